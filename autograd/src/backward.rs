@@ -1,0 +1,97 @@
+//! The backward pass: from a result to everything it depends on, newest first.
+//!
+//! A node's number is higher than those of its inputs, so taking the highest waiting node always takes one whose gradient
+//! is complete. The first gradient to arrive at a node is kept as it is, later ones are added; a rule's tensors are dropped
+//! as soon as it has run, and their memory serves the next.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use tensor::Tensor;
+
+use crate::param::Param;
+use crate::var::{Edge, Node, Var};
+
+/// The gradients of a backward pass, by leaf.
+#[derive(Debug, Default)]
+pub struct Gradients {
+    by_leaf: HashMap<u64, Tensor>,
+}
+
+impl Gradients {
+    /// The gradient of a leaf or a parameter's [`Param::var`]; none if the result does not depend on it.
+    pub fn of(&self, leaf: &Var) -> Option<&Tensor> {
+        self.by_leaf.get(&leaf.node()?.id)
+    }
+
+    /// Takes out the gradient of a parameter; none if the result does not depend on it, or it is frozen.
+    pub fn take(&mut self, param: &Param) -> Option<Tensor> {
+        self.by_leaf.remove(&param.id())
+    }
+
+    /// The gradient of a parameter, left in place.
+    pub fn get(&self, param: &Param) -> Option<&Tensor> {
+        self.by_leaf.get(&param.id())
+    }
+
+    /// Multiplies every gradient by `factor`.
+    pub fn scale(&mut self, factor: f32) {
+        self.by_leaf.values_mut().for_each(|gradient| *gradient = gradient.mul_scalar(factor));
+    }
+}
+
+impl Var {
+    /// The gradients of this number with respect to every leaf it depends on. Uses the history up.
+    ///
+    /// # Panics
+    /// If the value is not one number, or part of its history was used up by an earlier backward pass.
+    #[track_caller]
+    pub fn backward(&self) -> Gradients {
+        assert_eq!(self.value().count(), 1, "backward: {} is not one number; see backward_with", self.shape());
+        self.backward_with(Tensor::ones(self.shape()))
+    }
+
+    /// The gradients of Σ `seed`·self. Uses the history up.
+    ///
+    /// # Panics
+    /// If the seed's shape is not the value's, or part of the history was used up by an earlier backward pass.
+    #[track_caller]
+    pub fn backward_with(&self, seed: Tensor) -> Gradients {
+        assert_eq!(self.shape(), seed.shape(), "backward_with: seed {} for {}", seed.shape(), self.shape());
+        let mut gradients = Gradients::default();
+        let mut waiting: BTreeMap<u64, (Rc<Node>, Tensor)> = BTreeMap::new();
+        if let Some(node) = self.node() {
+            waiting.insert(node.id, (node.clone(), seed));
+        }
+        while let Some((id, (node, dy))) = waiting.pop_last() {
+            let edges = take_edges(&node);
+            if edges.is_empty() {
+                gradients.by_leaf.insert(id, dy);
+                continue;
+            }
+            for Edge { parents, vjp } in edges {
+                let wanted: Vec<bool> = parents.iter().map(Option::is_some).collect();
+                let given = vjp(&dy, &wanted);
+                for (parent, dx) in parents.into_iter().zip(given) {
+                    let Some(parent) = parent else { continue };
+                    let dx = dx.unwrap_or_else(|| panic!("{} gave no gradient where one was wanted", node.made_by));
+                    let dx = dx.sum_to(&parent.shape);
+                    match waiting.get_mut(&parent.node.id) {
+                        Some((_, sum)) => sum.add_assign(&dx),
+                        None => drop(waiting.insert(parent.node.id, (parent.node, dx))),
+                    }
+                }
+            }
+        }
+        gradients
+    }
+}
+
+#[track_caller]
+fn take_edges(node: &Node) -> Vec<Edge> {
+    let mut edges = node.edges.borrow_mut();
+    assert!(!edges.used, "backward: the history of {} was used up by an earlier backward pass", node.made_by);
+    let taken = std::mem::take(&mut edges.edges);
+    edges.used = !taken.is_empty();
+    taken
+}

@@ -1,0 +1,140 @@
+//! Holds an operation against a plain f64 statement of what it computes.
+//!
+//! Its values must be the reference's; its gradients must be the reference's central differences,
+//!   ⟨dy, (f(x + h·eᵢ) − f(x − h·eᵢ)) / 2h⟩   for every element i of every input, with h = 1e-6 in f64.
+//! The cotangent dy is random: a plain sum would not see errors in a softmax or a normalisation, nor a rule that ignores
+//! what comes from above. Where differences at 1e-6 and 1e-3 disagree there is a kink (a ReLU at 0), whose derivative no
+//! difference tells; such elements are left out, and there may be at most 1 % of them (and 1).
+
+use std::fmt;
+
+use tensor::{Generator, Shape, Tensor};
+
+use crate::var::Var;
+
+/// Values are held to this, relative to the largest.
+pub const VALUE_TOLERANCE: f64 = 1e-5;
+/// Gradients are held to this, relative to the largest of the same input.
+pub const GRADIENT_TOLERANCE: f64 = 1e-5;
+
+/// Numbers in f64, row-major: what references compute with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Sizes of the dimensions.
+    pub shape: Shape,
+    /// The elements.
+    pub data: Vec<f64>,
+}
+
+impl Array {
+    /// These elements under this shape.
+    ///
+    /// # Panics
+    /// If their numbers differ.
+    #[track_caller]
+    pub fn new(shape: impl Into<Shape>, data: Vec<f64>) -> Array {
+        let shape = shape.into();
+        assert_eq!(shape.count(), data.len(), "Array::new: {} elements for {shape}", data.len());
+        Array { shape, data }
+    }
+
+    /// A tensor's elements.
+    pub fn of(x: &Tensor) -> Array {
+        Array { shape: *x.shape(), data: x.data().iter().map(|&x| f64::from(x)).collect() }
+    }
+
+    fn dot(&self, other: &Tensor) -> f64 {
+        self.data.iter().zip(other.data()).map(|(a, &b)| a * f64::from(b)).sum()
+    }
+}
+
+/// Where an operation and its reference part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mismatch {
+    /// `value`, or `gradient of input 1`.
+    pub what: String,
+    /// The operation's number.
+    pub got: f64,
+    /// The reference's.
+    pub expected: f64,
+    /// The element's place, row-major.
+    pub index: usize,
+    /// The largest difference that was allowed.
+    pub tolerance: f64,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { what, got, expected, index, tolerance } = self;
+        write!(f, "{what}, element {index}: got {got:e}, expected {expected:e} (±{tolerance:.1e})")
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// Compares the values and every gradient of `op` at `inputs` with those of `reference`. `seed` draws the cotangent.
+///
+/// # Errors
+/// The element that is furthest off, of the first tensor that is off.
+///
+/// # Panics
+/// If the reference's result has another shape, or more than 1 % of an input's elements sit on kinks: draw others.
+#[track_caller]
+pub fn gradients(
+    op: impl Fn(&[Var]) -> Var,
+    reference: impl Fn(&[Array]) -> Array,
+    inputs: &[Tensor],
+    seed: u64,
+) -> Result<(), Mismatch> {
+    let leaves: Vec<Var> = inputs.iter().cloned().map(Var::leaf).collect();
+    let mut exact: Vec<Array> = inputs.iter().map(Array::of).collect();
+    let (y, expected) = (op(&leaves), reference(&exact));
+    assert_eq!(*y.shape(), expected.shape, "the operation's result and its reference's");
+    compare("value", y.value(), &expected.data, VALUE_TOLERANCE)?;
+
+    let dy = Generator::new(seed).normal_tensor(y.shape());
+    let found = y.backward_with(dy.clone());
+    for (i, leaf) in leaves.iter().enumerate() {
+        let mut difference = |element: usize, h: f64| {
+            let x = exact[i].data[element];
+            exact[i].data[element] = x + h;
+            let above = reference(&exact).dot(&dy);
+            exact[i].data[element] = x - h;
+            let below = reference(&exact).dot(&dy);
+            exact[i].data[element] = x;
+            (above - below) / (2.0 * h)
+        };
+        let count = inputs[i].count();
+        let near: Vec<f64> = (0..count).map(|e| difference(e, 1e-6)).collect();
+        let far: Vec<f64> = (0..count).map(|e| difference(e, 1e-3)).collect();
+        let scale = near.iter().fold(0.0f64, |m, d| m.max(d.abs()));
+        let kinks: Vec<bool> = near.iter().zip(&far).map(|(a, b)| (a - b).abs() > 1e-2 * scale.max(a.abs())).collect();
+        let skipped = kinks.iter().filter(|&&kink| kink).count();
+        assert!(skipped <= 1.max(count / 100), "{skipped} of {count} elements of input {i} sit on kinks: draw others");
+
+        let zero = Tensor::zeros(inputs[i].shape());
+        let found = found.of(leaf).unwrap_or(&zero);
+        assert_eq!(found.shape(), inputs[i].shape(), "the gradient of input {i}");
+        // A kink's derivative is taken as found.
+        let expected = (0..count).map(|e| if kinks[e] { f64::from(found.data()[e]) } else { near[e] });
+        compare(&format!("gradient of input {i}"), found, &expected.collect::<Vec<_>>(), GRADIENT_TOLERANCE)?;
+    }
+    Ok(())
+}
+
+fn compare(what: &str, got: &Tensor, expected: &[f64], tolerance: f64) -> Result<(), Mismatch> {
+    let scale = expected.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    let off = |&(got, expected): &(f64, f64)| {
+        let difference = (got - expected).abs();
+        if difference.is_nan() { f64::INFINITY } else { difference }
+    };
+    let pairs = got.data().iter().map(|&x| f64::from(x)).zip(expected.iter().copied());
+    let worst = pairs.enumerate().max_by(|(_, a), (_, b)| off(a).total_cmp(&off(b)));
+    match worst {
+        Some((index, pair)) if off(&pair) > tolerance * scale => {
+            let (got, expected) = pair;
+            Err(Mismatch { what: what.into(), got, expected, index, tolerance: tolerance * scale })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,23 @@
+//! Whether operations keep a history.
+
+use std::cell::Cell;
+
+thread_local! {
+    static ENABLED: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Runs `body` without keeping history on this thread: every result is a constant, nothing is saved for a backward pass.
+pub fn no_grad<R>(body: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ENABLED.set(self.0);
+        }
+    }
+    let _restore = Restore(ENABLED.replace(false));
+    body()
+}
+
+pub(crate) fn enabled() -> bool {
+    ENABLED.get()
+}

@@ -1,0 +1,26 @@
+//! y is the adjoint of a convolution at x, so dx is that convolution of dy, and dw its weight gradient with the parts
+//! exchanged: dy is the large image, x what the convolution would make of it.   dbias = Σ dy.
+
+use tensor::ConvTranspose;
+
+use crate::var::Var;
+
+impl Var {
+    /// Transposed convolution of [batch, in, height, width] with `weight` [in, out, kh, kw] and `bias` [out].
+    ///
+    /// # Panics
+    /// If channels differ, nothing is left of the output, or the output padding is not less than the stride.
+    #[track_caller]
+    pub fn conv_transpose2d(&self, weight: &Var, bias: Option<&Var>, conv: ConvTranspose) -> Var {
+        let (x, w) = (self.value().clone(), weight.value().clone());
+        let [_, _, kh, kw] = w.shape().nchw("conv_transpose2d's weight");
+        let y = x.conv_transpose2d(&w, bias.map(Var::value), conv);
+        Var::record("conv_transpose2d", y, |edge| {
+            edge.to(self, move |dy| dy.conv2d(&w, None, conv.conv()));
+            edge.to(weight, move |dy| dy.conv2d_weight_gradient(&x, conv.conv(), [kh, kw]));
+            if let Some(bias) = bias {
+                edge.to(bias, |dy| dy.sum(&[0, 2, 3], false));
+            }
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! y[i] = x[i, index[i]]:   dx is dy at the picked places, 0 elsewhere.
+
+use tensor::Tensor;
+
+use crate::var::Var;
+
+impl Var {
+    /// One element of each row: self [n, c] at `index` [n] → [n].
+    ///
+    /// # Panics
+    /// If the shapes differ in n, or an index is not one of 0..c.
+    #[track_caller]
+    pub fn pick(&self, index: &Tensor) -> Var {
+        let y = self.value().pick(index);
+        let (index, columns) = (index.clone(), self.shape()[1]);
+        Var::record("pick", y, |edge| {
+            edge.to(self, move |dy| dy.pick_gradient(&index, columns));
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! c = a·b:     da = dc·bᵀ,   db = aᵀ·dc.
+//! c = a·bᵀ:    da = dc·b,    db = dcᵀ·a.
+
+use crate::var::Var;
+
+impl Var {
+    /// [m, k]·[k, n] → [m, n].
+    ///
+    /// # Panics
+    /// Unless both are matrices whose inner sizes agree.
+    #[track_caller]
+    pub fn matmul(&self, rhs: &Var) -> Var {
+        let (a, b) = (self.value().clone(), rhs.value().clone());
+        Var::record("matmul", a.matmul(&b), |edge| {
+            edge.to(self, move |dc| dc.matmul_nt(&b));
+            edge.to(rhs, move |dc| a.matmul_tn(dc));
+        })
+    }
+
+    /// [m, k]·[n, k]ᵀ → [m, n]: a linear layer, whose weight is [out, in].
+    ///
+    /// # Panics
+    /// Unless both are matrices with as many columns.
+    #[track_caller]
+    pub fn matmul_nt(&self, rhs: &Var) -> Var {
+        let (a, b) = (self.value().clone(), rhs.value().clone());
+        Var::record("matmul_nt", a.matmul_nt(&b), |edge| {
+            edge.to(self, move |dc| dc.matmul(&b));
+            edge.to(rhs, move |dc| dc.matmul_tn(&a));
+        })
+    }
+}

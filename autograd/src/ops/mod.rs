@@ -1,0 +1,15 @@
+//! The gradient of each operation, in a file named as the operation's own in `tensor/src/ops`.
+
+mod batch_norm;
+mod binary;
+mod conv2d;
+mod conv_transpose2d;
+mod gather;
+mod interpolate;
+mod layout;
+mod matmul;
+mod pool;
+mod reduce;
+mod reshape;
+mod softmax;
+mod unary;

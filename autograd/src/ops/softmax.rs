@@ -1,0 +1,32 @@
+//! logsumexp:   y = ln Σ eˣ,              dx = dy·e^(x − y)
+//! log_softmax: y = x − ln Σ eˣ,          dx = dy − e^y·Σ dy
+
+use crate::var::Var;
+
+impl Var {
+    /// ln Σ eˣ along `dim`, which goes.
+    ///
+    /// # Panics
+    /// If there is no such dimension, or nothing along it.
+    #[track_caller]
+    pub fn logsumexp(&self, dim: usize) -> Var {
+        let (x, y) = (self.value().clone(), self.value().logsumexp(dim));
+        let kept = y.reshape(x.shape().with(dim, 1));
+        Var::record("logsumexp", y, |edge| {
+            edge.to(self, move |dy| x.sub(&kept).exp().mul(&dy.reshape(kept.shape())));
+        })
+    }
+
+    /// x − ln Σ eˣ along `dim`: the logarithm of a softmax.
+    ///
+    /// # Panics
+    /// If there is no such dimension, or nothing along it.
+    #[track_caller]
+    pub fn log_softmax(&self, dim: usize) -> Var {
+        let y = self.value().log_softmax(dim);
+        let kept = y.clone();
+        Var::record("log_softmax", y, |edge| {
+            edge.to(self, move |dy| dy.sub(&kept.exp().mul(&dy.sum(&[dim], true))));
+        })
+    }
+}

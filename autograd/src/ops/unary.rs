@@ -1,0 +1,29 @@
+//! y = f(x):   dx = dy·f′, by the same table of functions as the tensors'.
+
+use tensor::{Keeps, Unary};
+
+use crate::var::Var;
+
+impl Var {
+    fn unary(&self, f: Unary) -> Var {
+        let y = f.apply(self.value());
+        let kept = if f.keeps == Keeps::X { self.value().clone() } else { y.clone() };
+        Var::record(f.name, y, |edge| {
+            edge.to(self, move |dy| f.gradient(&kept, dy));
+        })
+    }
+}
+
+macro_rules! var_functions {
+    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+        impl Var {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self $(, $p: f32)*) -> Var {
+                    self.unary(Unary::$name($($p),*))
+                }
+            )*
+        }
+    };
+}
+tensor::unary_table!(var_functions);

@@ -1,0 +1,1 @@
+//! WGSL compute shaders on any GPU, through wgpu.

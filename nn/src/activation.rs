@@ -1,0 +1,43 @@
+//! Activations as layers.
+
+use autograd::Var;
+
+use crate::module::{Layer, Module, Pass, Visitor};
+
+/// A function of each number.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Activation {
+    /// x.
+    Identity,
+    /// max(x, 0).
+    Relu,
+    /// x above 0, slope·x below.
+    LeakyRelu(f32),
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl Activation {
+    /// The function's value.
+    pub fn apply(self, x: &Var) -> Var {
+        match self {
+            Activation::Identity => x.clone(),
+            Activation::Relu => x.relu(),
+            Activation::LeakyRelu(slope) => x.leaky_relu(slope),
+            Activation::Sigmoid => x.sigmoid(),
+            Activation::Tanh => x.tanh(),
+        }
+    }
+}
+
+impl Module for Activation {
+    fn visit(&self, _: &mut Visitor) {}
+}
+
+impl Layer for Activation {
+    fn forward(&self, x: &Var, _: &Pass) -> Var {
+        self.apply(x)
+    }
+}

@@ -1,0 +1,42 @@
+//! Dropout: in training each number is 0 with probability p and x/(1 − p) otherwise; in evaluation it is x.
+
+use autograd::Var;
+use tensor::{Generator, Tensor};
+
+use crate::module::{Layer, Module, Pass, Visitor};
+
+/// Drops numbers at random in training.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropout {
+    probability: f32,
+    stream: u64,
+}
+
+impl Dropout {
+    /// With this probability. Layers of different `stream` (below 2¹⁶) drop independently of each other.
+    ///
+    /// # Panics
+    /// Unless 0 ≤ probability < 1.
+    #[track_caller]
+    pub fn new(probability: f32, stream: u16) -> Dropout {
+        assert!((0.0..1.0).contains(&probability), "Dropout: probability {probability} is not in [0, 1)");
+        Dropout { probability, stream: u64::from(stream) }
+    }
+}
+
+impl Module for Dropout {
+    fn visit(&self, _: &mut Visitor) {}
+}
+
+impl Layer for Dropout {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        if !pass.train || self.probability == 0.0 {
+            return x.clone();
+        }
+        let mut rng = Generator::stream(pass.seed, pass.step << 16 | self.stream);
+        let keep = 1.0 / (1.0 - self.probability);
+        let draw = |_| if rng.uniform() < self.probability { 0.0 } else { keep };
+        let mask: Vec<f32> = (0..x.value().count()).map(draw).collect();
+        x * Var::constant(Tensor::new(&mask, x.shape()))
+    }
+}

@@ -1,0 +1,31 @@
+//! Layers, losses, optimisers and state dicts, with PyTorch's names, layouts and defaults.
+//!
+//! Read in this order: [`Module`] is anything with parameters, found by one `visit`; [`Layer`] maps one value to one value;
+//! then the layers, a file a kind; [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
+#![forbid(unsafe_code)]
+
+mod module;
+pub use module::{Layer, Module, Pass, Slot, Trace, Visitor, count, freeze, parameters, visit};
+
+mod activation;
+mod conv;
+mod dropout;
+mod linear;
+mod norm;
+mod pool;
+mod resample;
+mod sequential;
+pub use activation::Activation;
+pub use conv::{Conv2d, ConvTranspose2d};
+pub use dropout::Dropout;
+pub use linear::Linear;
+pub use norm::BatchNorm2d;
+pub use pool::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
+pub use resample::Upsample;
+pub use sequential::Sequential;
+
+mod init;
+
+pub mod loss;
+pub mod optim;
+pub mod state;

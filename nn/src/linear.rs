@@ -1,0 +1,37 @@
+//! y = x·Wᵀ + b:  [batch, in] → [batch, out], W: [out, in], b: [out].
+
+use autograd::{Param, Var};
+use tensor::Generator;
+
+use crate::init::weight_and_bias;
+use crate::module::{Layer, Module, Pass, Visitor};
+
+/// A linear layer with a bias.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Param,
+    bias: Param,
+}
+
+impl Linear {
+    /// From `input` to `output` features.
+    pub fn new(rng: &mut Generator, input: usize, output: usize) -> Linear {
+        let (weight, bias) = weight_and_bias(rng, [output, input], output);
+        Linear { weight, bias }
+    }
+}
+
+impl Module for Linear {
+    fn visit(&self, v: &mut Visitor) {
+        v.param("weight", &self.weight);
+        v.param("bias", &self.bias);
+    }
+}
+
+impl Layer for Linear {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        let y = x.matmul_nt(&self.weight.var()) + self.bias.var();
+        pass.saw(&self.weight, &y);
+        y
+    }
+}

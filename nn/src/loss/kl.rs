@@ -1,0 +1,23 @@
+//! KL of N(μ, σ²) from N(0, 1), a latent:  ½ (μ² + σ² − 1 − ln σ²) ≥ 0, in nats.   mu, logvar: [batch, latents].
+//! dμ = μ,  dlogvar = ½ (σ² − 1).
+
+use autograd::Var;
+
+/// KL of each latent of each image: [batch, latents].
+///
+/// # Panics
+/// If the shapes differ.
+#[track_caller]
+pub fn gaussian_kl_per_dim(mu: &Var, logvar: &Var) -> Var {
+    assert_eq!(mu.shape(), logvar.shape(), "gaussian_kl: mu {} with logvar {}", mu.shape(), logvar.shape());
+    (mu.square() + logvar.exp() - logvar.add_scalar(1.0)).mul_scalar(0.5)
+}
+
+/// KL of each image, summed over its latents: [batch].
+///
+/// # Panics
+/// If the shapes differ.
+#[track_caller]
+pub fn gaussian_kl(mu: &Var, logvar: &Var) -> Var {
+    gaussian_kl_per_dim(mu, logvar).sum(&[1], false)
+}

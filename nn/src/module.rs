@@ -1,0 +1,134 @@
+//! What every layer and model is: something that can be visited and, mostly, run.
+//!
+//! One `visit` serves the state dict, the optimiser, freezing and counting, in the order of declaration.
+
+use std::cell::RefCell;
+
+use autograd::{Buffer, Param, Var};
+use tensor::Shape;
+
+/// Anything that holds parameters.
+pub trait Module {
+    /// Names each parameter, buffer and part in turn.
+    fn visit(&self, v: &mut Visitor);
+}
+
+/// A module from one value to one value.
+pub trait Layer: Module {
+    /// The layer's result.
+    fn forward(&self, x: &Var, pass: &Pass) -> Var;
+}
+
+/// A tensor of a module.
+#[derive(Clone, Copy, Debug)]
+pub enum Slot<'a> {
+    /// Moved by gradients.
+    Param(&'a Param),
+    /// Kept by the layer itself.
+    Buffer(&'a Buffer),
+}
+
+/// Walks a module and calls back with each tensor's dotted path.
+pub struct Visitor<'a> {
+    path: String,
+    found: &'a mut dyn FnMut(&str, Slot),
+}
+
+impl Visitor<'_> {
+    /// A parameter called `name`.
+    pub fn param(&mut self, name: &str, param: &Param) {
+        self.below(name, |v| (v.found)(&v.path, Slot::Param(param)));
+    }
+
+    /// A buffer called `name`.
+    pub fn buffer(&mut self, name: &str, buffer: &Buffer) {
+        self.below(name, |v| (v.found)(&v.path, Slot::Buffer(buffer)));
+    }
+
+    /// A part called `name`.
+    pub fn child(&mut self, name: &str, child: &dyn Module) {
+        self.below(name, |v| child.visit(v));
+    }
+
+    fn below(&mut self, name: &str, visit: impl FnOnce(&mut Self)) {
+        let above = self.path.len();
+        if above > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        visit(self);
+        self.path.truncate(above);
+    }
+}
+
+/// Calls `found` with the dotted path of every tensor of a module, in order of declaration.
+pub fn visit(module: &dyn Module, mut found: impl FnMut(&str, Slot)) {
+    module.visit(&mut Visitor { path: String::new(), found: &mut found });
+}
+
+/// Every parameter of a module, by name, in order of declaration.
+pub fn parameters(module: &dyn Module) -> Vec<(String, Param)> {
+    let mut all = Vec::new();
+    visit(module, |path, slot| {
+        if let Slot::Param(param) = slot {
+            all.push((path.to_owned(), param.clone()));
+        }
+    });
+    all
+}
+
+/// How many numbers a module's parameters hold. Running statistics are not counted.
+pub fn count(module: &dyn Module) -> usize {
+    parameters(module).iter().map(|(_, param)| param.shape().count()).sum()
+}
+
+/// Holds every parameter and running statistic of a module as it is, or lets them change again.
+pub fn freeze(module: &dyn Module, frozen: bool) {
+    visit(module, |_, slot| match slot {
+        Slot::Param(param) => param.freeze(frozen),
+        Slot::Buffer(buffer) => buffer.freeze(frozen),
+    });
+}
+
+/// What a forward pass is for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pass<'a> {
+    /// Whether batch norm uses and dropout drops; otherwise the pass evaluates.
+    pub train: bool,
+    /// Draws dropout's masks, together with `step`.
+    pub seed: u64,
+    /// The number of the training step.
+    pub step: u64,
+    /// Notes what passes by, if given.
+    pub trace: Option<&'a Trace>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass of training.
+    pub fn train(seed: u64, step: u64) -> Pass<'a> {
+        Pass { train: true, seed, step, trace: None }
+    }
+
+    /// A pass of evaluation.
+    pub fn eval() -> Pass<'a> {
+        Pass::default()
+    }
+
+    /// Notes the result of the layer that owns `param`, if anybody listens.
+    pub fn saw(&self, param: &Param, result: &Var) {
+        if let Some(trace) = self.trace {
+            trace.0.borrow_mut().push((param.id(), *result.shape()));
+        }
+    }
+}
+
+/// The shapes that layers produced in a pass.
+#[derive(Debug, Default)]
+pub struct Trace(RefCell<Vec<(u64, Shape)>>);
+
+impl Trace {
+    /// The shape of the last result of the layer that owns `param`.
+    pub fn shape_of(&self, param: &Param) -> Option<Shape> {
+        self.0.borrow().iter().rev().find(|(id, _)| *id == param.id()).map(|(_, shape)| *shape)
+    }
+}

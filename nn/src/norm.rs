@@ -1,0 +1,74 @@
+//! Batch normalisation: y = act(w·(x − μ)/√(σ² + ε) + b + residual), [batch, channels, height, width].
+//! Training uses the batch's statistics and moves the running ones by a tenth (PyTorch's momentum 0.1, with the unbiased
+//! variance); evaluation, or a layer whose running statistics are frozen, uses the running ones.
+
+use autograd::{Act, Buffer, Param, Var};
+use tensor::Tensor;
+
+use crate::module::{Layer, Module, Pass, Visitor};
+
+const MOMENTUM: f32 = 0.1;
+const EPS: f32 = 1e-5;
+
+/// A batch normalisation with scale and shift.
+#[derive(Debug)]
+pub struct BatchNorm2d {
+    weight: Param,
+    bias: Param,
+    running_mean: Buffer,
+    running_var: Buffer,
+}
+
+impl BatchNorm2d {
+    /// Of this many channels: scale 1, shift 0, running mean 0 and variance 1.
+    pub fn new(channels: usize) -> BatchNorm2d {
+        BatchNorm2d {
+            weight: Param::new(Tensor::ones([channels])),
+            bias: Param::new(Tensor::zeros([channels])),
+            running_mean: Buffer::new(Tensor::zeros([channels])),
+            running_var: Buffer::new(Tensor::ones([channels])),
+        }
+    }
+
+    /// The normalisation and what follows it in a residual block: a residual added, then an activation.
+    ///
+    /// # Panics
+    /// In training, with one number a channel: it has no variance.
+    #[track_caller]
+    pub fn forward_fused(&self, x: &Var, residual: Option<&Var>, act: Act, pass: &Pass) -> Var {
+        let (weight, bias) = (self.weight.var(), self.bias.var());
+        let y = if !pass.train || self.running_mean.is_frozen() {
+            let (mean, var) = (self.running_mean.value(), self.running_var.value());
+            x.batch_norm_eval(&mean, &var, &weight, &bias, residual, act, EPS)
+        } else {
+            let (y, stats) = x.batch_norm(&weight, &bias, residual, act, EPS);
+            assert!(stats.count > 1, "batch_norm: {} has one number a channel, which has no variance", x.shape());
+            let unbiased = stats.count as f32 / (stats.count - 1) as f32;
+            blend(&self.running_mean, &stats.mean);
+            blend(&self.running_var, &stats.var.mul_scalar(unbiased));
+            y
+        };
+        pass.saw(&self.weight, &y);
+        y
+    }
+}
+
+/// running ← (1 − momentum)·running + momentum·new
+fn blend(running: &Buffer, new: &Tensor) {
+    running.update(|r| *r = r.mul_scalar(1.0 - MOMENTUM).add(&new.mul_scalar(MOMENTUM)));
+}
+
+impl Module for BatchNorm2d {
+    fn visit(&self, v: &mut Visitor) {
+        v.param("weight", &self.weight);
+        v.param("bias", &self.bias);
+        v.buffer("running_mean", &self.running_mean);
+        v.buffer("running_var", &self.running_var);
+    }
+}
+
+impl Layer for BatchNorm2d {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        self.forward_fused(x, None, Act::Identity, pass)
+    }
+}

@@ -1,0 +1,47 @@
+//! Pooling as layers: [batch, channels, height, width] → smaller, or → [batch, channels].
+
+use autograd::{Pool, Var};
+
+use crate::module::{Layer, Module, Pass, Visitor};
+
+/// The largest pixel of each window.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2d(pub Pool);
+
+/// The mean of each window.
+#[derive(Clone, Copy, Debug)]
+pub struct AvgPool2d(pub Pool);
+
+/// The mean of each channel.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalAvgPool2d;
+
+impl Module for MaxPool2d {
+    fn visit(&self, _: &mut Visitor) {}
+}
+
+impl Module for AvgPool2d {
+    fn visit(&self, _: &mut Visitor) {}
+}
+
+impl Module for GlobalAvgPool2d {
+    fn visit(&self, _: &mut Visitor) {}
+}
+
+impl Layer for MaxPool2d {
+    fn forward(&self, x: &Var, _: &Pass) -> Var {
+        x.max_pool2d(self.0)
+    }
+}
+
+impl Layer for AvgPool2d {
+    fn forward(&self, x: &Var, _: &Pass) -> Var {
+        x.avg_pool2d(self.0)
+    }
+}
+
+impl Layer for GlobalAvgPool2d {
+    fn forward(&self, x: &Var, _: &Pass) -> Var {
+        x.global_avg_pool2d()
+    }
+}

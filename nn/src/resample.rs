@@ -1,0 +1,25 @@
+//! Upsampling by a whole factor: [batch, channels, height, width] → [batch, channels, f·height, f·width].
+
+use autograd::{Interpolation, Var};
+
+use crate::module::{Layer, Module, Pass, Visitor};
+
+/// Makes images `factor` times as high and wide.
+#[derive(Clone, Copy, Debug)]
+pub struct Upsample {
+    /// How many times.
+    pub factor: usize,
+    /// By repeating pixels or by blending them.
+    pub how: Interpolation,
+}
+
+impl Module for Upsample {
+    fn visit(&self, _: &mut Visitor) {}
+}
+
+impl Layer for Upsample {
+    fn forward(&self, x: &Var, _: &Pass) -> Var {
+        let [_, _, height, width] = x.shape().nchw("upsample");
+        x.interpolate([height * self.factor, width * self.factor], self.how)
+    }
+}

@@ -1,0 +1,29 @@
+//! Layers one after another, named 0, 1, 2, … as in PyTorch.
+
+use autograd::Var;
+
+use crate::module::{Layer, Module, Pass, Visitor};
+
+/// A chain of layers.
+pub struct Sequential(Vec<Box<dyn Layer>>);
+
+impl Sequential {
+    /// These, in this order.
+    pub fn new(layers: Vec<Box<dyn Layer>>) -> Sequential {
+        Sequential(layers)
+    }
+}
+
+impl Module for Sequential {
+    fn visit(&self, v: &mut Visitor) {
+        for (i, layer) in self.0.iter().enumerate() {
+            v.child(&i.to_string(), &**layer);
+        }
+    }
+}
+
+impl Layer for Sequential {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        self.0.iter().fold(x.clone(), |x, layer| layer.forward(&x, pass))
+    }
+}

@@ -1,0 +1,122 @@
+//! Parameters and buffers by name, as safetensors bytes: PyTorch's names and layouts, little-endian f32.
+//! PyTorch's `num_batches_tracked`, an i64 beside each pair of running statistics, is ignored when loading and written as 0.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use tensor::{Device, Shape, Tensor};
+
+use crate::module::{Module, Slot, visit};
+
+/// Why a state does not fit a module. One line each, naming every tensor that is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The bytes are not whole safetensors.
+    #[error("not a whole safetensors file: {0}")]
+    Damaged(String),
+    /// The names or shapes are not the module's.
+    #[error("tensors do not fit the model: {}", .0.join("; "))]
+    Misfit(Vec<String>),
+    /// A tensor could not be moved to or from its device.
+    #[error(transparent)]
+    Device(#[from] tensor::Error),
+}
+
+/// Every tensor of a module as safetensors, with one line of metadata if given.
+///
+/// # Errors
+/// If a tensor cannot be fetched from its device.
+pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result<Vec<u8>, StateError> {
+    let mut slots = Vec::new();
+    visit(module, |path, slot| {
+        slots.push((path.to_owned(), value(slot)));
+    });
+    let mut bytes: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+    for (path, tensor) in slots {
+        if let Some(layer) = path.strip_suffix("running_var") {
+            bytes.insert(format!("{layer}{COUNTER}"), (Dtype::I64, vec![], vec![0; 8]));
+        }
+        let data = tensor.read().await?;
+        bytes.insert(path, (Dtype::F32, tensor.shape().to_vec(), bytemuck::cast_slice(&data).to_vec()));
+    }
+    let views = bytes.iter().map(|(name, (dtype, shape, data))| {
+        (name, TensorView::new(*dtype, shape.clone(), data).expect("as many bytes as the shape says"))
+    });
+    let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
+    Ok(safetensors::serialize(views, metadata).expect("names are unique and shapes fit"))
+}
+
+const COUNTER: &str = "num_batches_tracked";
+
+/// Fills a module from safetensors. All of it or nothing: on an error no tensor has changed.
+///
+/// # Errors
+/// If the bytes are damaged, or any tensor is missing, extra, misshapen or not f32; each is named.
+pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| StateError::Damaged(e.to_string()))?;
+    let mut wrong = Vec::new();
+    let mut found: BTreeMap<String, Tensor> = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        if name.ends_with(COUNTER) {
+            continue;
+        }
+        match read(&view) {
+            Ok(tensor) => drop(found.insert(name, tensor)),
+            Err(what) => wrong.push(format!("{name} {what}")),
+        }
+    }
+    let mut fills: Vec<(Tensor, Device, Setter)> = Vec::new();
+    visit(module, |path, slot| {
+        let old = value(slot);
+        match found.remove(path) {
+            _ if wrong.iter().any(|w| w.split(' ').next() == Some(path)) => {}
+            None => wrong.push(format!("{path} {} is missing", old.shape())),
+            Some(new) if new.shape() != old.shape() => {
+                wrong.push(format!("{path} is {}, not {}", new.shape(), old.shape()));
+            }
+            Some(new) => fills.push((new, old.device(), setter(slot))),
+        }
+    });
+    wrong.extend(found.iter().map(|(name, tensor)| format!("{name} {} is not in the model", tensor.shape())));
+    if !wrong.is_empty() {
+        return Err(StateError::Misfit(wrong));
+    }
+    for (new, device, set) in fills {
+        set(new.to(&device).await?);
+    }
+    Ok(())
+}
+
+fn read(view: &TensorView) -> Result<Tensor, String> {
+    if view.dtype() != Dtype::F32 {
+        return Err(format!("is {:?}, not F32", view.dtype()));
+    }
+    if view.shape().len() > tensor::MAX_RANK {
+        return Err(format!("has {} dimensions", view.shape().len()));
+    }
+    // Slices of a file are not aligned.
+    let data: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Ok(Tensor::new(&data, Shape::new(view.shape())))
+}
+
+fn value(slot: Slot) -> Tensor {
+    match slot {
+        Slot::Param(param) => param.value(),
+        Slot::Buffer(buffer) => buffer.value(),
+    }
+}
+
+type Setter = Box<dyn FnOnce(Tensor)>;
+
+fn setter(slot: Slot) -> Setter {
+    match slot {
+        Slot::Param(param) => {
+            let param = param.clone();
+            Box::new(move |value| param.set(value))
+        }
+        Slot::Buffer(buffer) => {
+            let buffer = buffer.clone();
+            Box::new(move |value| buffer.set(value))
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Any product `out[m, n] = Σ_k A[m, k]·B[k, n]`, from operands that pack themselves.
+//!
+//! ```text
+//!                 n: blocks of up to 96 columns, one task each
+//!               ┌──────┬──────┬──
+//!            k  │  B   │      │     k: chunks of 256; a task packs its chunk of B into panels `[k][tile.cols]`,
+//!               └──────┴──────┴──      which stay in the second-level cache while all of A passes by
+//!   ┌────────┐  ┌──────┬──────┬──
+//! m │   A    │  │ sums │      │     A is packed once, before, into panels `[k][tile.rows]`
+//!   └────────┘  └──────┴──────┴──
+//! ```
+//! A convolution never stores its unrolled image: its `pack_b` reads the image's rows straight into the panel, and its
+//! `store` puts sums where the output wants them. Where there are few tasks and `k` is long (weight gradients), `k` is cut
+//! as well and the parts are added in order. Cuts depend on the shape alone.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::microkernel::multiply_tile;
+use super::parallel::Disjoint;
+use super::pool::CpuBuffer;
+use super::simd::Isa;
+
+/// `k` of one chunk.
+const CHUNK: usize = 256;
+/// Columns of one task, a multiple of every tile's.
+const BLOCK_COLS: usize = 96;
+/// Rows of one task, a multiple of every tile's.
+const BLOCK_ROWS: usize = 512;
+/// Tasks to aim for before `k` is cut too.
+const ENOUGH_TASKS: usize = 16;
+
+/// Writes lines `lines` of an operand (rows of A, columns of B) at `ks` into `panel[k][width]`; lines past the range are 0.
+pub(crate) type Pack<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, usize, &mut [f32]) + Sync);
+
+/// Takes finished sums: `block[r·stride + c]` belongs to row `rows.start + r`, column `cols.start + c`. Called once for every
+/// element of the result, in parallel, for disjoint rows and columns.
+pub(crate) type Store<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, &[f32], usize) + Sync);
+
+/// Computes `Σ_k A[m, k]·B[k, n]` and hands every element to `store`.
+pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store: Store) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    let isa = Isa::current();
+    let tile = isa.tile();
+    let rows = m.next_multiple_of(tile.rows);
+    let a = pack_whole(pack_a, m, rows, k, tile.rows);
+
+    // How the work is cut: blocks of rows and columns, and of k where those alone would leave cores idle.
+    let row_blocks = m.div_ceil(BLOCK_ROWS);
+    let wide = n.div_ceil(BLOCK_COLS) * row_blocks >= ENOUGH_TASKS;
+    let block_cols = if wide { BLOCK_COLS } else { tile.cols };
+    let col_blocks = n.div_ceil(block_cols);
+    let blocks = row_blocks * col_blocks;
+    let chunks = k.div_ceil(CHUNK);
+    let parts = (ENOUGH_TASKS / blocks).clamp(1, (chunks / 2).max(1));
+    let stride = block_cols;
+    let area = |block: usize| {
+        let (r, c) = (block / col_blocks * BLOCK_ROWS, block % col_blocks * block_cols);
+        (r..(r + BLOCK_ROWS).min(m), c..(c + block_cols).min(n))
+    };
+
+    let sum = |block: usize, chunks: Range<usize>, sums: &mut [f32]| {
+        let (block_rows, block_cols) = area(block);
+        sums.fill(0.0);
+        let mut b = CpuBuffer::take(CHUNK * stride);
+        for chunk in chunks {
+            let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
+            let panel_b = ks.len() * tile.cols;
+            for (panel, start) in block_cols.clone().step_by(tile.cols).enumerate() {
+                let cols = start..(start + tile.cols).min(block_cols.end);
+                pack_b(cols, ks.clone(), tile.cols, &mut b[panel * panel_b..][..panel_b]);
+            }
+            let a = &a[ks.start * rows..];
+            for row in block_rows.clone().step_by(tile.rows) {
+                let a = &a[row * ks.len()..][..tile.rows * ks.len()];
+                for panel in 0..block_cols.len().div_ceil(tile.cols) {
+                    let at = (row - block_rows.start) * stride + panel * tile.cols;
+                    multiply_tile(isa, ks.len(), a, &b[panel * panel_b..][..panel_b], &mut sums[at..], stride);
+                }
+            }
+        }
+    };
+    let room = |block: usize| area(block).0.len().next_multiple_of(tile.rows) * stride;
+
+    if parts == 1 {
+        (0..blocks).into_par_iter().for_each(|block| {
+            let (rows, cols) = area(block);
+            let mut sums = CpuBuffer::take(room(block));
+            sum(block, 0..chunks, &mut sums);
+            store(rows, cols, &sums, stride);
+        });
+        return;
+    }
+    let partial: Vec<CpuBuffer> = (0..blocks * parts)
+        .into_par_iter()
+        .map(|task| {
+            let (block, part) = (task / parts, task % parts);
+            let mut sums = CpuBuffer::take(room(block));
+            sum(block, part * chunks / parts..(part + 1) * chunks / parts, &mut sums);
+            sums
+        })
+        .collect();
+    partial.into_par_iter().chunks(parts).enumerate().for_each(|(block, mut parts)| {
+        let (total, rest) = parts.split_first_mut().expect("at least one part");
+        for part in rest {
+            total.iter_mut().zip(part.iter()).for_each(|(t, &p)| *t += p);
+        }
+        let (rows, cols) = area(block);
+        store(rows, cols, total, stride);
+    });
+}
+
+/// All of A: chunk after chunk of `k`, in each the panels of `width` rows after each other.
+fn pack_whole(pack: Pack, m: usize, rows: usize, k: usize, width: usize) -> CpuBuffer {
+    let mut packed = CpuBuffer::take(rows * k);
+    packed.par_chunks_mut((rows * CHUNK).max(1)).enumerate().for_each(|(chunk, part)| {
+        let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
+        part.par_chunks_mut(width * ks.len()).enumerate().for_each(|(panel, part)| {
+            pack(panel * width..((panel + 1) * width).min(m), ks.clone(), width, part);
+        });
+    });
+    packed
+}
+
+/// A matrix in memory: how far apart its rows and its columns are, one of them 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) row: usize,
+    pub(crate) col: usize,
+}
+
+impl Matrix<'_> {
+    /// Rows `lines` at columns `ks` as a panel: how A is packed.
+    pub(crate) fn pack(self, lines: Range<usize>, ks: Range<usize>, width: usize, panel: &mut [f32]) {
+        if lines.len() < width {
+            panel.fill(0.0);
+        }
+        if self.col == 1 {
+            return transpose(
+                &self.data[lines.start * self.row + ks.start..],
+                self.row,
+                lines.len(),
+                ks.len(),
+                panel,
+                width,
+            );
+        }
+        assert_eq!(self.row, 1, "one of the strides of a matrix is 1");
+        for (k, out) in ks.zip(panel.chunks_mut(width)) {
+            out[..lines.len()].copy_from_slice(&self.data[k * self.col + lines.start..][..lines.len()]);
+        }
+    }
+
+    /// The same matrix with rows and columns exchanged: a B is packed as its transpose's rows.
+    pub(crate) fn transposed(self) -> Self {
+        Matrix { data: self.data, row: self.col, col: self.row }
+    }
+}
+
+/// `to[i·width + r] = from[r·stride + i]` for `r < rows`, `i < len`.
+pub(crate) fn transpose(from: &[f32], stride: usize, rows: usize, len: usize, to: &mut [f32], width: usize) {
+    for r in 0..rows {
+        let from = &from[r * stride..][..len];
+        for (x, out) in from.iter().zip(to[r..].iter_mut().step_by(width)) {
+            *out = *x;
+        }
+    }
+}
+
+/// Puts sums into a row-major matrix of `cols` columns.
+pub(crate) fn store_rows(
+    out: &Disjoint,
+    width: usize,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    block: &[f32],
+    stride: usize,
+) {
+    for (r, row) in rows.enumerate() {
+        // SAFETY: `multiply` stores each element once.
+        let to = unsafe { out.part(row * width + cols.start..row * width + cols.end) };
+        to.copy_from_slice(&block[r * stride..][..cols.len()]);
+    }
+}

@@ -1,0 +1,18 @@
+//! The CPU's kernels, in the order in which they stand on each other:
+//!
+//! - [`pool`]: buffers kept between steps;
+//! - [`simd`]: which vector instructions there are;
+//! - [`microkernel`]: a tile of a matrix product in registers;
+//! - [`gemm`]: any matrix product, from operands that pack themselves into panels;
+//! - [`conv`]: convolutions and their gradients as such products;
+//! - [`parallel`]: loops over disjoint parts of a tensor.
+//!
+//! Work is cut by shape alone and partial sums are combined in a fixed order: the same instructions give the same bits on
+//! any number of threads.
+
+pub(crate) mod conv;
+pub(crate) mod gemm;
+pub(crate) mod microkernel;
+pub(crate) mod parallel;
+pub(crate) mod pool;
+pub(crate) mod simd;

@@ -1,0 +1,64 @@
+//! Loops over parts of tensors, spread over the cores.
+//!
+//! A part is never smaller than [`GRAIN`]: handing work to another core costs about as much as a few thousand additions.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::simd::Isa;
+
+/// Elements that one core should at least be given.
+pub(crate) const GRAIN: usize = 16 * 1024;
+
+/// `body(first, part)` for consecutive parts of `out`, `first` being where the part begins.
+pub(crate) fn over(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    let isa = Isa::current();
+    if out.len() <= GRAIN {
+        return isa.run(|| body(0, out));
+    }
+    out.par_chunks_mut(GRAIN).enumerate().for_each(|(i, part)| isa.run(|| body(i * GRAIN, part)));
+}
+
+/// `body(row, out[row])` for every row of `cols` elements.
+pub(crate) fn rows(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    let isa = Isa::current();
+    if cols == 0 {
+        return;
+    }
+    let several = (GRAIN / cols).max(1);
+    out.par_chunks_mut(cols * several).enumerate().for_each(|(i, part)| {
+        isa.run(|| part.chunks_mut(cols).enumerate().for_each(|(r, row)| body(i * several + r, row)));
+    });
+}
+
+/// A slice of which parallel tasks write disjoint parts that are not chunks: columns, channels.
+pub(crate) struct Disjoint<'a> {
+    data: *mut f32,
+    len: usize,
+    owner: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: `part` hands out ranges that its callers promise to be disjoint, so no element is reached from two threads.
+unsafe impl Sync for Disjoint<'_> {}
+// SAFETY: likewise; the pointer is valid wherever the borrow is.
+unsafe impl Send for Disjoint<'_> {}
+
+impl<'a> Disjoint<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> Disjoint<'a> {
+        Disjoint { data: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
+    }
+
+    /// The elements in `range`.
+    ///
+    /// # Safety
+    /// Until the returned slice is gone, nobody else may ask for an element of `range`.
+    #[allow(clippy::mut_from_ref)]
+    #[inline(always)]
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: within the slice, checked above; exclusive, as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(range.start), range.len()) }
+    }
+}

@@ -1,0 +1,112 @@
+//! Where tensors live. The CPU is built in; everything else is an [`Accelerator`]: buffers and launches, no operation.
+//!
+//! An operation's file holds its CPU loop and names its [`Kernel`](crate::Kernel); the accelerator only records launches.
+//! Results come back through [`Accelerator::read`] alone, which is a future: a browser awaits it, a program blocks on it.
+
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::kernel::Launch;
+
+/// The machine that a tensor's elements are in, and that operations on it run on.
+#[derive(Clone, Debug)]
+pub enum Device {
+    /// This process's memory and cores.
+    Cpu,
+    /// Anything that runs WGSL.
+    Gpu(Arc<dyn Accelerator>),
+}
+
+/// A result that may not be there yet.
+pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
+
+/// Names one buffer of one accelerator.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BufferId(pub u64);
+
+/// What a machine can take at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Elements in one buffer.
+    pub buffer_len: usize,
+    /// Workgroups along one dimension of a launch.
+    pub groups: u32,
+    /// Buffers that one kernel may name.
+    pub buffers: u32,
+}
+
+/// A machine that runs kernels.
+pub trait Accelerator: Debug + Send + Sync {
+    /// The machine's name, as its maker gives it.
+    fn name(&self) -> &str;
+    /// What it can take.
+    fn limits(&self) -> Limits;
+    /// A buffer of `len` elements, contents arbitrary.
+    fn alloc(&self, len: usize) -> BufferId;
+    /// Gives a buffer back; launches recorded before still see it.
+    fn free(&self, id: BufferId);
+    /// Fills a buffer from its start.
+    fn write(&self, id: BufferId, data: &[f32]);
+    /// Records a launch and returns. A failure sticks, and comes out of the next `read` or `end_step`.
+    fn launch(&self, launch: Launch<'_>);
+    /// The elements in `range`, once everything recorded before has run.
+    fn read(&self, id: BufferId, range: Range<usize>) -> Pending<Vec<f32>>;
+    /// Submits what is recorded; ready at once unless the machine is two steps behind.
+    fn end_step(&self) -> Pending<()>;
+}
+
+impl Device {
+    /// The device's name: `cpu`, or what the accelerator calls itself.
+    pub fn name(&self) -> &str {
+        match self {
+            Device::Cpu => "cpu",
+            Device::Gpu(machine) => machine.name(),
+        }
+    }
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Device) -> bool {
+        match (self, other) {
+            (Device::Cpu, Device::Cpu) => true,
+            (Device::Gpu(a), Device::Gpu(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A buffer on an accelerator, given back when the last tensor that shares it goes.
+#[derive(Debug)]
+pub(crate) struct DeviceBuffer {
+    pub(crate) machine: Arc<dyn Accelerator>,
+    pub(crate) id: BufferId,
+    pub(crate) len: usize,
+}
+
+impl DeviceBuffer {
+    pub(crate) fn holding(machine: &Arc<dyn Accelerator>, data: &[f32]) -> DeviceBuffer {
+        let buffer = DeviceBuffer { machine: machine.clone(), id: machine.alloc(data.len()), len: data.len() };
+        machine.write(buffer.id, data);
+        buffer
+    }
+
+    pub(crate) fn read(&self) -> Pending<Vec<f32>> {
+        self.machine.read(self.id, 0..self.len)
+    }
+}
+
+impl Drop for DeviceBuffer {
+    fn drop(&mut self) {
+        self.machine.free(self.id);
+    }
+}

@@ -1,0 +1,42 @@
+//! f32 tensors, and what can be computed with them.
+//!
+//! Read in this order: [`Shape`] and [`Tensor`] say what a tensor is, [`Device`] where it may be; `ops/` holds one file an
+//! operation, opening with its formula; `cpu/` holds the kernels that make them fast, from the register tile upwards.
+//!
+//! ```
+//! use tensor::{Conv, Tensor};
+//!
+//! let image = Tensor::ones([1, 1, 4, 4]);
+//! let kernel = Tensor::ones([1, 1, 3, 3]);
+//! let y = image.conv2d(&kernel, None, Conv { stride: 1, padding: 1 });
+//! assert_eq!(y.data()[..4], [4.0, 6.0, 6.0, 4.0]); // a corner sees four pixels, an edge six
+//! ```
+
+mod shape;
+pub use shape::{MAX_RANK, Shape};
+
+mod tensor;
+pub use tensor::Tensor;
+
+mod device;
+mod kernel;
+pub use device::{Accelerator, BufferId, Device, Limits, Pending};
+pub use kernel::{Kernel, Launch};
+
+mod error;
+pub use error::{Error, Result};
+
+mod random;
+pub use random::Generator;
+
+mod ops;
+pub use ops::adam::AdamStep;
+pub use ops::batch_norm::{Act, BatchNorm, BatchNormGradients, BatchStats};
+pub use ops::conv_transpose2d::ConvTranspose;
+pub use ops::conv2d::Conv;
+pub use ops::interpolate::Interpolation;
+pub use ops::pool::Pool;
+pub use ops::unary::{Keeps, Unary};
+
+mod cpu;
+pub use cpu::simd::Isa;

@@ -1,0 +1,108 @@
+//! Functions of two numbers, element by element, with broadcasting:  c = a ∘ b.
+//! Shapes are aligned at the last dimension; where sizes differ one must be 1, and is repeated.
+
+use crate::cpu::parallel;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+macro_rules! tensor_functions {
+    ($($(#[$doc:meta])* $name:ident: $f:expr;)*) => {
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Panics
+                /// If the shapes do not broadcast.
+                #[track_caller]
+                pub fn $name(&self, rhs: &Tensor) -> Tensor {
+                    broadcast(stringify!($name), self, rhs, $f)
+                }
+            )*
+        }
+    };
+}
+
+tensor_functions! {
+    /// a + b.
+    add: |a, b| a + b;
+    /// a − b.
+    sub: |a, b| a - b;
+    /// a·b.
+    mul: |a, b| a * b;
+    /// a / b.
+    div: |a, b| a / b;
+}
+
+impl Tensor {
+    /// Adds `rhs`, of the same shape: in place where nobody shares the elements.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn add_assign(&mut self, rhs: &Tensor) {
+        assert_eq!(self.shape(), rhs.shape(), "add_assign: {} and {}", self.shape(), rhs.shape());
+        let rhs = rhs.data();
+        parallel::over(self.data_mut(), |first, part| {
+            part.iter_mut().zip(&rhs[first..]).for_each(|(x, &y)| *x += y);
+        });
+    }
+}
+
+#[track_caller]
+fn broadcast(what: &str, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
+    let shape = a.shape().broadcast(b.shape());
+    let shape = shape.unwrap_or_else(|| panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape()));
+    let (a_data, b_data) = (a.data(), b.data());
+    if a.shape() == b.shape() {
+        return Tensor::build(shape, |out| {
+            parallel::over(out, |first, part| {
+                let pairs = a_data[first..].iter().zip(&b_data[first..]);
+                part.iter_mut().zip(pairs).for_each(|(c, (&a, &b))| *c = f(a, b));
+            });
+        });
+    }
+    // Row by row: within the last dimension each operand either walks or stands still.
+    let cols = shape.last().copied().unwrap_or(1);
+    let (a_rows, b_rows) = (Rows::of(a.shape(), &shape), Rows::of(b.shape(), &shape));
+    Tensor::build(shape, |out| {
+        parallel::rows(out, cols, |row, out| {
+            let (a, b) = (&a_data[a_rows.start(row)..], &b_data[b_rows.start(row)..]);
+            match (a_rows.walks, b_rows.walks) {
+                (true, true) => out.iter_mut().zip(a.iter().zip(b)).for_each(|(c, (&a, &b))| *c = f(a, b)),
+                (true, false) => out.iter_mut().zip(a).for_each(|(c, &a)| *c = f(a, b[0])),
+                (false, true) => out.iter_mut().zip(b).for_each(|(c, &b)| *c = f(a[0], b)),
+                (false, false) => out.fill(f(a[0], b[0])),
+            }
+        });
+    })
+}
+
+/// Where the rows of a result find their operand.
+struct Rows {
+    outer: Shape,   // the result's sizes but for the last
+    strides: Shape, // the operand's steps along them, 0 where it is repeated
+    walks: bool,    // whether the last dimension is the operand's own
+}
+
+impl Rows {
+    fn of(operand: &Shape, result: &Shape) -> Rows {
+        let rank = result.len().max(1);
+        let (operand, result) = (operand.padded(rank), result.padded(rank));
+        let mut strides = operand.strides();
+        for d in 0..rank {
+            if operand[d] == 1 {
+                strides = strides.with(d, 0);
+            }
+        }
+        Rows { outer: Shape::new(&result[..rank - 1]), walks: strides[rank - 1] == 1, strides }
+    }
+
+    fn start(&self, mut row: usize) -> usize {
+        let mut start = 0;
+        for d in (0..self.outer.len()).rev() {
+            start += row % self.outer[d] * self.strides[d];
+            row /= self.outer[d];
+        }
+        start
+    }
+}

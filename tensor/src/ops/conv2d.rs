@@ -1,0 +1,103 @@
+//! Convolution (a cross-correlation, as everywhere in deep learning):
+//!   y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, c, s·i + u − p, s·j + v − p],   x = 0 outside the image
+//! x: [batch, in, height, width], w: [out, in, kh, kw], bias: [out] → y: [batch, out, (height + 2p − kh)/s + 1, …].
+//! Backward needs x and w: dx is the adjoint, dw correlates x with dy, dbias sums dy.
+
+use crate::cpu::conv::{self, Window};
+use crate::tensor::Tensor;
+
+/// How a convolution slides: the same along height and width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Conv {
+    /// Pixels between neighbouring places, at least 1.
+    pub stride: usize,
+    /// Rows and columns of zeros around the image.
+    pub padding: usize,
+}
+
+impl Conv {
+    /// What a kernel makes of an image: the output's `[height, width]`, or `None` if the image is too small.
+    pub fn output(self, image: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
+        let along = |d: usize| Some((image[d] + 2 * self.padding).checked_sub(kernel[d])? / self.stride + 1);
+        Some([along(0)?, along(1)?])
+    }
+
+    pub(crate) fn window(self, batch: usize, input: [usize; 2], output: [usize; 2], kernel: [usize; 2]) -> Window {
+        assert!(self.stride > 0, "a convolution's stride is at least 1");
+        Window { batch, input, output, kernel, stride: self.stride, padding: self.padding }
+    }
+}
+
+impl Tensor {
+    /// Convolution with `weight` [out, in, kh, kw] and `bias` [out].
+    ///
+    /// # Panics
+    /// If channels differ, or the padded image is smaller than the kernel.
+    #[track_caller]
+    pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+        let [batch, cin, height, width] = self.shape().nchw("conv2d");
+        let [cout, cin2, kh, kw] = weight.shape().nchw("conv2d's weight");
+        assert_eq!(cin, cin2, "conv2d: image {} with weight {}", self.shape(), weight.shape());
+        check_bias("conv2d", bias, cout);
+        let output = conv.output([height, width], [kh, kw]);
+        let output =
+            output.unwrap_or_else(|| panic!("conv2d: image {} too small for {}", self.shape(), weight.shape()));
+        let window = conv.window(batch, [height, width], output, [kh, kw]);
+        Tensor::build([batch, cout, output[0], output[1]].into(), |y| {
+            conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, [cin, cout], window);
+        })
+    }
+
+    /// The gradient of [`conv2d`](Tensor::conv2d)'s input, of size `input`, from its output's gradient `self`.
+    ///
+    /// # Panics
+    /// If the shapes are not those of one convolution.
+    #[track_caller]
+    pub fn conv2d_input_gradient(&self, weight: &Tensor, conv: Conv, input: [usize; 2]) -> Tensor {
+        adjoint("conv2d_input_gradient", self, weight, None, conv, input)
+    }
+
+    /// The gradient of [`conv2d`](Tensor::conv2d)'s weight, from its input `self` and its output's gradient.
+    ///
+    /// # Panics
+    /// If the shapes are not those of one convolution.
+    #[track_caller]
+    pub fn conv2d_weight_gradient(&self, dy: &Tensor, conv: Conv, kernel: [usize; 2]) -> Tensor {
+        let what = "conv2d_weight_gradient";
+        let ([batch, cin, height, width], [batch2, cout, oh, ow]) = (self.shape().nchw(what), dy.shape().nchw(what));
+        let fits = batch == batch2 && conv.output([height, width], kernel) == Some([oh, ow]);
+        assert!(fits, "{what}: image {} and gradient {} with kernel {kernel:?}, {conv:?}", self.shape(), dy.shape());
+        let window = conv.window(batch, [height, width], [oh, ow], kernel);
+        Tensor::build([cout, cin, kernel[0], kernel[1]].into(), |dw| {
+            conv::weight_gradient(self.data(), dy.data(), dw, [cin, cout], window);
+        })
+    }
+}
+
+/// The adjoint of a convolution with `weight` [out, in, kh, kw]: `y` [batch, out, …] → [batch, in, input].
+#[track_caller]
+pub(super) fn adjoint(
+    what: &str,
+    y: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    conv: Conv,
+    input: [usize; 2],
+) -> Tensor {
+    let [batch, cout, oh, ow] = y.shape().nchw(what);
+    let [cout2, cin, kh, kw] = weight.shape().nchw(what);
+    let fits = cout == cout2 && conv.output(input, [kh, kw]) == Some([oh, ow]);
+    assert!(fits, "{what}: {} with weight {} to an image of {input:?}, {conv:?}", y.shape(), weight.shape());
+    check_bias(what, bias, cin);
+    let window = conv.window(batch, input, [oh, ow], [kh, kw]);
+    Tensor::build([batch, cin, input[0], input[1]].into(), |x| {
+        conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, [cin, cout], window);
+    })
+}
+
+#[track_caller]
+fn check_bias(what: &str, bias: Option<&Tensor>, channels: usize) {
+    if let Some(bias) = bias {
+        assert_eq!(bias.shape()[..], [channels], "{what}: bias {} for {channels} channels", bias.shape());
+    }
+}

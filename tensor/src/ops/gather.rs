@@ -1,0 +1,58 @@
+//! Elements chosen by index. Indices are whole numbers held as f32, exact below 2²⁴.
+//!   pick: y[i] = x[i, index[i]]; backward writes dy[i] there, among zeros.
+//!   rows: y[i, …] = x[index[i], …]; it has no gradient.
+
+use crate::tensor::Tensor;
+
+impl Tensor {
+    /// One element of each row: self [n, c] at `index` [n] → [n].
+    ///
+    /// # Panics
+    /// If the shapes differ in n, or an index is not one of 0..c.
+    #[track_caller]
+    pub fn pick(&self, index: &Tensor) -> Tensor {
+        let [n, c] = self.shape().matrix("pick");
+        let index = indices("pick", index, n, c);
+        Tensor::build([n].into(), |out| {
+            out.iter_mut().enumerate().for_each(|(i, y)| *y = self.data()[i * c + index[i]]);
+        })
+    }
+
+    /// The adjoint of [`pick`](Tensor::pick) from `columns` columns: self [n] → [n, columns].
+    ///
+    /// # Panics
+    /// If the shapes differ in n, or an index is not one of 0..columns.
+    #[track_caller]
+    pub fn pick_gradient(&self, index: &Tensor, columns: usize) -> Tensor {
+        let index = indices("pick_gradient", index, self.count(), columns);
+        Tensor::build([index.len(), columns].into(), |out| {
+            out.fill(0.0);
+            index.iter().enumerate().for_each(|(i, &j)| out[i * columns + j] = self.data()[i]);
+        })
+    }
+
+    /// Whole rows: self [n, …] at `index` [k] → [k, …].
+    ///
+    /// # Panics
+    /// If an index is not one of 0..n.
+    #[track_caller]
+    pub fn rows(&self, index: &Tensor) -> Tensor {
+        let [_, n, width] = self.shape().around(0, "rows");
+        let index = indices("rows", index, index.count(), n);
+        Tensor::build(self.shape().with(0, index.len()), |out| {
+            for (i, &row) in index.iter().enumerate() {
+                out[i * width..][..width].copy_from_slice(&self.data()[row * width..][..width]);
+            }
+        })
+    }
+}
+
+#[track_caller]
+fn indices(what: &str, index: &Tensor, count: usize, bound: usize) -> Vec<usize> {
+    assert_eq!(index.shape()[..], [count], "{what}: indices {} for {count} rows", index.shape());
+    let whole = |&i: &f32| {
+        assert!(i >= 0.0 && i < bound as f32 && i.fract() == 0.0, "{what}: index {i} is not one of 0..{bound}");
+        i as usize
+    };
+    index.data().iter().map(whole).collect()
+}

@@ -1,0 +1,137 @@
+//! Pooling over square windows, [batch, channels, height, width] → [batch, channels, (height + 2p − k)/s + 1, …]:
+//!   max: the largest pixel of a window that lies inside the image; backward sends dy to the first such pixel, found again;
+//!   avg: Σ / k², pixels outside the image counting as zeros; backward deals dy/k² out.
+//! The global average is the mean over height and width: → [batch, channels].
+
+use crate::cpu::parallel;
+use crate::ops::conv2d::Conv;
+use crate::tensor::Tensor;
+
+/// A square window and how it slides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pool {
+    /// The window's side.
+    pub kernel: usize,
+    /// Pixels between neighbouring windows, at least 1.
+    pub stride: usize,
+    /// Rows and columns around the image, at most half the kernel.
+    pub padding: usize,
+}
+
+impl Pool {
+    #[track_caller]
+    fn output(self, what: &str, x: &Tensor) -> [usize; 4] {
+        let [batch, channels, height, width] = x.shape().nchw(what);
+        assert!(self.stride > 0 && self.kernel > 0 && 2 * self.padding <= self.kernel, "{what}: {self:?}");
+        let conv = Conv { stride: self.stride, padding: self.padding };
+        let size = conv.output([height, width], [self.kernel; 2]);
+        let [oh, ow] = size.unwrap_or_else(|| panic!("{what}: image {} too small for {self:?}", x.shape()));
+        [batch, channels, oh, ow]
+    }
+
+    /// The pixels, row by row, of the window at (i, j) that lie inside the image.
+    fn pixels(self, [i, j]: [usize; 2], [height, width]: [usize; 2]) -> impl Iterator<Item = usize> {
+        let along = |place: usize, size: usize| {
+            let start = place * self.stride;
+            start.saturating_sub(self.padding)..(start + self.kernel).saturating_sub(self.padding).min(size)
+        };
+        let columns = along(j, width);
+        along(i, height).flat_map(move |y| columns.clone().map(move |x| y * width + x))
+    }
+
+    fn largest(self, image: &[f32], at: [usize; 2], size: [usize; 2]) -> usize {
+        let pixels = self.pixels(at, size);
+        pixels.reduce(|best, p| if image[p] > image[best] { p } else { best }).expect("a window overlaps the image")
+    }
+}
+
+impl Tensor {
+    /// The largest pixel of each window.
+    ///
+    /// # Panics
+    /// If the padded image is smaller than the window, or the padding more than half of it.
+    #[track_caller]
+    pub fn max_pool2d(&self, pool: Pool) -> Tensor {
+        let size = pool.output("max_pool2d", self);
+        self.pooled(size, |image, at, size| image[pool.largest(image, at, size)])
+    }
+
+    /// The gradient of [`max_pool2d`](Tensor::max_pool2d) at `self`.
+    ///
+    /// # Panics
+    /// If `dy` is not shaped as its result.
+    #[track_caller]
+    pub fn max_pool2d_gradient(&self, dy: &Tensor, pool: Pool) -> Tensor {
+        let out = pool.output("max_pool2d_gradient", self);
+        let x = self.data();
+        dealt(dy, out, self.shape().nchw("max_pool2d_gradient"), |plane, at, size, dy, dx| {
+            dx[pool.largest(&x[plane * dx.len()..][..dx.len()], at, size)] += dy;
+        })
+    }
+
+    /// The mean of each window; pixels outside the image count as zeros.
+    ///
+    /// # Panics
+    /// If the padded image is smaller than the window, or the padding more than half of it.
+    #[track_caller]
+    pub fn avg_pool2d(&self, pool: Pool) -> Tensor {
+        let size = pool.output("avg_pool2d", self);
+        let share = 1.0 / (pool.kernel * pool.kernel) as f32;
+        self.pooled(size, |image, at, size| share * pool.pixels(at, size).map(|p| image[p]).sum::<f32>())
+    }
+
+    /// The gradient of [`avg_pool2d`](Tensor::avg_pool2d) for images of `size`, from its result's gradient `self`.
+    ///
+    /// # Panics
+    /// If `self` is not shaped as its result.
+    #[track_caller]
+    pub fn avg_pool2d_gradient(&self, pool: Pool, size: [usize; 2]) -> Tensor {
+        let [batch, channels, oh, ow] = self.shape().nchw("avg_pool2d_gradient");
+        let share = 1.0 / (pool.kernel * pool.kernel) as f32;
+        let image = [batch, channels, size[0], size[1]];
+        dealt(self, [batch, channels, oh, ow], image, |_, at, size, dy, dx| {
+            pool.pixels(at, size).for_each(|p| dx[p] += share * dy);
+        })
+    }
+
+    /// The mean of each channel: [batch, channels, height, width] → [batch, channels].
+    ///
+    /// # Panics
+    /// Unless there are four dimensions.
+    #[track_caller]
+    pub fn global_avg_pool2d(&self) -> Tensor {
+        self.shape().nchw("global_avg_pool2d");
+        self.mean(&[2, 3], false)
+    }
+
+    fn pooled(&self, out: [usize; 4], window: impl Fn(&[f32], [usize; 2], [usize; 2]) -> f32 + Sync + Send) -> Tensor {
+        let [_, _, height, width] = self.shape().nchw("pool");
+        let [_, _, oh, ow] = out;
+        Tensor::build(out.into(), |y| {
+            parallel::rows(y, oh * ow, |plane, y| {
+                let image = &self.data()[plane * height * width..][..height * width];
+                y.iter_mut().enumerate().for_each(|(p, y)| *y = window(image, [p / ow, p % ow], [height, width]));
+            });
+        })
+    }
+}
+
+/// Deals every window's `dy` out to the pixels of its plane of the image.
+#[track_caller]
+fn dealt(
+    dy: &Tensor,
+    out: [usize; 4],
+    image: [usize; 4],
+    deal: impl Fn(usize, [usize; 2], [usize; 2], f32, &mut [f32]) + Sync + Send,
+) -> Tensor {
+    assert_eq!(dy.shape()[..], out, "pooling: gradient {} for a result of {out:?}", dy.shape());
+    let ([_, _, oh, ow], [_, _, height, width]) = (out, image);
+    Tensor::build(image.into(), |dx| {
+        parallel::rows(dx, height * width, |plane, dx| {
+            dx.fill(0.0);
+            for (p, &dy) in dy.data()[plane * oh * ow..][..oh * ow].iter().enumerate() {
+                deal(plane, [p / ow, p % ow], [height, width], dy, dx);
+            }
+        });
+    })
+}

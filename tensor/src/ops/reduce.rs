@@ -1,0 +1,146 @@
+//! Sums, means and maxima over chosen dimensions:  y[kept] = Σ_reduced x.
+//! Long sums are taken in tiles of a fixed size whose totals are added in order in f64: the number of threads changes no bit.
+
+use rayon::prelude::*;
+
+use crate::cpu::parallel;
+use crate::cpu::simd::Isa;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// Elements of one tile.
+const TILE: usize = 8 * 1024;
+
+impl Tensor {
+    /// The sum over `dims`, which stay as sizes of 1 with `keepdim`.
+    ///
+    /// # Panics
+    /// If a dimension does not exist or is named twice.
+    #[track_caller]
+    pub fn sum(&self, dims: &[usize], keepdim: bool) -> Tensor {
+        self.reduced("sum", dims, keepdim, sum_runs)
+    }
+
+    /// The mean over `dims`.
+    ///
+    /// # Panics
+    /// If a dimension does not exist or is named twice.
+    #[track_caller]
+    pub fn mean(&self, dims: &[usize], keepdim: bool) -> Tensor {
+        let sum = self.sum(dims, keepdim);
+        sum.mul_scalar(sum.count() as f32 / self.count() as f32)
+    }
+
+    /// The largest element over `dims`.
+    ///
+    /// # Panics
+    /// If a dimension does not exist or is named twice, or nothing is there to choose from.
+    #[track_caller]
+    pub fn max(&self, dims: &[usize], keepdim: bool) -> Tensor {
+        assert!(self.count() > 0, "max: {} has no element", self.shape());
+        self.reduced("max", dims, keepdim, max_runs)
+    }
+
+    /// The sum of all elements, a scalar.
+    pub fn sum_all(&self) -> Tensor {
+        let all: Vec<usize> = (0..self.shape().len()).collect();
+        self.sum(&all, false)
+    }
+
+    /// The mean of all elements, a scalar.
+    pub fn mean_all(&self) -> Tensor {
+        let all: Vec<usize> = (0..self.shape().len()).collect();
+        self.mean(&all, false)
+    }
+
+    /// The sum over whatever broadcasting had repeated: the adjoint of broadcasting `shape` to this tensor's shape.
+    ///
+    /// # Panics
+    /// If `shape` does not broadcast to this tensor's.
+    #[track_caller]
+    pub fn sum_to(&self, shape: &Shape) -> Tensor {
+        if self.shape() == shape {
+            return self.clone();
+        }
+        assert_eq!(shape.broadcast(self.shape()), Some(*self.shape()), "sum_to: {} to {shape}", self.shape());
+        let padded = shape.padded(self.shape().len());
+        let dims: Vec<usize> = (0..padded.len()).filter(|&d| padded[d] == 1 && self.shape()[d] != 1).collect();
+        self.sum(&dims, true).reshape(shape)
+    }
+
+    /// Reduces one run of neighbouring dimensions after another, the last first: each is `outer × size × inner`.
+    #[track_caller]
+    fn reduced(&self, what: &str, dims: &[usize], keepdim: bool, runs: fn(&Tensor, [usize; 3]) -> Tensor) -> Tensor {
+        let shape = *self.shape();
+        let mut reduce = [false; crate::shape::MAX_RANK];
+        for &d in dims {
+            assert!(d < shape.len(), "{what}: no dimension {d} in {shape}");
+            assert!(!reduce[d], "{what}: dimension {d} is named twice");
+            reduce[d] = true;
+        }
+        let mut result = self.clone();
+        let mut sizes = shape;
+        let mut end = shape.len();
+        while let Some(last) = (0..end).rev().find(|&d| reduce[d]) {
+            let first = (0..=last).rev().take_while(|&d| reduce[d]).last().expect("last itself is reduced");
+            let outer: usize = sizes[..first].iter().product();
+            let size: usize = sizes[first..=last].iter().product();
+            let inner: usize = sizes[last + 1..].iter().product();
+            result = runs(&result, [outer, size, inner]);
+            (first..=last).for_each(|d| sizes = sizes.with(d, 1));
+            end = first;
+        }
+        let kept: Vec<usize> = (0..shape.len()).filter(|&d| keepdim || !reduce[d]).map(|d| sizes[d]).collect();
+        result.reshape(&kept[..])
+    }
+}
+
+fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
+    let x = x.data();
+    let isa = Isa::current();
+    Tensor::build([outer, inner].into(), |out| {
+        if inner == 1 && size > TILE && outer < 64 {
+            // Few long sums: the tiles of each are spread over the cores.
+            for (row, out) in out.iter_mut().enumerate() {
+                let tiles = x[row * size..][..size].par_chunks(TILE).map(|tile| isa.run(|| sum_slice(tile)));
+                *out = tiles.collect::<Vec<f64>>().into_iter().sum::<f64>() as f32;
+            }
+        } else if inner == 1 {
+            parallel::rows(out, 1, |row, out| {
+                out[0] = x[row * size..][..size].chunks(TILE).map(sum_slice).sum::<f64>() as f32;
+            });
+        } else {
+            parallel::rows(out, inner, |row, out| {
+                let mut sums = vec![0.0f64; inner];
+                for line in x[row * size * inner..][..size * inner].chunks(inner) {
+                    sums.iter_mut().zip(line).for_each(|(sum, &x)| *sum += f64::from(x));
+                }
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
+            });
+        }
+    })
+}
+
+fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
+    let x = x.data();
+    Tensor::build([outer, inner].into(), |out| {
+        parallel::rows(out, inner, |row, out| {
+            out.fill(f32::MIN);
+            for line in x[row * size * inner..][..size * inner].chunks(inner) {
+                out.iter_mut().zip(line).for_each(|(max, &x)| *max = if x > *max { x } else { *max });
+            }
+        });
+    })
+}
+
+/// The sum of one tile: eight f64 sums side by side, so that additions need not wait for each other.
+#[inline(always)]
+pub(crate) fn sum_slice(x: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 8];
+    let mut eights = x.chunks_exact(8);
+    for eight in &mut eights {
+        sums.iter_mut().zip(eight).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+    let rest: f64 = eights.remainder().iter().map(|&x| f64::from(x)).sum();
+    sums.iter().sum::<f64>() + rest
+}

@@ -1,0 +1,134 @@
+//! Functions of one number, element by element:  y = f(x),  dx = dy · f′.
+//! A row names what the derivative is written in: x, or y where that is shorter and saves keeping x.
+
+use crate::cpu::parallel;
+use crate::tensor::Tensor;
+
+/// What the derivative of a [`Unary`] is a function of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keeps {
+    /// The argument.
+    X,
+    /// The result.
+    Y,
+}
+
+/// The functions, a row each: `name(parameters): f = …, df = …, keeps x|y`. Hands all rows to the macro `$with`, so that
+/// tensors, variables and tests each make of them what they need.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! unary_table {
+    ($with:ident) => {
+        $with! {
+            /// max(x, 0), with derivative 0 at 0.
+            relu(): f = |x| if x < 0.0 { 0.0 } else { x }, df = |y| if y > 0.0 { 1.0 } else { 0.0 }, keeps Y;
+            /// x above 0, slope·x below.
+            leaky_relu(slope): f = |x| if x > 0.0 { x } else { slope * x }, df = |x| if x > 0.0 { 1.0 } else { slope }, keeps X;
+            /// 1 / (1 + e⁻ˣ).
+            sigmoid(): f = |x| logistic(x), df = |y| y * (1.0 - y), keeps Y;
+            /// The hyperbolic tangent.
+            tanh(): f = |x| x.tanh(), df = |y| 1.0 - y * y, keeps Y;
+            /// eˣ.
+            exp(): f = |x| x.exp(), df = |y| y, keeps Y;
+            /// The natural logarithm.
+            log(): f = |x| x.ln(), df = |x| 1.0 / x, keeps X;
+            /// The square root.
+            sqrt(): f = |x| x.sqrt(), df = |y| 0.5 / y, keeps Y;
+            /// The absolute value, with derivative 0 at 0.
+            abs(): f = |x| x.abs(), df = |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 }, keeps X;
+            /// x².
+            square(): f = |x| x * x, df = |x| 2.0 * x, keeps X;
+            /// ln(1 + eˣ), finite for every finite x.
+            softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), keeps X;
+            /// x within [low, high], the nearer end outside, where the derivative is 0.
+            clamp(low, high): f = |x| if x < low { low } else if x > high { high } else { x },
+                df = |x| if x < low || x > high { 0.0 } else { 1.0 }, keeps X;
+            /// x + c.
+            add_scalar(c): f = |x| x + c, df = |_y| 1.0, keeps Y;
+            /// c·x.
+            mul_scalar(c): f = |x| c * x, df = |_y| c, keeps Y;
+        }
+    };
+}
+
+/// 1 / (1 + e⁻ˣ), whose exponential never overflows.
+#[inline(always)]
+fn logistic(x: f32) -> f32 {
+    let e = (-x.abs()).exp();
+    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+}
+
+/// One of the functions, with its parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Unary {
+    /// The function's name.
+    pub name: &'static str,
+    /// What its derivative is a function of.
+    pub keeps: Keeps,
+    parameters: [f32; 2],
+    forward: fn(&Tensor, [f32; 2]) -> Tensor,
+    backward: fn(&Tensor, &Tensor, [f32; 2]) -> Tensor,
+}
+
+impl Unary {
+    /// y = f(x).
+    pub fn apply(&self, x: &Tensor) -> Tensor {
+        (self.forward)(x, self.parameters)
+    }
+
+    /// dx = dy · f′(kept), where `kept` is x or y, as [`keeps`](Unary::keeps) says.
+    pub fn gradient(&self, kept: &Tensor, dy: &Tensor) -> Tensor {
+        (self.backward)(kept, dy, self.parameters)
+    }
+}
+
+macro_rules! tensor_functions {
+    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+        impl Unary {
+            $(
+                $(#[$doc])*
+                #[allow(unused_variables)] // a derivative need not use every parameter
+                pub fn $name($($p: f32),*) -> Unary {
+                    let mut parameters = [0.0; 2];
+                    parameters.iter_mut().zip([$($p),*]).for_each(|(slot, value): (&mut f32, f32)| *slot = value);
+                    Unary {
+                        name: stringify!($name),
+                        keeps: Keeps::$keeps,
+                        parameters,
+                        forward: |x, [$($p,)* ..]| map(x, |$x| $f),
+                        backward: |kept, dy, [$($p,)* ..]| map2(kept, dy, |$k, dy| dy * ($df)),
+                    }
+                }
+            )*
+        }
+
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self $(, $p: f32)*) -> Tensor {
+                    Unary::$name($($p),*).apply(self)
+                }
+            )*
+        }
+    };
+}
+unary_table!(tensor_functions);
+
+fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Send) -> Tensor {
+    let data = x.data();
+    Tensor::build(*x.shape(), |out| {
+        parallel::over(out, |first, part| {
+            part.iter_mut().zip(&data[first..]).for_each(|(out, &x)| *out = f(x));
+        });
+    })
+}
+
+fn map2(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
+    let (a_data, b_data) = (a.data(), b.data());
+    Tensor::build(*a.shape(), |out| {
+        parallel::over(out, |first, part| {
+            let pairs = a_data[first..].iter().zip(&b_data[first..]);
+            part.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = f(a, b));
+        });
+    })
+}

@@ -1,0 +1,127 @@
+//! Seeded random numbers, the same on every platform: ChaCha8 for the bits, `libm` for the logarithm and cosine of normals.
+//!
+//! A generator is a seed and a *stream*. Streams of one seed are independent, so noise that must not depend on order (that
+//! of image 17, of step 3) takes the number as its stream.
+
+use std::f64::consts::TAU;
+
+use chacha20::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
+
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// A stream of random numbers.
+#[derive(Debug)]
+pub struct Generator {
+    bits: ChaCha8Rng,
+}
+
+impl Generator {
+    /// Stream 0 of a seed.
+    pub fn new(seed: u64) -> Generator {
+        Generator::stream(seed, 0)
+    }
+
+    /// One of the 2⁶⁴ independent streams of a seed.
+    pub fn stream(seed: u64, stream: u64) -> Generator {
+        let mut bits = ChaCha8Rng::seed_from_u64(seed);
+        bits.set_stream(stream);
+        Generator { bits }
+    }
+
+    /// A whole number in `0..bound`, each equally likely.
+    ///
+    /// # Panics
+    /// If `bound` is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        assert!(bound > 0, "Generator::below: nothing is below 0");
+        // Lemire: the high half of a product, with the few values rejected that would favour small results.
+        let bound = bound as u64;
+        loop {
+            let product = u128::from(self.bits.next_u64()) * u128::from(bound);
+            if product as u64 >= bound.wrapping_neg() % bound {
+                return (product >> 64) as usize;
+            }
+        }
+    }
+
+    /// A number in `[0, 1)`, one of 2²⁴ equally spaced ones.
+    pub fn uniform(&mut self) -> f32 {
+        (self.bits.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
+    }
+
+    /// Two independent standard normals: Box and Muller's `√(−2 ln u)·(cos 2πv, sin 2πv)`.
+    fn normals(&mut self) -> [f32; 2] {
+        let open = |bits: u32| (f64::from(bits) + 0.5) / 4_294_967_296.0; // in (0, 1): the logarithm stays finite
+        let radius = libm::sqrt(-2.0 * libm::log(open(self.bits.next_u32())));
+        let angle = TAU * open(self.bits.next_u32());
+        [(radius * libm::cos(angle)) as f32, (radius * libm::sin(angle)) as f32]
+    }
+
+    /// The numbers `0..count` in random order (Fisher and Yates).
+    pub fn permutation(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        for i in (1..count).rev() {
+            order.swap(i, self.below(i + 1));
+        }
+        order
+    }
+
+    /// A tensor of numbers uniform in `[low, high)`.
+    pub fn uniform_tensor(&mut self, shape: impl Into<Shape>, low: f32, high: f32) -> Tensor {
+        Tensor::build(shape.into(), |out| out.fill_with(|| low + (high - low) * self.uniform()))
+    }
+
+    /// A tensor of standard normals.
+    pub fn normal_tensor(&mut self, shape: impl Into<Shape>) -> Tensor {
+        Tensor::build(shape.into(), |out| {
+            for pair in out.chunks_mut(2) {
+                pair.copy_from_slice(&self.normals()[..pair.len()]);
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_numbers_never_change() {
+        // Runs are repeatable only while these stay: they were written down once.
+        let mut g = Generator::new(1);
+        let drawn: Vec<u32> = (0..3).map(|_| g.uniform().to_bits()).collect();
+        let normal = Generator::stream(1, 7).normal_tensor([2]);
+        let bits: Vec<u32> = normal.data().iter().map(|x| x.to_bits()).collect();
+        assert_eq!(drawn, [1_057_793_037, 1_053_692_568, 1_065_094_798]);
+        assert_eq!(bits, [3_219_150_326, 1_053_331_041]);
+    }
+
+    #[test]
+    fn normals_have_mean_zero_and_variance_one() {
+        let x = Generator::new(3).normal_tensor([200_001]);
+        let n = x.count() as f64;
+        let mean = x.data().iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let fourth = x.data().iter().map(|&v| f64::from(v).powi(4)).sum::<f64>() / n;
+        let variance = x.data().iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / n;
+        assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.015 && (fourth - 3.0).abs() < 0.15);
+    }
+
+    #[test]
+    fn below_is_even_and_bounded() {
+        let mut g = Generator::new(5);
+        let mut seen = [0; 7];
+        (0..70_000).for_each(|_| seen[g.below(7)] += 1);
+        assert!(seen.iter().all(|&n| (9_500..10_500).contains(&n)), "{seen:?}");
+    }
+
+    #[test]
+    fn a_permutation_holds_each_number_once_and_streams_differ() {
+        let order = Generator::stream(9, 1).permutation(100);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+        assert_ne!(order, Generator::stream(9, 2).permutation(100));
+    }
+}

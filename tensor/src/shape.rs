@@ -1,0 +1,147 @@
+//! Shapes: up to six sizes held inline, so that a tensor's shape costs no allocation.
+
+use std::fmt;
+use std::ops::Deref;
+
+/// The most dimensions a tensor may have.
+pub const MAX_RANK: usize = 6;
+
+/// The sizes of a tensor's dimensions, outermost first. A scalar has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    sizes: [usize; MAX_RANK],
+    rank: usize,
+}
+
+impl Shape {
+    /// The shape with these sizes, outermost first.
+    ///
+    /// # Panics
+    /// With more than [`MAX_RANK`] sizes.
+    #[track_caller]
+    pub fn new(sizes: &[usize]) -> Shape {
+        assert!(sizes.len() <= MAX_RANK, "a tensor has at most {MAX_RANK} dimensions, not {}", sizes.len());
+        let mut shape = Shape { sizes: [1; MAX_RANK], rank: sizes.len() };
+        shape.sizes[..sizes.len()].copy_from_slice(sizes);
+        shape
+    }
+
+    /// How many elements a tensor of this shape has (1 for a scalar).
+    pub fn count(&self) -> usize {
+        self.iter().product()
+    }
+
+    /// The four sizes of an image batch, `[batch, channels, height, width]`.
+    ///
+    /// # Panics
+    /// Unless the shape has four dimensions; `what` names the operation.
+    #[track_caller]
+    pub fn nchw(&self, what: &str) -> [usize; 4] {
+        match **self {
+            [n, c, h, w] => [n, c, h, w],
+            _ => panic!("{what}: expected [batch, channels, height, width], got {self}"),
+        }
+    }
+
+    /// The two sizes of a matrix, `[rows, columns]`.
+    ///
+    /// # Panics
+    /// Unless the shape has two dimensions; `what` names the operation.
+    #[track_caller]
+    pub fn matrix(&self, what: &str) -> [usize; 2] {
+        match **self {
+            [rows, cols] => [rows, cols],
+            _ => panic!("{what}: expected [rows, columns], got {self}"),
+        }
+    }
+
+    /// Elements between neighbours along each dimension, in row-major order.
+    pub fn strides(&self) -> Shape {
+        let mut strides = *self;
+        let mut step = 1;
+        for d in (0..self.rank).rev() {
+            strides.sizes[d] = step;
+            step *= self.sizes[d];
+        }
+        strides
+    }
+
+    /// The sizes before, at and after `dim`, multiplied together: a row-major tensor is `outer × size × inner`.
+    ///
+    /// # Panics
+    /// If there is no dimension `dim`; `what` names the operation.
+    #[track_caller]
+    pub fn around(&self, dim: usize, what: &str) -> [usize; 3] {
+        assert!(dim < self.rank, "{what}: no dimension {dim} in {self}");
+        [self[..dim].iter().product(), self[dim], self[dim + 1..].iter().product()]
+    }
+
+    /// This shape with the size of `dim` replaced.
+    pub fn with(&self, dim: usize, size: usize) -> Shape {
+        let mut shape = *self;
+        shape.sizes[dim] = size;
+        shape
+    }
+
+    /// The shape that `self` and `other` broadcast to: aligned at the last dimension, where sizes differ one must be 1.
+    pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
+        let rank = self.rank.max(other.rank);
+        let (a, b) = (self.padded(rank), other.padded(rank));
+        let mut out = Shape { sizes: [1; MAX_RANK], rank };
+        for d in 0..rank {
+            out.sizes[d] = match (a.sizes[d], b.sizes[d]) {
+                (x, y) if x == y => x,
+                (1, y) => y,
+                (x, 1) => x,
+                _ => return None,
+            };
+        }
+        Some(out)
+    }
+
+    /// This shape with sizes of 1 in front, up to `rank` dimensions.
+    pub fn padded(&self, rank: usize) -> Shape {
+        let mut out = Shape { sizes: [1; MAX_RANK], rank };
+        out.sizes[rank - self.rank..rank].copy_from_slice(self);
+        out
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    fn deref(&self) -> &[usize] {
+        &self.sizes[..self.rank]
+    }
+}
+
+impl From<&[usize]> for Shape {
+    #[track_caller]
+    fn from(sizes: &[usize]) -> Shape {
+        Shape::new(sizes)
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    #[track_caller]
+    fn from(sizes: [usize; N]) -> Shape {
+        Shape::new(&sizes)
+    }
+}
+
+impl From<&Shape> for Shape {
+    fn from(shape: &Shape) -> Shape {
+        *shape
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

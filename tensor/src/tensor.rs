@@ -1,0 +1,158 @@
+//! The tensor: f32, contiguous, row-major. Images are `[batch, channels, height, width]`.
+//!
+//! Tensors are values. Cloning and reshaping share the elements; everything else copies. Only methods on `&mut Tensor`
+//! write, and they write in place only when nobody shares the elements; otherwise they copy first.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cpu::pool::CpuBuffer;
+use crate::device::{Device, DeviceBuffer, Pending};
+use crate::error::Result;
+use crate::shape::Shape;
+
+/// A multi-dimensional array of f32.
+#[derive(Clone)]
+pub struct Tensor {
+    storage: Storage,
+    shape: Shape,
+}
+
+#[derive(Clone)]
+enum Storage {
+    Cpu(Arc<CpuBuffer>),
+    Gpu(Arc<DeviceBuffer>),
+}
+
+impl Tensor {
+    /// A tensor of these elements, in row-major order, on the CPU.
+    ///
+    /// # Panics
+    /// If `data` does not have as many elements as `shape`.
+    #[track_caller]
+    pub fn new(data: &[f32], shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        assert_eq!(data.len(), shape.count(), "Tensor::new: {} elements for shape {shape}", data.len());
+        Tensor::build(shape, |out| out.copy_from_slice(data))
+    }
+
+    /// A tensor of zeros.
+    pub fn zeros(shape: impl Into<Shape>) -> Tensor {
+        Tensor::full(shape, 0.0)
+    }
+
+    /// A tensor of ones.
+    pub fn ones(shape: impl Into<Shape>) -> Tensor {
+        Tensor::full(shape, 1.0)
+    }
+
+    /// A tensor whose every element is `value`.
+    pub fn full(shape: impl Into<Shape>, value: f32) -> Tensor {
+        Tensor::build(shape.into(), |out| out.fill(value))
+    }
+
+    /// A tensor without dimensions that holds one number.
+    pub fn scalar(value: f32) -> Tensor {
+        Tensor::full([], value)
+    }
+
+    /// A tensor on the CPU whose elements `fill` writes, every one: what it is given holds arbitrary numbers.
+    pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [f32])) -> Tensor {
+        let mut buffer = CpuBuffer::take(shape.count());
+        fill(&mut buffer);
+        Tensor { storage: Storage::Cpu(Arc::new(buffer)), shape }
+    }
+
+    /// The sizes of the dimensions.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// How many elements there are.
+    pub fn count(&self) -> usize {
+        self.shape.count()
+    }
+
+    /// Where the elements are.
+    pub fn device(&self) -> Device {
+        match &self.storage {
+            Storage::Cpu(_) => Device::Cpu,
+            Storage::Gpu(buffer) => Device::Gpu(buffer.machine.clone()),
+        }
+    }
+
+    /// The elements of a tensor on the CPU, in row-major order.
+    ///
+    /// # Panics
+    /// If the tensor is elsewhere: [`Tensor::read`] fetches from any device.
+    #[track_caller]
+    pub fn data(&self) -> &[f32] {
+        match &self.storage {
+            Storage::Cpu(buffer) => buffer,
+            Storage::Gpu(buffer) => panic!("the tensor {} is on {}, not on the CPU", self.shape, buffer.machine.name()),
+        }
+    }
+
+    /// The elements of a tensor on the CPU, for writing: in place if nobody shares them, else into a copy.
+    ///
+    /// # Panics
+    /// If the tensor is elsewhere.
+    #[track_caller]
+    pub fn data_mut(&mut self) -> &mut [f32] {
+        if let Storage::Cpu(buffer) = &mut self.storage
+            && Arc::get_mut(buffer).is_none()
+        {
+            *buffer = Arc::new(buffer.copy());
+        }
+        match &mut self.storage {
+            Storage::Cpu(buffer) => Arc::get_mut(buffer).expect("copied above if it was shared"),
+            Storage::Gpu(buffer) => panic!("the tensor {} is on {}, not on the CPU", self.shape, buffer.machine.name()),
+        }
+    }
+
+    /// The elements, fetched from wherever they are.
+    pub fn read(&self) -> Pending<Vec<f32>> {
+        match &self.storage {
+            Storage::Cpu(buffer) => {
+                let data = buffer.to_vec();
+                Box::pin(async move { Ok(data) })
+            }
+            Storage::Gpu(buffer) => buffer.read(),
+        }
+    }
+
+    /// The same elements on `device`; shared, if they are there already.
+    pub async fn to(&self, device: &Device) -> Result<Tensor> {
+        if self.device() == *device {
+            return Ok(self.clone());
+        }
+        let on_cpu = match &self.storage {
+            Storage::Cpu(_) => self.clone(),
+            Storage::Gpu(buffer) => Tensor::new(&buffer.read().await?, self.shape),
+        };
+        Ok(match device {
+            Device::Cpu => on_cpu,
+            Device::Gpu(machine) => {
+                let buffer = DeviceBuffer::holding(machine, on_cpu.data());
+                Tensor { storage: Storage::Gpu(Arc::new(buffer)), shape: self.shape }
+            }
+        })
+    }
+
+    /// The same elements under a shape of as many.
+    pub(crate) fn with_shape(&self, shape: Shape) -> Tensor {
+        debug_assert_eq!(shape.count(), self.count());
+        Tensor { storage: self.storage.clone(), shape }
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor {}", self.shape)?;
+        match &self.storage {
+            Storage::Cpu(buffer) if buffer.len() <= 16 => write!(f, " {:?}", &buffer[..]),
+            Storage::Cpu(buffer) => write!(f, " {:?} …", &buffer[..8]),
+            Storage::Gpu(buffer) => write!(f, " on {}", buffer.machine.name()),
+        }
+    }
+}
