@@ -39,4 +39,5 @@ pub use ops::pool::Pool;
 pub use ops::unary::{Keeps, Unary};
 
 mod cpu;
+pub use cpu::conv::ConvAlgorithm;
 pub use cpu::simd::Isa;

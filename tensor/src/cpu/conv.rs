@@ -12,11 +12,15 @@
 //! adjoint with stride s falls into s² grids (the phases of q), each of which sees only the taps that divide evenly: no zero
 //! is ever inserted between pixels.
 
+use std::cell::Cell;
 use std::ops::Range;
 
-use super::gemm::{multiply, store_rows, transpose};
+use super::gemm::{multiply, store_rows};
 use super::parallel::Disjoint;
 use super::pool::CpuBuffer;
+use super::simd::Isa;
+use super::transpose::transpose;
+use super::winograd::{self, Four, Two};
 
 /// How a convolution slides over an image. All sizes are `[height, width]`.
 #[derive(Clone, Copy, Debug)]
@@ -67,10 +71,71 @@ impl Window {
     }
 }
 
+/// How a convolution is computed. All give the same numbers up to rounding; which is fastest depends on the shape.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConvAlgorithm {
+    /// As the definition says: any kernel, stride and padding.
+    Direct,
+    /// Winograd's, in tiles of 2 × 2 outputs: kernels of 3 × 3 at stride 1.
+    Winograd2,
+    /// Winograd's, in tiles of 4 × 4 outputs: kernels of 3 × 3 at stride 1.
+    Winograd4,
+}
+
+thread_local! {
+    static FORCED: Cell<Option<ConvAlgorithm>> = const { Cell::new(None) };
+}
+
+impl ConvAlgorithm {
+    /// Every one.
+    pub const ALL: [ConvAlgorithm; 3] = [ConvAlgorithm::Direct, ConvAlgorithm::Winograd2, ConvAlgorithm::Winograd4];
+
+    /// Runs `body` with this one used wherever it can be, for every convolution that the calling thread starts.
+    pub fn force<R>(self, body: impl FnOnce() -> R) -> R {
+        struct Restore(Option<ConvAlgorithm>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                FORCED.set(self.0);
+            }
+        }
+        let _restore = Restore(FORCED.replace(Some(self)));
+        body()
+    }
+
+    /// The forced one if it fits, else the one with the least to multiply. Winograd's needs enough channels to fill vectors,
+    /// and enough pixels to be worth turning the weights.
+    fn choose(window: &Window, channels: [usize; 2]) -> ConvAlgorithm {
+        let fits = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2;
+        if !fits {
+            return ConvAlgorithm::Direct;
+        }
+        if let Some(forced) = FORCED.get() {
+            return forced;
+        }
+        let [height, width] = window.output;
+        let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
+        if channels[0].min(channels[1]) < 16 || window.batch * height * width < 256 {
+            ConvAlgorithm::Direct
+        } else if tiles(4) * 36 < tiles(2) * 16 {
+            ConvAlgorithm::Winograd4
+        } else {
+            ConvAlgorithm::Winograd2
+        }
+    }
+}
+
 /// `y[batch, out_channels, output]` from `x[batch, in_channels, input]` and `w[out_channels, in_channels, kernel]`.
 pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
+    match ConvAlgorithm::choose(&window, channels) {
+        ConvAlgorithm::Direct => direct(x, w, bias, y, channels, window),
+        ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, false, bias, y, channels, window),
+        ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, false, bias, y, channels, window),
+    }
+}
+
+fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
-    let (taps, k) = (window.seen_by_output(), cin * window.taps());
+    let (taps, k, isa) = (window.seen_by_output(), cin * window.taps(), Isa::current());
     let places = window.batch * taps.places();
     let y = Disjoint::new(y);
     let out = Image { channels: cout, size: window.output, step: 1, phase: [0, 0] };
@@ -80,7 +145,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
             if rows.len() < width {
                 panel.fill(0.0);
             }
-            transpose(&w[rows.start * k + ks.start..], k, rows.len(), ks.len(), panel, width);
+            transpose(isa, &w[rows.start * k + ks.start..], k, rows.len(), ks.len(), panel, width);
         },
         &|places, ks, width, panel| taps.pack(x, cin, places, ks, width, panel),
         &|rows, places, sums, stride| out.store(&y, &taps, bias, rows, places, sums, stride),
@@ -89,6 +154,18 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
 
 /// `x[batch, in_channels, input]` from `y[batch, out_channels, output]`: the adjoint of [`forward`], plus a bias.
 pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
+    let [cin, cout] = channels;
+    // At stride 1 it is itself a convolution, with the kernels turned round, channels exchanged, and the rest of the padding.
+    let turned =
+        Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
+    match ConvAlgorithm::choose(&window, channels) {
+        ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, channels, window),
+        ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(y, w, true, bias, x, [cout, cin], turned),
+        ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(y, w, true, bias, x, [cout, cin], turned),
+    }
+}
+
+fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
     let x = Disjoint::new(x);
     let phases = (0..window.stride).flat_map(|y| (0..window.stride).map(move |x| [y, x]));
@@ -114,10 +191,18 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
 
 /// `w[out_channels, in_channels, kernel]`: the gradient of [`forward`]'s weight, from its input and its output's gradient.
 pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
+    match ConvAlgorithm::choose(&window, channels) {
+        ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),
+        ConvAlgorithm::Winograd2 => winograd::weight_gradient::<Two>(x, y, w, channels, window),
+        ConvAlgorithm::Winograd4 => winograd::weight_gradient::<Four>(x, y, w, channels, window),
+    }
+}
+
+fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
     /// Places whose pixels are gathered at once before they are turned: 48 rows of these stay in the first-level cache.
     const STRIP: usize = 64;
     let [cin, cout] = channels;
-    let (taps, n) = (window.seen_by_output(), cin * window.taps());
+    let (taps, n, isa) = (window.seen_by_output(), cin * window.taps(), Isa::current());
     let size = taps.places();
     let w = Disjoint::new(w);
     multiply(
@@ -128,7 +213,7 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
             }
             for run in runs_by_image(places, size) {
                 let from = &y[(run.image * cout + rows.start) * size + run.first..];
-                transpose(from, size, rows.len(), run.len, &mut panel[run.at * width..], width);
+                transpose(isa, from, size, rows.len(), run.len, &mut panel[run.at * width..], width);
             }
         },
         &|columns, places, width, panel| {
@@ -140,7 +225,15 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
                 let some = first..(first + STRIP).min(places.end);
                 let count = some.len();
                 taps.pack(x, cin, some, columns.clone(), STRIP, &mut strip);
-                transpose(&strip, STRIP, columns.len(), count, &mut panel[(first - places.start) * width..], width);
+                transpose(
+                    isa,
+                    &strip,
+                    STRIP,
+                    columns.len(),
+                    count,
+                    &mut panel[(first - places.start) * width..],
+                    width,
+                );
             }
         },
         &|rows, cols, sums, stride| store_rows(&w, n, rows, cols, sums, stride),

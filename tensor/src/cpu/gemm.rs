@@ -17,10 +17,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::microkernel::multiply_tile;
+use super::microkernel::{Strides, multiply_tile};
 use super::parallel::Disjoint;
 use super::pool::CpuBuffer;
 use super::simd::Isa;
+use super::transpose::transpose;
 
 /// `k` of one chunk.
 const CHUNK: usize = 256;
@@ -57,6 +58,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     let chunks = k.div_ceil(CHUNK);
     let parts = (ENOUGH_TASKS / blocks).clamp(1, (chunks / 2).max(1));
     let stride = block_cols;
+    let strides = Strides { a_row: 1, a_k: tile.rows, b_k: tile.cols, c_row: stride };
     let area = |block: usize| {
         let (r, c) = (block / col_blocks * BLOCK_ROWS, block % col_blocks * block_cols);
         (r..(r + BLOCK_ROWS).min(m), c..(c + block_cols).min(n))
@@ -78,7 +80,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
                 let a = &a[row * ks.len()..][..tile.rows * ks.len()];
                 for panel in 0..block_cols.len().div_ceil(tile.cols) {
                     let at = (row - block_rows.start) * stride + panel * tile.cols;
-                    multiply_tile(isa, ks.len(), a, &b[panel * panel_b..][..panel_b], &mut sums[at..], stride);
+                    multiply_tile(isa, 3, ks.len(), a, &b[panel * panel_b..][..panel_b], &mut sums[at..], strides);
                 }
             }
         }
@@ -135,19 +137,13 @@ pub(crate) struct Matrix<'a> {
 
 impl Matrix<'_> {
     /// Rows `lines` at columns `ks` as a panel: how A is packed.
-    pub(crate) fn pack(self, lines: Range<usize>, ks: Range<usize>, width: usize, panel: &mut [f32]) {
+    pub(crate) fn pack(self, isa: Isa, lines: Range<usize>, ks: Range<usize>, width: usize, panel: &mut [f32]) {
         if lines.len() < width {
             panel.fill(0.0);
         }
         if self.col == 1 {
-            return transpose(
-                &self.data[lines.start * self.row + ks.start..],
-                self.row,
-                lines.len(),
-                ks.len(),
-                panel,
-                width,
-            );
+            let from = &self.data[lines.start * self.row + ks.start..];
+            return transpose(isa, from, self.row, lines.len(), ks.len(), panel, width);
         }
         assert_eq!(self.row, 1, "one of the strides of a matrix is 1");
         for (k, out) in ks.zip(panel.chunks_mut(width)) {
@@ -158,16 +154,6 @@ impl Matrix<'_> {
     /// The same matrix with rows and columns exchanged: a B is packed as its transpose's rows.
     pub(crate) fn transposed(self) -> Self {
         Matrix { data: self.data, row: self.col, col: self.row }
-    }
-}
-
-/// `to[i·width + r] = from[r·stride + i]` for `r < rows`, `i < len`.
-pub(crate) fn transpose(from: &[f32], stride: usize, rows: usize, len: usize, to: &mut [f32], width: usize) {
-    for r in 0..rows {
-        let from = &from[r * stride..][..len];
-        for (x, out) in from.iter().zip(to[r..].iter_mut().step_by(width)) {
-            *out = *x;
-        }
     }
 }
 

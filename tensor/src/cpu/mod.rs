@@ -3,8 +3,10 @@
 //! - [`pool`]: buffers kept between steps;
 //! - [`simd`]: which vector instructions there are;
 //! - [`microkernel`]: a tile of a matrix product in registers;
+//! - [`transpose`]: turning blocks while they are packed;
 //! - [`gemm`]: any matrix product, from operands that pack themselves into panels;
 //! - [`conv`]: convolutions and their gradients as such products;
+//! - [`winograd`]: 3 × 3 convolutions with less to multiply;
 //! - [`parallel`]: loops over disjoint parts of a tensor.
 //!
 //! Work is cut by shape alone and partial sums are combined in a fixed order: the same instructions give the same bits on
@@ -16,3 +18,5 @@ pub(crate) mod microkernel;
 pub(crate) mod parallel;
 pub(crate) mod pool;
 pub(crate) mod simd;
+pub(crate) mod transpose;
+pub(crate) mod winograd;

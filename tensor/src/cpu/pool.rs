@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn buffers_start_on_a_cache_line() {
-        assert!((1..2_000).step_by(77).all(|len| CpuBuffer::take(len).as_ptr() as usize % 64 == 0));
+        assert!((1..2_000).step_by(77).all(|len| (CpuBuffer::take(len).as_ptr() as usize).is_multiple_of(64)));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Which vector instructions a kernel may use: found out at run time, or forced.
 //!
 //! A kernel reads [`Isa::current`] once, on the thread that calls it, and hands it to its parallel parts. Inner loops are
-//! ordinary Rust inside [`Isa::run`], which compiles them once for every instruction set; only the matrix tile
-//! (`microkernel.rs`) names registers.
+//! ordinary Rust inside [`Isa::run`], which compiles them once for every instruction set. Where registers must be held by
+//! hand (the matrix tile, Winograd's transforms), a [`Job`] is written for any [`Vector`].
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -73,23 +73,193 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an Avx512 exists only where it was detected (`available`, `force`).
-            Isa::Avx512 => unsafe { avx512(body) },
+            Isa::Avx512 => unsafe { x86::avx512(body) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: likewise.
-            Isa::Avx2 => unsafe { avx2(body) },
+            Isa::Avx2 => unsafe { x86::avx2(body) },
             _ => body(),
+        }
+    }
+
+    /// Runs a job on these instructions' registers.
+    #[inline(always)]
+    pub(crate) fn vectors(self, job: impl Job) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an Avx512 exists only where it was detected.
+            Isa::Avx512 => unsafe { x86::avx512_job(job) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: likewise.
+            Isa::Avx2 => unsafe { x86::avx2_job(job) },
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => job.run::<std::arch::aarch64::float32x4_t>(),
+            _ => job.run::<[f32; 4]>(),
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx2,fma")]
-fn avx512<R>(body: impl FnOnce() -> R) -> R {
-    body()
+/// Work written for registers of any width. `run` and all that it calls must be `#[inline(always)]`, to be compiled for the
+/// instructions at hand.
+pub(crate) trait Job {
+    /// The work. Called only where V's instructions are.
+    fn run<V: Vector>(self);
+}
+
+/// A register of numbers. Only a [`Job`] sees one, so its instructions are there.
+pub(crate) trait Vector: Copy {
+    /// Numbers in a register.
+    const LANES: usize;
+    /// Rows of a matrix tile, as many as the registers allow: three sums each.
+    const ROWS: usize;
+    fn splat(x: f32) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    /// `self + a·b`, rounded once where the machine can.
+    fn add_product(self, a: Self, b: Self) -> Self;
+    /// # Safety
+    /// LANES numbers can be read there.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// LANES numbers can be written there.
+    unsafe fn store(self, to: *mut f32);
+
+    /// The first LANES numbers of a slice.
+    #[inline(always)]
+    fn read(from: &[f32]) -> Self {
+        assert!(from.len() >= Self::LANES);
+        // SAFETY: as many are there.
+        unsafe { Self::load(from.as_ptr()) }
+    }
+
+    /// Overwrites the first LANES numbers of a slice.
+    #[inline(always)]
+    fn write(self, to: &mut [f32]) {
+        assert!(to.len() >= Self::LANES);
+        // SAFETY: as many are there.
+        unsafe { self.store(to.as_mut_ptr()) }
+    }
+}
+
+impl Vector for [f32; 4] {
+    const LANES: usize = 4;
+    const ROWS: usize = 4;
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        [x; 4]
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        std::array::from_fn(|i| self[i] + other[i])
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        std::array::from_fn(|i| self[i] - other[i])
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        std::array::from_fn(|i| self[i] * other[i])
+    }
+    #[inline(always)]
+    fn add_product(self, a: Self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] + a[i] * b[i])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(self) }
+    }
+}
+
+/// A register type of `std::arch`, by its instructions' names.
+#[allow(unused_macros)] // some processors have none
+macro_rules! register {
+    ($type:ty, $lanes:literal lanes, $rows:literal rows, $splat:ident, $add:ident, $sub:ident, $mul:ident,
+     |$c:ident, $a:ident, $b:ident| $fused:expr, $load:ident, $store:ident) => {
+        impl Vector for $type {
+            const LANES: usize = $lanes;
+            const ROWS: usize = $rows;
+            #[inline(always)]
+            fn splat(x: f32) -> Self {
+                // SAFETY: a Job runs only where the instructions are; so do all below.
+                unsafe { $splat(x) }
+            }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $add(self, other) }
+            }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $sub(self, other) }
+            }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $mul(self, other) }
+            }
+            #[inline(always)]
+            fn add_product(self, $a: Self, $b: Self) -> Self {
+                let $c = self;
+                // SAFETY: as above.
+                unsafe { $fused }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                // SAFETY: as above, and the caller's promise.
+                unsafe { $load(from) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                // SAFETY: as above, and the caller's promise.
+                unsafe { $store(to, self) }
+            }
+        }
+    };
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2<R>(body: impl FnOnce() -> R) -> R {
-    body()
+mod x86 {
+    use super::{Job, Vector};
+    use std::arch::x86_64::*;
+
+    register!(__m512, 16 lanes, 8 rows, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+        |c, a, b| _mm512_fmadd_ps(a, b, c), _mm512_loadu_ps, _mm512_storeu_ps);
+    register!(__m256, 8 lanes, 4 rows, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+        |c, a, b| _mm256_fmadd_ps(a, b, c), _mm256_loadu_ps, _mm256_storeu_ps);
+
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    pub(super) fn avx512<R>(body: impl FnOnce() -> R) -> R {
+        body()
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2<R>(body: impl FnOnce() -> R) -> R {
+        body()
+    }
+
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    pub(super) fn avx512_job(job: impl Job) {
+        job.run::<__m512>();
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2_job(job: impl Job) {
+        job.run::<__m256>();
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use super::Vector;
+    use std::arch::aarch64::*;
+
+    register!(float32x4_t, 4 lanes, 8 rows, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
+        |c, a, b| vfmaq_f32(c, a, b), vld1q_f32, vst1q_f32);
 }

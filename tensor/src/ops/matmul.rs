@@ -3,6 +3,7 @@
 
 use crate::cpu::gemm::{Matrix, multiply, store_rows};
 use crate::cpu::parallel::Disjoint;
+use crate::cpu::simd::Isa;
 use crate::tensor::Tensor;
 
 impl Tensor {
@@ -41,13 +42,13 @@ impl Tensor {
 }
 
 fn product([m, n, k]: [usize; 3], a: Matrix, b: Matrix) -> Tensor {
-    let b = b.transposed();
+    let (b, isa) = (b.transposed(), Isa::current());
     Tensor::build([m, n].into(), |c| {
         let c = Disjoint::new(c);
         multiply(
             [m, n, k],
-            &|rows, ks, width, panel| a.pack(rows, ks, width, panel),
-            &|cols, ks, width, panel| b.pack(cols, ks, width, panel),
+            &|rows, ks, width, panel| a.pack(isa, rows, ks, width, panel),
+            &|cols, ks, width, panel| b.pack(isa, cols, ks, width, panel),
             &|rows, cols, sums, stride| store_rows(&c, n, rows, cols, sums, stride),
         );
     })
