@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use super::gemm::{multiply, store_rows};
 use super::parallel::Disjoint;
-use super::pool::CpuBuffer;
+use super::pool::scratch;
 use super::simd::Isa;
 use super::transpose::transpose;
 use super::winograd::{self, Four, Two};
@@ -220,21 +220,15 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
             if columns.len() < width {
                 panel.fill(0.0);
             }
-            let mut strip = CpuBuffer::take(columns.len() * STRIP);
-            for first in places.clone().step_by(STRIP) {
-                let some = first..(first + STRIP).min(places.end);
-                let count = some.len();
-                taps.pack(x, cin, some, columns.clone(), STRIP, &mut strip);
-                transpose(
-                    isa,
-                    &strip,
-                    STRIP,
-                    columns.len(),
-                    count,
-                    &mut panel[(first - places.start) * width..],
-                    width,
-                );
-            }
+            scratch(columns.len() * STRIP, |strip| {
+                for first in places.clone().step_by(STRIP) {
+                    let some = first..(first + STRIP).min(places.end);
+                    let count = some.len();
+                    taps.pack(x, cin, some, columns.clone(), STRIP, strip);
+                    let panel = &mut panel[(first - places.start) * width..];
+                    transpose(isa, strip, STRIP, columns.len(), count, panel, width);
+                }
+            });
         },
         &|rows, cols, sums, stride| store_rows(&w, n, rows, cols, sums, stride),
     );

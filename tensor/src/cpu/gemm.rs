@@ -17,9 +17,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::microkernel::{Strides, multiply_tile};
+use super::microkernel::{Strides, Then, multiply_tile};
 use super::parallel::Disjoint;
-use super::pool::CpuBuffer;
+use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
 
@@ -66,33 +66,39 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
 
     let sum = |block: usize, chunks: Range<usize>, sums: &mut [f32]| {
         let (block_rows, block_cols) = area(block);
-        sums.fill(0.0);
-        let mut b = CpuBuffer::take(CHUNK * stride);
-        for chunk in chunks {
-            let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
-            let panel_b = ks.len() * tile.cols;
-            for (panel, start) in block_cols.clone().step_by(tile.cols).enumerate() {
-                let cols = start..(start + tile.cols).min(block_cols.end);
-                pack_b(cols, ks.clone(), tile.cols, &mut b[panel * panel_b..][..panel_b]);
-            }
-            let a = &a[ks.start * rows..];
-            for row in block_rows.clone().step_by(tile.rows) {
-                let a = &a[row * ks.len()..][..tile.rows * ks.len()];
-                for panel in 0..block_cols.len().div_ceil(tile.cols) {
-                    let at = (row - block_rows.start) * stride + panel * tile.cols;
-                    multiply_tile(isa, 3, ks.len(), a, &b[panel * panel_b..][..panel_b], &mut sums[at..], strides);
+        if chunks.is_empty() {
+            sums.fill(0.0);
+        }
+        scratch(CHUNK * stride, |b| {
+            for chunk in chunks.clone() {
+                let then = if chunk == chunks.start { Then::Store } else { Then::Add };
+                let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
+                let panel_b = ks.len() * tile.cols;
+                for (panel, start) in block_cols.clone().step_by(tile.cols).enumerate() {
+                    let cols = start..(start + tile.cols).min(block_cols.end);
+                    pack_b(cols, ks.clone(), tile.cols, &mut b[panel * panel_b..][..panel_b]);
+                }
+                let a = &a[ks.start * rows..];
+                for row in block_rows.clone().step_by(tile.rows) {
+                    let a = &a[row * ks.len()..][..tile.rows * ks.len()];
+                    for panel in 0..block_cols.len().div_ceil(tile.cols) {
+                        let at = (row - block_rows.start) * stride + panel * tile.cols;
+                        let b = &b[panel * panel_b..][..panel_b];
+                        multiply_tile(isa, 3, ks.len(), a, b, &mut sums[at..], strides, then);
+                    }
                 }
             }
-        }
+        });
     };
     let room = |block: usize| area(block).0.len().next_multiple_of(tile.rows) * stride;
 
     if parts == 1 {
         (0..blocks).into_par_iter().for_each(|block| {
             let (rows, cols) = area(block);
-            let mut sums = CpuBuffer::take(room(block));
-            sum(block, 0..chunks, &mut sums);
-            store(rows, cols, &sums, stride);
+            scratch(room(block), |sums| {
+                sum(block, 0..chunks, sums);
+                store(rows, cols, sums, stride);
+            });
         });
         return;
     }

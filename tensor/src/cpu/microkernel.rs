@@ -44,19 +44,35 @@ pub(crate) struct Strides {
     pub(crate) c_row: usize,
 }
 
-/// `c[r][j] += Σ_k a[r][k] · b[k][j]` for one tile of `c`: a tile's rows, and one, two or three vectors of columns.
+/// What becomes of the numbers that were in `c`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Then {
+    /// The sums replace them.
+    Store,
+    /// The sums are added to them.
+    Add,
+}
+
+/// `c[r][j] = Σ_k a[r][k] · b[k][j]`, or `+=`, for one tile of `c`: a tile's rows, and one, two or three vectors of columns.
 ///
 /// # Panics
 /// If a slice is too short, or there are other than 1 to 3 vectors.
-pub(crate) fn multiply_tile(isa: Isa, vectors: usize, k: usize, a: &[f32], b: &[f32], c: &mut [f32], strides: Strides) {
-    if k == 0 {
-        return;
-    }
+pub(crate) fn multiply_tile(
+    isa: Isa,
+    vectors: usize,
+    k: usize,
+    a: &[f32],
+    b: &[f32],
+    c: &mut [f32],
+    strides: Strides,
+    then: Then,
+) {
+    assert!(k > 0, "a product over nothing is for the caller to clear");
     let TileSize { rows, cols } = isa.tile();
     let (columns, Strides { a_row, a_k, b_k, c_row }) = (cols / 3 * vectors, strides);
     assert!(a.len() > (rows - 1) * a_row + (k - 1) * a_k && b.len() >= (k - 1) * b_k + columns);
     assert!((1..=3).contains(&vectors) && c.len() >= (rows - 1) * c_row + columns);
-    isa.vectors(Tile { vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides });
+    isa.vectors(Tile { vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, then });
 }
 
 /// One tile's work. The pointers reach as far as `multiply_tile` checked.
@@ -67,6 +83,7 @@ struct Tile {
     b: *const f32,
     c: *mut f32,
     strides: Strides,
+    then: Then,
 }
 
 impl Job for Tile {
@@ -111,7 +128,10 @@ impl Tile {
             for r in 0..ROWS {
                 for v in 0..VECTORS {
                     let to = self.c.add(r * c_row + v * V::LANES);
-                    V::load(to).add(sums[r][v]).store(to);
+                    match self.then {
+                        Then::Store => sums[r][v].store(to),
+                        Then::Add => V::load(to).add(sums[r][v]).store(to),
+                    }
                 }
             }
         }

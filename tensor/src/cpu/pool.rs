@@ -3,6 +3,7 @@
 //!
 //! The pool holds at most what was in use at once at the busiest moment, and a quarter more; what has waited longest goes.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,27 @@ impl CpuBuffer {
         copy.copy_from_slice(self);
         copy
     }
+}
+
+/// Runs `body` with `len` numbers to scribble on, whose contents are arbitrary. Each thread keeps its own, so that small tasks
+/// do not wait for each other at the pool's lock.
+pub(crate) fn scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    }
+    // Taken out while in use: a body may want scratch of its own.
+    let mut data = KEPT.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if data.len() < len + LINE {
+        data.resize(len + LINE, 0.0);
+    }
+    let start = data.as_ptr().align_offset(4 * LINE);
+    let room = &mut data[start..start + len];
+    if cfg!(debug_assertions) {
+        room.fill(f32::NAN);
+    }
+    let result = body(room);
+    KEPT.with_borrow_mut(|kept| kept.push(data));
+    result
 }
 
 impl Drop for CpuBuffer {

@@ -21,9 +21,9 @@ use std::marker::PhantomData;
 use rayon::prelude::*;
 
 use super::conv::Window;
-use super::microkernel::{Strides, multiply_tile};
+use super::microkernel::{Strides, Then, multiply_tile};
 use super::parallel::Disjoint;
-use super::pool::CpuBuffer;
+use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, Job, Vector};
 use super::transpose::transpose;
 
@@ -289,9 +289,8 @@ pub(crate) fn convolve<T: Tile>(
         let tiling = Tiling::of::<T>(x.len() / from, window.output);
         let x = to_points::<T>(x, cin, window.input, tiling, window.padding as isize);
         let mut product = Points::new::<T>(tiling.count(), cout);
-        product.data.fill(0.0);
         let strides = Strides { a_row: x.width, a_k: 1, b_k: weight.width, c_row: product.width };
-        multiply_points::<T>([tiling.count(), cout, cin], &x, &weight, &mut product, strides);
+        multiply_points::<T>([tiling.count(), cout, cin], &x, &weight, &mut product, strides, Then::Store);
         from_points::<T>(&product, bias, y, cout, tiling);
     }
 }
@@ -301,13 +300,13 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
     let [from, to] = [cin * pixels(window.input), cout * pixels(window.output)];
     let some = round::<T>(&window, cin, cout);
     let mut product = Points::new::<T>(cout, cin);
-    product.data.fill(0.0);
-    for (x, dy) in x.chunks(some * from).zip(dy.chunks(some * to)) {
+    for (i, (x, dy)) in x.chunks(some * from).zip(dy.chunks(some * to)).enumerate() {
         let tiling = Tiling::of::<T>(x.len() / from, window.output);
         let x = to_points::<T>(x, cin, window.input, tiling, window.padding as isize);
         let dy = gradient_points::<T>(dy, cout, tiling);
         let strides = Strides { a_row: 1, a_k: dy.width, b_k: x.width, c_row: product.width };
-        multiply_points::<T>([cout, cin, tiling.count()], &dy, &x, &mut product, strides);
+        let then = if i == 0 { Then::Store } else { Then::Add };
+        multiply_points::<T>([cout, cin, tiling.count()], &dy, &x, &mut product, strides, then);
     }
     weight_from_points::<T>(&product, dw, [cin, cout]);
 }
@@ -325,8 +324,15 @@ fn round<T: Tile>(window: &Window, cin: usize, cout: usize) -> usize {
     if points * cin * cout > CACHED { window.batch.max(1) } else { (CACHED / image).max(1) }
 }
 
-/// `c[point] += a[point]·b[point]`, for the first `rows` rows and `columns` columns of c, summed over `k`.
-fn multiply_points<T: Tile>([rows, columns, k]: [usize; 3], a: &Points, b: &Points, c: &mut Points, strides: Strides) {
+/// `c[point] = a[point]·b[point]`, or `+=`, for the first `rows` rows and `columns` columns of c, summed over `k`.
+fn multiply_points<T: Tile>(
+    [rows, columns, k]: [usize; 3],
+    a: &Points,
+    b: &Points,
+    c: &mut Points,
+    strides: Strides,
+    then: Then,
+) {
     let isa = Isa::current();
     let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
     let vectors = columns.div_ceil(lane);
@@ -350,7 +356,8 @@ fn multiply_points<T: Tile>([rows, columns, k]: [usize; 3], a: &Points, b: &Poin
             };
             for row in block_rows.clone().step_by(tile_rows) {
                 let at = (row - block_rows.start) * strides.c_row + vector * lane;
-                multiply_tile(isa, some, k, &a[row * strides.a_row..], &b[vector * lane..], &mut c[at..], strides);
+                let (a, b) = (&a[row * strides.a_row..], &b[vector * lane..]);
+                multiply_tile(isa, some, k, a, b, &mut c[at..], strides, then);
             }
             vector += some;
         }
@@ -367,13 +374,11 @@ fn each_group(batch: usize, channels: usize, body: impl Fn(usize, usize, usize) 
 }
 
 /// `[16 channels][pixels]` of an image as `[pixels][16]`; channels that are not there are 0.
-fn gather(isa: Isa, planes: &[f32], pixels: usize, channels: usize) -> CpuBuffer {
-    let mut flat = CpuBuffer::take(pixels * LANES);
+fn gather(isa: Isa, planes: &[f32], pixels: usize, channels: usize, flat: &mut [f32]) {
     if channels < LANES {
         flat.fill(0.0);
     }
-    transpose(isa, planes, pixels, channels, pixels, &mut flat, LANES);
-    flat
+    transpose(isa, planes, pixels, channels, pixels, flat, LANES);
 }
 
 /// Bᵀ·d·B of every tile of an image: `[point][tile][channel]`.
@@ -397,18 +402,10 @@ fn tiles_to_points<T: Tile, const GRADIENT: bool>(
     let (pixels, plane, width, isa) = (size[0] * size[1], points.plane(), points.width, Isa::current());
     let to = Disjoint::new(&mut points.data);
     each_group(tiling.batch, channels, |n, first, some| {
-        let flat = gather(isa, &image[(n * channels + first) * pixels..], pixels, some);
-        let at = n * tiling.each() * width + first;
-        isa.vectors(ToPoints::<T, GRADIENT> {
-            flat: &flat,
-            size,
-            tiling,
-            padding,
-            to: &to,
-            at,
-            plane,
-            width,
-            tile: PhantomData,
+        scratch(pixels * LANES, |flat| {
+            gather(isa, &image[(n * channels + first) * pixels..], pixels, some, flat);
+            let (to, at, tile) = (&to, n * tiling.each() * width + first, PhantomData);
+            isa.vectors(ToPoints::<T, GRADIENT> { flat, size, tiling, padding, to, at, plane, width, tile });
         });
     });
     points
@@ -467,13 +464,14 @@ fn from_points<T: Tile>(points: &Points, bias: Option<&[f32]>, y: &mut [f32], ch
         if let Some(bias) = bias {
             start[..some].copy_from_slice(&bias[first..first + some]);
         }
-        let mut flat = CpuBuffer::take(pixels * LANES);
-        let at = n * tiling.each() * points.width + first;
-        isa.vectors(FromPoints::<T> { points, at, tiling, bias: &start, flat: &mut flat, tile: PhantomData });
-        let start = (n * channels + first) * pixels;
-        // SAFETY: each task has images and channels of its own.
-        let y = unsafe { y.part(start..start + some * pixels) };
-        transpose(isa, &flat, LANES, pixels, some, y, pixels);
+        scratch(pixels * LANES, |flat| {
+            let at = n * tiling.each() * points.width + first;
+            isa.vectors(FromPoints::<T> { points, at, tiling, bias: &start, flat, tile: PhantomData });
+            let start = (n * channels + first) * pixels;
+            // SAFETY: each task has images and channels of its own.
+            let y = unsafe { y.part(start..start + some * pixels) };
+            transpose(isa, flat, LANES, pixels, some, y, pixels);
+        });
     });
 }
 

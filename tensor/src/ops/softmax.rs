@@ -35,7 +35,9 @@ impl Tensor {
     /// If there is no such dimension, or nothing along it.
     #[track_caller]
     pub fn log_softmax(&self, dim: usize) -> Tensor {
-        let kept = self.shape().with(dim, 1);
-        self.sub(&self.logsumexp(dim).reshape(kept))
+        // The maximum goes first: what all numbers share must not round the result.
+        let x = self.sub(&self.max(&[dim], true));
+        let kept = x.shape().with(dim, 1);
+        x.sub(&x.logsumexp(dim).reshape(kept))
     }
 }
