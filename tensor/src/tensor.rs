@@ -1,4 +1,4 @@
-//! The tensor: f32, contiguous, row-major. Images are `[batch, channels, height, width]`.
+//! The tensor: f32, contiguous, row-major. Images are [batch, channels, height, width].
 //!
 //! Tensors are values. Cloning and reshaping share the elements; everything else copies. Only methods on `&mut Tensor`
 //! write, and they write in place only when nobody shares the elements; otherwise they copy first.

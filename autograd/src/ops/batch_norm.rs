@@ -5,7 +5,7 @@ use tensor::{Act, BatchNorm, BatchStats, Tensor};
 use crate::var::Var;
 
 impl Var {
-    /// Normalises each channel of [batch, channels, height, width] by the batch's own mean and variance, which come along
+    /// Normalises each channel of `[batch, channels, height, width]` by the batch's own mean and variance, which come along
     /// as plain tensors for the running averages.
     ///
     /// # Panics

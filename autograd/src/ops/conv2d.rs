@@ -5,7 +5,7 @@ use tensor::Conv;
 use crate::var::Var;
 
 impl Var {
-    /// Convolution of [batch, in, height, width] with `weight` [out, in, kh, kw] and `bias` [out].
+    /// Convolution of `[batch, in, height, width]` with `weight` `[out, in, kh, kw]` and `bias` `[out]`.
     ///
     /// # Panics
     /// If channels differ, or the padded image is smaller than the kernel.

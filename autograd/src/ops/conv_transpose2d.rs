@@ -6,7 +6,7 @@ use tensor::ConvTranspose;
 use crate::var::Var;
 
 impl Var {
-    /// Transposed convolution of [batch, in, height, width] with `weight` [in, out, kh, kw] and `bias` [out].
+    /// Transposed convolution of `[batch, in, height, width]` with `weight` `[in, out, kh, kw]` and `bias` `[out]`.
     ///
     /// # Panics
     /// If channels differ, nothing is left of the output, or the output padding is not less than the stride.

@@ -5,7 +5,7 @@ use tensor::Tensor;
 use crate::var::Var;
 
 impl Var {
-    /// One element of each row: self [n, c] at `index` [n] → [n].
+    /// One element of each row: self `[n, c]` at `index` `[n]` → `[n]`.
     ///
     /// # Panics
     /// If the shapes differ in n, or an index is not one of 0..c.

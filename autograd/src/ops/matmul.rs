@@ -4,7 +4,7 @@
 use crate::var::Var;
 
 impl Var {
-    /// [m, k]·[k, n] → [m, n].
+    /// `[m, k]`·`[k, n]` → `[m, n]`.
     ///
     /// # Panics
     /// Unless both are matrices whose inner sizes agree.
@@ -17,7 +17,7 @@ impl Var {
         })
     }
 
-    /// [m, k]·[n, k]ᵀ → [m, n]: a linear layer, whose weight is [out, in].
+    /// `[m, k]`·`[n, k]`ᵀ → `[m, n]`: a linear layer, whose weight is `[out, in]`.
     ///
     /// # Panics
     /// Unless both are matrices with as many columns.

@@ -29,7 +29,7 @@ impl Var {
         })
     }
 
-    /// The mean of each channel: [batch, channels, height, width] → [batch, channels].
+    /// The mean of each channel: `[batch, channels, height, width]` → `[batch, channels]`.
     ///
     /// # Panics
     /// Unless there are four dimensions.

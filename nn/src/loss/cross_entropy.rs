@@ -3,7 +3,7 @@
 use autograd::Var;
 use tensor::Tensor;
 
-/// Cross-entropy of `logits` [batch, classes] at `labels` [batch], whole numbers.
+/// Cross-entropy of `logits` `[batch, classes]` at `labels` `[batch]`, whole numbers.
 ///
 /// # Panics
 /// If the shapes differ in the batch, or a label is not a class.

@@ -3,7 +3,7 @@
 
 use autograd::Var;
 
-/// KL of each latent of each image: [batch, latents].
+/// KL of each latent of each image: `[batch, latents]`.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -13,7 +13,7 @@ pub fn gaussian_kl_per_dim(mu: &Var, logvar: &Var) -> Var {
     (mu.square() + logvar.exp() - logvar.add_scalar(1.0)).mul_scalar(0.5)
 }
 
-/// KL of each image, summed over its latents: [batch].
+/// KL of each image, summed over its latents: `[batch]`.
 ///
 /// # Panics
 /// If the shapes differ.

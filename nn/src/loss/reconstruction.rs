@@ -34,7 +34,7 @@ pub fn mse(reconstruction: &Var, x: &Tensor) -> Var {
     difference("mse", reconstruction, x).square().mean_all()
 }
 
-/// Binary cross-entropy an image, from logits and targets in [0, 1]: (1/B) Σ ln(1 + eˡ) − x·l.
+/// Binary cross-entropy an image, from logits and targets in `[0, 1]`: (1/B) Σ ln(1 + eˡ) − x·l.
 ///
 /// # Panics
 /// If the shapes differ.

@@ -114,7 +114,7 @@ impl ConvAlgorithm {
         }
         let [height, width] = window.output;
         let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
-        if channels[0].min(channels[1]) < 16 || window.batch * height * width < 256 {
+        if channels[0].max(channels[1]) < 16 || window.batch * height * width < 256 {
             ConvAlgorithm::Direct
         } else if tiles(4) * 36 < tiles(2) * 16 {
             ConvAlgorithm::Winograd4

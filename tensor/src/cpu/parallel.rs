@@ -29,7 +29,11 @@ pub(crate) fn rows(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]
     }
     let several = (GRAIN / cols).max(1);
     out.par_chunks_mut(cols * several).enumerate().for_each(|(i, part)| {
-        isa.run(|| part.chunks_mut(cols).enumerate().for_each(|(r, row)| body(i * several + r, row)));
+        isa.run(|| {
+            for (r, row) in part.chunks_mut(cols).enumerate() {
+                body(i * several + r, row);
+            }
+        });
     });
 }
 

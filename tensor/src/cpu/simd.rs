@@ -67,7 +67,7 @@ impl Isa {
         body()
     }
 
-    /// Runs a loop compiled for these instructions.
+    /// Runs a loop compiled for these instructions, if it is short enough to be inlined; a [`Job`] always is.
     #[inline(always)]
     pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
         match self {

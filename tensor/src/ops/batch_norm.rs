@@ -7,11 +7,12 @@
 //!   db = Σ g,   dw = Σ g·x̂,   dresidual = g,
 //!   dx = w/√(σ² + ε) · (g − db/M − x̂·dw/M) in training, where μ and σ² depend on x too;   w/√(σ² + ε) · g in evaluation.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::reduce::sum_slice;
-use crate::cpu::parallel::Disjoint;
-use crate::cpu::simd::Isa;
+use crate::cpu::parallel::{self, Disjoint};
+use crate::cpu::simd::{Isa, Job, Vector};
 use crate::tensor::Tensor;
 
 /// What follows a normalisation: each has a derivative that its result tells.
@@ -72,9 +73,9 @@ impl Act {
 /// Mean and variance of each channel, and of how many numbers.
 #[derive(Clone, Debug)]
 pub struct BatchStats {
-    /// [channels].
+    /// `[channels]`.
     pub mean: Tensor,
-    /// [channels], divided by `count` (biased).
+    /// `[channels]`, divided by `count` (biased).
     pub var: Tensor,
     /// Numbers a channel, M.
     pub count: usize,
@@ -83,11 +84,11 @@ pub struct BatchStats {
 /// How a batch is normalised: everything but the data.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm<'a> {
-    /// μ, [channels].
+    /// μ, `[channels]`.
     pub mean: &'a Tensor,
-    /// σ², [channels].
+    /// σ², `[channels]`.
     pub var: &'a Tensor,
-    /// w, [channels].
+    /// w, `[channels]`.
     pub weight: &'a Tensor,
     /// Added to the variance.
     pub eps: f32,
@@ -98,37 +99,30 @@ pub struct BatchNorm<'a> {
 /// The gradients of a batch normalisation.
 #[derive(Debug)]
 pub struct BatchNormGradients {
-    /// [batch, channels, height, width].
+    /// `[batch, channels, height, width]`.
     pub dx: Tensor,
-    /// [channels].
+    /// `[channels]`.
     pub dweight: Tensor,
-    /// [channels].
+    /// `[channels]`.
     pub dbias: Tensor,
-    /// [batch, channels, height, width].
+    /// `[batch, channels, height, width]`.
     pub dresidual: Tensor,
 }
 
 impl Tensor {
-    /// Mean and biased variance of each channel of [batch, channels, height, width].
+    /// Mean and biased variance of each channel of `[batch, channels, height, width]`.
     ///
     /// # Panics
     /// Unless there are four dimensions and at least one number a channel.
     #[track_caller]
     pub fn channel_stats(&self) -> BatchStats {
-        let [batch, channels, height, width] = self.shape().nchw("batch_norm");
-        let (plane, count) = (height * width, batch * height * width);
-        assert!(count > 0, "batch_norm: {} has no number a channel", self.shape());
+        let channels = Channels::of(self);
+        assert!(channels.count() > 0, "batch_norm: {} has no number a channel", self.shape());
         let (x, isa) = (self.data(), Isa::current());
-        let stats = |c: usize| {
-            isa.run(|| {
-                let planes = || (0..batch).map(|n| &x[(n * channels + c) * plane..][..plane]);
-                let mean = planes().map(sum_slice).sum::<f64>() / count as f64;
-                let var = planes().map(|x| sum_squares(x, mean as f32)).sum::<f64>() / count as f64;
-                (mean as f32, var as f32)
-            })
-        };
-        let (mean, var): (Vec<f32>, Vec<f32>) = (0..channels).into_par_iter().map(stats).unzip();
-        BatchStats { mean: Tensor::new(&mean, [channels]), var: Tensor::new(&var, [channels]), count }
+        let mut moments = vec![[0.0; 2]; channels.channels];
+        moments.par_iter_mut().enumerate().for_each(|(c, out)| isa.vectors(Moments { x, channels, c, out }));
+        let pick = |i: usize| Tensor::new(&moments.iter().map(|m| m[i]).collect::<Vec<_>>(), [channels.channels]);
+        BatchStats { mean: pick(0), var: pick(1), count: channels.count() }
     }
 
     /// y = act(w·x̂ + b + residual).
@@ -137,27 +131,17 @@ impl Tensor {
     /// If channels differ, or the residual's shape is not this tensor's.
     #[track_caller]
     pub fn batch_norm(&self, norm: BatchNorm, bias: &Tensor, residual: Option<&Tensor>) -> Tensor {
-        let [_, channels, height, width] = self.shape().nchw("batch_norm");
+        let channels = Channels::of(self);
         norm.check(self, bias);
         if let Some(residual) = residual {
             assert_eq!(self.shape(), residual.shape(), "batch_norm: {} plus {}", self.shape(), residual.shape());
         }
-        let plane = height * width;
-        let (x, bias, residual) = (self.data(), bias.data(), residual.map(Tensor::data));
+        let (x, residual, bias, isa) = (self.data(), residual.map(Tensor::data), bias.data(), Isa::current());
         Tensor::build(*self.shape(), |y| {
-            crate::cpu::parallel::rows(y, plane, |row, y| {
-                let (c, at) = (row % channels, row * plane);
-                let (mean, scale, shift) = (norm.mean.data()[c], norm.weight.data()[c] * norm.invstd(c), bias[c]);
-                let x = &x[at..][..plane];
-                match residual {
-                    None => y.iter_mut().zip(x).for_each(|(y, x)| *y = norm.act.apply((x - mean) * scale + shift)),
-                    Some(r) => {
-                        let pairs = x.iter().zip(&r[at..][..plane]);
-                        y.iter_mut()
-                            .zip(pairs)
-                            .for_each(|(y, (x, r))| *y = norm.act.apply((x - mean) * scale + shift + r));
-                    }
-                }
+            let y = &Disjoint::new(y);
+            (0..channels.channels).into_par_iter().for_each(|c| {
+                let numbers = norm.of(c);
+                isa.vectors(Normalise { x, residual, y, channels, c, numbers, bias: bias[c], act: norm.act });
             });
         })
     }
@@ -169,16 +153,10 @@ impl Tensor {
     /// If the shapes are not those of one normalisation.
     #[track_caller]
     pub fn batch_norm_gradient(&self, norm: BatchNorm, y: &Tensor, dy: &Tensor, of_batch: bool) -> BatchNormGradients {
-        let [batch, channels, height, width] = self.shape().nchw("batch_norm_gradient");
+        let channels = Channels::of(self);
         norm.check(self, norm.weight);
-        assert!(
-            self.shape() == y.shape() && y.shape() == dy.shape(),
-            "batch_norm_gradient: {} and {}",
-            y.shape(),
-            dy.shape()
-        );
-        let (plane, isa) = (height * width, Isa::current());
-        let count = (batch * plane) as f64;
+        let same = self.shape() == y.shape() && y.shape() == dy.shape();
+        assert!(same, "batch_norm_gradient: {}, {} and {}", self.shape(), y.shape(), dy.shape());
 
         // g overwrites nothing: where nothing follows the normalisation it is dy itself.
         let dresidual = match norm.act {
@@ -186,51 +164,175 @@ impl Tensor {
             act => {
                 let (dy, y) = (dy.data(), y.data());
                 Tensor::build(*self.shape(), |g| {
-                    crate::cpu::parallel::over(g, |first, g| {
-                        let pairs = dy[first..].iter().zip(&y[first..]);
-                        g.iter_mut().zip(pairs).for_each(|(g, (dy, &y))| *g = dy * act.derivative(y));
+                    parallel::over(g, |first, g| {
+                        let (dy, y) = (&dy[first..][..g.len()], &y[first..][..g.len()]);
+                        for i in 0..g.len() {
+                            g[i] = dy[i] * act.derivative(y[i]);
+                        }
                     });
                 })
             }
         };
-        let (x, g) = (self.data(), dresidual.data());
-        let mut sums = vec![(0.0f32, 0.0f32); channels];
+        let (x, g, isa) = (self.data(), dresidual.data(), Isa::current());
+        let mut sums = vec![[0.0; 2]; channels.channels];
         let dx = Tensor::build(*self.shape(), |dx| {
-            let dx = Disjoint::new(dx);
+            let dx = &Disjoint::new(dx);
             sums.par_iter_mut().enumerate().for_each(|(c, sums)| {
-                isa.run(|| {
-                    let (mean, invstd) = (norm.mean.data()[c], norm.invstd(c));
-                    let scale = norm.weight.data()[c] * invstd;
-                    let at = |n: usize| (n * channels + c) * plane..(n * channels + c + 1) * plane;
-                    let db = (0..batch).map(|n| sum_slice(&g[at(n)])).sum::<f64>();
-                    let dw =
-                        (0..batch).map(|n| sum_products(&g[at(n)], &x[at(n)], mean)).sum::<f64>() * f64::from(invstd);
-                    *sums = (dw as f32, db as f32);
-                    let (mean_g, slope) = match of_batch {
-                        true => ((db / count) as f32, (dw / count) as f32 * invstd),
-                        false => (0.0, 0.0),
-                    };
-                    for n in 0..batch {
-                        // SAFETY: each task has channels of its own.
-                        let dx = unsafe { dx.part(at(n)) };
-                        let pairs = g[at(n)].iter().zip(&x[at(n)]);
-                        dx.iter_mut()
-                            .zip(pairs)
-                            .for_each(|(dx, (g, x))| *dx = scale * (g - mean_g - (x - mean) * slope));
-                    }
-                });
+                isa.vectors(Gradient { x, g, dx, channels, c, numbers: norm.of(c), of_batch, sums });
             });
         });
-        let (dweight, dbias): (Vec<f32>, Vec<f32>) = sums.into_iter().unzip();
-        let dweight = Tensor::new(&dweight, [channels]);
-        BatchNormGradients { dx, dweight, dbias: Tensor::new(&dbias, [channels]), dresidual }
+        let pick = |i: usize| Tensor::new(&sums.iter().map(|s| s[i]).collect::<Vec<_>>(), [channels.channels]);
+        BatchNormGradients { dx, dweight: pick(0), dbias: pick(1), dresidual }
+    }
+}
+
+/// Where the numbers of a channel lie in `[batch, channels, height, width]`: one plane an image.
+#[derive(Clone, Copy)]
+struct Channels {
+    batch: usize,
+    channels: usize,
+    plane: usize,
+}
+
+impl Channels {
+    #[track_caller]
+    fn of(x: &Tensor) -> Channels {
+        let [batch, channels, height, width] = x.shape().nchw("batch_norm");
+        Channels { batch, channels, plane: height * width }
+    }
+
+    fn count(self) -> usize {
+        self.batch * self.plane
+    }
+
+    #[inline(always)]
+    fn plane(self, image: usize, channel: usize) -> Range<usize> {
+        let start = (image * self.channels + channel) * self.plane;
+        start..start + self.plane
+    }
+}
+
+/// μ, 1/√(σ² + ε) and w of one channel.
+#[derive(Clone, Copy)]
+struct Numbers {
+    mean: f32,
+    invstd: f32,
+    weight: f32,
+}
+
+/// Mean and variance of a channel.
+struct Moments<'a> {
+    x: &'a [f32],
+    channels: Channels,
+    c: usize,
+    out: &'a mut [f32; 2],
+}
+
+impl Job for Moments<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let count = self.channels.count() as f64;
+        let mut sum = 0.0;
+        for n in 0..self.channels.batch {
+            let x = &self.x[self.channels.plane(n, self.c)];
+            sum += sum_of(x, x, |x, _| x);
+        }
+        let mean = (sum / count) as f32;
+        let mut squares = 0.0;
+        for n in 0..self.channels.batch {
+            let x = &self.x[self.channels.plane(n, self.c)];
+            squares += sum_of(x, x, |x, _| (x - mean) * (x - mean));
+        }
+        *self.out = [mean, (squares / count) as f32];
+    }
+}
+
+/// y of a channel.
+struct Normalise<'a> {
+    x: &'a [f32],
+    residual: Option<&'a [f32]>,
+    y: &'a Disjoint<'a>,
+    channels: Channels,
+    c: usize,
+    numbers: Numbers,
+    bias: f32,
+    act: Act,
+}
+
+impl Job for Normalise<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Numbers { mean, invstd, weight } = self.numbers;
+        let (scale, bias, act) = (weight * invstd, self.bias, self.act);
+        for n in 0..self.channels.batch {
+            let at = self.channels.plane(n, self.c);
+            // SAFETY: each job has a channel of its own.
+            let y = unsafe { self.y.part(at.clone()) };
+            let x = &self.x[at.clone()];
+            match self.residual {
+                None => {
+                    for i in 0..y.len() {
+                        y[i] = act.apply((x[i] - mean) * scale + bias);
+                    }
+                }
+                Some(residual) => {
+                    let r = &residual[at];
+                    for i in 0..y.len() {
+                        y[i] = act.apply((x[i] - mean) * scale + bias + r[i]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// dx of a channel, and its dw and db.
+struct Gradient<'a> {
+    x: &'a [f32],
+    g: &'a [f32],
+    dx: &'a Disjoint<'a>,
+    channels: Channels,
+    c: usize,
+    numbers: Numbers,
+    of_batch: bool,
+    sums: &'a mut [f32; 2],
+}
+
+impl Job for Gradient<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Numbers { mean, invstd, weight } = self.numbers;
+        let (mut db, mut dw) = (0.0, 0.0);
+        for n in 0..self.channels.batch {
+            let at = self.channels.plane(n, self.c);
+            let (g, x) = (&self.g[at.clone()], &self.x[at]);
+            db += sum_of(g, g, |g, _| g);
+            dw += sum_of(g, x, |g, x| g * (x - mean));
+        }
+        dw *= f64::from(invstd);
+        *self.sums = [dw as f32, db as f32];
+        let count = self.channels.count() as f64;
+        let (mean_g, slope) = match self.of_batch {
+            true => ((db / count) as f32, (dw / count) as f32 * invstd),
+            false => (0.0, 0.0),
+        };
+        let scale = weight * invstd;
+        for n in 0..self.channels.batch {
+            let at = self.channels.plane(n, self.c);
+            // SAFETY: each job has a channel of its own.
+            let dx = unsafe { self.dx.part(at.clone()) };
+            let (g, x) = (&self.g[at.clone()], &self.x[at]);
+            for i in 0..dx.len() {
+                dx[i] = scale * (g[i] - mean_g - (x[i] - mean) * slope);
+            }
+        }
     }
 }
 
 impl BatchNorm<'_> {
-    #[inline(always)]
-    fn invstd(&self, channel: usize) -> f32 {
-        1.0 / (self.var.data()[channel] + self.eps).sqrt()
+    fn of(&self, channel: usize) -> Numbers {
+        let invstd = 1.0 / (self.var.data()[channel] + self.eps).sqrt();
+        Numbers { mean: self.mean.data()[channel], invstd, weight: self.weight.data()[channel] }
     }
 
     #[track_caller]
@@ -247,27 +349,23 @@ impl BatchNorm<'_> {
     }
 }
 
-/// Σ (x − mean)².
+/// Σ f(aᵢ, bᵢ): eight f64 sums side by side, so that additions need not wait for each other.
 #[inline(always)]
-fn sum_squares(x: &[f32], mean: f32) -> f64 {
-    sum_products_of(x, x, |a, _| (a - mean) * (a - mean))
-}
-
-/// Σ g·(x − mean).
-#[inline(always)]
-fn sum_products(g: &[f32], x: &[f32], mean: f32) -> f64 {
-    sum_products_of(g, x, |g, x| g * (x - mean))
-}
-
-#[inline(always)]
-fn sum_products_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     let mut sums = [0.0f64; 8];
-    let (mut a, mut b) = (a.chunks_exact(8), b.chunks_exact(8));
-    for (a, b) in (&mut a).zip(&mut b) {
+    let whole = a.len() / 8 * 8;
+    let b = &b[..a.len()];
+    for start in (0..whole).step_by(8) {
         for i in 0..8 {
-            sums[i] += f64::from(f(a[i], b[i]));
+            sums[i] += f64::from(f(a[start + i], b[start + i]));
         }
     }
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(&a, &b)| f64::from(f(a, b))).sum();
-    sums.iter().sum::<f64>() + rest
+    let mut sum = 0.0;
+    for part in sums {
+        sum += part;
+    }
+    for i in whole..a.len() {
+        sum += f64::from(f(a[i], b[i]));
+    }
+    sum
 }

@@ -29,7 +29,7 @@ impl Conv {
 }
 
 impl Tensor {
-    /// Convolution with `weight` [out, in, kh, kw] and `bias` [out].
+    /// Convolution with `weight` `[out, in, kh, kw]` and `bias` `[out]`.
     ///
     /// # Panics
     /// If channels differ, or the padded image is smaller than the kernel.
@@ -74,7 +74,7 @@ impl Tensor {
     }
 }
 
-/// The adjoint of a convolution with `weight` [out, in, kh, kw]: `y` [batch, out, …] → [batch, in, input].
+/// The adjoint of a convolution with `weight` `[out, in, kh, kw]`: `y` `[batch, out, …]` → `[batch, in, input]`.
 #[track_caller]
 pub(super) fn adjoint(
     what: &str,

@@ -35,7 +35,7 @@ impl ConvTranspose {
 }
 
 impl Tensor {
-    /// Transposed convolution with `weight` [in, out, kh, kw] and `bias` [out].
+    /// Transposed convolution with `weight` `[in, out, kh, kw]` and `bias` `[out]`.
     ///
     /// # Panics
     /// If channels differ, nothing is left of the output, or the output padding is not less than the stride.

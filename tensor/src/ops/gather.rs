@@ -5,7 +5,7 @@
 use crate::tensor::Tensor;
 
 impl Tensor {
-    /// One element of each row: self [n, c] at `index` [n] → [n].
+    /// One element of each row: self `[n, c]` at `index` `[n]` → `[n]`.
     ///
     /// # Panics
     /// If the shapes differ in n, or an index is not one of 0..c.
@@ -18,7 +18,7 @@ impl Tensor {
         })
     }
 
-    /// The adjoint of [`pick`](Tensor::pick) from `columns` columns: self [n] → [n, columns].
+    /// The adjoint of [`pick`](Tensor::pick) from `columns` columns: self `[n]` → `[n, columns]`.
     ///
     /// # Panics
     /// If the shapes differ in n, or an index is not one of 0..columns.
@@ -31,7 +31,7 @@ impl Tensor {
         })
     }
 
-    /// Whole rows: self [n, …] at `index` [k] → [k, …].
+    /// Whole rows: self `[n, …]` at `index` `[k]` → `[k, …]`.
     ///
     /// # Panics
     /// If an index is not one of 0..n.

@@ -7,6 +7,8 @@
 //! Backward is the adjoint: each dy is dealt out to its four pixels with the same weights.
 
 use crate::cpu::parallel;
+use crate::cpu::pool::scratch;
+use crate::cpu::simd::{Isa, Job, Vector};
 use crate::tensor::Tensor;
 
 /// Which pixels of the image a pixel of its resized copy is made of.
@@ -30,6 +32,11 @@ struct Between {
 }
 
 impl Interpolation {
+    /// Whether every pixel of a row lies a quarter of the way between two, so that no table is needed.
+    fn doubles(self, from: usize, to: usize) -> bool {
+        to == 2 * from && self == Interpolation::Bilinear { align_corners: false }
+    }
+
     fn along(self, from: usize, to: usize) -> Vec<Between> {
         let ratio = from as f64 / to as f64;
         let at = |i: usize| match self {
@@ -54,19 +61,12 @@ impl Tensor {
     pub fn interpolate(&self, size: [usize; 2], how: Interpolation) -> Tensor {
         let [batch, channels, height, width] = self.shape().nchw("interpolate");
         assert!(height * width * size[0] * size[1] > 0, "interpolate: {} to {size:?}", self.shape());
-        let (ys, xs) = (how.along(height, size[0]), how.along(width, size[1]));
-        let x = self.data();
+        let (ys, xs) = (&how.along(height, size[0]), &how.along(width, size[1]));
+        let (images, isa, doubles) = (self.data(), Isa::current(), how.doubles(width, size[1]));
         Tensor::build([batch, channels, size[0], size[1]].into(), |out| {
             parallel::rows(out, size[0] * size[1], |plane, out| {
-                let image = &x[plane * height * width..][..height * width];
-                let mut line = vec![0.0; width]; // the image between two of its rows
-                for (y, out) in ys.iter().zip(out.chunks_mut(size[1])) {
-                    let (a, b) = (&image[y.first * width..][..width], &image[y.second * width..][..width]);
-                    line.iter_mut().zip(a.iter().zip(b)).for_each(|(l, (a, b))| *l = (1.0 - y.share) * a + y.share * b);
-                    for (x, out) in xs.iter().zip(out) {
-                        *out = (1.0 - x.share) * line[x.first] + x.share * line[x.second];
-                    }
-                }
+                let image = &images[plane * height * width..][..height * width];
+                scratch(width, |line| isa.vectors(Resize { image, width, ys, xs, doubles, line, out }));
             });
         })
     }
@@ -79,25 +79,91 @@ impl Tensor {
     pub fn interpolate_gradient(&self, size: [usize; 2], how: Interpolation) -> Tensor {
         let [batch, channels, height, width] = self.shape().nchw("interpolate_gradient");
         assert!(height * width * size[0] * size[1] > 0, "interpolate_gradient: {} from {size:?}", self.shape());
-        let (ys, xs) = (how.along(size[0], height), how.along(size[1], width));
-        let dy = self.data();
+        let (ys, xs) = (&how.along(size[0], height), &how.along(size[1], width));
+        let (dy, isa, doubles) = (self.data(), Isa::current(), how.doubles(size[1], width));
         Tensor::build([batch, channels, size[0], size[1]].into(), |dx| {
             parallel::rows(dx, size[0] * size[1], |plane, dx| {
                 let dy = &dy[plane * height * width..][..height * width];
-                let mut line = vec![0.0; size[1]];
-                dx.fill(0.0);
-                for (y, dy) in ys.iter().zip(dy.chunks(width)) {
-                    line.fill(0.0);
-                    for (x, dy) in xs.iter().zip(dy) {
-                        line[x.first] += (1.0 - x.share) * dy;
-                        line[x.second] += x.share * dy;
-                    }
-                    for (row, share) in [(y.first, 1.0 - y.share), (y.second, y.share)] {
-                        let dx = &mut dx[row * size[1]..][..size[1]];
-                        dx.iter_mut().zip(&line).for_each(|(dx, l)| *dx += share * l);
-                    }
-                }
+                scratch(size[1], |line| isa.vectors(Deal { dy, width: size[1], ys, xs, doubles, line, dx }));
             });
         })
+    }
+}
+
+/// One image resized: each row of the result is first a row of the image's width, blended from two, then spread out.
+struct Resize<'a> {
+    image: &'a [f32],
+    width: usize,
+    ys: &'a [Between],
+    xs: &'a [Between],
+    doubles: bool,
+    line: &'a mut [f32],
+    out: &'a mut [f32],
+}
+
+impl Job for Resize<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let (width, line) = (self.width, &mut self.line[..self.width]);
+        for (y, out) in self.ys.iter().zip(self.out.chunks_exact_mut(self.xs.len())) {
+            let (a, b) = (&self.image[y.first * width..][..width], &self.image[y.second * width..][..width]);
+            for j in 0..width {
+                line[j] = (1.0 - y.share) * a[j] + y.share * b[j];
+            }
+            if self.doubles {
+                out[0] = line[0];
+                out[2 * width - 1] = line[width - 1];
+                let out = &mut out[1..2 * width - 1];
+                for j in 0..width - 1 {
+                    out[2 * j] = 0.75 * line[j] + 0.25 * line[j + 1];
+                    out[2 * j + 1] = 0.25 * line[j] + 0.75 * line[j + 1];
+                }
+            } else {
+                for (x, out) in self.xs.iter().zip(out) {
+                    *out = (1.0 - x.share) * line[x.first] + x.share * line[x.second];
+                }
+            }
+        }
+    }
+}
+
+/// The adjoint of [`Resize`]: each row of gradients is first dealt out along the image's width, then to two of its rows.
+struct Deal<'a> {
+    dy: &'a [f32],
+    width: usize,
+    ys: &'a [Between],
+    xs: &'a [Between],
+    doubles: bool,
+    line: &'a mut [f32],
+    dx: &'a mut [f32],
+}
+
+impl Job for Deal<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let (width, line) = (self.width, &mut self.line[..self.width]);
+        self.dx.fill(0.0);
+        for (y, dy) in self.ys.iter().zip(self.dy.chunks_exact(self.xs.len())) {
+            if self.doubles {
+                // The first and last pixels have no neighbour to share their outer half with.
+                for j in 0..width {
+                    let before = if j > 0 { 0.25 * dy[2 * j - 1] } else { 0.25 * dy[0] };
+                    let after = if j < width - 1 { 0.25 * dy[2 * j + 2] } else { 0.25 * dy[2 * j + 1] };
+                    line[j] = before + 0.75 * (dy[2 * j] + dy[2 * j + 1]) + after;
+                }
+            } else {
+                line.fill(0.0);
+                for (x, dy) in self.xs.iter().zip(dy) {
+                    line[x.first] += (1.0 - x.share) * dy;
+                    line[x.second] += x.share * dy;
+                }
+            }
+            for (row, share) in [(y.first, 1.0 - y.share), (y.second, y.share)] {
+                let dx = &mut self.dx[row * width..][..width];
+                for j in 0..width {
+                    dx[j] += share * line[j];
+                }
+            }
+        }
     }
 }

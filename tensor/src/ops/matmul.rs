@@ -7,7 +7,7 @@ use crate::cpu::simd::Isa;
 use crate::tensor::Tensor;
 
 impl Tensor {
-    /// `self·rhs`: [m, k]·[k, n] → [m, n].
+    /// `self·rhs`: `[m, k]`·`[k, n]` → `[m, n]`.
     ///
     /// # Panics
     /// Unless both are matrices whose inner sizes agree.
@@ -18,7 +18,7 @@ impl Tensor {
         product([m, n, k], Matrix { data: self.data(), row: k, col: 1 }, Matrix { data: rhs.data(), row: n, col: 1 })
     }
 
-    /// `self·rhsᵀ`: [m, k]·[n, k]ᵀ → [m, n]. A linear layer's product, its weight being [out, in].
+    /// `self·rhsᵀ`: `[m, k]`·`[n, k]`ᵀ → `[m, n]`. A linear layer's product, its weight being `[out, in]`.
     ///
     /// # Panics
     /// Unless both are matrices with as many columns.
@@ -29,7 +29,7 @@ impl Tensor {
         product([m, n, k], Matrix { data: self.data(), row: k, col: 1 }, Matrix { data: rhs.data(), row: 1, col: k })
     }
 
-    /// `selfᵀ·rhs`: [k, m]ᵀ·[k, n] → [m, n].
+    /// `selfᵀ·rhs`: `[k, m]`ᵀ·`[k, n]` → `[m, n]`.
     ///
     /// # Panics
     /// Unless both are matrices with as many rows.

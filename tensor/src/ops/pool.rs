@@ -94,7 +94,7 @@ impl Tensor {
         })
     }
 
-    /// The mean of each channel: [batch, channels, height, width] → [batch, channels].
+    /// The mean of each channel: `[batch, channels, height, width]` → `[batch, channels]`.
     ///
     /// # Panics
     /// Unless there are four dimensions.

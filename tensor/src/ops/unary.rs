@@ -40,7 +40,7 @@ macro_rules! unary_table {
             square(): f = |x| x * x, df = |x| 2.0 * x, keeps X;
             /// ln(1 + eˣ), finite for every finite x.
             softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), keeps X;
-            /// x within [low, high], the nearer end outside, where the derivative is 0.
+            /// x within `[low, high]`, the nearer end outside, where the derivative is 0.
             clamp(low, high): f = |x| if x < low { low } else if x > high { high } else { x },
                 df = |x| if x < low || x > high { 0.0 } else { 1.0 }, keeps X;
             /// x + c.

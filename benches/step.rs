@@ -1,0 +1,32 @@
+//! A whole training step and a forward pass: `cargo bench -p benches --bench step`.
+//!
+//! `beta-resnet18` is the first paper's model (23.9 million parameters, 32 × 32 RGB, z = 128), `quickstart` the default run's.
+
+#![allow(missing_docs)] // criterion's macros
+
+use std::time::Duration;
+
+use benches::Step;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use vae::config::Config;
+
+const BATCH: usize = 64;
+
+fn step(c: &mut Criterion) {
+    let mut large = Config::default();
+    (large.data.channels, large.data.image_size) = (Some(3), Some(32));
+    let mut small = Config::default();
+    (small.model.width, small.model.z_dim) = (16, 16);
+    (small.data.channels, small.data.image_size) = (Some(1), Some(32));
+
+    for (name, config) in [("beta-resnet18", large), ("quickstart", small)] {
+        let mut group = c.benchmark_group(name);
+        group.sample_size(10).measurement_time(Duration::from_secs(8)).throughput(Throughput::Elements(BATCH as u64));
+        let mut step = Step::new(&config, BATCH);
+        group.bench_function("step", |bench| bench.iter(|| step.train()));
+        group.bench_function("forward", |bench| bench.iter(|| step.forward()));
+    }
+}
+
+criterion_group!(benches, step);
+criterion_main!(benches);

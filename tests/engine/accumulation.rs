@@ -1,0 +1,127 @@
+//! A value that is used more than once gets the sum of its gradients, in whatever order they arrive.
+
+use autograd::Var;
+use reference::{Array, compare, interpolate, law};
+use tensor::{Generator, Interpolation, Tensor};
+
+const UP: Interpolation = Interpolation::Bilinear { align_corners: false };
+
+fn numbers(x: &Array, f: impl Fn(f64) -> f64) -> Array {
+    reference::map(x, f)
+}
+
+/// An operation of another shape beside one of its own: a library that stores the first gradient and adds the second in
+/// place must get both orders right.
+#[test]
+fn a_resized_value_and_its_multiple_in_either_order() {
+    let x = [Generator::new(1).normal_tensor([2, 3, 4, 5])];
+    let up = |x: &Var| x.interpolate([4, 5], UP);
+    let larger = |x: &Var| x.interpolate([8, 10], UP).interpolate([4, 5], UP);
+    let exact = |x: &[Array]| reference::binary::broadcast(&x[0], &numbers(&x[0], |x| 3.0 * x), |a, b| a + b);
+    let there_and_back = |x: &[Array]| {
+        let larger = interpolate::interpolate(&x[0], [8, 10], UP);
+        let back = interpolate::interpolate(&larger, [4, 5], UP);
+        reference::binary::broadcast(&back, &x[0], |a, b| a + 3.0 * b)
+    };
+    law::gradient("up(x) + 3x", &x, |x| up(&x[0]) + x[0].mul_scalar(3.0), exact);
+    law::gradient("3x + up(x)", &x, |x| x[0].mul_scalar(3.0) + up(&x[0]), exact);
+    law::gradient("down(up(x)) + 3x", &x, |x| larger(&x[0]) + x[0].mul_scalar(3.0), there_and_back);
+    law::gradient("3x + down(up(x))", &x, |x| x[0].mul_scalar(3.0) + larger(&x[0]), there_and_back);
+}
+
+#[test]
+fn a_value_used_twice_by_one_operation() {
+    let x = [Generator::new(2).normal_tensor([3, 4])];
+    law::gradient("x·x", &x, |x| &x[0] * &x[0], |x| numbers(&x[0], |x| x * x));
+    law::gradient("x + x", &x, |x| &x[0] + &x[0], |x| numbers(&x[0], |x| 2.0 * x));
+    law::gradient("x − x·x", &x, |x| &x[0] - &x[0] * &x[0], |x| numbers(&x[0], |x| x - x * x));
+    law::gradient(
+        "x beside x",
+        &x,
+        |x| Var::concat(&[&x[0], &x[0]], 0),
+        |x| reference::layout::concat(&[&x[0], &x[0]], 0),
+    );
+    law::gradient("x·xᵀ", &x, |x| x[0].matmul_nt(&x[0]), |x| reference::matmul::nt(&x[0], &x[0]));
+}
+
+/// x → a, b → a·b + a: a's two gradients must be together before x sees any of them.
+#[test]
+fn a_diamond() {
+    let x = [Generator::new(3).uniform_tensor([7], 0.5, 2.0)];
+    let exact = |x: &[Array]| numbers(&x[0], |x| x.exp() * x.ln() + x.exp());
+    law::gradient(
+        "eˣ·ln x + eˣ",
+        &x,
+        |x| {
+            let (a, b) = (x[0].exp(), x[0].log());
+            &a * &b + &a
+        },
+        exact,
+    );
+    law::gradient(
+        "eˣ + ln x·eˣ",
+        &x,
+        |x| {
+            let (b, a) = (x[0].log(), x[0].exp());
+            &a + &b * &a
+        },
+        exact,
+    );
+}
+
+#[test]
+fn many_uses_all_count() {
+    let x = Var::leaf(Tensor::full([3], 2.0));
+    let sum = (1..=100).fold(Var::constant(Tensor::zeros([3])), |sum, i| sum + x.mul_scalar(i as f32));
+    let gradients = sum.backward_with(Tensor::new(&[1.0, 10.0, 0.5], [3]));
+    assert_eq!(gradients.of(&x).expect("a gradient").data(), [5050.0, 50_500.0, 2525.0]);
+}
+
+/// A broadcast operand's gradient is summed to its shape before it is added to one that had it already.
+#[test]
+fn shapes_are_made_equal_before_gradients_are_added() {
+    let mut rng = Generator::new(4);
+    let inputs = [rng.normal_tensor([3, 1]), rng.normal_tensor([2, 3, 4])];
+    let exact = |x: &[Array]| {
+        let square = numbers(&x[0], |x| x * x);
+        let product = reference::binary::broadcast(&x[0], &x[1], |a, b| a * b);
+        reference::binary::broadcast(&product, &square, |a, b| a + b)
+    };
+    law::gradient("a·b + a²", &inputs, |x| &x[0] * &x[1] + x[0].square(), exact);
+    law::gradient("a² + a·b", &inputs, |x| x[0].square() + &x[0] * &x[1], exact);
+}
+
+/// `y = a + b` hands one gradient to two parents. Adding more to a's must leave b's alone.
+#[test]
+fn what_is_added_to_one_gradient_is_not_added_to_another() {
+    let (a, b) = (Var::leaf(Tensor::ones([5000])), Var::leaf(Tensor::ones([5000])));
+    let twice = a.mul_scalar(10.0); // its gradient reaches a after the sum's
+    let y = twice + (&a + &b);
+    let gradients = y.backward_with(Tensor::ones([5000]));
+    assert_eq!(gradients.of(&a).expect("a gradient").data(), vec![11.0; 5000]);
+    assert_eq!(gradients.of(&b).expect("a gradient").data(), vec![1.0; 5000]);
+}
+
+/// The same with a reshape, which shares its elements with what it is a reshape of.
+#[test]
+fn a_shared_gradient_behind_a_reshape_is_not_written_to() {
+    let (a, b) = (Var::leaf(Tensor::ones([4, 5])), Var::leaf(Tensor::ones([20])));
+    let y = a.reshape([20]) + &b + b.mul_scalar(2.0) + a.mul_scalar(3.0).reshape([20]);
+    let seed = Tensor::full([20], 2.0);
+    let gradients = y.backward_with(seed.clone());
+    assert_eq!(gradients.of(&a).expect("a gradient").data(), vec![8.0; 20]);
+    assert_eq!(gradients.of(&b).expect("a gradient").data(), vec![6.0; 20]);
+    assert_eq!(seed.data(), vec![2.0; 20], "the seed is the caller's");
+}
+
+#[test]
+fn backward_is_backward_with_one() {
+    let x = Generator::new(5).normal_tensor([6]);
+    let gradient = |f: &dyn Fn(Var) -> autograd::Gradients| {
+        let leaf = Var::leaf(x.clone());
+        f(leaf.square().sum_all()).of(&leaf).expect("a gradient").clone()
+    };
+    let plain = gradient(&|y| y.backward());
+    compare::assert_same_bits("the gradient", &plain, &gradient(&|y| y.backward_with(Tensor::scalar(1.0))));
+    compare::assert_same_bits("the gradient", &plain, &x.mul_scalar(2.0));
+}

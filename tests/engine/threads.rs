@@ -1,0 +1,81 @@
+//! The same bits at 1, 2 and 3 threads: work is cut by shape alone, and parts are added in a fixed order.
+
+use autograd::Var;
+use reference::compare;
+use tensor::{Act, Conv, ConvTranspose, Generator, Interpolation, Isa, Pool, Tensor};
+
+/// A computation at sizes where its work is spread over cores, and everything that comes out of it.
+fn agree(what: &str, compute: impl Fn() -> Vec<Tensor> + Sync) {
+    for isa in Isa::available() {
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+            pool.install(|| isa.force(&compute))
+        };
+        let alone = on(1);
+        for threads in [2, 3] {
+            for (i, (got, expected)) in on(threads).iter().zip(&alone).enumerate() {
+                compare::assert_same_bits(&format!("{what}, result {i}, {threads} threads, {isa:?}"), got, expected);
+            }
+        }
+    }
+}
+
+/// The value and all gradients of an operation on leaves of these shapes.
+fn value_and_gradients(shapes: &[&[usize]], op: impl Fn(&[Var]) -> Var) -> Vec<Tensor> {
+    let mut rng = Generator::new(11);
+    let leaves: Vec<Var> = shapes.iter().map(|&shape| Var::leaf(rng.normal_tensor(shape))).collect();
+    let y = op(&leaves);
+    let mut out = vec![y.value().clone()];
+    let gradients = y.backward_with(rng.normal_tensor(y.shape()));
+    out.extend(leaves.iter().map(|x| gradients.of(x).expect("a gradient").clone()));
+    out
+}
+
+#[test]
+fn matrix_products() {
+    agree("matmul", || value_and_gradients(&[&[130, 300], &[300, 257]], |x| x[0].matmul(&x[1])));
+    agree("a long sum", || value_and_gradients(&[&[5, 5000], &[7, 5000]], |x| x[0].matmul_nt(&x[1])));
+}
+
+#[test]
+fn convolutions() {
+    let conv = Conv { stride: 1, padding: 1 };
+    agree("conv2d", || {
+        value_and_gradients(&[&[8, 16, 15, 17], &[24, 16, 3, 3], &[24]], |x| x[0].conv2d(&x[1], Some(&x[2]), conv))
+    });
+    agree("conv2d, stride 2", || {
+        let conv = Conv { stride: 2, padding: 1 };
+        value_and_gradients(&[&[8, 3, 32, 32], &[16, 3, 3, 3]], |x| x[0].conv2d(&x[1], None, conv))
+    });
+    agree("conv_transpose2d", || {
+        let conv = ConvTranspose { stride: 2, padding: 1, output_padding: 1 };
+        value_and_gradients(&[&[8, 16, 9, 8], &[16, 24, 3, 3], &[24]], |x| {
+            x[0].conv_transpose2d(&x[1], Some(&x[2]), conv)
+        })
+    });
+}
+
+#[test]
+fn normalisation_and_resizing() {
+    agree("batch_norm", || {
+        value_and_gradients(&[&[9, 17, 16, 16], &[17], &[17], &[9, 17, 16, 16]], |x| {
+            x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::Relu, 1e-5).0
+        })
+    });
+    agree("interpolate", || {
+        value_and_gradients(&[&[8, 16, 16, 15]], |x| {
+            x[0].interpolate([31, 33], Interpolation::Bilinear { align_corners: false })
+        })
+    });
+    agree("max_pool2d", || {
+        value_and_gradients(&[&[8, 16, 31, 33]], |x| x[0].max_pool2d(Pool { kernel: 3, stride: 2, padding: 1 }))
+    });
+}
+
+#[test]
+fn sums_and_broadcasts() {
+    agree("one long sum", || value_and_gradients(&[&[200_003]], |x| x[0].square().sum_all()));
+    agree("sums over images", || value_and_gradients(&[&[9, 17, 31, 33]], |x| x[0].mean(&[0, 2, 3], true)));
+    agree("log_softmax", || value_and_gradients(&[&[5000, 10]], |x| x[0].log_softmax(1)));
+    agree("a broadcast product", || value_and_gradients(&[&[300, 200], &[200]], |x| &x[0] * &x[1]));
+}

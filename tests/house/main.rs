@@ -1,0 +1,182 @@
+//! What holds of the repository itself: where things lie, what stands on what, and how files begin.
+#![forbid(unsafe_code)]
+
+#[path = "../mutants/list.rs"]
+mod list;
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Operations that have no gradient: the generator and the optimiser's step are not differentiated.
+const NO_GRADIENT: [&str; 2] = ["random", "adam"];
+/// Operations that no machine computes: a reshape shares its elements, random numbers are drawn on the CPU.
+const NO_SHADER: [&str; 2] = ["random", "reshape"];
+/// Operations whose law needs no formula of its own.
+const NO_REFERENCE: [&str; 2] = ["random", "reshape"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
+}
+
+/// Every file below `folder` (relative to the root) that the repository would hold.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "nothing in {folder}");
+    found
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+        let path = entry.expect("an entry of a folder").path();
+        let name = path.file_name().expect("an entry has a name").to_string_lossy().into_owned();
+        let left_out = ["target", "runs", "node_modules", ".git"].contains(&name.as_str());
+        if path.is_dir() && !left_out {
+            walk(&path, found);
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+}
+
+/// The names, without extension, of the files in a folder.
+fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir(root().join(folder)) else { return BTreeSet::new() };
+    let paths = entries.map(|entry| entry.expect("an entry of a folder").path());
+    let matching = paths.filter(|path| path.extension().is_some_and(|e| e == extension));
+    let stem = |path: PathBuf| path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+    matching.map(stem).filter(|stem| stem != "mod" && stem != "main" && stem != "lib").collect()
+}
+
+fn name(path: &Path) -> String {
+    path.strip_prefix(root()).expect("a file of the repository").to_string_lossy().replace('\\', "/")
+}
+
+fn rust_files() -> Vec<(String, String)> {
+    let sources = files("").into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    let read = |path: PathBuf| (name(&path), fs::read_to_string(&path).expect("a source file is text"));
+    sources.map(read).collect()
+}
+
+/// `ls */src/ops/conv2d.rs shaders/conv2d.wgsl tests/ops/conv2d.rs` finds all of an operation.
+#[test]
+fn every_operation_has_its_siblings() {
+    let operations = stems("tensor/src/ops", "rs");
+    assert!(operations.len() >= 13, "{operations:?}");
+    let all: BTreeSet<String> = operations.iter().cloned().chain(["random".to_owned()]).collect();
+    let expect = |folder: &str, extension: &str, exempt: &[&str]| {
+        let wanted: BTreeSet<String> = all.iter().filter(|stem| !exempt.contains(&stem.as_str())).cloned().collect();
+        let found = stems(folder, extension);
+        let missing: Vec<_> = wanted.difference(&found).collect();
+        assert!(missing.is_empty(), "{folder} lacks {missing:?}");
+        found
+    };
+    let rules = expect("autograd/src/ops", "rs", &NO_GRADIENT);
+    let laws = expect("tests/ops", "rs", &[]);
+    expect("tests/reference", "rs", &NO_REFERENCE);
+    for (folder, stems) in [("autograd/src/ops", rules), ("tests/ops", laws)] {
+        let strays: Vec<_> = stems.difference(&all).collect();
+        assert!(strays.is_empty(), "{folder} has {strays:?}, of which tensor/src/ops knows nothing");
+    }
+    if !stems("shaders", "wgsl").is_empty() {
+        expect("shaders", "wgsl", &NO_SHADER);
+    }
+}
+
+#[test]
+fn a_lower_floor_knows_nothing_of_a_higher_one() {
+    let house = ["tensor", "autograd", "gpu", "nn", "vae", "tests", "benches"];
+    let floors: [(&str, &[&str]); 4] =
+        [("tensor", &[]), ("gpu", &["tensor"]), ("autograd", &["tensor"]), ("nn", &["tensor", "autograd"])];
+    for (member, allowed) in floors {
+        let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a manifest");
+        let dependencies = manifest.split("dependencies]").skip(1).flat_map(|section| {
+            section
+                .lines()
+                .take_while(|line| !line.starts_with('['))
+                .filter_map(|line| line.split(['.', ' ', '=']).next())
+        });
+        for dependency in dependencies.filter(|d| house.contains(d)) {
+            assert!(allowed.contains(&dependency), "{member} names {dependency}");
+        }
+    }
+}
+
+/// `unsafe` lives in the CPU's kernels and behind the GPU's; every other crate, binary and test forbids it.
+#[test]
+fn unsafe_code_stays_where_it_belongs() {
+    let keyword = concat!("un", "safe");
+    for (name, source) in rust_files() {
+        if name.starts_with("tensor/src/cpu/") || name.starts_with("gpu/") {
+            continue;
+        }
+        let code = source.lines().map(|line| line.split("//").next().unwrap_or(""));
+        let uses = code
+            .enumerate()
+            .find(|(_, line)| line.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|w| w == keyword));
+        assert!(uses.is_none(), "{name}:{}: {keyword}", uses.map_or(0, |(i, _)| i + 1));
+        let forbids = source.contains(&format!("#![forbid({keyword}_code)]"));
+        assert!(forbids || !is_crate_root(&name), "{name} does not forbid {keyword} code");
+    }
+}
+
+/// The roots of crates that forbid unsafe code: all but `tensor`, whose kernels need it.
+fn is_crate_root(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts[..] {
+        ["tensor", ..] => false,
+        [_, "src", "lib.rs" | "main.rs"] | [_, "src", "bin", _] | [_, "src", "bin", _, "main.rs"] => true,
+        ["tests", _, "main.rs" | "lib.rs"] => true,
+        [_, "tests", file] => file.ends_with(".rs"),
+        _ => false,
+    }
+}
+
+/// A clone works anywhere: nothing in it knows the folders of the machine that it was written on.
+#[test]
+fn no_file_names_a_folder_of_some_machine() {
+    let folders = ["home", "root", "Users", "work", "tmp"].map(|folder| format!("/{folder}/"));
+    for path in files("") {
+        let Ok(text) = fs::read_to_string(&path) else { continue }; // pictures, data
+        for (i, line) in text.lines().enumerate() {
+            for folder in &folders {
+                let absolute = line.match_indices(folder.as_str()).any(|(at, _)| {
+                    let before = line[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || "._-})>*~/".contains(c))
+                });
+                assert!(!absolute, "{}:{}: {line}", name(&path), i + 1);
+            }
+        }
+    }
+}
+
+/// A file opens by saying what it is about, and is short enough to be read at once.
+#[test]
+fn every_file_is_a_chapter() {
+    for (name, source) in rust_files() {
+        assert!(source.starts_with("//!"), "{name} does not open with what it is about");
+        let lines = source.lines().count();
+        assert!(lines <= 430, "{name} has {lines} lines");
+    }
+}
+
+/// Each mutant still has its line to break, under a name of its own, and every operation and rule is broken somewhere.
+#[test]
+fn mutants_are_up_to_date_and_cover_every_operation() {
+    let mutants = list::read().expect("the list of mutants");
+    let mut names = HashSet::new();
+    for mutant in &mutants {
+        assert!(names.insert(&mutant.name), "two mutants are called {}", mutant.name);
+        let source = fs::read_to_string(root().join(&mutant.path)).unwrap_or_else(|e| panic!("{}: {e}", mutant.path));
+        let broken = mutant.apply(&source).unwrap_or_else(|e| panic!("{e}"));
+        assert_ne!(broken, source, "{mutant} changes nothing");
+    }
+    assert!(mutants.len() >= 36, "only {} mutants", mutants.len());
+    for folder in ["tensor/src/ops", "autograd/src/ops"] {
+        for stem in stems(folder, "rs") {
+            let path = format!("{folder}/{stem}.rs");
+            assert!(mutants.iter().any(|mutant| mutant.path == path), "no mutant of {path}");
+        }
+    }
+}

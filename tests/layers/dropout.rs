@@ -1,0 +1,43 @@
+//! Dropout: a share p of zeros, the rest larger by 1/(1 − p), drawn anew for each step and the same for the same one.
+
+use autograd::Var;
+use nn::{Dropout, Layer, Pass};
+use tensor::Tensor;
+
+#[test]
+fn a_share_is_dropped_and_the_rest_made_up_for() {
+    let x = Var::leaf(Tensor::full([200, 100], 3.0));
+    let y = Dropout::new(0.25, 0).forward(&x, &Pass::train(1, 1));
+    let dropped = y.value().data().iter().filter(|&&y| y == 0.0).count();
+    assert!((4_700..5_300).contains(&dropped), "{dropped} of 20,000 at a quarter"); // ± 5 standard deviations
+    assert!(y.value().data().iter().all(|&y| y == 0.0 || (y - 4.0).abs() < 1e-6));
+    // What was dropped has no gradient, what was kept has it enlarged.
+    let value = y.value().clone();
+    let gradients = y.backward_with(Tensor::full([200, 100], 1.5));
+    let dx = gradients.of(&x).expect("a gradient");
+    dx.data().iter().zip(value.data()).for_each(|(dx, y)| assert_eq!(*dx, if *y == 0.0 { 0.0 } else { 2.0 }));
+}
+
+#[test]
+fn masks_depend_on_seed_step_and_stream_alone() {
+    let x = Var::constant(Tensor::ones([1000]));
+    let mask =
+        |seed, step, stream| Dropout::new(0.5, stream).forward(&x, &Pass::train(seed, step)).value().data().to_vec();
+    assert_eq!(mask(1, 2, 3), mask(1, 2, 3));
+    for other in [mask(2, 2, 3), mask(1, 3, 3), mask(1, 2, 4)] {
+        assert_ne!(mask(1, 2, 3), other);
+    }
+}
+
+#[test]
+fn evaluation_and_a_share_of_zero_change_nothing() {
+    let x = Var::constant(Tensor::full([50], 3.0));
+    assert_eq!(Dropout::new(0.9, 0).forward(&x, &Pass::eval()).value().data(), [3.0; 50]);
+    assert_eq!(Dropout::new(0.0, 0).forward(&x, &Pass::train(1, 1)).value().data(), [3.0; 50]);
+}
+
+#[test]
+#[should_panic(expected = "probability 1 is not in [0, 1)")]
+fn everything_cannot_be_dropped() {
+    Dropout::new(1.0, 0);
+}

@@ -1,0 +1,103 @@
+//! One visit names everything: for counting, freezing, and the table of a dry run.
+
+use autograd::Var;
+use nn::{BatchNorm2d, Conv2d, Layer, Module, Pass, Sequential, Slot, Trace, Visitor};
+use tensor::{Conv, Generator, Tensor};
+
+struct Block {
+    conv1: Conv2d,
+    bn1: BatchNorm2d,
+    shortcut: Sequential,
+}
+
+impl Block {
+    fn new() -> Block {
+        let mut rng = Generator::new(1);
+        let conv = Conv { stride: 1, padding: 1 };
+        let inner = Conv2d::new(&mut rng, 4, 2, 1, Conv { stride: 1, padding: 0 }, true);
+        Block {
+            conv1: Conv2d::new(&mut rng, 3, 4, 3, conv, false),
+            bn1: BatchNorm2d::new(4),
+            shortcut: Sequential::new(vec![Box::new(inner), Box::new(BatchNorm2d::new(2))]),
+        }
+    }
+}
+
+impl Module for Block {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("conv1", &self.conv1);
+        v.child("bn1", &self.bn1);
+        v.child("shortcut", &self.shortcut);
+    }
+}
+
+fn names(module: &dyn Module) -> Vec<String> {
+    let mut names = Vec::new();
+    nn::visit(module, |path, slot| {
+        names.push(format!("{path}{}", if matches!(slot, Slot::Buffer(_)) { " (buffer)" } else { "" }));
+    });
+    names
+}
+
+#[test]
+fn every_tensor_has_a_dotted_name_in_order_of_declaration() {
+    let expected = [
+        "conv1.weight",
+        "bn1.weight",
+        "bn1.bias",
+        "bn1.running_mean (buffer)",
+        "bn1.running_var (buffer)",
+        "shortcut.0.weight",
+        "shortcut.0.bias",
+        "shortcut.1.weight",
+        "shortcut.1.bias",
+        "shortcut.1.running_mean (buffer)",
+        "shortcut.1.running_var (buffer)",
+    ];
+    assert_eq!(names(&Block::new()), expected);
+}
+
+#[test]
+fn running_statistics_are_not_counted() {
+    assert_eq!(nn::count(&Block::new()), 3 * 4 * 9 + 8 + (4 * 2 + 2) + 4);
+}
+
+#[test]
+fn freezing_holds_parameters_and_statistics_and_thaws_both() {
+    let block = Block::new();
+    for frozen in [true, false] {
+        nn::freeze(&block, frozen);
+        nn::visit(&block, |path, slot| {
+            let is = match slot {
+                Slot::Param(param) => param.is_frozen(),
+                Slot::Buffer(buffer) => buffer.is_frozen(),
+            };
+            assert_eq!(is, frozen, "{path}");
+        });
+    }
+}
+
+#[test]
+fn freezing_a_part_leaves_the_rest() {
+    let block = Block::new();
+    nn::freeze(&block.conv1, true);
+    let x = Var::constant(Generator::new(2).normal_tensor([2, 3, 5, 5]));
+    let pass = Pass::train(1, 1);
+    let y = block.shortcut.forward(&block.bn1.forward(&block.conv1.forward(&x, &pass), &pass), &pass);
+    let mut gradients = y.square().sum_all().backward();
+    for (name, param) in nn::parameters(&block) {
+        assert_eq!(gradients.take(&param).is_some(), name != "conv1.weight", "{name}");
+    }
+}
+
+#[test]
+fn a_trace_knows_what_each_layer_made() {
+    let (block, trace) = (Block::new(), Trace::default());
+    let pass = Pass { trace: Some(&trace), ..Pass::eval() };
+    let x = Var::constant(Tensor::zeros([2, 3, 5, 6]));
+    block.bn1.forward(&block.conv1.forward(&x, &pass), &pass);
+    let shape = |name| trace.shape_of(&crate::param(&block, name)).map(|shape| shape.to_vec());
+    assert_eq!(shape("conv1.weight"), Some(vec![2, 4, 5, 6]));
+    assert_eq!(shape("bn1.weight"), Some(vec![2, 4, 5, 6]));
+    assert_eq!(shape("shortcut.0.weight"), None);
+}

@@ -1,0 +1,127 @@
+//! A state dict goes out under PyTorch's names and comes back bit for bit; one that does not fit changes nothing and names
+//! everything that is wrong.
+
+use std::collections::HashMap;
+
+use autograd::Param;
+use nn::{BatchNorm2d, Conv2d, Linear, Module, Sequential, Slot, state};
+use pollster::block_on;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use tensor::{Conv, Generator, Tensor};
+
+fn model(seed: u64) -> Sequential {
+    let mut rng = Generator::new(seed);
+    let conv = Conv2d::new(&mut rng, 2, 3, 3, Conv { stride: 1, padding: 1 }, false);
+    Sequential::new(vec![Box::new(conv), Box::new(BatchNorm2d::new(3)), Box::new(Linear::new(&mut rng, 5, 4))])
+}
+
+/// Every tensor by name.
+fn tensors(module: &dyn Module) -> HashMap<String, (Vec<usize>, Vec<f32>)> {
+    let mut all = HashMap::new();
+    nn::visit(module, |path, slot| {
+        let value = match slot {
+            Slot::Param(param) => param.value(),
+            Slot::Buffer(buffer) => buffer.value(),
+        };
+        all.insert(path.to_owned(), (value.shape().to_vec(), value.data().to_vec()));
+    });
+    all
+}
+
+fn bytes_of(tensors: &HashMap<String, (Vec<usize>, Vec<f32>)>) -> Vec<u8> {
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, (shape, data))| (name, shape, data.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        (*name, TensorView::new(Dtype::F32, (*shape).clone(), bytes).expect("bytes fit the shape"))
+    });
+    safetensors::serialize(views, None).expect("names are unique")
+}
+
+#[test]
+fn what_is_saved_is_loaded_bit_for_bit() {
+    let (from, to) = (model(1), model(2));
+    let mut rng = Generator::new(3);
+    nn::visit(&from, |_, slot| {
+        if let Slot::Buffer(buffer) = slot {
+            buffer.set(rng.normal_tensor(buffer.shape())); // running statistics travel too
+        }
+    });
+    assert_ne!(tensors(&from), tensors(&to));
+    let bytes = block_on(state::save(&from, None)).expect("a CPU tensor can be read");
+    block_on(state::load(&to, &bytes)).expect("the same model");
+    assert_eq!(tensors(&from), tensors(&to));
+}
+
+#[test]
+fn the_file_holds_pytorch_s_names_shapes_and_counters() {
+    let bytes = block_on(state::save(&model(1), Some(("config", "[model]")))).expect("a CPU tensor can be read");
+    let file = SafeTensors::deserialize(&bytes).expect("whole safetensors");
+    let mut names: Vec<&str> = file.names();
+    names.sort_unstable();
+    let expected = [
+        "0.weight",
+        "1.bias",
+        "1.num_batches_tracked",
+        "1.running_mean",
+        "1.running_var",
+        "1.weight",
+        "2.bias",
+        "2.weight",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(file.tensor("0.weight").expect("a tensor").shape(), [3, 2, 3, 3]);
+    assert_eq!(file.tensor("1.num_batches_tracked").expect("a tensor").dtype(), Dtype::I64);
+    let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
+    assert_eq!(header.metadata().as_ref().expect("metadata")["config"], "[model]");
+    assert_eq!(bytes, block_on(state::save(&model(1), Some(("config", "[model]")))).expect("again"), "the same bytes");
+}
+
+#[test]
+fn every_missing_extra_and_misshapen_tensor_is_named_and_nothing_changes() {
+    let to = model(2);
+    let before = tensors(&to);
+    let mut wrong = tensors(&model(1));
+    wrong.remove("1.bias");
+    wrong.remove("2.weight");
+    wrong.insert("9.weight".into(), (vec![2], vec![1.0, 2.0]));
+    wrong.insert("0.weight".into(), (vec![3, 2, 9], vec![0.0; 54]));
+    let error = block_on(state::load(&to, &bytes_of(&wrong))).expect_err("it does not fit").to_string();
+    for part in ["1.bias", "2.weight", "9.weight", "0.weight is [3, 2, 9], not [3, 2, 3, 3]"] {
+        assert!(error.contains(part), "{part} is not named: {error}");
+    }
+    for fine in ["1.weight", "2.bias", "running"] {
+        assert!(!error.contains(fine), "{fine} is right: {error}");
+    }
+    assert!(!error.contains('\n'), "one line: {error}");
+    assert_eq!(tensors(&to), before, "a state that does not fit changes nothing");
+}
+
+#[test]
+fn bytes_that_are_cut_short_or_foreign_are_refused() {
+    let bytes = block_on(state::save(&model(1), None)).expect("a CPU tensor can be read");
+    for damaged in [&bytes[..bytes.len() - 1], &bytes[..100], &bytes[..3], &[], b"<html>not found</html>"] {
+        let to = model(2);
+        let before = tensors(&to);
+        let error = block_on(state::load(&to, damaged)).expect_err("damaged").to_string();
+        assert!(error.contains("not a whole safetensors file"), "{error}");
+        assert_eq!(tensors(&to), before);
+    }
+}
+
+#[test]
+fn numbers_of_another_type_are_refused_by_name() {
+    struct One(Param);
+    impl Module for One {
+        fn visit(&self, v: &mut nn::Visitor) {
+            v.param("w", &self.0);
+        }
+    }
+    let data = 1.5f64.to_le_bytes();
+    let view = TensorView::new(Dtype::F64, vec![1], &data).expect("eight bytes");
+    let bytes = safetensors::serialize([("w", view)], None).expect("one name");
+    let error = block_on(state::load(&One(Param::new(Tensor::ones([1]))), &bytes)).expect_err("f64").to_string();
+    assert!(error.contains("w is F64, not F32"), "{error}");
+}

@@ -1,0 +1,237 @@
+//! Breaks the code on purpose, one line at a time, and shows that the laws notice.
+//!
+//!     cargo run -p tests --bin mutants [NAME…]      only those whose name or path contains one of these
+//!
+//! Works on a copy of the repository (what git tracks or would), in the build folder: the laws must hold on it unchanged,
+//! then each mutant of `list.txt` is put in and the laws are run again. A mutant is *caught* when a law fails or hangs. One
+//! that does not compile, or whose original text is gone, is *invalid*: it proves nothing, and must be mended.
+#![forbid(unsafe_code)]
+
+mod list;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use list::Mutant;
+
+/// Laws that run longer than this hang.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Caught,
+    Survived,
+    Invalid,
+}
+
+fn main() -> Result<ExitCode> {
+    let filters: Vec<String> = std::env::args().skip(1).collect();
+    let mut mutants = list::read().map_err(anyhow::Error::msg)?;
+    mutants.retain(|m| filters.is_empty() || filters.iter().any(|f| m.name.contains(f) || m.path.contains(f)));
+    ensure!(!mutants.is_empty(), "no mutant's name or path contains {}", filters.join(" or "));
+
+    let copy = Copy::make()?;
+    for mutant in &mutants {
+        mutant.apply(&copy.source(mutant)?).map_err(anyhow::Error::msg)?;
+    }
+    println!("the laws on the unchanged copy, in {} …", copy.tree.display());
+    let mut targets: Vec<&[&str]> = mutants.iter().map(|m| laws(m).everything).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    for everything in targets {
+        ensure!(copy.build(everything)?, "the copy does not compile; see {}", copy.log().display());
+        ensure!(copy.test(everything)?, "the laws do not hold before anything is broken; see {}", copy.log().display());
+    }
+
+    let mut outcomes = Vec::new();
+    for (i, mutant) in mutants.iter().enumerate() {
+        let started = Instant::now();
+        let outcome = copy.try_out(mutant)?;
+        let text = match outcome {
+            Outcome::Caught => "caught",
+            Outcome::Survived => "SURVIVED",
+            Outcome::Invalid => "INVALID",
+        };
+        let seconds = started.elapsed().as_secs();
+        println!("{:>3}/{} {text:<8} {seconds:>4} s  {:<34} {}", i + 1, mutants.len(), mutant.name, mutant.breaks);
+        outcomes.push(outcome);
+    }
+    let count = |outcome| outcomes.iter().filter(|&&o| o == outcome).count();
+    if count(Outcome::Invalid) > 0 {
+        println!("{} did not compile: mend them in tests/mutants/list.txt", count(Outcome::Invalid));
+    }
+    println!("{} of {} mutants caught", count(Outcome::Caught), mutants.len());
+    Ok(if count(Outcome::Caught) == mutants.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Arguments of `cargo test` that select laws.
+struct Laws {
+    /// Those that know the mutant's file best, tried first.
+    nearest: Vec<String>,
+    /// All that can notice.
+    everything: &'static [&'static str],
+}
+
+/// Laws of the floors that stand below the models, which need not be compiled for them.
+const FLOORS: &[&str] = &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers"];
+const MODELS: &[&str] = &["--test", "oracle"];
+
+fn laws(mutant: &Mutant) -> Laws {
+    let path = mutant.path.as_str();
+    let stem = Path::new(path).file_stem().map_or("", |stem| stem.to_str().unwrap_or(""));
+    let floors = |test: &str, filter: &str| {
+        let nearest = ["--no-default-features", "--test", test, "--", filter].map(str::to_owned).to_vec();
+        Laws { nearest, everything: FLOORS }
+    };
+    match path.split('/').next() {
+        Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
+        Some("nn") => floors("layers", ""),
+        _ if path.contains("/ops/") => floors("ops", &format!("{stem}::")),
+        Some("autograd") => floors("engine", ""),
+        _ if path.contains("/cpu/conv") || path.contains("winograd") => floors("ops", "conv"),
+        _ if path.contains("/cpu/") => floors("ops", "matmul::"),
+        _ => floors("ops", ""),
+    }
+}
+
+/// The repository's files beside its build, kept from run to run so that cargo need not start over.
+struct Copy {
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    fn make() -> Result<Copy> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in the repository")?;
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let copy = Copy { tree: target.join("mutants/tree"), target: target.join("mutants/build") };
+        let listed = Command::new("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(root)
+            .output()
+            .context("running git, which knows the repository's files")?;
+        ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr).trim());
+        let listed = String::from_utf8(listed.stdout).context("a file name is not UTF-8")?;
+        let names: Vec<&str> = listed.split('\0').filter(|name| root.join(name).is_file()).collect();
+        for name in &names {
+            let (from, to) = (root.join(name), copy.tree.join(name));
+            let bytes = fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
+            // Files that are the same keep their time, and cargo what it made of them.
+            if fs::read(&to).is_ok_and(|old| old == bytes) {
+                continue;
+            }
+            fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
+            fs::write(&to, bytes).with_context(|| format!("writing {}", to.display()))?;
+        }
+        copy.remove_others(&copy.tree, &names)?;
+        Ok(copy)
+    }
+
+    /// What an earlier run copied and the repository no longer has.
+    fn remove_others(&self, folder: &Path, names: &[&str]) -> Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                self.remove_others(&path, names)?;
+            } else if !names.iter().any(|name| self.tree.join(name) == path) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.target.join("mutants.log")
+    }
+
+    fn source(&self, mutant: &Mutant) -> Result<String> {
+        let path = self.tree.join(&mutant.path);
+        fs::read_to_string(&path).with_context(|| format!("reading {} for {mutant}", path.display()))
+    }
+
+    /// Puts a mutant in, runs the laws, and takes it out again.
+    fn try_out(&self, mutant: &Mutant) -> Result<Outcome> {
+        let source = self.source(mutant)?;
+        let path = self.tree.join(&mutant.path);
+        fs::write(&path, mutant.apply(&source).map_err(anyhow::Error::msg)?)?;
+        let outcome = self.judge(&laws(mutant));
+        fs::write(&path, source)?;
+        outcome
+    }
+
+    fn judge(&self, laws: &Laws) -> Result<Outcome> {
+        if !laws.nearest.is_empty() {
+            let nearest: Vec<&str> = laws.nearest.iter().map(String::as_str).collect();
+            if !self.build(&nearest)? {
+                return Ok(Outcome::Invalid);
+            }
+            if !self.test(&nearest)? {
+                return Ok(Outcome::Caught);
+            }
+        }
+        if !self.build(laws.everything)? {
+            return Ok(Outcome::Invalid);
+        }
+        Ok(if self.test(laws.everything)? { Outcome::Survived } else { Outcome::Caught })
+    }
+
+    /// Whether these laws compile.
+    fn build(&self, which: &[&str]) -> Result<bool> {
+        let targets: Vec<&str> = which.iter().copied().take_while(|argument| *argument != "--").collect();
+        self.cargo(&[&targets[..], &["--no-run"]].concat(), Duration::MAX)
+    }
+
+    /// Whether these laws hold; one that hangs does not.
+    fn test(&self, which: &[&str]) -> Result<bool> {
+        self.cargo(which, PATIENCE)
+    }
+
+    fn cargo(&self, arguments: &[&str], patience: Duration) -> Result<bool> {
+        fs::create_dir_all(&self.target)?;
+        let log = fs::File::create(self.log())?;
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .args(["test", "-p", "tests", "--locked"])
+            .args(arguments)
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", &self.target)
+            // Compiled again and again, run once: the time goes into compiling.
+            .env("CARGO_PROFILE_DEV_DEBUG", "none")
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0); // so that a hang can be ended with its children
+        let mut child = command.spawn().context("starting cargo")?;
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status.success());
+            }
+            if started.elapsed() > patience {
+                end(&mut child)?;
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Ends cargo and the tests that it started.
+fn end(child: &mut std::process::Child) -> Result<()> {
+    if cfg!(unix) {
+        let group = format!("-{}", child.id());
+        let status = Command::new("kill").args(["-KILL", "--", &group]).status().context("ending a law that hangs")?;
+        if !status.success() {
+            bail!("could not end the process group {group}");
+        }
+    } else {
+        child.kill()?;
+    }
+    child.wait()?;
+    Ok(())
+}

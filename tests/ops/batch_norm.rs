@@ -1,0 +1,153 @@
+//! Batch normalisation in training and evaluation, with and without a residual and each activation, against its formula;
+//! and the fused forms against the operations that they are made of.
+
+use autograd::Var;
+use reference::law::{self, Within, between, draws};
+use reference::{Array, batch_norm, compare};
+use tensor::{Act, BatchNorm, Generator, Tensor};
+
+const EPS: f32 = 1e-5;
+const ACTS: [Act; 3] = [Act::Identity, Act::Relu, Act::LeakyRelu(0.2)];
+
+/// x, weight, bias, residual. Channels differ in mean and spread, so that a mix-up of channels cannot go unseen.
+fn inputs(rng: &mut Generator, shape: [usize; 4]) -> Vec<Tensor> {
+    let c = shape[1];
+    let scale = rng.uniform_tensor([c, 1, 1], 0.5, 2.0);
+    let shift = rng.uniform_tensor([c, 1, 1], -3.0, 3.0);
+    let x = rng.normal_tensor(shape).mul(&scale).add(&shift);
+    vec![x, rng.uniform_tensor([c], 0.5, 2.0), rng.normal_tensor([c]), rng.normal_tensor(shape)]
+}
+
+fn shape(rng: &mut Generator) -> [usize; 4] {
+    // At least three numbers a channel: two always normalise to about ±1, whatever they are, and have no gradient.
+    [between(rng, 3, 5), between(rng, 1, 5), between(rng, 1, 5), between(rng, 1, 6)]
+}
+
+#[test]
+fn statistics_are_the_reference_s() {
+    let large = [[3, 2, 70, 61], [64, 3, 2, 2], [2, 5, 1, 1]];
+    for (shape, mut rng) in draws(30).map(|mut rng| (shape(&mut rng), rng)).chain(large.into_iter().zip(draws(3))) {
+        let x = inputs(&mut rng, shape).swap_remove(0);
+        let within = Within::Each(1e-5);
+        law::forward(
+            &format!("mean of {shape:?}"),
+            &[x.clone()],
+            |x| x[0].channel_stats().mean,
+            |x| batch_norm::stats(&x[0]).0,
+            Within::Largest(2e-7),
+        );
+        law::forward(
+            &format!("variance of {shape:?}"),
+            &[x.clone()],
+            |x| x[0].channel_stats().var,
+            |x| batch_norm::stats(&x[0]).1,
+            within,
+        );
+        assert_eq!(x.channel_stats().count, shape[0] * shape[2] * shape[3]);
+    }
+}
+
+/// As [`inputs`], drawn until what goes into the activation (`before`) keeps away from its corner, where no difference
+/// tells the slope.
+fn inputs_off_corners(rng: &mut Generator, shape: [usize; 4], before: impl Fn(&[Array]) -> Array) -> Vec<Tensor> {
+    let mut drawn = std::iter::repeat_with(|| inputs(rng, shape)).take(1000);
+    let off =
+        |x: &Vec<Tensor>| before(&x.iter().map(Array::of).collect::<Vec<_>>()).data.iter().all(|b| b.abs() > 5e-3);
+    drawn.find(off).expect("one draw in a thousand keeps away from corners")
+}
+
+#[test]
+fn values_and_gradients_in_training_are_the_reference_s() {
+    let eps = f64::from(EPS);
+    for mut rng in draws(14) {
+        let shape = shape(&mut rng);
+        for (act, residual) in ACTS.into_iter().flat_map(|act| [(act, false), (act, true)]) {
+            let exact = |x: &[Array], act| batch_norm::train(&x[0], &x[1], &x[2], residual.then(|| &x[3]), act, eps);
+            let inputs = inputs_off_corners(&mut rng, shape, |x| exact(x, Act::Identity));
+            law::gradient(
+                &format!("batch_norm of {shape:?}, {act:?}, residual {residual}"),
+                &inputs[..if residual { 4 } else { 3 }],
+                |x| x[0].batch_norm(&x[1], &x[2], residual.then(|| &x[3]), act, EPS).0,
+                |x| exact(x, act),
+            );
+        }
+    }
+}
+
+#[test]
+fn values_and_gradients_in_evaluation_are_the_reference_s() {
+    let eps = f64::from(EPS);
+    for mut rng in draws(14) {
+        let shape = shape(&mut rng);
+        let (mean, var) = (rng.normal_tensor([shape[1]]), rng.uniform_tensor([shape[1]], 0.2, 3.0));
+        let (mean64, var64) = (Array::of(&mean), Array::of(&var));
+        for (act, residual) in ACTS.into_iter().flat_map(|act| [(act, false), (act, true)]) {
+            let exact = |x: &[Array], act| {
+                batch_norm::eval(&x[0], &mean64, &var64, &x[1], &x[2], residual.then(|| &x[3]), act, eps)
+            };
+            let inputs = inputs_off_corners(&mut rng, shape, |x| exact(x, Act::Identity));
+            law::gradient(
+                &format!("batch_norm_eval of {shape:?}, {act:?}, residual {residual}"),
+                &inputs[..if residual { 4 } else { 3 }],
+                |x| x[0].batch_norm_eval(&mean, &var, &x[1], &x[2], residual.then(|| &x[3]), act, EPS),
+                |x| exact(x, act),
+            );
+        }
+    }
+}
+
+/// With variances around ε itself, so that leaving ε out, or taking the root before adding it, is seen.
+#[test]
+fn epsilon_counts_where_the_variance_is_small() {
+    for mut rng in draws(5) {
+        let inputs = inputs(&mut rng, [4, 2, 3, 3]);
+        let x = inputs[0].mul_scalar(2e-3);
+        law::gradient(
+            "batch_norm of a nearly constant image",
+            &[x, inputs[1].clone(), inputs[2].clone()],
+            |x| x[0].batch_norm(&x[1], &x[2], None, Act::Identity, EPS).0,
+            |x| batch_norm::train(&x[0], &x[1], &x[2], None, Act::Identity, f64::from(EPS)),
+        );
+    }
+}
+
+#[test]
+fn the_fused_form_is_the_operations_it_is_made_of() {
+    let mut rng = Generator::new(7);
+    let inputs = inputs(&mut rng, [5, 4, 7, 6]);
+    let dy = rng.normal_tensor([5, 4, 7, 6]);
+    let run = |f: &dyn Fn(&[Var]) -> Var| {
+        let leaves: Vec<Var> = inputs.iter().cloned().map(Var::leaf).collect();
+        let y = f(&leaves);
+        let gradients = y.backward_with(dy.clone());
+        let gradients: Vec<Tensor> = leaves.iter().map(|x| gradients.of(x).expect("a gradient").clone()).collect();
+        (y.value().clone(), gradients)
+    };
+    let fused = run(&|x| x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::LeakyRelu(0.1), EPS).0);
+    let composed = run(&|x| {
+        let column = |v: &Var| v.reshape([4, 1, 1]);
+        let centred = &x[0] - x[0].mean(&[0, 2, 3], true);
+        let var = centred.square().mean(&[0, 2, 3], true);
+        let normal = centred / var.add_scalar(EPS).sqrt();
+        (normal * column(&x[1]) + column(&x[2]) + &x[3]).leaky_relu(0.1)
+    });
+    compare::assert_close("value", &fused.0, &Array::of(&composed.0), 2e-6);
+    for (i, (fused, composed)) in fused.1.iter().zip(&composed.1).enumerate() {
+        compare::assert_close(&format!("gradient {i}"), fused, &Array::of(composed), 5e-6);
+    }
+}
+
+/// A mean that dwarfs the spread: E[x²] − E[x]² in f32 would leave nothing of the variance.
+#[test]
+fn a_large_mean_does_not_swallow_the_variance() {
+    let mut rng = Generator::new(8);
+    let x = rng.normal_tensor([8, 2, 9, 9]).add_scalar(3000.0);
+    law::forward("variance", &[x], |x| x[0].channel_stats().var, |x| batch_norm::stats(&x[0]).1, Within::Each(1e-5));
+}
+
+#[test]
+#[should_panic(expected = "[2, 3, 4, 4]")]
+fn statistics_of_other_channels_are_refused() {
+    let (x, c) = (Tensor::zeros([2, 3, 4, 4]), Tensor::ones([5]));
+    x.batch_norm(BatchNorm { mean: &c, var: &c, weight: &c, eps: EPS, act: Act::Identity }, &c, None);
+}

@@ -1,0 +1,85 @@
+//! Sums, differences, products and quotients, with broadcasting on either side and on both.
+
+use autograd::Var;
+use reference::binary::broadcast;
+use reference::law::{self, Within, between, draws};
+use tensor::{Generator, Tensor};
+
+struct Function {
+    name: &'static str,
+    tensor: fn(&Tensor, &Tensor) -> Tensor,
+    var: fn(&Var, &Var) -> Var,
+    exact: fn(f64, f64) -> f64,
+}
+
+const TABLE: [Function; 4] = [
+    Function { name: "add", tensor: Tensor::add, var: |a, b| a + b, exact: |a, b| a + b },
+    Function { name: "sub", tensor: Tensor::sub, var: |a, b| a - b, exact: |a, b| a - b },
+    Function { name: "mul", tensor: Tensor::mul, var: |a, b| a * b, exact: |a, b| a * b },
+    Function { name: "div", tensor: Tensor::div, var: |a, b| a / b, exact: |a, b| a / b },
+];
+
+/// Two shapes that broadcast: any dimension of either may be 1, and one may have fewer.
+fn shapes(rng: &mut Generator) -> [Vec<usize>; 2] {
+    let whole: Vec<usize> = (0..rng.below(5)).map(|_| between(rng, 1, 5)).collect();
+    [0, 1].map(|_| {
+        let missing = rng.below(3).saturating_sub(1).min(whole.len());
+        whole[missing..].iter().map(|&size| if rng.below(3) == 0 { 1 } else { size }).collect()
+    })
+}
+
+fn inputs(rng: &mut Generator, [a, b]: &[Vec<usize>; 2]) -> [Tensor; 2] {
+    let sign = rng.normal_tensor(&b[..]);
+    let away_from_zero = sign.data().iter().map(|x| x.signum() * (x.abs() + 0.5)).collect::<Vec<_>>();
+    [rng.normal_tensor(&a[..]), Tensor::new(&away_from_zero, &b[..])]
+}
+
+#[test]
+fn values_are_the_reference_s() {
+    let known = [
+        [vec![2, 3, 4, 5], vec![3, 1, 1]],
+        [vec![3, 1, 1], vec![2, 3, 4, 5]],
+        [vec![4, 1, 6], vec![5, 1]],
+        [vec![], vec![2, 3]],
+        [vec![7, 1], vec![1, 9]],
+        [vec![40, 50, 21], vec![50, 1]],
+        [vec![40_001], vec![40_001]],
+    ];
+    for (shapes, mut rng) in draws(100).map(|mut rng| (shapes(&mut rng), rng)).chain(known.into_iter().zip(draws(9))) {
+        let x = inputs(&mut rng, &shapes);
+        for function in TABLE {
+            let op = |x: &[Tensor]| (function.tensor)(&x[0], &x[1]);
+            let what = format!("{} {:?} {:?}", function.name, shapes[0], shapes[1]);
+            law::forward(&what, &x, op, |x| broadcast(&x[0], &x[1], function.exact), Within::Each(1e-7));
+        }
+    }
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    for mut rng in draws(40) {
+        let shapes = shapes(&mut rng);
+        let x = inputs(&mut rng, &shapes);
+        for function in TABLE {
+            let what = format!("{} {:?} {:?}", function.name, shapes[0], shapes[1]);
+            let op = |x: &[Var]| (function.var)(&x[0], &x[1]);
+            law::gradient(&what, &x, op, |x| broadcast(&x[0], &x[1], function.exact));
+        }
+    }
+}
+
+#[test]
+fn adding_in_place_is_adding() {
+    for mut rng in draws(3) {
+        let (a, b) = (rng.normal_tensor([3, 9001]), rng.normal_tensor([3, 9001]));
+        let mut sum = a.clone();
+        sum.add_assign(&b);
+        reference::compare::assert_same_bits("a += b", &sum, &a.add(&b));
+    }
+}
+
+#[test]
+#[should_panic(expected = "mul: shapes [2, 3] and [2, 4] do not broadcast")]
+fn shapes_that_do_not_broadcast_are_refused_with_both() {
+    Tensor::zeros([2, 3]).mul(&Tensor::zeros([2, 4]));
+}

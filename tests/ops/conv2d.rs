@@ -1,0 +1,173 @@
+//! Convolution and its two gradients: strides 1 to 3, paddings, kernels from 1 to 7 wide, even and oblong ones, images
+//! down to one pixel.
+
+use reference::law::{self, Within, between, draws, one_of};
+use reference::{conv2d::conv2d, law::adjoint};
+use tensor::{Conv, ConvAlgorithm, Generator, Tensor};
+
+struct Case {
+    image: [usize; 4],
+    weight: [usize; 4],
+    conv: Conv,
+    biased: bool,
+}
+
+impl Case {
+    fn draw(rng: &mut Generator) -> Case {
+        let conv = Conv { stride: between(rng, 1, 3), padding: between(rng, 0, 3) };
+        let (batch, cin, cout) = (between(rng, 1, 3), between(rng, 1, 4), between(rng, 1, 5));
+        let [kh, kw] = match rng.below(4) {
+            0 => [one_of(rng, &[1, 2, 4, 5, 7]), between(rng, 1, 7)],
+            _ => [between(rng, 1, 7); 2],
+        };
+        // From the smallest image that the kernel fits on.
+        let side = |rng: &mut Generator, k: usize| k.saturating_sub(2 * conv.padding).max(1) + rng.below(6);
+        let (height, width) = (side(rng, kh), side(rng, kw));
+        Case { image: [batch, cin, height, width], weight: [cout, cin, kh, kw], conv, biased: rng.below(2) == 0 }
+    }
+
+    fn inputs(&self, rng: &mut Generator) -> Vec<Tensor> {
+        let mut inputs = vec![rng.normal_tensor(self.image), rng.normal_tensor(self.weight)];
+        inputs.extend(self.biased.then(|| rng.normal_tensor([self.weight[0]])));
+        inputs
+    }
+
+    fn name(&self) -> String {
+        format!("conv2d {:?} with {:?}, {:?}, bias {}", self.image, self.weight, self.conv, self.biased)
+    }
+}
+
+/// By name, those that once went wrong somewhere: 1×1 and 2×2 maps, 1×1 strided, even kernels, padding as wide as a kernel.
+fn known() -> Vec<Case> {
+    let case = |image, weight, stride, padding| Case { image, weight, conv: Conv { stride, padding }, biased: true };
+    vec![
+        case([2, 3, 1, 1], [4, 3, 1, 1], 1, 0),
+        case([3, 2, 1, 1], [2, 2, 3, 3], 1, 1),
+        case([2, 5, 2, 2], [7, 5, 3, 3], 1, 1),
+        case([3, 4, 8, 8], [2, 4, 1, 1], 2, 0),
+        case([1, 2, 5, 6], [3, 2, 2, 2], 1, 1),
+        case([1, 2, 6, 7], [3, 2, 4, 4], 2, 1),
+        case([1, 3, 9, 9], [2, 3, 7, 7], 2, 3),
+        case([1, 1, 3, 3], [1, 1, 3, 3], 1, 3),
+        case([2, 1, 7, 5], [1, 1, 2, 2], 3, 0),
+        case([1, 2, 4, 11], [2, 2, 1, 5], 3, 2),
+    ]
+}
+
+/// Large enough that every cut of the work happens: blocks of rows and columns, chunks and parts of the sum.
+fn large() -> Vec<Case> {
+    let case = |image, weight, stride, padding| Case { image, weight, conv: Conv { stride, padding }, biased: true };
+    vec![
+        case([5, 3, 20, 21], [9, 3, 3, 3], 1, 1),
+        case([2, 130, 5, 4], [13, 130, 3, 3], 1, 1),
+        case([2, 3, 4, 4], [520, 3, 3, 3], 1, 1),
+        case([7, 5, 17, 19], [6, 5, 5, 4], 2, 2),
+        case([1, 4, 40, 33], [3, 4, 3, 3], 3, 0),
+        case([6, 24, 13, 14], [20, 24, 3, 3], 1, 1),
+        case([9, 16, 8, 8], [33, 16, 3, 3], 1, 0),
+    ]
+}
+
+/// 3×3 at stride 1, where there are other ways to compute a convolution: maps from one pixel up, whole tiles and torn ones,
+/// every padding, channels below and above a vector.
+fn small_kernels() -> Vec<Case> {
+    let sizes = [[1, 1], [2, 2], [3, 1], [4, 4], [5, 7], [8, 8], [9, 13]];
+    let channels = [[1, 1], [3, 5], [17, 9], [4, 20]];
+    let mut cases = Vec::new();
+    for (i, size) in sizes.into_iter().enumerate() {
+        for padding in (0..3).filter(|padding| size[0].min(size[1]) + 2 * padding >= 3) {
+            let [cin, cout] = channels[(i + padding) % channels.len()];
+            let image = [1 + (i + padding) % 3, cin, size[0], size[1]];
+            let conv = Conv { stride: 1, padding };
+            cases.push(Case { image, weight: [cout, cin, 3, 3], conv, biased: padding != 1 });
+        }
+    }
+    cases
+}
+
+/// On every algorithm, even where it would not be chosen.
+fn on_every_algorithm(case: &Case, law: impl Fn(&str)) {
+    for algorithm in ConvAlgorithm::ALL {
+        algorithm.force(|| law(&format!("{} by {algorithm:?}", case.name())));
+    }
+}
+
+fn forward(case: &Case, rng: &mut Generator) {
+    let op = |x: &[Tensor]| x[0].conv2d(&x[1], x.get(2), case.conv);
+    let inputs = case.inputs(rng);
+    let [_, cin, kh, kw] = case.weight;
+    let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // products of normals add up to a root's worth
+    law::forward(&case.name(), &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
+}
+
+#[test]
+fn values_are_the_reference_s() {
+    for mut rng in draws(120) {
+        forward(&Case::draw(&mut rng), &mut rng);
+    }
+    for (mut rng, case) in draws(100).zip(known().into_iter().chain(large())) {
+        forward(&case, &mut rng);
+    }
+}
+
+#[test]
+fn values_by_every_algorithm_are_the_reference_s() {
+    let chosen =
+        Case { image: [3, 18, 17, 15], weight: [21, 18, 3, 3], conv: Conv { stride: 1, padding: 1 }, biased: true };
+    for (mut rng, case) in draws(100).zip(small_kernels().into_iter().chain([chosen])) {
+        let inputs = case.inputs(&mut rng);
+        let within = Within::By(1e-5 * ((case.weight[1] * 9 + 1) as f64).sqrt()); // transforms round a little more
+        let op = |x: &[Tensor]| x[0].conv2d(&x[1], x.get(2), case.conv);
+        on_every_algorithm(&case, |what| {
+            law::forward(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
+        });
+    }
+}
+
+#[test]
+fn gradients_by_every_algorithm_are_the_reference_s() {
+    for (mut rng, case) in draws(100).zip(small_kernels()) {
+        let inputs = case.inputs(&mut rng);
+        let op = |x: &[autograd::Var]| x[0].conv2d(&x[1], x.get(2), case.conv);
+        on_every_algorithm(&case, |what| {
+            law::gradient(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv));
+        });
+    }
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    let drawn = draws(40).map(|mut rng| (Case::draw(&mut rng), rng));
+    let known = known().into_iter().zip(draws(100));
+    for (case, mut rng) in drawn.chain(known) {
+        let op = |x: &[autograd::Var]| x[0].conv2d(&x[1], x.get(2), case.conv);
+        law::gradient(&case.name(), &case.inputs(&mut rng), op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv));
+    }
+}
+
+#[test]
+fn both_gradients_are_adjoints_on_large_images() {
+    for (case, mut rng) in large().into_iter().zip(draws(100)) {
+        let [_, _, height, width] = case.image;
+        let [_, _, kh, kw] = case.weight;
+        let (x, w) = (rng.normal_tensor(case.image), rng.normal_tensor(case.weight));
+        for isa in tensor::Isa::available() {
+            isa.force(|| {
+                let ax = x.conv2d(&w, None, case.conv);
+                let y = rng.normal_tensor(ax.shape());
+                let (dx, dw) = (
+                    y.conv2d_input_gradient(&w, case.conv, [height, width]),
+                    x.conv2d_weight_gradient(&y, case.conv, [kh, kw]),
+                );
+                adjoint(&format!("{} in its image on {isa:?}", case.name()), &x, &ax, &y, &dx);
+                adjoint(&format!("{} in its weight on {isa:?}", case.name()), &w, &ax, &y, &dw);
+            });
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "conv2d: image [1, 3, 4, 4] with weight [2, 5, 3, 3]")]
+fn channels_that_differ_are_refused_with_both_shapes() {
+    Tensor::zeros([1, 3, 4, 4]).conv2d(&Tensor::zeros([2, 5, 3, 3]), None, Conv { stride: 1, padding: 1 });
+}

@@ -1,0 +1,139 @@
+//! Transposed convolution and its gradients: strides 1 to 3 with every output padding, kernels smaller than the stride
+//! (gaps between the traces) and larger (overlaps), images down to one pixel.
+
+use reference::conv_transpose2d::conv_transpose2d;
+use reference::law::{self, Within, between, draws};
+use tensor::{ConvAlgorithm, ConvTranspose, Generator, Tensor};
+
+struct Case {
+    image: [usize; 4],
+    weight: [usize; 4],
+    conv: ConvTranspose,
+    biased: bool,
+}
+
+impl Case {
+    fn draw(rng: &mut Generator) -> Case {
+        let stride = between(rng, 1, 3);
+        let (batch, cin, cout) = (between(rng, 1, 3), between(rng, 1, 4), between(rng, 1, 5));
+        let [kh, kw] = match rng.below(4) {
+            0 => [between(rng, 1, 7), between(rng, 1, 7)],
+            _ => [between(rng, 1, 7); 2],
+        };
+        let (height, width) = (between(rng, 1, 6), between(rng, 1, 6));
+        let output_padding = rng.below(stride);
+        // As much padding as leaves a pixel.
+        let whole = ((height - 1) * stride + kh).min((width - 1) * stride + kw) + output_padding;
+        let conv = ConvTranspose { stride, padding: rng.below(4).min((whole - 1) / 2), output_padding };
+        Case { image: [batch, cin, height, width], weight: [cin, cout, kh, kw], conv, biased: rng.below(2) == 0 }
+    }
+
+    fn inputs(&self, rng: &mut Generator) -> Vec<Tensor> {
+        let mut inputs = vec![rng.normal_tensor(self.image), rng.normal_tensor(self.weight)];
+        inputs.extend(self.biased.then(|| rng.normal_tensor([self.weight[1]])));
+        inputs
+    }
+
+    fn name(&self) -> String {
+        format!("conv_transpose2d {:?} with {:?}, {:?}, bias {}", self.image, self.weight, self.conv, self.biased)
+    }
+}
+
+fn known() -> Vec<Case> {
+    let case = |image, weight, stride, padding, output_padding| {
+        let conv = ConvTranspose { stride, padding, output_padding };
+        Case { image, weight, conv, biased: true }
+    };
+    vec![
+        case([2, 3, 1, 1], [3, 2, 3, 3], 1, 1, 0),
+        case([2, 5, 2, 2], [5, 4, 3, 3], 1, 1, 0),
+        case([2, 3, 5, 4], [3, 2, 4, 4], 2, 1, 0),
+        case([1, 2, 4, 5], [2, 3, 3, 3], 2, 1, 1),
+        case([1, 2, 3, 3], [2, 2, 1, 1], 3, 0, 2), // most of the output is bias alone
+        case([2, 1, 3, 4], [1, 2, 2, 2], 3, 0, 1),
+        case([1, 2, 3, 3], [2, 1, 7, 7], 3, 3, 2),
+    ]
+}
+
+fn large() -> Vec<Case> {
+    let case = |image, weight, stride, padding, output_padding| {
+        let conv = ConvTranspose { stride, padding, output_padding };
+        Case { image, weight, conv, biased: true }
+    };
+    vec![
+        case([5, 9, 20, 21], [9, 3, 3, 3], 1, 1, 0),
+        case([2, 130, 5, 4], [130, 13, 3, 3], 1, 1, 0),
+        case([2, 3, 4, 4], [3, 520, 4, 4], 2, 1, 0),
+        case([4, 6, 23, 19], [6, 5, 3, 3], 2, 1, 1),
+        case([6, 24, 13, 14], [24, 20, 3, 3], 1, 1, 0),
+    ]
+}
+
+fn forward(case: &Case, rng: &mut Generator) {
+    let op = |x: &[Tensor]| x[0].conv_transpose2d(&x[1], x.get(2), case.conv);
+    let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), case.conv);
+    let [cin, _, kh, kw] = case.weight;
+    let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // products of normals add up to a root's worth
+    law::forward(&case.name(), &case.inputs(rng), op, expected, within);
+}
+
+#[test]
+fn values_are_the_reference_s() {
+    for mut rng in draws(120) {
+        forward(&Case::draw(&mut rng), &mut rng);
+    }
+    for (mut rng, case) in draws(100).zip(known().into_iter().chain(large())) {
+        forward(&case, &mut rng);
+    }
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    let drawn = draws(40).map(|mut rng| (Case::draw(&mut rng), rng));
+    let known = known().into_iter().zip(draws(100));
+    for (case, mut rng) in drawn.chain(known) {
+        let op = |x: &[autograd::Var]| x[0].conv_transpose2d(&x[1], x.get(2), case.conv);
+        let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), case.conv);
+        law::gradient(&case.name(), &case.inputs(&mut rng), op, expected);
+    }
+}
+
+/// 3×3 at stride 1 it is itself a convolution, with other ways to compute it.
+#[test]
+fn every_algorithm_is_the_reference_s() {
+    let sizes = [[1, 1], [2, 2], [3, 1], [4, 4], [5, 7], [9, 8]];
+    for (mut rng, ([height, width], padding)) in
+        draws(100).zip(sizes.into_iter().flat_map(|size| [(size, 0), (size, 1), (size, 2)]))
+    {
+        if height.min(width) + 2 <= 2 * padding {
+            continue; // nothing would be left
+        }
+        let conv = ConvTranspose { stride: 1, padding, output_padding: 0 };
+        let (cin, cout) = (between(&mut rng, 1, 18), between(&mut rng, 1, 9));
+        let case = Case { image: [2, cin, height, width], weight: [cin, cout, 3, 3], conv, biased: padding != 1 };
+        let inputs = case.inputs(&mut rng);
+        let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), conv);
+        for algorithm in ConvAlgorithm::ALL {
+            let what = format!("{} by {algorithm:?}", case.name());
+            let op = |x: &[autograd::Var]| x[0].conv_transpose2d(&x[1], x.get(2), conv);
+            algorithm.force(|| law::gradient(&what, &inputs, op, expected));
+        }
+    }
+}
+
+#[test]
+fn it_is_the_adjoint_of_a_convolution_on_large_images() {
+    for (case, mut rng) in large().into_iter().zip(draws(100)) {
+        let (x, w) = (rng.normal_tensor(case.image), rng.normal_tensor(case.weight));
+        let ax = x.conv_transpose2d(&w, None, case.conv);
+        let y = rng.normal_tensor(ax.shape());
+        law::adjoint(&case.name(), &x, &ax, &y, &y.conv2d(&w, None, case.conv.conv()));
+    }
+}
+
+#[test]
+#[should_panic(expected = "output padding must be less than the stride")]
+fn an_output_padding_of_a_whole_stride_is_refused() {
+    let conv = ConvTranspose { stride: 2, padding: 0, output_padding: 2 };
+    Tensor::zeros([1, 1, 4, 4]).conv_transpose2d(&Tensor::zeros([1, 1, 3, 3]), None, conv);
+}

@@ -1,0 +1,69 @@
+//! Matrix products in all three layouts, at sizes around those of tiles, blocks and chunks.
+
+use reference::law::{self, Within, draws, one_of};
+use reference::matmul;
+use tensor::Generator;
+
+/// Rows, columns and inner sizes worth trying: below, at and above tiles of 4, 8, 12, 24 and 48.
+const SIZES: [usize; 15] = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 25, 31, 48, 49, 97];
+
+/// Sizes that cut the work up: more rows than a block, many blocks of columns, several chunks of the sum, a sum so long
+/// that it is cut too.
+const LARGE: [[usize; 3]; 6] = [[520, 5, 9], [3, 1700, 11], [17, 50, 600], [4, 6, 2100], [1, 1, 5000], [514, 97, 513]];
+
+fn laws(rng: &mut Generator, [m, n, k]: [usize; 3]) {
+    let (a, b) = (rng.normal_tensor([m, k]), rng.normal_tensor([k, n]));
+    let (at, bt) = (rng.normal_tensor([k, m]), rng.normal_tensor([n, k]));
+    let within = Within::By(4e-6 * (k as f64).sqrt()); // products of normals add up to about √k
+    let what = format!("[{m}, {k}]·[{k}, {n}]");
+    law::forward(
+        &format!("nn {what}"),
+        &[a.clone(), b.clone()],
+        |x| x[0].matmul(&x[1]),
+        |x| matmul::nn(&x[0], &x[1]),
+        within,
+    );
+    law::forward(&format!("nt {what}"), &[a, bt], |x| x[0].matmul_nt(&x[1]), |x| matmul::nt(&x[0], &x[1]), within);
+    law::forward(&format!("tn {what}"), &[at, b], |x| x[0].matmul_tn(&x[1]), |x| matmul::tn(&x[0], &x[1]), within);
+}
+
+#[test]
+fn products_are_the_reference_s() {
+    for mut rng in draws(60) {
+        let size = [0; 3].map(|_| one_of(&mut rng, &SIZES));
+        laws(&mut rng, size);
+    }
+}
+
+#[test]
+fn large_products_are_the_reference_s() {
+    for (mut rng, size) in draws(LARGE.len() as u64).zip(LARGE) {
+        laws(&mut rng, size);
+    }
+}
+
+#[test]
+fn a_product_over_nothing_is_zero_and_of_nothing_is_empty() {
+    let empty = tensor::Tensor::zeros([3, 0]);
+    assert_eq!(empty.matmul(&tensor::Tensor::zeros([0, 2])).data(), [0.0; 6]);
+    assert_eq!(empty.matmul_nt(&tensor::Tensor::zeros([2, 0])).data(), [0.0; 6]);
+    assert_eq!(tensor::Tensor::zeros([0, 4]).matmul(&tensor::Tensor::zeros([4, 2])).shape()[..], [0, 2]);
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    for mut rng in draws(12) {
+        let [m, n, k] = [0; 3].map(|_| one_of(&mut rng, &[1, 2, 3, 5, 9, 13]));
+        let (a, b) = (rng.normal_tensor([m, k]), rng.normal_tensor([k, n]));
+        let bt = rng.normal_tensor([n, k]);
+        let what = format!("[{m}, {k}]·[{k}, {n}]");
+        law::gradient(&format!("matmul {what}"), &[a.clone(), b], |x| x[0].matmul(&x[1]), |x| matmul::nn(&x[0], &x[1]));
+        law::gradient(&format!("matmul_nt {what}"), &[a, bt], |x| x[0].matmul_nt(&x[1]), |x| matmul::nt(&x[0], &x[1]));
+    }
+}
+
+#[test]
+#[should_panic(expected = "matmul: [2, 3] times [4, 5]")]
+fn sizes_that_do_not_meet_are_refused_with_both_shapes() {
+    tensor::Tensor::zeros([2, 3]).matmul(&tensor::Tensor::zeros([4, 5]));
+}

@@ -1,0 +1,72 @@
+//! Max, average and global pooling, with overlap, gaps and padding; of equal pixels the first takes all of the gradient.
+
+use reference::law::{self, Within, between, draws};
+use reference::pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
+use tensor::{Generator, Pool, Tensor};
+
+fn case(rng: &mut Generator) -> (Pool, [usize; 4]) {
+    let kernel = between(rng, 1, 4);
+    let pool = Pool { kernel, stride: between(rng, 1, 3), padding: rng.below(kernel / 2 + 1) };
+    let side = |rng: &mut Generator| kernel - 2 * pool.padding.min((kernel - 1) / 2) + rng.below(7);
+    (pool, [between(rng, 1, 3), between(rng, 1, 3), side(rng), side(rng)])
+}
+
+/// Numbers that are all different by at least 0.01: no window's largest is near another.
+fn distinct(rng: &mut Generator, shape: [usize; 4]) -> Tensor {
+    let order = rng.permutation(shape.iter().product());
+    Tensor::new(&order.iter().map(|&i| 0.01 * i as f32 - 1.0).collect::<Vec<_>>(), shape)
+}
+
+#[test]
+fn values_are_the_reference_s() {
+    for mut rng in draws(100) {
+        let (pool, shape) = case(&mut rng);
+        // Below zero throughout: padding must not look like the largest pixel.
+        let x = [rng.uniform_tensor(shape, -3.0, -1.0)];
+        let what = format!("{shape:?}, {pool:?}");
+        law::forward(&format!("max {what}"), &x, |x| x[0].max_pool2d(pool), |x| max_pool2d(&x[0], pool), Within::Exact);
+        law::forward(
+            &format!("avg {what}"),
+            &x,
+            |x| x[0].avg_pool2d(pool),
+            |x| avg_pool2d(&x[0], pool),
+            Within::Largest(1e-6),
+        );
+        law::forward(
+            &format!("global {what}"),
+            &x,
+            |x| x[0].global_avg_pool2d(),
+            |x| global_avg_pool2d(&x[0]),
+            Within::Largest(1e-6),
+        );
+    }
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    for mut rng in draws(40) {
+        let (pool, shape) = case(&mut rng);
+        let x = [distinct(&mut rng, shape)];
+        let what = format!("{shape:?}, {pool:?}");
+        law::gradient(&format!("max {what}"), &x, |x| x[0].max_pool2d(pool), |x| max_pool2d(&x[0], pool));
+        law::gradient(&format!("avg {what}"), &x, |x| x[0].avg_pool2d(pool), |x| avg_pool2d(&x[0], pool));
+        law::gradient(&format!("global {what}"), &x, |x| x[0].global_avg_pool2d(), |x| global_avg_pool2d(&x[0]));
+    }
+}
+
+#[test]
+fn of_equal_pixels_the_first_takes_the_gradient() {
+    let pool = Pool { kernel: 3, stride: 2, padding: 1 };
+    let dy = Tensor::new(&[1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2]);
+    let dx = Tensor::full([1, 1, 4, 4], 5.0).max_pool2d_gradient(&dy, pool);
+    // Windows begin at rows and columns −1 and 1; each one's first pixel inside the image:
+    assert_eq!(dx.data(), [1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn gradients_of_overlapping_windows_add_up() {
+    let pool = Pool { kernel: 2, stride: 1, padding: 0 };
+    let x = Tensor::new(&[0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0], [1, 1, 3, 3]);
+    let dx = x.max_pool2d_gradient(&Tensor::new(&[1.0, 20.0, 300.0, 4000.0], [1, 1, 2, 2]), pool);
+    assert_eq!(dx.data()[4], 4321.0);
+}

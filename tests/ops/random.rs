@@ -1,0 +1,61 @@
+//! The seeded generator: the same numbers everywhere and always, streams that do not meet, and the distributions promised.
+
+use approx::assert_abs_diff_eq;
+use tensor::Generator;
+
+#[test]
+fn a_seed_and_a_stream_say_everything() {
+    let draw = |seed, stream| Generator::stream(seed, stream).normal_tensor([9]).data().to_vec();
+    assert_eq!(draw(3, 5), draw(3, 5));
+    assert_ne!(draw(3, 5), draw(3, 6));
+    assert_ne!(draw(3, 5), draw(4, 5));
+    assert_eq!(Generator::new(3).uniform().to_bits(), Generator::stream(3, 0).uniform().to_bits());
+}
+
+/// An odd number of normals leaves half a pair unused; shapes do not matter, only the count.
+#[test]
+fn a_tensor_of_normals_is_its_elements_drawn_in_order() {
+    let long = Generator::new(1).normal_tensor([10]);
+    let short = Generator::new(1).normal_tensor([3, 3]);
+    assert_eq!(short.data()[..], long.data()[..9]);
+}
+
+#[test]
+fn uniforms_fill_their_interval_evenly() {
+    let x = Generator::new(2).uniform_tensor([100_000], -2.0, 6.0);
+    assert!(x.data().iter().all(|x| (-2.0..6.0).contains(x)));
+    let mut bins = [0u32; 16];
+    x.data().iter().for_each(|x| bins[((x + 2.0) * 2.0) as usize] += 1);
+    assert!(bins.iter().all(|n| (5_850..6_650).contains(n)), "{bins:?}"); // 6,250 ± 5 standard deviations
+}
+
+#[test]
+fn normals_have_the_moments_of_a_normal_and_are_independent() {
+    let x = Generator::new(3).normal_tensor([200_000]);
+    let moment = |f: &dyn Fn(f64) -> f64| x.data().iter().map(|&x| f(f64::from(x))).sum::<f64>() / 200_000.0;
+    assert_abs_diff_eq!(moment(&|x| x), 0.0, epsilon = 0.012);
+    assert_abs_diff_eq!(moment(&|x| x * x), 1.0, epsilon = 0.017);
+    assert_abs_diff_eq!(moment(&|x| x.powi(3)), 0.0, epsilon = 0.045);
+    assert_abs_diff_eq!(moment(&|x| x.powi(4)), 3.0, epsilon = 0.12);
+    let neighbours = x.data().windows(2).map(|w| f64::from(w[0]) * f64::from(w[1])).sum::<f64>() / 200_000.0;
+    assert_abs_diff_eq!(neighbours, 0.0, epsilon = 0.012);
+}
+
+#[test]
+fn permutations_are_of_all_and_every_place_is_as_likely() {
+    let mut rng = Generator::new(4);
+    let mut counts = [[0u32; 5]; 5];
+    for _ in 0..20_000 {
+        let order = rng.permutation(5);
+        order.iter().enumerate().for_each(|(place, &i)| counts[i][place] += 1);
+    }
+    assert!(counts.iter().flatten().all(|n| (3_700..4_300).contains(n)), "{counts:?}");
+}
+
+#[test]
+fn below_is_even() {
+    let mut rng = Generator::new(5);
+    let mut counts = [0u32; 7];
+    (0..70_000).for_each(|_| counts[rng.below(7)] += 1);
+    assert!(counts.iter().all(|n| (9_500..10_500).contains(n)), "{counts:?}");
+}

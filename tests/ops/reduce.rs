@@ -1,0 +1,112 @@
+//! Sums, means and maxima over every choice of dimensions.
+
+use reference::law::{self, Within, between, draws};
+use reference::reduce;
+use tensor::{Generator, Tensor};
+
+/// A shape, some of its dimensions in any order, and whether they stay.
+fn case(rng: &mut Generator) -> (Vec<usize>, Vec<usize>, bool) {
+    let shape: Vec<usize> = (0..rng.below(6)).map(|_| between(rng, 1, 5)).collect();
+    let order = rng.permutation(shape.len());
+    let dims = order[..rng.below(shape.len() + 1)].to_vec();
+    (shape, dims, rng.below(2) == 0)
+}
+
+/// Large enough for tiles: one long sum, several, sums down columns.
+fn large() -> [(Vec<usize>, Vec<usize>, bool); 4] {
+    [
+        (vec![100_003], vec![0], false),
+        (vec![3, 20_001], vec![1], false),
+        (vec![5001, 7], vec![0], true),
+        (vec![6, 5, 40, 41], vec![0, 2, 3], false),
+    ]
+}
+
+#[test]
+fn values_are_the_reference_s() {
+    for ((shape, dims, keepdim), mut rng) in
+        draws(150).map(|mut rng| (case(&mut rng), rng)).chain(large().into_iter().zip(draws(4)))
+    {
+        let x = [rng.normal_tensor(&shape[..])];
+        let what = format!("{shape:?} over {dims:?}, keepdim {keepdim}");
+        law::forward(
+            &format!("sum {what}"),
+            &x,
+            |x| x[0].sum(&dims, keepdim),
+            |x| reduce::sum(&x[0], &dims, keepdim),
+            Within::Largest(1e-6),
+        );
+        law::forward(
+            &format!("mean {what}"),
+            &x,
+            |x| x[0].mean(&dims, keepdim),
+            |x| reduce::mean(&x[0], &dims, keepdim),
+            Within::Largest(1e-6),
+        );
+        law::forward(
+            &format!("max {what}"),
+            &x,
+            |x| x[0].max(&dims, keepdim),
+            |x| reduce::max(&x[0], &dims, keepdim),
+            Within::Exact,
+        );
+    }
+}
+
+#[test]
+fn all_at_once_is_over_all_dimensions() {
+    let x = [Generator::new(1).normal_tensor([3, 4, 5])];
+    law::forward("sum_all", &x, |x| x[0].sum_all(), |x| reduce::sum(&x[0], &[0, 1, 2], false), Within::Largest(1e-6));
+    law::forward(
+        "mean_all",
+        &x,
+        |x| x[0].mean_all(),
+        |x| reduce::mean(&x[0], &[0, 1, 2], false),
+        Within::Largest(1e-6),
+    );
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    for mut rng in draws(40) {
+        let (shape, dims, keepdim) = case(&mut rng);
+        let x = [rng.normal_tensor(&shape[..])];
+        let what = format!("{shape:?} over {dims:?}, keepdim {keepdim}");
+        law::gradient(&format!("sum {what}"), &x, |x| x[0].sum(&dims, keepdim), |x| reduce::sum(&x[0], &dims, keepdim));
+        law::gradient(
+            &format!("mean {what}"),
+            &x,
+            |x| x[0].mean(&dims, keepdim),
+            |x| reduce::mean(&x[0], &dims, keepdim),
+        );
+        let all: Vec<usize> = (0..shape.len()).collect();
+        law::gradient("sum_all", &x, |x| x[0].sum_all(), |x| reduce::sum(&x[0], &all, false));
+        law::gradient("mean_all", &x, |x| x[0].mean_all(), |x| reduce::mean(&x[0], &all, false));
+    }
+}
+
+/// Σ over what broadcasting repeated: ⟨broadcast(x), y⟩ = ⟨x, sum_to(y)⟩.
+#[test]
+fn summing_to_a_shape_is_the_adjoint_of_broadcasting() {
+    for mut rng in draws(60) {
+        let whole: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 1, 5)).collect();
+        let missing = rng.below(whole.len() + 1);
+        let part: Vec<usize> = whole[missing..].iter().map(|&n| if rng.below(2) == 0 { 1 } else { n }).collect();
+        let (x, y) = (rng.normal_tensor(&part[..]), rng.normal_tensor(&whole[..]));
+        let repeated = x.add(&Tensor::zeros(&whole[..]));
+        law::adjoint(&format!("{part:?} in {whole:?}"), &x, &repeated, &y, &y.sum_to(x.shape()));
+    }
+}
+
+/// A hundred thousand times a third: added one by one in f32 the sum drifts by a thousandth.
+#[test]
+fn long_sums_do_not_drift() {
+    let x = [Tensor::full([2, 300_001], 1.0 / 3.0)];
+    law::forward("sum", &x, |x| x[0].sum(&[1], false), |x| reduce::sum(&x[0], &[1], false), Within::Each(1e-7));
+}
+
+#[test]
+#[should_panic(expected = "sum: no dimension 2 in [3, 4]")]
+fn a_dimension_that_is_not_there_is_refused() {
+    Tensor::zeros([3, 4]).sum(&[2], false);
+}

@@ -1,0 +1,78 @@
+//! logsumexp and log_softmax along every dimension, and where their exponentials would overflow.
+
+use reference::law::{self, Within, between, draws};
+use reference::softmax::{log_softmax, logsumexp};
+use tensor::{Generator, Tensor};
+
+fn case(rng: &mut Generator) -> (Tensor, usize) {
+    let shape: Vec<usize> = (0..between(rng, 1, 4)).map(|_| between(rng, 1, 7)).collect();
+    (rng.normal_tensor(&shape[..]).mul_scalar(3.0), rng.below(shape.len()))
+}
+
+#[test]
+fn values_are_the_reference_s() {
+    for mut rng in draws(80) {
+        let (x, dim) = case(&mut rng);
+        let what = format!("{} along {dim}", x.shape());
+        // Not relative to the result: a sum of two exponentials may come near 1, and its logarithm near 0.
+        let x = [x];
+        let largest = x[0].data().iter().fold(1.0f32, |m, x| m.max(x.abs()));
+        let shifted = |y: Tensor| y.add_scalar(2.0 * largest);
+        law::forward(
+            &format!("logsumexp {what}"),
+            &x,
+            |x| shifted(x[0].logsumexp(dim)),
+            |x| reference::map(&logsumexp(&x[0], dim), |y| y + f64::from(2.0 * largest)),
+            Within::Largest(1e-6),
+        );
+        law::forward(
+            &format!("log_softmax {what}"),
+            &x,
+            |x| shifted(x[0].log_softmax(dim)),
+            |x| reference::map(&log_softmax(&x[0], dim), |y| y + f64::from(2.0 * largest)),
+            Within::Largest(1e-6),
+        );
+    }
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    for mut rng in draws(30) {
+        let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 2, 6)).collect();
+        let (x, dim) = ([rng.normal_tensor(&shape[..])], rng.below(shape.len()));
+        law::gradient(
+            &format!("logsumexp {shape:?} along {dim}"),
+            &x,
+            |x| x[0].logsumexp(dim),
+            |x| logsumexp(&x[0], dim),
+        );
+        law::gradient(
+            &format!("log_softmax {shape:?} along {dim}"),
+            &x,
+            |x| x[0].log_softmax(dim),
+            |x| log_softmax(&x[0], dim),
+        );
+    }
+}
+
+#[test]
+fn large_numbers_stay_finite() {
+    for shift in [-1e4, 1e4] {
+        let x = [Generator::new(3).normal_tensor([4, 9]).add_scalar(shift)];
+        law::forward("logsumexp", &x, |x| x[0].logsumexp(1), |x| logsumexp(&x[0], 1), Within::Each(1e-6));
+        let leaf = autograd::Var::leaf(x[0].clone());
+        let gradients = leaf.log_softmax(1).backward_with(Generator::new(4).normal_tensor([4, 9]));
+        assert!(gradients.of(&leaf).expect("a gradient").data().iter().all(|g| g.is_finite()));
+    }
+    let x = [Tensor::new(&[1e4, -1e4, 0.0, -1e4, -1e4, -1e4], [2, 3])];
+    law::forward("log_softmax", &x, |x| x[0].log_softmax(1), |x| log_softmax(&x[0], 1), Within::Largest(1e-6));
+}
+
+/// What the logits share must not cost precision: near 10⁴ an f32 is good for a thousandth only, their differences are exact.
+#[test]
+fn a_log_softmax_depends_on_differences_alone() {
+    for mut rng in draws(10) {
+        let x = [rng.normal_tensor([5, 8]).add_scalar(1e4)];
+        law::forward("log_softmax", &x, |x| x[0].log_softmax(1), |x| log_softmax(&x[0], 1), Within::Largest(2e-6));
+    }
+}

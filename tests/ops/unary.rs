@@ -1,0 +1,97 @@
+//! Every row of the table of functions: its values, its gradient, and its behaviour far out.
+
+use approx::assert_relative_eq;
+use autograd::Var;
+use reference::law::{self, Within, draws};
+use reference::{map, unary};
+use tensor::Tensor;
+
+struct Function {
+    name: &'static str,
+    tensor: fn(&Tensor, [f32; 2]) -> Tensor,
+    var: fn(&Var, [f32; 2]) -> Var,
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+        const TABLE: &[Function] = &[$(
+            Function {
+                name: stringify!($name),
+                tensor: |x, [$($p,)* ..]| x.$name($($p),*),
+                var: |x, [$($p,)* ..]| x.$name($($p),*),
+            },
+        )*];
+    };
+}
+tensor::unary_table!(functions);
+
+#[test]
+fn values_are_the_reference_s() {
+    for function in TABLE {
+        let row = unary::row(function.name);
+        let parameters = row.parameters.map(f64::from);
+        // One number, odd counts, and more than one core's share.
+        for (mut rng, shape) in draws(4).zip([vec![], vec![1, 7], vec![3, 5, 2], vec![3, 23, 501]]) {
+            let x = rng.uniform_tensor(&shape[..], row.range[0], row.range[1]);
+            law::forward(
+                &format!("{} of {shape:?}", function.name),
+                &[x],
+                |x| (function.tensor)(&x[0], row.parameters),
+                |x| map(&x[0], |x| (row.f)(x, parameters)),
+                Within::Each(1e-6),
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_are_the_reference_s() {
+    for function in TABLE {
+        let row = unary::row(function.name);
+        let parameters = row.parameters.map(f64::from);
+        for mut rng in draws(6) {
+            let x = rng.uniform_tensor([3, 41], row.range[0], row.range[1]);
+            law::gradient(
+                function.name,
+                &[x],
+                |x| (function.var)(&x[0], row.parameters),
+                |x| map(&x[0], |x| (row.f)(x, parameters)),
+            );
+        }
+    }
+}
+
+/// Each is written as loops over slices; one that is longer than a part must be mapped to its end, in order.
+#[test]
+fn gradients_of_long_tensors_are_taken_element_by_element() {
+    let x = Tensor::new(&(0..50_001).map(|i| i as f32 - 25_000.0).collect::<Vec<_>>(), [50_001]);
+    let leaf = Var::leaf(x.clone());
+    let gradients = leaf.square().backward_with(Tensor::ones([50_001]));
+    let dx = gradients.of(&leaf).expect("a gradient");
+    dx.data().iter().zip(x.data()).for_each(|(dx, x)| assert_eq!(*dx, 2.0 * x));
+}
+
+#[test]
+fn far_out_nothing_overflows() {
+    let x = Tensor::new(&[-1e4, -100.0, 100.0, 1e4], [4]);
+    assert_eq!(x.sigmoid().data()[0], 0.0);
+    assert_eq!(x.sigmoid().data()[3], 1.0);
+    assert_relative_eq!(f64::from(x.sigmoid().data()[1]), (-100.0f64).exp(), max_relative = 0.05); // a denormal number
+    assert_eq!(x.tanh().data(), [-1.0, -1.0, 1.0, 1.0]);
+    assert_eq!(x.softplus().data()[0], 0.0);
+    assert_eq!(x.softplus().data()[2..], [100.0, 1e4]);
+    let leaf = Var::leaf(x);
+    for y in [leaf.sigmoid(), leaf.tanh(), leaf.softplus()] {
+        let gradients = y.backward_with(Tensor::ones([4]));
+        assert!(gradients.of(&leaf).expect("a gradient").data().iter().all(|g| g.is_finite()));
+    }
+}
+
+#[test]
+fn corners_have_the_derivative_of_their_left_side_or_none() {
+    let zero = Var::leaf(Tensor::zeros([1]));
+    let slope = |y: Var| y.backward().of(&zero).expect("a gradient").data()[0];
+    assert_eq!(slope(zero.relu()), 0.0);
+    assert_eq!(slope(zero.abs()), 0.0);
+    assert_relative_eq!(slope(zero.leaky_relu(0.2)), 0.2);
+}

@@ -1,0 +1,82 @@
+//! An independent statement of what must come out: golden files, written by PyTorch in f64. Every file of `$ORACLE_DIR`
+//! (default: `tests/fixtures`) is run by what its metadata says. An operation's file has `op` and `attrs`, a training run's
+//! has `train`; any seed, shape, width, size and batch of the same format will do.
+//!
+//! Tolerances are relative to the tensor's largest absolute value.
+#![forbid(unsafe_code)]
+
+mod file;
+mod latent_terms;
+mod operations;
+mod training;
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use file::File;
+
+fn folder() -> PathBuf {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+    std::env::var_os("ORACLE_DIR").map_or_else(|| PathBuf::from(default), PathBuf::from)
+}
+
+/// Every golden file of the folder.
+fn files() -> Result<Vec<(String, File)>> {
+    let folder = folder();
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("reading the folder {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+    paths.sort();
+    ensure!(!paths.is_empty(), "no .safetensors file in {}", folder.display());
+    let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    paths.iter().map(|path| Ok((name(path), File::read(path)?))).collect()
+}
+
+/// Runs `check` on every file and panics with all that failed; a panic in one does not keep the others from running.
+fn check_all(what: &str, files: &[(String, File)], check: impl Fn(&File) -> Result<()>) {
+    let mut failures = Vec::new();
+    for (name, file) in files {
+        let result = catch_unwind(AssertUnwindSafe(|| check(file)));
+        let result = result.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            Err(anyhow!("panicked: {}", text.unwrap_or_default()))
+        });
+        if let Err(error) = result {
+            failures.push(format!("{name}: {error:#}"));
+        }
+    }
+    // Written past the test harness, which would keep it to itself: how much was compared is part of the result.
+    let compared = format!("oracle: {} of {} {what} agree\n", files.len() - failures.len(), files.len());
+    std::io::stderr().write_all(compared.as_bytes()).expect("standard error is open");
+    assert!(failures.is_empty(), "{} of {} {what} disagree:\n{}", failures.len(), files.len(), failures.join("\n"));
+}
+
+#[test]
+fn oracle_operations() {
+    let mut files = files().expect("golden files");
+    files.retain(|(_, file)| file.train.is_none());
+    check_all("operation files", &files, operations::check);
+}
+
+#[test]
+fn oracle_training_runs() {
+    let mut files = files().expect("golden files");
+    files.retain(|(_, file)| file.train.is_some());
+    check_all("training runs", &files, training::replay);
+}
+
+#[test]
+fn oracle_refuses_what_it_does_not_know() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/30_relu.safetensors"));
+    let mut file = File::read(path).expect("a golden file");
+    operations::check(&file).expect("relu agrees");
+    file.op = Some("relux".into());
+    assert!(operations::check(&file).expect_err("unknown").to_string().contains("unknown op relux"));
+    file.op = Some("sigmoid".into());
+    assert!(operations::check(&file).expect_err("another function").to_string().starts_with("out at ["));
+    file.op = None;
+    assert!(operations::check(&file).expect_err("nothing to run").to_string().contains("neither"));
+}

@@ -1,0 +1,38 @@
+//! One line a function: its formula, and from where to draw numbers to try it on.
+
+/// A function of one number and up to two parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The formula.
+    pub f: fn(f64, [f64; 2]) -> f64,
+    /// Parameters to try it with.
+    pub parameters: [f32; 2],
+    /// Where it is defined and not boring.
+    pub range: [f32; 2],
+}
+
+/// The row of a function by name.
+///
+/// # Panics
+/// If there is none: every function of the tensors' table needs its line here.
+#[track_caller]
+pub fn row(name: &str) -> Row {
+    let wide = [-4.0, 4.0];
+    let row = |f, range| Row { f, parameters: [0.0; 2], range };
+    match name {
+        "relu" => row(|x, _| x.max(0.0), wide),
+        "leaky_relu" => Row { parameters: [0.2, 0.0], ..row(|x, [slope, _]| x.max(slope * x), wide) },
+        "sigmoid" => row(|x, _| 1.0 / (1.0 + (-x).exp()), [-12.0, 12.0]),
+        "tanh" => row(|x, _| x.tanh(), wide),
+        "exp" => row(|x, _| x.exp(), wide),
+        "log" => row(|x, _| x.ln(), [0.1, 5.0]),
+        "sqrt" => row(|x, _| x.sqrt(), [0.1, 5.0]),
+        "abs" => row(|x, _| x.abs(), wide),
+        "square" => row(|x, _| x * x, wide),
+        "softplus" => row(|x, _| x.max(0.0) + (-x.abs()).exp().ln_1p(), [-12.0, 12.0]),
+        "clamp" => Row { parameters: [-1.5, 2.25], ..row(|x, [low, high]| x.max(low).min(high), wide) },
+        "add_scalar" => Row { parameters: [1.75, 0.0], ..row(|x, [c, _]| x + c, wide) },
+        "mul_scalar" => Row { parameters: [-2.5, 0.0], ..row(|x, [c, _]| c * x, wide) },
+        _ => panic!("{name} has no line in tests/reference/unary.rs"),
+    }
+}

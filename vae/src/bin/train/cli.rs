@@ -1,0 +1,148 @@
+//! The command line, and the configuration that it comes to.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+use clap::error::ErrorKind;
+use vae::Error;
+use vae::config::{Config, Settings};
+use vae::recipe::{RECIPES, Recipe};
+
+/// Every line that starts with `  train` is run by a test, with --dry-run.
+const EXAMPLES: &str = "\
+Examples:
+  train                                              train on the digits inside the program, about a minute
+  train --set model.z_dim=2 --set loss.beta=4        change keys of the recipe
+  train --recipe beta-resnet18 --dry-run             check everything, show the layers, train nothing
+  train --recipe beta-resnet18 --dry-run --json      the same for a program
+  train --set data.kind=mnist --data-dir data        all of MNIST, from data/MNIST/raw/
+  train --limit 512 --set train.epochs=1 --out look  a quick look, in a folder of your choice
+  train --recipe runs/quickstart-20261121-120000/config.toml
+                                                     repeat a run, number for number
+
+Configuration: defaults < recipe < environment (VAE_MODEL_Z_DIM=8 is model.z_dim) < flags.
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.";
+
+/// Trains a variational autoencoder: prints what it does, and leaves model, metrics and pictures in a folder.
+#[derive(Debug, Parser)]
+#[command(name = "train", version, after_help = EXAMPLES, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// A recipe's name, or a TOML file such as a run's config.toml [default: quickstart]
+    #[arg(long, value_name = "NAME|FILE", env = "VAE_RECIPE", hide_env = true)]
+    pub(crate) recipe: Option<String>,
+    /// Show the recipes that come with the program
+    #[arg(long)]
+    pub(crate) list_recipes: bool,
+    /// Set one key, for example model.z_dim=32; may be given many times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The folder that holds the data files [default: data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// The run's folder [default: runs/RECIPE-TIME]
+    #[arg(long, value_name = "DIR", env = "VAE_OUT", hide_env = true)]
+    pub(crate) out: Option<PathBuf>,
+    /// Seed of all random numbers
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// Where to compute: auto, cpu or gpu
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Train on the first N images only
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    limit: Option<u64>,
+    /// Threads to compute with [default: one a core]; the numbers do not depend on it
+    #[arg(long, value_name = "N", env = "VAE_THREADS", hide_env = true, value_parser = at_least_one)]
+    pub(crate) threads: Option<u64>,
+    /// Start from the weights of a checkpoint of the same model
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init: Option<PathBuf>,
+    /// Check everything and show what would be done, but train nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// With --dry-run: one JSON object
+    #[arg(long, requires = "dry_run")]
+    pub(crate) json: bool,
+}
+
+impl Cli {
+    /// What the user asked for; None if it was help or the version, which are printed.
+    pub(crate) fn read() -> Result<Option<Cli>> {
+        let error = match Cli::try_parse() {
+            Ok(cli) => return Ok(Some(cli)),
+            Err(error) => error,
+        };
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            let _ = error.print();
+            return Ok(None);
+        }
+        // clap explains over several lines, then shows the usage; what it says before that, and its tip, fit on one.
+        let text = error.to_string();
+        let before_usage = text.split("\n\nUsage:").next().unwrap_or_default();
+        let words = before_usage
+            .replace("For more information, try '--help'.", "")
+            .replace("error: ", "")
+            .replace("tip: ", "; ");
+        let line = words.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ;", ";");
+        Err(Error::config(format!("{line}; try --help")).into())
+    }
+
+    /// The configuration: recipe, environment, --set in order, then the flags with names of their own.
+    pub(crate) fn config(&self) -> Result<Config> {
+        let mut settings = Settings::default();
+        let (text, source) = self.recipe_text()?;
+        settings.file(&text, &source)?;
+        settings.environment(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )?;
+        self.set.iter().try_for_each(|assignment| settings.assignment(assignment))?;
+        let limit = self.limit.map(|limit| limit.to_string());
+        for (key, value, flag) in [
+            ("data.dir", &self.data_dir, "--data-dir"),
+            ("seed", &self.seed, "--seed"),
+            ("device", &self.device, "--device"),
+            ("data.limit", &limit, "--limit"),
+        ] {
+            if let Some(value) = value {
+                settings.flag(key, value, flag)?;
+            }
+        }
+        Ok(settings.resolve()?)
+    }
+
+    fn recipe_text(&self) -> Result<(String, String)> {
+        let Some(name) = &self.recipe else {
+            return Ok((RECIPES[0].toml.to_owned(), RECIPES[0].name.to_owned()));
+        };
+        if let Some(recipe) = Recipe::named(name) {
+            return Ok((recipe.toml.to_owned(), recipe.name.to_owned()));
+        }
+        let is_path = name.contains(['/', '\\']) || name.ends_with(".toml");
+        match read_text(name) {
+            Ok(text) => Ok((text, name.clone())),
+            Err(error) if is_path => Err(Error::config(format!("--recipe {name}: cannot be read: {error}")).into()),
+            Err(_) => {
+                let names: Vec<_> = RECIPES.iter().map(|recipe| recipe.name).collect();
+                Err(Error::config(format!(
+                    "--recipe {name}: unknown; the recipes are {}, or name a file",
+                    names.join(", ")
+                ))
+                .into())
+            }
+        }
+    }
+}
+
+/// A file's text, up to a size that no configuration has.
+fn read_text(path: &str) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(1 << 20).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn at_least_one(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|&number| number >= 1).ok_or("it must be a whole number, at least 1".to_owned())
+}

@@ -1,0 +1,16 @@
+//! How much memory there is to use.
+
+use std::fs::read_to_string;
+
+/// Bytes that this process may still take: what the system has free, or what its control group leaves, if that is less.
+pub(crate) fn available() -> u64 {
+    let meminfo = read_to_string("/proc/meminfo").unwrap_or_default();
+    let free = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let free = free.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map(|kib| kib * 1024);
+    let group = |name: &str| read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?.trim().parse::<u64>().ok();
+    let left = group("max").map(|max| max.saturating_sub(group("current").unwrap_or(0)));
+    match (free, left) {
+        (Some(free), Some(left)) => free.min(left),
+        (free, left) => free.or(left).unwrap_or(64 << 30), // elsewhere: refuse only what is absurd
+    }
+}

@@ -1,0 +1,149 @@
+//! What will be done, before it is done: as lines for a person, or as one JSON object for a program.
+
+use serde_json::{Value, json};
+use vae::config::{Config, DeviceChoice, Normalise, describe_loss};
+use vae::data::Dataset;
+use vae::model::Summary;
+use vae::objective::effective_beta;
+use vae::train::number;
+
+use crate::say;
+
+/// All that is known before training.
+pub(crate) struct Plan<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) summary: &'a Summary,
+    pub(crate) threads: usize,
+    /// The images, or why they are not there.
+    pub(crate) data: Result<&'a Dataset, String>,
+    /// Seconds it took to read them.
+    pub(crate) seconds: f64,
+}
+
+impl Plan<'_> {
+    /// Lines for a person.
+    pub(crate) fn print(&self) {
+        let (config, summary) = (self.config, self.summary);
+        let (model, train) = (&config.model, &config.train);
+        say!("{}, seed {}", config.name, config.seed);
+        let device = match config.device {
+            DeviceChoice::Auto => "cpu (auto: this version computes on the CPU only)",
+            _ => "cpu",
+        };
+        say!("  device     {device}, {} thread{}", self.threads, if self.threads == 1 { "" } else { "s" });
+        say!("  data       {}", self.data_line());
+        say!(
+            "  model      {}: width {}, z {}, stem {}, {} parameters (encoder {}, decoder {})",
+            model.kind,
+            model.width,
+            model.z_dim,
+            model.stem,
+            grouped(summary.parameters),
+            grouped(summary.encoder_parameters),
+            grouped(summary.decoder_parameters)
+        );
+        if summary.trainable_parameters != summary.parameters {
+            say!("             {} of them trained", grouped(summary.trainable_parameters));
+        }
+        say!("  loss       {}", describe_loss(config));
+        let optional = |name: &str, value: f64| if value > 0.0 { format!(", {name} {value}") } else { String::new() };
+        let patience = match train.early_stopping {
+            0 => String::new(),
+            patience => format!(", stopping after {patience} without improvement"),
+        };
+        say!(
+            "  optimiser  Adam {}/{}, learning rate {} ({}), batches of {}{}{}, {} epoch{}{patience}",
+            train.beta1,
+            train.beta2,
+            train.learning_rate,
+            train.schedule,
+            train.batch_size,
+            optional("weight decay", train.weight_decay),
+            optional("gradient clipped at", train.clip),
+            train.epochs,
+            if train.epochs == 1 { "" } else { "s" }
+        );
+    }
+
+    fn data_line(&self) -> String {
+        let [channels, size, _] = self.summary.input_shape;
+        let kind = self.config.data.kind;
+        let shape = format!("{channels}×{size}×{size}");
+        match &self.data {
+            Err(missing) => format!("{kind}, {shape}; not found: {missing}"),
+            Ok(dataset) => format!(
+                "{kind}: {} training, {} validation, {} test images; {shape}, {}",
+                grouped(dataset.train.count()),
+                grouped(dataset.validation.count()),
+                grouped(dataset.test.count()),
+                range(self.config.data.normalise, dataset)
+            ),
+        }
+    }
+
+    /// The layers as a table.
+    pub(crate) fn print_layers(&self) {
+        let width = self.summary.layers.iter().map(|row| row.name.len()).max().unwrap_or(0);
+        say!("\n  {:width$}  {:>16}  {:>12}", "layer", "output", "parameters");
+        for row in &self.summary.layers {
+            let shape = row.output.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+            say!("  {:width$}  {shape:>16}  {:>12}", row.name, grouped(row.parameters));
+        }
+        say!("  {:width$}  {:>16}  {:>12}", "all", "", grouped(self.summary.parameters));
+    }
+
+    /// One object for a program.
+    pub(crate) fn json(&self) -> Value {
+        let config = self.config;
+        let mut plan = json!({ "recipe": config.name, "device": "cpu", "threads": self.threads, "seed": config.seed });
+        let data = match &self.data {
+            Err(missing) => {
+                json!({ "kind": config.data.kind, "found": false, "missing": missing, "seconds": self.seconds })
+            }
+            Ok(dataset) => json!({
+                "kind": config.data.kind, "found": true, "seconds": self.seconds,
+                "train": dataset.train.count(), "validation": dataset.validation.count(), "test": dataset.test.count(),
+                "normalise": config.data.normalise, "mean": dataset.transform.mean, "std": dataset.transform.std,
+            }),
+        };
+        let summary = serde_json::to_value(self.summary).unwrap_or_default();
+        if let (Value::Object(plan), Value::Object(summary)) = (&mut plan, summary) {
+            plan.extend(summary);
+            plan.insert("effective_beta".into(), number(effective_beta(config)));
+            plan.insert("data".into(), data);
+            plan.insert("config".into(), serde_json::to_value(config).unwrap_or_default());
+        }
+        plan
+    }
+}
+
+fn range(normalise: Normalise, dataset: &Dataset) -> String {
+    let list = |numbers: &[f64]| numbers.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(", ");
+    match normalise {
+        Normalise::Unit => "unit: pixels in [0, 1]".into(),
+        Normalise::Symmetric => "symmetric: pixels in [−1, 1]".into(),
+        Normalise::Standard => {
+            format!("standard: mean {}, deviation {}", list(&dataset.transform.mean), list(&dataset.transform.std))
+        }
+    }
+}
+
+/// A number with commas between thousands.
+pub(crate) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let mut groups = vec![&digits[..first]];
+    groups.extend((first..digits.len()).step_by(3).map(|at| &digits[at..at + 3]));
+    groups.into_iter().filter(|group| !group.is_empty()).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let words = [0, 12, 123, 1_234, 23_910_275, 100_000].map(grouped);
+        assert_eq!(words, ["0", "12", "123", "1,234", "23,910,275", "100,000"]);
+    }
+}

@@ -1,0 +1,194 @@
+//! The command from start to end.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use vae::Error;
+use vae::config::{Config, DeviceChoice};
+use vae::data::Dataset;
+use vae::model::{Summary, build};
+use vae::recipe::RECIPES;
+use vae::run::{self, Event, Folder, Outcome};
+use vae::train::{Epoch, Trainer};
+
+use crate::cli::Cli;
+use crate::memory;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::say;
+
+/// Set by the first Ctrl-C or SIGTERM.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Does what the command line asks, and says how it ended.
+pub(crate) fn main() -> Result<ExitCode> {
+    let Some(cli) = Cli::read()? else { return Ok(ExitCode::SUCCESS) };
+    if cli.list_recipes {
+        let width = RECIPES.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
+        RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = cli.config()?;
+    config.check()?;
+    config.check_memory(memory::available())?;
+    if config.device == DeviceChoice::Gpu {
+        return Err(Error::config(
+            "device = \"gpu\": this version computes on the CPU only; use --device cpu, or auto",
+        )
+        .into());
+    }
+    let threads = start_threads(cli.threads)?;
+    if cli.dry_run { dry_run(&cli, &config, threads) } else { train(&cli, config, threads) }
+}
+
+fn dry_run(cli: &Cli, config: &Config, threads: usize) -> Result<ExitCode> {
+    let start = Instant::now();
+    let dataset = match Dataset::load(config) {
+        Err(error) if !Dataset::is_there(config) => Err(error.to_string()),
+        dataset => Ok(dataset?),
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    let model = build(config);
+    if let Some(path) = &cli.init {
+        run::load(&*model, path)?;
+    }
+    let summary = Summary::new(config, &*model);
+    let plan = Plan { config, summary: &summary, threads, data: dataset.as_ref().map_err(Clone::clone), seconds };
+    if cli.json {
+        say!("{}", plan.json());
+    } else {
+        plan.print();
+        plan.print_layers();
+        say!("\nNothing was trained: --dry-run.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn train(cli: &Cli, config: Config, threads: usize) -> Result<ExitCode> {
+    let mut folder = Folder::prepare(&folder_path(cli.out.as_deref(), &config.name)?)?;
+    let start = Instant::now();
+    let dataset = Dataset::load(&config)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let model = build(&config);
+    if let Some(path) = &cli.init {
+        run::load(&*model, path)?;
+    }
+    let summary = Summary::new(&config, &*model);
+    Plan { config: &config, summary: &summary, threads, data: Ok(&dataset), seconds }.print();
+    say!("  folder     {}\n", folder.path().display());
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "\nstopping after this step; once more to leave at once");
+    })?;
+
+    let epochs = config.train.epochs;
+    let mut progress = Progress::new(dataset.train.count(), epochs);
+    let mut trainer = Trainer::new(config, dataset, model);
+    let outcome = run::run(&mut trainer, &mut folder, &mut |event| {
+        match event {
+            Event::Step(step) => progress.step(step),
+            Event::Validating => progress.pause(),
+            Event::Epoch(epoch) => progress.aside(|| say_epoch(epoch, epochs)),
+            Event::Warning(words) => progress.aside(|| eprint_line(&format!("warning: {words}"))),
+        }
+        !INTERRUPTED.load(Ordering::Relaxed)
+    });
+    progress.finish();
+    let outcome = outcome?;
+    match outcome {
+        Outcome::Finished => {}
+        Outcome::Stopped { after, best } => {
+            say!("stopped after epoch {after}: no better validation loss since epoch {best}, whose weights are kept");
+        }
+        Outcome::Interrupted => eprint_line("interrupted: the weights so far are in checkpoints/last.safetensors"),
+    }
+    say!("\n{}/", folder.path().display());
+    let files = folder.files();
+    let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
+    Ok(if outcome == Outcome::Interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+}
+
+fn say_epoch(epoch: &Epoch, epochs: usize) {
+    let width = epochs.to_string().len();
+    let losses =
+        |l: &vae::train::Losses| format!("{:8.2} = reconstruction {:8.2}, KL {:6.2}", l.total, l.reconstruction, l.kl);
+    say!(
+        "epoch {:width$}/{epochs}  train {}  |  validation {}  |  lr {:.3e}  {:.1} s  {:.0} images/s",
+        epoch.epoch,
+        losses(&epoch.train),
+        losses(&epoch.validation.losses),
+        epoch.learning_rate,
+        epoch.seconds,
+        epoch.images_per_second
+    );
+}
+
+fn eprint_line(words: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{words}");
+}
+
+/// Starts the threads that tensors compute with, and counts them.
+fn start_threads(wanted: Option<u64>) -> Result<usize> {
+    let most = 1024; // more would only wait for each other, or not start at all
+    let threads = match wanted {
+        None => 0, // one a core
+        Some(wanted) if wanted <= most => wanted as usize,
+        Some(wanted) => return Err(Error::config(format!("--threads {wanted}: {most} is the most")).into()),
+    };
+    let started = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    started.map_err(|error| Error::config(format!("--threads {threads}: {error}; ask for fewer")))?;
+    Ok(rayon::current_num_threads())
+}
+
+/// `--out`, or a folder under `runs/` that is named after the recipe and the time and is not there yet.
+fn folder_path(out: Option<&Path>, name: &str) -> Result<PathBuf> {
+    if let Some(out) = out {
+        if out.as_os_str().is_empty() {
+            return Err(Error::config("--out: is empty; name a folder").into());
+        }
+        return Ok(out.to_owned());
+    }
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let base = format!("{name}-{}", stamp(seconds));
+    let names = std::iter::once(base.clone()).chain((2_u64..).map(|k| format!("{base}-{k}")));
+    let mut paths = names.map(|name| Path::new("runs").join(name));
+    Ok(paths.find(|path| !path.exists()).unwrap_or_else(|| PathBuf::from(base)))
+}
+
+/// Seconds since 1970 as `YYYYMMDD-HHMMSS`, UTC (Hinnant's days to civil date).
+fn stamp(seconds: u64) -> String {
+    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100); // from 1 March
+    let month = (5 * of_year + 2) / 153;
+    let (d, m) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let y = year + era * 400 + u64::from(m <= 2);
+    format!("{y:04}{m:02}{d:02}-{:02}{:02}{:02}", time / 3600, time / 60 % 60, time % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stamp;
+
+    #[test]
+    fn stamps_are_civil_dates() {
+        for (seconds, date) in [
+            (0, "19700101-000000"),
+            (951_782_400, "20000229-000000"),
+            (1_795_262_445, "20261121-120045"),
+            (4_107_542_399, "21000228-235959"),
+            (4_107_542_400, "21000301-000000"),
+        ] {
+            assert_eq!(stamp(seconds), date);
+        }
+    }
+}

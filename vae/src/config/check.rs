@@ -1,0 +1,253 @@
+//! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
+
+use super::{Config, Normalise, Output, Reconstruction, Stem};
+use crate::error::{Error, Result};
+use crate::objective::effective_beta;
+
+impl Config {
+    /// Every rule that a configuration must keep, whatever the data hold.
+    pub fn check(&self) -> Result<()> {
+        self.check_name()?;
+        self.check_model()?;
+        self.check_loss()?;
+        self.check_training()?;
+        self.check_last_batch(self.train_images())
+    }
+
+    fn check_name(&self) -> Result<()> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let ok = !self.name.is_empty()
+            && self.name.len() <= 64
+            && !self.name.starts_with('.')
+            && self.name.chars().all(plain);
+        rule(ok, || {
+            format!("name = {:?}: it names a folder: use letters, digits, - _ and . only, 64 at most", self.name)
+        })
+    }
+
+    fn check_model(&self) -> Result<()> {
+        rule(self.model.z_dim >= 1, || "model.z_dim = 0: a latent needs at least one dimension".into())?;
+        rule(self.model.width >= 1, || "model.width = 0: a stage needs at least one channel".into())?;
+        let (size, multiple) = (self.image_size(), self.model.stem.divisor());
+        rule(size > 0 && size.is_multiple_of(multiple), || {
+            let stem = self.model.stem;
+            format!(
+                "data.image_size = {size}: {} with model.stem = \"{stem}\" takes multiples of \
+                 {multiple} only; the next is {}",
+                self.model.kind,
+                size.div_ceil(multiple).max(1) * multiple
+            )
+        })?;
+        let channels = self.channels();
+        rule(channels == 1 || channels == 3, || {
+            format!("data.channels = {channels}: images have 1 (grey) or 3 (colour)")
+        })?;
+        let (wanted, pixels) = match self.model.output {
+            Output::Linear => return Ok(()),
+            Output::Sigmoid => (Normalise::Unit, "[0, 1]"),
+            Output::Tanh => (Normalise::Symmetric, "[−1, 1]"),
+        };
+        rule(self.data.normalise == wanted, || {
+            format!(
+                "model.output = \"{}\" gives pixels in {pixels}, but data.normalise = \"{}\": \
+                 set data.normalise = \"{wanted}\", or model.output = \"linear\"",
+                self.model.output, self.data.normalise
+            )
+        })
+    }
+
+    fn check_loss(&self) -> Result<()> {
+        let beta = self.loss.beta;
+        rule(beta.is_finite() && beta >= 0.0, || {
+            format!("loss.beta = {beta}: the weight of the KL term must be 0 or more")
+        })?;
+        if self.loss.reconstruction == Reconstruction::Bce {
+            rule(self.model.output == Output::Sigmoid, || {
+                format!(
+                    "loss.reconstruction = \"bce\" needs model.output = \"sigmoid\", not \"{}\": \
+                     set it so, or loss.reconstruction = \"sse\"",
+                    self.model.output
+                )
+            })?;
+            // With a sigmoid, check_model has seen to it that the targets are in [0, 1].
+        }
+        Ok(())
+    }
+
+    fn check_training(&self) -> Result<()> {
+        let train = &self.train;
+        rule(train.epochs >= 1, || "train.epochs = 0: train for at least one".into())?;
+        rule(train.batch_size >= 1, || "train.batch_size = 0: a step needs at least one image".into())?;
+        let rate = train.learning_rate;
+        rule(rate.is_finite() && rate > 0.0, || {
+            format!("train.learning_rate = {rate}: it must be a number above 0, such as 0.001")
+        })?;
+        for (key, memory) in [("beta1", train.beta1), ("beta2", train.beta2)] {
+            rule((0.0..1.0).contains(&memory), || {
+                format!("train.{key} = {memory}: it must be in [0, 1), such as 0.9")
+            })?;
+        }
+        for (key, amount) in [("weight_decay", train.weight_decay), ("clip", train.clip)] {
+            rule(amount.is_finite() && amount >= 0.0, || {
+                format!("train.{key} = {amount}: it must be 0 (off) or more")
+            })?;
+        }
+        rule(train.plateau_patience >= 1, || "train.plateau_patience = 0: wait for at least one epoch".into())
+    }
+
+    /// A batch norm that sees one value a channel has no variance: with 1×1 maps, no batch may hold a single image.
+    pub fn check_last_batch(&self, images: usize) -> Result<()> {
+        let batch = self.train.batch_size;
+        let smallest = self.image_size() / self.model.stem.divisor(); // the side of the last maps
+        let last = if images.is_multiple_of(batch) { batch.min(images) } else { images % batch };
+        rule(!self.model.batch_norm || smallest > 1 || last != 1, || {
+            format!(
+                "the last of the batches of {batch} holds 1 of {images} images, and a batch norm on 1×1 maps \
+                 cannot train on one: change train.batch_size or data.limit, or set model.batch_norm = false"
+            )
+        })
+    }
+
+    /// Refuses what this machine's memory cannot hold, `available` bytes of it.
+    pub fn check_memory(&self, available: u64) -> Result<()> {
+        let need = self.memory();
+        rule(need <= available as f64, || {
+            format!(
+                "this run needs about {:.1} GiB of memory and {:.1} GiB are free: \
+                 lower train.batch_size ({}), data.image_size ({}), model.width ({}) or model.z_dim ({})",
+                need / GIB,
+                available as f64 / GIB,
+                self.train.batch_size,
+                self.image_size(),
+                self.model.width,
+                self.model.z_dim
+            )
+        })
+    }
+
+    /// Bytes that training takes, roughly. A weight is there seven times: itself, its gradient, Adam's two moments, a
+    /// checkpoint in the making. Of maps as large as the first stage's, a step keeps about 14.
+    pub fn memory(&self) -> f64 {
+        let (width, size, z) = (self.model.width as f64, self.image_size() as f64, self.model.z_dim as f64);
+        let weights = 5_500.0 * width * width + 24.0 * width * z; // 22.5 million at width 64, z 0
+        let batch = self.train.batch_size.min(self.train_images()) as f64;
+        let maps = batch * size * size * (14.0 * width + 8.0 * self.channels() as f64) + batch * 8.0 * z;
+        4.0 * (7.0 * weights + maps)
+    }
+}
+
+const GIB: f64 = (1_u64 << 30) as f64;
+
+impl Stem {
+    /// What the image's side must be a multiple of: the whole encoder's stride, and the decoder's 16 divides it.
+    pub fn divisor(self) -> usize {
+        match self {
+            Stem::Small => 16,
+            Stem::Large => 32,
+        }
+    }
+}
+
+/// The loss in words, for the start of a run.
+pub fn describe_loss(config: &Config) -> String {
+    let loss = &config.loss;
+    let effective = effective_beta(config);
+    format!(
+        "{} + {} × KL, {} over pixels and latents, mean over images; \
+         effective β = {effective} (nats of KL for a nat of reconstruction)",
+        loss.reconstruction, loss.beta, loss.reduction
+    )
+}
+
+fn rule(kept: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if kept { Ok(()) } else { Err(Error::config(message())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Settings;
+    use crate::recipe::RECIPES;
+
+    /// What checking quickstart with these settings says.
+    fn says(settings: &[&str]) -> String {
+        let mut all = Settings::default();
+        all.file(RECIPES[0].toml, "quickstart").unwrap();
+        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
+        match all.resolve().unwrap().check() {
+            Ok(()) => "fine".into(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn each_rule_names_its_key_and_the_remedy() {
+        for (setting, says_so) in [
+            ("model.z_dim=0", "model.z_dim = 0"),
+            ("model.width=0", "model.width = 0"),
+            ("loss.beta=-1", "loss.beta = -1"),
+            ("loss.beta=nan", "loss.beta = NaN"),
+            ("loss.beta=inf", "loss.beta = inf"),
+            ("train.learning_rate=nan", "train.learning_rate = NaN"),
+            ("train.learning_rate=0", "train.learning_rate = 0"),
+            ("train.learning_rate=-0.1", "above 0"),
+            ("train.beta1=1", "train.beta1 = 1"),
+            ("train.batch_size=0", "train.batch_size = 0"),
+            ("train.epochs=0", "train.epochs = 0"),
+            ("train.clip=-1", "train.clip = -1"),
+            ("data.image_size=28", "multiples of 16 only; the next is 32"),
+            ("data.image_size=0", "multiples of 16 only; the next is 16"),
+            ("data.channels=2", "1 (grey) or 3 (colour)"),
+            ("data.normalise=standard", "set data.normalise = \"unit\""),
+            ("model.output=tanh", "set data.normalise = \"symmetric\""),
+            ("model.output=linear", "needs model.output = \"sigmoid\""),
+            ("name=a/b", "names a folder"),
+        ] {
+            let message = says(&[setting]);
+            assert!(message.contains(says_so) && !message.contains('\n'), "{setting}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_large_stem_wants_multiples_of_32() {
+        assert_eq!(says(&["data.image_size=48"]), "fine");
+        assert!(says(&["data.image_size=48", "model.stem=7x7-pool"]).contains("multiples of 32 only; the next is 64"));
+        assert_eq!(says(&["data.image_size=64", "model.stem=7x7-pool"]), "fine");
+    }
+
+    #[test]
+    fn other_losses_and_ranges_go_together() {
+        assert_eq!(says(&["loss.reconstruction=sse"]), "fine");
+        assert_eq!(says(&["loss.reconstruction=sse", "model.output=linear", "data.normalise=standard"]), "fine");
+        assert_eq!(says(&["loss.reconstruction=half-sse", "model.output=tanh", "data.normalise=symmetric"]), "fine");
+        assert_eq!(says(&["loss.beta=0"]), "fine");
+    }
+
+    #[test]
+    fn a_batch_norm_never_trains_on_one_value() {
+        // 8,334 = 3·2778, so batches of 49 leave 4 and batches of 8,333 leave 1.
+        let one = &["data.image_size=16", "train.batch_size=8333"];
+        assert!(says(one).contains("holds 1 of 8334 images"));
+        assert_eq!(says(&[one[0], one[1], "model.batch_norm=false"]), "fine");
+        assert_eq!(says(&["train.batch_size=8333"]), "fine", "2×2 maps have four values");
+        assert!(says(&["train.batch_size=1", "data.image_size=16"]).contains("1 of 8334"));
+        assert!(says(&["data.limit=65", "model.stem=7x7-pool"]).contains("1 of 65"));
+        assert!(says(&["data.limit=1", "data.image_size=16"]).contains("1 of 1 images"));
+        assert_eq!(says(&["data.limit=64", "data.image_size=16"]), "fine");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let config = |setting: &str| {
+            let mut settings = Settings::default();
+            settings.assignment(setting).unwrap();
+            settings.resolve().unwrap()
+        };
+        config("model.width=64").check_memory(8 << 30).unwrap();
+        for absurd in
+            ["model.width=1000000000", "model.z_dim=4000000000000", "data.image_size=160000000", "model.width=4096"]
+        {
+            config(absurd).check_memory(64 << 30).unwrap_err();
+        }
+        config("train.batch_size=9000000000000000000").check_memory(16 << 30).unwrap_err(); // all 8,334 images at once
+    }
+}

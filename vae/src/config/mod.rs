@@ -1,0 +1,366 @@
+//! What a run is: every key, its unit and its default. `layers` reads them from recipe, environment and flags; `check`
+//! refuses, before any tensor exists, what cannot be trained.
+
+mod check;
+mod layers;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::describe_loss;
+pub use layers::Settings;
+
+/// A whole run. Everything that decides a run's numbers is in here; the same configuration gives the same losses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What the run is called: names its folder and titles its plots. Default `run`.
+    pub name: String,
+    /// Seed of all random numbers: weights, split, order, noise. Below 2⁶³. Default 1.
+    pub seed: u64,
+    /// Where to compute: `auto`, `cpu` or `gpu`. Default `auto`.
+    pub device: DeviceChoice,
+    /// The network.
+    pub model: Model,
+    /// What is minimised.
+    pub loss: Loss,
+    /// The images.
+    pub data: Data,
+    /// How it is minimised.
+    pub train: Train,
+}
+
+/// The network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// The architecture: `resnet18`. Default `resnet18`.
+    pub kind: ModelKind,
+    /// Latent dimensions. Default 128.
+    pub z_dim: usize,
+    /// Channels of the first stage; the others have 2, 4 and 8 times as many. Default 64.
+    pub width: usize,
+    /// The encoder's first layer: `3x3` of stride 2, or `7x7-pool`, ImageNet's 7×7 of stride 2 and max pooling.
+    /// Default `3x3`.
+    pub stem: Stem,
+    /// How the decoder enlarges: `bilinear` or `nearest`. Default `bilinear`.
+    pub upsample: Upsampling,
+    /// The decoder's convolutions: `transposed` or `plain`. Default `transposed`.
+    pub decoder_conv: DecoderConv,
+    /// Batch normalisation after every convolution but the last; without it, each convolution has a bias. Default true.
+    pub batch_norm: bool,
+    /// What the decoder's numbers pass through to become pixels: `linear`, `sigmoid` (for `unit` data) or `tanh` (for
+    /// `symmetric` data). Default `linear`.
+    pub output: Output,
+}
+
+/// What is minimised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Loss {
+    /// The objective: `beta`, reconstruction + β·KL. Default `beta`.
+    pub kind: LossKind,
+    /// The reconstruction term: `sse` Σ(x−x̂)², `half-sse` ½Σ(x−x̂)², or `bce`, the cross-entropy of pixels in [0, 1].
+    /// Default `sse`.
+    pub reconstruction: Reconstruction,
+    /// `sum` over pixels and latents, or `mean` over pixels and over latents; always mean over images. Default `sum`.
+    pub reduction: Reduction,
+    /// The weight of the KL term: 0 is an autoencoder, 1 the evidence bound. Default 1.
+    pub beta: f64,
+}
+
+/// The images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// Which images: `digits` (inside the program), `mnist` or `cifar10` (files). Default `digits`.
+    pub kind: DataKind,
+    /// The folder that holds the files. Default `data`.
+    pub dir: String,
+    /// Side of the images that the model sees, pixels. Default: what suits `data.kind`, 32 for all so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<usize>,
+    /// Colour channels that the model sees, 1 or 3. Default: those of `data.kind`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
+    /// The range of the pixels: `unit` [0, 1], `symmetric` [−1, 1], or `standard`, mean 0 and deviation 1 in every
+    /// channel of the training images. Default `unit`.
+    pub normalise: Normalise,
+    /// Train on the first so many images only; 0 for all. Default 0.
+    pub limit: usize,
+}
+
+/// How the loss is minimised: Adam, and when to stop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Train {
+    /// Passes over the training images, at most. Default 5.
+    pub epochs: usize,
+    /// Images a step. Default 64.
+    pub batch_size: usize,
+    /// Adam's step size at the start. Default 0.001.
+    pub learning_rate: f64,
+    /// Adam's memory of the gradient, in [0, 1). Default 0.9.
+    pub beta1: f64,
+    /// Adam's memory of the squared gradient, in [0, 1). Default 0.999.
+    pub beta2: f64,
+    /// How the learning rate changes: `constant`, `linear` to 0 a step an epoch, `cosine` to 0, or `plateau`, a tenth
+    /// after `plateau_patience` epochs without a better validation loss. Default `constant`.
+    pub schedule: ScheduleKind,
+    /// Epochs without improvement before `plateau` lowers the rate. Default 3.
+    pub plateau_patience: usize,
+    /// Added to the gradient for each unit of weight (L2, as PyTorch's Adam). Default 0.
+    pub weight_decay: f64,
+    /// Largest norm of the whole gradient, scaled down to it; 0 for none. Default 0.
+    pub clip: f64,
+    /// Stop after so many epochs without a better validation loss, and keep the best weights; 0 for never. Default 0.
+    pub early_stopping: usize,
+    /// Write a line to steps.jsonl every so many steps; 0 for none. Default 0.
+    pub log_steps: usize,
+}
+
+/// Defines an enumeration whose values have a name each in files and on the command line.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(match self { $($name::$variant => $text),+ })
+            }
+        }
+    };
+}
+
+named! {
+    /// Where to compute.
+    DeviceChoice {
+        /// The fastest there is.
+        Auto = "auto",
+        /// This machine's processor.
+        Cpu = "cpu",
+        /// A graphics processor.
+        Gpu = "gpu",
+    }
+}
+named! {
+    /// An architecture.
+    ModelKind {
+        /// A ResNet-18 and its mirror image.
+        Resnet18 = "resnet18",
+    }
+}
+named! {
+    /// An encoder's first layer.
+    Stem {
+        /// 3×3, stride 2.
+        Small = "3x3",
+        /// 7×7, stride 2, then max pooling 3×3 of stride 2.
+        Large = "7x7-pool",
+    }
+}
+named! {
+    /// How a decoder enlarges.
+    Upsampling {
+        /// Weighted means of the four nearest.
+        Bilinear = "bilinear",
+        /// Copies of the nearest.
+        Nearest = "nearest",
+    }
+}
+named! {
+    /// A decoder's convolutions.
+    DecoderConv {
+        /// `ConvTranspose2d`.
+        Transposed = "transposed",
+        /// `Conv2d`.
+        Plain = "plain",
+    }
+}
+named! {
+    /// What makes pixels of a decoder's numbers.
+    Output {
+        /// Nothing: they are pixels.
+        Linear = "linear",
+        /// 1 / (1 + e⁻ˣ), in [0, 1].
+        Sigmoid = "sigmoid",
+        /// tanh x, in [−1, 1].
+        Tanh = "tanh",
+    }
+}
+named! {
+    /// An objective.
+    LossKind {
+        /// Reconstruction + β·KL.
+        Beta = "beta",
+    }
+}
+named! {
+    /// A reconstruction term.
+    Reconstruction {
+        /// Σ (x − x̂)².
+        Sse = "sse",
+        /// ½ Σ (x − x̂)².
+        HalfSse = "half-sse",
+        /// −Σ x ln x̂ + (1 − x) ln(1 − x̂).
+        Bce = "bce",
+    }
+}
+named! {
+    /// How pixels and latents are added up.
+    Reduction {
+        /// Sums.
+        Sum = "sum",
+        /// Means.
+        Mean = "mean",
+    }
+}
+named! {
+    /// A set of images.
+    DataKind {
+        /// MNIST's 10,000 test digits, inside the program.
+        Digits = "digits",
+        /// MNIST, 70,000 digits.
+        Mnist = "mnist",
+        /// CIFAR-10, 60,000 colour images.
+        Cifar10 = "cifar10",
+    }
+}
+named! {
+    /// The range of pixels.
+    Normalise {
+        /// [0, 1].
+        Unit = "unit",
+        /// [−1, 1].
+        Symmetric = "symmetric",
+        /// Mean 0, deviation 1.
+        Standard = "standard",
+    }
+}
+named! {
+    /// How the learning rate changes.
+    ScheduleKind {
+        /// It does not.
+        Constant = "constant",
+        /// `lr·(E − e)/E`, e from 0.
+        Linear = "linear",
+        /// `lr·½(1 + cos πe/E)`, e from 0.
+        Cosine = "cosine",
+        /// A tenth whenever the validation loss stands still.
+        Plateau = "plateau",
+    }
+}
+
+impl Config {
+    /// Side of the images that the model sees.
+    pub fn image_size(&self) -> usize {
+        self.data.image_size.unwrap_or(self.data.kind.image_size())
+    }
+
+    /// Channels of the images that the model sees.
+    pub fn channels(&self) -> usize {
+        self.data.channels.unwrap_or(self.data.kind.channels())
+    }
+
+    /// Images that are trained on in an epoch.
+    pub fn train_images(&self) -> usize {
+        let all = self.data.kind.split()[0];
+        if self.data.limit == 0 { all } else { all.min(self.data.limit) }
+    }
+
+    /// The file that repeats this run: every key, whatever it came from.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("tables of numbers and words, and seeds below 2⁶³")
+    }
+}
+
+impl DataKind {
+    /// Side that the images have unless told otherwise.
+    pub fn image_size(self) -> usize {
+        32
+    }
+
+    /// Channels of the files.
+    pub fn channels(self) -> usize {
+        match self {
+            DataKind::Digits | DataKind::Mnist => 1,
+            DataKind::Cifar10 => 3,
+        }
+    }
+
+    /// Training, validation and test images.
+    pub fn split(self) -> [usize; 3] {
+        match self {
+            DataKind::Digits => [8_334, 833, 833],
+            DataKind::Mnist => [50_000, 10_000, 10_000],
+            DataKind::Cifar10 => [50_000, 5_000, 5_000],
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            name: "run".into(),
+            seed: 1,
+            device: DeviceChoice::Auto,
+            model: Model::default(),
+            loss: Loss::default(),
+            data: Data::default(),
+            train: Train::default(),
+        }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Model {
+        Model {
+            kind: ModelKind::Resnet18,
+            z_dim: 128,
+            width: 64,
+            stem: Stem::Small,
+            upsample: Upsampling::Bilinear,
+            decoder_conv: DecoderConv::Transposed,
+            batch_norm: true,
+            output: Output::Linear,
+        }
+    }
+}
+
+impl Default for Loss {
+    fn default() -> Loss {
+        Loss { kind: LossKind::Beta, reconstruction: Reconstruction::Sse, reduction: Reduction::Sum, beta: 1.0 }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Data {
+        Data {
+            kind: DataKind::Digits,
+            dir: "data".into(),
+            image_size: None,
+            channels: None,
+            normalise: Normalise::Unit,
+            limit: 0,
+        }
+    }
+}
+
+impl Default for Train {
+    fn default() -> Train {
+        Train {
+            epochs: 5,
+            batch_size: 64,
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            schedule: ScheduleKind::Constant,
+            plateau_patience: 3,
+            weight_decay: 0.0,
+            clip: 0.0,
+            early_stopping: 0,
+            log_steps: 0,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! From bytes to what the model sees: channels, then size, then range; and back to [0, 1] for pictures and scores.
+//!
+//! Size: 28 grows to at most 32 by a black border, anything else is resized bilinearly (half-pixel centres, PyTorch's
+//! `align_corners=False`). Range: `unit` x, `symmetric` 2x − 1, `standard` (x − mean)/std of each channel.
+
+use crate::config::{Config, Normalise};
+use crate::data::Split;
+
+/// What is done to every image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transform {
+    channels: usize,
+    size: usize,
+    /// What each channel's pixels in [0, 1] are shifted by, before they are divided by `std`.
+    pub mean: Vec<f64>,
+    /// What each channel's pixels are divided by.
+    pub std: Vec<f64>,
+}
+
+impl Transform {
+    /// The transform that a configuration asks for; `standard` measures the images of `train`.
+    pub fn new(config: &Config, train: &Split) -> Transform {
+        let (channels, size) = (config.channels(), config.image_size());
+        let range =
+            |mean: f64, std: f64| Transform { channels, size, mean: vec![mean; channels], std: vec![std; channels] };
+        match config.data.normalise {
+            Normalise::Unit => range(0.0, 1.0),
+            Normalise::Symmetric => range(0.5, 0.5),
+            Normalise::Standard => {
+                let (mean, std) = range(0.0, 1.0).moments(train);
+                Transform { channels, size, mean, std }
+            }
+        }
+    }
+
+    /// Channels, rows and columns of what the model sees.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.size, self.size]
+    }
+
+    /// The image in this place of a split, as the model sees it.
+    pub fn apply(&self, split: &Split, place: usize, out: &mut [f32]) {
+        let bytes = split.image(place);
+        let [height, width] = split.images.size;
+        let area = height * width;
+        let mixed;
+        let planes = match (split.images.channels, self.channels) {
+            (from, to) if from == to => bytes,
+            (1, _) => {
+                mixed = bytes.repeat(self.channels);
+                &mixed
+            }
+            _ => {
+                mixed = grey(bytes, area);
+                &mixed
+            }
+        };
+        for (c, (plane, out)) in planes.chunks_exact(area).zip(out.chunks_exact_mut(self.size * self.size)).enumerate()
+        {
+            resize(plane, [height, width], self.size, out);
+            let (mean, std) = (self.mean[c], self.std[c]);
+            out.iter_mut().for_each(|x| *x = ((f64::from(*x) / 255.0 - mean) / std) as f32);
+        }
+    }
+
+    /// Pixels as the model gives them, mapped back to [0, 1] and clamped; `pixels` holds whole images.
+    pub fn to_unit(&self, pixels: &mut [f32]) {
+        for (plane, out) in pixels.chunks_exact_mut(self.size * self.size).enumerate() {
+            let (mean, std) = (self.mean[plane % self.channels], self.std[plane % self.channels]);
+            out.iter_mut().for_each(|x| *x = (f64::from(*x) * std + mean).clamp(0.0, 1.0) as f32);
+        }
+    }
+
+    /// Each channel's mean and standard deviation over a split.
+    fn moments(&self, split: &Split) -> (Vec<f64>, Vec<f64>) {
+        let area = self.size * self.size;
+        let mut sums = vec![[0.0_f64; 2]; self.channels];
+        let mut image = vec![0.0; self.channels * area];
+        for place in 0..split.count() {
+            self.apply(split, place, &mut image);
+            for (sum, plane) in sums.iter_mut().zip(image.chunks_exact(area)) {
+                for &x in plane {
+                    sum[0] += f64::from(x);
+                    sum[1] += f64::from(x).powi(2);
+                }
+            }
+        }
+        let n = (split.count() * area) as f64;
+        let moments = sums.iter().map(|[sum, squares]| (sum / n, (squares / n - (sum / n).powi(2)).max(0.0).sqrt()));
+        moments.map(|(mean, std)| (mean, if std > 1e-6 { std } else { 1.0 })).unzip() // a blank channel stays as it is
+    }
+}
+
+/// Luma, 0.299 R + 0.587 G + 0.114 B.
+fn grey(bytes: &[u8], area: usize) -> Vec<u8> {
+    let luma =
+        |i: usize| 299 * u32::from(bytes[i]) + 587 * u32::from(bytes[area + i]) + 114 * u32::from(bytes[2 * area + i]);
+    (0..area).map(|i| ((luma(i) + 500) / 1000) as u8).collect()
+}
+
+/// One plane at another size, still 0 to 255.
+fn resize(plane: &[u8], [height, width]: [usize; 2], size: usize, out: &mut [f32]) {
+    if [height, width] == [28, 28] && (28..=32).contains(&size) {
+        let border = (size - 28) / 2;
+        out.fill(0.0);
+        for (row, line) in plane.chunks_exact(28).enumerate() {
+            let start = (row + border) * size + border;
+            out[start..][..28].iter_mut().zip(line).for_each(|(x, &byte)| *x = f32::from(byte));
+        }
+        return;
+    }
+    for y in 0..size {
+        let (top, bottom, down) = neighbours(y, size, height);
+        for x in 0..size {
+            let (left, right, across) = neighbours(x, size, width);
+            let at = |row: usize, column: usize| f32::from(plane[row * width + column]);
+            let upper = at(top, left) + (at(top, right) - at(top, left)) * across;
+            let lower = at(bottom, left) + (at(bottom, right) - at(bottom, left)) * across;
+            out[y * size + x] = upper + (lower - upper) * down;
+        }
+    }
+}
+
+/// The two source pixels around a target pixel's centre, and how far it is from the first to the second.
+fn neighbours(target: usize, size: usize, source: usize) -> (usize, usize, f32) {
+    let centre = ((target as f32 + 0.5) * source as f32 / size as f32 - 0.5).max(0.0);
+    let first = (centre as usize).min(source - 1);
+    (first, (first + 1).min(source - 1), centre - first as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::data::{Dataset, Images};
+
+    fn split(pixels: &[u8], channels: usize, side: usize) -> Split {
+        let count = pixels.len() / (channels * side * side);
+        let images = Images { pixels: pixels.to_vec(), labels: vec![0; count], channels, size: [side, side] };
+        Split { images: Arc::new(images), members: (0..count).collect() }
+    }
+
+    fn seen(config: &Config, split: &Split) -> Vec<f32> {
+        let transform = Transform::new(config, split);
+        let [channels, size, _] = transform.shape();
+        let mut out = vec![0.0; channels * size * size];
+        transform.apply(split, 0, &mut out);
+        out
+    }
+
+    fn config(channels: usize, size: usize, normalise: Normalise) -> Config {
+        let mut config = Config::default();
+        (config.data.channels, config.data.image_size, config.data.normalise) = (Some(channels), Some(size), normalise);
+        config
+    }
+
+    #[test]
+    fn digits_get_a_black_border_of_two() {
+        let out = seen(&config(1, 32, Normalise::Unit), &split(&[255; 28 * 28], 1, 28));
+        let white = out.iter().filter(|&&x| x == 1.0).count();
+        assert_eq!(
+            (white, out[2 * 32 + 2], out[2 * 32 + 1], out[29 * 32 + 29], out[30 * 32 + 29]),
+            (784, 1.0, 0.0, 1.0, 0.0)
+        );
+    }
+
+    #[test]
+    fn resizing_is_bilinear_between_pixel_centres() {
+        // torch.nn.functional.interpolate([[0, 100], [200, 255]], size=4, mode="bilinear"), by hand
+        let out = seen(&config(1, 4, Normalise::Unit), &split(&[0, 100, 200, 255], 1, 2));
+        let row = |y: usize| out[y * 4..][..4].iter().map(|x| (x * 255.0 * 16.0).round() / 16.0).collect::<Vec<_>>();
+        assert_eq!(row(0), [0.0, 25.0, 75.0, 100.0]);
+        assert_eq!(row(1), [50.0, 72.1875, 116.5625, 138.75]);
+        assert_eq!(row(3), [200.0, 213.75, 241.25, 255.0]);
+    }
+
+    #[test]
+    fn ranges_go_there_and_back() {
+        let images =
+            split(&(0..=255).cycle().take(2 * 3 * 256).map(|i: u8| i.wrapping_mul(7)).collect::<Vec<_>>(), 3, 16);
+        for normalise in [Normalise::Unit, Normalise::Symmetric, Normalise::Standard] {
+            let config = config(3, 16, normalise);
+            let transform = Transform::new(&config, &images);
+            let mut out = seen(&config, &images);
+            let (low, high) = out.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+            match normalise {
+                Normalise::Unit => assert_eq!((low, high), (0.0, 1.0)),
+                Normalise::Symmetric => assert_eq!((low, high), (-1.0, 1.0)),
+                Normalise::Standard => assert!((low + 1.73).abs() < 0.02 && (high - 1.73).abs() < 0.02), // uniform: ±√3
+            }
+            transform.to_unit(&mut out);
+            let back = out.iter().zip(images.image(0)).all(|(&x, &byte)| (x * 255.0 - f32::from(byte)).abs() < 1e-3);
+            assert!(back, "{normalise}");
+        }
+    }
+
+    #[test]
+    fn colour_becomes_grey_by_luma_and_grey_becomes_colour_by_repetition() {
+        let red: Vec<u8> = [vec![255; 256], vec![0; 512]].concat();
+        assert!((seen(&config(1, 16, Normalise::Unit), &split(&red, 3, 16))[0] - 76.0 / 255.0).abs() < 1e-6);
+        assert_eq!(seen(&config(3, 16, Normalise::Unit), &split(&[51; 256], 1, 16)), vec![0.2; 768]);
+    }
+
+    #[test]
+    fn batches_hold_the_images_asked_for() {
+        let dataset = Dataset::load(&Config::default()).unwrap();
+        let batch = dataset.batch(&dataset.train, &[3, 8]);
+        assert_eq!(**batch.shape(), [2, 1, 32, 32]);
+        assert_eq!(batch.data()[..1024], *dataset.batch(&dataset.train, &[3]).data());
+        assert!(batch.data()[1024..].iter().any(|&x| x > 0.5));
+    }
+}

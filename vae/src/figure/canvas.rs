@@ -1,0 +1,142 @@
+//! A picture to draw on: rectangles, smooth lines, discs and words.
+
+use std::sync::OnceLock;
+
+use image::{GrayImage, Rgb, RgbImage};
+
+/// A colour.
+pub(super) type Colour = [u8; 3];
+
+pub(super) const WHITE: Colour = [255, 255, 255];
+pub(super) const BLACK: Colour = [30, 30, 30];
+pub(super) const GREY: Colour = [225, 225, 225];
+
+/// Width and height of a letter.
+pub(super) const LETTER: [u32; 2] = [9, 18];
+
+/// The letters of `assets/font.png`, 32 to a row.
+const LETTERS: &str = concat!(
+    " !\"#$%&'()*+,-./0123456789:;<=>?",
+    "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_",
+    "`abcdefghijklmnopqrstuvwxyz{|}~β",
+    "σμ×–·"
+);
+
+/// A picture in progress, white at first. What falls outside is left out.
+pub(super) struct Canvas {
+    pub(super) image: RgbImage,
+}
+
+impl Canvas {
+    pub(super) fn new(width: u32, height: u32) -> Canvas {
+        Canvas { image: RgbImage::from_pixel(width, height, Rgb(WHITE)) }
+    }
+
+    /// Lays a colour over a pixel, as thick as `cover` from 0 to 1.
+    pub(super) fn blend(&mut self, x: i64, y: i64, colour: Colour, cover: f32) {
+        let inside = |at: i64, size: u32| u32::try_from(at).ok().filter(|&at| at < size);
+        let (Some(x), Some(y)) = (inside(x, self.image.width()), inside(y, self.image.height())) else { return };
+        for (old, new) in self.image.get_pixel_mut(x, y).0.iter_mut().zip(colour) {
+            *old = (f32::from(*old) + (f32::from(new) - f32::from(*old)) * cover.clamp(0.0, 1.0)).round() as u8;
+        }
+    }
+
+    /// A rectangle with whole corners.
+    pub(super) fn fill(&mut self, [x, y]: [u32; 2], [width, height]: [u32; 2], colour: Colour) {
+        for j in y..y + height {
+            (x..x + width).for_each(|i| self.blend(i64::from(i), i64::from(j), colour, 1.0));
+        }
+    }
+
+    /// A straight line with round ends: a pixel is covered by how near its centre is.
+    pub(super) fn line(&mut self, from: [f32; 2], to: [f32; 2], width: f32, colour: Colour) {
+        let reach = width / 2.0 + 1.0;
+        let span = |k: usize| {
+            let (low, high) = (from[k].min(to[k]) - reach, from[k].max(to[k]) + reach);
+            (low.floor() as i64)..=(high.ceil() as i64)
+        };
+        let along = [to[0] - from[0], to[1] - from[1]];
+        let length = along[0] * along[0] + along[1] * along[1];
+        for y in span(1) {
+            for x in span(0) {
+                let p = [x as f32 + 0.5 - from[0], y as f32 + 0.5 - from[1]];
+                let t = if length > 0.0 { ((p[0] * along[0] + p[1] * along[1]) / length).clamp(0.0, 1.0) } else { 0.0 };
+                let distance = (p[0] - t * along[0]).hypot(p[1] - t * along[1]);
+                self.blend(x, y, colour, width / 2.0 + 0.5 - distance);
+            }
+        }
+    }
+
+    /// A disc.
+    pub(super) fn disc(&mut self, centre: [f32; 2], radius: f32, colour: Colour) {
+        self.line(centre, centre, 2.0 * radius, colour);
+    }
+
+    /// Words, from their upper left corner; letters that the font lacks become a question mark.
+    pub(super) fn text(&mut self, [x, y]: [i64; 2], words: &str, colour: Colour) {
+        for (k, letter) in words.chars().enumerate() {
+            self.letter([x + i64::from(LETTER[0]) * k as i64, y], letter, |[i, j]| [i, j], colour);
+        }
+    }
+
+    /// Words that read upwards, from the lower left corner of the column they fill.
+    pub(super) fn text_upwards(&mut self, [x, y]: [i64; 2], words: &str, colour: Colour) {
+        for (k, letter) in words.chars().enumerate() {
+            let start = [x, y - i64::from(LETTER[0]) * k as i64];
+            self.letter(start, letter, |[i, j]| [j, -i], colour);
+        }
+    }
+
+    fn letter(&mut self, [x, y]: [i64; 2], letter: char, turn: impl Fn([i64; 2]) -> [i64; 2], colour: Colour) {
+        let place = LETTERS.chars().position(|known| known == letter).unwrap_or(31) as u32; // 31: ?
+        let font = font();
+        for j in 0..LETTER[1] {
+            for i in 0..LETTER[0] {
+                let ink = font.get_pixel(place % 32 * LETTER[0] + i, place / 32 * LETTER[1] + j).0[0];
+                let [dx, dy] = turn([i64::from(i), i64::from(j)]);
+                self.blend(x + dx, y + dy, colour, f32::from(ink) / 255.0);
+            }
+        }
+    }
+}
+
+/// Pixels that words take from left to right.
+pub(super) fn width_of(words: &str) -> i64 {
+    i64::from(LETTER[0]) * words.chars().count() as i64
+}
+
+fn font() -> &'static GrayImage {
+    static FONT: OnceLock<GrayImage> = OnceLock::new();
+    FONT.get_or_init(|| {
+        let png = include_bytes!("../../assets/font.png");
+        image::load_from_memory_with_format(png, image::ImageFormat::Png)
+            .expect("a picture inside the program")
+            .into_luma8()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_font_has_all_its_letters() {
+        assert_eq!(font().dimensions(), (32 * LETTER[0], 4 * LETTER[1]));
+        for (place, letter) in LETTERS.chars().enumerate() {
+            let mut canvas = Canvas::new(LETTER[0], LETTER[1]);
+            canvas.text([0, 0], &letter.to_string(), BLACK);
+            let ink = canvas.image.pixels().any(|pixel| pixel.0 != WHITE);
+            assert_eq!(ink, letter != ' ', "letter {place}: {letter}");
+        }
+    }
+
+    #[test]
+    fn drawing_outside_is_harmless_and_lines_are_as_wide_as_they_say() {
+        let mut canvas = Canvas::new(20, 20);
+        canvas.text([-5, -5], "a", BLACK);
+        canvas.line([-30.0, 10.0], [50.0, 10.0], 2.0, [0, 0, 0]);
+        let column: Vec<u8> = (0..20).map(|y| canvas.image.get_pixel(19, y).0[0]).collect();
+        assert_eq!(column[9..11], [0, 0]);
+        assert!(column[8] == 255 && column[11] == 255, "{column:?}");
+    }
+}

@@ -1,0 +1,76 @@
+//! Images in rows, enlarged to be looked at, under a title.
+
+use super::canvas::{BLACK, Canvas, LETTER};
+use super::png;
+
+/// Images side by side, and what to call them.
+pub struct Row<'a> {
+    /// Written on the left; may be empty.
+    pub name: &'a str,
+    /// Pixels in [0, 1], image after image, plane after plane.
+    pub pixels: &'a [f32],
+}
+
+/// Sides of an image, once enlarged, are at least so long.
+const SIDE: usize = 64;
+const GAP: u32 = 4;
+const MARGIN: u32 = 14;
+
+/// Rows of images `[channels, size, size]` as a PNG, with a gap after every `group` of rows.
+pub fn grid(title: &str, rows: &[Row], [channels, size, _]: [usize; 3], group: usize) -> Vec<u8> {
+    let zoom = SIDE.div_ceil(size).max(1);
+    let side = (size * zoom) as u32;
+    let len = channels * size * size;
+    let columns = rows.iter().map(|row| row.pixels.len() / len).max().unwrap_or(0) as u32;
+    let names = rows.iter().map(|row| row.name.chars().count() as u32).max().unwrap_or(0);
+    let left = MARGIN + if names > 0 { names * LETTER[0] + 10 } else { 0 };
+    let top = MARGIN + LETTER[1] + 10;
+    let groups = (rows.len().div_ceil(group.max(1)) as u32).saturating_sub(1);
+    let width = (left + columns * (side + GAP)).max(title.chars().count() as u32 * LETTER[0] + MARGIN) + MARGIN;
+    let height = top + rows.len() as u32 * (side + GAP) + groups * 3 * GAP + MARGIN;
+
+    let mut canvas = Canvas::new(width, height);
+    canvas.text([i64::from(MARGIN), i64::from(MARGIN)], title, BLACK);
+    for (r, row) in rows.iter().enumerate() {
+        let y = top + r as u32 * (side + GAP) + (r / group.max(1)) as u32 * 3 * GAP;
+        let middle = y + side / 2 - LETTER[1] / 2;
+        canvas.text([i64::from(MARGIN), i64::from(middle)], row.name, BLACK);
+        for (c, image) in row.pixels.chunks_exact(len).enumerate() {
+            draw(&mut canvas, [left + c as u32 * (side + GAP), y], image, [channels, size, zoom]);
+        }
+    }
+    png(&canvas)
+}
+
+fn draw(canvas: &mut Canvas, [x, y]: [u32; 2], image: &[f32], [channels, size, zoom]: [usize; 3]) {
+    let byte =
+        |c: usize, i: usize| (image[c.min(channels - 1) * size * size + i].clamp(0.0, 1.0) * 255.0).round() as u8;
+    for i in 0..size * size {
+        let corner = [x + (i % size * zoom) as u32, y + (i / size * zoom) as u32];
+        canvas.fill(corner, [zoom as u32; 2], [byte(0, i), byte(1, i), byte(2, i)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_land_where_they_belong_in_their_colours() {
+        // Two images of 2×2: red top left, and all blue.
+        let red = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let blue = [[0.0; 8].as_slice(), &[1.0; 4]].concat();
+        let rows = [Row { name: "", pixels: &[&red[..], &blue].concat() }];
+        let picture = image::load_from_memory(&grid("t", &rows, [3, 2, 2], 1)).unwrap().into_rgb8();
+        let (left, top) = (MARGIN, MARGIN + LETTER[1] + 10);
+        assert_eq!(picture.get_pixel(left + 31, top + 31).0, [255, 0, 0]);
+        assert_eq!(picture.get_pixel(left + 32, top + 31).0, [0, 0, 0]);
+        assert_eq!(picture.get_pixel(left + 64 + GAP, top + 63).0, [0, 0, 255]);
+        assert_eq!(picture.get_pixel(left + 64, top).0, [255, 255, 255]);
+    }
+
+    #[test]
+    fn nan_pixels_do_not_trip_it() {
+        assert!(!grid("t", &[Row { name: "a", pixels: &[f32::NAN; 4] }], [1, 2, 2], 2).is_empty());
+    }
+}

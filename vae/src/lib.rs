@@ -1,0 +1,23 @@
+//! Variational autoencoders, from a line of configuration to a trained model and its pictures.
+//!
+//! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them
+//! into latents and back, [`objective`] scores that; [`train`] is one step, one epoch; `figure` draws what came out,
+//! and `run` is the folder that keeps it. All but `figure`, `run` and data files works without files, clocks or
+//! threads.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod data;
+mod error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod figure;
+pub mod model;
+pub mod objective;
+pub mod random;
+pub mod recipe;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod run;
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,108 @@
+//! What residual networks are made of: y = relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)).
+//!
+//! Where a block enlarges, the convolution that changes the channels (in main path and shortcut) sees its input ×2.
+//! Names are torchvision's: `conv1 bn1 conv2 bn2`, and `downsample.0 downsample.1` for the shortcut (`upsample.…` in a
+//! decoder).
+
+use autograd::{Act, Interpolation, Var};
+use nn::{BatchNorm2d, Layer, Module, Pass, Visitor};
+
+/// A convolution, perhaps of an enlarged input, and the batch norm behind it, if there is one.
+pub(crate) struct Unit {
+    pub(crate) conv: Box<dyn Layer>,
+    pub(crate) enlarge: Option<Interpolation>,
+    pub(crate) norm: Option<BatchNorm2d>,
+}
+
+impl Unit {
+    /// act(norm(conv(x)) + residual)
+    pub(crate) fn forward(&self, x: &Var, residual: Option<&Var>, act: Act, pass: &Pass) -> Var {
+        let y = match self.enlarge {
+            Some(how) => self.conv.forward(&double(x, how), pass),
+            None => self.conv.forward(x, pass),
+        };
+        if let Some(norm) = &self.norm {
+            return norm.forward_fused(&y, residual, act, pass);
+        }
+        let y = match residual {
+            Some(residual) => &y + residual,
+            None => y,
+        };
+        match act {
+            Act::Identity => y,
+            Act::Relu => y.relu(),
+            Act::LeakyRelu(slope) => y.leaky_relu(slope),
+        }
+    }
+
+    pub(crate) fn visit(&self, v: &mut Visitor, conv: &str, norm: &str) {
+        v.child(conv, &*self.conv);
+        if let Some(layer) = &self.norm {
+            v.child(norm, layer);
+        }
+    }
+}
+
+fn double(x: &Var, how: Interpolation) -> Var {
+    let [_, _, height, width] = x.shape().nchw("double");
+    x.interpolate([2 * height, 2 * width], how)
+}
+
+/// Two convolutions and a way around them.
+pub(crate) struct Block {
+    pub(crate) first: Unit,
+    pub(crate) second: Unit,
+    pub(crate) shortcut: Option<Shortcut>,
+}
+
+/// The way around, where shapes differ: a convolution called `downsample.0` or `upsample.0`.
+pub(crate) struct Shortcut {
+    pub(crate) name: &'static str,
+    pub(crate) unit: Unit,
+}
+
+impl Block {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        let y = self.first.forward(x, None, Act::Relu, pass);
+        match &self.shortcut {
+            None => self.second.forward(&y, Some(x), Act::Relu, pass),
+            Some(shortcut) => {
+                let around = shortcut.unit.forward(x, None, Act::Identity, pass);
+                self.second.forward(&y, Some(&around), Act::Relu, pass)
+            }
+        }
+    }
+}
+
+impl Module for Block {
+    fn visit(&self, v: &mut Visitor) {
+        self.first.visit(v, "conv1", "bn1");
+        self.second.visit(v, "conv2", "bn2");
+        if let Some(shortcut) = &self.shortcut {
+            v.child(shortcut.name, shortcut);
+        }
+    }
+}
+
+impl Module for Shortcut {
+    fn visit(&self, v: &mut Visitor) {
+        self.unit.visit(v, "0", "1");
+    }
+}
+
+/// Blocks in a row, named by their places.
+pub(crate) struct Stage(pub(crate) Vec<Block>);
+
+impl Stage {
+    pub(crate) fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        self.0.iter().fold(x.clone(), |x, block| block.forward(&x, pass))
+    }
+}
+
+impl Module for Stage {
+    fn visit(&self, v: &mut Visitor) {
+        for (i, block) in self.0.iter().enumerate() {
+            v.child(&i.to_string(), block);
+        }
+    }
+}

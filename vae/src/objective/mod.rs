@@ -1,0 +1,140 @@
+//! What is minimised. `beta`: reconstruction + β·KL(q(z|x) ‖ N(0, I)), summed over pixels or latents, mean over images.
+//!
+//! With `loss.reduction = "mean"` both sums become means, over D = C·S² pixels and over z latents: weights 1/D and β/z.
+//! Either way the *effective* β, weight of the summed KL over weight of the summed reconstruction, says what the trade
+//! is: β for sums, β·D/z for means.
+
+use autograd::Var;
+use tensor::Tensor;
+
+use crate::config::{Config, Output, Reconstruction, Reduction};
+
+/// The loss of a batch and its parts.
+pub struct Terms {
+    /// What backward starts from.
+    pub total: Var,
+    /// The reconstruction term, unweighted: summed over pixels, mean over images.
+    pub reconstruction: Var,
+    /// The KL term, unweighted: one number an image, in nats.
+    pub kl: Var,
+}
+
+/// An objective, its weights worked out.
+#[derive(Clone, Copy, Debug)]
+pub struct Objective {
+    kind: Reconstruction,
+    output: Output,
+    /// Weight of the summed reconstruction.
+    pub reconstruction: f64,
+    /// Weight of the summed KL.
+    pub kl: f64,
+}
+
+impl Objective {
+    /// The objective that a configuration asks for.
+    pub fn new(config: &Config) -> Objective {
+        let (pixels, latents) = (pixels(config) as f64, config.model.z_dim as f64);
+        let [reconstruction, kl] = match config.loss.reduction {
+            Reduction::Sum => [1.0, config.loss.beta],
+            Reduction::Mean => [1.0 / pixels, config.loss.beta / latents],
+        };
+        Objective { kind: config.loss.reconstruction, output: config.model.output, reconstruction, kl }
+    }
+
+    /// The loss of a batch `x`, from the decoder's numbers and the encoder's Gaussians.
+    pub fn terms(&self, logits: &Var, x: &Tensor, mu: &Var, logvar: &Var) -> Terms {
+        let reconstruction = self.reconstruction_term(logits, x);
+        let kl = nn::loss::gaussian_kl(mu, logvar);
+        let total = reconstruction.mul_scalar(self.reconstruction as f32) + kl.mean_all().mul_scalar(self.kl as f32);
+        Terms { total, reconstruction, kl }
+    }
+
+    /// The reconstruction term of a batch: summed over pixels, mean over images.
+    pub fn reconstruction_term(&self, logits: &Var, x: &Tensor) -> Var {
+        match self.kind {
+            Reconstruction::Sse => nn::loss::sse(&self.output.apply(logits), x),
+            Reconstruction::HalfSse => nn::loss::half_sse(&self.output.apply(logits), x),
+            Reconstruction::Bce => nn::loss::bce(logits, x), // reads logits: the sigmoid is inside, where it is stable
+        }
+    }
+
+    /// The total of terms that were averaged over more than a batch.
+    pub fn total(&self, reconstruction: f64, kl: f64) -> f64 {
+        self.reconstruction * reconstruction + self.kl * kl
+    }
+}
+
+impl Output {
+    /// Pixels from the decoder's numbers.
+    pub fn apply(self, logits: &Var) -> Var {
+        match self {
+            Output::Linear => logits.clone(),
+            Output::Sigmoid => logits.sigmoid(),
+            Output::Tanh => logits.tanh(),
+        }
+    }
+}
+
+/// Weight of the summed KL over weight of the summed reconstruction.
+pub fn effective_beta(config: &Config) -> f64 {
+    match config.loss.reduction {
+        Reduction::Sum => config.loss.beta,
+        Reduction::Mean => config.loss.beta * pixels(config) as f64 / config.model.z_dim as f64,
+    }
+}
+
+fn pixels(config: &Config) -> usize {
+    config.channels() * config.image_size() * config.image_size()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(beta: f64, reduction: Reduction) -> Config {
+        let mut config = Config::default();
+        (config.loss.beta, config.loss.reduction) = (beta, reduction);
+        (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(3), Some(64), 512);
+        config
+    }
+
+    #[test]
+    fn effective_beta_is_beta_for_sums_and_grows_by_pixels_over_latents_for_means() {
+        assert_eq!(effective_beta(&config(4.0, Reduction::Sum)), 4.0);
+        assert!((effective_beta(&config(0.01, Reduction::Mean)) - 0.24).abs() < 1e-12); // 0.01·12288/512
+        assert_eq!(effective_beta(&config(0.0, Reduction::Mean)), 0.0);
+    }
+
+    #[test]
+    fn the_total_is_the_weighted_sum_of_unweighted_terms() {
+        let x = Tensor::new(&[0.0, 1.0, 1.0, 0.0], [1, 1, 2, 2]);
+        let logits = Var::constant(Tensor::new(&[0.5, 0.5, 0.0, 0.0], [1, 1, 2, 2]));
+        let (mu, logvar) = (Var::constant(Tensor::new(&[1.0, 0.0], [1, 2])), Var::constant(Tensor::zeros([1, 2])));
+        for reduction in [Reduction::Sum, Reduction::Mean] {
+            let mut config = config(3.0, reduction);
+            (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(1), Some(2), 2);
+            let objective = Objective::new(&config);
+            let terms = objective.terms(&logits, &x, &mu, &logvar);
+            assert_eq!(terms.reconstruction.value().data(), [1.5]);
+            assert_eq!(terms.kl.value().data(), [0.5]);
+            let expected = match reduction {
+                Reduction::Sum => 1.5 + 3.0 * 0.5,
+                Reduction::Mean => 1.5 / 4.0 + 3.0 * 0.5 / 2.0,
+            };
+            assert_eq!(terms.total.value().data(), [expected as f32]);
+            assert_eq!(objective.total(1.5, 0.5), expected);
+        }
+    }
+
+    #[test]
+    fn a_sigmoid_is_applied_once() {
+        let mut config = Config::default();
+        (config.model.output, config.loss.reconstruction) = (Output::Sigmoid, Reconstruction::Sse);
+        let (logits, x) = (Var::constant(Tensor::zeros([1, 1, 1, 1])), Tensor::ones([1, 1, 1, 1]));
+        let sse = Objective::new(&config).reconstruction_term(&logits, &x).value().data()[0];
+        assert_eq!(sse, 0.25); // (1 − σ(0))²
+        config.loss.reconstruction = Reconstruction::Bce;
+        let bce = Objective::new(&config).reconstruction_term(&logits, &x).value().data()[0];
+        assert!((bce - std::f32::consts::LN_2).abs() < 1e-6); // −ln σ(0)
+    }
+}

@@ -1,0 +1,72 @@
+//! When to stop: after so many epochs without a better validation loss. Equal is no improvement, and NaN never is one.
+
+/// The best epoch so far.
+#[derive(Clone, Debug)]
+pub struct EarlyStopping {
+    patience: usize,
+    best: Option<(usize, f64)>,
+}
+
+/// What an epoch's loss means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The best so far: keep these weights.
+    Best,
+    /// Not the best; go on.
+    GoOn,
+    /// Too long since the best: stop.
+    Stop,
+}
+
+impl EarlyStopping {
+    /// Stops after `patience` epochs without improvement; never, if that is 0.
+    pub fn new(patience: usize) -> EarlyStopping {
+        EarlyStopping { patience, best: None }
+    }
+
+    /// Judges the loss of an epoch, counted from 1.
+    pub fn observe(&mut self, epoch: usize, loss: f64) -> Verdict {
+        let better = match self.best {
+            None => !loss.is_nan(),
+            Some((_, best)) => loss < best,
+        };
+        if better {
+            self.best = Some((epoch, loss));
+            return Verdict::Best;
+        }
+        let since = epoch - self.best.map_or(0, |(best, _)| best);
+        if self.patience > 0 && since >= self.patience { Verdict::Stop } else { Verdict::GoOn }
+    }
+
+    /// The best epoch and its loss, if any epoch had a loss at all.
+    pub fn best(&self) -> Option<(usize, f64)> {
+        self.best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stops(patience: usize, losses: &[f64]) -> (Option<usize>, Option<usize>) {
+        let mut early = EarlyStopping::new(patience);
+        let stop = losses.iter().zip(1..).find(|&(&loss, epoch)| early.observe(epoch, loss) == Verdict::Stop);
+        (stop.map(|(_, epoch)| epoch), early.best().map(|(epoch, _)| epoch))
+    }
+
+    #[test]
+    fn stops_after_epoch_8_and_restores_epoch_3() {
+        // Epoch 6's 3.0 equals the best, which is no improvement.
+        let losses = [5.0, 4.0, 3.0, 3.1, 3.2, 3.0, 3.3, 3.4];
+        assert_eq!(stops(5, &losses), (Some(8), Some(3)));
+        assert_eq!(stops(5, &losses[..7]), (None, Some(3)));
+        assert_eq!(stops(0, &losses), (None, Some(3)));
+    }
+
+    #[test]
+    fn nan_is_never_the_best() {
+        assert_eq!(stops(2, &[f64::NAN, f64::NAN]), (Some(2), None));
+        assert_eq!(stops(2, &[f64::NAN, 7.0, f64::NAN, f64::NAN]), (Some(4), Some(2)));
+        assert_eq!(stops(3, &[f64::NAN, 7.0, f64::NAN, 6.0]), (None, Some(4)));
+    }
+}
