@@ -8,8 +8,8 @@ impl Config {
     /// Every rule that a configuration must keep, whatever the data hold.
     pub fn check(&self) -> Result<()> {
         self.check_name()?;
+        self.check_loss()?; // before the output: what it needs decides what the output must be
         self.check_model()?;
-        self.check_loss()?;
         self.check_training()?;
         self.check_last_batch(self.train_images())
     }
@@ -62,14 +62,20 @@ impl Config {
             format!("loss.beta = {beta}: the weight of the KL term must be 0 or more")
         })?;
         if self.loss.reconstruction == Reconstruction::Bce {
+            rule(self.data.normalise == Normalise::Unit, || {
+                format!(
+                    "loss.reconstruction = \"bce\" needs targets in [0, 1], but data.normalise = \"{}\": \
+                     set data.normalise = \"unit\", or another loss.reconstruction, such as \"sse\"",
+                    self.data.normalise
+                )
+            })?;
             rule(self.model.output == Output::Sigmoid, || {
                 format!(
                     "loss.reconstruction = \"bce\" needs model.output = \"sigmoid\", not \"{}\": \
-                     set it so, or loss.reconstruction = \"sse\"",
+                     set it so, or another loss.reconstruction, such as \"sse\"",
                     self.model.output
                 )
             })?;
-            // With a sigmoid, check_model has seen to it that the targets are in [0, 1].
         }
         Ok(())
     }
@@ -197,8 +203,8 @@ mod tests {
             ("data.image_size=28", "multiples of 16 only; the next is 32"),
             ("data.image_size=0", "multiples of 16 only; the next is 16"),
             ("data.channels=2", "1 (grey) or 3 (colour)"),
-            ("data.normalise=standard", "set data.normalise = \"unit\""),
-            ("model.output=tanh", "set data.normalise = \"symmetric\""),
+            ("data.normalise=standard", "\"bce\" needs targets in [0, 1]"),
+            ("model.output=tanh", "needs model.output = \"sigmoid\""),
             ("model.output=linear", "needs model.output = \"sigmoid\""),
             ("name=a/b", "names a folder"),
         ] {
@@ -216,6 +222,9 @@ mod tests {
 
     #[test]
     fn other_losses_and_ranges_go_together() {
+        let sse = "loss.reconstruction=sse";
+        assert!(says(&[sse, "data.normalise=standard"]).contains("set data.normalise = \"unit\""));
+        assert!(says(&[sse, "model.output=tanh"]).contains("set data.normalise = \"symmetric\""));
         assert_eq!(says(&["loss.reconstruction=sse"]), "fine");
         assert_eq!(says(&["loss.reconstruction=sse", "model.output=linear", "data.normalise=standard"]), "fine");
         assert_eq!(says(&["loss.reconstruction=half-sse", "model.output=tanh", "data.normalise=symmetric"]), "fine");

@@ -67,7 +67,7 @@ fn dry_run(cli: &Cli, config: &Config, threads: usize) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn train(cli: &Cli, config: Config, threads: usize) -> Result<ExitCode> {
+fn train(cli: &Cli, mut config: Config, threads: usize) -> Result<ExitCode> {
     let mut folder = Folder::prepare(&folder_path(cli.out.as_deref(), &config.name)?)?;
     let start = Instant::now();
     let dataset = Dataset::load(&config)?;
@@ -87,6 +87,7 @@ fn train(cli: &Cli, config: Config, threads: usize) -> Result<ExitCode> {
         let _ = writeln!(std::io::stderr(), "\nstopping after this step; once more to leave at once");
     })?;
 
+    config.device = DeviceChoice::Cpu; // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
     let mut progress = Progress::new(dataset.train.count(), epochs);
     let mut trainer = Trainer::new(config, dataset, model);
