@@ -14,6 +14,7 @@ fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
 }
 
 fn matmul(c: &mut Criterion) {
+    tensor::start_threads(0).expect("the first to start threads");
     let mut group = group(c, "matmul");
     for n in [512usize, 1024, 2048] {
         let mut rng = Generator::new(1);

@@ -13,6 +13,7 @@ use vae::config::Config;
 const BATCH: usize = 64;
 
 fn step(c: &mut Criterion) {
+    tensor::start_threads(0).expect("the first to start threads");
     let mut large = Config::default();
     (large.data.channels, large.data.image_size) = (Some(3), Some(32));
     let mut small = Config::default();

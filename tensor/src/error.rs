@@ -1,6 +1,6 @@
 //! What the world can do wrong to a tensor. A programmer's wrong shape panics instead, with both shapes.
 
-/// A failure of the machine that a tensor lives on.
+/// A failure of the machine that tensors live and are computed on.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The device stopped, ran out of memory or refused a launch; later work on it is void.
@@ -11,7 +11,15 @@ pub enum Error {
         /// What happened, and what to do about it.
         what: String,
     },
+    /// The system would not start the threads to compute with.
+    #[error("{count} threads: {what}")]
+    Threads {
+        /// How many were asked for; 0 is one a core.
+        count: usize,
+        /// Why not.
+        what: String,
+    },
 }
 
-/// A result whose error is the device's.
+/// A result whose error is the machine's.
 pub type Result<T> = std::result::Result<T, Error>;

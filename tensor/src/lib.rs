@@ -40,4 +40,5 @@ pub use ops::unary::{Keeps, Unary};
 
 mod cpu;
 pub use cpu::conv::ConvAlgorithm;
+pub use cpu::parallel::start_threads;
 pub use cpu::simd::Isa;

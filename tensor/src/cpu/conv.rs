@@ -20,7 +20,8 @@ use super::parallel::Disjoint;
 use super::pool::scratch;
 use super::simd::Isa;
 use super::transpose::transpose;
-use super::winograd::{self, Four, Two};
+use super::winograd;
+use super::winograd_tile::{Four, Two};
 
 /// How a convolution slides over an image. All sizes are `[height, width]`.
 #[derive(Clone, Copy, Debug)]

@@ -6,12 +6,14 @@
 //! - [`transpose`]: turning blocks while they are packed;
 //! - [`gemm`]: any matrix product, from operands that pack themselves into panels;
 //! - [`conv`]: convolutions and their gradients as such products;
-//! - [`winograd`]: 3 × 3 convolutions with less to multiply;
+//! - [`winograd`]: 3 × 3 convolutions with less to multiply, from the transforms of [`winograd_tile`];
+//! - [`channels`]: statistics and normalisation of each channel;
 //! - [`parallel`]: loops over disjoint parts of a tensor.
 //!
 //! Work is cut by shape alone and partial sums are combined in a fixed order: the same instructions give the same bits on
 //! any number of threads.
 
+pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod gemm;
 pub(crate) mod microkernel;
@@ -20,3 +22,4 @@ pub(crate) mod pool;
 pub(crate) mod simd;
 pub(crate) mod transpose;
 pub(crate) mod winograd;
+pub(crate) mod winograd_tile;

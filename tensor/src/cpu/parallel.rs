@@ -8,6 +8,19 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::simd::Isa;
+use crate::error::{Error, Result};
+
+/// Computes on `count` threads from now on (0: one a core) and says how many that is. The calling thread is one of them: work
+/// that comes from outside must be handed over and back, which costs tens of microseconds a kernel, a quarter of a small
+/// model's step. To be called once, first, by the thread that will train.
+///
+/// # Errors
+/// If threads were started before, or the system refuses as many.
+pub fn start_threads(count: usize) -> Result<usize> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).use_current_thread();
+    pool.build_global().map_err(|error| Error::Threads { count, what: error.to_string() })?;
+    Ok(rayon::current_num_threads())
+}
 
 /// Elements that one core should at least be given.
 pub(crate) const GRAIN: usize = 16 * 1024;

@@ -12,9 +12,7 @@
 //! ```
 //! The weight's gradient goes the other way round: Ŵ′[point] = Ŷ′ᵀ·X̂ with Ŷ′ = A·dy·Aᵀ, and dw = Gᵀ·Ŵ′·G.
 //!
-//! The matrices are never multiplied out. For the points 0, ±a, ±b, ∞ every row pairs with its mirror image: one even part,
-//! one odd part, their sum and their difference. a = ¾ and b = 3/2 keep rounding three times smaller than the usual 1 and 2.
-//! Vectors run along 16 channels, so a pixel is one register and the transforms are plain additions of registers.
+//! The matrices A, B and G stand in `winograd_tile.rs`. Vectors run along 16 channels, so a pixel is one register and the transforms are plain additions of registers.
 
 use std::marker::PhantomData;
 
@@ -26,200 +24,13 @@ use super::parallel::Disjoint;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, Job, Vector};
 use super::transpose::transpose;
+use super::winograd_tile::{Tile, Transform};
 
 /// Channels of one vector.
 const LANES: usize = 16;
 
 /// Tiles times images of one task of the products.
 const BLOCK: usize = 128;
-
-/// The size of tiles, by the outputs of a side, and the transforms of a line of a tile.
-pub(crate) trait Tile: Sync {
-    /// m.
-    const OUT: usize;
-    /// m + 2.
-    const IN: usize;
-    /// Bᵀ·d: a line of IN pixels to values at IN points.
-    fn input<V: Vector>(d: &mut [V; 6]);
-    /// Aᵀ·m: values at IN points to a line of OUT pixels.
-    fn output<V: Vector>(m: &mut [V; 6]);
-    /// A·y, the adjoint of `output`.
-    fn output_adjoint<V: Vector>(y: &mut [V; 6]);
-    /// G·w: three weights to values at IN points.
-    fn weight<V: Vector>(w: &mut [V; 6]);
-    /// Gᵀ·m, the adjoint of `weight`.
-    fn weight_adjoint<V: Vector>(m: &mut [V; 6]);
-}
-
-/// c·x.
-#[inline(always)]
-fn times<V: Vector>(c: f32, x: V) -> V {
-    V::splat(c).mul(x)
-}
-
-/// x + c·y.
-#[inline(always)]
-fn plus<V: Vector>(x: V, c: f32, y: V) -> V {
-    x.add_product(V::splat(c), y)
-}
-
-/// F(2 × 2, 3 × 3): points 0, ±1, ∞.
-pub(crate) struct Two;
-
-impl Tile for Two {
-    const OUT: usize = 2;
-    const IN: usize = 4;
-
-    #[inline(always)]
-    fn input<V: Vector>(d: &mut [V; 6]) {
-        let [d0, d1, d2, d3, ..] = *d;
-        (d[0], d[1], d[2], d[3]) = (d2.sub(d0), d2.add(d1), d2.sub(d1), d3.sub(d1));
-    }
-
-    #[inline(always)]
-    fn output<V: Vector>(m: &mut [V; 6]) {
-        let [m0, m1, m2, m3, ..] = *m;
-        (m[0], m[1]) = (m0.add(m1).add(m2), m1.sub(m2).add(m3));
-    }
-
-    #[inline(always)]
-    fn output_adjoint<V: Vector>(y: &mut [V; 6]) {
-        let [y0, y1, ..] = *y;
-        (y[1], y[2], y[3]) = (y0.add(y1), y0.sub(y1), y1);
-    }
-
-    #[inline(always)]
-    fn weight<V: Vector>(w: &mut [V; 6]) {
-        let [w0, w1, w2, ..] = *w;
-        let even = w0.add(w2);
-        (w[0], w[1], w[2], w[3]) = (times(-1.0, w0), times(0.5, even.add(w1)), times(0.5, even.sub(w1)), w2);
-    }
-
-    #[inline(always)]
-    fn weight_adjoint<V: Vector>(m: &mut [V; 6]) {
-        let [m0, m1, m2, m3, ..] = *m;
-        let even = times(0.5, m1.add(m2));
-        (m[0], m[1], m[2]) = (even.sub(m0), times(0.5, m1.sub(m2)), even.add(m3));
-    }
-}
-
-/// F(4 × 4, 3 × 3): points 0, ±a, ±b, ∞.
-pub(crate) struct Four;
-
-const A: f32 = 0.75;
-const B: f32 = 1.5;
-const A2: f32 = A * A;
-const B2: f32 = B * B;
-/// One over the product of each point's distances to the others, which is what `G` divides by.
-const N0: f32 = 1.0 / (A2 * B2);
-const NA: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
-const NB: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
-
-impl Tile for Four {
-    const OUT: usize = 4;
-    const IN: usize = 6;
-
-    #[inline(always)]
-    fn input<V: Vector>(d: &mut [V; 6]) {
-        let [d0, d1, d2, d3, d4, d5] = *d;
-        let (even_a, odd_a) = (plus(d4, -B2, d2), times(A, plus(d3, -B2, d1)));
-        let (even_b, odd_b) = (plus(d4, -A2, d2), times(B, plus(d3, -A2, d1)));
-        d[0] = plus(plus(d4, A2 * B2, d0), -(A2 + B2), d2);
-        (d[1], d[2]) = (even_a.add(odd_a), even_a.sub(odd_a));
-        (d[3], d[4]) = (even_b.add(odd_b), even_b.sub(odd_b));
-        d[5] = plus(plus(d5, A2 * B2, d1), -(A2 + B2), d3);
-    }
-
-    #[inline(always)]
-    fn output<V: Vector>(m: &mut [V; 6]) {
-        let [m0, m1, m2, m3, m4, m5] = *m;
-        let (even_a, odd_a) = (m1.add(m2), m1.sub(m2));
-        let (even_b, odd_b) = (m3.add(m4), m3.sub(m4));
-        m[0] = m0.add(even_a).add(even_b);
-        m[1] = plus(times(A, odd_a), B, odd_b);
-        m[2] = plus(times(A2, even_a), B2, even_b);
-        m[3] = plus(plus(m5, A * A2, odd_a), B * B2, odd_b);
-    }
-
-    #[inline(always)]
-    fn output_adjoint<V: Vector>(y: &mut [V; 6]) {
-        let [y0, y1, y2, y3, ..] = *y;
-        let (even_a, odd_a) = (plus(y0, A2, y2), times(A, plus(y1, A2, y3)));
-        let (even_b, odd_b) = (plus(y0, B2, y2), times(B, plus(y1, B2, y3)));
-        (y[1], y[2]) = (even_a.add(odd_a), even_a.sub(odd_a));
-        (y[3], y[4]) = (even_b.add(odd_b), even_b.sub(odd_b));
-        y[5] = y3;
-    }
-
-    #[inline(always)]
-    fn weight<V: Vector>(w: &mut [V; 6]) {
-        let [w0, w1, w2, ..] = *w;
-        let (even_a, odd_a) = (times(NA, plus(w0, A2, w2)), times(NA * A, w1));
-        let (even_b, odd_b) = (times(NB, plus(w0, B2, w2)), times(NB * B, w1));
-        w[0] = times(N0, w0);
-        (w[1], w[2]) = (even_a.add(odd_a), even_a.sub(odd_a));
-        (w[3], w[4]) = (even_b.add(odd_b), even_b.sub(odd_b));
-        w[5] = w2;
-    }
-
-    #[inline(always)]
-    fn weight_adjoint<V: Vector>(m: &mut [V; 6]) {
-        let [m0, m1, m2, m3, m4, m5] = *m;
-        let (even_a, odd_a) = (times(NA, m1.add(m2)), times(NA * A, m1.sub(m2)));
-        let (even_b, odd_b) = (times(NB, m3.add(m4)), times(NB * B, m3.sub(m4)));
-        m[0] = plus(even_a.add(even_b), N0, m0);
-        m[1] = odd_a.add(odd_b);
-        m[2] = plus(plus(m5, A2, even_a), B2, even_b);
-    }
-}
-
-/// The transforms by name. (A function passed as an argument would not be compiled for the registers at hand.)
-#[derive(Clone, Copy)]
-enum Transform {
-    Input,
-    Output,
-    OutputAdjoint,
-    Weight,
-    WeightAdjoint,
-}
-
-impl Transform {
-    #[inline(always)]
-    fn line<V: Vector, T: Tile>(self, x: &mut [V; 6]) {
-        match self {
-            Transform::Input => T::input(x),
-            Transform::Output => T::output(x),
-            Transform::OutputAdjoint => T::output_adjoint(x),
-            Transform::Weight => T::weight(x),
-            Transform::WeightAdjoint => T::weight_adjoint(x),
-        }
-    }
-
-    /// Transforms the columns, then the rows, of a square.
-    #[inline(always)]
-    fn square<V: Vector, T: Tile>(self, x: &mut [[V; 6]; 6]) {
-        let (from, to) = match self {
-            Transform::Input => (T::IN, T::IN),
-            Transform::Output => (T::IN, T::OUT),
-            Transform::OutputAdjoint => (T::OUT, T::IN),
-            Transform::Weight => (3, T::IN),
-            Transform::WeightAdjoint => (T::IN, 3),
-        };
-        for j in 0..from {
-            let mut column = [V::splat(0.0); 6];
-            for i in 0..from {
-                column[i] = x[i][j];
-            }
-            self.line::<V, T>(&mut column);
-            for i in 0..to {
-                x[i][j] = column[i];
-            }
-        }
-        for i in 0..to {
-            self.line::<V, T>(&mut x[i]);
-        }
-    }
-}
 
 /// The tiles that cover a batch of images.
 #[derive(Clone, Copy)]
@@ -318,10 +129,11 @@ fn pixels([height, width]: [usize; 2]) -> usize {
 /// Images of one round. What a round computes should still be in the caches when it is used, but every round reads all the
 /// weights again: where those are the larger part, one round takes the whole batch.
 fn round<T: Tile>(window: &Window, cin: usize, cout: usize) -> usize {
-    const CACHED: usize = 512 * 1024; // numbers: 2 MiB
+    const CACHED: usize = 1024 * 1024; // numbers: 4 MiB, of which each core sees its part
     let points = T::IN * T::IN;
     let image = points * Tiling::of::<T>(1, window.output).count() * (cin + cout);
-    if points * cin * cout > CACHED { window.batch.max(1) } else { (CACHED / image).max(1) }
+    let rounds = if points * cin * cout > CACHED { 1 } else { (window.batch * image).div_ceil(CACHED) };
+    window.batch.div_ceil(rounds.max(1)).max(1)
 }
 
 /// `c[point] = a[point]·b[point]`, or `+=`, for the first `rows` rows and `columns` columns of c, summed over `k`.

@@ -7,12 +7,11 @@
 //!   db = Σ g,   dw = Σ g·x̂,   dresidual = g,
 //!   dx = w/√(σ² + ε) · (g − db/M − x̂·dw/M) in training, where μ and σ² depend on x too;   w/√(σ² + ε) · g in evaluation.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
+use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
 use crate::cpu::parallel::{self, Disjoint};
-use crate::cpu::simd::{Isa, Job, Vector};
+use crate::cpu::simd::Isa;
 use crate::tensor::Tensor;
 
 /// What follows a normalisation: each has a derivative that its result tells.
@@ -28,7 +27,7 @@ pub enum Act {
 
 impl Act {
     #[inline(always)]
-    fn apply(self, x: f32) -> f32 {
+    pub(crate) fn apply(self, x: f32) -> f32 {
         match self {
             Act::Identity => x,
             Act::Relu => {
@@ -116,7 +115,7 @@ impl Tensor {
     /// Unless there are four dimensions and at least one number a channel.
     #[track_caller]
     pub fn channel_stats(&self) -> BatchStats {
-        let channels = Channels::of(self);
+        let channels = channels(self);
         assert!(channels.count() > 0, "batch_norm: {} has no number a channel", self.shape());
         let (x, isa) = (self.data(), Isa::current());
         let mut moments = vec![[0.0; 2]; channels.channels];
@@ -131,7 +130,7 @@ impl Tensor {
     /// If channels differ, or the residual's shape is not this tensor's.
     #[track_caller]
     pub fn batch_norm(&self, norm: BatchNorm, bias: &Tensor, residual: Option<&Tensor>) -> Tensor {
-        let channels = Channels::of(self);
+        let channels = channels(self);
         norm.check(self, bias);
         if let Some(residual) = residual {
             assert_eq!(self.shape(), residual.shape(), "batch_norm: {} plus {}", self.shape(), residual.shape());
@@ -153,7 +152,7 @@ impl Tensor {
     /// If the shapes are not those of one normalisation.
     #[track_caller]
     pub fn batch_norm_gradient(&self, norm: BatchNorm, y: &Tensor, dy: &Tensor, of_batch: bool) -> BatchNormGradients {
-        let channels = Channels::of(self);
+        let channels = channels(self);
         norm.check(self, norm.weight);
         let same = self.shape() == y.shape() && y.shape() == dy.shape();
         assert!(same, "batch_norm_gradient: {}, {} and {}", self.shape(), y.shape(), dy.shape());
@@ -186,147 +185,10 @@ impl Tensor {
     }
 }
 
-/// Where the numbers of a channel lie in `[batch, channels, height, width]`: one plane an image.
-#[derive(Clone, Copy)]
-struct Channels {
-    batch: usize,
-    channels: usize,
-    plane: usize,
-}
-
-impl Channels {
-    #[track_caller]
-    fn of(x: &Tensor) -> Channels {
-        let [batch, channels, height, width] = x.shape().nchw("batch_norm");
-        Channels { batch, channels, plane: height * width }
-    }
-
-    fn count(self) -> usize {
-        self.batch * self.plane
-    }
-
-    #[inline(always)]
-    fn plane(self, image: usize, channel: usize) -> Range<usize> {
-        let start = (image * self.channels + channel) * self.plane;
-        start..start + self.plane
-    }
-}
-
-/// μ, 1/√(σ² + ε) and w of one channel.
-#[derive(Clone, Copy)]
-struct Numbers {
-    mean: f32,
-    invstd: f32,
-    weight: f32,
-}
-
-/// Mean and variance of a channel.
-struct Moments<'a> {
-    x: &'a [f32],
-    channels: Channels,
-    c: usize,
-    out: &'a mut [f32; 2],
-}
-
-impl Job for Moments<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let count = self.channels.count() as f64;
-        let mut sum = 0.0;
-        for n in 0..self.channels.batch {
-            let x = &self.x[self.channels.plane(n, self.c)];
-            sum += sum_of(x, x, |x, _| x);
-        }
-        let mean = (sum / count) as f32;
-        let mut squares = 0.0;
-        for n in 0..self.channels.batch {
-            let x = &self.x[self.channels.plane(n, self.c)];
-            squares += sum_of(x, x, |x, _| (x - mean) * (x - mean));
-        }
-        *self.out = [mean, (squares / count) as f32];
-    }
-}
-
-/// y of a channel.
-struct Normalise<'a> {
-    x: &'a [f32],
-    residual: Option<&'a [f32]>,
-    y: &'a Disjoint<'a>,
-    channels: Channels,
-    c: usize,
-    numbers: Numbers,
-    bias: f32,
-    act: Act,
-}
-
-impl Job for Normalise<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Numbers { mean, invstd, weight } = self.numbers;
-        let (scale, bias, act) = (weight * invstd, self.bias, self.act);
-        for n in 0..self.channels.batch {
-            let at = self.channels.plane(n, self.c);
-            // SAFETY: each job has a channel of its own.
-            let y = unsafe { self.y.part(at.clone()) };
-            let x = &self.x[at.clone()];
-            match self.residual {
-                None => {
-                    for i in 0..y.len() {
-                        y[i] = act.apply((x[i] - mean) * scale + bias);
-                    }
-                }
-                Some(residual) => {
-                    let r = &residual[at];
-                    for i in 0..y.len() {
-                        y[i] = act.apply((x[i] - mean) * scale + bias + r[i]);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// dx of a channel, and its dw and db.
-struct Gradient<'a> {
-    x: &'a [f32],
-    g: &'a [f32],
-    dx: &'a Disjoint<'a>,
-    channels: Channels,
-    c: usize,
-    numbers: Numbers,
-    of_batch: bool,
-    sums: &'a mut [f32; 2],
-}
-
-impl Job for Gradient<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let Numbers { mean, invstd, weight } = self.numbers;
-        let (mut db, mut dw) = (0.0, 0.0);
-        for n in 0..self.channels.batch {
-            let at = self.channels.plane(n, self.c);
-            let (g, x) = (&self.g[at.clone()], &self.x[at]);
-            db += sum_of(g, g, |g, _| g);
-            dw += sum_of(g, x, |g, x| g * (x - mean));
-        }
-        dw *= f64::from(invstd);
-        *self.sums = [dw as f32, db as f32];
-        let count = self.channels.count() as f64;
-        let (mean_g, slope) = match self.of_batch {
-            true => ((db / count) as f32, (dw / count) as f32 * invstd),
-            false => (0.0, 0.0),
-        };
-        let scale = weight * invstd;
-        for n in 0..self.channels.batch {
-            let at = self.channels.plane(n, self.c);
-            // SAFETY: each job has a channel of its own.
-            let dx = unsafe { self.dx.part(at.clone()) };
-            let (g, x) = (&self.g[at.clone()], &self.x[at]);
-            for i in 0..dx.len() {
-                dx[i] = scale * (g[i] - mean_g - (x[i] - mean) * slope);
-            }
-        }
-    }
+#[track_caller]
+fn channels(x: &Tensor) -> Channels {
+    let [batch, channels, height, width] = x.shape().nchw("batch_norm");
+    Channels { batch, channels, plane: height * width }
 }
 
 impl BatchNorm<'_> {
@@ -347,25 +209,4 @@ impl BatchNorm<'_> {
             );
         }
     }
-}
-
-/// Σ f(aᵢ, bᵢ): eight f64 sums side by side, so that additions need not wait for each other.
-#[inline(always)]
-fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
-    let mut sums = [0.0f64; 8];
-    let whole = a.len() / 8 * 8;
-    let b = &b[..a.len()];
-    for start in (0..whole).step_by(8) {
-        for i in 0..8 {
-            sums[i] += f64::from(f(a[start + i], b[start + i]));
-        }
-    }
-    let mut sum = 0.0;
-    for part in sums {
-        sum += part;
-    }
-    for i in whole..a.len() {
-        sum += f64::from(f(a[i], b[i]));
-    }
-    sum
 }

@@ -144,9 +144,8 @@ fn start_threads(wanted: Option<u64>) -> Result<usize> {
         Some(wanted) if wanted <= most => wanted as usize,
         Some(wanted) => return Err(Error::config(format!("--threads {wanted}: {most} is the most")).into()),
     };
-    let started = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    started.map_err(|error| Error::config(format!("--threads {threads}: {error}; ask for fewer")))?;
-    Ok(rayon::current_num_threads())
+    let started = tensor::start_threads(threads);
+    Ok(started.map_err(|error| Error::config(format!("--threads {threads}: {error}; ask for fewer")))?)
 }
 
 /// `--out`, or a folder under `runs/` that is named after the recipe and the time and is not there yet.
