@@ -25,7 +25,8 @@ fn the_right_rule_passes() {
 
 #[test]
 fn wrong_rules_are_refused() {
-    let rules: [(&str, fn(&Tensor, &Tensor) -> Tensor); 7] = [
+    type Rule = fn(&Tensor, &Tensor) -> Tensor;
+    let rules: [(&str, Rule); 7] = [
         ("the sign", |x, dy| right(x, dy).mul_scalar(-1.0)),
         ("no upstream gradient", |x, _| x.mul_scalar(2.0)),
         ("a thousandth too much", |x, dy| right(x, dy).mul_scalar(1.001)),

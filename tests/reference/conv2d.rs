@@ -25,3 +25,22 @@ pub fn conv2d(x: &Array, w: &Array, bias: Option<&Array>, Conv { stride, padding
         sum
     })
 }
+
+/// The gradient of the weight: dw[o, c, u, v] = Σ_{n,i,j} dy[n, o, i, j]·x[n, c, s·i + u − p, s·j + v − p].
+pub fn weight_gradient(x: &Array, dy: &Array, [kh, kw]: [usize; 2], Conv { stride, padding }: Conv) -> Array {
+    let ([batch, cin, height, width], [_, cout, oh, ow]) = (x.shape.nchw("x"), dy.shape.nchw("dy"));
+    build([cout, cin, kh, kw], |[o, c, u, v]| {
+        let mut sum = 0.0;
+        for n in 0..batch {
+            for i in 0..oh {
+                for j in 0..ow {
+                    let (row, column) = (stride * i + u, stride * j + v); // of the padded image
+                    if (padding..padding + height).contains(&row) && (padding..padding + width).contains(&column) {
+                        sum += at(dy, [n, o, i, j]) * at(x, [n, c, row - padding, column - padding]);
+                    }
+                }
+            }
+        }
+        sum
+    })
+}

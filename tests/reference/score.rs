@@ -118,7 +118,7 @@ mod tests {
         let step = build([1, 1, 32, 32], |[_, _, _, j]| if j < 16 { 0.0 } else { 255.0 });
         assert_relative_eq!(laplacian_variance(&constant), 0.0);
         assert_relative_eq!(laplacian_variance(&board), 1_040_400.0);
-        assert_relative_eq!(laplacian_variance(&step), 4_064.0625);
+        assert_relative_eq!(laplacian_variance(&step), 4064.0625);
     }
 
     #[test]
