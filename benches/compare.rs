@@ -1,0 +1,89 @@
+//! Our side of `benches/compare_cpu.sh`: seconds of a step, a forward pass and each kernel, as one line of JSON.
+//!
+//!     cargo run --release -p benches --bin compare [BATCH] [--kernels]
+//!
+//! Names and shapes are those of `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up.
+
+#![forbid(unsafe_code)]
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::time::Instant;
+
+use autograd::{Conv, ConvTranspose, Interpolation, Var};
+use benches::Step;
+use tensor::{Act, Generator, Tensor};
+use vae::config::Config;
+
+fn main() {
+    tensor::start_threads(0).expect("the first to start threads");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let batch = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(64);
+    let mut figures = Vec::new();
+    if arguments.iter().any(|a| a == "--kernels") {
+        kernels(&mut figures);
+    } else {
+        let mut config = Config::default();
+        (config.data.channels, config.data.image_size) = (Some(3), Some(32));
+        let mut step = Step::new(&config, batch);
+        figures.push(("train_step_s".to_owned(), median(8, || step.train())));
+        figures.push(("forward_s".to_owned(), median(8, || step.forward())));
+    }
+    let mut line = format!("{{\"peer\": \"here\", \"mode\": \"cpu\", \"batch\": {batch}");
+    for (name, seconds) in figures {
+        write!(line, ", \"{name}\": {seconds:.7}").expect("a string takes all");
+    }
+    println!("{line}}}");
+}
+
+fn median<R>(runs: usize, mut body: impl FnMut() -> R) -> f64 {
+    (0..3).for_each(|_| drop(black_box(body())));
+    let time = |_| {
+        let start = Instant::now();
+        black_box(body());
+        start.elapsed().as_secs_f64()
+    };
+    let mut times: Vec<f64> = (0..runs).map(time).collect();
+    times.sort_by(f64::total_cmp);
+    times[runs / 2]
+}
+
+/// Each kernel forward, and forward with backward from a gradient of ones.
+fn kernels(figures: &mut Vec<(String, f64)>) {
+    let rng = &mut Generator::new(1);
+    for n in [512, 1024, 2048] {
+        let (a, b) = (rng.normal_tensor([n, n]), rng.normal_tensor([n, n]));
+        figures.push((format!("matmul {n}"), median(15, || a.matmul(&b))));
+    }
+    for (name, cin, cout, side, kernel, stride, padding) in [
+        ("conv 3x3 64@16", 64, 64, 16, 3, 1, 1),
+        ("conv 3x3 128@8", 128, 128, 8, 3, 1, 1),
+        ("conv 3x3 256@4", 256, 256, 4, 3, 1, 1),
+        ("conv 3x3 512@2", 512, 512, 2, 3, 1, 1),
+        ("conv 3x3 s2 64to128@16", 64, 128, 16, 3, 2, 1),
+        ("conv 1x1 s2 64to128@16", 64, 128, 16, 1, 2, 0),
+    ] {
+        let inputs = [rng.normal_tensor([64, cin, side, side]), rng.normal_tensor([cout, cin, kernel, kernel])];
+        pair(figures, name, &inputs, |x| x[0].conv2d(&x[1], None, Conv { stride, padding }));
+    }
+    for (name, cin, cout, side, kernel, stride) in
+        [("transposed 4x4 s2 128to64@8", 128, 64, 8, 4, 2), ("transposed 3x3 64@16", 64, 64, 16, 3, 1)]
+    {
+        let inputs = [rng.normal_tensor([64, cin, side, side]), rng.normal_tensor([cin, cout, kernel, kernel])];
+        let conv = ConvTranspose { stride, padding: 1, output_padding: 0 };
+        pair(figures, name, &inputs, |x| x[0].conv_transpose2d(&x[1], None, conv));
+    }
+    let image = rng.normal_tensor([64, 64, 16, 16]);
+    let inputs = [image.clone(), Tensor::ones([64]), Tensor::zeros([64])];
+    pair(figures, "batch norm 64@16", &inputs, |x| x[0].batch_norm(&x[1], &x[2], None, Act::Identity, 1e-5).0);
+    let how = Interpolation::Bilinear { align_corners: false };
+    pair(figures, "bilinear x2 64@16", &[image], |x| x[0].interpolate([32, 32], how));
+}
+
+fn pair(figures: &mut Vec<(String, f64)>, name: &str, inputs: &[Tensor], op: impl Fn(&[Var]) -> Var) {
+    let constants: Vec<Var> = inputs.iter().cloned().map(Var::constant).collect();
+    figures.push((name.to_owned(), median(15, || op(&constants))));
+    let leaves: Vec<Var> = inputs.iter().cloned().map(Var::leaf).collect();
+    let ones = Tensor::ones(op(&constants).shape());
+    figures.push((format!("{name}, with backward"), median(15, || op(&leaves).backward_with(ones.clone()))));
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# A training step, a forward pass and every kernel, here and in PyTorch's two layouts, in turn on this machine.
+#   benches/compare_cpu.sh [ROUNDS]      (3 rounds, a few minutes; the first call installs torch, a few GB)
+# Prints medians over the rounds in milliseconds, and the ratio to PyTorch's better layout.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds=${1:-3}
+venv=${TORCH_VENV:-target/torch-venv}
+[ -x "$venv/bin/python" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet torch; }
+cargo build --release --locked --quiet -p benches --bin compare
+export PYTHONDONTWRITEBYTECODE=1
+lines=$(mktemp)
+trap 'rm -f "$lines"' EXIT
+for round in $(seq "$rounds"); do
+    for what in "64" "256" "--kernels"; do
+        echo "round $round, $what" >&2
+        target/release/compare $what >>"$lines"
+        for mode in eager channels_last; do
+            "$venv/bin/python" benches/peers/compare.py "$mode" $what >>"$lines"
+        done
+    done
+done
+python3 - "$lines" <<'PY'
+import collections, json, statistics, sys
+table = collections.defaultdict(lambda: collections.defaultdict(list))
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    mode, batch = row.pop("mode"), row.pop("batch")
+    row.pop("peer")
+    for name, seconds in row.items():
+        table[f"{name.removesuffix('_s')}, batch {batch}" if name.endswith("_s") else name][mode].append(seconds)
+print(f"{'ms':44}{'here':>9}{'eager':>9}{'ch. last':>9}{'ratio':>7}")
+for name, modes in table.items():
+    here, eager, last = (1e3 * statistics.median(modes[m]) for m in ("cpu", "eager", "channels_last"))
+    print(f"{name:44}{here:9.2f}{eager:9.2f}{last:9.2f}{here / min(eager, last):7.2f}")
+PY

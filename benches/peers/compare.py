@@ -1,0 +1,91 @@
+"""PyTorch's side of compare_cpu.sh: python compare.py eager|channels_last [BATCH] [--kernels]. One line of JSON."""
+import json
+import statistics
+import sys
+import time
+
+import torch
+from torch.nn import functional as F
+
+from model import ResVae, kl
+
+torch.set_num_threads(2)
+torch.manual_seed(0)
+last = "channels_last" in sys.argv
+batch = next((int(a) for a in sys.argv[1:] if a.isdigit()), 64)
+order = torch.channels_last if last else torch.contiguous_format
+
+
+def median(runs, body):
+    for _ in range(3):
+        body()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        body()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def step():
+    model, x = ResVae().to(memory_format=order), torch.rand(batch, 3, 32, 32).to(memory_format=order)
+    adam = torch.optim.Adam(model.parameters(), 1e-3)
+
+    def loss():
+        xhat, mu, logvar = model(x)
+        return F.mse_loss(xhat, x, reduction="sum") / batch + kl(mu, logvar)
+
+    def train():
+        adam.zero_grad()
+        value = loss()
+        value.backward()
+        adam.step()
+        return value.item()
+
+    yield "train_step_s", median(8, train)
+    model.eval()
+    with torch.no_grad():
+        yield "forward_s", median(8, lambda: loss().item())
+
+
+def pair(name, inputs, op):
+    inputs = [i.to(memory_format=order) if i.dim() == 4 else i for i in inputs]
+    with torch.no_grad():
+        yield name, median(15, lambda: op(*inputs))
+        ones = torch.ones_like(op(*inputs))
+    leaves = [i.clone().requires_grad_() for i in inputs]
+
+    def both():
+        for leaf in leaves:
+            leaf.grad = None
+        op(*leaves).backward(ones)
+
+    yield f"{name}, with backward", median(15, both)
+
+
+def kernels():
+    for n in (512, 1024, 2048):
+        a, b = torch.randn(n, n), torch.randn(n, n)
+        yield f"matmul {n}", median(15, lambda: a @ b)
+    for name, i, o, s, k, stride, padding in (
+        ("conv 3x3 64@16", 64, 64, 16, 3, 1, 1),
+        ("conv 3x3 128@8", 128, 128, 8, 3, 1, 1),
+        ("conv 3x3 256@4", 256, 256, 4, 3, 1, 1),
+        ("conv 3x3 512@2", 512, 512, 2, 3, 1, 1),
+        ("conv 3x3 s2 64to128@16", 64, 128, 16, 3, 2, 1),
+        ("conv 1x1 s2 64to128@16", 64, 128, 16, 1, 2, 0),
+    ):
+        inputs = torch.randn(64, i, s, s), torch.randn(o, i, k, k)
+        yield from pair(name, inputs, lambda x, w: F.conv2d(x, w, None, stride, padding))
+    for name, i, o, s, k, stride in (("transposed 4x4 s2 128to64@8", 128, 64, 8, 4, 2), ("transposed 3x3 64@16", 64, 64, 16, 3, 1)):
+        inputs = torch.randn(64, i, s, s), torch.randn(i, o, k, k)
+        yield from pair(name, inputs, lambda x, w: F.conv_transpose2d(x, w, None, stride, 1))
+    image = torch.randn(64, 64, 16, 16)
+    inputs = image, torch.ones(64), torch.zeros(64)
+    yield from pair("batch norm 64@16", inputs, lambda x, w, b: F.batch_norm(x, None, None, w, b, True))
+    yield from pair("bilinear x2 64@16", [image], lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+
+
+figures = dict(kernels() if "--kernels" in sys.argv else step())
+mode = "channels_last" if last else "eager"
+print(json.dumps({"peer": f"torch-{torch.__version__}", "mode": mode, "batch": batch, **figures}))
