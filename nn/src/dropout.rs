@@ -13,7 +13,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// With this probability. Layers of different `stream` (below 2¹⁶) drop independently of each other.
+    /// With this probability. Layers of different `stream` drop independently of each other.
     ///
     /// # Panics
     /// Unless 0 ≤ probability < 1.

@@ -27,23 +27,23 @@ fn shape(rng: &mut Generator) -> [usize; 4] {
 fn statistics_are_the_reference_s() {
     let large = [[3, 2, 70, 61], [64, 3, 2, 2], [2, 5, 1, 1]];
     for (shape, mut rng) in draws(30).map(|mut rng| (shape(&mut rng), rng)).chain(large.into_iter().zip(draws(3))) {
-        let x = inputs(&mut rng, shape).swap_remove(0);
+        let x = [inputs(&mut rng, shape).swap_remove(0)];
         let within = Within::Each(1e-5);
         law::forward(
             &format!("mean of {shape:?}"),
-            &[x.clone()],
+            &x,
             |x| x[0].channel_stats().mean,
             |x| batch_norm::stats(&x[0]).0,
             Within::Largest(2e-7),
         );
         law::forward(
             &format!("variance of {shape:?}"),
-            &[x.clone()],
+            &x,
             |x| x[0].channel_stats().var,
             |x| batch_norm::stats(&x[0]).1,
             within,
         );
-        assert_eq!(x.channel_stats().count, shape[0] * shape[2] * shape[3]);
+        assert_eq!(x[0].channel_stats().count, shape[0] * shape[2] * shape[3]);
     }
 }
 

@@ -38,12 +38,12 @@ fn values_are_the_reference_s() {
     let drawn = draws(100).map(|mut rng| (sizes(&mut rng), rng));
     let large = [([2, 3, 40, 33], [80, 66]), ([2, 3, 96, 96], [64, 64])];
     for ((image, size), mut rng) in drawn.chain(known().into_iter().chain(large).zip(draws(100))) {
-        let x = rng.normal_tensor(image);
+        let x = [rng.normal_tensor(image)];
         for how in HOW {
             let what = format!("{image:?} to {size:?}, {how:?}");
             law::forward(
                 &what,
-                &[x.clone()],
+                &x,
                 |x| x[0].interpolate(size, how),
                 |x| interpolate(&x[0], size, how),
                 Within::Largest(1e-6),
@@ -56,11 +56,11 @@ fn values_are_the_reference_s() {
 fn gradients_are_the_reference_s() {
     let drawn = draws(25).map(|mut rng| (sizes(&mut rng), rng));
     for ((image, size), mut rng) in drawn.chain(known().into_iter().zip(draws(100))) {
-        let x = rng.normal_tensor(image);
+        let x = [rng.normal_tensor(image)];
         for how in HOW {
             // Nearest may leave pixels, even all of a small image but one, unseen; their gradient is 0.
             let what = format!("{image:?} to {size:?}, {how:?}");
-            law::gradient(&what, &[x.clone()], |x| x[0].interpolate(size, how), |x| interpolate(&x[0], size, how));
+            law::gradient(&what, &x, |x| x[0].interpolate(size, how), |x| interpolate(&x[0], size, how));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v]·x[n, c, s·i + u − p, s·j + v − p], where x is 0 outside the image.
+//! `y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v]·x[n, c, s·i + u − p, s·j + v − p]`, where x is 0 outside the image.
 
 use tensor::Conv;
 
@@ -26,7 +26,7 @@ pub fn conv2d(x: &Array, w: &Array, bias: Option<&Array>, Conv { stride, padding
     })
 }
 
-/// The gradient of the weight: dw[o, c, u, v] = Σ_{n,i,j} dy[n, o, i, j]·x[n, c, s·i + u − p, s·j + v − p].
+/// The gradient of the weight: `dw[o, c, u, v] = Σ_{n,i,j} dy[n, o, i, j]·x[n, c, s·i + u − p, s·j + v − p]`.
 pub fn weight_gradient(x: &Array, dy: &Array, [kh, kw]: [usize; 2], Conv { stride, padding }: Conv) -> Array {
     let ([batch, cin, height, width], [_, cout, oh, ow]) = (x.shape.nchw("x"), dy.shape.nchw("dy"));
     build([cout, cin, kh, kw], |[o, c, u, v]| {

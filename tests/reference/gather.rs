@@ -2,12 +2,12 @@
 
 use crate::{Array, at, build, build_ranked, place};
 
-/// y[i] = x[i, index[i]].
+/// `y[i] = x[i, index[i]]`
 pub fn pick(x: &Array, index: &[usize]) -> Array {
     build([index.len()], |[i]| at(x, [i, index[i]]))
 }
 
-/// y[i, …] = x[index[i], …].
+/// `y[i, …] = x[index[i], …]`
 pub fn rows(x: &Array, index: &[usize]) -> Array {
     build_ranked(&x.shape.with(0, index.len()), |place_in_y| {
         let mut from = place_in_y.to_vec();

@@ -1,6 +1,7 @@
 //! A run in its folder: every epoch a line in `metrics.jsonl`, checkpoints and curves; at the end the pictures.
 //!
-//! A file is there whole or not at all: it is written beside its place, flushed to the disk and renamed.
+//! A file is there whole or not at all: it is written beside its place, flushed to the disk and renamed. Only the two that
+//! grow, a line at a time (`.jsonl`), may end in a torn line after a crash.
 
 #[cfg(unix)]
 use std::fs::File;
@@ -202,7 +203,7 @@ fn epoch(
     let start = Instant::now();
     let mut broken = None;
     let train = block_on(trainer.epoch(number, &mut |progress| {
-        if log > 0 && progress.step.is_multiple_of(log) {
+        if log > 0 && progress.number().is_multiple_of(log) {
             broken = folder.append("steps.jsonl", &progress.json().to_string()).err();
         }
         tell(Event::Step(progress)) && broken.is_none()
@@ -214,6 +215,10 @@ fn epoch(
     let images_per_second = trainer.dataset.train.count() as f64 / start.elapsed().as_secs_f64();
     tell(Event::Validating);
     let validation = block_on(trainer.validate())?;
+    if !validation.losses.is_finite() {
+        return Err(trainer.diverged("the validation loss".into()));
+    }
+    trainer.observe(validation.losses.total);
     let seconds = start.elapsed().as_secs_f64();
     Ok(Some(Epoch { epoch: number, train, validation, learning_rate, seconds, images_per_second }))
 }

@@ -341,6 +341,48 @@ fn divergence_stops_the_run_and_keeps_the_last_good_weights() {
 }
 
 #[test]
+fn weights_that_the_last_step_spoiled_are_never_kept() {
+    // One step: what it did to the weights shows in validation alone.
+    let dir = folder();
+    let args = [&TINY[..6], &["--out", "run", "--set", "train.learning_rate=1e30", "--set", "train.epochs=1"]].concat();
+    refused(&output(dir.path(), &args), 1, &["the validation loss is not finite", "train.learning_rate"]);
+    assert!(!dir.path().join("run/checkpoints").exists());
+}
+
+#[test]
+fn every_so_many_steps_of_the_run_are_logged() {
+    let dir = folder();
+    let args =
+        [TINY, &["--set", "train.batch_size=16", "--set", "train.epochs=3", "--set", "train.log_steps=5"]].concat();
+    done(&output(dir.path(), &[&args[..], &["--out", "run"]].concat()));
+    let lines = fs::read_to_string(dir.path().join("run/steps.jsonl")).unwrap();
+    let steps: Vec<_> =
+        lines.lines().map(|line| line.split("\"step\":").nth(1).unwrap().split(',').next().unwrap()).collect();
+    assert_eq!(steps, ["5", "10"], "three epochs of four steps");
+}
+
+#[test]
+fn a_run_that_began_from_a_checkpoint_says_so_and_repeats() {
+    let dir = folder();
+    done(&output(dir.path(), &[TINY, &["--out", "first"]].concat()));
+    let from = ["--init", "first/checkpoints/last.safetensors", "--out", "second"];
+    done(&output(dir.path(), &[TINY, &from].concat()));
+    done(&output(dir.path(), &["--recipe", "second/config.toml", "--out", "third"]));
+    let read = |run: &str| fs::read(dir.path().join(run).join("checkpoints/last.safetensors")).unwrap();
+    assert_ne!(read("first"), read("second"));
+    assert_eq!(read("second"), read("third"));
+}
+
+#[test]
+fn a_dry_run_sees_that_the_folder_is_taken() {
+    let dir = folder();
+    done(&output(dir.path(), &[TINY, &["--out", "run"]].concat()));
+    refused(&output(dir.path(), &[TINY, &["--out", "run", "--dry-run"]].concat()), 2, &["already holds a run"]);
+    done(&output(dir.path(), &[TINY, &["--out", "new", "--dry-run"]].concat()));
+    assert!(!dir.path().join("new").exists());
+}
+
+#[test]
 fn a_collapsed_posterior_is_warned_of_once() {
     let dir = folder();
     let args = [&TINY[..6], &["--out", "run", "--set", "loss.beta=1e6", "--set", "train.epochs=12"]].concat();

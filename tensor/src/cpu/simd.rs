@@ -72,7 +72,7 @@ impl Isa {
     pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: an Avx512 exists only where it was detected (`available`, `force`).
+            // SAFETY: callers pass `Isa::current`, which is one that was detected (`available`, `force`).
             Isa::Avx512 => unsafe { x86::avx512(body) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: likewise.
@@ -86,7 +86,7 @@ impl Isa {
     pub(crate) fn vectors(self, job: impl Job) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: an Avx512 exists only where it was detected.
+            // SAFETY: as in `run`.
             Isa::Avx512 => unsafe { x86::avx512_job(job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: likewise.

@@ -36,6 +36,7 @@ impl Tensor {
         assert!(same, "adam: parameter {} and gradient {}", self.shape(), gradient.shape());
         let t = step.step.min(i32::MAX as u64) as i32;
         let (beta1, beta2) = (step.beta1 as f32, step.beta2 as f32);
+        let (gain1, gain2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32); // in f32, 1 − 0.999 is 5e-5 off
         let rate = (step.learning_rate / (1.0 - step.beta1.powi(t))) as f32;
         let correction = (1.0 / (1.0 - step.beta2.powi(t)).sqrt()) as f32;
         let (eps, decay, isa) = (step.eps as f32, step.weight_decay as f32, Isa::current());
@@ -46,8 +47,8 @@ impl Tensor {
             isa.run(|| {
                 for i in 0..p.len() {
                     let g = g[i] + decay * p[i];
-                    m[i] = beta1 * m[i] + (1.0 - beta1) * g;
-                    v[i] = beta2 * v[i] + (1.0 - beta2) * g * g;
+                    m[i] = beta1 * m[i] + gain1 * g;
+                    v[i] = beta2 * v[i] + gain2 * g * g;
                     p[i] -= rate * m[i] / (v[i].sqrt() * correction + eps);
                 }
             });

@@ -89,7 +89,7 @@ impl Config {
             format!("train.learning_rate = {rate}: it must be a number above 0, such as 0.001")
         })?;
         for (key, memory) in [("beta1", train.beta1), ("beta2", train.beta2)] {
-            rule((0.0..1.0).contains(&memory), || {
+            rule((0.0..1.0).contains(&(memory as f32)), || {
                 format!("train.{key} = {memory}: it must be in [0, 1), such as 0.9")
             })?;
         }
@@ -131,8 +131,8 @@ impl Config {
         })
     }
 
-    /// Bytes that training takes, roughly. A weight is there seven times: itself, its gradient, Adam's two moments, a
-    /// checkpoint in the making. Of maps as large as the first stage's, a step keeps about 14.
+    /// Bytes that training takes, roughly. A weight is there seven times: itself, its gradient, Adam's two moments, and a
+    /// checkpoint in the making, which holds it up to three times. Of maps as large as the first stage's, a step keeps about 14.
     pub fn memory(&self) -> f64 {
         let (width, size, z) = (self.model.width as f64, self.image_size() as f64, self.model.z_dim as f64);
         let weights = 5_500.0 * width * width + 24.0 * width * z; // 22.5 million at width 64, z 0
@@ -197,6 +197,7 @@ mod tests {
             ("train.learning_rate=0", "train.learning_rate = 0"),
             ("train.learning_rate=-0.1", "above 0"),
             ("train.beta1=1", "train.beta1 = 1"),
+            ("train.beta2=0.99999999", "train.beta2 = 0.99999999"), // 1 in the f32 that Adam computes with
             ("train.batch_size=0", "train.batch_size = 0"),
             ("train.epochs=0", "train.epochs = 0"),
             ("train.clip=-1", "train.clip = -1"),

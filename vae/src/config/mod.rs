@@ -51,6 +51,8 @@ pub struct Model {
     /// What the decoder's numbers pass through to become pixels: `linear`, `sigmoid` (for `unit` data) or `tanh` (for
     /// `symmetric` data). Default `linear`.
     pub output: Output,
+    /// A checkpoint of the same model whose weights training starts from; empty for fresh ones. Default empty.
+    pub init: String,
 }
 
 /// What is minimised.
@@ -103,8 +105,9 @@ pub struct Train {
     pub beta1: f64,
     /// Adam's memory of the squared gradient, in [0, 1). Default 0.999.
     pub beta2: f64,
-    /// How the learning rate changes: `constant`, `linear` to 0 a step an epoch, `cosine` to 0, or `plateau`, a tenth
-    /// after `plateau_patience` epochs without a better validation loss. Default `constant`.
+    /// How the learning rate changes: `constant`; `linear` and `cosine`, which fall from epoch to epoch and would reach 0
+    /// an epoch after the last; or `plateau`, a tenth after `plateau_patience` epochs without a better validation loss.
+    /// Default `constant`.
     pub schedule: ScheduleKind,
     /// Epochs without improvement before `plateau` lowers the rate. Default 3.
     pub plateau_patience: usize,
@@ -324,6 +327,7 @@ impl Default for Model {
             decoder_conv: DecoderConv::Transposed,
             batch_norm: true,
             output: Output::Linear,
+            init: String::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The IDX format of MNIST and its kin, plain or gzipped.
 //!
 //! Big-endian: magic 2051 (images) or 2049 (labels), count, for images rows and columns, then a byte a pixel or label.
-//! The header's sizes are claims: no more is read than they could honestly need, and what is there must match them.
+//! The header's sizes are claims: what is there must match them, and no file unpacks to more than a fixed limit.
 
 use std::io::Read;
 

@@ -58,11 +58,16 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The step's line in `steps.jsonl`; `step` counts through the whole run.
+    /// The step, counted from 1 through the whole run.
+    pub fn number(&self) -> usize {
+        (self.epoch - 1) * self.steps + self.step
+    }
+
+    /// The step's line in `steps.jsonl`.
     pub fn json(&self) -> Value {
         let mut line = Map::new();
         line.insert("epoch".into(), json!(self.epoch));
-        line.insert("step".into(), json!((self.epoch - 1) * self.steps + self.step));
+        line.insert("step".into(), json!(self.number()));
         line.extend(self.losses.json());
         line.insert("learning_rate".into(), number(self.learning_rate));
         Value::Object(line)

@@ -113,7 +113,7 @@ impl Trainer {
     }
 
     /// The losses on the validation images, z drawn by noise that belongs to each image; and the error of z = mu.
-    pub async fn validate(&mut self) -> Result<Validation> {
+    pub async fn validate(&self) -> Result<Validation> {
         let split = &self.dataset.validation;
         let places: Vec<usize> = (0..split.count()).collect();
         let mut sums = Losses::default();
@@ -138,31 +138,44 @@ impl Trainer {
         }
         let n = places.len();
         let pixels = self.dataset.transform.shape().iter().product::<usize>();
-        let validation = Validation {
+        Ok(Validation {
             losses: sums.mean(n),
             kl_per_dim: kl_per_dim.iter().map(|sum| sum / n as f64).collect(),
             mse: squares / (n * pixels) as f64,
-        };
-        self.schedule.observe(validation.losses.total);
-        Ok(validation)
+        })
+    }
+
+    /// Ends an epoch: its validation loss may lower the next learning rates.
+    pub fn observe(&mut self, validation: f64) {
+        self.schedule.observe(validation);
     }
 
     /// The first validation images and their reconstructions from z = mu, as pixels in [0, 1].
     pub async fn reconstruct(&self, count: usize) -> Result<[Vec<f32>; 2]> {
         let places: Vec<usize> = (0..count.min(self.dataset.validation.count())).collect();
-        let x = self.dataset.batch(&self.dataset.validation, &places);
-        let guess = no_grad(|| {
-            let (mu, _) = self.model.encode(&Var::constant(x.clone()), &Pass::eval());
-            self.model.decode(&mu, &Pass::eval())
-        });
-        Ok([self.unit(&x).await?, self.pixels(&guess).await?])
+        let [mut originals, mut reconstructions] = [Vec::new(), Vec::new()];
+        for batch in places.chunks(self.config.train.batch_size) {
+            let x = self.dataset.batch(&self.dataset.validation, batch);
+            let guess = no_grad(|| {
+                let (mu, _) = self.model.encode(&Var::constant(x.clone()), &Pass::eval());
+                self.model.decode(&mu, &Pass::eval())
+            });
+            originals.extend(self.unit(&x).await?);
+            reconstructions.extend(self.pixels(&guess).await?);
+        }
+        Ok([originals, reconstructions])
     }
 
     /// What the decoder makes of draws from N(0, I), as pixels in [0, 1].
     pub async fn sample(&self, count: usize) -> Result<Vec<f32>> {
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
-        let decoded = no_grad(|| self.model.decode(&Var::constant(z), &Pass::eval()));
-        self.pixels(&decoded).await
+        let mut pixels = Vec::new();
+        for first in (0..count).step_by(self.config.train.batch_size) {
+            let some = self.config.train.batch_size.min(count - first);
+            let decoded = no_grad(|| self.model.decode(&Var::constant(z.slice(0, first, some)), &Pass::eval()));
+            pixels.extend(self.pixels(&decoded).await?);
+        }
+        Ok(pixels)
     }
 
     /// Pixels in [0, 1] of the decoder's numbers.
@@ -194,7 +207,8 @@ impl Trainer {
         }
     }
 
-    fn diverged(&self, what: String) -> Error {
+    /// What to say when `what` is not finite.
+    pub(crate) fn diverged(&self, what: String) -> Error {
         Error::Diverged(format!(
             "{what} is not finite at step {}: the run has diverged; \
              lower train.learning_rate ({}) or set train.clip = 1",

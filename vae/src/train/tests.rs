@@ -32,7 +32,7 @@ fn training_lowers_the_loss_and_repeats_itself() {
 
 #[test]
 fn validation_leaves_no_trace_and_its_noise_stays() {
-    let mut trainer = trainer(&[]);
+    let trainer = trainer(&[]);
     let first = pollster::block_on(trainer.validate()).unwrap();
     assert_eq!(pollster::block_on(trainer.validate()).unwrap(), first);
     let summed: f64 = first.kl_per_dim.iter().sum();

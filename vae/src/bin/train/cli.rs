@@ -59,7 +59,7 @@ pub(crate) struct Cli {
     pub(crate) threads: Option<u64>,
     /// Start from the weights of a checkpoint of the same model
     #[arg(long, value_name = "FILE")]
-    pub(crate) init: Option<PathBuf>,
+    pub(crate) init: Option<String>,
     /// Check everything and show what would be done, but train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -102,6 +102,7 @@ impl Cli {
         let limit = self.limit.map(|limit| limit.to_string());
         for (key, value, flag) in [
             ("data.dir", &self.data_dir, "--data-dir"),
+            ("model.init", &self.init, "--init"),
             ("seed", &self.seed, "--seed"),
             ("device", &self.device, "--device"),
             ("data.limit", &limit, "--limit"),

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use vae::Error;
 use vae::config::{Config, DeviceChoice};
 use vae::data::Dataset;
-use vae::model::{Summary, build};
+use vae::model::{Summary, Vae, build};
 use vae::recipe::RECIPES;
 use vae::run::{self, Event, Folder, Outcome};
 use vae::train::{Epoch, Trainer};
@@ -51,10 +51,10 @@ fn dry_run(cli: &Cli, config: &Config, threads: usize) -> Result<ExitCode> {
         dataset => Ok(dataset?),
     };
     let seconds = start.elapsed().as_secs_f64();
-    let model = build(config);
-    if let Some(path) = &cli.init {
-        run::load(&*model, path)?;
+    if let Some(out) = &cli.out {
+        Folder::prepare(&folder_path(Some(out), &config.name)?)?; // and gone again
     }
+    let model = initialised(config)?;
     let summary = Summary::new(config, &*model);
     let plan = Plan { config, summary: &summary, threads, data: dataset.as_ref().map_err(Clone::clone), seconds };
     if cli.json {
@@ -68,25 +68,23 @@ fn dry_run(cli: &Cli, config: &Config, threads: usize) -> Result<ExitCode> {
 }
 
 fn train(cli: &Cli, mut config: Config, threads: usize) -> Result<ExitCode> {
-    let mut folder = Folder::prepare(&folder_path(cli.out.as_deref(), &config.name)?)?;
-    let start = Instant::now();
-    let dataset = Dataset::load(&config)?;
-    let seconds = start.elapsed().as_secs_f64();
-    let model = build(&config);
-    if let Some(path) = &cli.init {
-        run::load(&*model, path)?;
-    }
-    let summary = Summary::new(&config, &*model);
-    Plan { config: &config, summary: &summary, threads, data: Ok(&dataset), seconds }.print();
-    say!("  folder     {}\n", folder.path().display());
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "\nstopping after this step; once more to leave at once");
+        eprint_line("\nstopping after this step; once more to leave at once");
     })?;
-
+    let mut folder = Folder::prepare(&folder_path(cli.out.as_deref(), &config.name)?)?;
+    let start = Instant::now();
+    let dataset = Dataset::load(&config)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let model = initialised(&config)?;
+    let summary = Summary::new(&config, &*model);
+    Plan { config: &config, summary: &summary, threads, data: Ok(&dataset), seconds }.print();
+    say!("  folder     {}\n", folder.path().display());
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        return Ok(ExitCode::from(130)); // before there was anything to keep
+    }
     config.device = DeviceChoice::Cpu; // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
     let mut progress = Progress::new(dataset.train.count(), epochs);
@@ -114,6 +112,15 @@ fn train(cli: &Cli, mut config: Config, threads: usize) -> Result<ExitCode> {
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
     Ok(if outcome == Outcome::Interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+}
+
+/// The model, its weights fresh or those of `model.init`.
+fn initialised(config: &Config) -> Result<Box<dyn Vae>> {
+    let model = build(config);
+    if !config.model.init.is_empty() {
+        run::load(&*model, Path::new(&config.model.init))?;
+    }
+    Ok(model)
 }
 
 fn say_epoch(epoch: &Epoch, epochs: usize) {
@@ -144,8 +151,11 @@ fn start_threads(wanted: Option<u64>) -> Result<usize> {
         Some(wanted) if wanted <= most => wanted as usize,
         Some(wanted) => return Err(Error::config(format!("--threads {wanted}: {most} is the most")).into()),
     };
-    let started = tensor::start_threads(threads);
-    Ok(started.map_err(|error| Error::config(format!("--threads {threads}: {error}; ask for fewer")))?)
+    match (tensor::start_threads(threads), wanted) {
+        (Ok(threads), _) => Ok(threads),
+        (Err(error), Some(_)) => Err(Error::config(format!("--threads {threads}: {error}; ask for fewer")).into()),
+        (Err(error), None) => bail!("the system starts no thread a core ({error}); try --threads 1"),
+    }
 }
 
 /// `--out`, or a folder under `runs/` that is named after the recipe and the time and is not there yet.
