@@ -6,7 +6,8 @@ pub struct Adam {
     /// The parameter.
     pub p: f64,
     m: f64,
-    v: f64,
+    /// The running mean of squared gradients.
+    pub v: f64,
     t: i32,
 }
 

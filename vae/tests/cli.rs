@@ -369,8 +369,12 @@ fn a_run_that_began_from_a_checkpoint_says_so_and_repeats() {
     done(&output(dir.path(), &[TINY, &from].concat()));
     done(&output(dir.path(), &["--recipe", "second/config.toml", "--out", "third"]));
     let read = |run: &str| fs::read(dir.path().join(run).join("checkpoints/last.safetensors")).unwrap();
-    assert_ne!(read("first"), read("second"));
-    assert_eq!(read("second"), read("third"));
+    let losses = |run: &str| {
+        let line = fs::read_to_string(dir.path().join(run).join("metrics.jsonl")).unwrap();
+        line.split("\"learning_rate\"").next().unwrap().to_owned()
+    };
+    assert_ne!(losses("first"), losses("second"), "it goes on from where the first ended");
+    assert_eq!((losses("second"), read("second")), (losses("third"), read("third")));
 }
 
 #[test]

@@ -149,7 +149,7 @@ impl Job for Gradient<'_> {
 
 /// Σ f(aᵢ, bᵢ): eight f64 sums side by side, so that additions need not wait for each other.
 #[inline(always)]
-fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+pub(crate) fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     let mut sums = [0.0f64; 8];
     let whole = a.len() / 8 * 8;
     let b = &b[..a.len()];

@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use crate::cpu::channels::sum_of;
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::shape::Shape;
@@ -133,14 +134,8 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     })
 }
 
-/// The sum of one tile: eight f64 sums side by side, so that additions need not wait for each other.
+/// The sum of one tile.
 #[inline(always)]
-pub(crate) fn sum_slice(x: &[f32]) -> f64 {
-    let mut sums = [0.0f64; 8];
-    let mut eights = x.chunks_exact(8);
-    for eight in &mut eights {
-        sums.iter_mut().zip(eight).for_each(|(sum, &x)| *sum += f64::from(x));
-    }
-    let rest: f64 = eights.remainder().iter().map(|&x| f64::from(x)).sum();
-    sums.iter().sum::<f64>() + rest
+fn sum_slice(x: &[f32]) -> f64 {
+    sum_of(x, x, |x, _| x)
 }
