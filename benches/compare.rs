@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use autograd::{Conv, ConvTranspose, Interpolation, Var};
 use benches::Step;
-use tensor::{Act, Generator, Tensor};
+use tensor::{Act, Device, Generator, Tensor};
 use vae::config::Config;
 
 fn main() {
@@ -25,7 +25,7 @@ fn main() {
     } else {
         let mut config = Config::default();
         (config.data.channels, config.data.image_size) = (Some(3), Some(32));
-        let mut step = Step::new(&config, batch);
+        let mut step = Step::new(&config, batch, &Device::Cpu);
         figures.push(("train_step_s".to_owned(), median(8, || step.train())));
         figures.push(("forward_s".to_owned(), median(8, || step.forward())));
     }

@@ -3,7 +3,8 @@
 use autograd::{Param, Var, no_grad};
 use nn::Pass;
 use nn::optim::{Adam, AdamConfig};
-use tensor::{Generator, Tensor};
+use pollster::block_on;
+use tensor::{Device, Generator, Guard, Tensor};
 use vae::config::Config;
 use vae::model::{self, Vae, reparameterise};
 use vae::objective::Objective;
@@ -14,15 +15,18 @@ pub struct Step {
     objective: Objective,
     params: Vec<(String, Param)>,
     adam: Adam,
+    guard: Guard,
+    device: Device,
     x: Tensor,
     eps: Tensor,
     steps: u64,
 }
 
 impl Step {
-    /// The model of a configuration, and a batch of `batch` random images.
-    pub fn new(config: &Config, batch: usize) -> Step {
+    /// The model of a configuration, and a batch of `batch` random images, on a device.
+    pub fn new(config: &Config, batch: usize, device: &Device) -> Step {
         let model = model::build(config);
+        nn::upload(&*model, device);
         let params = nn::parameters(&*model);
         let mut rng = Generator::new(1);
         let (channels, size) = (config.channels(), config.image_size());
@@ -30,30 +34,43 @@ impl Step {
             objective: Objective::new(config),
             params,
             adam: Adam::new(AdamConfig::default()),
-            x: rng.uniform_tensor([batch, channels, size, size], 0.0, 1.0),
-            eps: rng.normal_tensor([batch, config.model.z_dim]),
+            guard: Guard::new(1, device),
+            device: device.clone(),
+            x: rng.uniform_tensor([batch, channels, size, size], 0.0, 1.0).upload(device),
+            eps: rng.normal_tensor([batch, config.model.z_dim]).upload(device),
             model,
             steps: 0,
         }
     }
 
-    /// Forward, backward, Adam. Returns the loss.
-    pub fn train(&mut self) -> f32 {
-        let total = self.loss(&Pass::train(1, self.steps));
-        let loss = total.value().data()[0];
-        self.adam.step(&self.params, &mut total.backward(), 1e-3);
+    /// Forward, backward, Adam. Waits for nothing that a GPU computes.
+    pub fn train(&mut self) {
+        let (total, reconstruction, kl) = self.loss(&Pass::train(1, self.steps));
+        let mut gradients = total.backward();
+        let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
+        self.guard.observe(0, &all, [total.value(), reconstruction.value(), kl.value()], None);
+        self.adam.step(&self.params, &mut gradients, 1e-3, &self.guard);
         self.steps += 1;
-        loss
+        if let Device::Gpu(machine) = &self.device {
+            block_on(machine.end_step()).expect("the GPU goes on");
+        }
     }
 
-    /// Forward alone, in evaluation.
+    /// The loss of the latest step: on a GPU, waits for it.
+    pub fn latest(&self) -> f32 {
+        block_on(self.guard.read(1)).expect("the GPU goes on")[0].watched[0]
+    }
+
+    /// Forward alone, in evaluation. Returns the loss.
     pub fn forward(&self) -> f32 {
-        no_grad(|| self.loss(&Pass::eval()).value().data()[0])
+        let total = no_grad(|| self.loss(&Pass::eval()).0);
+        block_on(total.value().read()).expect("the GPU goes on")[0]
     }
 
-    fn loss(&self, pass: &Pass) -> Var {
+    fn loss(&self, pass: &Pass) -> (Var, Var, Var) {
         let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), pass);
         let logits = self.model.decode(&reparameterise(&mu, &logvar, &self.eps), pass);
-        self.objective.terms(&logits, &self.x, &mu, &logvar).total
+        let terms = self.objective.terms(&logits, &self.x, &mu, &logvar);
+        (terms.total, terms.reconstruction, terms.kl)
     }
 }

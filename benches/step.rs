@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use benches::Step;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tensor::Device;
 use vae::config::Config;
 
 const BATCH: usize = 64;
@@ -23,7 +24,7 @@ fn step(c: &mut Criterion) {
     for (name, config) in [("beta-resnet18", large), ("quickstart", small)] {
         let mut group = c.benchmark_group(name);
         group.sample_size(10).measurement_time(Duration::from_secs(8)).throughput(Throughput::Elements(BATCH as u64));
-        let mut step = Step::new(&config, BATCH);
+        let mut step = Step::new(&config, BATCH, &Device::Cpu);
         group.bench_function("step", |bench| bench.iter(|| step.train()));
         group.bench_function("forward", |bench| bench.iter(|| step.forward()));
     }

@@ -33,11 +33,6 @@ impl Gradients {
     pub fn get(&self, param: &Param) -> Option<&Tensor> {
         self.by_leaf.get(&param.id())
     }
-
-    /// Multiplies every gradient by `factor`.
-    pub fn scale(&mut self, factor: f32) {
-        self.by_leaf.values_mut().for_each(|gradient| *gradient = gradient.mul_scalar(factor));
-    }
 }
 
 impl Var {
@@ -48,7 +43,7 @@ impl Var {
     #[track_caller]
     pub fn backward(&self) -> Gradients {
         assert_eq!(self.value().count(), 1, "backward: {} is not one number; see backward_with", self.shape());
-        self.backward_with(Tensor::ones(self.shape()))
+        self.backward_with(self.value().full_like(1.0))
     }
 
     /// The gradients of Σ `seed`·self. Uses the history up.

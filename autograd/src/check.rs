@@ -5,10 +5,12 @@
 //! The cotangent dy is random: a plain sum would not see errors in a softmax or a normalisation, nor a rule that ignores
 //! what comes from above. Where differences at 1e-6 and 1e-3 disagree there is a kink (a ReLU at 0), whose derivative no
 //! difference tells; such elements are left out, and there may be at most 1 % of them (and 1, but never all).
+//!
+//! The operation runs on whatever device it is to be checked on; drawing and comparing are the CPU's.
 
 use std::fmt;
 
-use tensor::{Generator, Shape, Tensor};
+use tensor::{Device, Generator, Shape, Tensor};
 
 use crate::var::Var;
 
@@ -72,28 +74,30 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// Compares the values and every gradient of `op` at `inputs` with those of `reference`. `seed` draws the cotangent.
+/// Compares the values and every gradient of `op` on `device` with those of `reference`. `inputs` are on the CPU: `op` is
+/// given copies on the device. `seed` draws the cotangent.
 ///
 /// # Errors
 /// The element that is furthest off, of the first tensor that is off.
 ///
 /// # Panics
-/// If the reference's result has another shape, or more than 1 % of an input's elements sit on kinks: draw others.
-#[track_caller]
-pub fn gradients(
+/// If the device fails, the reference's result has another shape, or more than 1 % of an input's elements sit on kinks:
+/// draw others.
+pub async fn gradients(
+    device: &Device,
     op: impl Fn(&[Var]) -> Var,
     reference: impl Fn(&[Array]) -> Array,
     inputs: &[Tensor],
     seed: u64,
 ) -> Result<(), Mismatch> {
-    let leaves: Vec<Var> = inputs.iter().cloned().map(Var::leaf).collect();
+    let leaves: Vec<Var> = inputs.iter().map(|x| Var::leaf(x.upload(device))).collect();
     let mut exact: Vec<Array> = inputs.iter().map(Array::of).collect();
     let (y, expected) = (op(&leaves), reference(&exact));
     assert_eq!(*y.shape(), expected.shape, "the operation's result and its reference's");
-    compare("value", y.value(), &expected.data, VALUE_TOLERANCE)?;
+    compare("value", &fetch(y.value()).await, &expected.data, VALUE_TOLERANCE)?;
 
     let dy = Generator::new(seed).normal_tensor(y.shape());
-    let found = y.backward_with(dy.clone());
+    let found = y.backward_with(dy.upload(device));
     for (i, leaf) in leaves.iter().enumerate() {
         let mut difference = |element: usize, h: f64| {
             let x = exact[i].data[element];
@@ -113,14 +117,21 @@ pub fn gradients(
         let allowed = 1.max(count / 100).min(count.saturating_sub(1));
         assert!(skipped <= allowed, "{skipped} of {count} elements of input {i} sit on kinks: draw others");
 
-        let zero = Tensor::zeros(inputs[i].shape());
-        let found = found.of(leaf).unwrap_or(&zero);
+        let found = match found.of(leaf) {
+            Some(gradient) => fetch(gradient).await,
+            None => Tensor::zeros(inputs[i].shape()),
+        };
         assert_eq!(found.shape(), inputs[i].shape(), "the gradient of input {i}");
         // A kink's derivative is taken as found.
         let expected = (0..count).map(|e| if kinks[e] { f64::from(found.data()[e]) } else { near[e] });
-        compare(&format!("gradient of input {i}"), found, &expected.collect::<Vec<_>>(), GRADIENT_TOLERANCE)?;
+        compare(&format!("gradient of input {i}"), &found, &expected.collect::<Vec<_>>(), GRADIENT_TOLERANCE)?;
     }
     Ok(())
+}
+
+/// The tensor on the CPU.
+async fn fetch(x: &Tensor) -> Tensor {
+    x.to(&Device::Cpu).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn compare(what: &str, got: &Tensor, expected: &[f64], tolerance: f64) -> Result<(), Mismatch> {

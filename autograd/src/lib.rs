@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`Var`] is a value with a history, `backward` walks that history from newest to oldest,
 //! [`Param`] is a leaf that lasts from step to step, [`no_grad`] keeps no history; `ops/` holds one rule a file, named as
-//! the operation's own file in `tensor`; [`check`] holds any rule against differences of an f64 reference.
+//! the operation's own file in `tensor`; [`check`] holds any rule, on any device, against differences of an
+//! f64 reference.
 //!
 //! ```
 //! use autograd::Var;

@@ -91,6 +91,16 @@ impl Param {
         self.0.leaf.id
     }
 
+    /// Takes the value out, so that whoever moves it in place holds it alone; [`give_back`](Param::give_back) follows.
+    pub fn lend(&self) -> Tensor {
+        std::mem::replace(&mut self.0.value.borrow_mut(), Tensor::zeros([0]))
+    }
+
+    /// Puts a lent value back.
+    pub fn give_back(&self, value: Tensor) {
+        *self.0.value.borrow_mut() = value;
+    }
+
     /// Its value in a computation: a leaf, or a constant while frozen or inside [`no_grad`](crate::no_grad).
     pub fn var(&self) -> Var {
         if self.is_frozen() || !grad_mode::enabled() {

@@ -1,4 +1,5 @@
-"""PyTorch's side of compare_cpu.sh: python compare.py eager|channels_last [BATCH] [--kernels]. One line of JSON."""
+"""PyTorch's side of compare_cpu.sh and compare_gpu.sh. One line of JSON.
+python compare.py eager|channels_last [BATCH] [--kernels] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
 import json
 import statistics
 import sys
@@ -9,6 +10,9 @@ from torch.nn import functional as F
 
 from model import ResVae, kl
 
+device = "cuda" if "--cuda" in sys.argv else "cpu"
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+torch.set_default_device(device)
 torch.set_num_threads(2)
 torch.manual_seed(0)
 last = "channels_last" in sys.argv
@@ -23,6 +27,8 @@ def median(runs, body):
     for _ in range(runs):
         start = time.perf_counter()
         body()
+        if device == "cuda":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
 
@@ -40,9 +46,12 @@ def step():
         value = loss()
         value.backward()
         adam.step()
-        return value.item()
+        return value if device == "cuda" else value.item()
 
-    yield "train_step_s", median(8, train)
+    if device == "cuda":  # a row of steps with one wait at its end
+        yield "train_step_s", median(5, lambda: [train() for _ in range(20)]) / 20
+    else:
+        yield "train_step_s", median(8, train)
     model.eval()
     with torch.no_grad():
         yield "forward_s", median(8, lambda: loss().item())

@@ -1,7 +1,7 @@
 //! Dropout: in training each number is 0 with probability p and x/(1 − p) otherwise; in evaluation it is x.
 
 use autograd::Var;
-use tensor::{Generator, Tensor};
+use tensor::Generator;
 
 use crate::module::{Layer, Module, Pass, Visitor};
 
@@ -34,9 +34,6 @@ impl Layer for Dropout {
             return x.clone();
         }
         let mut rng = Generator::stream(pass.seed, pass.step << 16 | self.stream);
-        let keep = 1.0 / (1.0 - self.probability);
-        let draw = |_| if rng.uniform() < self.probability { 0.0 } else { keep };
-        let mask: Vec<f32> = (0..x.value().count()).map(draw).collect();
-        x * Var::constant(Tensor::new(&mask, x.shape()))
+        x * Var::constant(rng.mask(x.shape(), self.probability, &x.value().device()))
     }
 }

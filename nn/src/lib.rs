@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod module;
-pub use module::{Layer, Module, Pass, Slot, Trace, Visitor, count, freeze, parameters, visit};
+pub use module::{Layer, Module, Pass, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
 
 mod activation;
 mod conv;

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 
 use autograd::{Buffer, Param, Var};
-use tensor::Shape;
+use tensor::{Device, Shape};
 
 /// Anything that holds parameters.
 pub trait Module {
@@ -87,6 +87,14 @@ pub fn freeze(module: &dyn Module, frozen: bool) {
     visit(module, |_, slot| match slot {
         Slot::Param(param) => param.freeze(frozen),
         Slot::Buffer(buffer) => buffer.freeze(frozen),
+    });
+}
+
+/// Moves every parameter and running statistic of a module, which are on the CPU, to a device.
+pub fn upload(module: &dyn Module, device: &Device) {
+    visit(module, |_, slot| match slot {
+        Slot::Param(param) => param.set(param.value().upload(device)),
+        Slot::Buffer(buffer) => buffer.set(buffer.value().upload(device)),
     });
 }
 

@@ -43,19 +43,12 @@ impl BatchNorm2d {
         } else {
             let (y, stats) = x.batch_norm(&weight, &bias, residual, act, EPS);
             assert!(stats.count > 1, "batch_norm: {} has one number a channel, which has no variance", x.shape());
-            let unbiased = stats.count as f32 / (stats.count - 1) as f32;
-            blend(&self.running_mean, &stats.mean);
-            blend(&self.running_var, &stats.var.mul_scalar(unbiased));
+            self.running_mean.update(|mean| self.running_var.update(|var| stats.blend_into(mean, var, MOMENTUM)));
             y
         };
         pass.saw(&self.weight, &y);
         y
     }
-}
-
-/// running ← (1 − momentum)·running + momentum·new
-fn blend(running: &Buffer, new: &Tensor) {
-    running.update(|r| *r = r.mul_scalar(1.0 - MOMENTUM).add(&new.mul_scalar(MOMENTUM)));
 }
 
 impl Module for BatchNorm2d {

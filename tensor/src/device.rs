@@ -5,12 +5,12 @@
 
 use std::fmt::{self, Debug};
 use std::future::Future;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::kernel::Launch;
+use crate::shape::Shape;
 
 /// The machine that a tensor's elements are in, and that operations on it run on.
 #[derive(Clone, Debug)]
@@ -28,15 +28,32 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct BufferId(pub u64);
 
+/// A stretch of a buffer: what one tensor is in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Span {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// The first element, a multiple of [`Limits::alignment`].
+    pub start: usize,
+    /// How many elements.
+    pub len: usize,
+}
+
 /// What a machine can take at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Elements in one buffer.
     pub buffer_len: usize,
+    /// What the first element of every span must be a multiple of.
+    pub alignment: usize,
     /// Workgroups along one dimension of a launch.
     pub groups: u32,
     /// Buffers that one kernel may name.
     pub buffers: u32,
+    /// Sums that an invocation of a product may keep at once: 64 on a GPU, 128 where a CPU acts as one.
+    pub registers: u32,
+    /// Workgroups that keep all of it busy.
+    pub busy: u32,
 }
 
 /// A machine that runs kernels.
@@ -45,16 +62,16 @@ pub trait Accelerator: Debug + Send + Sync {
     fn name(&self) -> &str;
     /// What it can take.
     fn limits(&self) -> Limits;
-    /// A buffer of `len` elements, contents arbitrary.
-    fn alloc(&self, len: usize) -> BufferId;
+    /// A buffer for a tensor of this shape, contents arbitrary. One that the machine cannot hold is a failure, which sticks.
+    fn alloc(&self, shape: &Shape) -> BufferId;
     /// Gives a buffer back; launches recorded before still see it.
     fn free(&self, id: BufferId);
-    /// Fills a buffer from its start.
+    /// Fills a buffer from its start, after everything recorded before.
     fn write(&self, id: BufferId, data: &[f32]);
     /// Records a launch and returns. A failure sticks, and comes out of the next `read` or `end_step`.
     fn launch(&self, launch: Launch<'_>);
-    /// The elements in `range`, once everything recorded before has run.
-    fn read(&self, id: BufferId, range: Range<usize>) -> Pending<Vec<f32>>;
+    /// The elements in a span, once everything recorded before has run.
+    fn read(&self, span: Span) -> Pending<Vec<f32>>;
     /// Submits what is recorded; ready at once unless the machine is two steps behind.
     fn end_step(&self) -> Pending<()>;
 }
@@ -90,19 +107,6 @@ impl fmt::Display for Device {
 pub(crate) struct DeviceBuffer {
     pub(crate) machine: Arc<dyn Accelerator>,
     pub(crate) id: BufferId,
-    pub(crate) len: usize,
-}
-
-impl DeviceBuffer {
-    pub(crate) fn holding(machine: &Arc<dyn Accelerator>, data: &[f32]) -> DeviceBuffer {
-        let buffer = DeviceBuffer { machine: machine.clone(), id: machine.alloc(data.len()), len: data.len() };
-        machine.write(buffer.id, data);
-        buffer
-    }
-
-    pub(crate) fn read(&self) -> Pending<Vec<f32>> {
-        self.machine.read(self.id, 0..self.len)
-    }
 }
 
 impl Drop for DeviceBuffer {

@@ -1,6 +1,6 @@
 //! A shader by name, and one launch of it, as an operation hands them to an [`Accelerator`](crate::Accelerator).
 
-use crate::device::BufferId;
+use crate::device::Span;
 
 /// An entry point of a WGSL file.
 #[derive(Debug)]
@@ -9,6 +9,20 @@ pub struct Kernel {
     pub wgsl: &'static [&'static str],
     /// The function to run.
     pub entry: &'static str,
+    /// Whether a machine may leave out its checks of indices and loops, which cost the hot tiles a third of their speed.
+    pub unchecked: bool,
+}
+
+impl Kernel {
+    /// A kernel that runs with all checks.
+    pub(crate) const fn checked(wgsl: &'static [&'static str], entry: &'static str) -> Kernel {
+        Kernel { wgsl, entry, unchecked: false }
+    }
+
+    /// A kernel that never indexes outside what it is given, as the tests see with the checks on.
+    pub(crate) const fn unchecked(wgsl: &'static [&'static str], entry: &'static str) -> Kernel {
+        Kernel { wgsl, entry, unchecked: true }
+    }
 }
 
 /// One run of a kernel over a grid of workgroups.
@@ -18,12 +32,19 @@ pub struct Launch<'a> {
     pub kernel: &'static Kernel,
     /// Values of the shader's `override` constants; each combination is compiled once.
     pub constants: &'a [(&'static str, f64)],
-    /// Buffers it only reads, in the order of its bindings.
-    pub reads: &'a [BufferId],
-    /// Buffers it writes, bound after `reads`. A buffer updated in place is listed here alone.
-    pub writes: &'a [BufferId],
-    /// Small numbers that change from launch to launch; floats travel by their bits.
+    /// What it only reads, in the order of its bindings (group 0, from 0).
+    pub reads: &'a [Span],
+    /// What it writes, bound after `reads`. What is updated in place is listed here alone.
+    pub writes: &'a [Span],
+    /// Small numbers that change from launch to launch, at most 64 (group 1, binding 0); floats travel by their bits.
     pub params: &'a [u32],
-    /// Workgroups along x, y and z.
+    /// Workgroups along x, y and z, each at most [`Limits::groups`](crate::Limits::groups).
     pub groups: [u32; 3],
 }
+
+/// Which item an invocation works on.
+pub(crate) const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
+/// Exponentials and logarithms.
+pub(crate) const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
+/// A matrix product in tiles.
+pub(crate) const TILE: &str = include_str!("../../shaders/lib/tile.wgsl");

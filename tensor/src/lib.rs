@@ -20,7 +20,8 @@ pub use tensor::Tensor;
 
 mod device;
 mod kernel;
-pub use device::{Accelerator, BufferId, Device, Limits, Pending};
+mod launch;
+pub use device::{Accelerator, BufferId, Device, Limits, Pending, Span};
 pub use kernel::{Kernel, Launch};
 
 mod error;
@@ -30,10 +31,12 @@ mod random;
 pub use random::Generator;
 
 mod ops;
-pub use ops::adam::AdamStep;
+pub use ops::KERNELS;
+pub use ops::adam::{AdamPart, AdamStep};
 pub use ops::batch_norm::{Act, BatchNorm, BatchNormGradients, BatchStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
+pub use ops::guard::{Guard, Guarded};
 pub use ops::interpolate::Interpolation;
 pub use ops::pool::Pool;
 pub use ops::unary::{Keeps, Unary};

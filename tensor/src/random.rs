@@ -8,8 +8,13 @@ use std::f64::consts::TAU;
 use chacha20::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../shaders/random.wgsl")];
+pub(crate) static DROPOUT_MASK: Kernel = Kernel::checked(&WGSL, "dropout_mask");
 
 /// A stream of random numbers.
 #[derive(Debug)]
@@ -71,6 +76,25 @@ impl Generator {
     /// A tensor of numbers uniform in `[low, high)`.
     pub fn uniform_tensor(&mut self, shape: impl Into<Shape>, low: f32, high: f32) -> Tensor {
         Tensor::build(shape.into(), |out| out.fill_with(|| low + (high - low) * self.uniform()))
+    }
+
+    /// Dropout's mask on a device: 0 with this probability, else 1/(1 − probability). The same on every device.
+    pub fn mask(&mut self, shape: impl Into<Shape>, probability: f32, device: &Device) -> Tensor {
+        let (shape, keep) = (shape.into(), 1.0 / (1.0 - probability));
+        let Device::Gpu(machine) = device else {
+            let mut draw = || if self.uniform() < probability { 0.0 } else { keep };
+            return Tensor::build(shape, |out| out.fill_with(&mut draw));
+        };
+        let word = self.bits.get_word_pos();
+        let key = self.bits.get_seed();
+        let key = key.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")) as usize);
+        let halves = |x: u64| [(x & 0xffff_ffff) as usize, (x >> 32) as usize];
+        let skipped = (word % 16) as usize;
+        let run = DROPOUT_MASK.over((skipped + shape.count()).div_ceil(16)).params(key);
+        let run = run.params(halves((word / 16) as u64)).params(halves(self.bits.get_stream()));
+        let run = run.params([skipped, shape.count()]).floats([probability, keep]);
+        self.bits.set_word_pos(word + shape.count() as u128);
+        run.write_on(machine, shape)
     }
 
     /// A tensor of standard normals.

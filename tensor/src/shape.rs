@@ -83,6 +83,12 @@ impl Shape {
         shape
     }
 
+    /// This shape without `dim`.
+    pub(crate) fn without(&self, dim: usize) -> Shape {
+        let kept: Vec<usize> = (0..self.rank).filter(|&d| d != dim).map(|d| self.sizes[d]).collect();
+        Shape::new(&kept)
+    }
+
     /// The shape that `self` and `other` broadcast to: aligned at the last dimension, where sizes differ one must be 1.
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let rank = self.rank.max(other.rank);
@@ -97,6 +103,16 @@ impl Shape {
             };
         }
         Some(out)
+    }
+
+    /// Elements between neighbours of `result`, which this shape broadcasts to, along each dimension: 0 where it repeats.
+    pub(crate) fn repeated_in(&self, result: &Shape) -> Shape {
+        let own = self.padded(result.rank);
+        let mut steps = own.strides();
+        for d in (0..own.rank).filter(|&d| own.sizes[d] == 1) {
+            steps.sizes[d] = 0;
+        }
+        steps
     }
 
     /// This shape with sizes of 1 in front, up to `rank` dimensions.

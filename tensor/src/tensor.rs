@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cpu::pool::CpuBuffer;
-use crate::device::{Device, DeviceBuffer, Pending};
+use crate::device::{Accelerator, Device, DeviceBuffer, Pending, Span};
 use crate::error::Result;
 use crate::shape::Shape;
 
@@ -117,7 +117,7 @@ impl Tensor {
                 let data = buffer.to_vec();
                 Box::pin(async move { Ok(data) })
             }
-            Storage::Gpu(buffer) => buffer.read(),
+            Storage::Gpu(buffer) => buffer.machine.read(self.span()),
         }
     }
 
@@ -128,15 +128,65 @@ impl Tensor {
         }
         let on_cpu = match &self.storage {
             Storage::Cpu(_) => self.clone(),
-            Storage::Gpu(buffer) => Tensor::new(&buffer.read().await?, self.shape),
+            Storage::Gpu(_) => Tensor::new(&self.read().await?, self.shape),
         };
-        Ok(match device {
-            Device::Cpu => on_cpu,
-            Device::Gpu(machine) => {
-                let buffer = DeviceBuffer::holding(machine, on_cpu.data());
-                Tensor { storage: Storage::Gpu(Arc::new(buffer)), shape: self.shape }
-            }
-        })
+        Ok(on_cpu.upload(device))
+    }
+
+    /// The elements of a tensor on the CPU, on `device`: as [`to`](Tensor::to), which waits only for what comes back.
+    ///
+    /// # Panics
+    /// If the tensor is elsewhere.
+    #[track_caller]
+    pub fn upload(&self, device: &Device) -> Tensor {
+        let data = self.data();
+        let Device::Gpu(machine) = device else { return self.clone() };
+        let tensor = Tensor::on_device(machine, self.shape);
+        machine.write(tensor.span().buffer, data);
+        tensor
+    }
+
+    /// A tensor of this one's shape, on its device, whose every element is `value`.
+    pub fn full_like(&self, value: f32) -> Tensor {
+        match &self.storage {
+            Storage::Cpu(_) => Tensor::full(self.shape, value),
+            Storage::Gpu(buffer) => crate::ops::layout::filled(&buffer.machine, self.shape, value),
+        }
+    }
+
+    /// A tensor without elements on the machine of this one.
+    pub(crate) fn empty_like(&self) -> Tensor {
+        match &self.storage {
+            Storage::Cpu(_) => Tensor::zeros([0]),
+            Storage::Gpu(buffer) => Tensor::on_device(&buffer.machine, [0].into()),
+        }
+    }
+
+    /// A tensor on a machine, its elements arbitrary.
+    pub(crate) fn on_device(machine: &Arc<dyn Accelerator>, shape: Shape) -> Tensor {
+        let buffer = DeviceBuffer { machine: machine.clone(), id: machine.alloc(&shape) };
+        Tensor { storage: Storage::Gpu(Arc::new(buffer)), shape }
+    }
+
+    /// Where a machine finds the elements.
+    ///
+    /// # Panics
+    /// If they are on the CPU.
+    #[track_caller]
+    pub(crate) fn span(&self) -> Span {
+        match &self.storage {
+            Storage::Gpu(buffer) => Span { buffer: buffer.id, start: 0, len: self.count() },
+            Storage::Cpu(_) => panic!("the tensor {} is on the CPU, not on a GPU", self.shape),
+        }
+    }
+
+    /// Sees that nobody shares the elements of a tensor on a machine: copies them if somebody does.
+    pub(crate) fn unshare(&mut self) {
+        if let Storage::Gpu(buffer) = &mut self.storage
+            && Arc::get_mut(buffer).is_none()
+        {
+            *self = crate::ops::layout::copied(self);
+        }
     }
 
     /// The same elements under a shape of as many.

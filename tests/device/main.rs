@@ -1,88 +1,9 @@
-//! What tensors ask of a machine, seen by one that only counts: buffers come and go with the tensors that share them, and
-//! nothing is read back unasked.
+//! What lies between tensors and the machine they are on: what is asked of it, what a real one does at its limits, and what
+//! a whole training step costs.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-
-use pollster::block_on;
-use reference::counting::{Counting, Counts};
-use tensor::{Accelerator, Device, Generator, Tensor};
-
-fn machine() -> (Arc<Counting>, Device) {
-    let machine = Arc::new(Counting::default());
-    let shared: Arc<dyn Accelerator> = machine.clone();
-    (machine, Device::Gpu(shared))
-}
-
-#[test]
-fn a_tensor_goes_there_and_back_unchanged() {
-    let (machine, device) = machine();
-    let x = Generator::new(1).normal_tensor([3, 5]);
-    let there = block_on(x.to(&device)).expect("the machine takes it");
-    assert_eq!((there.shape(), there.device()), (x.shape(), device));
-    assert_eq!(machine.counts(), Counts { allocs: 1, writes: 1, ..Counts::default() }, "moving reads nothing");
-    assert_eq!(block_on(there.read()).expect("the machine gives it"), x.data());
-    let back = block_on(there.to(&Device::Cpu)).expect("the machine gives it");
-    assert_eq!((back.data(), back.shape(), back.device()), (x.data(), x.shape(), Device::Cpu));
-    assert_eq!(machine.counts().reads, 2);
-}
-
-#[test]
-fn a_buffer_is_given_back_with_its_last_tensor_and_only_once() {
-    let (machine, device) = machine();
-    let x = block_on(Tensor::ones([4, 6]).to(&device)).expect("the machine takes it");
-    let (clone, reshaped) = (x.clone(), x.reshape([24]));
-    assert_eq!(machine.counts().allocs, 1, "clones and reshapes share");
-    drop(x);
-    drop(clone);
-    assert_eq!((machine.live(), machine.counts().frees), (1, 0));
-    assert_eq!(block_on(reshaped.read()).expect("the machine gives it"), [1.0; 24]);
-    drop(reshaped);
-    assert_eq!((machine.live(), machine.counts().frees), (0, 1));
-}
-
-#[test]
-fn a_tensor_that_is_there_already_is_shared() {
-    let (machine, device) = machine();
-    let x = block_on(Tensor::ones([4]).to(&device)).expect("the machine takes it");
-    let again = block_on(x.to(&device)).expect("it is there");
-    assert_eq!(machine.counts(), Counts { allocs: 1, writes: 1, ..Counts::default() });
-    drop((x, again));
-    let cpu = Tensor::ones([4]);
-    assert_eq!(block_on(cpu.to(&Device::Cpu)).expect("it is there").data().as_ptr(), cpu.data().as_ptr());
-}
-
-#[test]
-fn from_one_machine_to_another_goes_by_the_cpu() {
-    let ((one, first), (two, second)) = (machine(), machine());
-    assert!(first != second && first == first.clone());
-    let x = block_on(Tensor::full([3], 2.0).to(&first)).expect("the first takes it");
-    let y = block_on(x.to(&second)).expect("the second takes it");
-    assert_eq!((one.counts().reads, two.counts().writes), (1, 1));
-    assert_eq!(block_on(y.read()).expect("the second gives it"), [2.0; 3]);
-}
-
-/// What the device's failure says comes out of whatever asks for numbers, as an error and not as a panic.
-#[test]
-fn a_failed_machine_is_an_error_that_names_it() {
-    let (machine, device) = machine();
-    let x = block_on(Tensor::ones([3]).to(&device)).expect("the machine takes it");
-    machine.fail("out of memory");
-    for error in [block_on(x.read()).err(), block_on(x.to(&Device::Cpu)).err()] {
-        assert_eq!(error.expect("the machine failed").to_string(), "counting: out of memory");
-    }
-}
-
-#[test]
-#[should_panic(expected = "the tensor [3] is on counting, not on the CPU")]
-fn elements_elsewhere_cannot_be_looked_at_in_place() {
-    let (_, device) = machine();
-    let _ = block_on(Tensor::ones([3]).to(&device)).expect("the machine takes it").data();
-}
-
-#[test]
-fn devices_have_names() {
-    let (_, device) = machine();
-    assert_eq!((Device::Cpu.name(), device.name()), ("cpu", "counting"));
-    assert_eq!(device.to_string(), "counting");
-}
+mod counting;
+mod limits;
+#[cfg(feature = "models")]
+mod step;
+mod tiles;

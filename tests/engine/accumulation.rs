@@ -1,6 +1,7 @@
 //! A value that is used more than once gets the sum of its gradients, in whatever order they arrive.
 
 use autograd::Var;
+use reference::place::{everywhere, fetch};
 use reference::{Array, compare, interpolate, law};
 use tensor::{Generator, Interpolation, Tensor};
 
@@ -71,10 +72,13 @@ fn a_diamond() {
 
 #[test]
 fn many_uses_all_count() {
-    let x = Var::leaf(Tensor::full([3], 2.0));
-    let sum = (1..=100).fold(Var::constant(Tensor::zeros([3])), |sum, i| sum + x.mul_scalar(i as f32));
-    let gradients = sum.backward_with(Tensor::new(&[1.0, 10.0, 0.5], [3]));
-    assert_eq!(gradients.of(&x).expect("a gradient").data(), [5050.0, 50_500.0, 2525.0]);
+    everywhere(|device| {
+        let x = Var::leaf(Tensor::full([3], 2.0).upload(device));
+        let none = Var::constant(Tensor::zeros([3]).upload(device));
+        let sum = (1..=100).fold(none, |sum, i| sum + x.mul_scalar(i as f32));
+        let gradients = sum.backward_with(Tensor::new(&[1.0, 10.0, 0.5], [3]).upload(device));
+        assert_eq!(fetch(gradients.of(&x).expect("a gradient")).data(), [5050.0, 50_500.0, 2525.0]);
+    });
 }
 
 /// A broadcast operand's gradient is summed to its shape before it is added to one that had it already.
@@ -94,24 +98,29 @@ fn shapes_are_made_equal_before_gradients_are_added() {
 /// `y = a + b` hands one gradient to two parents. Adding more to a's must leave b's alone.
 #[test]
 fn what_is_added_to_one_gradient_is_not_added_to_another() {
-    let (a, b) = (Var::leaf(Tensor::ones([5000])), Var::leaf(Tensor::ones([5000])));
-    let twice = a.mul_scalar(10.0); // its gradient reaches a after the sum's
-    let y = twice + (&a + &b);
-    let gradients = y.backward_with(Tensor::ones([5000]));
-    assert_eq!(gradients.of(&a).expect("a gradient").data(), vec![11.0; 5000]);
-    assert_eq!(gradients.of(&b).expect("a gradient").data(), vec![1.0; 5000]);
+    everywhere(|device| {
+        let [a, b] = [0; 2].map(|_| Var::leaf(Tensor::ones([5000]).upload(device)));
+        let twice = a.mul_scalar(10.0); // its gradient reaches a after the sum's
+        let y = twice + (&a + &b);
+        let gradients = y.backward_with(Tensor::ones([5000]).upload(device));
+        assert_eq!(fetch(gradients.of(&a).expect("a gradient")).data(), vec![11.0; 5000]);
+        assert_eq!(fetch(gradients.of(&b).expect("a gradient")).data(), vec![1.0; 5000]);
+    });
 }
 
 /// The same with a reshape, which shares its elements with what it is a reshape of.
 #[test]
 fn a_shared_gradient_behind_a_reshape_is_not_written_to() {
-    let (a, b) = (Var::leaf(Tensor::ones([4, 5])), Var::leaf(Tensor::ones([20])));
-    let y = a.reshape([20]) + &b + b.mul_scalar(2.0) + a.mul_scalar(3.0).reshape([20]);
-    let seed = Tensor::full([20], 2.0);
-    let gradients = y.backward_with(seed.clone());
-    assert_eq!(gradients.of(&a).expect("a gradient").data(), vec![8.0; 20]);
-    assert_eq!(gradients.of(&b).expect("a gradient").data(), vec![6.0; 20]);
-    assert_eq!(seed.data(), vec![2.0; 20], "the seed is the caller's");
+    everywhere(|device| {
+        let (a, b) = (Tensor::ones([4, 5]).upload(device), Tensor::ones([20]).upload(device));
+        let (a, b) = (Var::leaf(a), Var::leaf(b));
+        let y = a.reshape([20]) + &b + b.mul_scalar(2.0) + a.mul_scalar(3.0).reshape([20]);
+        let seed = Tensor::full([20], 2.0).upload(device);
+        let gradients = y.backward_with(seed.clone());
+        assert_eq!(fetch(gradients.of(&a).expect("a gradient")).data(), vec![8.0; 20]);
+        assert_eq!(fetch(gradients.of(&b).expect("a gradient")).data(), vec![6.0; 20]);
+        assert_eq!(fetch(&seed).data(), vec![2.0; 20], "the seed is the caller's");
+    });
 }
 
 #[test]

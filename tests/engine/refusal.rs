@@ -1,17 +1,20 @@
-//! `check::gradients` is itself held to account: wrong rules, kept here, must be refused, and the right ones pass.
+//! `check::gradients` is itself held to account: wrong rules, kept here, must be refused, and the right ones pass, on a GPU
+//! as on the CPU.
 
 use autograd::Var;
 use autograd::check::{self, Array, Mismatch};
-use tensor::{Generator, Tensor};
+use pollster::block_on;
+use reference::place::everywhere;
+use tensor::{Device, Generator, Tensor};
 
 /// Checks an operation whose value is x², with the given gradient, `dx = rule(x, dy)`.
-fn square(rule: fn(&Tensor, &Tensor) -> Tensor) -> Result<(), Mismatch> {
+fn square(device: &Device, rule: fn(&Tensor, &Tensor) -> Tensor) -> Result<(), Mismatch> {
     let op = |x: &[Var]| {
         let kept = x[0].value().clone();
         Var::record("square", kept.mul(&kept), |edge| edge.to(&x[0], move |dy| rule(&kept, dy)))
     };
     let x = Generator::new(1).normal_tensor([3, 5]);
-    check::gradients(op, |x| reference::map(&x[0], |x| x * x), &[x], 1)
+    block_on(check::gradients(device, op, |x| reference::map(&x[0], |x| x * x), &[x], 1))
 }
 
 fn right(x: &Tensor, dy: &Tensor) -> Tensor {
@@ -20,7 +23,7 @@ fn right(x: &Tensor, dy: &Tensor) -> Tensor {
 
 #[test]
 fn the_right_rule_passes() {
-    square(right).expect("2·x·dy");
+    everywhere(|device| square(device, right).expect("2·x·dy"));
 }
 
 #[test]
@@ -35,28 +38,35 @@ fn wrong_rules_are_refused() {
         ("NaN", |x, dy| right(x, dy).mul_scalar(f32::NAN)),
         ("nothing", |x, dy| right(x, dy).mul_scalar(0.0)),
     ];
-    for (what, rule) in rules {
-        let mismatch = square(rule).expect_err(what);
-        assert_eq!(mismatch.what, "gradient of input 0", "{what}");
-    }
+    everywhere(|device| {
+        for (what, rule) in rules {
+            let mismatch = square(device, rule).expect_err(what);
+            assert_eq!(mismatch.what, "gradient of input 0", "{what}");
+        }
+    });
 }
 
 /// One element of fifteen that is wrong.
 #[test]
 fn a_single_wrong_element_is_refused_and_named() {
-    let mismatch = square(|x, dy| {
-        let mut dx = right(x, dy);
-        dx.data_mut()[7] += 0.01;
-        dx
+    everywhere(|device| {
+        let mismatch = square(device, |x, dy| {
+            let mut off = Tensor::zeros([3, 5]);
+            off.data_mut()[7] = 0.01;
+            right(x, dy).add(&off.upload(&x.device()))
+        });
+        assert_eq!(mismatch.expect_err("one element is wrong").index, 7);
     });
-    assert_eq!(mismatch.expect_err("one element is wrong").index, 7);
 }
 
 #[test]
 fn a_wrong_value_is_refused_before_any_gradient() {
     let x = Generator::new(2).normal_tensor([4]);
-    let mismatch = check::gradients(|x| x[0].exp(), |x| reference::map(&x[0], |x| 1.001 * x.exp()), &[x], 1);
-    assert_eq!(mismatch.expect_err("values differ").what, "value");
+    everywhere(|device| {
+        let exact = |x: &[Array]| reference::map(&x[0], |x| 1.001 * x.exp());
+        let mismatch = block_on(check::gradients(device, |x| x[0].exp(), exact, std::slice::from_ref(&x), 1));
+        assert_eq!(mismatch.expect_err("values differ").what, "value");
+    });
 }
 
 /// Softmax's gradient without its second term: a cotangent of ones could not tell.
@@ -66,8 +76,11 @@ fn a_softmax_that_forgets_its_normalisation_is_refused() {
         let y = x[0].value().log_softmax(1);
         Var::record("log_softmax", y, |edge| edge.to(&x[0], |dy| dy.clone()))
     };
-    let x = Generator::new(3).normal_tensor([2, 5]);
-    check::gradients(op, |x| reference::softmax::log_softmax(&x[0], 1), &[x], 1).expect_err("a term is missing");
+    let x = [Generator::new(3).normal_tensor([2, 5])];
+    let exact = |x: &[Array]| reference::softmax::log_softmax(&x[0], 1);
+    everywhere(|device| {
+        block_on(check::gradients(device, op, exact, &x, 1)).expect_err("a term is missing");
+    });
 }
 
 /// A constant where a gradient is due has gradient 0, which is wrong too.
@@ -76,8 +89,11 @@ fn a_rule_that_is_missing_is_refused() {
     let op = |x: &[Var]| &x[0] * x[1].detach();
     let mut rng = Generator::new(4);
     let x = [rng.normal_tensor([4]), rng.normal_tensor([4])];
-    let mismatch = check::gradients(op, |x| reference::binary::broadcast(&x[0], &x[1], |a, b| a * b), &x, 1);
-    assert_eq!(mismatch.expect_err("the second input is detached").what, "gradient of input 1");
+    let exact = |x: &[Array]| reference::binary::broadcast(&x[0], &x[1], |a, b| a * b);
+    everywhere(|device| {
+        let mismatch = block_on(check::gradients(device, op, exact, &x, 1));
+        assert_eq!(mismatch.expect_err("the second input is detached").what, "gradient of input 1");
+    });
 }
 
 /// Kinks are left out, but not so many that nothing is checked.
@@ -85,5 +101,5 @@ fn a_rule_that_is_missing_is_refused() {
 #[should_panic(expected = "sit on kinks")]
 fn inputs_on_kinks_are_sent_back() {
     let exact = |x: &[Array]| reference::map(&x[0], |x| x.max(0.0));
-    let _ = check::gradients(|x| x[0].relu(), exact, &[Tensor::full([10], 2e-4)], 1);
+    let _ = block_on(check::gradients(&Device::Cpu, |x| x[0].relu(), exact, &[Tensor::full([10], 2e-4)], 1));
 }

@@ -1,7 +1,8 @@
 //! Tensors are values: whoever holds one sees it unchanged, whatever is written elsewhere.
 
 use autograd::{Param, Var};
-use tensor::Tensor;
+use reference::place::{everywhere, fetch};
+use tensor::{Guard, Tensor};
 
 #[test]
 fn writing_to_a_shared_tensor_copies_it_first() {
@@ -16,10 +17,12 @@ fn writing_to_a_shared_tensor_copies_it_first() {
 
 #[test]
 fn adding_to_a_shared_tensor_copies_it_first() {
-    let mut a = Tensor::ones([2000]);
-    let held = a.clone();
-    a.add_assign(&held);
-    assert_eq!((a.data()[5], held.data()[5]), (2.0, 1.0));
+    everywhere(|device| {
+        let mut a = Tensor::ones([2000]).upload(device);
+        let held = a.clone();
+        a.add_assign(&held);
+        assert_eq!((fetch(&a).data()[5], fetch(&held).data()[5]), (2.0, 1.0));
+    });
 }
 
 /// A rule keeps the values it needs; moving a parameter between forward and backward must not reach them.
@@ -36,13 +39,16 @@ fn a_parameter_that_moves_does_not_move_the_history() {
 /// The optimiser writes into parameters; a value that a computation still holds keeps its numbers.
 #[test]
 fn adam_does_not_move_a_value_that_a_computation_holds() {
-    let p = Param::new(Tensor::full([2000], 3.0));
-    let held = p.var();
-    let mut gradients = p.var().square().sum_all().backward();
-    let mut adam = nn::optim::Adam::new(nn::optim::AdamConfig::default());
-    adam.step(&[("p".into(), p.clone())], &mut gradients, 0.5);
-    assert_eq!(held.value().data(), vec![3.0; 2000]);
-    assert!(p.value().data().iter().all(|&v| (v - 2.5).abs() < 1e-5), "a first step is the learning rate long");
+    everywhere(|device| {
+        let p = Param::new(Tensor::full([2000], 3.0).upload(device));
+        let held = p.var();
+        let mut gradients = p.var().square().sum_all().backward();
+        let mut adam = nn::optim::Adam::new(nn::optim::AdamConfig::default());
+        adam.step(&[("p".into(), p.clone())], &mut gradients, 0.5, &Guard::new(1, device));
+        assert_eq!(fetch(held.value()).data(), vec![3.0; 2000]);
+        let moved = fetch(&p.value());
+        assert!(moved.data().iter().all(|&v| (v - 2.5).abs() < 1e-5), "a first step is the learning rate long");
+    });
 }
 
 #[test]

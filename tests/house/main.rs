@@ -8,12 +8,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Operations that have no gradient: the generator and the optimiser's step are not differentiated.
-const NO_GRADIENT: [&str; 2] = ["random", "adam"];
-/// Operations that no machine computes: a reshape shares its elements, random numbers are drawn on the CPU.
-const NO_SHADER: [&str; 2] = ["random", "reshape"];
+/// Operations that have no gradient: the generator, and what looks at gradients and follows them.
+const NO_GRADIENT: [&str; 3] = ["random", "guard", "adam"];
+/// Operations that no machine computes: a reshape shares its elements.
+const NO_SHADER: [&str; 1] = ["reshape"];
 /// Operations whose law needs no formula of its own.
-const NO_REFERENCE: [&str; 2] = ["random", "reshape"];
+const NO_REFERENCE: [&str; 3] = ["random", "reshape", "guard"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
@@ -54,7 +54,12 @@ fn name(path: &Path) -> String {
 }
 
 fn rust_files() -> Vec<(String, String)> {
-    let sources = files("").into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    sources("rs")
+}
+
+/// The names and texts of all files with this extension.
+fn sources(extension: &str) -> Vec<(String, String)> {
+    let sources = files("").into_iter().filter(|path| path.extension().is_some_and(|e| e == extension));
     let read = |path: PathBuf| (name(&path), fs::read_to_string(&path).expect("a source file is text"));
     sources.map(read).collect()
 }
@@ -75,12 +80,10 @@ fn every_operation_has_its_siblings() {
     let rules = expect("autograd/src/ops", "rs", &NO_GRADIENT);
     let laws = expect("tests/ops", "rs", &[]);
     expect("tests/reference", "rs", &NO_REFERENCE);
-    for (folder, stems) in [("autograd/src/ops", rules), ("tests/ops", laws)] {
+    let shaders = expect("shaders", "wgsl", &NO_SHADER);
+    for (folder, stems) in [("autograd/src/ops", rules), ("tests/ops", laws), ("shaders", shaders)] {
         let strays: Vec<_> = stems.difference(&all).collect();
         assert!(strays.is_empty(), "{folder} has {strays:?}, of which tensor/src/ops knows nothing");
-    }
-    if !stems("shaders", "wgsl").is_empty() {
-        expect("shaders", "wgsl", &NO_SHADER);
     }
 }
 
@@ -154,14 +157,17 @@ fn no_file_names_a_folder_of_some_machine() {
 /// A file opens by saying what it is about, and is short enough to be read at once.
 #[test]
 fn every_file_is_a_chapter() {
-    for (name, source) in rust_files() {
-        assert!(source.starts_with("//!"), "{name} does not open with what it is about");
-        let lines = source.lines().count();
-        assert!(lines <= 430, "{name} has {lines} lines");
+    for (extension, opening) in [("rs", "//! "), ("wgsl", "// ")] {
+        for (name, source) in sources(extension) {
+            assert!(source.starts_with(opening), "{name} does not open with what it is about");
+            let lines = source.lines().count();
+            assert!(lines <= 430, "{name} has {lines} lines");
+        }
     }
 }
 
-/// Each mutant still has its line to break, under a name of its own, and every operation and rule is broken somewhere.
+/// Each mutant still has its line to break, under a name of its own, and every operation, rule and shader is broken
+/// somewhere.
 #[test]
 fn mutants_are_up_to_date_and_cover_every_operation() {
     let mutants = list::read().expect("the list of mutants");
@@ -173,9 +179,10 @@ fn mutants_are_up_to_date_and_cover_every_operation() {
         assert_ne!(broken, source, "{mutant} changes nothing");
     }
     assert!(mutants.len() >= 36, "only {} mutants", mutants.len());
-    for folder in ["tensor/src/ops", "autograd/src/ops"] {
-        for stem in stems(folder, "rs") {
-            let path = format!("{folder}/{stem}.rs");
+    let folders = [("tensor/src/ops", "rs"), ("autograd/src/ops", "rs"), ("shaders", "wgsl"), ("shaders/lib", "wgsl")];
+    for (folder, extension) in folders {
+        for stem in stems(folder, extension) {
+            let path = format!("{folder}/{stem}.{extension}");
             assert!(mutants.iter().any(|mutant| mutant.path == path), "no mutant of {path}");
         }
     }

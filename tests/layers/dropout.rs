@@ -2,7 +2,8 @@
 
 use autograd::Var;
 use nn::{Dropout, Layer, Pass};
-use tensor::Tensor;
+use reference::place::{everywhere, fetch};
+use tensor::{Device, Tensor};
 
 #[test]
 fn a_share_is_dropped_and_the_rest_made_up_for() {
@@ -20,10 +21,12 @@ fn a_share_is_dropped_and_the_rest_made_up_for() {
 
 #[test]
 fn masks_depend_on_seed_step_and_stream_alone() {
-    let x = Var::constant(Tensor::ones([1000]));
-    let mask =
-        |seed, step, stream| Dropout::new(0.5, stream).forward(&x, &Pass::train(seed, step)).value().data().to_vec();
-    assert_eq!(mask(1, 2, 3), mask(1, 2, 3));
+    let on = |device: &Device, seed, step, stream| {
+        let x = Var::constant(Tensor::ones([1000]).upload(device));
+        fetch(Dropout::new(0.5, stream).forward(&x, &Pass::train(seed, step)).value()).data().to_vec()
+    };
+    let mask = |seed, step, stream| on(&Device::Cpu, seed, step, stream);
+    everywhere(|device| assert_eq!(mask(1, 2, 3), on(device, 1, 2, 3)));
     for other in [mask(2, 2, 3), mask(1, 3, 3), mask(1, 2, 4)] {
         assert_ne!(mask(1, 2, 3), other);
     }

@@ -2,6 +2,7 @@
 
 use autograd::{Param, Var};
 use nn::{Activation, Conv2d, ConvTranspose2d, Layer, Linear, Module, Pass, Sequential, Upsample};
+use reference::place::{everywhere, fetch};
 use reference::{Array, compare, law};
 use tensor::{Conv, ConvTranspose, Generator, Interpolation, Pool, Tensor};
 
@@ -13,13 +14,10 @@ fn check(layer: &dyn Layer, x: Tensor, formula: impl Fn(&[Array]) -> Array) {
     let params: Vec<Param> = nn::parameters(layer).into_iter().map(|(_, p)| p).collect();
     let inputs: Vec<Tensor> = [x].into_iter().chain(params.iter().map(Param::value)).collect();
     let expected = formula(&inputs.iter().map(Array::of).collect::<Vec<_>>());
-    let leaf = Var::leaf(inputs[0].clone());
-    let y = layer.forward(&leaf, &Pass::eval());
-    compare::assert_close("the value", y.value(), &expected, 1e-5);
 
     // The slope of Σ dy·y along a random direction through the input and all parameters.
     let mut rng = Generator::new(99);
-    let dy = rng.normal_tensor(y.shape());
+    let dy = rng.normal_tensor(expected.shape);
     let directions: Vec<Tensor> = inputs.iter().map(|x| rng.normal_tensor(x.shape())).collect();
     let along = |h: f64| {
         let moved = inputs.iter().zip(&directions).map(|(x, d)| {
@@ -29,13 +27,19 @@ fn check(layer: &dyn Layer, x: Tensor, formula: impl Fn(&[Array]) -> Array) {
         let y = formula(&moved.collect::<Vec<_>>());
         y.data.iter().zip(dy.data()).map(|(y, &dy)| y * f64::from(dy)).sum::<f64>()
     };
-    let expected = (along(1e-6) - along(-1e-6)) / 2e-6;
-    let mut gradients = y.backward_with(dy.clone());
-    let mut slope = law::dot(gradients.of(&leaf).expect("the input's gradient"), &directions[0]);
-    for (param, direction) in params.iter().zip(&directions[1..]) {
-        slope += law::dot(&gradients.take(param).expect("a parameter's gradient"), direction);
-    }
-    approx::assert_relative_eq!(slope, expected, max_relative = 1e-5, epsilon = 1e-4);
+    let expected_slope = (along(1e-6) - along(-1e-6)) / 2e-6;
+    everywhere(|device| {
+        nn::upload(layer, device);
+        let leaf = Var::leaf(inputs[0].upload(device));
+        let y = layer.forward(&leaf, &Pass::eval());
+        compare::assert_close("the value", y.value(), &expected, 1e-5);
+        let mut gradients = y.backward_with(dy.upload(device));
+        let mut slope = law::dot(&fetch(gradients.of(&leaf).expect("the input's gradient")), &directions[0]);
+        for (param, direction) in params.iter().zip(&directions[1..]) {
+            slope += law::dot(&fetch(&gradients.take(param).expect("a parameter's gradient")), direction);
+        }
+        approx::assert_relative_eq!(slope, expected_slope, max_relative = 1e-5, epsilon = 1e-4);
+    });
 }
 
 #[test]

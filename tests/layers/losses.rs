@@ -3,6 +3,7 @@
 use approx::assert_relative_eq;
 use autograd::Var;
 use nn::loss;
+use reference::place::{everywhere, fetch};
 use reference::{Array, build, law};
 use tensor::{Generator, Tensor};
 
@@ -19,24 +20,33 @@ fn reconstruction_losses_are_their_formulas() {
         let exact = Array::of(&target);
         let x = [output];
         let squares = |a: f64, b: f64| (a - b).powi(2);
-        law::gradient("sse", &x, |x| loss::sse(&x[0], &target), |x| total(&x[0], &exact, 3.0, squares));
-        law::gradient("half_sse", &x, |x| loss::half_sse(&x[0], &target), |x| total(&x[0], &exact, 6.0, squares));
-        law::gradient("mse", &x, |x| loss::mse(&x[0], &target), |x| total(&x[0], &exact, 120.0, squares));
+        let target = |x: &Var| target.upload(&x.value().device());
+        law::gradient("sse", &x, |x| loss::sse(&x[0], &target(&x[0])), |x| total(&x[0], &exact, 3.0, squares));
+        law::gradient(
+            "half_sse",
+            &x,
+            |x| loss::half_sse(&x[0], &target(&x[0])),
+            |x| total(&x[0], &exact, 6.0, squares),
+        );
+        law::gradient("mse", &x, |x| loss::mse(&x[0], &target(&x[0])), |x| total(&x[0], &exact, 120.0, squares));
         let entropy = |l: f64, t: f64| -(t * -(-l).exp().ln_1p() + (1.0 - t) * -l.exp().ln_1p());
-        law::gradient("bce", &x, |x| loss::bce(&x[0], &target), |x| total(&x[0], &exact, 3.0, entropy));
+        law::gradient("bce", &x, |x| loss::bce(&x[0], &target(&x[0])), |x| total(&x[0], &exact, 3.0, entropy));
     }
 }
 
 /// ln(1 + e¹⁰⁰) is 100, its complement 0: neither may overflow or become NaN, nor may their gradients.
 #[test]
 fn bce_is_stable_at_a_hundred() {
-    let logits = Var::leaf(Tensor::new(&[100.0, -100.0, 100.0, -100.0, 1e4], [1, 5]));
-    let y = loss::bce(&logits, &Tensor::new(&[1.0, 0.0, 0.0, 1.0, 0.0], [1, 5]));
-    assert_relative_eq!(y.value().data()[0], 10_200.0, max_relative = 1e-6);
-    let gradients = y.backward();
-    let dx = gradients.of(&logits).expect("a gradient").data();
-    assert!(dx[0].abs() < 1e-30 && dx[1].abs() < 1e-30, "{dx:?}");
-    assert_eq!(dx[2..], [1.0, -1.0, 1.0]);
+    everywhere(|device| {
+        let logits = Var::leaf(Tensor::new(&[100.0, -100.0, 100.0, -100.0, 1e4], [1, 5]).upload(device));
+        let y = loss::bce(&logits, &Tensor::new(&[1.0, 0.0, 0.0, 1.0, 0.0], [1, 5]).upload(device));
+        assert_relative_eq!(fetch(y.value()).data()[0], 10_200.0, max_relative = 1e-6);
+        let gradients = y.backward();
+        let dx = fetch(gradients.of(&logits).expect("a gradient"));
+        let dx = dx.data();
+        assert!(dx[0].abs() < 1e-30 && dx[1].abs() < 1e-30, "{dx:?}");
+        assert_eq!(dx[2..], [1.0, -1.0, 1.0]);
+    });
 }
 
 #[test]
@@ -76,7 +86,7 @@ fn cross_entropy_is_its_formula() {
         law::gradient(
             "cross_entropy",
             &x,
-            |x| loss::cross_entropy(&x[0], &index),
+            |x| loss::cross_entropy(&x[0], &index.upload(&x[0].value().device())),
             |x| {
                 let picked = reference::gather::pick(&reference::softmax::log_softmax(&x[0], 1), &labels);
                 build([], |[]| -picked.data.iter().sum::<f64>() / 5.0)

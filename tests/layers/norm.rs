@@ -2,6 +2,7 @@
 
 use autograd::{Act, Buffer, Var};
 use nn::{BatchNorm2d, Layer, Pass, Slot};
+use reference::place::everywhere;
 use reference::{Array, batch_norm, compare};
 use tensor::{Generator, Tensor};
 
@@ -35,33 +36,28 @@ fn image(rng: &mut Generator) -> Tensor {
 /// In f64: running ← 0.9·running + 0.1·new, the variance unbiased: divided by the count less one.
 #[test]
 fn running_statistics_move_by_a_tenth_of_the_unbiased() {
-    let mut rng = Generator::new(1);
-    let layer = layer(&mut rng);
-    let (mut mean, mut var) = (vec![0.0; 3], vec![1.0; 3]);
-    for step in 0..4 {
-        let x = image(&mut rng);
-        let (batch_mean, batch_var) = batch_norm::stats(&Array::of(&x));
-        let y = layer.forward(&Var::constant(x.clone()), &Pass::train(1, step));
-        let (w, b) = (Array::of(&param(&layer, "weight").value()), Array::of(&param(&layer, "bias").value()));
-        let expected = batch_norm::train(&Array::of(&x), &w, &b, None, Act::Identity, EPS);
-        compare::assert_close("in training", y.value(), &expected, 1e-5);
-        for c in 0..3 {
-            mean[c] = 0.9 * mean[c] + 0.1 * batch_mean.data[c];
-            var[c] = 0.9 * var[c] + 0.1 * batch_var.data[c] * 40.0 / 39.0; // 4·2·5 numbers a channel
+    everywhere(|device| {
+        let mut rng = Generator::new(1);
+        let layer = layer(&mut rng);
+        let [w, b] = ["weight", "bias"].map(|name| Array::of(&param(&layer, name).value()));
+        nn::upload(&layer, device);
+        let (mut mean, mut var) = (vec![0.0; 3], vec![1.0; 3]);
+        for step in 0..4 {
+            let x = image(&mut rng);
+            let (batch_mean, batch_var) = batch_norm::stats(&Array::of(&x));
+            let y = layer.forward(&Var::constant(x.upload(device)), &Pass::train(1, step));
+            let expected = batch_norm::train(&Array::of(&x), &w, &b, None, Act::Identity, EPS);
+            compare::assert_close("in training", y.value(), &expected, 1e-5);
+            for c in 0..3 {
+                mean[c] = 0.9 * mean[c] + 0.1 * batch_mean.data[c];
+                var[c] = 0.9 * var[c] + 0.1 * batch_var.data[c] * 40.0 / 39.0; // 4·2·5 numbers a channel
+            }
+            for (name, expected) in [("running_mean", &mean), ("running_var", &var)] {
+                let expected = Array::new([3], expected.clone());
+                compare::assert_close(name, &buffer(&layer, name).value(), &expected, 1e-6);
+            }
         }
-        compare::assert_close(
-            "the mean",
-            &buffer(&layer, "running_mean").value(),
-            &Array::new([3], mean.clone()),
-            1e-6,
-        );
-        compare::assert_close(
-            "the variance",
-            &buffer(&layer, "running_var").value(),
-            &Array::new([3], var.clone()),
-            1e-6,
-        );
-    }
+    });
 }
 
 #[test]

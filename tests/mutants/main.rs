@@ -88,7 +88,8 @@ struct Laws {
 }
 
 /// Laws of the floors that stand below the models, which need not be compiled for them.
-const FLOORS: &[&str] = &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers"];
+const FLOORS: &[&str] =
+    &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
 const MODELS: &[&str] = &["--test", "oracle"];
 
 fn laws(mutant: &Mutant) -> Laws {
@@ -101,6 +102,12 @@ fn laws(mutant: &Mutant) -> Laws {
     match path.split('/').next() {
         Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
         Some("nn") => floors("layers", ""),
+        Some("shaders") => match stem {
+            "tile" => floors("ops", "matmul::"),
+            "math" => floors("ops", "unary::"),
+            "grid" => floors("device", ""),
+            _ => floors("ops", &format!("{stem}::")),
+        },
         _ if path.contains("/ops/") => floors("ops", &format!("{stem}::")),
         Some("autograd") => floors("engine", ""),
         _ if path.ends_with("/random.rs") => floors("ops", "random::"),

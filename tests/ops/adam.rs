@@ -1,32 +1,52 @@
-//! Adam's step against its formula in f64, over several steps, with weight decay, at settings other than the defaults.
+//! Adam's step against its formula in f64, over several steps, with weight decay, at settings other than the defaults, for
+//! several parameters at once.
 
+use approx::assert_relative_eq;
 use reference::adam::{Adam, Settings};
+use reference::place::{everywhere, fetch};
 use reference::{Array, compare, law};
-use tensor::{AdamStep, Generator, Isa, Tensor};
+use tensor::{AdamPart, AdamStep, Device, Generator, Guard, Tensor};
 
-fn follow(settings: Settings, count: usize, steps: u64, rng: &mut Generator) {
-    let start = rng.normal_tensor([count]);
-    let gradients: Vec<Tensor> = (0..steps).map(|_| rng.normal_tensor([count])).collect();
-    for isa in Isa::available() {
-        let (mut p, mut m, mut v) = (start.clone(), Tensor::zeros([count]), Tensor::zeros([count]));
-        let mut exact: Vec<Adam> = start.data().iter().map(|&p| Adam::new(f64::from(p))).collect();
-        for (step, gradient) in (1..).zip(&gradients) {
+const STEP: AdamStep = AdamStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
+
+/// A parameter on `device` before its first step.
+fn part(parameter: &Tensor, gradient: &Tensor, device: &Device) -> AdamPart {
+    let parameter = parameter.upload(device);
+    AdamPart { moments: AdamPart::moments(&parameter), parameter, gradient: gradient.upload(device) }
+}
+
+/// Parameters of these sizes, moved together.
+fn follow(settings: Settings, counts: &[usize], steps: u64, rng: &mut Generator) {
+    let start: Vec<Tensor> = counts.iter().map(|&count| rng.normal_tensor([count])).collect();
+    let mut draw = || counts.iter().map(|&count| rng.normal_tensor([count])).collect::<Vec<Tensor>>();
+    let gradients: Vec<Vec<Tensor>> = (0..steps).map(|_| draw()).collect();
+    everywhere(|device| {
+        let mut parts: Vec<AdamPart> = start.iter().map(|p| part(p, p, device)).collect();
+        let fresh = |p: &Tensor| p.data().iter().map(|&p| Adam::new(f64::from(p))).collect();
+        let mut exact: Vec<Vec<Adam>> = start.iter().map(fresh).collect();
+        for (step, gradients) in (1..).zip(&gradients) {
             let Settings { rate, beta1, beta2, eps, weight_decay } = settings;
             let numbers = AdamStep { learning_rate: rate, beta1, beta2, eps, weight_decay, step };
-            isa.force(|| p.adam(gradient, &mut m, &mut v, numbers));
-            exact.iter_mut().zip(gradient.data()).for_each(|(p, &g)| p.step(f64::from(g), settings));
-            // What moved, not where to: a step that is a thousandth too long must be seen.
-            let moved = |p: f64, start: f32| p - f64::from(start);
-            let expected = exact.iter().zip(start.data()).map(|(e, &s)| moved(e.p, s)).collect();
-            let got: Vec<f32> =
-                p.data().iter().zip(start.data()).map(|(&p, &s)| (f64::from(p) - f64::from(s)) as f32).collect();
-            let what = format!("{settings:?}, step {step} on {isa:?}");
-            compare::assert_close(&what, &Tensor::new(&got, [count]), &Array::new([count], expected), 2e-5);
-            // 1 − 0.999 in f32 is 5e-5 off, which a step of p hides.
-            let squares = exact.iter().map(|e| e.v).collect();
-            compare::assert_close(&format!("{what}: v"), &v, &Array::new([count], squares), 1e-6);
+            parts.iter_mut().zip(gradients).for_each(|(part, g)| part.gradient = g.upload(device));
+            numbers.apply(&mut parts, &Guard::new(1, device));
+            for (i, part) in parts.iter().enumerate() {
+                let count = counts[i];
+                exact[i].iter_mut().zip(gradients[i].data()).for_each(|(p, &g)| p.step(f64::from(g), settings));
+                // What moved, not where to: a step that is a thousandth too long must be seen.
+                let moved = |p: f64, start: f32| p - f64::from(start);
+                let expected = exact[i].iter().zip(start[i].data()).map(|(e, &s)| moved(e.p, s)).collect();
+                let (now, start) = (fetch(&part.parameter), start[i].data());
+                let got = now.data().iter().zip(start).map(|(&p, &s)| moved(f64::from(p), s) as f32);
+                let got = Tensor::new(&got.collect::<Vec<_>>(), [count]);
+                let what = format!("{settings:?}, step {step}, parameter {i} of {counts:?} on {device}");
+                compare::assert_close(&what, &got, &Array::new([count], expected), 2e-5);
+                // 1 − 0.999 in f32 is 5e-5 off, which a step of p hides.
+                let squares = Array::new([count], exact[i].iter().map(|e| e.v).collect());
+                let v = part.moments.slice(0, 1, 1).slice(1, 0, count).reshape([count]);
+                compare::assert_close(&format!("{what}: v"), &v, &squares, 1e-6);
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -39,30 +59,43 @@ fn steps_are_the_reference_s() {
         Settings { eps: 0.3, ..usual }, // large enough that its place in the formula matters
     ];
     for (mut rng, settings) in law::draws(4).zip(settings) {
-        follow(settings, 57, 12, &mut rng);
-        follow(settings, 40_003, 2, &mut rng); // more than one core's share
+        follow(settings, &[57], 12, &mut rng);
+        follow(settings, &[3, 40_003, 130], 2, &mut rng); // an odd number of them, one more than one core's share
     }
 }
 
 #[test]
 fn far_along_the_corrections_vanish() {
-    let step = AdamStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: u64::MAX };
-    let (mut p, mut m, mut v) = (Tensor::ones([1]), Tensor::full([1], 2.0), Tensor::full([1], 4.0));
-    p.adam(&Tensor::full([1], 2.0), &mut m, &mut v, step);
-    approx::assert_relative_eq!(p.data()[0], 0.9, max_relative = 1e-6); // m/√v is 1: a step of the learning rate
+    everywhere(|device| {
+        let mut parts = [part(&Tensor::ones([1]), &Tensor::full([1], 2.0), device)];
+        parts[0].moments = Tensor::new(&[2.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0], [2, 4]).upload(device);
+        AdamStep { step: u64::MAX, ..STEP }.apply(&mut parts, &Guard::new(1, device));
+        // m/√v is 1: a step of the learning rate.
+        assert_relative_eq!(fetch(&parts[0].parameter).data()[0], 0.9, max_relative = 1e-6);
+    });
 }
 
 /// The step writes in place, but never into elements that somebody else holds.
 #[test]
 fn others_keep_what_they_hold() {
-    let (mut p, mut m, mut v) = (Tensor::ones([2000]), Tensor::zeros([2000]), Tensor::zeros([2000]));
-    let held = p.clone();
-    let gradient = Tensor::ones([2000]);
-    let step = AdamStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
-    p.adam(&gradient, &mut m, &mut v, step);
-    assert_eq!(held.data(), vec![1.0; 2000]);
-    assert!(p.data().iter().all(|&p| (p - 0.9).abs() < 1e-6));
-    let address = p.data().as_ptr();
-    p.adam(&gradient, &mut m, &mut v, AdamStep { step: 2, ..step });
-    assert_eq!(p.data().as_ptr(), address, "nobody else holds it: in place");
+    everywhere(|device| {
+        let guard = Guard::new(1, device);
+        let mut parts = [part(&Tensor::ones([2000]), &Tensor::ones([2000]), device)];
+        let held = (parts[0].parameter.clone(), parts[0].moments.clone());
+        STEP.apply(&mut parts, &guard);
+        assert_eq!(fetch(&held.0).data(), vec![1.0; 2000]);
+        assert_eq!(fetch(&held.1).data(), vec![0.0; 4000]);
+        assert!(fetch(&parts[0].parameter).data().iter().all(|&p| (p - 0.9).abs() < 1e-6));
+        if *device == Device::Cpu {
+            let address = parts[0].parameter.data().as_ptr();
+            AdamStep { step: 2, ..STEP }.apply(&mut parts, &guard);
+            assert_eq!(parts[0].parameter.data().as_ptr(), address, "nobody else holds it: in place");
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "adam: parameter [3] and gradient [4]")]
+fn a_gradient_of_another_shape_is_refused() {
+    STEP.apply(&mut [part(&Tensor::ones([3]), &Tensor::ones([4]), &Device::Cpu)], &Guard::new(1, &Device::Cpu));
 }

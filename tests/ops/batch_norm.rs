@@ -3,8 +3,9 @@
 
 use autograd::Var;
 use reference::law::{self, Within, between, draws};
+use reference::place::everywhere;
 use reference::{Array, batch_norm, compare};
-use tensor::{Act, BatchNorm, Generator, Tensor};
+use tensor::{Act, BatchNorm, Device, Generator, Tensor};
 
 const EPS: f32 = 1e-5;
 const ACTS: [Act; 3] = [Act::Identity, Act::Relu, Act::LeakyRelu(0.2)];
@@ -89,7 +90,10 @@ fn values_and_gradients_in_evaluation_are_the_reference_s() {
             law::gradient(
                 &format!("batch_norm_eval of {shape:?}, {act:?}, residual {residual}"),
                 &inputs[..if residual { 4 } else { 3 }],
-                |x| x[0].batch_norm_eval(&mean, &var, &x[1], &x[2], residual.then(|| &x[3]), act, EPS),
+                |x| {
+                    let [mean, var] = [&mean, &var].map(|given| given.upload(&x[0].value().device()));
+                    x[0].batch_norm_eval(&mean, &var, &x[1], &x[2], residual.then(|| &x[3]), act, EPS)
+                },
                 |x| exact(x, act),
             );
         }
@@ -116,25 +120,30 @@ fn the_fused_form_is_the_operations_it_is_made_of() {
     let mut rng = Generator::new(7);
     let inputs = inputs(&mut rng, [5, 4, 7, 6]);
     let dy = rng.normal_tensor([5, 4, 7, 6]);
-    let run = |f: &dyn Fn(&[Var]) -> Var| {
-        let leaves: Vec<Var> = inputs.iter().cloned().map(Var::leaf).collect();
+    let run = |device: &Device, f: &dyn Fn(&[Var]) -> Var| {
+        let leaves: Vec<Var> = inputs.iter().map(|x| Var::leaf(x.upload(device))).collect();
         let y = f(&leaves);
-        let gradients = y.backward_with(dy.clone());
+        let gradients = y.backward_with(dy.upload(device));
         let gradients: Vec<Tensor> = leaves.iter().map(|x| gradients.of(x).expect("a gradient").clone()).collect();
         (y.value().clone(), gradients)
     };
-    let fused = run(&|x| x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::LeakyRelu(0.1), EPS).0);
-    let composed = run(&|x| {
+    let fused =
+        |device: &Device| run(device, &|x| x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::LeakyRelu(0.1), EPS).0);
+    // On the CPU: a GPU's is held to other operations than its own.
+    let composed = run(&Device::Cpu, &|x| {
         let column = |v: &Var| v.reshape([4, 1, 1]);
         let centred = &x[0] - x[0].mean(&[0, 2, 3], true);
         let var = centred.square().mean(&[0, 2, 3], true);
         let normal = centred / var.add_scalar(EPS).sqrt();
         (normal * column(&x[1]) + column(&x[2]) + &x[3]).leaky_relu(0.1)
     });
-    compare::assert_close("value", &fused.0, &Array::of(&composed.0), 2e-6);
-    for (i, (fused, composed)) in fused.1.iter().zip(&composed.1).enumerate() {
-        compare::assert_close(&format!("gradient {i}"), fused, &Array::of(composed), 5e-6);
-    }
+    everywhere(|device| {
+        let fused = fused(device);
+        compare::assert_close("value", &fused.0, &Array::of(&composed.0), 2e-6);
+        for (i, (fused, composed)) in fused.1.iter().zip(&composed.1).enumerate() {
+            compare::assert_close(&format!("gradient {i}"), fused, &Array::of(composed), 5e-6);
+        }
+    });
 }
 
 /// A mean that dwarfs the spread: E[x²] − E[x]² in f32 would leave nothing of the variance.

@@ -2,7 +2,9 @@
 
 use autograd::Var;
 use reference::binary::broadcast;
+use reference::compare::assert_same_bits;
 use reference::law::{self, Within, between, draws};
+use reference::place::{everywhere, fetch};
 use tensor::{Generator, Tensor};
 
 struct Function {
@@ -72,9 +74,18 @@ fn gradients_are_the_reference_s() {
 fn adding_in_place_is_adding() {
     for mut rng in draws(3) {
         let (a, b) = (rng.normal_tensor([3, 9001]), rng.normal_tensor([3, 9001]));
-        let mut sum = a.clone();
-        sum.add_assign(&b);
-        reference::compare::assert_same_bits("a += b", &sum, &a.add(&b));
+        let expected = a.add(&b);
+        everywhere(|device| {
+            let (a, b) = (a.upload(device), b.upload(device));
+            let mut sum = a.clone();
+            sum.add_assign(&b);
+            assert_same_bits("a += b", &sum, &expected);
+            sum.add_assign(&b); // now that nobody shares it
+            assert_same_bits("a + b += b", &sum, &expected.add(&fetch(&b)));
+            let again = sum.clone();
+            sum.add_assign(&again); // to itself
+            assert_same_bits("s += s", &sum, &fetch(&again).mul_scalar(2.0));
+        });
     }
 }
 

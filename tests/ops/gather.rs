@@ -1,7 +1,9 @@
 //! `pick` takes one number of each row and sends its gradient back there; `rows` takes whole rows.
 
+use autograd::Var;
 use reference::gather;
 use reference::law::{self, Within, between, draws};
+use reference::place::{fetch, gpu};
 use tensor::Tensor;
 
 fn whole(index: &[usize]) -> Tensor {
@@ -13,10 +15,11 @@ fn picked_numbers_and_their_gradients_are_the_reference_s() {
     for mut rng in draws(40) {
         let (n, c) = (between(&mut rng, 1, 9), between(&mut rng, 1, 7));
         let index: Vec<usize> = (0..n).map(|_| rng.below(c)).collect();
-        let x = [rng.normal_tensor([n, c])];
-        let (what, at) = (format!("[{n}, {c}] at {index:?}"), whole(&index));
-        law::forward(&what, &x, |x| x[0].pick(&at), |x| gather::pick(&x[0], &index), Within::Exact);
-        law::gradient(&what, &x, |x| x[0].pick(&at), |x| gather::pick(&x[0], &index));
+        let x = [rng.normal_tensor([n, c]), whole(&index)];
+        let what = format!("[{n}, {c}] at {index:?}");
+        law::forward(&what, &x, |x| x[0].pick(&x[1]), |x| gather::pick(&x[0], &index), Within::Exact);
+        let pick = |x: &[Var]| x[0].pick(&whole(&index).upload(&x[0].value().device()));
+        law::gradient(&what, &x[..1], pick, |x| gather::pick(&x[0], &index));
     }
 }
 
@@ -25,12 +28,11 @@ fn rows_are_the_reference_s() {
     for mut rng in draws(40) {
         let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 1, 5)).collect();
         let index: Vec<usize> = (0..rng.below(7)).map(|_| rng.below(shape[0])).collect(); // some twice, some never
-        let x = [rng.normal_tensor(&shape[..])];
-        let at = whole(&index);
+        let x = [rng.normal_tensor(&shape[..]), whole(&index)];
         law::forward(
             &format!("{shape:?} at {index:?}"),
             &x,
-            |x| x[0].rows(&at),
+            |x| x[0].rows(&x[1]),
             |x| gather::rows(&x[0], &index),
             Within::Exact,
         );
@@ -47,4 +49,17 @@ fn an_index_past_the_end_is_refused() {
 #[should_panic(expected = "index 0.5 is not one of 0..4")]
 fn half_an_index_is_refused() {
     Tensor::zeros([1, 4]).pick(&Tensor::new(&[0.5], [1]));
+}
+
+/// A GPU is not waited for, so it cannot refuse: whatever an index outside picks must at least be no number.
+#[test]
+fn on_a_gpu_an_index_outside_gives_nan() {
+    let x = Tensor::ones([4, 4]).upload(&gpu());
+    let at = Tensor::new(&[1.0, 4.0, -1.0, 0.5], [4]).upload(&gpu());
+    let picked = fetch(&x.pick(&at));
+    assert_eq!(picked.data()[0], 1.0);
+    assert!(picked.data()[1..].iter().all(|y| y.is_nan()), "{picked:?}");
+    let rows = fetch(&x.rows(&Tensor::new(&[4.0, 2.0], [2]).upload(&gpu())));
+    assert!(rows.data()[..4].iter().all(|y| y.is_nan()), "{rows:?}");
+    assert_eq!(rows.data()[4..], [1.0; 4]);
 }

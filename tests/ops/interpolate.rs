@@ -2,6 +2,7 @@
 
 use reference::interpolate::interpolate;
 use reference::law::{self, Within, between, draws};
+use reference::place::{everywhere, fetch};
 use tensor::{Generator, Interpolation, Tensor};
 
 const HOW: [Interpolation; 3] = [
@@ -70,9 +71,12 @@ fn its_gradient_is_its_adjoint_on_large_images() {
     for (mut rng, size) in draws(3).zip([[70, 66], [20, 31], [128, 1]]) {
         for how in HOW {
             let x = rng.normal_tensor([3, 2, 35, 33]);
-            let ax = x.interpolate(size, how);
-            let y = rng.normal_tensor(ax.shape());
-            law::adjoint(&format!("to {size:?}, {how:?}"), &x, &ax, &y, &y.interpolate_gradient([35, 33], how));
+            let y = rng.normal_tensor([3, 2, size[0], size[1]]);
+            everywhere(|device| {
+                let [x, y] = [&x, &y].map(|x| x.upload(device));
+                let (ax, dx) = (x.interpolate(size, how), y.interpolate_gradient([35, 33], how));
+                law::adjoint(&format!("to {size:?}, {how:?}"), &x, &ax, &y, &dx);
+            });
         }
     }
 }
@@ -80,7 +84,9 @@ fn its_gradient_is_its_adjoint_on_large_images() {
 #[test]
 fn a_constant_image_stays_constant() {
     for how in HOW {
-        let y = Tensor::full([1, 2, 5, 3], 0.7).interpolate([11, 8], how);
-        y.data().iter().for_each(|&y| approx::assert_relative_eq!(y, 0.7, max_relative = 3e-7));
+        everywhere(|device| {
+            let y = fetch(&Tensor::full([1, 2, 5, 3], 0.7).upload(device).interpolate([11, 8], how));
+            y.data().iter().for_each(|&y| approx::assert_relative_eq!(y, 0.7, max_relative = 3e-7));
+        });
     }
 }

@@ -1,7 +1,10 @@
 //! permute, transpose, concat and slice put every number where the reference does, and take gradients back.
 
+use reference::binary::broadcast;
+use reference::compare::assert_same_bits;
 use reference::law::{self, Within, between, draws};
-use reference::layout;
+use reference::place::everywhere;
+use reference::{Array, layout, map};
 use tensor::{Generator, Tensor};
 
 fn shape(rng: &mut Generator) -> Vec<usize> {
@@ -117,8 +120,42 @@ fn gradients_are_the_reference_s() {
 #[test]
 fn a_large_permutation_is_undone_by_its_inverse() {
     let x = Generator::new(5).normal_tensor([17, 30, 41]);
-    let y = x.permute(&[2, 0, 1]).permute(&[1, 2, 0]);
-    reference::compare::assert_same_bits("permuted and back", &y, &x);
+    everywhere(|device| {
+        let y = x.upload(device).permute(&[2, 0, 1]).permute(&[1, 2, 0]);
+        assert_same_bits("permuted and back", &y, &x);
+    });
+}
+
+/// What repeats along dimensions and what is filled, bit for bit.
+#[test]
+fn expanded_and_filled_tensors_are_the_reference_s() {
+    for mut rng in draws(20) {
+        let whole = shape(&mut rng);
+        let missing = rng.below(whole.len());
+        let part: Vec<usize> = whole[missing..].iter().map(|&n| if rng.below(2) == 0 { 1 } else { n }).collect();
+        let x = [rng.normal_tensor(&part[..])];
+        law::forward(
+            &format!("{part:?} in {whole:?}"),
+            &x,
+            |x| x[0].expand(&whole[..]),
+            |x| broadcast(&x[0], &Array::new(&whole[..], vec![0.0; whole.iter().product()]), |a, _| a),
+            Within::Exact,
+        );
+        law::forward("full", &x, |x| x[0].full_like(-0.3), |x| map(&x[0], |_| f64::from(-0.3f32)), Within::Exact);
+    }
+}
+
+/// A move looks at bits alone: numbers that arithmetic would change arrive as they were.
+#[test]
+fn moves_keep_denormal_numbers_and_the_sign_of_zero() {
+    let x = Tensor::new(&[-0.0, 1e-40, -1e-45, 0.0, f32::MIN_POSITIVE, -3.0], [2, 3]);
+    everywhere(|device| {
+        let there = x.upload(device);
+        assert_same_bits("there and back", &there, &x);
+        assert_same_bits("permuted", &there.transpose(0, 1), &x.transpose(0, 1));
+        assert_same_bits("sliced", &there.slice(1, 1, 2), &x.slice(1, 1, 2));
+        assert_same_bits("beside itself", &Tensor::concat(&[&there, &there], 0), &Tensor::concat(&[&x, &x], 0));
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The laws of every operation, in a file named as the operation's own in `tensor/src/ops`: its values are the f64
-//! reference's, its gradient is the reference's slope along a random cotangent, at odd sizes, with random numbers, on every
-//! set of vector instructions of this machine.
+//! reference's, its gradient is the reference's slope along a random cotangent, at odd sizes, with random numbers, on the CPU
+//! with every set of vector instructions of this machine, and on a GPU.
 #![forbid(unsafe_code)]
 
 mod adam;
@@ -9,6 +9,7 @@ mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod gather;
+mod guard;
 mod interpolate;
 mod layout;
 mod matmul;

@@ -2,14 +2,24 @@
 
 use reference::law::{self, Within, draws, one_of};
 use reference::matmul;
-use tensor::Generator;
+use reference::place::{everywhere, fetch};
+use tensor::{Generator, Tensor};
 
 /// Rows, columns and inner sizes worth trying: below, at and above tiles of 4, 8, 12, 24 and 48.
 const SIZES: [usize; 15] = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 25, 31, 48, 49, 97];
 
 /// Sizes that cut the work up: more rows than a block, many blocks of columns, several chunks of the sum, a sum so long
-/// that it is cut too.
-const LARGE: [[usize; 3]; 6] = [[520, 5, 9], [3, 1700, 11], [17, 50, 600], [4, 6, 2100], [1, 1, 5000], [514, 97, 513]];
+/// that it is cut too; and a GPU's tiles of every form, several of them, with sums in parts and whole.
+const LARGE: [[usize; 3]; 8] = [
+    [520, 5, 9],
+    [3, 1700, 11],
+    [17, 50, 600],
+    [4, 6, 2100],
+    [1, 1, 5000],
+    [514, 97, 513],
+    [31, 530, 300],
+    [300, 63, 300],
+];
 
 fn laws(rng: &mut Generator, [m, n, k]: [usize; 3]) {
     let (a, b) = (rng.normal_tensor([m, k]), rng.normal_tensor([k, n]));
@@ -44,10 +54,12 @@ fn large_products_are_the_reference_s() {
 
 #[test]
 fn a_product_over_nothing_is_zero_and_of_nothing_is_empty() {
-    let empty = tensor::Tensor::zeros([3, 0]);
-    assert_eq!(empty.matmul(&tensor::Tensor::zeros([0, 2])).data(), [0.0; 6]);
-    assert_eq!(empty.matmul_nt(&tensor::Tensor::zeros([2, 0])).data(), [0.0; 6]);
-    assert_eq!(tensor::Tensor::zeros([0, 4]).matmul(&tensor::Tensor::zeros([4, 2])).shape()[..], [0, 2]);
+    everywhere(|device| {
+        let [a, b, bt, none, some] = [[3, 0], [0, 2], [2, 0], [0, 4], [4, 2]].map(|s| Tensor::zeros(s).upload(device));
+        assert_eq!(fetch(&a.matmul(&b)).data(), [0.0; 6]);
+        assert_eq!(fetch(&a.matmul_nt(&bt)).data(), [0.0; 6]);
+        assert_eq!(fetch(&none.matmul(&some)).shape()[..], [0, 2]);
+    });
 }
 
 #[test]
@@ -65,5 +77,5 @@ fn gradients_are_the_reference_s() {
 #[test]
 #[should_panic(expected = "matmul: [2, 3] times [4, 5]")]
 fn sizes_that_do_not_meet_are_refused_with_both_shapes() {
-    tensor::Tensor::zeros([2, 3]).matmul(&tensor::Tensor::zeros([4, 5]));
+    Tensor::zeros([2, 3]).matmul(&Tensor::zeros([4, 5]));
 }

@@ -1,6 +1,7 @@
 //! Max, average and global pooling, with overlap, gaps and padding; of equal pixels the first takes all of the gradient.
 
 use reference::law::{self, Within, between, draws};
+use reference::place::{everywhere, fetch};
 use reference::pool::{avg_pool2d, global_avg_pool2d, max_pool2d};
 use tensor::{Generator, Pool, Tensor};
 
@@ -58,15 +59,21 @@ fn gradients_are_the_reference_s() {
 fn of_equal_pixels_the_first_takes_the_gradient() {
     let pool = Pool { kernel: 3, stride: 2, padding: 1 };
     let dy = Tensor::new(&[1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2]);
-    let dx = Tensor::full([1, 1, 4, 4], 5.0).max_pool2d_gradient(&dy, pool);
-    // Windows begin at rows and columns −1 and 1; each one's first pixel inside the image:
-    assert_eq!(dx.data(), [1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    everywhere(|device| {
+        let dx = Tensor::full([1, 1, 4, 4], 5.0).upload(device).max_pool2d_gradient(&dy.upload(device), pool);
+        // Windows begin at rows and columns −1 and 1; each one's first pixel inside the image:
+        let first = [1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(fetch(&dx).data(), first);
+    });
 }
 
 #[test]
 fn gradients_of_overlapping_windows_add_up() {
     let pool = Pool { kernel: 2, stride: 1, padding: 0 };
     let x = Tensor::new(&[0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0], [1, 1, 3, 3]);
-    let dx = x.max_pool2d_gradient(&Tensor::new(&[1.0, 20.0, 300.0, 4000.0], [1, 1, 2, 2]), pool);
-    assert_eq!(dx.data()[4], 4321.0);
+    let dy = Tensor::new(&[1.0, 20.0, 300.0, 4000.0], [1, 1, 2, 2]);
+    everywhere(|device| {
+        let dx = x.upload(device).max_pool2d_gradient(&dy.upload(device), pool);
+        assert_eq!(fetch(&dx).data()[4], 4321.0);
+    });
 }

@@ -1,7 +1,10 @@
 //! The seeded generator: the same numbers everywhere and always, streams that do not meet, and the distributions promised.
 
 use approx::assert_abs_diff_eq;
-use tensor::Generator;
+use reference::compare::assert_same_bits;
+use reference::law::{between, draws};
+use reference::place::everywhere;
+use tensor::{Device, Generator};
 
 #[test]
 fn a_seed_and_a_stream_say_everything() {
@@ -18,6 +21,44 @@ fn a_tensor_of_normals_is_its_elements_drawn_in_order() {
     let long = Generator::new(1).normal_tensor([10]);
     let short = Generator::new(1).normal_tensor([3, 3]);
     assert_eq!(short.data()[..], long.data()[..9]);
+}
+
+/// Drawn where they are used, masks are the same bits everywhere, and take as many words: also from the middle of a block of
+/// the generator's sixteen, and of streams and seeds that fill all their bits.
+#[test]
+fn masks_are_the_same_everywhere() {
+    for mut rng in draws(20) {
+        let (seed, stream) = (between(&mut rng, 0, usize::MAX - 1) as u64, between(&mut rng, 0, usize::MAX - 1) as u64);
+        let (before, probability) = (rng.below(40), rng.uniform());
+        let counts = [between(&mut rng, 1, 50), between(&mut rng, 1, 5000), 16];
+        let masks = |device: &Device| {
+            let mut drawing = Generator::stream(seed, stream);
+            for _ in 0..before {
+                drawing.uniform();
+            }
+            let masks = counts.map(|count| drawing.mask([count], probability, device));
+            (masks, drawing.uniform().to_bits())
+        };
+        let (expected, next) = masks(&Device::Cpu);
+        everywhere(|device| {
+            let (got, then) = masks(device);
+            for (got, expected) in got.iter().zip(&expected) {
+                assert_eq!(got.device(), *device);
+                assert_same_bits(&format!("a mask of {probability} after {before}"), got, expected);
+            }
+            assert_eq!(then, next, "what is drawn after it");
+        });
+    }
+}
+
+/// A CPU's mask is drawn number by number: 0 below the probability, else what makes up for it.
+#[test]
+fn a_mask_is_a_draw_a_number() {
+    let (mut one, mut two) = (Generator::new(6), Generator::new(6));
+    let mask = one.mask([1000], 0.2, &Device::Cpu);
+    for (i, &kept) in mask.data().iter().enumerate() {
+        assert_eq!(kept, if two.uniform() < 0.2 { 0.0 } else { 1.25 }, "number {i}");
+    }
 }
 
 #[test]

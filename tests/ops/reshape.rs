@@ -20,7 +20,7 @@ fn the_gradient_is_reshaped_back() {
     law::gradient(
         "reshape",
         &x,
-        |x| x[0].reshape([2, 6]) * Var::constant(factor.clone()),
+        |x| x[0].reshape([2, 6]) * Var::constant(factor.upload(&x[0].value().device())),
         |x| Array::new([2, 6], x[0].data.iter().zip(factor.data()).map(|(x, &f)| x * f64::from(f)).collect()),
     );
 }

@@ -1,6 +1,7 @@
 //! logsumexp and log_softmax along every dimension, and where their exponentials would overflow.
 
 use reference::law::{self, Within, between, draws};
+use reference::place::{everywhere, fetch};
 use reference::softmax::{log_softmax, logsumexp};
 use tensor::{Generator, Tensor};
 
@@ -60,9 +61,12 @@ fn large_numbers_stay_finite() {
     for shift in [-1e4, 1e4] {
         let x = [Generator::new(3).normal_tensor([4, 9]).add_scalar(shift)];
         law::forward("logsumexp", &x, |x| x[0].logsumexp(1), |x| logsumexp(&x[0], 1), Within::Each(1e-6));
-        let leaf = autograd::Var::leaf(x[0].clone());
-        let gradients = leaf.log_softmax(1).backward_with(Generator::new(4).normal_tensor([4, 9]));
-        assert!(gradients.of(&leaf).expect("a gradient").data().iter().all(|g| g.is_finite()));
+        everywhere(|device| {
+            let leaf = autograd::Var::leaf(x[0].upload(device));
+            let dy = Generator::new(4).normal_tensor([4, 9]).upload(device);
+            let gradients = leaf.log_softmax(1).backward_with(dy);
+            assert!(fetch(gradients.of(&leaf).expect("a gradient")).data().iter().all(|g| g.is_finite()));
+        });
     }
     let x = [Tensor::new(&[1e4, -1e4, 0.0, -1e4, -1e4, -1e4], [2, 3])];
     law::forward("log_softmax", &x, |x| x[0].log_softmax(1), |x| log_softmax(&x[0], 1), Within::Largest(1e-6));

@@ -3,8 +3,9 @@
 use approx::assert_relative_eq;
 use autograd::Var;
 use reference::law::{self, Within, draws};
+use reference::place::{everywhere, fetch};
 use reference::{map, unary};
-use tensor::Tensor;
+use tensor::{Device, Tensor};
 
 struct Function {
     name: &'static str,
@@ -65,33 +66,44 @@ fn gradients_are_the_reference_s() {
 #[test]
 fn gradients_of_long_tensors_are_taken_element_by_element() {
     let x = Tensor::new(&(0..50_001).map(|i| i as f32 - 25_000.0).collect::<Vec<_>>(), [50_001]);
-    let leaf = Var::leaf(x.clone());
-    let gradients = leaf.square().backward_with(Tensor::ones([50_001]));
-    let dx = gradients.of(&leaf).expect("a gradient");
-    dx.data().iter().zip(x.data()).for_each(|(dx, x)| assert_eq!(*dx, 2.0 * x));
+    everywhere(|device| {
+        let leaf = Var::leaf(x.upload(device));
+        let gradients = leaf.square().backward_with(Tensor::ones([50_001]).upload(device));
+        let dx = fetch(gradients.of(&leaf).expect("a gradient"));
+        dx.data().iter().zip(x.data()).for_each(|(dx, x)| assert_eq!(*dx, 2.0 * x));
+    });
 }
 
 #[test]
 fn far_out_nothing_overflows() {
     let x = Tensor::new(&[-1e4, -100.0, 100.0, 1e4], [4]);
-    assert_eq!(x.sigmoid().data()[0], 0.0);
-    assert_eq!(x.sigmoid().data()[3], 1.0);
-    assert_relative_eq!(f64::from(x.sigmoid().data()[1]), (-100.0f64).exp(), max_relative = 0.05); // a denormal number
-    assert_eq!(x.tanh().data(), [-1.0, -1.0, 1.0, 1.0]);
-    assert_eq!(x.softplus().data()[0], 0.0);
-    assert_eq!(x.softplus().data()[2..], [100.0, 1e4]);
-    let leaf = Var::leaf(x);
-    for y in [leaf.sigmoid(), leaf.tanh(), leaf.softplus()] {
-        let gradients = y.backward_with(Tensor::ones([4]));
-        assert!(gradients.of(&leaf).expect("a gradient").data().iter().all(|g| g.is_finite()));
-    }
+    everywhere(|device| {
+        let leaf = Var::leaf(x.upload(device));
+        let (sigmoid, tanh, softplus) = (leaf.sigmoid(), leaf.tanh(), leaf.softplus());
+        let logistic = fetch(sigmoid.value());
+        assert_eq!((logistic.data()[0], logistic.data()[3]), (0.0, 1.0));
+        if *device == Device::Cpu {
+            // A denormal number, for which a GPU may put 0.
+            assert_relative_eq!(f64::from(logistic.data()[1]), (-100.0f64).exp(), max_relative = 0.05);
+        }
+        assert!((0.0..1e-43).contains(&logistic.data()[1]));
+        assert_eq!(fetch(tanh.value()).data(), [-1.0, -1.0, 1.0, 1.0]);
+        assert_eq!(fetch(softplus.value()).data()[0], 0.0);
+        assert_eq!(fetch(softplus.value()).data()[2..], [100.0, 1e4]);
+        for y in [sigmoid, tanh, softplus] {
+            let gradients = y.backward_with(Tensor::ones([4]).upload(device));
+            assert!(fetch(gradients.of(&leaf).expect("a gradient")).data().iter().all(|g| g.is_finite()));
+        }
+    });
 }
 
 #[test]
 fn corners_have_the_derivative_of_their_left_side_or_none() {
-    let zero = Var::leaf(Tensor::zeros([1]));
-    let slope = |y: Var| y.backward().of(&zero).expect("a gradient").data()[0];
-    assert_eq!(slope(zero.relu()), 0.0);
-    assert_eq!(slope(zero.abs()), 0.0);
-    assert_relative_eq!(slope(zero.leaky_relu(0.2)), 0.2);
+    everywhere(|device| {
+        let zero = Var::leaf(Tensor::zeros([1]).upload(device));
+        let slope = |y: Var| fetch(y.backward().of(&zero).expect("a gradient")).data()[0];
+        assert_eq!(slope(zero.relu()), 0.0);
+        assert_eq!(slope(zero.abs()), 0.0);
+        assert_relative_eq!(slope(zero.leaky_relu(0.2)), 0.2);
+    });
 }

@@ -8,16 +8,18 @@ use tensor::Tensor;
 
 pub(crate) fn latent_terms(mu: &Var, logvar: &Var, eps: &Tensor, dataset: usize, estimator: &str) -> Result<Var> {
     let [b, d] = mu.shape().matrix("mu");
+    let device = mu.value().device();
     let z = mu + logvar.mul_scalar(0.5).exp() * Var::constant(eps.clone());
     let own = density(&z, mu, logvar).sum(&[1], false); // log q(z_i|x_i): [b]
     let prior = z.square().add_scalar((2.0 * std::f32::consts::PI).ln()).mul_scalar(-0.5).sum(&[1], false);
     // log q(z_id|x_jd): [i, j, d]
     let pairs = density(&z.reshape([b, 1, d]), &mu.reshape([1, b, d]), &logvar.reshape([1, b, d]));
-    let weights = Var::constant(match estimator {
+    let weights = match estimator {
         "mws" => Tensor::full([b, b], -((b * dataset) as f32).ln()),
         "mss" => stratified(b, dataset),
         other => bail!("unknown estimator {other}"),
-    });
+    };
+    let weights = Var::constant(weights.upload(&device));
     let joint = (pairs.sum(&[2], false) + &weights).logsumexp(1);
     let product = (pairs + weights.reshape([b, b, 1])).logsumexp(1).sum(&[1], false);
     let terms = [own - &joint, joint - &product, product - prior].map(|term| term.mean_all().reshape([1]));

@@ -1,6 +1,6 @@
 //! An independent statement of what must come out: golden files, written by PyTorch in f64. Every file of `$ORACLE_DIR`
 //! (default: `tests/fixtures`) is run by what its metadata says. An operation's file has `op` and `attrs`, a training run's
-//! has `train`; any seed, shape, width, size and batch of the same format will do.
+//! has `train`; any seed, shape, width, size and batch of the same format will do. Each is run on the CPU and on a GPU.
 //!
 //! Tolerances are relative to the tensor's largest absolute value.
 #![forbid(unsafe_code)]
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use file::File;
+use reference::place::gpu;
+use tensor::Device;
 
 fn folder() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
@@ -34,24 +36,38 @@ fn files() -> Result<Vec<(String, File)>> {
     paths.iter().map(|path| Ok((name(path), File::read(path)?))).collect()
 }
 
-/// Runs `check` on every file and panics with all that failed; a panic in one does not keep the others from running.
-fn check_all(what: &str, files: &[(String, File)], check: impl Fn(&File) -> Result<()>) {
+/// Runs `check` on every file, on every device, and panics with all that failed; a panic in one does not keep the others
+/// from running.
+fn check_all(what: &str, files: &[(String, File)], check: fn(&File, &Device) -> Result<()>) {
+    let failures: Vec<String> =
+        [Device::Cpu, gpu()].iter().flat_map(|device| check_on(device, what, files, check)).collect();
+    assert!(failures.is_empty(), "{} {what} disagree:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// What failed on one device.
+fn check_on(
+    device: &Device,
+    what: &str,
+    files: &[(String, File)],
+    check: fn(&File, &Device) -> Result<()>,
+) -> Vec<String> {
     let mut failures = Vec::new();
     for (name, file) in files {
-        let result = catch_unwind(AssertUnwindSafe(|| check(file)));
+        let result = catch_unwind(AssertUnwindSafe(|| check(file, device)));
         let result = result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
             Err(anyhow!("panicked: {}", text.unwrap_or_default()))
         });
         if let Err(error) = result {
-            failures.push(format!("{name}: {error:#}"));
+            failures.push(format!("{name} on {device}: {error:#}"));
         }
     }
     // Written past the test harness, which would keep it to itself: how much was compared is part of the result.
-    let compared = format!("oracle: {} of {} {what} agree\n", files.len() - failures.len(), files.len());
+    let agree = files.len() - failures.len();
+    let compared = format!("oracle: {agree} of {} {what} agree on {device}\n", files.len());
     std::io::stderr().write_all(compared.as_bytes()).expect("standard error is open");
-    assert!(failures.is_empty(), "{} of {} {what} disagree:\n{}", failures.len(), files.len(), failures.join("\n"));
+    failures
 }
 
 #[test]
@@ -72,11 +88,12 @@ fn oracle_training_runs() {
 fn oracle_refuses_what_it_does_not_know() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/30_relu.safetensors"));
     let mut file = File::read(path).expect("a golden file");
-    operations::check(&file).expect("relu agrees");
+    let check = |file: &File| operations::check(file, &Device::Cpu);
+    check(&file).expect("relu agrees");
     file.op = Some("relux".into());
-    assert!(operations::check(&file).expect_err("unknown").to_string().contains("unknown op relux"));
+    assert!(check(&file).expect_err("unknown").to_string().contains("unknown op relux"));
     file.op = Some("sigmoid".into());
-    assert!(operations::check(&file).expect_err("another function").to_string().starts_with("out at ["));
+    assert!(check(&file).expect_err("another function").to_string().starts_with("out at ["));
     file.op = None;
-    assert!(operations::check(&file).expect_err("nothing to run").to_string().contains("neither"));
+    assert!(check(&file).expect_err("nothing to run").to_string().contains("neither"));
 }

@@ -1,13 +1,14 @@
-//! One operation: its value within 1e-5, each gradient within 1e-4.
+//! One operation, on one device: its value within 1e-5, each gradient within 1e-4.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use autograd::{Act, Conv, ConvTranspose, Interpolation, Pool, Var};
 use nn::loss;
+use reference::place::fetch;
 use reference::{Array, score};
 use serde_json::Value;
-use tensor::Tensor;
+use tensor::{Device, Tensor};
 
 use crate::file::{File, agree};
 use crate::latent_terms::latent_terms;
@@ -15,11 +16,12 @@ use crate::latent_terms::latent_terms;
 const VALUE: f64 = 1e-5;
 const GRADIENT: f64 = 1e-4;
 
-pub(crate) fn check(file: &File) -> Result<()> {
+pub(crate) fn check(file: &File, device: &Device) -> Result<()> {
     let op = file.op.as_deref().context("metadata has neither op nor train")?;
     let differentiable = |name: &str| file.tensors.contains_key(&format!("grad.{name}"));
     let variable = |(name, value): (&str, &Tensor)| {
-        let var = if differentiable(name) { Var::leaf(value.clone()) } else { Var::constant(value.clone()) };
+        let value = value.upload(device);
+        let var = if differentiable(name) { Var::leaf(value) } else { Var::constant(value) };
         (name.to_owned(), var)
     };
     let inputs = Inputs { vars: file.under("in.").map(variable).collect(), attrs: &file.attrs };
@@ -28,7 +30,7 @@ pub(crate) fn check(file: &File) -> Result<()> {
     if file.under("grad.").next().is_none() {
         return Ok(());
     }
-    let gradients = y.backward_with(file.get("seed")?.clone());
+    let gradients = y.backward_with(file.get("seed")?.upload(device));
     for (name, expected) in file.under("grad.") {
         let got = gradients.of(inputs.var(name)?).with_context(|| format!("no gradient of {name}"))?;
         agree(&format!("grad.{name}"), got, expected, GRADIENT)?;
@@ -170,7 +172,7 @@ fn over_all_images(loss: Var, x: &Var) -> Var {
 }
 
 fn exact(x: &Var) -> Array {
-    Array::of(x.value())
+    Array::of(&fetch(x.value()))
 }
 
 fn number(value: f64) -> Var {

@@ -9,9 +9,10 @@ use anyhow::{Context, Result, ensure};
 use nn::optim::{Adam, AdamConfig};
 use nn::{Pass, Slot, state};
 use pollster::block_on;
+use reference::place::fetch;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
-use tensor::Tensor;
+use tensor::{Device, Guard, Tensor};
 use vae::config::{Config, DecoderConv, LossKind, ModelKind, Output, Reconstruction, Reduction, Stem, Upsampling};
 use vae::model::{self, Vae};
 use vae::objective::Objective;
@@ -25,14 +26,15 @@ const RECONSTRUCTION: f64 = 5e-5;
 const GRADIENT: f64 = 1e-3;
 const ZERO_GRADIENT: f64 = 1e-5;
 
-pub(crate) fn replay(file: &File) -> Result<()> {
+pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     let meta = file.train.as_ref().context("no metadata")?;
     let config = config(meta)?;
     let model = model::build(&config);
-    fill(&*model, file)?;
+    nn::upload(&*model, device);
+    fill(&*model, file)?; // what is loaded goes where the model is
     let params = nn::parameters(&*model);
     let objective = Objective::new(&config);
-    let mut adam = Adam::new(AdamConfig::default());
+    let (mut adam, guard) = (Adam::new(AdamConfig::default()), Guard::new(1, device));
     let losses = file.get("losses")?;
     let mut wrong = Vec::new();
     let mut note = |result: Result<()>| wrong.extend(result.err().map(|error| format!("{error:#}")));
@@ -40,12 +42,13 @@ pub(crate) fn replay(file: &File) -> Result<()> {
     let steps = whole(meta, "steps")?;
     ensure!(losses.shape()[..] == [steps, 3], "losses are {} for {steps} steps", losses.shape());
     for step in 0..steps {
-        let (x, eps) = (file.get(&format!("x.{step}"))?, file.get(&format!("eps.{step}"))?);
+        let (x, eps) =
+            (file.get(&format!("x.{step}"))?.upload(device), file.get(&format!("eps.{step}"))?.upload(device));
         let pass = Pass::train(0, step as u64);
         let (mu, logvar) = model.encode(&autograd::Var::constant(x.clone()), &pass);
-        let xhat = model.decode(&model::reparameterise(&mu, &logvar, eps), &pass);
-        let terms = objective.terms(&xhat, x, &mu, &logvar);
-        let got = [&terms.total, &terms.reconstruction, &terms.kl.mean_all()].map(|loss| loss.value().data()[0]);
+        let xhat = model.decode(&model::reparameterise(&mu, &logvar, &eps), &pass);
+        let terms = objective.terms(&xhat, &x, &mu, &logvar);
+        let got = [&terms.total, &terms.reconstruction, &terms.kl].map(|loss| fetch(loss.value()).data()[0]);
         let tolerance = if step == 0 { FIRST_LOSSES } else { LATER_LOSSES };
         note(agree(
             &format!("losses of step {step}"),
@@ -77,7 +80,7 @@ pub(crate) fn replay(file: &File) -> Result<()> {
             }
             ensure!(file.under("grad.").count() == params.len(), "the file has gradients of other parameters");
         }
-        adam.step(&params, &mut gradients, real(meta, "lr")?);
+        adam.step(&params, &mut gradients, real(meta, "lr")?, &guard);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("; "));
     Ok(())
@@ -143,7 +146,7 @@ fn running(model: &dyn Vae, file: &File) -> Result<()> {
 }
 
 fn largest(x: &Tensor) -> f64 {
-    x.data().iter().fold(0.0, |largest, x| f64::max(largest, f64::from(x.abs())))
+    fetch(x).data().iter().fold(0.0, |largest, x| f64::max(largest, f64::from(x.abs())))
 }
 
 /// Whether a parameter is the bias of a convolution that stands in front of a batch norm: `conv2.bias` beside a `bn2`,

@@ -1,10 +1,11 @@
-//! Are two tensors the same, and if not, where do they part most?
+//! Are two tensors the same, and if not, where do they part most? They may be on any device.
 
 use std::fmt;
 
 use tensor::{Shape, Tensor};
 
 use crate::Array;
+use crate::place::fetch;
 
 /// The element that is furthest off.
 #[derive(Clone, PartialEq, Debug)]
@@ -79,6 +80,7 @@ pub fn assert_close(what: &str, got: &Tensor, expected: &Array, tolerance: f64) 
 #[track_caller]
 pub fn assert_same_bits(what: &str, got: &Tensor, expected: &Tensor) {
     assert_eq!(got.shape(), expected.shape(), "{what}: the shape");
+    let (got, expected) = (fetch(got), fetch(expected));
     let place = got.data().iter().zip(expected.data()).position(|(a, b)| a.to_bits() != b.to_bits());
     if let Some(place) = place {
         let index = unravel(place, expected.shape());
@@ -89,6 +91,7 @@ pub fn assert_same_bits(what: &str, got: &Tensor, expected: &Tensor) {
 #[track_caller]
 fn differ(got: &Tensor, expected: &Array, allowed: impl Fn(f64) -> f64) -> Result<(), Difference> {
     assert_eq!(*got.shape(), expected.shape, "the shape of a result and of its reference");
+    let got = fetch(got);
     let mut worst: Option<(f64, usize)> = None; // how many times more than allowed, and where
     let mut off = 0;
     for (i, (&got, &expected)) in got.data().iter().zip(&expected.data).enumerate() {

@@ -1,10 +1,16 @@
-//! A machine that holds buffers and runs nothing: it counts, so that tests can see what tensors ask of a device.
+//! A machine that holds buffers and runs nothing: it counts, so that tests can see what tensors ask of a device, and it
+//! refuses launches that no machine should be asked for.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use tensor::{Accelerator, BufferId, Error, Launch, Limits, Pending};
+use tensor::{Accelerator, BufferId, Error, Launch, Limits, Pending, Result, Shape, Span};
+
+/// What WebGPU promises everywhere: 128 MiB a binding, 256 bytes between offsets.
+const LIMITS: Limits =
+    Limits { buffer_len: 1 << 25, alignment: 64, groups: 65_535, buffers: 8, registers: 64, busy: 256 };
+/// Words that the parameters of one launch may have.
+const WORDS: usize = 64;
 
 /// How often the machine was asked for what.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -45,7 +51,7 @@ impl Counting {
         self.with(|state| state.buffers.len())
     }
 
-    /// From now on every read fails with this.
+    /// From now on every read and every end of a step fails with this.
     pub fn fail(&self, what: &str) {
         self.with(|state| state.failure = Some(what.to_owned()));
     }
@@ -55,16 +61,38 @@ impl Counting {
     }
 }
 
+impl State {
+    fn check(&self) -> Result<()> {
+        match &self.failure {
+            Some(what) => Err(Error::Device { device: "counting".into(), what: what.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// # Panics
+    /// If the span is not inside a buffer that is there.
+    fn elements(&self, span: Span, who: &str) -> &[f32] {
+        let buffer = self.buffers.get(&span.buffer);
+        let buffer = buffer.unwrap_or_else(|| panic!("{who} uses {:?}, which is gone", span.buffer));
+        let inside = span.start.checked_add(span.len).is_some_and(|end| end <= buffer.len());
+        assert!(inside, "{who}: {span:?} reaches past the {} elements of its buffer", buffer.len());
+        assert!(span.start.is_multiple_of(LIMITS.alignment), "{who}: {span:?} is not aligned");
+        &buffer[span.start..][..span.len]
+    }
+}
+
 impl Accelerator for Counting {
     fn name(&self) -> &str {
         "counting"
     }
 
     fn limits(&self) -> Limits {
-        Limits { buffer_len: 1 << 20, groups: 65_535, buffers: 8 }
+        LIMITS
     }
 
-    fn alloc(&self, len: usize) -> BufferId {
+    fn alloc(&self, shape: &Shape) -> BufferId {
+        let len = shape.count();
+        assert!(len <= LIMITS.buffer_len, "a tensor {shape} is more than a buffer holds");
         self.with(|state| {
             state.counts.allocs += 1;
             let id = BufferId(state.counts.allocs as u64);
@@ -90,29 +118,46 @@ impl Accelerator for Counting {
     }
 
     fn launch(&self, launch: Launch<'_>) {
+        let Launch { kernel, constants, reads, writes, params, groups } = launch;
+        let who = kernel.entry;
         self.with(|state| {
             state.counts.launches += 1;
-            for id in launch.reads.iter().chain(launch.writes) {
-                assert!(state.buffers.contains_key(id), "{} uses {id:?}, which is gone", launch.kernel.entry);
+            for &span in reads.iter().chain(writes) {
+                state.elements(span, who);
             }
-            let twice = launch.reads.iter().any(|id| launch.writes.contains(id));
-            assert!(!twice, "{} lists a buffer under reads and writes", launch.kernel.entry);
         });
+        assert!(reads.len() + writes.len() <= LIMITS.buffers as usize, "{who} names {reads:?} and {writes:?}");
+        assert!(!writes.is_empty(), "{who} writes nothing");
+        for (i, write) in writes.iter().enumerate() {
+            let others = reads.iter().chain(&writes[..i]);
+            // Whole buffers: what is read and written at once by one launch is refused by machines even side by side.
+            let twice = others.clone().any(|other| other.buffer == write.buffer);
+            assert!(!twice, "{who} lists {:?} twice, once of them to be written", write.buffer);
+        }
+        assert!(params.len() <= WORDS, "{who} takes {} words", params.len());
+        assert!(groups.iter().all(|&n| n <= LIMITS.groups), "{who} is launched over {groups:?} workgroups");
+        let source = kernel.wgsl.concat();
+        assert!(source.contains(&format!("fn {who}(")), "{who} is not in its source");
+        for (i, &(name, value)) in constants.iter().enumerate() {
+            assert!(value.is_finite(), "{who}: {name} is {value}");
+            assert!(source.contains(&format!("override {name}:")), "{who} knows no constant {name}");
+            assert!(constants[..i].iter().all(|&(other, _)| other != name), "{who}: {name} is given twice");
+        }
     }
 
-    fn read(&self, id: BufferId, range: Range<usize>) -> Pending<Vec<f32>> {
+    fn read(&self, span: Span) -> Pending<Vec<f32>> {
         let result = self.with(|state| {
             state.counts.reads += 1;
-            match &state.failure {
-                Some(what) => Err(Error::Device { device: "counting".into(), what: what.clone() }),
-                None => Ok(state.buffers[&id][range].to_vec()),
-            }
+            state.check().map(|()| state.elements(span, "read").to_vec())
         });
         Box::pin(async move { result })
     }
 
     fn end_step(&self) -> Pending<()> {
-        self.with(|state| state.counts.steps += 1);
-        Box::pin(async { Ok(()) })
+        let result = self.with(|state| {
+            state.counts.steps += 1;
+            state.check()
+        });
+        Box::pin(async move { result })
     }
 }

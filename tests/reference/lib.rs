@@ -1,8 +1,8 @@
 //! What every operation means, in f64 and as slowly as it is plainly written.
 //!
 //! A file here bears the name of the operation's file in `tensor/src/ops`. [`build`] makes an array by asking for the
-//! number at each place, so that a reference reads as its formula. [`law`] holds the fast operations against these, and
-//! [`compare`] says where two tensors part.
+//! number at each place, so that a reference reads as its formula. [`law`] holds the fast operations against these,
+//! at every [`place`] that computes them, and [`compare`] says where two tensors part.
 #![forbid(unsafe_code)]
 
 pub mod adam;
@@ -17,6 +17,7 @@ pub mod interpolate;
 pub mod law;
 pub mod layout;
 pub mod matmul;
+pub mod place;
 pub mod pool;
 pub mod reduce;
 pub mod score;

@@ -216,7 +216,7 @@ fn epoch(
     tell(Event::Validating);
     let validation = block_on(trainer.validate())?;
     if !validation.losses.is_finite() {
-        return Err(trainer.diverged("the validation loss".into()));
+        return Err(trainer.diverged("the validation loss".into(), trainer.steps()));
     }
     trainer.observe(validation.losses.total);
     let seconds = start.elapsed().as_secs_f64();
@@ -350,7 +350,7 @@ mod tests {
         let config = settings.resolve().unwrap();
         let dataset = Dataset::load(&config).unwrap();
         let model = build(&config);
-        let mut trainer = Trainer::new(config, dataset, model);
+        let mut trainer = Trainer::new(config, dataset, model, tensor::Device::Cpu);
         let dir = tempfile::tempdir().unwrap();
         let mut folder = Folder::prepare(dir.path()).unwrap();
         let mut losses = Vec::new();

@@ -138,7 +138,6 @@ fn bad_configuration_is_one_line_and_code_2() {
         (&["--seed", "one"], &["--seed", "whole number"]),
         (&["--seed", "-1"], &["-1"]),
         (&["--device", "tpu"], &["device", "`auto`"]),
-        (&["--device", "gpu"], &["gpu", "--device cpu"]),
         (&["--limit", "0"], &["--limit"]),
         (&["--limit", "-3"], &["-3"]),
         (&["--threads", "0"], &["--threads"]),

@@ -1,6 +1,6 @@
 //! y = Σ x:   dx repeats dy over the summed dimensions;   a mean divides by their count.
 
-use tensor::{Shape, Tensor};
+use tensor::Tensor;
 
 use crate::var::Var;
 
@@ -42,12 +42,7 @@ impl Var {
         let shape = *self.shape();
         let kept = dims.iter().fold(shape, |kept, &d| kept.with(d, 1));
         Var::record(name, y, |edge| {
-            edge.to(self, move |dy| repeated(&dy.reshape(kept).mul_scalar(share), &shape));
+            edge.to(self, move |dy| dy.reshape(kept).mul_scalar(share).expand(shape));
         })
     }
-}
-
-/// `x` broadcast to `shape`, written out.
-fn repeated(x: &Tensor, shape: &Shape) -> Tensor {
-    Tensor::zeros(shape).add(x)
 }

@@ -1,10 +1,10 @@
-//! Adam (Kingma and Ba, 1412.6980) over named parameters, and clipping by the norm of all gradients together.
+//! Adam (Kingma and Ba, 1412.6980) over named parameters.
 //! The step itself, with its formula, is `tensor/src/ops/adam.rs`.
 
 use std::collections::HashMap;
 
 use autograd::{Gradients, Param};
-use tensor::{AdamStep, Tensor};
+use tensor::{AdamPart, AdamStep, Guard, Tensor};
 
 /// Adam's settings, by default PyTorch's.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -30,7 +30,7 @@ impl Default for AdamConfig {
 pub struct Adam {
     config: AdamConfig,
     step: u64,
-    moments: HashMap<u64, [Tensor; 2]>,
+    moments: HashMap<u64, Tensor>,
 }
 
 impl Adam {
@@ -39,26 +39,26 @@ impl Adam {
         Adam { config, step: 0, moments: HashMap::new() }
     }
 
-    /// Moves every parameter that has a gradient. Others, frozen ones among them, stay, and keep no moments.
-    pub fn step(&mut self, params: &[(String, Param)], gradients: &mut Gradients, learning_rate: f64) {
+    /// Moves every parameter that has a gradient. Others, frozen ones among them, stay, and keep no moments. `guard` has
+    /// seen the gradients: it scales them, or holds everything as it is.
+    pub fn step(&mut self, params: &[(String, Param)], gradients: &mut Gradients, learning_rate: f64, guard: &Guard) {
         self.step += 1;
         let AdamConfig { beta1, beta2, eps, weight_decay } = self.config;
         let step = AdamStep { learning_rate, beta1, beta2, eps, weight_decay, step: self.step };
-        for (_, param) in params {
-            let Some(gradient) = gradients.take(param) else { continue };
-            let zero = || Tensor::zeros(gradient.shape());
-            let [m, v] = self.moments.entry(param.id()).or_insert_with(|| [zero(), zero()]);
-            param.update(|value| value.adam(&gradient, m, v, step));
+        let moving = |(_, param): &(String, Param)| Some((param.clone(), gradients.take(param)?));
+        let moving: Vec<(Param, Tensor)> = params.iter().filter_map(moving).collect();
+        let mut parts = Vec::with_capacity(moving.len());
+        let mut movers = Vec::with_capacity(moving.len());
+        for (param, gradient) in moving {
+            let moments = self.moments.remove(&param.id()).unwrap_or_else(|| AdamPart::moments(&gradient));
+            // Taken out of its place: in-place needs the only handle.
+            parts.push(AdamPart { parameter: param.lend(), gradient, moments });
+            movers.push(param);
+        }
+        step.apply(&mut parts, guard);
+        for (param, AdamPart { parameter, moments, .. }) in movers.iter().zip(parts) {
+            param.give_back(parameter);
+            self.moments.insert(param.id(), moments);
         }
     }
-}
-
-/// Scales all gradients so that their norm together is at most `limit`, and returns the norm before.
-pub fn clip_gradients(params: &[(String, Param)], gradients: &mut Gradients, limit: f64) -> f64 {
-    let square = |g: &Tensor| f64::from(g.square().sum_all().data()[0]);
-    let norm = params.iter().filter_map(|(_, p)| gradients.get(p)).map(square).sum::<f64>().sqrt();
-    if norm > limit {
-        gradients.scale((limit / (norm + 1e-6)) as f32); // PyTorch's 1e-6
-    }
-    norm
 }

@@ -1,7 +1,7 @@
-//! What moves parameters: [`Adam`], gradient clipping and learning-rate [`Schedule`]s.
+//! What moves parameters: [`Adam`] and learning-rate [`Schedule`]s. Gradients are clipped by [`tensor::Guard`].
 
 mod adam;
 mod schedule;
 
-pub use adam::{Adam, AdamConfig, clip_gradients};
+pub use adam::{Adam, AdamConfig};
 pub use schedule::{Plateau, Schedule};

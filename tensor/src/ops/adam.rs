@@ -1,12 +1,19 @@
 //! One step of Adam (Kingma and Ba, 1412.6980, algorithm 1), in place:
-//!   g ← g + λ·p,   m ← β₁·m + (1 − β₁)·g,   v ← β₂·v + (1 − β₂)·g²,
+//!   g ← factor·g + λ·p,   m ← β₁·m + (1 − β₁)·g,   v ← β₂·v + (1 − β₂)·g²,
 //!   p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
+//! The factor is the [`Guard`]'s; where it says that something was not finite, nothing moves.
 
 use rayon::prelude::*;
 
+use super::guard::Guard;
 use crate::cpu::parallel::GRAIN;
 use crate::cpu::simd::Isa;
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/adam.wgsl")];
+pub(super) static ADAM: Kernel = Kernel::checked(&WGSL, "adam");
 
 /// The numbers of one step.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -25,33 +32,115 @@ pub struct AdamStep {
     pub step: u64,
 }
 
-impl Tensor {
-    /// Moves this parameter and its moments `m` and `v` by one step along `gradient`.
+/// One parameter with what moves it.
+#[derive(Debug)]
+pub struct AdamPart {
+    /// p.
+    pub parameter: Tensor,
+    /// g, of its shape.
+    pub gradient: Tensor,
+    /// m and v, as [`AdamPart::moments`] makes them.
+    pub moments: Tensor,
+}
+
+impl AdamPart {
+    /// The moments of a parameter before the first step: `[2, count]`, zeros, the count rounded up to whole fours.
+    pub fn moments(parameter: &Tensor) -> Tensor {
+        Tensor::zeros([2, parameter.count().next_multiple_of(4)]).upload(&parameter.device())
+    }
+}
+
+/// The numbers of a step as every element needs them.
+#[derive(Clone, Copy)]
+struct Factors {
+    beta1: f32,
+    beta2: f32,
+    gain1: f32,
+    gain2: f32,
+    rate: f32,
+    correction: f32,
+    eps: f32,
+    decay: f32,
+}
+
+impl AdamStep {
+    fn factors(self) -> Factors {
+        let t = self.step.min(i32::MAX as u64) as i32;
+        Factors {
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            gain1: (1.0 - self.beta1) as f32, // in f32, 1 − 0.999 is 5e-5 off
+            gain2: (1.0 - self.beta2) as f32,
+            rate: (self.learning_rate / (1.0 - self.beta1.powi(t))) as f32,
+            correction: (1.0 / (1.0 - self.beta2.powi(t)).sqrt()) as f32,
+            eps: self.eps as f32,
+            decay: self.weight_decay as f32,
+        }
+    }
+
+    /// Moves every parameter and its moments by this step.
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If a gradient's shape is not its parameter's.
     #[track_caller]
-    pub fn adam(&mut self, gradient: &Tensor, m: &mut Tensor, v: &mut Tensor, step: AdamStep) {
-        let same = self.shape() == gradient.shape() && self.shape() == m.shape() && self.shape() == v.shape();
-        assert!(same, "adam: parameter {} and gradient {}", self.shape(), gradient.shape());
-        let t = step.step.min(i32::MAX as u64) as i32;
-        let (beta1, beta2) = (step.beta1 as f32, step.beta2 as f32);
-        let (gain1, gain2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32); // in f32, 1 − 0.999 is 5e-5 off
-        let rate = (step.learning_rate / (1.0 - step.beta1.powi(t))) as f32;
-        let correction = (1.0 / (1.0 - step.beta2.powi(t)).sqrt()) as f32;
-        let (eps, decay, isa) = (step.eps as f32, step.weight_decay as f32, Isa::current());
-        let (p, m, v) = (self.data_mut(), m.data_mut(), v.data_mut());
-        let moments = m.par_chunks_mut(GRAIN).zip(v.par_chunks_mut(GRAIN));
-        let parts = p.par_chunks_mut(GRAIN).zip(gradient.data().par_chunks(GRAIN)).zip(moments);
-        parts.for_each(|((p, g), (m, v))| {
+    pub fn apply(self, parts: &mut [AdamPart], guard: &Guard) {
+        for AdamPart { parameter, gradient, moments } in parts.iter() {
+            let same = parameter.shape() == gradient.shape()
+                && moments.shape()[..] == [2, parameter.count().next_multiple_of(4)];
+            assert!(same, "adam: parameter {} and gradient {}", parameter.shape(), gradient.shape());
+        }
+        let on_device = parts.first().is_some_and(|part| part.parameter.device() != Device::Cpu);
+        match on_device {
+            true => parts.chunks_mut(2).for_each(|pair| launch(pair, guard, self.factors())),
+            false => {
+                let Some(factor) = guard.factor() else { return };
+                parts.iter_mut().for_each(|part| part.apply(factor, self.factors()));
+            }
+        }
+    }
+}
+
+impl AdamPart {
+    fn apply(&mut self, factor: f32, step: Factors) {
+        let isa = Isa::current();
+        let count = self.parameter.count();
+        let Factors { beta1, beta2, gain1, gain2, rate, correction, eps, decay } = step;
+        let moments = self.moments.data_mut();
+        let (m, v) = moments.split_at_mut(moments.len() / 2);
+        let moments = m[..count].par_chunks_mut(GRAIN).zip(v[..count].par_chunks_mut(GRAIN));
+        let p = self.parameter.data_mut().par_chunks_mut(GRAIN);
+        p.zip(self.gradient.data().par_chunks(GRAIN)).zip(moments).for_each(|((p, g), (m, v))| {
             isa.run(|| {
                 for i in 0..p.len() {
-                    let g = g[i] + decay * p[i];
+                    let g = factor * g[i] + decay * p[i];
                     m[i] = beta1 * m[i] + gain1 * g;
                     v[i] = beta2 * v[i] + gain2 * g * g;
                     p[i] -= rate * m[i] / (v[i].sqrt() * correction + eps);
                 }
             });
         });
+    }
+}
+
+/// One launch for two parameters: with the guard, as many buffers as every device offers.
+fn launch(pair: &mut [AdamPart], guard: &Guard, step: Factors) {
+    let Factors { beta1, beta2, gain1, gain2, rate, correction, eps, decay } = step;
+    let (place, rows) = guard.rows();
+    let quads = pair.iter().map(|part| part.parameter.count().div_ceil(4));
+    let quads = [quads.clone().next().unwrap_or(0), quads.clone().nth(1).unwrap_or(0)];
+    let run = ADAM.over(quads[0] + quads[1]).floats([beta1, beta2, gain1, gain2, rate, correction, eps, decay]);
+    let run = run.params(quads).params([place]).read(rows);
+    match pair {
+        [a, b] => {
+            let run = run.read(&a.gradient).read(&b.gradient);
+            run.update([&mut a.parameter, &mut a.moments, &mut b.parameter, &mut b.moments]);
+        }
+        [a] => {
+            // The second place takes the gradient and tensors of no size.
+            let (mut p, mut m) = (a.parameter.empty_like(), a.parameter.empty_like());
+            let run = run.read(&a.gradient).read(&a.gradient);
+            run.update([&mut a.parameter, &mut a.moments, &mut p, &mut m]);
+        }
+        _ => {}
     }
 }

@@ -12,7 +12,17 @@ use rayon::prelude::*;
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
 use crate::cpu::parallel::{self, Disjoint};
 use crate::cpu::simd::Isa;
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
+use crate::launch::Run;
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/batch_norm.wgsl")];
+pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
+pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats");
+pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums");
+pub(super) static BATCH_NORM_GRADIENT: Kernel = Kernel::checked(&WGSL, "batch_norm_gradient");
+pub(super) static BATCH_NORM_RUNNING: Kernel = Kernel::checked(&WGSL, "batch_norm_running");
 
 /// What follows a normalisation: each has a derivative that its result tells.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -44,6 +54,15 @@ impl Act {
                     slope * x
                 }
             }
+        }
+    }
+
+    /// What a negative number is multiplied by; none of nothing follows.
+    fn slope(self) -> Option<f32> {
+        match self {
+            Act::Identity => None,
+            Act::Relu => Some(0.0),
+            Act::LeakyRelu(slope) => Some(slope),
         }
     }
 
@@ -117,6 +136,11 @@ impl Tensor {
     pub fn channel_stats(&self) -> BatchStats {
         let channels = channels(self);
         assert!(channels.count() > 0, "batch_norm: {} has no number a channel", self.shape());
+        if let Device::Gpu(_) = self.device() {
+            let run = with_sizes(BATCH_NORM_STATS.groups(channels.channels), channels).floats([0.0, 0.0]).read(self);
+            let [mean, var] = run.write_all([[channels.channels].into(); 2]);
+            return BatchStats { mean, var, count: channels.count() };
+        }
         let (x, isa) = (self.data(), Isa::current());
         let mut moments = vec![[0.0; 2]; channels.channels];
         moments.par_iter_mut().enumerate().for_each(|(c, out)| isa.vectors(Moments { x, channels, c, out }));
@@ -134,6 +158,12 @@ impl Tensor {
         norm.check(self, bias);
         if let Some(residual) = residual {
             assert_eq!(self.shape(), residual.shape(), "batch_norm: {} plus {}", self.shape(), residual.shape());
+        }
+        if let Device::Gpu(_) = self.device() {
+            let run =
+                norm.run(BATCH_NORM.over(self.count()), channels).set("RESIDUAL", usize::from(residual.is_some()));
+            let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight).read(bias);
+            return run.read(residual.unwrap_or(bias)).write(self.shape());
         }
         let (x, residual, bias, isa) = (self.data(), residual.map(Tensor::data), bias.data(), Isa::current());
         Tensor::build(*self.shape(), |y| {
@@ -157,6 +187,18 @@ impl Tensor {
         let same = self.shape() == y.shape() && y.shape() == dy.shape();
         assert!(same, "batch_norm_gradient: {}, {} and {}", self.shape(), y.shape(), dy.shape());
 
+        if let Device::Gpu(_) = self.device() {
+            let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels);
+            let run = run.read(self).read(norm.mean).read(norm.var).read(y).read(dy);
+            let of_channels = [channels.channels].into();
+            let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // of no use: dy is g
+            let [g, dweight, dbias] = run.write_all([g_shape, of_channels, of_channels]);
+            let dresidual = if norm.act == Act::Identity { dy.clone() } else { g };
+            let run = norm.run(BATCH_NORM_GRADIENT.over(self.count()), channels).set("OF_BATCH", usize::from(of_batch));
+            let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight);
+            let dx = run.read(&dresidual).read(&dweight).read(&dbias).write(self.shape());
+            return BatchNormGradients { dx, dweight, dbias, dresidual };
+        }
         // g overwrites nothing: where nothing follows the normalisation it is dy itself.
         let dresidual = match norm.act {
             Act::Identity => dy.clone(),
@@ -185,6 +227,32 @@ impl Tensor {
     }
 }
 
+impl BatchStats {
+    /// Moves running averages towards these statistics, the variance made unbiased:
+    /// running ← (1 − momentum)·running + momentum·new.
+    pub fn blend_into(&self, mean: &mut Tensor, var: &mut Tensor, momentum: f32) {
+        let unbiased = self.count as f32 / (self.count - 1) as f32;
+        match mean.device() {
+            Device::Cpu => {
+                let blend = |running: &mut Tensor, new: &Tensor, scale: f32| {
+                    let pairs = running.data_mut().iter_mut().zip(new.data());
+                    pairs.for_each(|(r, &new)| *r = (1.0 - momentum) * *r + momentum * (scale * new));
+                };
+                blend(mean, &self.mean, 1.0);
+                blend(var, &self.var, unbiased);
+            }
+            Device::Gpu(_) => {
+                let run = BATCH_NORM_RUNNING.over(mean.count()).read(&self.mean).read(&self.var);
+                run.params([mean.count()]).floats([momentum, unbiased]).update([mean, var]);
+            }
+        }
+    }
+}
+
+fn with_sizes(run: Run, Channels { batch, channels, plane }: Channels) -> Run {
+    run.params([batch, channels, plane])
+}
+
 #[track_caller]
 fn channels(x: &Tensor) -> Channels {
     let [batch, channels, height, width] = x.shape().nchw("batch_norm");
@@ -192,6 +260,12 @@ fn channels(x: &Tensor) -> Channels {
 }
 
 impl BatchNorm<'_> {
+    /// Tells a run the sizes, ε and the activation.
+    fn run(&self, run: Run, channels: Channels) -> Run {
+        let run = with_sizes(run, channels).set("ACTIVE", usize::from(self.act.slope().is_some()));
+        run.floats([self.eps, self.act.slope().unwrap_or(1.0)])
+    }
+
     fn of(&self, channel: usize) -> Numbers {
         let invstd = 1.0 / (self.var.data()[channel] + self.eps).sqrt();
         Numbers { mean: self.mean.data()[channel], invstd, weight: self.weight.data()[channel] }

@@ -2,11 +2,22 @@
 //! Shapes are aligned at the last dimension; where sizes differ one must be 1, and is repeated.
 
 use crate::cpu::parallel;
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/binary.wgsl")];
+pub(super) static BINARY: Kernel = Kernel::checked(&WGSL, "binary");
+pub(super) static BINARY_BROADCAST: Kernel = Kernel::checked(&WGSL, "binary_broadcast");
+pub(super) static ADD_ASSIGN: Kernel = Kernel::checked(&WGSL, "add_assign");
+
 macro_rules! tensor_functions {
     ($($(#[$doc:meta])* $name:ident: $f:expr;)*) => {
+        /// The functions' numbers, by which the shader knows them.
+        #[allow(non_camel_case_types)]
+        enum Row { $($name),* }
+
         impl Tensor {
             $(
                 $(#[$doc])*
@@ -15,7 +26,7 @@ macro_rules! tensor_functions {
                 /// If the shapes do not broadcast.
                 #[track_caller]
                 pub fn $name(&self, rhs: &Tensor) -> Tensor {
-                    broadcast(stringify!($name), self, rhs, $f)
+                    broadcast(stringify!($name), Row::$name as usize, self, rhs, $f)
                 }
             )*
         }
@@ -41,17 +52,34 @@ impl Tensor {
     #[track_caller]
     pub fn add_assign(&mut self, rhs: &Tensor) {
         assert_eq!(self.shape(), rhs.shape(), "add_assign: {} and {}", self.shape(), rhs.shape());
-        let rhs = rhs.data();
-        parallel::over(self.data_mut(), |first, part| {
-            part.iter_mut().zip(&rhs[first..]).for_each(|(x, &y)| *x += y);
-        });
+        match self.device() {
+            Device::Cpu => {
+                let rhs = rhs.data();
+                parallel::over(self.data_mut(), |first, part| {
+                    part.iter_mut().zip(&rhs[first..]).for_each(|(x, &y)| *x += y);
+                });
+            }
+            Device::Gpu(_) => {
+                let quads = self.count().div_ceil(4);
+                ADD_ASSIGN.over(quads).read(rhs).params([quads]).update([self]);
+            }
+        }
     }
 }
 
 #[track_caller]
-fn broadcast(what: &str, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
+fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
     let shape = a.shape().broadcast(b.shape());
     let shape = shape.unwrap_or_else(|| panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape()));
+    if let Device::Gpu(_) = a.device() {
+        if a.shape() == b.shape() {
+            let quads = shape.count().div_ceil(4);
+            return BINARY.over(quads).set("FUNCTION", row).read(a).read(b).params([quads]).write(shape);
+        }
+        let run = BINARY_BROADCAST.over(shape.count()).set("FUNCTION", row).read(a).read(b).sizes(&shape, 1);
+        let run = run.sizes(&a.shape().repeated_in(&shape), 0).sizes(&b.shape().repeated_in(&shape), 0);
+        return run.params([shape.count()]).write(shape);
+    }
     let (a_data, b_data) = (a.data(), b.data());
     if a.shape() == b.shape() {
         return Tensor::build(shape, |out| {
@@ -86,15 +114,10 @@ struct Rows {
 
 impl Rows {
     fn of(operand: &Shape, result: &Shape) -> Rows {
-        let rank = result.len().max(1);
-        let (operand, result) = (operand.padded(rank), result.padded(rank));
-        let mut strides = operand.strides();
-        for d in 0..rank {
-            if operand[d] == 1 {
-                strides = strides.with(d, 0);
-            }
-        }
-        Rows { outer: Shape::new(&result[..rank - 1]), walks: strides[rank - 1] == 1, strides }
+        let result = result.padded(result.len().max(1));
+        let strides = operand.repeated_in(&result);
+        let (&walks, _) = strides.split_last().expect("padded to at least one dimension");
+        Rows { outer: Shape::new(&result[..result.len() - 1]), walks: walks == 1, strides }
     }
 
     fn start(&self, mut row: usize) -> usize {

@@ -3,8 +3,16 @@
 //! x: [batch, in, height, width], w: [out, in, kh, kw], bias: [out] → y: [batch, out, (height + 2p − kh)/s + 1, …].
 //! Backward needs x and w: dx is the adjoint, dw correlates x with dy, dbias sums dy.
 
+use super::conv_transpose2d::CONV_TRANSPOSE2D;
+use super::matmul::Tiles;
 use crate::cpu::conv::{self, Window};
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel, TILE};
+use crate::launch::Run;
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/conv2d.wgsl")];
+pub(super) static CONV2D: Kernel = Kernel::unchecked(&WGSL, "conv2d");
 
 /// How a convolution slides: the same along height and width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +51,14 @@ impl Tensor {
         let output =
             output.unwrap_or_else(|| panic!("conv2d: image {} too small for {}", self.shape(), weight.shape()));
         let window = conv.window(batch, [height, width], output, [kh, kw]);
-        Tensor::build([batch, cout, output[0], output[1]].into(), |y| {
+        let shape = [batch, cout, output[0], output[1]];
+        if let Device::Gpu(machine) = self.device() {
+            let tiles = Tiles::of(&machine, [cout, batch * output[0] * output[1]], 1, cin * kh * kw);
+            let run = specialised(tiles.run(&CONV2D), window).set("BIASED", usize::from(bias.is_some()));
+            let run = run.read(weight).read(self).read(bias.unwrap_or(weight));
+            return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.part]), shape.into());
+        }
+        Tensor::build(shape.into(), |y| {
             conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, [cin, cout], window);
         })
     }
@@ -68,7 +83,14 @@ impl Tensor {
         let fits = batch == batch2 && conv.output([height, width], kernel) == Some([oh, ow]);
         assert!(fits, "{what}: image {} and gradient {} with kernel {kernel:?}, {conv:?}", self.shape(), dy.shape());
         let window = conv.window(batch, [height, width], [oh, ow], kernel);
-        Tensor::build([cout, cin, kernel[0], kernel[1]].into(), |dw| {
+        let shape = [cout, cin, kernel[0], kernel[1]];
+        if let Device::Gpu(machine) = self.device() {
+            let tiles = Tiles::of(&machine, [cout, cin * kernel[0] * kernel[1]], 1, batch * oh * ow);
+            let run = specialised(tiles.run(&CONV2D), window).set("WEIGHT_GRADIENT", 1).set("B_ALONG_K", 1);
+            let run = run.read(dy).read(self).read(dy);
+            return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.part]), shape.into());
+        }
+        Tensor::build(shape.into(), |dw| {
             conv::weight_gradient(self.data(), dy.data(), dw, [cin, cout], window);
         })
     }
@@ -90,7 +112,17 @@ pub(super) fn adjoint(
     assert!(fits, "{what}: {} with weight {} to an image of {input:?}, {conv:?}", y.shape(), weight.shape());
     check_bias(what, bias, cin);
     let window = conv.window(batch, input, [oh, ow], [kh, kw]);
-    Tensor::build([batch, cin, input[0], input[1]].into(), |x| {
+    let shape = [batch, cin, input[0], input[1]];
+    if let Device::Gpu(machine) = y.device() {
+        // A layer is a phase, and within it a part of the sum; the largest phase and its longest sum set the grid.
+        let along = |d: usize| input[d].div_ceil(conv.stride);
+        let taps = kh.div_ceil(conv.stride) * kw.div_ceil(conv.stride);
+        let tiles = Tiles::of(&machine, [cin, batch * along(0) * along(1)], conv.stride * conv.stride, cout * taps);
+        let run = specialised(tiles.run(&CONV_TRANSPOSE2D), window).set("BIASED", usize::from(bias.is_some()));
+        let run = run.read(weight).read(y).read(bias.unwrap_or(weight));
+        return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.parts]), shape.into());
+    }
+    Tensor::build(shape.into(), |x| {
         conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, [cin, cout], window);
     })
 }
@@ -100,4 +132,19 @@ fn check_bias(what: &str, bias: Option<&Tensor>, channels: usize) {
     if let Some(bias) = bias {
         assert_eq!(bias.shape()[..], [channels], "{what}: bias {} for {channels} channels", bias.shape());
     }
+}
+
+/// Compiles the sizes of common kernels in.
+fn specialised(run: Run, window: Window) -> Run {
+    match (window.kernel, window.stride) {
+        ([kernel @ (1 | 3 | 4 | 7), width], stride @ (1 | 2)) if kernel == width => {
+            run.set("KERNEL", kernel).set("STRIDE", stride)
+        }
+        _ => run,
+    }
+}
+
+fn with_sizes(run: Run, [cin, cout]: [usize; 2], window: Window) -> Run {
+    let Window { batch, input, output, kernel, stride, padding } = window;
+    run.params([batch, cin, cout]).params(input).params(output).params(kernel).params([stride, padding])
 }

@@ -5,7 +5,11 @@
 //! Backward needs x and w: dx is the convolution, dw its weight gradient with x and dy exchanged.
 
 use super::conv2d::{Conv, adjoint};
+use crate::kernel::{GRID, Kernel, TILE};
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/conv_transpose2d.wgsl")];
+pub(super) static CONV_TRANSPOSE2D: Kernel = Kernel::unchecked(&WGSL, "conv_transpose2d");
 
 /// How a transposed convolution slides: the same along height and width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

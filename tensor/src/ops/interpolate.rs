@@ -9,7 +9,13 @@
 use crate::cpu::parallel;
 use crate::cpu::pool::scratch;
 use crate::cpu::simd::{Isa, Job, Vector};
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/interpolate.wgsl")];
+pub(super) static INTERPOLATE: Kernel = Kernel::checked(&WGSL, "interpolate");
+pub(super) static INTERPOLATE_GRADIENT: Kernel = Kernel::checked(&WGSL, "interpolate_gradient");
 
 /// Which pixels of the image a pixel of its resized copy is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +43,14 @@ impl Interpolation {
         to == 2 * from && self == Interpolation::Bilinear { align_corners: false }
     }
 
+    /// The number by which the shader knows it.
+    fn row(self) -> usize {
+        match self {
+            Interpolation::Nearest => 0,
+            Interpolation::Bilinear { align_corners } => 1 + usize::from(align_corners),
+        }
+    }
+
     fn along(self, from: usize, to: usize) -> Vec<Between> {
         let ratio = from as f64 / to as f64;
         let at = |i: usize| match self {
@@ -61,9 +75,14 @@ impl Tensor {
     pub fn interpolate(&self, size: [usize; 2], how: Interpolation) -> Tensor {
         let [batch, channels, height, width] = self.shape().nchw("interpolate");
         assert!(height * width * size[0] * size[1] > 0, "interpolate: {} to {size:?}", self.shape());
+        let to = [batch, channels, size[0], size[1]];
+        if let Device::Gpu(_) = self.device() {
+            let run = INTERPOLATE.over(to.iter().product()).set("HOW", how.row()).read(self);
+            return run.params([batch * channels, height, width, size[0], size[1]]).write(to);
+        }
         let (ys, xs) = (&how.along(height, size[0]), &how.along(width, size[1]));
         let (images, isa, doubles) = (self.data(), Isa::current(), how.doubles(width, size[1]));
-        Tensor::build([batch, channels, size[0], size[1]].into(), |out| {
+        Tensor::build(to.into(), |out| {
             parallel::rows(out, size[0] * size[1], |plane, out| {
                 let image = &images[plane * height * width..][..height * width];
                 scratch(width, |line| isa.vectors(Resize { image, width, ys, xs, doubles, line, out }));
@@ -79,9 +98,14 @@ impl Tensor {
     pub fn interpolate_gradient(&self, size: [usize; 2], how: Interpolation) -> Tensor {
         let [batch, channels, height, width] = self.shape().nchw("interpolate_gradient");
         assert!(height * width * size[0] * size[1] > 0, "interpolate_gradient: {} from {size:?}", self.shape());
+        let image = [batch, channels, size[0], size[1]];
+        if let Device::Gpu(_) = self.device() {
+            let run = INTERPOLATE_GRADIENT.over(image.iter().product()).set("HOW", how.row()).read(self);
+            return run.params([batch * channels, size[0], size[1], height, width]).write(image);
+        }
         let (ys, xs) = (&how.along(size[0], height), &how.along(size[1], width));
         let (dy, isa, doubles) = (self.data(), Isa::current(), how.doubles(size[1], width));
-        Tensor::build([batch, channels, size[0], size[1]].into(), |dx| {
+        Tensor::build(image.into(), |dx| {
             parallel::rows(dx, size[0] * size[1], |plane, dx| {
                 let dy = &dy[plane * height * width..][..height * width];
                 scratch(size[1], |line| isa.vectors(Deal { dy, width: size[1], ys, xs, doubles, line, dx }));

@@ -3,9 +3,18 @@
 //!   concat:  tensors side by side along a dimension; backward slices.
 //!   slice:   `length` places from `start` along a dimension; backward puts them back among zeros.
 
+use std::sync::Arc;
+
 use crate::cpu::parallel;
+use crate::device::{Accelerator, Device};
+use crate::kernel::{GRID, Kernel};
+use crate::launch::Run;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/layout.wgsl")];
+pub(super) static LAYOUT_MOVE: Kernel = Kernel::checked(&WGSL, "layout_move");
+pub(super) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill");
 
 impl Tensor {
     /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
@@ -22,6 +31,9 @@ impl Tensor {
         let (to, steps) = (take(shape), take(&strides));
         let Some((&cols, outer)) = to.split_last() else { return self.clone() };
         let step = steps[outer.len()];
+        if let Device::Gpu(_) = self.device() {
+            return moved(self, &to, [&steps, &to.strides()], [0, 0]).write(to);
+        }
         let x = self.data();
         Tensor::build(to, |out| {
             parallel::rows(out, cols, |mut row, out| {
@@ -48,6 +60,22 @@ impl Tensor {
         self.permute(&order)
     }
 
+    /// The elements repeated along dimensions of size 1, up to `shape`: the adjoint of [`sum_to`](Tensor::sum_to).
+    ///
+    /// # Panics
+    /// If this tensor's shape does not broadcast to `shape`.
+    #[track_caller]
+    pub fn expand(&self, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        assert_eq!(self.shape().broadcast(&shape), Some(shape), "expand: {} to {shape}", self.shape());
+        match self.device() {
+            Device::Cpu => Tensor::zeros(shape).add(self),
+            Device::Gpu(_) => {
+                moved(self, &shape, [&self.shape().repeated_in(&shape), &shape.strides()], [0, 0]).write(shape)
+            }
+        }
+    }
+
     /// Tensors side by side along `dim`; all other sizes agree.
     ///
     /// # Panics
@@ -61,7 +89,18 @@ impl Tensor {
             assert!(fits, "concat along {dim}: {first} and {}", part.shape());
         }
         let size: usize = parts.iter().map(|part| part.shape()[dim]).sum();
-        Tensor::build(first.with(dim, size), |out| {
+        let whole = first.with(dim, size);
+        if let Device::Gpu(machine) = parts[0].device() {
+            let mut result = Tensor::on_device(&machine, whole);
+            let mut at = 0;
+            for part in parts {
+                let steps = [&part.shape().strides(), &whole.strides()];
+                moved(part, part.shape(), steps, [0, at]).update([&mut result]);
+                at += part.shape()[dim] * inner;
+            }
+            return result;
+        }
+        Tensor::build(whole, |out| {
             let mut at = 0;
             for part in parts {
                 let width = part.shape()[dim] * inner;
@@ -81,8 +120,12 @@ impl Tensor {
     pub fn slice(&self, dim: usize, start: usize, length: usize) -> Tensor {
         let [outer, size, inner] = self.shape().around(dim, "slice");
         assert!(start + length <= size, "slice: {start}..{} of dimension {dim} of {}", start + length, self.shape());
+        let part = self.shape().with(dim, length);
+        if let Device::Gpu(_) = self.device() {
+            return moved(self, &part, [&self.shape().strides(), &part.strides()], [start * inner, 0]).write(part);
+        }
         let x = self.data();
-        Tensor::build(self.shape().with(dim, length), |out| {
+        Tensor::build(part, |out| {
             for row in 0..outer {
                 let from = &x[(row * size + start) * inner..][..length * inner];
                 out[row * length * inner..][..length * inner].copy_from_slice(from);
@@ -98,8 +141,15 @@ impl Tensor {
     pub fn slice_gradient(&self, dim: usize, start: usize, size: usize) -> Tensor {
         let [outer, length, inner] = self.shape().around(dim, "slice_gradient");
         assert!(start + length <= size, "slice_gradient: {} from {start} of {size}", self.shape());
+        let whole = self.shape().with(dim, size);
+        if let Device::Gpu(machine) = self.device() {
+            let mut dx = filled(&machine, whole, 0.0);
+            let steps = [&self.shape().strides(), &whole.strides()];
+            moved(self, self.shape(), steps, [0, start * inner]).update([&mut dx]);
+            return dx;
+        }
         let dy = self.data();
-        Tensor::build(self.shape().with(dim, size), |out| {
+        Tensor::build(whole, |out| {
             out.fill(0.0);
             for row in 0..outer {
                 let to = &mut out[(row * size + start) * inner..][..length * inner];
@@ -107,4 +157,22 @@ impl Tensor {
             }
         })
     }
+}
+
+/// A run that moves the elements of a tensor on a machine: as many as `sizes` say, along steps from it and to the result,
+/// each from a first place.
+fn moved(x: &Tensor, sizes: &Shape, [from, to]: [&Shape; 2], starts: [usize; 2]) -> Run {
+    let run = LAYOUT_MOVE.over(sizes.count()).read(x).sizes(sizes, 1).sizes(from, 0).sizes(to, 0);
+    run.params(starts).params([sizes.count()])
+}
+
+/// A copy of a tensor on a machine, shared by nobody.
+pub(crate) fn copied(x: &Tensor) -> Tensor {
+    moved(x, &[x.count()].into(), [&[1].into(), &[1].into()], [0, 0]).write(x.shape())
+}
+
+/// A tensor on a machine whose every element is `value`.
+pub(crate) fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
+    let quads = shape.count().div_ceil(4);
+    LAYOUT_FILL.over(quads).floats([value]).params([quads]).write_on(machine, shape)
 }

@@ -7,6 +7,7 @@ pub(crate) mod binary;
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
 pub(crate) mod gather;
+pub(crate) mod guard;
 pub(crate) mod interpolate;
 pub(crate) mod layout;
 pub(crate) mod matmul;
@@ -15,3 +16,40 @@ pub(crate) mod reduce;
 pub(crate) mod reshape;
 pub(crate) mod softmax;
 pub(crate) mod unary;
+
+use crate::kernel::Kernel;
+
+/// Every kernel that operations launch.
+pub static KERNELS: [&Kernel; 31] = [
+    &adam::ADAM,
+    &batch_norm::BATCH_NORM,
+    &batch_norm::BATCH_NORM_GRADIENT,
+    &batch_norm::BATCH_NORM_RUNNING,
+    &batch_norm::BATCH_NORM_STATS,
+    &batch_norm::BATCH_NORM_SUMS,
+    &binary::ADD_ASSIGN,
+    &binary::BINARY,
+    &binary::BINARY_BROADCAST,
+    &conv2d::CONV2D,
+    &conv_transpose2d::CONV_TRANSPOSE2D,
+    &gather::PICK,
+    &gather::PICK_GRADIENT,
+    &gather::ROWS,
+    &guard::GUARD,
+    &guard::GUARD_SQUARES,
+    &interpolate::INTERPOLATE,
+    &interpolate::INTERPOLATE_GRADIENT,
+    &layout::LAYOUT_FILL,
+    &layout::LAYOUT_MOVE,
+    &matmul::MATMUL,
+    &pool::AVG_POOL2D,
+    &pool::AVG_POOL2D_GRADIENT,
+    &pool::MAX_POOL2D,
+    &pool::MAX_POOL2D_GRADIENT,
+    &reduce::REDUCE_COLUMNS,
+    &reduce::REDUCE_ROWS,
+    &softmax::LOGSUMEXP,
+    &unary::UNARY,
+    &unary::UNARY_GRADIENT,
+    &crate::random::DROPOUT_MASK,
+];

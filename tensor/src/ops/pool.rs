@@ -4,8 +4,17 @@
 //! The global average is the mean over height and width: → [batch, channels].
 
 use crate::cpu::parallel;
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
+use crate::launch::Run;
 use crate::ops::conv2d::Conv;
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/pool.wgsl")];
+pub(super) static MAX_POOL2D: Kernel = Kernel::checked(&WGSL, "max_pool2d");
+pub(super) static MAX_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "max_pool2d_gradient");
+pub(super) static AVG_POOL2D: Kernel = Kernel::checked(&WGSL, "avg_pool2d");
+pub(super) static AVG_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "avg_pool2d_gradient");
 
 /// A square window and how it slides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +36,12 @@ impl Pool {
         let size = conv.output([height, width], [self.kernel; 2]);
         let [oh, ow] = size.unwrap_or_else(|| panic!("{what}: image {} too small for {self:?}", x.shape()));
         [batch, channels, oh, ow]
+    }
+
+    /// A run of a kernel, an invocation a number of `of`, told what it must know of windows over `image` that give `out`.
+    fn run(self, kernel: &'static Kernel, of: [usize; 4], image: [usize; 4], out: [usize; 4]) -> Run {
+        let sizes = [image[0] * image[1], image[2], image[3], out[2], out[3], self.kernel, self.stride, self.padding];
+        kernel.over(of.iter().product()).params(sizes)
     }
 
     /// The pixels, row by row, of the window at (i, j) that lie inside the image.
@@ -53,6 +68,9 @@ impl Tensor {
     #[track_caller]
     pub fn max_pool2d(&self, pool: Pool) -> Tensor {
         let size = pool.output("max_pool2d", self);
+        if let Device::Gpu(_) = self.device() {
+            return pool.run(&MAX_POOL2D, size, self.shape().nchw("max_pool2d"), size).read(self).write(size);
+        }
         self.pooled(size, |image, at, size| image[pool.largest(image, at, size)])
     }
 
@@ -63,8 +81,13 @@ impl Tensor {
     #[track_caller]
     pub fn max_pool2d_gradient(&self, dy: &Tensor, pool: Pool) -> Tensor {
         let out = pool.output("max_pool2d_gradient", self);
+        let image = self.shape().nchw("max_pool2d_gradient");
+        check(dy, out);
+        if let Device::Gpu(_) = self.device() {
+            return pool.run(&MAX_POOL2D_GRADIENT, image, image, out).read(self).read(dy).write(image);
+        }
         let x = self.data();
-        dealt(dy, out, self.shape().nchw("max_pool2d_gradient"), |plane, at, size, dy, dx| {
+        dealt(dy, out, image, |plane, at, size, dy, dx| {
             dx[pool.largest(&x[plane * dx.len()..][..dx.len()], at, size)] += dy;
         })
     }
@@ -76,6 +99,9 @@ impl Tensor {
     #[track_caller]
     pub fn avg_pool2d(&self, pool: Pool) -> Tensor {
         let size = pool.output("avg_pool2d", self);
+        if let Device::Gpu(_) = self.device() {
+            return pool.run(&AVG_POOL2D, size, self.shape().nchw("avg_pool2d"), size).read(self).write(size);
+        }
         let share = 1.0 / (pool.kernel * pool.kernel) as f32;
         self.pooled(size, |image, at, size| share * pool.pixels(at, size).map(|p| image[p]).sum::<f32>())
     }
@@ -88,8 +114,11 @@ impl Tensor {
     pub fn avg_pool2d_gradient(&self, pool: Pool, size: [usize; 2]) -> Tensor {
         let [batch, channels, oh, ow] = self.shape().nchw("avg_pool2d_gradient");
         let share = 1.0 / (pool.kernel * pool.kernel) as f32;
-        let image = [batch, channels, size[0], size[1]];
-        dealt(self, [batch, channels, oh, ow], image, |_, at, size, dy, dx| {
+        let (image, out) = ([batch, channels, size[0], size[1]], [batch, channels, oh, ow]);
+        if let Device::Gpu(_) = self.device() {
+            return pool.run(&AVG_POOL2D_GRADIENT, image, image, out).read(self).write(image);
+        }
+        dealt(self, out, image, |_, at, size, dy, dx| {
             pool.pixels(at, size).for_each(|p| dx[p] += share * dy);
         })
     }
@@ -116,15 +145,18 @@ impl Tensor {
     }
 }
 
-/// Deals every window's `dy` out to the pixels of its plane of the image.
 #[track_caller]
+fn check(dy: &Tensor, out: [usize; 4]) {
+    assert_eq!(dy.shape()[..], out, "pooling: gradient {} for a result of {out:?}", dy.shape());
+}
+
+/// Deals every window's `dy` out to the pixels of its plane of the image.
 fn dealt(
     dy: &Tensor,
     out: [usize; 4],
     image: [usize; 4],
     deal: impl Fn(usize, [usize; 2], [usize; 2], f32, &mut [f32]) + Sync + Send,
 ) -> Tensor {
-    assert_eq!(dy.shape()[..], out, "pooling: gradient {} for a result of {out:?}", dy.shape());
     let ([_, _, oh, ow], [_, _, height, width]) = (out, image);
     Tensor::build(image.into(), |dx| {
         parallel::rows(dx, height * width, |plane, dx| {

@@ -6,8 +6,14 @@ use rayon::prelude::*;
 use crate::cpu::channels::sum_of;
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/reduce.wgsl")];
+pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows");
+pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns");
 
 /// Elements of one tile.
 const TILE: usize = 8 * 1024;
@@ -97,6 +103,9 @@ impl Tensor {
 }
 
 fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
+    if let Device::Gpu(_) = x.device() {
+        return runs_on_device(x, [outer, size, inner], false);
+    }
     let x = x.data();
     let isa = Isa::current();
     Tensor::build([outer, inner].into(), |out| {
@@ -123,6 +132,9 @@ fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
 }
 
 fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
+    if let Device::Gpu(_) = x.device() {
+        return runs_on_device(x, [outer, size, inner], true);
+    }
     let x = x.data();
     Tensor::build([outer, inner].into(), |out| {
         parallel::rows(out, inner, |row, out| {
@@ -132,6 +144,31 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
             }
         });
     })
+}
+
+/// Sums or maxima on a machine: of parts of the reduced dimension, and of those again, until one is left. Long rows have a
+/// workgroup each, columns and short rows an invocation.
+fn runs_on_device(x: &Tensor, [outer, mut size, inner]: [usize; 3], maximum: bool) -> Tensor {
+    let mut x = x.clone();
+    loop {
+        let rows = inner == 1 && size > 64;
+        let enough = outer * inner >= if rows { 64 } else { 16 * 1024 };
+        let part = match (rows, enough) {
+            (_, true) => size,
+            (true, false) => TILE / 4,
+            (false, false) => 64,
+        };
+        let part = part.min(size).max(1);
+        let parts = size.div_ceil(part).max(1);
+        let numbers = outer * parts * inner;
+        let run = if rows { REDUCE_ROWS.groups(numbers) } else { REDUCE_COLUMNS.over(numbers) };
+        let run = run.set("MAXIMUM", usize::from(maximum)).read(&x);
+        x = run.params([outer, size, inner, part, parts]).write([outer, parts, inner]);
+        if parts == 1 {
+            return x.reshape([outer, inner]);
+        }
+        size = parts;
+    }
 }
 
 /// The sum of one tile.

@@ -3,7 +3,12 @@
 //!   log_softmax: y = x − logsumexp(x)         dx = dy − e^y · Σ dy
 
 use crate::cpu::parallel;
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel, MATH};
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 3] = [GRID, MATH, include_str!("../../../shaders/softmax.wgsl")];
+pub(super) static LOGSUMEXP: Kernel = Kernel::checked(&WGSL, "logsumexp");
 
 impl Tensor {
     /// ln Σ eˣ along `dim`, which goes.
@@ -12,7 +17,12 @@ impl Tensor {
     /// If there is no such dimension, or nothing along it.
     #[track_caller]
     pub fn logsumexp(&self, dim: usize) -> Tensor {
-        let [_, size, inner] = self.shape().around(dim, "logsumexp");
+        let [outer, size, inner] = self.shape().around(dim, "logsumexp");
+        if let Device::Gpu(_) = self.device() {
+            assert!(size > 0, "logsumexp: {} has nothing along dimension {dim}", self.shape());
+            let kept = self.shape().without(dim);
+            return LOGSUMEXP.over(outer * inner).read(self).params([outer, size, inner]).write(kept);
+        }
         let max = self.max(&[dim], false);
         let (x, m) = (self.data(), max.data());
         Tensor::build(*max.shape(), |out| {

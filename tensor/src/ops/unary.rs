@@ -2,7 +2,13 @@
 //! A row names what the derivative is written in: x, or y where that is shorter and saves keeping x.
 
 use crate::cpu::parallel;
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel, MATH};
 use crate::tensor::Tensor;
+
+static WGSL: [&str; 3] = [GRID, MATH, include_str!("../../../shaders/unary.wgsl")];
+pub(super) static UNARY: Kernel = Kernel::checked(&WGSL, "unary");
+pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradient");
 
 /// What the derivative of a [`Unary`] is a function of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +71,7 @@ pub struct Unary {
     pub name: &'static str,
     /// What its derivative is a function of.
     pub keeps: Keeps,
+    row: usize, // its number in the table, by which the shader knows it
     parameters: [f32; 2],
     forward: fn(&Tensor, [f32; 2]) -> Tensor,
     backward: fn(&Tensor, &Tensor, [f32; 2]) -> Tensor,
@@ -73,17 +80,34 @@ pub struct Unary {
 impl Unary {
     /// y = f(x).
     pub fn apply(&self, x: &Tensor) -> Tensor {
-        (self.forward)(x, self.parameters)
+        match x.device() {
+            Device::Cpu => (self.forward)(x, self.parameters),
+            Device::Gpu(_) => {
+                let quads = x.count().div_ceil(4);
+                let run = UNARY.over(quads).set("FUNCTION", self.row).read(x);
+                run.floats(self.parameters).params([quads]).write(x.shape())
+            }
+        }
     }
 
     /// dx = dy · f′(kept), where `kept` is x or y, as [`keeps`](Unary::keeps) says.
     pub fn gradient(&self, kept: &Tensor, dy: &Tensor) -> Tensor {
-        (self.backward)(kept, dy, self.parameters)
+        match dy.device() {
+            Device::Cpu => (self.backward)(kept, dy, self.parameters),
+            Device::Gpu(_) => {
+                let quads = dy.count().div_ceil(4);
+                let run = UNARY_GRADIENT.over(quads).set("FUNCTION", self.row).read(kept).read(dy);
+                run.floats(self.parameters).params([quads]).write(dy.shape())
+            }
+        }
     }
 }
 
 macro_rules! tensor_functions {
     ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+        #[allow(non_camel_case_types)]
+        enum Row { $($name),* }
+
         impl Unary {
             $(
                 $(#[$doc])*
@@ -94,6 +118,7 @@ macro_rules! tensor_functions {
                     Unary {
                         name: stringify!($name),
                         keeps: Keeps::$keeps,
+                        row: Row::$name as usize,
                         parameters,
                         forward: |x, [$($p,)* ..]| map(x, |$x| $f),
                         backward: |kept, dy, [$($p,)* ..]| map2(kept, dy, |$k, dy| dy * ($df)),

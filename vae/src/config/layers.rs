@@ -109,8 +109,8 @@ impl Settings {
     }
 }
 
-/// Variables that start with `VAE_` and are no configuration: the command line reads them.
-const NOT_KEYS: &[&str] = &["VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
+/// Variables that start with `VAE_` and are no configuration: the command line reads them, and `gpu` its own.
+const NOT_KEYS: &[&str] = &["VAE_GPU", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
 
 /// Every key, with a value of the type that it takes.
 fn known_keys() -> Vec<(String, Value)> {

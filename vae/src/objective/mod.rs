@@ -15,7 +15,7 @@ pub struct Terms {
     pub total: Var,
     /// The reconstruction term, unweighted: summed over pixels, mean over images.
     pub reconstruction: Var,
-    /// The KL term, unweighted: one number an image, in nats.
+    /// The KL term, unweighted: in nats, summed over latents, mean over images.
     pub kl: Var,
 }
 
@@ -44,8 +44,8 @@ impl Objective {
     /// The loss of a batch `x`, from the decoder's numbers and the encoder's Gaussians.
     pub fn terms(&self, logits: &Var, x: &Tensor, mu: &Var, logvar: &Var) -> Terms {
         let reconstruction = self.reconstruction_term(logits, x);
-        let kl = nn::loss::gaussian_kl(mu, logvar);
-        let total = reconstruction.mul_scalar(self.reconstruction as f32) + kl.mean_all().mul_scalar(self.kl as f32);
+        let kl = nn::loss::gaussian_kl(mu, logvar).mean_all();
+        let total = reconstruction.mul_scalar(self.reconstruction as f32) + kl.mul_scalar(self.kl as f32);
         Terms { total, reconstruction, kl }
     }
 

@@ -1,6 +1,10 @@
 //! Training, from the inside out: [`Trainer::step`] is one batch, [`Trainer::epoch`] one pass over the images,
 //! [`Trainer::validate`] what the epoch is judged by. Files and clocks are the caller's: see `run`.
 //!
+//! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::Guard`), and the host
+//! looks at many steps at once. A step whose numbers are not finite moves nothing, nor does any after it, so that it can be
+//! repeated, and what went wrong in it named.
+//!
 //! Every number here is a function of the configuration: the order of images comes from (seed, epoch), noise from
 //! (seed, step) or (seed, image), and sums over images are taken in f64, in the order of the images.
 
@@ -9,8 +13,8 @@ mod metrics;
 
 use autograd::{Gradients, Param, Var, no_grad};
 use nn::Pass;
-use nn::optim::{Adam, AdamConfig, Plateau, Schedule, clip_gradients};
-use tensor::{Device, Tensor};
+use nn::optim::{Adam, AdamConfig, Plateau, Schedule};
+use tensor::{Device, Guard, Tensor};
 
 use crate::config::{Config, ScheduleKind};
 use crate::data::{Dataset, order};
@@ -22,6 +26,9 @@ use crate::random::{Purpose, image_noise};
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use metrics::{Epoch, Losses, Progress, Validation, number};
 
+/// Steps whose losses a GPU keeps before the host reads them.
+const WAITING: usize = 16;
+
 /// A model in training: what is minimised, over what, and how far it has come.
 pub struct Trainer {
     /// The run's configuration.
@@ -30,16 +37,28 @@ pub struct Trainer {
     pub dataset: Dataset,
     /// The model.
     pub model: Box<dyn Vae>,
+    device: Device,
     objective: Objective,
     params: Vec<(String, Param)>,
     adam: Adam,
+    guard: Guard,
     schedule: Schedule,
     steps: u64,
 }
 
+/// What a step computed on the way to its gradients.
+struct Pieces {
+    x: Tensor,
+    mu: Var,
+    logvar: Var,
+    z: Var,
+    logits: Var,
+    terms: Terms,
+}
+
 impl Trainer {
-    /// Before the first step.
-    pub fn new(config: Config, dataset: Dataset, model: Box<dyn Vae>) -> Trainer {
+    /// Before the first step, on a device: the model moves there.
+    pub fn new(config: Config, dataset: Dataset, model: Box<dyn Vae>, device: Device) -> Trainer {
         let train = &config.train;
         let adam = AdamConfig {
             beta1: train.beta1,
@@ -54,57 +73,121 @@ impl Trainer {
             // Ours counts the epochs waited for, PyTorch's those forgiven.
             ScheduleKind::Plateau => Schedule::Plateau(Plateau::new(0.1, train.plateau_patience - 1)),
         };
+        nn::upload(&*model, &device);
         let params = nn::parameters(&*model);
         let objective = Objective::new(&config);
-        Trainer { config, dataset, model, objective, params, adam: Adam::new(adam), schedule, steps: 0 }
+        let guard = Guard::new(if device == Device::Cpu { 1 } else { WAITING }, &device);
+        Trainer { config, dataset, model, device, objective, params, adam: Adam::new(adam), guard, schedule, steps: 0 }
     }
 
     /// One step: the images in these places of the training split, forward, backward, Adam. Returns the batch's losses.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
-        let (seed, step) = (self.config.seed, self.steps);
+        self.begin(0, places, learning_rate).await?;
+        let (losses, error) = self.settle(&[places]).await?;
+        error.map_or_else(|| Ok(losses[0]), Err)
+    }
+
+    /// Starts a step, whose losses will be found at `row` of the guard's history. Waits for nothing that it computes.
+    async fn begin(&mut self, row: usize, places: &[usize], learning_rate: f64) -> Result<()> {
+        let terms = self.forward(self.steps, places).terms;
         self.steps += 1;
-        let x = self.dataset.batch(&self.dataset.train, places);
+        let mut gradients = terms.total.backward();
+        let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
+        let limit = Some(self.config.train.clip).filter(|&clip| clip > 0.0);
+        let watched = [terms.total.value(), terms.reconstruction.value(), terms.kl.value()];
+        self.guard.observe(row, &all, watched, limit.map(|clip| clip as f32));
+        self.adam.step(&self.params, &mut gradients, learning_rate, &self.guard);
+        if let Device::Gpu(machine) = &self.device {
+            machine.end_step().await?;
+        }
+        Ok(())
+    }
+
+    /// The forward pass of step number `step`.
+    fn forward(&self, step: u64, places: &[usize]) -> Pieces {
+        let seed = self.config.seed;
+        let x = self.dataset.batch(&self.dataset.train, places).upload(&self.device);
         let eps = Purpose::TrainNoise.stream(seed, step).normal_tensor([places.len(), self.config.model.z_dim]);
         let pass = Pass::train(Purpose::Dropout.seed(seed), step);
-
         let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &pass);
-        let z = reparameterise(&mu, &logvar, &eps);
+        let z = reparameterise(&mu, &logvar, &eps.upload(&self.device));
         let logits = self.model.decode(&z, &pass);
         let terms = self.objective.terms(&logits, &x, &mu, &logvar);
+        Pieces { x, mu, logvar, z, logits, terms }
+    }
 
-        let losses = self.losses(&terms).await?;
-        if !losses.is_finite() {
-            let seen = [("the images", &x), ("encoder.mu", mu.value()), ("encoder.logvar", logvar.value())];
-            let made = [("the latents", z.value()), ("the decoder's output", logits.value())];
-            let terms = [("the reconstruction loss", terms.reconstruction.value()), ("the KL", terms.kl.value())];
-            return Err(self.diverged(first_bad([&seen[..], &made, &terms].concat().into_iter()).await?));
+    /// The losses of the latest steps, whose images these were; up to the first that was not finite, and what is to be said
+    /// of that one.
+    async fn settle(&self, batches: &[&[usize]]) -> Result<(Vec<Losses>, Option<Error>)> {
+        let mut losses = Vec::with_capacity(batches.len());
+        for (i, guarded) in self.guard.read(batches.len()).await?.iter().enumerate() {
+            if guarded.bad {
+                let step = self.steps - (batches.len() - i) as u64;
+                let what = self.first_bad(step, batches[i]).await?;
+                return Ok((losses, Some(self.diverged(what, step + 1))));
+            }
+            let [_, reconstruction, kl] = guarded.watched.map(f64::from);
+            losses.push(Losses { total: self.objective.total(reconstruction, kl), reconstruction, kl });
         }
-        let mut gradients = terms.total.backward();
-        self.check(&gradients)?;
-        if self.config.train.clip > 0.0 {
-            clip_gradients(&self.params, &mut gradients, self.config.train.clip);
+        Ok((losses, None))
+    }
+
+    /// Repeats a step that was not finite, with the weights that it found, and names the first tensor that is not.
+    async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
+        let Pieces { x, mu, logvar, z, logits, terms } = self.forward(step, places);
+        let gradients = terms.total.backward();
+        let seen = [("the images", &x), ("encoder.mu", mu.value()), ("encoder.logvar", logvar.value())];
+        let made = [("the latents", z.value()), ("the decoder's output", logits.value())];
+        let losses = [("the reconstruction loss", terms.reconstruction.value()), ("the KL", terms.kl.value())];
+        for (name, tensor) in seen.into_iter().chain(made).chain(losses) {
+            if !all_finite(&tensor.read().await?) {
+                return Ok(name.to_owned());
+            }
         }
-        self.adam.step(&self.params, &mut gradients, learning_rate);
-        Ok(losses)
+        Ok(self.first_bad_gradient(&gradients).await?.unwrap_or_else(|| "the gradients' norm".to_owned()))
+    }
+
+    async fn first_bad_gradient(&self, gradients: &Gradients) -> Result<Option<String>> {
+        for (name, param) in &self.params {
+            if let Some(gradient) = gradients.get(param)
+                && !all_finite(&gradient.read().await?)
+            {
+                return Ok(Some(format!("the gradient of {name}")));
+            }
+        }
+        Ok(None)
     }
 
     /// One pass over the training images; `watch` sees every step and says whether to go on. None if it said no.
     pub async fn epoch(&mut self, epoch: usize, watch: &mut dyn FnMut(&Progress) -> bool) -> Result<Option<Losses>> {
         let places = order(self.config.seed, epoch, self.dataset.train.count());
         let learning_rate = self.learning_rate(epoch);
-        let steps = places.len().div_ceil(self.config.train.batch_size);
+        let batches: Vec<&[usize]> = places.chunks(self.config.train.batch_size).collect();
         let mut sums = Losses::default();
-        let mut images = 0;
-        for (step, batch) in places.chunks(self.config.train.batch_size).enumerate() {
-            let losses = self.step(batch, learning_rate).await?;
-            sums.add(&losses, batch.len());
-            images += batch.len();
-            let progress = Progress { epoch, step: step + 1, steps, images: batch.len(), losses, learning_rate };
-            if !watch(&progress) {
-                return Ok(None);
+        let mut step = 0;
+        for together in batches.chunks(self.guard.history()) {
+            for (row, batch) in together.iter().enumerate() {
+                self.begin(row, batch, learning_rate).await?;
+            }
+            let (losses, error) = self.settle(together).await?;
+            for (losses, batch) in losses.into_iter().zip(together) {
+                step += 1;
+                sums.add(&losses, batch.len());
+                let (steps, images) = (batches.len(), batch.len());
+                if !watch(&Progress { epoch, step, steps, images, losses, learning_rate }) {
+                    return Ok(None);
+                }
+            }
+            if let Some(error) = error {
+                return Err(error);
             }
         }
-        Ok(Some(sums.mean(images)))
+        Ok(Some(sums.mean(places.len())))
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Adam's step size in an epoch, counted from 1.
@@ -124,6 +207,7 @@ impl Trainer {
             let images: Vec<usize> = batch.iter().map(|&place| split.members()[place]).collect();
             let eps = image_noise(self.config.seed, &images, self.config.model.z_dim);
             let (terms, per_dim, mean) = no_grad(|| {
+                let (x, eps) = (x.upload(&self.device), eps.upload(&self.device));
                 let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &Pass::eval());
                 let logits = self.model.decode(&reparameterise(&mu, &logvar, &eps), &Pass::eval());
                 let terms = self.objective.terms(&logits, &x, &mu, &logvar);
@@ -157,7 +241,7 @@ impl Trainer {
         for batch in places.chunks(self.config.train.batch_size) {
             let x = self.dataset.batch(&self.dataset.validation, batch);
             let guess = no_grad(|| {
-                let (mu, _) = self.model.encode(&Var::constant(x.clone()), &Pass::eval());
+                let (mu, _) = self.model.encode(&Var::constant(x.upload(&self.device)), &Pass::eval());
                 self.model.decode(&mu, &Pass::eval())
             });
             originals.extend(self.unit(&x).await?);
@@ -172,7 +256,8 @@ impl Trainer {
         let mut pixels = Vec::new();
         for first in (0..count).step_by(self.config.train.batch_size) {
             let some = self.config.train.batch_size.min(count - first);
-            let decoded = no_grad(|| self.model.decode(&Var::constant(z.slice(0, first, some)), &Pass::eval()));
+            let z = Var::constant(z.slice(0, first, some).upload(&self.device));
+            let decoded = no_grad(|| self.model.decode(&z, &Pass::eval()));
             pixels.extend(self.pixels(&decoded).await?);
         }
         Ok(pixels)
@@ -193,38 +278,18 @@ impl Trainer {
     /// A batch's losses, on the host.
     async fn losses(&self, terms: &Terms) -> Result<Losses> {
         let reconstruction = f64::from(terms.reconstruction.value().read().await?[0]);
-        let kl = terms.kl.value().read().await?;
-        let kl = kl.iter().map(|&kl| f64::from(kl)).sum::<f64>() / kl.len() as f64;
+        let kl = f64::from(terms.kl.value().read().await?[0]);
         Ok(Losses { total: self.objective.total(reconstruction, kl), reconstruction, kl })
     }
 
-    /// Refuses a gradient that is not finite. One pass over the bits: a fast look, since it happens every step.
-    fn check(&self, gradients: &Gradients) -> Result<()> {
-        let bad = |gradient: &Tensor| gradient.device() == Device::Cpu && !all_finite(gradient.data());
-        match self.params.iter().find(|(_, param)| gradients.get(param).is_some_and(bad)) {
-            Some((name, _)) => Err(self.diverged(format!("the gradient of {name}"))),
-            None => Ok(()),
-        }
-    }
-
-    /// What to say when `what` is not finite.
-    pub(crate) fn diverged(&self, what: String) -> Error {
+    /// What to say when `what` is not finite after this many steps.
+    pub(crate) fn diverged(&self, what: String, steps: u64) -> Error {
         Error::Diverged(format!(
             "{what} is not finite at step {}: the run has diverged; \
              lower train.learning_rate ({}) or set train.clip = 1",
-            self.steps, self.config.train.learning_rate
+            steps, self.config.train.learning_rate
         ))
     }
-}
-
-/// The name of the first tensor with a number that is not finite.
-async fn first_bad(tensors: impl Iterator<Item = (&str, &Tensor)>) -> Result<String> {
-    for (name, tensor) in tensors {
-        if !all_finite(&tensor.read().await?) {
-            return Ok(name.to_owned());
-        }
-    }
-    Ok("the loss".to_owned())
 }
 
 /// Whether no exponent is all ones. A maximum over integers vectorises; stopping at the first bad number would not.

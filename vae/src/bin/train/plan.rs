@@ -1,19 +1,20 @@
 //! What will be done, before it is done: as lines for a person, or as one JSON object for a program.
 
 use serde_json::{Value, json};
-use vae::config::{Config, DeviceChoice, Normalise, describe_loss};
+use vae::config::{Config, Normalise, describe_loss};
 use vae::data::Dataset;
 use vae::model::Summary;
 use vae::objective::effective_beta;
 use vae::train::number;
 
+use crate::device::Chosen;
 use crate::say;
 
 /// All that is known before training.
 pub(crate) struct Plan<'a> {
     pub(crate) config: &'a Config,
     pub(crate) summary: &'a Summary,
-    pub(crate) threads: usize,
+    pub(crate) chosen: &'a Chosen,
     /// The images, or why they are not there.
     pub(crate) data: Result<&'a Dataset, String>,
     /// Seconds it took to read them.
@@ -26,11 +27,7 @@ impl Plan<'_> {
         let (config, summary) = (self.config, self.summary);
         let (model, train) = (&config.model, &config.train);
         say!("{}, seed {}", config.name, config.seed);
-        let device = match config.device {
-            DeviceChoice::Auto => "cpu (auto: this version computes on the CPU only)",
-            _ => "cpu",
-        };
-        say!("  device     {device}, {} thread{}", self.threads, if self.threads == 1 { "" } else { "s" });
+        say!("  device     {}", self.chosen.words);
         say!("  data       {}", self.data_line());
         say!(
             "  model      {}: width {}, z {}, stem {}, {} parameters (encoder {}, decoder {})",
@@ -95,7 +92,11 @@ impl Plan<'_> {
     /// One object for a program.
     pub(crate) fn json(&self) -> Value {
         let config = self.config;
-        let mut plan = json!({ "recipe": config.name, "device": "cpu", "threads": self.threads, "seed": config.seed });
+        let Chosen { device, words, .. } = self.chosen;
+        let mut plan = json!({
+            "recipe": config.name, "device": self.chosen.choice(), "device_name": device.name(), "device_words": words,
+            "threads": self.chosen.threads(), "seed": config.seed,
+        });
         let data = match &self.data {
             Err(missing) => {
                 json!({ "kind": config.data.kind, "found": false, "missing": missing, "seconds": self.seconds })

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 use vae::Error;
-use vae::config::{Config, DeviceChoice};
+use vae::config::Config;
 use vae::data::Dataset;
 use vae::model::{Summary, Vae, build};
 use vae::recipe::RECIPES;
@@ -15,6 +15,7 @@ use vae::run::{self, Event, Folder, Outcome};
 use vae::train::{Epoch, Trainer};
 
 use crate::cli::Cli;
+use crate::device::{self, Chosen};
 use crate::memory;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -34,17 +35,11 @@ pub(crate) fn main() -> Result<ExitCode> {
     let config = cli.config()?;
     config.check()?;
     config.check_memory(memory::available())?;
-    if config.device == DeviceChoice::Gpu {
-        return Err(Error::config(
-            "device = \"gpu\": this version computes on the CPU only; use --device cpu, or auto",
-        )
-        .into());
-    }
-    let threads = start_threads(cli.threads)?;
-    if cli.dry_run { dry_run(&cli, &config, threads) } else { train(&cli, config, threads) }
+    let chosen = device::choose(config.device, start_threads(cli.threads)?)?;
+    if cli.dry_run { dry_run(&cli, &config, &chosen) } else { train(&cli, config, &chosen) }
 }
 
-fn dry_run(cli: &Cli, config: &Config, threads: usize) -> Result<ExitCode> {
+fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     let start = Instant::now();
     let dataset = match Dataset::load(config) {
         Err(error) if !Dataset::is_there(config) => Err(error.to_string()),
@@ -56,7 +51,7 @@ fn dry_run(cli: &Cli, config: &Config, threads: usize) -> Result<ExitCode> {
     }
     let model = initialised(config)?;
     let summary = Summary::new(config, &*model);
-    let plan = Plan { config, summary: &summary, threads, data: dataset.as_ref().map_err(Clone::clone), seconds };
+    let plan = Plan { config, summary: &summary, chosen, data: dataset.as_ref().map_err(Clone::clone), seconds };
     if cli.json {
         say!("{}", plan.json());
     } else {
@@ -67,7 +62,7 @@ fn dry_run(cli: &Cli, config: &Config, threads: usize) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn train(cli: &Cli, mut config: Config, threads: usize) -> Result<ExitCode> {
+fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
@@ -80,15 +75,15 @@ fn train(cli: &Cli, mut config: Config, threads: usize) -> Result<ExitCode> {
     let seconds = start.elapsed().as_secs_f64();
     let model = initialised(&config)?;
     let summary = Summary::new(&config, &*model);
-    Plan { config: &config, summary: &summary, threads, data: Ok(&dataset), seconds }.print();
+    Plan { config: &config, summary: &summary, chosen, data: Ok(&dataset), seconds }.print();
     say!("  folder     {}\n", folder.path().display());
     if INTERRUPTED.load(Ordering::Relaxed) {
         return Ok(ExitCode::from(130)); // before there was anything to keep
     }
-    config.device = DeviceChoice::Cpu; // what `auto` came to: the run's own configuration says it
+    config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
     let mut progress = Progress::new(dataset.train.count(), epochs);
-    let mut trainer = Trainer::new(config, dataset, model);
+    let mut trainer = Trainer::new(config, dataset, model, chosen.device.clone());
     let outcome = run::run(&mut trainer, &mut folder, &mut |event| {
         match event {
             Event::Step(step) => progress.step(step),

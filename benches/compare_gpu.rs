@@ -1,0 +1,154 @@
+//! Our side of `benches/compare_gpu.sh`: a training step of the first paper's model and each of its kernels on a GPU.
+//!
+//!     cargo run --release -p benches --bin compare_gpu [BATCH] [--profile | --kernels | --two] [--small]
+//!
+//! One line of JSON: seconds of the first step (compiling included) and of a step in a steady row, launches a step, and
+//! what the row creates (nothing, after a few steps). `--profile` times every launch instead and prints a table, `--kernels`
+//! rates of single kernels; `--two` is our side of `benches/compare_burn.sh`.
+
+#![forbid(unsafe_code)]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use benches::Step;
+use gpu::{Context, Options};
+use pollster::block_on;
+use tensor::{Accelerator, Conv, Device, Generator, Tensor};
+use vae::config::Config;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| arguments.iter().any(|a| a == name);
+    let batch = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(64);
+    let profile = has("--profile");
+    let context = block_on(Context::open(Options { profile, ..Options::default() }));
+    let context = context.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1)
+    });
+    let device = Device::Gpu(context.clone());
+    if has("--kernels") {
+        return kernels(&device);
+    }
+    if has("--two") {
+        return two(&device);
+    }
+    let mut config = Config::default();
+    (config.data.channels, config.data.image_size) = (Some(3), Some(32));
+    if has("--small") {
+        (config.model.width, config.model.z_dim, config.data.channels) = (16, 16, Some(1));
+    }
+    let mut step = Step::new(&config, batch, &device);
+    let start = Instant::now();
+    step.train();
+    step.latest();
+    let first = start.elapsed().as_secs_f64();
+    (0..4).for_each(|_| step.train());
+    step.latest();
+    let _ = context.profile(); // from here on
+    let before = context.counters();
+
+    // As many as make a second, and at least three.
+    let start = Instant::now();
+    let mut steps = 0;
+    while steps < 3 || (start.elapsed().as_secs_f64() < 1.0 && steps < 200) {
+        step.train();
+        steps += 1;
+    }
+    let loss = step.latest();
+    let seconds = start.elapsed().as_secs_f64() / f64::from(steps);
+    let after = context.counters();
+    let made = (after.pipelines - before.pipelines)
+        + (after.bind_groups - before.bind_groups)
+        + (after.buffers - before.buffers);
+    if profile {
+        let rows = context.profile();
+        let all: f64 = rows.iter().map(|row| row.seconds).sum();
+        println!("{:72} {:>8} {:>10} {:>6}", "kernel", "launches", "ms a step", "share");
+        for row in rows {
+            let (count, ms) = (row.count as f64 / f64::from(steps), 1e3 * row.seconds / f64::from(steps));
+            println!("{:72} {count:>8.0} {ms:>10.3} {:>5.1}%", row.name, 100.0 * row.seconds / all);
+        }
+        return;
+    }
+    println!(
+        "{{\"peer\": \"here\", \"adapter\": \"{}\", \"batch\": {batch}, \"first_step_s\": {first:.3}, \
+         \"train_step_s\": {seconds:.6}, \"launches\": {}, \"made\": {made}, \"reads\": {}, \"loss\": {loss}, \
+         \"peak_mb\": {:.0}}}",
+        context.name(),
+        (after.launches - before.launches) / steps as u64,
+        after.reads - before.reads - 1, // the one that ended the row
+        after.peak_bytes as f64 / 1e6
+    );
+}
+
+/// Products and convolutions: GFLOP/s, a multiply-add being two.
+fn kernels(device: &Device) {
+    let rng = &mut Generator::new(1);
+    for n in [512, 1024, 2048] {
+        let (a, b) = (rng.normal_tensor([n, n]).upload(device), rng.normal_tensor([n, n]).upload(device));
+        rate(&format!("matmul {n}"), 2 * n * n * n, || a.matmul(&b));
+    }
+    for (cin, cout, side, kernel, stride, padding) in [
+        (64, 64, 16, 3, 1, 1),
+        (128, 128, 8, 3, 1, 1),
+        (256, 256, 4, 3, 1, 1),
+        (512, 512, 2, 3, 1, 1),
+        (64, 128, 16, 3, 2, 1),
+    ] {
+        let x = rng.normal_tensor([64, cin, side, side]).upload(device);
+        let w = rng.normal_tensor([cout, cin, kernel, kernel]).upload(device);
+        let conv = Conv { stride, padding };
+        let dy = x.conv2d(&w, None, conv);
+        let flop = 2 * dy.count() * cin * kernel * kernel;
+        let name = format!("{cin}to{cout}@{side} k{kernel} s{stride}");
+        rate(&format!("conv2d {name} y"), flop, || x.conv2d(&w, None, conv));
+        rate(&format!("conv2d {name} dx"), flop, || dy.conv2d_input_gradient(&w, conv, [side, side]));
+        rate(&format!("conv2d {name} dw"), flop, || x.conv2d_weight_gradient(&dy, conv, [kernel, kernel]));
+    }
+}
+
+/// The two kernels that burn is measured at: seconds of the first call, and the median of seven more.
+fn two(device: &Device) {
+    let rng = &mut Generator::new(1);
+    let seconds = |body: &dyn Fn() -> Tensor| {
+        let time = || {
+            let start = Instant::now();
+            let result = body();
+            block_on(result.reshape([result.count()]).slice(0, 0, 1).read()).expect("the GPU goes on");
+            start.elapsed().as_secs_f64()
+        };
+        let first = time();
+        let mut times: Vec<f64> = (0..9).map(|_| time()).skip(2).collect();
+        times.sort_by(f64::total_cmp);
+        (first, times[times.len() / 2])
+    };
+    let (a, b) = (rng.normal_tensor([512, 512]).upload(device), rng.normal_tensor([512, 512]).upload(device));
+    let (matmul_first, matmul) = seconds(&|| a.matmul(&b));
+    let x = rng.normal_tensor([64, 64, 16, 16]).upload(device);
+    let w = rng.normal_tensor([64, 64, 3, 3]).upload(device);
+    let (conv_first, conv) = seconds(&|| x.conv2d(&w, None, Conv { stride: 1, padding: 1 }));
+    println!(
+        "{{\"peer\": \"here\", \"matmul_s\": {matmul:.6}, \"matmul_first_s\": {matmul_first:.3}, \
+         \"conv_s\": {conv:.6}, \"conv_first_s\": {conv_first:.3}}}"
+    );
+}
+
+fn rate(name: &str, flop: usize, mut body: impl FnMut() -> Tensor) {
+    let mut run = |times: usize| {
+        let start = Instant::now();
+        let results: Vec<Tensor> = (0..times).map(|_| black_box(body())).collect();
+        let last = results.last().expect("at least one").slice(0, 0, 1);
+        drop(results);
+        block_on(last.read()).expect("the GPU goes on");
+        start.elapsed().as_secs_f64()
+    };
+    let once = {
+        run(1);
+        run(1)
+    };
+    let times = ((0.3 / once) as usize).clamp(1, 200);
+    let seconds = run(times) / times as f64;
+    println!("{name:36} {:10.3} ms {:10.1} GFLOP/s", 1e3 * seconds, flop as f64 / seconds / 1e9);
+}

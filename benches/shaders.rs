@@ -1,0 +1,161 @@
+//! Every shader beside its CPU twin, at sizes of the first paper's model: `cargo bench -p benches --bench shaders [-- FILTER]`.
+//!
+//! Criterion's line gives the time and the rate; the line before it the same in GFLOP/s (a multiply-add is two; padding
+//! counts) and GB/s (what must be read and written once). The GPU's time is that of a row of runs with one read at its end,
+//! divided by the runs.
+
+#![allow(missing_docs)] // criterion's macros
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use gpu::{Context, Options};
+use pollster::block_on;
+use tensor::{
+    Act, AdamPart, AdamStep, BatchNorm, Conv, ConvTranspose, Device, Generator, Guard, Interpolation, Pool, Tensor,
+};
+
+type Run = Box<dyn Fn(&[Tensor]) -> Tensor>;
+
+/// One kernel at one size.
+struct Case {
+    name: &'static str,
+    /// Multiplications and additions; 0 where memory alone counts.
+    flop: usize,
+    /// Bytes that must be read or written.
+    bytes: usize,
+    inputs: Vec<Tensor>,
+    run: Run,
+}
+
+fn case(name: &'static str, flop: usize, inputs: Vec<Tensor>, run: impl Fn(&[Tensor]) -> Tensor + 'static) -> Case {
+    let result = run(&inputs);
+    let bytes = 4 * (inputs.iter().map(Tensor::count).sum::<usize>() + result.count());
+    Case { name, flop, bytes, inputs, run: Box::new(run) }
+}
+
+fn convolutions(rng: &mut Generator) -> Vec<Case> {
+    let conv = Conv { stride: 1, padding: 1 };
+    let halving = Conv { stride: 2, padding: 1 };
+    let doubling = ConvTranspose { stride: 2, padding: 1, output_padding: 0 };
+    let (x, w) = (rng.normal_tensor([64, 64, 16, 16]), rng.normal_tensor([64, 64, 3, 3]));
+    let (small, deep) = (rng.normal_tensor([64, 512, 2, 2]), rng.normal_tensor([512, 512, 3, 3]));
+    let (wide, up) = (rng.normal_tensor([64, 128, 8, 8]), rng.normal_tensor([128, 64, 4, 4]));
+    let w2 = rng.normal_tensor([128, 64, 3, 3]);
+    let all = 2 * 64 * 256 * 64 * 64 * 9;
+    let (a, b) = (rng.normal_tensor([512, 512]), rng.normal_tensor([512, 512]));
+    vec![
+        case("matmul 512", 2 * 512 * 512 * 512, vec![a.clone(), b.clone()], |x| x[0].matmul(&x[1])),
+        case("matmul_nt 512", 2 * 512 * 512 * 512, vec![a.clone(), b.clone()], |x| x[0].matmul_nt(&x[1])),
+        case("matmul_tn 512", 2 * 512 * 512 * 512, vec![a, b], |x| x[0].matmul_tn(&x[1])),
+        case("conv2d 3x3 64@16", all, vec![x.clone(), w.clone()], move |x| x[0].conv2d(&x[1], None, conv)),
+        case("conv2d 3x3 64@16 dx", all, vec![x.clone(), w], move |x| {
+            x[0].conv2d_input_gradient(&x[1], conv, [16, 16])
+        }),
+        case("conv2d 3x3 64@16 dw", all, vec![x.clone(), x.clone()], move |x| {
+            x[0].conv2d_weight_gradient(&x[1], conv, [3, 3])
+        }),
+        case("conv2d 3x3 512@2", 2 * 64 * 4 * 512 * 512 * 9, vec![small, deep], move |x| {
+            x[0].conv2d(&x[1], None, conv)
+        }),
+        case("conv2d 3x3 s2 64to128@16", 2 * 64 * 64 * 64 * 128 * 9, vec![x, w2], move |x| {
+            x[0].conv2d(&x[1], None, halving)
+        }),
+        case("conv_transpose2d 4x4 s2 128to64@8", 2 * 64 * 64 * 128 * 64 * 16, vec![wide, up], move |x| {
+            x[0].conv_transpose2d(&x[1], None, doubling)
+        }),
+    ]
+}
+
+fn others(rng: &mut Generator) -> Vec<Case> {
+    let x = rng.normal_tensor([64, 64, 16, 16]);
+    let c = rng.uniform_tensor([64], 0.5, 1.0);
+    let stats = vec![x.clone(), c.clone(), c.clone(), c.clone(), c.clone()];
+    fn norm(x: &[Tensor]) -> BatchNorm<'_> {
+        BatchNorm { mean: &x[1], var: &x[2], weight: &x[3], eps: 1e-5, act: Act::Relu }
+    }
+    let bilinear = Interpolation::Bilinear { align_corners: false };
+    let pool = Pool { kernel: 3, stride: 2, padding: 1 };
+    let scores = rng.normal_tensor([4096, 128]);
+    let labels = Tensor::new(&(0..4096).map(|i| (i % 128) as f32).collect::<Vec<_>>(), [4096]);
+    vec![
+        case("batch_norm stats 64@16", 0, vec![x.clone()], |x| x[0].channel_stats().var),
+        case("batch_norm y 64@16", 0, stats.clone(), |x| x[0].batch_norm(norm(x), &x[4], None)),
+        case("batch_norm gradients 64@16", 0, stats, |x| x[0].batch_norm_gradient(norm(x), &x[0], &x[0], true).dx),
+        case("interpolate x2 64@16", 0, vec![x.clone()], move |x| x[0].interpolate([32, 32], bilinear)),
+        case("interpolate x2 64@16 dx", 0, vec![x.interpolate([32, 32], bilinear)], move |x| {
+            x[0].interpolate_gradient([16, 16], bilinear)
+        }),
+        case("max_pool2d 3x3 s2 64@16", 0, vec![x.clone()], move |x| x[0].max_pool2d(pool)),
+        case("avg_pool2d 3x3 s2 64@16", 0, vec![x.clone()], move |x| x[0].avg_pool2d(pool)),
+        case("relu 1M", 0, vec![x.clone()], |x| x[0].relu()),
+        case("exp 1M", 0, vec![x.clone()], |x| x[0].exp()),
+        case("add 1M", 0, vec![x.clone(), x.clone()], |x| x[0].add(&x[1])),
+        case("add [64, 64, 16, 16] + [64, 1, 1]", 0, vec![x.clone(), c.reshape([64, 1, 1])], |x| x[0].add(&x[1])),
+        case("sum of all 1M", 0, vec![x.clone()], |x| x[0].sum_all()),
+        case("sum over [0, 2, 3]", 0, vec![x.clone()], |x| x[0].sum(&[0, 2, 3], false)),
+        case("permute to NHWC", 0, vec![x.clone()], |x| x[0].permute(&[0, 2, 3, 1])),
+        case("logsumexp [4096, 128]", 0, vec![scores.clone()], |x| x[0].logsumexp(1)),
+        case("pick [4096, 128]", 0, vec![scores, labels], |x| x[0].pick(&x[1])),
+        case("dropout mask 1M", 0, vec![c], |x| Generator::new(1).mask([1 << 20], 0.5, &x[0].device())),
+        case("guard and adam 2 x 1M", 0, vec![x.clone(), x.clone(), x.clone()], |x| {
+            let mut guard = Guard::new(1, &x[0].device());
+            let one = x[0].full_like(1.0).reshape([x[0].count()]).slice(0, 0, 1);
+            guard.observe(0, &[&x[0], &x[1]], [&one, &one, &one], None);
+            let part =
+                |g: &Tensor| AdamPart { parameter: x[2].clone(), gradient: g.clone(), moments: AdamPart::moments(g) };
+            let mut parts = [part(&x[0]), part(&x[1])];
+            let step =
+                AdamStep { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
+            step.apply(&mut parts, &guard);
+            let [a, _] = parts;
+            a.parameter
+        }),
+    ]
+}
+
+fn shaders(c: &mut Criterion) {
+    tensor::start_threads(0).expect("the first to start threads");
+    let context = block_on(Context::open(Options::default()));
+    let context = context.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1)
+    });
+    println!("gpu: {}", context.adapter());
+    let rng = &mut Generator::new(1);
+    let mut cases = convolutions(rng);
+    cases.extend(others(rng));
+    for case in cases {
+        let mut group = c.benchmark_group(case.name);
+        group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(800));
+        group.throughput(match case.flop {
+            0 => Throughput::Bytes(case.bytes as u64),
+            flop => Throughput::Elements(flop as u64),
+        });
+        for (name, device) in [("cpu", Device::Cpu), ("gpu", Device::Gpu(context.clone()))] {
+            let inputs: Vec<Tensor> = case.inputs.iter().map(|x| x.upload(&device)).collect();
+            let row = |runs: u64| {
+                let start = Instant::now();
+                (1..runs).for_each(|_| drop(black_box((case.run)(&inputs))));
+                let last = (case.run)(&inputs);
+                if last.device() != Device::Cpu {
+                    let first = last.reshape([last.count()]).slice(0, 0, 1);
+                    block_on(first.read()).expect("the GPU goes on");
+                }
+                start.elapsed()
+            };
+            row(2);
+            let seconds = row(3).as_secs_f64() / 3.0;
+            let rates = [(case.flop, "GFLOP/s"), (case.bytes, "GB/s")].map(|(n, unit)| match n {
+                0 => String::new(),
+                n => format!("{:9.2} {unit}", n as f64 / seconds / 1e9),
+            });
+            println!("{:36} {name}  {:9.3} ms  {}", case.name, 1e3 * seconds, rates.concat());
+            group.bench_function(name, |bench| bench.iter_custom(row));
+        }
+    }
+}
+
+criterion_group!(benches, shaders);
+criterion_main!(benches);

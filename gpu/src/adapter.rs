@@ -1,0 +1,111 @@
+//! Which GPU: every adapter is looked at, hardware is taken before software, and `VAE_GPU` narrows the choice by name.
+
+use std::fmt;
+
+use tensor::{Error, Result};
+use wgpu::DeviceType;
+
+/// Which adapters may serve, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether a software adapter may serve; hardware is taken first anyway.
+    pub software: bool,
+    /// Ask only for what every WebGPU machine has, as a small one would: for tests.
+    pub default_limits: bool,
+    /// Time every launch, which slows all of them.
+    pub profile: bool,
+    /// Check indices and loops in every kernel, also in those that are trusted without: for tests.
+    pub checked: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { software: true, default_limits: false, profile: false, checked: false }
+    }
+}
+
+/// A GPU, or a program that acts as one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Adapter {
+    /// Its name, as its maker gives it.
+    pub name: String,
+    /// What it is driven through: `Vulkan`, `Metal`, `Dx12` or `BrowserWebGpu`.
+    pub backend: String,
+    /// Whether it is a program on the CPU.
+    pub software: bool,
+}
+
+impl Adapter {
+    fn of(adapter: &wgpu::Adapter) -> Adapter {
+        let info = adapter.get_info();
+        Adapter {
+            name: info.name,
+            backend: format!("{:?}", info.backend),
+            software: info.device_type == DeviceType::Cpu,
+        }
+    }
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}{}", self.name, if self.software { "software, " } else { "" }, self.backend)
+    }
+}
+
+/// Every adapter of this machine, in the order in which [`Context::open`](crate::Context::open) would take them.
+pub async fn adapters() -> Vec<Adapter> {
+    enumerate().await.iter().map(Adapter::of).collect()
+}
+
+/// The first adapter that may serve.
+pub(crate) async fn choose(options: Options) -> Result<(wgpu::Adapter, Adapter)> {
+    let part = std::env::var("VAE_GPU").unwrap_or_default();
+    let found: Vec<_> = enumerate().await.into_iter().map(|a| (Adapter::of(&a), a)).collect();
+    let names = found.iter().map(|(a, _)| a.to_string()).collect::<Vec<_>>().join("; ");
+    let chosen = found.into_iter().find(|(a, _)| serves(a, options, &part));
+    match chosen {
+        Some((adapter, raw)) => Ok((raw, adapter)),
+        None => Err(Error::Device { device: "gpu".into(), what: nothing_serves(&names, &part) }),
+    }
+}
+
+fn serves(adapter: &Adapter, options: Options, part: &str) -> bool {
+    (options.software || !adapter.software) && adapter.name.to_lowercase().contains(&part.to_lowercase())
+}
+
+fn nothing_serves(names: &str, part: &str) -> String {
+    match (names, part) {
+        ("", _) => "no GPU adapter found; install a Vulkan driver (Debian: mesa-vulkan-drivers, a software one) \
+                    or use --device cpu"
+            .into(),
+        (_, "") => format!("no hardware GPU adapter found, only {names}; allow a software one or use --device cpu"),
+        _ => format!("no GPU adapter that may serve has VAE_GPU={part} in its name; there are: {names}"),
+    }
+}
+
+async fn enumerate() -> Vec<wgpu::Adapter> {
+    #[cfg(target_os = "linux")]
+    silence_mesa();
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type)); // stable: backends keep wgpu's order
+    adapters
+}
+
+fn rank(kind: DeviceType) -> usize {
+    let order = [DeviceType::DiscreteGpu, DeviceType::IntegratedGpu, DeviceType::VirtualGpu, DeviceType::Other];
+    order.iter().position(|k| *k == kind).unwrap_or(order.len())
+}
+
+/// Mesa's layer that puts a desktop's GPU first complains on stderr where there is no desktop. We choose ourselves.
+#[cfg(target_os = "linux")]
+fn silence_mesa() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+            // SAFETY: Rust's own readers of the environment share a lock with this; no C code of ours that other threads run
+            // reads it, and the driver, which does, is loaded after this by the thread that opens it.
+            unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+        }
+    });
+}

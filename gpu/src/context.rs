@@ -1,0 +1,269 @@
+//! The machine that tensors see. Every call takes the one lock, records or answers, and returns; only futures wait.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+
+use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Limits, Pending, Result, Shape, Span};
+
+use crate::adapter::{Adapter, Options, choose};
+use crate::fault::{Fault, lock};
+use crate::params::WORDS;
+use crate::pipelines::Pipelines;
+use crate::pool::{NOWHERE, Pool};
+use crate::profile::KernelTime;
+use crate::queue::Batch;
+use crate::readback::{Arrival, Staging, elements};
+
+/// Steps submitted and not known to have run.
+const STEPS: usize = 2;
+
+/// An open GPU.
+pub struct Context {
+    adapter: Adapter,
+    limits: Limits,
+    pub(crate) device: wgpu::Device,
+    queue: wgpu::Queue,
+    fault: Arc<Fault>,
+    staging: Arc<Staging>,
+    state: Mutex<State>,
+}
+
+struct State {
+    pool: Pool,
+    pipelines: Pipelines,
+    batch: Batch,
+    steps: VecDeque<Arrival>, // the last ones
+    reads: u64,
+    writes: u64,
+}
+
+/// What a context did and made so far: in a steady loop only the first four grow.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counters {
+    /// Launches recorded.
+    pub launches: u64,
+    /// Submissions, of many launches each.
+    pub submits: u64,
+    /// Reads to the host.
+    pub reads: u64,
+    /// Writes from the host, launches' numbers aside.
+    pub writes: u64,
+    /// Kernels compiled, once for each combination of constants.
+    pub pipelines: u64,
+    /// Bind groups made.
+    pub bind_groups: u64,
+    /// Buffers made for tensors.
+    pub buffers: u64,
+    /// Bytes that these hold now, free ones included.
+    pub bytes: u64,
+    /// The most they ever held.
+    pub peak_bytes: u64,
+}
+
+impl Context {
+    /// Opens the best adapter that `options` and the environment variable `VAE_GPU`, a part of its name, allow.
+    pub async fn open(options: Options) -> Result<Arc<Context>> {
+        let (raw, adapter) = choose(options).await?;
+        let refused = |what: String| Error::Device { device: adapter.name.clone(), what };
+        let timestamps = wgpu::Features::TIMESTAMP_QUERY;
+        if options.profile && !raw.features().contains(timestamps) {
+            return Err(refused("it has no timestamps (TIMESTAMP_QUERY): run without profiling".into()));
+        }
+        let most = raw.limits();
+        let (device, queue) = raw
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("vae"),
+                required_features: if options.profile { timestamps } else { wgpu::Features::empty() },
+                required_limits: match options.default_limits {
+                    true => wgpu::Limits::default().or_worse_values_from(&most),
+                    false => most,
+                },
+                ..Default::default()
+            })
+            .await
+            .map_err(|error| refused(format!("it does not open ({error}): update its driver, or use --device cpu")))?;
+
+        let fault = Arc::new(Fault::new(adapter.name.clone()));
+        let (on_error, on_loss) = (fault.clone(), fault.clone());
+        device.on_uncaptured_error(Arc::new(move |error| on_error.report(error)));
+        device.set_device_lost_callback(move |_, why| on_loss.lost(&why));
+
+        let limits = limits(&device.limits(), adapter.software && !options.default_limits);
+        let state = State {
+            pool: Pool::new(4 * limits.buffer_len as u64),
+            pipelines: Pipelines::new(options.checked),
+            batch: Batch::new(device.clone(), queue.clone(), options.profile),
+            steps: VecDeque::new(),
+            reads: 0,
+            writes: 0,
+        };
+        let (staging, state) = (Arc::default(), Mutex::new(state));
+        Ok(Arc::new(Context { adapter, limits, device, queue, fault, staging, state }))
+    }
+
+    /// What was opened.
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// What was done and made so far.
+    pub fn counters(&self) -> Counters {
+        let State { pool, pipelines, batch, reads, writes, .. } = &*lock(&self.state);
+        Counters {
+            launches: batch.launches,
+            submits: batch.submits,
+            reads: *reads,
+            writes: *writes,
+            pipelines: pipelines.pipelines,
+            bind_groups: pipelines.bind_groups,
+            buffers: pool.created,
+            bytes: pool.bytes,
+            peak_bytes: pool.peak,
+        }
+    }
+
+    /// What each kernel took since the last call, the longest first; nothing without [`Options::profile`].
+    /// Waits for all that was launched (in a browser: has what arrived).
+    pub fn profile(&self) -> Vec<KernelTime> {
+        let submission_index = lock(&self.state).batch.submit();
+        // An error is a lost device, which the next read reports.
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
+        lock(&self.state).batch.profiler().map(|profiler| profiler.take()).unwrap_or_default()
+    }
+
+    /// Gives the memory of free buffers back to the system: after evaluation, say, whose shapes do not return soon.
+    pub fn trim(&self) {
+        let State { pool, pipelines, batch, .. } = &mut *lock(&self.state);
+        batch.submit();
+        pool.trim();
+        pipelines.trim(pool);
+        self.staging.trim();
+    }
+
+    /// The device is at fault, not the program: a smaller machine than the launch was made for.
+    fn takes(&self, launch: &Launch<'_>) -> bool {
+        let Launch { kernel, reads, writes, groups, .. } = launch;
+        let (entry, buffers, most) = (kernel.entry, reads.len() + writes.len(), self.limits);
+        if buffers > most.buffers as usize {
+            let most = most.buffers;
+            self.fault.stick(format!(
+                "kernel {entry} names {buffers} buffers, and this device takes {most}: use --device cpu"
+            ));
+        } else if groups.iter().any(|n| *n > most.groups) {
+            let most = most.groups;
+            self.fault.stick(format!(
+                "kernel {entry} runs over {groups:?} workgroups, and this device takes {most} along a dimension: \
+                 lower train.batch_size, or use --device cpu"
+            ));
+        }
+        !self.fault.failed()
+    }
+}
+
+impl Accelerator for Context {
+    fn name(&self) -> &str {
+        &self.adapter.name
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn alloc(&self, shape: &Shape) -> BufferId {
+        match self.fault.failed() {
+            true => NOWHERE,
+            false => lock(&self.state).pool.alloc(&self.device, &self.fault, shape),
+        }
+    }
+
+    fn free(&self, id: BufferId) {
+        lock(&self.state).pool.free(id);
+    }
+
+    fn write(&self, id: BufferId, data: &[f32]) {
+        if self.fault.failed() || data.is_empty() {
+            return;
+        }
+        let State { pool, batch, writes, .. } = &mut *lock(&self.state);
+        // wgpu would carry the upload out before launches recorded earlier, and show them elements of later.
+        if pool.used_in(batch.number, id) {
+            batch.submit();
+        }
+        batch.upload(pool.get(id), bytemuck::cast_slice(data));
+        *writes += 1;
+    }
+
+    fn launch(&self, launch: Launch<'_>) {
+        if self.fault.failed() {
+            return; // and its spans may be nowhere
+        }
+        let Launch { kernel: Kernel { entry, .. }, reads, writes, params, groups, .. } = launch;
+        assert!(params.len() <= WORDS, "kernel {entry}: {} params, at most {WORDS}", params.len());
+        assert!(
+            !writes.iter().any(|w| reads.iter().any(|r| r.buffer == w.buffer)),
+            "kernel {entry}: a buffer is read and written; what is updated in place is listed under writes alone"
+        );
+        if groups.contains(&0) || !self.takes(&launch) {
+            return;
+        }
+        let State { pool, pipelines, batch, .. } = &mut *lock(&self.state);
+        let ready = pipelines.ready(&self.device, &self.fault, batch.params.layout(), pool, &launch);
+        for span in reads.iter().chain(writes) {
+            pool.use_in(batch.number, span.buffer);
+        }
+        if !self.fault.failed() {
+            batch.launch(&ready, params, groups);
+        }
+    }
+
+    fn read(&self, span: Span) -> Pending<Vec<f32>> {
+        let State { pool, batch, reads, .. } = &mut *lock(&self.state);
+        *reads += 1;
+        let bytes = 4 * span.len as u64;
+        if self.fault.failed() || bytes == 0 {
+            return Box::pin(ready(self.fault.check().map(|()| Vec::new())));
+        }
+        let host = self.staging.take(&self.device, &self.fault, bytes);
+        let submission = batch.copy(pool.get(span.buffer), 4 * span.start as u64, &host, bytes);
+        let (arrival, bell) = Arrival::new(self.fault.clone(), self.device.clone(), submission);
+        host.map_async(wgpu::MapMode::Read, ..bytes, move |mapped| bell.ring(mapped.map_err(|e| e.to_string())));
+        Box::pin(elements(self.staging.clone(), self.fault.clone(), host, bytes, arrival))
+    }
+
+    fn end_step(&self) -> Pending<()> {
+        let State { batch, steps, .. } = &mut *lock(&self.state);
+        if let (false, Some(submission)) = (self.fault.failed(), batch.submit()) {
+            let (arrival, bell) = Arrival::new(self.fault.clone(), self.device.clone(), submission);
+            self.queue.on_submitted_work_done(move || bell.ring(Ok(())));
+            steps.push_back(arrival);
+        }
+        let (behind, fault) = (if steps.len() > STEPS { steps.pop_front() } else { None }, self.fault.clone());
+        Box::pin(async move {
+            if let Some(step) = behind {
+                step.await?;
+            }
+            fault.check()
+        })
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("adapter", &self.adapter).finish_non_exhaustive()
+    }
+}
+
+fn limits(all: &wgpu::Limits, cpu: bool) -> Limits {
+    // Multiples of what buffers are multiples of, and of a vec4: a span padded to one then stays within its buffer.
+    let bytes = all.max_storage_buffer_binding_size.min(all.max_buffer_size) / 256 * 256;
+    Limits {
+        buffer_len: (bytes / 4) as usize,
+        alignment: all.min_storage_buffer_offset_alignment.max(16) as usize / 4,
+        groups: all.max_compute_workgroups_per_dimension,
+        buffers: all.max_storage_buffers_per_shader_stage,
+        registers: if cpu { 128 } else { 64 },
+        busy: if cpu { 16 } else { 256 },
+    }
+}

@@ -1,0 +1,116 @@
+//! Buffers, pooled by size class: a freed one serves the next tensor of its class.
+//!
+//! A buffer may be given out again while launches that use it are still to run, because everything runs in order in one
+//! queue. `alloc` takes the free buffer with the **lowest id**, never the last freed: what it returns then depends on
+//! which buffers are free, not on the order in which they were freed, so that a training step of equal shapes gets the
+//! very buffers of the step before, and every bind group is found in the cache.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tensor::{BufferId, Shape};
+use wgpu::BufferUsages;
+
+use crate::fault::{Fault, mebibytes};
+
+/// Sizes are multiples of it: any storage or uniform alignment divides it.
+const GRAIN: u64 = 256;
+
+/// What a tensor gets that the device has no room for; it has failed by then and ignores whatever is done with it.
+pub(crate) const NOWHERE: BufferId = BufferId(u64::MAX);
+
+/// All buffers of tensors.
+pub(crate) struct Pool {
+    slots: Vec<Slot>, // an id is an index, never used again
+    free: HashMap<u64, BTreeSet<u64>>,
+    largest: u64,
+    pub(crate) created: u64,
+    pub(crate) bytes: u64,
+    pub(crate) peak: u64,
+}
+
+struct Slot {
+    buffer: Option<wgpu::Buffer>, // none once trimmed
+    bytes: u64,
+    used: u64, // the batch whose launches name it last
+}
+
+impl Pool {
+    /// `largest` is what one tensor may take, in bytes.
+    pub(crate) fn new(largest: u64) -> Pool {
+        Pool { slots: Vec::new(), free: HashMap::new(), largest, created: 0, bytes: 0, peak: 0 }
+    }
+
+    pub(crate) fn alloc(&mut self, device: &wgpu::Device, fault: &Fault, shape: &Shape) -> BufferId {
+        let needed = 4 * shape.count() as u64;
+        if needed > self.largest {
+            fault.stick(format!(
+                "tensor {shape} takes {}, and a buffer of this device at most {}: lower train.batch_size, \
+                 or use --device cpu",
+                mebibytes(needed),
+                mebibytes(self.largest)
+            ));
+            return NOWHERE;
+        }
+        let bytes = class(needed).min(self.largest);
+        if let Some(id) = self.free.get_mut(&bytes).and_then(BTreeSet::pop_first) {
+            return BufferId(id);
+        }
+        let what = format!("tensor {shape} of {}, with {} held", mebibytes(needed), mebibytes(self.bytes));
+        let buffer = fault.doing(what, || {
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: bytes,
+                usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        });
+        self.slots.push(Slot { buffer: Some(buffer), bytes, used: 0 });
+        self.created += 1;
+        self.bytes += bytes;
+        self.peak = self.peak.max(self.bytes);
+        BufferId(self.slots.len() as u64 - 1)
+    }
+
+    pub(crate) fn free(&mut self, id: BufferId) {
+        if id != NOWHERE {
+            let fresh = self.free.entry(self.slots[id.0 as usize].bytes).or_default().insert(id.0);
+            debug_assert!(fresh, "{id:?} was freed twice");
+        }
+    }
+
+    /// # Panics
+    /// If the buffer was given back and trimmed.
+    pub(crate) fn get(&self, id: BufferId) -> &wgpu::Buffer {
+        self.slots[id.0 as usize].buffer.as_ref().expect("a span names a buffer that is free")
+    }
+
+    /// Remembers that a launch of this batch names the buffer.
+    pub(crate) fn use_in(&mut self, batch: u64, id: BufferId) {
+        self.slots[id.0 as usize].used = batch;
+    }
+
+    /// Whether a launch of this batch names the buffer, maybe for a tensor that is gone by now.
+    pub(crate) fn used_in(&self, batch: u64, id: BufferId) -> bool {
+        self.slots[id.0 as usize].used == batch
+    }
+
+    /// Drops every free buffer; the device gives up their memory when what is submitted has run.
+    pub(crate) fn trim(&mut self) {
+        for id in self.free.drain().flat_map(|(_, ids)| ids) {
+            let slot = &mut self.slots[id as usize];
+            slot.buffer = None;
+            self.bytes -= slot.bytes;
+        }
+    }
+
+    /// Whether the buffer was trimmed away.
+    pub(crate) fn is_gone(&self, id: BufferId) -> bool {
+        self.slots[id.0 as usize].buffer.is_none()
+    }
+}
+
+/// Rounds up to 5, 6, 7 or 8 eighths of a power of two, so that at most a fifth of a buffer is air.
+pub(crate) fn class(bytes: u64) -> u64 {
+    let step = (bytes.max(1).next_power_of_two() / 8).max(GRAIN);
+    bytes.max(1).next_multiple_of(step)
+}

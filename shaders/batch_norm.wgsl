@@ -1,0 +1,176 @@
+// y = act(w·x̂ + b + residual) with x̂ = (x − μ)/√(σ² + ε), and its gradients; formulas in tensor/src/ops/batch_norm.rs.
+// x is [batch, channels, plane].
+// Grid: `batch_norm_stats` and `batch_norm_sums` a workgroup a channel, the others an invocation a number;
+// `batch_norm_running` an invocation a channel.
+
+struct Params {
+    batch: u32,
+    channels: u32,
+    plane: u32, // height · width
+    eps: f32,
+    slope: f32, // of the activation below 0
+}
+
+struct Blend {
+    channels: u32,
+    momentum: f32,
+    unbiased: f32, // M/(M − 1)
+}
+
+override ACTIVE: bool = false; // an activation follows
+override RESIDUAL: bool = false; // a residual is added
+override OF_BATCH: bool = true; // μ and σ² are the batch's own
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+// batch_norm_stats
+@group(0) @binding(1) var<storage, read_write> mean_out: array<f32>;
+@group(0) @binding(2) var<storage, read_write> var_out: array<f32>;
+
+// batch_norm, batch_norm_gradient
+@group(0) @binding(1) var<storage, read> mean: array<f32>;
+@group(0) @binding(2) var<storage, read> variance: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<f32>; // any buffer where there is none
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+// batch_norm_sums, the first half of the gradient: g = dy·act′, db = Σ g, dw = Σ g·x̂
+@group(0) @binding(3) var<storage, read> result: array<f32>;
+@group(0) @binding(4) var<storage, read> dresult: array<f32>;
+@group(0) @binding(5) var<storage, read_write> g_out: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dweight_out: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dbias_out: array<f32>;
+
+// batch_norm_gradient, the second half: dx
+@group(0) @binding(4) var<storage, read> g: array<f32>;
+@group(0) @binding(5) var<storage, read> dweight: array<f32>;
+@group(0) @binding(6) var<storage, read> dbias: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+
+// batch_norm_running
+@group(0) @binding(0) var<storage, read> batch_mean: array<f32>;
+@group(0) @binding(1) var<storage, read> batch_var: array<f32>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+@group(1) @binding(0) var<uniform> blend: Blend;
+
+var<workgroup> lanes: array<vec2<f32>, GROUP>;
+
+// Both sums over all invocations of the workgroup.
+fn summed(mine: vec2<f32>, local: u32) -> vec2<f32> {
+    workgroupBarrier(); // whoever still reads the sums before
+    lanes[local] = mine;
+    workgroupBarrier();
+    for (var half = GROUP / 2u; half > 0u; half /= 2u) {
+        if local < half {
+            lanes[local] += lanes[local + half];
+        }
+        workgroupBarrier();
+    }
+    return lanes[0];
+}
+
+// Where the channel's i-th number is.
+fn place(i: u32, channel: u32) -> u32 {
+    return (i / p.plane * p.channels + channel) * p.plane + i % p.plane;
+}
+
+fn channel_of(item: u32) -> u32 {
+    return item / p.plane % p.channels;
+}
+
+@compute @workgroup_size(256)
+fn batch_norm_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                    @builtin(local_invocation_index) local: u32) {
+    let channel = min(group_number(group, groups), p.channels - 1u);
+    let count = p.batch * p.plane;
+    // Around one of the numbers, and then around the mean: what all share must not round the rest.
+    let pivot = x[place(0u, channel)];
+    var sum = 0.0;
+    for (var i = local; i < count; i += GROUP) {
+        sum += x[place(i, channel)] - pivot;
+    }
+    let centre = pivot + summed(vec2(sum, 0.0), local).x / f32(count);
+    var moments = vec2(0.0);
+    for (var i = local; i < count; i += GROUP) {
+        let d = x[place(i, channel)] - centre;
+        moments += vec2(d, d * d);
+    }
+    moments = summed(moments, local) / f32(count);
+    if local == 0u {
+        mean_out[channel] = centre + moments.x;
+        var_out[channel] = moments.y - moments.x * moments.x;
+    }
+}
+
+@compute @workgroup_size(256)
+fn batch_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+              @builtin(local_invocation_index) local: u32) {
+    let item = item_number(group, groups, local);
+    if item >= p.batch * p.channels * p.plane {
+        return;
+    }
+    let c = channel_of(item);
+    let invstd = 1.0 / sqrt(variance[c] + p.eps);
+    var sum = weight[c] * ((x[item] - mean[c]) * invstd) + bias[c];
+    if RESIDUAL {
+        sum += residual[item];
+    }
+    if ACTIVE {
+        sum = select(p.slope * sum, sum, sum > 0.0);
+    }
+    y[item] = sum;
+}
+
+@compute @workgroup_size(256)
+fn batch_norm_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                   @builtin(local_invocation_index) local: u32) {
+    let channel = min(group_number(group, groups), p.channels - 1u);
+    let count = p.batch * p.plane;
+    let invstd = 1.0 / sqrt(variance[channel] + p.eps);
+    var sums = vec2(0.0);
+    for (var i = local; i < count; i += GROUP) {
+        let at = place(i, channel);
+        var g = dresult[at];
+        if ACTIVE {
+            g *= select(p.slope, 1.0, result[at] > 0.0);
+            g_out[at] = g;
+        }
+        sums += g * vec2((x[at] - mean[channel]) * invstd, 1.0);
+    }
+    sums = summed(sums, local);
+    if local == 0u {
+        dweight_out[channel] = sums.x;
+        dbias_out[channel] = sums.y;
+    }
+}
+
+@compute @workgroup_size(256)
+fn batch_norm_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                       @builtin(local_invocation_index) local: u32) {
+    let item = item_number(group, groups, local);
+    if item >= p.batch * p.channels * p.plane {
+        return;
+    }
+    let c = channel_of(item);
+    let invstd = 1.0 / sqrt(variance[c] + p.eps);
+    var inner = g[item];
+    if OF_BATCH {
+        let normal = (x[item] - mean[c]) * invstd;
+        inner -= (dbias[c] + normal * dweight[c]) / f32(p.batch * p.plane);
+    }
+    dx[item] = weight[c] * invstd * inner;
+}
+
+// running ← running + momentum·(new − running), the variance unbiased.
+@compute @workgroup_size(256)
+fn batch_norm_running(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                      @builtin(local_invocation_index) local: u32) {
+    let c = item_number(group, groups, local);
+    if c < blend.channels {
+        running_mean[c] = (1.0 - blend.momentum) * running_mean[c] + blend.momentum * batch_mean[c];
+        running_var[c] = (1.0 - blend.momentum) * running_var[c] + blend.momentum * (blend.unbiased * batch_var[c]);
+    }
+}

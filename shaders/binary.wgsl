@@ -1,0 +1,76 @@
+// c = a ∘ b: sums, differences, products and quotients, with broadcasting.
+// Grid: an invocation four numbers where the shapes are equal, one where they broadcast.
+
+struct Params {
+    count: u32, // of items
+}
+
+struct Broadcast {
+    sizes: array<vec4<u32>, 2>, // of the result, outermost first, padded in front by 1
+    a_steps: array<vec4<u32>, 2>, // elements between neighbours, 0 where an operand is repeated
+    b_steps: array<vec4<u32>, 2>,
+    count: u32,
+}
+
+override FUNCTION: u32 = 0u;
+
+@group(0) @binding(0) var<storage, read> a4: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> b4: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> c4: array<vec4<f32>>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(1) @binding(0) var<uniform> wide: Broadcast;
+
+@group(0) @binding(0) var<storage, read> added: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> sum: array<vec4<f32>>;
+
+fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    switch FUNCTION {
+        case 0u: { return a + b; } // add
+        case 1u: { return a - b; } // sub
+        case 2u: { return a * b; } // mul
+        default: { return a / b; } // div
+    }
+}
+
+@compute @workgroup_size(256)
+fn binary(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+          @builtin(local_invocation_index) local: u32) {
+    let i = item_number(group, groups, local);
+    if i < p.count {
+        c4[i] = f(a4[i], b4[i]);
+    }
+}
+
+@compute @workgroup_size(256)
+fn binary_broadcast(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                    @builtin(local_invocation_index) local: u32) {
+    let i = item_number(group, groups, local);
+    if i >= wide.count {
+        return;
+    }
+    var rest = i;
+    var at_a = 0u;
+    var at_b = 0u;
+    for (var d = 8u; d > 0u && rest > 0u; d--) {
+        let size = wide.sizes[(d - 1u) / 4u][(d - 1u) % 4u];
+        let index = rest % size;
+        rest /= size;
+        at_a += index * wide.a_steps[(d - 1u) / 4u][(d - 1u) % 4u];
+        at_b += index * wide.b_steps[(d - 1u) / 4u][(d - 1u) % 4u];
+    }
+    c[i] = f(vec4(a[at_a]), vec4(b[at_b])).x;
+}
+
+// sum += added
+@compute @workgroup_size(256)
+fn add_assign(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+              @builtin(local_invocation_index) local: u32) {
+    let i = item_number(group, groups, local);
+    if i < p.count {
+        sum[i] += added[i];
+    }
+}

@@ -1,0 +1,164 @@
+// Convolution and the gradient of its weight as matrix products whose operand is the image under the kernel, never stored:
+//   y[n, o, i, j] = bias[o] + Σ_k w[o, k]·x[n, c, s·i + u − p, s·j + v − p]     rows o, columns (n, i, j), k = (c, u, v)
+//   dw[o, c, u, v] = Σ_k dy[n, o, i, j]·x[n, c, s·i + u − p, s·j + v − p]        rows o, columns (c, u, v), k = (n, i, j)
+// Grid: a workgroup a tile (lib/tile.wgsl); layers each take a part of the sum and write a result of their own, to be added up.
+
+struct Params {
+    batch: u32,
+    cin: u32,
+    cout: u32,
+    height: u32,
+    width: u32,
+    to_height: u32, // of y
+    to_width: u32,
+    kernel_height: u32,
+    kernel_width: u32,
+    stride: u32,
+    padding: u32,
+    part: u32, // of the sum, a layer
+}
+
+// Sizes of common kernels are compiled in: divisions by them then cost next to nothing. 0: see the parameters.
+override KERNEL: u32 = 0u;
+override STRIDE: u32 = 0u;
+override WEIGHT_GRADIENT: bool = false;
+override BIASED: bool = false;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>; // w, or dy
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer where there is none
+@group(0) @binding(3) var<storage, read_write> c: array<f32>; // y, or dw
+@group(1) @binding(0) var<uniform> p: Params;
+
+fn kernel_height() -> u32 {
+    return select(KERNEL, p.kernel_height, KERNEL == 0u);
+}
+
+fn kernel_width() -> u32 {
+    return select(KERNEL, p.kernel_width, KERNEL == 0u);
+}
+
+fn stride() -> u32 {
+    return select(STRIDE, p.stride, STRIDE == 0u);
+}
+
+// A place of the output: image, row and column.
+fn output_place(number: u32) -> vec3<u32> {
+    let pixels = p.to_height * p.to_width;
+    return vec3(number / pixels, number % pixels / p.to_width, number % p.to_width);
+}
+
+// A tap of the kernel: channel, row and column.
+fn tap_place(number: u32) -> vec3<u32> {
+    let taps = kernel_height() * kernel_width();
+    return vec3(number / taps, number % taps / kernel_width(), number % kernel_width());
+}
+
+// The pixel under a tap at a place of the output; 0 outside the image, where an unsigned difference is large.
+fn pixel(at: vec3<u32>, tap: vec3<u32>) -> f32 {
+    let row = at.y * stride() + tap.y - p.padding;
+    let column = at.z * stride() + tap.z - p.padding;
+    if at.x < p.batch && tap.x < p.cin && row < p.height && column < p.width {
+        return x[((at.x * p.cin + tap.x) * p.height + row) * p.width + column];
+    }
+    return 0.0;
+}
+
+// The place after this one.
+fn next_place(at: vec3<u32>) -> vec3<u32> {
+    if at.z + 1u < p.to_width {
+        return vec3(at.x, at.y, at.z + 1u);
+    }
+    return select(vec3(at.x + 1u, 0u, 0u), vec3(at.x, at.y + 1u, 0u), at.y + 1u < p.to_height);
+}
+
+fn next_tap(tap: vec3<u32>) -> vec3<u32> {
+    if tap.z + 1u < kernel_width() {
+        return vec3(tap.x, tap.y, tap.z + 1u);
+    }
+    return select(vec3(tap.x + 1u, 0u, 0u), vec3(tap.x, tap.y + 1u, 0u), tap.y + 1u < kernel_height());
+}
+
+// Rows: output channels; those outside repeat the last, and what they make is not stored.
+fn a_place(row: u32) -> vec4<u32> {
+    let o = min(row + vec4(0u, 1u, 2u, 3u), vec4(p.cout - 1u));
+    if WEIGHT_GRADIENT {
+        return o * (p.to_height * p.to_width);
+    }
+    return o * (p.cin * kernel_height() * kernel_width());
+}
+
+fn a_step(k: u32) -> vec4<u32> {
+    if WEIGHT_GRADIENT {
+        let pixels = p.to_height * p.to_width;
+        return vec4(k / pixels * p.cout * pixels + k % pixels);
+    }
+    return vec4(k);
+}
+
+fn a_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
+    let i = place + step;
+    return vec4(a[i.x], a[i.y], a[i.z], a[i.w]);
+}
+
+// Columns: places of the output, or taps; steps: the other.
+fn b_place(col: u32) -> vec4<u32> {
+    if WEIGHT_GRADIENT {
+        return vec4(tap_place(col), 0u);
+    }
+    return vec4(output_place(col), 0u);
+}
+
+fn b_step(k: u32) -> vec4<u32> {
+    if WEIGHT_GRADIENT {
+        return vec4(output_place(k), 0u);
+    }
+    return vec4(tap_place(k), 0u);
+}
+
+fn b_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
+    if WEIGHT_GRADIENT {
+        let t1 = next_tap(place.xyz);
+        let t2 = next_tap(t1);
+        let at = step.xyz;
+        return vec4(pixel(at, place.xyz), pixel(at, t1), pixel(at, t2), pixel(at, next_tap(t2)));
+    }
+    let p1 = next_place(place.xyz);
+    let p2 = next_place(p1);
+    let tap = step.xyz;
+    return vec4(pixel(place.xyz, tap), pixel(p1, tap), pixel(p2, tap), pixel(next_place(p2), tap));
+}
+
+fn columns() -> u32 {
+    let taps = p.cin * kernel_height() * kernel_width();
+    return select(p.batch * p.to_height * p.to_width, taps, WEIGHT_GRADIENT);
+}
+
+fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {
+    if row >= p.cout {
+        return;
+    }
+    let cols = columns();
+    let pixels = p.to_height * p.to_width;
+    var base = 0.0;
+    if BIASED && layer == 0u {
+        base = bias[row];
+    }
+    for (var i = 0u; i < 4u; i++) {
+        let here = col + i;
+        if here < cols {
+            let in_weight = row * cols + here;
+            let in_image = (here / pixels * p.cout + row) * pixels + here % pixels;
+            c[layer * p.cout * cols + select(in_image, in_weight, WEIGHT_GRADIENT)] = base + sums[i];
+        }
+    }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn conv2d(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+          @builtin(local_invocation_index) local: u32) {
+    let taps = p.cin * kernel_height() * kernel_width();
+    let inner = select(taps, p.batch * p.to_height * p.to_width, WEIGHT_GRADIENT);
+    let first = group.z * p.part;
+    tile_product(group_number(group, groups), columns(), first, min(first + p.part, inner), local, group.z);
+}

@@ -1,0 +1,118 @@
+// Before a step: are all gradients finite, and by what are they scaled?  norm = √Σ g²,  factor = min(1, limit/(norm + 1e-6)).
+// Grid: `guard_squares` 32 workgroups for each of up to seven gradients, `guard` one workgroup.
+
+struct Squares {
+    quads: array<vec4<u32>, 2>, // of each gradient; 0 where there is none
+    counts: array<vec4<u32>, 2>, // numbers of each
+    first: u32, // of the sums that this launch writes
+}
+
+struct Guard {
+    sums: u32, // how many there are
+    row: u32, // of the history, where this step is noted
+    last_row: u32, // of the guard, where its state is
+    limit: f32, // infinity without clipping
+}
+
+const SHARES: u32 = 32u; // workgroups a gradient
+
+@group(0) @binding(0) var<storage, read> g0: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> g1: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> g2: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> g3: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> g4: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> g5: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> g6: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> sums_out: array<f32>;
+@group(1) @binding(0) var<uniform> squares: Squares;
+
+@group(0) @binding(0) var<storage, read> sums: array<f32>;
+@group(0) @binding(1) var<storage, read> watched0: array<f32>;
+@group(0) @binding(2) var<storage, read> watched1: array<f32>;
+@group(0) @binding(3) var<storage, read> watched2: array<f32>;
+@group(0) @binding(4) var<storage, read_write> state: array<f32>; // rows of 8: norm, factor, bad, 0, three watched, 0
+@group(1) @binding(0) var<uniform> p: Guard;
+
+var<workgroup> lanes: array<f32, GROUP>;
+
+// The sum over all invocations of the workgroup.
+fn summed(mine: f32, local: u32) -> f32 {
+    lanes[local] = mine;
+    workgroupBarrier();
+    for (var half = GROUP / 2u; half > 0u; half /= 2u) {
+        if local < half {
+            lanes[local] += lanes[local + half];
+        }
+        workgroupBarrier();
+    }
+    return lanes[0];
+}
+
+fn quad(which: u32, i: u32) -> vec4<f32> {
+    switch which {
+        case 0u: { return g0[i]; }
+        case 1u: { return g1[i]; }
+        case 2u: { return g2[i]; }
+        case 3u: { return g3[i]; }
+        case 4u: { return g4[i]; }
+        case 5u: { return g5[i]; }
+        default: { return g6[i]; }
+    }
+}
+
+@compute @workgroup_size(256)
+fn guard_squares(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                 @builtin(local_invocation_index) local: u32) {
+    let number = group_number(group, groups);
+    let which = number / SHARES;
+    let quads = squares.quads[which / 4u][which % 4u];
+    let count = squares.counts[which / 4u][which % 4u];
+    var sum = 0.0;
+    for (var i = number % SHARES * GROUP + local; i < quads; i += SHARES * GROUP) {
+        // What lies behind the last number is not the gradient's.
+        let inside = vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(count);
+        let g = select(vec4(0.0), quad(which, i), inside);
+        sum += dot(g, g);
+    }
+    sum = summed(sum, local);
+    if local == 0u {
+        sums_out[squares.first + number] = sum;
+    }
+}
+
+// WGSL may assume that there is neither infinity nor NaN: only the bits tell.
+fn finite(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
+
+@compute @workgroup_size(256)
+fn guard(@builtin(local_invocation_index) local: u32) {
+    var sum = 0.0;
+    for (var i = local; i < p.sums; i += GROUP) {
+        sum += sums[i];
+    }
+    sum = summed(sum, local);
+    if local > 0u {
+        return;
+    }
+    let norm = sqrt(sum);
+    let watched = vec3(watched0[0], watched1[0], watched2[0]);
+    var factor = 1.0;
+    if norm > p.limit {
+        factor = p.limit / (norm + 1e-6);
+    }
+    let fine = finite(sum) && finite(watched.x) && finite(watched.y) && finite(watched.z);
+    let bad = select(1.0, state[p.last_row * 8u + 2u], fine);
+    var rows = array<u32, 2>(p.row, p.last_row);
+    for (var i = 0u; i < 2u; i++) {
+        let at = rows[i] * 8u;
+        state[at] = norm;
+        state[at + 1u] = factor;
+        state[at + 2u] = bad;
+        state[at + 3u] = 0.0;
+        state[at + 4u] = watched.x;
+        state[at + 5u] = watched.y;
+        state[at + 6u] = watched.z;
+        state[at + 7u] = 0.0;
+    }
+}

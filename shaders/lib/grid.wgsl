@@ -1,0 +1,14 @@
+// Which item an invocation works on. Workgroups are counted along x; where one dimension of a grid does not hold them all,
+// along y too. Up to 255 invocations of the last workgroup may find no item: `item` is then at least the count.
+
+const GROUP: u32 = 256u;
+
+/// The number of a workgroup.
+fn group_number(group: vec3<u32>, groups: vec3<u32>) -> u32 {
+    return group.x + group.y * groups.x;
+}
+
+/// The number of an invocation, counted through workgroups of GROUP.
+fn item_number(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
+    return group_number(group, groups) * GROUP + local;
+}

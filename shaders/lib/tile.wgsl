@@ -1,0 +1,169 @@
+// A matrix product c = a·b, [rows, cols] summed over `inner`, in tiles. Each of a workgroup's ACROSS × DOWN invocations makes
+// 8 × 8 numbers of c in registers: per step of the sum, 16 numbers come out of workgroup memory and serve 64 multiply-adds.
+// WIDE makes it 8 × 16, where registers are plenty: on a CPU that acts as a GPU, fetching is what costs.
+// Operands are gathered as functions, so that an image under a kernel, a matrix and a transposed matrix are one product;
+// a file that uses this one defines, with what it likes in the vectors,
+//   fn a_place(row) -> vec4<u32>: of the rows from `row` to `row + 3`        fn b_place(col) -> vec4<u32>: of four columns
+//   fn a_step(k), b_step(k) -> vec4<u32>: of a step of the sum
+//   fn a_quad(place, step), b_quad(place, step) -> vec4<f32>: the four numbers there
+//   fn c_quad(row, col, sums: vec4<f32>, layer): what becomes of c[row, col .. col + 4]
+// Places are worked out once, steps as seldom as can be: divisions are dear. All answer for rows and columns outside too
+// (anything; nothing). Layers of the grid (z) are the file's own to give meaning.
+
+override WIDE: bool = false;
+override ACROSS: u32 = 16u; // invocations along the columns of a tile, which has 8·ACROSS of them, WIDE 16·ACROSS
+override DOWN: u32 = 8u; // and along the rows, of which it has 8·DOWN
+// What follows from these two, given beside them: naga 30 takes no expressions where these stand.
+override INVOCATIONS: u32 = 128u; // ACROSS · DOWN, a multiple of DEPTH
+override A_LENGTH: u32 = 136u; // DEPTH · (2·DOWN + 1)
+override B_LENGTH: u32 = 264u; // DEPTH · (2·ACROSS + 1), WIDE DEPTH · (4·ACROSS + 1)
+// Whether neighbours along the sum lie side by side in memory (and neighbouring invocations should fetch them).
+override A_ALONG_K: bool = true;
+override B_ALONG_K: bool = false;
+
+const DEPTH: u32 = 8u; // steps of the sum between two barriers
+
+// A step of the sum is a row of quads, one more than there are, against bank conflicts.
+var<workgroup> a_tile: array<vec4<f32>, A_LENGTH>;
+var<workgroup> b_tile: array<vec4<f32>, B_LENGTH>;
+
+// The e-th quad of an operand's share of a tile: (step of the sum, quad).
+fn fetched(e: u32, quads: u32, along_k: bool) -> vec2<u32> {
+    return select(vec2(e / quads, e % quads), vec2(e % DEPTH, e / DEPTH), along_k);
+}
+
+// The tile with this number, counted along the rows of c, over the steps from `first` up to `end` of the sum.
+fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u32) {
+    let quads = select(2u, 4u, WIDE) * ACROSS; // of a tile's row
+    let tiles = (cols + 4u * quads - 1u) / (4u * quads);
+    let row0 = tile / tiles * 8u * DOWN;
+    let col0 = tile % tiles * 4u * quads;
+
+    // An invocation fetches the same quads of every step: at most two of a's and eight of b's.
+    let a_quads = max(DEPTH * 2u * DOWN / INVOCATIONS, 1u);
+    let b_quads = DEPTH * quads / INVOCATIONS;
+    var a_places: array<vec4<u32>, 2>;
+    var b_places: array<vec4<u32>, 8>;
+    for (var i = 0u; i < a_quads; i++) {
+        a_places[i] = a_place(row0 + 4u * fetched(i * INVOCATIONS + local, 2u * DOWN, A_ALONG_K).y);
+    }
+    for (var i = 0u; i < b_quads; i++) {
+        b_places[i] = b_place(col0 + 4u * fetched(i * INVOCATIONS + local, quads, B_ALONG_K).y);
+    }
+
+    let ty = local / ACROSS; // its rows are 4·ty to 4·ty + 3, and as many in the tile's lower half
+    let tx = local % ACROSS;
+    var c: array<vec4<f32>, 16>; // row r: 2r, 2r + 1
+    var d: array<vec4<f32>, 16>; // WIDE: the columns beyond
+    for (var k0 = first; k0 < end; k0 += DEPTH) {
+        for (var i = 0u; i < a_quads; i++) {
+            let e = i * INVOCATIONS + local;
+            let at = fetched(e, 2u * DOWN, A_ALONG_K);
+            if e < DEPTH * 2u * DOWN {
+                var quad = vec4(0.0);
+                if k0 + at.x < end {
+                    quad = a_quad(a_places[i], a_step(k0 + at.x));
+                }
+                a_tile[at.x * (2u * DOWN + 1u) + at.y] = quad;
+            }
+        }
+        let along = b_step(k0 + local % DEPTH);
+        for (var i = 0u; i < b_quads; i++) {
+            let at = fetched(i * INVOCATIONS + local, quads, B_ALONG_K);
+            var quad = vec4(0.0);
+            if k0 + at.x < end {
+                if B_ALONG_K {
+                    quad = b_quad(b_places[i], along);
+                } else {
+                    quad = b_quad(b_places[i], b_step(k0 + at.x));
+                }
+            }
+            b_tile[at.x * (quads + 1u) + at.y] = quad;
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < DEPTH; k++) {
+            let a0 = a_tile[k * (2u * DOWN + 1u) + ty];
+            let a1 = a_tile[k * (2u * DOWN + 1u) + DOWN + ty];
+            let b0 = b_tile[k * (quads + 1u) + tx];
+            let b1 = b_tile[k * (quads + 1u) + ACROSS + tx];
+            c[0] += a0.x * b0;
+            c[1] += a0.x * b1;
+            c[2] += a0.y * b0;
+            c[3] += a0.y * b1;
+            c[4] += a0.z * b0;
+            c[5] += a0.z * b1;
+            c[6] += a0.w * b0;
+            c[7] += a0.w * b1;
+            c[8] += a1.x * b0;
+            c[9] += a1.x * b1;
+            c[10] += a1.y * b0;
+            c[11] += a1.y * b1;
+            c[12] += a1.z * b0;
+            c[13] += a1.z * b1;
+            c[14] += a1.w * b0;
+            c[15] += a1.w * b1;
+            if WIDE {
+                let b2 = b_tile[k * (quads + 1u) + 2u * ACROSS + tx];
+                let b3 = b_tile[k * (quads + 1u) + 3u * ACROSS + tx];
+                d[0] += a0.x * b2;
+                d[1] += a0.x * b3;
+                d[2] += a0.y * b2;
+                d[3] += a0.y * b3;
+                d[4] += a0.z * b2;
+                d[5] += a0.z * b3;
+                d[6] += a0.w * b2;
+                d[7] += a0.w * b3;
+                d[8] += a1.x * b2;
+                d[9] += a1.x * b3;
+                d[10] += a1.y * b2;
+                d[11] += a1.y * b3;
+                d[12] += a1.z * b2;
+                d[13] += a1.z * b3;
+                d[14] += a1.w * b2;
+                d[15] += a1.w * b3;
+            }
+        }
+        workgroupBarrier();
+    }
+    // One by one: a loop would index registers.
+    let above = row0 + 4u * ty;
+    let below = above + 4u * DOWN;
+    let left = col0 + 4u * tx;
+    let right = left + 4u * ACROSS;
+    c_quad(above, left, c[0], layer);
+    c_quad(above, right, c[1], layer);
+    c_quad(above + 1u, left, c[2], layer);
+    c_quad(above + 1u, right, c[3], layer);
+    c_quad(above + 2u, left, c[4], layer);
+    c_quad(above + 2u, right, c[5], layer);
+    c_quad(above + 3u, left, c[6], layer);
+    c_quad(above + 3u, right, c[7], layer);
+    c_quad(below, left, c[8], layer);
+    c_quad(below, right, c[9], layer);
+    c_quad(below + 1u, left, c[10], layer);
+    c_quad(below + 1u, right, c[11], layer);
+    c_quad(below + 2u, left, c[12], layer);
+    c_quad(below + 2u, right, c[13], layer);
+    c_quad(below + 3u, left, c[14], layer);
+    c_quad(below + 3u, right, c[15], layer);
+    if WIDE {
+        let far = right + 4u * ACROSS;
+        let farthest = far + 4u * ACROSS;
+        c_quad(above, far, d[0], layer);
+        c_quad(above, farthest, d[1], layer);
+        c_quad(above + 1u, far, d[2], layer);
+        c_quad(above + 1u, farthest, d[3], layer);
+        c_quad(above + 2u, far, d[4], layer);
+        c_quad(above + 2u, farthest, d[5], layer);
+        c_quad(above + 3u, far, d[6], layer);
+        c_quad(above + 3u, farthest, d[7], layer);
+        c_quad(below, far, d[8], layer);
+        c_quad(below, farthest, d[9], layer);
+        c_quad(below + 1u, far, d[10], layer);
+        c_quad(below + 1u, farthest, d[11], layer);
+        c_quad(below + 2u, far, d[12], layer);
+        c_quad(below + 2u, farthest, d[13], layer);
+        c_quad(below + 3u, far, d[14], layer);
+        c_quad(below + 3u, farthest, d[15], layer);
+    }
+}

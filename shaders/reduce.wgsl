@@ -1,0 +1,73 @@
+// y[o, part, i] = Σ or max over s of x[o, s, i], for the s of one part of the reduced dimension. Sums of many numbers are
+// taken in parts, and the parts' sums are summed again: no atomics, so the same bits each time.
+// Grid: `reduce_rows` (inner = 1) a workgroup a number, `reduce_columns` an invocation a number.
+
+struct Params {
+    outer: u32,
+    size: u32, // of the reduced dimension
+    inner: u32,
+    part: u32, // of it, taken together
+    parts: u32,
+}
+
+override MAXIMUM: bool = false;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(1) @binding(0) var<uniform> p: Params;
+
+var<workgroup> lanes: array<f32, GROUP>;
+
+fn start() -> f32 {
+    return select(0.0, -3.4028234e38, MAXIMUM);
+}
+
+fn join(a: f32, b: f32) -> f32 {
+    if MAXIMUM {
+        return select(a, b, b > a);
+    }
+    return a + b;
+}
+
+@compute @workgroup_size(256)
+fn reduce_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+               @builtin(local_invocation_index) local: u32) {
+    let number = group_number(group, groups);
+    let row = number / p.parts;
+    let first = (number % p.parts) * p.part;
+    let end = select(0u, min(first + p.part, p.size), row < p.outer);
+    var joined = start();
+    for (var s = first + local; s < end; s += GROUP) {
+        joined = join(joined, x[row * p.size + s]);
+    }
+    lanes[local] = joined;
+    workgroupBarrier();
+    for (var half = GROUP / 2u; half > 0u; half /= 2u) {
+        if local < half {
+            lanes[local] = join(lanes[local], lanes[local + half]);
+        }
+        workgroupBarrier();
+    }
+    if local == 0u && row < p.outer {
+        y[number] = lanes[0];
+    }
+}
+
+@compute @workgroup_size(256)
+fn reduce_columns(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                  @builtin(local_invocation_index) local: u32) {
+    let item = item_number(group, groups, local);
+    if item >= p.outer * p.parts * p.inner {
+        return;
+    }
+    let i = item % p.inner;
+    let part = item / p.inner % p.parts;
+    let o = item / p.inner / p.parts;
+    let first = part * p.part;
+    let end = min(first + p.part, p.size);
+    var joined = start();
+    for (var s = first; s < end; s++) {
+        joined = join(joined, x[(o * p.size + s) * p.inner + i]);
+    }
+    y[item] = joined;
+}

@@ -1,0 +1,132 @@
+//! How an operation's file runs its kernel:  `SUM.over(rows).read(x).params([rows, cols]).write([rows])`.
+//! Constants are compiled in, parameters are not; what is written is made here, on the machine of what is read.
+
+use std::sync::Arc;
+
+use crate::device::{Accelerator, Device};
+use crate::kernel::{Kernel, Launch};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// Invocations of a workgroup, where the shader has no reason for another number.
+const GROUP: usize = 256;
+
+/// A kernel that is about to run.
+pub(crate) struct Run {
+    kernel: &'static Kernel,
+    groups: usize,
+    layers: usize,
+    constants: Vec<(&'static str, f64)>,
+    reads: Vec<Tensor>,
+    params: Vec<u32>,
+}
+
+impl Kernel {
+    /// A run of one invocation an item.
+    pub(crate) fn over(&'static self, items: usize) -> Run {
+        self.groups(items.div_ceil(GROUP))
+    }
+
+    /// A run of this many workgroups.
+    pub(crate) fn groups(&'static self, groups: usize) -> Run {
+        let (constants, reads, params) = (Vec::new(), Vec::with_capacity(8), Vec::with_capacity(16));
+        Run { kernel: self, groups, layers: 1, constants, reads, params }
+    }
+}
+
+impl Run {
+    /// As many workgroups again along z.
+    pub(crate) fn layers(mut self, layers: usize) -> Run {
+        self.layers = layers;
+        self
+    }
+
+    /// Compiles the shader with this constant.
+    pub(crate) fn set(mut self, constant: &'static str, value: usize) -> Run {
+        self.constants.push((constant, value as f64));
+        self
+    }
+
+    /// Binds a tensor to be read.
+    #[track_caller]
+    pub(crate) fn read(mut self, x: &Tensor) -> Run {
+        if let Some(first) = self.reads.first() {
+            let (a, b) = (first.device(), x.device());
+            assert!(a == b, "{}: {} is on {a} and {} on {b}", self.kernel.entry, first.shape(), x.shape());
+        }
+        self.reads.push(x.clone());
+        self
+    }
+
+    /// Appends whole numbers to the parameters.
+    pub(crate) fn params(mut self, numbers: impl IntoIterator<Item = usize>) -> Run {
+        let word = |number: usize| u32::try_from(number).expect("a buffer holds fewer than 2³² elements");
+        self.params.extend(numbers.into_iter().map(word));
+        self
+    }
+
+    /// Appends real numbers to the parameters.
+    pub(crate) fn floats(mut self, numbers: impl IntoIterator<Item = f32>) -> Run {
+        self.params.extend(numbers.into_iter().map(f32::to_bits));
+        self
+    }
+
+    /// Appends sizes or strides to the parameters, padded in front with `pad` to the eight that a shader declares.
+    pub(crate) fn sizes(self, sizes: &[usize], pad: usize) -> Run {
+        let padding = std::iter::repeat_n(pad, 8 - sizes.len());
+        self.params(padding.chain(sizes.iter().copied()))
+    }
+
+    /// Runs it, and gives what it writes.
+    #[track_caller]
+    pub(crate) fn write(self, shape: impl Into<Shape>) -> Tensor {
+        let [result] = self.write_all([shape.into()]);
+        result
+    }
+
+    /// Runs it, and gives all that it writes.
+    #[track_caller]
+    pub(crate) fn write_all<const N: usize>(self, shapes: [Shape; N]) -> [Tensor; N] {
+        let machine = self.machine();
+        let results = shapes.map(|shape| Tensor::on_device(&machine, shape));
+        self.launch(&machine, &results.each_ref());
+        results
+    }
+
+    /// Runs it on tensors that it changes in place; shared ones are copied first.
+    #[track_caller]
+    pub(crate) fn update<const N: usize>(self, tensors: [&mut Tensor; N]) {
+        let Device::Gpu(machine) = tensors[0].device() else { panic!("{}: a tensor on the CPU", self.kernel.entry) };
+        let tensors = tensors.map(|tensor| {
+            tensor.unshare();
+            &*tensor
+        });
+        self.launch(&machine, &tensors);
+    }
+
+    /// Runs it on a new tensor of a machine, for kernels that read none.
+    pub(crate) fn write_on(self, machine: &Arc<dyn Accelerator>, shape: Shape) -> Tensor {
+        let result = Tensor::on_device(machine, shape);
+        self.launch(machine, &[&result]);
+        result
+    }
+
+    #[track_caller]
+    fn machine(&self) -> Arc<dyn Accelerator> {
+        match self.reads.first().expect("a kernel that reads nothing is told its machine").device() {
+            Device::Gpu(machine) => machine,
+            Device::Cpu => panic!("{}: {} is on the CPU", self.kernel.entry, self.reads[0].shape()),
+        }
+    }
+
+    fn launch(self, machine: &Arc<dyn Accelerator>, writes: &[&Tensor]) {
+        // Workgroups are counted along x; where one dimension does not take them all, along y too (shaders/lib/grid.wgsl).
+        let rows = self.groups.div_ceil(machine.limits().groups as usize).max(1);
+        let groups = [self.groups.div_ceil(rows) as u32, rows as u32, self.layers as u32];
+        let reads: Vec<_> = self.reads.iter().map(Tensor::span).collect();
+        let writes: Vec<_> = writes.iter().map(|x| x.span()).collect();
+        let Run { kernel, constants, params, .. } = self;
+        let (constants, reads, writes) = (&constants[..], &reads[..], &writes[..]);
+        machine.launch(Launch { kernel, constants, reads, writes, params: &params, groups });
+    }
+}

@@ -1,0 +1,114 @@
+//! What is asked of all gradients together before a step: are they finite, and by what are they scaled?
+//!   norm = √Σ g²,   factor = min(1, limit/(norm + 1e-6)),   bad: the norm or a watched number is not finite, now or before
+//! The answer stays on the device: Adam reads the factor there and does nothing where it is bad. The host reads the
+//! answers of many steps at once. On a GPU, whose sums are f32, a gradient beyond 1e19 counts as not finite.
+
+use crate::device::Device;
+use crate::kernel::{GRID, Kernel};
+use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/guard.wgsl")];
+pub(super) static GUARD_SQUARES: Kernel = Kernel::checked(&WGSL, "guard_squares");
+pub(super) static GUARD: Kernel = Kernel::checked(&WGSL, "guard");
+
+/// Gradients that one launch takes: with the sums that it writes, the eight buffers that every device offers.
+const TOGETHER: usize = 7;
+/// Workgroups a gradient.
+const SHARES: usize = 32;
+/// Numbers a row.
+const WIDTH: usize = 8;
+
+/// The gradients' state of the latest steps, on their device.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    rows: Tensor, // [history + 1, WIDTH]; the last row is what holds now
+}
+
+/// What one step's gradients came to.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Guarded {
+    /// √Σ g², before scaling.
+    pub norm: f32,
+    /// Whether anything was not finite in this step or in one before: parameters then stay as they are.
+    pub bad: bool,
+    /// The watched numbers.
+    pub watched: [f32; 3],
+}
+
+impl Guard {
+    /// A guard that remembers this many steps.
+    pub fn new(history: usize, device: &Device) -> Guard {
+        let mut rows = Tensor::zeros([history + 1, WIDTH]);
+        rows.data_mut()[history * WIDTH + 1] = 1.0; // before the first step nothing is scaled
+        Guard { rows: rows.upload(device) }
+    }
+
+    /// Steps that it remembers.
+    pub fn history(&self) -> usize {
+        self.rows.shape()[0] - 1
+    }
+
+    /// Looks at the gradients of a step, with three numbers of its losses, and notes the answer at `row` of the history.
+    ///
+    /// # Panics
+    /// If there is no such row, or a watched tensor is not one number.
+    #[track_caller]
+    pub fn observe(&mut self, row: usize, gradients: &[&Tensor], watched: [&Tensor; 3], limit: Option<f32>) {
+        let last_row = self.history();
+        assert!(row < last_row, "guard: no row {row} in a history of {last_row}");
+        assert!(watched.iter().all(|w| w.count() == 1), "guard: watches single numbers");
+        let limit = limit.unwrap_or(f32::INFINITY);
+        if let Device::Gpu(machine) = self.rows.device() {
+            let chunks = gradients.chunks(TOGETHER);
+            let all = chunks.len() * TOGETHER * SHARES;
+            let mut sums = Tensor::on_device(&machine, [all.max(1)].into());
+            for (i, chunk) in chunks.enumerate() {
+                let padded: Vec<&Tensor> =
+                    chunk.iter().copied().chain(std::iter::repeat(chunk[0])).take(TOGETHER).collect();
+                let counts: [usize; 8] = std::array::from_fn(|i| chunk.get(i).map_or(0, |g| g.count()));
+                let run = padded.iter().fold(GUARD_SQUARES.groups(TOGETHER * SHARES), |run, g| run.read(g));
+                let run = run.params(counts.map(|count| count.div_ceil(4))).params(counts);
+                run.params([i * TOGETHER * SHARES]).update([&mut sums]);
+            }
+            let run = watched.iter().fold(GUARD.groups(1).read(&sums), |run, w| run.read(w));
+            return run.params([all, row, last_row]).floats([limit]).update([&mut self.rows]);
+        }
+        let sum: f64 = gradients.iter().map(|g| sum_of_squares(g)).sum();
+        let watched = watched.map(|w| w.data()[0]);
+        let norm = sum.sqrt() as f32;
+        let factor = if norm > limit { limit / (norm + 1e-6) } else { 1.0 };
+        let rows = self.rows.data_mut();
+        let fine = norm.is_finite() && watched.iter().all(|w| w.is_finite());
+        let bad = if fine { rows[last_row * WIDTH + 2] } else { 1.0 };
+        for row in [row, last_row] {
+            let numbers = [norm, factor, bad, 0.0, watched[0], watched[1], watched[2], 0.0];
+            rows[row * WIDTH..][..WIDTH].copy_from_slice(&numbers);
+        }
+    }
+
+    /// What was noted at the first `count` rows, once everything before has run.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub async fn read(&self, count: usize) -> crate::Result<Vec<Guarded>> {
+        let rows = self.rows.read().await?;
+        let guarded = |row: &[f32]| Guarded { norm: row[0], bad: row[2] != 0.0, watched: [row[4], row[5], row[6]] };
+        Ok(rows.chunks_exact(WIDTH).take(count).map(guarded).collect())
+    }
+
+    /// The scale of gradients, on the CPU; none where parameters are to stay.
+    pub(crate) fn factor(&self) -> Option<f32> {
+        let now = &self.rows.data()[self.history() * WIDTH..];
+        (now[2] == 0.0).then_some(now[1])
+    }
+
+    /// The rows, for a kernel: the number of the first element of what holds now, and all.
+    pub(crate) fn rows(&self) -> (usize, &Tensor) {
+        (self.history() * WIDTH, &self.rows)
+    }
+}
+
+/// Σ g² in f64, of tiles that the cores share.
+fn sum_of_squares(g: &Tensor) -> f64 {
+    f64::from(g.square().sum_all().data()[0])
+}

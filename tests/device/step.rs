@@ -1,0 +1,157 @@
+//! A whole training step of a small model, forward, backward and Adam: on a machine that only counts, on one with no more
+//! than what every WebGPU device offers, and over and over, where nothing new may be made.
+
+use std::sync::Arc;
+
+use autograd::{Param, Var};
+use gpu::{Context, Counters, Options};
+use nn::Pass;
+use nn::optim::{Adam, AdamConfig};
+use pollster::block_on;
+use reference::compare::assert_same_bits;
+use reference::counting::Counts;
+use reference::place::fetch;
+use tensor::{Device, Generator, Guard, Guarded, Tensor};
+use vae::config::{Config, Stem};
+use vae::model::{self, Vae, reparameterise};
+use vae::objective::Objective;
+
+const BATCH: usize = 4;
+/// Steps whose losses the device keeps.
+const HISTORY: usize = 16;
+
+struct Training {
+    device: Device,
+    model: Box<dyn Vae>,
+    objective: Objective,
+    params: Vec<(String, Param)>,
+    adam: Adam,
+    guard: Guard,
+    rng: Generator,
+    shapes: [Vec<usize>; 2],
+    steps: usize,
+}
+
+impl Training {
+    fn new(device: &Device) -> Training {
+        let mut config = Config::default();
+        (config.model.width, config.model.z_dim) = (8, 5);
+        config.model.stem = Stem::Large; // max pooling too
+        let model = model::build(&config);
+        nn::upload(&*model, device);
+        Training {
+            objective: Objective::new(&config),
+            params: nn::parameters(&*model),
+            adam: Adam::new(AdamConfig::default()),
+            guard: Guard::new(HISTORY, device),
+            rng: Generator::new(1),
+            shapes: [vec![BATCH, config.channels(), config.image_size(), config.image_size()], vec![BATCH, 5]],
+            steps: 0,
+            device: device.clone(),
+            model,
+        }
+    }
+
+    /// Forward, backward, Adam, as the trainer does it. Nothing is waited for but a machine that is two steps behind.
+    fn step(&mut self) {
+        let x = self.rng.uniform_tensor(&self.shapes[0][..], 0.0, 1.0).upload(&self.device);
+        let eps = self.rng.normal_tensor(&self.shapes[1][..]).upload(&self.device);
+        let pass = Pass::train(1, self.steps as u64);
+        let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &pass);
+        let logits = self.model.decode(&reparameterise(&mu, &logvar, &eps), &pass);
+        let terms = self.objective.terms(&logits, &x, &mu, &logvar);
+        let mut gradients = terms.total.backward();
+        let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
+        assert_eq!(all.len(), self.params.len());
+        let watched = [&terms.total, &terms.reconstruction, &terms.kl].map(Var::value);
+        self.guard.observe(self.steps % HISTORY, &all, watched, Some(100.0));
+        self.adam.step(&self.params, &mut gradients, 1e-3, &self.guard);
+        if let Device::Gpu(machine) = &self.device {
+            block_on(machine.end_step()).unwrap_or_else(|error| panic!("{error}"));
+        }
+        self.steps += 1;
+    }
+
+    fn steps(mut self, count: usize) -> Training {
+        (0..count).for_each(|_| self.step());
+        self
+    }
+
+    fn noted(&self) -> Vec<Guarded> {
+        block_on(self.guard.read(self.steps)).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+fn open(default_limits: bool) -> (Arc<Context>, Device) {
+    let options = Options { default_limits, ..Options::default() };
+    let context = block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
+    (context.clone(), Device::Gpu(context))
+}
+
+/// Nobody asks for a number during a step, and all that a step takes it gives back. Every launch is one that the counting
+/// machine finds in order.
+#[test]
+fn a_step_reads_nothing_and_leaves_nothing_behind() {
+    let (machine, device) = crate::counting::machine();
+    let mut training = Training::new(&device).steps(1);
+    let (live, before) = (machine.live(), machine.counts());
+    training.step();
+    let after = machine.counts();
+    println!("a step: {} launches, {} buffers", after.launches - before.launches, after.allocs - before.allocs);
+    assert_eq!((after.reads, after.writes - before.writes), (0, 2), "images and noise go there, nothing comes back");
+    assert_eq!((machine.live(), after.steps), (live, 2));
+    drop(training);
+    assert_eq!(machine.live(), 0);
+    let Counts { allocs, frees, .. } = machine.counts();
+    assert_eq!(allocs, frees);
+}
+
+/// With eight buffers a kernel and 128 MiB a buffer the whole model trains, and comes to what the CPU comes to.
+#[test]
+fn a_step_needs_no_more_than_every_device_has_and_is_the_cpu_s() {
+    let (_, device) = open(true);
+    let there = Training::new(&device).steps(1);
+    let here = Training::new(&Device::Cpu).steps(1);
+    let (there, here) = (there.noted()[0], here.noted()[0]);
+    assert!(!there.bad);
+    for (there, here) in there.watched.into_iter().zip(here.watched) {
+        approx::assert_relative_eq!(there, here, max_relative = 1e-5);
+    }
+    approx::assert_relative_eq!(there.norm, here.norm, max_relative = 1e-4);
+}
+
+/// What the first steps made serves all that follow: no kernel, no bind group, no buffer is made, and nothing is read.
+#[test]
+fn a_steady_loop_makes_nothing() {
+    let (context, device) = open(false);
+    let training = Training::new(&device).steps(5);
+    let before = context.counters();
+    let training = training.steps(5);
+    let after = context.counters();
+    let made = |c: Counters| (c.pipelines, c.bind_groups, c.buffers, c.bytes, c.reads);
+    println!(
+        "{}: {} launches and {} submissions a step, {} pipelines, {} bind groups, {} buffers of {} KiB together",
+        context.adapter(),
+        (after.launches - before.launches) / 5,
+        (after.submits - before.submits) as f64 / 5.0,
+        after.pipelines,
+        after.bind_groups,
+        after.buffers,
+        after.bytes >> 10,
+    );
+    assert_eq!(made(after), made(before));
+    assert_eq!(after.reads, 0);
+    assert_eq!(after.writes - before.writes, 10, "images and noise");
+    assert!(training.noted().iter().all(|noted| !noted.bad && noted.norm > 0.0));
+}
+
+/// Sums are taken in a fixed order, on whichever thread or unit: the same steps give the same bits.
+#[test]
+fn the_same_steps_give_the_same_bits() {
+    let (_, device) = open(false);
+    let [one, two] = [0; 2].map(|_| Training::new(&device).steps(3));
+    for ((name, one), (_, two)) in one.params.iter().zip(&two.params) {
+        assert_same_bits(name, &one.value(), &two.value());
+        assert!(fetch(&one.value()).data().iter().all(|x| x.is_finite()), "{name}");
+    }
+}

@@ -1,0 +1,102 @@
+//! The guard: the norm of all gradients together, the scale that clipping asks for, and that nothing moves once anything was
+//! not finite.
+
+use approx::assert_relative_eq;
+use pollster::block_on;
+use reference::law::{between, dot, draws};
+use reference::place::{everywhere, fetch};
+use tensor::{AdamPart, AdamStep, Device, Generator, Guard, Guarded, Tensor};
+
+const STEP: AdamStep = AdamStep { learning_rate: 0.1, beta1: 0.0, beta2: 0.0, eps: 1.0, weight_decay: 0.0, step: 1 };
+
+fn noted(guard: &Guard, count: usize) -> Vec<Guarded> {
+    block_on(guard.read(count)).expect("the device works")
+}
+
+/// Three numbers to watch.
+fn watched(device: &Device) -> [Tensor; 3] {
+    [1.0, -2.0, 30.0].map(|x| Tensor::scalar(x).upload(device))
+}
+
+/// How far a parameter of zeros goes along `gradient`. Without moments and with ε = 1: by 0.1·g/(|g| + 1).
+fn moved(guard: &Guard, gradient: f32, device: &Device) -> f32 {
+    let zero = Tensor::zeros([1]).upload(device);
+    let gradient = Tensor::full([1], gradient).upload(device);
+    let mut parts = [AdamPart { moments: AdamPart::moments(&zero), parameter: zero, gradient }];
+    STEP.apply(&mut parts, guard);
+    -fetch(&parts[0].parameter).data()[0]
+}
+
+fn drawn(rng: &mut Generator) -> Vec<Tensor> {
+    // More than one launch takes, of sizes that fill no quad, and one that fills several workgroups.
+    let mut sizes: Vec<usize> = (0..between(rng, 1, 17)).map(|_| between(rng, 1, 40)).collect();
+    sizes.push(50_003);
+    sizes.iter().map(|&size| rng.normal_tensor([size])).collect()
+}
+
+#[test]
+fn the_norm_is_that_of_all_gradients_together() {
+    for mut rng in draws(5) {
+        let gradients = drawn(&mut rng);
+        let norm = gradients.iter().map(|g| dot(g, g)).sum::<f64>().sqrt();
+        everywhere(|device| {
+            let there: Vec<Tensor> = gradients.iter().map(|g| g.upload(device)).collect();
+            let mut guard = Guard::new(3, device);
+            let w = watched(device);
+            guard.observe(1, &there.iter().collect::<Vec<_>>(), w.each_ref(), None);
+            let noted = noted(&guard, 2)[1];
+            assert_relative_eq!(f64::from(noted.norm), norm, max_relative = 1e-6);
+            assert_eq!((noted.bad, noted.watched), (false, [1.0, -2.0, 30.0]));
+        });
+    }
+}
+
+/// PyTorch's limit/(norm + 1e-6), and 1 below the limit.
+#[test]
+fn gradients_are_scaled_to_the_limit_and_never_up() {
+    let gradients = [Tensor::new(&[3.0, 0.0], [2]), Tensor::new(&[0.0, 4.0, 12.0], [3])]; // of length 13
+    everywhere(|device| {
+        let there = gradients.each_ref().map(|g| g.upload(device));
+        for (limit, factor) in [(None, 1.0), (Some(6.5), 0.5), (Some(14.0), 1.0)] {
+            let mut guard = Guard::new(1, device);
+            guard.observe(0, &there.each_ref(), watched(device).each_ref(), limit);
+            let g = 2.0 * factor;
+            assert_relative_eq!(moved(&guard, 2.0, device), 0.1 * g / (g + 1.0), max_relative = 1e-5);
+        }
+    });
+}
+
+/// Whatever was not finite, a gradient or a watched number: no parameter moves from then on, and every later row says so.
+#[test]
+fn nothing_moves_once_anything_was_not_finite() {
+    everywhere(|device| {
+        let fine = Tensor::ones([5]).upload(device);
+        for (place, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().cycle().take(9).enumerate() {
+            let mut guard = Guard::new(3, device);
+            assert!(moved(&guard, 2.0, device) > 0.0, "before the first step nothing is wrong");
+            guard.observe(0, &[&fine], watched(device).each_ref(), None);
+            assert!(moved(&guard, 2.0, device) > 0.0);
+            let mut w = watched(device);
+            let mut gradient = [1.0; 5];
+            match place / 3 {
+                0 => gradient[4] = bad,
+                1 => w[0] = Tensor::scalar(bad).upload(device),
+                _ => w[2] = Tensor::scalar(bad).upload(device),
+            }
+            let gradient = Tensor::new(&gradient, [5]).upload(device);
+            guard.observe(1, &[&gradient, &fine], w.each_ref(), Some(1.0));
+            assert_eq!(moved(&guard, 2.0, device), 0.0, "{bad} at {place} on {device}");
+            guard.observe(2, &[&fine], watched(device).each_ref(), None);
+            assert_eq!(moved(&guard, 2.0, device), 0.0, "what was bad once stays bad");
+            let bad: Vec<bool> = noted(&guard, 3).iter().map(|noted| noted.bad).collect();
+            assert_eq!(bad, [false, true, true]);
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "guard: no row 2 in a history of 2")]
+fn a_row_past_the_history_is_refused() {
+    let w = watched(&Device::Cpu);
+    Guard::new(2, &Device::Cpu).observe(2, &[&Tensor::ones([1])], w.each_ref(), None);
+}

@@ -1,0 +1,55 @@
+//! What to compute on: the GPU that was asked for, or with `auto` one of hardware if there is any, else the CPU.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use gpu::{Context, Options};
+use pollster::block_on;
+use tensor::Device;
+use vae::Error;
+use vae::config::DeviceChoice;
+
+/// A device, open.
+pub(crate) struct Chosen {
+    pub(crate) device: Device,
+    /// The GPU, if it is one.
+    pub(crate) gpu: Option<Arc<Context>>,
+    /// What it is, and why it was taken, for a person.
+    pub(crate) words: String,
+    threads: usize,
+}
+
+/// Opens what the configuration asks for. `threads` compute on the CPU.
+pub(crate) fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
+    let cpu = format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" });
+    let on_cpu = |words| Ok(Chosen { device: Device::Cpu, gpu: None, words, threads });
+    let on_gpu = |context: Arc<Context>, why| {
+        let words = format!("gpu: {}{why}", context.adapter());
+        Ok(Chosen { device: Device::Gpu(context.clone()), gpu: Some(context), words, threads })
+    };
+    match choice {
+        DeviceChoice::Cpu => on_cpu(cpu),
+        DeviceChoice::Gpu => on_gpu(block_on(Context::open(Options::default())).map_err(Error::Device)?, ""),
+        // A GPU that is a program on the CPU is slower than our own: for `auto` only hardware will do.
+        DeviceChoice::Auto => match block_on(Context::open(Options { software: false, ..Options::default() })) {
+            Ok(context) => on_gpu(context, " (auto)"),
+            Err(_) => {
+                let software = block_on(gpu::adapters()).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let there = if software.is_empty() { "no GPU found".into() } else { format!("no GPU but {software}") };
+                on_cpu(format!("{cpu} (auto: {there})"))
+            }
+        },
+    }
+}
+
+impl Chosen {
+    /// `cpu` or `gpu`, as a configuration says it.
+    pub(crate) fn choice(&self) -> DeviceChoice {
+        if self.gpu.is_some() { DeviceChoice::Gpu } else { DeviceChoice::Cpu }
+    }
+
+    /// Threads that compute on the CPU.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+}

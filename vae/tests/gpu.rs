@@ -1,0 +1,110 @@
+//! The `train` command on a GPU: the same run as on the CPU, and one line where there is none. Wants a Vulkan adapter, a
+//! software one will do; `./test` installs one.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn train(dir: &Path, environment: &[(&str, &str)], args: &[&str]) -> Output {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
+    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command.current_dir(dir).envs(environment.iter().copied()).args(args).output().unwrap()
+}
+
+fn lines(file: &Path) -> Vec<Value> {
+    fs::read_to_string(file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn close(a: &Value, b: &Value, tolerance: f64) {
+    let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+    assert!((a - b).abs() <= tolerance * b.abs(), "{a} on the GPU, {b} on the CPU: more than {tolerance} apart");
+}
+
+/// Enough steps to cross a reading of the GPU's losses (sixteen at a time), and an epoch that ends between two.
+const RUN: &[&str] = &[
+    "--limit",
+    "144",
+    "--set",
+    "model.width=4",
+    "--set",
+    "model.z_dim=4",
+    "--set",
+    "data.image_size=16",
+    "--set",
+    "train.batch_size=8",
+    "--set",
+    "train.epochs=2",
+    "--set",
+    "train.log_steps=1",
+    "--set",
+    "train.clip=500",
+];
+
+#[test]
+fn a_gpu_s_run_is_the_cpu_s() {
+    let dir = tempfile::tempdir().unwrap();
+    for device in ["gpu", "cpu"] {
+        let output = train(dir.path(), &[], &[RUN, &["--device", device, "--out", device]].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{errors}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(&format!("  device     {device}")), "{said}");
+        assert!(!errors.contains("XDG_RUNTIME_DIR"), "{errors}");
+    }
+    let [gpu, cpu] = ["gpu", "cpu"].map(|device| dir.path().join(device));
+    let [gpu_steps, cpu_steps] = [&gpu, &cpu].map(|run| lines(&run.join("steps.jsonl")));
+    assert_eq!((gpu_steps.len(), cpu_steps.len()), (36, 36));
+    for key in ["total", "reconstruction", "kl"] {
+        close(&gpu_steps[0][key], &cpu_steps[0][key], 1e-4);
+    }
+    for (i, (gpu, cpu)) in gpu_steps.iter().zip(&cpu_steps).enumerate() {
+        assert_eq!((&gpu["step"], &gpu["step"]), (&Value::from(i + 1), &cpu["step"]));
+    }
+    let [gpu_epochs, cpu_epochs] = [&gpu, &cpu].map(|run| lines(&run.join("metrics.jsonl")));
+    close(&gpu_epochs[0]["train"]["total"], &cpu_epochs[0]["train"]["total"], 0.01);
+    close(&gpu_epochs[0]["validation"]["total"], &cpu_epochs[0]["validation"]["total"], 0.02);
+    for file in ["checkpoints/best.safetensors", "curves.png", "reconstructions.png", "samples.png"] {
+        assert!(gpu.join(file).exists(), "{file} is missing");
+    }
+    assert!(fs::read_to_string(gpu.join("config.toml")).unwrap().contains("device = \"gpu\""));
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = [("VAE_GPU", "no such adapter")];
+    let output = train(dir.path(), &nowhere, &["--device", "gpu", "--out", "run"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.starts_with("error: ") && errors.trim_end().lines().count() == 1, "{errors}");
+    assert!(errors.contains("VAE_GPU=no such adapter"), "{errors}");
+    assert!(!dir.path().join("run").exists(), "nothing was begun");
+
+    // `auto` goes on without, and says so.
+    let output = train(dir.path(), &nowhere, &["--dry-run"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(said.contains("  device     cpu") && said.contains("(auto: no "), "{said}");
+}
+
+/// A run that diverges on a GPU, between two readings, names the step and the tensor as one on the CPU does.
+#[test]
+fn divergence_on_a_gpu_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let wild = ["--set", "train.learning_rate=1e30"];
+    for device in ["gpu", "cpu"] {
+        let output = train(dir.path(), &[], &[RUN, &wild, &["--device", device, "--out", device]].concat());
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains("is not finite at step 2: the run has diverged"), "on {device}: {errors}");
+        let steps = lines(&dir.path().join(device).join("steps.jsonl"));
+        assert_eq!(steps.len(), 1, "the steps before are told");
+    }
+}
