@@ -75,7 +75,7 @@ fn kernels(figures: &mut Vec<(String, f64)>) {
     }
     let image = rng.normal_tensor([64, 64, 16, 16]);
     let inputs = [image.clone(), Tensor::ones([64]), Tensor::zeros([64])];
-    pair(figures, "batch norm 64@16", &inputs, |x| x[0].batch_norm(&x[1], &x[2], None, Act::Identity, 1e-5).0);
+    pair(figures, "batch norm 64@16", &inputs, |x| x[0].batch_norm(&x[1], &x[2], None, Act::Identity, 1e-5, None));
     let how = Interpolation::Bilinear { align_corners: false };
     pair(figures, "bilinear x2 64@16", &[image], |x| x[0].interpolate([32, 32], how));
 }

@@ -1,7 +1,6 @@
 // y = act(w·x̂ + b + residual) with x̂ = (x − μ)/√(σ² + ε), and its gradients; formulas in tensor/src/ops/batch_norm.rs.
 // x is [batch, channels, plane].
-// Grid: `batch_norm_stats` and `batch_norm_sums` a workgroup a channel, the others an invocation a number;
-// `batch_norm_running` an invocation a channel.
+// Grid: `batch_norm_stats` and `batch_norm_sums` a workgroup a channel, the others an invocation a number.
 
 struct Params {
     batch: u32,
@@ -11,15 +10,18 @@ struct Params {
     slope: f32, // of the activation below 0
 }
 
-struct Blend {
+struct Stats {
+    batch: u32,
     channels: u32,
-    momentum: f32,
+    plane: u32,
+    momentum: f32, // of the running averages
     unbiased: f32, // M/(M − 1)
 }
 
 override ACTIVE: bool = false; // an activation follows
 override RESIDUAL: bool = false; // a residual is added
 override OF_BATCH: bool = true; // μ and σ² are the batch's own
+override RUNNING: bool = false; // running averages move
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -27,6 +29,9 @@ override OF_BATCH: bool = true; // μ and σ² are the batch's own
 // batch_norm_stats
 @group(0) @binding(1) var<storage, read_write> mean_out: array<f32>;
 @group(0) @binding(2) var<storage, read_write> var_out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_mean: array<f32>; // any buffers where they do not move
+@group(0) @binding(4) var<storage, read_write> running_var: array<f32>;
+@group(1) @binding(0) var<uniform> stats: Stats;
 
 // batch_norm, batch_norm_gradient
 @group(0) @binding(1) var<storage, read> mean: array<f32>;
@@ -49,13 +54,6 @@ override OF_BATCH: bool = true; // μ and σ² are the batch's own
 @group(0) @binding(6) var<storage, read> dbias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
 
-// batch_norm_running
-@group(0) @binding(0) var<storage, read> batch_mean: array<f32>;
-@group(0) @binding(1) var<storage, read> batch_var: array<f32>;
-@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
-@group(1) @binding(0) var<uniform> blend: Blend;
-
 var<workgroup> lanes: array<vec2<f32>, GROUP>;
 
 // Both sums over all invocations of the workgroup.
@@ -72,9 +70,9 @@ fn summed(mine: vec2<f32>, local: u32) -> vec2<f32> {
     return lanes[0];
 }
 
-// Where the channel's i-th number is.
-fn place(i: u32, channel: u32) -> u32 {
-    return (i / p.plane * p.channels + channel) * p.plane + i % p.plane;
+// Where a channel's i-th number is.
+fn place(i: u32, channel: u32, channels: u32, plane: u32) -> u32 {
+    return (i / plane * channels + channel) * plane + i % plane;
 }
 
 fn channel_of(item: u32) -> u32 {
@@ -84,24 +82,31 @@ fn channel_of(item: u32) -> u32 {
 @compute @workgroup_size(256)
 fn batch_norm_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                     @builtin(local_invocation_index) local: u32) {
-    let channel = min(group_number(group, groups), p.channels - 1u);
-    let count = p.batch * p.plane;
+    let channel = min(group_number(group, groups), stats.channels - 1u);
+    let count = stats.batch * stats.plane;
     // Around one of the numbers, and then around the mean: what all share must not round the rest.
-    let pivot = x[place(0u, channel)];
+    let pivot = x[place(0u, channel, stats.channels, stats.plane)];
     var sum = 0.0;
     for (var i = local; i < count; i += GROUP) {
-        sum += x[place(i, channel)] - pivot;
+        sum += x[place(i, channel, stats.channels, stats.plane)] - pivot;
     }
     let centre = pivot + summed(vec2(sum, 0.0), local).x / f32(count);
     var moments = vec2(0.0);
     for (var i = local; i < count; i += GROUP) {
-        let d = x[place(i, channel)] - centre;
+        let d = x[place(i, channel, stats.channels, stats.plane)] - centre;
         moments += vec2(d, d * d);
     }
     moments = summed(moments, local) / f32(count);
     if local == 0u {
-        mean_out[channel] = centre + moments.x;
-        var_out[channel] = moments.y - moments.x * moments.x;
+        let mean = centre + moments.x;
+        let variance = moments.y - moments.x * moments.x;
+        mean_out[channel] = mean;
+        var_out[channel] = variance;
+        if RUNNING {
+            let kept = 1.0 - stats.momentum;
+            running_mean[channel] = kept * running_mean[channel] + stats.momentum * mean;
+            running_var[channel] = kept * running_var[channel] + stats.momentum * (stats.unbiased * variance);
+        }
     }
 }
 
@@ -132,7 +137,7 @@ fn batch_norm_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgro
     let invstd = 1.0 / sqrt(variance[channel] + p.eps);
     var sums = vec2(0.0);
     for (var i = local; i < count; i += GROUP) {
-        let at = place(i, channel);
+        let at = place(i, channel, p.channels, p.plane);
         var g = dresult[at];
         if ACTIVE {
             g *= select(p.slope, 1.0, result[at] > 0.0);
@@ -162,15 +167,4 @@ fn batch_norm_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wor
         inner -= (dbias[c] + normal * dweight[c]) / f32(p.batch * p.plane);
     }
     dx[item] = weight[c] * invstd * inner;
-}
-
-// running ← running + momentum·(new − running), the variance unbiased.
-@compute @workgroup_size(256)
-fn batch_norm_running(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-                      @builtin(local_invocation_index) local: u32) {
-    let c = item_number(group, groups, local);
-    if c < blend.channels {
-        running_mean[c] = (1.0 - blend.momentum) * running_mean[c] + blend.momentum * batch_mean[c];
-        running_var[c] = (1.0 - blend.momentum) * running_var[c] + blend.momentum * (blend.unbiased * batch_var[c]);
-    }
 }

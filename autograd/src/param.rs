@@ -59,9 +59,9 @@ macro_rules! slot_methods {
                 *self.0.value.borrow_mut() = value;
             }
 
-            /// Changes its value in place.
-            pub fn update(&self, change: impl FnOnce(&mut Tensor)) {
-                change(&mut self.0.value.borrow_mut());
+            /// Changes its value in place, and gives what `change` gives.
+            pub fn update<R>(&self, change: impl FnOnce(&mut Tensor) -> R) -> R {
+                change(&mut self.0.value.borrow_mut())
             }
 
             /// Holds it as it is, or lets it change again.

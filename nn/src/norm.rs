@@ -3,7 +3,7 @@
 //! variance); evaluation, or a layer whose running statistics are frozen, uses the running ones.
 
 use autograd::{Act, Buffer, Param, Var};
-use tensor::Tensor;
+use tensor::{RunningStats, Tensor};
 
 use crate::module::{Layer, Module, Pass, Visitor};
 
@@ -41,10 +41,12 @@ impl BatchNorm2d {
             let (mean, var) = (self.running_mean.value(), self.running_var.value());
             x.batch_norm_eval(&mean, &var, &weight, &bias, residual, act, EPS)
         } else {
-            let (y, stats) = x.batch_norm(&weight, &bias, residual, act, EPS);
-            assert!(stats.count > 1, "batch_norm: {} has one number a channel, which has no variance", x.shape());
-            self.running_mean.update(|mean| self.running_var.update(|var| stats.blend_into(mean, var, MOMENTUM)));
-            y
+            self.running_mean.update(|mean| {
+                self.running_var.update(|var| {
+                    let running = RunningStats { mean, var, momentum: MOMENTUM };
+                    x.batch_norm(&weight, &bias, residual, act, EPS, Some(running))
+                })
+            })
         };
         pass.saw(&self.weight, &y);
         y

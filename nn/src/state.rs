@@ -29,15 +29,16 @@ pub enum StateError {
 pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result<Vec<u8>, StateError> {
     let mut slots = Vec::new();
     visit(module, |path, slot| {
-        slots.push((path.to_owned(), value(slot)));
+        let tensor = value(slot);
+        slots.push((path.to_owned(), *tensor.shape(), tensor.read())); // all on their way before the first is waited for
     });
     let mut bytes: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
-    for (path, tensor) in slots {
+    for (path, shape, data) in slots {
         if let Some(layer) = path.strip_suffix("running_var") {
             bytes.insert(format!("{layer}{COUNTER}"), (Dtype::I64, vec![], vec![0; 8]));
         }
-        let data = tensor.read().await?;
-        bytes.insert(path, (Dtype::F32, tensor.shape().to_vec(), bytemuck::cast_slice(&data).to_vec()));
+        let data = data.await?;
+        bytes.insert(path, (Dtype::F32, shape.to_vec(), bytemuck::cast_slice(&data).to_vec()));
     }
     let views = bytes.iter().map(|(name, (dtype, shape, data))| {
         (name, TensorView::new(*dtype, shape.clone(), data).expect("as many bytes as the shape says"))

@@ -33,7 +33,7 @@ pub use random::Generator;
 mod ops;
 pub use ops::KERNELS;
 pub use ops::adam::{AdamPart, AdamStep};
-pub use ops::batch_norm::{Act, BatchNorm, BatchNormGradients, BatchStats};
+pub use ops::batch_norm::{Act, BatchNorm, BatchNormGradients, BatchStats, RunningStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
 pub use ops::guard::{Guard, Guarded};

@@ -9,7 +9,7 @@ use tensor::{Accelerator, Conv, ConvTranspose, Device, Generator, Tensor};
 
 fn holds(device: &Device) {
     let mut rng = Generator::new(1);
-    let mut check = |what: &str, inputs: &[Tensor], op: &dyn Fn(&[Tensor]) -> Tensor| {
+    let check = |what: &str, inputs: &[Tensor], op: &dyn Fn(&[Tensor]) -> Tensor| {
         let there: Vec<Tensor> = inputs.iter().map(|x| x.upload(device)).collect();
         assert_close(what, &op(&there), &Array::of(&op(inputs)), 1e-5);
     };

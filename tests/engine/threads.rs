@@ -59,7 +59,7 @@ fn convolutions() {
 fn normalisation_and_resizing() {
     agree("batch_norm", || {
         value_and_gradients(&[&[9, 17, 16, 16], &[17], &[17], &[9, 17, 16, 16]], |x| {
-            x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::Relu, 1e-5).0
+            x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::Relu, 1e-5, None)
         })
     });
     agree("interpolate", || {

@@ -33,18 +33,18 @@ fn statistics_are_the_reference_s() {
         law::forward(
             &format!("mean of {shape:?}"),
             &x,
-            |x| x[0].channel_stats().mean,
+            |x| x[0].channel_stats(None).mean,
             |x| batch_norm::stats(&x[0]).0,
             Within::Largest(2e-7),
         );
         law::forward(
             &format!("variance of {shape:?}"),
             &x,
-            |x| x[0].channel_stats().var,
+            |x| x[0].channel_stats(None).var,
             |x| batch_norm::stats(&x[0]).1,
             within,
         );
-        assert_eq!(x[0].channel_stats().count, shape[0] * shape[2] * shape[3]);
+        assert_eq!(x[0].channel_stats(None).count, shape[0] * shape[2] * shape[3]);
     }
 }
 
@@ -68,7 +68,7 @@ fn values_and_gradients_in_training_are_the_reference_s() {
             law::gradient(
                 &format!("batch_norm of {shape:?}, {act:?}, residual {residual}"),
                 &inputs[..if residual { 4 } else { 3 }],
-                |x| x[0].batch_norm(&x[1], &x[2], residual.then(|| &x[3]), act, EPS).0,
+                |x| x[0].batch_norm(&x[1], &x[2], residual.then(|| &x[3]), act, EPS, None),
                 |x| exact(x, act),
             );
         }
@@ -109,7 +109,7 @@ fn epsilon_counts_where_the_variance_is_small() {
         law::gradient(
             "batch_norm of a nearly constant image",
             &[x, inputs[1].clone(), inputs[2].clone()],
-            |x| x[0].batch_norm(&x[1], &x[2], None, Act::Identity, EPS).0,
+            |x| x[0].batch_norm(&x[1], &x[2], None, Act::Identity, EPS, None),
             |x| batch_norm::train(&x[0], &x[1], &x[2], None, Act::Identity, f64::from(EPS)),
         );
     }
@@ -128,7 +128,7 @@ fn the_fused_form_is_the_operations_it_is_made_of() {
         (y.value().clone(), gradients)
     };
     let fused =
-        |device: &Device| run(device, &|x| x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::LeakyRelu(0.1), EPS).0);
+        |device: &Device| run(device, &|x| x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::LeakyRelu(0.1), EPS, None));
     // On the CPU: a GPU's is held to other operations than its own.
     let composed = run(&Device::Cpu, &|x| {
         let column = |v: &Var| v.reshape([4, 1, 1]);
@@ -151,7 +151,13 @@ fn the_fused_form_is_the_operations_it_is_made_of() {
 fn a_large_mean_does_not_swallow_the_variance() {
     let mut rng = Generator::new(8);
     let x = rng.normal_tensor([8, 2, 9, 9]).add_scalar(3000.0);
-    law::forward("variance", &[x], |x| x[0].channel_stats().var, |x| batch_norm::stats(&x[0]).1, Within::Each(1e-5));
+    law::forward(
+        "variance",
+        &[x],
+        |x| x[0].channel_stats(None).var,
+        |x| batch_norm::stats(&x[0]).1,
+        Within::Each(1e-5),
+    );
 }
 
 #[test]

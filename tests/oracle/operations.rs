@@ -98,7 +98,7 @@ fn run(op: &str, i: &Inputs) -> Result<Var> {
         }
         "batch_norm2d" => {
             let (weight, bias) = (i.var("weight")?, i.var("bias")?);
-            i.var("x")?.batch_norm(weight, bias, None, Act::Identity, i.real("eps")?).0
+            i.var("x")?.batch_norm(weight, bias, None, Act::Identity, i.real("eps")?, None)
         }
         "batch_norm2d_eval" => {
             let var = i.var("running_var")?.value().abs().add_scalar(0.1);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -59,6 +60,25 @@ fn every_kernel_translates_to_spirv_metal_and_hlsl() {
             .write(&module, &info, None)
             .unwrap_or_else(|e| panic!("{}: HLSL: {e}", kernel.entry));
         assert!(direct.contains("numthreads"), "{}: {direct}", kernel.entry);
+    }
+}
+
+/// Tint, the compiler of Chromium's WebGPU, is stricter than naga about barriers. Where it is not installed nothing is said
+/// of it, and the test says so.
+#[test]
+fn every_kernel_is_valid_for_tint_where_it_is_installed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut sources = BTreeSet::new();
+    for kernel in KERNELS.iter().filter(|kernel| sources.insert(kernel.wgsl.concat())) {
+        let path = folder.path().join(format!("{}.wgsl", kernel.entry));
+        fs::write(&path, kernel.wgsl.concat()).expect("a file");
+        match Command::new("tint").args(["--format", "wgsl", "--output-name", "/dev/null"]).arg(&path).output() {
+            Err(_) => return eprintln!("tint is not installed: its opinion is not known"),
+            Ok(output) => {
+                let errors = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{}: {errors}", kernel.entry);
+            }
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! y = act(w·x̂ + b + residual). One pass over x, y and dy gives all four gradients; the formulas stand beside the kernels.
 
-use tensor::{Act, BatchNorm, BatchStats, Tensor};
+use tensor::{Act, BatchNorm, BatchStats, RunningStats, Tensor};
 
 use crate::var::Var;
 
 impl Var {
-    /// Normalises each channel of `[batch, channels, height, width]` by the batch's own mean and variance, which come along
-    /// as plain tensors for the running averages.
+    /// Normalises each channel of `[batch, channels, height, width]` by the batch's own mean and variance, towards which
+    /// running averages move, if given.
     ///
     /// # Panics
     /// If channels differ, or the residual's shape is not the image's.
@@ -18,10 +18,10 @@ impl Var {
         residual: Option<&Var>,
         act: Act,
         eps: f32,
-    ) -> (Var, BatchStats) {
-        let stats = self.value().channel_stats();
-        let y = normalised(self, &stats.mean, &stats.var, weight, bias, residual, act, eps, true);
-        (y, stats)
+        running: Option<RunningStats>,
+    ) -> Var {
+        let BatchStats { mean, var, .. } = self.value().channel_stats(running);
+        normalised(self, &mean, &var, weight, bias, residual, act, eps, true)
     }
 
     /// Normalises each channel by given, constant statistics: batch normalisation in evaluation.

@@ -22,7 +22,6 @@ pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
 pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats");
 pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums");
 pub(super) static BATCH_NORM_GRADIENT: Kernel = Kernel::checked(&WGSL, "batch_norm_gradient");
-pub(super) static BATCH_NORM_RUNNING: Kernel = Kernel::checked(&WGSL, "batch_norm_running");
 
 /// What follows a normalisation: each has a derivative that its result tells.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -99,6 +98,17 @@ pub struct BatchStats {
     pub count: usize,
 }
 
+/// Averages over batches: running ← (1 − momentum)·running + momentum·new, the variance's new one divided by M − 1.
+#[derive(Debug)]
+pub struct RunningStats<'a> {
+    /// `[channels]`.
+    pub mean: &'a mut Tensor,
+    /// `[channels]`.
+    pub var: &'a mut Tensor,
+    /// The share of the new.
+    pub momentum: f32,
+}
+
 /// How a batch is normalised: everything but the data.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm<'a> {
@@ -128,24 +138,41 @@ pub struct BatchNormGradients {
 }
 
 impl Tensor {
-    /// Mean and biased variance of each channel of `[batch, channels, height, width]`.
+    /// Mean and biased variance of each channel of `[batch, channels, height, width]`. Running averages, if given, move
+    /// towards them.
     ///
     /// # Panics
-    /// Unless there are four dimensions and at least one number a channel.
+    /// Unless there are four dimensions and at least one number a channel; with running averages, two.
     #[track_caller]
-    pub fn channel_stats(&self) -> BatchStats {
+    pub fn channel_stats(&self, mut running: Option<RunningStats>) -> BatchStats {
         let channels = channels(self);
-        assert!(channels.count() > 0, "batch_norm: {} has no number a channel", self.shape());
-        if let Device::Gpu(_) = self.device() {
-            let run = with_sizes(BATCH_NORM_STATS.groups(channels.channels), channels).floats([0.0, 0.0]).read(self);
-            let [mean, var] = run.write_all([[channels.channels].into(); 2]);
-            return BatchStats { mean, var, count: channels.count() };
+        let (c, count) = (channels.channels, channels.count());
+        assert!(count > 0, "batch_norm: {} has no number a channel", self.shape());
+        let alone = count == 1 && running.is_some();
+        assert!(!alone, "batch_norm: {} has one number a channel, which has no variance", self.shape());
+        if let Device::Gpu(machine) = self.device() {
+            let [mut mean, mut var] = [(); 2].map(|()| Tensor::on_device(&machine, [c].into()));
+            let run = with_sizes(BATCH_NORM_STATS.groups(c), channels).set("RUNNING", usize::from(running.is_some()));
+            let momentum = running.as_ref().map_or(0.0, |running| running.momentum);
+            let run = run.floats([momentum, count as f32 / (count as f32 - 1.0)]).read(self);
+            match &mut running {
+                Some(running) => run.update([&mut mean, &mut var, running.mean, running.var]),
+                None => {
+                    let [mut none, mut nor] = [(); 2].map(|()| Tensor::on_device(&machine, [0].into()));
+                    run.update([&mut mean, &mut var, &mut none, &mut nor]);
+                }
+            }
+            return BatchStats { mean, var, count };
         }
         let (x, isa) = (self.data(), Isa::current());
-        let mut moments = vec![[0.0; 2]; channels.channels];
+        let mut moments = vec![[0.0; 2]; c];
         moments.par_iter_mut().enumerate().for_each(|(c, out)| isa.vectors(Moments { x, channels, c, out }));
-        let pick = |i: usize| Tensor::new(&moments.iter().map(|m| m[i]).collect::<Vec<_>>(), [channels.channels]);
-        BatchStats { mean: pick(0), var: pick(1), count: channels.count() }
+        let pick = |i: usize| Tensor::new(&moments.iter().map(|m| m[i]).collect::<Vec<_>>(), [c]);
+        let stats = BatchStats { mean: pick(0), var: pick(1), count };
+        if let Some(running) = &mut running {
+            stats.blend_into(running);
+        }
+        stats
     }
 
     /// y = act(w·x̂ + b + residual).
@@ -228,24 +255,16 @@ impl Tensor {
 }
 
 impl BatchStats {
-    /// Moves running averages towards these statistics, the variance made unbiased:
-    /// running ← (1 − momentum)·running + momentum·new.
-    pub fn blend_into(&self, mean: &mut Tensor, var: &mut Tensor, momentum: f32) {
+    /// Moves running averages towards these statistics, the variance made unbiased.
+    fn blend_into(&self, running: &mut RunningStats) {
         let unbiased = self.count as f32 / (self.count - 1) as f32;
-        match mean.device() {
-            Device::Cpu => {
-                let blend = |running: &mut Tensor, new: &Tensor, scale: f32| {
-                    let pairs = running.data_mut().iter_mut().zip(new.data());
-                    pairs.for_each(|(r, &new)| *r = (1.0 - momentum) * *r + momentum * (scale * new));
-                };
-                blend(mean, &self.mean, 1.0);
-                blend(var, &self.var, unbiased);
-            }
-            Device::Gpu(_) => {
-                let run = BATCH_NORM_RUNNING.over(mean.count()).read(&self.mean).read(&self.var);
-                run.params([mean.count()]).floats([momentum, unbiased]).update([mean, var]);
-            }
-        }
+        let momentum = running.momentum;
+        let blend = |running: &mut Tensor, new: &Tensor, scale: f32| {
+            let pairs = running.data_mut().iter_mut().zip(new.data());
+            pairs.for_each(|(r, &new)| *r = (1.0 - momentum) * *r + momentum * (scale * new));
+        };
+        blend(running.mean, &self.mean, 1.0);
+        blend(running.var, &self.var, unbiased);
     }
 }
 

@@ -20,11 +20,10 @@ pub(crate) mod unary;
 use crate::kernel::Kernel;
 
 /// Every kernel that operations launch.
-pub static KERNELS: [&Kernel; 31] = [
+pub static KERNELS: [&Kernel; 30] = [
     &adam::ADAM,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
-    &batch_norm::BATCH_NORM_RUNNING,
     &batch_norm::BATCH_NORM_STATS,
     &batch_norm::BATCH_NORM_SUMS,
     &binary::ADD_ASSIGN,

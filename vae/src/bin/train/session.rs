@@ -17,7 +17,7 @@ use vae::train::{Epoch, Trainer};
 use crate::cli::Cli;
 use crate::device::{self, Chosen};
 use crate::memory;
-use crate::plan::Plan;
+use crate::plan::{Plan, grouped};
 use crate::progress::Progress;
 use crate::say;
 
@@ -101,6 +101,15 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
             say!("stopped after epoch {after}: no better validation loss since epoch {best}, whose weights are kept");
         }
         Outcome::Interrupted => eprint_line("interrupted: the weights so far are in checkpoints/last.safetensors"),
+    }
+    if let Some(counters) = chosen.gpu.as_ref().map(|gpu| gpu.counters()) {
+        say!(
+            "gpu: {} launches in {} submissions, {} kernels compiled, at most {:.0} MB of tensors",
+            grouped(counters.launches as usize),
+            grouped(counters.submits as usize),
+            counters.pipelines,
+            counters.peak_bytes as f64 / 1e6
+        );
     }
     say!("\n{}/", folder.path().display());
     let files = folder.files();
