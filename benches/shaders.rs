@@ -14,9 +14,11 @@ use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{
     Act, AdamPart, AdamStep, BatchNorm, Conv, ConvTranspose, Device, Generator, Guard, Interpolation, Pool, Tensor,
+    Unary,
 };
 
 type Run = Box<dyn Fn(&[Tensor]) -> Tensor>;
+type Body<'a> = Box<dyn FnMut() -> Tensor + 'a>;
 
 /// One kernel at one size.
 struct Case {
@@ -99,20 +101,51 @@ fn others(rng: &mut Generator) -> Vec<Case> {
         case("logsumexp [4096, 128]", 0, vec![scores.clone()], |x| x[0].logsumexp(1)),
         case("pick [4096, 128]", 0, vec![scores, labels], |x| x[0].pick(&x[1])),
         case("dropout mask 1M", 0, vec![c], |x| Generator::new(1).mask([1 << 20], 0.5, &x[0].device())),
-        case("guard and adam 2 x 1M", 0, vec![x.clone(), x.clone(), x.clone()], |x| {
-            let mut guard = Guard::new(1, &x[0].device());
-            let one = x[0].full_like(1.0).reshape([x[0].count()]).slice(0, 0, 1);
-            guard.observe(0, &[&x[0], &x[1]], [&one, &one, &one], None);
-            let part =
-                |g: &Tensor| AdamPart { parameter: x[2].clone(), gradient: g.clone(), moments: AdamPart::moments(g) };
-            let mut parts = [part(&x[0]), part(&x[1])];
-            let step =
-                AdamStep { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
-            step.apply(&mut parts, &guard);
-            let [a, _] = parts;
-            a.parameter
+    ]
+}
+
+/// The kernels of gradients and of moves that the others do not run.
+fn more(rng: &mut Generator) -> Vec<Case> {
+    let x = rng.normal_tensor([64, 64, 16, 16]);
+    let small = rng.normal_tensor([64, 64, 8, 8]);
+    let pool = Pool { kernel: 3, stride: 2, padding: 1 };
+    let nearest = Interpolation::Nearest;
+    let aligned = Interpolation::Bilinear { align_corners: true };
+    let index = Tensor::new(&(0..4096).map(|i| (i * 7 % 4096) as f32).collect::<Vec<_>>(), [4096]);
+    vec![
+        case("relu gradient 1M", 0, vec![x.clone(), x.clone()], |x| Unary::relu().gradient(&x[0], &x[1])),
+        case("max_pool2d dx 64@16", 0, vec![x.clone(), small.clone()], move |x| x[0].max_pool2d_gradient(&x[1], pool)),
+        case("avg_pool2d dx 64@16", 0, vec![small], move |x| x[0].avg_pool2d_gradient(pool, [16, 16])),
+        case("interpolate nearest x2 64@16", 0, vec![x.clone()], move |x| x[0].interpolate([32, 32], nearest)),
+        case("interpolate aligned x2 64@16", 0, vec![x.clone()], move |x| x[0].interpolate([32, 32], aligned)),
+        case("max over [2, 3]", 0, vec![x.clone()], |x| x[0].max(&[2, 3], false)),
+        case("fill 1M", 0, vec![x.clone()], |x| x[0].full_like(1.0)),
+        case("slice half of 1M", 0, vec![x.clone()], |x| x[0].slice(1, 16, 32)),
+        case("rows [4096, 256]", 0, vec![x.reshape([4096, 256]), index.clone()], |x| x[0].rows(&x[1])),
+        case("pick gradient [4096, 128]", 0, vec![index.clone(), index.mul_scalar(0.0)], |x| {
+            x[0].pick_gradient(&x[1], 128)
         }),
     ]
+}
+
+/// A step's end for two parameters of a million numbers each: their squares, the decision, and Adam in place.
+fn guard_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) {
+    let count = 1 << 20;
+    let (mut guard, one) = (Guard::new(1, device), Tensor::scalar(1.0).upload(device));
+    let draw = || Generator::new(1).normal_tensor([count]).upload(device);
+    let part = |gradient: Tensor| {
+        let moments = AdamPart::moments(&gradient);
+        AdamPart { parameter: draw(), gradient, moments }
+    };
+    let mut parts = [part(draw()), part(draw())];
+    let step = AdamStep { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
+    let run = move || {
+        let gradients = [parts[0].gradient.clone(), parts[1].gradient.clone()];
+        guard.observe(0, &[&gradients[0], &gradients[1]], [&one, &one, &one], None);
+        step.apply(&mut parts, &guard);
+        parts[0].gradient.clone()
+    };
+    (4 * 2 * count * (1 + 1 + 6), run) // gradients twice; parameters and both moments read and written
 }
 
 fn shaders(c: &mut Criterion) {
@@ -126,34 +159,48 @@ fn shaders(c: &mut Criterion) {
     let rng = &mut Generator::new(1);
     let mut cases = convolutions(rng);
     cases.extend(others(rng));
+    cases.extend(more(rng));
     for case in cases {
-        let mut group = c.benchmark_group(case.name);
-        group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(800));
-        group.throughput(match case.flop {
-            0 => Throughput::Bytes(case.bytes as u64),
-            flop => Throughput::Elements(flop as u64),
-        });
-        for (name, device) in [("cpu", Device::Cpu), ("gpu", Device::Gpu(context.clone()))] {
+        let devices = [("cpu", Device::Cpu), ("gpu", Device::Gpu(context.clone()))];
+        let rows = devices.map(|(name, device)| {
             let inputs: Vec<Tensor> = case.inputs.iter().map(|x| x.upload(&device)).collect();
-            let row = |runs: u64| {
-                let start = Instant::now();
-                (1..runs).for_each(|_| drop(black_box((case.run)(&inputs))));
-                let last = (case.run)(&inputs);
-                if last.device() != Device::Cpu {
-                    let first = last.reshape([last.count()]).slice(0, 0, 1);
-                    block_on(first.read()).expect("the GPU goes on");
-                }
-                start.elapsed()
-            };
-            row(2);
-            let seconds = row(3).as_secs_f64() / 3.0;
-            let rates = [(case.flop, "GFLOP/s"), (case.bytes, "GB/s")].map(|(n, unit)| match n {
-                0 => String::new(),
-                n => format!("{:9.2} {unit}", n as f64 / seconds / 1e9),
-            });
-            println!("{:36} {name}  {:9.3} ms  {}", case.name, 1e3 * seconds, rates.concat());
-            group.bench_function(name, |bench| bench.iter_custom(row));
-        }
+            let run = &case.run;
+            (name, Box::new(move || run(&inputs)) as Body<'_>)
+        });
+        measure(c, case.name, case.flop, case.bytes, rows);
+    }
+    let devices = [("cpu", Device::Cpu), ("gpu", Device::Gpu(context.clone()))];
+    let rows = devices.map(|(name, device)| (name, Box::new(guard_and_adam(&device).1) as Body<'_>));
+    measure(c, "guard and adam 2 x 1M", 0, guard_and_adam(&Device::Cpu).0, rows);
+}
+
+/// One line of rates and one of criterion's for each device.
+fn measure(c: &mut Criterion, name: &str, flop: usize, bytes: usize, rows: [(&str, Body<'_>); 2]) {
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(800));
+    group.throughput(match flop {
+        0 => Throughput::Bytes(bytes as u64),
+        flop => Throughput::Elements(flop as u64),
+    });
+    for (device, mut run) in rows {
+        let mut row = |runs: u64| {
+            let start = Instant::now();
+            (1..runs).for_each(|_| drop(black_box(run())));
+            let last = run();
+            if last.device() != Device::Cpu {
+                let first = last.reshape([last.count()]).slice(0, 0, 1);
+                block_on(first.read()).expect("the GPU goes on");
+            }
+            start.elapsed()
+        };
+        row(2);
+        let seconds = row(3).as_secs_f64() / 3.0;
+        let rates = [(flop, "GFLOP/s"), (bytes, "GB/s")].map(|(n, unit)| match n {
+            0 => String::new(),
+            n => format!("{:9.2} {unit}", n as f64 / seconds / 1e9),
+        });
+        println!("{name:36} {device}  {:9.3} ms  {}", 1e3 * seconds, rates.concat());
+        group.bench_function(device, |bench| bench.iter_custom(&mut row));
     }
 }
 

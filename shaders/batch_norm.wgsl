@@ -97,7 +97,7 @@ fn batch_norm_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
         moments += vec2(d, d * d);
     }
     moments = summed(moments, local) / f32(count);
-    if local == 0u {
+    if local == 0u && group_number(group, groups) < stats.channels {
         let mean = centre + moments.x;
         let variance = moments.y - moments.x * moments.x;
         mean_out[channel] = mean;

@@ -11,7 +11,7 @@ struct Guard {
     sums: u32, // how many there are
     row: u32, // of the history, where this step is noted
     last_row: u32, // of the guard, where its state is
-    limit: f32, // infinity without clipping
+    limit: f32, // the largest number without clipping
 }
 
 const SHARES: u32 = 32u; // workgroups a gradient

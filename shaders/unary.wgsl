@@ -29,7 +29,7 @@ fn f(x: vec4<f32>) -> vec4<f32> {
         case 6u: { return sqrt(x); } // sqrt
         case 7u: { return abs(x); } // abs
         case 8u: { return x * x; } // square
-        case 9u: { return select(vec4(0.0), x, x > vec4(0.0)) + log_1p(exp_(-abs(x))); } // softplus
+        case 9u: { return select(x, vec4(0.0), x < vec4(0.0)) + log_1p(exp_(-abs(x))); } // softplus
         case 10u: { return select(select(x, vec4(p.b), x > vec4(p.b)), vec4(p.a), x < vec4(p.a)); } // clamp
         case 11u: { return x + p.a; } // add_scalar
         case 12u: { return p.a * x; } // mul_scalar

@@ -128,8 +128,7 @@ impl Context {
     /// Waits for all that was launched (in a browser: has what arrived).
     pub fn profile(&self) -> Vec<KernelTime> {
         let submission_index = lock(&self.state).batch.submit();
-        // An error is a lost device, which the next read reports.
-        let _ = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
+        self.fault.wait(&self.device, wgpu::PollType::Wait { submission_index, timeout: None });
         lock(&self.state).batch.profiler().map(|profiler| profiler.take()).unwrap_or_default()
     }
 

@@ -55,9 +55,48 @@ impl Fault {
         });
     }
 
-    pub(crate) fn lost(&self, why: &str) {
-        self.stick(format!("the device was lost ({why}): look into the system's log, resume from the last checkpoint"));
+    /// Waits for a device. wgpu panics where the device is lost while it waits (after its callback has told us); here that
+    /// is a failure like any other.
+    pub(crate) fn wait(&self, device: &wgpu::Device, wait: wgpu::PollType) {
+        let polled = calmly(|| device.poll(wait));
+        match polled {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => self.stick(format!("waiting for it failed ({error}): try again, or use --device cpu")),
+            None => self.lost("while it was waited for"),
+        }
     }
+
+    pub(crate) fn lost(&self, why: &str) {
+        self.stick(format!(
+            "the device was lost ({why}): look into the system's log, start again from the last checkpoint by --init"
+        ));
+    }
+}
+
+/// What `run` gives, or nothing if it panics; nothing is printed then.
+#[cfg(not(target_arch = "wasm32"))]
+fn calmly<T>(run: impl FnOnce() -> T) -> Option<T> {
+    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+    static QUIET: std::sync::Once = std::sync::Once::new();
+    thread_local!(static CALM: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+    QUIET.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !CALM.get() {
+                before(panic);
+            }
+        }));
+    });
+    CALM.set(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    CALM.set(false);
+    result.ok()
+}
+
+/// In a browser nothing is waited for, and nothing unwinds.
+#[cfg(target_arch = "wasm32")]
+fn calmly<T>(run: impl FnOnce() -> T) -> Option<T> {
+    Some(run())
 }
 
 /// A panic elsewhere must not become a second one while tensors are dropped: what the lock guards stays usable.
@@ -68,4 +107,20 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `3221225472` → `3072.0 MiB`, as errors give sizes.
 pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_inside_wgpu_is_a_failure_and_others_stay_panics() {
+        assert_eq!(calmly(|| 3), Some(3));
+        assert_eq!(calmly(|| -> u32 { panic!("not to be seen: the device is lost") }), None);
+        let fault = Fault::new("a device".into());
+        fault.lost("while it was waited for");
+        let error = fault.check().expect_err("it is lost").to_string();
+        assert!(error.starts_with("a device: the device was lost") && error.contains("--init"), "{error}");
+        assert!(std::panic::catch_unwind(|| panic!("seen")).is_err());
+    }
 }

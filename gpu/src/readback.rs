@@ -59,9 +59,7 @@ impl Future for Arrival {
         if lock(&self.signal).came.is_none() {
             // Calls the callbacks, unless another thread is about to; does nothing in a browser.
             let wait = wgpu::PollType::Wait { submission_index: Some(self.submission.clone()), timeout: None };
-            if let Err(error) = self.device.poll(wait) {
-                self.fault.stick(format!("waiting for it failed ({error}): try again, or use --device cpu"));
-            }
+            self.fault.wait(&self.device, wait);
         }
         let mut signal = lock(&self.signal);
         if let Some(Err(error)) = &signal.came {

@@ -17,7 +17,12 @@ fn exp_(x: vec4<f32>) -> vec4<f32> {
     // 2ⁿ in two factors: n goes from −150, below the smallest exponent, to 128, above the largest.
     let whole = vec4<i32>(n);
     let half = whole / 2;
-    return e * power_of_two(half) * power_of_two(whole - half);
+    return keep_nan(x, e * power_of_two(half) * power_of_two(whole - half));
+}
+
+/// `y`, but where x is not a number: x. A clamp may lose it, and what is lost is not noticed.
+fn keep_nan(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    return select(y, x, (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u));
 }
 
 fn power_of_two(n: vec4<i32>) -> vec4<f32> {

@@ -97,6 +97,20 @@ fn far_out_nothing_overflows() {
     });
 }
 
+/// What is not a number must stay to be noticed: a loss that swallows it looks fine.
+#[test]
+fn nan_stays_nan_through_every_function() {
+    everywhere(|device| {
+        let x = Tensor::new(&[1.0, f32::NAN, -f32::NAN, 2.0, f32::NAN], [5]).upload(device);
+        for function in TABLE {
+            let parameters = unary::row(function.name).parameters;
+            let y = fetch(&(function.tensor)(&x, parameters));
+            let nan: Vec<bool> = y.data().iter().map(|y| y.is_nan()).collect();
+            assert_eq!(nan, [false, true, true, false, true], "{} on {device}: {y:?}", function.name);
+        }
+    });
+}
+
 #[test]
 fn corners_have_the_derivative_of_their_left_side_or_none() {
     everywhere(|device| {

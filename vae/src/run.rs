@@ -180,12 +180,14 @@ pub fn run(trainer: &mut Trainer, folder: &mut Folder, tell: &mut dyn FnMut(Even
     Ok(outcome)
 }
 
-/// Where the weights of the last good epoch are, for somebody whose run diverged.
+/// Where the weights of the last good epoch are, for somebody whose run diverged or whose device failed.
 fn kept(error: Error, folder: &Folder) -> Error {
     let last = folder.path.join("checkpoints/last.safetensors");
+    let there = |what: &str| format!("{what}; the last good weights are in {}", last.display());
     match error {
-        Error::Diverged(what) if last.exists() => {
-            Error::Diverged(format!("{what}; the last good weights are in {}", last.display()))
+        Error::Diverged(what) if last.exists() => Error::Diverged(there(&what)),
+        Error::Device(tensor::Error::Device { device, what }) if last.exists() => {
+            Error::Device(tensor::Error::Device { device, what: there(&what) })
         }
         error => error,
     }

@@ -1,7 +1,7 @@
 //! What is asked of all gradients together before a step: are they finite, and by what are they scaled?
 //!   norm = √Σ g²,   factor = min(1, limit/(norm + 1e-6)),   bad: the norm or a watched number is not finite, now or before
 //! The answer stays on the device: Adam reads the factor there and does nothing where it is bad. The host reads the
-//! answers of many steps at once. On a GPU, whose sums are f32, a gradient beyond 1e19 counts as not finite.
+//! answers of many steps at once. Squares are f32: a gradient beyond 1e19 counts as not finite.
 
 use crate::device::Device;
 use crate::kernel::{GRID, Kernel};
@@ -57,7 +57,7 @@ impl Guard {
         let last_row = self.history();
         assert!(row < last_row, "guard: no row {row} in a history of {last_row}");
         assert!(watched.iter().all(|w| w.count() == 1), "guard: watches single numbers");
-        let limit = limit.unwrap_or(f32::INFINITY);
+        let limit = limit.unwrap_or(f32::MAX);
         if let Device::Gpu(machine) = self.rows.device() {
             let chunks = gradients.chunks(TOGETHER);
             let all = chunks.len() * TOGETHER * SHARES;

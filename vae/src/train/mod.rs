@@ -2,8 +2,8 @@
 //! [`Trainer::validate`] what the epoch is judged by. Files and clocks are the caller's: see `run`.
 //!
 //! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::Guard`), and the host
-//! looks at many steps at once. A step whose numbers are not finite moves nothing, nor does any after it, so that it can be
-//! repeated, and what went wrong in it named.
+//! looks at many steps at once. A step whose numbers are not finite moves no parameter, nor does any after it, so that it can
+//! be repeated, and what went wrong in it named.
 //!
 //! Every number here is a function of the configuration: the order of images comes from (seed, epoch), noise from
 //! (seed, step) or (seed, image), and sums over images are taken in f64, in the order of the images.
@@ -76,7 +76,12 @@ impl Trainer {
         nn::upload(&*model, &device);
         let params = nn::parameters(&*model);
         let objective = Objective::new(&config);
-        let guard = Guard::new(if device == Device::Cpu { 1 } else { WAITING }, &device);
+        let waiting = match &device {
+            // A CPU that acts as a GPU gains nothing from steps that wait, and its user would wait for them.
+            Device::Gpu(machine) if machine.limits().busy > 16 => WAITING,
+            _ => 1,
+        };
+        let guard = Guard::new(waiting, &device);
         Trainer { config, dataset, model, device, objective, params, adam: Adam::new(adam), guard, schedule, steps: 0 }
     }
 
@@ -158,7 +163,8 @@ impl Trainer {
         Ok(None)
     }
 
-    /// One pass over the training images; `watch` sees every step and says whether to go on. None if it said no.
+    /// One pass over the training images; `watch` sees every step and says whether to go on. None if it said no. On a GPU it
+    /// is told of steps in groups, and a group ends before an answer counts.
     pub async fn epoch(&mut self, epoch: usize, watch: &mut dyn FnMut(&Progress) -> bool) -> Result<Option<Losses>> {
         let places = order(self.config.seed, epoch, self.dataset.train.count());
         let learning_rate = self.learning_rate(epoch);
@@ -170,16 +176,17 @@ impl Trainer {
                 self.begin(row, batch, learning_rate).await?;
             }
             let (losses, error) = self.settle(together).await?;
+            let mut go_on = true;
             for (losses, batch) in losses.into_iter().zip(together) {
                 step += 1;
                 sums.add(&losses, batch.len());
                 let (steps, images) = (batches.len(), batch.len());
-                if !watch(&Progress { epoch, step, steps, images, losses, learning_rate }) {
-                    return Ok(None);
-                }
+                go_on &= watch(&Progress { epoch, step, steps, images, losses, learning_rate });
             }
-            if let Some(error) = error {
-                return Err(error);
+            match error {
+                Some(error) => return Err(error),
+                None if !go_on => return Ok(None),
+                None => {}
             }
         }
         Ok(Some(sums.mean(places.len())))

@@ -6,6 +6,10 @@ use crate::model::build;
 
 /// A run on 64 digits of 16 px, with these settings.
 fn trainer(settings: &[&str]) -> Trainer {
+    trainer_on(Device::Cpu, settings)
+}
+
+fn trainer_on(device: Device, settings: &[&str]) -> Trainer {
     let mut all = Settings::default();
     let small = ["model.width=2", "model.z_dim=3", "data.image_size=16", "data.limit=64", "train.batch_size=24"];
     small.iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());
@@ -13,7 +17,7 @@ fn trainer(settings: &[&str]) -> Trainer {
     config.check().unwrap();
     let dataset = Dataset::load(&config).unwrap();
     let model = build(&config);
-    Trainer::new(config, dataset, model, Device::Cpu)
+    Trainer::new(config, dataset, model, device)
 }
 
 fn run(trainer: &mut Trainer, epoch: usize) -> Losses {
@@ -97,4 +101,55 @@ fn a_plateau_waits_as_long_as_it_says() {
         })
         .collect();
     assert_eq!(rates, [1.0, 1.0, 0.1, 0.1]);
+}
+
+/// A GPU as a small one would be; what it computes is read sixteen steps at a time.
+fn gpu() -> Device {
+    let options = gpu::Options { default_limits: true, ..gpu::Options::default() };
+    Device::Gpu(pollster::block_on(gpu::Context::open(options)).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// 22 steps, one whole group of sixteen and a part of one, so small that each step's loss is that of its images alone: larger
+/// ones part soon, since Adam makes whole steps of rounding where a gradient is 0.
+const STEPS: [&str; 3] = ["data.limit=66", "train.batch_size=3", "train.learning_rate=1e-9"];
+
+#[test]
+fn steps_that_wait_on_a_gpu_are_told_in_order_and_are_the_cpu_s() {
+    let mut told = Vec::new();
+    for device in [gpu(), Device::Cpu] {
+        let mut trainer = trainer_on(device, &STEPS);
+        let mut losses = Vec::new();
+        let mean = pollster::block_on(trainer.epoch(1, &mut |progress| {
+            assert_eq!((progress.step, progress.steps), (losses.len() + 1, 22));
+            losses.push(progress.losses.total);
+            true
+        }));
+        losses.push(mean.unwrap().unwrap().total);
+        losses.push(pollster::block_on(trainer.validate()).unwrap().losses.total);
+        told.push(losses);
+    }
+    for (i, (on_gpu, on_cpu)) in told[0].iter().zip(&told[1]).enumerate() {
+        assert!((on_gpu - on_cpu).abs() < 1e-4 * on_cpu, "{i}: {on_gpu} on the GPU, {on_cpu} on the CPU");
+    }
+}
+
+#[test]
+fn a_stop_in_a_group_ends_with_it_and_hides_no_divergence() {
+    let mut trainer = trainer_on(gpu(), &STEPS);
+    let mut seen = 0;
+    let mut stop = |progress: &Progress| {
+        seen = progress.step;
+        progress.step < 2
+    };
+    assert_eq!(pollster::block_on(trainer.epoch(1, &mut stop)).unwrap(), None);
+    assert_eq!((seen, trainer.steps()), (16, 16));
+
+    let mut trainer = trainer_on(gpu(), &["data.limit=66", "train.batch_size=3", "train.learning_rate=1e30"]);
+    let mut seen = 0;
+    let error = pollster::block_on(trainer.epoch(1, &mut |progress| {
+        seen = progress.step;
+        false
+    }));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("is not finite at step 2") && seen == 1, "after {seen}: {error}");
 }

@@ -33,16 +33,23 @@ pub(crate) fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
         // A GPU that is a program on the CPU is slower than our own: for `auto` only hardware will do.
         DeviceChoice::Auto => match block_on(Context::open(Options { software: false, ..Options::default() })) {
             Ok(context) => on_gpu(context, " (auto)"),
-            Err(_) => {
-                let software = block_on(gpu::adapters()).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                let there = if software.is_empty() { "no GPU found".into() } else { format!("no GPU but {software}") };
-                on_cpu(format!("{cpu} (auto: {there})"))
-            }
+            Err(tensor::Error::Device { what, .. }) => on_cpu(format!("{cpu} (auto: {})", reason(&what))),
+            Err(error) => on_cpu(format!("{cpu} (auto: {error})")),
         },
     }
 }
 
+/// Why there is no GPU, without the advice on how to get one: `auto` asked for none.
+fn reason(what: &str) -> &str {
+    what.split(';').next().unwrap_or(what)
+}
+
 impl Chosen {
+    /// Whether tensors lie in this machine's own memory: on the CPU, or a program that acts as a GPU.
+    pub(crate) fn computes_in_memory(&self) -> bool {
+        self.gpu.as_ref().is_none_or(|gpu| gpu.adapter().software)
+    }
+
     /// `cpu` or `gpu`, as a configuration says it.
     pub(crate) fn choice(&self) -> DeviceChoice {
         if self.gpu.is_some() { DeviceChoice::Gpu } else { DeviceChoice::Cpu }

@@ -34,8 +34,10 @@ pub(crate) fn main() -> Result<ExitCode> {
     }
     let config = cli.config()?;
     config.check()?;
-    config.check_memory(memory::available())?;
     let chosen = device::choose(config.device, start_threads(cli.threads)?)?;
+    if chosen.computes_in_memory() {
+        config.check_memory(memory::available())?;
+    }
     if cli.dry_run { dry_run(&cli, &config, &chosen) } else { train(&cli, config, &chosen) }
 }
 
@@ -88,7 +90,11 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
         match event {
             Event::Step(step) => progress.step(step),
             Event::Validating => progress.pause(),
-            Event::Epoch(epoch) => progress.aside(|| say_epoch(epoch, epochs)),
+            Event::Epoch(epoch) => {
+                progress.aside(|| say_epoch(epoch, epochs));
+                // What validation and a last, smaller batch left behind would be held beside the next epoch's.
+                chosen.gpu.iter().for_each(|gpu| gpu.trim());
+            }
             Event::Warning(words) => progress.aside(|| eprint_line(&format!("warning: {words}"))),
         }
         !INTERRUPTED.load(Ordering::Relaxed)
