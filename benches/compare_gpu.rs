@@ -14,7 +14,7 @@ use std::time::Instant;
 use benches::Step;
 use gpu::{Context, Options};
 use pollster::block_on;
-use tensor::{Accelerator, Conv, Device, Generator, Tensor};
+use tensor::{Accelerator, Conv, Device, Generator, Kernel, Launch, Span, Tensor};
 use vae::config::Config;
 
 fn main() {
@@ -29,7 +29,7 @@ fn main() {
     });
     let device = Device::Gpu(context.clone());
     if has("--kernels") {
-        return kernels(&device);
+        return kernels(&context, &device);
     }
     if has("--two") {
         return two(&device);
@@ -83,12 +83,52 @@ fn main() {
     );
 }
 
-/// Products and convolutions: GFLOP/s, a multiply-add being two.
-fn kernels(device: &Device) {
+/// Multiplications and additions in registers and nothing else: what the rest is measured against.
+static PEAK: Kernel = Kernel {
+    wgsl: &["
+@group(0) @binding(0) var<storage, read_write> out: array<vec4<f32>>;
+@group(1) @binding(0) var<uniform> p: vec4<f32>;
+@compute @workgroup_size(256)
+fn peak(@builtin(global_invocation_id) id: vec3<u32>) {
+    var a = array<vec4<f32>, 8>(p, p + 1.0, p + 2.0, p + 3.0, p + 4.0, p + 5.0, p + 6.0, p + 7.0);
+    for (var i = 0u; i < 1024u; i++) {
+        a[0] = a[0] * p.x + p.y; a[1] = a[1] * p.x + p.y; a[2] = a[2] * p.x + p.y; a[3] = a[3] * p.x + p.y;
+        a[4] = a[4] * p.x + p.y; a[5] = a[5] * p.x + p.y; a[6] = a[6] * p.x + p.y; a[7] = a[7] * p.x + p.y;
+    }
+    out[id.x] = a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7];
+}"],
+    entry: "peak",
+    unchecked: true,
+};
+
+/// FLOP a second of [`PEAK`], the best of five.
+fn peak(context: &Context) -> f64 {
+    const GROUPS: u32 = 1024;
+    let invocations = 256 * GROUPS as usize;
+    let shape = [4 * invocations].into();
+    let span = Span { buffer: context.alloc(&shape), start: 0, len: shape.count() };
+    let params = [0.5f32, 0.25, 0.0, 0.0].map(f32::to_bits);
+    let seconds = (0..6).map(|_| {
+        let start = Instant::now();
+        let groups = [GROUPS, 1, 1];
+        context.launch(Launch { kernel: &PEAK, constants: &[], reads: &[], writes: &[span], params: &params, groups });
+        block_on(context.read(Span { len: 4, ..span })).expect("the GPU goes on");
+        start.elapsed().as_secs_f64()
+    });
+    let best = seconds.skip(1).fold(f64::INFINITY, f64::min);
+    context.free(span.buffer);
+    (2 * 4 * 8 * 1024 * invocations) as f64 / best
+}
+
+/// Products and convolutions: GFLOP/s, a multiply-add being two, and their share of what registers alone reach.
+fn kernels(context: &Context, device: &Device) {
     let rng = &mut Generator::new(1);
+    let peak = peak(context);
+    println!("{:36} {:10} {:13.1} GFLOP/s", "multiply-adds in registers", "", peak / 1e9);
+    let rate = |name: &str, flop: usize, body: &dyn Fn() -> Tensor| rate(name, flop, peak, body);
     for n in [512, 1024, 2048] {
         let (a, b) = (rng.normal_tensor([n, n]).upload(device), rng.normal_tensor([n, n]).upload(device));
-        rate(&format!("matmul {n}"), 2 * n * n * n, || a.matmul(&b));
+        rate(&format!("matmul {n}"), 2 * n * n * n, &|| a.matmul(&b));
     }
     for (cin, cout, side, kernel, stride, padding) in [
         (64, 64, 16, 3, 1, 1),
@@ -103,9 +143,9 @@ fn kernels(device: &Device) {
         let dy = x.conv2d(&w, None, conv);
         let flop = 2 * dy.count() * cin * kernel * kernel;
         let name = format!("{cin}to{cout}@{side} k{kernel} s{stride}");
-        rate(&format!("conv2d {name} y"), flop, || x.conv2d(&w, None, conv));
-        rate(&format!("conv2d {name} dx"), flop, || dy.conv2d_input_gradient(&w, conv, [side, side]));
-        rate(&format!("conv2d {name} dw"), flop, || x.conv2d_weight_gradient(&dy, conv, [kernel, kernel]));
+        rate(&format!("conv2d {name} y"), flop, &|| x.conv2d(&w, None, conv));
+        rate(&format!("conv2d {name} dx"), flop, &|| dy.conv2d_input_gradient(&w, conv, [side, side]));
+        rate(&format!("conv2d {name} dw"), flop, &|| x.conv2d_weight_gradient(&dy, conv, [kernel, kernel]));
     }
 }
 
@@ -135,8 +175,8 @@ fn two(device: &Device) {
     );
 }
 
-fn rate(name: &str, flop: usize, mut body: impl FnMut() -> Tensor) {
-    let mut run = |times: usize| {
+fn rate(name: &str, flop: usize, peak: f64, body: &dyn Fn() -> Tensor) {
+    let run = |times: usize| {
         let start = Instant::now();
         let results: Vec<Tensor> = (0..times).map(|_| black_box(body())).collect();
         let last = results.last().expect("at least one").slice(0, 0, 1);
@@ -150,5 +190,6 @@ fn rate(name: &str, flop: usize, mut body: impl FnMut() -> Tensor) {
     };
     let times = ((0.3 / once) as usize).clamp(1, 200);
     let seconds = run(times) / times as f64;
-    println!("{name:36} {:10.3} ms {:10.1} GFLOP/s", 1e3 * seconds, flop as f64 / seconds / 1e9);
+    let rate = flop as f64 / seconds;
+    println!("{name:36} {:10.3} ms {:10.1} GFLOP/s {:5.1}%", 1e3 * seconds, rate / 1e9, 100.0 * rate / peak);
 }
