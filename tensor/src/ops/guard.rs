@@ -3,6 +3,11 @@
 //! The answer stays on the device: Adam reads the factor there and does nothing where it is bad. The host reads the
 //! answers of many steps at once. Squares are f32: a gradient beyond 1e19 counts as not finite.
 
+use rayon::prelude::*;
+
+use super::reduce::TILE;
+use crate::cpu::channels::sum_of;
+use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::{GRID, Kernel};
 use crate::tensor::Tensor;
@@ -108,7 +113,9 @@ impl Guard {
     }
 }
 
-/// Σ g² in f64, of tiles that the cores share.
+/// Σ g² in f64, of tiles that the cores share and whose sums are added in order.
 fn sum_of_squares(g: &Tensor) -> f64 {
-    f64::from(g.square().sum_all().data()[0])
+    let isa = Isa::current();
+    let tiles = g.data().par_chunks(TILE).map(|tile| isa.run(|| sum_of(tile, tile, |x, y| x * y)));
+    tiles.collect::<Vec<f64>>().into_iter().sum()
 }

@@ -16,7 +16,7 @@ pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows");
 pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns");
 
 /// Elements of one tile.
-const TILE: usize = 8 * 1024;
+pub(super) const TILE: usize = 8 * 1024;
 
 impl Tensor {
     /// The sum over `dims`, which stay as sizes of 1 with `keepdim`.
