@@ -289,8 +289,11 @@ fn title(trainer: &Trainer) -> String {
     let (model, loss) = (&config.model, &config.loss);
     let effective = crate::objective::effective_beta(config);
     format!(
-        "{} · {} · {} width {} z {} · {} + β KL, effective β = {effective}",
-        config.name, config.data.kind, model.kind, model.width, model.z_dim, loss.reconstruction
+        "{} · {} · {} · {} + β KL, effective β = {effective}",
+        config.name,
+        config.data.kind,
+        model.words(),
+        loss.reconstruction
     )
 }
 

@@ -1,6 +1,6 @@
 //! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
 
-use super::{Config, Normalise, Output, Reconstruction, Stem};
+use super::{Config, ModelKind, Normalise, Output, Reconstruction};
 use crate::error::{Error, Result};
 use crate::objective::effective_beta;
 
@@ -26,15 +26,32 @@ impl Config {
     }
 
     fn check_model(&self) -> Result<()> {
-        rule(self.model.z_dim >= 1, || "model.z_dim = 0: a latent needs at least one dimension".into())?;
-        rule(self.model.width >= 1, || "model.width = 0: a stage needs at least one channel".into())?;
-        let (size, multiple) = (self.image_size(), self.model.stem.divisor());
+        let model = &self.model;
+        for (key, size, needs) in [
+            ("z_dim", model.z_dim, "a latent needs at least one dimension"),
+            ("width", model.width, "a stage needs at least one channel"),
+            ("hidden", model.hidden, "a hidden layer needs at least one feature"),
+            ("layers", model.layers, "there must be at least one hidden layer"),
+        ] {
+            rule(size >= 1, || format!("model.{key} = 0: {needs}"))?;
+        }
+        rule(model.widths.len() <= 12 && model.widths.iter().all(|&width| width >= 1), || {
+            format!("model.widths = {:?}: 12 convolutions at most, of at least one channel each", model.widths)
+        })?;
+        let slope = model.slope as f32; // as the kernels have it
+        rule(slope.is_finite() && slope > 0.0, || {
+            format!("model.slope = {}: it must be a number above 0, such as 0.2", model.slope)
+        })?;
+        let (size, multiple) = (self.image_size(), model.divisor());
         rule(size > 0 && size.is_multiple_of(multiple), || {
-            let stem = self.model.stem;
+            let halved = match model.kind {
+                ModelKind::Resnet18 | ModelKind::Resnet50 => format!(" with model.stem = \"{}\"", model.stem),
+                ModelKind::Basic | ModelKind::Conv3 => format!(" with {} convolutions", model.conv_widths().len()),
+                ModelKind::Skip | ModelKind::Dense => String::new(),
+            };
             format!(
-                "data.image_size = {size}: {} with model.stem = \"{stem}\" takes multiples of \
-                 {multiple} only; the next is {}",
-                self.model.kind,
+                "data.image_size = {size}: {}{halved} takes multiples of {multiple} only; the next is {}",
+                model.kind,
                 size.div_ceil(multiple).max(1) * multiple
             )
         })?;
@@ -104,53 +121,14 @@ impl Config {
     /// A batch norm that sees one value a channel has no variance: with 1×1 maps, no batch may hold a single image.
     pub fn check_last_batch(&self, images: usize) -> Result<()> {
         let batch = self.train.batch_size;
-        let smallest = self.image_size() / self.model.stem.divisor(); // the side of the last maps
+        let smallest = self.image_size() / self.model.divisor(); // the side of the last maps
         let last = if images.is_multiple_of(batch) { batch.min(images) } else { images % batch };
-        rule(!self.model.batch_norm || smallest > 1 || last != 1, || {
+        rule(!self.model.has_batch_norm() || smallest > 1 || last != 1, || {
             format!(
                 "the last of the batches of {batch} holds 1 of {images} images, and a batch norm on 1×1 maps \
                  cannot train on one: change train.batch_size or data.limit, or set model.batch_norm = false"
             )
         })
-    }
-
-    /// Refuses what this machine's memory cannot hold, `available` bytes of it.
-    pub fn check_memory(&self, available: u64) -> Result<()> {
-        let need = self.memory();
-        rule(need <= available as f64, || {
-            format!(
-                "this run needs about {:.1} GiB of memory and {:.1} GiB are free: \
-                 lower train.batch_size ({}), data.image_size ({}), model.width ({}) or model.z_dim ({})",
-                need / GIB,
-                available as f64 / GIB,
-                self.train.batch_size,
-                self.image_size(),
-                self.model.width,
-                self.model.z_dim
-            )
-        })
-    }
-
-    /// Bytes that training takes, roughly. A weight is there seven times: itself, its gradient, Adam's two moments, and a
-    /// checkpoint in the making, which holds it up to three times. Of maps as large as the first stage's, a step keeps about 14.
-    pub fn memory(&self) -> f64 {
-        let (width, size, z) = (self.model.width as f64, self.image_size() as f64, self.model.z_dim as f64);
-        let weights = 5_500.0 * width * width + 24.0 * width * z; // 22.5 million at width 64, z 0
-        let batch = self.train.batch_size.min(self.train_images()) as f64;
-        let maps = batch * size * size * (14.0 * width + 8.0 * self.channels() as f64) + batch * 8.0 * z;
-        4.0 * (7.0 * weights + maps)
-    }
-}
-
-const GIB: f64 = (1_u64 << 30) as f64;
-
-impl Stem {
-    /// What the image's side must be a multiple of: the whole encoder's stride, and the decoder's 16 divides it.
-    pub fn divisor(self) -> usize {
-        match self {
-            Stem::Small => 16,
-            Stem::Large => 32,
-        }
     }
 }
 
@@ -190,6 +168,11 @@ mod tests {
         for (setting, says_so) in [
             ("model.z_dim=0", "model.z_dim = 0"),
             ("model.width=0", "model.width = 0"),
+            ("model.hidden=0", "model.hidden = 0"),
+            ("model.layers=0", "model.layers = 0"),
+            ("model.widths=32,0", "model.widths = [32, 0]"),
+            ("model.slope=0", "model.slope = 0"),
+            ("model.slope=inf", "model.slope = inf"),
             ("loss.beta=-1", "loss.beta = -1"),
             ("loss.beta=nan", "loss.beta = NaN"),
             ("loss.beta=inf", "loss.beta = inf"),
@@ -222,6 +205,31 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_says_which_sizes_it_takes() {
+        for (kind, size, says_so) in [
+            ("resnet50", 28, "resnet50 with model.stem = \"3x3\" takes multiples of 16 only; the next is 32"),
+            ("skip", 40, "skip takes multiples of 16 only; the next is 48"),
+            ("basic", 30, "basic with 2 convolutions takes multiples of 4 only; the next is 32"),
+            ("conv3", 28, "conv3 with 3 convolutions takes multiples of 8 only; the next is 32"),
+            ("dense", 0, "dense takes multiples of 1 only; the next is 1"),
+            ("dense", 27, "fine"),
+            ("basic", 28, "fine"),
+            ("conv3", 24, "fine"),
+            ("skip", 64, "fine"),
+        ] {
+            let message = says(&[&format!("model.kind={kind}"), &format!("data.image_size={size}")]);
+            assert!(message.contains(says_so), "{message}");
+        }
+        let one = ["model.kind=conv3", "data.image_size=28", "model.widths=8,8"];
+        assert_eq!(says(&one), "fine", "two convolutions halve twice");
+        for kind in ["basic", "conv3", "dense", "skip"] {
+            let says = |setting| says(&[&format!("model.kind={kind}"), "data.image_size=64", setting]);
+            assert!(says("model.output=tanh").contains("\"bce\" needs model.output = \"sigmoid\""), "{kind}");
+            assert!(says("data.normalise=standard").contains("set data.normalise = \"unit\""), "{kind}");
+        }
+    }
+
+    #[test]
     fn other_losses_and_ranges_go_together() {
         let sse = "loss.reconstruction=sse";
         assert!(says(&[sse, "data.normalise=standard"]).contains("set data.normalise = \"unit\""));
@@ -241,23 +249,9 @@ mod tests {
         assert_eq!(says(&["train.batch_size=8333"]), "fine", "2×2 maps have four values");
         assert!(says(&["train.batch_size=1", "data.image_size=16"]).contains("1 of 8334"));
         assert!(says(&["data.limit=65", "model.stem=7x7-pool"]).contains("1 of 65"));
+        assert!(says(&["data.limit=1", "data.image_size=16", "model.kind=skip"]).contains("1 of 1 images"));
+        assert_eq!(says(&["data.limit=1", "data.image_size=16", "model.kind=conv3"]), "fine", "it has no batch norm");
         assert!(says(&["data.limit=1", "data.image_size=16"]).contains("1 of 1 images"));
         assert_eq!(says(&["data.limit=64", "data.image_size=16"]), "fine");
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let config = |setting: &str| {
-            let mut settings = Settings::default();
-            settings.assignment(setting).unwrap();
-            settings.resolve().unwrap()
-        };
-        config("model.width=64").check_memory(8 << 30).unwrap();
-        for absurd in
-            ["model.width=1000000000", "model.z_dim=4000000000000", "data.image_size=160000000", "model.width=4096"]
-        {
-            config(absurd).check_memory(64 << 30).unwrap_err();
-        }
-        config("train.batch_size=9000000000000000000").check_memory(16 << 30).unwrap_err(); // all 8,334 images at once
     }
 }

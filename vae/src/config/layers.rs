@@ -76,6 +76,7 @@ impl Settings {
             Value::Integer(_) => text.replace('_', "").parse().ok().map(Value::Integer),
             Value::Float(_) => text.replace('_', "").parse().ok().map(Value::Float),
             Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+            Value::Array(_) => whole_numbers(text),
             _ => Some(Value::String(text.trim_matches('"').to_owned())),
         };
         match value {
@@ -144,6 +145,13 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     }
 }
 
+/// `32,64` or `[32, 64]`.
+fn whole_numbers(text: &str) -> Option<Value> {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let numbers = inner.split(',').map(str::trim).filter(|number| !number.is_empty());
+    numbers.map(|number| number.parse().ok().map(Value::Integer)).collect::<Option<_>>().map(Value::Array)
+}
+
 fn variable(key: &str) -> String {
     format!("VAE_{}", key.replace('.', "_").to_uppercase())
 }
@@ -160,6 +168,7 @@ fn mismatch(source: &str, written: &str, value: &str, example: &Value) -> Error 
         Value::Integer(_) => "a whole number, 0 or more",
         Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
+        Value::Array(_) => "whole numbers, such as 32,64",
         _ => "a word",
     };
     Error::config(format!("{source}: {written} must be {wanted}, not {}", one_line(value)))
@@ -225,6 +234,25 @@ mod tests {
         let mut again = Settings::default();
         again.file(&config.to_toml(), "again").unwrap();
         assert_eq!(again.resolve().unwrap(), config);
+    }
+
+    #[test]
+    fn lists_are_read_from_flags_and_files() {
+        for (text, widths) in
+            [("32,64", &[32, 64][..]), ("[8, 16, 32]", &[8, 16, 32]), ("7", &[7]), ("", &[]), ("[]", &[])]
+        {
+            let mut settings = Settings::default();
+            settings.assignment(&format!("model.widths={text}")).unwrap();
+            assert_eq!(settings.resolve().unwrap().model.widths, widths, "{text}");
+        }
+        let mut settings = Settings::default();
+        settings.file("[model]\nwidths = [4, 8]", "file").unwrap();
+        assert_eq!(settings.clone().resolve().unwrap().model.widths, [4, 8]);
+        for wrong in ["a,b", "1.5", "-3", "3;4"] {
+            let message = refused(settings.assignment(&format!("model.widths={wrong}")));
+            assert!(message.contains("model.widths") && !message.contains('\n'), "{message}");
+        }
+        assert!(refused(settings.file("[model]\nwidths = 4", "my.toml")).contains("must be whole numbers"));
     }
 
     #[test]

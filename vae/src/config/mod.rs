@@ -3,11 +3,16 @@
 
 mod check;
 mod layers;
+mod memory;
+mod model;
+mod named;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::describe_loss;
 pub use layers::Settings;
+pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
+use named::named;
 
 /// A whole run. Everything that decides a run's numbers is in here; the same configuration gives the same losses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,32 +32,6 @@ pub struct Config {
     pub data: Data,
     /// How it is minimised.
     pub train: Train,
-}
-
-/// The network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    /// The architecture: `resnet18`. Default `resnet18`.
-    pub kind: ModelKind,
-    /// Latent dimensions. Default 128.
-    pub z_dim: usize,
-    /// Channels of the first stage; the others have 2, 4 and 8 times as many. Default 64.
-    pub width: usize,
-    /// The encoder's first layer: `3x3` of stride 2, or `7x7-pool`, ImageNet's 7×7 of stride 2 and max pooling.
-    /// Default `3x3`.
-    pub stem: Stem,
-    /// How the decoder enlarges: `bilinear` or `nearest`. Default `bilinear`.
-    pub upsample: Upsampling,
-    /// The decoder's convolutions: `transposed` or `plain`. Default `transposed`.
-    pub decoder_conv: DecoderConv,
-    /// Batch normalisation after every convolution but the last; without it, each convolution has a bias. Default true.
-    pub batch_norm: bool,
-    /// What the decoder's numbers pass through to become pixels: `linear`, `sigmoid` (for `unit` data) or `tanh` (for
-    /// `symmetric` data). Default `linear`.
-    pub output: Output,
-    /// A checkpoint of the same model whose weights training starts from; empty for fresh ones. Default empty.
-    pub init: String,
 }
 
 /// What is minimised.
@@ -121,21 +100,6 @@ pub struct Train {
     pub log_steps: usize,
 }
 
-/// Defines an enumeration whose values have a name each in files and on the command line.
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(match self { $($name::$variant => $text),+ })
-            }
-        }
-    };
-}
-
 named! {
     /// Where to compute.
     DeviceChoice {
@@ -145,51 +109,6 @@ named! {
         Cpu = "cpu",
         /// A graphics processor.
         Gpu = "gpu",
-    }
-}
-named! {
-    /// An architecture.
-    ModelKind {
-        /// A ResNet-18 and its mirror image.
-        Resnet18 = "resnet18",
-    }
-}
-named! {
-    /// An encoder's first layer.
-    Stem {
-        /// 3×3, stride 2.
-        Small = "3x3",
-        /// 7×7, stride 2, then max pooling 3×3 of stride 2.
-        Large = "7x7-pool",
-    }
-}
-named! {
-    /// How a decoder enlarges.
-    Upsampling {
-        /// Weighted means of the four nearest.
-        Bilinear = "bilinear",
-        /// Copies of the nearest.
-        Nearest = "nearest",
-    }
-}
-named! {
-    /// A decoder's convolutions.
-    DecoderConv {
-        /// `ConvTranspose2d`.
-        Transposed = "transposed",
-        /// `Conv2d`.
-        Plain = "plain",
-    }
-}
-named! {
-    /// What makes pixels of a decoder's numbers.
-    Output {
-        /// Nothing: they are pixels.
-        Linear = "linear",
-        /// 1 / (1 + e⁻ˣ), in [0, 1].
-        Sigmoid = "sigmoid",
-        /// tanh x, in [−1, 1].
-        Tanh = "tanh",
     }
 }
 named! {
@@ -312,22 +231,6 @@ impl Default for Config {
             loss: Loss::default(),
             data: Data::default(),
             train: Train::default(),
-        }
-    }
-}
-
-impl Default for Model {
-    fn default() -> Model {
-        Model {
-            kind: ModelKind::Resnet18,
-            z_dim: 128,
-            width: 64,
-            stem: Stem::Small,
-            upsample: Upsampling::Bilinear,
-            decoder_conv: DecoderConv::Transposed,
-            batch_norm: true,
-            output: Output::Linear,
-            init: String::new(),
         }
     }
 }

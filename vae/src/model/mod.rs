@@ -3,8 +3,11 @@
 //! x: [batch, C, S, S] → mu, logvar: [batch, z];  z = mu + exp(logvar/2)·eps, eps ~ N(0, I);  z → logits, shaped as x.
 //! logvar comes clamped to [−30, 20], so that no exponential overflows and no variance vanishes.
 
+mod convolutional;
+mod dense;
 mod residual;
-mod resnet18;
+mod resnet;
+mod skip;
 mod summary;
 
 use autograd::Var;
@@ -14,7 +17,10 @@ use tensor::Tensor;
 use crate::config::{Config, ModelKind};
 use crate::random::Purpose;
 
-pub use resnet18::Resnet18;
+pub use convolutional::Convolutional;
+pub use dense::Dense;
+pub use resnet::Resnet;
+pub use skip::Skip;
 pub use summary::{LayerRow, Summary};
 
 /// A variational autoencoder. Its parameters are named `encoder.…` and `decoder.…`.
@@ -30,7 +36,10 @@ pub trait Vae: Module {
 pub fn build(config: &Config) -> Box<dyn Vae> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     match config.model.kind {
-        ModelKind::Resnet18 => Box::new(Resnet18::new(&mut rng, config)),
+        ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(Resnet::new(&mut rng, config)),
+        ModelKind::Basic | ModelKind::Conv3 => Box::new(Convolutional::new(&mut rng, config)),
+        ModelKind::Skip => Box::new(Skip::new(&mut rng, config)),
+        ModelKind::Dense => Box::new(Dense::new(&mut rng, config)),
     }
 }
 
@@ -43,6 +52,9 @@ pub fn reparameterise(mu: &Var, logvar: &Var, eps: &Tensor) -> Var {
 pub(crate) fn clamp_logvar(logvar: &Var) -> Var {
     logvar.clamp(-30.0, 20.0)
 }
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {

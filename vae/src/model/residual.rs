@@ -1,7 +1,7 @@
-//! What residual networks are made of: y = relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)).
+//! What residual networks are made of: y = relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)), or three convolutions.
 //!
 //! Where a block enlarges, the convolution that changes the channels (in main path and shortcut) sees its input ×2.
-//! Names are torchvision's: `conv1 bn1 conv2 bn2`, and `downsample.0 downsample.1` for the shortcut (`upsample.…` in a
+//! Names are torchvision's: `conv1 bn1 conv2 bn2 …`, and `downsample.0 downsample.1` for the shortcut (`upsample.…` in a
 //! decoder).
 
 use autograd::{Act, Interpolation, Var};
@@ -21,18 +21,7 @@ impl Unit {
             Some(how) => self.conv.forward(&double(x, how), pass),
             None => self.conv.forward(x, pass),
         };
-        if let Some(norm) = &self.norm {
-            return norm.forward_fused(&y, residual, act, pass);
-        }
-        let y = match residual {
-            Some(residual) => &y + residual,
-            None => y,
-        };
-        match act {
-            Act::Identity => y,
-            Act::Relu => y.relu(),
-            Act::LeakyRelu(slope) => y.leaky_relu(slope),
-        }
+        norm_act(&self.norm, &y, residual, act, pass)
     }
 
     pub(crate) fn visit(&self, v: &mut Visitor, conv: &str, norm: &str) {
@@ -43,15 +32,30 @@ impl Unit {
     }
 }
 
+/// act(norm(y) + residual)
+pub(crate) fn norm_act(norm: &Option<BatchNorm2d>, y: &Var, residual: Option<&Var>, act: Act, pass: &Pass) -> Var {
+    if let Some(norm) = norm {
+        return norm.forward_fused(y, residual, act, pass);
+    }
+    let y = match residual {
+        Some(residual) => y + residual,
+        None => y.clone(),
+    };
+    match act {
+        Act::Identity => y,
+        Act::Relu => y.relu(),
+        Act::LeakyRelu(slope) => y.leaky_relu(slope),
+    }
+}
+
 fn double(x: &Var, how: Interpolation) -> Var {
     let [_, _, height, width] = x.shape().nchw("double");
     x.interpolate([2 * height, 2 * width], how)
 }
 
-/// Two convolutions and a way around them.
+/// Convolutions in a row and a way around them: two, or a bottleneck's three.
 pub(crate) struct Block {
-    pub(crate) first: Unit,
-    pub(crate) second: Unit,
+    pub(crate) units: Vec<Unit>,
     pub(crate) shortcut: Option<Shortcut>,
 }
 
@@ -61,25 +65,27 @@ pub(crate) struct Shortcut {
     pub(crate) unit: Unit,
 }
 
-impl Block {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        let y = self.first.forward(x, None, Act::Relu, pass);
-        match &self.shortcut {
-            None => self.second.forward(&y, Some(x), Act::Relu, pass),
-            Some(shortcut) => {
-                let around = shortcut.unit.forward(x, None, Act::Identity, pass);
-                self.second.forward(&y, Some(&around), Act::Relu, pass)
-            }
+impl Module for Block {
+    fn visit(&self, v: &mut Visitor) {
+        for (unit, i) in self.units.iter().zip(1..) {
+            unit.visit(v, &format!("conv{i}"), &format!("bn{i}"));
+        }
+        if let Some(shortcut) = &self.shortcut {
+            v.child(shortcut.name, shortcut);
         }
     }
 }
 
-impl Module for Block {
-    fn visit(&self, v: &mut Visitor) {
-        self.first.visit(v, "conv1", "bn1");
-        self.second.visit(v, "conv2", "bn2");
-        if let Some(shortcut) = &self.shortcut {
-            v.child(shortcut.name, shortcut);
+impl Layer for Block {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        let (last, first) = self.units.split_last().expect("a block has convolutions");
+        let y = first.iter().fold(x.clone(), |y, unit| unit.forward(&y, None, Act::Relu, pass));
+        match &self.shortcut {
+            None => last.forward(&y, Some(x), Act::Relu, pass),
+            Some(shortcut) => {
+                let around = shortcut.unit.forward(x, None, Act::Identity, pass);
+                last.forward(&y, Some(&around), Act::Relu, pass)
+            }
         }
     }
 }
@@ -87,22 +93,5 @@ impl Module for Block {
 impl Module for Shortcut {
     fn visit(&self, v: &mut Visitor) {
         self.unit.visit(v, "0", "1");
-    }
-}
-
-/// Blocks in a row, named by their places.
-pub(crate) struct Stage(pub(crate) Vec<Block>);
-
-impl Stage {
-    pub(crate) fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        self.0.iter().fold(x.clone(), |x, block| block.forward(&x, pass))
-    }
-}
-
-impl Module for Stage {
-    fn visit(&self, v: &mut Visitor) {
-        for (i, block) in self.0.iter().enumerate() {
-            v.child(&i.to_string(), block);
-        }
     }
 }

@@ -30,11 +30,8 @@ impl Plan<'_> {
         say!("  device     {}", self.chosen.words);
         say!("  data       {}", self.data_line());
         say!(
-            "  model      {}: width {}, z {}, stem {}, {} parameters (encoder {}, decoder {})",
-            model.kind,
-            model.width,
-            model.z_dim,
-            model.stem,
+            "  model      {}, {} parameters (encoder {}, decoder {})",
+            model.words(),
             grouped(summary.parameters),
             grouped(summary.encoder_parameters),
             grouped(summary.decoder_parameters)

@@ -1,0 +1,117 @@
+//! Memory that training takes, roughly, told before any of it is taken: a weight is there seven times (itself, its
+//! gradient, Adam's two moments, and a checkpoint in the making, which holds it up to three times), a batch's maps as often
+//! as backward needs them.
+
+use super::{Config, Down, ModelKind};
+use crate::error::{Error, Result};
+
+const GIB: f64 = (1_u64 << 30) as f64;
+
+impl Config {
+    /// Refuses what this machine's memory cannot hold, `available` bytes of it.
+    pub fn check_memory(&self, available: u64) -> Result<()> {
+        let need = self.memory();
+        if need <= available as f64 {
+            return Ok(());
+        }
+        let model = &self.model;
+        let sizes = match model.kind {
+            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => format!("model.width ({})", model.width),
+            ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
+            ModelKind::Dense => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
+        };
+        Err(Error::config(format!(
+            "this run needs about {:.1} GiB of memory and {:.1} GiB are free: \
+             lower train.batch_size ({}), data.image_size ({}), {sizes} or model.z_dim ({})",
+            need / GIB,
+            available as f64 / GIB,
+            self.train.batch_size,
+            self.image_size(),
+            model.z_dim
+        )))
+    }
+
+    /// Bytes that training takes, roughly.
+    pub fn memory(&self) -> f64 {
+        let batch = self.train.batch_size.min(self.train_images()) as f64;
+        let (weights, maps) = self.weights_and_maps();
+        let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
+        4.0 * (7.0 * weights + batch * (maps + 8.0 * pixels + 8.0 * self.model.z_dim as f64))
+    }
+
+    /// Numbers in the weights, and in what a step keeps of one image besides its pixels and latents.
+    fn weights_and_maps(&self) -> (f64, f64) {
+        let model = &self.model;
+        let (w, z, size) = (model.width as f64, model.z_dim as f64, self.image_size() as f64);
+        let area = size * size;
+        match model.kind {
+            ModelKind::Resnet18 => (5_500.0 * w * w + 24.0 * w * z, 14.0 * w * area), // 22.5 million at width 64, z 0
+            ModelKind::Resnet50 => (11_500.0 * w * w + 96.0 * w * z, 50.0 * w * area),
+            ModelKind::Skip => (1_910.0 * w * w + (108.0 + area / 16.0) * w * z, 14.0 * w * area),
+            ModelKind::Basic | ModelKind::Conv3 => {
+                let widths = model.conv_widths();
+                let pairs = widths.windows(2).map(|pair| pair[0] as f64 * pair[1] as f64).sum::<f64>();
+                let last = widths.last().map_or(0.0, |&last| last as f64);
+                let flat = last * area / 4_f64.powi(widths.len() as i32);
+                let kept = if model.down == Down::Pool { 12.0 } else { 5.0 };
+                let maps = widths.iter().zip(0..).map(|(&w, i)| kept * w as f64 * area / 4_f64.powi(i)).sum::<f64>();
+                let kernels = match model.kind {
+                    ModelKind::Basic => 18.0 * pairs + 9.0 * last * last,
+                    _ => 25.0 * pairs, // 3×3 and 4×4
+                };
+                (kernels + 3.0 * flat * z, maps)
+            }
+            ModelKind::Dense => {
+                let (hidden, layers) = (model.hidden as f64, model.layers as f64);
+                let pixels = self.channels() as f64 * area;
+                (hidden * (2.0 * pixels + 3.0 * z + 2.0 * (layers - 1.0) * hidden), 6.0 * hidden * layers)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Settings};
+    use crate::model::build;
+
+    fn config(settings: &[&str]) -> Config {
+        let mut all = Settings::default();
+        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
+        all.resolve().unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        config(&["model.width=64"]).check_memory(8 << 30).unwrap();
+        for absurd in
+            ["model.width=1000000000", "model.z_dim=4000000000000", "data.image_size=160000000", "model.width=4096"]
+        {
+            config(&[absurd]).check_memory(64 << 30).unwrap_err();
+        }
+        config(&["train.batch_size=9000000000000000000"]).check_memory(16 << 30).unwrap_err(); // all 8,334 images at once
+        for (kind, absurd) in [
+            ("resnet50", "model.width=2048"),
+            ("skip", "model.width=8192"),
+            ("basic", "model.widths=10,400000"),
+            ("conv3", "model.widths=4000000000000"),
+            ("dense", "model.hidden=10000000"),
+            ("dense", "model.layers=9000000000000"),
+        ] {
+            let refused = config(&[&format!("model.kind={kind}"), absurd]).check_memory(64 << 30).unwrap_err();
+            let key = absurd.split('=').next().unwrap();
+            assert!(refused.to_string().contains(key), "{refused}");
+        }
+    }
+
+    #[test]
+    fn weights_are_estimated_to_a_quarter() {
+        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense"] {
+            for setting in ["model.z_dim=20", "model.z_dim=512"] {
+                let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
+                let (estimate, truth) = (config.weights_and_maps().0, nn::count(&*build(&config)) as f64);
+                assert!((estimate / truth - 1.0).abs() < 0.25, "{kind}, {setting}: {estimate} for {truth}");
+            }
+        }
+    }
+}

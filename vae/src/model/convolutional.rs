@@ -1,0 +1,168 @@
+//! Plain convolutions, without norms: `basic` and `conv3`, here with their own widths.
+//!
+//! ```text
+//! basic  x [n, C, S, S] → 32, S/2 → 64, S/4 → mu, logvar [n, z]             convolutions 3×3, stride 2, and ReLUs
+//!        z [n, z] → 64, S/4 → 64, S/2 → 32, S → C, S                        transposed 3×3, stride 2, the last 1
+//! conv3  x [n, C, S, S] → 64, S/2 → 128, S/4 → 256, S/8 → mu, logvar [n, z]
+//!        z [n, z] → 256, S/8 → 128, S/4 → 64, S/2 → C, S                    transposed 4×4, stride 2
+//! ```
+//!
+//! Between latents and maps stands one linear layer each way, followed by a ReLU in the decoder of `conv3`. The papers'
+//! `basic` has one layer of 2z features for both heads; `mu` and `logvar` are its two halves. With `model.down = "pool"`
+//! strides are 1: max pooling halves, nearest upsampling doubles, and `conv3` takes 3×3 in its decoder.
+
+use autograd::{Conv, ConvTranspose, Interpolation, Pool, Var};
+use nn::{Conv2d, ConvTranspose2d, Layer, Linear, Module, Pass, Visitor};
+use tensor::Generator;
+
+use crate::config::{Config, Down, ModelKind};
+use crate::model::{Vae, clamp_logvar};
+
+/// The VAE of plain convolutions.
+pub struct Convolutional {
+    encoder: Encoder,
+    decoder: Decoder,
+}
+
+impl Convolutional {
+    /// With PyTorch's default initialisation.
+    pub fn new(rng: &mut Generator, config: &Config) -> Convolutional {
+        let widths = config.model.conv_widths();
+        let (side, last) = (config.image_size() >> widths.len(), *widths.last().expect("one convolution at least"));
+        let seed = [last, side, side];
+        let encoder = Encoder::new(rng, config, seed.iter().product());
+        Convolutional { encoder, decoder: Decoder::new(rng, config, seed) }
+    }
+}
+
+impl Vae for Convolutional {
+    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        self.encoder.forward(x, pass)
+    }
+
+    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+        self.decoder.forward(z, pass)
+    }
+}
+
+impl Module for Convolutional {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("encoder", &self.encoder);
+        v.child("decoder", &self.decoder);
+    }
+}
+
+struct Encoder {
+    convs: Vec<Conv2d>,
+    /// Halves what a convolution of stride 1 has left as it was.
+    pool: Option<Pool>,
+    mu: Linear,
+    logvar: Linear,
+}
+
+impl Encoder {
+    fn new(rng: &mut Generator, config: &Config, features: usize) -> Encoder {
+        let (stride, pool) = match config.model.down {
+            Down::Stride => (2, None),
+            Down::Pool => (1, Some(Pool { kernel: 2, stride: 2, padding: 0 })),
+        };
+        let mut input = config.channels();
+        let mut conv = |&width| {
+            Conv2d::new(rng, std::mem::replace(&mut input, width), width, 3, Conv { stride, padding: 1 }, true)
+        };
+        let convs = config.model.conv_widths().iter().map(&mut conv).collect();
+        let z = config.model.z_dim;
+        Encoder { convs, pool, mu: Linear::new(rng, features, z), logvar: Linear::new(rng, features, z) }
+    }
+
+    fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let mut x = x.clone();
+        for conv in &self.convs {
+            x = conv.forward(&x, pass).relu();
+            if let Some(pool) = self.pool {
+                x = x.max_pool2d(pool);
+            }
+        }
+        let [batch, channels, height, width] = x.shape().nchw("encoder");
+        let x = x.reshape([batch, channels * height * width]);
+        (self.mu.forward(&x, pass), clamp_logvar(&self.logvar.forward(&x, pass)))
+    }
+}
+
+impl Module for Encoder {
+    fn visit(&self, v: &mut Visitor) {
+        self.convs.iter().zip(1..).for_each(|(conv, i)| v.child(&format!("conv{i}"), conv));
+        v.child("mu", &self.mu);
+        v.child("logvar", &self.logvar);
+    }
+}
+
+struct Decoder {
+    linear: Linear,
+    relu: bool,
+    /// Channels, rows and columns of the first maps.
+    seed: [usize; 3],
+    convs: Vec<Up>,
+}
+
+/// A transposed convolution, perhaps of an enlarged input.
+struct Up {
+    enlarge: bool,
+    conv: ConvTranspose2d,
+}
+
+impl Decoder {
+    fn new(rng: &mut Generator, config: &Config, seed: [usize; 3]) -> Decoder {
+        let (model, colours) = (&config.model, config.channels());
+        let linear = Linear::new(rng, model.z_dim, seed.iter().product());
+        let same = (3, ConvTranspose { stride: 1, padding: 1, output_padding: 0 });
+        let doubling = match (model.down, model.kind) {
+            (Down::Pool, _) => same,
+            (Down::Stride, ModelKind::Basic) => (3, ConvTranspose { stride: 2, padding: 1, output_padding: 1 }),
+            (Down::Stride, _) => (4, ConvTranspose { stride: 2, padding: 1, output_padding: 0 }),
+        };
+        let mut up = |input, output, (kernel, conv), enlarge| Up {
+            enlarge,
+            conv: ConvTranspose2d::new(rng, input, output, kernel, conv, true),
+        };
+        let basic = model.kind == ModelKind::Basic;
+        // What each doubling convolution gives: basic's end at full size in its first width, conv3's in colours.
+        let widths = model.conv_widths().iter().rev().copied();
+        let outputs: Vec<usize> = if basic { widths.collect() } else { widths.skip(1).chain([colours]).collect() };
+        let mut input = seed[0];
+        let mut convs = Vec::new();
+        for output in outputs {
+            convs.push(up(input, output, doubling, model.down == Down::Pool));
+            input = output;
+        }
+        if basic {
+            convs.push(up(input, colours, same, false));
+        }
+        Decoder { linear, relu: !basic, seed, convs }
+    }
+
+    fn forward(&self, z: &Var, pass: &Pass) -> Var {
+        let x = self.linear.forward(z, pass);
+        let x = if self.relu { x.relu() } else { x };
+        let [channels, height, width] = self.seed;
+        let mut x = x.reshape([z.shape()[0], channels, height, width]);
+        for (i, up) in self.convs.iter().enumerate() {
+            if i > 0 {
+                x = x.relu();
+            }
+            if up.enlarge {
+                let [_, _, height, width] = x.shape().nchw("decoder");
+                x = x.interpolate([2 * height, 2 * width], Interpolation::Nearest);
+            }
+            x = up.conv.forward(&x, pass);
+        }
+        x
+    }
+}
+
+impl Module for Decoder {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("linear", &self.linear);
+        self.convs.iter().zip(1..).for_each(|(up, i)| v.child(&format!("conv{i}"), &up.conv));
+    }
+}

@@ -1,0 +1,99 @@
+//! Linear layers with ReLUs between them.
+//!
+//! ```text
+//! x [n, C, S, S] → [n, C·S·S] → hidden … hidden → mu, logvar [n, z]
+//! z [n, z]       → hidden … hidden → [n, C·S·S] → [n, C, S, S]
+//! ```
+//!
+//! `model.layers` hidden layers on either side, of `model.hidden` features each.
+
+use autograd::Var;
+use nn::{Layer, Linear, Module, Pass, Visitor};
+use tensor::Generator;
+
+use crate::config::Config;
+use crate::model::{Vae, clamp_logvar};
+
+/// The VAE of linear layers.
+pub struct Dense {
+    encoder: Encoder,
+    decoder: Decoder,
+}
+
+impl Dense {
+    /// With PyTorch's default initialisation.
+    pub fn new(rng: &mut Generator, config: &Config) -> Dense {
+        let (model, shape) = (&config.model, [config.channels(), config.image_size(), config.image_size()]);
+        let (pixels, z) = (shape.iter().product(), model.z_dim);
+        let encoder = Encoder {
+            hidden: hidden(rng, pixels, model.hidden, model.layers),
+            mu: Linear::new(rng, model.hidden, z),
+            logvar: Linear::new(rng, model.hidden, z),
+        };
+        let hidden = hidden(rng, z, model.hidden, model.layers);
+        let decoder = Decoder { hidden, output: Linear::new(rng, model.hidden, pixels), shape };
+        Dense { encoder, decoder }
+    }
+}
+
+fn hidden(rng: &mut Generator, input: usize, features: usize, layers: usize) -> Vec<Linear> {
+    (0..layers).map(|i| Linear::new(rng, if i == 0 { input } else { features }, features)).collect()
+}
+
+impl Vae for Dense {
+    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let [batch, channels, height, width] = x.shape().nchw("dense");
+        let flat = x.reshape([batch, channels * height * width]);
+        let h = through(&self.encoder.hidden, &flat, pass);
+        (self.encoder.mu.forward(&h, pass), clamp_logvar(&self.encoder.logvar.forward(&h, pass)))
+    }
+
+    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+        let pixels = self.decoder.output.forward(&through(&self.decoder.hidden, z, pass), pass);
+        let [channels, height, width] = self.decoder.shape;
+        pixels.reshape([z.shape()[0], channels, height, width])
+    }
+}
+
+fn through(layers: &[Linear], x: &Var, pass: &Pass) -> Var {
+    layers.iter().fold(x.clone(), |x, layer| layer.forward(&x, pass).relu())
+}
+
+impl Module for Dense {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("encoder", &self.encoder);
+        v.child("decoder", &self.decoder);
+    }
+}
+
+struct Encoder {
+    hidden: Vec<Linear>,
+    mu: Linear,
+    logvar: Linear,
+}
+
+impl Module for Encoder {
+    fn visit(&self, v: &mut Visitor) {
+        visit_hidden(v, &self.hidden);
+        v.child("mu", &self.mu);
+        v.child("logvar", &self.logvar);
+    }
+}
+
+struct Decoder {
+    hidden: Vec<Linear>,
+    output: Linear,
+    /// Of an image.
+    shape: [usize; 3],
+}
+
+impl Module for Decoder {
+    fn visit(&self, v: &mut Visitor) {
+        visit_hidden(v, &self.hidden);
+        v.child("output", &self.output);
+    }
+}
+
+fn visit_hidden(v: &mut Visitor, hidden: &[Linear]) {
+    hidden.iter().zip(1..).for_each(|(layer, i)| v.child(&format!("linear{i}"), layer));
+}

@@ -1,0 +1,187 @@
+//! Blocks that halve or enlarge, with a convolution in their shortcut; w = 64, act a leaky ReLU.
+//!
+//! ```text
+//! x [n, C, S, S] → down w, S/2 → down 2w, S/4 → down 4w, S/8 → down 8w, S/16 → S/16 × S/16: mu, logvar [n, z]
+//! z [n, z, 1, 1] → up 8w, S/16 → up 4w, S/8 → up 2w, S/4 → up w, S/2 → up w/2, S → convolution 3×3: C, S
+//!
+//! two-conv        down: y = norm(conv₂(pool(act(norm(conv₁ x)))))    out = act(y + conv(pool x))     conv₁ to half of out
+//!                 up:   y = norm(conv₂(act(norm(conv₁(enlarged x)))))  out = act(y + conv(enlarged x))
+//! pre-activation  h = conv₁ x, of stride 2, or of x enlarged         out = h + norm(conv₂(act(norm h)))
+//! ```
+//!
+//! The papers' model has `two-conv`; `pre-activation` is the other reading of its words, here with everything else as it is.
+//! All convolutions are 3×3 and have a bias; pooling takes means of 2×2, enlarging copies the nearest.
+
+use autograd::{Act, Conv, Interpolation, Pool, Var};
+use nn::{BatchNorm2d, Conv2d, Layer, Module, Pass, Visitor};
+use tensor::Generator;
+
+use crate::config::{Config, SkipBlock};
+use crate::model::residual::norm_act;
+use crate::model::{Vae, clamp_logvar};
+
+/// The VAE of blocks with convolutions in their shortcuts.
+pub struct Skip {
+    encoder: Encoder,
+    decoder: Decoder,
+}
+
+impl Skip {
+    /// With PyTorch's default initialisation.
+    pub fn new(rng: &mut Generator, config: &Config) -> Skip {
+        let (w, z, colours, seed) =
+            (config.model.width, config.model.z_dim, config.channels(), config.image_size() / 16);
+        let mut block = |input, output, resize| Block::new(rng, config, input, output, resize);
+        let down = [(colours, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)];
+        let down = down.map(|(input, output)| block(input, output, Resize::Halve));
+        let half = w.div_ceil(2);
+        let up = [(z, 8 * w, seed), (8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, half, 2)];
+        let up = up.map(|(input, output, times)| block(input, output, Resize::Enlarge(times)));
+        let whole = Conv { stride: 1, padding: 0 };
+        let mu = Conv2d::new(rng, 8 * w, z, seed, whole, true);
+        let encoder = Encoder { down, mu, logvar: Conv2d::new(rng, 8 * w, z, seed, whole, true) };
+        Skip { encoder, decoder: Decoder { up, conv1: same(rng, half, colours) } }
+    }
+}
+
+impl Vae for Skip {
+    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let x = self.encoder.down.iter().fold(x.clone(), |x, block| block.forward(&x, pass));
+        let head = |conv: &Conv2d| {
+            let y = conv.forward(&x, pass);
+            let [batch, latents, _, _] = y.shape().nchw("skip");
+            y.reshape([batch, latents])
+        };
+        (head(&self.encoder.mu), clamp_logvar(&head(&self.encoder.logvar)))
+    }
+
+    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+        let [batch, latents] = z.shape().matrix("skip");
+        let z = z.reshape([batch, latents, 1, 1]);
+        let x = self.decoder.up.iter().fold(z, |x, block| block.forward(&x, pass));
+        self.decoder.conv1.forward(&x, pass)
+    }
+}
+
+impl Module for Skip {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("encoder", &self.encoder);
+        v.child("decoder", &self.decoder);
+    }
+}
+
+struct Encoder {
+    down: [Block; 4],
+    mu: Conv2d,
+    logvar: Conv2d,
+}
+
+impl Module for Encoder {
+    fn visit(&self, v: &mut Visitor) {
+        self.down.iter().zip(1..).for_each(|(block, i)| v.child(&format!("down{i}"), block));
+        v.child("mu", &self.mu);
+        v.child("logvar", &self.logvar);
+    }
+}
+
+struct Decoder {
+    up: [Block; 5],
+    conv1: Conv2d,
+}
+
+impl Module for Decoder {
+    fn visit(&self, v: &mut Visitor) {
+        self.up.iter().zip(1..).for_each(|(block, i)| v.child(&format!("up{i}"), block));
+        v.child("conv1", &self.conv1);
+    }
+}
+
+/// What a block does to the size of its maps.
+#[derive(Clone, Copy)]
+enum Resize {
+    Halve,
+    Enlarge(usize),
+}
+
+struct Block {
+    resize: Resize,
+    act: Act,
+    conv1: Conv2d,
+    bn1: Option<BatchNorm2d>,
+    conv2: Conv2d,
+    bn2: Option<BatchNorm2d>,
+    /// The convolution around a `two-conv` block; a `pre-activation` block has none.
+    shortcut: Option<Conv2d>,
+}
+
+impl Block {
+    fn new(rng: &mut Generator, config: &Config, input: usize, output: usize, resize: Resize) -> Block {
+        let model = &config.model;
+        let norm = |channels| model.batch_norm.then(|| BatchNorm2d::new(channels));
+        let act = Act::LeakyRelu(model.slope as f32);
+        match model.block {
+            SkipBlock::TwoConv => {
+                let middle = output.div_ceil(2);
+                let (conv1, conv2) = (same(rng, input, middle), same(rng, middle, output));
+                let shortcut = Some(same(rng, input, output));
+                Block { resize, act, conv1, bn1: norm(middle), conv2, bn2: norm(output), shortcut }
+            }
+            SkipBlock::PreActivation => {
+                let stride = if matches!(resize, Resize::Halve) { 2 } else { 1 };
+                let conv1 = Conv2d::new(rng, input, output, 3, Conv { stride, padding: 1 }, true);
+                let conv2 = same(rng, output, output);
+                Block { resize, act, conv1, bn1: norm(output), conv2, bn2: norm(output), shortcut: None }
+            }
+        }
+    }
+
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        let first = |h: &Var| norm_act(&self.bn1, h, None, self.act, pass);
+        let second =
+            |y: &Var, around: &Var, act| norm_act(&self.bn2, &self.conv2.forward(y, pass), Some(around), act, pass);
+        let Some(shortcut) = &self.shortcut else {
+            let h = match self.resize {
+                Resize::Halve => self.conv1.forward(x, pass), // its stride is 2
+                Resize::Enlarge(times) => self.conv1.forward(&enlarge(x, times), pass),
+            };
+            return second(&first(&h), &h, Act::Identity);
+        };
+        let (y, x) = match self.resize {
+            Resize::Halve => (halve(&first(&self.conv1.forward(x, pass))), halve(x)),
+            Resize::Enlarge(times) => {
+                let x = enlarge(x, times);
+                (first(&self.conv1.forward(&x, pass)), x)
+            }
+        };
+        second(&y, &shortcut.forward(&x, pass), self.act)
+    }
+}
+
+fn same(rng: &mut Generator, input: usize, output: usize) -> Conv2d {
+    Conv2d::new(rng, input, output, 3, Conv { stride: 1, padding: 1 }, true)
+}
+
+fn halve(x: &Var) -> Var {
+    x.avg_pool2d(Pool { kernel: 2, stride: 2, padding: 0 })
+}
+
+fn enlarge(x: &Var, times: usize) -> Var {
+    let [_, _, height, width] = x.shape().nchw("enlarge");
+    x.interpolate([times * height, times * width], Interpolation::Nearest)
+}
+
+impl Module for Block {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("conv1", &self.conv1);
+        if let Some(norm) = &self.bn1 {
+            v.child("bn1", norm);
+        }
+        v.child("conv2", &self.conv2);
+        if let Some(norm) = &self.bn2 {
+            v.child("bn2", norm);
+        }
+        if let Some(shortcut) = &self.shortcut {
+            v.child("shortcut", shortcut);
+        }
+    }
+}
