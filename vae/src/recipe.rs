@@ -13,6 +13,13 @@ pub struct Recipe {
 pub const RECIPES: &[Recipe] = &[
     Recipe { name: "quickstart", toml: include_str!("../recipes/quickstart.toml") },
     Recipe { name: "beta-resnet18", toml: include_str!("../recipes/beta-resnet18.toml") },
+    Recipe { name: "mnist-dense", toml: include_str!("../recipes/mnist-dense.toml") },
+    Recipe { name: "mnist-cnn", toml: include_str!("../recipes/mnist-cnn.toml") },
+    Recipe { name: "basic-vae", toml: include_str!("../recipes/basic-vae.toml") },
+    Recipe { name: "resnet18-vae", toml: include_str!("../recipes/resnet18-vae.toml") },
+    Recipe { name: "resnet18-vae-nobn", toml: include_str!("../recipes/resnet18-vae-nobn.toml") },
+    Recipe { name: "resnet18-vae-sigmoid", toml: include_str!("../recipes/resnet18-vae-sigmoid.toml") },
+    Recipe { name: "resnet50-vae", toml: include_str!("../recipes/resnet50-vae.toml") },
 ];
 
 impl Recipe {
@@ -31,6 +38,16 @@ impl Recipe {
 mod tests {
     use super::*;
     use crate::config::{Config, Settings};
+
+    #[test]
+    fn every_file_is_a_recipe() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(Recipe::named(name).is_some(), "{name} is not listed");
+        }
+    }
 
     #[test]
     fn every_recipe_is_a_valid_configuration_and_says_what_it_is() {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use nn::state::StateError;
 use pollster::block_on;
 
-use crate::config::Reduction;
+use crate::config::{LossKind, Reduction};
 use crate::error::{Error, Result};
 use crate::figure::{Row, curves, grid};
 use crate::model::Vae;
@@ -147,10 +147,11 @@ pub fn run(trainer: &mut Trainer, folder: &mut Folder, tell: &mut dyn FnMut(Even
             break;
         };
         folder.append("metrics.jsonl", &epoch.json().to_string())?;
+        let weight = if trainer.config.loss.kind == LossKind::Weighted { "k2" } else { "beta" };
         if epoch.train.kl < 0.1 && history.iter().all(|before| before.train.kl >= 0.1) {
             tell(Event::Warning(format!(
                 "the KL of epoch {number} is {:.3} nats: the posterior has collapsed onto the prior and the latents \
-                 say nothing; try a smaller loss.beta or model.z_dim",
+                 say nothing; try a smaller loss.{weight} or model.z_dim",
                 epoch.train.kl
             )));
         }
@@ -288,13 +289,7 @@ fn title(trainer: &Trainer) -> String {
     let config = &trainer.config;
     let (model, loss) = (&config.model, &config.loss);
     let effective = crate::objective::effective_beta(config);
-    format!(
-        "{} · {} · {} · {} + β KL, effective β = {effective}",
-        config.name,
-        config.data.kind,
-        model.words(),
-        loss.reconstruction
-    )
+    format!("{} · {} · {} · {}, effective β = {effective}", config.name, config.data.kind, model.words(), loss.words())
 }
 
 fn unit(trainer: &Trainer) -> &'static str {

@@ -152,6 +152,10 @@ fn bad_configuration_is_one_line_and_code_2() {
         (&set("model.kind=resnet81"), &["model.kind", "resnet81", "resnet18"]),
         (&set("loss.beta=-1"), &["loss.beta = -1"]),
         (&set("loss.beta=nan"), &["loss.beta = NaN"]),
+        (
+            &["--set", "loss.kind=weighted", "--set", "loss.k1=0", "--set", "loss.k2=0"],
+            &["loss.k1 = 0 and loss.k2 = 0"],
+        ),
         (&set("train.learning_rate=nan"), &["train.learning_rate = NaN"]),
         (&set("train.learning_rate=0"), &["train.learning_rate = 0"]),
         (&set("train.batch_size=0"), &["train.batch_size = 0"]),

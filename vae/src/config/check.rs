@@ -1,6 +1,6 @@
 //! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
 
-use super::{Config, ModelKind, Normalise, Output, Reconstruction};
+use super::{Config, Loss, LossKind, ModelKind, Normalise, Output, Reconstruction};
 use crate::error::{Error, Result};
 use crate::objective::effective_beta;
 
@@ -74,10 +74,14 @@ impl Config {
     }
 
     fn check_loss(&self) -> Result<()> {
-        let beta = self.loss.beta;
-        rule(beta.is_finite() && beta >= 0.0, || {
-            format!("loss.beta = {beta}: the weight of the KL term must be 0 or more")
-        })?;
+        let Loss { beta, k1, k2, .. } = self.loss;
+        for (key, weight, term) in [("beta", beta, "KL"), ("k1", k1, "reconstruction"), ("k2", k2, "KL")] {
+            rule(weight.is_finite() && weight >= 0.0, || {
+                format!("loss.{key} = {weight}: the weight of the {term} term must be 0 or more")
+            })?;
+        }
+        let weighted = self.loss.kind == LossKind::Weighted;
+        rule(!weighted || k1 > 0.0 || k2 > 0.0, || "loss.k1 = 0 and loss.k2 = 0: one of them must be above 0".into())?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(
@@ -137,10 +141,21 @@ pub fn describe_loss(config: &Config) -> String {
     let loss = &config.loss;
     let effective = effective_beta(config);
     format!(
-        "{} + {} × KL, {} over pixels and latents, mean over images; \
+        "{}, {} over pixels and latents, mean over images; \
          effective β = {effective} (nats of KL for a nat of reconstruction)",
-        loss.reconstruction, loss.beta, loss.reduction
+        loss.words(),
+        loss.reduction
     )
+}
+
+impl Loss {
+    /// The terms and their weights.
+    pub fn words(&self) -> String {
+        match self.kind {
+            LossKind::Beta => format!("{} + {} × KL", self.reconstruction, self.beta),
+            LossKind::Weighted => format!("{} × {} + {} × KL", self.k1, self.reconstruction, self.k2),
+        }
+    }
 }
 
 fn rule(kept: bool, message: impl FnOnce() -> String) -> Result<()> {
@@ -176,6 +191,8 @@ mod tests {
             ("loss.beta=-1", "loss.beta = -1"),
             ("loss.beta=nan", "loss.beta = NaN"),
             ("loss.beta=inf", "loss.beta = inf"),
+            ("loss.k1=-0.5", "loss.k1 = -0.5"),
+            ("loss.k2=nan", "loss.k2 = NaN"),
             ("train.learning_rate=nan", "train.learning_rate = NaN"),
             ("train.learning_rate=0", "train.learning_rate = 0"),
             ("train.learning_rate=-0.1", "above 0"),
@@ -238,6 +255,8 @@ mod tests {
         assert_eq!(says(&["loss.reconstruction=sse", "model.output=linear", "data.normalise=standard"]), "fine");
         assert_eq!(says(&["loss.reconstruction=half-sse", "model.output=tanh", "data.normalise=symmetric"]), "fine");
         assert_eq!(says(&["loss.beta=0"]), "fine");
+        assert_eq!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=1"]), "fine");
+        assert!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=0"]).contains("one of them must be above 0"));
     }
 
     #[test]

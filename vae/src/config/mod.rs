@@ -38,15 +38,19 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Loss {
-    /// The objective: `beta`, reconstruction + β·KL. Default `beta`.
+    /// The objective: `beta`, reconstruction + β·KL; or `weighted`, k1·reconstruction + k2·KL. Default `beta`.
     pub kind: LossKind,
     /// The reconstruction term: `sse` Σ(x−x̂)², `half-sse` ½Σ(x−x̂)², or `bce`, the cross-entropy of pixels in [0, 1].
     /// Default `sse`.
     pub reconstruction: Reconstruction,
     /// `sum` over pixels and latents, or `mean` over pixels and over latents; always mean over images. Default `sum`.
     pub reduction: Reduction,
-    /// The weight of the KL term: 0 is an autoencoder, 1 the evidence bound. Default 1.
+    /// The weight of the KL term of `beta`: 0 is an autoencoder, 1 the evidence bound. Default 1.
     pub beta: f64,
+    /// The weight of the reconstruction term of `weighted`; 0 leaves only the KL. Default 0.5.
+    pub k1: f64,
+    /// The weight of the KL term of `weighted`; 0 is an autoencoder. Default 0.5.
+    pub k2: f64,
 }
 
 /// The images.
@@ -116,6 +120,8 @@ named! {
     LossKind {
         /// Reconstruction + β·KL.
         Beta = "beta",
+        /// k1·reconstruction + k2·KL.
+        Weighted = "weighted",
     }
 }
 named! {
@@ -237,7 +243,14 @@ impl Default for Config {
 
 impl Default for Loss {
     fn default() -> Loss {
-        Loss { kind: LossKind::Beta, reconstruction: Reconstruction::Sse, reduction: Reduction::Sum, beta: 1.0 }
+        Loss {
+            kind: LossKind::Beta,
+            reconstruction: Reconstruction::Sse,
+            reduction: Reduction::Sum,
+            beta: 1.0,
+            k1: 0.5,
+            k2: 0.5,
+        }
     }
 }
 

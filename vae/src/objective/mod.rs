@@ -1,13 +1,16 @@
-//! What is minimised. `beta`: reconstruction + β·KL(q(z|x) ‖ N(0, I)), summed over pixels or latents, mean over images.
+//! What is minimised, summed over pixels or latents, mean over images:
 //!
-//! With `loss.reduction = "mean"` both sums become means, over D = C·S² pixels and over z latents: weights 1/D and β/z.
+//!   beta:     reconstruction + β·KL(q(z|x) ‖ N(0, I))
+//!   weighted: k1·reconstruction + k2·KL
+//!
+//! With `loss.reduction = "mean"` both sums become means, over D = C·S² pixels and over z latents: weights k1/D and k2/z.
 //! Either way the *effective* β, weight of the summed KL over weight of the summed reconstruction, says what the trade
-//! is: β for sums, β·D/z for means.
+//! is: k2/k1 for sums, k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta`; infinite if only the KL counts.
 
 use autograd::Var;
 use tensor::Tensor;
 
-use crate::config::{Config, Output, Reconstruction, Reduction};
+use crate::config::{Config, LossKind, Output, Reconstruction, Reduction};
 
 /// The loss of a batch and its parts.
 pub struct Terms {
@@ -34,9 +37,10 @@ impl Objective {
     /// The objective that a configuration asks for.
     pub fn new(config: &Config) -> Objective {
         let (pixels, latents) = (pixels(config) as f64, config.model.z_dim as f64);
+        let [k1, k2] = weights(config);
         let [reconstruction, kl] = match config.loss.reduction {
-            Reduction::Sum => [1.0, config.loss.beta],
-            Reduction::Mean => [1.0 / pixels, config.loss.beta / latents],
+            Reduction::Sum => [k1, k2],
+            Reduction::Mean => [k1 / pixels, k2 / latents],
         };
         Objective { kind: config.loss.reconstruction, output: config.model.output, reconstruction, kl }
     }
@@ -77,9 +81,19 @@ impl Output {
 
 /// Weight of the summed KL over weight of the summed reconstruction.
 pub fn effective_beta(config: &Config) -> f64 {
+    let [k1, k2] = weights(config);
     match config.loss.reduction {
-        Reduction::Sum => config.loss.beta,
-        Reduction::Mean => config.loss.beta * pixels(config) as f64 / config.model.z_dim as f64,
+        Reduction::Sum => k2 / k1,
+        Reduction::Mean => k2 / k1 * pixels(config) as f64 / config.model.z_dim as f64,
+    }
+}
+
+/// The weights of reconstruction and KL, before either is made a mean.
+fn weights(config: &Config) -> [f64; 2] {
+    let loss = &config.loss;
+    match loss.kind {
+        LossKind::Beta => [1.0, loss.beta],
+        LossKind::Weighted => [loss.k1, loss.k2],
     }
 }
 
@@ -123,6 +137,41 @@ mod tests {
             };
             assert_eq!(terms.total.value().data(), [expected as f32]);
             assert_eq!(objective.total(1.5, 0.5), expected);
+        }
+    }
+
+    #[test]
+    fn two_weights_are_a_beta_and_a_scale() {
+        let weighted = |k1, k2, reduction| {
+            let mut config = config(7.0, reduction);
+            (config.loss.kind, config.loss.k1, config.loss.k2) = (LossKind::Weighted, k1, k2);
+            (effective_beta(&config), Objective::new(&config))
+        };
+        let (effective, objective) = weighted(0.5, 0.5, Reduction::Sum);
+        assert_eq!((effective, objective.total(10.0, 4.0)), (1.0, 7.0));
+        assert_eq!(weighted(0.25, 0.5, Reduction::Sum).0, 2.0);
+        assert_eq!(weighted(0.5, 0.5, Reduction::Mean).0, 24.0); // 12288/512
+        assert_eq!(weighted(1.0, 0.0, Reduction::Sum).0, 0.0);
+        for reduction in [Reduction::Sum, Reduction::Mean] {
+            assert_eq!(weighted(0.0, 1.0, reduction).0, f64::INFINITY);
+        }
+    }
+
+    #[test]
+    fn neither_extreme_of_the_weights_gives_nan() {
+        for (k1, k2) in [(0.0, 1.0), (1.0, 0.0)] {
+            let mut config = Config::default();
+            (config.loss.kind, config.loss.k1, config.loss.k2) = (LossKind::Weighted, k1, k2);
+            let leaf = |numbers: &[f32]| Var::leaf(Tensor::new(numbers, [1, 2]));
+            let (mu, logvar) = (leaf(&[3.0, -40.0]), leaf(&[20.0, -30.0]));
+            let logits = Var::leaf(Tensor::new(&[1e6, -1e6], [1, 1, 1, 2]));
+            let terms = Objective::new(&config).terms(&logits, &Tensor::zeros([1, 1, 1, 2]), &mu, &logvar);
+            let gradients = terms.total.backward();
+            assert!(terms.total.value().data()[0].is_finite());
+            for (var, weight) in [(&mu, k2), (&logvar, k2), (&logits, k1)] {
+                let gradient = gradients.of(var).unwrap().data();
+                assert!(gradient.iter().all(|x| x.is_finite() && (*x != 0.0) == (weight > 0.0)), "{gradient:?}");
+            }
         }
     }
 

@@ -1,0 +1,73 @@
+//! Recipes through the `train` command: what a dry run counts for each, and that the weights of a loss may be at their ends.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use vae::recipe::RECIPES;
+
+/// Runs the command in a folder, without the user's environment, and gives what it printed.
+fn train(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> String {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
+    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    let output = command.current_dir(dir).args(["--recipe", recipe]).args(settings).args(more).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{recipe}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases: &[(&str, &[&str], u64, Value)] = &[
+        ("quickstart", &[], 1_491_841, json!(1.0)),
+        ("beta-resnet18", &["loss.beta=4"], 23_910_275, json!(4.0)),
+        ("mnist-dense", &[], 415_024, json!(1.0)),
+        ("mnist-dense", &["model.hidden=512"], 829_232, json!(1.0)),
+        ("mnist-cnn", &["loss.k1=0.25"], 228_193, json!(2.0)),
+        ("mnist-cnn", &["model.z_dim=20", "loss.k1=0", "loss.k2=1"], 265_833, json!("inf")),
+        ("basic-vae", &[], 325_547, json!(1.0)),
+        ("basic-vae", &["data.kind=mnist"], 324_393, json!(1.0)),
+        ("resnet18-vae", &["model.z_dim=128"], 23_910_275, json!(1.0)),
+        ("resnet18-vae-nobn", &[], 23_734_635, json!(1.0)),
+        ("resnet18-vae-sigmoid", &["model.z_dim=64"], 23_811_843, json!(1.0)),
+        ("resnet50-vae", &[], 47_117_611, json!(1.0)),
+        ("resnet50-vae", &["model.z_dim=128"], 47_781_379, json!(1.0)),
+        ("resnet50-vae", &["model.kind=conv3", "data.image_size=64"], 2_028_907, json!(1.0)),
+        ("resnet50-vae", &["model.kind=skip", "model.z_dim=512", "data.image_size=64"], 19_753_331, json!(1.0)),
+    ];
+    for (recipe, settings, count, effective) in cases {
+        let plan: Value = serde_json::from_str(&train(dir.path(), recipe, settings, &["--dry-run", "--json"])).unwrap();
+        let told = (plan["parameters"].as_u64(), &plan["recipe"], &plan["effective_beta"]);
+        assert_eq!(told, (Some(*count), &json!(recipe), effective), "{settings:?}");
+    }
+    for recipe in RECIPES {
+        assert!(cases.iter().any(|(name, ..)| *name == recipe.name), "{} is not counted", recipe.name);
+    }
+}
+
+#[test]
+fn either_weight_of_the_loss_may_be_0() {
+    let dir = tempfile::tempdir().unwrap();
+    for (k1, k2, effective) in [("0", "1", "inf"), ("1", "0", "0")] {
+        let weights = [&format!("loss.k1={k1}")[..], &format!("loss.k2={k2}")];
+        let settings = [&weights[..], &["data.kind=digits", "train.epochs=2", "model.z_dim=4"]].concat();
+        let more = ["--limit", "64", "--device", "cpu", "--out", k1];
+        let told = train(dir.path(), "mnist-dense", &settings, &more);
+        assert!(told.contains(&format!("{k1} × sse + {k2} × KL")), "{told}");
+        assert!(told.contains(&format!("effective β = {effective} ")), "{told}");
+        for line in fs::read_to_string(dir.path().join(k1).join("metrics.jsonl")).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            for part in ["train", "validation"] {
+                let [total, reconstruction, kl] =
+                    ["total", "reconstruction", "kl"].map(|key| line[part][key].as_f64().expect("a number"));
+                let alone = if k1 == "0" { kl } else { reconstruction };
+                assert!((total - alone).abs() < 1e-9 * alone && reconstruction > 0.0 && kl > 0.0, "{line}");
+            }
+        }
+    }
+}
