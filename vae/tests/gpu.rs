@@ -77,6 +77,27 @@ fn a_gpu_s_run_is_the_cpu_s() {
 }
 
 #[test]
+fn every_model_begins_on_a_gpu_as_on_the_cpu() {
+    let small = ["--limit", "16", "--set", "model.z_dim=4", "--set", "data.image_size=16"];
+    let short = ["--set", "train.batch_size=16", "--set", "train.epochs=1", "--set", "train.log_steps=1"];
+    for (kind, width) in
+        [("dense", "hidden=8"), ("basic", "widths=4,6"), ("conv3", "widths=4,6,8"), ("skip", "width=4")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let [kind, width] = [format!("model.kind={kind}"), format!("model.{width}")];
+        let model = ["--set", kind.as_str(), "--set", width.as_str()];
+        let first = ["gpu", "cpu"].map(|device| {
+            let output =
+                train(dir.path(), &[], &[&small[..], &short, &model, &["--device", device, "--out", device]].concat());
+            assert_eq!(output.status.code(), Some(0), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
+            lines(&dir.path().join(device).join("steps.jsonl")).swap_remove(0)
+        });
+        close(&first[0]["total"], &first[1]["total"], 1e-4);
+        close(&first[0]["kl"], &first[1]["kl"], 1e-4);
+    }
+}
+
+#[test]
 fn a_gpu_that_is_not_there_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = [("VAE_GPU", "no such adapter")];

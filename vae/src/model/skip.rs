@@ -9,7 +9,7 @@
 //! pre-activation  h = conv₁ x, of stride 2, or of x enlarged         out = h + norm(conv₂(act(norm h)))
 //! ```
 //!
-//! The papers' model has `two-conv`; `pre-activation` is the other reading of its words, here with everything else as it is.
+//! The paper's model has `two-conv`; `pre-activation` keeps everything else and leaves the shortcut to the identity.
 //! All convolutions are 3×3 and have a bias; pooling takes means of 2×2, enlarging copies the nearest.
 
 use autograd::{Act, Conv, Interpolation, Pool, Var};
