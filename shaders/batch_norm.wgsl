@@ -54,22 +54,6 @@ override RUNNING: bool = false; // running averages move
 @group(0) @binding(6) var<storage, read> dbias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
 
-var<workgroup> lanes: array<vec2<f32>, GROUP>;
-
-// Both sums over all invocations of the workgroup.
-fn summed(mine: vec2<f32>, local: u32) -> vec2<f32> {
-    workgroupBarrier(); // whoever still reads the sums before
-    lanes[local] = mine;
-    workgroupBarrier();
-    for (var half = GROUP / 2u; half > 0u; half /= 2u) {
-        if local < half {
-            lanes[local] += lanes[local + half];
-        }
-        workgroupBarrier();
-    }
-    return lanes[0];
-}
-
 // Where a channel's i-th number is.
 fn place(i: u32, channel: u32, channels: u32, plane: u32) -> u32 {
     return (i / plane * channels + channel) * plane + i % plane;

@@ -33,21 +33,6 @@ const SHARES: u32 = 32u; // workgroups a gradient
 @group(0) @binding(4) var<storage, read_write> state: array<f32>; // rows of 8: norm, factor, bad, 0, three watched, 0
 @group(1) @binding(0) var<uniform> p: Guard;
 
-var<workgroup> lanes: array<f32, GROUP>;
-
-// The sum over all invocations of the workgroup.
-fn summed(mine: f32, local: u32) -> f32 {
-    lanes[local] = mine;
-    workgroupBarrier();
-    for (var half = GROUP / 2u; half > 0u; half /= 2u) {
-        if local < half {
-            lanes[local] += lanes[local + half];
-        }
-        workgroupBarrier();
-    }
-    return lanes[0];
-}
-
 fn quad(which: u32, i: u32) -> vec4<f32> {
     switch which {
         case 0u: { return g0[i]; }
@@ -74,7 +59,7 @@ fn guard_squares(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
         let g = select(vec4(0.0), quad(which, i), inside);
         sum += dot(g, g);
     }
-    sum = summed(sum, local);
+    sum = summed(vec2(sum, 0.0), local).x;
     if local == 0u {
         sums_out[squares.first + number] = sum;
     }
@@ -91,7 +76,7 @@ fn guard(@builtin(local_invocation_index) local: u32) {
     for (var i = local; i < p.sums; i += GROUP) {
         sum += sums[i];
     }
-    sum = summed(sum, local);
+    sum = summed(vec2(sum, 0.0), local).x;
     if local > 0u {
         return;
     }

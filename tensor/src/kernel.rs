@@ -46,5 +46,7 @@ pub struct Launch<'a> {
 pub(crate) const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
 /// Exponentials and logarithms.
 pub(crate) const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
+/// Sums over a workgroup.
+pub(crate) const SUM: &str = include_str!("../../shaders/lib/sum.wgsl");
 /// A matrix product in tiles.
 pub(crate) const TILE: &str = include_str!("../../shaders/lib/tile.wgsl");

@@ -13,11 +13,11 @@ use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
 use crate::cpu::parallel::{self, Disjoint};
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::{GRID, Kernel, SUM};
 use crate::launch::Run;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/batch_norm.wgsl")];
+static WGSL: [&str; 3] = [GRID, SUM, include_str!("../../../shaders/batch_norm.wgsl")];
 pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
 pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats");
 pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums");
