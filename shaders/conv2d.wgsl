@@ -44,14 +44,12 @@ fn stride() -> u32 {
 
 // A place of the output: image, row and column.
 fn output_place(number: u32) -> vec3<u32> {
-    let pixels = p.to_height * p.to_width;
-    return vec3(number / pixels, number % pixels / p.to_width, number % p.to_width);
+    return unravel(number, p.to_height, p.to_width);
 }
 
 // A tap of the kernel: channel, row and column.
 fn tap_place(number: u32) -> vec3<u32> {
-    let taps = kernel_height() * kernel_width();
-    return vec3(number / taps, number % taps / kernel_width(), number % kernel_width());
+    return unravel(number, kernel_height(), kernel_width());
 }
 
 // The pixel under a tap at a place of the output; 0 outside the image, where an unsigned difference is large.
@@ -62,21 +60,6 @@ fn pixel(at: vec3<u32>, tap: vec3<u32>) -> f32 {
         return x[((at.x * p.cin + tap.x) * p.height + row) * p.width + column];
     }
     return 0.0;
-}
-
-// The place after this one.
-fn next_place(at: vec3<u32>) -> vec3<u32> {
-    if at.z + 1u < p.to_width {
-        return vec3(at.x, at.y, at.z + 1u);
-    }
-    return select(vec3(at.x + 1u, 0u, 0u), vec3(at.x, at.y + 1u, 0u), at.y + 1u < p.to_height);
-}
-
-fn next_tap(tap: vec3<u32>) -> vec3<u32> {
-    if tap.z + 1u < kernel_width() {
-        return vec3(tap.x, tap.y, tap.z + 1u);
-    }
-    return select(vec3(tap.x + 1u, 0u, 0u), vec3(tap.x, tap.y + 1u, 0u), tap.y + 1u < kernel_height());
 }
 
 // Rows: output channels; those outside repeat the last, and what they make is not stored.
@@ -118,15 +101,17 @@ fn b_step(k: u32) -> vec4<u32> {
 
 fn b_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
     if WEIGHT_GRADIENT {
-        let t1 = next_tap(place.xyz);
-        let t2 = next_tap(t1);
+        let t1 = next_place(place.xyz, kernel_height(), kernel_width());
+        let t2 = next_place(t1, kernel_height(), kernel_width());
+        let t3 = next_place(t2, kernel_height(), kernel_width());
         let at = step.xyz;
-        return vec4(pixel(at, place.xyz), pixel(at, t1), pixel(at, t2), pixel(at, next_tap(t2)));
+        return vec4(pixel(at, place.xyz), pixel(at, t1), pixel(at, t2), pixel(at, t3));
     }
-    let p1 = next_place(place.xyz);
-    let p2 = next_place(p1);
+    let p1 = next_place(place.xyz, p.to_height, p.to_width);
+    let p2 = next_place(p1, p.to_height, p.to_width);
+    let p3 = next_place(p2, p.to_height, p.to_width);
     let tap = step.xyz;
-    return vec4(pixel(place.xyz, tap), pixel(p1, tap), pixel(p2, tap), pixel(next_place(p2), tap));
+    return vec4(pixel(place.xyz, tap), pixel(p1, tap), pixel(p2, tap), pixel(p3, tap));
 }
 
 fn columns() -> u32 {

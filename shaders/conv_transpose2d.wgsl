@@ -82,14 +82,12 @@ fn a_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
 
 // A step of the sum: channel of y, and tap of the phase.
 fn tap_place(k: u32) -> vec3<u32> {
-    let taps = rows.taps * columns.taps;
-    return vec3(k / taps, k % taps / columns.taps, k % columns.taps);
+    return unravel(k, rows.taps, columns.taps);
 }
 
 // A place of the phase: image, row and column.
 fn place_of(number: u32) -> vec3<u32> {
-    let places = rows.places * columns.places;
-    return vec3(number / places, number % places / columns.places, number % columns.places);
+    return unravel(number, rows.places, columns.places);
 }
 
 // What a place meets at a tap; 0 outside y, where an unsigned difference is large.
@@ -102,13 +100,6 @@ fn met(at: vec3<u32>, tap: vec3<u32>) -> f32 {
     return 0.0;
 }
 
-fn next_place(at: vec3<u32>) -> vec3<u32> {
-    if at.z + 1u < columns.places {
-        return vec3(at.x, at.y, at.z + 1u);
-    }
-    return select(vec3(at.x + 1u, 0u, 0u), vec3(at.x, at.y + 1u, 0u), at.y + 1u < rows.places);
-}
-
 fn b_place(col: u32) -> vec4<u32> {
     return vec4(place_of(col), 0u);
 }
@@ -119,9 +110,10 @@ fn b_step(k: u32) -> vec4<u32> {
 
 fn b_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
     let tap = step.xyz;
-    let p1 = next_place(place.xyz);
-    let p2 = next_place(p1);
-    return vec4(met(place.xyz, tap), met(p1, tap), met(p2, tap), met(next_place(p2), tap));
+    let p1 = next_place(place.xyz, rows.places, columns.places);
+    let p2 = next_place(p1, rows.places, columns.places);
+    let p3 = next_place(p2, rows.places, columns.places);
+    return vec4(met(place.xyz, tap), met(p1, tap), met(p2, tap), met(p3, tap));
 }
 
 fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {

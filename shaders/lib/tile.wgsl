@@ -167,3 +167,16 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
         c_quad(below + 3u, farthest, d[15], layer);
     }
 }
+
+// Columns and steps of an image's product are places, (plane, row, column), counted row by row.
+fn unravel(number: u32, height: u32, width: u32) -> vec3<u32> {
+    return vec3(number / (height * width), number % (height * width) / width, number % width);
+}
+
+// The place after this one.
+fn next_place(at: vec3<u32>, height: u32, width: u32) -> vec3<u32> {
+    if at.z + 1u < width {
+        return vec3(at.x, at.y, at.z + 1u);
+    }
+    return select(vec3(at.x + 1u, 0u, 0u), vec3(at.x, at.y + 1u, 0u), at.y + 1u < height);
+}
