@@ -68,7 +68,10 @@ fn large() -> Vec<Case> {
         case([2, 3, 9, 8], [150, 3, 3, 3], 2, 1), // a gradient with sums so long that a GPU cuts them
         case([6, 24, 13, 14], [20, 24, 3, 3], 1, 1),
         case([9, 16, 8, 8], [33, 16, 3, 3], 1, 0),
-        case([32, 16, 24, 23], [17, 16, 3, 3], 1, 1), // more than the cache holds at once
+        case([32, 16, 24, 23], [17, 16, 3, 3], 1, 1), // several images at once, and a last task of fewer
+        case([5, 96, 6, 5], [100, 96, 3, 3], 1, 1),   // so many weights that the whole batch goes from step to step
+        case([70, 37, 2, 2], [35, 37, 3, 3], 1, 1),   // more than a vector of images, more than a task of channels
+        case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),     // rows longer than two vectors, more images than parts of a sum
     ]
 }
 
@@ -84,6 +87,11 @@ fn small_kernels() -> Vec<Case> {
             let image = [1 + (i + padding) % 3, cin, size[0], size[1]];
             let conv = Conv { stride: 1, padding };
             cases.push(Case { image, weight: [cout, cin, 3, 3], conv, biased: padding != 1 });
+            // To few channels, and from few, which is the weight gradient's other side.
+            let few = 1 + (i + padding) % 3;
+            cases.push(Case { image, weight: [few, cin, 3, 3], conv, biased: padding == 1 });
+            let image = [2, few, size[0], size[1]];
+            cases.push(Case { image, weight: [cout, few, 3, 3], conv, biased: true });
         }
     }
     cases

@@ -1,5 +1,7 @@
 //! Convolutions as matrix products whose right operand is read from the image while it is packed.
 //!
+//! Where there is less to do it is done otherwise: see [`ConvAlgorithm`].
+//!
 //! Three kernels serve every convolution and its gradients: [`forward`], its adjoint [`adjoint`] (the input gradient, and the
 //! forward pass of a transposed convolution), and [`weight_gradient`].
 //!
@@ -13,15 +15,16 @@
 //! is ever inserted between pixels.
 
 use std::cell::Cell;
-use std::ops::Range;
 
 use super::gemm::{multiply, store_rows};
 use super::parallel::Disjoint;
 use super::pool::scratch;
 use super::simd::Isa;
+use super::taps::{Image, Taps, runs_by_image};
 use super::transpose::transpose;
 use super::winograd;
 use super::winograd_tile::{Four, Two};
+use super::{conv_2x2, conv_few};
 
 /// How a convolution slides over an image. All sizes are `[height, width]`.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,10 @@ impl Window {
 pub enum ConvAlgorithm {
     /// As the definition says: any kernel, stride and padding.
     Direct,
+    /// Every pixel from every pixel: kernels of 3 × 3 on images of 2 × 2.
+    Square,
+    /// A channel of an image at a time: kernels of 3 × 3 at stride 1, to at most three channels.
+    Few,
     /// Winograd's, in tiles of 2 × 2 outputs: kernels of 3 × 3 at stride 1.
     Winograd2,
     /// Winograd's, in tiles of 4 × 4 outputs: kernels of 3 × 3 at stride 1.
@@ -89,7 +96,13 @@ thread_local! {
 
 impl ConvAlgorithm {
     /// Every one.
-    pub const ALL: [ConvAlgorithm; 3] = [ConvAlgorithm::Direct, ConvAlgorithm::Winograd2, ConvAlgorithm::Winograd4];
+    pub const ALL: [ConvAlgorithm; 5] = [
+        ConvAlgorithm::Direct,
+        ConvAlgorithm::Square,
+        ConvAlgorithm::Few,
+        ConvAlgorithm::Winograd2,
+        ConvAlgorithm::Winograd4,
+    ];
 
     /// Runs `body` with this one used wherever it can be, for every convolution that the calling thread starts.
     pub fn force<R>(self, body: impl FnOnce() -> R) -> R {
@@ -103,32 +116,45 @@ impl ConvAlgorithm {
         body()
     }
 
-    /// The forced one if it fits, else the one with the least to multiply. Winograd's needs enough channels to fill vectors,
-    /// and enough pixels to be worth turning the weights.
-    fn choose(window: &Window, channels: [usize; 2]) -> ConvAlgorithm {
-        let fits = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2;
-        if !fits {
-            return ConvAlgorithm::Direct;
-        }
+    /// The forced one if it fits, else the one with the least to do, for a convolution to `to` channels. Winograd's needs enough
+    /// channels to fill vectors, and enough pixels to be worth turning the weights.
+    fn choose(window: &Window, from: usize, to: usize) -> ConvAlgorithm {
+        use ConvAlgorithm::*;
         if let Some(forced) = FORCED.get() {
-            return forced;
+            return if forced.fits(window, to) { forced } else { Direct };
         }
         let [height, width] = window.output;
         let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
-        if channels[0].max(channels[1]) < 16 || window.batch * height * width < 256 {
-            ConvAlgorithm::Direct
+        if Few.fits(window, to) {
+            Few
+        } else if !Winograd4.fits(window, to) || from.min(to) < 16 || window.batch * height * width < 256 {
+            Direct
+        } else if Square.fits(window, to) {
+            Square
         } else if tiles(4) * 36 < tiles(2) * 16 {
-            ConvAlgorithm::Winograd4
+            Winograd4
         } else {
-            ConvAlgorithm::Winograd2
+            Winograd2
+        }
+    }
+
+    fn fits(self, window: &Window, to: usize) -> bool {
+        let three = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2;
+        match self {
+            ConvAlgorithm::Direct => true,
+            ConvAlgorithm::Square => three && window.input == [2, 2] && window.output == [2, 2],
+            ConvAlgorithm::Few => three && to <= conv_few::FEW,
+            ConvAlgorithm::Winograd2 | ConvAlgorithm::Winograd4 => three,
         }
     }
 }
 
 /// `y[batch, out_channels, output]` from `x[batch, in_channels, input]` and `w[out_channels, in_channels, kernel]`.
 pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
-    match ConvAlgorithm::choose(&window, channels) {
+    match ConvAlgorithm::choose(&window, channels[0], channels[1]) {
         ConvAlgorithm::Direct => direct(x, w, bias, y, channels, window),
+        ConvAlgorithm::Square => conv_2x2::convolve(x, w, false, bias, y, channels, window.batch),
+        ConvAlgorithm::Few => conv_few::convolve(x, w, false, bias, y, channels, window),
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, false, bias, y, channels, window),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, false, bias, y, channels, window),
     }
@@ -159,8 +185,10 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
     // At stride 1 it is itself a convolution, with the kernels turned round, channels exchanged, and the rest of the padding.
     let turned =
         Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
-    match ConvAlgorithm::choose(&window, channels) {
+    match ConvAlgorithm::choose(&window, cout, cin) {
         ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, channels, window),
+        ConvAlgorithm::Square => conv_2x2::convolve(y, w, true, bias, x, [cout, cin], window.batch),
+        ConvAlgorithm::Few => conv_few::convolve(y, w, true, bias, x, [cout, cin], turned),
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(y, w, true, bias, x, [cout, cin], turned),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(y, w, true, bias, x, [cout, cin], turned),
     }
@@ -192,8 +220,21 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
 
 /// `w[out_channels, in_channels, kernel]`: the gradient of [`forward`]'s weight, from its input and its output's gradient.
 pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
-    match ConvAlgorithm::choose(&window, channels) {
+    let [cin, cout] = channels;
+    match ConvAlgorithm::choose(&window, cin.max(cout), cin.min(cout)) {
         ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),
+        ConvAlgorithm::Few if cout <= conv_few::FEW => {
+            let (many, few) = ((x, cin, window.input), (y, cout, window.output));
+            let store = |o: usize, c: usize, t: usize, sum| w[(o * cin + c) * 9 + t] = sum;
+            conv_few::weight_gradient(many, few, window.padding, window.batch, store);
+        }
+        ConvAlgorithm::Few => {
+            // The same sum seen from the input: it moves past the output, the other way.
+            let (many, few) = ((y, cout, window.output), (x, cin, window.input));
+            let store = |c: usize, o: usize, t: usize, sum| w[(o * cin + c) * 9 + 8 - t] = sum;
+            conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, store);
+        }
+        ConvAlgorithm::Square => conv_2x2::weight_gradient(x, y, w, channels, window.batch),
         ConvAlgorithm::Winograd2 => winograd::weight_gradient::<Two>(x, y, w, channels, window),
         ConvAlgorithm::Winograd4 => winograd::weight_gradient::<Four>(x, y, w, channels, window),
     }
@@ -233,173 +274,4 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
         },
         &|rows, cols, sums, stride| store_rows(&w, n, rows, cols, sums, stride),
     );
-}
-
-/// A grid of places over each image of a batch. From place (y, x), tap t sees pixel (step·y, step·x) + offset t; pixels
-/// outside the image are 0. Places are numbered through the batch, image by image and row by row.
-struct Taps {
-    image: [usize; 2],
-    grid: [usize; 2],
-    step: usize,
-    offsets: Vec<[isize; 2]>,
-}
-
-/// `len` neighbouring places of a panel that see neighbouring pixels inside the image.
-struct Run {
-    at: usize,    // where in the panel
-    pixel: usize, // where in the first channel of the batch's first image
-    len: usize,
-}
-
-impl Taps {
-    /// Places over one image.
-    fn places(&self) -> usize {
-        self.grid[0] * self.grid[1]
-    }
-
-    /// `panel[(c, t)][place]` for the (channel, tap) pairs `ks`, which count taps fastest.
-    fn pack(
-        &self,
-        x: &[f32],
-        channels: usize,
-        places: Range<usize>,
-        ks: Range<usize>,
-        width: usize,
-        panel: &mut [f32],
-    ) {
-        let taps = self.offsets.len();
-        let plane = self.image[0] * self.image[1];
-        let seen = ks.start..ks.end.min(ks.start + taps);
-        let mut runs: Vec<Vec<Run>> = (0..taps).map(|_| Vec::new()).collect();
-        for k in seen {
-            runs[k % taps] = self.runs(self.offsets[k % taps], channels, places.clone());
-        }
-        for (k, out) in ks.zip(panel.chunks_mut(width)) {
-            let (channel, runs) = (k / taps, &runs[k % taps]);
-            let x = &x[channel * plane..];
-            if !matches!(runs[..], [Run { at: 0, len, .. }] if len == width) {
-                out.fill(0.0);
-            }
-            for run in runs {
-                copy(&x[run.pixel..], self.step, &mut out[run.at..run.at + run.len]);
-            }
-        }
-    }
-
-    fn runs(&self, [dy, dx]: [isize; 2], channels: usize, places: Range<usize>) -> Vec<Run> {
-        let [height, width] = self.image;
-        let step = self.step as isize;
-        // Columns of the grid whose pixel is inside: 0 ≤ step·g + dx < width.
-        let first = (-dx + step - 1).max(0) / step;
-        let end = (width as isize - dx + step - 1).max(0) / step;
-        let inside = first as usize..(end as usize).min(self.grid[1]);
-        let mut runs: Vec<Run> = Vec::new();
-        let mut place = places.start;
-        while place < places.end {
-            let (line, column) = (place / self.grid[1], place % self.grid[1]);
-            let (image, row) = (line / self.grid[0], line % self.grid[0]);
-            let stop = (column + places.end - place).min(self.grid[1]);
-            let y = row as isize * step + dy;
-            let (from, to) = (column.max(inside.start), stop.min(inside.end));
-            if (0..height as isize).contains(&y) && from < to {
-                let pixel = (image * channels * height + y as usize) * width + (from as isize * step + dx) as usize;
-                let at = place - places.start + from - column;
-                match runs.last_mut() {
-                    Some(last) if step == 1 && last.at + last.len == at && last.pixel + last.len == pixel => {
-                        last.len += to - from;
-                    }
-                    _ => runs.push(Run { at, pixel, len: to - from }),
-                }
-            }
-            place += stop - column;
-        }
-        runs
-    }
-}
-
-/// Every `step`-th number. Short runs are most of the work on small images, so their lengths are compiled in.
-#[inline]
-fn copy(from: &[f32], step: usize, to: &mut [f32]) {
-    #[inline(always)]
-    fn exactly<const N: usize>(from: &[f32], to: &mut [f32]) {
-        to.copy_from_slice(&from[..N]);
-    }
-    match (step, to.len()) {
-        (1, 16) => exactly::<16>(from, to),
-        (1, 15) => exactly::<15>(from, to),
-        (1, 8) => exactly::<8>(from, to),
-        (1, 7) => exactly::<7>(from, to),
-        (1, 4) => exactly::<4>(from, to),
-        (1, 3) => exactly::<3>(from, to),
-        (1, 2) => exactly::<2>(from, to),
-        (_, 1) => to[0] = from[0],
-        (1, n) => to.copy_from_slice(&from[..n]),
-        _ => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(out, &x)| *out = x),
-    }
-}
-
-/// Consecutive places of one image.
-struct ImageRun {
-    image: usize,
-    first: usize, // within the image
-    at: usize,    // within the range
-    len: usize,
-}
-
-/// Cuts a range of places at the borders between images of `size` places.
-fn runs_by_image(places: Range<usize>, size: usize) -> impl Iterator<Item = ImageRun> {
-    let images = places.start / size..places.end.div_ceil(size);
-    images.map(move |image| {
-        let (start, end) = (places.start.max(image * size), places.end.min((image + 1) * size));
-        ImageRun { image, first: start - image * size, at: start - places.start, len: end - start }
-    })
-}
-
-/// Where sums go: the pixels `step·place + phase` of every channel.
-struct Image {
-    channels: usize,
-    size: [usize; 2],
-    step: usize,
-    phase: [usize; 2],
-}
-
-impl Image {
-    fn store(
-        &self,
-        to: &Disjoint,
-        taps: &Taps,
-        bias: Option<&[f32]>,
-        rows: Range<usize>,
-        places: Range<usize>,
-        sums: &[f32],
-        stride: usize,
-    ) {
-        let plane = self.size[0] * self.size[1];
-        for (r, channel) in rows.enumerate() {
-            let bias = bias.map_or(0.0, |b| b[channel]);
-            for run in runs_by_image(places.clone(), taps.places()) {
-                let sums = &sums[r * stride + run.at..][..run.len];
-                let start = (run.image * self.channels + channel) * plane;
-                if self.step == 1 {
-                    // SAFETY: `multiply` stores each element once, and phases come one after another.
-                    let out = unsafe { to.part(start + run.first..start + run.first + run.len) };
-                    out.iter_mut().zip(sums).for_each(|(out, s)| *out = s + bias);
-                    continue;
-                }
-                let columns = taps.grid[1];
-                let mut place = run.first;
-                let mut sums = sums;
-                while !sums.is_empty() {
-                    let (row, column) = (place / columns, place % columns);
-                    let (line, rest) = sums.split_at(sums.len().min(columns - column));
-                    let first = (row * self.step + self.phase[0]) * self.size[1] + column * self.step + self.phase[1];
-                    let last = first + (line.len() - 1) * self.step;
-                    // SAFETY: likewise; the places of one task and phase on one row lie beside those of the next.
-                    let out = unsafe { to.part(start + first..start + last + 1) };
-                    out.iter_mut().step_by(self.step).zip(line).for_each(|(out, s)| *out = s + bias);
-                    (place, sums) = (place + line.len(), rest);
-                }
-            }
-        }
-    }
 }

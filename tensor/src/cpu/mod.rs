@@ -5,8 +5,9 @@
 //! - [`microkernel`]: a tile of a matrix product in registers;
 //! - [`transpose`]: turning blocks while they are packed;
 //! - [`gemm`]: any matrix product, from operands that pack themselves into panels;
-//! - [`conv`]: convolutions and their gradients as such products;
-//! - [`winograd`]: 3 × 3 convolutions with less to multiply, from the transforms of [`winograd_tile`];
+//! - [`conv`]: convolutions and their gradients as such products, of images that [`taps`] shows them;
+//! - [`winograd`]: 3 × 3 convolutions with less to multiply, from the transforms of [`winograd_points`] and [`winograd_tile`];
+//! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of the smallest images, and to the fewest channels;
 //! - [`channels`]: statistics and normalisation of each channel;
 //! - [`parallel`]: loops over disjoint parts of a tensor.
 //!
@@ -15,11 +16,15 @@
 
 pub(crate) mod channels;
 pub(crate) mod conv;
+pub(crate) mod conv_2x2;
+pub(crate) mod conv_few;
 pub(crate) mod gemm;
 pub(crate) mod microkernel;
 pub(crate) mod parallel;
 pub(crate) mod pool;
 pub(crate) mod simd;
+pub(crate) mod taps;
 pub(crate) mod transpose;
 pub(crate) mod winograd;
+pub(crate) mod winograd_points;
 pub(crate) mod winograd_tile;

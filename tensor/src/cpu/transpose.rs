@@ -40,6 +40,10 @@ pub(crate) fn transpose(isa: Isa, from: &[f32], stride: usize, rows: usize, len:
 mod x86 {
     use std::arch::x86_64::*;
 
+    /// How far ahead of a block its rows are asked for. They are short runs far apart, which the processor's own prefetching
+    /// notices too late.
+    const AHEAD: usize = 48;
+
     /// Turns one block of at most 16 × 16 numbers.
     ///
     /// # Safety
@@ -50,8 +54,11 @@ mod x86 {
         let first = |n: usize| ((1u32 << n) - 1) as __mmask16;
         let mut r = [_mm512_setzero_ps(); 16];
         for (i, r) in r.iter_mut().enumerate().take(rows) {
-            // SAFETY: row i is one of `rows`, and the mask stops at `len`.
-            *r = unsafe { _mm512_maskz_loadu_ps(first(len), from.add(i * stride)) };
+            // SAFETY: row i is one of `rows`, and the mask stops at `len`; a prefetch reads nothing.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(i * stride + AHEAD).cast());
+                *r = _mm512_maskz_loadu_ps(first(len), from.add(i * stride));
+            }
         }
         let mut pairs = [_mm512_setzero_ps(); 16]; // interleaved by ones
         for i in 0..8 {
@@ -80,9 +87,19 @@ mod x86 {
             turned[8 + j] = _mm512_shuffle_f32x4::<0xdd>(even, even2);
             turned[12 + j] = _mm512_shuffle_f32x4::<0xdd>(odd, odd2);
         }
+        // A masked store costs several whole ones. Where rows of the result touch, what a whole one writes too much is
+        // overwritten by the next.
+        let end = (len - 1) * width + rows;
         for (i, turned) in turned.iter().enumerate().take(len) {
-            // SAFETY: row i is one of `len`, and the mask stops at `rows`.
-            unsafe { _mm512_mask_storeu_ps(to.add(i * width), first(rows), *turned) };
+            let whole = rows == 16 || rows == width && i * width + 16 <= end;
+            // SAFETY: row i is one of `len`; the mask stops at `rows`, a whole store at the end of the result.
+            unsafe {
+                if whole {
+                    _mm512_storeu_ps(to.add(i * width), *turned);
+                } else {
+                    _mm512_mask_storeu_ps(to.add(i * width), first(rows), *turned);
+                }
+            }
         }
     }
 }

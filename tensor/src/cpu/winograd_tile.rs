@@ -10,6 +10,8 @@
 //! Row j of Bᵀ holds the coefficients of Π_(l≠j) (x − p_l), that of ∞ those of Π_l (x − p_l); row j of G is
 //! (1, p_j, p_j²) / Π_(l≠j) (p_j − p_l); column j of Aᵀ is (1, p_j, …, p_j^(m−1)); ∞ has a single 1, for the highest power.
 
+use std::mem::MaybeUninit;
+
 use super::simd::Vector;
 
 /// The size of tiles, by the outputs of a side, and the transforms of a line of a tile.
@@ -174,9 +176,14 @@ impl Transform {
         }
     }
 
-    /// Transforms the columns, then the rows, of a square.
+    /// Transforms the columns, then the rows, of a square that `read(row, column)` gives, and hands each result to `write`.
+    /// Columns that are done wait in memory: 36 registers are more than there are.
     #[inline(always)]
-    pub(super) fn square<V: Vector, T: Tile>(self, x: &mut [[V; 6]; 6]) {
+    pub(super) fn square<V: Vector, T: Tile>(
+        self,
+        read: impl Fn(usize, usize) -> V,
+        mut write: impl FnMut(usize, usize, V),
+    ) {
         let (from, to) = match self {
             Transform::Input => (T::IN, T::IN),
             Transform::Output => (T::IN, T::OUT),
@@ -184,18 +191,28 @@ impl Transform {
             Transform::Weight => (3, T::IN),
             Transform::WeightAdjoint => (T::IN, 3),
         };
+        let nothing = V::splat(0.0);
+        let mut half = [[MaybeUninit::<V>::uninit(); 6]; 6];
         for j in 0..from {
-            let mut column = [V::splat(0.0); 6];
+            let mut column = [nothing; 6];
             for i in 0..from {
-                column[i] = x[i][j];
+                column[i] = read(i, j);
             }
             self.line::<V, T>(&mut column);
             for i in 0..to {
-                x[i][j] = column[i];
+                half[i][j].write(column[i]);
             }
         }
         for i in 0..to {
-            self.line::<V, T>(&mut x[i]);
+            let mut row = [nothing; 6];
+            for j in 0..from {
+                // SAFETY: written above, for every i below `to` and j below `from`.
+                row[j] = unsafe { half[i][j].assume_init() };
+            }
+            self.line::<V, T>(&mut row);
+            for j in 0..to {
+                write(i, j, row[j]);
+            }
         }
     }
 }

@@ -1,0 +1,242 @@
+//! 3 × 3 convolutions of 2 × 2 images, where more than half of a kernel's taps fall on the border.
+//!
+//! Each of the four pixels p of the result sees each of the four pixels q of the image, through the tap
+//! t(p, q) = 4 + 3·(q_y − p_y) + (q_x − p_x), and nothing else:
+//!
+//! ```text
+//!   y[n, o, p] = Σ_(c,q) w[o, c, t(p,q)]·x[n, c, q]       image q:  0 1     taps t of pixel p = 0:  · · ·
+//!   x[n, c, q] = Σ_(o,p) w[o, c, t(p,q)]·y[n, o, p]                 2 3                             · 4 5
+//!   w[o, c, t] = Σ_(n; p,q: t(p,q) = t) y[n, o, p]·x[n, c, q]                                       · 7 8
+//! ```
+//! That is 16 products a pair of channels, as many as Winograd's F(2 × 2) needs, and no transform. The weights, which are most
+//! of what there is to read, are spread over vectors straight from where they lie, once; vectors run along images.
+
+use rayon::prelude::*;
+
+use super::microkernel::{Strides, Then, multiply_tile};
+use super::parallel::Disjoint;
+use super::pool::{CpuBuffer, scratch};
+use super::simd::{Isa, Job, Vector};
+use super::transpose::transpose;
+
+/// Channels of one task.
+const SOME: usize = 16;
+
+/// The distance of pixel `q`'s tap from that of pixel 0.
+#[inline(always)]
+const fn ahead(q: usize) -> usize {
+    q / 2 * 3 + q % 2
+}
+
+/// t(p, q).
+#[inline(always)]
+const fn tap(p: usize, q: usize) -> usize {
+    4 + ahead(q) - ahead(p)
+}
+
+/// `y[batch, rows, 2, 2] = bias + Σ w·x[batch, sums, 2, 2]`, where `w` is `[rows, sums, 3, 3]`, or, for the adjoint,
+/// `[sums, rows, 3, 3]`.
+pub(super) fn convolve(
+    x: &[f32],
+    w: &[f32],
+    adjoint: bool,
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    [sums, rows]: [usize; 2],
+    batch: usize,
+) {
+    let isa = Isa::current();
+    let width = batch.next_multiple_of(32); // whole vectors of images, two at a time
+    let x = &images_last(isa, x, 4 * sums, batch, width);
+    let y = Disjoint::new(y);
+    (0..rows.div_ceil(SOME)).into_par_iter().for_each(|task| {
+        let first = task * SOME;
+        let some = SOME.min(rows - first);
+        scratch(4 * SOME * width, |out| {
+            let bias = |row: usize| bias.map_or(0.0, |bias| bias[(first + row).min(rows - 1)]);
+            let bias: [f32; SOME] = std::array::from_fn(bias);
+            if adjoint {
+                // A task's weights are short runs far apart: brought together first.
+                scratch(sums * SOME * 9, |near| {
+                    for (near, w) in near.chunks_exact_mut(SOME * 9).zip(w.chunks_exact(rows * 9)) {
+                        near[..some * 9].copy_from_slice(&w[first * 9..(first + some) * 9]);
+                    }
+                    let (row, sum) = (9, SOME * 9);
+                    isa.vectors(Rows::<true> { x, width, w: near, row, sum, sums, some, bias: &bias, out });
+                });
+            } else {
+                let (w, row, sum) = (&w[first * sums * 9..], sums * 9, 9);
+                isa.vectors(Rows::<false> { x, width, w, row, sum, sums, some, bias: &bias, out });
+            }
+            scratch(4 * SOME * batch, |turned| {
+                transpose(isa, out, width, 4 * some, batch, turned, 4 * SOME);
+                for (n, turned) in turned.chunks_exact(4 * SOME).enumerate() {
+                    let start = (n * rows + first) * 4;
+                    // SAFETY: each task has channels of its own.
+                    let y = unsafe { y.part(start..start + 4 * some) };
+                    y.copy_from_slice(&turned[..4 * some]);
+                }
+            });
+        });
+    });
+}
+
+/// `[batch][count]` as `[count][width]`, what is beyond the batch being 0.
+fn images_last(isa: Isa, x: &[f32], count: usize, batch: usize, width: usize) -> CpuBuffer {
+    const ROWS: usize = 64;
+    let mut turned = CpuBuffer::take(count * width);
+    turned.par_chunks_mut(ROWS * width).enumerate().for_each(|(i, to)| {
+        if batch < width {
+            to.fill(0.0);
+        }
+        transpose(isa, &x[i * ROWS..], count, batch, to.len() / width, to, width);
+    });
+    turned
+}
+
+/// All images of some channels of the result: `out[(channel, pixel)][image]`.
+struct Rows<'a, const ADJOINT: bool> {
+    x: &'a [f32],
+    width: usize,
+    w: &'a [f32],
+    row: usize, // from the kernels of one of the result's channels to those of the next
+    sum: usize, // from one kernel to that of the next channel that is summed over
+    sums: usize,
+    some: usize,
+    bias: &'a [f32; SOME],
+    out: &'a mut [f32],
+}
+
+impl<const ADJOINT: bool> Job for Rows<'_, ADJOINT> {
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        // As many channels at once as there are registers for 4 pixels and 2 vectors of images each.
+        match V::ROWS {
+            8 => self.all::<V, 2>(),
+            _ => self.all::<V, 1>(),
+        }
+    }
+}
+
+impl<const ADJOINT: bool> Rows<'_, ADJOINT> {
+    #[inline(always)]
+    fn all<V: Vector, const CHANNELS: usize>(&mut self) {
+        for channel in (0..self.some).step_by(CHANNELS) {
+            for image in (0..self.width).step_by(2 * V::LANES) {
+                self.tile::<V, CHANNELS>(channel, image);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<V: Vector, const CHANNELS: usize>(&mut self, channel: usize, image: usize) {
+        let kernels: [usize; CHANNELS] = std::array::from_fn(|i| (channel + i).min(self.some - 1) * self.row);
+        let mut out: [[[V; 2]; 4]; CHANNELS] = std::array::from_fn(|i| [[V::splat(self.bias[channel + i]); 2]; 4]);
+        assert!(self.x.len() >= self.sums * 4 * self.width && image + 2 * V::LANES <= self.width);
+        assert!(self.w.len() >= kernels[CHANNELS - 1] + (self.sums - 1) * self.sum + 9);
+        for k in 0..self.sums {
+            for q in 0..4 {
+                // SAFETY: both within the lengths checked above: there are 4·sums rows, and 9 taps of every kernel.
+                unsafe {
+                    let x = self.x.as_ptr().add((k * 4 + q) * self.width + image);
+                    let x = [V::load(x), V::load(x.add(V::LANES))];
+                    for i in 0..CHANNELS {
+                        let kernel = self.w.as_ptr().add(kernels[i] + k * self.sum);
+                        for p in 0..4 {
+                            let w = V::splat(*kernel.add(if ADJOINT { tap(q, p) } else { tap(p, q) }));
+                            out[i][p] = [out[i][p][0].add_product(w, x[0]), out[i][p][1].add_product(w, x[1])];
+                        }
+                    }
+                }
+            }
+        }
+        for i in 0..CHANNELS {
+            for p in 0..4 {
+                let to = &mut self.out[((channel + i) * 4 + p) * self.width + image..];
+                out[i][p][0].write(to);
+                out[i][p][1].write(&mut to[V::LANES..]);
+            }
+        }
+    }
+}
+
+/// `dw[cout, cin, 3, 3]` from `x[batch, cin, 2, 2]` and `dy[batch, cout, 2, 2]`: all products of pixels, summed over images by a
+/// matrix product, then added tap by tap.
+pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]: [usize; 2], batch: usize) {
+    let (isa, columns) = (Isa::current(), cin.next_multiple_of(SOME));
+    let width = 4 * columns + 16; // not a multiple of 4 KiB: rows so far apart share cache sets
+    let x = &pixels_first(isa, x, cin, batch, columns, width);
+    let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
+    let dw = Disjoint::new(dw);
+    (0..cout.div_ceil(SOME)).into_par_iter().for_each(|task| {
+        let first = task * SOME;
+        let some = SOME.min(cout - first);
+        scratch(4 * SOME * batch + tile_rows * width, |room| {
+            let (near, products) = room.split_at_mut(4 * SOME * batch);
+            near.fill(0.0);
+            for (near, dy) in near.chunks_exact_mut(4 * SOME).zip(dy.chunks_exact(4 * cout)) {
+                near[..4 * some].copy_from_slice(&dy[4 * first..4 * (first + some)]);
+            }
+            for row in (0..4 * some).step_by(tile_rows) {
+                for column in (0..4 * columns).step_by(3 * lane) {
+                    let vectors = ((4 * columns - column) / lane).min(3);
+                    let strides = Strides { a_row: 1, a_k: 4 * SOME, b_k: width, c_row: width };
+                    let (a, b, c) = (&near[row..], &x[column..], &mut products[column..]);
+                    multiply_tile(isa, vectors, batch, a, b, c, strides, Then::Store);
+                }
+                for (i, products) in products.chunks_exact(4 * width).enumerate() {
+                    let output = row / 4 + i;
+                    if output < some {
+                        let start = (first + output) * cin * 9;
+                        // SAFETY: each task has channels of its own.
+                        let dw = unsafe { dw.part(start..start + cin * 9) };
+                        isa.vectors(AddTaps { isa, products, width, columns, cin, dw });
+                    }
+                }
+            }
+        });
+    });
+}
+
+/// `[batch][channel][4]` as `[batch][4][columns]`, in rows of `width`.
+fn pixels_first(isa: Isa, x: &[f32], channels: usize, batch: usize, columns: usize, width: usize) -> CpuBuffer {
+    let mut turned = CpuBuffer::take(batch * width);
+    turned.par_chunks_exact_mut(width).zip(x.par_chunks_exact(4 * channels)).for_each(|(to, x)| {
+        if channels < columns {
+            to.fill(0.0);
+        }
+        transpose(isa, x, 4, channels, 4, to, columns);
+    });
+    turned
+}
+
+/// The kernels of one output: `dw[c][t]` from `products[p][q][c]`.
+struct AddTaps<'a> {
+    isa: Isa,
+    products: &'a [f32],
+    width: usize,
+    columns: usize,
+    cin: usize,
+    dw: &'a mut [f32],
+}
+
+impl Job for AddTaps<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        for first in (0..self.cin).step_by(SOME) {
+            let mut taps = [0.0; 9 * SOME];
+            for lane in (0..SOME).step_by(V::LANES) {
+                let mut sums = [V::splat(0.0); 9];
+                for p in 0..4 {
+                    for q in 0..4 {
+                        let product = V::read(&self.products[p * self.width + q * self.columns + first + lane..]);
+                        sums[tap(p, q)] = sums[tap(p, q)].add(product);
+                    }
+                }
+                (0..9).for_each(|t| sums[t].write(&mut taps[t * SOME + lane..]));
+            }
+            let some = SOME.min(self.cin - first);
+            transpose(self.isa, &taps, SOME, 9, some, &mut self.dw[first * 9..], 9);
+        }
+    }
+}

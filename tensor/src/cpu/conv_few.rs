@@ -1,0 +1,236 @@
+//! 3 × 3 convolutions of stride 1 to few channels: a decoder's last, to a picture's one or three.
+//!
+//! With so few channels on one side a matrix product has nothing to hold in registers and Winograd's transforms are most of the
+//! work. Here vectors run along rows of pixels, and one channel of one image at a time is read, given its border, and spent:
+//!
+//! ```text
+//!   one channel, padded          forward: y[o] += w[o, c, t]·(the image moved by t)     all o, from a row loaded once
+//!   ┌──────────────┐             gradient: w[o, c, t] += Σ dy[o]·(the image moved by t)
+//!   │ · ┌──────┐ · │
+//!   │ · │ x[c] │ · │             Planes are a few KB each, so everything but x[c] itself comes from the first-level cache.
+//!   │ · └──────┘ · │
+//!   └──────────────┘
+//! ```
+
+use rayon::prelude::*;
+
+use super::conv::Window;
+use super::pool::{CpuBuffer, scratch};
+use super::simd::{Isa, Job, Vector};
+
+/// Channels that are few.
+pub(super) const FEW: usize = 3;
+
+/// Numbers of the widest vector: a sum is kept in as many parts until the end.
+const LANES: usize = 16;
+
+/// Numbers at which rows of a padded plane begin: whole pairs of vectors on any instruction set.
+const PAIR: usize = 32;
+
+/// One channel with its border: rows of `width` numbers, 0 outside the image, for results of `output` pixels.
+struct Padded {
+    image: [usize; 2],
+    output: [usize; 2],
+    padding: usize,
+    /// Numbers of a row of results, and of a padded row.
+    columns: usize,
+    width: usize,
+}
+
+impl Padded {
+    fn new(image: [usize; 2], output: [usize; 2], padding: usize) -> Padded {
+        let columns = output[1].next_multiple_of(PAIR);
+        Padded { image, output, padding, columns, width: columns + LANES }
+    }
+
+    fn len(&self) -> usize {
+        (self.output[0] + 2) * self.width
+    }
+
+    fn fill(&self, image: &[f32], to: &mut [f32]) {
+        for (row, to) in to.chunks_exact_mut(self.width).enumerate() {
+            to.fill(0.0);
+            if let Some(y) = row.checked_sub(self.padding).filter(|&y| y < self.image[0]) {
+                let some = self.image[1].min(self.width - self.padding);
+                to[self.padding..][..some].copy_from_slice(&image[y * self.image[1]..][..some]);
+            }
+        }
+    }
+}
+
+/// `y[batch, few, output] = bias + conv(x[batch, many, input], w)`, `w` being `[few, many, 3, 3]`, or, for the adjoint,
+/// `[many, few, 3, 3]`, each kernel turned round.
+pub(super) fn convolve(
+    x: &[f32],
+    w: &[f32],
+    adjoint: bool,
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    [many, few]: [usize; 2],
+    window: Window,
+) {
+    let isa = Isa::current();
+    let padded = Padded::new(window.input, window.output, window.padding);
+    let weight = |c: usize, o: usize, t: usize| match adjoint {
+        false => w[(o * many + c) * 9 + t],
+        true => w[(c * few + o) * 9 + 8 - t],
+    };
+    let weights: Vec<f32> = (0..many * 9 * few).map(|i| weight(i / (9 * few), i % few, i / few % 9)).collect();
+    let [from, to] = [(many, window.input), (few, window.output)].map(|(c, [height, width])| c * height * width);
+    y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from)).for_each(|(y, x)| {
+        let area = window.output[0] * padded.columns;
+        scratch(padded.len() + few * area, |room| {
+            let (plane, sums) = room.split_at_mut(padded.len());
+            for (o, sums) in sums.chunks_exact_mut(area).enumerate() {
+                sums.fill(bias.map_or(0.0, |bias| bias[o]));
+            }
+            for (x, w) in x.chunks_exact(from / many).zip(weights.chunks_exact(9 * few)) {
+                padded.fill(x, plane);
+                isa.vectors(AddImage { padded: &padded, plane, w, few, sums });
+            }
+            for (y, sums) in y.chunks_exact_mut(window.output[1]).zip(sums.chunks_exact(padded.columns)) {
+                y.copy_from_slice(&sums[..window.output[1]]);
+            }
+        });
+    });
+}
+
+/// What one channel adds to all results.
+struct AddImage<'a> {
+    padded: &'a Padded,
+    plane: &'a [f32],
+    w: &'a [f32], // [tap][few]
+    few: usize,
+    sums: &'a mut [f32],
+}
+
+impl Job for AddImage<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        match self.few {
+            1 => self.add::<V, 1>(),
+            2 => self.add::<V, 2>(),
+            _ => self.add::<V, 3>(),
+        }
+    }
+}
+
+impl AddImage<'_> {
+    #[inline(always)]
+    fn add<V: Vector, const N: usize>(&mut self) {
+        let Padded { output: [rows, _], columns, width, .. } = *self.padded;
+        let w: &[[f32; N]] = self.w.as_chunks().0;
+        for row in 0..rows {
+            for column in (0..columns).step_by(2 * V::LANES) {
+                let at = |o: usize| o * rows * columns + row * columns + column;
+                let mut sums = [[V::splat(0.0); 2]; N];
+                for o in 0..N {
+                    sums[o] = [V::read(&self.sums[at(o)..]), V::read(&self.sums[at(o) + V::LANES..])];
+                }
+                for t in 0..9 {
+                    let x = &self.plane[(row + t / 3) * width + column + t % 3..];
+                    let x = [V::read(x), V::read(&x[V::LANES..])];
+                    for o in 0..N {
+                        let w = V::splat(w[t][o]);
+                        sums[o] = [sums[o][0].add_product(w, x[0]), sums[o][1].add_product(w, x[1])];
+                    }
+                }
+                for o in 0..N {
+                    sums[o][0].write(&mut self.sums[at(o)..]);
+                    sums[o][1].write(&mut self.sums[at(o) + V::LANES..]);
+                }
+            }
+        }
+    }
+}
+
+/// `sum(few, many, tap) = Σ_p few[·, p]·many[·, p + tap − padding]` over a batch of images, handed to `store`.
+pub(super) fn weight_gradient(
+    many: (&[f32], usize, [usize; 2]),
+    few: (&[f32], usize, [usize; 2]),
+    padding: usize,
+    batch: usize,
+    mut store: impl FnMut(usize, usize, usize, f32),
+) {
+    /// Parts of the batch, summed apart from each other and then added in order.
+    const PARTS: usize = 16;
+    let isa = Isa::current();
+    let ((xs, channels, input), (ys, few, output)) = (many, few);
+    let padded = Padded::new(input, output, padding);
+    let (pixels, area) = (input[0] * input[1], output[0] * padded.columns);
+    let (parts, count) = (PARTS.min(batch), channels * few * 9 * LANES);
+    let mut sums = CpuBuffer::take(parts * count);
+    sums.par_chunks_exact_mut(count).enumerate().for_each(|(part, sums)| {
+        sums.fill(0.0);
+        scratch(padded.len() + few * area, |room| {
+            let (plane, dy) = room.split_at_mut(padded.len());
+            dy.fill(0.0); // beyond the ends of rows
+            for image in part * batch / parts..(part + 1) * batch / parts {
+                let y = &ys[image * few * output[0] * output[1]..];
+                for (dy, y) in dy.chunks_exact_mut(padded.columns).zip(y.chunks_exact(output[1])) {
+                    dy[..output[1]].copy_from_slice(y);
+                }
+                let x = xs[image * channels * pixels..].chunks_exact(pixels);
+                for (x, sums) in x.zip(sums.chunks_exact_mut(few * 9 * LANES)) {
+                    padded.fill(x, plane);
+                    isa.vectors(AddTaps { padded: &padded, plane, dy, few, sums });
+                }
+            }
+        });
+    });
+    for channel in 0..channels {
+        for (o, t) in (0..few).flat_map(|o| (0..9).map(move |t| (o, t))) {
+            let at = ((channel * few + o) * 9 + t) * LANES;
+            let all = (0..parts).flat_map(|part| &sums[part * count + at..][..LANES]);
+            store(o, channel, t, all.map(|&x| f64::from(x)).sum::<f64>() as f32);
+        }
+    }
+}
+
+/// The sums over one image of one of many channels and all few, each in as many parts as a vector has lanes.
+struct AddTaps<'a> {
+    padded: &'a Padded,
+    plane: &'a [f32],
+    dy: &'a [f32],
+    few: usize,
+    sums: &'a mut [f32],
+}
+
+impl Job for AddTaps<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(mut self) {
+        // Three times nine sums fit where there are 32 registers.
+        if V::ROWS == 8 && self.few == 3 {
+            return self.add::<V, 3>(0);
+        }
+        (0..self.few).for_each(|o| self.add::<V, 1>(o));
+    }
+}
+
+impl AddTaps<'_> {
+    #[inline(always)]
+    fn add<V: Vector, const N: usize>(&mut self, first: usize) {
+        let Padded { output: [rows, _], columns, width, .. } = *self.padded;
+        let mut sums = [[V::splat(0.0); 9]; N];
+        for row in 0..rows {
+            for column in (0..columns).step_by(V::LANES) {
+                let mut dy = [V::splat(0.0); N];
+                for o in 0..N {
+                    dy[o] = V::read(&self.dy[((first + o) * rows + row) * columns + column..]);
+                }
+                for t in 0..9 {
+                    let x = V::read(&self.plane[(row + t / 3) * width + column + t % 3..]);
+                    for o in 0..N {
+                        sums[o][t] = sums[o][t].add_product(dy[o], x);
+                    }
+                }
+            }
+        }
+        for o in 0..N {
+            for t in 0..9 {
+                let kept = &mut self.sums[((first + o) * 9 + t) * LANES..];
+                V::read(kept).add(sums[o][t]).write(kept);
+            }
+        }
+    }
+}
