@@ -83,7 +83,7 @@ fn batch_norm(c: &mut Criterion) {
             bench.iter(|| (x.channel_stats(None), x.batch_norm(norm, &bias, None)));
         });
         group.bench_function(format!("{channels}@{side}/gradients"), |bench| {
-            bench.iter(|| x.batch_norm_gradient(norm, &y, &x, true));
+            bench.iter(|| x.batch_norm_gradient(norm, &y, &x, true, false));
         });
     }
 }

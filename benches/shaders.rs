@@ -84,7 +84,9 @@ fn others(rng: &mut Generator) -> Vec<Case> {
     vec![
         case("batch_norm stats 64@16", 0, vec![x.clone()], |x| x[0].channel_stats(None).var),
         case("batch_norm y 64@16", 0, stats.clone(), |x| x[0].batch_norm(norm(x), &x[4], None)),
-        case("batch_norm gradients 64@16", 0, stats, |x| x[0].batch_norm_gradient(norm(x), &x[0], &x[0], true).dx),
+        case("batch_norm gradients 64@16", 0, stats, |x| {
+            x[0].batch_norm_gradient(norm(x), &x[0], &x[0], true, false).dx
+        }),
         case("interpolate x2 64@16", 0, vec![x.clone()], move |x| x[0].interpolate([32, 32], bilinear)),
         case("interpolate x2 64@16 dx", 0, vec![x.interpolate([32, 32], bilinear)], move |x| {
             x[0].interpolate_gradient([16, 16], bilinear)

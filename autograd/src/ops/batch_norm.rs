@@ -59,9 +59,10 @@ fn normalised(
     let y = x.value().batch_norm(norm, bias.value(), residual.map(Var::value));
     let (kept, result) = (x.value().clone(), y.clone());
     let (mean, var, w) = (mean.clone(), var.clone(), weight.value().clone());
+    let residual_too = residual.is_some();
     let gradients = move |dy: &Tensor| {
         let norm = BatchNorm { mean: &mean, var: &var, weight: &w, eps, act };
-        kept.batch_norm_gradient(norm, &result, dy, of_batch)
+        kept.batch_norm_gradient(norm, &result, dy, of_batch, residual_too)
     };
     Var::record("batch_norm", y, |edge| match residual {
         None => edge.joint([x, weight, bias], move |dy, _| {
@@ -70,7 +71,7 @@ fn normalised(
         }),
         Some(residual) => edge.joint([x, weight, bias, residual], move |dy, _| {
             let g = gradients(dy);
-            [Some(g.dx), Some(g.dweight), Some(g.dbias), Some(g.dresidual)]
+            [Some(g.dx), Some(g.dweight), Some(g.dbias), g.dresidual]
         }),
     })
 }

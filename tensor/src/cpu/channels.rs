@@ -1,7 +1,7 @@
 //! What batch normalisation does to each channel; the formulas stand at the top of `ops/batch_norm.rs`.
 //!
-//! A channel's numbers are one plane an image, far apart but each whole; a channel is one task, and passes over it three times
-//! (sum, squares, result), the second and third from the cache.
+//! A channel's numbers are one plane an image, far apart but each whole; a channel is one task. Its planes are read from memory
+//! once: what is needed of them a second time comes from the cache.
 
 use std::ops::Range;
 
@@ -47,21 +47,23 @@ pub(crate) struct Moments<'a> {
 }
 
 impl Job for Moments<'_> {
+    /// One pass, over deviations from a number k near the mean, that of the channel's first plane:
+    /// μ = k + Σ (x − k)/M,   σ² = (Σ (x − k)² − (Σ (x − k))²/M)/M, where little cancels because k is near.
     #[inline(always)]
     fn run<V: Vector>(self) {
+        let Channels { batch, plane, .. } = self.channels;
+        let first = &self.x[self.channels.plane(0, self.c)];
+        let [sum] = sums_of(first, first, |x, _| [x]);
+        let near = (sum / plane as f64) as f32;
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for n in 0..batch {
+            let x = &self.x[self.channels.plane(n, self.c)];
+            let [s, q] = sums_of(x, x, |x, _| [x - near, (x - near) * (x - near)]);
+            (sum, squares) = (sum + s, squares + q);
+        }
         let count = self.channels.count() as f64;
-        let mut sum = 0.0;
-        for n in 0..self.channels.batch {
-            let x = &self.x[self.channels.plane(n, self.c)];
-            sum += sum_of(x, x, |x, _| x);
-        }
-        let mean = (sum / count) as f32;
-        let mut squares = 0.0;
-        for n in 0..self.channels.batch {
-            let x = &self.x[self.channels.plane(n, self.c)];
-            squares += sum_of(x, x, |x, _| (x - mean) * (x - mean));
-        }
-        *self.out = [mean, (squares / count) as f32];
+        let var = ((squares - sum * sum / count) / count).max(0.0);
+        *self.out = [(f64::from(near) + sum / count) as f32, var as f32];
     }
 }
 
@@ -104,14 +106,18 @@ impl Job for Normalise<'_> {
     }
 }
 
-/// dx of a channel, and its dw and db.
+/// dx of a channel, and its dw and db. With g = dy·act′ for the residual, if there is one.
 pub(crate) struct Gradient<'a> {
     pub(crate) x: &'a [f32],
-    pub(crate) g: &'a [f32],
+    pub(crate) y: &'a [f32],
+    pub(crate) dy: &'a [f32],
     pub(crate) dx: &'a Disjoint<'a>,
+    pub(crate) g: Option<&'a Disjoint<'a>>,
     pub(crate) channels: Channels,
     pub(crate) c: usize,
     pub(crate) numbers: Numbers,
+    /// act′ where y ≤ 0; it is 1 above.
+    pub(crate) slope: f32,
     pub(crate) of_batch: bool,
     pub(crate) sums: &'a mut [f32; 2],
 }
@@ -120,12 +126,23 @@ impl Job for Gradient<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Numbers { mean, invstd, weight } = self.numbers;
+        let below = self.slope;
+        let g_of = |dy: f32, y: f32| dy * if y > 0.0 { 1.0 } else { below };
         let (mut db, mut dw) = (0.0, 0.0);
         for n in 0..self.channels.batch {
             let at = self.channels.plane(n, self.c);
-            let (g, x) = (&self.g[at.clone()], &self.x[at]);
-            db += sum_of(g, g, |g, _| g);
-            dw += sum_of(g, x, |g, x| g * (x - mean));
+            // SAFETY: each job has a channel of its own. Until dx is known, its place keeps g.
+            let g = unsafe { self.dx.part(at.clone()) };
+            let (dy, y, x) = (&self.dy[at.clone()], &self.y[at.clone()], &self.x[at.clone()]);
+            for i in 0..g.len() {
+                g[i] = g_of(dy[i], y[i]);
+            }
+            let [b, w] = sums_of(g, x, |g, x| [g, g * (x - mean)]);
+            (db, dw) = (db + b, dw + w);
+            if let Some(kept) = self.g {
+                // SAFETY: likewise.
+                unsafe { kept.part(at) }.copy_from_slice(g);
+            }
         }
         dw *= f64::from(invstd);
         *self.sums = [dw as f32, db as f32];
@@ -137,14 +154,55 @@ impl Job for Gradient<'_> {
         let scale = weight * invstd;
         for n in 0..self.channels.batch {
             let at = self.channels.plane(n, self.c);
-            // SAFETY: each job has a channel of its own.
+            // SAFETY: likewise.
             let dx = unsafe { self.dx.part(at.clone()) };
-            let (g, x) = (&self.g[at.clone()], &self.x[at]);
+            let x = &self.x[at];
             for i in 0..dx.len() {
-                dx[i] = scale * (g[i] - mean_g - (x[i] - mean) * slope);
+                dx[i] = scale * (dx[i] - mean_g - (x[i] - mean) * slope);
             }
         }
     }
+}
+
+/// Several sums Σ f(aᵢ, bᵢ) over a plane, by f32 sums side by side, as many as the plane is long enough for.
+#[inline(always)]
+fn sums_of<const N: usize>(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; N]) -> [f64; N] {
+    match a.len() {
+        32.. => side_by_side::<32, N>(a, b, f),
+        16.. => side_by_side::<16, N>(a, b, f),
+        _ => side_by_side::<1, N>(a, b, f),
+    }
+}
+
+#[inline(always)]
+fn side_by_side<const SIDE: usize, const N: usize>(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; N]) -> [f64; N] {
+    let mut sums = [[0.0f32; SIDE]; N];
+    let whole = a.len() / SIDE * SIDE;
+    let b = &b[..a.len()];
+    for start in (0..whole).step_by(SIDE) {
+        for i in 0..SIDE {
+            let terms = f(a[start + i], b[start + i]);
+            for n in 0..N {
+                sums[n][i] += terms[n];
+            }
+        }
+    }
+    for i in whole..a.len() {
+        let terms = f(a[i], b[i]);
+        for n in 0..N {
+            sums[n][0] += terms[n];
+        }
+    }
+    let mut half = SIDE / 2;
+    while half > 0 {
+        for n in 0..N {
+            for i in 0..half {
+                sums[n][i] += sums[n][i + half];
+            }
+        }
+        half /= 2;
+    }
+    std::array::from_fn(|n| f64::from(sums[n][0]))
 }
 
 /// Σ f(aᵢ, bᵢ): eight f64 sums side by side, so that additions need not wait for each other.

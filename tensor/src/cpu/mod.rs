@@ -9,6 +9,7 @@
 //! - [`winograd`]: 3 × 3 convolutions with less to multiply, from the transforms of [`winograd_points`] and [`winograd_tile`];
 //! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of the smallest images, and to the fewest channels;
 //! - [`channels`]: statistics and normalisation of each channel;
+//! - [`resize`]: small planes and doubled ones;
 //! - [`parallel`]: loops over disjoint parts of a tensor.
 //!
 //! Work is cut by shape alone and partial sums are combined in a fixed order: the same instructions give the same bits on
@@ -22,6 +23,7 @@ pub(crate) mod gemm;
 pub(crate) mod microkernel;
 pub(crate) mod parallel;
 pub(crate) mod pool;
+pub(crate) mod resize;
 pub(crate) mod simd;
 pub(crate) mod taps;
 pub(crate) mod transpose;

@@ -117,6 +117,10 @@ pub(crate) trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
     /// `self + a·b`, rounded once where the machine can.
     fn add_product(self, a: Self, b: Self) -> Self;
+    /// a₀ b₀ a₁ b₁ …, in two registers.
+    fn interleave(self, other: Self) -> [Self; 2];
+    /// The even and the odd of the numbers in two registers: the inverse of `interleave`.
+    fn separate(self, other: Self) -> [Self; 2];
     /// # Safety
     /// LANES numbers can be read there.
     unsafe fn load(from: *const f32) -> Self;
@@ -165,6 +169,16 @@ impl Vector for [f32; 4] {
         std::array::from_fn(|i| self[i] + a[i] * b[i])
     }
     #[inline(always)]
+    fn interleave(self, other: Self) -> [Self; 2] {
+        let ([a, b, c, d], [e, f, g, h]) = (self, other);
+        [[a, e, b, f], [c, g, d, h]]
+    }
+    #[inline(always)]
+    fn separate(self, other: Self) -> [Self; 2] {
+        let ([a, b, c, d], [e, f, g, h]) = (self, other);
+        [[a, c, e, g], [b, d, f, h]]
+    }
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller's promise.
         unsafe { from.cast::<[f32; 4]>().read_unaligned() }
@@ -180,7 +194,7 @@ impl Vector for [f32; 4] {
 #[allow(unused_macros)] // some processors have none
 macro_rules! register {
     ($type:ty, $lanes:literal lanes, $rows:literal rows, $splat:ident, $add:ident, $sub:ident, $mul:ident,
-     |$c:ident, $a:ident, $b:ident| $fused:expr, $load:ident, $store:ident) => {
+     |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $separate:ident, $load:ident, $store:ident) => {
         impl Vector for $type {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
@@ -211,6 +225,16 @@ macro_rules! register {
                 unsafe { $fused }
             }
             #[inline(always)]
+            fn interleave(self, other: Self) -> [Self; 2] {
+                // SAFETY: as above.
+                unsafe { $interleave(self, other) }
+            }
+            #[inline(always)]
+            fn separate(self, other: Self) -> [Self; 2] {
+                // SAFETY: as above.
+                unsafe { $separate(self, other) }
+            }
+            #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
                 // SAFETY: as above, and the caller's promise.
                 unsafe { $load(from) }
@@ -230,9 +254,39 @@ mod x86 {
     use std::arch::x86_64::*;
 
     register!(__m512, 16 lanes, 8 rows, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
-        |c, a, b| _mm512_fmadd_ps(a, b, c), _mm512_loadu_ps, _mm512_storeu_ps);
+        |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, separate16, _mm512_loadu_ps, _mm512_storeu_ps);
     register!(__m256, 8 lanes, 4 rows, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
-        |c, a, b| _mm256_fmadd_ps(a, b, c), _mm256_loadu_ps, _mm256_storeu_ps);
+        |c, a, b| _mm256_fmadd_ps(a, b, c), interleave8, separate8, _mm256_loadu_ps, _mm256_storeu_ps);
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn interleave16(a: __m512, b: __m512) -> [__m512; 2] {
+        let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+        [_mm512_permutex2var_ps(a, low, b), _mm512_permutex2var_ps(a, high, b)]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn separate16(a: __m512, b: __m512) -> [__m512; 2] {
+        let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+        [_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b)]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn interleave8(a: __m256, b: __m256) -> [__m256; 2] {
+        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)); // within each half
+        [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn separate8(a: __m256, b: __m256) -> [__m256; 2] {
+        let (low, high) = (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+        [_mm256_shuffle_ps::<0x88>(low, high), _mm256_shuffle_ps::<0xdd>(low, high)]
+    }
 
     #[target_feature(enable = "avx512f,avx2,fma")]
     pub(super) fn avx512<R>(body: impl FnOnce() -> R) -> R {
@@ -260,6 +314,18 @@ mod arm {
     use super::Vector;
     use std::arch::aarch64::*;
 
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn interleave4(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+        [vzip1q_f32(a, b), vzip2q_f32(a, b)]
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn separate4(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+        [vuzp1q_f32(a, b), vuzp2q_f32(a, b)]
+    }
+
     register!(float32x4_t, 4 lanes, 8 rows, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
-        |c, a, b| vfmaq_f32(c, a, b), vld1q_f32, vst1q_f32);
+        |c, a, b| vfmaq_f32(c, a, b), interleave4, separate4, vld1q_f32, vst1q_f32);
 }

@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
-use crate::cpu::parallel::{self, Disjoint};
+use crate::cpu::parallel::Disjoint;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::{GRID, Kernel, SUM};
@@ -56,33 +56,12 @@ impl Act {
         }
     }
 
-    /// What a negative number is multiplied by; none of nothing follows.
+    /// What a negative number is multiplied by, which is its derivative there; none if nothing follows.
     fn slope(self) -> Option<f32> {
         match self {
             Act::Identity => None,
             Act::Relu => Some(0.0),
             Act::LeakyRelu(slope) => Some(slope),
-        }
-    }
-
-    #[inline(always)]
-    fn derivative(self, y: f32) -> f32 {
-        match self {
-            Act::Identity => 1.0,
-            Act::Relu => {
-                if y > 0.0 {
-                    1.0
-                } else {
-                    0.0
-                }
-            }
-            Act::LeakyRelu(slope) => {
-                if y > 0.0 {
-                    1.0
-                } else {
-                    slope
-                }
-            }
         }
     }
 }
@@ -133,8 +112,8 @@ pub struct BatchNormGradients {
     pub dweight: Tensor,
     /// `[channels]`.
     pub dbias: Tensor,
-    /// `[batch, channels, height, width]`.
-    pub dresidual: Tensor,
+    /// `[batch, channels, height, width]`, where it was asked for.
+    pub dresidual: Option<Tensor>,
 }
 
 impl Tensor {
@@ -203,12 +182,19 @@ impl Tensor {
     }
 
     /// The gradients of [`batch_norm`](Tensor::batch_norm) at `self`, from its result `y` and the result's gradient.
-    /// `of_batch` says that mean and variance were those of the batch.
+    /// `of_batch` says that mean and variance were those of the batch, `residual` that there was one.
     ///
     /// # Panics
     /// If the shapes are not those of one normalisation.
     #[track_caller]
-    pub fn batch_norm_gradient(&self, norm: BatchNorm, y: &Tensor, dy: &Tensor, of_batch: bool) -> BatchNormGradients {
+    pub fn batch_norm_gradient(
+        &self,
+        norm: BatchNorm,
+        y: &Tensor,
+        dy: &Tensor,
+        of_batch: bool,
+        residual: bool,
+    ) -> BatchNormGradients {
         let channels = channels(self);
         norm.check(self, norm.weight);
         let same = self.shape() == y.shape() && y.shape() == dy.shape();
@@ -220,35 +206,30 @@ impl Tensor {
             let of_channels = [channels.channels].into();
             let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // of no use: dy is g
             let [g, dweight, dbias] = run.write_all([g_shape, of_channels, of_channels]);
-            let dresidual = if norm.act == Act::Identity { dy.clone() } else { g };
+            let g = if norm.act == Act::Identity { dy.clone() } else { g };
             let run = norm.run(BATCH_NORM_GRADIENT.over(self.count()), channels).set("OF_BATCH", usize::from(of_batch));
             let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight);
-            let dx = run.read(&dresidual).read(&dweight).read(&dbias).write(self.shape());
-            return BatchNormGradients { dx, dweight, dbias, dresidual };
+            let dx = run.read(&g).read(&dweight).read(&dbias).write(self.shape());
+            return BatchNormGradients { dx, dweight, dbias, dresidual: residual.then_some(g) };
         }
-        // g overwrites nothing: where nothing follows the normalisation it is dy itself.
-        let dresidual = match norm.act {
-            Act::Identity => dy.clone(),
-            act => {
-                let (dy, y) = (dy.data(), y.data());
-                Tensor::build(*self.shape(), |g| {
-                    parallel::over(g, |first, g| {
-                        let (dy, y) = (&dy[first..][..g.len()], &y[first..][..g.len()]);
-                        for i in 0..g.len() {
-                            g[i] = dy[i] * act.derivative(y[i]);
-                        }
-                    });
-                })
-            }
-        };
-        let (x, g, isa) = (self.data(), dresidual.data(), Isa::current());
+        let (x, y, dy_tensor, dy, isa) = (self.data(), y.data(), dy, dy.data(), Isa::current());
+        let slope = norm.act.slope().unwrap_or(1.0);
         let mut sums = vec![[0.0; 2]; channels.channels];
-        let dx = Tensor::build(*self.shape(), |dx| {
-            let dx = &Disjoint::new(dx);
-            sums.par_iter_mut().enumerate().for_each(|(c, sums)| {
-                isa.vectors(Gradient { x, g, dx, channels, c, numbers: norm.of(c), of_batch, sums });
-            });
-        });
+        let mut gradient = |g: Option<&Disjoint>| {
+            Tensor::build(*self.shape(), |dx| {
+                let dx = &Disjoint::new(dx);
+                sums.par_iter_mut().enumerate().for_each(|(c, sums)| {
+                    isa.vectors(Gradient { x, y, dy, dx, g, channels, c, numbers: norm.of(c), slope, of_batch, sums });
+                });
+            })
+        };
+        let (dx, dresidual) = if residual && norm.act != Act::Identity {
+            let mut dx = None;
+            let g = Tensor::build(*self.shape(), |g| dx = Some(gradient(Some(&Disjoint::new(g)))));
+            (dx.expect("just computed"), Some(g))
+        } else {
+            (gradient(None), residual.then(|| dy_tensor.clone())) // nothing follows: g is dy itself
+        };
         let pick = |i: usize| Tensor::new(&sums.iter().map(|s| s[i]).collect::<Vec<_>>(), [channels.channels]);
         BatchNormGradients { dx, dweight: pick(0), dbias: pick(1), dresidual }
     }

@@ -7,8 +7,7 @@
 //! Backward is the adjoint: each dy is dealt out to its four pixels with the same weights.
 
 use crate::cpu::parallel;
-use crate::cpu::pool::scratch;
-use crate::cpu::simd::{Isa, Job, Vector};
+use crate::cpu::resize::{self, Table};
 use crate::device::Device;
 use crate::kernel::{GRID, Kernel};
 use crate::tensor::Tensor;
@@ -38,9 +37,20 @@ struct Between {
 }
 
 impl Interpolation {
-    /// Whether every pixel of a row lies a quarter of the way between two, so that no table is needed.
-    fn doubles(self, from: usize, to: usize) -> bool {
-        to == 2 * from && self == Interpolation::Bilinear { align_corners: false }
+    /// Whether every row and column lies a quarter of the way between two.
+    fn doubles(self, from: [usize; 2], to: [usize; 2]) -> bool {
+        to == from.map(|side| 2 * side) && self == Interpolation::Bilinear { align_corners: false }
+    }
+
+    /// What every pixel of a plane gives to its resized copy: (pixel, result, share).
+    fn shares(self, from: [usize; 2], to: [usize; 2]) -> impl Iterator<Item = (usize, usize, f32)> {
+        let (ys, xs) = (self.along(from[0], to[0]), self.along(from[1], to[1]));
+        let ends = |between: Between| [(between.first, 1.0 - between.share), (between.second, between.share)];
+        (0..to[0] * to[1]).flat_map(move |result| {
+            let (y, x) = (ends(ys[result / to[1]]), ends(xs[result % to[1]]));
+            let pairs = y.into_iter().flat_map(move |y| x.into_iter().map(move |x| (y, x)));
+            pairs.map(move |((row, down), (column, across))| (row * from[1] + column, result, down * across))
+        })
     }
 
     /// The number by which the shader knows it.
@@ -80,13 +90,18 @@ impl Tensor {
             let run = INTERPOLATE.over(to.iter().product()).set("HOW", how.row()).read(self);
             return run.params([batch * channels, height, width, size[0], size[1]]).write(to);
         }
-        let (ys, xs) = (&how.along(height, size[0]), &how.along(width, size[1]));
-        let (images, isa, doubles) = (self.data(), Isa::current(), how.doubles(width, size[1]));
+        let (x, from) = (self.data(), [height, width]);
         Tensor::build(to.into(), |out| {
-            parallel::rows(out, size[0] * size[1], |plane, out| {
-                let image = &images[plane * height * width..][..height * width];
-                scratch(width, |line| isa.vectors(Resize { image, width, ys, xs, doubles, line, out }));
-            });
+            if Table::suits(height * width, size[0] * size[1]) {
+                Table::new(height * width, size[0] * size[1], how.shares(from, size)).map(x, out);
+            } else if how.doubles(from, size) {
+                resize::double(x, from, out);
+            } else {
+                let shares = [how.along(height, size[0]), how.along(width, size[1])];
+                parallel::rows(out, size[0] * size[1], |plane, out| {
+                    blend(&x[plane * height * width..][..height * width], width, &shares, out);
+                });
+            }
         })
     }
 
@@ -103,90 +118,45 @@ impl Tensor {
             let run = INTERPOLATE_GRADIENT.over(image.iter().product()).set("HOW", how.row()).read(self);
             return run.params([batch * channels, size[0], size[1], height, width]).write(image);
         }
-        let (ys, xs) = (&how.along(size[0], height), &how.along(size[1], width));
-        let (dy, isa, doubles) = (self.data(), Isa::current(), how.doubles(size[1], width));
+        let (dy, from) = (self.data(), [height, width]);
         Tensor::build(image.into(), |dx| {
-            parallel::rows(dx, size[0] * size[1], |plane, dx| {
-                let dy = &dy[plane * height * width..][..height * width];
-                scratch(size[1], |line| isa.vectors(Deal { dy, width: size[1], ys, xs, doubles, line, dx }));
-            });
+            if Table::suits(height * width, size[0] * size[1]) {
+                let turned = how.shares(size, from).map(|(pixel, result, share)| (result, pixel, share));
+                Table::new(height * width, size[0] * size[1], turned).map(dy, dx);
+            } else if how.doubles(size, from) {
+                resize::double_adjoint(dy, size, dx);
+            } else {
+                let shares = [how.along(size[0], height), how.along(size[1], width)];
+                parallel::rows(dx, size[0] * size[1], |plane, dx| {
+                    deal(&dy[plane * height * width..][..height * width], &shares, size[1], dx);
+                });
+            }
         })
     }
 }
 
-/// One image resized: each row of the result is first a row of the image's width, blended from two, then spread out.
-struct Resize<'a> {
-    image: &'a [f32],
-    width: usize,
-    ys: &'a [Between],
-    xs: &'a [Between],
-    doubles: bool,
-    line: &'a mut [f32],
-    out: &'a mut [f32],
-}
-
-impl Job for Resize<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let (width, line) = (self.width, &mut self.line[..self.width]);
-        for (y, out) in self.ys.iter().zip(self.out.chunks_exact_mut(self.xs.len())) {
-            let (a, b) = (&self.image[y.first * width..][..width], &self.image[y.second * width..][..width]);
-            for j in 0..width {
-                line[j] = (1.0 - y.share) * a[j] + y.share * b[j];
-            }
-            if self.doubles {
-                out[0] = line[0];
-                out[2 * width - 1] = line[width - 1];
-                let out = &mut out[1..2 * width - 1];
-                for j in 0..width - 1 {
-                    out[2 * j] = 0.75 * line[j] + 0.25 * line[j + 1];
-                    out[2 * j + 1] = 0.25 * line[j] + 0.75 * line[j + 1];
-                }
-            } else {
-                for (x, out) in self.xs.iter().zip(out) {
-                    *out = (1.0 - x.share) * line[x.first] + x.share * line[x.second];
-                }
-            }
+/// One image resized.
+#[inline(always)]
+fn blend(image: &[f32], width: usize, [ys, xs]: &[Vec<Between>; 2], out: &mut [f32]) {
+    for (y, out) in ys.iter().zip(out.chunks_exact_mut(xs.len())) {
+        let (a, b) = (&image[y.first * width..][..width], &image[y.second * width..][..width]);
+        for (x, out) in xs.iter().zip(out) {
+            let along = |row: &[f32]| (1.0 - x.share) * row[x.first] + x.share * row[x.second];
+            *out = (1.0 - y.share) * along(a) + y.share * along(b);
         }
     }
 }
 
-/// The adjoint of [`Resize`]: each row of gradients is first dealt out along the image's width, then to two of its rows.
-struct Deal<'a> {
-    dy: &'a [f32],
-    width: usize,
-    ys: &'a [Between],
-    xs: &'a [Between],
-    doubles: bool,
-    line: &'a mut [f32],
-    dx: &'a mut [f32],
-}
-
-impl Job for Deal<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let (width, line) = (self.width, &mut self.line[..self.width]);
-        self.dx.fill(0.0);
-        for (y, dy) in self.ys.iter().zip(self.dy.chunks_exact(self.xs.len())) {
-            if self.doubles {
-                // The first and last pixels have no neighbour to share their outer half with.
-                for j in 0..width {
-                    let before = if j > 0 { 0.25 * dy[2 * j - 1] } else { 0.25 * dy[0] };
-                    let after = if j < width - 1 { 0.25 * dy[2 * j + 2] } else { 0.25 * dy[2 * j + 1] };
-                    line[j] = before + 0.75 * (dy[2 * j] + dy[2 * j + 1]) + after;
-                }
-            } else {
-                line.fill(0.0);
-                for (x, dy) in self.xs.iter().zip(dy) {
-                    line[x.first] += (1.0 - x.share) * dy;
-                    line[x.second] += x.share * dy;
-                }
-            }
-            for (row, share) in [(y.first, 1.0 - y.share), (y.second, y.share)] {
-                let dx = &mut self.dx[row * width..][..width];
-                for j in 0..width {
-                    dx[j] += share * line[j];
-                }
+/// The adjoint of [`blend`]: each gradient is dealt out to its four pixels.
+#[inline(always)]
+fn deal(dy: &[f32], [ys, xs]: &[Vec<Between>; 2], width: usize, dx: &mut [f32]) {
+    dx.fill(0.0);
+    for (y, dy) in ys.iter().zip(dy.chunks_exact(xs.len())) {
+        for (row, of_row) in [(y.first, 1.0 - y.share), (y.second, y.share)] {
+            let dx = &mut dx[row * width..][..width];
+            for (x, dy) in xs.iter().zip(dy) {
+                dx[x.first] += of_row * (1.0 - x.share) * dy;
+                dx[x.second] += of_row * x.share * dy;
             }
         }
     }

@@ -1,0 +1,197 @@
+//! Resizing planes of pixels by a linear map that is the same for each, and by its adjoint; the formulas stand at the top of
+//! `ops/interpolate.rs`.
+//!
+//! ```text
+//!   small planes            all results = Σ_pixels pixel·shares[pixel], a table of a few KB, transposed for the adjoint
+//!   doubling, row by row    line = ¼ and ¾ of two rows          result[2j] = ¼·line[j − 1] + ¾·line[j]
+//!   (bilinear)              its ends repeated                   result[2j + 1] = ¾·line[j] + ¼·line[j + 1]
+//!   its adjoint             line = ¼, ¾, ¾, ¼ of four rows      result[j] = ¼, ¾, ¾, ¼ of line[2j − 1 … 2j + 2]
+//! ```
+//! A row's even and odd results are a vector each, interleaved on the way to memory.
+
+use rayon::prelude::*;
+
+use super::parallel::GRAIN;
+use super::pool::scratch;
+use super::simd::{Isa, Job, Vector};
+
+/// Numbers of the widest vector.
+const LANES: usize = 16;
+
+/// Runs `job(isa, planes of x, planes of out)` for parts of a batch of planes in parallel.
+fn over_planes(x: &[f32], from: usize, out: &mut [f32], to: usize, job: impl Fn(&[f32], &mut [f32]) + Sync) {
+    let several = (GRAIN / to).max(1);
+    out.par_chunks_mut(several * to).zip(x.par_chunks(several * from)).for_each(|(out, x)| job(x, out));
+}
+
+/// A linear map of small planes: `shares[pixel][result]`.
+pub(crate) struct Table {
+    shares: Vec<f32>, // rows of whole vectors
+    from: usize,
+    to: usize,
+}
+
+impl Table {
+    /// Whether a table for so many pixels and results stays in the first-level cache.
+    pub(crate) fn suits(from: usize, to: usize) -> bool {
+        from * to <= 1024
+    }
+
+    /// The map that adds `share` of a pixel to a result for each (pixel, result, share).
+    pub(crate) fn new(from: usize, to: usize, shares: impl Iterator<Item = (usize, usize, f32)>) -> Table {
+        let width = to.next_multiple_of(LANES);
+        let mut table = Table { shares: vec![0.0; from * width], from, to };
+        shares.for_each(|(pixel, result, share)| table.shares[pixel * width + result] += share);
+        table
+    }
+
+    /// Every plane of `x` mapped.
+    pub(crate) fn map(&self, x: &[f32], out: &mut [f32]) {
+        let isa = Isa::current();
+        over_planes(x, self.from, out, self.to, |x, out| isa.vectors(Map { table: self, x, out }));
+    }
+}
+
+struct Map<'a> {
+    table: &'a Table,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Job for Map<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Table { ref shares, from, to } = *self.table;
+        let width = to.next_multiple_of(LANES);
+        for (x, out) in self.x.chunks_exact(from).zip(self.out.chunks_exact_mut(to)) {
+            for at in (0..to).step_by(V::LANES) {
+                let row = |pixel: usize| V::read(&shares[pixel * width + at..]);
+                // Four sums side by side: none waits for the one before.
+                let mut sums = [V::splat(0.0); 4];
+                for (i, four) in x.chunks_exact(4).enumerate() {
+                    for k in 0..4 {
+                        sums[k] = sums[k].add_product(V::splat(four[k]), row(4 * i + k));
+                    }
+                }
+                for pixel in from / 4 * 4..from {
+                    sums[0] = sums[0].add_product(V::splat(x[pixel]), row(pixel));
+                }
+                let sum = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
+                write_some(sum, &mut out[at..]);
+            }
+        }
+    }
+}
+
+/// As much of a vector as there is room for.
+#[inline(always)]
+fn write_some<V: Vector>(x: V, to: &mut [f32]) {
+    if to.len() >= V::LANES {
+        return x.write(to);
+    }
+    let mut rest = [0.0; LANES];
+    x.write(&mut rest);
+    match to.len() {
+        8 => to.copy_from_slice(&rest[..8]), // known lengths need no call
+        4 => to.copy_from_slice(&rest[..4]),
+        len => to.copy_from_slice(&rest[..len]),
+    }
+}
+
+/// Planes of `[height, width]` to twice as many rows and columns.
+pub(crate) fn double(x: &[f32], size: [usize; 2], out: &mut [f32]) {
+    let isa = Isa::current();
+    let count = size[0] * size[1];
+    over_planes(x, count, out, 4 * count, |x, out| {
+        scratch(2 * size[0] * padded(size[1]), |lines| isa.vectors(Double { x, size, lines, out }));
+    });
+}
+
+/// The adjoint of [`double`]: planes of gradients of `[2·height, 2·width]` to those of `[height, width]`.
+pub(crate) fn double_adjoint(dy: &[f32], size: [usize; 2], dx: &mut [f32]) {
+    let isa = Isa::current();
+    let count = size[0] * size[1];
+    over_planes(dy, 4 * count, dx, count, |dy, dx| {
+        scratch(size[0] * padded(2 * size[1]), |lines| isa.vectors(DoubleAdjoint { dy, size, lines, dx }));
+    });
+}
+
+/// Numbers of a line with an end repeated on each side, and room for vectors that begin in it.
+fn padded(width: usize) -> usize {
+    width + 2 + 2 * LANES
+}
+
+/// All lines of a plane are made before the first is used: a vector that is read from where two were just written waits for both.
+struct Double<'a> {
+    x: &'a [f32],
+    size: [usize; 2],
+    lines: &'a mut [f32],
+    out: &'a mut [f32],
+}
+
+impl Job for Double<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let ([height, width], lines) = (self.size, self.lines);
+        let (quarter, most) = (V::splat(0.25), V::splat(0.75));
+        lines.fill(0.0);
+        for (x, out) in self.x.chunks_exact(height * width).zip(self.out.chunks_exact_mut(4 * height * width)) {
+            for (row, line) in lines.chunks_exact_mut(padded(width)).enumerate() {
+                let far = if row % 2 == 0 { (row / 2).saturating_sub(1) } else { (row / 2 + 1).min(height - 1) };
+                let (near, far) = (&x[row / 2 * width..][..width], &x[far * width..][..width]);
+                for (line, (near, far)) in line[1..].iter_mut().zip(near.iter().zip(far)) {
+                    *line = 0.75 * near + 0.25 * far;
+                }
+                (line[0], line[width + 1]) = (line[1], line[width]);
+            }
+            for (line, out) in lines.chunks_exact(padded(width)).zip(out.chunks_exact_mut(2 * width)) {
+                for (at, out) in out.chunks_mut(2 * V::LANES).enumerate() {
+                    let line = &line[at * V::LANES..];
+                    let here = V::read(&line[1..]).mul(most);
+                    let even = here.add_product(quarter, V::read(line));
+                    let odd = here.add_product(quarter, V::read(&line[2..]));
+                    let [first, second] = even.interleave(odd);
+                    write_some(first, out);
+                    if out.len() > V::LANES {
+                        write_some(second, &mut out[V::LANES..]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct DoubleAdjoint<'a> {
+    dy: &'a [f32],
+    size: [usize; 2],
+    lines: &'a mut [f32],
+    dx: &'a mut [f32],
+}
+
+impl Job for DoubleAdjoint<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let ([height, width], lines) = (self.size, self.lines);
+        let (quarter, most) = (V::splat(0.25), V::splat(0.75));
+        lines.fill(0.0);
+        for (dy, dx) in self.dy.chunks_exact(4 * height * width).zip(self.dx.chunks_exact_mut(height * width)) {
+            for (row, line) in lines.chunks_exact_mut(padded(2 * width)).enumerate() {
+                let rows = [(2 * row).saturating_sub(1), 2 * row, 2 * row + 1, (2 * row + 2).min(2 * height - 1)];
+                let [a, b, c, d] = rows.map(|row| &dy[row * 2 * width..][..2 * width]);
+                let inner = &mut line[1..][..2 * width];
+                for j in 0..inner.len() {
+                    inner[j] = 0.25 * (a[j] + d[j]) + 0.75 * (b[j] + c[j]);
+                }
+                (line[0], line[2 * width + 1]) = (line[1], line[2 * width]);
+            }
+            for (line, dx) in lines.chunks_exact(padded(2 * width)).zip(dx.chunks_exact_mut(width)) {
+                for (at, dx) in dx.chunks_mut(V::LANES).enumerate() {
+                    let line = &line[2 * at * V::LANES..];
+                    let pairs = |line: &[f32]| V::read(line).separate(V::read(&line[V::LANES..]));
+                    let ([before, first], [second, after]) = (pairs(line), pairs(&line[2..]));
+                    write_some(first.add(second).mul(most).add_product(quarter, before.add(after)), dx);
+                }
+            }
+        }
+    }
+}
