@@ -1,6 +1,6 @@
 //! Our side of `benches/compare_cpu.sh`: seconds of a step, a forward pass and each kernel, as one line of JSON.
 //!
-//!     cargo run --release -p benches --bin compare [BATCH] [--kernels]
+//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME] [--kernels]
 //!
 //! Names and shapes are those of `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up.
 
@@ -13,23 +13,31 @@ use std::time::Instant;
 use autograd::{Conv, ConvTranspose, Interpolation, Var};
 use benches::Step;
 use tensor::{Act, Device, Generator, Tensor};
-use vae::config::Config;
+use vae::config::{Config, ModelKind};
 
 fn main() {
     tensor::start_threads(0).expect("the first to start threads");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let batch = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(64);
+    let name = arguments.iter().find_map(|a| a.strip_prefix("--model=")).unwrap_or("resnet18");
     let mut figures = Vec::new();
     if arguments.iter().any(|a| a == "--kernels") {
         kernels(&mut figures);
     } else {
+        let (kind, size, z_dim) = match name {
+            "basic" => (ModelKind::Basic, 32, 20),
+            "conv3" => (ModelKind::Conv3, 64, 20),
+            "skip" => (ModelKind::Skip, 64, 512),
+            _ => (ModelKind::Resnet18, 32, 128),
+        };
         let mut config = Config::default();
-        (config.data.channels, config.data.image_size) = (Some(3), Some(32));
+        (config.model.kind, config.model.z_dim) = (kind, z_dim);
+        (config.data.channels, config.data.image_size) = (Some(3), Some(size));
         let mut step = Step::new(&config, batch, &Device::Cpu);
         figures.push(("train_step_s".to_owned(), median(8, || step.train())));
         figures.push(("forward_s".to_owned(), median(8, || step.forward())));
     }
-    let mut line = format!("{{\"peer\": \"here\", \"mode\": \"cpu\", \"batch\": {batch}");
+    let mut line = format!("{{\"peer\": \"here\", \"mode\": \"cpu\", \"model\": \"{name}\", \"batch\": {batch}");
     for (name, seconds) in figures {
         write!(line, ", \"{name}\": {seconds:.7}").expect("a string takes all");
     }

@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE=1
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 for round in $(seq "$rounds"); do
-    for what in "64" "256" "--kernels"; do
+    for what in "64" "256" "64 --model=basic" "64 --model=conv3" "64 --model=skip" "--kernels"; do
         echo "round $round, $what" >&2
         target/release/compare $what >>"$lines"
         for mode in eager channels_last; do
@@ -25,10 +25,10 @@ import collections, json, statistics, sys
 table = collections.defaultdict(lambda: collections.defaultdict(list))
 for line in open(sys.argv[1]):
     row = json.loads(line)
-    mode, batch = row.pop("mode"), row.pop("batch")
+    mode, model, batch = row.pop("mode"), row.pop("model"), row.pop("batch")
     row.pop("peer")
     for name, seconds in row.items():
-        table[f"{name.removesuffix('_s')}, batch {batch}" if name.endswith("_s") else name][mode].append(seconds)
+        table[f"{model} {name.removesuffix('_s')}, batch {batch}" if name.endswith("_s") else name][mode].append(seconds)
 print(f"{'ms':44}{'here':>9}{'eager':>9}{'ch. last':>9}{'ratio':>7}")
 for name, modes in table.items():
     here, eager, last = (1e3 * statistics.median(modes[m]) for m in ("cpu", "eager", "channels_last"))

@@ -1,5 +1,5 @@
 """PyTorch's side of compare_cpu.sh and compare_gpu.sh. One line of JSON.
-python compare.py eager|channels_last [BATCH] [--kernels] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
+python compare.py eager|channels_last [BATCH] [--model=NAME] [--kernels] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
 import json
 import statistics
 import sys
@@ -8,13 +8,14 @@ import time
 import torch
 from torch.nn import functional as F
 
-from model import ResVae, kl
+from model import MODELS, kl
 
 device = "cuda" if "--cuda" in sys.argv else "cpu"
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 torch.set_default_device(device)
 torch.set_num_threads(2)
 torch.manual_seed(0)
+name = next((a.removeprefix("--model=") for a in sys.argv[1:] if a.startswith("--model=")), "resnet18")
 last = "channels_last" in sys.argv
 batch = next((int(a) for a in sys.argv[1:] if a.isdigit()), 64)
 order = torch.channels_last if last else torch.contiguous_format
@@ -34,7 +35,8 @@ def median(runs, body):
 
 
 def step():
-    model, x = ResVae().to(memory_format=order), torch.rand(batch, 3, 32, 32).to(memory_format=order)
+    make, size = MODELS[name]
+    model, x = make().to(memory_format=order), torch.rand(batch, 3, size, size).to(memory_format=order)
     adam = torch.optim.Adam(model.parameters(), 1e-3)
 
     def loss():
@@ -97,4 +99,4 @@ def kernels():
 
 figures = dict(kernels() if "--kernels" in sys.argv else step())
 mode = "channels_last" if last else "eager"
-print(json.dumps({"peer": f"torch-{torch.__version__}", "mode": mode, "batch": batch, **figures}))
+print(json.dumps({"peer": f"torch-{torch.__version__}", "mode": mode, "model": name, "batch": batch, **figures}))

@@ -1,4 +1,4 @@
-"""The residual β-VAE `resnet18` of this repository, in PyTorch, with the same parameter names: what speed is compared with."""
+"""Models of this repository in PyTorch: what speed is compared with. `resnet18` also has the same parameter names."""
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -60,9 +60,76 @@ class ResVae(nn.Module):
     def forward(self, x):
         h = self.encoder(x).mean((2, 3))
         mu, logvar = self.mu(h), self.logvar(h)
-        z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
-        return self.decoder(twice(self.linear(z)[:, :, None, None], self.seed)), mu, logvar
+        return self.decoder(twice(self.linear(draw(mu, logvar))[:, :, None, None], self.seed)), mu, logvar
 
+
+def draw(mu, logvar):
+    return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+
+
+class Plain(nn.Module):
+    """`basic` and `conv3`: convolutions, one linear layer each way, transposed convolutions."""
+
+    def __init__(self, z, channels, size, widths, up):
+        super().__init__()
+        pairs = zip([channels, *widths], widths)
+        self.encoder = nn.Sequential(*(m for i, o in pairs for m in (nn.Conv2d(i, o, 3, 2, 1), nn.ReLU())), nn.Flatten())
+        side = size // 2 ** len(widths)
+        self.heads = nn.Linear(widths[-1] * side * side, 2 * z)
+        self.linear = nn.Linear(z, widths[-1] * side * side)
+        self.decoder = nn.Sequential(nn.Unflatten(1, (widths[-1], side, side)), *up)
+
+    def forward(self, x):
+        mu, logvar = self.heads(self.encoder(x)).chunk(2, 1)
+        return self.decoder(self.linear(draw(mu, logvar))), mu, logvar
+
+
+def basic():
+    up = nn.ConvTranspose2d(64, 64, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(64, 32, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(32, 3, 3, 1, 1)
+    return Plain(20, 3, 32, [32, 64], up)
+
+
+def conv3():
+    up = nn.ReLU(), nn.ConvTranspose2d(256, 128, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(128, 64, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(64, 3, 4, 2, 1)
+    return Plain(20, 3, 64, [64, 128, 256], up)
+
+
+class SkipBlock(nn.Module):
+    """Two convolutions beside one; halves its maps, or enlarges them."""
+
+    def __init__(self, i, o, factor):
+        super().__init__()
+        self.factor = factor
+        self.conv1, self.bn1 = nn.Conv2d(i, o // 2, 3, 1, 1), nn.BatchNorm2d(o // 2)
+        self.conv2, self.bn2 = nn.Conv2d(o // 2, o, 3, 1, 1), nn.BatchNorm2d(o)
+        self.shortcut = nn.Conv2d(i, o, 3, 1, 1)
+
+    def forward(self, x):
+        act = lambda x: F.leaky_relu(x, 11 / 48)
+        if self.factor > 0:
+            x = F.interpolate(x, scale_factor=self.factor)
+        y = act(self.bn1(self.conv1(x)))
+        if self.factor == 0:
+            x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+        return act(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class Skip(nn.Module):
+    def __init__(self, z=512, channels=3, w=64, seed=4):
+        super().__init__()
+        self.encoder = nn.Sequential(*(SkipBlock(i, o, 0) for i, o in ((channels, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w))))
+        self.mu, self.logvar = nn.Conv2d(8 * w, z, seed), nn.Conv2d(8 * w, z, seed)
+        ups = (z, 8 * w, seed), (8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, w // 2, 2)
+        self.decoder = nn.Sequential(*(SkipBlock(*up) for up in ups), nn.Conv2d(w // 2, channels, 3, 1, 1))
+
+    def forward(self, x):
+        h = self.encoder(x)
+        mu, logvar = self.mu(h).flatten(1), self.logvar(h).flatten(1)
+        return self.decoder(draw(mu, logvar)[:, :, None, None]), mu, logvar
+
+
+# Each with the side of its images, which have three channels.
+MODELS = {"resnet18": (ResVae, 32), "basic": (basic, 32), "conv3": (conv3, 64), "skip": (Skip, 64)}
 
 def kl(mu, logvar):
     """Summed over latents, averaged over images."""
@@ -70,5 +137,6 @@ def kl(mu, logvar):
 
 
 if __name__ == "__main__":
-    assert sum(p.numel() for p in ResVae().parameters()) == 23_910_275
-    print("23,910,275 parameters at z = 128")
+    for (name, (model, _)), count in zip(MODELS.items(), (23_910_275, 325_547, 2_028_907, 19_753_331)):
+        assert sum(p.numel() for p in model().parameters()) == count, name
+        print(name, count)

@@ -1,7 +1,7 @@
 //! Buffers kept between steps. A training step asks for the same lengths again and again, and fresh large allocations cost
 //! a page fault every 4 KiB, so a dropped buffer waits here under its exact length for the next one who asks.
 //!
-//! The pool holds at most what was in use at once at the busiest moment, and a quarter more; what has waited longest goes.
+//! The pool holds at most what was in use at once at the busiest moment, and an eighth more; what has waited longest goes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -117,7 +117,7 @@ impl Pool {
         self.held += len;
         self.waiting.entry(len).or_default().push((self.clock, data));
         let mut evicted = Vec::new();
-        while self.used + self.held > self.peak + self.peak / 4 {
+        while self.used + self.held > self.peak + self.peak / 8 {
             let oldest = self.waiting.iter().filter_map(|(&len, list)| Some((list.first()?.0, len))).min();
             let Some((_, len)) = oldest else { break };
             self.held -= len;
@@ -153,7 +153,7 @@ mod tests {
         for len in 5_000..5_100 {
             assert!(pool.take(len).is_none());
             pool.put(len, vec![0.0; len]);
-            assert!(pool.held <= pool.peak + pool.peak / 4, "holds {} after a peak of {}", pool.held, pool.peak);
+            assert!(pool.held <= pool.peak + pool.peak / 8, "holds {} after a peak of {}", pool.held, pool.peak);
         }
     }
 }
