@@ -45,10 +45,9 @@ impl Window {
     /// The input as the output's places see it.
     fn seen_by_output(&self) -> Taps {
         let p = self.padding as isize;
-        let offsets = (0..self.kernel[0] as isize)
-            .flat_map(|y| (0..self.kernel[1] as isize).map(move |x| [y - p, x - p]))
-            .collect();
-        Taps { image: self.input, grid: self.output, step: self.stride, offsets }
+        let rows = 0..self.kernel[0] as isize;
+        let offsets = rows.flat_map(|y| (0..self.kernel[1] as isize).map(move |x| [y - p, x - p]));
+        Taps::new(self.input, self.output, self.stride, &offsets.collect::<Vec<_>>())
     }
 
     /// The output as those places of the input see it whose row and column leave `phase` modulo the stride,
@@ -71,7 +70,7 @@ impl Window {
             }
         }
         let grid = [0, 1].map(|d| (self.input[d] + self.stride - 1 - phase[d]) / self.stride);
-        (Taps { image: self.output, grid, step: 1, offsets }, indices)
+        (Taps::new(self.output, grid, 1, &offsets), indices)
     }
 }
 
@@ -174,7 +173,7 @@ fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [
             }
             transpose(isa, &w[rows.start * k + ks.start..], k, rows.len(), ks.len(), panel, width);
         },
-        &|places, ks, width, panel| taps.pack(x, cin, places, ks, width, panel),
+        &|places, ks, width, panel| taps.pack(isa, (x, cin), places, ks, width, panel),
         &|rows, places, sums, stride| out.store(&y, &taps, bias, rows, places, sums, stride),
     );
 }
@@ -195,7 +194,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
 }
 
 fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
-    let [cin, cout] = channels;
+    let ([cin, cout], isa) = (channels, Isa::current());
     let x = Disjoint::new(x);
     let phases = (0..window.stride).flat_map(|y| (0..window.stride).map(move |x| [y, x]));
     for phase in phases {
@@ -212,7 +211,7 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
                     }
                 }
             },
-            &|places, ks, width, panel| taps.pack(y, cout, places, ks, width, panel),
+            &|places, ks, width, panel| taps.pack(isa, (y, cout), places, ks, width, panel),
             &|rows, places, sums, stride| out.store(&x, &taps, bias, rows, places, sums, stride),
         );
     }
@@ -266,7 +265,7 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
                 for first in places.clone().step_by(STRIP) {
                     let some = first..(first + STRIP).min(places.end);
                     let count = some.len();
-                    taps.pack(x, cin, some, columns.clone(), STRIP, strip);
+                    taps.pack(isa, (x, cin), some, columns.clone(), STRIP, strip);
                     let panel = &mut panel[(first - places.start) * width..];
                     transpose(isa, strip, STRIP, columns.len(), count, panel, width);
                 }

@@ -190,6 +190,19 @@ impl Vector for [f32; 4] {
     }
 }
 
+/// Asks for `len` numbers from `first` on, which will be read soon; nothing happens if they are not there.
+#[inline(always)]
+pub(crate) fn soon(numbers: &[f32], first: usize, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (first..first + len).step_by(16) {
+        let from = numbers.as_ptr().wrapping_add(at).cast();
+        // SAFETY: a prefetch reads nothing, wherever it points.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(from) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (numbers, first, len);
+}
+
 /// A register type of `std::arch`, by its instructions' names.
 #[allow(unused_macros)] // some processors have none
 macro_rules! register {

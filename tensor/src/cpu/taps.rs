@@ -1,26 +1,75 @@
 //! How the matrix products of `conv.rs` see images: what a place of a grid reads, and where its sum goes.
+//!
+//! ```text
+//!   a row of pixels             · a b c d e f ·          with its border
+//!   split by the step (2)       · b d f │ a c e ·        so that neighbouring places read neighbouring numbers
+//!   a panel's row               b d f, a c e, d f · …    runs of a split row, one for each tap and line of places
+//! ```
+//! A row is split once and then copied from, three times by a 3 × 3 kernel. Where the step is 1, or few taps look at a row,
+//! its numbers go straight to the panel.
 
 use std::ops::Range;
 
 use super::parallel::Disjoint;
+use super::pool::scratch;
+use super::simd::{Isa, Job, Vector, soon};
 
 /// A grid of places over each image of a batch. From place (y, x), tap t sees pixel (step·y, step·x) + offset t; pixels
 /// outside the image are 0. Places are numbered through the batch, image by image and row by row.
 pub(super) struct Taps {
-    pub(super) image: [usize; 2],
-    pub(super) grid: [usize; 2],
-    pub(super) step: usize,
-    pub(super) offsets: Vec<[isize; 2]>,
+    image: [usize; 2],
+    grid: [usize; 2],
+    step: usize,
+    /// The rows of the image that some tap sees from a row of the grid, by their offsets.
+    rows: Vec<isize>,
+    taps: Vec<Tap>,
+    /// Columns of border before a row, whole steps.
+    left: usize,
+    /// Numbers of one part of a split row.
+    each: usize,
 }
 
-/// `len` neighbouring places of a panel that see neighbouring pixels inside the image.
+/// `len` neighbouring places of a panel that see pixels `step` apart inside the image.
 struct Run {
     at: usize,    // where in the panel
     pixel: usize, // where in the first channel of the batch's first image
     len: usize,
 }
 
+struct Tap {
+    dy: isize,
+    dx: isize,
+    row: usize,   // which of `rows` it sees
+    start: usize, // where in a split row the pixel that it sees from column 0 lies
+}
+
+/// Neighbouring places of a panel on one row of the grid.
+struct Line {
+    image: usize,
+    row: usize,
+    column: usize,
+    at: usize, // where in the panel
+    len: usize,
+}
+
 impl Taps {
+    /// The grid of `grid` places over images of `image` pixels, and the offset of each tap.
+    pub(super) fn new(image: [usize; 2], grid: [usize; 2], step: usize, offsets: &[[isize; 2]]) -> Taps {
+        let mut rows: Vec<isize> = offsets.iter().map(|&[dy, _]| dy).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let least = offsets.iter().map(|&[_, dx]| dx).min().unwrap_or(0).min(0);
+        let left = least.unsigned_abs().next_multiple_of(step);
+        let from = |dx: isize| (dx + left as isize) as usize; // columns from the border's first
+        let each = grid[1] + offsets.iter().map(|&[_, dx]| from(dx) / step).max().unwrap_or(0);
+        let tap = |&[dy, dx]: &[isize; 2]| {
+            let row = rows.partition_point(|&row| row < dy);
+            Tap { dy, dx, row, start: from(dx) % step * each + from(dx) / step }
+        };
+        let taps = offsets.iter().map(tap).collect();
+        Taps { image, grid, step, rows, taps, left, each }
+    }
+
     /// Places over one image.
     pub(super) fn places(&self) -> usize {
         self.grid[0] * self.grid[1]
@@ -29,33 +78,32 @@ impl Taps {
     /// `panel[(c, t)][place]` for the (channel, tap) pairs `ks`, which count taps fastest.
     pub(super) fn pack(
         &self,
-        x: &[f32],
-        channels: usize,
+        isa: Isa,
+        (x, channels): (&[f32], usize),
         places: Range<usize>,
         ks: Range<usize>,
         width: usize,
         panel: &mut [f32],
     ) {
-        let taps = self.offsets.len();
-        let plane = self.image[0] * self.image[1];
-        let seen = ks.start..ks.end.min(ks.start + taps);
-        let mut runs: Vec<Vec<Run>> = (0..taps).map(|_| Vec::new()).collect();
-        for k in seen {
-            runs[k % taps] = self.runs(self.offsets[k % taps], channels, places.clone());
+        if self.step == 1 || self.taps.len() <= self.step * self.rows.len() {
+            let runs: Vec<_> = self.taps.iter().map(|tap| self.runs(tap, channels, places.clone())).collect();
+            let (plane, step) = (self.image[0] * self.image[1], self.step);
+            return isa.vectors(PackRuns { x, plane, step, runs: &runs, ks, width, panel });
         }
-        for (k, out) in ks.zip(panel.chunks_mut(width)) {
-            let (channel, runs) = (k / taps, &runs[k % taps]);
-            let x = &x[channel * plane..];
-            if !matches!(runs[..], [Run { at: 0, len, .. }] if len == width) {
-                out.fill(0.0);
-            }
-            for run in runs {
-                copy(&x[run.pixel..], self.step, &mut out[run.at..run.at + run.len]);
-            }
+        // More taps look at a row than it has parts: split once, it is copied from often.
+        if places.len() < width {
+            panel.fill(0.0);
         }
+        let lines: Vec<Line> = self.lines(places).collect();
+        let split = self.step * self.each;
+        scratch(lines.len() * self.rows.len() * split, |rows| {
+            rows.fill(0.0); // what is border stays so
+            isa.vectors(PackSplit { taps: self, x, channels, lines: &lines, ks, width, panel, rows, split });
+        });
     }
 
-    fn runs(&self, [dy, dx]: [isize; 2], channels: usize, places: Range<usize>) -> Vec<Run> {
+    /// The runs of `places` that see pixels through one tap.
+    fn runs(&self, &Tap { dy, dx, .. }: &Tap, channels: usize, places: Range<usize>) -> Vec<Run> {
         let [height, width] = self.image;
         let step = self.step as isize;
         // Columns of the grid whose pixel is inside: 0 ≤ step·g + dx < width.
@@ -84,26 +132,152 @@ impl Taps {
         }
         runs
     }
+
+    /// A range of places row by row.
+    fn lines(&self, places: Range<usize>) -> impl Iterator<Item = Line> {
+        let rows = places.start / self.grid[1]..places.end.div_ceil(self.grid[1]);
+        rows.map(move |row| {
+            let (start, end) = (places.start.max(row * self.grid[1]), places.end.min((row + 1) * self.grid[1]));
+            let (image, row, column) = (row / self.grid[0], row % self.grid[0], start % self.grid[1]);
+            Line { image, row, column, at: start - places.start, len: end - start }
+        })
+    }
 }
 
-/// Every `step`-th number. Short runs are most of the work on small images, so their lengths are compiled in.
-#[inline]
-fn copy(from: &[f32], step: usize, to: &mut [f32]) {
+/// A panel from runs of the image, those of each tap the same in every channel.
+struct PackRuns<'a> {
+    x: &'a [f32],
+    plane: usize,
+    step: usize,
+    runs: &'a [Vec<Run>],
+    ks: Range<usize>,
+    width: usize,
+    panel: &'a mut [f32],
+}
+
+impl Job for PackRuns<'_> {
     #[inline(always)]
-    fn exactly<const N: usize>(from: &[f32], to: &mut [f32]) {
-        to.copy_from_slice(&from[..N]);
+    fn run<V: Vector>(self) {
+        for (k, out) in self.ks.zip(self.panel.chunks_mut(self.width)) {
+            let (x, runs) = (&self.x[k / self.runs.len() * self.plane..], &self.runs[k % self.runs.len()]);
+            if !matches!(runs[..], [Run { at: 0, len, .. }] if len == self.width) {
+                out.fill(0.0);
+            }
+            for run in runs {
+                let (from, to) = (&x[run.pixel..], &mut out[run.at..run.at + run.len]);
+                match self.step {
+                    1 => copy::<V>(from, to),
+                    step => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &x)| *to = x),
+                }
+            }
+        }
     }
-    match (step, to.len()) {
-        (1, 16) => exactly::<16>(from, to),
-        (1, 15) => exactly::<15>(from, to),
-        (1, 8) => exactly::<8>(from, to),
-        (1, 7) => exactly::<7>(from, to),
-        (1, 4) => exactly::<4>(from, to),
-        (1, 3) => exactly::<3>(from, to),
-        (1, 2) => exactly::<2>(from, to),
-        (_, 1) => to[0] = from[0],
-        (1, n) => to.copy_from_slice(&from[..n]),
-        _ => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(out, &x)| *out = x),
+}
+
+/// Channels ahead of which pixels are asked for from memory: a channel's are few and together, the next one's far away, which the
+/// processor's own prefetching notices too late.
+const AHEAD: usize = 2;
+
+/// A panel from rows that are split first.
+struct PackSplit<'a> {
+    taps: &'a Taps,
+    x: &'a [f32],
+    channels: usize,
+    lines: &'a [Line],
+    ks: Range<usize>,
+    width: usize,
+    panel: &'a mut [f32],
+    rows: &'a mut [f32], // [line][row][split]
+    split: usize,
+}
+
+impl Job for PackSplit<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let PackSplit { taps, x, channels, lines, ks, width, panel, rows, split } = self;
+        let (all, [height, columns]) = (taps.taps.len(), taps.image);
+        let mut out = panel.chunks_mut(width);
+        let mut k = ks.start;
+        while k < ks.end {
+            let channel = k / all;
+            let mut to = rows.chunks_exact_mut(split);
+            for line in lines {
+                for (&dy, to) in taps.rows.iter().zip(&mut to) {
+                    let y = (line.row * taps.step) as isize + dy;
+                    if (0..height as isize).contains(&y) {
+                        let start = ((line.image * channels + channel) * height + y as usize) * columns;
+                        soon(x, start + AHEAD * height * columns, columns);
+                        taps.split::<V>(&x[start..start + columns], to);
+                    }
+                }
+            }
+            let some = &taps.taps[k % all..all.min(k % all + ks.end - k)];
+            k += some.len();
+            for (tap, out) in some.iter().zip(&mut out) {
+                for (i, line) in lines.iter().enumerate() {
+                    let from = &rows[(i * taps.rows.len() + tap.row) * split + tap.start + line.column..];
+                    copy::<V>(from, &mut out[line.at..line.at + line.len]);
+                }
+            }
+        }
+    }
+}
+
+impl Taps {
+    /// A row of pixels into its place between borders, split by the step.
+    #[inline(always)]
+    fn split<V: Vector>(&self, row: &[f32], to: &mut [f32]) {
+        let (step, each) = (self.step, self.each);
+        let first = self.left / step;
+        if step != 2 {
+            for (part, to) in to[..step * each].chunks_exact_mut(each).enumerate() {
+                let from = row.iter().skip(part).step_by(step);
+                to[first..].iter_mut().zip(from).for_each(|(to, &x)| *to = x);
+            }
+            return;
+        }
+        let (even, odd) = to.split_at_mut(each);
+        let pairs = row.len().div_ceil(2).min(each - first);
+        let mut done = 0;
+        while done + V::LANES <= pairs && 2 * (done + V::LANES) <= row.len() {
+            let from = &row[2 * done..];
+            let [a, b] = V::read(from).separate(V::read(&from[V::LANES..]));
+            a.write(&mut even[first + done..]);
+            b.write(&mut odd[first + done..]);
+            done += V::LANES;
+        }
+        for i in done..pairs {
+            even[first + i] = row[2 * i];
+            odd[first + i] = row.get(2 * i + 1).copied().unwrap_or(0.0);
+        }
+    }
+}
+
+/// Copies as many numbers as `to` holds: the last by a vector that copies some again.
+#[inline(always)]
+fn copy<V: Vector>(from: &[f32], to: &mut [f32]) {
+    #[inline(always)]
+    fn ends<const N: usize>(from: &[f32], to: &mut [f32]) {
+        let (first, last) = (from.first_chunk::<N>().copied(), from.last_chunk::<N>().copied());
+        if let (Some(first), Some(last)) = (first, last) {
+            to[..N].copy_from_slice(&first);
+            let start = to.len() - N;
+            to[start..].copy_from_slice(&last);
+        }
+    }
+    let len = to.len();
+    let from = &from[..len];
+    if len >= V::LANES {
+        for at in (0..len - V::LANES).step_by(V::LANES) {
+            V::read(&from[at..]).write(&mut to[at..]);
+        }
+        return V::read(&from[len - V::LANES..]).write(&mut to[len - V::LANES..]);
+    }
+    match len {
+        8.. => ends::<8>(from, to),
+        4.. => ends::<4>(from, to),
+        2.. => ends::<2>(from, to),
+        _ => ends::<1>(from, to),
     }
 }
 
