@@ -18,7 +18,7 @@ use std::cell::Cell;
 
 use super::gemm::{multiply, store_rows};
 use super::parallel::Disjoint;
-use super::pool::scratch;
+use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::taps::{Image, Taps, runs_by_image};
 use super::transpose::transpose;
@@ -164,7 +164,7 @@ fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [
     let (taps, k, isa) = (window.seen_by_output(), cin * window.taps(), Isa::current());
     let places = window.batch * taps.places();
     let y = Disjoint::new(y);
-    let out = Image { channels: cout, size: window.output, step: 1, phase: [0, 0] };
+    let out = Image { channels: cout, size: window.output, step: 1, phase: [0, 0], before: None };
     multiply(
         [cout, places, k],
         &|rows, ks, width, panel| {
@@ -174,7 +174,7 @@ fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [
             transpose(isa, &w[rows.start * k + ks.start..], k, rows.len(), ks.len(), panel, width);
         },
         &|places, ks, width, panel| taps.pack(isa, (x, cin), places, ks, width, panel),
-        &|rows, places, sums, stride| out.store(&y, &taps, bias, rows, places, sums, stride),
+        &|rows, places, sums, stride| out.store(isa, &y, &taps, bias, rows, places, sums, stride),
     );
 }
 
@@ -196,24 +196,38 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
 fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
     let ([cin, cout], isa) = (channels, Isa::current());
     let x = Disjoint::new(x);
+    // At stride 2 two phases share every row: the first waits in a buffer until the second goes to memory with it.
+    let in_pairs = window.stride == 2 && window.input[1].is_multiple_of(2);
+    let [rows, columns] = window.input.map(|side| side.div_ceil(2));
+    let mut before = CpuBuffer::take(if in_pairs { window.batch * cin * rows * columns } else { 0 });
     let phases = (0..window.stride).flat_map(|y| (0..window.stride).map(move |x| [y, x]));
     for phase in phases {
         let (taps, indices) = window.seen_by_input(phase);
-        let out = Image { channels: cin, size: window.input, step: window.stride, phase };
-        multiply(
-            [cin, window.batch * taps.places(), cout * indices.len()],
-            &|rows, ks, width, panel| {
-                for (k, out) in ks.zip(panel.chunks_mut(width)) {
-                    let (o, t) = (k / indices.len(), indices[k % indices.len()]);
-                    out.fill(0.0);
-                    for (c, out) in rows.clone().zip(out) {
-                        *out = w[(o * cin + c) * window.taps() + t];
+        let sum = |to: &Disjoint, bias, out: Image| {
+            multiply(
+                [cin, window.batch * taps.places(), cout * indices.len()],
+                &|rows, ks, width, panel| {
+                    for (k, out) in ks.zip(panel.chunks_mut(width)) {
+                        let (o, t) = (k / indices.len(), indices[k % indices.len()]);
+                        out.fill(0.0);
+                        for (c, out) in rows.clone().zip(out) {
+                            *out = w[(o * cin + c) * window.taps() + t];
+                        }
                     }
-                }
-            },
-            &|places, ks, width, panel| taps.pack(isa, (y, cout), places, ks, width, panel),
-            &|rows, places, sums, stride| out.store(&x, &taps, bias, rows, places, sums, stride),
-        );
+                },
+                &|places, ks, width, panel| taps.pack(isa, (y, cout), places, ks, width, panel),
+                &|rows, places, sums, stride| out.store(isa, to, &taps, bias, rows, places, sums, stride),
+            );
+        };
+        let (size, step) = (window.input, window.stride);
+        match (in_pairs, phase[1]) {
+            (true, 0) => {
+                let alone = Image { channels: cin, size: taps.grid, step: 1, phase: [0, 0], before: None };
+                sum(&Disjoint::new(&mut before), None, alone);
+            }
+            (true, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: Some(&before) }),
+            (false, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: None }),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::simd::{Isa, Job, Vector, soon};
 /// outside the image are 0. Places are numbered through the batch, image by image and row by row.
 pub(super) struct Taps {
     image: [usize; 2],
-    grid: [usize; 2],
+    pub(super) grid: [usize; 2],
     step: usize,
     /// The rows of the image that some tap sees from a row of the grid, by their offsets.
     rows: Vec<isize>,
@@ -299,16 +299,19 @@ pub(super) fn runs_by_image(places: Range<usize>, size: usize) -> impl Iterator<
 }
 
 /// Where sums go: the pixels `step·place + phase` of every channel.
-pub(super) struct Image {
+pub(super) struct Image<'a> {
     pub(super) channels: usize,
     pub(super) size: [usize; 2],
     pub(super) step: usize,
     pub(super) phase: [usize; 2],
+    /// With a step of 2: the sums of the phase one column before, `[image][channel][place]`, which go to memory with these.
+    pub(super) before: Option<&'a [f32]>,
 }
 
-impl Image {
+impl Image<'_> {
     pub(super) fn store(
         &self,
+        isa: Isa,
         to: &Disjoint,
         taps: &Taps,
         bias: Option<&[f32]>,
@@ -317,32 +320,78 @@ impl Image {
         sums: &[f32],
         stride: usize,
     ) {
-        let plane = self.size[0] * self.size[1];
+        isa.vectors(Store { image: self, to, taps, bias, rows, places, sums, stride });
+    }
+}
+
+struct Store<'a> {
+    image: &'a Image<'a>,
+    to: &'a Disjoint<'a>,
+    taps: &'a Taps,
+    bias: Option<&'a [f32]>,
+    rows: Range<usize>,
+    places: Range<usize>,
+    sums: &'a [f32],
+    stride: usize,
+}
+
+impl Job for Store<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Store { image, to, taps, bias, rows, places, sums, stride } = self;
+        let Image { channels, size, step, phase, before } = *image;
         for (r, channel) in rows.enumerate() {
             let bias = bias.map_or(0.0, |b| b[channel]);
             for run in runs_by_image(places.clone(), taps.places()) {
                 let sums = &sums[r * stride + run.at..][..run.len];
-                let start = (run.image * self.channels + channel) * plane;
-                if self.step == 1 {
+                let at = run.image * channels + channel;
+                let start = at * size[0] * size[1];
+                if step == 1 {
                     // SAFETY: `multiply` stores each element once, and phases come one after another.
                     let out = unsafe { to.part(start + run.first..start + run.first + run.len) };
-                    out.iter_mut().zip(sums).for_each(|(out, s)| *out = s + bias);
+                    for i in 0..out.len() {
+                        out[i] = sums[i] + bias;
+                    }
                     continue;
                 }
                 let columns = taps.grid[1];
-                let mut place = run.first;
-                let mut sums = sums;
+                let (mut place, mut sums) = (run.first, sums);
                 while !sums.is_empty() {
                     let (row, column) = (place / columns, place % columns);
                     let (line, rest) = sums.split_at(sums.len().min(columns - column));
-                    let first = (row * self.step + self.phase[0]) * self.size[1] + column * self.step + self.phase[1];
-                    let last = first + (line.len() - 1) * self.step;
-                    // SAFETY: likewise; the places of one task and phase on one row lie beside those of the next.
-                    let out = unsafe { to.part(start + first..start + last + 1) };
-                    out.iter_mut().step_by(self.step).zip(line).for_each(|(out, s)| *out = s + bias);
+                    let first = start + (row * step + phase[0]) * size[1] + column * step;
+                    match before {
+                        Some(before) => {
+                            let before = &before[at * taps.places() + place..][..line.len()];
+                            // SAFETY: likewise; the places of one task on one row lie beside those of the next.
+                            let out = unsafe { to.part(first..first + 2 * line.len()) };
+                            interleave::<V>(before, line, bias, out);
+                        }
+                        None => {
+                            let (first, last) = (first + phase[1], first + phase[1] + (line.len() - 1) * step);
+                            // SAFETY: likewise.
+                            let out = unsafe { to.part(first..last + 1) };
+                            out.iter_mut().step_by(step).zip(line).for_each(|(out, s)| *out = s + bias);
+                        }
+                    }
                     (place, sums) = (place + line.len(), rest);
                 }
             }
         }
+    }
+}
+
+/// a₀ b₀ a₁ b₁ …, each plus the bias.
+#[inline(always)]
+fn interleave<V: Vector>(a: &[f32], b: &[f32], bias: f32, out: &mut [f32]) {
+    let whole = a.len() / V::LANES * V::LANES;
+    for i in (0..whole).step_by(V::LANES) {
+        let [low, high] = V::read(&a[i..]).add(V::splat(bias)).interleave(V::read(&b[i..]).add(V::splat(bias)));
+        low.write(&mut out[2 * i..]);
+        high.write(&mut out[2 * i + V::LANES..]);
+    }
+    for i in whole..a.len() {
+        out[2 * i] = a[i] + bias;
+        out[2 * i + 1] = b[i] + bias;
     }
 }
