@@ -16,6 +16,7 @@
 
 use std::cell::Cell;
 
+use super::conv_few::Sees;
 use super::gemm::{multiply, store_rows};
 use super::parallel::Disjoint;
 use super::pool::{CpuBuffer, scratch};
@@ -42,35 +43,28 @@ impl Window {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// The input as the output's places see it.
-    fn seen_by_output(&self) -> Taps {
+    /// What the output's places see of the input.
+    fn seen_by_output(&self) -> Sees {
         let p = self.padding as isize;
-        let rows = 0..self.kernel[0] as isize;
-        let offsets = rows.flat_map(|y| (0..self.kernel[1] as isize).map(move |x| [y - p, x - p]));
-        Taps::new(self.input, self.output, self.stride, &offsets.collect::<Vec<_>>())
+        let tap = |t: usize| ([(t / self.kernel[1]) as isize - p, (t % self.kernel[1]) as isize - p], t);
+        (0..self.taps()).map(tap).collect()
     }
 
-    /// The output as those places of the input see it whose row and column leave `phase` modulo the stride,
-    /// with the index in the kernel of each tap.
-    fn seen_by_input(&self, phase: [usize; 2]) -> (Taps, Vec<usize>) {
+    /// What those places of the input see of the output whose row and column leave `phase` modulo the stride.
+    fn seen_by_input(&self, phase: [usize; 2]) -> Sees {
         let s = self.stride as isize;
         // From place g·s + phase, kernel index t looks at output g + (phase + padding − t) / s.
         let offset = |phase: usize, t: usize| {
             let ahead = (phase + self.padding) as isize - t as isize;
             (ahead % s == 0).then_some(ahead / s)
         };
-        let mut offsets = Vec::new();
-        let mut indices = Vec::new();
-        for y in 0..self.kernel[0] {
-            for x in 0..self.kernel[1] {
-                if let (Some(dy), Some(dx)) = (offset(phase[0], y), offset(phase[1], x)) {
-                    offsets.push([dy, dx]);
-                    indices.push(y * self.kernel[1] + x);
-                }
-            }
-        }
-        let grid = [0, 1].map(|d| (self.input[d] + self.stride - 1 - phase[d]) / self.stride);
-        (Taps::new(self.output, grid, 1, &offsets), indices)
+        let tap = |t: usize| Some(([offset(phase[0], t / self.kernel[1])?, offset(phase[1], t % self.kernel[1])?], t));
+        (0..self.taps()).filter_map(tap).collect()
+    }
+
+    /// The phases of the input's rows and columns.
+    fn phases(&self) -> impl Iterator<Item = [usize; 2]> {
+        (0..self.stride).flat_map(|y| (0..self.stride).map(move |x| [y, x]))
     }
 }
 
@@ -81,7 +75,8 @@ pub enum ConvAlgorithm {
     Direct,
     /// Every pixel from every pixel: kernels of 3 × 3 on images of 2 × 2.
     Square,
-    /// A channel of an image at a time: kernels of 3 × 3 at stride 1, to at most three channels.
+    /// A channel of an image at a time, to at most three channels: any transposed convolution, any of stride 1, and the gradient
+    /// of kernels of 3 × 3 at stride 1.
     Few,
     /// Winograd's, in tiles of 2 × 2 outputs: kernels of 3 × 3 at stride 1.
     Winograd2,
@@ -115,20 +110,21 @@ impl ConvAlgorithm {
         body()
     }
 
-    /// The forced one if it fits, else the one with the least to do, for a convolution to `to` channels. Winograd's needs enough
-    /// channels to fill vectors, and enough pixels to be worth turning the weights.
-    fn choose(window: &Window, from: usize, to: usize) -> ConvAlgorithm {
+    /// The forced one if it fits, else the one with the least to do, for one of a convolution's three products, from so many
+    /// channels to so many. Winograd's needs enough channels to fill vectors, and enough pixels to be worth turning the weights.
+    fn choose(window: &Window, product: Product, from: usize, to: usize) -> ConvAlgorithm {
         use ConvAlgorithm::*;
+        let fits = |algorithm: ConvAlgorithm| algorithm.fits(window, product, from, to);
         if let Some(forced) = FORCED.get() {
-            return if forced.fits(window, to) { forced } else { Direct };
+            return if fits(forced) { forced } else { Direct };
         }
         let [height, width] = window.output;
         let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
-        if Few.fits(window, to) {
+        if fits(Few) {
             Few
-        } else if !Winograd4.fits(window, to) || from.min(to) < 16 || window.batch * height * width < 256 {
+        } else if !fits(Winograd4) || from.min(to) < 16 || window.batch * height * width < 256 {
             Direct
-        } else if Square.fits(window, to) {
+        } else if fits(Square) {
             Square
         } else if tiles(4) * 36 < tiles(2) * 16 {
             Winograd4
@@ -137,31 +133,56 @@ impl ConvAlgorithm {
         }
     }
 
-    fn fits(self, window: &Window, to: usize) -> bool {
+    fn fits(self, window: &Window, product: Product, from: usize, to: usize) -> bool {
         let three = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2;
         match self {
             ConvAlgorithm::Direct => true,
             ConvAlgorithm::Square => three && window.input == [2, 2] && window.output == [2, 2],
-            ConvAlgorithm::Few => three && to <= conv_few::FEW,
+            ConvAlgorithm::Few => {
+                let fits = match product {
+                    Product::Forward => window.stride == 1,
+                    Product::Adjoint => true,
+                    Product::WeightGradient => three,
+                };
+                fits && to <= conv_few::FEW && from > 0
+            }
             ConvAlgorithm::Winograd2 | ConvAlgorithm::Winograd4 => three,
         }
     }
 }
 
+/// What is computed of a convolution.
+#[derive(Clone, Copy)]
+enum Product {
+    Forward,
+    Adjoint,
+    WeightGradient,
+}
+
 /// `y[batch, out_channels, output]` from `x[batch, in_channels, input]` and `w[out_channels, in_channels, kernel]`.
 pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
-    match ConvAlgorithm::choose(&window, channels[0], channels[1]) {
+    match ConvAlgorithm::choose(&window, Product::Forward, channels[0], channels[1]) {
         ConvAlgorithm::Direct => direct(x, w, bias, y, channels, window),
         ConvAlgorithm::Square => conv_2x2::convolve(x, w, false, bias, y, channels, window.batch),
-        ConvAlgorithm::Few => conv_few::convolve(x, w, false, bias, y, channels, window),
+        ConvAlgorithm::Few => {
+            let weight = |c: usize, o: usize, t: usize| w[(o * channels[0] + c) * window.taps() + t];
+            let (from, to) = ((x, channels[0], window.input), (y, channels[1], window.output));
+            conv_few::convolve(from, weight, bias, to, &[window.seen_by_output()], 1);
+        }
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, false, bias, y, channels, window),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, false, bias, y, channels, window),
     }
 }
 
+/// The grid of the output's places over the input.
+fn output_taps(window: &Window) -> Taps {
+    let offsets: Vec<_> = window.seen_by_output().into_iter().map(|(offset, _)| offset).collect();
+    Taps::new(window.input, window.output, window.stride, &offsets)
+}
+
 fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
-    let (taps, k, isa) = (window.seen_by_output(), cin * window.taps(), Isa::current());
+    let (taps, k, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let places = window.batch * taps.places();
     let y = Disjoint::new(y);
     let out = Image { channels: cout, size: window.output, step: 1, phase: [0, 0], before: None };
@@ -184,10 +205,15 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
     // At stride 1 it is itself a convolution, with the kernels turned round, channels exchanged, and the rest of the padding.
     let turned =
         Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
-    match ConvAlgorithm::choose(&window, cout, cin) {
+    match ConvAlgorithm::choose(&window, Product::Adjoint, cout, cin) {
         ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, channels, window),
         ConvAlgorithm::Square => conv_2x2::convolve(y, w, true, bias, x, [cout, cin], window.batch),
-        ConvAlgorithm::Few => conv_few::convolve(y, w, true, bias, x, [cout, cin], turned),
+        ConvAlgorithm::Few => {
+            let weight = |o: usize, c: usize, t: usize| w[(o * cin + c) * window.taps() + t];
+            let phases: Vec<Sees> = window.phases().map(|phase| window.seen_by_input(phase)).collect();
+            let (from, to) = ((y, cout, window.output), (x, cin, window.input));
+            conv_few::convolve(from, weight, bias, to, &phases, window.stride);
+        }
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(y, w, true, bias, x, [cout, cin], turned),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(y, w, true, bias, x, [cout, cin], turned),
     }
@@ -200,9 +226,10 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
     let in_pairs = window.stride == 2 && window.input[1].is_multiple_of(2);
     let [rows, columns] = window.input.map(|side| side.div_ceil(2));
     let mut before = CpuBuffer::take(if in_pairs { window.batch * cin * rows * columns } else { 0 });
-    let phases = (0..window.stride).flat_map(|y| (0..window.stride).map(move |x| [y, x]));
-    for phase in phases {
-        let (taps, indices) = window.seen_by_input(phase);
+    for phase in window.phases() {
+        let (offsets, indices): (Vec<_>, Vec<_>) = window.seen_by_input(phase).into_iter().unzip();
+        let grid = [0, 1].map(|d| (window.input[d] + window.stride - 1 - phase[d]) / window.stride);
+        let taps = Taps::new(window.output, grid, 1, &offsets);
         let sum = |to: &Disjoint, bias, out: Image| {
             multiply(
                 [cin, window.batch * taps.places(), cout * indices.len()],
@@ -234,7 +261,7 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
 /// `w[out_channels, in_channels, kernel]`: the gradient of [`forward`]'s weight, from its input and its output's gradient.
 pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
-    match ConvAlgorithm::choose(&window, cin.max(cout), cin.min(cout)) {
+    match ConvAlgorithm::choose(&window, Product::WeightGradient, cin.max(cout), cin.min(cout)) {
         ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),
         ConvAlgorithm::Few if cout <= conv_few::FEW => {
             let (many, few) = ((x, cin, window.input), (y, cout, window.output));
@@ -257,7 +284,7 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
     /// Places whose pixels are gathered at once before they are turned: 48 rows of these stay in the first-level cache.
     const STRIP: usize = 64;
     let [cin, cout] = channels;
-    let (taps, n, isa) = (window.seen_by_output(), cin * window.taps(), Isa::current());
+    let (taps, n, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let size = taps.places();
     let w = Disjoint::new(w);
     multiply(

@@ -1,4 +1,4 @@
-//! 3 × 3 convolutions of stride 1 to few channels: a decoder's last, to a picture's one or three.
+//! Convolutions to few channels: a decoder's last, plain or transposed, to a picture's one or three.
 //!
 //! With so few channels on one side a matrix product has nothing to hold in registers and Winograd's transforms are most of the
 //! work. Here vectors run along rows of pixels, and one channel of one image at a time is read, given its border, and spent:
@@ -14,7 +14,6 @@
 
 use rayon::prelude::*;
 
-use super::conv::Window;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, Job, Vector};
 
@@ -27,79 +26,100 @@ const LANES: usize = 16;
 /// Numbers at which rows of a padded plane begin: whole pairs of vectors on any instruction set.
 const PAIR: usize = 32;
 
-/// One channel with its border: rows of `width` numbers, 0 outside the image, for results of `output` pixels.
+/// One channel with its border: rows of `width` numbers, 0 outside the image, for a grid of results.
 struct Padded {
     image: [usize; 2],
-    output: [usize; 2],
-    padding: usize,
+    grid: [usize; 2],
+    /// Rows and columns of border before the image's first.
+    before: [usize; 2],
+    rows: usize,
     /// Numbers of a row of results, and of a padded row.
     columns: usize,
     width: usize,
 }
 
 impl Padded {
-    fn new(image: [usize; 2], output: [usize; 2], padding: usize) -> Padded {
-        let columns = output[1].next_multiple_of(PAIR);
-        Padded { image, output, padding, columns, width: columns + LANES }
+    /// The border that `offsets` from the grid's places may reach.
+    fn new(image: [usize; 2], grid: [usize; 2], offsets: impl Iterator<Item = [isize; 2]> + Clone) -> Padded {
+        let reach = |d: usize, sign: isize| offsets.clone().map(|o| sign * o[d]).max().unwrap_or(0).max(0) as usize;
+        let (before, after) = ([reach(0, -1), reach(1, -1)], [reach(0, 1), reach(1, 1)]);
+        let columns = grid[1].next_multiple_of(PAIR);
+        let width = (columns + before[1] + after[1]).next_multiple_of(LANES);
+        Padded { image, grid, before, rows: grid[0] + before[0] + after[0], columns, width }
     }
 
     fn len(&self) -> usize {
-        (self.output[0] + 2) * self.width
+        self.rows * self.width
+    }
+
+    /// Where the pixel at an offset from the first place lies.
+    fn at(&self, [dy, dx]: [isize; 2]) -> usize {
+        (self.before[0] as isize + dy) as usize * self.width + (self.before[1] as isize + dx) as usize
     }
 
     fn fill(&self, image: &[f32], to: &mut [f32]) {
         for (row, to) in to.chunks_exact_mut(self.width).enumerate() {
             to.fill(0.0);
-            if let Some(y) = row.checked_sub(self.padding).filter(|&y| y < self.image[0]) {
-                let some = self.image[1].min(self.width - self.padding);
-                to[self.padding..][..some].copy_from_slice(&image[y * self.image[1]..][..some]);
+            if let Some(y) = row.checked_sub(self.before[0]).filter(|&y| y < self.image[0]) {
+                let some = self.image[1].min(self.width - self.before[1]);
+                to[self.before[1]..][..some].copy_from_slice(&image[y * self.image[1]..][..some]);
             }
         }
     }
 }
 
-/// `y[batch, few, output] = bias + conv(x[batch, many, input], w)`, `w` being `[few, many, 3, 3]`, or, for the adjoint,
-/// `[many, few, 3, 3]`, each kernel turned round.
+/// What every place of a grid sees: pixels at offsets from it, each through a tap of the kernel.
+pub(super) type Sees = Vec<([isize; 2], usize)>;
+
+/// `y[batch, few, output] = bias + Σ weight(c, o, tap)·x[batch, c, image]`. The output falls into step² grids, the phases of its rows
+/// and columns; `phases` says what each sees.
 pub(super) fn convolve(
-    x: &[f32],
-    w: &[f32],
-    adjoint: bool,
+    (x, many, image): (&[f32], usize, [usize; 2]),
+    weight: impl Fn(usize, usize, usize) -> f32,
     bias: Option<&[f32]>,
-    y: &mut [f32],
-    [many, few]: [usize; 2],
-    window: Window,
+    (y, few, output): (&mut [f32], usize, [usize; 2]),
+    phases: &[Sees],
+    step: usize,
 ) {
     let isa = Isa::current();
-    let padded = Padded::new(window.input, window.output, window.padding);
-    let weight = |c: usize, o: usize, t: usize| match adjoint {
-        false => w[(o * many + c) * 9 + t],
-        true => w[(c * few + o) * 9 + 8 - t],
-    };
-    let weights: Vec<f32> = (0..many * 9 * few).map(|i| weight(i / (9 * few), i % few, i / few % 9)).collect();
-    let [from, to] = [(many, window.input), (few, window.output)].map(|(c, [height, width])| c * height * width);
+    let grid = output.map(|side| side.div_ceil(step));
+    let padded = Padded::new(image, grid, phases.iter().flatten().map(|&(offset, _)| offset));
+    let pairs = |c: usize| phases.iter().flatten().flat_map(move |&(_, t)| (0..few).map(move |o| (c, o, t)));
+    let weights: Vec<f32> = (0..many).flat_map(pairs).map(|(c, o, t)| weight(c, o, t)).collect();
+    let phases: Vec<Vec<usize>> = phases.iter().map(|sees| sees.iter().map(|see| padded.at(see.0)).collect()).collect();
+    let [from, to] = [(many, image), (few, output)].map(|(c, [height, width])| c * height * width);
     y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from)).for_each(|(y, x)| {
-        let area = window.output[0] * padded.columns;
-        scratch(padded.len() + few * area, |room| {
+        let area = grid[0] * padded.columns;
+        scratch(padded.len() + phases.len() * few * area, |room| {
             let (plane, sums) = room.split_at_mut(padded.len());
-            for (o, sums) in sums.chunks_exact_mut(area).enumerate() {
-                sums.fill(bias.map_or(0.0, |bias| bias[o]));
+            for (i, sums) in sums.chunks_exact_mut(area).enumerate() {
+                sums.fill(bias.map_or(0.0, |bias| bias[i % few]));
             }
-            for (x, w) in x.chunks_exact(from / many).zip(weights.chunks_exact(9 * few)) {
+            for (x, mut w) in x.chunks_exact(from / many).zip(weights.chunks_exact(weights.len() / many)) {
                 padded.fill(x, plane);
-                isa.vectors(AddImage { padded: &padded, plane, w, few, sums });
+                for (at, sums) in phases.iter().zip(sums.chunks_exact_mut(few * area)) {
+                    let (of_phase, rest) = w.split_at(at.len() * few);
+                    w = rest;
+                    isa.vectors(AddImage { padded: &padded, plane, at, w: of_phase, few, sums });
+                }
             }
-            for (y, sums) in y.chunks_exact_mut(window.output[1]).zip(sums.chunks_exact(padded.columns)) {
-                y.copy_from_slice(&sums[..window.output[1]]);
+            for (row, y) in y.chunks_exact_mut(output[1]).enumerate() {
+                let (o, row) = (row / output[0], row % output[0]);
+                for (phase, sums) in sums.chunks_exact(few * area).skip(row % step * step).take(step).enumerate() {
+                    let sums = &sums[o * area + row / step * padded.columns..];
+                    y.iter_mut().skip(phase).step_by(step).zip(sums).for_each(|(y, &sum)| *y = sum);
+                }
             }
         });
     });
 }
 
-/// What one channel adds to all results.
+/// What one channel adds to all results of a phase.
 struct AddImage<'a> {
     padded: &'a Padded,
     plane: &'a [f32],
-    w: &'a [f32], // [tap][few]
+    at: &'a [usize], // of each tap
+    w: &'a [f32],    // [tap][few]
     few: usize,
     sums: &'a mut [f32],
 }
@@ -118,7 +138,7 @@ impl Job for AddImage<'_> {
 impl AddImage<'_> {
     #[inline(always)]
     fn add<V: Vector, const N: usize>(&mut self) {
-        let Padded { output: [rows, _], columns, width, .. } = *self.padded;
+        let Padded { grid: [rows, _], columns, width, .. } = *self.padded;
         let w: &[[f32; N]] = self.w.as_chunks().0;
         for row in 0..rows {
             for column in (0..columns).step_by(2 * V::LANES) {
@@ -127,11 +147,11 @@ impl AddImage<'_> {
                 for o in 0..N {
                     sums[o] = [V::read(&self.sums[at(o)..]), V::read(&self.sums[at(o) + V::LANES..])];
                 }
-                for t in 0..9 {
-                    let x = &self.plane[(row + t / 3) * width + column + t % 3..];
+                for (w, first) in w.iter().zip(self.at) {
+                    let x = &self.plane[first + row * width + column..];
                     let x = [V::read(x), V::read(&x[V::LANES..])];
                     for o in 0..N {
-                        let w = V::splat(w[t][o]);
+                        let w = V::splat(w[o]);
                         sums[o] = [sums[o][0].add_product(w, x[0]), sums[o][1].add_product(w, x[1])];
                     }
                 }
@@ -144,7 +164,8 @@ impl AddImage<'_> {
     }
 }
 
-/// `sum(few, many, tap) = Σ_p few[·, p]·many[·, p + tap − padding]` over a batch of images, handed to `store`.
+/// `sum(few, many, tap) = Σ_p few[·, p]·many[·, p + tap − padding]` over a batch of images, for a kernel of 3 × 3 at stride 1, handed
+/// to `store`.
 pub(super) fn weight_gradient(
     many: (&[f32], usize, [usize; 2]),
     few: (&[f32], usize, [usize; 2]),
@@ -156,7 +177,9 @@ pub(super) fn weight_gradient(
     const PARTS: usize = 16;
     let isa = Isa::current();
     let ((xs, channels, input), (ys, few, output)) = (many, few);
-    let padded = Padded::new(input, output, padding);
+    let offset = |t: usize| [t / 3, t % 3].map(|t| t as isize - padding as isize);
+    let padded = Padded::new(input, output, (0..9).map(offset));
+    let at: [usize; 9] = std::array::from_fn(|t| padded.at(offset(t)));
     let (pixels, area) = (input[0] * input[1], output[0] * padded.columns);
     let (parts, count) = (PARTS.min(batch), channels * few * 9 * LANES);
     let mut sums = CpuBuffer::take(parts * count);
@@ -173,7 +196,7 @@ pub(super) fn weight_gradient(
                 let x = xs[image * channels * pixels..].chunks_exact(pixels);
                 for (x, sums) in x.zip(sums.chunks_exact_mut(few * 9 * LANES)) {
                     padded.fill(x, plane);
-                    isa.vectors(AddTaps { padded: &padded, plane, dy, few, sums });
+                    isa.vectors(AddTaps { padded: &padded, plane, at: &at, dy, few, sums });
                 }
             }
         });
@@ -191,6 +214,7 @@ pub(super) fn weight_gradient(
 struct AddTaps<'a> {
     padded: &'a Padded,
     plane: &'a [f32],
+    at: &'a [usize; 9],
     dy: &'a [f32],
     few: usize,
     sums: &'a mut [f32],
@@ -210,7 +234,7 @@ impl Job for AddTaps<'_> {
 impl AddTaps<'_> {
     #[inline(always)]
     fn add<V: Vector, const N: usize>(&mut self, first: usize) {
-        let Padded { output: [rows, _], columns, width, .. } = *self.padded;
+        let Padded { grid: [rows, _], columns, width, .. } = *self.padded;
         let mut sums = [[V::splat(0.0); 9]; N];
         for row in 0..rows {
             for column in (0..columns).step_by(V::LANES) {
@@ -219,7 +243,7 @@ impl AddTaps<'_> {
                     dy[o] = V::read(&self.dy[((first + o) * rows + row) * columns + column..]);
                 }
                 for t in 0..9 {
-                    let x = V::read(&self.plane[(row + t / 3) * width + column + t % 3..]);
+                    let x = V::read(&self.plane[self.at[t] + row * width + column..]);
                     for o in 0..N {
                         sums[o][t] = sums[o][t].add_product(dy[o], x);
                     }
