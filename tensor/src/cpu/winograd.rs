@@ -139,9 +139,10 @@ fn weights<T: Tile>(isa: Isa, w: &[f32], adjoint: bool, [cin, cout]: [usize; 2],
     let blocks = cin.div_ceil(SOME);
     (0..panels.len() * blocks).into_par_iter().for_each(|task| {
         let (panel, first) = (panels[task / blocks].clone(), task % blocks * SOME);
+        let mut flat = [0.0; 9 * LANES];
         for input in first..(first + SOME).min(cin) {
             for v in panel.clone() {
-                weight_to_points::<T>(isa, (w, adjoint), [cin, cout], [input, v], &to, planes);
+                weight_to_points::<T>(isa, (w, adjoint), [cin, cout], [input, v], &to, planes, &mut flat);
             }
         }
     });

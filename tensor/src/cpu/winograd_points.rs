@@ -289,7 +289,7 @@ impl<T: Tile> Job for FromPoints<'_, T> {
 }
 
 /// G·w·Gᵀ of the kernels between one input and the outputs of vector `v`, to row `input` of `planes`. `w` is
-/// `[out, in, 3, 3]`, or, for the adjoint, `[in, out, 3, 3]`, each kernel turned round.
+/// `[out, in, 3, 3]`, or, for the adjoint, `[in, out, 3, 3]`, each kernel turned round. `flat` is room to work in.
 pub(super) fn weight_to_points<T: Tile>(
     isa: Isa,
     (w, adjoint): (&[f32], bool),
@@ -297,15 +297,15 @@ pub(super) fn weight_to_points<T: Tile>(
     [input, v]: [usize; 2],
     to: &Disjoint,
     planes: Planes,
+    flat: &mut [f32; 9 * LANES],
 ) {
     let first = v * LANES;
     // Sixteen outputs' weights of one input: their kernels lie `stride` apart.
     let (start, stride) = if adjoint { ((input * cout + first) * 9, 9) } else { ((first * cin + input) * 9, cin * 9) };
-    let mut flat = [0.0; 9 * LANES];
-    transpose(isa, &w[start..], stride, LANES.min(cout - first), 9, &mut flat, LANES);
+    transpose(isa, &w[start..], stride, LANES.min(cout - first), 9, flat, LANES);
     let [at, step] = planes.vector(v);
     let (at, plane, tile) = (at + input * step, planes.plane(), PhantomData);
-    isa.vectors(WeightToPoints::<T> { flat: &flat, adjoint, to, at, plane, tile });
+    isa.vectors(WeightToPoints::<T> { flat, adjoint, to, at, plane, tile });
 }
 
 struct WeightToPoints<'a, T> {
