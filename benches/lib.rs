@@ -7,7 +7,7 @@ use pollster::block_on;
 use tensor::{Device, Generator, Guard, Tensor};
 use vae::config::Config;
 use vae::model::{self, Vae, reparameterise};
-use vae::objective::Objective;
+use vae::objective::{Objective, Terms};
 
 /// What one step needs.
 pub struct Step {
@@ -45,10 +45,10 @@ impl Step {
 
     /// Forward, backward, Adam. Waits for nothing that a GPU computes.
     pub fn train(&mut self) {
-        let (total, reconstruction, kl) = self.loss(&Pass::train(1, self.steps));
-        let mut gradients = total.backward();
+        let terms = self.loss(&Pass::train(1, self.steps));
+        let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
-        self.guard.observe(0, &all, [total.value(), reconstruction.value(), kl.value()], None);
+        self.guard.observe(0, &all, &terms.watched(), None);
         self.adam.step(&self.params, &mut gradients, 1e-3, &self.guard);
         self.steps += 1;
         if let Device::Gpu(machine) = &self.device {
@@ -63,14 +63,13 @@ impl Step {
 
     /// Forward alone, in evaluation. Returns the loss.
     pub fn forward(&self) -> f32 {
-        let total = no_grad(|| self.loss(&Pass::eval()).0);
+        let total = no_grad(|| self.loss(&Pass::eval()).total);
         block_on(total.value().read()).expect("the GPU goes on")[0]
     }
 
-    fn loss(&self, pass: &Pass) -> (Var, Var, Var) {
+    fn loss(&self, pass: &Pass) -> Terms {
         let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), pass);
         let logits = self.model.decode(&reparameterise(&mu, &logvar, &self.eps), pass);
-        let terms = self.objective.terms(&logits, &self.x, &mu, &logvar);
-        (terms.total, terms.reconstruction, terms.kl)
+        self.objective.terms(&logits, &self.x, &mu, &logvar)
     }
 }

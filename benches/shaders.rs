@@ -143,7 +143,7 @@ fn guard_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) {
     let step = AdamStep { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
     let run = move || {
         let gradients = [parts[0].gradient.clone(), parts[1].gradient.clone()];
-        guard.observe(0, &[&gradients[0], &gradients[1]], [&one, &one, &one], None);
+        guard.observe(0, &[&gradients[0], &gradients[1]], &[&one, &one, &one], None);
         step.apply(&mut parts, &guard);
         parts[0].gradient.clone()
     };

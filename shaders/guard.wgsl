@@ -11,10 +11,13 @@ struct Guard {
     sums: u32, // how many there are
     row: u32, // of the history, where this step is noted
     last_row: u32, // of the guard, where its state is
+    known: u32, // how many numbers are watched
     limit: f32, // the largest number without clipping
 }
 
 const SHARES: u32 = 32u; // workgroups a gradient
+const MOST: u32 = 6u; // watched numbers
+const WIDTH: u32 = 12u; // numbers a row
 
 @group(0) @binding(0) var<storage, read> g0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> g1: array<vec4<f32>>;
@@ -30,7 +33,10 @@ const SHARES: u32 = 32u; // workgroups a gradient
 @group(0) @binding(1) var<storage, read> watched0: array<f32>;
 @group(0) @binding(2) var<storage, read> watched1: array<f32>;
 @group(0) @binding(3) var<storage, read> watched2: array<f32>;
-@group(0) @binding(4) var<storage, read_write> state: array<f32>; // rows of 8: norm, factor, bad, 0, three watched, 0
+@group(0) @binding(4) var<storage, read> watched3: array<f32>;
+@group(0) @binding(5) var<storage, read> watched4: array<f32>;
+@group(0) @binding(6) var<storage, read> watched5: array<f32>;
+@group(0) @binding(7) var<storage, read_write> state: array<f32>; // rows: norm, factor, bad, 0, six watched, 0, 0
 @group(1) @binding(0) var<uniform> p: Guard;
 
 fn quad(which: u32, i: u32) -> vec4<f32> {
@@ -81,23 +87,25 @@ fn guard(@builtin(local_invocation_index) local: u32) {
         return;
     }
     let norm = sqrt(sum);
-    let watched = vec3(watched0[0], watched1[0], watched2[0]);
+    var watched = array<f32, MOST>(watched0[0], watched1[0], watched2[0], watched3[0], watched4[0], watched5[0]);
     var factor = 1.0;
     if norm > p.limit {
         factor = p.limit / (norm + 1e-6);
     }
-    let fine = finite(sum) && finite(watched.x) && finite(watched.y) && finite(watched.z);
-    let bad = select(1.0, state[p.last_row * 8u + 2u], fine);
+    var fine = finite(sum);
+    for (var i = 0u; i < p.known; i++) {
+        fine = fine && finite(watched[i]);
+    }
+    let bad = select(1.0, state[p.last_row * WIDTH + 2u], fine);
     var rows = array<u32, 2>(p.row, p.last_row);
     for (var i = 0u; i < 2u; i++) {
-        let at = rows[i] * 8u;
+        let at = rows[i] * WIDTH;
         state[at] = norm;
         state[at + 1u] = factor;
         state[at + 2u] = bad;
         state[at + 3u] = 0.0;
-        state[at + 4u] = watched.x;
-        state[at + 5u] = watched.y;
-        state[at + 6u] = watched.z;
-        state[at + 7u] = 0.0;
+        for (var j = 0u; j < MOST; j++) {
+            state[at + 4u + j] = select(0.0, watched[j], j < p.known);
+        }
     }
 }

@@ -75,7 +75,7 @@ fn a_step_that_its_guard_refuses_moves_nothing() {
         let mut guard = Guard::new(1, device);
         let of: Vec<&Tensor> = params.iter().filter_map(|(_, p)| gradients.get(p)).collect();
         let watched = Tensor::ones([]).upload(device);
-        guard.observe(0, &of, [&watched; 3], None);
+        guard.observe(0, &of, &[&watched], None);
         adam.step(&params, &mut gradients, 0.1, &guard);
         for (name, param) in &params {
             assert!(fetch(&param.value()).data().iter().all(|&p| p == 1.0), "{name}");

@@ -48,7 +48,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
         let (mu, logvar) = model.encode(&autograd::Var::constant(x.clone()), &pass);
         let xhat = model.decode(&model::reparameterise(&mu, &logvar, &eps), &pass);
         let terms = objective.terms(&xhat, &x, &mu, &logvar);
-        let got = [&terms.total, &terms.reconstruction, &terms.kl].map(|loss| fetch(loss.value()).data()[0]);
+        let got: Vec<f32> = terms.watched().into_iter().map(|loss| fetch(loss).data()[0]).collect();
         let tolerance = if step == 0 { FIRST_LOSSES } else { LATER_LOSSES };
         note(agree(
             &format!("losses of step {step}"),

@@ -1,7 +1,7 @@
 //! Variational autoencoders, from a line of configuration to a trained model and its pictures.
 //!
 //! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them
-//! into latents and back, [`objective`] scores that; [`train`] is one step, one epoch; `figure` draws what came out,
+//! into latents and back, [`objective`] scores that, [`learn`] is both together; [`train`] is one step, one epoch; `figure` draws what came out,
 //! and `run` is the folder that keeps it. All but `figure`, `run` and data files works without files, clocks or
 //! threads.
 
@@ -12,6 +12,7 @@ pub mod data;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod figure;
+pub mod learn;
 pub mod model;
 pub mod objective;
 pub mod random;

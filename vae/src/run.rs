@@ -10,13 +10,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use nn::Module;
 use nn::state::StateError;
 use pollster::block_on;
 
 use crate::config::{LossKind, Reduction};
 use crate::error::{Error, Result};
 use crate::figure::{Row, curves, grid};
-use crate::model::Vae;
 use crate::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 
 /// The folder of one run.
@@ -148,11 +148,13 @@ pub fn run(trainer: &mut Trainer, folder: &mut Folder, tell: &mut dyn FnMut(Even
         };
         folder.append("metrics.jsonl", &epoch.json().to_string())?;
         let weight = if trainer.config.loss.kind == LossKind::Weighted { "k2" } else { "beta" };
-        if epoch.train.kl < 0.1 && history.iter().all(|before| before.train.kl >= 0.1) {
+        let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < 0.1);
+        if let Some(kl) = collapsed(&epoch)
+            && history.iter().all(|before| collapsed(before).is_none())
+        {
             tell(Event::Warning(format!(
-                "the KL of epoch {number} is {:.3} nats: the posterior has collapsed onto the prior and the latents \
-                 say nothing; try a smaller loss.{weight} or model.z_dim",
-                epoch.train.kl
+                "the KL of epoch {number} is {kl:.3} nats: the posterior has collapsed onto the prior and the latents \
+                 say nothing; try a smaller loss.{weight} or model.z_dim"
             )));
         }
         let verdict = early.observe(number, epoch.validation.losses.total);
@@ -235,7 +237,7 @@ fn checkpoint(trainer: &Trainer, folder: &mut Folder, name: &str) -> Result<()> 
 }
 
 /// Fills a model with the weights of a checkpoint.
-pub fn load(model: &dyn Vae, path: &Path) -> Result<()> {
+pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
     let read = || match fs::metadata(path)?.is_file() {
         true => fs::read(path),
         false => Err(std::io::Error::other("it is not a file")),
@@ -259,22 +261,24 @@ pub fn load(model: &dyn Vae, path: &Path) -> Result<()> {
     })
 }
 
-/// `reconstructions.png` and `samples.png`.
+/// `reconstructions.png` and `samples.png`, of what gives images.
 fn pictures(trainer: &Trainer, folder: &mut Folder) -> Result<()> {
     const COLUMNS: usize = 12;
     let shape = trainer.dataset.transform.shape();
     let len = COLUMNS * shape.iter().product::<usize>();
-    let [originals, reconstructions] = block_on(trainer.reconstruct(4 * COLUMNS))?;
-    let pairs = originals.chunks(len).zip(reconstructions.chunks(len));
-    let rows: Vec<Row> =
-        pairs.flat_map(|(a, b)| [Row { name: "original", pixels: a }, Row { name: "from z = μ", pixels: b }]).collect();
-    let words = format!("{}: validation images over their reconstructions", trainer.config.name);
-    folder.write("reconstructions.png", &grid(&words, &rows, shape, 2))?;
-
-    let samples = block_on(trainer.sample(8 * COLUMNS))?;
-    let rows: Vec<Row> = samples.chunks(len).map(|pixels| Row { name: "", pixels }).collect();
-    let words = format!("{}: decoded draws from N(0, I)", trainer.config.name);
-    folder.write("samples.png", &grid(&words, &rows, shape, rows.len()))
+    if let Some([originals, reconstructions]) = block_on(trainer.reconstruct(4 * COLUMNS))? {
+        let pairs = originals.chunks(len).zip(reconstructions.chunks(len));
+        let pair = |(a, b)| [Row { name: "original", pixels: a }, Row { name: "from z = μ", pixels: b }];
+        let rows: Vec<Row> = pairs.flat_map(pair).collect();
+        let words = format!("{}: validation images over their reconstructions", trainer.config.name);
+        folder.write("reconstructions.png", &grid(&words, &rows, shape, 2))?;
+    }
+    if let Some(samples) = block_on(trainer.sample(8 * COLUMNS))? {
+        let rows: Vec<Row> = samples.chunks(len).map(|pixels| Row { name: "", pixels }).collect();
+        let words = format!("{}: decoded draws from N(0, I)", trainer.config.name);
+        folder.write("samples.png", &grid(&words, &rows, shape, rows.len()))?;
+    }
+    Ok(())
 }
 
 fn config_file(trainer: &Trainer) -> String {

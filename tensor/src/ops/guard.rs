@@ -20,8 +20,10 @@ pub(super) static GUARD: Kernel = Kernel::checked(&WGSL, "guard");
 const TOGETHER: usize = 7;
 /// Workgroups a gradient.
 const SHARES: usize = 32;
-/// Numbers a row.
-const WIDTH: usize = 8;
+/// Numbers that may be watched: with the sums and the rows, eight buffers again.
+const MOST: usize = 6;
+/// Numbers a row: norm, factor, bad, 0, the watched, 0, 0.
+const WIDTH: usize = 12;
 
 /// The gradients' state of the latest steps, on their device.
 #[derive(Clone, Debug)]
@@ -36,8 +38,8 @@ pub struct Guarded {
     pub norm: f32,
     /// Whether anything was not finite in this step or in one before: parameters then stay as they are.
     pub bad: bool,
-    /// The watched numbers.
-    pub watched: [f32; 3],
+    /// The watched numbers; 0 where fewer were watched.
+    pub watched: [f32; MOST],
 }
 
 impl Guard {
@@ -53,14 +55,16 @@ impl Guard {
         self.rows.shape()[0] - 1
     }
 
-    /// Looks at the gradients of a step, with three numbers of its losses, and notes the answer at `row` of the history.
+    /// Looks at the gradients of a step, with one to six numbers of its losses, and notes the answer at `row` of the history.
     ///
     /// # Panics
-    /// If there is no such row, or a watched tensor is not one number.
+    /// If there is no such row, if nothing or more than six tensors are watched, or one of them is not one number.
     #[track_caller]
-    pub fn observe(&mut self, row: usize, gradients: &[&Tensor], watched: [&Tensor; 3], limit: Option<f32>) {
+    pub fn observe(&mut self, row: usize, gradients: &[&Tensor], watched: &[&Tensor], limit: Option<f32>) {
         let last_row = self.history();
         assert!(row < last_row, "guard: no row {row} in a history of {last_row}");
+        let known = watched.len();
+        assert!((1..=MOST).contains(&known), "guard: watches 1 to {MOST} numbers, not {known}");
         assert!(watched.iter().all(|w| w.count() == 1), "guard: watches single numbers");
         let limit = limit.unwrap_or(f32::MAX);
         if let Device::Gpu(machine) = self.rows.device() {
@@ -75,19 +79,21 @@ impl Guard {
                 let run = run.params(counts.map(|count| count.div_ceil(4))).params(counts);
                 run.params([i * TOGETHER * SHARES]).update([&mut sums]);
             }
-            let run = watched.iter().fold(GUARD.groups(1).read(&sums), |run, w| run.read(w));
-            return run.params([all, row, last_row]).floats([limit]).update([&mut self.rows]);
+            let padded = watched.iter().chain(std::iter::repeat(&watched[0])).take(MOST);
+            let run = padded.fold(GUARD.groups(1).read(&sums), |run, w| run.read(w));
+            return run.params([all, row, last_row, known]).floats([limit]).update([&mut self.rows]);
         }
         let sum: f64 = gradients.iter().map(|g| sum_of_squares(g)).sum();
-        let watched = watched.map(|w| w.data()[0]);
         let norm = sum.sqrt() as f32;
         let factor = if norm > limit { limit / (norm + 1e-6) } else { 1.0 };
         let rows = self.rows.data_mut();
-        let fine = norm.is_finite() && watched.iter().all(|w| w.is_finite());
+        let fine = norm.is_finite() && watched.iter().all(|w| w.data()[0].is_finite());
         let bad = if fine { rows[last_row * WIDTH + 2] } else { 1.0 };
         for row in [row, last_row] {
-            let numbers = [norm, factor, bad, 0.0, watched[0], watched[1], watched[2], 0.0];
-            rows[row * WIDTH..][..WIDTH].copy_from_slice(&numbers);
+            let row = &mut rows[row * WIDTH..][..WIDTH];
+            row.fill(0.0);
+            row[..3].copy_from_slice(&[norm, factor, bad]);
+            row[4..].iter_mut().zip(watched).for_each(|(number, w)| *number = w.data()[0]);
         }
     }
 
@@ -97,7 +103,8 @@ impl Guard {
     /// If the device failed.
     pub async fn read(&self, count: usize) -> crate::Result<Vec<Guarded>> {
         let rows = self.rows.read().await?;
-        let guarded = |row: &[f32]| Guarded { norm: row[0], bad: row[2] != 0.0, watched: [row[4], row[5], row[6]] };
+        let watched = |row: &[f32]| std::array::from_fn(|i| row[4 + i]);
+        let guarded = |row: &[f32]| Guarded { norm: row[0], bad: row[2] != 0.0, watched: watched(row) };
         Ok(rows.chunks_exact(WIDTH).take(count).map(guarded).collect())
     }
 

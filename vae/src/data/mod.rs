@@ -70,6 +70,11 @@ impl Split {
         self.images.labels[self.members[place]]
     }
 
+    /// What the images in these places show.
+    pub fn labels(&self, places: &[usize]) -> Vec<u8> {
+        places.iter().map(|&place| self.label(place)).collect()
+    }
+
     /// Where the images are in the files they came from.
     pub fn members(&self) -> &[usize] {
         &self.members

@@ -1,8 +1,8 @@
-//! Curves of a run: total, reconstruction and KL over the epochs, training beside validation.
+//! Curves of a run: the total and its parts over the epochs, training beside validation.
 
 use super::canvas::{BLACK, Canvas, Colour, GREY, LETTER, width_of};
 use super::png;
-use crate::train::{Epoch, Losses};
+use crate::train::{Epoch, Losses, part_unit, part_words};
 
 /// Two colours that every kind of eye tells apart (Okabe and Ito), and in grey by their brightness and markers.
 const TRAIN: Colour = [0, 114, 178];
@@ -13,17 +13,10 @@ const PANEL: [u32; 2] = [420, 330];
 const INSET: [f32; 4] = [92.0, 40.0, 14.0, 52.0];
 const HEAD: u32 = 64;
 
-/// A panel: its heading, what its vertical axis says, and the number it shows.
-type Panel<'a> = (&'a str, &'a str, fn(&Losses) -> f64);
-
-/// Three panels over the epochs so far, as a PNG. `unit` is that of the total.
+/// A panel for the total and one for each part over the epochs so far, as a PNG. `unit` is that of the total.
 pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Vec<u8> {
-    let panels: [Panel; 3] = [
-        ("total", unit, |losses| losses.total),
-        ("reconstruction", "nats an image", |losses| losses.reconstruction),
-        ("KL", "nats an image", |losses| losses.kl),
-    ];
-    let mut canvas = Canvas::new(3 * PANEL[0] + 10, HEAD + PANEL[1]);
+    let parts = epochs.first().map_or(&[][..], |epoch| &epoch.train.parts[..]);
+    let mut canvas = Canvas::new((1 + parts.len() as u32) * PANEL[0] + 10, HEAD + PANEL[1]);
     canvas.text([16, 10], title, BLACK);
     let mut x = 16.0;
     for (name, colour, marker) in [("training", TRAIN, false), ("validation", VALIDATION, true)] {
@@ -32,15 +25,19 @@ pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Vec<u8> {
         canvas.text([x as i64 + 38, 36], name, BLACK);
         x += 38.0 + width_of(name) as f32 + 28.0;
     }
-    for (i, (heading, unit, pick)) in panels.into_iter().enumerate() {
-        let train = epochs.iter().map(|epoch| (epoch.epoch, pick(&epoch.train))).collect::<Vec<_>>();
-        let validation = epochs.iter().map(|epoch| (epoch.epoch, pick(&epoch.validation.losses))).collect::<Vec<_>>();
-        panel(&mut canvas, [i as u32 * PANEL[0], HEAD], [heading, unit], [&train, &validation]);
+    let mut panel = |i: usize, words: [&str; 2], pick: &dyn Fn(&Losses) -> f64| {
+        let train: Vec<_> = epochs.iter().map(|epoch| (epoch.epoch, pick(&epoch.train))).collect();
+        let validation: Vec<_> = epochs.iter().map(|epoch| (epoch.epoch, pick(&epoch.validation.losses))).collect();
+        draw(&mut canvas, [i as u32 * PANEL[0], HEAD], words, [&train, &validation]);
+    };
+    panel(0, ["total", unit], &|losses| losses.total);
+    for (i, (name, _)) in parts.iter().enumerate() {
+        panel(i + 1, [&part_words(name), part_unit(name)], &|losses| losses.part(name).unwrap_or(f64::NAN));
     }
     png(&canvas)
 }
 
-fn panel(canvas: &mut Canvas, corner: [u32; 2], [heading, unit]: [&str; 2], series: [&[(usize, f64)]; 2]) {
+fn draw(canvas: &mut Canvas, corner: [u32; 2], [heading, unit]: [&str; 2], series: [&[(usize, f64)]; 2]) {
     let [left, top] = [corner[0] as f32 + INSET[0], corner[1] as f32 + INSET[1]];
     let [right, bottom] = [(corner[0] + PANEL[0]) as f32 - INSET[2], (corner[1] + PANEL[1]) as f32 - INSET[3]];
     canvas.text([(left + right) as i64 / 2 - width_of(heading) / 2, top as i64 - 28], heading, BLACK);
@@ -133,11 +130,11 @@ mod tests {
 
     #[test]
     fn any_history_can_be_drawn() {
-        let losses = |total| Losses { total, reconstruction: total - 10.0, kl: 10.0 };
+        let losses = |total| Losses { total, parts: vec![("reconstruction", total - 10.0), ("kl", 10.0)] };
         let epoch = |epoch, total| Epoch {
             epoch,
             train: losses(total),
-            validation: Validation { losses: losses(total + 5.0), kl_per_dim: vec![], mse: 0.0 },
+            validation: Validation { losses: losses(total + 5.0), kl_per_dim: vec![], mse: None },
             learning_rate: 1e-3,
             seconds: 1.0,
             images_per_second: 1.0,
@@ -149,7 +146,8 @@ mod tests {
             (1..=40).map(|e| epoch(e, 100.0 / e as f64)).collect(),
         ] {
             let picture = image::load_from_memory(&curves("a run", &history, "nats an image")).unwrap();
-            assert_eq!((picture.width(), picture.height()), (1270, 394));
+            let width = if history.is_empty() { 430 } else { 1270 };
+            assert_eq!((picture.width(), picture.height()), (width, 394));
         }
     }
 }

@@ -6,6 +6,7 @@ use nn::Pass;
 use tensor::{Generator, Tensor};
 
 use crate::config::{Config, Settings};
+use crate::learn;
 use crate::model::{Summary, build, reparameterise};
 
 fn config(settings: &[&str]) -> Config {
@@ -45,7 +46,7 @@ fn the_counts_come_out() {
         let settings: Vec<String> =
             ["data.kind=cifar10"].into_iter().map(str::to_owned).chain(words.split(' ').map(key)).collect();
         let config = config(&settings.iter().map(String::as_str).collect::<Vec<_>>());
-        let model = build(&config);
+        let model = learn::build(&config);
         let summary = Summary::new(&config, &*model);
         assert_eq!(summary.parameters, *count, "{words}");
         assert_eq!(summary.parameters, nn::count(&*model));
@@ -147,7 +148,7 @@ fn every_kind_takes_the_smallest_image_that_it_may() {
         (&["kind=dense"], 27),
     ] {
         let config = small(options, &[&format!("data.image_size={size}")]);
-        let summary = Summary::new(&config, &*build(&config));
+        let summary = Summary::new(&config, &*learn::build(&config));
         let layer = summary.layers.iter().rfind(|row| !row.output.is_empty()).unwrap();
         assert_eq!(layer.output.iter().product::<usize>(), size * size, "{options:?}");
     }

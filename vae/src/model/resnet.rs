@@ -326,7 +326,7 @@ mod tests {
                     config.model.decoder_conv = DecoderConv::Plain;
                 }
                 config.check().unwrap();
-                let summary = Summary::new(&config, &*build(&config));
+                let summary = Summary::new(&config, &*crate::learn::build(&config));
                 assert_eq!(summary.layers.last().unwrap().output, vec![3, size, size], "{options:?}");
                 let mu = summary.layers.iter().find(|row| row.name == "encoder.mu").unwrap();
                 assert_eq!((&mu.output[..], mu.parameters), (&[3][..], 16 * 3 + 3));

@@ -1,12 +1,12 @@
 //! A model in numbers: parameters, and each layer's output shape, found by sending one blank image through.
 
-use autograd::{Var, no_grad};
+use autograd::no_grad;
 use nn::{Module, Pass, Slot, Trace};
 use serde::Serialize;
 use tensor::Tensor;
 
 use crate::config::Config;
-use crate::model::Vae;
+use crate::learn::{Batch, Learner};
 
 /// A model's parameters and layers.
 #[derive(Clone, Debug, Serialize)]
@@ -39,14 +39,12 @@ pub struct LayerRow {
 
 impl Summary {
     /// The numbers of a model that was built by `config`.
-    pub fn new(config: &Config, model: &dyn Vae) -> Summary {
+    pub fn new(config: &Config, model: &dyn Learner) -> Summary {
         let (channels, size) = (config.channels(), config.image_size());
+        let image = Tensor::zeros([1, channels, size, size]);
         let trace = Trace::default();
         let pass = Pass { trace: Some(&trace), ..Pass::eval() };
-        no_grad(|| {
-            let (mu, _) = model.encode(&Var::constant(Tensor::zeros([1, channels, size, size])), &pass);
-            model.decode(&mu, &pass)
-        });
+        no_grad(|| model.evaluate(&Batch::of_step(image, vec![0], 0, 0), &pass));
         let mut summary = Summary {
             parameters: 0,
             trainable_parameters: 0,

@@ -7,20 +7,14 @@
 //! Either way the *effective* β, weight of the summed KL over weight of the summed reconstruction, says what the trade
 //! is: k2/k1 for sums, k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta`; infinite if only the KL counts.
 
+mod terms;
+
 use autograd::Var;
 use tensor::Tensor;
 
 use crate::config::{Config, LossKind, Output, Reconstruction, Reduction};
 
-/// The loss of a batch and its parts.
-pub struct Terms {
-    /// What backward starts from.
-    pub total: Var,
-    /// The reconstruction term, unweighted: summed over pixels, mean over images.
-    pub reconstruction: Var,
-    /// The KL term, unweighted: in nats, summed over latents, mean over images.
-    pub kl: Var,
-}
+pub use terms::{Outline, Part, Terms};
 
 /// An objective, its weights worked out.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +43,7 @@ impl Objective {
     pub fn terms(&self, logits: &Var, x: &Tensor, mu: &Var, logvar: &Var) -> Terms {
         let reconstruction = self.reconstruction_term(logits, x);
         let kl = nn::loss::gaussian_kl(mu, logvar).mean_all();
-        let total = reconstruction.mul_scalar(self.reconstruction as f32) + kl.mul_scalar(self.kl as f32);
-        Terms { total, reconstruction, kl }
+        Terms::weighted([("reconstruction", self.reconstruction, reconstruction), ("kl", self.kl, kl)])
     }
 
     /// The reconstruction term of a batch: summed over pixels, mean over images.
@@ -60,11 +53,6 @@ impl Objective {
             Reconstruction::HalfSse => nn::loss::half_sse(&self.output.apply(logits), x),
             Reconstruction::Bce => nn::loss::bce(logits, x), // reads logits: the sigmoid is inside, where it is stable
         }
-    }
-
-    /// The total of terms that were averaged over more than a batch.
-    pub fn total(&self, reconstruction: f64, kl: f64) -> f64 {
-        self.reconstruction * reconstruction + self.kl * kl
     }
 }
 
@@ -129,14 +117,14 @@ mod tests {
             (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(1), Some(2), 2);
             let objective = Objective::new(&config);
             let terms = objective.terms(&logits, &x, &mu, &logvar);
-            assert_eq!(terms.reconstruction.value().data(), [1.5]);
-            assert_eq!(terms.kl.value().data(), [0.5]);
+            assert_eq!(terms.part("reconstruction").unwrap().value().data(), [1.5]);
+            assert_eq!(terms.part("kl").unwrap().value().data(), [0.5]);
             let expected = match reduction {
                 Reduction::Sum => 1.5 + 3.0 * 0.5,
                 Reduction::Mean => 1.5 / 4.0 + 3.0 * 0.5 / 2.0,
             };
             assert_eq!(terms.total.value().data(), [expected as f32]);
-            assert_eq!(objective.total(1.5, 0.5), expected);
+            assert_eq!(terms.outline().losses(&[1.5, 0.5]).total, expected);
         }
     }
 
@@ -148,7 +136,7 @@ mod tests {
             (effective_beta(&config), Objective::new(&config))
         };
         let (effective, objective) = weighted(0.5, 0.5, Reduction::Sum);
-        assert_eq!((effective, objective.total(10.0, 4.0)), (1.0, 7.0));
+        assert_eq!((effective, objective.reconstruction, objective.kl), (1.0, 0.5, 0.5));
         assert_eq!(weighted(0.25, 0.5, Reduction::Sum).0, 2.0);
         assert_eq!(weighted(0.5, 0.5, Reduction::Mean).0, 24.0); // 12288/512
         assert_eq!(weighted(1.0, 0.0, Reduction::Sum).0, 0.0);

@@ -1,17 +1,15 @@
-//! The figures of a run: of a step, of an epoch. Reconstruction and KL are unweighted sums, means over images; `total`
-//! is what was minimised.
+//! The figures of a run: of a step, of an epoch. Parts, such as reconstruction and KL, are unweighted sums, means over
+//! images; `total` is what was minimised.
 
 use serde_json::{Map, Value, json};
 
 /// A loss and its parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses {
     /// What is minimised.
     pub total: f64,
-    /// Summed over pixels, mean over images.
-    pub reconstruction: f64,
-    /// In nats, summed over latents, mean over images.
-    pub kl: f64,
+    /// What it is made of, and what is told beside it, unweighted, means over images: `reconstruction`, `kl` in nats.
+    pub parts: Vec<(&'static str, f64)>,
 }
 
 impl Losses {
@@ -19,29 +17,71 @@ impl Losses {
     pub fn add(&mut self, batch: &Losses, images: usize) {
         let n = images as f64;
         self.total += batch.total * n;
-        self.reconstruction += batch.reconstruction * n;
-        self.kl += batch.kl * n;
+        if self.parts.is_empty() {
+            self.parts = batch.parts.iter().map(|&(name, _)| (name, 0.0)).collect();
+        }
+        self.parts.iter_mut().zip(&batch.parts).for_each(|((_, sum), (_, part))| *sum += part * n);
     }
 
     /// The means over images, after the sums.
     pub fn mean(&self, images: usize) -> Losses {
         let n = images as f64;
-        Losses { total: self.total / n, reconstruction: self.reconstruction / n, kl: self.kl / n }
+        Losses { total: self.total / n, parts: self.parts.iter().map(|&(name, sum)| (name, sum / n)).collect() }
     }
 
     /// Whether all of it is finite.
     pub fn is_finite(&self) -> bool {
-        self.total.is_finite() && self.reconstruction.is_finite() && self.kl.is_finite()
+        self.total.is_finite() && self.parts.iter().all(|(_, part)| part.is_finite())
+    }
+
+    /// The part of this name.
+    pub fn part(&self, name: &str) -> Option<f64> {
+        self.parts.iter().find(|(known, _)| *known == name).map(|&(_, part)| part)
     }
 
     fn json(&self) -> Map<String, Value> {
-        let entries = [("total", self.total), ("reconstruction", self.reconstruction), ("kl", self.kl)];
-        entries.into_iter().map(|(name, x)| (name.to_owned(), number(x))).collect()
+        let entries = std::iter::once(("total", self.total)).chain(self.parts.iter().copied());
+        entries.map(|(name, x)| (name.to_owned(), number(x))).collect()
+    }
+}
+
+impl std::fmt::Display for Losses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fine = self.part("cross_entropy").is_some(); // hundredths of a nat matter
+        write!(f, "{:8.*}", if fine { 4 } else { 2 }, self.total)?;
+        for (i, &(name, part)) in self.parts.iter().enumerate() {
+            write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_words(name))?;
+            match name {
+                "reconstruction" => write!(f, "{part:8.2}")?,
+                "cross_entropy" => write!(f, "{part:8.4}")?,
+                "accuracy" => write!(f, "{:6.2} %", 100.0 * part)?,
+                _ => write!(f, "{part:6.2}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A part's name as a person writes it.
+pub(crate) fn part_words(name: &str) -> String {
+    match name {
+        "kl" | "mi" | "tc" => name.to_uppercase(),
+        "dw_kl" => "DW-KL".into(),
+        _ => name.replace('_', " "),
+    }
+}
+
+/// What a part is measured in.
+pub(crate) fn part_unit(name: &str) -> &'static str {
+    match name {
+        "accuracy" => "share of the images",
+        "perplexity" => "codes",
+        _ => "nats an image",
     }
 }
 
 /// Where an epoch stands, after a step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress {
     /// The epoch, counted from 1.
     pub epoch: usize,
@@ -79,10 +119,10 @@ impl Progress {
 pub struct Validation {
     /// With z drawn.
     pub losses: Losses,
-    /// The KL of each latent, in nats: those near 0 are unused.
+    /// The KL of each latent, in nats: those near 0 are unused. Empty for a model without a posterior.
     pub kl_per_dim: Vec<f64>,
-    /// The mean squared error of a pixel in [0, 1], with z = mu.
-    pub mse: f64,
+    /// The mean squared error of a pixel in [0, 1], without noise: z = mu. None for a model that gives no images.
+    pub mse: Option<f64>,
 }
 
 /// All of an epoch.
@@ -106,8 +146,12 @@ impl Epoch {
     /// The epoch's line in `metrics.jsonl`.
     pub fn json(&self) -> Value {
         let mut validation = self.validation.losses.json();
-        validation.insert("kl_per_dim".into(), self.validation.kl_per_dim.iter().map(|&kl| number(kl)).collect());
-        validation.insert("mse".into(), number(self.validation.mse));
+        if !self.validation.kl_per_dim.is_empty() {
+            validation.insert("kl_per_dim".into(), self.validation.kl_per_dim.iter().map(|&kl| number(kl)).collect());
+        }
+        if let Some(mse) = self.validation.mse {
+            validation.insert("mse".into(), number(mse));
+        }
         json!({
             "epoch": self.epoch,
             "train": self.train.json(),
@@ -130,16 +174,26 @@ mod tests {
 
     #[test]
     fn images_count_once_whatever_their_batch() {
+        let losses = |total, kl| Losses { total, parts: vec![("reconstruction", total - kl), ("kl", kl)] };
         let mut sums = Losses::default();
-        sums.add(&Losses { total: 3.0, reconstruction: 1.0, kl: 2.0 }, 64);
-        sums.add(&Losses { total: 68.0, reconstruction: 66.0, kl: 2.0 }, 1);
-        assert_eq!(sums.mean(65), Losses { total: 4.0, reconstruction: 2.0, kl: 2.0 });
+        sums.add(&losses(3.0, 2.0), 64);
+        sums.add(&losses(68.0, 2.0), 1);
+        assert_eq!(sums.mean(65), losses(4.0, 2.0));
+    }
+
+    #[test]
+    fn losses_are_told_in_a_person_s_words() {
+        let losses = |total, parts: &[(&'static str, f64)]| Losses { total, parts: parts.to_vec() }.to_string();
+        let vae = losses(104.3, &[("reconstruction", 99.125), ("kl", 5.0), ("dw_kl", -0.5)]);
+        assert_eq!(vae, "  104.30 = reconstruction    99.12, KL   5.00, DW-KL  -0.50");
+        let classifier = losses(0.0512, &[("cross_entropy", 0.0512), ("accuracy", 0.985)]);
+        assert_eq!(classifier, "  0.0512 = cross entropy   0.0512, accuracy  98.50 %");
     }
 
     #[test]
     fn a_line_holds_what_it_should_and_words_for_what_is_no_number() {
-        let losses = Losses { total: 1.5, reconstruction: 1.0, kl: f64::NAN };
-        let validation = Validation { losses, kl_per_dim: vec![0.25, f64::INFINITY], mse: 0.125 };
+        let losses = Losses { total: 1.5, parts: vec![("reconstruction", 1.0), ("kl", f64::NAN)] };
+        let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.25, f64::INFINITY], mse: Some(0.125) };
         let epoch = Epoch {
             epoch: 1,
             train: losses,

@@ -1,5 +1,6 @@
 //! Training, from the inside out: [`Trainer::step`] is one batch, [`Trainer::epoch`] one pass over the images,
-//! [`Trainer::validate`] what the epoch is judged by. Files and clocks are the caller's: see `run`.
+//! [`Trainer::validate`] what the epoch is judged by. What is trained is a [`Learner`]: see `learn`. Files and clocks are
+//! the caller's: see `run`.
 //!
 //! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::Guard`), and the host
 //! looks at many steps at once. A step whose numbers are not finite moves no parameter, nor does any after it, so that it can
@@ -17,14 +18,16 @@ use nn::optim::{Adam, AdamConfig, Plateau, Schedule};
 use tensor::{Device, Guard, Tensor};
 
 use crate::config::{Config, ScheduleKind};
-use crate::data::{Dataset, order};
+use crate::data::{Dataset, Split, order};
 use crate::error::{Error, Result};
-use crate::model::{Vae, reparameterise};
-use crate::objective::{Objective, Terms};
-use crate::random::{Purpose, image_noise};
+use crate::learn::{Autoencoder, Batch, Evaluation, Forward, Learner};
+use crate::model::Vae;
+use crate::objective::Outline;
+use crate::random::Purpose;
 
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use metrics::{Epoch, Losses, Progress, Validation, number};
+pub(crate) use metrics::{part_unit, part_words};
 
 /// Steps whose losses a GPU keeps before the host reads them.
 const WAITING: usize = 16;
@@ -35,10 +38,9 @@ pub struct Trainer {
     pub config: Config,
     /// The images.
     pub dataset: Dataset,
-    /// The model.
-    pub model: Box<dyn Vae>,
+    /// The model, and what it minimises.
+    pub model: Box<dyn Learner>,
     device: Device,
-    objective: Objective,
     params: Vec<(String, Param)>,
     adam: Adam,
     guard: Guard,
@@ -46,19 +48,18 @@ pub struct Trainer {
     steps: u64,
 }
 
-/// What a step computed on the way to its gradients.
-struct Pieces {
-    x: Tensor,
-    mu: Var,
-    logvar: Var,
-    z: Var,
-    logits: Var,
-    terms: Terms,
-}
+/// A step whose numbers were not looked at yet: its images, and what its numbers are.
+type Waiting<'a> = (&'a [usize], Outline);
 
 impl Trainer {
-    /// Before the first step, on a device: the model moves there.
+    /// Before the first step of a VAE, on a device: the model moves there.
     pub fn new(config: Config, dataset: Dataset, model: Box<dyn Vae>, device: Device) -> Trainer {
+        let model = Box::new(Autoencoder::new(&config, model));
+        Trainer::of(config, dataset, model, device)
+    }
+
+    /// Before the first step of anything that can be trained, on a device: the model moves there.
+    pub fn of(config: Config, dataset: Dataset, model: Box<dyn Learner>, device: Device) -> Trainer {
         let train = &config.train;
         let adam = AdamConfig {
             beta1: train.beta1,
@@ -75,78 +76,71 @@ impl Trainer {
         };
         nn::upload(&*model, &device);
         let params = nn::parameters(&*model);
-        let objective = Objective::new(&config);
         let waiting = match &device {
             // A CPU that acts as a GPU gains nothing from steps that wait, and its user would wait for them.
             Device::Gpu(machine) if machine.limits().busy > 16 => WAITING,
             _ => 1,
         };
         let guard = Guard::new(waiting, &device);
-        Trainer { config, dataset, model, device, objective, params, adam: Adam::new(adam), guard, schedule, steps: 0 }
+        Trainer { config, dataset, model, device, params, adam: Adam::new(adam), guard, schedule, steps: 0 }
     }
 
     /// One step: the images in these places of the training split, forward, backward, Adam. Returns the batch's losses.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
-        self.begin(0, places, learning_rate).await?;
-        let (losses, error) = self.settle(&[places]).await?;
-        error.map_or_else(|| Ok(losses[0]), Err)
+        let outline = self.begin(0, places, learning_rate).await?;
+        let (mut losses, error) = self.settle(&[(places, outline)]).await?;
+        error.map_or_else(|| Ok(losses.remove(0)), Err)
     }
 
-    /// Starts a step, whose losses will be found at `row` of the guard's history. Waits for nothing that it computes.
-    async fn begin(&mut self, row: usize, places: &[usize], learning_rate: f64) -> Result<()> {
+    /// Starts a step, whose losses will be found at `row` of the guard's history: what is returned says which they are.
+    /// Waits for nothing that it computes.
+    async fn begin(&mut self, row: usize, places: &[usize], learning_rate: f64) -> Result<Outline> {
         let terms = self.forward(self.steps, places).terms;
         self.steps += 1;
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config.train.clip).filter(|&clip| clip > 0.0);
-        let watched = [terms.total.value(), terms.reconstruction.value(), terms.kl.value()];
-        self.guard.observe(row, &all, watched, limit.map(|clip| clip as f32));
+        self.guard.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
         self.adam.step(&self.params, &mut gradients, learning_rate, &self.guard);
         if let Device::Gpu(machine) = &self.device {
             machine.end_step().await?;
         }
-        Ok(())
+        Ok(terms.outline())
     }
 
     /// The forward pass of step number `step`.
-    fn forward(&self, step: u64, places: &[usize]) -> Pieces {
+    fn forward(&self, step: u64, places: &[usize]) -> Forward {
         let seed = self.config.seed;
-        let x = self.dataset.batch(&self.dataset.train, places).upload(&self.device);
-        let eps = Purpose::TrainNoise.stream(seed, step).normal_tensor([places.len(), self.config.model.z_dim]);
-        let pass = Pass::train(Purpose::Dropout.seed(seed), step);
-        let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &pass);
-        let z = reparameterise(&mu, &logvar, &eps.upload(&self.device));
-        let logits = self.model.decode(&z, &pass);
-        let terms = self.objective.terms(&logits, &x, &mu, &logvar);
-        Pieces { x, mu, logvar, z, logits, terms }
+        let split = &self.dataset.train;
+        let x = self.dataset.batch(split, places).upload(&self.device);
+        let batch = Batch::of_step(x, split.labels(places), seed, step);
+        self.model.forward(&batch, &Pass::train(Purpose::Dropout.seed(seed), step))
     }
 
     /// The losses of the latest steps, whose images these were; up to the first that was not finite, and what is to be said
     /// of that one.
-    async fn settle(&self, batches: &[&[usize]]) -> Result<(Vec<Losses>, Option<Error>)> {
-        let mut losses = Vec::with_capacity(batches.len());
-        for (i, guarded) in self.guard.read(batches.len()).await?.iter().enumerate() {
+    async fn settle(&self, waiting: &[Waiting<'_>]) -> Result<(Vec<Losses>, Option<Error>)> {
+        let mut losses = Vec::with_capacity(waiting.len());
+        for (i, guarded) in self.guard.read(waiting.len()).await?.iter().enumerate() {
+            let (places, outline) = &waiting[i];
             if guarded.bad {
-                let step = self.steps - (batches.len() - i) as u64;
-                let what = self.first_bad(step, batches[i]).await?;
+                let step = self.steps - (waiting.len() - i) as u64;
+                let what = self.first_bad(step, places).await?;
                 return Ok((losses, Some(self.diverged(what, step + 1))));
             }
-            let [_, reconstruction, kl] = guarded.watched.map(f64::from);
-            losses.push(Losses { total: self.objective.total(reconstruction, kl), reconstruction, kl });
+            losses.push(outline.losses(&guarded.watched[1..])); // the first is the total in f32
         }
         Ok((losses, None))
     }
 
     /// Repeats a step that was not finite, with the weights that it found, and names the first tensor that is not.
     async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
-        let Pieces { x, mu, logvar, z, logits, terms } = self.forward(step, places);
+        let Forward { terms, seen } = self.forward(step, places);
         let gradients = terms.total.backward();
-        let seen = [("the images", &x), ("encoder.mu", mu.value()), ("encoder.logvar", logvar.value())];
-        let made = [("the latents", z.value()), ("the decoder's output", logits.value())];
-        let losses = [("the reconstruction loss", terms.reconstruction.value()), ("the KL", terms.kl.value())];
-        for (name, tensor) in seen.into_iter().chain(made).chain(losses) {
-            if !all_finite(&tensor.read().await?) {
-                return Ok(name.to_owned());
+        let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_words(part.name)), &part.value));
+        for (name, var) in seen.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
+            if !all_finite(&var.value().read().await?) {
+                return Ok(name);
             }
         }
         Ok(self.first_bad_gradient(&gradients).await?.unwrap_or_else(|| "the gradients' norm".to_owned()))
@@ -172,10 +166,11 @@ impl Trainer {
         let mut sums = Losses::default();
         let mut step = 0;
         for together in batches.chunks(self.guard.history()) {
+            let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
             for (row, batch) in together.iter().enumerate() {
-                self.begin(row, batch, learning_rate).await?;
+                waiting.push((batch, self.begin(row, batch, learning_rate).await?));
             }
-            let (losses, error) = self.settle(together).await?;
+            let (losses, error) = self.settle(&waiting).await?;
             let mut go_on = true;
             for (losses, batch) in losses.into_iter().zip(together) {
                 step += 1;
@@ -207,33 +202,38 @@ impl Trainer {
         let split = &self.dataset.validation;
         let places: Vec<usize> = (0..split.count()).collect();
         let mut sums = Losses::default();
-        let mut kl_per_dim = vec![0.0; self.config.model.z_dim];
-        let mut squares = 0.0;
+        let mut kl_per_dim = Vec::new();
+        let mut squares = None;
         for batch in places.chunks(self.config.train.batch_size) {
             let x = self.dataset.batch(split, batch);
-            let images: Vec<usize> = batch.iter().map(|&place| split.members()[place]).collect();
-            let eps = image_noise(self.config.seed, &images, self.config.model.z_dim);
-            let (terms, per_dim, mean) = no_grad(|| {
-                let (x, eps) = (x.upload(&self.device), eps.upload(&self.device));
-                let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &Pass::eval());
-                let logits = self.model.decode(&reparameterise(&mu, &logvar, &eps), &Pass::eval());
-                let terms = self.objective.terms(&logits, &x, &mu, &logvar);
-                (terms, nn::loss::gaussian_kl_per_dim(&mu, &logvar), self.model.decode(&mu, &Pass::eval()))
-            });
-            sums.add(&self.losses(&terms).await?, batch.len());
-            for row in per_dim.value().read().await?.chunks_exact(kl_per_dim.len()) {
-                kl_per_dim.iter_mut().zip(row).for_each(|(sum, &kl)| *sum += f64::from(kl));
+            let Evaluation { terms, kl_per_dim: per_dim, reconstruction } = self.evaluate(split, batch, &x);
+            sums.add(&terms.read().await?, batch.len());
+            if let Some(per_dim) = per_dim {
+                kl_per_dim.resize(per_dim.shape()[1], 0.0);
+                for row in per_dim.value().read().await?.chunks_exact(kl_per_dim.len()) {
+                    kl_per_dim.iter_mut().zip(row).for_each(|(sum, &kl)| *sum += f64::from(kl));
+                }
             }
-            let (truth, guess) = (self.unit(&x).await?, self.pixels(&mean).await?);
-            squares += truth.iter().zip(&guess).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>();
+            if let Some(reconstruction) = reconstruction {
+                let (truth, guess) = (self.unit(&x).await?, self.pixels(&reconstruction).await?);
+                let errors = truth.iter().zip(&guess).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
+                *squares.get_or_insert(0.0) += errors.sum::<f64>();
+            }
         }
         let n = places.len();
         let pixels = self.dataset.transform.shape().iter().product::<usize>();
         Ok(Validation {
             losses: sums.mean(n),
             kl_per_dim: kl_per_dim.iter().map(|sum| sum / n as f64).collect(),
-            mse: squares / (n * pixels) as f64,
+            mse: squares.map(|squares| squares / (n * pixels) as f64),
         })
+    }
+
+    /// What the model makes of images of a split that it is not trained on, whose pixels are `x`.
+    fn evaluate(&self, split: &Split, places: &[usize], x: &Tensor) -> Evaluation {
+        let members = places.iter().map(|&place| split.members()[place]).collect();
+        let batch = Batch::of_images(x.upload(&self.device), split.labels(places), self.config.seed, members);
+        no_grad(|| self.model.evaluate(&batch, &Pass::eval()))
     }
 
     /// Ends an epoch: its validation loss may lower the next learning rates.
@@ -241,33 +241,32 @@ impl Trainer {
         self.schedule.observe(validation);
     }
 
-    /// The first validation images and their reconstructions from z = mu, as pixels in [0, 1].
-    pub async fn reconstruct(&self, count: usize) -> Result<[Vec<f32>; 2]> {
-        let places: Vec<usize> = (0..count.min(self.dataset.validation.count())).collect();
+    /// The first validation images and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what
+    /// gives no images.
+    pub async fn reconstruct(&self, count: usize) -> Result<Option<[Vec<f32>; 2]>> {
+        let split = &self.dataset.validation;
+        let places: Vec<usize> = (0..count.min(split.count())).collect();
         let [mut originals, mut reconstructions] = [Vec::new(), Vec::new()];
         for batch in places.chunks(self.config.train.batch_size) {
-            let x = self.dataset.batch(&self.dataset.validation, batch);
-            let guess = no_grad(|| {
-                let (mu, _) = self.model.encode(&Var::constant(x.upload(&self.device)), &Pass::eval());
-                self.model.decode(&mu, &Pass::eval())
-            });
+            let x = self.dataset.batch(split, batch);
+            let Some(guess) = self.evaluate(split, batch, &x).reconstruction else { return Ok(None) };
             originals.extend(self.unit(&x).await?);
             reconstructions.extend(self.pixels(&guess).await?);
         }
-        Ok([originals, reconstructions])
+        Ok(Some([originals, reconstructions]))
     }
 
-    /// What the decoder makes of draws from N(0, I), as pixels in [0, 1].
-    pub async fn sample(&self, count: usize) -> Result<Vec<f32>> {
+    /// What the decoder makes of draws from N(0, I), as pixels in [0, 1]. None from what gives no images of its own.
+    pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
         let mut pixels = Vec::new();
         for first in (0..count).step_by(self.config.train.batch_size) {
             let some = self.config.train.batch_size.min(count - first);
             let z = Var::constant(z.slice(0, first, some).upload(&self.device));
-            let decoded = no_grad(|| self.model.decode(&z, &Pass::eval()));
+            let Some(decoded) = no_grad(|| self.model.sample(&z)) else { return Ok(None) };
             pixels.extend(self.pixels(&decoded).await?);
         }
-        Ok(pixels)
+        Ok(Some(pixels))
     }
 
     /// Pixels in [0, 1] of the decoder's numbers.
@@ -280,13 +279,6 @@ impl Trainer {
         let mut pixels = images.read().await?;
         self.dataset.transform.to_unit(&mut pixels);
         Ok(pixels)
-    }
-
-    /// A batch's losses, on the host.
-    async fn losses(&self, terms: &Terms) -> Result<Losses> {
-        let reconstruction = f64::from(terms.reconstruction.value().read().await?[0]);
-        let kl = f64::from(terms.kl.value().read().await?[0]);
-        Ok(Losses { total: self.objective.total(reconstruction, kl), reconstruction, kl })
     }
 
     /// What to say when `what` is not finite after this many steps.

@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use vae::Error;
 use vae::config::Config;
 use vae::data::Dataset;
-use vae::model::{Summary, Vae, build};
+use vae::learn::{self, Learner};
+use vae::model::Summary;
 use vae::recipe::RECIPES;
 use vae::run::{self, Event, Folder, Outcome};
 use vae::train::{Epoch, Trainer};
@@ -85,7 +86,7 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
     config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
     let mut progress = Progress::new(dataset.train.count(), epochs);
-    let mut trainer = Trainer::new(config, dataset, model, chosen.device.clone());
+    let mut trainer = Trainer::of(config, dataset, model, chosen.device.clone());
     let outcome = run::run(&mut trainer, &mut folder, &mut |event| {
         match event {
             Event::Step(step) => progress.step(step),
@@ -125,8 +126,8 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
 }
 
 /// The model, its weights fresh or those of `model.init`.
-fn initialised(config: &Config) -> Result<Box<dyn Vae>> {
-    let model = build(config);
+fn initialised(config: &Config) -> Result<Box<dyn Learner>> {
+    let model = learn::build(config);
     if !config.model.init.is_empty() {
         run::load(&*model, Path::new(&config.model.init))?;
     }
@@ -135,13 +136,11 @@ fn initialised(config: &Config) -> Result<Box<dyn Vae>> {
 
 fn say_epoch(epoch: &Epoch, epochs: usize) {
     let width = epochs.to_string().len();
-    let losses =
-        |l: &vae::train::Losses| format!("{:8.2} = reconstruction {:8.2}, KL {:6.2}", l.total, l.reconstruction, l.kl);
     say!(
         "epoch {:width$}/{epochs}  train {}  |  validation {}  |  lr {:.3e}  {:.1} s  {:.0} images/s",
         epoch.epoch,
-        losses(&epoch.train),
-        losses(&epoch.validation.losses),
+        epoch.train,
+        epoch.validation.losses,
         epoch.learning_rate,
         epoch.seconds,
         epoch.images_per_second

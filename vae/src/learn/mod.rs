@@ -1,0 +1,54 @@
+//! What is learnt: a [`Learner`] turns a batch into a loss. `train` knows how to make that loss small and nothing else,
+//! so whatever implements this trait can be trained; a model that implements [`crate::model::Vae`] does, as an [`Autoencoder`].
+
+mod autoencoder;
+mod batch;
+
+use autograd::Var;
+use nn::{Module, Pass};
+
+use crate::config::Config;
+use crate::model;
+use crate::objective::Terms;
+
+pub use autoencoder::Autoencoder;
+pub use batch::Batch;
+
+/// Something that can be trained.
+pub trait Learner: Module {
+    /// The loss of a batch, in training.
+    fn forward(&self, batch: &Batch, pass: &Pass) -> Forward;
+
+    /// The loss of a batch that is not trained on, and what else there is to tell of it.
+    fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation;
+
+    /// What is made of draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`.
+    /// None for what gives no images of its own.
+    fn sample(&self, z: &Var) -> Option<Var> {
+        let _ = z;
+        None
+    }
+}
+
+/// A step's loss.
+pub struct Forward {
+    /// The loss.
+    pub terms: Terms,
+    /// What was computed on the way to it, in order: should the loss not be finite, the first of these that is not is named.
+    pub seen: Vec<(&'static str, Var)>,
+}
+
+/// What images that are not trained on come to.
+pub struct Evaluation {
+    /// The loss.
+    pub terms: Terms,
+    /// The KL of each latent of each image, in nats: `[batch, z]`.
+    pub kl_per_dim: Option<Var>,
+    /// The images again, as they come back without noise, before the output activation: shaped as they are.
+    pub reconstruction: Option<Var>,
+}
+
+/// What a configuration asks for, its weights drawn by the seed.
+pub fn build(config: &Config) -> Box<dyn Learner> {
+    Box::new(Autoencoder::new(config, model::build(config)))
+}
