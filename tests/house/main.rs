@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Operations that have no gradient: the generator, and what looks at gradients and follows them.
-const NO_GRADIENT: [&str; 3] = ["random", "guard", "adam"];
+/// Operations that have no gradient: the generator, places, and what looks at gradients and follows them.
+const NO_GRADIENT: [&str; 4] = ["random", "argmax", "guard", "adam"];
 /// Operations that no machine computes: a reshape shares its elements.
 const NO_SHADER: [&str; 1] = ["reshape"];
 /// Operations whose law needs no formula of its own.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod adam;
+mod argmax;
 mod batch_norm;
 mod binary;
 mod conv2d;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod adam;
+pub mod argmax;
 pub mod batch_norm;
 pub mod binary;
 pub mod compare;

@@ -20,6 +20,8 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { name: "resnet18-vae-nobn", toml: include_str!("../recipes/resnet18-vae-nobn.toml") },
     Recipe { name: "resnet18-vae-sigmoid", toml: include_str!("../recipes/resnet18-vae-sigmoid.toml") },
     Recipe { name: "resnet50-vae", toml: include_str!("../recipes/resnet50-vae.toml") },
+    Recipe { name: "cifar10-classifier", toml: include_str!("../recipes/cifar10-classifier.toml") },
+    Recipe { name: "mnist-classifier", toml: include_str!("../recipes/mnist-classifier.toml") },
 ];
 
 impl Recipe {

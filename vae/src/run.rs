@@ -116,6 +116,8 @@ pub enum Event<'a> {
     Epoch(&'a Epoch),
     /// Something to worry about.
     Warning(String),
+    /// What the test images say, at the end.
+    Tested(String),
 }
 
 /// How a run ended.
@@ -180,6 +182,10 @@ pub fn run(trainer: &mut Trainer, folder: &mut Folder, tell: &mut dyn FnMut(Even
         load(&*trainer.model, &folder.path.join("checkpoints/best.safetensors"))?;
     }
     pictures(trainer, folder)?;
+    if let Some(table) = block_on(trainer.confusion(&trainer.dataset.test))? {
+        folder.write("confusion.csv", table.csv().as_bytes())?;
+        tell(Event::Tested(format!("on the test images: {table}")));
+    }
     Ok(outcome)
 }
 
@@ -291,9 +297,12 @@ fn config_file(trainer: &Trainer) -> String {
 
 fn title(trainer: &Trainer) -> String {
     let config = &trainer.config;
-    let (model, loss) = (&config.model, &config.loss);
-    let effective = crate::objective::effective_beta(config);
-    format!("{} · {} · {} · {}, effective β = {effective}", config.name, config.data.kind, model.words(), loss.words())
+    let (model, loss) = (&config.model, config.loss_words());
+    let told = format!("{} · {} · {} · {loss}", config.name, config.data.kind, model.words());
+    match model.is_vae() {
+        true => format!("{told}, effective β = {}", crate::objective::effective_beta(config)),
+        false => told,
+    }
 }
 
 fn unit(trainer: &Trainer) -> &'static str {

@@ -37,6 +37,8 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("resnet18-vae-sigmoid", &["model.z_dim=64"], 23_811_843, json!(1.0)),
         ("resnet50-vae", &[], 47_117_611, json!(1.0)),
         ("resnet50-vae", &["model.z_dim=128"], 47_781_379, json!(1.0)),
+        ("cifar10-classifier", &[], 11_173_962, Value::Null),
+        ("mnist-classifier", &[], 11_172_810, Value::Null),
         ("resnet50-vae", &["model.kind=conv3", "data.image_size=64"], 2_028_907, json!(1.0)),
         ("resnet50-vae", &["model.kind=skip", "model.z_dim=512", "data.image_size=64"], 19_753_331, json!(1.0)),
     ];

@@ -2,6 +2,7 @@
 //! the one in `shaders` its kernels for other machines.
 
 pub(crate) mod adam;
+pub(crate) mod argmax;
 pub(crate) mod batch_norm;
 pub(crate) mod binary;
 pub(crate) mod conv2d;
@@ -20,8 +21,9 @@ pub(crate) mod unary;
 use crate::kernel::Kernel;
 
 /// Every kernel that operations launch.
-pub static KERNELS: [&Kernel; 30] = [
+pub static KERNELS: [&Kernel; 31] = [
     &adam::ADAM,
+    &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
     &batch_norm::BATCH_NORM_STATS,

@@ -10,6 +10,7 @@ impl Config {
         self.check_name()?;
         self.check_loss()?; // before the output: what it needs decides what the output must be
         self.check_model()?;
+        self.check_kind()?;
         self.check_training()?;
         self.check_last_batch(self.train_images())
     }
@@ -44,10 +45,10 @@ impl Config {
         })?;
         let (size, multiple) = (self.image_size(), model.divisor());
         rule(size > 0 && size.is_multiple_of(multiple), || {
-            let halved = match model.kind {
+            let halved = match model.body() {
                 ModelKind::Resnet18 | ModelKind::Resnet50 => format!(" with model.stem = \"{}\"", model.stem),
                 ModelKind::Basic | ModelKind::Conv3 => format!(" with {} convolutions", model.conv_widths().len()),
-                ModelKind::Skip | ModelKind::Dense => String::new(),
+                _ => String::new(),
             };
             format!(
                 "data.image_size = {size}: {}{halved} takes multiples of {multiple} only; the next is {}",
@@ -73,9 +74,56 @@ impl Config {
         })
     }
 
+    /// What only some kinds can do.
+    fn check_kind(&self) -> Result<()> {
+        let (model, kind) = (&self.model, self.model.kind);
+        rule(model.is_vae() || self.loss.kind == LossKind::Beta, || {
+            format!(
+                "loss.kind = \"{}\" weighs a KL, and model.kind = \"{kind}\" has none: leave it at \"beta\"",
+                self.loss.kind
+            )
+        })?;
+        rule(model.is_vae() || !model.conditional, || {
+            format!("model.conditional tells a VAE the labels, and model.kind = \"{kind}\" is none: set it to false")
+        })?;
+        let transfers = [
+            ("init_encoder", !model.init_encoder.is_empty()),
+            ("freeze_encoder", model.freeze_encoder),
+            ("freeze_heads", model.freeze_heads),
+        ];
+        for (key, wanted) in transfers {
+            rule(!wanted || kind != ModelKind::Classifier, || {
+                format!(
+                    "model.{key} is for models that have an encoder, and model.kind = \"{kind}\" is one: leave it out"
+                )
+            })?;
+        }
+        rule(!model.freeze_heads || model.freeze_encoder, || {
+            "model.freeze_heads holds the heads of a frozen encoder: set model.freeze_encoder = true too".into()
+        })?;
+        rule(model.init.is_empty() || model.init_encoder.is_empty(), || {
+            "model.init and model.init_encoder both name where the encoder comes from: leave one of them out".into()
+        })?;
+        if kind != ModelKind::Vq {
+            return Ok(());
+        }
+        use ModelKind::{Basic, Conv3, Resnet18, Resnet50};
+        rule(matches!(model.encoder, Resnet18 | Resnet50 | Basic | Conv3), || {
+            format!("model.encoder = \"{}\": vq takes resnet18, resnet50, basic or conv3", model.encoder)
+        })?;
+        rule((1..1 << 24).contains(&model.codes), || {
+            format!("model.codes = {}: a codebook holds 1 to 16777215 vectors", model.codes)
+        })?;
+        rule(model.code_width >= 1, || "model.code_width = 0: a code has at least one number".into())?;
+        rule((0.0..1.0).contains(&(model.decay as f32)), || {
+            format!("model.decay = {}: it must be in [0, 1), such as 0.99", model.decay)
+        })
+    }
+
     fn check_loss(&self) -> Result<()> {
-        let Loss { beta, k1, k2, .. } = self.loss;
-        for (key, weight, term) in [("beta", beta, "KL"), ("k1", k1, "reconstruction"), ("k2", k2, "KL")] {
+        let Loss { beta, k1, k2, commitment, .. } = self.loss;
+        let weights = [("beta", beta, "KL"), ("k1", k1, "reconstruction"), ("k2", k2, "KL")];
+        for (key, weight, term) in weights.into_iter().chain([("commitment", commitment, "commitment")]) {
             rule(weight.is_finite() && weight >= 0.0, || {
                 format!("loss.{key} = {weight}: the weight of the {term} term must be 0 or more")
             })?;
@@ -138,14 +186,27 @@ impl Config {
 
 /// The loss in words, for the start of a run.
 pub fn describe_loss(config: &Config) -> String {
-    let loss = &config.loss;
-    let effective = effective_beta(config);
-    format!(
-        "{}, {} over pixels and latents, mean over images; \
-         effective β = {effective} (nats of KL for a nat of reconstruction)",
-        loss.words(),
-        loss.reduction
-    )
+    let (words, reduction) = (config.loss_words(), config.loss.reduction);
+    match config.model.kind {
+        ModelKind::Classifier => format!("{words}, mean over images"),
+        ModelKind::Vq => format!("{words}, {reduction} over pixels and codes, mean over images"),
+        _ => format!(
+            "{words}, {reduction} over pixels and latents, mean over images; \
+             effective β = {} (nats of KL for a nat of reconstruction)",
+            effective_beta(config)
+        ),
+    }
+}
+
+impl Config {
+    /// The terms of the loss and their weights.
+    pub fn loss_words(&self) -> String {
+        match self.model.kind {
+            ModelKind::Classifier => "cross-entropy".into(),
+            ModelKind::Vq => format!("{} + {} × commitment", self.loss.reconstruction, self.loss.commitment),
+            _ => self.loss.words(),
+        }
+    }
 }
 
 impl Loss {

@@ -15,10 +15,10 @@ impl Config {
             return Ok(());
         }
         let model = &self.model;
-        let sizes = match model.kind {
+        let sizes = match model.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => format!("model.width ({})", model.width),
             ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
-            ModelKind::Dense => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
+            _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
         };
         Err(Error::config(format!(
             "this run needs about {:.1} GiB of memory and {:.1} GiB are free: \
@@ -41,10 +41,26 @@ impl Config {
 
     /// Numbers in the weights, and in what a step keeps of one image besides its pixels and latents.
     fn weights_and_maps(&self) -> (f64, f64) {
-        let model = &self.model;
-        let (w, z, size) = (model.width as f64, model.z_dim as f64, self.image_size() as f64);
-        let area = size * size;
+        let (model, area) = (&self.model, (self.image_size() as f64).powi(2));
+        let w = model.width as f64;
         match model.kind {
+            ModelKind::Classifier => (2_730.0 * w * w, 7.0 * w * area),
+            ModelKind::Vq => {
+                let (weights, maps) = self.body_s_weights_and_maps(0.0);
+                let (codes, width) = (model.codes as f64, model.code_width as f64);
+                // Of the codes: their running sums, how far each place is from each, and which is the nearest.
+                let places = area / (model.divisor() as f64).powi(2);
+                (weights + 2.0 * codes * width, maps + places * (4.0 * codes + 8.0 * width))
+            }
+            _ => self.body_s_weights_and_maps(self.decoder_inputs() as f64),
+        }
+    }
+
+    /// The same for encoder and decoder with z latents.
+    fn body_s_weights_and_maps(&self, z: f64) -> (f64, f64) {
+        let (model, area) = (&self.model, (self.image_size() as f64).powi(2));
+        let w = model.width as f64;
+        match model.body() {
             ModelKind::Resnet18 => (5_500.0 * w * w + 24.0 * w * z, 14.0 * w * area), // 22.5 million at width 64, z 0
             ModelKind::Resnet50 => (11_500.0 * w * w + 96.0 * w * z, 50.0 * w * area),
             ModelKind::Skip => (1_910.0 * w * w + (108.0 + area / 16.0) * w * z, 14.0 * w * area),
@@ -55,15 +71,15 @@ impl Config {
                 let flat = last * area / 4_f64.powi(widths.len() as i32);
                 let kept = if model.down == Down::Pool { 12.0 } else { 5.0 };
                 let maps = widths.iter().zip(0..).map(|(&w, i)| kept * w as f64 * area / 4_f64.powi(i)).sum::<f64>();
-                let kernels = match model.kind {
+                let kernels = match model.body() {
                     ModelKind::Basic => 18.0 * pairs + 9.0 * last * last,
                     _ => 25.0 * pairs, // 3×3 and 4×4
                 };
                 (kernels + 3.0 * flat * z, maps)
             }
-            ModelKind::Dense => {
+            _ => {
                 let (hidden, layers) = (model.hidden as f64, model.layers as f64);
-                let pixels = self.channels() as f64 * area;
+                let pixels = self.encoder_channels() as f64 * area;
                 (hidden * (2.0 * pixels + 3.0 * z + 2.0 * (layers - 1.0) * hidden), 6.0 * hidden * layers)
             }
         }
@@ -73,7 +89,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use crate::config::{Config, Settings};
-    use crate::model::build;
+    use crate::learn::build;
 
     fn config(settings: &[&str]) -> Config {
         let mut all = Settings::default();
@@ -106,7 +122,7 @@ mod tests {
 
     #[test]
     fn weights_are_estimated_to_a_quarter() {
-        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense"] {
+        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier"] {
             for setting in ["model.z_dim=20", "model.z_dim=512"] {
                 let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
                 let (estimate, truth) = (config.weights_and_maps().0, nn::count(&*build(&config)) as f64);

@@ -51,6 +51,8 @@ pub struct Loss {
     pub k1: f64,
     /// The weight of the KL term of `weighted`; 0 is an autoencoder. Default 0.5.
     pub k2: f64,
+    /// The weight of `vq`'s commitment term. Default 0.25.
+    pub commitment: f64,
 }
 
 /// The images.
@@ -191,6 +193,21 @@ impl Config {
         self.data.channels.unwrap_or(self.data.kind.channels())
     }
 
+    /// Channels that a VAE's encoder sees: the images', and a plane for each label if it is told them.
+    pub fn encoder_channels(&self) -> usize {
+        self.channels() + self.told_classes()
+    }
+
+    /// Numbers that a VAE's decoder is given: the latents, and one for each label if it is told them.
+    pub fn decoder_inputs(&self) -> usize {
+        self.model.z_dim + self.told_classes()
+    }
+
+    /// Labels that the model is told; 0 if it is not.
+    pub fn told_classes(&self) -> usize {
+        if self.model.conditional { self.data.kind.classes() } else { 0 }
+    }
+
     /// Images that are trained on in an epoch.
     pub fn train_images(&self) -> usize {
         let all = self.data.kind.split()[0];
@@ -214,6 +231,13 @@ impl DataKind {
         match self {
             DataKind::Digits | DataKind::Mnist => 1,
             DataKind::Cifar10 => 3,
+        }
+    }
+
+    /// Labels that the images may have: 0 up to this.
+    pub fn classes(self) -> usize {
+        match self {
+            DataKind::Digits | DataKind::Mnist | DataKind::Cifar10 => 10,
         }
     }
 
@@ -250,6 +274,7 @@ impl Default for Loss {
             beta: 1.0,
             k1: 0.5,
             k2: 0.5,
+            commitment: 0.25,
         }
     }
 }

@@ -1,10 +1,13 @@
-//! The network: the keys of `[model]`. Each kind reads some of them; `z_dim`, `output` and `init` are everybody's.
+//! The network: the keys of `[model]`. Each kind reads some of them; `init` is everybody's, `output` that of all that give
+//! images, `z_dim`, `conditional`, `init_encoder` and `freeze_…` those of every VAE.
 //!
 //! ```text
 //! resnet18, resnet50   width stem upsample decoder_conv batch_norm
 //! basic, conv3         widths down
 //! skip                 width slope block batch_norm
 //! dense                hidden layers
+//! classifier           width stem batch_norm
+//! vq                   encoder and the keys of that kind, codes code_width decay init_encoder freeze_…
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +18,8 @@ use super::named;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// The architecture: `resnet18`, `resnet50`, `basic`, `conv3`, `skip` or `dense`. Default `resnet18`.
+    /// The architecture: a VAE, `resnet18`, `resnet50`, `basic`, `conv3`, `skip` or `dense`; a `classifier`, which is the
+    /// encoder of `resnet18` and a linear layer; or `vq`, a vector-quantised autoencoder. Default `resnet18`.
     pub kind: ModelKind,
     /// Latent dimensions. Default 128.
     pub z_dim: usize,
@@ -47,6 +51,24 @@ pub struct Model {
     /// What the decoder's numbers pass through to become pixels: `linear`, `sigmoid` (for `unit` data) or `tanh` (for
     /// `symmetric` data). Default `linear`.
     pub output: Output,
+    /// Whether a VAE is told each image's label: as planes beside the image, and as columns beside the latents.
+    /// Default false.
+    pub conditional: bool,
+    /// What `vq` encodes and decodes by: `resnet18`, `resnet50`, `basic` or `conv3`. Default `basic`.
+    pub encoder: ModelKind,
+    /// Vectors in the codebook of `vq`. Default 512.
+    pub codes: usize,
+    /// Numbers in each of them. Default 64.
+    pub code_width: usize,
+    /// How much of a code's running mean a step keeps, in [0, 1). Default 0.99.
+    pub decay: f64,
+    /// A checkpoint whose encoder training starts from, up to its last maps: a classifier's, a VAE's, or any safetensors
+    /// file with torchvision's names; empty for fresh weights. Default empty.
+    pub init_encoder: String,
+    /// Whether the encoder stays as it is, running statistics too, up to its heads. Default false.
+    pub freeze_encoder: bool,
+    /// Whether its heads stay as well. Default false.
+    pub freeze_heads: bool,
     /// A checkpoint of the same model whose weights training starts from; empty for fresh ones. Default empty.
     pub init: String,
 }
@@ -66,6 +88,10 @@ named! {
         Skip = "skip",
         /// Linear layers.
         Dense = "dense",
+        /// A ResNet-18 that names what it sees.
+        Classifier = "classifier",
+        /// An autoencoder whose latents are vectors of a codebook.
+        Vq = "vq",
     }
 }
 named! {
@@ -126,9 +152,23 @@ named! {
 }
 
 impl Model {
+    /// The kind whose layers it has: a classifier's and a `vq`'s are another's.
+    pub fn body(&self) -> ModelKind {
+        match self.kind {
+            ModelKind::Classifier => ModelKind::Resnet18,
+            ModelKind::Vq => self.encoder,
+            kind => kind,
+        }
+    }
+
+    /// Whether it is a variational autoencoder: the others have neither posterior nor KL.
+    pub fn is_vae(&self) -> bool {
+        !matches!(self.kind, ModelKind::Classifier | ModelKind::Vq)
+    }
+
     /// Channels of each convolution of `basic` and `conv3`.
     pub fn conv_widths(&self) -> &[usize] {
-        match (self.kind, &self.widths[..]) {
+        match (self.body(), &self.widths[..]) {
             (ModelKind::Basic, []) => &[32, 64],
             (_, []) => &[64, 128, 256],
             (_, widths) => widths,
@@ -137,29 +177,35 @@ impl Model {
 
     /// What an image's side must be a multiple of: whatever the encoder divides it by.
     pub fn divisor(&self) -> usize {
-        match self.kind {
+        match self.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 if self.stem == Stem::Large => 32, // the decoder's 16 divides it
             ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => 16,
             ModelKind::Basic | ModelKind::Conv3 => 1 << self.conv_widths().len(),
-            ModelKind::Dense => 1,
+            _ => 1,
         }
     }
 
     /// Whether there is a batch norm in it.
     pub fn has_batch_norm(&self) -> bool {
-        let may = matches!(self.kind, ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip);
+        let may = matches!(self.body(), ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip);
         may && self.batch_norm
     }
 
     /// The model in words: its kind and the keys that it reads.
     pub fn words(&self) -> String {
-        let shape = match self.kind {
+        let shape = match self.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 => format!("width {}, stem {}", self.width, self.stem),
             ModelKind::Skip => format!("width {}, {} blocks", self.width, self.block),
             ModelKind::Basic | ModelKind::Conv3 => format!("widths {:?}, down by {}", self.conv_widths(), self.down),
-            ModelKind::Dense => format!("{} × {} hidden", self.layers, self.hidden),
+            _ => format!("{} × {} hidden", self.layers, self.hidden),
         };
-        format!("{}: {shape}, z {}", self.kind, self.z_dim)
+        match self.kind {
+            ModelKind::Classifier => format!("{}: {shape}", self.kind),
+            ModelKind::Vq => {
+                format!("{} by {}: {shape}, {} codes of {}", self.kind, self.encoder, self.codes, self.code_width)
+            }
+            kind => format!("{kind}: {shape}, z {}{}", self.z_dim, if self.conditional { ", conditional" } else { "" }),
+        }
     }
 }
 
@@ -180,6 +226,14 @@ impl Default for Model {
             slope: 11.0 / 48.0,
             block: SkipBlock::TwoConv,
             output: Output::Linear,
+            conditional: false,
+            encoder: ModelKind::Basic,
+            codes: 512,
+            code_width: 64,
+            decay: 0.99,
+            init_encoder: String::new(),
+            freeze_encoder: false,
+            freeze_heads: false,
             init: String::new(),
         }
     }

@@ -57,7 +57,7 @@ impl Learner for Autoencoder {
     fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation {
         let Passed { mu, logvar, terms, .. } = self.pass(batch, pass);
         let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
-        Evaluation { terms, kl_per_dim, reconstruction: Some(self.model.decode(&mu, pass)) }
+        Evaluation { terms, kl_per_dim, reconstruction: Some(self.model.decode(&mu, pass)), named: None }
     }
 
     fn sample(&self, z: &Var) -> Option<Var> {

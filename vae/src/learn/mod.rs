@@ -3,13 +3,16 @@
 
 mod autoencoder;
 mod batch;
+mod classifier;
 
 use autograd::Var;
 use nn::{Module, Pass};
+use tensor::Tensor;
 
-use crate::config::Config;
-use crate::model;
+use crate::config::{Config, ModelKind};
+use crate::model::{self, Classifier};
 use crate::objective::Terms;
+use crate::random::Purpose;
 
 pub use autoencoder::Autoencoder;
 pub use batch::Batch;
@@ -46,9 +49,15 @@ pub struct Evaluation {
     pub kl_per_dim: Option<Var>,
     /// The images again, as they come back without noise, before the output activation: shaped as they are.
     pub reconstruction: Option<Var>,
+    /// What each image is taken for, a whole number: `[batch]`.
+    pub named: Option<Tensor>,
 }
 
 /// What a configuration asks for, its weights drawn by the seed.
 pub fn build(config: &Config) -> Box<dyn Learner> {
-    Box::new(Autoencoder::new(config, model::build(config)))
+    let mut rng = Purpose::Weights.stream(config.seed, 0);
+    match config.model.kind {
+        ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
+        _ => Box::new(Autoencoder::new(config, model::build(config))),
+    }
 }

@@ -53,36 +53,19 @@ impl Module for Convolutional {
 }
 
 struct Encoder {
-    convs: Vec<Conv2d>,
-    /// Halves what a convolution of stride 1 has left as it was.
-    pool: Option<Pool>,
+    trunk: Trunk,
     mu: Linear,
     logvar: Linear,
 }
 
 impl Encoder {
     fn new(rng: &mut Generator, config: &Config, features: usize) -> Encoder {
-        let (stride, pool) = match config.model.down {
-            Down::Stride => (2, None),
-            Down::Pool => (1, Some(Pool { kernel: 2, stride: 2, padding: 0 })),
-        };
-        let mut input = config.channels();
-        let mut conv = |&width| {
-            Conv2d::new(rng, std::mem::replace(&mut input, width), width, 3, Conv { stride, padding: 1 }, true)
-        };
-        let convs = config.model.conv_widths().iter().map(&mut conv).collect();
-        let z = config.model.z_dim;
-        Encoder { convs, pool, mu: Linear::new(rng, features, z), logvar: Linear::new(rng, features, z) }
+        let (trunk, z) = (Trunk::new(rng, config, config.encoder_channels()), config.model.z_dim);
+        Encoder { trunk, mu: Linear::new(rng, features, z), logvar: Linear::new(rng, features, z) }
     }
 
     fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let mut x = x.clone();
-        for conv in &self.convs {
-            x = conv.forward(&x, pass).relu();
-            if let Some(pool) = self.pool {
-                x = x.max_pool2d(pool);
-            }
-        }
+        let x = self.trunk.forward(x, pass);
         let [batch, channels, height, width] = x.shape().nchw("encoder");
         let x = x.reshape([batch, channels * height * width]);
         (self.mu.forward(&x, pass), clamp_logvar(&self.logvar.forward(&x, pass)))
@@ -91,9 +74,50 @@ impl Encoder {
 
 impl Module for Encoder {
     fn visit(&self, v: &mut Visitor) {
-        self.convs.iter().zip(1..).for_each(|(conv, i)| v.child(&format!("conv{i}"), conv));
+        self.trunk.visit(v);
         v.child("mu", &self.mu);
         v.child("logvar", &self.logvar);
+    }
+}
+
+/// An encoder up to its last maps, of images of any number of channels.
+pub(crate) struct Trunk {
+    convs: Vec<Conv2d>,
+    /// Halves what a convolution of stride 1 has left as it was.
+    pool: Option<Pool>,
+}
+
+impl Trunk {
+    pub(crate) fn new(rng: &mut Generator, config: &Config, channels: usize) -> Trunk {
+        let (stride, pool) = match config.model.down {
+            Down::Stride => (2, None),
+            Down::Pool => (1, Some(Pool { kernel: 2, stride: 2, padding: 0 })),
+        };
+        let mut input = channels;
+        let mut conv = |&width| {
+            Conv2d::new(rng, std::mem::replace(&mut input, width), width, 3, Conv { stride, padding: 1 }, true)
+        };
+        let convs = config.model.conv_widths().iter().map(&mut conv).collect();
+        Trunk { convs, pool }
+    }
+}
+
+impl Layer for Trunk {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        let mut x = x.clone();
+        for conv in &self.convs {
+            x = conv.forward(&x, pass).relu();
+            if let Some(pool) = self.pool {
+                x = x.max_pool2d(pool);
+            }
+        }
+        x
+    }
+}
+
+impl Module for Trunk {
+    fn visit(&self, v: &mut Visitor) {
+        self.convs.iter().zip(1..).for_each(|(conv, i)| v.child(&format!("conv{i}"), conv));
     }
 }
 
@@ -102,7 +126,7 @@ struct Decoder {
     relu: bool,
     /// Channels, rows and columns of the first maps.
     seed: [usize; 3],
-    convs: Vec<Up>,
+    mirror: Mirror,
 }
 
 /// A transposed convolution, perhaps of an enlarged input.
@@ -113,10 +137,36 @@ struct Up {
 
 impl Decoder {
     fn new(rng: &mut Generator, config: &Config, seed: [usize; 3]) -> Decoder {
+        let linear = Linear::new(rng, config.decoder_inputs(), seed.iter().product());
+        let relu = config.model.kind != ModelKind::Basic;
+        Decoder { linear, relu, seed, mirror: Mirror::new(rng, config) }
+    }
+
+    fn forward(&self, z: &Var, pass: &Pass) -> Var {
+        let x = self.linear.forward(z, pass);
+        let x = if self.relu { x.relu() } else { x };
+        let [channels, height, width] = self.seed;
+        self.mirror.forward(&x.reshape([z.shape()[0], channels, height, width]), pass)
+    }
+}
+
+impl Module for Decoder {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("linear", &self.linear);
+        self.mirror.visit(v);
+    }
+}
+
+/// A decoder from its first maps, as wide as the encoder's last, to images.
+pub(crate) struct Mirror {
+    convs: Vec<Up>,
+}
+
+impl Mirror {
+    pub(crate) fn new(rng: &mut Generator, config: &Config) -> Mirror {
         let (model, colours) = (&config.model, config.channels());
-        let linear = Linear::new(rng, model.z_dim, seed.iter().product());
         let same = (3, ConvTranspose { stride: 1, padding: 1, output_padding: 0 });
-        let doubling = match (model.down, model.kind) {
+        let doubling = match (model.down, model.body()) {
             (Down::Pool, _) => same,
             (Down::Stride, ModelKind::Basic) => (3, ConvTranspose { stride: 2, padding: 1, output_padding: 1 }),
             (Down::Stride, _) => (4, ConvTranspose { stride: 2, padding: 1, output_padding: 0 }),
@@ -125,11 +175,11 @@ impl Decoder {
             enlarge,
             conv: ConvTranspose2d::new(rng, input, output, kernel, conv, true),
         };
-        let basic = model.kind == ModelKind::Basic;
+        let basic = model.body() == ModelKind::Basic;
         // What each doubling convolution gives: basic's end at full size in its first width, conv3's in colours.
         let widths = model.conv_widths().iter().rev().copied();
         let outputs: Vec<usize> = if basic { widths.collect() } else { widths.skip(1).chain([colours]).collect() };
-        let mut input = seed[0];
+        let mut input = *model.conv_widths().last().expect("one convolution at least");
         let mut convs = Vec::new();
         for output in outputs {
             convs.push(up(input, output, doubling, model.down == Down::Pool));
@@ -138,14 +188,13 @@ impl Decoder {
         if basic {
             convs.push(up(input, colours, same, false));
         }
-        Decoder { linear, relu: !basic, seed, convs }
+        Mirror { convs }
     }
+}
 
-    fn forward(&self, z: &Var, pass: &Pass) -> Var {
-        let x = self.linear.forward(z, pass);
-        let x = if self.relu { x.relu() } else { x };
-        let [channels, height, width] = self.seed;
-        let mut x = x.reshape([z.shape()[0], channels, height, width]);
+impl Layer for Mirror {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        let mut x = x.clone();
         for (i, up) in self.convs.iter().enumerate() {
             if i > 0 {
                 x = x.relu();
@@ -160,9 +209,8 @@ impl Decoder {
     }
 }
 
-impl Module for Decoder {
+impl Module for Mirror {
     fn visit(&self, v: &mut Visitor) {
-        v.child("linear", &self.linear);
         self.convs.iter().zip(1..).for_each(|(up, i)| v.child(&format!("conv{i}"), &up.conv));
     }
 }

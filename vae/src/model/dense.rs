@@ -26,11 +26,11 @@ impl Dense {
         let (model, shape) = (&config.model, [config.channels(), config.image_size(), config.image_size()]);
         let (pixels, z) = (shape.iter().product(), model.z_dim);
         let encoder = Encoder {
-            hidden: hidden(rng, pixels, model.hidden, model.layers),
+            hidden: hidden(rng, config.encoder_channels() * shape[1] * shape[2], model.hidden, model.layers),
             mu: Linear::new(rng, model.hidden, z),
             logvar: Linear::new(rng, model.hidden, z),
         };
-        let hidden = hidden(rng, z, model.hidden, model.layers);
+        let hidden = hidden(rng, config.decoder_inputs(), model.hidden, model.layers);
         let decoder = Decoder { hidden, output: Linear::new(rng, model.hidden, pixels), shape };
         Dense { encoder, decoder }
     }

@@ -40,6 +40,7 @@ fn the_counts_come_out() {
         ("kind=dense z_dim=16 data.channels=1 data.image_size=28", 415_024),
         ("kind=dense z_dim=16 data.channels=1 data.image_size=28 hidden=512", 829_232),
         ("kind=skip z_dim=512 data.image_size=64", 19_753_331),
+        ("kind=classifier", 11_173_962),
     ];
     for (words, count) in cases {
         let key = |word: &str| if word.contains('.') { word.to_owned() } else { format!("model.{word}") };
@@ -49,7 +50,7 @@ fn the_counts_come_out() {
         let model = learn::build(&config);
         let summary = Summary::new(&config, &*model);
         assert_eq!(summary.parameters, *count, "{words}");
-        assert_eq!(summary.parameters, nn::count(&*model));
+        assert_eq!((summary.parameters, summary.trainable_parameters), (nn::count(&*model), *count));
         assert_eq!(summary.layers.iter().map(|row| row.parameters).sum::<usize>(), *count);
         let halves = [summary.encoder_parameters, summary.decoder_parameters];
         let expected = match *words {

@@ -3,6 +3,7 @@
 //! x: [batch, C, S, S] → mu, logvar: [batch, z];  z = mu + exp(logvar/2)·eps, eps ~ N(0, I);  z → logits, shaped as x.
 //! logvar comes clamped to [−30, 20], so that no exponential overflows and no variance vanishes.
 
+mod classifier;
 mod convolutional;
 mod dense;
 mod residual;
@@ -17,6 +18,7 @@ use tensor::Tensor;
 use crate::config::{Config, ModelKind};
 use crate::random::Purpose;
 
+pub use classifier::Classifier;
 pub use convolutional::Convolutional;
 pub use dense::Dense;
 pub use resnet::Resnet;
@@ -32,7 +34,11 @@ pub trait Vae: Module {
     fn decode(&self, z: &Var, pass: &Pass) -> Var;
 }
 
-/// The model that a configuration asks for, its weights drawn by the seed.
+/// The VAE that a configuration asks for, its weights drawn by the seed; `learn::build` makes the other kinds too.
+///
+/// # Panics
+/// If it asks for another kind.
+#[track_caller]
 pub fn build(config: &Config) -> Box<dyn Vae> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     match config.model.kind {
@@ -40,6 +46,7 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
         ModelKind::Basic | ModelKind::Conv3 => Box::new(Convolutional::new(&mut rng, config)),
         ModelKind::Skip => Box::new(Skip::new(&mut rng, config)),
         ModelKind::Dense => Box::new(Dense::new(&mut rng, config)),
+        kind @ (ModelKind::Classifier | ModelKind::Vq) => panic!("{kind} is no VAE: learn::build makes it"),
     }
 }
 

@@ -53,22 +53,51 @@ impl Module for Resnet {
 }
 
 struct Encoder {
-    stem: Unit,
-    pool: Option<Pool>,
-    stages: [Sequential; 4],
+    trunk: Trunk,
     mu: Linear,
     logvar: Linear,
 }
 
 impl Encoder {
     fn new(rng: &mut Generator, config: &Config) -> Encoder {
+        let trunk = Trunk::new(rng, config, config.encoder_channels());
+        let mu = Linear::new(rng, trunk.features, config.model.z_dim);
+        let logvar = Linear::new(rng, trunk.features, config.model.z_dim);
+        Encoder { trunk, mu, logvar }
+    }
+
+    fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let x = self.trunk.forward(x, pass).global_avg_pool2d();
+        (self.mu.forward(&x, pass), clamp_logvar(&self.logvar.forward(&x, pass)))
+    }
+}
+
+impl Module for Encoder {
+    fn visit(&self, v: &mut Visitor) {
+        self.trunk.visit(v);
+        v.child("mu", &self.mu);
+        v.child("logvar", &self.logvar);
+    }
+}
+
+/// An encoder up to its last maps, `[n, 8ew, S/16, S/16]`, of images of any number of channels.
+pub(crate) struct Trunk {
+    stem: Unit,
+    pool: Option<Pool>,
+    stages: [Sequential; 4],
+    /// Channels of the last maps.
+    pub(crate) features: usize,
+}
+
+impl Trunk {
+    pub(crate) fn new(rng: &mut Generator, config: &Config, channels: usize) -> Trunk {
         let (w, norm) = (config.model.width, config.model.batch_norm);
         let (kernel, pool) = match config.model.stem {
             Stem::Small => (3, None),
             Stem::Large => (7, Some(Pool { kernel: 3, stride: 2, padding: 1 })),
         };
-        let stem = down(rng, config.channels(), w, kernel, 2, norm);
-        let (expansion, counts) = blocks(config.model.kind);
+        let stem = down(rng, channels, w, kernel, 2, norm);
+        let (expansion, counts) = blocks(config.model.body());
         let mut input = w;
         let mut stage = |i: usize| {
             let (middle, output) = (w << i, expansion * (w << i));
@@ -82,11 +111,12 @@ impl Encoder {
             stage
         };
         let stages = [stage(0), stage(1), stage(2), stage(3)];
-        let mu = Linear::new(rng, input, config.model.z_dim);
-        Encoder { stem, pool, stages, mu, logvar: Linear::new(rng, input, config.model.z_dim) }
+        Trunk { stem, pool, stages, features: input }
     }
+}
 
-    fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+impl Layer for Trunk {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
         let mut x = self.stem.forward(x, None, Act::Relu, pass);
         if let Some(pool) = self.pool {
             x = x.max_pool2d(pool);
@@ -94,19 +124,16 @@ impl Encoder {
         for stage in &self.stages {
             x = stage.forward(&x, pass);
         }
-        let x = x.global_avg_pool2d();
-        (self.mu.forward(&x, pass), clamp_logvar(&self.logvar.forward(&x, pass)))
+        x
     }
 }
 
-impl Module for Encoder {
+impl Module for Trunk {
     fn visit(&self, v: &mut Visitor) {
         self.stem.visit(v, "conv1", "bn1");
         for (i, stage) in self.stages.iter().enumerate() {
             v.child(&format!("layer{}", i + 1), stage);
         }
-        v.child("mu", &self.mu);
-        v.child("logvar", &self.logvar);
     }
 }
 
@@ -140,22 +167,48 @@ struct Decoder {
     linear: Linear,
     /// Side of the first maps.
     seed: usize,
+    mirror: Mirror,
+}
+
+impl Decoder {
+    fn new(rng: &mut Generator, config: &Config) -> Decoder {
+        let (expansion, _) = blocks(config.model.body());
+        let linear = Linear::new(rng, config.decoder_inputs(), expansion * 8 * config.model.width);
+        Decoder { linear, seed: config.image_size() / 16, mirror: Mirror::new(rng, config) }
+    }
+
+    fn forward(&self, z: &Var, pass: &Pass) -> Var {
+        let x = self.linear.forward(z, pass);
+        let [batch, channels] = x.shape().matrix("decoder");
+        let x = x.reshape([batch, channels, 1, 1]).interpolate([self.seed, self.seed], self.mirror.how);
+        self.mirror.forward(&x, pass)
+    }
+}
+
+impl Module for Decoder {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("linear", &self.linear);
+        self.mirror.visit(v);
+    }
+}
+
+/// A decoder from its first maps, `[n, 8ew, S/16, S/16]`, to images.
+pub(crate) struct Mirror {
     how: Interpolation,
     /// In the order they run: `layer4` … `layer1`.
     stages: [Sequential; 4],
     conv1: Unit,
 }
 
-impl Decoder {
-    fn new(rng: &mut Generator, config: &Config) -> Decoder {
+impl Mirror {
+    pub(crate) fn new(rng: &mut Generator, config: &Config) -> Mirror {
         let w = config.model.width;
         let how = match config.model.upsample {
             Upsampling::Bilinear => Interpolation::Bilinear { align_corners: false },
             Upsampling::Nearest => Interpolation::Nearest,
         };
         let up = Up { how, conv: config.model.decoder_conv, norm: config.model.batch_norm };
-        let (expansion, counts) = blocks(config.model.kind);
-        let linear = Linear::new(rng, config.model.z_dim, expansion * 8 * w);
+        let (expansion, counts) = blocks(config.model.body());
         let stages = [3, 2, 1, 0].map(|i| {
             let (middle, input) = (w << i, expansion * (w << i));
             let output = if i == 0 { w } else { input / 2 };
@@ -171,23 +224,19 @@ impl Decoder {
             Sequential::new(stage)
         });
         let conv1 = Unit { norm: None, ..up.unit(rng, w, config.channels(), true, true) };
-        Decoder { linear, seed: config.image_size() / 16, how, stages, conv1 }
+        Mirror { how, stages, conv1 }
     }
+}
 
-    fn forward(&self, z: &Var, pass: &Pass) -> Var {
-        let x = self.linear.forward(z, pass);
-        let [batch, channels] = x.shape().matrix("decoder");
-        let mut x = x.reshape([batch, channels, 1, 1]).interpolate([self.seed, self.seed], self.how);
-        for stage in &self.stages {
-            x = stage.forward(&x, pass);
-        }
+impl Layer for Mirror {
+    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+        let x = self.stages.iter().fold(x.clone(), |x, stage| stage.forward(&x, pass));
         self.conv1.forward(&x, None, Act::Identity, pass)
     }
 }
 
-impl Module for Decoder {
+impl Module for Mirror {
     fn visit(&self, v: &mut Visitor) {
-        v.child("linear", &self.linear);
         for (stage, i) in self.stages.iter().zip([4, 3, 2, 1]) {
             v.child(&format!("layer{i}"), stage);
         }

@@ -32,10 +32,11 @@ impl Skip {
         let (w, z, colours, seed) =
             (config.model.width, config.model.z_dim, config.channels(), config.image_size() / 16);
         let mut block = |input, output, resize| Block::new(rng, config, input, output, resize);
-        let down = [(colours, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)];
+        let down = [(config.encoder_channels(), w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)];
         let down = down.map(|(input, output)| block(input, output, Resize::Halve));
         let half = w.div_ceil(2);
-        let up = [(z, 8 * w, seed), (8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, half, 2)];
+        let up =
+            [(config.decoder_inputs(), 8 * w, seed), (8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, half, 2)];
         let up = up.map(|(input, output, times)| block(input, output, Resize::Enlarge(times)));
         let whole = Conv { stride: 1, padding: 0 };
         let mu = Conv2d::new(rng, 8 * w, z, seed, whole, true);

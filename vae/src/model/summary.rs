@@ -15,7 +15,7 @@ pub struct Summary {
     pub parameters: usize,
     /// Those that training changes.
     pub trainable_parameters: usize,
-    /// The encoder's.
+    /// The encoder's; all of a classifier's.
     pub encoder_parameters: usize,
     /// The decoder's.
     pub decoder_parameters: usize,
@@ -58,9 +58,9 @@ impl Summary {
             let count = param.shape().count();
             summary.parameters += count;
             summary.trainable_parameters += if param.is_frozen() { 0 } else { count };
-            match path.starts_with("encoder.") {
-                true => summary.encoder_parameters += count,
-                false => summary.decoder_parameters += count,
+            match path.starts_with("decoder.") {
+                true => summary.decoder_parameters += count,
+                false => summary.encoder_parameters += count,
             }
             let layer = path.rsplit_once('.').map_or(path, |(layer, _)| layer);
             match summary.layers.last_mut().filter(|row| row.name == layer) {

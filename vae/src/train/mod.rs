@@ -9,6 +9,7 @@
 //! Every number here is a function of the configuration: the order of images comes from (seed, epoch), noise from
 //! (seed, step) or (seed, image), and sums over images are taken in f64, in the order of the images.
 
+mod confusion;
 mod early_stopping;
 mod metrics;
 
@@ -25,6 +26,7 @@ use crate::model::Vae;
 use crate::objective::Outline;
 use crate::random::Purpose;
 
+pub use confusion::Confusion;
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use metrics::{Epoch, Losses, Progress, Validation, number};
 pub(crate) use metrics::{part_unit, part_words};
@@ -206,7 +208,7 @@ impl Trainer {
         let mut squares = None;
         for batch in places.chunks(self.config.train.batch_size) {
             let x = self.dataset.batch(split, batch);
-            let Evaluation { terms, kl_per_dim: per_dim, reconstruction } = self.evaluate(split, batch, &x);
+            let Evaluation { terms, kl_per_dim: per_dim, reconstruction, .. } = self.evaluate(split, batch, &x);
             sums.add(&terms.read().await?, batch.len());
             if let Some(per_dim) = per_dim {
                 kl_per_dim.resize(per_dim.shape()[1], 0.0);
@@ -234,6 +236,19 @@ impl Trainer {
         let members = places.iter().map(|&place| split.members()[place]).collect();
         let batch = Batch::of_images(x.upload(&self.device), split.labels(places), self.config.seed, members);
         no_grad(|| self.model.evaluate(&batch, &Pass::eval()))
+    }
+
+    /// What the images of a split are taken for. None by what names nothing.
+    pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
+        let mut table = Confusion::new(self.config.data.kind.classes());
+        let places: Vec<usize> = (0..split.count()).collect();
+        for batch in places.chunks(self.config.train.batch_size) {
+            let x = self.dataset.batch(split, batch);
+            let Some(named) = self.evaluate(split, batch, &x).named else { return Ok(None) };
+            let pairs = batch.iter().zip(named.read().await?);
+            pairs.for_each(|(&place, named)| table.add(split.label(place).into(), named as usize));
+        }
+        Ok(Some(table))
     }
 
     /// Ends an epoch: its validation loss may lower the next learning rates.

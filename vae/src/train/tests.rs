@@ -1,8 +1,10 @@
 //! Laws of a small run.
 
+use nn::Layer;
+
 use super::*;
 use crate::config::Settings;
-use crate::model::build;
+use crate::learn;
 
 /// A run on 64 digits of 16 px, with these settings.
 fn trainer(settings: &[&str]) -> Trainer {
@@ -16,8 +18,8 @@ fn trainer_on(device: Device, settings: &[&str]) -> Trainer {
     let config = all.resolve().unwrap();
     config.check().unwrap();
     let dataset = Dataset::load(&config).unwrap();
-    let model = build(&config);
-    Trainer::new(config, dataset, model, device)
+    let model = learn::build(&config);
+    Trainer::of(config, dataset, model, device)
 }
 
 fn run(trainer: &mut Trainer, epoch: usize) -> Losses {
@@ -80,6 +82,77 @@ fn a_bad_gradient_is_named_even_where_the_loss_is_fine() {
     let gradients = (x.mul_scalar(f32::INFINITY)).sum_all().backward();
     let named = pollster::block_on(trainer.first_bad_gradient(&gradients)).unwrap();
     assert_eq!(named, Some(format!("the gradient of {}", trainer.params[3].0)));
+}
+
+/// A VAE that the library does not know: a linear layer each way.
+struct Own {
+    encoder: nn::Linear,
+    decoder: nn::Linear,
+}
+
+impl nn::Module for Own {
+    fn visit(&self, v: &mut nn::Visitor) {
+        v.child("encoder", &self.encoder);
+        v.child("decoder", &self.decoder);
+    }
+}
+
+impl Vae for Own {
+    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let both = self.encoder.forward(&x.reshape([x.shape()[0], 256]), pass);
+        (both.slice(1, 0, 3), both.slice(1, 3, 3))
+    }
+
+    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+        self.decoder.forward(z, pass).reshape([z.shape()[0], 1, 16, 16])
+    }
+}
+
+#[test]
+fn a_model_of_one_s_own_trains_in_the_same_loop() {
+    let Trainer { config, dataset, .. } = trainer(&["train.learning_rate=0.01"]);
+    let mut rng = tensor::Generator::new(1);
+    let model = Own { encoder: nn::Linear::new(&mut rng, 256, 6), decoder: nn::Linear::new(&mut rng, 3, 256) };
+    let mut trainer = Trainer::new(config, dataset, Box::new(model), Device::Cpu);
+    let losses: Vec<f64> = (1..=6).map(|epoch| run(&mut trainer, epoch).total).collect();
+    assert!(losses[5] < 0.8 * losses[0], "{losses:?}");
+    let validation = pollster::block_on(trainer.validate()).unwrap();
+    assert_eq!((validation.kl_per_dim.len(), validation.mse.is_some()), (3, true));
+}
+
+#[test]
+fn a_classifier_learns_and_tells_what_it_takes_for_what() {
+    let settings = ["model.kind=classifier", "data.normalise=standard", "data.limit=600", "train.learning_rate=0.01"];
+    let mut trainer = trainer(&[&settings[..], &["model.width=4"]].concat());
+    let losses: Vec<Losses> = (1..=4).map(|epoch| run(&mut trainer, epoch)).collect();
+    assert!(losses[3].total < 0.6 * losses[0].total, "{losses:?}");
+    let validation = pollster::block_on(trainer.validate()).unwrap();
+    let accuracy = validation.losses.part("accuracy").unwrap();
+    assert_eq!(validation.losses.total, validation.losses.part("cross_entropy").unwrap());
+    assert_eq!((validation.mse, validation.kl_per_dim.len()), (None, 0));
+    let table = pollster::block_on(trainer.confusion(&trainer.dataset.validation)).unwrap().unwrap();
+    assert_eq!(table.images(), 833);
+    assert!((table.accuracy() - accuracy).abs() < 1e-6 && accuracy > 0.4, "{accuracy}: {table}");
+    assert_eq!(pollster::block_on(trainer.reconstruct(3)).unwrap(), None);
+    assert_eq!(pollster::block_on(trainer.sample(3)).unwrap(), None);
+}
+
+/// Every kind that is learnt, on a GPU: its first step and its validation are the CPU's, part for part.
+#[test]
+fn every_kind_is_on_a_gpu_what_it_is_on_the_cpu() {
+    let kinds: [&[&str]; 1] = [&["model.kind=classifier", "model.width=4"]];
+    for kind in kinds {
+        let told = [Device::Cpu, gpu()].map(|device| {
+            let mut trainer = trainer_on(device, kind);
+            let step = pollster::block_on(trainer.step(&[0, 1, 2, 3, 4, 5, 6, 7], 1e-9)).unwrap();
+            [step, pollster::block_on(trainer.validate()).unwrap().losses]
+        });
+        for (here, there) in told[0].iter().zip(&told[1]) {
+            for ((name, here), (_, there)) in here.parts.iter().zip(&there.parts) {
+                assert!((here - there).abs() <= 1e-4 * here.abs(), "{kind:?}, {name}: {here} and {there}");
+            }
+        }
+    }
 }
 
 #[test]

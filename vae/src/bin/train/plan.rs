@@ -29,13 +29,11 @@ impl Plan<'_> {
         say!("{}, seed {}", config.name, config.seed);
         say!("  device     {}", self.chosen.words);
         say!("  data       {}", self.data_line());
-        say!(
-            "  model      {}, {} parameters (encoder {}, decoder {})",
-            model.words(),
-            grouped(summary.parameters),
-            grouped(summary.encoder_parameters),
-            grouped(summary.decoder_parameters)
-        );
+        let halves = match summary.decoder_parameters {
+            0 => String::new(),
+            decoder => format!(" (encoder {}, decoder {})", grouped(summary.encoder_parameters), grouped(decoder)),
+        };
+        say!("  model      {}, {} parameters{halves}", model.words(), grouped(summary.parameters));
         if summary.trainable_parameters != summary.parameters {
             say!("             {} of them trained", grouped(summary.trainable_parameters));
         }
@@ -107,7 +105,8 @@ impl Plan<'_> {
         let summary = serde_json::to_value(self.summary).unwrap_or_default();
         if let (Value::Object(plan), Value::Object(summary)) = (&mut plan, summary) {
             plan.extend(summary);
-            plan.insert("effective_beta".into(), number(effective_beta(config)));
+            let effective = config.model.is_vae().then(|| number(effective_beta(config)));
+            plan.insert("effective_beta".into(), effective.into());
             plan.insert("data".into(), data);
             plan.insert("config".into(), serde_json::to_value(config).unwrap_or_default());
         }

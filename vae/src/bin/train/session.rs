@@ -96,6 +96,7 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
                 // What validation and a last, smaller batch left behind would be held beside the next epoch's.
                 chosen.gpu.iter().for_each(|gpu| gpu.trim());
             }
+            Event::Tested(words) => progress.aside(|| say!("\n{words}\n")),
             Event::Warning(words) => progress.aside(|| eprint_line(&format!("warning: {words}"))),
         }
         !INTERRUPTED.load(Ordering::Relaxed)

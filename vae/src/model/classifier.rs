@@ -1,0 +1,46 @@
+//! A ResNet-18 that names what it sees; w = 64.
+//!
+//! ```text
+//! x [n, C, S, S] → the encoder of resnet18 → means [n, 8w] → fc: logits [n, classes]
+//! ```
+//!
+//! Names are torchvision's (`conv1.weight`, `layer2.0.downsample.0.weight`, `fc.weight`), so its encoder may begin a VAE's.
+
+use autograd::Var;
+use nn::{Layer, Linear, Module, Pass, Visitor};
+use tensor::Generator;
+
+use crate::config::Config;
+use crate::model::resnet::Trunk;
+
+/// The classifier.
+pub struct Classifier {
+    trunk: Trunk,
+    fc: Linear,
+}
+
+impl Classifier {
+    /// With PyTorch's default initialisation.
+    pub fn new(rng: &mut Generator, config: &Config) -> Classifier {
+        let trunk = Trunk::new(rng, config, config.channels());
+        let fc = Linear::new(rng, trunk.features, config.data.kind.classes());
+        Classifier { trunk, fc }
+    }
+
+    /// What an image is told by: the means of the last maps, `[n, 8w]`.
+    pub fn features(&self, x: &Var, pass: &Pass) -> Var {
+        self.trunk.forward(x, pass).global_avg_pool2d()
+    }
+
+    /// A number for each label: the larger, the more the image looks like it, `[n, classes]`.
+    pub fn logits(&self, x: &Var, pass: &Pass) -> Var {
+        self.fc.forward(&self.features(x, pass), pass)
+    }
+}
+
+impl Module for Classifier {
+    fn visit(&self, v: &mut Visitor) {
+        self.trunk.visit(v);
+        v.child("fc", &self.fc);
+    }
+}

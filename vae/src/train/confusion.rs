@@ -1,0 +1,79 @@
+//! Which images a classifier takes for which: `counts[label][named]`.
+
+use std::fmt;
+
+/// A confusion table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    counts: Vec<Vec<usize>>,
+}
+
+impl Confusion {
+    /// A table of so many labels, without an image.
+    pub fn new(classes: usize) -> Confusion {
+        Confusion { counts: vec![vec![0; classes]; classes] }
+    }
+
+    /// Counts an image of a label that was named so.
+    ///
+    /// # Panics
+    /// If either is no label of the table.
+    #[track_caller]
+    pub fn add(&mut self, label: usize, named: usize) {
+        self.counts[label][named] += 1;
+    }
+
+    /// The share of images that were named rightly; NaN of no image.
+    pub fn accuracy(&self) -> f64 {
+        let right: usize = self.counts.iter().enumerate().map(|(label, row)| row[label]).sum();
+        right as f64 / self.images() as f64
+    }
+
+    /// Images in it.
+    pub fn images(&self) -> usize {
+        self.counts.iter().flatten().sum()
+    }
+
+    /// A line for each label: how often it was named 0, 1, ….
+    pub fn csv(&self) -> String {
+        let line =
+            |first: String, row: &[usize]| row.iter().fold(first, |line, count| format!("{line},{count}")) + "\n";
+        let head = line("label".into(), &(0..self.counts.len()).collect::<Vec<_>>());
+        self.counts.iter().enumerate().fold(head, |text, (label, row)| text + &line(label.to_string(), row))
+    }
+}
+
+/// The accuracy, and the table where it fits a screen.
+impl fmt::Display for Confusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "accuracy {:.2} % of {} images", 100.0 * self.accuracy(), self.images())?;
+        if self.counts.len() > 20 {
+            return Ok(());
+        }
+        write!(f, "; a row is a label, a column what it was taken for\n      ")?;
+        (0..self.counts.len()).try_for_each(|named| write!(f, " {named:>5}"))?;
+        for (label, row) in self.counts.iter().enumerate() {
+            write!(f, "\n{label:>6}")?;
+            row.iter().try_for_each(|count| write!(f, " {count:>5}"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_labels_and_the_diagonal_is_right() {
+        let mut table = Confusion::new(2);
+        for (label, named) in [(0, 0), (0, 1), (0, 1), (1, 1)] {
+            table.add(label, named);
+        }
+        assert_eq!((table.accuracy(), table.images()), (0.5, 4));
+        assert_eq!(table.csv(), "label,0,1\n0,1,2\n1,0,1\n");
+        let told = table.to_string();
+        assert!(told.starts_with("accuracy 50.00 % of 4 images") && told.ends_with("\n     1     0     1"), "{told}");
+        assert_eq!(Confusion::new(21).to_string(), "accuracy NaN % of 0 images");
+    }
+}
