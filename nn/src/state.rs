@@ -88,6 +88,66 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
     Ok(())
 }
 
+/// What came of filling some of a module, by the names of its tensors and of the file's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// The module's tensors that were filled.
+    pub loaded: Vec<String>,
+    /// Those that the file has not.
+    pub missing: Vec<String>,
+    /// Those that the file has in another shape or type, and what it has.
+    pub misfit: Vec<String>,
+    /// The file's tensors that were asked for and have no place in the module, or were not asked for.
+    pub skipped: Vec<String>,
+}
+
+/// Fills those tensors of a module that `place` finds for the file's: it is given a file's name, and says the module's, or
+/// None for what is not wanted. `part` says which of the module's tensors are to be filled.
+///
+/// # Errors
+/// If the bytes are damaged.
+pub async fn load_part(
+    module: &dyn Module,
+    bytes: &[u8],
+    part: impl Fn(&str) -> bool,
+    place: impl Fn(&str) -> Option<String>,
+) -> Result<Filled, StateError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| StateError::Damaged(e.to_string()))?;
+    let mut filled = Filled::default();
+    let mut found = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        match place(&name).filter(|path| part(path)) {
+            _ if name.ends_with(COUNTER) => {}
+            Some(path) => drop(found.insert(path, (name, read(&view)))),
+            None => filled.skipped.push(name),
+        }
+    }
+    let mut fills: Vec<(Tensor, Device, Setter)> = Vec::new();
+    visit(module, |path, slot| {
+        if !part(path) {
+            return;
+        }
+        let old = value(slot);
+        match found.remove(path) {
+            None => filled.missing.push(path.to_owned()),
+            Some((_, Err(what))) => filled.misfit.push(format!("{path} {what}")),
+            Some((_, Ok(new))) if new.shape() != old.shape() => {
+                filled.misfit.push(format!("{path} is {}, not {}", new.shape(), old.shape()));
+            }
+            Some((_, Ok(new))) => {
+                filled.loaded.push(path.to_owned());
+                fills.push((new, old.device(), setter(slot)));
+            }
+        }
+    });
+    filled.skipped.extend(found.into_values().map(|(name, _)| name));
+    filled.skipped.sort();
+    for (new, device, set) in fills {
+        set(new.to(&device).await?);
+    }
+    Ok(filled)
+}
+
 fn read(view: &TensorView) -> Result<Tensor, String> {
     if view.dtype() != Dtype::F32 {
         return Err(format!("is {:?}, not F32", view.dtype()));

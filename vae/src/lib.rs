@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them
 //! into latents and back, [`objective`] scores that, [`learn`] is both together; [`train`] is one step, one epoch; `figure` draws what came out,
-//! and `run` is the folder that keeps it. All but `figure`, `run` and data files works without files, clocks or
+//! and `run` is the folder that keeps it. [`transfer`] begins with another model's encoder. All but `figure`, `run`, `transfer` and data files works without files, clocks or
 //! threads.
 
 #![forbid(unsafe_code)]
@@ -20,5 +20,7 @@ pub mod recipe;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod run;
 pub mod train;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod transfer;
 
 pub use error::{Error, Result};

@@ -21,6 +21,8 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { name: "resnet18-vae-sigmoid", toml: include_str!("../recipes/resnet18-vae-sigmoid.toml") },
     Recipe { name: "resnet50-vae", toml: include_str!("../recipes/resnet50-vae.toml") },
     Recipe { name: "cifar10-classifier", toml: include_str!("../recipes/cifar10-classifier.toml") },
+    Recipe { name: "beta-resnet18-pretrained", toml: include_str!("../recipes/beta-resnet18-pretrained.toml") },
+    Recipe { name: "beta-resnet18-frozen", toml: include_str!("../recipes/beta-resnet18-frozen.toml") },
     Recipe { name: "mnist-classifier", toml: include_str!("../recipes/mnist-classifier.toml") },
 ];
 

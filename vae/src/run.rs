@@ -242,14 +242,18 @@ fn checkpoint(trainer: &Trainer, folder: &mut Folder, name: &str) -> Result<()> 
     folder.write(&path, &bytes)
 }
 
-/// Fills a model with the weights of a checkpoint.
-pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
-    let read = || match fs::metadata(path)?.is_file() {
+/// The bytes of a checkpoint.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let bytes = || match fs::metadata(path)?.is_file() {
         true => fs::read(path),
         false => Err(std::io::Error::other("it is not a file")),
     };
-    let bytes = read().map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
-    block_on(nn::state::load(model, &bytes)).map_err(|error| match error {
+    bytes().map_err(|error| Error::file(path, format!("cannot be read: {error}")))
+}
+
+/// Fills a model with the weights of a checkpoint.
+pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
+    block_on(nn::state::load(model, &read(path)?)).map_err(|error| match error {
         StateError::Misfit(tensors) => {
             let more = if tensors.len() > 4 { format!("; and {} more", tensors.len() - 4) } else { String::new() };
             let some = tensors.iter().take(4).cloned().collect::<Vec<_>>().join("; ");

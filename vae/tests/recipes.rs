@@ -39,6 +39,8 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("resnet50-vae", &["model.z_dim=128"], 47_781_379, json!(1.0)),
         ("cifar10-classifier", &[], 11_173_962, Value::Null),
         ("mnist-classifier", &[], 11_172_810, Value::Null),
+        ("beta-resnet18-pretrained", &[], 23_910_275, json!(1.0)),
+        ("beta-resnet18-frozen", &[], 23_910_275, json!(1.0)),
         ("resnet50-vae", &["model.kind=conv3", "data.image_size=64"], 2_028_907, json!(1.0)),
         ("resnet50-vae", &["model.kind=skip", "model.z_dim=512", "data.image_size=64"], 19_753_331, json!(1.0)),
     ];
@@ -49,6 +51,21 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
     }
     for recipe in RECIPES {
         assert!(cases.iter().any(|(name, ..)| *name == recipe.name), "{} is not counted", recipe.name);
+    }
+}
+
+/// What a frozen encoder leaves to be trained: heads and decoder, or the decoder alone. The classifier need not be there.
+#[test]
+fn a_dry_run_counts_what_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    for (settings, count) in [(&[][..], 12_741_443), (&["model.freeze_heads=true"], 12_610_115)] {
+        let told = train(dir.path(), "beta-resnet18-frozen", settings, &["--dry-run", "--json"]);
+        let plan: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(
+            (plan["parameters"].as_u64(), plan["trainable_parameters"].as_u64()),
+            (Some(23_910_275), Some(count))
+        );
+        assert!(plan["encoder"].as_str().unwrap().ends_with("best.safetensors: not found"), "{plan}");
     }
 }
 

@@ -39,6 +39,11 @@ impl Adam {
         Adam { config, step: 0, moments: HashMap::new() }
     }
 
+    /// Whether it keeps moments of a parameter: it does once that had a gradient.
+    pub fn remembers(&self, param: &Param) -> bool {
+        self.moments.contains_key(&param.id())
+    }
+
     /// Moves every parameter that has a gradient. Others, frozen ones among them, stay, and keep no moments. `guard` has
     /// seen the gradients: it scales them, or holds everything as it is.
     pub fn step(&mut self, params: &[(String, Param)], gradients: &mut Gradients, learning_rate: f64, guard: &Guard) {

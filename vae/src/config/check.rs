@@ -248,6 +248,7 @@ mod tests {
             ("model.layers=0", "model.layers = 0"),
             ("model.widths=32,0", "model.widths = [32, 0]"),
             ("model.slope=0", "model.slope = 0"),
+            ("model.freeze_heads=true", "set model.freeze_encoder = true too"),
             ("model.slope=inf", "model.slope = inf"),
             ("loss.beta=-1", "loss.beta = -1"),
             ("loss.beta=nan", "loss.beta = NaN"),

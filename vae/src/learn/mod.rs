@@ -6,7 +6,7 @@ mod batch;
 mod classifier;
 
 use autograd::Var;
-use nn::{Module, Pass};
+use nn::{Module, Pass, Slot};
 use tensor::Tensor;
 
 use crate::config::{Config, ModelKind};
@@ -56,8 +56,31 @@ pub struct Evaluation {
 /// What a configuration asks for, its weights drawn by the seed.
 pub fn build(config: &Config) -> Box<dyn Learner> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
-    match config.model.kind {
+    let learner: Box<dyn Learner> = match config.model.kind {
         ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
         _ => Box::new(Autoencoder::new(config, model::build(config))),
+    };
+    if config.model.freeze_encoder {
+        freeze_encoder(&*learner, config.model.freeze_heads);
     }
+    learner
+}
+
+/// Holds an encoder as it is, its running statistics too, with or without its heads. What is frozen is a constant to
+/// whatever uses it: no gradient goes there, no history is kept, and batch norm evaluates.
+fn freeze_encoder(model: &dyn Module, heads: bool) {
+    nn::visit(model, |path, slot| {
+        if is_trunk(path) || heads && path.starts_with("encoder.") {
+            match slot {
+                Slot::Param(param) => param.freeze(true),
+                Slot::Buffer(buffer) => buffer.freeze(true),
+            }
+        }
+    });
+}
+
+/// Whether a tensor of this path belongs to an encoder, and not to its heads.
+pub(crate) fn is_trunk(path: &str) -> bool {
+    let part = path.strip_prefix("encoder.").and_then(|rest| rest.split('.').next());
+    part.is_some_and(|part| !["mu", "logvar", "code"].contains(&part))
 }

@@ -137,6 +137,43 @@ fn a_classifier_learns_and_tells_what_it_takes_for_what() {
     assert_eq!(pollster::block_on(trainer.sample(3)).unwrap(), None);
 }
 
+/// The bytes of every tensor whose path `wanted` picks.
+fn bits(trainer: &Trainer, wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u32>)> {
+    let mut all = Vec::new();
+    nn::visit(&*trainer.model, |path, slot| {
+        let value = match slot {
+            nn::Slot::Param(param) => param.value(),
+            nn::Slot::Buffer(buffer) => buffer.value(),
+        };
+        if wanted(path) {
+            all.push((path.to_owned(), value.data().iter().map(|x| x.to_bits()).collect()));
+        }
+    });
+    all
+}
+
+/// Weights and running statistics of a frozen encoder are the same bytes after training, and the optimiser has not heard of it.
+#[test]
+fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
+    let head = |path: &str| path.starts_with("encoder.mu.") || path.starts_with("encoder.logvar.");
+    for (settings, heads_move) in
+        [(&["model.freeze_encoder=true"][..], true), (&["model.freeze_encoder=true", "model.freeze_heads=true"], false)]
+    {
+        let mut trainer = trainer(&[settings, &["train.weight_decay=0.1"]].concat());
+        let still = |path: &str| path.starts_with("encoder.") && (!heads_move || !head(path));
+        let (before, others) = (bits(&trainer, still), bits(&trainer, |path| !still(path)));
+        assert!(before.iter().any(|(path, _)| path == "encoder.layer3.0.bn1.running_mean"));
+        run(&mut trainer, 1);
+        assert_eq!(bits(&trainer, still), before);
+        for ((path, before), (_, after)) in others.iter().zip(bits(&trainer, |path| !still(path))) {
+            assert!(*before != after, "{path} has not moved");
+        }
+        for (path, param) in &trainer.params {
+            assert_eq!(trainer.adam.remembers(param), !still(path), "{path}");
+        }
+    }
+}
+
 /// Every kind that is learnt, on a GPU: its first step and its validation are the CPU's, part for part.
 #[test]
 fn every_kind_is_on_a_gpu_what_it_is_on_the_cpu() {

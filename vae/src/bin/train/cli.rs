@@ -60,6 +60,9 @@ pub(crate) struct Cli {
     /// Start from the weights of a checkpoint of the same model
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<String>,
+    /// Start the encoder from a checkpoint of a classifier, of a VAE, or with torchvision's names
+    #[arg(long, value_name = "FILE")]
+    init_encoder: Option<String>,
     /// Check everything and show what would be done, but train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -103,6 +106,7 @@ impl Cli {
         for (key, value, flag) in [
             ("data.dir", &self.data_dir, "--data-dir"),
             ("model.init", &self.init, "--init"),
+            ("model.init_encoder", &self.init_encoder, "--init-encoder"),
             ("seed", &self.seed, "--seed"),
             ("device", &self.device, "--device"),
             ("data.limit", &limit, "--limit"),

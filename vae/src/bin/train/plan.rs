@@ -14,6 +14,8 @@ use crate::say;
 pub(crate) struct Plan<'a> {
     pub(crate) config: &'a Config,
     pub(crate) summary: &'a Summary,
+    /// What the encoder starts from, in words.
+    pub(crate) encoder: Option<&'a str>,
     pub(crate) chosen: &'a Chosen,
     /// The images, or why they are not there.
     pub(crate) data: Result<&'a Dataset, String>,
@@ -37,6 +39,7 @@ impl Plan<'_> {
         if summary.trainable_parameters != summary.parameters {
             say!("             {} of them trained", grouped(summary.trainable_parameters));
         }
+        self.encoder.iter().for_each(|words| say!("  encoder    {words}"));
         say!("  loss       {}", describe_loss(config));
         let optional = |name: &str, value: f64| if value > 0.0 { format!(", {name} {value}") } else { String::new() };
         let patience = match train.early_stopping {
@@ -107,6 +110,7 @@ impl Plan<'_> {
             plan.extend(summary);
             let effective = config.model.is_vae().then(|| number(effective_beta(config)));
             plan.insert("effective_beta".into(), effective.into());
+            self.encoder.iter().for_each(|&words| drop(plan.insert("encoder".into(), words.into())));
             plan.insert("data".into(), data);
             plan.insert("config".into(), serde_json::to_value(config).unwrap_or_default());
         }

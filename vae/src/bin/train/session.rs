@@ -14,6 +14,7 @@ use vae::model::Summary;
 use vae::recipe::RECIPES;
 use vae::run::{self, Event, Folder, Outcome};
 use vae::train::{Epoch, Trainer};
+use vae::transfer;
 
 use crate::cli::Cli;
 use crate::device::{self, Chosen};
@@ -52,9 +53,16 @@ fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     if let Some(out) = &cli.out {
         Folder::prepare(&folder_path(Some(out), &config.name)?)?; // and gone again
     }
-    let model = initialised(config)?;
+    // An encoder that is not there yet is told as missing data are: a dry run counts without either.
+    let file = Path::new(&config.model.init_encoder);
+    let (model, encoder) = match !config.model.init_encoder.is_empty() && !file.exists() {
+        true => (learn::build(config), Some(format!("{}: not found", file.display()))),
+        false => initialised(config)?,
+    };
     let summary = Summary::new(config, &*model);
-    let plan = Plan { config, summary: &summary, chosen, data: dataset.as_ref().map_err(Clone::clone), seconds };
+    let encoder = encoder.as_deref();
+    let plan =
+        Plan { config, summary: &summary, encoder, chosen, data: dataset.as_ref().map_err(Clone::clone), seconds };
     if cli.json {
         say!("{}", plan.json());
     } else {
@@ -76,9 +84,10 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
     let start = Instant::now();
     let dataset = Dataset::load(&config)?;
     let seconds = start.elapsed().as_secs_f64();
-    let model = initialised(&config)?;
+    let (model, encoder) = initialised(&config)?;
     let summary = Summary::new(&config, &*model);
-    Plan { config: &config, summary: &summary, chosen, data: Ok(&dataset), seconds }.print();
+    let encoder = encoder.as_deref();
+    Plan { config: &config, summary: &summary, encoder, chosen, data: Ok(&dataset), seconds }.print();
     say!("  folder     {}\n", folder.path().display());
     if INTERRUPTED.load(Ordering::Relaxed) {
         return Ok(ExitCode::from(130)); // before there was anything to keep
@@ -126,13 +135,18 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
     Ok(if outcome == Outcome::Interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
 }
 
-/// The model, its weights fresh or those of `model.init`.
-fn initialised(config: &Config) -> Result<Box<dyn Learner>> {
-    let model = learn::build(config);
-    if !config.model.init.is_empty() {
-        run::load(&*model, Path::new(&config.model.init))?;
+/// The model, its weights fresh or those of `model.init`, its encoder perhaps that of `model.init_encoder`, of which the
+/// words tell.
+fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<String>)> {
+    let (model, keys) = (learn::build(config), &config.model);
+    if !keys.init.is_empty() {
+        run::load(&*model, Path::new(&keys.init))?;
     }
-    Ok(model)
+    if keys.init_encoder.is_empty() {
+        return Ok((model, None));
+    }
+    let words = transfer::load_encoder(&*model, Path::new(&keys.init_encoder), keys.freeze_encoder)?;
+    Ok((model, Some(words)))
 }
 
 fn say_epoch(epoch: &Epoch, epochs: usize) {
