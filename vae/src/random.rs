@@ -20,6 +20,8 @@ pub enum Purpose {
     ImageNoise,
     /// The draws from the prior that are decoded into pictures.
     Samples,
+    /// The places of a batch at which unused codes begin again; the stream is the step.
+    Codes,
 }
 
 impl Purpose {

@@ -278,13 +278,18 @@ fn pictures(trainer: &Trainer, folder: &mut Folder) -> Result<()> {
     let len = COLUMNS * shape.iter().product::<usize>();
     if let Some([originals, reconstructions]) = block_on(trainer.reconstruct(4 * COLUMNS))? {
         let pairs = originals.chunks(len).zip(reconstructions.chunks(len));
-        let pair = |(a, b)| [Row { name: "original", pixels: a }, Row { name: "from z = μ", pixels: b }];
+        let back = if trainer.config.model.is_vae() { "from z = μ" } else { "from codes" };
+        let pair = |(a, b)| [Row { name: "original", pixels: a }, Row { name: back, pixels: b }];
         let rows: Vec<Row> = pairs.flat_map(pair).collect();
         let words = format!("{}: validation images over their reconstructions", trainer.config.name);
         folder.write("reconstructions.png", &grid(&words, &rows, shape, 2))?;
     }
-    if let Some(samples) = block_on(trainer.sample(8 * COLUMNS))? {
-        let rows: Vec<Row> = samples.chunks(len).map(|pixels| Row { name: "", pixels }).collect();
+    let told = trainer.config.told_classes(); // a row for each label, or eight of any
+    let names: Vec<String> = (0..told).map(|label| format!("label {label}")).collect();
+    if let Some(samples) = block_on(trainer.sample(if told > 0 { told } else { 8 } * COLUMNS))? {
+        let name = |row: usize| names.get(row).map_or("", String::as_str);
+        let rows: Vec<Row> =
+            samples.chunks(len).enumerate().map(|(row, pixels)| Row { name: name(row), pixels }).collect();
         let words = format!("{}: decoded draws from N(0, I)", trainer.config.name);
         folder.write("samples.png", &grid(&words, &rows, shape, rows.len()))?;
     }

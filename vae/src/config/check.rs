@@ -115,8 +115,8 @@ impl Config {
             format!("model.codes = {}: a codebook holds 1 to 16777215 vectors", model.codes)
         })?;
         rule(model.code_width >= 1, || "model.code_width = 0: a code has at least one number".into())?;
-        rule((0.0..1.0).contains(&(model.decay as f32)), || {
-            format!("model.decay = {}: it must be in [0, 1), such as 0.99", model.decay)
+        rule((1e-3..1.0).contains(&(model.decay as f32)), || {
+            format!("model.decay = {}: it must be from 0.001 to below 1, such as 0.99", model.decay)
         })
     }
 
@@ -249,6 +249,7 @@ mod tests {
             ("model.widths=32,0", "model.widths = [32, 0]"),
             ("model.slope=0", "model.slope = 0"),
             ("model.freeze_heads=true", "set model.freeze_encoder = true too"),
+            ("loss.commitment=-1", "loss.commitment = -1"),
             ("model.slope=inf", "model.slope = inf"),
             ("loss.beta=-1", "loss.beta = -1"),
             ("loss.beta=nan", "loss.beta = NaN"),
@@ -281,6 +282,33 @@ mod tests {
         assert_eq!(says(&["data.image_size=48"]), "fine");
         assert!(says(&["data.image_size=48", "model.stem=7x7-pool"]).contains("multiples of 32 only; the next is 64"));
         assert_eq!(says(&["data.image_size=64", "model.stem=7x7-pool"]), "fine");
+    }
+
+    #[test]
+    fn what_a_kind_cannot_do_is_refused() {
+        for (settings, says_so) in [
+            (&["model.kind=classifier", "model.conditional=true"][..], "model.kind = \"classifier\" is none"),
+            (&["model.kind=vq", "model.conditional=true"], "model.kind = \"vq\" is none"),
+            (&["model.kind=vq", "loss.kind=weighted"], "leave it at \"beta\""),
+            (&["model.kind=classifier", "model.freeze_encoder=true"], "model.freeze_encoder is for models that have"),
+            (&["model.kind=classifier", "model.init_encoder=x"], "model.init_encoder is for models that have"),
+            (&["model.init=x", "model.init_encoder=y"], "leave one of them out"),
+            (&["model.kind=vq", "model.encoder=dense"], "vq takes resnet18, resnet50, basic or conv3"),
+            (&["model.kind=vq", "model.encoder=vq"], "vq takes resnet18, resnet50, basic or conv3"),
+            (&["model.kind=vq", "model.codes=0"], "model.codes = 0"),
+            (&["model.kind=vq", "model.codes=16777216"], "model.codes = 16777216"),
+            (&["model.kind=vq", "model.code_width=0"], "model.code_width = 0"),
+            (&["model.kind=vq", "model.decay=1"], "model.decay = 1"),
+            (&["model.kind=vq", "model.decay=0"], "model.decay = 0"),
+            (&["model.kind=vq", "data.image_size=30"], "vq with 2 convolutions takes multiples of 4 only"),
+            (&["model.kind=vq", "model.encoder=resnet18", "data.image_size=40"], "multiples of 16 only"),
+            (&["model.conditional=true"], "fine"),
+            (&["model.kind=classifier"], "fine"),
+            (&["model.kind=vq", "data.image_size=28"], "fine"),
+        ] {
+            let message = says(settings);
+            assert!(message.contains(says_so) && !message.contains('\n'), "{settings:?}: {message}");
+        }
     }
 
     #[test]

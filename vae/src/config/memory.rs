@@ -122,10 +122,17 @@ mod tests {
 
     #[test]
     fn weights_are_estimated_to_a_quarter() {
-        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier"] {
+        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq"] {
             for setting in ["model.z_dim=20", "model.z_dim=512"] {
                 let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
-                let (estimate, truth) = (config.weights_and_maps().0, nn::count(&*build(&config)) as f64);
+                let mut truth = 0.0;
+                nn::visit(&*build(&config), |_, slot| {
+                    truth += match slot {
+                        nn::Slot::Param(param) => param.shape().count(),
+                        nn::Slot::Buffer(buffer) => buffer.shape().count(), // a codebook is one
+                    } as f64;
+                });
+                let estimate = config.weights_and_maps().0;
                 assert!((estimate / truth - 1.0).abs() < 0.25, "{kind}, {setting}: {estimate} for {truth}");
             }
         }

@@ -60,7 +60,7 @@ pub struct Model {
     pub codes: usize,
     /// Numbers in each of them. Default 64.
     pub code_width: usize,
-    /// How much of a code's running mean a step keeps, in [0, 1). Default 0.99.
+    /// How much of a code's running mean a step keeps, from 0.001 to below 1. Default 0.99.
     pub decay: f64,
     /// A checkpoint whose encoder training starts from, up to its last maps: a classifier's, a VAE's, or any safetensors
     /// file with torchvision's names; empty for fresh weights. Default empty.

@@ -4,18 +4,20 @@
 mod autoencoder;
 mod batch;
 mod classifier;
+mod vq;
 
 use autograd::Var;
 use nn::{Module, Pass, Slot};
 use tensor::Tensor;
 
 use crate::config::{Config, ModelKind};
-use crate::model::{self, Classifier};
+use crate::model::{self, Classifier, Vq};
 use crate::objective::Terms;
 use crate::random::Purpose;
 
 pub use autoencoder::Autoencoder;
 pub use batch::Batch;
+pub use vq::Quantiser;
 
 /// Something that can be trained.
 pub trait Learner: Module {
@@ -25,10 +27,10 @@ pub trait Learner: Module {
     /// The loss of a batch that is not trained on, and what else there is to tell of it.
     fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation;
 
-    /// What is made of draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`.
-    /// None for what gives no images of its own.
-    fn sample(&self, z: &Var) -> Option<Var> {
-        let _ = z;
+    /// What is made of draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`. A
+    /// conditional model is asked for images of these labels. None for what gives no images of its own.
+    fn sample(&self, z: &Var, labels: &[u8]) -> Option<Var> {
+        let _ = (z, labels);
         None
     }
 }
@@ -58,6 +60,7 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     let learner: Box<dyn Learner> = match config.model.kind {
         ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
+        ModelKind::Vq => Box::new(Quantiser::new(config, Vq::new(&mut rng, config))),
         _ => Box::new(Autoencoder::new(config, model::build(config))),
     };
     if config.model.freeze_encoder {

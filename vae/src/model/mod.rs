@@ -10,6 +10,7 @@ mod residual;
 mod resnet;
 mod skip;
 mod summary;
+mod vq;
 
 use autograd::Var;
 use nn::{Module, Pass};
@@ -24,6 +25,7 @@ pub use dense::Dense;
 pub use resnet::Resnet;
 pub use skip::Skip;
 pub use summary::{LayerRow, Summary};
+pub use vq::{Quantised, Vq};
 
 /// A variational autoencoder. Its parameters are named `encoder.…` and `decoder.…`.
 pub trait Vae: Module {

@@ -76,6 +76,7 @@ pub(crate) fn part_unit(name: &str) -> &'static str {
     match name {
         "accuracy" => "share of the images",
         "perplexity" => "codes",
+        "commitment" => "squared distance an image",
         _ => "nats an image",
     }
 }

@@ -271,14 +271,16 @@ impl Trainer {
         Ok(Some([originals, reconstructions]))
     }
 
-    /// What the decoder makes of draws from N(0, I), as pixels in [0, 1]. None from what gives no images of its own.
+    /// What the decoder makes of draws from N(0, I), as pixels in [0, 1]; where it is told labels, as many of each, in turn.
+    /// None from what gives no images of its own.
     pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
-        let mut pixels = Vec::new();
+        let (mut pixels, classes) = (Vec::new(), self.config.told_classes());
         for first in (0..count).step_by(self.config.train.batch_size) {
             let some = self.config.train.batch_size.min(count - first);
             let z = Var::constant(z.slice(0, first, some).upload(&self.device));
-            let Some(decoded) = no_grad(|| self.model.sample(&z)) else { return Ok(None) };
+            let labels: Vec<u8> = (first..first + some).map(|i| (i * classes / count) as u8).collect();
+            let Some(decoded) = no_grad(|| self.model.sample(&z, &labels)) else { return Ok(None) };
             pixels.extend(self.pixels(&decoded).await?);
         }
         Ok(Some(pixels))

@@ -137,6 +137,62 @@ fn a_classifier_learns_and_tells_what_it_takes_for_what() {
     assert_eq!(pollster::block_on(trainer.sample(3)).unwrap(), None);
 }
 
+/// The label of a conditional model's sample is seen in the sample, and each label has its turn.
+#[test]
+fn a_conditional_model_is_told_labels() {
+    for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense"] {
+        let mut trainer = trainer(&[&format!("model.kind={kind}"), "model.conditional=true", "data.limit=32"]);
+        let losses = run(&mut trainer, 1);
+        assert!(losses.is_finite(), "{kind}: {losses}");
+        let decode = |label: u8| {
+            let z = Var::constant(Tensor::ones([1, 3]));
+            no_grad(|| trainer.model.sample(&z, &[label])).unwrap().value().data().to_vec()
+        };
+        assert!(decode(3) != decode(4), "{kind}");
+        let x = trainer.dataset.batch(&trainer.dataset.validation, &[0]);
+        let back = |label| {
+            let batch = Batch::of_images(x.clone(), vec![label], 1, vec![0]);
+            no_grad(|| trainer.model.evaluate(&batch, &Pass::eval())).reconstruction.unwrap().value().data().to_vec()
+        };
+        assert!(back(0) != back(1), "{kind}");
+    }
+}
+
+/// Twenty samples of ten labels: two of each, and the last is a 9.
+#[test]
+fn labels_in_turn_and_in_rows() {
+    let trainer = trainer(&["model.conditional=true"]);
+    let all = pollster::block_on(trainer.sample(20)).unwrap().unwrap();
+    let z = Purpose::Samples.stream(1, 0).normal_tensor([20, 3]);
+    let last = no_grad(|| trainer.model.sample(&Var::constant(z.slice(0, 19, 1)), &[9])).unwrap();
+    let last = pollster::block_on(trainer.pixels(&last)).unwrap();
+    assert!(all[19 * 256..].iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn a_codebook_learns_is_used_and_repeats_itself() {
+    for encoder in ["basic", "conv3", "resnet18", "resnet50"] {
+        let settings = [&format!("model.encoder={encoder}"), "model.kind=vq", "model.codes=32", "model.code_width=8"];
+        let settings = [&settings[..], &["data.image_size=32", "data.limit=96", "train.learning_rate=0.003"]].concat();
+        let settings = [&settings[..], &["model.widths=8,16"]].concat();
+        let (mut a, mut b) = (trainer(&settings), trainer(&settings));
+        let losses: Vec<Losses> = (1..=4).map(|epoch| run(&mut a, epoch)).collect();
+        assert!(losses[3].part("reconstruction") < losses[0].part("reconstruction"), "{encoder}: {losses:?}");
+        assert_eq!(run(&mut b, 1), losses[0], "{encoder}");
+        let validation = pollster::block_on(a.validate()).unwrap();
+        let perplexity = losses[3].part("perplexity").unwrap();
+        assert!(perplexity > 1.5 && perplexity <= 32.0, "{encoder}: {perplexity}");
+        assert!(validation.mse.is_some() && validation.kl_per_dim.is_empty());
+        assert_eq!(pollster::block_on(a.sample(3)).unwrap(), None);
+        let book = bits(&a, |path| path.starts_with("codebook."));
+        assert_eq!(book.iter().map(|(path, _)| &path[9..]).collect::<Vec<_>>(), ["codes", "counts", "sums"]);
+        // A checkpoint holds it: another trainer with these weights says the same.
+        let state = pollster::block_on(nn::state::save(&*a.model, None)).unwrap();
+        pollster::block_on(nn::state::load(&*b.model, &state)).unwrap();
+        assert_eq!(pollster::block_on(b.validate()).unwrap(), validation);
+    }
+}
+
 /// The bytes of every tensor whose path `wanted` picks.
 fn bits(trainer: &Trainer, wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u32>)> {
     let mut all = Vec::new();
@@ -177,7 +233,12 @@ fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
 /// Every kind that is learnt, on a GPU: its first step and its validation are the CPU's, part for part.
 #[test]
 fn every_kind_is_on_a_gpu_what_it_is_on_the_cpu() {
-    let kinds: [&[&str]; 1] = [&["model.kind=classifier", "model.width=4"]];
+    let kinds: [&[&str]; 4] = [
+        &["model.kind=classifier", "model.width=4"],
+        &["model.conditional=true"],
+        &["model.kind=vq", "model.codes=16", "model.code_width=4", "model.widths=4,6"],
+        &["model.kind=vq", "model.codes=5", "model.encoder=resnet18", "data.image_size=32"],
+    ];
     for kind in kinds {
         let told = [Device::Cpu, gpu()].map(|device| {
             let mut trainer = trainer_on(device, kind);
