@@ -20,6 +20,10 @@ fn train(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// `skip` with an identity in its shortcuts.
+const PRE_ACTIVATION: &[&str] =
+    &["model.kind=skip", "model.block=pre-activation", "model.z_dim=512", "data.image_size=64"];
+
 #[test]
 fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
     let dir = tempfile::tempdir().unwrap();
@@ -43,11 +47,24 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("beta-resnet18-frozen", &[], 23_910_275, json!(1.0)),
         ("resnet50-vae", &["model.kind=conv3", "data.image_size=64"], 2_028_907, json!(1.0)),
         ("resnet50-vae", &["model.kind=skip", "model.z_dim=512", "data.image_size=64"], 19_753_331, json!(1.0)),
+        ("resnet50-vae", PRE_ACTIVATION, 19_682_307, json!(1.0)),
+        ("beta-resnet18", &["model.z_dim=10"], 23_728_791, json!(1.0)),
+        ("beta-resnet18", &["model.z_dim=32"], 23_762_627, json!(1.0)),
+        ("beta-resnet18", &["model.z_dim=64"], 23_811_843, json!(1.0)),
+        ("beta-resnet18", &["data.channels=1"], 23_907_969, json!(1.0)),
+        ("beta-resnet18", &["model.stem=7x7-pool"], 23_917_955, json!(1.0)),
+        ("beta-resnet18", &["model.upsample=nearest", "model.decoder_conv=plain"], 23_910_275, json!(1.0)),
+        ("beta-resnet18", &["model.batch_norm=false", "model.z_dim=20"], 23_734_635, json!(1.0)),
+        ("resnet50-vae", &["model.kind=conv3", "data.image_size=64", "model.z_dim=10"], 1_537_367, json!(1.0)),
     ];
     for (recipe, settings, count, effective) in cases {
         let plan: Value = serde_json::from_str(&train(dir.path(), recipe, settings, &["--dry-run", "--json"])).unwrap();
         let told = (plan["parameters"].as_u64(), &plan["recipe"], &plan["effective_beta"]);
         assert_eq!(told, (Some(*count), &json!(recipe), effective), "{settings:?}");
+        let halves = ["encoder_parameters", "decoder_parameters"].map(|half| plan[half].as_u64());
+        if (*count, *recipe) == (23_910_275, "beta-resnet18-frozen") {
+            assert_eq!(halves, [Some(11_300_160), Some(12_610_115)]);
+        }
     }
     for recipe in RECIPES {
         assert!(cases.iter().any(|(name, ..)| *name == recipe.name), "{} is not counted", recipe.name);

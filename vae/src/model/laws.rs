@@ -40,6 +40,7 @@ fn the_counts_come_out() {
         ("kind=dense z_dim=16 data.channels=1 data.image_size=28", 415_024),
         ("kind=dense z_dim=16 data.channels=1 data.image_size=28 hidden=512", 829_232),
         ("kind=skip z_dim=512 data.image_size=64", 19_753_331),
+        ("kind=skip z_dim=512 data.image_size=64 block=pre-activation", 19_682_307),
         ("kind=classifier", 11_173_962),
     ];
     for (words, count) in cases {

@@ -7,13 +7,15 @@
 //! two-conv        down: y = norm(conv₂(pool(act(norm(conv₁ x)))))    out = act(y + conv(pool x))     conv₁ to half of out
 //!                 up:   y = norm(conv₂(act(norm(conv₁(enlarged x)))))  out = act(y + conv(enlarged x))
 //! pre-activation  h = conv₁ x, of stride 2, or of x enlarged         out = h + norm(conv₂(act(norm h)))
+//!                 z [n, z] → linear 8w, S/16 → up 4w, S/8 → up 2w, S/4 → up w, S/2 → up w, S → convolution 3×3: C, S
 //! ```
 //!
-//! The paper's model has `two-conv`; `pre-activation` keeps everything else and leaves the shortcut to the identity.
+//! The paper's model has `two-conv`; `pre-activation` leaves the shortcut to the identity, and a linear layer makes the
+//! decoder's first maps: the reading of the paper's words that has its 19,682,307 parameters at 64 px, z = 512.
 //! All convolutions are 3×3 and have a bias; pooling takes means of 2×2, enlarging copies the nearest.
 
 use autograd::{Act, Conv, Interpolation, Pool, Var};
-use nn::{BatchNorm2d, Conv2d, Layer, Module, Pass, Visitor};
+use nn::{BatchNorm2d, Conv2d, Layer, Linear, Module, Pass, Visitor};
 use tensor::Generator;
 
 use crate::config::{Config, SkipBlock};
@@ -34,14 +36,19 @@ impl Skip {
         let mut block = |input, output, resize| Block::new(rng, config, input, output, resize);
         let down = [(config.encoder_channels(), w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)];
         let down = down.map(|(input, output)| block(input, output, Resize::Halve));
-        let half = w.div_ceil(2);
-        let up =
-            [(config.decoder_inputs(), 8 * w, seed), (8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, half, 2)];
-        let up = up.map(|(input, output, times)| block(input, output, Resize::Enlarge(times)));
+        let (first, last) = match config.model.block {
+            SkipBlock::TwoConv => (Some((config.decoder_inputs(), 8 * w, seed)), w.div_ceil(2)),
+            SkipBlock::PreActivation => (None, w),
+        };
+        let up = [(8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, last, 2)];
+        let up = first.into_iter().chain(up);
+        let up = up.map(|(input, output, times)| block(input, output, Resize::Enlarge(times))).collect();
         let whole = Conv { stride: 1, padding: 0 };
         let mu = Conv2d::new(rng, 8 * w, z, seed, whole, true);
         let encoder = Encoder { down, mu, logvar: Conv2d::new(rng, 8 * w, z, seed, whole, true) };
-        Skip { encoder, decoder: Decoder { up, conv1: same(rng, half, colours) } }
+        let maps = [8 * w, seed, seed];
+        let linear = first.is_none().then(|| Linear::new(rng, config.decoder_inputs(), maps.iter().product()));
+        Skip { encoder, decoder: Decoder { linear, maps, up, conv1: same(rng, last, colours) } }
     }
 }
 
@@ -58,7 +65,11 @@ impl Vae for Skip {
 
     fn decode(&self, z: &Var, pass: &Pass) -> Var {
         let [batch, latents] = z.shape().matrix("skip");
-        let z = z.reshape([batch, latents, 1, 1]);
+        let [channels, height, width] = self.decoder.maps;
+        let z = match &self.decoder.linear {
+            Some(linear) => linear.forward(z, pass).reshape([batch, channels, height, width]),
+            None => z.reshape([batch, latents, 1, 1]),
+        };
         let x = self.decoder.up.iter().fold(z, |x, block| block.forward(&x, pass));
         self.decoder.conv1.forward(&x, pass)
     }
@@ -86,12 +97,16 @@ impl Module for Encoder {
 }
 
 struct Decoder {
-    up: [Block; 5],
+    /// In front of `pre-activation` blocks: their first maps, of this shape.
+    linear: Option<Linear>,
+    maps: [usize; 3],
+    up: Vec<Block>,
     conv1: Conv2d,
 }
 
 impl Module for Decoder {
     fn visit(&self, v: &mut Visitor) {
+        self.linear.iter().for_each(|linear| v.child("linear", linear));
         self.up.iter().zip(1..).for_each(|(block, i)| v.child(&format!("up{i}"), block));
         v.child("conv1", &self.conv1);
     }
