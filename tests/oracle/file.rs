@@ -14,6 +14,7 @@ pub(crate) struct File {
     pub(crate) op: Option<String>,
     pub(crate) attrs: Value,
     pub(crate) train: Option<Value>,
+    pub(crate) model: Option<Value>,
     pub(crate) tensors: BTreeMap<String, Tensor>,
 }
 
@@ -33,6 +34,7 @@ impl File {
             op: metadata.get("op").cloned(),
             attrs: json("attrs")?.unwrap_or(Value::Null),
             train: json("train")?,
+            model: json("model")?,
             tensors,
         })
     }

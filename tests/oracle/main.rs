@@ -1,12 +1,13 @@
 //! An independent statement of what must come out: golden files, written by PyTorch in f64. Every file of `$ORACLE_DIR`
 //! (default: `tests/fixtures`) is run by what its metadata says. An operation's file has `op` and `attrs`, a training run's
-//! has `train`; any seed, shape, width, size and batch of the same format will do. Each is run on the CPU and on a GPU.
+//! has `train`, a model's has `model`; any seed, shape, width, size and batch of the same format will do. Each is run on the CPU and on a GPU.
 //!
 //! Tolerances are relative to the tensor's largest absolute value.
 #![forbid(unsafe_code)]
 
 mod file;
 mod latent_terms;
+mod models;
 mod operations;
 mod training;
 
@@ -73,7 +74,7 @@ fn check_on(
 #[test]
 fn oracle_operations() {
     let mut files = files().expect("golden files");
-    files.retain(|(_, file)| file.train.is_none());
+    files.retain(|(_, file)| file.train.is_none() && file.model.is_none());
     check_all("operation files", &files, operations::check);
 }
 
@@ -82,6 +83,13 @@ fn oracle_training_runs() {
     let mut files = files().expect("golden files");
     files.retain(|(_, file)| file.train.is_some());
     check_all("training runs", &files, training::replay);
+}
+
+#[test]
+fn oracle_models() {
+    let mut files = files().expect("golden files");
+    files.retain(|(_, file)| file.model.is_some());
+    check_all("models", &files, models::replay);
 }
 
 #[test]

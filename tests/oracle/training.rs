@@ -116,7 +116,7 @@ fn real(meta: &Value, key: &str) -> Result<f64> {
 }
 
 /// Loads the stored weights as the state dict that they are.
-fn fill(model: &dyn Vae, file: &File) -> Result<()> {
+pub(crate) fn fill(model: &dyn nn::Module, file: &File) -> Result<()> {
     let bytes: Vec<(&str, &Tensor, Vec<u8>)> = file
         .under("init.")
         .map(|(name, tensor)| (name, tensor, tensor.data().iter().flat_map(|x| x.to_le_bytes()).collect()))
