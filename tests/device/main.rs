@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod counting;
+#[cfg(feature = "models")]
+mod kinds;
 mod limits;
 #[cfg(feature = "models")]
 mod step;

@@ -1,0 +1,105 @@
+//! The kinds that are no plain VAE, through the `train` command: what a run of each prints and leaves behind.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// A run of seconds in `out`, without the user's environment.
+fn run(dir: &Path, out: &str, settings: &[&str], more: &[&str]) -> Output {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
+    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    let small = ["model.width=2", "model.z_dim=3", "train.epochs=2"];
+    let settings = small.iter().chain(settings).flat_map(|setting| ["--set", *setting]);
+    command.current_dir(dir).args(settings).args(["--limit", "64", "--device", "cpu", "--out", out]);
+    command.args(more).output().unwrap()
+}
+
+#[track_caller]
+fn done(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, words: &str) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert!(errors.starts_with("error: ") && errors.trim_end().lines().count() == 1, "not one line: {errors}");
+    assert!(errors.contains(words), "{words:?} is not in: {errors}");
+}
+
+/// The keys of the last line's `part`, in order.
+fn keys(run: &Path, part: &str) -> Vec<String> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    line[part].as_object().unwrap().keys().cloned().collect()
+}
+
+/// A classifier, and a VAE that begins with its encoder, held as it is.
+#[test]
+fn a_classifier_tells_its_confusions_and_lends_its_encoder() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = done(&run(dir.path(), "classifier", &["model.kind=classifier", "loss.reconstruction=sse"], &[]));
+    assert!(told.contains("loss       cross-entropy, mean over images\n"), "{told}");
+    assert!(told.contains("= cross entropy ") && told.contains(", accuracy "), "{told}");
+    assert!(told.contains("on the test images: accuracy ") && told.contains(" % of 833 images"), "{told}");
+    let folder = dir.path().join("classifier");
+    let table = fs::read_to_string(folder.join("confusion.csv")).unwrap();
+    let counts = table.lines().skip(1).flat_map(|line| line.split(',').skip(1)).map(|n| n.parse::<usize>().unwrap());
+    assert_eq!((table.lines().count(), counts.sum::<usize>()), (11, 833));
+    assert_eq!(keys(&folder, "train"), ["total", "cross_entropy", "accuracy"]);
+    assert_eq!(keys(&folder, "validation"), ["total", "cross_entropy", "accuracy"]);
+    assert!(!folder.join("samples.png").exists() && !folder.join("reconstructions.png").exists());
+
+    let best = "classifier/checkpoints/best.safetensors";
+    let frozen = ["model.freeze_encoder=true"];
+    let told = done(&run(dir.path(), "vae", &frozen, &["--init-encoder", best]));
+    assert!(told.contains("loaded 100 tensors (bn1, conv1, layer1, layer2, layer3, layer4); skipped: 2 tensors (fc)"));
+    let trained = fs::read(dir.path().join("vae/checkpoints/last.safetensors")).unwrap();
+    let began = fs::read(dir.path().join(best)).unwrap();
+    let [trained, began] = [&trained, &began].map(|bytes| safetensors::SafeTensors::deserialize(bytes).unwrap());
+    for name in began.names().into_iter().filter(|name| !name.starts_with("fc.")) {
+        let held = trained.tensor(&format!("encoder.{name}")).unwrap();
+        assert_eq!(held.data(), began.tensor(name).unwrap().data(), "{name}");
+    }
+    refused(&run(dir.path(), "none", &[], &["--init-encoder", "no.safetensors"]), 1, "no.safetensors: cannot be read");
+    refused(&run(dir.path(), "wide", &["model.width=4"], &["--init-encoder", best]), 1, "model.width");
+    assert!(!dir.path().join("none").exists() && !dir.path().join("wide").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_codebook_is_told_of_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["model.kind=vq", "model.codes=16", "model.widths=4,6"];
+    let told = done(&run(dir.path(), "vq", &settings, &[]));
+    assert!(told.contains("vq by basic: widths [4, 6], down by stride, 16 codes of 64"), "{told}");
+    assert!(told.contains("bce + 0.25 × commitment") && !told.contains("effective β"), "{told}");
+    let folder = dir.path().join("vq");
+    assert_eq!(keys(&folder, "train"), ["total", "reconstruction", "commitment", "perplexity"]);
+    assert_eq!(keys(&folder, "validation"), ["total", "reconstruction", "commitment", "perplexity", "mse"]);
+    assert!(folder.join("reconstructions.png").exists() && !folder.join("samples.png").exists());
+    let bytes = fs::read(folder.join("checkpoints/last.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let shape = |name: &str| file.tensor(name).unwrap().shape().to_vec();
+    let held = ["codes", "counts", "sums"].map(|name| shape(&format!("codebook.{name}")));
+    assert_eq!(held, [vec![16, 64], vec![16, 1], vec![16, 64]]);
+    // What was kept begins another run.
+    let again = [&settings[..], &["model.init=vq/checkpoints/last.safetensors", "train.epochs=1"]].concat();
+    done(&run(dir.path(), "again", &again, &[]));
+}
+
+#[test]
+fn a_conditional_model_draws_each_label() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = done(&run(dir.path(), "told", &["model.conditional=true"], &[]));
+    assert!(told.contains("z 3, conditional"), "{told}");
+    let height = |run: &str| image::open(dir.path().join(run).join("samples.png")).unwrap().height();
+    done(&run(dir.path(), "plain", &[], &[]));
+    assert!(height("told") > height("plain"), "ten rows, one a label, and eight");
+}
