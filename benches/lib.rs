@@ -7,7 +7,7 @@ use pollster::block_on;
 use tensor::{Device, Generator, Guard, Tensor};
 use vae::config::Config;
 use vae::model::{self, Vae, reparameterise};
-use vae::objective::{Objective, Terms};
+use vae::objective::{END, Moment, Objective, Terms};
 
 /// What one step needs.
 pub struct Step {
@@ -69,7 +69,8 @@ impl Step {
 
     fn loss(&self, pass: &Pass) -> Terms {
         let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), pass);
-        let logits = self.model.decode(&reparameterise(&mu, &logvar, &self.eps), pass);
-        self.objective.terms(&logits, &self.x, &mu, &logvar)
+        let z = reparameterise(&mu, &logvar, &self.eps);
+        let moment = Moment { epochs: END, images: self.x.shape()[0] };
+        self.objective.terms(&self.model.decode(&z, pass), &self.x, [&z, &mu, &logvar], moment)
     }
 }

@@ -4,6 +4,7 @@ use nn::Pass;
 use tensor::Generator;
 use vae::config::Settings;
 use vae::learn::{self, Batch};
+use vae::objective::Moment;
 
 #[test]
 fn a_step_of_any_kind_reads_nothing() {
@@ -25,7 +26,8 @@ fn a_step_of_any_kind_reads_nothing() {
         nn::upload(&*learner, &device);
         let images = Generator::new(1).uniform_tensor([4, 1, 32, 32], 0.0, 1.0).upload(&device);
         let step = |number| {
-            let batch = Batch::of_step(images.clone(), vec![3, 1, 4, 1], 1, number);
+            let moment = Moment { epochs: 0.0, images: 4 };
+            let batch = Batch::of_step(images.clone(), vec![3, 1, 4, 1], moment, 1, number);
             let forward = learner.forward(&batch, &Pass::train(1, number));
             let gradients = forward.terms.total.backward();
             let moved = nn::parameters(&*learner).iter().filter(|(_, param)| gradients.get(param).is_some()).count();

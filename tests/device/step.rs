@@ -14,7 +14,7 @@ use reference::place::fetch;
 use tensor::{Device, Generator, Guard, Guarded, Tensor};
 use vae::config::{Config, Stem};
 use vae::model::{self, Vae, reparameterise};
-use vae::objective::Objective;
+use vae::objective::{END, Moment, Objective};
 
 const BATCH: usize = 4;
 /// Steps whose losses the device keeps.
@@ -58,8 +58,9 @@ impl Training {
         let eps = self.rng.normal_tensor(&self.shapes[1][..]).upload(&self.device);
         let pass = Pass::train(1, self.steps as u64);
         let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &pass);
-        let logits = self.model.decode(&reparameterise(&mu, &logvar, &eps), &pass);
-        let terms = self.objective.terms(&logits, &x, &mu, &logvar);
+        let z = reparameterise(&mu, &logvar, &eps);
+        let moment = Moment { epochs: END, images: BATCH };
+        let terms = self.objective.terms(&self.model.decode(&z, &pass), &x, [&z, &mu, &logvar], moment);
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         assert_eq!(all.len(), self.params.len());

@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod file;
-mod latent_terms;
 mod models;
 mod operations;
 mod training;

@@ -11,7 +11,6 @@ use serde_json::Value;
 use tensor::{Device, Tensor};
 
 use crate::file::{File, agree};
-use crate::latent_terms::latent_terms;
 
 const VALUE: f64 = 1e-5;
 const GRADIENT: f64 = 1e-4;
@@ -157,8 +156,11 @@ fn run(op: &str, i: &Inputs) -> Result<Var> {
         }
         "gaussian_kl" => loss::gaussian_kl(i.var("mu")?, i.var("logvar")?).mean_all(),
         "latent_terms" => {
-            let eps = i.var("eps")?.value();
-            latent_terms(i.var("mu")?, i.var("logvar")?, eps, i.whole("dataset_size")?, i.text("estimator")?)?
+            let (mu, logvar) = (i.var("mu")?, i.var("logvar")?);
+            let z = vae::model::reparameterise(mu, logvar, i.var("eps")?.value());
+            let estimator = serde_json::from_value(i.text("estimator")?.into())?;
+            let terms = vae::objective::latent_terms(&z, mu, logvar, estimator, i.whole("dataset_size")?);
+            Var::concat(&[&terms.mi, &terms.tc, &terms.dw_kl].map(|term| term.reshape([1])).each_ref(), 0)
         }
         "frechet" => number(score::frechet(&exact(i.var("a")?), &exact(i.var("b")?))),
         "laplacian_variance" => number(score::laplacian_variance(&exact(i.var("x")?))),

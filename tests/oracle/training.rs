@@ -15,7 +15,7 @@ use serde_json::Value;
 use tensor::{Device, Guard, Tensor};
 use vae::config::{Config, DecoderConv, LossKind, ModelKind, Output, Reconstruction, Reduction, Stem, Upsampling};
 use vae::model::{self, Vae};
-use vae::objective::Objective;
+use vae::objective::{END, Moment, Objective};
 
 use crate::file::{File, agree};
 
@@ -46,8 +46,10 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
             (file.get(&format!("x.{step}"))?.upload(device), file.get(&format!("eps.{step}"))?.upload(device));
         let pass = Pass::train(0, step as u64);
         let (mu, logvar) = model.encode(&autograd::Var::constant(x.clone()), &pass);
-        let xhat = model.decode(&model::reparameterise(&mu, &logvar, &eps), &pass);
-        let terms = objective.terms(&xhat, &x, &mu, &logvar);
+        let z = model::reparameterise(&mu, &logvar, &eps);
+        let xhat = model.decode(&z, &pass);
+        let moment = Moment { epochs: END, images: x.shape()[0] };
+        let terms = objective.terms(&xhat, &x, [&z, &mu, &logvar], moment);
         let got: Vec<f32> = terms.watched().into_iter().map(|loss| fetch(loss).data()[0]).collect();
         let tolerance = if step == 0 { FIRST_LOSSES } else { LATER_LOSSES };
         note(agree(

@@ -14,7 +14,7 @@ use nn::Module;
 use nn::state::StateError;
 use pollster::block_on;
 
-use crate::config::{LossKind, Reduction};
+use crate::config::{KlScheduleKind, Loss, LossKind, Reduction};
 use crate::error::{Error, Result};
 use crate::figure::{Row, curves, grid};
 use crate::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
@@ -149,14 +149,14 @@ pub fn run(trainer: &mut Trainer, folder: &mut Folder, tell: &mut dyn FnMut(Even
             break;
         };
         folder.append("metrics.jsonl", &epoch.json().to_string())?;
-        let weight = if trainer.config.loss.kind == LossKind::Weighted { "k2" } else { "beta" };
         let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < 0.1);
         if let Some(kl) = collapsed(&epoch)
             && history.iter().all(|before| collapsed(before).is_none())
         {
             tell(Event::Warning(format!(
                 "the KL of epoch {number} is {kl:.3} nats: the posterior has collapsed onto the prior and the latents \
-                 say nothing; try a smaller loss.{weight} or model.z_dim"
+                 say nothing; try {}",
+                against_collapse(&trainer.config.loss)
             )));
         }
         let verdict = early.observe(number, epoch.validation.losses.total);
@@ -187,6 +187,19 @@ pub fn run(trainer: &mut Trainer, folder: &mut Folder, tell: &mut dyn FnMut(Even
         tell(Event::Tested(format!("on the test images: {table}")));
     }
     Ok(outcome)
+}
+
+/// What to try when the KL vanishes.
+fn against_collapse(loss: &Loss) -> String {
+    let weights = match (loss.kind, loss.schedule) {
+        (LossKind::Weighted, _) => "a smaller loss.k2",
+        (LossKind::Tc, _) => "smaller loss.alpha, loss.beta and loss.gamma",
+        (LossKind::Beta, KlScheduleKind::Capacity) => "a larger loss.capacity",
+        (LossKind::Beta, _) => "a smaller loss.beta",
+    };
+    let sums = if loss.reduction == Reduction::Mean { "loss.reduction = \"sum\", " } else { "" };
+    let slowly = if loss.schedule == KlScheduleKind::Constant { "loss.schedule = \"linear\", " } else { "" };
+    format!("{sums}{weights}, {slowly}or another seed")
 }
 
 /// Where the weights of the last good epoch are, for somebody whose run diverged or whose device failed.

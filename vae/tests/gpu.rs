@@ -98,6 +98,36 @@ fn every_model_begins_on_a_gpu_as_on_the_cpu() {
 }
 
 #[test]
+fn every_loss_begins_on_a_gpu_as_on_the_cpu() {
+    let short =
+        ["--limit", "40", "--set", "train.batch_size=16", "--set", "train.epochs=1", "--set", "train.log_steps=1"];
+    let model = ["--set", "model.kind=dense", "--set", "model.hidden=8", "--set", "model.z_dim=4"];
+    for (kind, other) in [
+        ("tc", "loss.estimator=batch"),
+        ("tc", "loss.estimator=mss"),
+        ("weighted", "loss.schedule=free-bits"),
+        ("beta", "loss.schedule=capacity"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let kind = format!("loss.kind={kind}");
+        let loss = ["--set", kind.as_str(), "--set", other];
+        let first = ["gpu", "cpu"].map(|device| {
+            let output =
+                train(dir.path(), &[], &[&short[..], &model, &loss, &["--device", device, "--out", device]].concat());
+            assert_eq!(output.status.code(), Some(0), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
+            lines(&dir.path().join(device).join("steps.jsonl")).swap_remove(0)
+        });
+        let cpu = first[1].as_object().unwrap();
+        assert!(cpu.len() >= 7, "{cpu:?}");
+        for (key, value) in cpu {
+            // Small terms are differences of large ones.
+            let tolerance = if ["mi", "tc", "dw_kl"].contains(&key.as_str()) { 1e-2 } else { 1e-4 };
+            close(&first[0][key], value, tolerance);
+        }
+    }
+}
+
+#[test]
 fn a_gpu_that_is_not_there_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = [("VAE_GPU", "no such adapter")];

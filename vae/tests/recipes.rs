@@ -8,14 +8,20 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use vae::recipe::RECIPES;
 
-/// Runs the command in a folder, without the user's environment, and gives what it printed.
-fn train(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> String {
+/// The command in a folder, without the user's environment.
+fn command(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
     std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
         command.env_remove(name);
     });
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
-    let output = command.current_dir(dir).args(["--recipe", recipe]).args(settings).args(more).output().unwrap();
+    command.current_dir(dir).args(["--recipe", recipe]).args(settings).args(more);
+    command
+}
+
+/// Runs the command, and gives what it printed.
+fn train(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> String {
+    let output = command(dir, recipe, settings, more).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{recipe}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -32,6 +38,9 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("beta-resnet18", &["loss.beta=4"], 23_910_275, json!(4.0)),
         ("mnist-dense", &[], 415_024, json!(1.0)),
         ("mnist-dense", &["model.hidden=512"], 829_232, json!(1.0)),
+        ("tc-mnist", &["loss.beta=6", "loss.alpha=2"], 1_054_917, json!(6.0)),
+        ("tc-mnist", &["loss.schedule=linear", "loss.kind=beta", "model.z_dim=20"], 1_276_137, json!(1.0)),
+        ("tc-mnist", &["loss.schedule=capacity", "loss.kind=beta", "loss.gamma=100"], 1_054_917, json!(100.0)),
         ("mnist-cnn", &["loss.k1=0.25"], 228_193, json!(2.0)),
         ("mnist-cnn", &["model.z_dim=20", "loss.k1=0", "loss.k2=1"], 265_833, json!("inf")),
         ("basic-vae", &[], 325_547, json!(1.0)),
@@ -105,5 +114,105 @@ fn either_weight_of_the_loss_may_be_0() {
                 assert!((total - alone).abs() < 1e-9 * alone && reconstruction > 0.0 && kl > 0.0, "{line}");
             }
         }
+    }
+}
+
+#[test]
+fn means_collapse_the_posterior_and_are_warned_of_where_sums_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for (reduction, collapses) in [("mean", true), ("sum", false)] {
+        let settings = [&format!("loss.reduction={reduction}"), "data.kind=digits", "train.epochs=3"];
+        let output =
+            command(dir.path(), "mnist-dense", &settings, &["--limit", "1024", "--device", "cpu", "--out", reduction])
+                .output()
+                .unwrap();
+        let warnings = String::from_utf8(output.stderr).unwrap();
+        let told = warnings.lines().filter(|line| line.contains("the posterior has collapsed")).count();
+        assert_eq!((output.status.code(), told), (Some(0), usize::from(collapses)), "{warnings}");
+        if collapses {
+            assert!(warnings.contains("try loss.reduction = \"sum\", a smaller loss.k2"), "{warnings}");
+        }
+        let metrics = fs::read_to_string(dir.path().join(reduction).join("metrics.jsonl")).unwrap();
+        let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+        assert_eq!(last["train"]["kl"].as_f64().unwrap() < 0.1, collapses, "{last}");
+    }
+}
+
+#[test]
+fn the_three_terms_are_told_and_add_up_and_the_batch_s_last_is_one_image() {
+    let dir = tempfile::tempdir().unwrap();
+    for estimator in ["batch", "mws", "mss", "unnormalised"] {
+        let estimated = format!("loss.estimator={estimator}");
+        let settings = [
+            "data.kind=digits",
+            "train.epochs=2",
+            "model.widths=4,4,4",
+            "loss.beta=3",
+            "train.log_steps=1",
+            "loss.schedule=constant",
+            &estimated,
+        ];
+        // 65 images: the second batch of an epoch is a single one.
+        train(dir.path(), "tc-mnist", &settings, &["--limit", "65", "--device", "cpu", "--out", estimator]);
+        let lines = |name: &str| -> Vec<Value> {
+            let text = fs::read_to_string(dir.path().join(estimator).join(name)).unwrap();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        let told = |losses: &Value| {
+            let [total, reconstruction, mi, tc, dw_kl, kl] = ["total", "reconstruction", "mi", "tc", "dw_kl", "kl"]
+                .map(|key| losses[key].as_f64().expect("a number"));
+            assert!((total - (reconstruction + mi + 3.0 * tc + dw_kl)).abs() < 1e-9 * total.abs(), "{losses}");
+            assert!(kl >= 0.0, "{losses}");
+        };
+        let steps = lines("steps.jsonl");
+        assert_eq!(steps.len(), 4);
+        steps.iter().for_each(told);
+        for epoch in lines("metrics.jsonl") {
+            [&epoch["train"], &epoch["validation"]].into_iter().for_each(told);
+        }
+    }
+}
+
+#[test]
+fn a_schedule_is_told_and_moves_the_training_loss_but_not_the_validation_s() {
+    let dir = tempfile::tempdir().unwrap();
+    for schedule in ["constant", "linear", "cyclical", "free-bits", "capacity"] {
+        let scheduled = format!("loss.schedule={schedule}");
+        let settings = [&scheduled, "loss.warmup=2", "train.epochs=2", "model.kind=dense", "train.learning_rate=1e-9"];
+        let settings = [&settings[..], &["train.log_steps=1", "loss.beta=2", "loss.gamma=2", "loss.cycles=1"]].concat();
+        let more = ["--limit", "64", "--set", "train.batch_size=16", "--device", "cpu", "--out", schedule];
+        let said = train(dir.path(), "quickstart", &settings, &more);
+        let words = match schedule {
+            "constant" => "nat of reconstruction)\n",
+            "linear" => "the KL's weight rises from 0 over the first 2 epochs",
+            "cyclical" => "over the first half of each of 1 cycles of 2 epochs",
+            "free-bits" => "counts as 0.25 nats at least",
+            _ => "C rises from 0 to 25 nats over the first 2 epochs",
+        };
+        assert!(said.contains(words), "{said}");
+        // The weights hardly move: the same KL in every step of an epoch, and what is made of it by the formula.
+        let text = fs::read_to_string(dir.path().join(schedule).join("steps.jsonl")).unwrap();
+        for (t, line) in text.lines().enumerate() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let [total, reconstruction, kl] = ["total", "reconstruction", "kl"].map(|key| line[key].as_f64().unwrap());
+            let expected = match schedule {
+                "constant" => 2.0 * kl,
+                "linear" => 2.0 * kl * t as f64 / 8.0,
+                "cyclical" => 2.0 * kl * (t as f64 / 4.0).min(1.0),
+                "free-bits" => 2.0 * line["kl_penalty"].as_f64().unwrap(),
+                _ => 2.0 * (kl - 25.0 * t as f64 / 8.0).abs(),
+            };
+            assert!((total - reconstruction - expected).abs() < 1e-4 * total, "{schedule}, step {t}: {line}");
+        }
+        let text = fs::read_to_string(dir.path().join(schedule).join("metrics.jsonl")).unwrap();
+        let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        let [total, reconstruction, kl] =
+            ["total", "reconstruction", "kl"].map(|key| line["validation"][key].as_f64().unwrap());
+        let end = match schedule {
+            "free-bits" => 2.0 * line["validation"]["kl_penalty"].as_f64().unwrap(),
+            "capacity" => 2.0 * line["validation"]["kl_penalty"].as_f64().unwrap(),
+            _ => 2.0 * kl,
+        };
+        assert!((total - reconstruction - end).abs() < 1e-6 * total, "{schedule}: {line}");
     }
 }

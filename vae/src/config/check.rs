@@ -1,6 +1,6 @@
 //! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
 
-use super::{Config, Loss, LossKind, ModelKind, Normalise, Output, Reconstruction};
+use super::{Config, KlScheduleKind, Loss, LossKind, ModelKind, Normalise, Output, Reconstruction};
 use crate::error::{Error, Result};
 use crate::objective::effective_beta;
 
@@ -83,6 +83,12 @@ impl Config {
                 self.loss.kind
             )
         })?;
+        rule(model.is_vae() || self.loss.schedule == KlScheduleKind::Constant, || {
+            format!(
+                "loss.schedule = \"{}\" is for a KL, and model.kind = \"{kind}\" has none: leave it at \"constant\"",
+                self.loss.schedule
+            )
+        })?;
         rule(model.is_vae() || !model.conditional, || {
             format!("model.conditional tells a VAE the labels, and model.kind = \"{kind}\" is none: set it to false")
         })?;
@@ -121,15 +127,22 @@ impl Config {
     }
 
     fn check_loss(&self) -> Result<()> {
-        let Loss { beta, k1, k2, commitment, .. } = self.loss;
-        let weights = [("beta", beta, "KL"), ("k1", k1, "reconstruction"), ("k2", k2, "KL")];
-        for (key, weight, term) in weights.into_iter().chain([("commitment", commitment, "commitment")]) {
+        let Loss { beta, k1, k2, alpha, gamma, commitment, .. } = self.loss;
+        for (key, weight, term) in [
+            ("beta", beta, "KL"),
+            ("k1", k1, "reconstruction"),
+            ("k2", k2, "KL"),
+            ("alpha", alpha, "MI"),
+            ("gamma", gamma, "DW-KL"),
+            ("commitment", commitment, "commitment"),
+        ] {
             rule(weight.is_finite() && weight >= 0.0, || {
                 format!("loss.{key} = {weight}: the weight of the {term} term must be 0 or more")
             })?;
         }
         let weighted = self.loss.kind == LossKind::Weighted;
         rule(!weighted || k1 > 0.0 || k2 > 0.0, || "loss.k1 = 0 and loss.k2 = 0: one of them must be above 0".into())?;
+        self.check_kl_schedule()?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(
@@ -192,8 +205,9 @@ pub fn describe_loss(config: &Config) -> String {
         ModelKind::Vq => format!("{words}, {reduction} over pixels and codes, mean over images"),
         _ => format!(
             "{words}, {reduction} over pixels and latents, mean over images; \
-             effective β = {} (nats of KL for a nat of reconstruction)",
-            effective_beta(config)
+             effective β = {} (nats of KL for a nat of reconstruction){}",
+            effective_beta(config),
+            config.loss.schedule_words(config.train.epochs)
         ),
     }
 }
@@ -213,13 +227,20 @@ impl Loss {
     /// The terms and their weights.
     pub fn words(&self) -> String {
         match self.kind {
+            LossKind::Beta if self.schedule == KlScheduleKind::Capacity => {
+                format!("{} + {} × |KL - C|", self.reconstruction, self.gamma)
+            }
             LossKind::Beta => format!("{} + {} × KL", self.reconstruction, self.beta),
             LossKind::Weighted => format!("{} × {} + {} × KL", self.k1, self.reconstruction, self.k2),
+            LossKind::Tc => format!(
+                "{} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
+                self.reconstruction, self.alpha, self.beta, self.gamma, self.estimator
+            ),
         }
     }
 }
 
-fn rule(kept: bool, message: impl FnOnce() -> String) -> Result<()> {
+pub(super) fn rule(kept: bool, message: impl FnOnce() -> String) -> Result<()> {
     if kept { Ok(()) } else { Err(Error::config(message())) }
 }
 
@@ -256,6 +277,14 @@ mod tests {
             ("loss.beta=inf", "loss.beta = inf"),
             ("loss.k1=-0.5", "loss.k1 = -0.5"),
             ("loss.k2=nan", "loss.k2 = NaN"),
+            ("loss.alpha=-1", "loss.alpha = -1"),
+            ("loss.gamma=inf", "loss.gamma = inf"),
+            ("loss.warmup=0", "loss.warmup = 0"),
+            ("loss.warmup=nan", "loss.warmup = NaN"),
+            ("loss.cycles=0", "loss.cycles = 0"),
+            ("loss.cycles=1001", "loss.cycles = 1001"),
+            ("loss.free_bits=-0.1", "loss.free_bits = -0.1"),
+            ("loss.capacity=inf", "loss.capacity = inf"),
             ("train.learning_rate=nan", "train.learning_rate = NaN"),
             ("train.learning_rate=0", "train.learning_rate = 0"),
             ("train.learning_rate=-0.1", "above 0"),
@@ -290,6 +319,7 @@ mod tests {
             (&["model.kind=classifier", "model.conditional=true"][..], "model.kind = \"classifier\" is none"),
             (&["model.kind=vq", "model.conditional=true"], "model.kind = \"vq\" is none"),
             (&["model.kind=vq", "loss.kind=weighted"], "leave it at \"beta\""),
+            (&["model.kind=classifier", "loss.schedule=linear"], "leave it at \"constant\""),
             (&["model.kind=classifier", "model.freeze_encoder=true"], "model.freeze_encoder is for models that have"),
             (&["model.kind=classifier", "model.init_encoder=x"], "model.init_encoder is for models that have"),
             (&["model.init=x", "model.init_encoder=y"], "leave one of them out"),
@@ -347,6 +377,26 @@ mod tests {
         assert_eq!(says(&["loss.beta=0"]), "fine");
         assert_eq!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=1"]), "fine");
         assert!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=0"]).contains("one of them must be above 0"));
+    }
+
+    #[test]
+    fn a_schedule_fits_its_loss_and_its_run() {
+        for schedule in ["constant", "linear", "cyclical", "free-bits", "capacity"] {
+            let schedule = &format!("loss.schedule={schedule}")[..];
+            assert_eq!(says(&[schedule]), "fine");
+            let tc = says(&[schedule, "loss.kind=tc"]);
+            let weighted = says(&[schedule, "loss.kind=weighted"]);
+            assert_eq!(tc == "fine", !schedule.ends_with("free-bits") && !schedule.ends_with("capacity"), "{tc}");
+            assert_eq!(weighted == "fine", !schedule.ends_with("capacity"), "{weighted}");
+        }
+        assert!(says(&["loss.schedule=free-bits", "loss.kind=tc"]).contains("not \"tc\""));
+        assert!(says(&["loss.schedule=capacity", "loss.kind=weighted"]).contains("not \"weighted\""));
+        let long = ["loss.warmup=5.5", "train.epochs=5"];
+        assert_eq!(says(&long), "fine", "nothing rises");
+        for schedule in ["linear", "capacity"] {
+            let message = says(&[long[0], long[1], &format!("loss.schedule={schedule}")]);
+            assert!(message.contains("loss.warmup = 5.5") && message.contains("5 epochs"), "{message}");
+        }
     }
 
     #[test]

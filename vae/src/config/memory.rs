@@ -2,7 +2,7 @@
 //! gradient, Adam's two moments, and a checkpoint in the making, which holds it up to three times), a batch's maps as often
 //! as backward needs them.
 
-use super::{Config, Down, ModelKind};
+use super::{Config, Down, LossKind, ModelKind};
 use crate::error::{Error, Result};
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -36,7 +36,8 @@ impl Config {
         let batch = self.train.batch_size.min(self.train_images()) as f64;
         let (weights, maps) = self.weights_and_maps();
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
-        4.0 * (7.0 * weights + batch * (maps + 8.0 * pixels + 8.0 * self.model.z_dim as f64))
+        let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // each image's latents under each posterior
+        4.0 * (7.0 * weights + batch * (maps + 8.0 * pixels + 8.0 * (1.0 + pairs) * self.model.z_dim as f64))
     }
 
     /// Numbers in the weights, and in what a step keeps of one image besides its pixels and latents.
@@ -106,6 +107,9 @@ mod tests {
             config(&[absurd]).check_memory(64 << 30).unwrap_err();
         }
         config(&["train.batch_size=9000000000000000000"]).check_memory(16 << 30).unwrap_err(); // all 8,334 images at once
+        let large = ["model.kind=dense", "train.batch_size=8192", "loss.kind=tc"];
+        config(&large[..2]).check_memory(16 << 30).unwrap();
+        config(&large).check_memory(16 << 30).unwrap_err(); // 8192² pairs of 128 latents
         for (kind, absurd) in [
             ("resnet50", "model.width=2048"),
             ("skip", "model.width=8192"),

@@ -3,6 +3,7 @@
 
 mod check;
 mod layers;
+mod loss;
 mod memory;
 mod model;
 mod named;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::describe_loss;
 pub use layers::Settings;
+pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 
@@ -32,27 +34,6 @@ pub struct Config {
     pub data: Data,
     /// How it is minimised.
     pub train: Train,
-}
-
-/// What is minimised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Loss {
-    /// The objective: `beta`, reconstruction + β·KL; or `weighted`, k1·reconstruction + k2·KL. Default `beta`.
-    pub kind: LossKind,
-    /// The reconstruction term: `sse` Σ(x−x̂)², `half-sse` ½Σ(x−x̂)², or `bce`, the cross-entropy of pixels in [0, 1].
-    /// Default `sse`.
-    pub reconstruction: Reconstruction,
-    /// `sum` over pixels and latents, or `mean` over pixels and over latents; always mean over images. Default `sum`.
-    pub reduction: Reduction,
-    /// The weight of the KL term of `beta`: 0 is an autoencoder, 1 the evidence bound. Default 1.
-    pub beta: f64,
-    /// The weight of the reconstruction term of `weighted`; 0 leaves only the KL. Default 0.5.
-    pub k1: f64,
-    /// The weight of the KL term of `weighted`; 0 is an autoencoder. Default 0.5.
-    pub k2: f64,
-    /// The weight of `vq`'s commitment term. Default 0.25.
-    pub commitment: f64,
 }
 
 /// The images.
@@ -115,35 +96,6 @@ named! {
         Cpu = "cpu",
         /// A graphics processor.
         Gpu = "gpu",
-    }
-}
-named! {
-    /// An objective.
-    LossKind {
-        /// Reconstruction + β·KL.
-        Beta = "beta",
-        /// k1·reconstruction + k2·KL.
-        Weighted = "weighted",
-    }
-}
-named! {
-    /// A reconstruction term.
-    Reconstruction {
-        /// Σ (x − x̂)².
-        Sse = "sse",
-        /// ½ Σ (x − x̂)².
-        HalfSse = "half-sse",
-        /// −Σ x ln x̂ + (1 − x) ln(1 − x̂).
-        Bce = "bce",
-    }
-}
-named! {
-    /// How pixels and latents are added up.
-    Reduction {
-        /// Sums.
-        Sum = "sum",
-        /// Means.
-        Mean = "mean",
     }
 }
 named! {
@@ -261,20 +213,6 @@ impl Default for Config {
             loss: Loss::default(),
             data: Data::default(),
             train: Train::default(),
-        }
-    }
-}
-
-impl Default for Loss {
-    fn default() -> Loss {
-        Loss {
-            kind: LossKind::Beta,
-            reconstruction: Reconstruction::Sse,
-            reduction: Reduction::Sum,
-            beta: 1.0,
-            k1: 0.5,
-            k2: 0.5,
-            commitment: 0.25,
         }
     }
 }

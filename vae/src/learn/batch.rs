@@ -2,6 +2,7 @@
 
 use tensor::{Device, Tensor};
 
+use crate::objective::Moment;
 use crate::random::{Purpose, image_noise};
 
 /// Images, on the device that computes.
@@ -10,6 +11,8 @@ pub struct Batch {
     pub images: Tensor,
     /// What each shows.
     pub labels: Vec<u8>,
+    /// When it comes, and out of how many images.
+    pub moment: Moment,
     noise: Noise,
 }
 
@@ -21,13 +24,13 @@ enum Noise {
 
 impl Batch {
     /// A batch of a training step: its noise is the step's.
-    pub fn of_step(images: Tensor, labels: Vec<u8>, seed: u64, step: u64) -> Batch {
-        Batch { images, labels, noise: Noise::Step { seed, step } }
+    pub fn of_step(images: Tensor, labels: Vec<u8>, moment: Moment, seed: u64, step: u64) -> Batch {
+        Batch { images, labels, moment, noise: Noise::Step { seed, step } }
     }
 
     /// A batch whose noise belongs to each image: `members` says where they are in the files they came from.
-    pub fn of_images(images: Tensor, labels: Vec<u8>, seed: u64, members: Vec<usize>) -> Batch {
-        Batch { images, labels, noise: Noise::Images { seed, images: members } }
+    pub fn of_images(images: Tensor, labels: Vec<u8>, moment: Moment, seed: u64, members: Vec<usize>) -> Batch {
+        Batch { images, labels, moment, noise: Noise::Images { seed, images: members } }
     }
 
     /// Normal numbers for each image, `[batch, width]`: the same whenever they are asked for.

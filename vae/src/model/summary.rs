@@ -7,6 +7,7 @@ use tensor::Tensor;
 
 use crate::config::Config;
 use crate::learn::{Batch, Learner};
+use crate::objective::Moment;
 
 /// A model's parameters and layers.
 #[derive(Clone, Debug, Serialize)]
@@ -44,7 +45,7 @@ impl Summary {
         let image = Tensor::zeros([1, channels, size, size]);
         let trace = Trace::default();
         let pass = Pass { trace: Some(&trace), ..Pass::eval() };
-        no_grad(|| model.evaluate(&Batch::of_step(image, vec![0], 0, 0), &pass));
+        no_grad(|| model.evaluate(&Batch::of_step(image, vec![0], Moment { epochs: 0.0, images: 1 }, 0, 0), &pass));
         let mut summary = Summary {
             parameters: 0,
             trainable_parameters: 0,

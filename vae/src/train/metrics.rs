@@ -47,7 +47,7 @@ impl Losses {
 
 impl std::fmt::Display for Losses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let fine = self.part("cross_entropy").is_some(); // hundredths of a nat matter
+        let fine = self.part("cross_entropy").is_some() || self.total.abs() < 1.0; // hundredths of a nat matter
         write!(f, "{:8.*}", if fine { 4 } else { 2 }, self.total)?;
         for (i, &(name, part)) in self.parts.iter().enumerate() {
             write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_words(name))?;

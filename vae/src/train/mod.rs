@@ -23,7 +23,7 @@ use crate::data::{Dataset, Split, order};
 use crate::error::{Error, Result};
 use crate::learn::{Autoencoder, Batch, Evaluation, Forward, Learner};
 use crate::model::Vae;
-use crate::objective::Outline;
+use crate::objective::{END, Moment, Outline};
 use crate::random::Purpose;
 
 pub use confusion::Confusion;
@@ -115,7 +115,9 @@ impl Trainer {
         let seed = self.config.seed;
         let split = &self.dataset.train;
         let x = self.dataset.batch(split, places).upload(&self.device);
-        let batch = Batch::of_step(x, split.labels(places), seed, step);
+        let steps = split.count().div_ceil(self.config.train.batch_size);
+        let moment = Moment { epochs: step as f64 / steps as f64, images: split.count() };
+        let batch = Batch::of_step(x, split.labels(places), moment, seed, step);
         self.model.forward(&batch, &Pass::train(Purpose::Dropout.seed(seed), step))
     }
 
@@ -199,7 +201,9 @@ impl Trainer {
         self.schedule.rate(self.config.train.learning_rate, epoch - 1, self.config.train.epochs)
     }
 
-    /// The losses on the validation images, z drawn by noise that belongs to each image; and the error of z = mu.
+    /// The losses on the validation images, z drawn by noise that belongs to each image; and the error of z = mu. Schedules
+    /// count as at their end, so that epochs compare. MI, TC and DW-KL are means over the validation batches, by the
+    /// estimator of training with the N of this split: the whole split's are `objective::exact_latent_terms`.
     pub async fn validate(&self) -> Result<Validation> {
         let split = &self.dataset.validation;
         let places: Vec<usize> = (0..split.count()).collect();
@@ -234,7 +238,8 @@ impl Trainer {
     /// What the model makes of images of a split that it is not trained on, whose pixels are `x`.
     fn evaluate(&self, split: &Split, places: &[usize], x: &Tensor) -> Evaluation {
         let members = places.iter().map(|&place| split.members()[place]).collect();
-        let batch = Batch::of_images(x.upload(&self.device), split.labels(places), self.config.seed, members);
+        let moment = Moment { epochs: END, images: split.count() };
+        let batch = Batch::of_images(x.upload(&self.device), split.labels(places), moment, self.config.seed, members);
         no_grad(|| self.model.evaluate(&batch, &Pass::eval()))
     }
 

@@ -151,7 +151,7 @@ fn a_conditional_model_is_told_labels() {
         assert!(decode(3) != decode(4), "{kind}");
         let x = trainer.dataset.batch(&trainer.dataset.validation, &[0]);
         let back = |label| {
-            let batch = Batch::of_images(x.clone(), vec![label], 1, vec![0]);
+            let batch = Batch::of_images(x.clone(), vec![label], Moment { epochs: END, images: 1 }, 1, vec![0]);
             no_grad(|| trainer.model.evaluate(&batch, &Pass::eval())).reconstruction.unwrap().value().data().to_vec()
         };
         assert!(back(0) != back(1), "{kind}");
