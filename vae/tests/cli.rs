@@ -74,7 +74,7 @@ fn the_examples_of_the_help_work() {
     fs::create_dir_all(&run).unwrap();
     fs::write(run.join("config.toml"), "name = \"again\"\n").unwrap();
     let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  train")).collect();
-    assert_eq!(examples.len(), 7, "{help}");
+    assert_eq!(examples.len(), 8, "{help}");
     for example in examples {
         // An explanation stands behind two spaces, or on the next line.
         let words = example.trim().split("  ").next().unwrap().split(' ').skip(1).filter(|word| *word != "--dry-run");

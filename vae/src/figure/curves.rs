@@ -8,10 +8,25 @@ use crate::train::{Epoch, Losses, part_unit, part_words};
 const TRAIN: Colour = [0, 114, 178];
 const VALIDATION: Colour = [230, 130, 0];
 
-const PANEL: [u32; 2] = [420, 330];
+pub(super) const PANEL: [u32; 2] = [420, 330];
 /// Around the axes of a panel: left, top, right, bottom.
 const INSET: [f32; 4] = [92.0, 40.0, 14.0, 52.0];
 const HEAD: u32 = 64;
+
+/// A line through a panel: the epochs, from 1, and their numbers.
+pub(super) struct Series<'a> {
+    pub(super) points: &'a [(usize, f64)],
+    pub(super) colour: Colour,
+    pub(super) marker: Marker,
+}
+
+/// What stands at each epoch of a line.
+#[derive(Clone, Copy)]
+pub(super) enum Marker {
+    Disc,
+    Square,
+    Cross,
+}
 
 /// A panel for the total and one for each part over the epochs so far, as a PNG. `unit` is that of the total.
 pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Vec<u8> {
@@ -19,7 +34,7 @@ pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Vec<u8> {
     let mut canvas = Canvas::new((1 + parts.len() as u32) * PANEL[0] + 10, HEAD + PANEL[1]);
     canvas.text([16, 10], title, BLACK);
     let mut x = 16.0;
-    for (name, colour, marker) in [("training", TRAIN, false), ("validation", VALIDATION, true)] {
+    for (name, colour, marker) in [("training", TRAIN, Marker::Disc), ("validation", VALIDATION, Marker::Square)] {
         canvas.line([x, 45.0], [x + 30.0, 45.0], 2.0, colour);
         mark(&mut canvas, [x + 15.0, 45.0], marker, colour);
         canvas.text([x as i64 + 38, 36], name, BLACK);
@@ -28,7 +43,9 @@ pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Vec<u8> {
     let mut panel = |i: usize, words: [&str; 2], pick: &dyn Fn(&Losses) -> f64| {
         let train: Vec<_> = epochs.iter().map(|epoch| (epoch.epoch, pick(&epoch.train))).collect();
         let validation: Vec<_> = epochs.iter().map(|epoch| (epoch.epoch, pick(&epoch.validation.losses))).collect();
-        draw(&mut canvas, [i as u32 * PANEL[0], HEAD], words, [&train, &validation]);
+        let train = Series { points: &train, colour: TRAIN, marker: Marker::Disc };
+        let validation = Series { points: &validation, colour: VALIDATION, marker: Marker::Square };
+        draw(&mut canvas, [i as u32 * PANEL[0], HEAD], words, &[train, validation]);
     };
     panel(0, ["total", unit], &|losses| losses.total);
     for (i, (name, _)) in parts.iter().enumerate() {
@@ -37,7 +54,8 @@ pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Vec<u8> {
     png(&canvas)
 }
 
-fn draw(canvas: &mut Canvas, corner: [u32; 2], [heading, unit]: [&str; 2], series: [&[(usize, f64)]; 2]) {
+/// A panel with its upper left corner there, its heading, the unit of its vertical axis, and its lines.
+pub(super) fn draw(canvas: &mut Canvas, corner: [u32; 2], [heading, unit]: [&str; 2], series: &[Series]) {
     let [left, top] = [corner[0] as f32 + INSET[0], corner[1] as f32 + INSET[1]];
     let [right, bottom] = [(corner[0] + PANEL[0]) as f32 - INSET[2], (corner[1] + PANEL[1]) as f32 - INSET[3]];
     canvas.text([(left + right) as i64 / 2 - width_of(heading) / 2, top as i64 - 28], heading, BLACK);
@@ -46,7 +64,7 @@ fn draw(canvas: &mut Canvas, corner: [u32; 2], [heading, unit]: [&str; 2], serie
     let axis = "epoch";
     canvas.text([(left + right) as i64 / 2 - width_of(axis) / 2, bottom as i64 + 30], axis, BLACK);
 
-    let finite = || series.iter().flat_map(|points| points.iter()).filter(|(_, y)| y.is_finite());
+    let finite = || series.iter().flat_map(|line| line.points).filter(|(_, y)| y.is_finite());
     let epochs = finite().map(|&(epoch, _)| epoch).max().unwrap_or(1);
     let (low, high) =
         finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &(_, y)| (low.min(y), high.max(y)));
@@ -72,7 +90,7 @@ fn draw(canvas: &mut Canvas, corner: [u32; 2], [heading, unit]: [&str; 2], serie
     canvas.line([left, top], [left, bottom], 1.0, BLACK);
     canvas.line([left, bottom], [right, bottom], 1.0, BLACK);
 
-    for (points, (colour, marker)) in series.into_iter().zip([(TRAIN, false), (VALIDATION, true)]) {
+    for &Series { points, colour, marker } in series {
         let at = |&(epoch, y): &(usize, f64)| [across(epoch), up(y)];
         for pair in points.windows(2).filter(|pair| pair.iter().all(|(_, y)| y.is_finite())) {
             canvas.line(at(&pair[0]), at(&pair[1]), 2.0, colour);
@@ -83,11 +101,14 @@ fn draw(canvas: &mut Canvas, corner: [u32; 2], [heading, unit]: [&str; 2], serie
     }
 }
 
-/// A disc for training, a square for validation.
-fn mark(canvas: &mut Canvas, [x, y]: [f32; 2], square: bool, colour: Colour) {
-    match square {
-        false => canvas.disc([x, y], 3.5, colour),
-        true => canvas.fill([(x - 3.0).max(0.0) as u32, (y - 3.0).max(0.0) as u32], [7, 7], colour),
+pub(super) fn mark(canvas: &mut Canvas, [x, y]: [f32; 2], marker: Marker, colour: Colour) {
+    match marker {
+        Marker::Disc => canvas.disc([x, y], 3.5, colour),
+        Marker::Square => canvas.fill([(x - 3.0).max(0.0) as u32, (y - 3.0).max(0.0) as u32], [7, 7], colour),
+        Marker::Cross => {
+            canvas.line([x - 3.5, y - 3.5], [x + 3.5, y + 3.5], 2.0, colour);
+            canvas.line([x - 3.5, y + 3.5], [x + 3.5, y - 3.5], 2.0, colour);
+        }
     }
 }
 

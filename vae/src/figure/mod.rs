@@ -6,11 +6,13 @@
 mod canvas;
 mod curves;
 mod grid;
+mod overlay;
 
 use canvas::Canvas;
 
 pub use curves::curves;
 pub use grid::{Row, grid};
+pub use overlay::{Curve, overlay};
 
 /// The bytes of a canvas as a PNG.
 fn png(canvas: &Canvas) -> Vec<u8> {

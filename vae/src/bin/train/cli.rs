@@ -20,6 +20,8 @@ Examples:
   train --recipe beta-resnet18 --dry-run --json      the same for a program
   train --set data.kind=mnist --data-dir data        all of MNIST, from data/MNIST/raw/
   train --limit 512 --set train.epochs=1 --out look  a quick look, in a folder of your choice
+  train --sweep loss.beta=0,1,2,4 --sweep model.z_dim=10,32 --out grid
+                                                     eight runs, a table and curves; the same again goes on
   train --recipe runs/quickstart-20261121-120000/config.toml
                                                      repeat a run, number for number
 
@@ -39,6 +41,10 @@ pub(crate) struct Cli {
     /// Set one key, for example model.z_dim=32; may be given many times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Run a grid: each of these values of a key; may be given many times, for every combination; keys joined by + move
+    /// together
+    #[arg(long, value_name = "KEY=A,B,C")]
+    pub(crate) sweep: Vec<String>,
     /// The folder that holds the data files [default: data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -95,6 +101,11 @@ impl Cli {
 
     /// The configuration: recipe, environment, --set in order, then the flags with names of their own.
     pub(crate) fn config(&self) -> Result<Config> {
+        Ok(self.settings()?.resolve()?)
+    }
+
+    /// All of the settings, before they are resolved.
+    pub(crate) fn settings(&self) -> Result<Settings> {
         let mut settings = Settings::default();
         let (text, source) = self.recipe_text()?;
         settings.file(&text, &source)?;
@@ -115,7 +126,7 @@ impl Cli {
                 settings.flag(key, value, flag)?;
             }
         }
-        Ok(settings.resolve()?)
+        Ok(settings)
     }
 
     fn recipe_text(&self) -> Result<(String, String)> {

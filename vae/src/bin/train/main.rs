@@ -1,8 +1,8 @@
 //! `train`: one command from a recipe to a trained model and its pictures.
 //!
-//! `cli` is what may be asked for, `plan` what will be done, as words or JSON; `progress` is the bar. Results go to
-//! stdout, everything else to stderr. Exit codes: 0 done, 1 the world failed, 2 bad usage or configuration, 130
-//! interrupted.
+//! `cli` is what may be asked for, `plan` what will be done, as words or JSON; `session` is a run and `progress` its bar,
+//! `sweep` a grid of runs and `points` what is in it. Results go to stdout, everything else to stderr. Exit codes: 0 done,
+//! 1 the world failed, 2 bad usage or configuration, 130 interrupted.
 
 #![forbid(unsafe_code)]
 
@@ -14,9 +14,13 @@ mod memory;
 #[cfg(not(target_arch = "wasm32"))]
 mod plan;
 #[cfg(not(target_arch = "wasm32"))]
+mod points;
+#[cfg(not(target_arch = "wasm32"))]
 mod progress;
 #[cfg(not(target_arch = "wasm32"))]
 mod session;
+#[cfg(not(target_arch = "wasm32"))]
+mod sweep;
 
 /// Writes a line to stdout. That nobody listens any more is no reason to stop training.
 #[cfg(not(target_arch = "wasm32"))]

@@ -21,7 +21,7 @@ use crate::device::{self, Chosen};
 use crate::memory;
 use crate::plan::{Plan, grouped};
 use crate::progress::Progress;
-use crate::say;
+use crate::{say, sweep};
 
 /// Set by the first Ctrl-C or SIGTERM.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -33,6 +33,9 @@ pub(crate) fn main() -> Result<ExitCode> {
         let width = RECIPES.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
         RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
         return Ok(ExitCode::SUCCESS);
+    }
+    if !cli.sweep.is_empty() {
+        return sweep::main(&cli);
     }
     let config = cli.config()?;
     config.check()?;
@@ -73,14 +76,31 @@ fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
-    ctrlc::set_handler(|| {
+fn train(cli: &Cli, config: Config, chosen: &Chosen) -> Result<ExitCode> {
+    catch_signals()?;
+    let path = folder_path(cli.out.as_deref(), &config.name)?;
+    let outcome = run_in(config, chosen, &path)?;
+    Ok(if outcome == Outcome::Interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+}
+
+/// From now on the first Ctrl-C or SIGTERM asks a run to stop, and the second ends the process.
+pub(crate) fn catch_signals() -> Result<()> {
+    Ok(ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
         eprint_line("\nstopping after this step; once more to leave at once");
-    })?;
-    let mut folder = Folder::prepare(&folder_path(cli.out.as_deref(), &config.name)?)?;
+    })?)
+}
+
+/// Whether somebody asked to stop.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// One run in a folder of its own, told as it goes.
+pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result<Outcome> {
+    let mut folder = Folder::prepare(path)?;
     let start = Instant::now();
     let dataset = Dataset::load(&config)?;
     let seconds = start.elapsed().as_secs_f64();
@@ -89,8 +109,8 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
     let encoder = encoder.as_deref();
     Plan { config: &config, summary: &summary, encoder, chosen, data: Ok(&dataset), seconds }.print();
     say!("  folder     {}\n", folder.path().display());
-    if INTERRUPTED.load(Ordering::Relaxed) {
-        return Ok(ExitCode::from(130)); // before there was anything to keep
+    if interrupted() {
+        return Ok(Outcome::Interrupted); // before there was anything to keep
     }
     config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
@@ -108,7 +128,7 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
             Event::Tested(words) => progress.aside(|| say!("\n{words}\n")),
             Event::Warning(words) => progress.aside(|| eprint_line(&format!("warning: {words}"))),
         }
-        !INTERRUPTED.load(Ordering::Relaxed)
+        !interrupted()
     });
     progress.finish();
     let outcome = outcome?;
@@ -132,7 +152,7 @@ fn train(cli: &Cli, mut config: Config, chosen: &Chosen) -> Result<ExitCode> {
     let files = folder.files();
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
-    Ok(if outcome == Outcome::Interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+    Ok(outcome)
 }
 
 /// The model, its weights fresh or those of `model.init`, its encoder perhaps that of `model.init_encoder`, of which the
@@ -162,13 +182,13 @@ fn say_epoch(epoch: &Epoch, epochs: usize) {
     );
 }
 
-fn eprint_line(words: &str) {
+pub(crate) fn eprint_line(words: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{words}");
 }
 
 /// Starts the threads that tensors compute with, and counts them.
-fn start_threads(wanted: Option<u64>) -> Result<usize> {
+pub(crate) fn start_threads(wanted: Option<u64>) -> Result<usize> {
     let most = 1024; // more would only wait for each other, or not start at all
     let threads = match wanted {
         None => 0, // one a core
@@ -183,7 +203,7 @@ fn start_threads(wanted: Option<u64>) -> Result<usize> {
 }
 
 /// `--out`, or a folder under `runs/` that is named after the recipe and the time and is not there yet.
-fn folder_path(out: Option<&Path>, name: &str) -> Result<PathBuf> {
+pub(crate) fn folder_path(out: Option<&Path>, name: &str) -> Result<PathBuf> {
     if let Some(out) = out {
         if out.as_os_str().is_empty() {
             return Err(Error::config("--out: is empty; name a folder").into());

@@ -1,0 +1,161 @@
+//! The points of a grid: `--sweep key=a,b,c`, given once or many times, every combination, the last key changing fastest.
+//! Keys may be tied, to one value or to one each: `--sweep loss.alpha+loss.gamma=1,3`, `--sweep loss.k1+loss.k2=1:0,0.9:0.1`.
+
+use anyhow::Result;
+use vae::Error;
+use vae::config::{Config, Settings};
+
+/// The most points that a grid may have.
+const MOST: usize = 1000;
+
+/// A combination of values.
+pub(crate) struct Point {
+    /// What its folder is called.
+    pub(crate) name: String,
+    /// The swept keys and their values, as written.
+    pub(crate) settings: Vec<(String, String)>,
+    /// What they come to.
+    pub(crate) config: Config,
+}
+
+/// One `--sweep`: a key, or several tied together, and the values to go through.
+struct Axis {
+    keys: Vec<String>,
+    /// As written: one for all keys, or one each, between colons.
+    values: Vec<String>,
+}
+
+impl Axis {
+    fn read(text: &str) -> Result<Axis> {
+        let refuse = |what: &str| Error::config(format!("--sweep {text}: {what}, for example --sweep loss.beta=0,1,4"));
+        let (keys, list) = text.split_once('=').ok_or_else(|| refuse("write it as key=value,value"))?;
+        let axis = Axis { keys: keys.split('+').map(|key| key.trim().to_owned()).collect(), values: split(list) };
+        if axis.values.iter().any(String::is_empty) {
+            return Err(refuse("a value is missing").into());
+        }
+        if axis.keys.iter().any(|key| key == "device") {
+            return Err(refuse("one device serves the whole grid, and --device names it; sweep another key").into());
+        }
+        if axis.keys.len() > 1
+            && axis.values.iter().any(|value| ![1, axis.keys.len()].contains(&value.split(':').count()))
+        {
+            let what = format!("{} keys take one value, or {0} between colons", axis.keys.len());
+            return Err(Error::config(format!("--sweep {text}: {what}, such as loss.k1+loss.k2=1:0,0.9:0.1")).into());
+        }
+        Ok(axis)
+    }
+
+    /// Every key with its part of a value.
+    fn settings(&self, value: &str) -> Vec<(String, String)> {
+        let parts: Vec<&str> = if self.keys.len() > 1 { value.split(':').collect() } else { vec![value] };
+        self.keys.iter().zip(parts.iter().cycle()).map(|(key, part)| (key.clone(), (*part).to_owned())).collect()
+    }
+}
+
+/// Every combination of the values, each resolved.
+pub(crate) fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
+    let axes = sweeps.iter().map(|text| Axis::read(text)).collect::<Result<Vec<_>>>()?;
+    let mut keys: Vec<&str> = axes.iter().flat_map(|axis| &axis.keys).map(String::as_str).collect();
+    keys.sort_unstable();
+    if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Error::config(format!("--sweep: {} is swept twice; give all its values at once", twice[0])).into());
+    }
+    let count = axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
+    let Some(count) = count.filter(|&count| count <= MOST) else {
+        return Err(Error::config(format!("--sweep: more than {MOST} points; sweep fewer keys or values")).into());
+    };
+    let mut points: Vec<Point> = Vec::with_capacity(count);
+    for mut rest in 0..count {
+        let mut values = vec![""; axes.len()];
+        for (value, axis) in values.iter_mut().zip(&axes).rev() {
+            *value = &axis.values[rest % axis.values.len()];
+            rest /= axis.values.len();
+        }
+        let point = Point::new(settings.clone(), &axes, &values)?;
+        if let Some(same) = points.iter().find(|known| known.name == point.name || known.config == point.config) {
+            return Err(Error::config(format!("--sweep: {} is there twice, as {}", point.name, same.name)).into());
+        }
+        points.push(point);
+    }
+    Ok(points)
+}
+
+/// `a,b` or `[1,2],[3]`: values between commas that no bracket holds.
+fn split(list: &str) -> Vec<String> {
+    let (mut values, mut depth) = (vec![String::new()], 0);
+    for letter in list.chars() {
+        depth += i32::from(letter == '[') - i32::from(letter == ']');
+        match values.last_mut() {
+            Some(value) if letter != ',' || depth > 0 => value.push(letter),
+            _ => values.push(String::new()),
+        }
+    }
+    values.iter().map(|value| value.trim().to_owned()).collect()
+}
+
+impl Point {
+    fn new(mut settings: Settings, axes: &[Axis], values: &[&str]) -> Result<Point> {
+        let pairs: Vec<_> = axes.iter().zip(values).flat_map(|(axis, value)| axis.settings(value)).collect();
+        for (key, value) in &pairs {
+            settings.flag(key, value, "--sweep")?;
+        }
+        let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        let alone = |key: &str| pairs.iter().filter(|(other, _)| last(other) == last(key)).count() == 1;
+        let short = |key: &String| if alone(key) { last(key) } else { key.clone() };
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "+-._".contains(c) { c } else { '-' };
+        let part = |(axis, value): (&Axis, &&str)| {
+            let value: String = value.chars().map(plain).collect();
+            format!("{}={}", axis.keys.iter().map(short).collect::<Vec<_>>().join("+"), value.trim_matches(['-', '.']))
+        };
+        let name = axes.iter().zip(values).map(part).collect::<Vec<_>>().join(",");
+        if name.len() > 200 {
+            return Err(
+                Error::config(format!("--sweep: {name} is too long for a folder's name; sweep fewer keys")).into()
+            );
+        }
+        Ok(Point { name, config: settings.resolve()?, settings: pairs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_hold_their_commas() {
+        assert_eq!(split("0, 1,2.5"), ["0", "1", "2.5"]);
+        assert_eq!(split("[8,16],[4]"), ["[8,16]", "[4]"]);
+        assert_eq!(split("a,,b"), ["a", "", "b"]);
+        assert_eq!(split(""), [""]);
+    }
+
+    /// The only point of a grid of one value a key.
+    fn point(sweeps: &[&str]) -> Point {
+        let axes = sweeps.iter().map(|text| Axis::read(text).unwrap()).collect::<Vec<_>>();
+        let values = axes.iter().map(|axis| axis.values[0].as_str()).collect::<Vec<_>>();
+        Point::new(Settings::default(), &axes, &values).unwrap()
+    }
+
+    #[test]
+    fn a_point_is_named_by_its_values() {
+        for (sweeps, name) in [
+            (&["loss.beta=4", "model.z_dim=10"][..], "beta=4,z_dim=10"),
+            (&["model.widths=[8, 16]"], "widths=8--16"),
+            (&["train.schedule=linear", "loss.schedule=cyclical"], "train.schedule=linear,loss.schedule=cyclical"),
+            (&["data.dir=../x/y"], "dir=x-y"),
+            (&["loss.alpha+loss.gamma=3"], "alpha+gamma=3"),
+            (&["loss.k1+loss.k2=0.9:0.1", "seed=2"], "k1+k2=0.9-0.1,seed=2"),
+        ] {
+            assert_eq!(point(sweeps).name, name);
+        }
+    }
+
+    #[test]
+    fn tied_keys_share_a_value_or_have_one_each() {
+        let loss = point(&["loss.alpha+loss.beta+loss.gamma=3"]).config.loss;
+        assert_eq!([loss.alpha, loss.beta, loss.gamma], [3.0; 3]);
+        let loss = point(&["loss.k1+loss.k2=0.9:0.1"]).config.loss;
+        assert_eq!([loss.k1, loss.k2], [0.9, 0.1]);
+        assert_eq!(point(&["data.dir=C:x"]).config.data.dir, "C:x");
+    }
+}
