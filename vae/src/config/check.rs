@@ -12,7 +12,7 @@ impl Config {
         self.check_model()?;
         self.check_kind()?;
         self.check_training()?;
-        self.check_last_batch(self.train_images())
+        self.train_images().map_or(Ok(()), |images| self.check_last_batch(images))
     }
 
     fn check_name(&self) -> Result<()> {

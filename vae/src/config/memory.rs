@@ -33,7 +33,7 @@ impl Config {
 
     /// Bytes that training takes, roughly.
     pub fn memory(&self) -> f64 {
-        let batch = self.train.batch_size.min(self.train_images()) as f64;
+        let batch = self.train.batch_size.min(self.train_images().unwrap_or(usize::MAX)) as f64;
         let (weights, maps) = self.weights_and_maps();
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
         let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // each image's latents under each posterior

@@ -157,13 +157,27 @@ impl Config {
 
     /// Labels that the model is told; 0 if it is not.
     pub fn told_classes(&self) -> usize {
-        if self.model.conditional { self.data.kind.classes() } else { 0 }
+        if self.model.conditional { self.classes() } else { 0 }
     }
 
-    /// Images that are trained on in an epoch.
-    pub fn train_images(&self) -> usize {
-        let all = self.data.kind.split()[0];
-        if self.data.limit == 0 { all } else { all.min(self.data.limit) }
+    /// How many different things the images show, as far as the model must know; 0 where only the files tell.
+    pub fn classes(&self) -> usize {
+        self.data.kind.classes().unwrap_or(0)
+    }
+
+    /// Images that are trained on in an epoch; none where only the files tell.
+    pub fn train_images(&self) -> Option<usize> {
+        let [all, ..] = self.split()?;
+        Some(if self.data.limit == 0 { all } else { all.min(self.data.limit) })
+    }
+
+    /// Training, validation and test images; none where only the files tell.
+    pub fn split(&self) -> Option<[usize; 3]> {
+        Some(match self.data.kind {
+            DataKind::Digits => [8_334, 833, 833],
+            DataKind::Mnist => [50_000, 10_000, 10_000],
+            DataKind::Cifar10 => [50_000, 5_000, 5_000],
+        })
     }
 
     /// The file that repeats this run: every key, whatever it came from.
@@ -186,19 +200,10 @@ impl DataKind {
         }
     }
 
-    /// Labels that the images may have: 0 up to this.
-    pub fn classes(self) -> usize {
+    /// How many different things the images show; none where only the files tell.
+    pub fn classes(self) -> Option<usize> {
         match self {
-            DataKind::Digits | DataKind::Mnist | DataKind::Cifar10 => 10,
-        }
-    }
-
-    /// Training, validation and test images.
-    pub fn split(self) -> [usize; 3] {
-        match self {
-            DataKind::Digits => [8_334, 833, 833],
-            DataKind::Mnist => [50_000, 10_000, 10_000],
-            DataKind::Cifar10 => [50_000, 5_000, 5_000],
+            DataKind::Digits | DataKind::Mnist | DataKind::Cifar10 => Some(10),
         }
     }
 }

@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::data::mnist::bytes;
-use crate::data::{Images, Split, deal};
+use crate::data::{Images, Split, deal, file};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
 
@@ -14,6 +13,8 @@ const RECORDS: usize = 10_000;
 const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 const TEST: &str = "test_batch.bin";
+/// The names in `batches.meta.txt`.
+const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 const SOURCE: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 
 /// Training, validation and test images of the folder `dir`.
@@ -44,20 +45,17 @@ fn folder(dir: &Path) -> Option<PathBuf> {
 }
 
 fn read(folder: &Path, names: &[&str]) -> Result<Images> {
-    let mut images = Images { pixels: Vec::new(), labels: Vec::new(), channels: 3, size: [32, 32] };
+    let (mut labels, mut pixels) = (Vec::new(), Vec::new());
     for name in names {
         let path = folder.join(name);
-        append(&mut images, &bytes(&path)?).map_err(|what| Error::file(&path, what))?;
+        append(&mut labels, &mut pixels, &file::read(&path)?).map_err(|what| Error::file(&path, what))?;
     }
-    Ok(images)
+    Ok(Images::new(pixels, labels, 3, [32, 32]).named(CLASSES))
 }
 
 /// The records of one file.
-fn append(images: &mut Images, bytes: &[u8]) -> std::result::Result<(), String> {
-    let start = bytes[..bytes.len().min(256)].trim_ascii_start().to_ascii_lowercase();
-    if start.starts_with(b"<!doctype") || start.starts_with(b"<html") {
-        return Err("is a web page, not a batch of CIFAR-10: the download got an error page; fetch it again".into());
-    }
+fn append(labels: &mut Vec<u16>, pixels: &mut Vec<u8>, bytes: &[u8]) -> std::result::Result<(), String> {
+    file::refuse_web_page(bytes, "a batch of CIFAR-10")?;
     if bytes.len() != RECORDS * RECORD {
         return Err(format!(
             "has {} bytes, expected {} ({RECORDS} records of {RECORD}); fetch it again",
@@ -69,8 +67,8 @@ fn append(images: &mut Images, bytes: &[u8]) -> std::result::Result<(), String> 
         if record[0] > 9 {
             return Err(format!("record {i} has label {}, expected 0 to 9: not a batch of CIFAR-10", record[0]));
         }
-        images.labels.push(record[0]);
-        images.pixels.extend_from_slice(&record[1..]);
+        labels.push(u16::from(record[0]));
+        pixels.extend_from_slice(&record[1..]);
     }
     Ok(())
 }
@@ -102,7 +100,10 @@ mod tests {
         let folder = fake(dir.path());
         let [train, validation, test] = splits(dir.path(), 1).unwrap();
         assert_eq!([train.count(), validation.count(), test.count()], [50_000, 5_000, 5_000]);
-        assert_eq!((train.image(20_007)[0], train.image(20_007)[1024], train.label(20_007)), (2, 7, 7));
+        let mut image = [0; 3072];
+        train.read(20_007, &mut image).unwrap();
+        assert_eq!((image[0], image[1024], train.label(20_007)), (2, 7, 7));
+        assert_eq!((train.images().class_names()[7].as_str(), train.images().classes()), ("horse", 10));
         let mut halves = [validation.members(), test.members()].concat();
         halves.sort_unstable();
         assert_eq!(halves, (0..10_000).collect::<Vec<_>>());

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::DataKind;
-use crate::data::{Split, deal, idx};
+use crate::data::{Split, deal, idx, ten_one_one};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
 
@@ -14,7 +13,8 @@ const LABELS: &[u8] = include_bytes!("../../data/t10k-labels-idx1-ubyte.gz");
 pub fn splits(seed: u64) -> Result<[Split; 3]> {
     let digits =
         idx::read(IMAGES, LABELS).map_err(|(_, what)| Error::config(format!("the digits in this program: {what}")))?;
-    Ok(deal(Arc::new(digits), DataKind::Digits.split(), &mut Purpose::Split.stream(seed, 0)))
+    let counts = ten_one_one(digits.count());
+    Ok(deal(Arc::new(digits), counts, &mut Purpose::Split.stream(seed, 0)))
 }
 
 #[cfg(test)]
@@ -36,7 +36,7 @@ mod tests {
     fn they_are_digits() {
         let [train, ..] = splits(1).unwrap();
         let mut seen = [0; 10];
-        (0..train.count()).for_each(|place| seen[usize::from(train.label(place))] += 1);
+        (0..train.count()).for_each(|place| seen[train.label(place)] += 1);
         assert!(seen.iter().all(|&n| (650..1_100).contains(&n)), "{seen:?}");
     }
 }

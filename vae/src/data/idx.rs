@@ -8,12 +8,10 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 
 use crate::data::Images;
+use crate::data::file::{LIMIT, refuse_web_page};
 
 const IMAGES: u32 = 2051;
 const LABELS: u32 = 2049;
-
-/// No file of this kind is larger: EMNIST's largest has 550 MB.
-const LIMIT: u64 = 1 << 30;
 
 /// Images and labels of two files of the same data set. An error says which file, by 0 and 1, and what is wrong.
 pub fn read(images: &[u8], labels: &[u8]) -> Result<Images, (usize, String)> {
@@ -25,7 +23,8 @@ pub fn read(images: &[u8], labels: &[u8]) -> Result<Images, (usize, String)> {
             format!("holds {} labels, but there are {count} images: the files belong to different sets", labels.len());
         return Err((1, what));
     }
-    Ok(Images { pixels, labels, channels: 1, size })
+    let labels = labels.into_iter().map(u16::from).collect();
+    Ok(Images::new(pixels, labels, 1, size))
 }
 
 fn read_images(file: &[u8]) -> Result<([usize; 2], Vec<u8>), String> {
@@ -47,10 +46,7 @@ fn read_labels(file: &[u8]) -> Result<Vec<u8>, String> {
 /// The bytes, unzipped if they are zipped.
 fn unpack(file: &[u8]) -> Result<Vec<u8>, String> {
     if !file.starts_with(&[0x1f, 0x8b]) {
-        let start = file[..file.len().min(256)].trim_ascii_start().to_ascii_lowercase();
-        if start.starts_with(b"<!doctype") || start.starts_with(b"<html") {
-            return Err("is a web page, not the archive: the download got an error page; fetch it again".into());
-        }
+        refuse_web_page(file, "the archive")?;
         return Ok(file.to_vec());
     }
     let mut bytes = Vec::new();
@@ -122,8 +118,10 @@ mod tests {
     fn plain_and_zipped_files_read_alike() {
         for (images, labels) in [(images(4), labels(4)), (gzip(&images(4)), gzip(&labels(4)))] {
             let read = read(&images, &labels).unwrap();
-            assert_eq!((read.count(), read.size, read.channels), (4, [2, 3], 1));
-            assert_eq!((read.image(1), read.labels[3]), (&[6, 7, 8, 9, 10, 11][..], 7));
+            assert_eq!((read.count(), read.size(), read.channels()), (4, [2, 3], 1));
+            let mut image = [0; 6];
+            read.read(1, &mut image).unwrap();
+            assert_eq!((image, read.label(3)), ([6, 7, 8, 9, 10, 11], 7));
         }
     }
 

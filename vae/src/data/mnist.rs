@@ -1,18 +1,13 @@
 //! MNIST from its four IDX files, plain or gzipped, in `MNIST/raw/` (torchvision's folder) or in the folder itself.
 //! The first 50,000 of the training file train, its last 10,000 validate; the test file tests.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::data::{Images, Split, idx};
+use crate::data::{Images, Split, file, idx};
 use crate::error::{Error, Result};
 
 const SOURCE: &str = "https://ossci-datasets.s3.amazonaws.com/mnist/ (from http://yann.lecun.com/exdb/mnist/)";
-
-/// No file that we read is larger.
-pub(crate) const LIMIT: u64 = 1 << 30;
 
 /// Training, validation and test images of the folder `dir`.
 pub fn splits(dir: &Path) -> Result<[Split; 3]> {
@@ -57,19 +52,8 @@ fn existing(folder: &Path, name: &str) -> Option<PathBuf> {
 
 fn pair(folder: &Path, set: &str) -> Result<Images> {
     let paths = names(set).map(|name| existing(folder, &name).unwrap_or_else(|| folder.join(&name)));
-    let (images, labels) = (bytes(&paths[0])?, bytes(&paths[1])?);
+    let (images, labels) = (file::read(&paths[0])?, file::read(&paths[1])?);
     idx::read(&images, &labels).map_err(|(which, what)| Error::file(&paths[which], what))
-}
-
-/// A file's bytes, if it is of a believable size.
-pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes));
-    match read {
-        Ok(n) if n as u64 == LIMIT => Err(Error::file(path, format!("has more than {LIMIT} bytes: not such a file"))),
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Error::file(path, format!("cannot be read: {error}"))),
-    }
 }
 
 fn missing(dir: &Path) -> Error {
@@ -110,7 +94,12 @@ mod tests {
         for folder in [dir.path(), &raw] {
             let [train, validation, test] = splits(folder).unwrap();
             assert_eq!([train.count(), validation.count(), test.count()], [50_000, 10_000, 10_000]);
-            assert_eq!((validation.image(0)[0], test.image(7)[0]), ((50_000 % 251) as u8, 7));
+            let first = |split: &Split, place| {
+                let mut image = [0];
+                split.read(place, &mut image).unwrap();
+                image[0]
+            };
+            assert_eq!((first(&validation, 0), first(&test, 7)), ((50_000 % 251) as u8, 7));
         }
     }
 

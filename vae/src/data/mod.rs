@@ -1,14 +1,17 @@
-//! Images, as bytes until a batch is asked for: `[count, channels, height, width]`, 0 black, 255 full.
+//! Images, as bytes until a batch is asked for.
 //!
-//! A [`Dataset`] is one set of files, or several, split in three; a [`Transform`] makes what the model sees of its
-//! images: size, channels, range. `idx`, `mnist` and `cifar10` read files; `digits` are inside the program.
+//! A [`Source`] gives the bytes of an image, [`Images`] what is known about them; a [`Dataset`] is one set of files, or
+//! several, split in three; a [`Transform`] makes what the model sees: size, channels, range. `idx`, `mnist` and `cifar10` read
+//! files; `digits` are inside the program.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cifar10;
 pub mod digits;
+mod file;
 pub mod idx;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mnist;
+mod source;
 mod transform;
 
 use std::sync::Arc;
@@ -19,33 +22,8 @@ use crate::config::{Config, DataKind};
 use crate::error::Result;
 use crate::random::Purpose;
 
+pub use source::{Bits, Factors, Images, Source};
 pub use transform::Transform;
-
-/// Images of one size, with a label each.
-#[derive(Clone, Debug)]
-pub struct Images {
-    /// Rows of pixels, plane after plane, image after image.
-    pub pixels: Vec<u8>,
-    /// What each shows.
-    pub labels: Vec<u8>,
-    /// Planes an image.
-    pub channels: usize,
-    /// Rows and columns.
-    pub size: [usize; 2],
-}
-
-impl Images {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// The bytes of one image.
-    pub fn image(&self, index: usize) -> &[u8] {
-        let len = self.channels * self.size[0] * self.size[1];
-        &self.pixels[index * len..][..len]
-    }
-}
 
 /// Some of the images, in an order.
 #[derive(Clone, Debug)]
@@ -60,18 +38,26 @@ impl Split {
         self.members.len()
     }
 
-    /// The bytes of the image in this place.
-    pub fn image(&self, place: usize) -> &[u8] {
-        self.images.image(self.members[place])
+    /// The images that it is a part of.
+    pub fn images(&self) -> &Arc<Images> {
+        &self.images
+    }
+
+    /// Writes the bytes of the image in this place.
+    ///
+    /// # Errors
+    /// See [`Source::read`].
+    pub fn read(&self, place: usize, out: &mut [u8]) -> Result<()> {
+        self.images.read(self.members[place], out)
     }
 
     /// What the image in this place shows.
-    pub fn label(&self, place: usize) -> u8 {
-        self.images.labels[self.members[place]]
+    pub fn label(&self, place: usize) -> usize {
+        self.images.label(self.members[place])
     }
 
     /// What the images in these places show.
-    pub fn labels(&self, places: &[usize]) -> Vec<u8> {
+    pub fn labels(&self, places: &[usize]) -> Vec<usize> {
         places.iter().map(|&place| self.label(place)).collect()
     }
 
@@ -113,7 +99,14 @@ impl Dataset {
         if config.data.limit > 0 {
             train.truncate(config.data.limit);
         }
-        let transform = Transform::new(config, &train);
+        for (split, purpose) in [(&train, "train on"), (&validation, "validate")] {
+            if split.count() == 0 {
+                let what = format!("there are too few images of {}: none to {purpose}", config.data.kind);
+                return Err(crate::Error::File { path: config.data.dir.clone(), what });
+            }
+        }
+        config.check_last_batch(train.count())?; // again, for those whose files alone say how many they are
+        let transform = Transform::new(config, &train)?;
         Ok(Dataset { train, validation, test, transform })
     }
 
@@ -130,20 +123,34 @@ impl Dataset {
         }
     }
 
+    /// How many different things the images show.
+    pub fn classes(&self) -> usize {
+        self.train.images.classes()
+    }
+
     /// The images in these places of a split, `[places, channels, size, size]`.
-    pub fn batch(&self, split: &Split, places: &[usize]) -> Tensor {
+    ///
+    /// # Errors
+    /// See [`Source::read`].
+    pub fn batch(&self, split: &Split, places: &[usize]) -> Result<Tensor> {
         let [channels, size, _] = self.transform.shape();
         let mut out = Tensor::zeros([places.len(), channels, size, size]);
         for (image, &place) in out.data_mut().chunks_exact_mut(channels * size * size).zip(places) {
-            self.transform.apply(split, place, image);
+            self.transform.apply(split, place, image)?;
         }
-        out
+        Ok(out)
     }
 }
 
 /// The order in which an epoch sees the training images.
 pub fn order(seed: u64, epoch: usize, images: usize) -> Vec<usize> {
     Purpose::Order.stream(seed, epoch as u64).permutation(images)
+}
+
+/// Sizes of splits of ten parts to train on, one to validate, one to test; what does not divide trains.
+pub fn ten_one_one(count: usize) -> [usize; 3] {
+    let part = count / 12;
+    [count - 2 * part, part, part]
 }
 
 /// Splits of given sizes, dealt from a shuffled deck.
@@ -169,6 +176,13 @@ mod tests {
         assert_eq!(first, order(1, 1, 50));
         first.sort_unstable();
         assert_eq!(first, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn ten_parts_train_and_one_each_validates_and_tests() {
+        assert_eq!(Some(ten_one_one(10_000)), Config::default().split());
+        assert_eq!(ten_one_one(24), [20, 2, 2]);
+        assert_eq!(ten_one_one(11), [11, 0, 0]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::config::{Config, Normalise};
 use crate::data::Split;
+use crate::error::Result;
 
 /// What is done to every image.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,18 +20,21 @@ pub struct Transform {
 
 impl Transform {
     /// The transform that a configuration asks for; `standard` measures the images of `train`.
-    pub fn new(config: &Config, train: &Split) -> Transform {
+    ///
+    /// # Errors
+    /// See [`Source::read`](crate::data::Source::read).
+    pub fn new(config: &Config, train: &Split) -> Result<Transform> {
         let (channels, size) = (config.channels(), config.image_size());
         let range =
             |mean: f64, std: f64| Transform { channels, size, mean: vec![mean; channels], std: vec![std; channels] };
-        match config.data.normalise {
+        Ok(match config.data.normalise {
             Normalise::Unit => range(0.0, 1.0),
             Normalise::Symmetric => range(0.5, 0.5),
             Normalise::Standard => {
-                let (mean, std) = range(0.0, 1.0).moments(train);
+                let (mean, std) = range(0.0, 1.0).moments(train)?;
                 Transform { channels, size, mean, std }
             }
-        }
+        })
     }
 
     /// Channels, rows and columns of what the model sees.
@@ -39,19 +43,23 @@ impl Transform {
     }
 
     /// The image in this place of a split, as the model sees it.
-    pub fn apply(&self, split: &Split, place: usize, out: &mut [f32]) {
-        let bytes = split.image(place);
-        let [height, width] = split.images.size;
+    ///
+    /// # Errors
+    /// See [`Source::read`](crate::data::Source::read).
+    pub fn apply(&self, split: &Split, place: usize, out: &mut [f32]) -> Result<()> {
+        let mut bytes = vec![0; split.images.bytes()];
+        split.read(place, &mut bytes)?;
+        let [height, width] = split.images.size();
         let area = height * width;
         let mixed;
-        let planes = match (split.images.channels, self.channels) {
-            (from, to) if from == to => bytes,
+        let planes = match (split.images.channels(), self.channels) {
+            (from, to) if from == to => &bytes,
             (1, _) => {
                 mixed = bytes.repeat(self.channels);
                 &mixed
             }
             _ => {
-                mixed = grey(bytes, area);
+                mixed = grey(&bytes, area);
                 &mixed
             }
         };
@@ -61,6 +69,7 @@ impl Transform {
             let (mean, std) = (self.mean[c], self.std[c]);
             out.iter_mut().for_each(|x| *x = ((f64::from(*x) / 255.0 - mean) / std) as f32);
         }
+        Ok(())
     }
 
     /// Pixels as the model gives them, mapped back to [0, 1] and clamped; `pixels` holds whole images.
@@ -72,12 +81,12 @@ impl Transform {
     }
 
     /// Each channel's mean and standard deviation over a split.
-    fn moments(&self, split: &Split) -> (Vec<f64>, Vec<f64>) {
+    fn moments(&self, split: &Split) -> Result<(Vec<f64>, Vec<f64>)> {
         let area = self.size * self.size;
         let mut sums = vec![[0.0_f64; 2]; self.channels];
         let mut image = vec![0.0; self.channels * area];
         for place in 0..split.count() {
-            self.apply(split, place, &mut image);
+            self.apply(split, place, &mut image)?;
             for (sum, plane) in sums.iter_mut().zip(image.chunks_exact(area)) {
                 for &x in plane {
                     sum[0] += f64::from(x);
@@ -87,7 +96,7 @@ impl Transform {
         }
         let n = (split.count() * area) as f64;
         let moments = sums.iter().map(|[sum, squares]| (sum / n, (squares / n - (sum / n).powi(2)).max(0.0).sqrt()));
-        moments.map(|(mean, std)| (mean, if std > 1e-6 { std } else { 1.0 })).unzip() // a blank channel stays as it is
+        Ok(moments.map(|(mean, std)| (mean, if std > 1e-6 { std } else { 1.0 })).unzip()) // a blank channel stays as it is
     }
 }
 
@@ -137,15 +146,15 @@ mod tests {
 
     fn split(pixels: &[u8], channels: usize, side: usize) -> Split {
         let count = pixels.len() / (channels * side * side);
-        let images = Images { pixels: pixels.to_vec(), labels: vec![0; count], channels, size: [side, side] };
+        let images = Images::new(pixels.to_vec(), vec![0; count], channels, [side, side]);
         Split { images: Arc::new(images), members: (0..count).collect() }
     }
 
     fn seen(config: &Config, split: &Split) -> Vec<f32> {
-        let transform = Transform::new(config, split);
+        let transform = Transform::new(config, split).unwrap();
         let [channels, size, _] = transform.shape();
         let mut out = vec![0.0; channels * size * size];
-        transform.apply(split, 0, &mut out);
+        transform.apply(split, 0, &mut out).unwrap();
         out
     }
 
@@ -181,7 +190,7 @@ mod tests {
             split(&(0..=255).cycle().take(2 * 3 * 256).map(|i: u8| i.wrapping_mul(7)).collect::<Vec<_>>(), 3, 16);
         for normalise in [Normalise::Unit, Normalise::Symmetric, Normalise::Standard] {
             let config = config(3, 16, normalise);
-            let transform = Transform::new(&config, &images);
+            let transform = Transform::new(&config, &images).unwrap();
             let mut out = seen(&config, &images);
             let (low, high) = out.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
             match normalise {
@@ -190,7 +199,9 @@ mod tests {
                 Normalise::Standard => assert!((low + 1.73).abs() < 0.02 && (high - 1.73).abs() < 0.02), // uniform: ±√3
             }
             transform.to_unit(&mut out);
-            let back = out.iter().zip(images.image(0)).all(|(&x, &byte)| (x * 255.0 - f32::from(byte)).abs() < 1e-3);
+            let mut bytes = vec![0; 3 * 256];
+            images.read(0, &mut bytes).unwrap();
+            let back = out.iter().zip(&bytes).all(|(&x, &byte)| (x * 255.0 - f32::from(byte)).abs() < 1e-3);
             assert!(back, "{normalise}");
         }
     }
@@ -205,9 +216,9 @@ mod tests {
     #[test]
     fn batches_hold_the_images_asked_for() {
         let dataset = Dataset::load(&Config::default()).unwrap();
-        let batch = dataset.batch(&dataset.train, &[3, 8]);
+        let batch = dataset.batch(&dataset.train, &[3, 8]).unwrap();
         assert_eq!(**batch.shape(), [2, 1, 32, 32]);
-        assert_eq!(batch.data()[..1024], *dataset.batch(&dataset.train, &[3]).data());
+        assert_eq!(batch.data()[..1024], *dataset.batch(&dataset.train, &[3]).unwrap().data());
         assert!(batch.data()[1024..].iter().any(|&x| x > 0.5));
     }
 }

@@ -49,7 +49,7 @@ impl Autoencoder {
     }
 
     /// The images, and their labels' planes if the model is told them.
-    fn with_planes(&self, x: &Var, labels: &[u8]) -> Var {
+    fn with_planes(&self, x: &Var, labels: &[usize]) -> Var {
         if self.classes == 0 {
             return x.clone();
         }
@@ -59,7 +59,7 @@ impl Autoencoder {
     }
 
     /// The latents, and their labels' columns if the model is told them.
-    fn with_columns(&self, z: &Var, labels: &[u8]) -> Var {
+    fn with_columns(&self, z: &Var, labels: &[usize]) -> Var {
         if self.classes == 0 {
             return z.clone();
         }
@@ -67,10 +67,10 @@ impl Autoencoder {
     }
 
     /// 1 at each label's place: `[batch, classes]`.
-    fn one_hot(&self, labels: &[u8], device: &Device) -> Tensor {
+    fn one_hot(&self, labels: &[usize], device: &Device) -> Tensor {
         let mut ones = Tensor::zeros([labels.len(), self.classes]);
         let rows = ones.data_mut().chunks_exact_mut(self.classes);
-        rows.zip(labels).for_each(|(row, &label)| row[usize::from(label)] = 1.0);
+        rows.zip(labels).for_each(|(row, &label)| row[label] = 1.0);
         ones.upload(device)
     }
 }
@@ -95,7 +95,7 @@ impl Learner for Autoencoder {
         Evaluation { terms, kl_per_dim, reconstruction, named: None }
     }
 
-    fn sample(&self, z: &Var, labels: &[u8]) -> Option<Var> {
+    fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         Some(self.model.decode(&self.with_columns(z, labels), &Pass::eval()))
     }
 }

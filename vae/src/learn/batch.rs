@@ -10,7 +10,7 @@ pub struct Batch {
     /// `[batch, channels, size, size]`, as the model sees them.
     pub images: Tensor,
     /// What each shows.
-    pub labels: Vec<u8>,
+    pub labels: Vec<usize>,
     /// When it comes, and out of how many images.
     pub moment: Moment,
     noise: Noise,
@@ -24,12 +24,12 @@ enum Noise {
 
 impl Batch {
     /// A batch of a training step: its noise is the step's.
-    pub fn of_step(images: Tensor, labels: Vec<u8>, moment: Moment, seed: u64, step: u64) -> Batch {
+    pub fn of_step(images: Tensor, labels: Vec<usize>, moment: Moment, seed: u64, step: u64) -> Batch {
         Batch { images, labels, moment, noise: Noise::Step { seed, step } }
     }
 
     /// A batch whose noise belongs to each image: `members` says where they are in the files they came from.
-    pub fn of_images(images: Tensor, labels: Vec<u8>, moment: Moment, seed: u64, members: Vec<usize>) -> Batch {
+    pub fn of_images(images: Tensor, labels: Vec<usize>, moment: Moment, seed: u64, members: Vec<usize>) -> Batch {
         Batch { images, labels, moment, noise: Noise::Images { seed, images: members } }
     }
 

@@ -11,7 +11,7 @@ use crate::objective::Terms;
 impl Classifier {
     fn score(&self, batch: &Batch, pass: &Pass) -> (Var, Tensor, Terms) {
         let logits = self.logits(&Var::constant(batch.images.clone()), pass);
-        let labels: Vec<f32> = batch.labels.iter().map(|&label| f32::from(label)).collect();
+        let labels: Vec<f32> = batch.labels.iter().map(|&label| label as f32).collect();
         let labels = Tensor::new(&labels, [labels.len()]).upload(&batch.device());
         let named = logits.value().argmax(1);
         let wrong = named.sub(&labels).abs().clamp(0.0, 1.0); // places are whole numbers

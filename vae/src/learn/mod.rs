@@ -29,7 +29,7 @@ pub trait Learner: Module {
 
     /// What is made of draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`. A
     /// conditional model is asked for images of these labels. None for what gives no images of its own.
-    fn sample(&self, z: &Var, labels: &[u8]) -> Option<Var> {
+    fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         let _ = (z, labels);
         None
     }

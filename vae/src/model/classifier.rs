@@ -23,7 +23,7 @@ impl Classifier {
     /// With PyTorch's default initialisation.
     pub fn new(rng: &mut Generator, config: &Config) -> Classifier {
         let trunk = Trunk::new(rng, config, config.channels());
-        let fc = Linear::new(rng, trunk.features, config.data.kind.classes());
+        let fc = Linear::new(rng, trunk.features, config.classes());
         Classifier { trunk, fc }
     }
 

@@ -97,7 +97,7 @@ impl Trainer {
     /// Starts a step, whose losses will be found at `row` of the guard's history: what is returned says which they are.
     /// Waits for nothing that it computes.
     async fn begin(&mut self, row: usize, places: &[usize], learning_rate: f64) -> Result<Outline> {
-        let terms = self.forward(self.steps, places).terms;
+        let terms = self.forward(self.steps, places)?.terms;
         self.steps += 1;
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
@@ -111,14 +111,14 @@ impl Trainer {
     }
 
     /// The forward pass of step number `step`.
-    fn forward(&self, step: u64, places: &[usize]) -> Forward {
+    fn forward(&self, step: u64, places: &[usize]) -> Result<Forward> {
         let seed = self.config.seed;
         let split = &self.dataset.train;
-        let x = self.dataset.batch(split, places).upload(&self.device);
+        let x = self.dataset.batch(split, places)?.upload(&self.device);
         let steps = split.count().div_ceil(self.config.train.batch_size);
         let moment = Moment { epochs: step as f64 / steps as f64, images: split.count() };
         let batch = Batch::of_step(x, split.labels(places), moment, seed, step);
-        self.model.forward(&batch, &Pass::train(Purpose::Dropout.seed(seed), step))
+        Ok(self.model.forward(&batch, &Pass::train(Purpose::Dropout.seed(seed), step)))
     }
 
     /// The losses of the latest steps, whose images these were; up to the first that was not finite, and what is to be said
@@ -139,7 +139,7 @@ impl Trainer {
 
     /// Repeats a step that was not finite, with the weights that it found, and names the first tensor that is not.
     async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
-        let Forward { terms, seen } = self.forward(step, places);
+        let Forward { terms, seen } = self.forward(step, places)?;
         let gradients = terms.total.backward();
         let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_words(part.name)), &part.value));
         for (name, var) in seen.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
@@ -211,7 +211,7 @@ impl Trainer {
         let mut kl_per_dim = Vec::new();
         let mut squares = None;
         for batch in places.chunks(self.config.train.batch_size) {
-            let x = self.dataset.batch(split, batch);
+            let x = self.dataset.batch(split, batch)?;
             let Evaluation { terms, kl_per_dim: per_dim, reconstruction, .. } = self.evaluate(split, batch, &x);
             sums.add(&terms.read().await?, batch.len());
             if let Some(per_dim) = per_dim {
@@ -245,13 +245,13 @@ impl Trainer {
 
     /// What the images of a split are taken for. None by what names nothing.
     pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
-        let mut table = Confusion::new(self.config.data.kind.classes());
+        let mut table = Confusion::new(self.config.classes());
         let places: Vec<usize> = (0..split.count()).collect();
         for batch in places.chunks(self.config.train.batch_size) {
-            let x = self.dataset.batch(split, batch);
+            let x = self.dataset.batch(split, batch)?;
             let Some(named) = self.evaluate(split, batch, &x).named else { return Ok(None) };
             let pairs = batch.iter().zip(named.read().await?);
-            pairs.for_each(|(&place, named)| table.add(split.label(place).into(), named as usize));
+            pairs.for_each(|(&place, named)| table.add(split.label(place), named as usize));
         }
         Ok(Some(table))
     }
@@ -268,7 +268,7 @@ impl Trainer {
         let places: Vec<usize> = (0..count.min(split.count())).collect();
         let [mut originals, mut reconstructions] = [Vec::new(), Vec::new()];
         for batch in places.chunks(self.config.train.batch_size) {
-            let x = self.dataset.batch(split, batch);
+            let x = self.dataset.batch(split, batch)?;
             let Some(guess) = self.evaluate(split, batch, &x).reconstruction else { return Ok(None) };
             originals.extend(self.unit(&x).await?);
             reconstructions.extend(self.pixels(&guess).await?);
@@ -284,7 +284,7 @@ impl Trainer {
         for first in (0..count).step_by(self.config.train.batch_size) {
             let some = self.config.train.batch_size.min(count - first);
             let z = Var::constant(z.slice(0, first, some).upload(&self.device));
-            let labels: Vec<u8> = (first..first + some).map(|i| (i * classes / count) as u8).collect();
+            let labels: Vec<usize> = (first..first + some).map(|i| i * classes / count).collect();
             let Some(decoded) = no_grad(|| self.model.sample(&z, &labels)) else { return Ok(None) };
             pixels.extend(self.pixels(&decoded).await?);
         }

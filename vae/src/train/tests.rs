@@ -144,12 +144,12 @@ fn a_conditional_model_is_told_labels() {
         let mut trainer = trainer(&[&format!("model.kind={kind}"), "model.conditional=true", "data.limit=32"]);
         let losses = run(&mut trainer, 1);
         assert!(losses.is_finite(), "{kind}: {losses}");
-        let decode = |label: u8| {
+        let decode = |label: usize| {
             let z = Var::constant(Tensor::ones([1, 3]));
             no_grad(|| trainer.model.sample(&z, &[label])).unwrap().value().data().to_vec()
         };
         assert!(decode(3) != decode(4), "{kind}");
-        let x = trainer.dataset.batch(&trainer.dataset.validation, &[0]);
+        let x = trainer.dataset.batch(&trainer.dataset.validation, &[0]).unwrap();
         let back = |label| {
             let batch = Batch::of_images(x.clone(), vec![label], Moment { epochs: END, images: 1 }, 1, vec![0]);
             no_grad(|| trainer.model.evaluate(&batch, &Pass::eval())).reconstruction.unwrap().value().data().to_vec()
