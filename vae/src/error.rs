@@ -17,6 +17,9 @@ pub enum Error {
     /// Training met a number that is not finite.
     #[error("{0}")]
     Diverged(String),
+    /// The thread that prepares images failed.
+    #[error("the thread that prepares images {0}")]
+    Thread(String),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] tensor::Error),
@@ -41,7 +44,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Config(_) => 2,
-            Error::File { .. } | Error::Diverged(_) | Error::Device(_) => 1,
+            Error::File { .. } | Error::Diverged(_) | Error::Thread(_) | Error::Device(_) => 1,
         }
     }
 }

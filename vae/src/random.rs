@@ -22,6 +22,10 @@ pub enum Purpose {
     Samples,
     /// The places of a batch at which unused codes begin again; the stream is the step.
     Codes,
+    /// How training images are mirrored and moved; the stream is the epoch and the image.
+    Augment,
+    /// The noise on training images; the stream is the image.
+    PixelNoise,
 }
 
 impl Purpose {

@@ -10,6 +10,8 @@ mod named;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::{shapes, ten_one_one};
+
 pub use check::describe_loss;
 pub use layers::Settings;
 pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
@@ -40,14 +42,15 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Which images: `digits` (inside the program), `mnist` or `cifar10` (files). Default `digits`.
+    /// Which images: `digits` (inside the program), `shapes` (drawn), `mnist`, `fashion-mnist` or `cifar10` (files). Default
+    /// `digits`.
     pub kind: DataKind,
     /// The folder that holds the files. Default `data`.
     pub dir: String,
-    /// Side of the images that the model sees, pixels. Default: what suits `data.kind`, 32 for all so far.
+    /// Side of the images that the model sees, pixels. Default: what suits `data.kind`, 64 for `shapes`, else 32.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
-    /// Colour channels that the model sees, 1 or 3. Default: those of `data.kind`.
+    /// Colour channels that the model sees, 1 or 3. Default: those of `data.kind`, 1 for `shapes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
     /// The range of the pixels: `unit` [0, 1], `symmetric` [−1, 1], or `standard`, mean 0 and deviation 1 in every
@@ -55,6 +58,20 @@ pub struct Data {
     pub normalise: Normalise,
     /// Train on the first so many images only; 0 for all. Default 0.
     pub limit: usize,
+    /// What training images go through each time they are seen: `none`; `flip`, half of them mirrored; or `flip-crop`, which
+    /// also moves them by up to 4 pixels. Default `none`.
+    pub augment: Augment,
+    /// Deviation of the Gaussian noise that is added to training images, where black is 0 and full 1; 0 for none. Default 0.
+    pub noise_std: f64,
+    /// The part of the training images that get noise, in [0, 1]. Default 1.
+    pub noise_fraction: f64,
+    /// What is to be given back for a noisy image: it itself, `noisy`, or the image without noise, `clean`. Default `noisy`:
+    /// noise "to some training images" is in what is learnt from.
+    pub noise_target: NoiseTarget,
+    /// Of `shapes`: how many images, drawn from all combinations by the seed; 0 for all. Default 12,000.
+    pub images: usize,
+    /// Of `shapes`: rotations, evenly spaced over the full turn. Default 40.
+    pub rotations: usize,
 }
 
 /// How the loss is minimised: Adam, and when to stop.
@@ -105,8 +122,32 @@ named! {
         Digits = "digits",
         /// MNIST, 70,000 digits.
         Mnist = "mnist",
+        /// Fashion-MNIST, 70,000 pieces of clothing.
+        FashionMnist = "fashion-mnist",
         /// CIFAR-10, 60,000 colour images.
         Cifar10 = "cifar10",
+        /// Squares, ellipses and hearts, drawn when asked for.
+        Shapes = "shapes",
+    }
+}
+named! {
+    /// What training images go through.
+    Augment {
+        /// Nothing.
+        None = "none",
+        /// Half of them are mirrored.
+        Flip = "flip",
+        /// That, and they are moved by up to 4 pixels.
+        FlipCrop = "flip-crop",
+    }
+}
+named! {
+    /// What is to be given back for a noisy image.
+    NoiseTarget {
+        /// It itself.
+        Noisy = "noisy",
+        /// The image without noise.
+        Clean = "clean",
     }
 }
 named! {
@@ -175,8 +216,9 @@ impl Config {
     pub fn split(&self) -> Option<[usize; 3]> {
         Some(match self.data.kind {
             DataKind::Digits => [8_334, 833, 833],
-            DataKind::Mnist => [50_000, 10_000, 10_000],
+            DataKind::Mnist | DataKind::FashionMnist => [50_000, 10_000, 10_000],
             DataKind::Cifar10 => [50_000, 5_000, 5_000],
+            DataKind::Shapes => ten_one_one(shapes::Grid::new(self).images()),
         })
     }
 
@@ -189,13 +231,16 @@ impl Config {
 impl DataKind {
     /// Side that the images have unless told otherwise.
     pub fn image_size(self) -> usize {
-        32
+        match self {
+            DataKind::Shapes => 64,
+            _ => 32,
+        }
     }
 
-    /// Channels of the files.
+    /// Channels that the images have unless told otherwise.
     pub fn channels(self) -> usize {
         match self {
-            DataKind::Digits | DataKind::Mnist => 1,
+            DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Shapes => 1,
             DataKind::Cifar10 => 3,
         }
     }
@@ -203,7 +248,8 @@ impl DataKind {
     /// How many different things the images show; none where only the files tell.
     pub fn classes(self) -> Option<usize> {
         match self {
-            DataKind::Digits | DataKind::Mnist | DataKind::Cifar10 => Some(10),
+            DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Cifar10 => Some(10),
+            DataKind::Shapes => Some(3),
         }
     }
 }
@@ -231,6 +277,12 @@ impl Default for Data {
             channels: None,
             normalise: Normalise::Unit,
             limit: 0,
+            augment: Augment::None,
+            noise_std: 0.0,
+            noise_fraction: 1.0,
+            noise_target: NoiseTarget::Noisy,
+            images: shapes::IMAGES,
+            rotations: shapes::ROTATIONS,
         }
     }
 }

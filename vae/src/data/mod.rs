@@ -2,8 +2,10 @@
 //!
 //! A [`Source`] gives the bytes of an image, [`Images`] what is known about them; a [`Dataset`] is one set of files, or
 //! several, split in three; a [`Transform`] makes what the model sees: size, channels, range. `idx`, `mnist` and `cifar10` read
-//! files; `digits` are inside the program.
+//! files; `digits` are inside the program; `shapes` are drawn. [`batches`] come from a thread of their own.
 
+mod augment;
+mod batches;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cifar10;
 pub mod digits;
@@ -11,6 +13,7 @@ mod file;
 pub mod idx;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod mnist;
+pub mod shapes;
 mod source;
 mod transform;
 
@@ -22,6 +25,8 @@ use crate::config::{Config, DataKind};
 use crate::error::Result;
 use crate::random::Purpose;
 
+pub use augment::{Augmentation, PADDING};
+pub use batches::{Prepared, batches};
 pub use source::{Bits, Factors, Images, Source};
 pub use transform::Transform;
 
@@ -82,6 +87,8 @@ pub struct Dataset {
     pub test: Split,
     /// What the model sees of an image.
     pub transform: Transform,
+    /// What is done to training images besides.
+    pub augmentation: Augmentation,
 }
 
 impl Dataset {
@@ -89,8 +96,11 @@ impl Dataset {
     pub fn load(config: &Config) -> Result<Dataset> {
         let [mut train, validation, test] = match config.data.kind {
             DataKind::Digits => digits::splits(config.seed)?,
+            DataKind::Shapes => shapes::splits(config),
             #[cfg(not(target_arch = "wasm32"))]
-            DataKind::Mnist => mnist::splits(config.data.dir.as_ref())?,
+            DataKind::Mnist => mnist::splits(config.data.dir.as_ref(), &mnist::MNIST)?,
+            #[cfg(not(target_arch = "wasm32"))]
+            DataKind::FashionMnist => mnist::splits(config.data.dir.as_ref(), &mnist::FASHION)?,
             #[cfg(not(target_arch = "wasm32"))]
             DataKind::Cifar10 => cifar10::splits(config.data.dir.as_ref(), config.seed)?,
             #[cfg(target_arch = "wasm32")]
@@ -107,15 +117,17 @@ impl Dataset {
         }
         config.check_last_batch(train.count())?; // again, for those whose files alone say how many they are
         let transform = Transform::new(config, &train)?;
-        Ok(Dataset { train, validation, test, transform })
+        Ok(Dataset { train, validation, test, transform, augmentation: Augmentation::new(config) })
     }
 
     /// Whether there is anything to load; it may still be damaged.
     pub fn is_there(config: &Config) -> bool {
         match config.data.kind {
-            DataKind::Digits => true,
+            DataKind::Digits | DataKind::Shapes => true,
             #[cfg(not(target_arch = "wasm32"))]
-            DataKind::Mnist => mnist::is_there(config.data.dir.as_ref()),
+            DataKind::Mnist => mnist::is_there(config.data.dir.as_ref(), &mnist::MNIST),
+            #[cfg(not(target_arch = "wasm32"))]
+            DataKind::FashionMnist => mnist::is_there(config.data.dir.as_ref(), &mnist::FASHION),
             #[cfg(not(target_arch = "wasm32"))]
             DataKind::Cifar10 => cifar10::is_there(config.data.dir.as_ref()),
             #[cfg(target_arch = "wasm32")]
@@ -139,6 +151,23 @@ impl Dataset {
             self.transform.apply(split, place, image)?;
         }
         Ok(out)
+    }
+
+    /// The training images in these places as an epoch sees them: mirrored, moved, noisy.
+    ///
+    /// # Errors
+    /// See [`Source::read`].
+    pub fn training_batch(&self, epoch: usize, places: &[usize]) -> Result<Prepared> {
+        let mut input = self.batch(&self.train, places)?;
+        let len = self.transform.shape().iter().product();
+        let each = |images: &mut Tensor, change: &dyn Fn(usize, &mut [f32])| {
+            let pixels = images.data_mut().chunks_exact_mut(len);
+            pixels.zip(places).for_each(|(pixels, &place)| change(self.train.members[place], pixels));
+        };
+        each(&mut input, &|image, pixels| self.augmentation.flip_and_crop(&self.transform, epoch, image, pixels));
+        let clean = self.augmentation.clean(&input);
+        each(&mut input, &|image, pixels| self.augmentation.add_noise(&self.transform, image, pixels));
+        Ok(Prepared { input, clean, labels: self.train.labels(places) })
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Transform {
     pub mean: Vec<f64>,
     /// What each channel's pixels are divided by.
     pub std: Vec<f64>,
+    /// What each channel makes of each byte.
+    tables: Vec<[f32; 256]>,
 }
 
 impl Transform {
@@ -25,16 +27,16 @@ impl Transform {
     /// See [`Source::read`](crate::data::Source::read).
     pub fn new(config: &Config, train: &Split) -> Result<Transform> {
         let (channels, size) = (config.channels(), config.image_size());
-        let range =
-            |mean: f64, std: f64| Transform { channels, size, mean: vec![mean; channels], std: vec![std; channels] };
-        Ok(match config.data.normalise {
-            Normalise::Unit => range(0.0, 1.0),
-            Normalise::Symmetric => range(0.5, 0.5),
-            Normalise::Standard => {
-                let (mean, std) = range(0.0, 1.0).moments(train)?;
-                Transform { channels, size, mean, std }
-            }
-        })
+        let (mean, std) = match config.data.normalise {
+            Normalise::Unit => (vec![0.0; channels], vec![1.0; channels]),
+            Normalise::Symmetric => (vec![0.5; channels], vec![0.5; channels]),
+            Normalise::Standard => moments(train, channels, size)?,
+        };
+        let table = |(mean, std): (&f64, &f64)| {
+            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32) // the one place that divides
+        };
+        let tables = mean.iter().zip(&std).map(table).collect();
+        Ok(Transform { channels, size, mean, std, tables })
     }
 
     /// Channels, rows and columns of what the model sees.
@@ -42,32 +44,34 @@ impl Transform {
         [self.channels, self.size, self.size]
     }
 
+    /// What the model sees of a black and of a full pixel of a channel.
+    pub fn range(&self, channel: usize) -> [f32; 2] {
+        [self.tables[channel][0], self.tables[channel][255]]
+    }
+
     /// The image in this place of a split, as the model sees it.
     ///
     /// # Errors
     /// See [`Source::read`](crate::data::Source::read).
     pub fn apply(&self, split: &Split, place: usize, out: &mut [f32]) -> Result<()> {
-        let mut bytes = vec![0; split.images.bytes()];
-        split.read(place, &mut bytes)?;
         let [height, width] = split.images.size();
-        let area = height * width;
-        let mixed;
-        let planes = match (split.images.channels(), self.channels) {
-            (from, to) if from == to => &bytes,
-            (1, _) => {
-                mixed = bytes.repeat(self.channels);
-                &mixed
+        let planes = planes(split, place, self.channels)?;
+        let outs = out.chunks_exact_mut(self.size * self.size);
+        for (c, (plane, out)) in planes.chunks_exact(height * width).zip(outs).enumerate() {
+            let table = &self.tables[c];
+            if let Some(border) = border([height, width], self.size) {
+                if self.size > height {
+                    out.fill(table[0]);
+                }
+                for (row, line) in plane.chunks_exact(width).enumerate() {
+                    let start = (row + border) * self.size + border;
+                    out[start..][..width].iter_mut().zip(line).for_each(|(x, &byte)| *x = table[usize::from(byte)]);
+                }
+            } else {
+                resize(plane, [height, width], self.size, out);
+                let (scale, shift) = (1.0 / (255.0 * self.std[c]), self.mean[c] / self.std[c]);
+                out.iter_mut().for_each(|x| *x = (f64::from(*x) * scale - shift) as f32);
             }
-            _ => {
-                mixed = grey(&bytes, area);
-                &mixed
-            }
-        };
-        for (c, (plane, out)) in planes.chunks_exact(area).zip(out.chunks_exact_mut(self.size * self.size)).enumerate()
-        {
-            resize(plane, [height, width], self.size, out);
-            let (mean, std) = (self.mean[c], self.std[c]);
-            out.iter_mut().for_each(|x| *x = ((f64::from(*x) / 255.0 - mean) / std) as f32);
         }
         Ok(())
     }
@@ -79,25 +83,52 @@ impl Transform {
             out.iter_mut().for_each(|x| *x = (f64::from(*x) * std + mean).clamp(0.0, 1.0) as f32);
         }
     }
+}
 
-    /// Each channel's mean and standard deviation over a split.
-    fn moments(&self, split: &Split) -> Result<(Vec<f64>, Vec<f64>)> {
-        let area = self.size * self.size;
-        let mut sums = vec![[0.0_f64; 2]; self.channels];
-        let mut image = vec![0.0; self.channels * area];
-        for place in 0..split.count() {
-            self.apply(split, place, &mut image)?;
-            for (sum, plane) in sums.iter_mut().zip(image.chunks_exact(area)) {
-                for &x in plane {
-                    sum[0] += f64::from(x);
-                    sum[1] += f64::from(x).powi(2);
+/// Each channel's mean and standard deviation over a split, of pixels in [0, 1] at the size that the model sees. Where no pixel
+/// is interpolated the sums are of whole numbers, and exact.
+fn moments(split: &Split, channels: usize, size: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    let [height, width] = split.images.size();
+    let mut sums = vec![[0_u64; 2]; channels];
+    let mut resized = vec![[0.0_f64; 2]; channels];
+    let mut image = vec![0.0; size * size];
+    for place in 0..split.count() {
+        let planes = planes(split, place, channels)?;
+        for (c, plane) in planes.chunks_exact(height * width).enumerate() {
+            if border([height, width], size).is_some() {
+                for &byte in plane {
+                    sums[c][0] += u64::from(byte);
+                    sums[c][1] += u64::from(u32::from(byte).pow(2));
+                }
+            } else {
+                resize(plane, [height, width], size, &mut image);
+                for &x in &image {
+                    resized[c][0] += f64::from(x);
+                    resized[c][1] += f64::from(x).powi(2);
                 }
             }
         }
-        let n = (split.count() * area) as f64;
-        let moments = sums.iter().map(|[sum, squares]| (sum / n, (squares / n - (sum / n).powi(2)).max(0.0).sqrt()));
-        Ok(moments.map(|(mean, std)| (mean, if std > 1e-6 { std } else { 1.0 })).unzip()) // a blank channel stays as it is
     }
+    let n = (split.count() * size * size) as f64;
+    let moments = sums.iter().zip(&resized).map(|(whole, resized)| {
+        let [sum, squares] = [0, 1].map(|k| whole[k] as f64 + resized[k]);
+        let (mean, mean_square) = (sum / n / 255.0, squares / n / 255.0_f64.powi(2));
+        let std = (mean_square - mean.powi(2)).max(0.0).sqrt();
+        (mean, if std > 1e-6 { std } else { 1.0 }) // a blank channel stays as it is
+    });
+    Ok(moments.unzip())
+}
+
+/// The bytes of an image in as many channels as the model sees.
+fn planes(split: &Split, place: usize, channels: usize) -> Result<Vec<u8>> {
+    let [height, width] = split.images.size();
+    let mut bytes = vec![0; split.images.bytes()];
+    split.read(place, &mut bytes)?;
+    Ok(match (split.images.channels(), channels) {
+        (from, to) if from == to => bytes,
+        (1, _) => bytes.repeat(channels),
+        _ => grey(&bytes, height * width),
+    })
 }
 
 /// Luma, 0.299 R + 0.587 G + 0.114 B.
@@ -107,25 +138,28 @@ fn grey(bytes: &[u8], area: usize) -> Vec<u8> {
     (0..area).map(|i| ((luma(i) + 500) / 1000) as u8).collect()
 }
 
+/// The width of the black border by which images come to this size; none where they are resized.
+fn border([height, width]: [usize; 2], size: usize) -> Option<usize> {
+    match [height, width] {
+        [28, 28] if (28..=32).contains(&size) => Some((size - 28) / 2),
+        _ if [height, width] == [size, size] => Some(0),
+        _ => None,
+    }
+}
+
 /// One plane at another size, still 0 to 255.
 fn resize(plane: &[u8], [height, width]: [usize; 2], size: usize, out: &mut [f32]) {
-    if [height, width] == [28, 28] && (28..=32).contains(&size) {
-        let border = (size - 28) / 2;
-        out.fill(0.0);
-        for (row, line) in plane.chunks_exact(28).enumerate() {
-            let start = (row + border) * size + border;
-            out[start..][..28].iter_mut().zip(line).for_each(|(x, &byte)| *x = f32::from(byte));
-        }
-        return;
-    }
-    for y in 0..size {
+    let columns: Vec<_> = (0..size).map(|x| neighbours(x, size, width)).collect();
+    for (y, out) in out.chunks_exact_mut(size).enumerate() {
         let (top, bottom, down) = neighbours(y, size, height);
-        for x in 0..size {
-            let (left, right, across) = neighbours(x, size, width);
-            let at = |row: usize, column: usize| f32::from(plane[row * width + column]);
-            let upper = at(top, left) + (at(top, right) - at(top, left)) * across;
-            let lower = at(bottom, left) + (at(bottom, right) - at(bottom, left)) * across;
-            out[y * size + x] = upper + (lower - upper) * down;
+        let [above, below] = [top, bottom].map(|row| &plane[row * width..][..width]);
+        for (x, &(left, right, across)) in out.iter_mut().zip(&columns) {
+            let between = |row: &[u8]| {
+                let [left, right] = [left, right].map(|column| f32::from(row[column]));
+                left + (right - left) * across
+            };
+            let (upper, lower) = (between(above), between(below));
+            *x = upper + (lower - upper) * down;
         }
     }
 }

@@ -44,7 +44,7 @@ impl Autoencoder {
         let (mu, logvar) = self.model.encode(&self.with_planes(&x, &batch.labels), pass);
         let z = reparameterise(&mu, &logvar, &batch.noise(self.z_dim));
         let logits = self.model.decode(&self.with_columns(&z, &batch.labels), pass);
-        let terms = self.objective.terms(&logits, &batch.images, [&z, &mu, &logvar], batch.moment);
+        let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.moment);
         Passed { x, mu, logvar, z, logits, terms }
     }
 

@@ -9,6 +9,8 @@ use crate::random::{Purpose, image_noise};
 pub struct Batch {
     /// `[batch, channels, size, size]`, as the model sees them.
     pub images: Tensor,
+    /// What is to be given back: the images, unless those are noisy and the target is not.
+    pub target: Tensor,
     /// What each shows.
     pub labels: Vec<usize>,
     /// When it comes, and out of how many images.
@@ -25,12 +27,12 @@ enum Noise {
 impl Batch {
     /// A batch of a training step: its noise is the step's.
     pub fn of_step(images: Tensor, labels: Vec<usize>, moment: Moment, seed: u64, step: u64) -> Batch {
-        Batch { images, labels, moment, noise: Noise::Step { seed, step } }
+        Batch { target: images.clone(), images, labels, moment, noise: Noise::Step { seed, step } }
     }
 
     /// A batch whose noise belongs to each image: `members` says where they are in the files they came from.
     pub fn of_images(images: Tensor, labels: Vec<usize>, moment: Moment, seed: u64, members: Vec<usize>) -> Batch {
-        Batch { images, labels, moment, noise: Noise::Images { seed, images: members } }
+        Batch { target: images.clone(), images, labels, moment, noise: Noise::Images { seed, images: members } }
     }
 
     /// Normal numbers for each image, `[batch, width]`: the same whenever they are asked for.

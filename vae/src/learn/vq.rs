@@ -37,7 +37,7 @@ impl Quantiser {
         let maps = self.model.encode(&x, pass);
         let Quantised { codes, commitment, perplexity } = self.model.quantise(&maps, pass);
         let logits = self.model.decode(&codes, pass);
-        let reconstruction = self.objective.reconstruction_term(&logits, &batch.images);
+        let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
         let weight = self.objective.reconstruction;
         let parts = [("reconstruction", weight, reconstruction), ("commitment", self.commitment, commitment)];
         let seen = vec![("the images", x), ("the encoder's output", maps), ("the codes", codes)];

@@ -19,7 +19,7 @@ use nn::optim::{Adam, AdamConfig, Plateau, Schedule};
 use tensor::{Device, Guard, Tensor};
 
 use crate::config::{Config, ScheduleKind};
-use crate::data::{Dataset, Split, order};
+use crate::data::{Dataset, Prepared, Split, batches, order};
 use crate::error::{Error, Result};
 use crate::learn::{Autoencoder, Batch, Evaluation, Forward, Learner};
 use crate::model::Vae;
@@ -48,6 +48,8 @@ pub struct Trainer {
     guard: Guard,
     schedule: Schedule,
     steps: u64,
+    /// The pass over the images that is under way: how they are augmented depends on it.
+    epoch: usize,
 }
 
 /// A step whose numbers were not looked at yet: its images, and what its numbers are.
@@ -84,20 +86,22 @@ impl Trainer {
             _ => 1,
         };
         let guard = Guard::new(waiting, &device);
-        Trainer { config, dataset, model, device, params, adam: Adam::new(adam), guard, schedule, steps: 0 }
+        let adam = Adam::new(adam);
+        Trainer { config, dataset, model, device, params, adam, guard, schedule, steps: 0, epoch: 0 }
     }
 
     /// One step: the images in these places of the training split, forward, backward, Adam. Returns the batch's losses.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
-        let outline = self.begin(0, places, learning_rate).await?;
+        let images = self.dataset.training_batch(self.epoch, places)?;
+        let outline = self.begin(0, &images, learning_rate).await?;
         let (mut losses, error) = self.settle(&[(places, outline)]).await?;
         error.map_or_else(|| Ok(losses.remove(0)), Err)
     }
 
     /// Starts a step, whose losses will be found at `row` of the guard's history: what is returned says which they are.
     /// Waits for nothing that it computes.
-    async fn begin(&mut self, row: usize, places: &[usize], learning_rate: f64) -> Result<Outline> {
-        let terms = self.forward(self.steps, places)?.terms;
+    async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<Outline> {
+        let terms = self.forward(self.steps, images).terms;
         self.steps += 1;
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
@@ -111,14 +115,15 @@ impl Trainer {
     }
 
     /// The forward pass of step number `step`.
-    fn forward(&self, step: u64, places: &[usize]) -> Result<Forward> {
+    fn forward(&self, step: u64, images: &Prepared) -> Forward {
         let seed = self.config.seed;
-        let split = &self.dataset.train;
-        let x = self.dataset.batch(split, places)?.upload(&self.device);
-        let steps = split.count().div_ceil(self.config.train.batch_size);
-        let moment = Moment { epochs: step as f64 / steps as f64, images: split.count() };
-        let batch = Batch::of_step(x, split.labels(places), moment, seed, step);
-        Ok(self.model.forward(&batch, &Pass::train(Purpose::Dropout.seed(seed), step)))
+        let count = self.dataset.train.count();
+        let steps = count.div_ceil(self.config.train.batch_size);
+        let moment = Moment { epochs: step as f64 / steps as f64, images: count };
+        let [x, target] = images.upload(&self.device);
+        let mut batch = Batch::of_step(x, images.labels.clone(), moment, seed, step);
+        batch.target = target;
+        self.model.forward(&batch, &Pass::train(Purpose::Dropout.seed(seed), step))
     }
 
     /// The losses of the latest steps, whose images these were; up to the first that was not finite, and what is to be said
@@ -139,7 +144,8 @@ impl Trainer {
 
     /// Repeats a step that was not finite, with the weights that it found, and names the first tensor that is not.
     async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
-        let Forward { terms, seen } = self.forward(step, places)?;
+        let images = self.dataset.training_batch(self.epoch, places)?;
+        let Forward { terms, seen } = self.forward(step, &images);
         let gradients = terms.total.backward();
         let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_words(part.name)), &part.value));
         for (name, var) in seen.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
@@ -166,13 +172,16 @@ impl Trainer {
     pub async fn epoch(&mut self, epoch: usize, watch: &mut dyn FnMut(&Progress) -> bool) -> Result<Option<Losses>> {
         let places = order(self.config.seed, epoch, self.dataset.train.count());
         let learning_rate = self.learning_rate(epoch);
-        let batches: Vec<&[usize]> = places.chunks(self.config.train.batch_size).collect();
+        let size = self.config.train.batch_size;
+        let mut prepared = batches(&self.dataset, epoch, &places, size)?;
+        self.epoch = epoch;
+        let batches: Vec<&[usize]> = places.chunks(size).collect();
         let mut sums = Losses::default();
         let mut step = 0;
         for together in batches.chunks(self.guard.history()) {
             let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
-            for (row, batch) in together.iter().enumerate() {
-                waiting.push((batch, self.begin(row, batch, learning_rate).await?));
+            for (row, (batch, images)) in together.iter().zip(&mut prepared).enumerate() {
+                waiting.push((batch, self.begin(row, &images?, learning_rate).await?));
             }
             let (losses, error) = self.settle(&waiting).await?;
             let mut go_on = true;

@@ -1,0 +1,187 @@
+//! What a configuration is refused for, and in which words.
+
+use crate::config::Settings;
+use crate::recipe::RECIPES;
+
+/// What checking quickstart with these settings says.
+fn says(settings: &[&str]) -> String {
+    let mut all = Settings::default();
+    all.file(RECIPES[0].toml, "quickstart").unwrap();
+    settings.iter().for_each(|setting| all.assignment(setting).unwrap());
+    match all.resolve().unwrap().check() {
+        Ok(()) => "fine".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn each_rule_names_its_key_and_the_remedy() {
+    for (setting, says_so) in [
+        ("model.z_dim=0", "model.z_dim = 0"),
+        ("model.width=0", "model.width = 0"),
+        ("model.hidden=0", "model.hidden = 0"),
+        ("model.layers=0", "model.layers = 0"),
+        ("model.widths=32,0", "model.widths = [32, 0]"),
+        ("model.slope=0", "model.slope = 0"),
+        ("model.freeze_heads=true", "set model.freeze_encoder = true too"),
+        ("loss.commitment=-1", "loss.commitment = -1"),
+        ("model.slope=inf", "model.slope = inf"),
+        ("loss.beta=-1", "loss.beta = -1"),
+        ("loss.beta=nan", "loss.beta = NaN"),
+        ("loss.beta=inf", "loss.beta = inf"),
+        ("loss.k1=-0.5", "loss.k1 = -0.5"),
+        ("loss.k2=nan", "loss.k2 = NaN"),
+        ("loss.alpha=-1", "loss.alpha = -1"),
+        ("loss.gamma=inf", "loss.gamma = inf"),
+        ("loss.warmup=0", "loss.warmup = 0"),
+        ("loss.warmup=nan", "loss.warmup = NaN"),
+        ("loss.cycles=0", "loss.cycles = 0"),
+        ("loss.cycles=1001", "loss.cycles = 1001"),
+        ("loss.free_bits=-0.1", "loss.free_bits = -0.1"),
+        ("loss.capacity=inf", "loss.capacity = inf"),
+        ("train.learning_rate=nan", "train.learning_rate = NaN"),
+        ("train.learning_rate=0", "train.learning_rate = 0"),
+        ("train.learning_rate=-0.1", "above 0"),
+        ("train.beta1=1", "train.beta1 = 1"),
+        ("train.beta2=0.99999999", "train.beta2 = 0.99999999"), // 1 in the f32 that Adam computes with
+        ("train.batch_size=0", "train.batch_size = 0"),
+        ("train.epochs=0", "train.epochs = 0"),
+        ("train.clip=-1", "train.clip = -1"),
+        ("data.image_size=28", "multiples of 16 only; the next is 32"),
+        ("data.image_size=0", "multiples of 16 only; the next is 16"),
+        ("data.channels=2", "1 (grey) or 3 (colour)"),
+        ("data.normalise=standard", "\"bce\" needs targets in [0, 1]"),
+        ("model.output=tanh", "needs model.output = \"sigmoid\""),
+        ("model.output=linear", "needs model.output = \"sigmoid\""),
+        ("name=a/b", "names a folder"),
+        ("data.noise_std=-0.1", "data.noise_std = -0.1"),
+        ("data.noise_std=inf", "data.noise_std = inf"),
+        ("data.noise_fraction=1.5", "data.noise_fraction = 1.5"),
+        ("data.noise_fraction=nan", "data.noise_fraction = NaN"),
+        ("data.images=500", "only data.kind = \"shapes\" has it, not \"digits\""),
+        ("data.rotations=4", "only data.kind = \"shapes\""),
+    ] {
+        let message = says(&[setting]);
+        assert!(message.contains(says_so) && !message.contains('\n'), "{setting}: {message}");
+    }
+}
+
+#[test]
+fn shapes_and_crops_have_their_bounds() {
+    let shapes = "data.kind=shapes";
+    assert_eq!(says(&[shapes, "data.images=12", "data.rotations=1"]), "fine");
+    assert!(says(&[shapes, "data.images=11"]).contains("data.images = 11: 12 at least"));
+    assert!(says(&[shapes, "data.rotations=0"]).contains("data.rotations = 0: 1 to 360"));
+    assert!(says(&[shapes, "data.rotations=361"]).contains("data.rotations = 361"));
+    let small = ["model.kind=dense", "data.image_size=8"];
+    assert_eq!(says(&[&small[..], &["data.augment=flip"]].concat()), "fine");
+    assert!(says(&[&small[..], &["data.augment=flip-crop"]].concat()).contains("data.image_size = 8 is too small"));
+}
+
+#[test]
+fn the_large_stem_wants_multiples_of_32() {
+    assert_eq!(says(&["data.image_size=48"]), "fine");
+    assert!(says(&["data.image_size=48", "model.stem=7x7-pool"]).contains("multiples of 32 only; the next is 64"));
+    assert_eq!(says(&["data.image_size=64", "model.stem=7x7-pool"]), "fine");
+}
+
+#[test]
+fn what_a_kind_cannot_do_is_refused() {
+    for (settings, says_so) in [
+        (&["model.kind=classifier", "model.conditional=true"][..], "model.kind = \"classifier\" is none"),
+        (&["model.kind=vq", "model.conditional=true"], "model.kind = \"vq\" is none"),
+        (&["model.kind=vq", "loss.kind=weighted"], "leave it at \"beta\""),
+        (&["model.kind=classifier", "loss.schedule=linear"], "leave it at \"constant\""),
+        (&["model.kind=classifier", "model.freeze_encoder=true"], "model.freeze_encoder is for models that have"),
+        (&["model.kind=classifier", "model.init_encoder=x"], "model.init_encoder is for models that have"),
+        (&["model.init=x", "model.init_encoder=y"], "leave one of them out"),
+        (&["model.kind=vq", "model.encoder=dense"], "vq takes resnet18, resnet50, basic or conv3"),
+        (&["model.kind=vq", "model.encoder=vq"], "vq takes resnet18, resnet50, basic or conv3"),
+        (&["model.kind=vq", "model.codes=0"], "model.codes = 0"),
+        (&["model.kind=vq", "model.codes=16777216"], "model.codes = 16777216"),
+        (&["model.kind=vq", "model.code_width=0"], "model.code_width = 0"),
+        (&["model.kind=vq", "model.decay=1"], "model.decay = 1"),
+        (&["model.kind=vq", "model.decay=0"], "model.decay = 0"),
+        (&["model.kind=vq", "data.image_size=30"], "vq with 2 convolutions takes multiples of 4 only"),
+        (&["model.kind=vq", "model.encoder=resnet18", "data.image_size=40"], "multiples of 16 only"),
+        (&["model.conditional=true"], "fine"),
+        (&["model.kind=classifier"], "fine"),
+        (&["model.kind=vq", "data.image_size=28"], "fine"),
+    ] {
+        let message = says(settings);
+        assert!(message.contains(says_so) && !message.contains('\n'), "{settings:?}: {message}");
+    }
+}
+
+#[test]
+fn each_kind_says_which_sizes_it_takes() {
+    for (kind, size, says_so) in [
+        ("resnet50", 28, "resnet50 with model.stem = \"3x3\" takes multiples of 16 only; the next is 32"),
+        ("skip", 40, "skip takes multiples of 16 only; the next is 48"),
+        ("basic", 30, "basic with 2 convolutions takes multiples of 4 only; the next is 32"),
+        ("conv3", 28, "conv3 with 3 convolutions takes multiples of 8 only; the next is 32"),
+        ("dense", 0, "dense takes multiples of 1 only; the next is 1"),
+        ("dense", 27, "fine"),
+        ("basic", 28, "fine"),
+        ("conv3", 24, "fine"),
+        ("skip", 64, "fine"),
+    ] {
+        let message = says(&[&format!("model.kind={kind}"), &format!("data.image_size={size}")]);
+        assert!(message.contains(says_so), "{message}");
+    }
+    let one = ["model.kind=conv3", "data.image_size=28", "model.widths=8,8"];
+    assert_eq!(says(&one), "fine", "two convolutions halve twice");
+    for kind in ["basic", "conv3", "dense", "skip"] {
+        let says = |setting| says(&[&format!("model.kind={kind}"), "data.image_size=64", setting]);
+        assert!(says("model.output=tanh").contains("\"bce\" needs model.output = \"sigmoid\""), "{kind}");
+        assert!(says("data.normalise=standard").contains("set data.normalise = \"unit\""), "{kind}");
+    }
+}
+
+#[test]
+fn other_losses_and_ranges_go_together() {
+    let sse = "loss.reconstruction=sse";
+    assert!(says(&[sse, "data.normalise=standard"]).contains("set data.normalise = \"unit\""));
+    assert!(says(&[sse, "model.output=tanh"]).contains("set data.normalise = \"symmetric\""));
+    assert_eq!(says(&["loss.reconstruction=sse"]), "fine");
+    assert_eq!(says(&["loss.reconstruction=sse", "model.output=linear", "data.normalise=standard"]), "fine");
+    assert_eq!(says(&["loss.reconstruction=half-sse", "model.output=tanh", "data.normalise=symmetric"]), "fine");
+    assert_eq!(says(&["loss.beta=0"]), "fine");
+    assert_eq!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=1"]), "fine");
+    assert!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=0"]).contains("one of them must be above 0"));
+}
+
+#[test]
+fn a_schedule_fits_its_loss_and_its_run() {
+    for schedule in ["constant", "linear", "cyclical", "free-bits", "capacity"] {
+        let schedule = &format!("loss.schedule={schedule}")[..];
+        assert_eq!(says(&[schedule]), "fine");
+        let tc = says(&[schedule, "loss.kind=tc"]);
+        let weighted = says(&[schedule, "loss.kind=weighted"]);
+        assert_eq!(tc == "fine", !schedule.ends_with("free-bits") && !schedule.ends_with("capacity"), "{tc}");
+        assert_eq!(weighted == "fine", !schedule.ends_with("capacity"), "{weighted}");
+    }
+    assert!(says(&["loss.schedule=free-bits", "loss.kind=tc"]).contains("not \"tc\""));
+    assert!(says(&["loss.schedule=capacity", "loss.kind=weighted"]).contains("not \"weighted\""));
+    let long = ["loss.warmup=5.5", "train.epochs=5"];
+    assert_eq!(says(&long), "fine", "nothing rises");
+    for schedule in ["linear", "capacity"] {
+        let message = says(&[long[0], long[1], &format!("loss.schedule={schedule}")]);
+        assert!(message.contains("loss.warmup = 5.5") && message.contains("5 epochs"), "{message}");
+    }
+}
+
+#[test]
+fn a_batch_norm_never_trains_on_one_value() {
+    // 8,334 = 3·2778, so batches of 49 leave 4 and batches of 8,333 leave 1.
+    let one = &["data.image_size=16", "train.batch_size=8333"];
+    assert!(says(one).contains("holds 1 of 8334 images"));
+    assert_eq!(says(&[one[0], one[1], "model.batch_norm=false"]), "fine");
+    assert_eq!(says(&["train.batch_size=8333"]), "fine", "2×2 maps have four values");
+    assert!(says(&["train.batch_size=1", "data.image_size=16"]).contains("1 of 8334"));
+    assert!(says(&["data.limit=65", "model.stem=7x7-pool"]).contains("1 of 65"));
+    assert!(says(&["data.limit=1", "data.image_size=16", "model.kind=skip"]).contains("1 of 1 images"));
+    assert_eq!(says(&["data.limit=1", "data.image_size=16", "model.kind=conv3"]), "fine", "it has no batch norm");
+    assert!(says(&["data.limit=1", "data.image_size=16"]).contains("1 of 1 images"));
+    assert_eq!(says(&["data.limit=64", "data.image_size=16"]), "fine");
+}
