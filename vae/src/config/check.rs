@@ -189,7 +189,11 @@ impl Config {
         rule(data.images == 0 || data.images >= 12, || {
             format!("data.images = {}: 12 at least, ten to train on, one to validate, one to test", data.images)
         })?;
-        rule((1..=360).contains(&data.rotations), || format!("data.rotations = {}: 1 to 360", data.rotations))
+        rule((1..=360).contains(&data.rotations), || format!("data.rotations = {}: 1 to 360", data.rotations))?;
+        let drawn = shapes::Grid::new(self).images();
+        rule(kind != DataKind::Shapes || drawn <= shapes::MOST, || {
+            format!("data.images = {}: that is {drawn} images; {} at most", data.images, shapes::MOST)
+        })
     }
 
     fn check_training(&self) -> Result<()> {

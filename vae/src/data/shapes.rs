@@ -26,6 +26,8 @@ use crate::random::Purpose;
 
 /// How many images unless told otherwise.
 pub const IMAGES: usize = 12_000;
+/// No more images than this: 20 bytes each are kept.
+pub const MOST: usize = 10_000_000;
 /// How many rotations unless told otherwise, dSprites' number.
 pub const ROTATIONS: usize = 40;
 
@@ -181,17 +183,16 @@ pub fn splits(config: &Config) -> [Split; 3] {
 
 /// So many of the numbers `0..all`, each set of them equally likely (Floyd), in order.
 fn subset(all: usize, count: usize, seed: u64) -> Vec<u32> {
+    if count == all {
+        return (0..all as u32).collect();
+    }
     let mut draw = Purpose::Split.stream(seed, 1);
     let mut chosen = HashSet::with_capacity(count);
-    if count < all {
-        for most in all - count..all {
-            let number = draw.below(most + 1);
-            if !chosen.insert(number as u32) {
-                chosen.insert(most as u32);
-            }
+    for most in all - count..all {
+        let number = draw.below(most + 1);
+        if !chosen.insert(number as u32) {
+            chosen.insert(most as u32);
         }
-    } else {
-        chosen.extend(0..all as u32);
     }
     let mut chosen: Vec<u32> = chosen.into_iter().collect();
     chosen.sort_unstable();

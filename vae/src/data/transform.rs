@@ -241,6 +241,26 @@ mod tests {
     }
 
     #[test]
+    fn deviations_are_those_of_what_the_model_sees() {
+        // With a border, as it is, and resized: against two passes over what `unit` makes of the images.
+        let pixels: Vec<u8> = (0..3 * 28 * 28).map(|i: usize| (i * i % 251) as u8).collect();
+        let images = split(&pixels, 1, 28);
+        for size in [28, 29, 32, 40] {
+            let unit = Transform::new(&config(1, size, Normalise::Unit), &images).unwrap();
+            let mut seen = vec![f32::NAN; 3 * size * size];
+            for (place, out) in seen.chunks_exact_mut(size * size).enumerate() {
+                unit.apply(&images, place, out).unwrap();
+            }
+            let mean = |f: &dyn Fn(f64) -> f64| seen.iter().map(|&x| f(f64::from(x))).sum::<f64>() / seen.len() as f64;
+            let centre = mean(&|x| x);
+            let std = mean(&|x| (x - centre).powi(2)).sqrt();
+            let transform = Transform::new(&config(1, size, Normalise::Standard), &images).unwrap();
+            let off = (transform.mean[0] - centre).abs().max((transform.std[0] - std).abs());
+            assert!(off < 1e-7, "{size}: {off}");
+        }
+    }
+
+    #[test]
     fn colour_becomes_grey_by_luma_and_grey_becomes_colour_by_repetition() {
         let red: Vec<u8> = [vec![255; 256], vec![0; 512]].concat();
         assert!((seen(&config(1, 16, Normalise::Unit), &split(&red, 3, 16))[0] - 76.0 / 255.0).abs() < 1e-6);

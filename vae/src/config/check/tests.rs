@@ -72,6 +72,9 @@ fn shapes_and_crops_have_their_bounds() {
     assert_eq!(says(&[shapes, "data.images=12", "data.rotations=1"]), "fine");
     assert!(says(&[shapes, "data.images=11"]).contains("data.images = 11: 12 at least"));
     assert!(says(&[shapes, "data.rotations=0"]).contains("data.rotations = 0: 1 to 360"));
+    assert_eq!(says(&[shapes, "data.images=0", "data.channels=3"]), "fine");
+    let many = says(&[shapes, "data.images=0", "data.channels=3", "data.rotations=90"]);
+    assert!(many.contains("that is 16588800 images; 10000000 at most"), "{many}");
     assert!(says(&[shapes, "data.rotations=361"]).contains("data.rotations = 361"));
     let small = ["model.kind=dense", "data.image_size=8"];
     assert_eq!(says(&[&small[..], &["data.augment=flip"]].concat()), "fine");
