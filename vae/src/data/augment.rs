@@ -184,8 +184,13 @@ mod tests {
         assert_eq!(clean.data(), noisy.batch(&noisy.train, &places).unwrap().data());
         let len = clean.count() / places.len();
         let (mut touched, mut squares, mut n) = (0, 0.0, 0);
-        for (a, b) in pair.input.data().chunks_exact(len).zip(clean.data().chunks_exact(len)) {
+        for (place, (a, b)) in pair.input.data().chunks_exact(len).zip(clean.data().chunks_exact(len)).enumerate() {
             touched += usize::from(a != b);
+            assert_eq!(
+                a != b,
+                noisy.augmentation.is_noisy(noisy.train.members()[place]),
+                "the image decides, not its place"
+            );
             assert!(a.iter().all(|x| (-1.0..=1.0).contains(x)));
             // Where nothing was cut off: well inside the range.
             for (a, b) in a.iter().zip(b).filter(|(_, b)| b.abs() < 0.5) {

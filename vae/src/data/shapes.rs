@@ -308,6 +308,7 @@ mod tests {
         assert_eq!((&red[..1024], red[1024..].iter().max()), (&shape[..], Some(&0)));
         assert_eq!((0..10).map(rgb).collect::<HashSet<_>>().len(), 10);
         assert_eq!((rgb(0), rgb(5)), ([255, 0, 0], [0, 255, 255]), "opposite");
+        assert_eq!([rgb(1), rgb(4), rgb(9)], [[255, 153, 0], [0, 255, 102], [255, 0, 153]]);
     }
 
     #[test]
@@ -330,6 +331,11 @@ mod tests {
         assert_ne!(values(&again("seed=2")), factors.values);
         let different: HashSet<_> = factors.values.chunks(5).collect();
         assert_eq!(different.len(), 120, "none is drawn twice");
+        let mean = |factor| different.iter().map(|values| f64::from(values[factor])).sum::<f64>() / 120.0;
+        for (factor, size) in grid.sizes.iter().enumerate() {
+            let middle = (*size as f64 - 1.0) / 2.0;
+            assert!((mean(factor) - middle).abs() < 0.15 * *size as f64, "factor {factor}: {}", mean(factor));
+        }
         assert_eq!((images.class_names().len(), images.memory()), (3, 480));
         let [train, ..] = splits(&config(&["data.images=0", "data.rotations=1"]));
         assert_eq!(train.images().count(), 3 * 6 * 32 * 32);

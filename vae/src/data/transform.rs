@@ -219,6 +219,12 @@ mod tests {
     }
 
     #[test]
+    fn a_resized_image_has_the_same_range() {
+        let out = seen(&config(1, 24, Normalise::Symmetric), &split(&[51; 256], 1, 16));
+        assert!(out.iter().all(|x| (x + 0.6).abs() < 1e-6), "{}", out[0]);
+    }
+
+    #[test]
     fn ranges_go_there_and_back() {
         let images =
             split(&(0..=255).cycle().take(2 * 3 * 256).map(|i: u8| i.wrapping_mul(7)).collect::<Vec<_>>(), 3, 16);

@@ -324,3 +324,10 @@ fn a_stop_in_a_group_ends_with_it_and_hides_no_divergence() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("is not finite at step 2") && seen == 1, "after {seen}: {error}");
 }
+
+#[test]
+fn a_repeated_step_sees_the_epoch_s_images() {
+    let mut trainer = trainer(&["data.augment=flip"]);
+    run(&mut trainer, 3);
+    assert_eq!(trainer.epoch, 3);
+}
