@@ -25,6 +25,7 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { name: "beta-resnet18-frozen", toml: include_str!("../recipes/beta-resnet18-frozen.toml") },
     Recipe { name: "mnist-classifier", toml: include_str!("../recipes/mnist-classifier.toml") },
     Recipe { name: "tc-mnist", toml: include_str!("../recipes/tc-mnist.toml") },
+    Recipe { name: "pegasus", toml: include_str!("../recipes/pegasus.toml") },
 ];
 
 impl Recipe {

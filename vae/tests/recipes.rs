@@ -55,6 +55,7 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("beta-resnet18-pretrained", &[], 23_910_275, json!(1.0)),
         ("beta-resnet18-frozen", &[], 23_910_275, json!(1.0)),
         ("resnet50-vae", &["model.kind=conv3", "data.image_size=64"], 2_028_907, json!(1.0)),
+        ("pegasus", &[], 19_753_331, json!(0.24)),
         ("resnet50-vae", &["model.kind=skip", "model.z_dim=512", "data.image_size=64"], 19_753_331, json!(1.0)),
         ("resnet50-vae", PRE_ACTIVATION, 19_682_307, json!(1.0)),
         ("beta-resnet18", &["model.z_dim=10"], 23_728_791, json!(1.0)),

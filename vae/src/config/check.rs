@@ -58,6 +58,10 @@ impl Config {
                 size.div_ceil(multiple).max(1) * multiple
             )
         })?;
+        let (crop, kind) = (self.crop(), self.data.kind);
+        rule(self.data.crop.is_none() || kind.crop().is_some(), || {
+            format!("data.crop = {crop}: {kind} is shown as it is; only celeba, chairs and folder can be cropped")
+        })?;
         let channels = self.channels();
         rule(channels == 1 || channels == 3, || {
             format!("data.channels = {channels}: images have 1 (grey) or 3 (colour)")

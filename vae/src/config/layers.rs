@@ -3,7 +3,7 @@
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Crop};
 use crate::error::{Error, Result};
 
 /// Settings laid over the defaults, the later over the earlier.
@@ -64,6 +64,7 @@ impl Settings {
             Value::Table(self.table).try_into().map_err(|e: toml::de::Error| Error::config(one_line(e.message())))?;
         config.data.image_size = Some(config.image_size());
         config.data.channels = Some(config.channels());
+        config.data.crop = config.data.crop.or(config.data.kind.crop());
         Ok(config)
     }
 
@@ -92,6 +93,7 @@ impl Settings {
         };
         let value = match (&example, value) {
             (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
+            (Value::String(_), Value::Integer(whole)) => Value::String(whole.to_string()), // data.crop = 148
             (_, value) => value,
         };
         if example.type_str() != value.type_str() {
@@ -116,7 +118,7 @@ const NOT_KEYS: &[&str] = &["VAE_GPU", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
 /// Every key, with a value of the type that it takes.
 fn known_keys() -> Vec<(String, Value)> {
     let mut full = Config::default();
-    (full.data.image_size, full.data.channels) = (Some(32), Some(1)); // unset, they would be missing from the list
+    (full.data.image_size, full.data.channels, full.data.crop) = (Some(32), Some(1), Some(Crop::None)); // unset, they would be missing from the list
     let table = Table::try_from(full).expect("a configuration is a table");
     let mut keys = Vec::new();
     flatten(&table, "", &mut keys);

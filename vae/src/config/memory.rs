@@ -2,7 +2,7 @@
 //! gradient, Adam's two moments, and a checkpoint in the making, which holds it up to three times), a batch's maps as often
 //! as backward needs them.
 
-use super::{Config, Down, LossKind, ModelKind};
+use super::{Config, DataKind, Down, LossKind, ModelKind};
 use crate::error::{Error, Result};
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -37,7 +37,22 @@ impl Config {
         let (weights, maps) = self.weights_and_maps();
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
         let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // each image's latents under each posterior
-        4.0 * (7.0 * weights + batch * (maps + 8.0 * pixels + 8.0 * (1.0 + pairs) * self.model.z_dim as f64))
+        let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
+        4.0 * (7.0 * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
+    }
+
+    /// Bytes of the images that are kept at the model's size, or a bit a pixel; the others are small.
+    fn images(&self) -> f64 {
+        let (train, others) = match self.data.kind {
+            DataKind::Stl10 => (105_000, 8_000),
+            DataKind::StanfordDogs => (12_000, 8_580),
+            DataKind::Celeba => (162_770, 39_829),
+            DataKind::Chairs => (71_982, 14_384),
+            DataKind::Dsprites => return 737_280.0 * 512.0,
+            _ => return 0.0,
+        };
+        let train = if self.data.limit == 0 { train } else { train.min(self.data.limit) };
+        (train + others) as f64 * self.channels() as f64 * (self.image_size() as f64).powi(2)
     }
 
     /// Numbers in the weights, and in what a step keeps of one image besides its pixels and latents.
@@ -122,6 +137,15 @@ mod tests {
             let key = absurd.split('=').next().unwrap();
             assert!(refused.to_string().contains(key), "{refused}");
         }
+    }
+
+    #[test]
+    fn images_kept_in_memory_count() {
+        let need = |settings: &[&str]| config(settings).memory();
+        let (few, all) = (need(&["data.kind=celeba", "data.limit=1000"]), need(&["data.kind=celeba"]));
+        assert_eq!(all - few, 161_770.0 * 3.0 * 64.0 * 64.0);
+        let refused = config(&["data.kind=celeba", "data.image_size=512"]).check_memory(64 << 30).unwrap_err();
+        assert!(refused.to_string().contains("data.image_size (512)"), "{refused}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! refuses, before any tensor exists, what cannot be trained.
 
 mod check;
+mod crop;
 mod layers;
 mod loss;
 mod memory;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{shapes, ten_one_one};
 
 pub use check::describe_loss;
+pub use crop::Crop;
 pub use layers::Settings;
 pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
@@ -42,17 +44,23 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Which images: `digits` (inside the program), `shapes` (drawn), `mnist`, `fashion-mnist` or `cifar10` (files). Default
-    /// `digits`.
+    /// Which images: `digits` (inside the program), `shapes` (drawn); or files, `mnist`, `fashion-mnist`, `cifar10`, `stl10`,
+    /// `stanford-dogs`, `celeba`, `chairs`, `dsprites`, or `folder`, any folder of pictures. Default `digits`.
     pub kind: DataKind,
     /// The folder that holds the files. Default `data`.
     pub dir: String,
-    /// Side of the images that the model sees, pixels. Default: what suits `data.kind`, 64 for `shapes`, else 32.
+    /// Side of the images that the model sees, pixels. Default: what suits `data.kind`, 32 for `digits`, `mnist`,
+    /// `fashion-mnist` and `cifar10`, else 64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
     /// Colour channels that the model sees, 1 or 3. Default: those of `data.kind`, 1 for `shapes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
+    /// What is shown of the pictures of `celeba`, `chairs` and `folder`: `none`, all, stretched to a square; `centre`, the largest
+    /// square; or a number of pixels each way around the centre, such as `148`. Default: 148 for `celeba`, 400 for
+    /// `chairs`, else `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
     /// The range of the pixels: `unit` [0, 1], `symmetric` [−1, 1], or `standard`, mean 0 and deviation 1 in every
     /// channel of the training images. Default `unit`.
     pub normalise: Normalise,
@@ -126,8 +134,20 @@ named! {
         FashionMnist = "fashion-mnist",
         /// CIFAR-10, 60,000 colour images.
         Cifar10 = "cifar10",
+        /// STL-10, 113,000 colour images.
+        Stl10 = "stl10",
+        /// Stanford Dogs, 20,580 dogs cut out of pictures.
+        StanfordDogs = "stanford-dogs",
+        /// CelebA, 202,599 faces.
+        Celeba = "celeba",
+        /// Renders of 1,393 chairs.
+        Chairs = "chairs",
+        /// dSprites, 737,280 black and white images of three shapes.
+        Dsprites = "dsprites",
         /// Squares, ellipses and hearts, drawn when asked for.
         Shapes = "shapes",
+        /// Any folder of pictures.
+        Folder = "folder",
     }
 }
 named! {
@@ -206,6 +226,11 @@ impl Config {
         self.data.kind.classes().unwrap_or(0)
     }
 
+    /// What is shown of each picture.
+    pub fn crop(&self) -> Crop {
+        self.data.crop.unwrap_or(self.data.kind.crop().unwrap_or(Crop::None))
+    }
+
     /// Images that are trained on in an epoch; none where only the files tell.
     pub fn train_images(&self) -> Option<usize> {
         let [all, ..] = self.split()?;
@@ -218,7 +243,10 @@ impl Config {
             DataKind::Digits => [8_334, 833, 833],
             DataKind::Mnist | DataKind::FashionMnist => [50_000, 10_000, 10_000],
             DataKind::Cifar10 => [50_000, 5_000, 5_000],
+            DataKind::Stl10 => [105_000, 4_000, 4_000],
+            DataKind::Dsprites => [614_400, 61_440, 61_440],
             DataKind::Shapes => ten_one_one(shapes::Grid::new(self).images()),
+            DataKind::StanfordDogs | DataKind::Celeba | DataKind::Chairs | DataKind::Folder => return None,
         })
     }
 
@@ -232,16 +260,26 @@ impl DataKind {
     /// Side that the images have unless told otherwise.
     pub fn image_size(self) -> usize {
         match self {
-            DataKind::Shapes => 64,
-            _ => 32,
+            DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Cifar10 => 32,
+            _ => 64,
         }
     }
 
     /// Channels that the images have unless told otherwise.
     pub fn channels(self) -> usize {
         match self {
-            DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Shapes => 1,
-            DataKind::Cifar10 => 3,
+            DataKind::Cifar10 | DataKind::Stl10 | DataKind::StanfordDogs | DataKind::Celeba | DataKind::Folder => 3,
+            _ => 1,
+        }
+    }
+
+    /// What is shown of its pictures unless told otherwise; none if it is no choice.
+    pub fn crop(self) -> Option<Crop> {
+        match self {
+            DataKind::Celeba => Some(Crop::Pixels(148)),
+            DataKind::Chairs => Some(Crop::Pixels(400)),
+            DataKind::Folder => Some(Crop::None),
+            _ => None,
         }
     }
 
@@ -249,7 +287,10 @@ impl DataKind {
     pub fn classes(self) -> Option<usize> {
         match self {
             DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Cifar10 => Some(10),
-            DataKind::Shapes => Some(3),
+            DataKind::Stl10 => Some(11), // ten, and the unlabelled
+            DataKind::Celeba => Some(1),
+            DataKind::Dsprites | DataKind::Shapes => Some(3),
+            DataKind::StanfordDogs | DataKind::Chairs | DataKind::Folder => None,
         }
     }
 }
@@ -275,6 +316,7 @@ impl Default for Data {
             dir: "data".into(),
             image_size: None,
             channels: None,
+            crop: None,
             normalise: Normalise::Unit,
             limit: 0,
             augment: Augment::None,

@@ -1,18 +1,16 @@
 //! Images, as bytes until a batch is asked for.
 //!
 //! A [`Source`] gives the bytes of an image, [`Images`] what is known about them; a [`Dataset`] is one set of files, or
-//! several, split in three; a [`Transform`] makes what the model sees: size, channels, range. `idx`, `mnist` and `cifar10` read
-//! files; `digits` are inside the program; `shapes` are drawn. [`batches`] come from a thread of their own.
+//! several, split in three; a [`Transform`] makes what the model sees: size, channels, range. `files` are read;
+//! `digits` are inside the program; `shapes` are drawn. [`batches`] come from a thread of their own.
 
 mod augment;
 mod batches;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod cifar10;
 pub mod digits;
 mod file;
-pub mod idx;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod mnist;
+pub mod files;
+pub mod idx;
 pub mod shapes;
 mod source;
 mod transform;
@@ -38,6 +36,11 @@ pub struct Split {
 }
 
 impl Split {
+    /// All images, in their order.
+    pub fn all(images: Images) -> Split {
+        Split { members: (0..images.count()).collect(), images: Arc::new(images) }
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.members.len()
@@ -98,11 +101,7 @@ impl Dataset {
             DataKind::Digits => digits::splits(config.seed)?,
             DataKind::Shapes => shapes::splits(config),
             #[cfg(not(target_arch = "wasm32"))]
-            DataKind::Mnist => mnist::splits(config.data.dir.as_ref(), &mnist::MNIST)?,
-            #[cfg(not(target_arch = "wasm32"))]
-            DataKind::FashionMnist => mnist::splits(config.data.dir.as_ref(), &mnist::FASHION)?,
-            #[cfg(not(target_arch = "wasm32"))]
-            DataKind::Cifar10 => cifar10::splits(config.data.dir.as_ref(), config.seed)?,
+            _ => files::splits(config)?,
             #[cfg(target_arch = "wasm32")]
             kind => return Err(crate::Error::config(format!("data.kind = \"{kind}\": there are no files here"))),
         };
@@ -125,11 +124,7 @@ impl Dataset {
         match config.data.kind {
             DataKind::Digits | DataKind::Shapes => true,
             #[cfg(not(target_arch = "wasm32"))]
-            DataKind::Mnist => mnist::is_there(config.data.dir.as_ref(), &mnist::MNIST),
-            #[cfg(not(target_arch = "wasm32"))]
-            DataKind::FashionMnist => mnist::is_there(config.data.dir.as_ref(), &mnist::FASHION),
-            #[cfg(not(target_arch = "wasm32"))]
-            DataKind::Cifar10 => cifar10::is_there(config.data.dir.as_ref()),
+            _ => files::is_there(config),
             #[cfg(target_arch = "wasm32")]
             _ => false,
         }

@@ -48,6 +48,7 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("train.epochs=0", "train.epochs = 0"),
         ("train.clip=-1", "train.clip = -1"),
         ("data.image_size=28", "multiples of 16 only; the next is 32"),
+        ("data.crop=64", "data.crop = 64: digits is shown as it is"),
         ("data.image_size=0", "multiples of 16 only; the next is 16"),
         ("data.channels=2", "1 (grey) or 3 (colour)"),
         ("data.normalise=standard", "\"bce\" needs targets in [0, 1]"),
