@@ -7,6 +7,8 @@
 mod augment;
 mod batches;
 pub mod digits;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod download;
 mod file;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;

@@ -48,6 +48,9 @@ pub(crate) struct Cli {
     /// The folder that holds the data files [default: data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
+    /// Fetch the data set's published files into that folder first, if they are not there
+    #[arg(long)]
+    pub(crate) download: bool,
     /// The run's folder [default: runs/RECIPE-TIME]
     #[arg(long, value_name = "DIR", env = "VAE_OUT", hide_env = true)]
     pub(crate) out: Option<PathBuf>,

@@ -1,14 +1,16 @@
 //! `train`: one command from a recipe to a trained model and its pictures.
 //!
-//! `cli` is what may be asked for, `plan` what will be done, as words or JSON; `session` is a run and `progress` its bar,
-//! `sweep` a grid of runs and `points` what is in it. Results go to stdout, everything else to stderr. Exit codes: 0 done,
-//! 1 the world failed, 2 bad usage or configuration, 130 interrupted.
+//! `cli` is what may be asked for, `plan` what will be done, as words or JSON; `download` fetches data, `session` is a run
+//! and `progress` its bar, `sweep` a grid of runs and `points` what is in it. Results go to stdout, everything else to stderr.
+//! Exit codes: 0 done, 1 the world failed, 2 bad usage or configuration, 130 interrupted.
 
 #![forbid(unsafe_code)]
 
 #[cfg(not(target_arch = "wasm32"))]
 mod cli;
 mod device;
+#[cfg(not(target_arch = "wasm32"))]
+mod download;
 #[cfg(not(target_arch = "wasm32"))]
 mod memory;
 #[cfg(not(target_arch = "wasm32"))]

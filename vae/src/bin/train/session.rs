@@ -18,6 +18,7 @@ use vae::transfer;
 
 use crate::cli::Cli;
 use crate::device::{self, Chosen};
+use crate::download;
 use crate::memory;
 use crate::plan::{Plan, grouped};
 use crate::progress::Progress;
@@ -42,6 +43,9 @@ pub(crate) fn main() -> Result<ExitCode> {
     let chosen = device::choose(config.device, start_threads(cli.threads)?)?;
     if chosen.computes_in_memory() {
         config.check_memory(memory::available())?;
+    }
+    if cli.download {
+        download::fetch(&config)?;
     }
     if cli.dry_run { dry_run(&cli, &config, &chosen) } else { train(&cli, config, &chosen) }
 }

@@ -22,7 +22,8 @@ pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     let Some(folder) = folder(dir) else {
         let what = format!(
             "CIFAR-10 is not there; unpack {SOURCE} in it, \
-             so that it holds cifar-10-batches-bin/{} to {} and {TEST}, or name another folder by --data-dir",
+             so that it holds cifar-10-batches-bin/{} to {} and {TEST}, fetch it by --download, \
+             or name another folder by --data-dir",
             TRAIN[0], TRAIN[4]
         );
         return Err(Error::file(dir, what));

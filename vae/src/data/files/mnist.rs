@@ -85,7 +85,7 @@ impl Set {
         let (name, files, source) = (self.name, files.join(", "), self.source);
         let what = format!(
             "{name} is not there; put {files} (plain or .gz), published at {source}, \
-             into {}/raw/ in it, or name another folder by --data-dir",
+             into {}/raw/ in it, fetch them by --download, or name another folder by --data-dir",
             self.folder
         );
         Error::file(dir, what)
