@@ -118,7 +118,8 @@ const NOT_KEYS: &[&str] = &["VAE_GPU", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
 /// Every key, with a value of the type that it takes.
 fn known_keys() -> Vec<(String, Value)> {
     let mut full = Config::default();
-    (full.data.image_size, full.data.channels, full.data.crop) = (Some(32), Some(1), Some(Crop::None)); // unset, they would be missing from the list
+    // Unset, these would be missing from the list.
+    (full.data.image_size, full.data.channels, full.data.crop) = (Some(32), Some(1), Some(Crop::None));
     let table = Table::try_from(full).expect("a configuration is a table");
     let mut keys = Vec::new();
     flatten(&table, "", &mut keys);
@@ -232,7 +233,11 @@ mod tests {
         settings.assignment("model.stem=7x7-pool").unwrap();
         settings.assignment("train.learning_rate=0.1e-3").unwrap();
         let config = settings.resolve().unwrap();
-        assert_eq!((config.data.channels, config.data.image_size), (Some(3), Some(32)));
+        assert_eq!((config.data.channels, config.data.image_size, config.data.crop), (Some(3), Some(32), None));
+        let mut chairs = Settings::default();
+        chairs.assignment("data.kind=chairs").unwrap();
+        let chairs = chairs.resolve().unwrap().data;
+        assert_eq!((chairs.channels, chairs.image_size, chairs.crop), (Some(1), Some(64), Some(Crop::Pixels(400))));
         let mut again = Settings::default();
         again.file(&config.to_toml(), "again").unwrap();
         assert_eq!(again.resolve().unwrap(), config);
@@ -248,7 +253,8 @@ mod tests {
             assert_eq!(settings.resolve().unwrap().model.widths, widths, "{text}");
         }
         let mut settings = Settings::default();
-        settings.file("[model]\nwidths = [4, 8]", "file").unwrap();
+        settings.file("[model]\nwidths = [4, 8]\n[data]\nkind = \"celeba\"\ncrop = 128", "file").unwrap();
+        assert_eq!(settings.clone().resolve().unwrap().data.crop, Some(Crop::Pixels(128)));
         assert_eq!(settings.clone().resolve().unwrap().model.widths, [4, 8]);
         for wrong in ["a,b", "1.5", "-3", "3;4"] {
             let message = refused(settings.assignment(&format!("model.widths={wrong}")));
@@ -284,6 +290,8 @@ mod tests {
             ("model.stem=5x5", "`3x3`"),
             ("seed=18446744073709551615", "must be a whole number"),
             ("model", "key=value"),
+            ("data.crop=0", "a number of pixels"),
+            ("data.crop=center", "`centre`"),
             ("model=3", "unknown key"),
             ("beta=3", "did you mean loss.beta?"),
         ] {

@@ -113,6 +113,7 @@ fn attempt(
             return Err(too_long());
         }
         if file.is_none() {
+            std::fs::create_dir_all(part.parent().unwrap_or(part)).map_err(closed)?;
             let opened = open.create(true).write(true).append(goes_on).truncate(!goes_on).open(part);
             file = Some(opened.map_err(closed)?);
         }

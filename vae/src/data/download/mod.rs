@@ -37,8 +37,6 @@ pub fn download(archives: &[Archive<'_>], dir: &Path, tell: &mut dyn FnMut(Progr
             continue;
         }
         fetched = true;
-        let create = std::fs::create_dir_all(&folder);
-        create.map_err(|error| Error::file(&folder, format!("cannot be created: {error}")))?;
         let name = archive.url.rsplit('/').next().unwrap_or_default();
         let part = folder.join(format!("{name}.part"));
         fetch::fetch(archive, &part, tell)?;

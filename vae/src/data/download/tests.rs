@@ -187,7 +187,7 @@ fn what_is_no_archive_is_named_and_not_kept() {
     ] {
         let (dir, server) = (tempfile::tempdir().unwrap(), Server::start(body, manners));
         refused(&server.archive(&sum, size), dir.path(), says);
-        assert!(!dir.path().join("a/b/set.bin.part").exists(), "{says}");
+        assert!(!dir.path().join("a").exists(), "{says}");
     }
 }
 

@@ -1,0 +1,82 @@
+//! Data sets through the `train` command: a folder of pictures from end to end, and what is said of sets that are not there.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use image::{Rgb, RgbImage};
+
+/// Runs the command in a folder, without the user's environment: exit code, stdout, stderr.
+fn train(dir: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
+    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    let output = command.current_dir(dir).args(args).args(["--device", "cpu"]).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..36_u8 {
+        let folder = dir.path().join(["pictures/dark", "pictures/light"][usize::from(i % 2)]);
+        fs::create_dir_all(&folder).unwrap();
+        let shade = |x: u32, y: u32| Rgb([120 * (i % 2) + i, x as u8, y as u8]);
+        RgbImage::from_fn(40, 30, shade).save(folder.join(format!("{i}.png"))).unwrap();
+    }
+    let small = ["--set", "model.width=2", "--set", "model.z_dim=2", "--set", "train.epochs=1"];
+    let kind = ["--data-dir", "pictures", "--set", "data.kind=folder", "--set", "data.crop=30"];
+    let (code, told, errors) = train(dir.path(), &[&small[..], &kind, &["--out", "run"]].concat());
+    assert_eq!(code, 0, "{errors}");
+    assert!(told.contains("folder: 30 training, 3 validation, 3 test images; 3×64×64"), "{told}");
+    let config = fs::read_to_string(dir.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("kind = \"folder\"") && config.contains("crop = \"30\""), "{config}");
+    let (code, _, errors) = train(dir.path(), &["--recipe", "run/config.toml", "--out", "again"]);
+    assert_eq!(code, 0, "{errors}");
+    let last = |run: &str| fs::read(dir.path().join(run).join("checkpoints/last.safetensors")).unwrap();
+    assert!(last("run") == last("again"), "the same configuration gives other weights");
+
+    let hurt = dir.path().join("pictures/light/7.png");
+    let whole = fs::read(&hurt).unwrap();
+    fs::write(&hurt, &whole[..whole.len() / 2]).unwrap();
+    let (code, _, errors) = train(dir.path(), &[&kind[..], &["--dry-run"]].concat());
+    assert_eq!(code, 1, "{errors}");
+    assert!(errors.contains("light/7.png: is damaged") && errors.lines().count() == 1, "{errors}");
+}
+
+#[test]
+fn what_is_not_there_is_named_with_its_files_and_where_they_are_published() {
+    let dir = tempfile::tempdir().unwrap();
+    for (kind, files, address) in [
+        ("stl10", "stl10_binary/ with train_X.bin", "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz"),
+        ("stanford-dogs", "train_list.mat", "http://vision.stanford.edu/aditya86/ImageNetDogs/lists.tar"),
+        ("celeba", "list_eval_partition.txt", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"),
+        ("chairs", "rendered_chairs/", "https://www.di.ens.fr/willow/research/seeing3Dchairs/data/rendered_chairs.tar"),
+        ("dsprites", "dsprites_ndarray", "https://github.com/google-deepmind/dsprites-dataset"),
+        ("cifar10", "cifar-10-batches-bin", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
+        ("fashion-mnist", "FashionMNIST/raw/", "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),
+    ] {
+        let kind = format!("data.kind={kind}");
+        let (code, _, errors) = train(dir.path(), &["--set", &kind, "--data-dir", "sets"]);
+        assert!(code == 1 && errors.starts_with("error: sets: ") && errors.lines().count() == 1, "{code} {errors}");
+        assert!([files, address, "--data-dir"].iter().all(|words| errors.contains(words)), "{errors}");
+        let (code, told, errors) = train(dir.path(), &["--set", &kind, "--dry-run"]);
+        assert!(code == 0 && told.contains(address) && told.contains("not found"), "{told}{errors}");
+    }
+    let (code, _, errors) = train(dir.path(), &["--set", "data.kind=folder", "--data-dir", "sets"]);
+    assert!(code == 1 && errors.contains("sets: cannot be read"), "{errors}");
+}
+
+#[test]
+fn only_what_is_published_and_missing_is_fetched() {
+    let dir = tempfile::tempdir().unwrap();
+    for (kind, says) in [("celeba", "CelebA.html"), ("folder", "--data-dir")] {
+        let (code, _, errors) = train(dir.path(), &["--download", "--set", &format!("data.kind={kind}")]);
+        assert!(code == 2 && errors.contains(says) && errors.lines().count() == 1, "{code} {errors}");
+    }
+    let (code, _, errors) = train(dir.path(), &["--download", "--dry-run"]); // the digits are inside the program
+    assert!(code == 0 && errors.is_empty(), "{errors}");
+}
