@@ -133,18 +133,17 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     reader.decode().map_err(|error| format!("is damaged or no picture of these sets: {error}; fetch it again"))
 }
 
-/// Whether the marker that ends a JPEG (ff d9) follows its first scan (ff da). The decoder fills what is missing with grey, and
-/// says nothing. Scans hold no such marker; segments before them, which say how long they are, may (a preview).
+/// Whether the marker that ends a JPEG (ff d9) follows the start of its first scan (ff da). The decoder fills what is missing with
+/// grey, and says nothing. Scans hold no such marker; segments before them, which say how long they are, may (a preview).
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
     let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
-        if marker == 0xda {
-            return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]);
-        }
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4)
+        && marker != 0xda
+    {
         // A lone ff is padding; every other segment before a scan has a length, itself included.
         at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
     }
-    false
+    bytes.get(at..).is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, 0xd9]))
 }
 
 /// Bilinear, antialiased.
@@ -263,6 +262,7 @@ mod tests {
 
     #[test]
     fn what_is_no_whole_picture_is_an_error_with_its_path() {
+        let preview = [&CMYK[..2], &[0xff, 0xe1, 0, 4, 0xff, 0xd9], &CMYK[2..CMYK.len() - 2]].concat();
         let whole = png(RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8 * 5, y as u8 * 3, (x * y) as u8])));
         let mut flipped = whole.clone();
         flipped[60] ^= 0x40;
@@ -277,6 +277,7 @@ mod tests {
             (&huge, "exceed"),
             (&CMYK[..CMYK.len() - 2], "cut off: 376 bytes of a JPEG"),
             (&CMYK[..100], "cut off"),
+            (&preview, "cut off: 382 bytes"),
             (&GREY[..2], "starts with the bytes"),
             (b"", "starts with the bytes []"),
             (b"GIF89a, once upon a time", "[47, 49, 46, 38]: neither a JPEG nor a PNG"),
