@@ -24,6 +24,9 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { name: "beta-resnet18-pretrained", toml: include_str!("../recipes/beta-resnet18-pretrained.toml") },
     Recipe { name: "beta-resnet18-frozen", toml: include_str!("../recipes/beta-resnet18-frozen.toml") },
     Recipe { name: "mnist-classifier", toml: include_str!("../recipes/mnist-classifier.toml") },
+    Recipe { name: "tc-dogs", toml: include_str!("../recipes/tc-dogs.toml") },
+    Recipe { name: "tc-celeba", toml: include_str!("../recipes/tc-celeba.toml") },
+    Recipe { name: "tc-chairs", toml: include_str!("../recipes/tc-chairs.toml") },
     Recipe { name: "tc-mnist", toml: include_str!("../recipes/tc-mnist.toml") },
     Recipe { name: "pegasus", toml: include_str!("../recipes/pegasus.toml") },
 ];
