@@ -130,7 +130,7 @@ fn is_crate_root(name: &str) -> bool {
     match parts[..] {
         ["tensor", ..] => false,
         [_, "src", "lib.rs" | "main.rs"] | [_, "src", "bin", _] | [_, "src", "bin", _, "main.rs"] => true,
-        ["tests", _, "main.rs" | "lib.rs"] => true,
+        ["tests", _, "main.rs" | "lib.rs"] | [_, "tests", _, "main.rs"] => true,
         [_, "tests", file] => file.ends_with(".rs"),
         _ => false,
     }

@@ -1,57 +1,23 @@
 //! The `train` command as a user meets it: exit codes, one-line errors, and what a run leaves behind.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use assert_cmd::Command;
 use serde_json::Value;
+
+use crate::{done, refused, train};
 
 /// Settings of a run that takes a second.
 const TINY: &[&str] = &["--limit", "64", "--set", "model.width=2", "--set", "model.z_dim=3", "--set", "train.epochs=1"];
 
-/// The command in an empty folder, without the user's environment.
-fn train(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
-    command.current_dir(dir).args(args);
-    command
-}
-
 fn output(dir: &Path, args: &[&str]) -> Output {
-    train(dir, args).output().unwrap()
+    train(dir).args(args).output().unwrap()
 }
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// Asserts success, and gives what was printed.
-#[track_caller]
-fn done(output: &Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{errors}");
-    stdout(output)
-}
-
-/// Asserts an exit code and exactly one line on stderr that holds all of `words`.
-#[track_caller]
-fn refused(output: &Output, code: i32, words: &[&str]) {
-    let errors = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{errors}");
-    assert!(errors.starts_with("error: ") && errors.trim_end().lines().count() == 1, "not one line: {errors}");
-    for word in words {
-        assert!(errors.contains(word), "{word:?} is not in: {errors}");
-    }
-    assert!(!errors.contains("panicked"), "{errors}");
 }
 
 /// The lines of a metrics file without its times.
@@ -183,8 +149,8 @@ fn bad_configuration_is_one_line_and_code_2() {
             }
         }
     }
-    refused(&train(dir.path(), &["--dry-run"]).env("VAE_MODEL_ZDIM", "3").output().unwrap(), 2, &["VAE_MODEL_Z_DIM"]);
-    refused(&train(dir.path(), &["--dry-run"]).env("VAE_SEED", "x").output().unwrap(), 2, &["VAE_SEED"]);
+    refused(&train(dir.path()).arg("--dry-run").env("VAE_MODEL_ZDIM", "3").output().unwrap(), 2, &["VAE_MODEL_Z_DIM"]);
+    refused(&train(dir.path()).arg("--dry-run").env("VAE_SEED", "x").output().unwrap(), 2, &["VAE_SEED"]);
     assert!(!dir.path().join("run").exists() && !dir.path().join("runs").exists());
 }
 
@@ -192,7 +158,8 @@ fn bad_configuration_is_one_line_and_code_2() {
 fn settings_come_from_recipe_environment_and_flags_in_that_order() {
     let dir = folder();
     let z = |environment: Option<&str>, args: &[&str]| {
-        let mut command = train(dir.path(), &[&["--dry-run", "--json"], args].concat());
+        let mut command = train(dir.path());
+        command.args(["--dry-run", "--json"]).args(args);
         environment.map(|value| command.env("VAE_MODEL_Z_DIM", value));
         let plan: Value = serde_json::from_str(&done(&command.output().unwrap())).unwrap();
         plan["config"]["model"]["z_dim"].as_u64().unwrap()

@@ -1,20 +1,16 @@
 //! The `train` command on a GPU: the same run as on the CPU, and one line where there is none. Wants a Vulkan adapter, a
 //! software one will do; `./test` installs one.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
+use crate::{done, refused};
+
 fn train(dir: &Path, environment: &[(&str, &str)], args: &[&str]) -> Output {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
-    command.current_dir(dir).envs(environment.iter().copied()).args(args).output().unwrap()
+    crate::train(dir).envs(environment.iter().copied()).args(args).output().unwrap()
 }
 
 fn lines(file: &Path) -> Vec<Value> {
@@ -52,9 +48,7 @@ fn a_gpu_s_run_is_the_cpu_s() {
     let dir = tempfile::tempdir().unwrap();
     for device in ["gpu", "cpu"] {
         let output = train(dir.path(), &[], &[RUN, &["--device", device, "--out", device]].concat());
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{errors}");
-        let said = String::from_utf8(output.stdout).unwrap();
+        let (said, errors) = (done(&output), String::from_utf8_lossy(&output.stderr));
         assert!(said.contains(&format!("  device     {device}")), "{said}");
         assert!(!errors.contains("XDG_RUNTIME_DIR"), "{errors}");
     }
@@ -89,7 +83,7 @@ fn every_model_begins_on_a_gpu_as_on_the_cpu() {
         let first = ["gpu", "cpu"].map(|device| {
             let output =
                 train(dir.path(), &[], &[&small[..], &short, &model, &["--device", device, "--out", device]].concat());
-            assert_eq!(output.status.code(), Some(0), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
+            done(&output);
             lines(&dir.path().join(device).join("steps.jsonl")).swap_remove(0)
         });
         close(&first[0]["total"], &first[1]["total"], 1e-4);
@@ -114,7 +108,7 @@ fn every_loss_begins_on_a_gpu_as_on_the_cpu() {
         let first = ["gpu", "cpu"].map(|device| {
             let output =
                 train(dir.path(), &[], &[&short[..], &model, &loss, &["--device", device, "--out", device]].concat());
-            assert_eq!(output.status.code(), Some(0), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
+            done(&output);
             lines(&dir.path().join(device).join("steps.jsonl")).swap_remove(0)
         });
         let cpu = first[1].as_object().unwrap();
@@ -132,10 +126,7 @@ fn a_gpu_that_is_not_there_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = [("VAE_GPU", "no such adapter")];
     let output = train(dir.path(), &nowhere, &["--device", "gpu", "--out", "run"]);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.starts_with("error: ") && errors.trim_end().lines().count() == 1, "{errors}");
-    assert!(errors.contains("VAE_GPU=no such adapter"), "{errors}");
+    refused(&output, 1, &["VAE_GPU=no such adapter"]);
     assert!(!dir.path().join("run").exists(), "nothing was begun");
 
     // `auto` goes on without, and says so.

@@ -1,23 +1,19 @@
 //! The drawn data set through the `train` command, with all that happens to training images: what is told, what is refused,
 //! and that the thread that prepares batches changes no number.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::Value;
+
+use crate::{done, refused};
 
 const SHAPES: &[&str] = &["data.kind=shapes", "data.images=96", "data.image_size=32", "data.rotations=8"];
 
 fn train(dir: &Path, settings: &[&str], more: &[&str]) -> Output {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
     let settings = SHAPES.iter().chain(settings).flat_map(|setting| ["--set", setting]);
-    command.current_dir(dir).args(settings).args(more).output().unwrap()
+    crate::train(dir).args(settings).args(more).output().unwrap()
 }
 
 #[test]
@@ -29,7 +25,7 @@ fn noisy_and_moved_shapes_train_alike_on_any_threads_and_again_from_their_config
     let losses = |settings: &[&str], out: &str, more: &[&str]| {
         let settings = [&small[..], settings].concat();
         let output = train(dir.path(), &settings, &[more, &["--device", "cpu", "--out", out]].concat());
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        done(&output);
         let told = fs::read_to_string(dir.path().join(out).join("metrics.jsonl")).unwrap();
         told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["train"].clone()).collect::<Vec<_>>()
     };
@@ -61,9 +57,6 @@ fn nonsense_is_refused_in_a_line() {
         ("data.rotations=0", "1 to 360"),
         ("data.kind=mnist", "only data.kind = \"shapes\""),
     ] {
-        let output = train(dir.path(), &[setting], &[]);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.contains(says) && told.trim_end().lines().count() == 1, "{setting}: {told}");
+        refused(&train(dir.path(), &[setting], &[]), 2, &[says]);
     }
 }

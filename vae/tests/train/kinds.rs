@@ -1,37 +1,19 @@
 //! The kinds that are no plain VAE, through the `train` command: what a run of each prints and leaves behind.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
-/// A run of seconds in `out`, without the user's environment.
+use crate::{done, refused, train};
+
+/// A run of seconds in `out`.
 fn run(dir: &Path, out: &str, settings: &[&str], more: &[&str]) -> Output {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
     let small = ["model.width=2", "model.z_dim=3", "train.epochs=2"];
     let settings = small.iter().chain(settings).flat_map(|setting| ["--set", *setting]);
-    command.current_dir(dir).args(settings).args(["--limit", "64", "--device", "cpu", "--out", out]);
-    command.args(more).output().unwrap()
-}
-
-#[track_caller]
-fn done(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-#[track_caller]
-fn refused(output: &Output, code: i32, words: &str) {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{errors}");
-    assert!(errors.starts_with("error: ") && errors.trim_end().lines().count() == 1, "not one line: {errors}");
-    assert!(errors.contains(words), "{words:?} is not in: {errors}");
+    let always = ["--limit", "64", "--device", "cpu", "--out", out];
+    train(dir).args(settings).args(always).args(more).output().unwrap()
 }
 
 /// The keys of the last line's `part`, in order.
@@ -68,8 +50,12 @@ fn a_classifier_tells_its_confusions_and_lends_its_encoder() {
         let held = trained.tensor(&format!("encoder.{name}")).unwrap();
         assert_eq!(held.data(), began.tensor(name).unwrap().data(), "{name}");
     }
-    refused(&run(dir.path(), "none", &[], &["--init-encoder", "no.safetensors"]), 1, "no.safetensors: cannot be read");
-    refused(&run(dir.path(), "wide", &["model.width=4"], &["--init-encoder", best]), 1, "model.width");
+    refused(
+        &run(dir.path(), "none", &[], &["--init-encoder", "no.safetensors"]),
+        1,
+        &["no.safetensors: cannot be read"],
+    );
+    refused(&run(dir.path(), "wide", &["model.width=4"], &["--init-encoder", best]), 1, &["model.width"]);
     assert!(!dir.path().join("none").exists() && !dir.path().join("wide").exists(), "nothing was begun");
 }
 

@@ -1,12 +1,10 @@
 //! `train --sweep`: a grid in one folder, refused whole or run whole, resumed where it stopped.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant, SystemTime};
 
-use assert_cmd::Command;
 use serde_json::Value;
 
 /// Settings of runs that take a moment.
@@ -25,22 +23,14 @@ const TINY: &[&str] = &[
 /// Four of them.
 const GRID: &[&str] = &["--sweep", "loss.beta=0,2", "--sweep", "model.z_dim=2,3", "--out", "grid"];
 
-/// The command in a folder, without the user's environment.
-fn train(dir: &Path, args: &[&[&str]]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
-    command.current_dir(dir).args(args.concat());
-    command
+fn train(dir: &Path, args: &[&[&str]]) -> Output {
+    crate::train(dir).args(args.concat()).output().unwrap()
 }
 
 /// Asserts success, and gives what was printed.
 #[track_caller]
 fn done(dir: &Path, args: &[&[&str]]) -> String {
-    let Output { status, stdout, stderr } = train(dir, args).output().unwrap();
-    assert_eq!(status.code(), Some(0), "{}", String::from_utf8_lossy(&stderr));
-    String::from_utf8(stdout).unwrap()
+    crate::done(&train(dir, args))
 }
 
 fn results(dir: &Path) -> Vec<Value> {
@@ -106,13 +96,7 @@ fn a_grid_goes_on_where_it_stopped_and_grows() {
 /// Asserts exit code 2 and one line on stderr that holds all of `words`.
 #[track_caller]
 fn refused(dir: &Path, args: &[&[&str]], words: &[&str]) {
-    let output = train(dir, args).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.starts_with("error: ") && errors.trim_end().lines().count() == 1, "not one line: {errors}");
-    for word in words {
-        assert!(errors.contains(word), "{word:?} is not in: {errors}");
-    }
+    crate::refused(&train(dir, args), 2, words);
 }
 
 #[test]
@@ -164,7 +148,7 @@ fn a_point_that_diverges_does_not_keep_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let rates = ["--sweep", "train.learning_rate=1e30,1e-3", "--out", "grid"];
     for _ in 0..2 {
-        let output = train(dir.path(), &[TINY, &rates]).output().unwrap();
+        let output = train(dir.path(), &[TINY, &rates]);
         let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         assert_eq!(output.status.code(), Some(1), "{errors}");
         assert!(errors.ends_with("error: 1 of 2 points diverged; results.jsonl says where\n"), "{errors}");

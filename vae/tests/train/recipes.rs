@@ -1,29 +1,23 @@
 //! Recipes through the `train` command: what a dry run counts for each, and that the weights of a loss may be at their ends.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::{Value, json};
 use vae::recipe::RECIPES;
 
-/// The command in a folder, without the user's environment.
-fn command(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("train"));
-    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VAE_")).for_each(|(name, _)| {
-        command.env_remove(name);
-    });
+use crate::done;
+
+fn output(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> Output {
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
-    command.current_dir(dir).args(["--recipe", recipe]).args(settings).args(more);
-    command
+    crate::train(dir).args(["--recipe", recipe]).args(settings).args(more).output().unwrap()
 }
 
 /// Runs the command, and gives what it printed.
+#[track_caller]
 fn train(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> String {
-    let output = command(dir, recipe, settings, more).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{recipe}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    done(&output(dir, recipe, settings, more))
 }
 
 /// `skip` with an identity in its shortcuts.
@@ -127,9 +121,7 @@ fn means_collapse_the_posterior_and_are_warned_of_where_sums_are_not() {
     for (reduction, collapses) in [("mean", true), ("sum", false)] {
         let settings = [&format!("loss.reduction={reduction}"), "data.kind=digits", "train.epochs=3"];
         let output =
-            command(dir.path(), "mnist-dense", &settings, &["--limit", "1024", "--device", "cpu", "--out", reduction])
-                .output()
-                .unwrap();
+            output(dir.path(), "mnist-dense", &settings, &["--limit", "1024", "--device", "cpu", "--out", reduction]);
         let warnings = String::from_utf8(output.stderr).unwrap();
         let told = warnings.lines().filter(|line| line.contains("the posterior has collapsed")).count();
         assert_eq!((output.status.code(), told), (Some(0), usize::from(collapses)), "{warnings}");
