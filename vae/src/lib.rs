@@ -1,9 +1,9 @@
 //! Variational autoencoders, from a line of configuration to a trained model and its pictures.
 //!
-//! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them
-//! into latents and back, [`objective`] scores that, [`learn`] is both together; [`train`] is one step, one epoch; `figure` draws what came out,
-//! and `run` is the folder that keeps it. [`transfer`] begins with another model's encoder. All but `figure`, `run`, `transfer` and data files works without files, clocks or
-//! threads.
+//! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them into latents
+//! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
+//! is one step, one epoch; `figure` draws what came out, and `run` is the folder that keeps it. All but `figure`, `run`,
+//! `transfer` and data files works without files, clocks or threads.
 
 #![forbid(unsafe_code)]
 

@@ -173,8 +173,12 @@ fn a_bad_world_is_one_line_and_code_1() {
     let run = |args: &[&str]| output(dir.path(), &[args, &["--out", "run"]].concat());
     let mnist = ["--set", "data.kind=mnist", "--data-dir", "data"];
     let cifar = ["--recipe", "beta-resnet18"];
-    refused(&run(&mnist), 1, &["data: MNIST", "train-images-idx3-ubyte", "MNIST/raw/", "https://", "--data-dir"]);
-    refused(&run(&cifar), 1, &["data: CIFAR-10", "cifar-10-batches-bin", "https://"]);
+    refused(
+        &run(&mnist),
+        1,
+        &["data: mnist is not there", "train-images-idx3-ubyte", "MNIST/raw/", "https://", "--data-dir"],
+    );
+    refused(&run(&cifar), 1, &["data: cifar10 is not there", "cifar-10-batches-bin", "https://"]);
     let told = done(&output(dir.path(), &[&mnist[..], &["--dry-run"]].concat()));
     assert!(told.contains("not found") && told.contains("MNIST/raw/"), "{told}");
 

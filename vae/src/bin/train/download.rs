@@ -1,6 +1,6 @@
 //! `--download`: published files into the data folder, with a bar on a terminal and a line every ten seconds elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,8 @@ use vae::config::{Config, DataKind};
 use vae::data::Dataset;
 use vae::data::download::{by_hand, download};
 use vae::data::files::archives;
+
+use crate::session::eprint_line;
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -49,17 +51,13 @@ pub(crate) fn fetch(config: &Config) -> Result<()> {
             spoke = Instant::now();
             let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
             let of = progress.total.map_or(String::new(), |total| format!(" of {}", megabytes(total)));
-            say(&format!("{}: {}{of}", progress.url, megabytes(progress.done)));
+            eprint_line(&format!("{}: {}{of}", progress.url, megabytes(progress.done)));
         }
         None => {}
     });
     bar.iter().for_each(ProgressBar::finish_and_clear);
     outcome.map_err(|error| {
-        by_hand(kind, dir).iter().for_each(|line| say(&format!("by hand: {line}")));
+        by_hand(kind, dir).iter().for_each(|line| eprint_line(&format!("by hand: {line}")));
         error.into()
     })
-}
-
-fn say(words: &str) {
-    let _ = writeln!(std::io::stderr(), "{words}");
 }

@@ -25,6 +25,7 @@ use vae::train::number;
 
 use crate::cli::Cli;
 use crate::device;
+use crate::download;
 use crate::memory;
 use crate::points::{Point, points};
 use crate::say;
@@ -47,6 +48,9 @@ pub(crate) fn main(cli: &Cli) -> Result<ExitCode> {
     let mut results = Results::read(&path)?;
     for point in &points {
         point.check_folder(&path)?;
+    }
+    if cli.download {
+        points.iter().try_for_each(|point| download::fetch(&point.config))?;
     }
     if cli.dry_run {
         dry_run(cli, &points, &results);

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::DataKind;
+use crate::data::files::archives;
 use crate::data::{Images, Split, deal, file};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
@@ -15,18 +17,12 @@ const TRAIN: [&str; 5] =
 const TEST: &str = "test_batch.bin";
 /// The names in `batches.meta.txt`.
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
-const SOURCE: &str = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz";
 
 /// Training, validation and test images of the folder `dir`.
 pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     let Some(folder) = folder(dir) else {
-        let what = format!(
-            "CIFAR-10 is not there; unpack {SOURCE} in it, \
-             so that it holds cifar-10-batches-bin/{} to {} and {TEST}, fetch it by --download, \
-             or name another folder by --data-dir",
-            TRAIN[0], TRAIN[4]
-        );
-        return Err(Error::file(dir, what));
+        let layout = format!("cifar-10-batches-bin/ with {}, {TEST}", TRAIN.join(", "));
+        return Err(archives::missing(DataKind::Cifar10, dir, &layout));
     };
     let train = Arc::new(read(&folder, &TRAIN)?);
     let test = Arc::new(read(&folder, &[TEST])?);

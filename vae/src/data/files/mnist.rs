@@ -4,32 +4,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::DataKind;
+use crate::data::files::archives;
 use crate::data::{Images, Split, file, idx};
 use crate::error::{Error, Result};
 
 /// A data set of MNIST's form.
 #[derive(Debug)]
 pub struct Set {
-    name: &'static str,
+    kind: DataKind,
     folder: &'static str,
-    source: &'static str,
     classes: [&'static str; 10],
 }
 
 /// Handwritten digits.
-pub const MNIST: Set = Set {
-    name: "MNIST",
-    folder: "MNIST",
-    source: "https://ossci-datasets.s3.amazonaws.com/mnist/ (from http://yann.lecun.com/exdb/mnist/)",
-    classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-};
+pub const MNIST: Set =
+    Set { kind: DataKind::Mnist, folder: "MNIST", classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] };
 
 /// Clothing.
 pub const FASHION: Set = Set {
-    name: "Fashion-MNIST",
+    kind: DataKind::FashionMnist,
     folder: "FashionMNIST",
-    source: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/ \
-             (from https://github.com/zalandoresearch/fashion-mnist)",
     classes: ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"],
 };
 
@@ -72,7 +67,7 @@ impl Set {
         let (images, labels) = (file::read(&paths[0])?, file::read(&paths[1])?);
         let read = idx::read(&images, &labels).map_err(|(which, what)| Error::file(&paths[which], what))?;
         if read.classes() > self.classes.len() {
-            let what = format!("holds the label {}, expected 0 to 9: not {}", read.classes() - 1, self.name);
+            let what = format!("holds the label {}, expected 0 to 9: not {}", read.classes() - 1, self.kind);
             return Err(Error::file(&paths[1], what));
         }
         Ok(read.named(self.classes))
@@ -82,13 +77,8 @@ impl Set {
         let folder = self.folders(dir).into_iter().find(|folder| folder.is_dir());
         let absent = |name: &String| folder.as_ref().is_none_or(|folder| existing(folder, name).is_none());
         let files: Vec<String> = ["train", "t10k"].iter().flat_map(|part| names(part)).filter(absent).collect();
-        let (name, files, source) = (self.name, files.join(", "), self.source);
-        let what = format!(
-            "{name} is not there; put {files} (plain or .gz), published at {source}, \
-             into {}/raw/ in it, fetch them by --download, or name another folder by --data-dir",
-            self.folder
-        );
-        Error::file(dir, what)
+        let layout = format!("{}/raw/ with {} (plain or .gz)", self.folder, files.join(", "));
+        archives::missing(self.kind, dir, &layout)
     }
 }
 
@@ -148,7 +138,7 @@ mod tests {
         fake(&raw, 6, 1);
         assert!(is_there(dir.path(), &FASHION) && !is_there(dir.path(), &MNIST));
         let told = splits(&dir.path().join("no"), &FASHION).unwrap_err().to_string();
-        assert!(told.contains("Fashion-MNIST is not there") && told.contains("into FashionMNIST/raw/"), "{told}");
+        assert!(told.contains("fashion-mnist is not there: expected FashionMNIST/raw/ with"), "{told}");
         // Zipped, and one label too large.
         let labels = raw.join("train-labels-idx1-ubyte");
         let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -157,19 +147,19 @@ mod tests {
         std::fs::write(raw.join("train-labels-idx1-ubyte.gz"), zipped.finish().unwrap()).unwrap();
         std::fs::remove_file(labels).unwrap();
         let told = splits(dir.path(), &FASHION).unwrap_err().to_string();
-        assert!(told.contains("idx1-ubyte.gz: holds the label 10, expected 0 to 9: not Fashion-MNIST"), "{told}");
+        assert!(told.contains("idx1-ubyte.gz: holds the label 10, expected 0 to 9: not fashion-mnist"), "{told}");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let message = |dir: &Path| splits(dir, &MNIST).unwrap_err().to_string();
-        assert!(message(&dir.path().join("no")).contains("put train-images-idx3-ubyte, train-labels"));
+        assert!(message(&dir.path().join("no")).contains("MNIST/raw/ with train-images-idx3-ubyte, train-labels"));
         fake(dir.path(), 7, 3);
         assert!(message(dir.path()).contains("7 training and 3 test images, expected 60000 and 10000"));
         std::fs::write(dir.path().join("t10k-images-idx3-ubyte"), b"<html>").unwrap();
         assert!(message(dir.path()).contains("t10k-images-idx3-ubyte: is a web page"));
         std::fs::remove_file(dir.path().join("t10k-images-idx3-ubyte")).unwrap();
-        assert!(message(dir.path()).contains("put t10k-images-idx3-ubyte (plain or .gz)"));
+        assert!(message(dir.path()).contains("MNIST/raw/ with t10k-images-idx3-ubyte (plain or .gz)"));
     }
 }
