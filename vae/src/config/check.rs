@@ -1,6 +1,9 @@
 //! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
 
-use super::{Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, Normalise, Output, Reconstruction};
+use super::{
+    Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output,
+    Reconstruction,
+};
 use crate::data::{PADDING, shapes};
 use crate::error::{Error, Result};
 use crate::objective::effective_beta;
@@ -98,6 +101,28 @@ impl Config {
         rule(model.is_vae() || !model.conditional, || {
             format!("model.conditional tells a VAE the labels, and model.kind = \"{kind}\" is none: set it to false")
         })?;
+        let labels = match kind {
+            ModelKind::Classifier => Some("model.kind = \"classifier\" names"),
+            _ => model.conditional.then_some("model.conditional tells"),
+        };
+        if let Some(labels) = labels {
+            let (data, classes) = (self.data.kind, self.classes());
+            rule(classes != 0, || {
+                format!(
+                    "{labels} labels, and how many there are of data.kind = \"{data}\" only the files tell: set data.classes"
+                )
+            })?;
+            rule(classes != 1, || {
+                format!(
+                    "{labels} labels, and images of data.kind = \"{data}\" have but one: take another kind of either"
+                )
+            })?;
+        }
+        rule(kind != ModelKind::Classifier || self.data.noise_target == NoiseTarget::Noisy, || {
+            "data.noise_target = \"clean\" is for models that give images back, and model.kind = \"classifier\" is none: \
+             leave it at \"noisy\""
+                .into()
+        })?;
         let transfers = [
             ("init_encoder", !model.init_encoder.is_empty()),
             ("freeze_encoder", model.freeze_encoder),
@@ -181,6 +206,9 @@ impl Config {
             format!(
                 "data.augment = \"flip-crop\" moves images by {PADDING} pixels: data.image_size = {size} is too small"
             )
+        })?;
+        rule(data.classes.is_none_or(|classes| (1..=1 << 16).contains(&classes)), || {
+            format!("data.classes = {}: 1 to 65536", self.classes())
         })?;
         let kind = data.kind;
         for (key, value, default) in

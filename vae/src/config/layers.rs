@@ -119,7 +119,8 @@ const NOT_KEYS: &[&str] = &["VAE_GPU", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
 fn known_keys() -> Vec<(String, Value)> {
     let mut full = Config::default();
     // Unset, these would be missing from the list.
-    (full.data.image_size, full.data.channels, full.data.crop) = (Some(32), Some(1), Some(Crop::None));
+    let data = &mut full.data;
+    (data.image_size, data.channels, data.classes, data.crop) = (Some(32), Some(1), Some(1), Some(Crop::None));
     let table = Table::try_from(full).expect("a configuration is a table");
     let mut keys = Vec::new();
     flatten(&table, "", &mut keys);

@@ -61,6 +61,10 @@ pub struct Data {
     /// `chairs`, else `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<Crop>,
+    /// How many different things the images show, for models that are told or that name them. Default: those of `data.kind`;
+    /// of `stanford-dogs`, `chairs` and `folder` only the files tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
     /// The range of the pixels: `unit` [0, 1], `symmetric` [−1, 1], or `standard`, mean 0 and deviation 1 in every
     /// channel of the training images. Default `unit`.
     pub normalise: Normalise,
@@ -221,9 +225,9 @@ impl Config {
         if self.model.conditional { self.classes() } else { 0 }
     }
 
-    /// How many different things the images show, as far as the model must know; 0 where only the files tell.
+    /// How many different things the images show; 0 where only the files tell.
     pub fn classes(&self) -> usize {
-        self.data.kind.classes().unwrap_or(0)
+        self.data.classes.or(self.data.kind.classes()).unwrap_or(0)
     }
 
     /// What is shown of each picture.
@@ -317,6 +321,7 @@ impl Default for Data {
             image_size: None,
             channels: None,
             crop: None,
+            classes: None,
             normalise: Normalise::Unit,
             limit: 0,
             augment: Augment::None,

@@ -116,6 +116,13 @@ impl Dataset {
                 return Err(crate::Error::File { path: config.data.dir.clone(), what });
             }
         }
+        let classes = train.images.classes();
+        if config.data.classes.is_some_and(|told| told < classes) {
+            let (told, kind) = (config.classes(), config.data.kind);
+            return Err(crate::Error::config(format!(
+                "data.classes = {told}, but the images of {kind} show {classes} different things: set data.classes = {classes}"
+            )));
+        }
         config.check_last_batch(train.count())?; // again, for those whose files alone say how many they are
         let transform = Transform::new(config, &train)?;
         Ok(Dataset { train, validation, test, transform, augmentation: Augmentation::new(config) })

@@ -331,3 +331,15 @@ fn a_repeated_step_sees_the_epoch_s_images() {
     run(&mut trainer, 3);
     assert_eq!(trainer.epoch, 3);
 }
+
+/// What a noisy image's reconstruction is held to, by whatever gives images back: the image itself, or the clean one.
+#[test]
+fn a_clean_target_is_another_than_a_noisy_one() {
+    for kind in ["model.kind=dense", "model.kind=vq"] {
+        let [noisy, clean] = ["noisy", "clean"].map(|target| {
+            let target = format!("data.noise_target={target}");
+            run(&mut trainer(&[kind, "data.noise_std=0.3", &target]), 1).part("reconstruction").unwrap()
+        });
+        assert!(clean < noisy, "{kind}: {clean} to clean images, {noisy} to noisy ones");
+    }
+}

@@ -12,8 +12,11 @@ fn train(dir: &Path, args: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
-#[test]
-fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
+const SMALL: &[&str] = &["--set", "model.width=2", "--set", "model.z_dim=2", "--set", "train.epochs=1"];
+const FOLDER: &[&str] = &["--data-dir", "pictures", "--set", "data.kind=folder", "--set", "data.image_size=32"];
+
+/// A folder with `pictures/`, of two labels.
+fn pictures() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for i in 0..36_u8 {
         let folder = dir.path().join(["pictures/dark", "pictures/light"][usize::from(i % 2)]);
@@ -21,11 +24,16 @@ fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
         let shade = |x: u32, y: u32| Rgb([120 * (i % 2) + i, x as u8, y as u8]);
         RgbImage::from_fn(40, 30, shade).save(folder.join(format!("{i}.png"))).unwrap();
     }
-    let small = ["--set", "model.width=2", "--set", "model.z_dim=2", "--set", "train.epochs=1"];
-    let kind = ["--data-dir", "pictures", "--set", "data.kind=folder", "--set", "data.crop=30"];
-    let (code, told, errors) = train(dir.path(), &[&small[..], &kind, &["--out", "run"]].concat());
+    dir
+}
+
+#[test]
+fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
+    let dir = pictures();
+    let kind = [FOLDER, &["--set", "data.crop=30"]].concat();
+    let (code, told, errors) = train(dir.path(), &[SMALL, &kind, &["--out", "run"]].concat());
     assert_eq!(code, 0, "{errors}");
-    assert!(told.contains("folder: 30 training, 3 validation, 3 test images; 3×64×64"), "{told}");
+    assert!(told.contains("folder: 30 training, 3 validation, 3 test images; 3×32×32"), "{told}");
     let config = fs::read_to_string(dir.path().join("run/config.toml")).unwrap();
     assert!(config.contains("kind = \"folder\"") && config.contains("crop = \"30\""), "{config}");
     let (code, _, errors) = train(dir.path(), &["--recipe", "run/config.toml", "--out", "again"]);
@@ -39,6 +47,47 @@ fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
     let (code, _, errors) = train(dir.path(), &[&kind[..], &["--dry-run"]].concat());
     assert_eq!(code, 1, "{errors}");
     assert!(errors.contains("light/7.png: is damaged") && errors.lines().count() == 1, "{errors}");
+}
+
+/// Every kind of model on images whose files alone say how many labels there are, noisy and to be given back clean.
+#[test]
+fn labels_of_a_folder_are_counted_before_a_model_is_told_them() {
+    let dir = pictures();
+    let noisy = ["--set", "data.noise_std=0.1", "--set", "data.augment=flip"];
+    for (out, model, clean) in [
+        ("classifier", "model.kind=classifier", "noisy"),
+        ("conditional", "model.conditional=true", "clean"),
+        ("vq", "model.kind=vq", "clean"),
+    ] {
+        let clean = format!("data.noise_target={clean}");
+        let args = [SMALL, FOLDER, &noisy, &["--set", model, "--set", &clean, "--out", out]].concat();
+        let (code, _, errors) = train(dir.path(), &[&args[..], &["--set", "data.classes=2"]].concat());
+        assert_eq!(code, 0, "{out}: {errors}");
+        let (code, _, errors) = train(dir.path(), &args);
+        assert!(
+            out == "vq" || code == 2 && errors.contains("only the files tell: set data.classes"),
+            "{out}: {errors}"
+        );
+    }
+    let table = fs::read_to_string(dir.path().join("classifier/confusion.csv")).unwrap();
+    assert_eq!(table.lines().count(), 3, "{table}");
+    let (code, _, errors) = train(dir.path(), &[FOLDER, &["--dry-run", "--set", "data.classes=1"]].concat());
+    assert!(code == 2 && errors.contains("show 2 different things: set data.classes = 2"), "{errors}");
+}
+
+/// A grid over kinds of images: drawn ones, and a folder's.
+#[test]
+fn a_grid_takes_any_kind_of_images() {
+    let dir = pictures();
+    let grid = ["--sweep", "data.kind=shapes,folder", "--out", "grid", "--set", "data.channels=1", "--download"];
+    let (code, _, errors) = train(dir.path(), &[SMALL, FOLDER, &["--limit", "24"], &grid].concat());
+    assert_eq!(code, 0, "{errors}");
+    for kind in ["shapes", "folder"] {
+        assert!(dir.path().join(format!("grid/kind={kind}/samples.png")).exists(), "{kind}");
+    }
+    let missing = ["--sweep", "data.kind=shapes,celeba", "--out", "missing", "--download"];
+    let (code, _, errors) = train(dir.path(), &missing);
+    assert!(code == 2 && errors.contains("CelebA.html") && !dir.path().join("missing").exists(), "{errors}");
 }
 
 #[test]
