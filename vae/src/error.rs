@@ -17,8 +17,8 @@ pub enum Error {
     /// Training met a number that is not finite.
     #[error("{0}")]
     Diverged(String),
-    /// The thread that prepares images failed.
-    #[error("the thread that prepares images {0}")]
+    /// A thread does not start, or broke down.
+    #[error("{0}")]
     Thread(String),
     /// The device failed.
     #[error(transparent)]

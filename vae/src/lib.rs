@@ -7,19 +7,27 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod command;
 pub mod config;
 pub mod data;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod device;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod figure;
 pub mod learn;
 pub mod model;
 pub mod objective;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod pegasus;
 pub mod random;
 pub mod recipe;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod run;
 pub mod train;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod trained;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod transfer;
 

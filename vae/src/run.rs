@@ -45,6 +45,11 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The folder of a run that is there already.
+    pub fn of_run(path: &Path) -> Folder {
+        Folder { path: path.to_owned(), made: Vec::new() }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -78,7 +78,8 @@ mod background {
                 }
             };
             let thread = Builder::new().name("images".into()).spawn(work);
-            let thread = thread.map_err(|error| Error::Thread(format!("does not start: {error}")))?;
+            let thread = thread
+                .map_err(|error| Error::Thread(format!("the thread that prepares images does not start: {error}")))?;
             Ok(Background { queue: Some(queue), thread: Some(thread) })
         }
     }
@@ -92,7 +93,7 @@ mod background {
             }
             self.queue = None; // the thread has ended; how?
             let panic = self.thread.take()?.join().err()?;
-            Some(Err(Error::Thread(format!("broke down: {}", words(&*panic)))))
+            Some(Err(Error::Thread(format!("the thread that prepares images broke down: {}", words(&*panic)))))
         }
     }
 

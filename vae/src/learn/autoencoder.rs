@@ -41,11 +41,15 @@ impl Autoencoder {
 
     fn pass(&self, batch: &Batch, pass: &Pass) -> Passed {
         let x = Var::constant(batch.images.clone());
-        let (mu, logvar) = self.model.encode(&self.with_planes(&x, &batch.labels), pass);
+        let [mu, logvar] = self.posterior(&x, &batch.labels, pass);
         let z = reparameterise(&mu, &logvar, &batch.noise(self.z_dim));
         let logits = self.model.decode(&self.with_columns(&z, &batch.labels), pass);
         let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.moment);
         Passed { x, mu, logvar, z, logits, terms }
+    }
+
+    fn posterior(&self, x: &Var, labels: &[usize], pass: &Pass) -> [Var; 2] {
+        self.model.encode(&self.with_planes(x, labels), pass).into()
     }
 
     /// The images, and their labels' planes if the model is told them.
@@ -93,6 +97,10 @@ impl Learner for Autoencoder {
         let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
         let reconstruction = Some(self.model.decode(&self.with_columns(&mu, &batch.labels), pass));
         Evaluation { terms, kl_per_dim, reconstruction, named: None }
+    }
+
+    fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {
+        Some(self.posterior(&Var::constant(batch.images.clone()), &batch.labels, &Pass::eval()))
     }
 
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {

@@ -27,6 +27,12 @@ pub trait Learner: Module {
     /// The loss of a batch that is not trained on, and what else there is to tell of it.
     fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation;
 
+    /// The Gaussian of each image, mean and logarithm of the variance, each `[batch, z]`. None for what has no posterior.
+    fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {
+        let _ = batch;
+        None
+    }
+
     /// What is made of draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`. A
     /// conditional model is asked for images of these labels. None for what gives no images of its own.
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {

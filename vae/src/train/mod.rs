@@ -246,10 +246,14 @@ impl Trainer {
 
     /// What the model makes of images of a split that it is not trained on, whose pixels are `x`.
     fn evaluate(&self, split: &Split, places: &[usize], x: &Tensor) -> Evaluation {
+        no_grad(|| self.model.evaluate(&self.unseen(split, places, x), &Pass::eval()))
+    }
+
+    /// A batch of images that are not trained on.
+    fn unseen(&self, split: &Split, places: &[usize], x: &Tensor) -> Batch {
         let members = places.iter().map(|&place| split.members()[place]).collect();
         let moment = Moment { epochs: END, images: split.count() };
-        let batch = Batch::of_images(x.upload(&self.device), split.labels(places), moment, self.config.seed, members);
-        no_grad(|| self.model.evaluate(&batch, &Pass::eval()))
+        Batch::of_images(x.upload(&self.device), split.labels(places), moment, self.config.seed, members)
     }
 
     /// What the images of a split are taken for. None by what names nothing.
@@ -289,12 +293,31 @@ impl Trainer {
     /// None from what gives no images of its own.
     pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
-        let (mut pixels, classes) = (Vec::new(), self.config.told_classes());
-        for first in (0..count).step_by(self.config.train.batch_size) {
-            let some = self.config.train.batch_size.min(count - first);
-            let z = Var::constant(z.slice(0, first, some).upload(&self.device));
-            let labels: Vec<usize> = (first..first + some).map(|i| i * classes / count).collect();
-            let Some(decoded) = no_grad(|| self.model.sample(&z, &labels)) else { return Ok(None) };
+        let classes = self.config.told_classes();
+        self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await
+    }
+
+    /// The Gaussians of images of a split, mean and logarithm of the variance, each `[places, z]`. None from what has none.
+    pub async fn encode(&self, split: &Split, places: &[usize]) -> Result<Option<[Tensor; 2]>> {
+        let mut both = [Vec::new(), Vec::new()];
+        for places in places.chunks(self.config.train.batch_size) {
+            let batch = self.unseen(split, places, &self.dataset.batch(split, places)?);
+            let Some(gaussian) = no_grad(|| self.model.encode(&batch)) else { return Ok(None) };
+            for (all, part) in both.iter_mut().zip(&gaussian) {
+                all.extend(part.value().read().await?);
+            }
+        }
+        Ok(Some(both.map(|numbers| Tensor::new(&numbers, [places.len(), self.config.model.z_dim]))))
+    }
+
+    /// What the decoder makes of latents, `[count, z]`, as pixels in [0, 1]: image after image. A conditional model is told
+    /// these labels. None from what gives no images of its own.
+    pub async fn decode(&self, z: &Tensor, labels: &[usize]) -> Result<Option<Vec<f32>>> {
+        let mut pixels = Vec::new();
+        let size = self.config.train.batch_size;
+        for (labels, first) in labels.chunks(size).zip((0..).step_by(size)) {
+            let z = Var::constant(z.slice(0, first, labels.len()).upload(&self.device));
+            let Some(decoded) = no_grad(|| self.model.sample(&z, labels)) else { return Ok(None) };
             pixels.extend(self.pixels(&decoded).await?);
         }
         Ok(Some(pixels))
@@ -306,7 +329,8 @@ impl Trainer {
         self.unit(output.value()).await
     }
 
-    async fn unit(&self, images: &Tensor) -> Result<Vec<f32>> {
+    /// Pixels in [0, 1] of images as the model sees them.
+    pub(crate) async fn unit(&self, images: &Tensor) -> Result<Vec<f32>> {
         let mut pixels = images.read().await?;
         self.dataset.transform.to_unit(&mut pixels);
         Ok(pixels)

@@ -1,8 +1,9 @@
-//! The `train` command as a user meets it, a chapter a file: one test program, so that it is linked once.
+//! The `train` and `draw` commands as a user meets them, a chapter a file: one test program, so that it is linked once.
 #![forbid(unsafe_code)]
 
 mod cli;
 mod data;
+mod draw;
 mod gpu;
 mod kinds;
 mod recipes;

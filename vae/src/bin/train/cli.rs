@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
-use clap::error::ErrorKind;
 use vae::Error;
 use vae::config::{Config, Settings};
 use vae::recipe::{RECIPES, Recipe};
@@ -81,27 +80,6 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// What the user asked for; None if it was help or the version, which are printed.
-    pub(crate) fn read() -> Result<Option<Cli>> {
-        let error = match Cli::try_parse() {
-            Ok(cli) => return Ok(Some(cli)),
-            Err(error) => error,
-        };
-        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-            let _ = error.print();
-            return Ok(None);
-        }
-        // clap explains over several lines, then shows the usage; what it says before that, and its tip, fit on one.
-        let text = error.to_string();
-        let before_usage = text.split("\n\nUsage:").next().unwrap_or_default();
-        let words = before_usage
-            .replace("For more information, try '--help'.", "")
-            .replace("error: ", "")
-            .replace("tip: ", "; ");
-        let line = words.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ;", ";");
-        Err(Error::config(format!("{line}; try --help")).into())
-    }
-
     /// The configuration: recipe, environment, --set in order, then the flags with names of their own.
     pub(crate) fn config(&self) -> Result<Config> {
         Ok(self.settings()?.resolve()?)

@@ -8,7 +8,6 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod cli;
-mod device;
 #[cfg(not(target_arch = "wasm32"))]
 mod download;
 #[cfg(not(target_arch = "wasm32"))]
@@ -24,25 +23,9 @@ mod session;
 #[cfg(not(target_arch = "wasm32"))]
 mod sweep;
 
-/// Writes a line to stdout. That nobody listens any more is no reason to stop training.
-#[cfg(not(target_arch = "wasm32"))]
-macro_rules! say {
-    ($($words:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($words)*);
-    }};
-}
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) use say;
-
 #[cfg(not(target_arch = "wasm32"))]
 fn main() -> std::process::ExitCode {
-    use std::io::Write as _;
-    session::main().unwrap_or_else(|error| {
-        let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
-        let _ = writeln!(std::io::stderr(), "error: {line}");
-        error.downcast_ref::<vae::Error>().map_or(1, vae::Error::exit_code).into()
-    })
+    vae::command::finish(session::main())
 }
 
 /// A browser calls the library instead.

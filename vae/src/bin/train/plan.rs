@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use vae::config::{Config, Normalise, describe_loss};
 use vae::data::Dataset;
+use vae::device::Chosen;
 use vae::model::Summary;
 use vae::objective::effective_beta;
 use vae::train::number;
 
-use crate::device::Chosen;
-use crate::say;
+use vae::say;
 
 /// All that is known before training.
 pub(crate) struct Plan<'a> {

@@ -5,31 +5,32 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
-use vae::Error;
+use anyhow::Result;
+use vae::command;
 use vae::config::Config;
 use vae::data::Dataset;
+use vae::device::{self, Chosen};
 use vae::learn::{self, Learner};
 use vae::model::Summary;
 use vae::recipe::RECIPES;
 use vae::run::{self, Event, Folder, Outcome};
 use vae::train::{Epoch, Trainer};
 use vae::transfer;
+use vae::{Error, say};
 
 use crate::cli::Cli;
-use crate::device::{self, Chosen};
 use crate::download;
 use crate::memory;
 use crate::plan::{Plan, grouped};
 use crate::progress::Progress;
-use crate::{say, sweep};
+use crate::sweep;
 
 /// Set by the first Ctrl-C or SIGTERM.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Does what the command line asks, and says how it ended.
 pub(crate) fn main() -> Result<ExitCode> {
-    let Some(cli) = Cli::read()? else { return Ok(ExitCode::SUCCESS) };
+    let Some(cli) = command::parse::<Cli>()? else { return Ok(ExitCode::SUCCESS) };
     if cli.list_recipes {
         let width = RECIPES.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
         RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
@@ -40,7 +41,7 @@ pub(crate) fn main() -> Result<ExitCode> {
     }
     let config = cli.config()?;
     config.check()?;
-    let chosen = device::choose(config.device, start_threads(cli.threads)?)?;
+    let chosen = device::choose(config.device, device::start_threads(cli.threads)?)?;
     if chosen.computes_in_memory() {
         config.check_memory(memory::available())?;
     }
@@ -189,21 +190,6 @@ fn say_epoch(epoch: &Epoch, epochs: usize) {
 pub(crate) fn eprint_line(words: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{words}");
-}
-
-/// Starts the threads that tensors compute with, and counts them.
-pub(crate) fn start_threads(wanted: Option<u64>) -> Result<usize> {
-    let most = 1024; // more would only wait for each other, or not start at all
-    let threads = match wanted {
-        None => 0, // one a core
-        Some(wanted) if wanted <= most => wanted as usize,
-        Some(wanted) => return Err(Error::config(format!("--threads {wanted}: {most} is the most")).into()),
-    };
-    match (tensor::start_threads(threads), wanted) {
-        (Ok(threads), _) => Ok(threads),
-        (Err(error), Some(_)) => Err(Error::config(format!("--threads {threads}: {error}; ask for fewer")).into()),
-        (Err(error), None) => bail!("the system starts no thread a core ({error}); try --threads 1"),
-    }
 }
 
 /// `--out`, or a folder under `runs/` that is named after the recipe and the time and is not there yet.

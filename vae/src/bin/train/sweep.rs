@@ -18,18 +18,18 @@ use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 use vae::Error;
 use vae::config::Settings;
+use vae::device;
 use vae::figure::{Curve, overlay};
 use vae::objective::effective_beta;
 use vae::run::{Folder, Outcome};
 use vae::train::number;
 
 use crate::cli::Cli;
-use crate::device;
 use crate::download;
 use crate::memory;
 use crate::points::{Point, points};
-use crate::say;
-use crate::session::{catch_signals, eprint_line, folder_path, interrupted, run_in, start_threads};
+use crate::session::{catch_signals, eprint_line, folder_path, interrupted, run_in};
+use vae::say;
 
 /// Runs the grid, or shows it.
 pub(crate) fn main(cli: &Cli) -> Result<ExitCode> {
@@ -39,7 +39,7 @@ pub(crate) fn main(cli: &Cli) -> Result<ExitCode> {
     }
     let name = format!("{}-sweep", points[0].config.name);
     let path = folder_path(cli.out.as_deref(), &name)?;
-    let chosen = device::choose(points[0].config.device, start_threads(cli.threads)?)?;
+    let chosen = device::choose(points[0].config.device, device::start_threads(cli.threads)?)?;
     if chosen.computes_in_memory() {
         let available = memory::available();
         points.iter().try_for_each(|point| point.config.check_memory(available).map_err(|error| point.error(error)))?;

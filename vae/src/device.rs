@@ -2,25 +2,46 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
 use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::Device;
-use vae::Error;
-use vae::config::DeviceChoice;
+
+use crate::config::DeviceChoice;
+use crate::error::{Error, Result};
 
 /// A device, open.
-pub(crate) struct Chosen {
-    pub(crate) device: Device,
+pub struct Chosen {
+    /// What tensors lie on.
+    pub device: Device,
     /// The GPU, if it is one.
-    pub(crate) gpu: Option<Arc<Context>>,
+    pub gpu: Option<Arc<Context>>,
     /// What it is, and why it was taken, for a person.
-    pub(crate) words: String,
+    pub words: String,
     threads: usize,
 }
 
+/// Starts the threads that tensors compute with, as many as wanted or one a core, and counts them.
+///
+/// # Errors
+/// If the system starts no such number.
+pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
+    let most = 1024; // more would only wait for each other, or not start at all
+    let threads = match wanted {
+        None => 0, // one a core
+        Some(wanted) if wanted <= most => wanted as usize,
+        Some(wanted) => return Err(Error::config(format!("--threads {wanted}: {most} is the most"))),
+    };
+    tensor::start_threads(threads).map_err(|error| match wanted {
+        Some(_) => Error::config(format!("--threads {threads}: {error}; ask for fewer")),
+        None => Error::Thread(format!("the system starts no thread a core ({error}); try --threads 1")),
+    })
+}
+
 /// Opens what the configuration asks for. `threads` compute on the CPU.
-pub(crate) fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
+///
+/// # Errors
+/// If a GPU was asked for and there is none.
+pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
     let cpu = format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" });
     let on_cpu = |words| Ok(Chosen { device: Device::Cpu, gpu: None, words, threads });
     let on_gpu = |context: Arc<Context>, why| {
@@ -46,17 +67,17 @@ fn reason(what: &str) -> &str {
 
 impl Chosen {
     /// Whether tensors lie in this machine's own memory: on the CPU, or a program that acts as a GPU.
-    pub(crate) fn computes_in_memory(&self) -> bool {
+    pub fn computes_in_memory(&self) -> bool {
         self.gpu.as_ref().is_none_or(|gpu| gpu.adapter().software)
     }
 
     /// `cpu` or `gpu`, as a configuration says it.
-    pub(crate) fn choice(&self) -> DeviceChoice {
+    pub fn choice(&self) -> DeviceChoice {
         if self.gpu.is_some() { DeviceChoice::Gpu } else { DeviceChoice::Cpu }
     }
 
     /// Threads that compute on the CPU.
-    pub(crate) fn threads(&self) -> usize {
+    pub fn threads(&self) -> usize {
         self.threads
     }
 }

@@ -1,0 +1,54 @@
+//! The command line, and the run that it names.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use vae::{command, device, trained};
+
+use crate::pegasus;
+
+const EXAMPLES: &str = "\
+Examples:
+  draw runs/pegasus-20261121-120000 pegasus                    white horses, and birds, into winged horses
+  draw runs/pegasus-20261121-120000 pegasus --a 3,7 --b my-gull.jpg,heron.png --negate 1 --weight 0.5
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
+
+/// Draws what a trained model makes of images, into the folder of its run.
+#[derive(Debug, Parser)]
+#[command(name = "draw", version, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    /// The folder of the run
+    run: PathBuf,
+    /// The folder that holds the data files [default: the run's]
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<String>,
+    /// Where to compute: auto, cpu or gpu [default: as the run]
+    #[arg(long, value_name = "DEVICE", global = true)]
+    device: Option<String>,
+    /// Threads to compute with [default: one a core]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u64).range(1..))]
+    threads: Option<u64>,
+    #[command(subcommand)]
+    figure: Figure,
+}
+
+#[derive(Debug, Subcommand)]
+enum Figure {
+    /// Blend two kinds of images, as 0.6·horse + 0.4·bird
+    Pegasus(pegasus::Options),
+}
+
+pub(crate) fn main() -> Result<ExitCode> {
+    let Some(cli) = command::parse::<Cli>()? else { return Ok(ExitCode::SUCCESS) };
+    let flags = [("data.dir", cli.data_dir.as_deref(), "--data-dir"), ("device", cli.device.as_deref(), "--device")];
+    let config = trained::configuration(&cli.run, &flags)?;
+    let chosen = device::choose(config.device, device::start_threads(cli.threads)?)?;
+    let trainer = trained::open(&cli.run, config, chosen.device)?;
+    match cli.figure {
+        Figure::Pegasus(options) => pegasus::draw(&cli.run, &trainer, &options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,17 @@
+//! `draw`: pictures of a run that `train` has left. `cli` is what may be asked for.
+
+#![forbid(unsafe_code)]
+
+#[cfg(not(target_arch = "wasm32"))]
+mod cli;
+#[cfg(not(target_arch = "wasm32"))]
+mod pegasus;
+
+#[cfg(not(target_arch = "wasm32"))]
+fn main() -> std::process::ExitCode {
+    vae::command::finish(cli::main())
+}
+
+/// A browser calls the library instead.
+#[cfg(target_arch = "wasm32")]
+fn main() {}

@@ -1,0 +1,51 @@
+//! What the commands of this package have in common: one line for whatever goes wrong, and the exit code that it deserves.
+//!
+//! Results go to stdout, everything else to stderr. 0 done, 1 the world failed, 2 bad usage or configuration.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::error::{Error, Result};
+
+/// Writes a line to stdout. That nobody listens any more is no reason to stop working.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
+
+/// What the user asked for; None if it was help or the version, which are printed.
+///
+/// # Errors
+/// What clap says, on one line.
+pub fn parse<Cli: Parser>() -> Result<Option<Cli>> {
+    let error = match Cli::try_parse() {
+        Ok(cli) => return Ok(Some(cli)),
+        Err(error) => error,
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return Ok(None);
+    }
+    // clap explains over several lines, then shows the usage; what it says before that, and its tip, fit on one.
+    let text = error.to_string();
+    let before_usage = text.split("\n\nUsage:").next().unwrap_or_default();
+    let words =
+        before_usage.replace("For more information, try '--help'.", "").replace("error: ", "").replace("tip: ", "; ");
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ;", ";");
+    Err(Error::config(format!("{line}; try --help")))
+}
+
+/// Ends a command: an error becomes a line on stderr, and its exit code.
+pub fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+        let _ = writeln!(std::io::stderr(), "error: {line}");
+        error.downcast_ref::<Error>().map_or(1, Error::exit_code).into()
+    })
+}
