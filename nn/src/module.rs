@@ -3,6 +3,7 @@
 //! One `visit` serves the state dict, the optimiser, freezing and counting, in the order of declaration.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 
 use autograd::{Buffer, Param, Var};
 use tensor::{Device, Shape};
@@ -125,18 +126,36 @@ impl<'a> Pass<'a> {
     /// Notes the result of the layer that owns `param`, if anybody listens.
     pub fn saw(&self, param: &Param, result: &Var) {
         if let Some(trace) = self.trace {
-            trace.0.borrow_mut().push((param.id(), *result.shape()));
+            trace.shapes.borrow_mut().push((param.id(), *result.shape()));
+        }
+    }
+
+    /// Notes the maps, `[batch, channels, height, width]`, that a stage of a network ends with, if anybody listens.
+    pub fn stage(&self, name: impl Display, maps: &Var) {
+        let Some(trace) = self.trace else { return };
+        let (name, mut stages) = (name.to_string(), trace.stages.borrow_mut());
+        match stages.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, before)) => *before = maps.clone(),
+            None => stages.push((name, maps.clone())),
         }
     }
 }
 
-/// The shapes that layers produced in a pass.
+/// What layers and stages made in a pass: shapes of the ones, maps of the others.
 #[derive(Debug, Default)]
-pub struct Trace(RefCell<Vec<(u64, Shape)>>);
+pub struct Trace {
+    shapes: RefCell<Vec<(u64, Shape)>>,
+    stages: RefCell<Vec<(String, Var)>>,
+}
 
 impl Trace {
     /// The shape of the last result of the layer that owns `param`.
     pub fn shape_of(&self, param: &Param) -> Option<Shape> {
-        self.0.borrow().iter().rev().find(|(id, _)| *id == param.id()).map(|(_, shape)| *shape)
+        self.shapes.borrow().iter().rev().find(|(id, _)| *id == param.id()).map(|(_, shape)| *shape)
+    }
+
+    /// Each stage by name, in the order in which they ran first, and the maps of its last run.
+    pub fn stages(&self) -> Vec<(String, Var)> {
+        self.stages.borrow().clone()
     }
 }

@@ -101,3 +101,15 @@ fn a_trace_knows_what_each_layer_made() {
     assert_eq!(shape("bn1.weight"), Some(vec![2, 4, 5, 6]));
     assert_eq!(shape("shortcut.0.weight"), None);
 }
+
+#[test]
+fn a_trace_keeps_the_last_maps_of_each_stage_in_the_order_of_the_first() {
+    let trace = Trace::default();
+    let pass = Pass { trace: Some(&trace), ..Pass::eval() };
+    for (i, name) in ["a", "b", "a"].into_iter().enumerate() {
+        pass.stage(name, &Var::constant(Tensor::full([1, 1, 1, 1], i as f32)));
+        Pass::eval().stage(name, &Var::constant(Tensor::full([1, 1, 1, 1], 9.0)));
+    }
+    let told: Vec<_> = trace.stages().into_iter().map(|(name, maps)| (name, maps.value().data()[0])).collect();
+    assert_eq!(told, [("a".to_owned(), 2.0), ("b".to_owned(), 1.0)]);
+}

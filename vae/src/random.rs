@@ -26,6 +26,8 @@ pub enum Purpose {
     Augment,
     /// The noise on training images; the stream is the image.
     PixelNoise,
+    /// Which maps of a network are drawn; the stream is the stage.
+    Maps,
 }
 
 impl Purpose {

@@ -5,12 +5,14 @@
 
 mod canvas;
 mod curves;
+mod features;
 mod grid;
 mod overlay;
 
 use canvas::Canvas;
 
 pub use curves::curves;
+pub use features::features;
 pub use grid::{Row, grid};
 pub use overlay::{Curve, overlay};
 

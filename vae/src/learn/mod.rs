@@ -4,6 +4,7 @@
 mod autoencoder;
 mod batch;
 mod classifier;
+mod stages;
 mod vq;
 
 use autograd::Var;
@@ -17,6 +18,7 @@ use crate::random::Purpose;
 
 pub use autoencoder::Autoencoder;
 pub use batch::Batch;
+pub use stages::{Stage, stages};
 pub use vq::Quantiser;
 
 /// Something that can be trained.
@@ -77,7 +79,7 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
 
 /// Holds an encoder as it is, its running statistics too, with or without its heads. What is frozen is a constant to
 /// whatever uses it: no gradient goes there, no history is kept, and batch norm evaluates.
-fn freeze_encoder(model: &dyn Module, heads: bool) {
+pub fn freeze_encoder(model: &dyn Module, heads: bool) {
     nn::visit(model, |path, slot| {
         if is_trunk(path) || heads && path.starts_with("encoder.") {
             match slot {

@@ -105,11 +105,12 @@ impl Trunk {
 impl Layer for Trunk {
     fn forward(&self, x: &Var, pass: &Pass) -> Var {
         let mut x = x.clone();
-        for conv in &self.convs {
+        for (conv, i) in self.convs.iter().zip(1..) {
             x = conv.forward(&x, pass).relu();
             if let Some(pool) = self.pool {
                 x = x.max_pool2d(pool);
             }
+            pass.stage(format_args!("encoder.conv{i}"), &x);
         }
         x
     }
@@ -198,6 +199,7 @@ impl Layer for Mirror {
         for (i, up) in self.convs.iter().enumerate() {
             if i > 0 {
                 x = x.relu();
+                pass.stage(format_args!("decoder.conv{i}"), &x);
             }
             if up.enlarge {
                 let [_, _, height, width] = x.shape().nchw("decoder");

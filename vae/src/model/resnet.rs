@@ -121,8 +121,10 @@ impl Layer for Trunk {
         if let Some(pool) = self.pool {
             x = x.max_pool2d(pool);
         }
-        for stage in &self.stages {
+        pass.stage("encoder.stem", &x);
+        for (stage, i) in self.stages.iter().zip(1..) {
             x = stage.forward(&x, pass);
+            pass.stage(format_args!("encoder.layer{i}"), &x);
         }
         x
     }
@@ -230,7 +232,11 @@ impl Mirror {
 
 impl Layer for Mirror {
     fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        let x = self.stages.iter().fold(x.clone(), |x, stage| stage.forward(&x, pass));
+        let mut x = x.clone();
+        for (stage, i) in self.stages.iter().zip([4, 3, 2, 1]) {
+            x = stage.forward(&x, pass);
+            pass.stage(format_args!("decoder.layer{i}"), &x);
+        }
         self.conv1.forward(&x, None, Act::Identity, pass)
     }
 }

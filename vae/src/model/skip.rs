@@ -54,7 +54,7 @@ impl Skip {
 
 impl Vae for Skip {
     fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let x = self.encoder.down.iter().fold(x.clone(), |x, block| block.forward(&x, pass));
+        let x = through(&self.encoder.down, x.clone(), "encoder.down", pass);
         let head = |conv: &Conv2d| {
             let y = conv.forward(&x, pass);
             let [batch, latents, _, _] = y.shape().nchw("skip");
@@ -70,7 +70,7 @@ impl Vae for Skip {
             Some(linear) => linear.forward(z, pass).reshape([batch, channels, height, width]),
             None => z.reshape([batch, latents, 1, 1]),
         };
-        let x = self.decoder.up.iter().fold(z, |x, block| block.forward(&x, pass));
+        let x = through(&self.decoder.up, z, "decoder.up", pass);
         self.decoder.conv1.forward(&x, pass)
     }
 }
@@ -171,6 +171,15 @@ impl Block {
         };
         second(&y, &shortcut.forward(&x, pass), self.act)
     }
+}
+
+/// Blocks in a row, each a stage called by its number.
+fn through(blocks: &[Block], x: Var, name: &str, pass: &Pass) -> Var {
+    blocks.iter().zip(1..).fold(x, |x, (block, i)| {
+        let x = block.forward(&x, pass);
+        pass.stage(format_args!("{name}{i}"), &x);
+        x
+    })
 }
 
 fn same(rng: &mut Generator, input: usize, output: usize) -> Conv2d {
