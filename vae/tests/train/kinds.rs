@@ -43,6 +43,15 @@ fn a_classifier_tells_its_confusions_and_lends_its_encoder() {
     let frozen = ["model.freeze_encoder=true"];
     let told = done(&run(dir.path(), "vae", &frozen, &["--init-encoder", best]));
     assert!(told.contains("loaded 100 tensors (bn1, conv1, layer1, layer2, layer3, layer4); skipped: 2 tensors (fc)"));
+    let hashes: Vec<&str> = told.split("100 tensors, sha256 ").skip(1).map(|rest| &rest[..64]).collect();
+    assert!(hashes.len() == 2 && hashes[0] == hashes[1] && told.contains(", as before the first step\n"), "{told}");
+    let list = fs::read_to_string(dir.path().join("vae/encoder.txt")).unwrap();
+    assert!(list.contains("\nloaded: 100\n  encoder.conv1.weight\n") && list.contains("\n  fc.weight\n"), "{list}");
+    let plan = done(&run(dir.path(), "planned", &frozen, &["--init-encoder", best, "--dry-run", "--json"]));
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["frozen"]["sha256"], hashes[0], "a dry run tells the same");
+    assert_eq!(plan["encoder_tensors"]["loaded"].as_array().unwrap().len(), 100);
+    assert_eq!(plan["encoder_tensors"]["skipped"], serde_json::json!(["fc.bias", "fc.weight"]));
     let trained = fs::read(dir.path().join("vae/checkpoints/last.safetensors")).unwrap();
     let began = fs::read(dir.path().join(best)).unwrap();
     let [trained, began] = [&trained, &began].map(|bytes| safetensors::SafeTensors::deserialize(bytes).unwrap());

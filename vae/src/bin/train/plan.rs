@@ -1,5 +1,6 @@
 //! What will be done, before it is done: as lines for a person, or as one JSON object for a program.
 
+use nn::state::Filled;
 use serde_json::{Value, json};
 use vae::config::{Config, Normalise, describe_loss};
 use vae::data::Dataset;
@@ -7,6 +8,7 @@ use vae::device::Chosen;
 use vae::model::Summary;
 use vae::objective::effective_beta;
 use vae::train::number;
+use vae::transfer::{Frozen, Loaded};
 
 use vae::say;
 
@@ -14,8 +16,10 @@ use vae::say;
 pub(crate) struct Plan<'a> {
     pub(crate) config: &'a Config,
     pub(crate) summary: &'a Summary,
-    /// What the encoder starts from, in words.
-    pub(crate) encoder: Option<&'a str>,
+    /// What the encoder starts from, or why it is not there.
+    pub(crate) encoder: Option<Result<&'a Loaded, &'a String>>,
+    /// What training will not change.
+    pub(crate) frozen: Option<&'a Frozen>,
     pub(crate) chosen: &'a Chosen,
     /// The images, or why they are not there.
     pub(crate) data: Result<&'a Dataset, String>,
@@ -39,7 +43,8 @@ impl Plan<'_> {
         if summary.trainable_parameters != summary.parameters {
             say!("             {} of them trained", grouped(summary.trainable_parameters));
         }
-        self.encoder.iter().for_each(|words| say!("  encoder    {words}"));
+        self.encoder_words().iter().for_each(|words| say!("  encoder    {words}"));
+        self.frozen.iter().for_each(|frozen| say!("  frozen     {frozen}"));
         say!("  loss       {}", describe_loss(config));
         let optional = |name: &str, value: f64| if value > 0.0 { format!(", {name} {value}") } else { String::new() };
         let patience = match train.early_stopping {
@@ -58,6 +63,10 @@ impl Plan<'_> {
             train.epochs,
             if train.epochs == 1 { "" } else { "s" }
         );
+    }
+
+    fn encoder_words(&self) -> Option<String> {
+        self.encoder.map(|encoder| encoder.map_or_else(String::clone, Loaded::to_string))
     }
 
     fn data_line(&self) -> String {
@@ -110,7 +119,15 @@ impl Plan<'_> {
             plan.extend(summary);
             let effective = config.model.is_vae().then(|| number(effective_beta(config)));
             plan.insert("effective_beta".into(), effective.into());
-            self.encoder.iter().for_each(|&words| drop(plan.insert("encoder".into(), words.into())));
+            self.encoder_words().into_iter().for_each(|words| drop(plan.insert("encoder".into(), words.into())));
+            if let Some(Ok(Loaded { filled, .. })) = self.encoder {
+                let Filled { loaded, missing, misfit, skipped } = filled;
+                let lists = json!({ "loaded": loaded, "missing": missing, "misfit": misfit, "skipped": skipped });
+                plan.insert("encoder_tensors".into(), lists);
+            }
+            if let Some(Frozen { tensors, sha256 }) = self.frozen {
+                plan.insert("frozen".into(), json!({ "tensors": tensors, "sha256": sha256 }));
+            }
             plan.insert("data".into(), data);
             plan.insert("config".into(), serde_json::to_value(config).unwrap_or_default());
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use vae::command;
 use vae::config::Config;
 use vae::data::Dataset;
@@ -15,7 +15,7 @@ use vae::model::Summary;
 use vae::recipe::RECIPES;
 use vae::run::{self, Event, Folder, Outcome};
 use vae::train::{Epoch, Trainer};
-use vae::transfer;
+use vae::transfer::{self, Frozen, Loaded};
 use vae::{Error, say};
 
 use crate::cli::Cli;
@@ -63,14 +63,16 @@ fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     }
     // An encoder that is not there yet is told as missing data are: a dry run counts without either.
     let file = Path::new(&config.model.init_encoder);
-    let (model, encoder) = match !config.model.init_encoder.is_empty() && !file.exists() {
-        true => (learn::build(config), Some(format!("{}: not found", file.display()))),
-        false => initialised(config)?,
+    let absent = !config.model.init_encoder.is_empty() && !file.exists();
+    let (model, encoder) = match absent {
+        true => (learn::build(config), Some(Err(format!("{}: not found", file.display())))),
+        false => initialised(config).map(|(model, encoder)| (model, encoder.map(Ok)))?,
     };
     let summary = Summary::new(config, &*model);
-    let encoder = encoder.as_deref();
-    let plan =
-        Plan { config, summary: &summary, encoder, chosen, data: dataset.as_ref().map_err(Clone::clone), seconds };
+    let frozen = if absent { None } else { Frozen::of(&*model)? };
+    let (encoder, frozen) = (encoder.as_ref().map(Result::as_ref), frozen.as_ref());
+    let data = dataset.as_ref().map_err(Clone::clone);
+    let plan = Plan { config, summary: &summary, encoder, frozen, chosen, data, seconds };
     if cli.json {
         say!("{}", plan.json());
     } else {
@@ -111,11 +113,16 @@ pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result
     let seconds = start.elapsed().as_secs_f64();
     let (model, encoder) = initialised(&config)?;
     let summary = Summary::new(&config, &*model);
-    let encoder = encoder.as_deref();
-    Plan { config: &config, summary: &summary, encoder, chosen, data: Ok(&dataset), seconds }.print();
+    let frozen = Frozen::of(&*model)?;
+    let (told, held) = (encoder.as_ref().map(Ok), frozen.as_ref());
+    Plan { config: &config, summary: &summary, encoder: told, frozen: held, chosen, data: Ok(&dataset), seconds }
+        .print();
     say!("  folder     {}\n", folder.path().display());
     if interrupted() {
         return Ok(Outcome::Interrupted); // before there was anything to keep
+    }
+    if let Some(encoder) = &encoder {
+        folder.write("encoder.txt", encoder.list().as_bytes())?;
     }
     config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
@@ -144,6 +151,16 @@ pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result
         }
         Outcome::Interrupted => eprint_line("interrupted: the weights so far are in checkpoints/last.safetensors"),
     }
+    if let Some(before) = &frozen {
+        let after = Frozen::of(&*trainer.model)?;
+        let sha256 = after.as_ref().map_or("of nothing", |after| &after.sha256);
+        ensure!(
+            after.as_ref() == Some(before),
+            "what is frozen has changed: sha256 {} before, {sha256} after; a mistake of the program's",
+            before.sha256
+        );
+        say!("frozen: {before}, as before the first step");
+    }
     if let Some(counters) = chosen.gpu.as_ref().map(|gpu| gpu.counters()) {
         say!(
             "gpu: {} launches in {} submissions, {} kernels compiled, at most {:.0} MB of tensors",
@@ -160,9 +177,8 @@ pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result
     Ok(outcome)
 }
 
-/// The model, its weights fresh or those of `model.init`, its encoder perhaps that of `model.init_encoder`, of which the
-/// words tell.
-fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<String>)> {
+/// The model, its weights fresh or those of `model.init`, its encoder perhaps that of `model.init_encoder`.
+fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)> {
     let (model, keys) = (learn::build(config), &config.model);
     if !keys.init.is_empty() {
         run::load(&*model, Path::new(&keys.init))?;
@@ -170,8 +186,8 @@ fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<String>)> {
     if keys.init_encoder.is_empty() {
         return Ok((model, None));
     }
-    let words = transfer::load_encoder(&*model, Path::new(&keys.init_encoder), keys.freeze_encoder)?;
-    Ok((model, Some(words)))
+    let loaded = transfer::load_encoder(&*model, Path::new(&keys.init_encoder), keys.freeze_encoder)?;
+    Ok((model, Some(loaded)))
 }
 
 fn say_epoch(epoch: &Epoch, epochs: usize) {
