@@ -1,4 +1,4 @@
-"""Models of this repository in PyTorch: what speed is compared with. `resnet18` also has the same parameter names."""
+"""Models of this repository in PyTorch: what speed is compared with. Names of parameters are PyTorch's own here."""
 import torch
 from torch import nn
 from torch.nn import functional as F

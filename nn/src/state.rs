@@ -88,6 +88,15 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
     Ok(())
 }
 
+/// The line of metadata under this key; None if there is none.
+///
+/// # Errors
+/// If the bytes are damaged.
+pub fn metadata(bytes: &[u8], key: &str) -> Result<Option<String>, StateError> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| StateError::Damaged(e.to_string()))?;
+    Ok(header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned()))
+}
+
 /// What came of filling some of a module, by the names of its tensors and of the file's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filled {

@@ -9,6 +9,7 @@ mod file;
 mod models;
 mod operations;
 mod training;
+mod transfer;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};

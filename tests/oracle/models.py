@@ -3,7 +3,10 @@
 Each is a small model in PyTorch, in f64, stated from the papers and not from the Rust code; parameters have
 the Rust model's names. A file holds the weights (init.…), a batch (x, eps or labels), what comes of it (mu, logvar, xhat, or
 logits), the loss (sse + KL, or cross-entropy) and the norm of every parameter's gradient (norm.…). Metadata: `model`,
-its settings and whether it is in training mode (resnet50 is not: its fifty norms of a few numbers would magnify f32's rounding).
+its settings and whether it is in training mode (resnet50 is not: its fifty norms of a few numbers would magnify f32's rounding; nor
+is resnet18, which has training runs of its own).
+
+names_resnet18.txt is what a state dict of resnet18 (width 2, z 3, one channel) and its parts hold: part, name, dtype, shape.
 """
 import json
 import sys
@@ -12,6 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
+
+from resvae import ResVae
 
 torch.set_default_dtype(torch.float64)
 
@@ -310,6 +315,14 @@ def main(folder):
     encoder.heads(encoder.features, 3)
     write(folder, "resnet50", ["model.kind=resnet50", "model.width=1"], Vae(encoder, Resnet50Decoder(1, 32, 3)), 32, training=False)
     write(folder, "classifier", ["model.kind=classifier", "model.width=2"], Classifier(2), 32)
+    resnet18 = ResVae(3, 1, 2)
+    write(folder, "resnet18", ["model.kind=resnet18", "model.width=2"], resnet18, 32, training=False)
+    lines = []
+    for part, module in (("model", resnet18), ("encoder", resnet18.encoder), ("decoder", resnet18.decoder)):
+        for name, tensor in sorted(module.float().state_dict().items()):
+            lines.append(f"{part} {name} {str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}")
+    with open(f"{folder}/names_resnet18.txt", "w") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 main(sys.argv[1])

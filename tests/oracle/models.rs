@@ -67,7 +67,7 @@ fn filled(model: &dyn Module, file: &File, device: &Device) -> Result<Vec<(Strin
     Ok(nn::parameters(model))
 }
 
-fn config(meta: &Value) -> Result<Config> {
+pub(crate) fn config(meta: &Value) -> Result<Config> {
     let mut settings = Settings::default();
     for setting in meta["settings"].as_array().context("metadata: no settings")? {
         settings.assignment(setting.as_str().context("a setting is no text")?)?;

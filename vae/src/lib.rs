@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them into latents
 //! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
-//! is one step, one epoch; `figure` draws what came out, and `run` is the folder that keeps it. All but `figure`, `run`,
-//! `transfer` and data files works without files, clocks or threads.
+//! is one step, one epoch; `figure` draws what came out, `run` is the folder that keeps it, and `export` takes weights
+//! to PyTorch. All but `export`, `figure`, `run`, `transfer` and data files works without files, clocks or threads.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +14,8 @@ pub mod data;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod device;
 mod error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod export;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod figure;
 pub mod learn;

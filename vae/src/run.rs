@@ -104,7 +104,7 @@ impl Drop for Folder {
 }
 
 /// A file to write before it gets its name; readable by whom the user's umask lets, not by the user alone.
-fn beside(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn beside(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -41,6 +41,12 @@ impl Config {
         4.0 * (7.0 * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
     }
 
+    /// Bytes of the weights themselves, roughly.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn weight_bytes(&self) -> f64 {
+        4.0 * self.weights_and_maps().0
+    }
+
     /// Bytes of the images that are kept at the model's size, or a bit a pixel; the others are small.
     fn images(&self) -> f64 {
         let (train, others) = match self.data.kind {

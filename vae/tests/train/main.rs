@@ -4,6 +4,7 @@
 mod cli;
 mod data;
 mod draw;
+mod export;
 mod gpu;
 mod kinds;
 mod recipes;

@@ -1,0 +1,189 @@
+//! Weights for PyTorch: a run's model, its encoder or its decoder, as safetensors that `safetensors.torch.load_file` reads and
+//! `load_state_dict` takes strictly.
+//!
+//! ```text
+//! model     encoder.conv1.weight, … decoder.conv1.bias           the names of our own checkpoints
+//! encoder   conv1.weight, bn1.running_mean, … mu.bias            without "encoder.": torchvision's, and the heads
+//! decoder   linear.weight, layer4.0.conv1.weight, … conv1.bias   without "decoder."
+//! ```
+//!
+//! A classifier's names are torchvision's as they are; its encoder is all but `fc`. Tensors are f32; each norm also has its
+//! counter of batches, `num_batches_tracked`, an i64 that is 0. The metadata are those of PyTorch's own files, `format: pt`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use autograd::{Buffer, Var, no_grad};
+use nn::{Module, Pass, Slot, Visitor};
+use pollster::block_on;
+use tensor::Generator;
+
+use crate::config::{Config, ModelKind, Settings};
+use crate::error::{Error, Result};
+use crate::model::{self, Classifier, Vq};
+use crate::{learn, run};
+
+/// What is taken out of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The encoder, with its heads.
+    Encoder,
+    /// The decoder.
+    Decoder,
+    /// All of it.
+    Model,
+}
+
+/// The checkpoint of a run: the file itself, or of a run's folder the best epoch's, else the last one's.
+///
+/// # Errors
+/// If neither is there.
+pub fn checkpoint(place: &Path) -> Result<PathBuf> {
+    if !place.is_dir() {
+        return Ok(place.to_owned()); // whether it can be read is seen when it is
+    }
+    let files = ["best", "last"].map(|name| place.join(format!("checkpoints/{name}.safetensors")));
+    files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
+        Error::file(
+            place,
+            "holds neither checkpoints/best.safetensors nor last.safetensors: name a run's folder or a checkpoint",
+        )
+    })
+}
+
+/// The configuration of the run that a checkpoint is of.
+///
+/// # Errors
+/// If the file cannot be read, is no checkpoint, or cannot hold the model that it tells of.
+pub fn config(file: &Path) -> Result<Config> {
+    let bytes = run::read(file)?;
+    let text = nn::state::metadata(&bytes, "config").map_err(|error| Error::file(file, error))?;
+    let none = || Error::file(file, "has no configuration in its metadata: name a checkpoint that train wrote");
+    let mut settings = Settings::default();
+    let read = |error: Error| Error::file(file, format!("the configuration in its metadata is not readable: {error}"));
+    settings.file(&text.ok_or_else(none)?, "config").map_err(read)?;
+    let config = settings.resolve().and_then(|config| config.check().map(|()| config)).map_err(read)?;
+    // Nothing is built by a claim: the estimate is rough, so a model three times the file's size still passes.
+    let (claimed, held) = (config.weight_bytes(), bytes.len() as f64);
+    if claimed > 3.0 * held + 1e7 {
+        let megabytes = |bytes: f64| (bytes / 1e6).ceil();
+        return Err(Error::file(
+            file,
+            format!("tells of a model of {} MB and holds {} MB: it is damaged", megabytes(claimed), megabytes(held)),
+        ));
+    }
+    Ok(config)
+}
+
+/// The bytes of a part of the model in a checkpoint of this configuration.
+///
+/// # Errors
+/// If the checkpoint is not the configuration's, or the model has no such part.
+pub fn part(config: &Config, file: &Path, part: Part) -> Result<Vec<u8>> {
+    if part == Part::Decoder && config.model.kind == ModelKind::Classifier {
+        return Err(Error::config("--part decoder: model.kind = \"classifier\" has none; take encoder or model"));
+    }
+    let model = learn::build(config);
+    run::load(&*model, file)?;
+    saved(&Taken { model: &*model, part })
+}
+
+/// Four images `x` of random numbers in [0, 1), and what the model in a checkpoint makes of them in evaluation. Of a VAE:
+/// `mu`, `logvar`, and `xhat`, decoded from random latents `z` before the output activation; a conditional one is given
+/// its labels' planes and columns in `x` and `z` as random numbers, too. Of a `vq`: `maps`, and `xhat` decoded from them; of a
+/// classifier: `logits`.
+///
+/// # Errors
+/// If the checkpoint is not the configuration's.
+pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
+    let (mut rng, pass, size) = (Generator::new(0), Pass::eval(), config.image_size());
+    let mut images = |channels| rng.uniform_tensor([4, channels, size, size], 0.0, 1.0);
+    let any = &mut Generator::new(0); // of weights that are replaced
+    let tensors = match config.model.kind {
+        ModelKind::Classifier => {
+            let (model, x) = (Classifier::new(any, config), images(config.channels()));
+            run::load(&model, file)?;
+            let logits = no_grad(|| model.logits(&Var::constant(x.clone()), &pass));
+            vec![("x", x), ("logits", logits.value().clone())]
+        }
+        ModelKind::Vq => {
+            let (model, x) = (Vq::new(any, config), images(config.channels()));
+            run::load(&model, file)?;
+            let maps = no_grad(|| model.encode(&Var::constant(x.clone()), &pass));
+            let xhat = no_grad(|| model.decode(&maps, &pass));
+            vec![("x", x), ("maps", maps.value().clone()), ("xhat", xhat.value().clone())]
+        }
+        _ => {
+            let (model, x) = (model::build(config), images(config.encoder_channels()));
+            run::load(&*model, file)?;
+            let z = rng.normal_tensor([4, config.decoder_inputs()]);
+            let (mu, logvar) = no_grad(|| model.encode(&Var::constant(x.clone()), &pass));
+            let xhat = no_grad(|| model.decode(&Var::constant(z.clone()), &pass));
+            let [mu, logvar, xhat] = [mu, logvar, xhat].map(|var| var.value().clone());
+            vec![("x", x), ("z", z), ("mu", mu), ("logvar", logvar), ("xhat", xhat)]
+        }
+    };
+    saved(&Tensors(tensors.into_iter().map(|(name, tensor)| (name, Buffer::new(tensor))).collect()))
+}
+
+/// Writes a file that is not there yet, whole or not at all.
+///
+/// # Errors
+/// If it is there, or cannot be written.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut file = run::beside(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
+        Ok(())
+    };
+    written().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+}
+
+fn saved(module: &dyn Module) -> Result<Vec<u8>> {
+    block_on(nn::state::save(module, Some(("format", "pt")))).map_err(|error| match error {
+        nn::state::StateError::Device(error) => Error::Device(error),
+        error => unreachable!("a model in memory is whole: {error}"),
+    })
+}
+
+/// A part of a model under its own names.
+struct Taken<'a> {
+    model: &'a dyn Module,
+    part: Part,
+}
+
+impl Taken<'_> {
+    /// What a tensor of the model is called in the part, if it is there.
+    fn name<'n>(&self, path: &'n str) -> Option<&'n str> {
+        match (self.part, path.split_once('.')) {
+            (Part::Model, _) => Some(path),
+            (Part::Encoder, Some(("encoder", rest))) | (Part::Decoder, Some(("decoder", rest))) => Some(rest),
+            (Part::Encoder, Some(("decoder" | "codebook" | "fc", _))) | (Part::Decoder, _) => None,
+            (Part::Encoder, _) => Some(path), // a classifier's
+        }
+    }
+}
+
+impl Module for Taken<'_> {
+    fn visit(&self, v: &mut Visitor) {
+        nn::visit(self.model, |path, slot| match (self.name(path), slot) {
+            (Some(name), Slot::Param(param)) => v.param(name, param),
+            (Some(name), Slot::Buffer(buffer)) => v.buffer(name, buffer),
+            (None, _) => {}
+        });
+    }
+}
+
+/// Tensors with names of their own.
+struct Tensors(Vec<(&'static str, Buffer)>);
+
+impl Module for Tensors {
+    fn visit(&self, v: &mut Visitor) {
+        self.0.iter().for_each(|(name, tensor)| v.buffer(name, tensor));
+    }
+}
