@@ -1,8 +1,8 @@
 //! Our side of `benches/compare_cpu.sh`: seconds of a step, a forward pass and each kernel, as one line of JSON.
 //!
-//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME] [--kernels]
+//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels]
 //!
-//! Names and shapes are those of `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up.
+//! A model called `…-frozen` is held up to its heads, as `model.freeze_encoder` holds it. Names and shapes are those of `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ fn main() {
     if arguments.iter().any(|a| a == "--kernels") {
         kernels(&mut figures);
     } else {
-        let (kind, size, z_dim) = match name {
+        let (kind, size, z_dim) = match name.trim_end_matches("-frozen") {
             "basic" => (ModelKind::Basic, 32, 20),
             "conv3" => (ModelKind::Conv3, 64, 20),
             "skip" => (ModelKind::Skip, 64, 512),
@@ -33,6 +33,7 @@ fn main() {
         let mut config = Config::default();
         (config.model.kind, config.model.z_dim) = (kind, z_dim);
         (config.data.channels, config.data.image_size) = (Some(3), Some(size));
+        config.model.freeze_encoder = name.ends_with("-frozen");
         let mut step = Step::new(&config, batch, &Device::Cpu);
         figures.push(("train_step_s".to_owned(), median(8, || step.train())));
         figures.push(("forward_s".to_owned(), median(8, || step.forward())));

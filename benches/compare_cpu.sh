@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # A training step, a forward pass and every kernel, here and in PyTorch's two layouts, in turn on this machine.
-#   benches/compare_cpu.sh [ROUNDS]      (3 rounds, a few minutes; the first call installs torch, a few GB)
-# Prints medians over the rounds in milliseconds, and the ratio to PyTorch's better layout.
+#   benches/compare_cpu.sh [ROUNDS] [WHAT…]      (3 rounds, a few minutes; the first call installs torch, a few GB)
+# Prints medians over the rounds in milliseconds, and the ratio to PyTorch's better layout; and how much of a step is left when the
+# encoder is frozen. WHAT is a line of `compare`'s arguments each, such as "64 --model=skip"; by default all of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-3}
+what=("64" "64 --model=resnet18-frozen" "256" "64 --model=basic" "64 --model=conv3" "64 --model=skip" "--kernels")
+[ $# -lt 2 ] || what=("${@:2}")
 venv=${TORCH_VENV:-target/torch-venv}
 [ -x "$venv/bin/python" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet torch; }
 cargo build --release --locked --quiet -p benches --bin compare
@@ -12,11 +15,11 @@ export PYTHONDONTWRITEBYTECODE=1
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 for round in $(seq "$rounds"); do
-    for what in "64" "256" "64 --model=basic" "64 --model=conv3" "64 --model=skip" "--kernels"; do
-        echo "round $round, $what" >&2
-        target/release/compare $what >>"$lines"
+    for arguments in "${what[@]}"; do
+        echo "round $round, $arguments" >&2
+        target/release/compare $arguments >>"$lines"
         for mode in eager channels_last; do
-            "$venv/bin/python" benches/peers/compare.py "$mode" $what >>"$lines"
+            "$venv/bin/python" benches/peers/compare.py "$mode" $arguments >>"$lines"
         done
     done
 done
@@ -33,4 +36,8 @@ print(f"{'ms':44}{'here':>9}{'eager':>9}{'ch. last':>9}{'ratio':>7}")
 for name, modes in table.items():
     here, eager, last = (1e3 * statistics.median(modes[m]) for m in ("cpu", "eager", "channels_last"))
     print(f"{name:44}{here:9.2f}{eager:9.2f}{last:9.2f}{here / min(eager, last):7.2f}")
+whole, frozen = (table.get(f"{model} train_step, batch 64") for model in ("resnet18", "resnet18-frozen"))
+if whole and frozen:
+    left = (statistics.median(frozen[m]) / statistics.median(whole[m]) for m in ("cpu", "eager", "channels_last"))
+    print(f"{'resnet18: a frozen step, of a whole one':44}" + "".join(f"{ratio:9.2f}" for ratio in left))
 PY

@@ -6,6 +6,7 @@ use nn::optim::{Adam, AdamConfig};
 use pollster::block_on;
 use tensor::{Device, Generator, Guard, Tensor};
 use vae::config::Config;
+use vae::learn;
 use vae::model::{self, Vae, reparameterise};
 use vae::objective::{END, Moment, Objective, Terms};
 
@@ -26,6 +27,9 @@ impl Step {
     /// The model of a configuration, and a batch of `batch` random images, on a device.
     pub fn new(config: &Config, batch: usize, device: &Device) -> Step {
         let model = model::build(config);
+        if config.model.freeze_encoder {
+            learn::freeze_encoder(&*model, config.model.freeze_heads);
+        }
         nn::upload(&*model, device);
         let params = nn::parameters(&*model);
         let mut rng = Generator::new(1);

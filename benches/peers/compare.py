@@ -1,5 +1,5 @@
 """PyTorch's side of compare_cpu.sh and compare_gpu.sh. One line of JSON.
-python compare.py eager|channels_last [BATCH] [--model=NAME] [--kernels] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
+python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
 import json
 import statistics
 import sys
@@ -35,9 +35,11 @@ def median(runs, body):
 
 
 def step():
-    make, size = MODELS[name]
+    make, size = MODELS[name.removesuffix("-frozen")]
     model, x = make().to(memory_format=order), torch.rand(batch, 3, size, size).to(memory_format=order)
-    adam = torch.optim.Adam(model.parameters(), 1e-3)
+    if name.endswith("-frozen"):  # all but the heads: no gradients, norms evaluate, nothing in the optimiser
+        model.encoder.requires_grad_(False).eval()
+    adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3)
 
     def loss():
         xhat, mu, logvar = model(x)
