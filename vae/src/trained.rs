@@ -1,4 +1,4 @@
-//! A run that was trained, open again: its configuration, its images, and the weights of its best epoch.
+//! A run that was trained, open again: its configuration, its images, and the weights of its best epoch (else the last).
 
 use std::path::Path;
 
@@ -7,6 +7,7 @@ use tensor::Device;
 use crate::config::{Config, Settings};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::export;
 use crate::learn;
 use crate::run;
 use crate::train::Trainer;
@@ -36,6 +37,6 @@ pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Res
 pub fn open(folder: &Path, config: Config, device: Device) -> Result<Trainer> {
     let dataset = Dataset::load(&config)?;
     let model = learn::build(&config);
-    run::load(&*model, &folder.join("checkpoints/best.safetensors"))?;
+    run::load(&*model, &export::checkpoint(folder)?)?;
     Ok(Trainer::of(config, dataset, model, device))
 }

@@ -200,6 +200,11 @@ impl Trainer {
         Ok(Some(sums.mean(places.len())))
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Steps so far.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -330,7 +335,7 @@ impl Trainer {
     }
 
     /// Pixels in [0, 1] of images as the model sees them.
-    pub(crate) async fn unit(&self, images: &Tensor) -> Result<Vec<f32>> {
+    pub async fn unit(&self, images: &Tensor) -> Result<Vec<f32>> {
         let mut pixels = images.read().await?;
         self.dataset.transform.to_unit(&mut pixels);
         Ok(pixels)

@@ -39,6 +39,21 @@ fn two_kinds_are_blended() {
 }
 
 #[test]
+fn every_stage_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["model.kind=basic", "model.widths=2,4", "data.limit=64", "train.epochs=1", "device=cpu"];
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    done(&train(dir.path()).args(settings).args(["--out", "run"]).output().unwrap());
+    assert_eq!(done(&draw(dir.path(), &["run", "features", "--image", "832"])), "4 stages: run/features.png\n");
+    assert!(image::open(dir.path().join("run/features.png")).unwrap().height() > 5 * 64);
+    refused(
+        &draw(dir.path(), &["run", "features", "--image", "833"]),
+        2,
+        &["--image 833: the test images are 0 to 832"],
+    );
+}
+
+#[test]
 fn what_cannot_be_drawn_is_told_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
     refused(
@@ -51,6 +66,7 @@ fn what_cannot_be_drawn_is_told_in_a_line() {
     refused(&draw(dir.path(), &["run", "pegasus", "--weight", "1.5"]), 2, &["--weight", "from 0 to 1"]);
     refused(&draw(dir.path(), &["run", "pegasus", "--negate", "some"]), 2, &["auto, none, all"]);
     refused(&draw(dir.path(), &["run", "winged"]), 2, &["winged"]);
+    refused(&draw(dir.path(), &["run", "features"]), 2, &["\"dense\" has no maps to show"]);
     let best = dir.path().join("run/checkpoints/best.safetensors");
     let bytes = fs::read(&best).unwrap();
     fs::write(&best, &bytes[..bytes.len() / 2]).unwrap();

@@ -7,12 +7,13 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use vae::{command, device, trained};
 
-use crate::pegasus;
+use crate::{features, pegasus};
 
 const EXAMPLES: &str = "\
 Examples:
   draw runs/pegasus-20261121-120000 pegasus                    white horses, and birds, into winged horses
   draw runs/pegasus-20261121-120000 pegasus --a 3,7 --b my-gull.jpg,heron.png --negate 1 --weight 0.5
+  draw runs/quickstart-20261121-120000 features --image 3      what the network sees of a test image, stage by stage
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 
@@ -39,6 +40,8 @@ struct Cli {
 enum Figure {
     /// Blend two kinds of images, as 0.6·horse + 0.4·bird
     Pegasus(pegasus::Options),
+    /// Show four maps of every stage that an image passes through
+    Features(features::Options),
 }
 
 pub(crate) fn main() -> Result<ExitCode> {
@@ -49,6 +52,7 @@ pub(crate) fn main() -> Result<ExitCode> {
     let trainer = trained::open(&cli.run, config, chosen.device)?;
     match cli.figure {
         Figure::Pegasus(options) => pegasus::draw(&cli.run, &trainer, &options)?,
+        Figure::Features(options) => features::draw(&cli.run, &trainer, &options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,8 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod cli;
 #[cfg(not(target_arch = "wasm32"))]
+mod features;
+#[cfg(not(target_arch = "wasm32"))]
 mod pegasus;
 
 #[cfg(not(target_arch = "wasm32"))]

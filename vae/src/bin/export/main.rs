@@ -4,19 +4,11 @@
 #![forbid(unsafe_code)]
 
 #[cfg(not(target_arch = "wasm32"))]
-mod command;
+mod cli;
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() -> std::process::ExitCode {
-    use std::io::Write as _;
-    match command::run() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            let _ = writeln!(std::io::stderr(), "error: {line}");
-            error.exit_code().into()
-        }
-    }
+    vae::command::finish(cli::main())
 }
 
 /// A browser calls the library instead.

@@ -1,11 +1,11 @@
 //! The command line, and what is done about it.
 
-use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use vae::{Error, Result, export};
+use vae::{Error, command, export, say};
 
 /// Every line that starts with `  export` is run by a test.
 const EXAMPLES: &str = "\
@@ -44,18 +44,20 @@ enum Part {
 }
 
 /// Does what the command line asks.
-pub(crate) fn run() -> Result<()> {
-    let Some(cli) = read()? else { return Ok(()) };
+pub(crate) fn main() -> Result<ExitCode> {
+    let Some(cli) = command::parse::<Cli>()? else { return Ok(ExitCode::SUCCESS) };
     let part = match cli.part {
         Part::Encoder => export::Part::Encoder,
         Part::Decoder => export::Part::Decoder,
         Part::Model => export::Part::Model,
     };
     if cli.check.as_ref() == Some(&cli.out) {
-        return Err(Error::config(format!("{}: --out and --check name it twice; name two files", cli.out.display())));
+        return Err(
+            Error::config(format!("{}: --out and --check name it twice; name two files", cli.out.display())).into()
+        );
     }
     if let Some(path) = [Some(&cli.out), cli.check.as_ref()].into_iter().flatten().find(|path| path.exists()) {
-        return Err(Error::config(format!("{}: is there already; name another file", path.display())));
+        return Err(Error::config(format!("{}: is there already; name another file", path.display())).into());
     }
     let file = export::checkpoint(&cli.run)?;
     let config = export::config(&file)?;
@@ -65,23 +67,7 @@ pub(crate) fn run() -> Result<()> {
     }
     for (path, bytes) in files {
         export::write_new(&path, &bytes)?;
-        let _ = writeln!(std::io::stdout(), "{}  {:.1} kB", path.display(), bytes.len() as f64 / 1e3);
+        say!("{}  {:.1} kB", path.display(), bytes.len() as f64 / 1e3);
     }
-    Ok(())
-}
-
-/// What the user asked for; None if it was help or the version, which are printed.
-fn read() -> Result<Option<Cli>> {
-    let error = match Cli::try_parse() {
-        Ok(cli) => return Ok(Some(cli)),
-        Err(error) => error,
-    };
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = error.print();
-        return Ok(None);
-    }
-    let text = error.to_string();
-    let line = text.split("\n\nUsage:").next().unwrap_or_default().replace("error: ", "").replace("tip: ", "; ");
-    let line = line.replace("For more information, try '--help'.", "");
-    Err(Error::config(format!("{}; try --help", line.split_whitespace().collect::<Vec<_>>().join(" "))))
+    Ok(ExitCode::SUCCESS)
 }
