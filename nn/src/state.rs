@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use tensor::{Device, Shape, Tensor};
 
 use crate::module::{Module, Slot, visit};
@@ -54,31 +54,26 @@ const COUNTER: &str = "num_batches_tracked";
 /// # Errors
 /// If the bytes are damaged, or any tensor is missing, extra, misshapen or not f32; each is named.
 pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| StateError::Damaged(e.to_string()))?;
+    let file = open(bytes)?;
     let mut wrong = Vec::new();
-    let mut found: BTreeMap<String, Tensor> = BTreeMap::new();
-    for (name, view) in file.tensors() {
-        if name.ends_with(COUNTER) {
-            continue;
-        }
-        match read(&view) {
-            Ok(tensor) => drop(found.insert(name, tensor)),
-            Err(what) => wrong.push(format!("{name} {what}")),
-        }
-    }
+    let tensors = file.tensors().into_iter().filter(|(name, _)| !name.ends_with(COUNTER));
+    let mut found: BTreeMap<String, Result<Tensor, String>> = tensors.map(|(name, view)| (name, read(&view))).collect();
     let mut fills: Vec<(Tensor, Device, Setter)> = Vec::new();
     visit(module, |path, slot| {
         let old = value(slot);
         match found.remove(path) {
-            _ if wrong.iter().any(|w| w.split(' ').next() == Some(path)) => {}
             None => wrong.push(format!("{path} {} is missing", old.shape())),
-            Some(new) if new.shape() != old.shape() => {
+            Some(Err(what)) => wrong.push(format!("{path} {what}")),
+            Some(Ok(new)) if new.shape() != old.shape() => {
                 wrong.push(format!("{path} is {}, not {}", new.shape(), old.shape()));
             }
-            Some(new) => fills.push((new, old.device(), setter(slot))),
+            Some(Ok(new)) => fills.push((new, old.device(), setter(slot))),
         }
     });
-    wrong.extend(found.iter().map(|(name, tensor)| format!("{name} {} is not in the model", tensor.shape())));
+    wrong.extend(found.into_iter().map(|(name, tensor)| match tensor {
+        Ok(tensor) => format!("{name} {} is not in the model", tensor.shape()),
+        Err(what) => format!("{name} {what}"),
+    }));
     if !wrong.is_empty() {
         return Err(StateError::Misfit(wrong));
     }
@@ -121,7 +116,7 @@ pub async fn load_part(
     part: impl Fn(&str) -> bool,
     place: impl Fn(&str) -> Option<String>,
 ) -> Result<Filled, StateError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|e| StateError::Damaged(e.to_string()))?;
+    let file = open(bytes)?;
     let mut filled = Filled::default();
     let mut found = BTreeMap::new();
     for (name, view) in file.tensors() {
@@ -155,6 +150,36 @@ pub async fn load_part(
         set(new.to(&device).await?);
     }
     Ok(filled)
+}
+
+/// No tensor's name is longer.
+const LONGEST_NAME: usize = 256;
+
+/// The tensors of a file, whose names can be printed.
+fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
+    if claims_all_memory(bytes) {
+        return Err(StateError::Damaged("a tensor ends where no file reaches".into()));
+    }
+    let told = |error: SafeTensorError| error.to_string().chars().filter(|c| !c.is_control()).take(400).collect();
+    let file = SafeTensors::deserialize(bytes).map_err(|error| StateError::Damaged(told(error)))?;
+    let printed = |name: &&str| name.len() <= LONGEST_NAME && !name.chars().any(char::is_control);
+    match file.names().into_iter().find(|name| !printed(name)) {
+        Some(name) => {
+            let start: String = name.chars().take(40).collect();
+            Err(StateError::Damaged(format!("a tensor is called {start:?}, {} bytes in all", name.len())))
+        }
+        None => Ok(file),
+    }
+}
+
+/// Whether an offset in the header has the twenty digits of 2⁶⁴: `safetensors` 0.8 adds the header's length to the last
+/// without looking whether that overflows. (Other numbers, in the metadata, follow neither a bracket nor a comma.)
+fn claims_all_memory(bytes: &[u8]) -> bool {
+    let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len)).min(bytes.len() as u64) as usize;
+    let header = bytes.get(8..len.saturating_add(8).min(bytes.len())).unwrap_or_default();
+    header
+        .split(|byte| b"[,".contains(byte))
+        .any(|rest| rest.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit()).count() >= 20)
 }
 
 fn read(view: &TensorView) -> Result<Tensor, String> {

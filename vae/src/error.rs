@@ -31,13 +31,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A configuration error, from its message.
     pub fn config(message: impl Into<String>) -> Error {
-        Error::Config(message.into())
+        Error::Config(line(&message.into()))
     }
 
     /// A file's error, from its path and what is wrong with it.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn file(path: &std::path::Path, what: impl std::fmt::Display) -> Error {
-        Error::File { path: path.display().to_string(), what: what.to_string() }
+        Error::File { path: line(&path.display().to_string()), what: line(&what.to_string()) }
     }
 
     /// The exit code that this deserves: 2 for what the user wrote, 1 for the world.
@@ -46,5 +46,44 @@ impl Error {
             Error::Config(_) => 2,
             Error::File { .. } | Error::Diverged(_) | Error::Thread(_) | Error::Device(_) => 1,
         }
+    }
+}
+
+/// Letters of a message: whoever writes names into a file decides neither how long it is, nor what a terminal does with it.
+const LONGEST: usize = 2_000;
+
+/// What is said in one line: control characters, and those that end a line or turn its direction, are written as escapes.
+fn line(text: &str) -> String {
+    let moves = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut line = String::new();
+    for (place, c) in text.chars().enumerate() {
+        match c {
+            _ if place == LONGEST => return line + " …",
+            c if moves(c) => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_names_are_in_it() {
+        let told = Error::config("data/a\nb\u{1b}[2J\u{202e}c é µ").to_string();
+        assert_eq!(told, "data/a\\nb\\u{1b}[2J\\u{202e}c é µ");
+        let told = Error::config("é".repeat(1_000_000)).to_string();
+        assert!(told.chars().count() == LONGEST + 2 && told.ends_with("é …"), "{}", told.len());
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    #[test]
+    fn so_are_paths() {
+        let told = Error::file(std::path::Path::new("a\nb.png"), "cannot\tbe read").to_string();
+        assert_eq!(told, "a\\nb.png: cannot\\tbe read");
     }
 }

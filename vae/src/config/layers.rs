@@ -178,8 +178,14 @@ fn mismatch(source: &str, written: &str, value: &str, example: &Value) -> Error 
     Error::config(format!("{source}: {written} must be {wanted}, not {}", one_line(value)))
 }
 
+/// No key is longer; to compare two takes the product of their lengths.
+const LONGEST_KEY: usize = 100;
+
 /// The candidate with the fewest letters to change; one in the wrong section, or in none, costs a letter.
 fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    if word.len() > LONGEST_KEY {
+        return None;
+    }
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_lowercase();
     candidates.min_by_key(|candidate| {
         let whole = distance(&word.to_lowercase(), &candidate.to_lowercase());

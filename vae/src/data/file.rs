@@ -1,21 +1,49 @@
 //! Files as they come from a download: of a believable size, and not a server's apology.
 
-/// No file that is read whole is larger: EMNIST's largest has 550 MB.
+/// No file of images is larger: EMNIST's largest has 550 MB.
 pub(crate) const LIMIT: u64 = 1 << 30;
-
-/// A file's bytes, if it is of a believable size.
+/// No list of pictures is larger: CelebA's has 3 MB.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn read(path: &std::path::Path) -> crate::Result<Vec<u8>> {
-    use std::io::Read;
+pub(crate) const LIST: u64 = 64 << 20;
+
+/// A file's bytes, if there are no more than `most`, which no such file has. Neither a folder nor a pipe is opened: a pipe
+/// would be waited for.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn read(path: &std::path::Path, most: u64) -> crate::Result<Vec<u8>> {
+    use std::io::{Error as IoError, Read};
 
     use crate::Error;
 
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes));
+    let read = std::fs::metadata(path).and_then(|data| match data.is_file() {
+        true => std::fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes),
+        false => Err(IoError::other("it is not a file")),
+    });
     match read {
-        Ok(n) if n as u64 == LIMIT => Err(Error::file(path, format!("has more than {LIMIT} bytes: not such a file"))),
+        Ok(n) if n as u64 > most => Err(Error::file(path, format!("has more than {most} bytes: not such a file"))),
         Ok(_) => Ok(bytes),
         Err(error) => Err(Error::file(path, format!("cannot be read: {error}"))),
+    }
+}
+
+/// Bytes that a file of so many may unpack to: 64 times as many (images of digits come to 5 times, lists to 30), and a few
+/// megabytes in any case. A bomb comes to 1,000 times.
+pub(crate) fn believable(packed: usize) -> u64 {
+    (64 * packed as u64 + (4 << 20)).min(LIMIT)
+}
+
+/// What a reader unpacks, if there are no more than `most` bytes.
+pub(crate) fn unpack(reader: impl std::io::Read, most: u64) -> Result<Vec<u8>, String> {
+    use std::io::{ErrorKind, Read};
+
+    let mut bytes = Vec::new();
+    match reader.take(most + 1).read_to_end(&mut bytes) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(format!("is cut off: what is packed ends after {} unpacked bytes; fetch it again", bytes.len()))
+        }
+        Err(error) => Err(format!("is damaged: {error}; fetch it again")),
+        Ok(n) if n as u64 > most => Err(format!("unpacks to more than {most} bytes: not such a file")),
+        Ok(_) => Ok(bytes),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The IDX format of MNIST and its kin, plain or gzipped.
 //!
 //! Big-endian: magic 2051 (images) or 2049 (labels), count, for images rows and columns, then a byte a pixel or label.
-//! The header's sizes are claims: what is there must match them, and no file unpacks to more than a fixed limit.
+//! The header's sizes are claims: what is there must match them, and no file unpacks to more than is believable.
 
-use std::io::Read;
+use std::borrow::Cow;
 
 use flate2::read::MultiGzDecoder;
 
 use crate::data::Images;
-use crate::data::file::{LIMIT, refuse_web_page};
+use crate::data::file::{self, refuse_web_page};
 
 const IMAGES: u32 = 2051;
 const LABELS: u32 = 2049;
@@ -33,31 +33,23 @@ fn read_images(file: &[u8]) -> Result<([usize; 2], Vec<u8>), String> {
     if count == 0 || height == 0 || width == 0 || height > 4096 || width > 4096 {
         return Err(format!("claims {count} images of {height}×{width} pixels: not a set of images"));
     }
-    let body = body(&bytes, 16, count as u64 * height as u64 * width as u64)?;
+    let body = body(bytes, 16, count as u64 * height as u64 * width as u64)?;
     Ok(([height as usize, width as usize], body))
 }
 
 fn read_labels(file: &[u8]) -> Result<Vec<u8>, String> {
     let bytes = unpack(file)?;
     let [count] = header::<1>(&bytes, LABELS, "labels")?;
-    body(&bytes, 8, u64::from(count))
+    body(bytes, 8, u64::from(count))
 }
 
 /// The bytes, unzipped if they are zipped.
-fn unpack(file: &[u8]) -> Result<Vec<u8>, String> {
-    if !file.starts_with(&[0x1f, 0x8b]) {
-        refuse_web_page(file, "the archive")?;
-        return Ok(file.to_vec());
+fn unpack(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    if file.starts_with(&[0x1f, 0x8b]) {
+        return file::unpack(MultiGzDecoder::new(file), file::believable(file.len())).map(Cow::Owned);
     }
-    let mut bytes = Vec::new();
-    match MultiGzDecoder::new(file).take(LIMIT).read_to_end(&mut bytes) {
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(format!("is cut off: the gzip stream ends after {} bytes; fetch it again", file.len()))
-        }
-        Err(error) => Err(format!("is damaged: {error}; fetch it again")),
-        Ok(_) if bytes.len() as u64 == LIMIT => Err(format!("unpacks to more than {LIMIT} bytes: not such a file")),
-        Ok(_) => Ok(bytes),
-    }
+    refuse_web_page(file, "the archive")?;
+    Ok(Cow::Borrowed(file))
 }
 
 /// The numbers that follow the magic.
@@ -82,14 +74,18 @@ fn header<const N: usize>(bytes: &[u8], magic: u32, what: &str) -> Result<[u32; 
 }
 
 /// What follows the header: as many bytes as it claims, neither fewer nor more.
-fn body(bytes: &[u8], start: usize, claimed: u64) -> Result<Vec<u8>, String> {
+fn body(bytes: Cow<'_, [u8]>, start: usize, claimed: u64) -> Result<Vec<u8>, String> {
     let found = (bytes.len() - start) as u64;
     match found.cmp(&claimed) {
         std::cmp::Ordering::Less => {
             Err(format!("is cut off: {found} bytes of data, expected {claimed} by its header; fetch it again"))
         }
         std::cmp::Ordering::Greater => Err(format!("has {found} bytes of data, expected {claimed} by its header")),
-        std::cmp::Ordering::Equal => Ok(bytes[start..].to_vec()),
+        std::cmp::Ordering::Equal => {
+            let mut bytes = bytes.into_owned();
+            bytes.drain(..start);
+            Ok(bytes)
+        }
     }
 }
 
@@ -132,6 +128,7 @@ mod tests {
         let mut flipped = zipped.clone();
         let last = flipped.len() - 6;
         flipped[last] ^= 0x40; // in the checksum
+        let bomb = gzip(&[&[IMAGES, 1 << 15, 32, 32].map(u32::to_be_bytes).concat()[..], &vec![0; 32 << 20]].concat());
         let mut absurd = good_images.clone();
         absurd[4..16].fill(0xff);
         for (images, labels, file, says) in [
@@ -142,8 +139,9 @@ mod tests {
             (&good_labels, &good_labels, 0, "starts with 2049, expected 2051"),
             (&good_images, &good_images, 1, "starts with 2051, expected 2049"),
             (b"\n<!DOCTYPE html><html>", &good_labels, 0, "web page"),
-            (&zipped[..zipped.len() / 2], &good_labels, 0, "gzip stream ends"),
+            (&zipped[..zipped.len() / 2], &good_labels, 0, "what is packed ends"),
             (&flipped, &good_labels, 0, "damaged"),
+            (&bomb, &good_labels, 0, "unpacks to more than"),
             (&absurd, &good_labels, 0, "not a set of images"),
             (&[&good_images[..], b"x"].concat(), &good_labels, 0, "has 25 bytes of data, expected 24"),
             (&good_images, &labels_of(3), 1, "holds 3 labels, but there are 4 images"),

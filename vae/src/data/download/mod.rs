@@ -7,6 +7,8 @@
 mod fetch;
 mod unpack;
 
+pub use unpack::unpack;
+
 use std::path::Path;
 
 use crate::config::DataKind;
@@ -42,7 +44,7 @@ pub fn download(archives: &[Archive<'_>], dir: &Path, tell: &mut dyn FnMut(Progr
         fetch::fetch(archive, &part, tell)?;
         match archive.pack {
             Pack::File => std::fs::rename(&part, folder.join(archive.gives[0])).map_err(|error| error.to_string()),
-            pack => unpack::unpack(&part, pack, &folder, archive.gives),
+            pack => unpack(&part, pack, &folder, archive.gives),
         }
         .map_err(|what| Error::file(&part, what))?;
     }

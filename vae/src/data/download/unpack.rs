@@ -1,7 +1,10 @@
 //! Archives taken apart beside where they belong, then moved there whole: no reader ever sees half a folder.
 //!
-//! An archive may name no place outside its folder, hold no links, and unpack to no more than a fixed limit.
+//! An archive may name no place outside its folder, hold no links, and unpack to no more than a fixed limit. Names longer
+//! than 100 bytes come as entries of their own, which `tar` reads into memory whole: what is read between two files has a
+//! limit, too.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -14,9 +17,14 @@ use crate::data::files::archives::Pack;
 /// Ten times what the largest unpacks to.
 const BYTES: u64 = 32 << 30;
 const FILES: usize = 2_000_000;
+/// Bytes between two files; a header has 512, a name no more than 4,096.
+const HEADERS: u64 = 1 << 16;
 
 /// Moves `gives` out of an archive into `folder`, but for those that are there, and removes the archive.
-pub(super) fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) -> Result<(), String> {
+///
+/// # Errors
+/// If the archive is damaged, or holds what it should not, or not what it should. Then nothing is moved or removed.
+pub fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) -> Result<(), String> {
     let aside = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(folder);
     let aside = aside.map_err(|error| format!("cannot be unpacked beside it: {error}"))?;
     let file = BufReader::new(File::open(archive).map_err(|error| format!("cannot be read: {error}"))?);
@@ -40,7 +48,8 @@ pub(super) fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) 
 fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
     let damaged = |error: std::io::Error| format!("cannot be unpacked: {error}");
     let mut left = BYTES;
-    let mut archive = tar::Archive::new(archive);
+    let budget = Cell::new(HEADERS);
+    let mut archive = tar::Archive::new(Budgeted { reader: archive, budget: &budget });
     for (count, entry) in archive.entries().map_err(damaged)?.enumerate() {
         let mut entry = entry.map_err(damaged)?;
         if count == FILES {
@@ -61,6 +70,7 @@ fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
                     return Err(format!("unpacks to more than {BYTES} bytes"));
                 }
                 left -= size;
+                budget.set(size);
                 let written = File::create(&path).and_then(|mut file| std::io::copy(&mut entry, &mut file));
                 if written.map_err(damaged)? != size {
                     return Err(format!("is cut off in {}", name.display()));
@@ -68,8 +78,27 @@ fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
             }
             _ => return Err(format!("holds {}, which is neither file nor folder", name.display())),
         }
+        budget.set(HEADERS);
     }
     Ok(())
+}
+
+/// A reader that gives no more bytes than somebody else allows.
+struct Budgeted<'a, R> {
+    reader: R,
+    budget: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Budgeted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.budget.get()).unwrap_or(usize::MAX));
+        if most == 0 && !buffer.is_empty() {
+            return Err(std::io::Error::other(format!("more than {HEADERS} bytes of headers before a file")));
+        }
+        let count = self.reader.read(&mut buffer[..most])?;
+        self.budget.set(self.budget.get() - count as u64);
+        Ok(count)
+    }
 }
 
 /// An entry's path, if it leads nowhere else.
@@ -148,7 +177,10 @@ mod tests {
         header.set_size(BYTES + 1);
         header.set_cksum();
         huge[..512].copy_from_slice(header.as_bytes());
+        let endless = "x".repeat(100_000);
         for (bytes, says) in [
+            (tar(&[(EntryType::GNULongName, "././@LongLink", &endless), good]), "more than 65536 bytes of headers"),
+            (tar(&[(EntryType::XHeader, "pax", &endless), good]), "more than 65536 bytes of headers"),
             (tar(&[good, (FILE, "../escaped", "!")]), "../escaped, a place outside"),
             (tar(&[good, (FILE, "bin/../../escaped", "!")]), "a place outside"),
             (tar(&[good, (FILE, "/escaped", "!")]), "a place outside"),

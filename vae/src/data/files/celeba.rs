@@ -9,6 +9,7 @@
 //! All are decoded once, at the start, on all threads, and kept as bytes at the model's side: 2.5 GB for 64 px in colour.
 //! (Z. Liu et al., 2015, <https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html>)
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::{Config, DataKind};
@@ -27,7 +28,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
         return Err(archives::missing(DataKind::Celeba, dir, &format!("celeba/ with {PICTURES}/ and {LIST}")));
     };
     let list = folder.join(LIST);
-    let mut parts = parts(&file::read(&list)?).map_err(|what| Error::file(&list, what))?;
+    let mut parts = parts(&file::read(&list, file::LIST)?).map_err(|what| Error::file(&list, what))?;
     if config.data.limit > 0 {
         parts[0].truncate(config.data.limit);
     }
@@ -51,11 +52,15 @@ fn folder(dir: &Path) -> Option<PathBuf> {
     [dir.join("celeba"), dir.to_path_buf()].into_iter().find(holds)
 }
 
-/// The names of each part.
-fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
+/// The names of each part, none twice.
+///
+/// # Errors
+/// The first line that is no name and part, or names a picture again; what is cut off.
+pub fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
     file::refuse_web_page(list, "a list of pictures")?;
     let text = std::str::from_utf8(list).map_err(|_| "is not a text: not the list; fetch it again")?;
     let mut parts = [const { Vec::new() }; 3];
+    let mut known = HashSet::new();
     for (line, words) in text.lines().enumerate().filter(|(_, words)| !words.trim().is_empty()) {
         let mut words = words.split_whitespace();
         let name = words.next().filter(|name| {
@@ -64,6 +69,9 @@ fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
         });
         let part = words.next().and_then(|part| part.parse::<usize>().ok()).filter(|&part| part < 3);
         match (name, part, words.next()) {
+            (Some(name), Some(_), None) if !known.insert(name) => {
+                return Err(format!("line {} names {name} again", line + 1));
+            }
             (Some(name), Some(part), None) => parts[part].push(name.to_owned()),
             _ => return Err(format!("line {} is no name and part, such as 000001.jpg 0", line + 1)),
         }
@@ -137,6 +145,7 @@ mod tests {
             ("a.jpg 0\nb.jpg 3\n", "line 2 is no name and part"),
             ("a.jpg\n", "line 1"),
             ("../a.jpg 0\n", "line 1"),
+            ("a.jpg 0\nb.jpg 1\na.jpg 2\n", "line 3 names a.jpg again"),
             ("<html>", "web page"),
             (&good.replace("000003", "000009"), "000009.jpg: cannot be read"),
         ] {

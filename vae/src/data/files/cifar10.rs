@@ -45,20 +45,27 @@ fn read(folder: &Path, names: &[&str]) -> Result<Images> {
     let (mut labels, mut pixels) = (Vec::new(), Vec::new());
     for name in names {
         let path = folder.join(name);
-        append(&mut labels, &mut pixels, &file::read(&path)?).map_err(|what| Error::file(&path, what))?;
+        let bytes = file::read(&path, 2 * (RECORDS * RECORD) as u64)?;
+        append(&mut labels, &mut pixels, &bytes, RECORDS).map_err(|what| Error::file(&path, what))?;
     }
     Ok(Images::new(pixels, labels, 3, [32, 32]).named(CLASSES))
 }
 
-/// The records of one file.
-fn append(labels: &mut Vec<u16>, pixels: &mut Vec<u8>, bytes: &[u8]) -> std::result::Result<(), String> {
+/// The labels and pixels of a file's records, which must be `count`; the published files have 10,000 each.
+///
+/// # Errors
+/// If there are more or fewer, or a label is none.
+pub fn append(
+    labels: &mut Vec<u16>,
+    pixels: &mut Vec<u8>,
+    bytes: &[u8],
+    count: usize,
+) -> std::result::Result<(), String> {
     file::refuse_web_page(bytes, "a batch of CIFAR-10")?;
-    if bytes.len() != RECORDS * RECORD {
-        return Err(format!(
-            "has {} bytes, expected {} ({RECORDS} records of {RECORD}); fetch it again",
-            bytes.len(),
-            RECORDS * RECORD
-        ));
+    let expected = count * RECORD;
+    if bytes.len() != expected {
+        let found = bytes.len();
+        return Err(format!("has {found} bytes, expected {expected} ({count} records of {RECORD}); fetch it again"));
     }
     for (i, record) in bytes.chunks_exact(RECORD).enumerate() {
         if record[0] > 9 {

@@ -11,7 +11,7 @@
 //! Of several objects the first counts; boxes past the edge are clipped. A breed's number is its folder's place among the
 //! sorted ones, which is what the published `labels` say, less 1. (<http://vision.stanford.edu/aditya86/ImageNetDogs/>)
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use roxmltree::{Document, Node};
@@ -22,6 +22,9 @@ use crate::data::files::{archives, mat};
 use crate::data::{Images, Split, file};
 use crate::error::{Error, Result};
 
+/// The published ones have 3 KB. Parsers check attributes and namespaces against each other, in quadratic time.
+const LARGEST_ANNOTATION: u64 = 1 << 16;
+
 /// Training, validation and test images.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
@@ -30,14 +33,19 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
         return Err(archives::missing(DataKind::StanfordDogs, dir, layout));
     };
     let (mut train, test) = (list(&folder, "train_list")?, list(&folder, "test_list")?);
-    let breeds: BTreeSet<String> = train.iter().chain(&test).map(|name| breed(name)).collect();
+    let breeds: BTreeSet<&str> = train.iter().chain(&test).map(|name| breed(name)).collect();
+    let breeds: Vec<String> = breeds.into_iter().map(str::to_owned).collect();
+    if breeds.len() > usize::from(u16::MAX) {
+        return Err(Error::file(&folder, format!("lists {} breeds, {} are the most", breeds.len(), u16::MAX)));
+    }
     if config.data.limit > 0 {
         train.truncate(config.data.limit);
     }
     let read = |names: &[String]| -> Result<Images> {
         let pictures = names.iter().map(|name| boxed(&folder, name)).collect::<Result<Vec<_>>>()?;
-        let number =
-            |name: &String| breeds.iter().position(|known| *known == breed(name)).expect("all are in the set") as u16;
+        let number = |name: &String| {
+            breeds.binary_search_by(|known| known.as_str().cmp(breed(name))).expect("all are there") as u16
+        };
         let labels = names.iter().map(number).collect();
         Ok(picture::images(&pictures, labels, config)?.named(&breeds))
     };
@@ -65,7 +73,7 @@ fn list_file(folder: &Path, name: &str) -> Option<PathBuf> {
 /// The pictures that a list names, as `breed/picture.jpg`.
 fn list(folder: &Path, name: &str) -> Result<Vec<String>> {
     let path = list_file(folder, name).unwrap_or_else(|| folder.join(name));
-    let bytes = file::read(&path)?;
+    let bytes = file::read(&path, file::LIST)?;
     let fail = |what: String| Error::file(&path, what);
     let names = if path.extension().is_some_and(|kind| kind == "mat") {
         mat::words(&bytes, "file_list").map_err(fail)?
@@ -81,26 +89,33 @@ fn list(folder: &Path, name: &str) -> Result<Vec<String>> {
         let parts: Vec<_> = Path::new(name).components().collect();
         parts.len() == 2 && parts.iter().all(|part| matches!(part, Component::Normal(_)))
     };
-    match names.iter().find(|name| !inside(name)) {
-        Some(name) => Err(fail(format!("names {name:?}, expected breed/picture.jpg"))),
+    if let Some(name) = names.iter().find(|name| !inside(name)) {
+        return Err(fail(format!("names {name:?}, expected breed/picture.jpg")));
+    }
+    let mut known = HashSet::new();
+    match names.iter().find(|name| !known.insert(name.as_str())) {
+        Some(name) => Err(fail(format!("names {name} twice"))),
         None => Ok(names),
     }
 }
 
-fn breed(name: &str) -> String {
-    name.split('/').next().unwrap_or_default().to_owned()
+fn breed(name: &str) -> &str {
+    name.split('/').next().unwrap_or_default()
 }
 
 /// A picture and the box of its first dog.
 fn boxed(folder: &Path, name: &str) -> Result<Picture> {
     let path = folder.join("Annotation").join(Path::new(name).with_extension(""));
-    let bytes = file::read(&path)?;
+    let bytes = file::read(&path, LARGEST_ANNOTATION)?;
     let edges = bounds(&bytes).map_err(|what| Error::file(&path, what))?;
     Ok(Picture { path: folder.join("Images").join(name), region: Region::Box(edges) })
 }
 
-/// xmin, ymin, xmax, ymax of the first object.
-fn bounds(xml: &[u8]) -> std::result::Result<[i64; 4], String> {
+/// xmin, ymin, xmax, ymax of the first object of an annotation.
+///
+/// # Errors
+/// If it is no XML, declares entities, or has no such numbers.
+pub fn bounds(xml: &[u8]) -> std::result::Result<[i64; 4], String> {
     let text = std::str::from_utf8(xml).map_err(|_| "is no XML: it is not a text")?;
     let tree = Document::parse(text).map_err(|error| format!("is no XML of VOC: {error}"))?;
     let object = child(tree.root_element(), "object").ok_or("has no <object>")?;
@@ -206,11 +221,13 @@ mod tests {
         let folder = fake(dir.path());
         for (name, text, what) in [
             ("train_list.txt", "../../etc/passwd\n", "expected breed/picture.jpg"),
+            ("train_list.txt", "b-pug/one.jpg\na-chow/two.jpg\nb-pug/one.jpg\n", "names b-pug/one.jpg twice"),
             ("train_list.txt", "\n", "names no pictures"),
             ("test_list.txt", "<html>", "web page"),
             ("Annotation/b-pug/one", "<annotation></annotation>", "has no <object>"),
             ("Annotation/b-pug/one", "<annotation><object></object></annotation>", "has no <bndbox>"),
             ("Annotation/b-pug/one", "<annotation", "no XML"),
+            ("Annotation/b-pug/one", &" ".repeat(1 + (1 << 16)), "has more than 65536 bytes"),
             ("Annotation/b-pug/one", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotation/>", "no XML"),
             ("Annotation/b-pug/one", &format!("<a>{}</a>", object([90, 0, 95, 5])), "holds no pixel"),
             ("Annotation/b-pug/one", &format!("<a>{}</a>", object([0; 4]).replace("<xmax>0", "<xmax>zero")), "<xmax>"),

@@ -36,7 +36,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let Some(path) = path(dir) else {
         return Err(archives::missing(DataKind::Dsprites, dir, &format!("dsprites/{NAME}")));
     };
-    let images = read(&path, PUBLISHED).map_err(|what| Error::file(&path, what))?;
+    let images = read(&path, PUBLISHED)?;
     Ok(deal(Arc::new(images), ten_one_one(PUBLISHED), &mut Purpose::Split.stream(config.seed, 0)))
 }
 
@@ -51,7 +51,15 @@ fn path(dir: &Path) -> Option<PathBuf> {
 
 type Outcome<T> = std::result::Result<T, String>;
 
-fn read(path: &Path, count: usize) -> Outcome<Images> {
+/// The images of a file that holds `count`; the published one has 737,280.
+///
+/// # Errors
+/// If the file cannot be read, or is not of this form.
+pub fn read(path: &Path, count: usize) -> Result<Images> {
+    unpack(path, count).map_err(|what| Error::file(path, what))
+}
+
+fn unpack(path: &Path, count: usize) -> Outcome<Images> {
     let open = || File::open(path).map_err(|error| format!("cannot be read: {error}"));
     let mut start = Vec::new();
     open()?.take(256).read_to_end(&mut start).map_err(|error| format!("cannot be read: {error}"))?;
@@ -213,14 +221,14 @@ mod tests {
             (good_images.clone(), numbers.clone(), "no NumPy array of version 1"),
         ] {
             npz(&path, &arrays(imgs, classes));
-            let message = read(&path, COUNT).expect_err(says);
+            let message = read(&path, COUNT).expect_err(says).to_string();
             assert!(message.contains(says), "{says}: {message}");
         }
         npz(&path, &arrays(good_images, good_classes)[..1]);
-        assert!(read(&path, COUNT).unwrap_err().contains("no whole .npz"));
+        assert!(read(&path, COUNT).unwrap_err().to_string().contains("no whole .npz"));
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert!(read(&path, COUNT).unwrap_err().contains("no whole .npz"));
+        assert!(read(&path, COUNT).unwrap_err().to_string().contains("no whole .npz"));
         std::fs::write(&path, b"<!doctype html>").unwrap();
         assert!(splits(&config).unwrap_err().to_string().contains("is a web page"));
     }

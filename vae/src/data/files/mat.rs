@@ -6,39 +6,31 @@
 //! byte is the class: 1 a cell array, 4 text), dimensions, name, then text as numbers or, in a cell array, matrices.
 //! *MAT-File Format*, The MathWorks; [`matfile`](https://docs.rs/matfile) reads numbers only, others want a C library.
 
-use std::io::Read;
-
 use flate2::read::ZlibDecoder;
+
+use crate::data::file;
 
 const COMPRESSED: u32 = 15;
 const MATRIX: u32 = 14;
 const CELL: u8 = 1;
 const TEXT: u8 = 4;
 
-/// All variables of a file unpack to no more than this; the dogs' lists to 4 MB.
-const LIMIT: u64 = 256 << 20;
-
 /// The words of the cell array of this name.
 ///
 /// # Errors
 /// What is wrong with the file: it is no such file, is cut off, or holds no words by this name.
-pub(super) fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
+pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
     if file.get(124..128) != Some(&[0x00, 0x01, b'I', b'M']) {
         let found = &file[file.len().min(124)..file.len().min(128)];
         return Err(format!("is no MATLAB file of level 5: has {found:02x?} at byte 124, expected [00, 01, 49, 4d]"));
     }
     let mut rest = &file[128..];
-    let mut left = LIMIT;
+    let mut left = file::believable(file.len()); // for all variables together
     while !rest.is_empty() {
         let found = match next(&mut rest)? {
             (COMPRESSED, packed) => {
-                let mut bytes = Vec::new();
-                let unpacked = ZlibDecoder::new(packed).take(left).read_to_end(&mut bytes);
-                unpacked.map_err(|error| format!("is damaged: {error}; fetch it again"))?;
+                let bytes = file::unpack(ZlibDecoder::new(packed), left)?;
                 left -= bytes.len() as u64;
-                if left == 0 {
-                    return Err(format!("unpacks to more than {LIMIT} bytes: not such a file"));
-                }
                 match next(&mut &bytes[..])? {
                     (MATRIX, matrix) => cell(matrix, name)?,
                     _ => None,

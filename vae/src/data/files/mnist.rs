@@ -64,7 +64,7 @@ impl Set {
 
     fn pair(&self, folder: &Path, part: &str) -> Result<Images> {
         let paths = names(part).map(|name| existing(folder, &name).unwrap_or_else(|| folder.join(&name)));
-        let (images, labels) = (file::read(&paths[0])?, file::read(&paths[1])?);
+        let (images, labels) = (file::read(&paths[0], file::LIMIT)?, file::read(&paths[1], file::LIMIT)?);
         let read = idx::read(&images, &labels).map_err(|(which, what)| Error::file(&paths[which], what))?;
         if read.classes() > self.classes.len() {
             let what = format!("holds the label {}, expected 0 to 9: not {}", read.classes() - 1, self.kind);

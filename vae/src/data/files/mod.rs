@@ -9,7 +9,7 @@ pub mod cifar10;
 pub mod dogs;
 pub mod dsprites;
 pub mod folder;
-mod mat;
+pub mod mat;
 pub mod mnist;
 pub mod picture;
 pub mod stl10;

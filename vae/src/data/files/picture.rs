@@ -39,11 +39,20 @@ pub enum Region {
     Box([i64; 4]),
 }
 
+/// Bytes that a picture's file may unpack to: 2,048 times as many, which is more than what a zipped white page or an empty JPEG
+/// comes to, and a few megabytes in any case. The sizes in its header are claims, and memory is set aside by them.
+fn believable(bytes: usize) -> u64 {
+    (2048 * bytes as u64 + (4 << 20)).min(LARGEST_PICTURE)
+}
+
 /// The bytes of pictures in their order, `[pictures, channels, side, side]`; read on all threads.
 ///
 /// # Errors
 /// The first picture that is missing or damaged: none is skipped, or every split would silently be another one.
 pub fn read_all(pictures: &[Picture], channels: usize, side: usize) -> Result<Vec<u8>> {
+    // Before memory is set aside for what a list claims; reading says what is wrong.
+    let missing = |picture: &&Picture| !picture.path.is_file();
+    pictures.iter().filter(missing).try_for_each(|picture| file::read(&picture.path, 0).map(drop))?;
     let len = channels * side * side;
     let mut bytes = vec![0; pictures.len() * len];
     let read = |(picture, out): (&Picture, &mut [u8])| read(picture, channels, side, out).err();
@@ -67,7 +76,7 @@ pub fn images(pictures: &[Picture], labels: Vec<u16>, config: &Config) -> Result
 /// # Errors
 /// If the file is missing, no picture, damaged, or larger than any of these sets has.
 pub fn read(picture: &Picture, channels: usize, side: usize, out: &mut [u8]) -> Result<()> {
-    let bytes = file::read(&picture.path)?;
+    let bytes = file::read(&picture.path, LARGEST_PICTURE)?;
     let decoded = decode(&bytes).map_err(|what| Error::file(&picture.path, what))?;
     let place = picture.region.within(decoded.width(), decoded.height());
     let [left, top, width, height] = place.map_err(|what| Error::file(&picture.path, what))?;
@@ -128,7 +137,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     }
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE));
-    limits.max_alloc = Some(LARGEST_PICTURE);
+    limits.max_alloc = Some(believable(bytes.len()));
     reader.limits(limits);
     reader.decode().map_err(|error| format!("is damaged or no picture of these sets: {error}; fetch it again"))
 }

@@ -48,11 +48,18 @@ fn folder(dir: &Path) -> Option<PathBuf> {
     [dir.join("stl10_binary"), dir.to_path_buf()].into_iter().find(holds)
 }
 
-fn read(config: &Config, [labelled, unlabelled, test]: [usize; 3]) -> Result<[Split; 3]> {
+/// The same of files that hold so many images: labelled to train on, unlabelled, to test on.
+///
+/// # Errors
+/// If a file is missing, has another size, or holds a label that is none.
+pub fn read(config: &Config, [labelled, unlabelled, test]: [usize; 3]) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = folder(dir) else {
         return Err(archives::missing(DataKind::Stl10, dir, &format!("stl10_binary/ with {}", FILES.join(", "))));
     };
+    // Before memory is set aside for images that may not be there.
+    let bytes = [labelled * IMAGE, labelled, unlabelled * IMAGE, test * IMAGE, test];
+    FILES.iter().zip(bytes).try_for_each(|(name, bytes)| open(&folder.join(name), bytes as u64).map(drop))?;
     let [channels, side] = [config.channels(), config.image_size()];
     let limit = if config.data.limit == 0 { usize::MAX } else { config.data.limit };
     let first = labelled.min(limit);
@@ -78,7 +85,7 @@ fn read(config: &Config, [labelled, unlabelled, test]: [usize; 3]) -> Result<[Sp
 fn images(path: &Path, count: usize, channels: usize, side: usize, out: &mut [u8]) -> Result<()> {
     let mut file = open(path, (count * IMAGE) as u64)?;
     let len = channels * side * side;
-    let mut raw = vec![0; CHUNK * IMAGE];
+    let mut raw = vec![0; CHUNK.min(out.len() / len) * IMAGE];
     for some in out.chunks_mut(CHUNK * len) {
         let raw = &mut raw[..some.len() / len * IMAGE];
         file.read_exact(raw).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
@@ -215,7 +222,7 @@ mod tests {
             splits(&config(dir.path(), 32))
                 .unwrap_err()
                 .to_string()
-                .contains("train_y.bin: has 3 bytes, expected 5000")
+                .contains("train_X.bin: has 82944 bytes, expected 138240000")
         );
     }
 }
