@@ -91,6 +91,8 @@ struct Laws {
 const FLOORS: &[&str] =
     &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
 const MODELS: &[&str] = &["--test", "oracle"];
+/// What holds readers of files.
+const READERS: &[&str] = &["--test", "hostile"];
 
 fn laws(mutant: &Mutant) -> Laws {
     let path = mutant.path.as_str();
@@ -100,6 +102,10 @@ fn laws(mutant: &Mutant) -> Laws {
         Laws { nearest, everything: FLOORS }
     };
     match path.split('/').next() {
+        _ if path.starts_with("vae/src/data/") || path == "vae/src/error.rs" => {
+            Laws { nearest: Vec::new(), everything: READERS }
+        }
+        _ if path == "nn/src/state.rs" => Laws { everything: READERS, ..floors("layers", "state::") },
         Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
         Some("nn") => floors("layers", ""),
         Some("shaders") => match stem {

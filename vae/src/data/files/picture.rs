@@ -39,10 +39,12 @@ pub enum Region {
     Box([i64; 4]),
 }
 
-/// Bytes that a picture's file may unpack to: 2,048 times as many, which is more than what a zipped white page or an empty JPEG
-/// comes to, and a few megabytes in any case. The sizes in its header are claims, and memory is set aside by them.
+/// Bytes that a picture's file may unpack to, since memory is set aside by the sizes in its header, which are claims: 2,048
+/// times its own, more than a zipped white page or an empty JPEG comes to, and a few megabytes in any case. Where that is
+/// more than 64 MiB, 256 times: large pictures show something.
 fn believable(bytes: usize) -> u64 {
-    (2048 * bytes as u64 + (4 << 20)).min(LARGEST_PICTURE)
+    let bytes = bytes as u64;
+    (2048 * bytes + (4 << 20)).min((256 * bytes).max(64 << 20)).min(LARGEST_PICTURE)
 }
 
 /// The bytes of pictures in their order, `[pictures, channels, side, side]`; read on all threads.

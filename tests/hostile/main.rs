@@ -1,0 +1,127 @@
+//! Hostile files: every reader is given 20,000 mutants of whole files, and files made to do harm.
+//!
+//! Whatever a file holds, a reader takes it or says in one line which file is wrong and why. It does not panic, hold more memory
+//! than its file explains, or take long. What each mutant is depends on `LAWS_SEED` (default 1) and its number alone.
+#![forbid(unsafe_code)]
+
+mod bombs;
+mod corpus;
+mod mutate;
+mod readers;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use peak_alloc::PeakAlloc;
+use readers::{READERS, Reader};
+use reference::law::draws;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+const MUTANTS: u64 = 20_000;
+
+/// A reader that takes longer with a file of this size repeats itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One reader at a time, or the memory of one would be counted for another.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A folder, in memory where the system has one for that.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("hostile-").tempdir_in(place).expect("a folder for files")
+}
+
+/// What a file did to its reader that it should not: `Err`; otherwise what the reader refused.
+fn tried(reader: &Reader, bytes: &[u8], dir: &Path) -> Result<Vec<String>, String> {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let start = Instant::now();
+    let outcome = catch_unwind(AssertUnwindSafe(|| (reader.read)(bytes, dir)));
+    let (took, held) = (start.elapsed(), MEMORY.peak_usage().saturating_sub(before));
+    let Ok(said) = outcome else { return Err("it panics".into()) };
+    let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+    if let Some(line) = said.iter().find(|line| !is_clear(line)) {
+        return Err(format!("it says {line:?}"));
+    }
+    let allowed = reader.memory[0] * bytes.len() + reader.memory[1];
+    if held > allowed {
+        return Err(format!("it holds {held} bytes where {allowed} are allowed"));
+    }
+    if took > PATIENCE {
+        return Err(format!("it takes {took:?}"));
+    }
+    Ok(said)
+}
+
+/// One line of text that names the file.
+fn is_clear(line: &str) -> bool {
+    let dump = ["Error(", "Error {", "Custom {", "Some(", "Err("].iter().any(|part| line.contains(part));
+    let named = ["file", "train_X.bin", "train_y.bin"].iter().any(|name| line.contains(name));
+    named && line.len() < 10_000 && !line.contains(char::is_control) && !dump
+}
+
+/// Gives a reader whole files, which it takes; their mutants; and what was made for it.
+#[track_caller]
+fn hold(name: &str) {
+    let reader = READERS.iter().find(|reader| reader.name == name).expect("a reader of this name");
+    let _alone = alone();
+    let dir = folder();
+    let sources = corpus::sources(name);
+    for (i, source) in sources.iter().enumerate() {
+        let whole = (source.finish)(source.bytes.clone());
+        (reader.read)(&whole, dir.path()); // what is made once is made now
+        assert_eq!(tried(reader, &whole, dir.path()), Ok(Vec::new()), "{name}, whole file {i}");
+    }
+    for (what, bytes) in bombs::of(name) {
+        let told = tried(reader, &bytes, dir.path()).unwrap_or_else(|wrong| panic!("{name}, {what}: {wrong}"));
+        assert!(!told.is_empty(), "{name} takes {what}");
+    }
+    let mut taken = 0;
+    for (case, mut rng) in draws(MUTANTS).enumerate() {
+        let [one, other] = [0, 1].map(|_| &sources[rng.below(sources.len())]);
+        let bytes = (one.finish)(mutate::mutant(&mut rng, &one.bytes, &other.bytes, corpus::words(name)));
+        match tried(reader, &bytes, dir.path()) {
+            Ok(told) => taken += u64::from(told.is_empty()),
+            Err(wrong) => panic!("{name}, mutant {case} of {} bytes: {wrong}", bytes.len()),
+        }
+    }
+    println!("{name}: {taken} of {MUTANTS} mutants are taken");
+    assert!(taken < MUTANTS, "{name} takes everything");
+}
+
+macro_rules! readers {
+    ($($name:ident),+) => {
+        $(#[test] fn $name() { hold(stringify!($name)); })+
+
+        #[test]
+        fn every_reader_is_held() {
+            assert_eq!(READERS.map(|reader| reader.name), [$(stringify!($name)),+]);
+        }
+    };
+}
+
+readers!(idx, cifar10, stl10, dsprites, mat, voc, celeba, picture, config, state, encoder, tar, tar_gz);
+
+/// Writes the whole files and the harmful ones to `fuzz/corpus`, for `cargo fuzz` to begin with.
+#[test]
+#[ignore = "writes fuzz/corpus"]
+fn write_the_corpus() {
+    for reader in READERS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(reader.name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let whole = corpus::sources(reader.name).into_iter().map(|source| (source.finish)(source.bytes));
+        for (i, bytes) in whole.chain(bombs::of(reader.name).into_iter().map(|(_, bytes)| bytes)).enumerate() {
+            if bytes.len() <= 1 << 16 {
+                std::fs::write(folder.join(format!("{i:02}")), bytes).expect("a file");
+            }
+        }
+    }
+}

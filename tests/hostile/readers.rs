@@ -1,0 +1,196 @@
+//! Every reader of files as a function of one file's bytes: what it has to say, a line for each refusal.
+//!
+//! The fuzz targets call the same functions, one each.
+
+use std::path::Path;
+
+use nn::{BatchNorm2d, Linear, Module, Sequential};
+use pollster::block_on;
+use tensor::Generator;
+use vae::Error;
+use vae::config::{Config, DataKind, Settings};
+use vae::data::download::unpack;
+use vae::data::files::archives::Pack;
+use vae::data::files::picture::{self, Picture, Region};
+use vae::data::files::{celeba, cifar10, dogs, dsprites, mat, stl10};
+use vae::data::idx;
+use vae::learn::{self, Learner};
+
+use crate::corpus;
+
+/// A reader.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader {
+    /// What its corpus and its fuzz target are called.
+    pub(crate) name: &'static str,
+    /// Reads a file's bytes, in a folder that is there for it: the refusals, none if all is well.
+    pub(crate) read: fn(&[u8], &Path) -> Vec<Error>,
+    /// Bytes that it may hold at once: so many times those of the file, and so many besides.
+    pub(crate) memory: [usize; 2],
+}
+
+const MIB: usize = 1 << 20;
+
+/// All of them. A parsed file is a few times its bytes. What unpacks is believed up to 64 times (a picture up to 2,048
+/// times) its size and 4 MiB, and is there three times while a vector grows or a picture changes its form.
+pub(crate) const READERS: [Reader; 13] = [
+    Reader { name: "idx", read: idx, memory: [200, 13 * MIB] },
+    Reader { name: "cifar10", read: cifar10, memory: [8, MIB] },
+    Reader { name: "stl10", read: stl10, memory: [64, 4 * MIB] },
+    Reader { name: "dsprites", read: dsprites, memory: [64, 4 * MIB] },
+    Reader { name: "mat", read: mat, memory: [200, 13 * MIB] },
+    // A node or an attribute takes a hundred bytes, and `<` or `=` announces one.
+    Reader { name: "voc", read: voc, memory: [256, MIB] },
+    Reader { name: "celeba", read: celeba, memory: [64, MIB] },
+    // A progressive JPEG is there in coefficients of 16 bits as well.
+    Reader { name: "picture", read: picture, memory: [6 * 2048, 24 * MIB] },
+    Reader { name: "config", read: config, memory: [128, 4 * MIB] },
+    Reader { name: "state", read: state, memory: [64, 4 * MIB] },
+    Reader { name: "encoder", read: encoder, memory: [64, 4 * MIB] },
+    Reader { name: "tar", read: tar, memory: [8, 4 * MIB] },
+    Reader { name: "tar_gz", read: tar_gz, memory: [8, 4 * MIB] },
+];
+
+fn told<T, E>(read: Result<T, E>, error: impl Fn(E) -> Error) -> Vec<Error> {
+    read.err().map(error).into_iter().collect()
+}
+
+fn file(what: String) -> Error {
+    Error::file("file".as_ref(), what)
+}
+
+fn put(bytes: &[u8], path: &Path) {
+    std::fs::write(path, bytes).expect("a file in a folder of our own");
+}
+
+/// As images and as labels.
+fn idx(bytes: &[u8], _: &Path) -> Vec<Error> {
+    let said = [idx::read(bytes, &corpus::idx_labels(3)), idx::read(&corpus::idx_images(3), bytes)];
+    if said.iter().any(Result::is_ok) {
+        return Vec::new();
+    }
+    said.into_iter().filter_map(Result::err).map(|(_, what)| file(what)).collect()
+}
+
+fn cifar10(bytes: &[u8], _: &Path) -> Vec<Error> {
+    told(cifar10::append(&mut Vec::new(), &mut Vec::new(), bytes, corpus::CIFAR10), file)
+}
+
+/// As images and as labels, beside four good files.
+fn stl10(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    let folder = dir.join("stl10_binary");
+    let good = corpus::stl10();
+    if !folder.exists() {
+        std::fs::create_dir(&folder).expect("a folder of our own");
+        good.iter().for_each(|(name, bytes)| put(bytes, &folder.join(name)));
+    }
+    let mut config = Config::default();
+    (config.data.kind, config.data.image_size) = (DataKind::Stl10, Some(8));
+    config.data.dir = dir.display().to_string();
+    let (name, whole) = &good[if bytes.len() < 100 { 1 } else { 0 }];
+    put(bytes, &folder.join(name));
+    let told = told(stl10::read(&config, corpus::STL10), |error| error);
+    put(whole, &folder.join(name));
+    told
+}
+
+fn dsprites(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    let path = dir.join("file.npz");
+    put(bytes, &path);
+    told(dsprites::read(&path, corpus::DSPRITES), |error| error)
+}
+
+fn mat(bytes: &[u8], _: &Path) -> Vec<Error> {
+    told(mat::words(bytes, "file_list"), file)
+}
+
+fn voc(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    let path = dir.join("file");
+    put(bytes, &path);
+    told(dogs::bounds(&path), |error| error)
+}
+
+fn celeba(bytes: &[u8], _: &Path) -> Vec<Error> {
+    told(celeba::parts(bytes), file)
+}
+
+/// In colour, a part of it; and grey, all of it.
+fn picture(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    let path = dir.join("file.jpg");
+    put(bytes, &path);
+    let mut out = [0; 3 * 4 * 4];
+    let part = Picture { path, region: Region::Box([1, 1, 5, 4]) };
+    let colour = told(picture::read(&part, 3, 4, &mut out), |error| error);
+    let whole = Picture { region: Region::Box([0, 0, i64::MAX, i64::MAX]), ..part };
+    let grey = told(picture::read(&whole, 1, 4, &mut out[..16]), |error| error);
+    [colour, grey].concat()
+}
+
+/// A recipe, up to what can be said of it before a model is built; what is fine is written and read again.
+fn config(bytes: &[u8], _: &Path) -> Vec<Error> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() }; // refused when the file is read
+    let read = |text: &str| {
+        let mut settings = Settings::default();
+        settings.file(text, "file.toml")?;
+        settings.resolve()
+    };
+    let checked = read(text).and_then(|config| {
+        let named = |error| Error::config(format!("file.toml: {error}")); // a check names keys
+        config.check().and_then(|()| config.check_memory(u64::MAX)).map_err(named)?;
+        let again = read(&config.to_toml())?;
+        assert_eq!(again.to_toml(), config.to_toml(), "a configuration that is written and read");
+        Ok(())
+    });
+    told(checked, |error| error)
+}
+
+/// Every tensor, and those that fit.
+fn state(bytes: &[u8], _: &Path) -> Vec<Error> {
+    let model = small_model(1);
+    let all = told(block_on(nn::state::load(&model, bytes)), |error| file(error.to_string()));
+    let some = block_on(nn::state::load_part(&model, bytes, |_| true, |name| Some(name.to_owned())));
+    let some = told(some.map(|filled| format!("{filled:?}")), |error| file(error.to_string()));
+    [all, some].concat()
+}
+
+/// What `state` reads the state of.
+pub(crate) fn small_model(seed: u64) -> impl Module {
+    let mut rng = Generator::new(seed);
+    Sequential::new(vec![Box::new(BatchNorm2d::new(3)), Box::new(Linear::new(&mut rng, 5, 4))])
+}
+
+fn encoder(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    thread_local!(static MODEL: Box<dyn Learner> = learn::build(&encoder_config()));
+    let path = dir.join("file.safetensors");
+    put(bytes, &path);
+    MODEL.with(|model| told(vae::transfer::load_encoder(&**model, &path, false), |error| error))
+}
+
+/// What `encoder` begins the encoder of.
+pub(crate) fn encoder_config() -> Config {
+    let mut settings = Settings::default();
+    ["model.width=1", "model.z_dim=1"].iter().for_each(|key| settings.assignment(key).expect("a key"));
+    settings.resolve().expect("a small model")
+}
+
+fn tar(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    archive(bytes, dir, Pack::Tar)
+}
+
+fn tar_gz(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    archive(bytes, dir, Pack::TarGz)
+}
+
+/// Unpacked one folder down: whatever lies beside that folder afterwards has escaped.
+fn archive(bytes: &[u8], dir: &Path, pack: Pack) -> Vec<Error> {
+    let (path, inner) = (dir.join("file.tar"), dir.join("inner"));
+    put(bytes, &path);
+    std::fs::create_dir_all(&inner).expect("a folder of our own");
+    let said = told(unpack(&path, pack, &inner, &["set"]), |what| Error::file(&path, what));
+    let inside = std::fs::read_dir(&inner).expect("our folder").count();
+    let _ = std::fs::remove_file(&path);
+    std::fs::remove_dir_all(&inner).expect("our folder");
+    assert_eq!(std::fs::read_dir(dir).expect("our folder").count(), 0, "something escaped");
+    assert_eq!(inside, usize::from(said.is_empty()), "the folder, or nothing at all");
+    said
+}

@@ -1,0 +1,55 @@
+//! Properties over shapes that nobody thought of: ranks 0 to 5, sizes of 0 and 1, any dimensions, right ones and wrong ones.
+//!
+//! What fits is what the f64 reference says, everywhere; what does not fit is refused by the operation's own words and nothing
+//! else. Shapes are drawn by proptest, which shrinks one that fails; draws are the same in every run.
+#![forbid(unsafe_code)]
+
+mod binary;
+mod layout;
+mod reduce;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use proptest::collection::vec;
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tensor::{Generator, Tensor};
+
+/// Holds a property of `cases` draws. It fails by panicking, as a law does.
+#[track_caller]
+fn check<S: Strategy>(cases: u32, draw: S, property: impl Fn(S::Value)) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let held = TestRunner::new_with_rng(config, rng).run(&draw, |value| {
+        property(value);
+        Ok(())
+    });
+    held.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Sizes of a tensor of rank 0 to 5, of at most 1,024 elements.
+fn shapes() -> impl Strategy<Value = Vec<usize>> {
+    vec(0..5_usize, 0..=5).prop_filter("small", |sizes| sizes.iter().product::<usize>() <= 1024)
+}
+
+/// Numbers that shapes decide.
+fn numbers(sizes: &[usize]) -> Tensor {
+    Generator::stream(11, sizes.len() as u64).normal_tensor(sizes)
+}
+
+/// A result, or the words by which it was refused.
+fn attempt<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(operation)).map_err(|refusal| match refusal.downcast::<String>() {
+        Ok(words) => *words,
+        Err(refusal) => (*refusal.downcast::<&str>().expect("words")).to_owned(),
+    })
+}
+
+/// Nothing but these words refuses an operation.
+#[track_caller]
+fn refused<T>(outcome: Result<T, String>, words: &str) {
+    match outcome {
+        Ok(_) => panic!("not refused; expected {words:?}"),
+        Err(said) => assert!(said.contains(words), "refused by {said:?}, expected {words:?}"),
+    }
+}
