@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageFormat};
 use tar::EntryType;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use crate::corpus::{gzip, mat, mend_png, npy_classes, npy_images, npz, packed, safetensors, tar_entry, written};
+use super::corpus::{gzip, mat, mend_png, npy_classes, npy_images, npz, packed, safetensors, tar_entry, written};
 
 /// What each is, and its bytes.
 pub(crate) fn of(reader: &str) -> Vec<(&'static str, Vec<u8>)> {
@@ -63,8 +63,8 @@ fn dsprites() -> Vec<(&'static str, Vec<u8>)> {
         ("an array under another name", twice),
         ("twenty thousand arrays", many.finish().expect("in memory").into_inner()),
         ("a text for a terminal", npz(&text, &npy_classes(), true)),
-        ("ends of archives, one after the other", b"PK\x05\x06".repeat(50_000)),
-        ("ends of archives that claim 65,535 files", end.repeat(5_000)),
+        ("ends of archives, one after the other", b"PK\x05\x06".repeat(1_000_000)),
+        ("ends of archives that claim 65,535 files", end.repeat(180_000)),
         ("an end that claims 2³² bytes", std::mem::take(&mut end)),
         ("a web page", b"<!DOCTYPE html><html>".to_vec()),
     ]

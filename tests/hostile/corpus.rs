@@ -9,7 +9,7 @@ use pollster::block_on;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use crate::readers;
+use super::readers;
 
 /// Records in a file of CIFAR-10.
 pub(crate) const CIFAR10: usize = 2;

@@ -16,7 +16,7 @@ use vae::data::files::{celeba, cifar10, dogs, dsprites, mat, stl10};
 use vae::data::idx;
 use vae::learn::{self, Learner};
 
-use crate::corpus;
+use super::corpus;
 
 /// A reader.
 #[derive(Clone, Copy)]
@@ -50,6 +50,13 @@ pub(crate) const READERS: [Reader; 13] = [
     Reader { name: "tar", read: tar, memory: [8, 4 * MIB] },
     Reader { name: "tar_gz", read: tar_gz, memory: [8, 4 * MIB] },
 ];
+
+/// One line of text that names the file.
+pub(crate) fn is_clear(line: &str) -> bool {
+    let dump = ["Error(", "Error {", "Custom {", "Some(", "Err("].iter().any(|part| line.contains(part));
+    let named = ["file", "train_X.bin", "train_y.bin"].iter().any(|name| line.contains(name));
+    named && line.len() < 10_000 && !line.contains(char::is_control) && !dump
+}
 
 fn told<T, E>(read: Result<T, E>, error: impl Fn(E) -> Error) -> Vec<Error> {
     read.err().map(error).into_iter().collect()

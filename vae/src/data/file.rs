@@ -55,3 +55,31 @@ pub(crate) fn refuse_web_page(bytes: &[u8], expected: &str) -> Result<(), String
     }
     Ok(())
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_or_too_large_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
+        std::fs::write(&path, [7; 10]).unwrap();
+        assert_eq!(read(&path, 10).unwrap(), [7; 10]);
+        assert!(read(&path, 9).unwrap_err().to_string().contains("list: has more than 9 bytes"));
+        assert!(read(dir.path(), 10).unwrap_err().to_string().contains("it is not a file"));
+        #[cfg(unix)]
+        {
+            let endless = dir.path().join("endless");
+            std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+            assert!(read(&endless, 10).unwrap_err().to_string().contains("it is not a file"));
+        }
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_is_believable_is_refused() {
+        assert_eq!(unpack(&[1; 9][..], 9).unwrap(), [1; 9]);
+        assert!(unpack(&[1; 10][..], 9).unwrap_err().contains("unpacks to more than 9 bytes"));
+        assert_eq!([0, 1 << 20, usize::MAX >> 8].map(believable), [4 << 20, 68 << 20, LIMIT]);
+    }
+}

@@ -221,9 +221,11 @@ mod tests {
         let missing = says();
         assert!(missing.contains("Annotation/") && missing.contains("ImageNetDogs/images.tar"), "{missing}");
         let folder = fake(dir.path());
+        let many: String = (0..1 << 16).map(|breed| format!("{breed}/one.jpg\n")).collect();
         for (name, text, what) in [
             ("train_list.txt", "../../etc/passwd\n", "expected breed/picture.jpg"),
             ("train_list.txt", "b-pug/one.jpg\na-chow/two.jpg\nb-pug/one.jpg\n", "names b-pug/one.jpg twice"),
+            ("train_list.txt", &many, "lists 65537 breeds, 65535 are the most"),
             ("train_list.txt", "\n", "names no pictures"),
             ("test_list.txt", "<html>", "web page"),
             ("Annotation/b-pug/one", "<annotation></annotation>", "has no <object>"),

@@ -269,6 +269,8 @@ mod tests {
         std::fs::write(&pictures[30].path, b"").unwrap();
         std::fs::remove_file(&pictures[20].path).unwrap();
         assert!(read_all(&pictures, 3, 2).unwrap_err().to_string().contains("20.png: cannot be read"));
+        // Nothing is set aside for pictures that are not there: these would take 480 terabytes.
+        assert!(read_all(&pictures, 3, 1 << 21).unwrap_err().to_string().contains("20.png: cannot be read"));
     }
 
     #[test]
