@@ -23,8 +23,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 const MUTANTS: u64 = 20_000;
 
-/// A reader that takes longer with a file of this size repeats itself.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A reader that takes longer repeats itself: the slowest of these files takes a tenth, on a machine that does nothing else.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One reader at a time, or the memory of one would be counted for another.
 fn alone() -> MutexGuard<'static, ()> {
