@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::fmt::Display;
 
 use autograd::{Buffer, Param, Var};
-use tensor::{Device, Shape};
+use tensor::{Device, Shape, Tensor};
 
 /// Anything that holds parameters.
 pub trait Module {
@@ -126,7 +126,7 @@ impl<'a> Pass<'a> {
     /// Notes the result of the layer that owns `param`, if anybody listens.
     pub fn saw(&self, param: &Param, result: &Var) {
         if let Some(trace) = self.trace {
-            trace.shapes.borrow_mut().push((param.id(), *result.shape()));
+            trace.results.borrow_mut().push((param.id(), result.value().clone()));
         }
     }
 
@@ -141,21 +141,26 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What layers and stages made in a pass: shapes of the ones, maps of the others.
+/// What layers and stages made in a pass.
 #[derive(Debug, Default)]
 pub struct Trace {
-    shapes: RefCell<Vec<(u64, Shape)>>,
+    results: RefCell<Vec<(u64, Tensor)>>,
     stages: RefCell<Vec<(String, Var)>>,
 }
 
 impl Trace {
     /// The shape of the last result of the layer that owns `param`.
     pub fn shape_of(&self, param: &Param) -> Option<Shape> {
-        self.shapes.borrow().iter().rev().find(|(id, _)| *id == param.id()).map(|(_, shape)| *shape)
+        self.results.borrow().iter().rev().find(|(id, _)| *id == param.id()).map(|(_, result)| *result.shape())
     }
 
     /// Each stage by name, in the order in which they ran first, and the maps of its last run.
     pub fn stages(&self) -> Vec<(String, Var)> {
         self.stages.borrow().clone()
+    }
+
+    /// Every result of a layer, in order, with the id of its parameter.
+    pub fn results(self) -> Vec<(u64, Tensor)> {
+        self.results.into_inner()
     }
 }

@@ -1,5 +1,6 @@
 //! Parameters and buffers by name, as safetensors bytes: PyTorch's names and layouts, little-endian f32.
 //! PyTorch's `num_batches_tracked`, an i64 beside each pair of running statistics, is ignored when loading and written as 0.
+//! What is called `train.…` belongs to an optimiser: a module that has no such tensors is filled without them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,22 +33,35 @@ pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result
         let tensor = value(slot);
         slots.push((path.to_owned(), *tensor.shape(), tensor.read())); // all on their way before the first is waited for
     });
-    let mut bytes: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+    let mut all: BTreeMap<String, (Vec<usize>, Option<Vec<f32>>)> = BTreeMap::new(); // None: a counter
     for (path, shape, data) in slots {
         if let Some(layer) = path.strip_suffix("running_var") {
-            bytes.insert(format!("{layer}{COUNTER}"), (Dtype::I64, vec![], vec![0; 8]));
+            all.insert(format!("{layer}{COUNTER}"), (vec![], None));
         }
         let data = data.await?;
-        bytes.insert(path, (Dtype::F32, shape.to_vec(), bytemuck::cast_slice(&data).to_vec()));
+        all.insert(path, (shape.to_vec(), Some(data)));
     }
-    let views = bytes.iter().map(|(name, (dtype, shape, data))| {
-        (name, TensorView::new(*dtype, shape.clone(), data).expect("as many bytes as the shape says"))
+    let views = all.iter().map(|(name, (shape, data))| {
+        let (dtype, bytes) = data.as_ref().map_or((Dtype::I64, &[0; 8][..]), |f| (Dtype::F32, bytemuck::cast_slice(f)));
+        (name, TensorView::new(dtype, shape.clone(), bytes).expect("as many bytes as the shape says"))
     });
     let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
     Ok(safetensors::serialize(views, metadata).expect("names are unique and shapes fit"))
 }
 
 const COUNTER: &str = "num_batches_tracked";
+/// What the names of tensors begin with that are an optimiser's.
+const BESIDE: &str = "train.";
+
+/// The names of a file's tensors, and its line of metadata under `key`, if it has one.
+///
+/// # Errors
+/// If the bytes are damaged.
+pub fn contents(bytes: &[u8], key: &str) -> Result<(Vec<String>, Option<String>), StateError> {
+    let names = open(bytes)?.names().into_iter().map(str::to_owned).collect();
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| StateError::Damaged(error.to_string()))?;
+    Ok((names, header.metadata().as_ref().and_then(|entries| entries.get(key).cloned())))
+}
 
 /// Fills a module from safetensors. All of it or nothing: on an error no tensor has changed.
 ///
@@ -70,6 +84,7 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
             Some(Ok(new)) => fills.push((new, old.device(), setter(slot))),
         }
     });
+    found.retain(|name, _| !name.starts_with(BESIDE));
     wrong.extend(found.into_iter().map(|(name, tensor)| match tensor {
         Ok(tensor) => format!("{name} {} is not in the model", tensor.shape()),
         Err(what) => format!("{name} {what}"),
@@ -81,15 +96,6 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
         set(new.to(&device).await?);
     }
     Ok(())
-}
-
-/// The line of metadata under this key; None if there is none.
-///
-/// # Errors
-/// If the bytes are damaged.
-pub fn metadata(bytes: &[u8], key: &str) -> Result<Option<String>, StateError> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| StateError::Damaged(e.to_string()))?;
-    Ok(header.metadata().as_ref().and_then(|metadata| metadata.get(key).cloned()))
 }
 
 /// What came of filling some of a module, by the names of its tensors and of the file's.
@@ -121,7 +127,7 @@ pub async fn load_part(
     let mut found = BTreeMap::new();
     for (name, view) in file.tensors() {
         match place(&name).filter(|path| part(path)) {
-            _ if name.ends_with(COUNTER) => {}
+            _ if name.ends_with(COUNTER) || name.starts_with(BESIDE) => {}
             Some(path) => drop(found.insert(path, (name, read(&view)))),
             None => filled.skipped.push(name),
         }

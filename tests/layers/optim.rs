@@ -1,9 +1,9 @@
 //! The optimiser: Adam over named parameters follows its paper in f64, wherever they are, and does as its guard says.
 
 use autograd::{Gradients, Param, Var};
-use nn::optim::{Adam, AdamConfig};
+use nn::optim::{Adam, AdamConfig, Ema};
 use reference::adam::{self, Settings};
-use reference::place::{everywhere, fetch};
+use reference::place::{everywhere, fetch, gpu};
 use reference::{Array, compare};
 use tensor::{Device, Generator, Guard, Tensor};
 
@@ -81,4 +81,59 @@ fn a_step_that_its_guard_refuses_moves_nothing() {
             assert!(fetch(&param.value()).data().iter().all(|&p| p == 1.0), "{name}");
         }
     });
+}
+
+/// d = ¾: from 4 by weights 8, 16, 16, and none of a frozen one; and the weights are back where they were.
+#[test]
+fn an_average_follows_its_weights() {
+    for device in [Device::Cpu, gpu()] {
+        let param = |x: f32| Param::new(Tensor::new(&[x, -x], [2]).upload(&device));
+        let (moving, frozen) = (param(4.0), param(1.0));
+        frozen.freeze(true);
+        let mut ema = Ema::new(0.75, &[("moving".to_owned(), moving.clone()), ("frozen".to_owned(), frozen.clone())]);
+        let read = |tensor: Tensor| pollster::block_on(tensor.read()).expect("a device that works");
+        for (weight, average) in [(8.0, 5.0), (16.0, 7.75), (16.0, 9.8125)] {
+            moving.set(Tensor::new(&[weight, -weight], [2]).upload(&device));
+            ema.follow();
+            let averages: Vec<_> = ema.averages().map(|(name, value)| (name.to_owned(), read(value))).collect();
+            assert_eq!(averages, [("moving".to_owned(), vec![average, -average])]);
+            let averaged = ema.in_place();
+            assert_eq!([read(moving.value())[0], read(frozen.value())[0]], [average, 1.0]);
+            drop(averaged);
+            assert_eq!(read(moving.value())[0], weight);
+        }
+        ema.set("moving", Tensor::new(&[1.0, 2.0], [2]).upload(&device));
+        assert_eq!(ema.averages().map(|(_, value)| read(value)).collect::<Vec<_>>(), [[1.0, 2.0]]);
+    }
+}
+
+/// Another optimiser with this one's moments and t does what this one does.
+#[test]
+fn an_optimiser_goes_on_from_its_moments() {
+    for device in [Device::Cpu, gpu()] {
+        let fresh = |x: &Tensor| vec![("w".to_owned(), Param::new(x.upload(&device)))];
+        let start = Tensor::new(&[1.0, -2.0, 3.0, 0.5, 4.0], [5]);
+        let params = fresh(&start);
+        let mut adam = Adam::new(AdamConfig::default());
+        let guard = {
+            let mut guard = Guard::new(1, &device);
+            let one = Tensor::ones([1]).upload(&device);
+            guard.observe(0, &[&one], &[&one], None);
+            guard
+        };
+        let step = |adam: &mut Adam, params: &[(String, Param)]| {
+            let loss = (&params[0].1.var() * &params[0].1.var()).sum_all();
+            adam.step(params, &mut loss.backward(), 0.1, &guard);
+        };
+        (0..3).for_each(|_| step(&mut adam, &params));
+        let read = |tensor: &Tensor| pollster::block_on(tensor.read()).expect("a device that works");
+        let moments = adam.moments(&params[0].1).expect("it has moved");
+        assert!(moments.iter().all(|moment| moment.shape() == start.shape()));
+        let moments = moments.map(|moment| Tensor::new(&read(&moment), [5]));
+        let others = fresh(&Tensor::new(&read(&params[0].1.value()), [5]));
+        let mut other = Adam::new(AdamConfig::default());
+        other.restore(adam.steps(), [(&others[0].1, moments)]);
+        [(&mut adam, &params), (&mut other, &others)].into_iter().for_each(|(adam, params)| step(adam, params));
+        assert_eq!(read(&params[0].1.value()), read(&others[0].1.value()));
+    }
 }

@@ -90,7 +90,7 @@ struct Laws {
 /// Laws of the floors that stand below the models, which need not be compiled for them.
 const FLOORS: &[&str] =
     &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
-const MODELS: &[&str] = &["--test", "oracle"];
+const MODELS: &[&str] = &["--test", "oracle", "--test", "runs"];
 /// What holds readers of files.
 const READERS: &[&str] = &["--test", "hostile"];
 

@@ -19,7 +19,8 @@ use nn::{Module, Pass, Slot, Visitor};
 use pollster::block_on;
 use tensor::Generator;
 
-use crate::config::{Config, ModelKind, Settings};
+use crate::checkpoint;
+use crate::config::{Config, ModelKind};
 use crate::error::{Error, Result};
 use crate::model::{self, Classifier, Vq};
 use crate::{learn, run};
@@ -35,11 +36,11 @@ pub enum Part {
     Model,
 }
 
-/// The checkpoint of a run: the file itself, or of a run's folder the best epoch's, else the last one's.
+/// A run's checkpoint: the file itself, or of a run's folder the best epoch's, else the last one's.
 ///
 /// # Errors
 /// If neither is there.
-pub fn checkpoint(place: &Path) -> Result<PathBuf> {
+pub fn checkpoint_of(place: &Path) -> Result<PathBuf> {
     if !place.is_dir() {
         return Ok(place.to_owned()); // whether it can be read is seen when it is
     }
@@ -57,13 +58,12 @@ pub fn checkpoint(place: &Path) -> Result<PathBuf> {
 /// # Errors
 /// If the file cannot be read, is no checkpoint, or cannot hold the model that it tells of.
 pub fn config(file: &Path) -> Result<Config> {
-    let bytes = run::read(file)?;
-    let text = nn::state::metadata(&bytes, "config").map_err(|error| Error::file(file, error))?;
-    let none = || Error::file(file, "has no configuration in its metadata: name a checkpoint that train wrote");
-    let mut settings = Settings::default();
-    let read = |error: Error| Error::file(file, format!("the configuration in its metadata is not readable: {error}"));
-    settings.file(&text.ok_or_else(none)?, "config").map_err(read)?;
-    let config = settings.resolve().and_then(|config| config.check().map(|()| config)).map_err(read)?;
+    let (bytes, meta) = checkpoint::file(file)?;
+    let meta = meta.ok_or_else(|| Error::file(file, "says nothing of its run: name a checkpoint that train wrote"))?;
+    let config = meta
+        .config(file)
+        .and_then(|config| config.check().map(|()| config))
+        .map_err(|error| Error::file(file, format!("the configuration in its metadata is not readable: {error}")))?;
     // Nothing is built by a claim: the estimate is rough, so a model three times the file's size still passes.
     let (claimed, held) = (config.weight_bytes(), bytes.len() as f64);
     if claimed > 3.0 * held + 1e7 {
@@ -135,13 +135,21 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = run::beside(folder)?;
+        let mut file = beside(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path)?;
         Ok(())
     };
     written().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
+}
+
+/// A file to write before it gets its name; readable by whom the user's umask lets, not by the user alone.
+fn beside(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }
 
 fn saved(module: &dyn Module) -> Result<Vec<u8>> {

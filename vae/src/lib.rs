@@ -2,11 +2,14 @@
 //!
 //! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them into latents
 //! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
-//! is one step, one epoch; `figure` draws what came out, `run` is the folder that keeps it, and `export` takes weights
-//! to PyTorch. All but `export`, `figure`, `run`, `transfer` and data files works without files, clocks or threads.
+//! is one step, one epoch; `figure` draws what came out, `checkpoint` is what a run goes on from, `run` the folder that keeps
+//! it, `trained` opens it again, and `export` takes weights to PyTorch. All but these, `transfer` and data files works without
+//! files, clocks or threads.
 
 #![forbid(unsafe_code)]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod command;
 pub mod config;

@@ -1,115 +1,33 @@
-//! A run in its folder: every epoch a line in `metrics.jsonl`, checkpoints and curves; at the end the pictures.
-//!
-//! A file is there whole or not at all: it is written beside its place, flushed to the disk and renamed. Only the two that
-//! grow, a line at a time (`.jsonl`), may end in a torn line after a crash.
+//! A run in its folder: every epoch a line in `metrics.jsonl`, checkpoints and curves; at the end the pictures. One that was
+//! ended by whatever it was goes on from its last checkpoint ([`Past`]) as if nothing had happened.
 
-#[cfg(unix)]
-use std::fs::File;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+mod folder;
+mod keeper;
+mod past;
+mod pictures;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nn::Module;
-use nn::state::StateError;
 use pollster::block_on;
 
+use crate::checkpoint;
 use crate::config::{KlScheduleKind, Loss, LossKind, Reduction};
 use crate::error::{Error, Result};
-use crate::figure::{Row, curves, grid};
+use crate::figure::curves;
 use crate::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 
-/// The folder of one run.
-#[derive(Debug)]
-pub struct Folder {
-    path: PathBuf,
-    /// Folders that were made for it, innermost first; they go again unless a file is written.
-    made: Vec<PathBuf>,
-}
+pub use folder::Folder;
+use keeper::Keeper;
+pub use past::Past;
 
-impl Folder {
-    /// Makes the folder, or takes one that holds no run, and sees that files can be written in it.
-    pub fn prepare(path: &Path) -> Result<Folder> {
-        if ["config.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).exists()) {
-            return Err(Error::config(format!(
-                "{}: already holds a run; name another folder by --out",
-                path.display()
-            )));
-        }
-        let made = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-        let folder = Folder { path: path.to_owned(), made: made.map(Path::to_owned).collect() };
-        let cannot =
-            |error| Error::file(path, format!("no run can be written there: {error}; name another folder by --out"));
-        fs::create_dir_all(path).map_err(cannot)?;
-        tempfile::tempfile_in(path).map_err(cannot)?;
-        Ok(folder)
-    }
-
-    /// The folder of a run that is there already.
-    pub fn of_run(path: &Path) -> Folder {
-        Folder { path: path.to_owned(), made: Vec::new() }
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes a file, whole.
-    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.made.clear();
-        let path = self.path.join(name);
-        let parent = path.parent().unwrap_or(&self.path);
-        let written = || -> std::io::Result<()> {
-            fs::create_dir_all(parent)?;
-            let mut file = beside(parent)?;
-            file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            #[cfg(unix)]
-            File::open(parent)?.sync_all()?; // the new name, too, survives a power cut
-            Ok(())
-        };
-        written().map_err(|error| Error::file(&path, format!("cannot be written: {error}")))
-    }
-
-    /// Adds a line to a file, and hands it to the system at once.
-    pub fn append(&mut self, name: &str, line: &str) -> Result<()> {
-        self.made.clear();
-        let path = self.path.join(name);
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
-            .map_err(|error| Error::file(&path, format!("cannot be written: {error}")))
-    }
-
-    /// The files in it, by name, and their sizes.
-    pub fn files(&self) -> Vec<(String, u64)> {
-        let mut files = Vec::new();
-        for prefix in ["", "checkpoints"] {
-            for entry in fs::read_dir(self.path.join(prefix)).into_iter().flatten().flatten() {
-                if let Some(data) = entry.metadata().ok().filter(fs::Metadata::is_file) {
-                    files.push((Path::new(prefix).join(entry.file_name()).display().to_string(), data.len()));
-                }
-            }
-        }
-        files.sort();
-        files
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        self.made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
-    }
-}
-
-/// A file to write before it gets its name; readable by whom the user's umask lets, not by the user alone.
-pub(crate) fn beside(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
-}
+/// The files of a run that are read again.
+const METRICS: &str = "metrics.jsonl";
+const STEPS: &str = "steps.jsonl";
+const BEST: &str = "checkpoints/best.safetensors";
+/// What a run goes on from.
+pub const LAST: &str = "checkpoints/last.safetensors";
 
 /// What the run tells while it goes on.
 pub enum Event<'a> {
@@ -141,57 +59,171 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Trains to the end, or until `tell` answers false.
-pub fn run(trainer: &mut Trainer, folder: &mut Folder, tell: &mut dyn FnMut(Event) -> bool) -> Result<Outcome> {
+/// Trains to the end, or until `tell` answers false; from the beginning, or from where a run stood.
+///
+/// # Errors
+/// If training diverges, the device fails, or something could not be saved to the end: then all else is done nevertheless.
+pub fn run(
+    trainer: &mut Trainer,
+    folder: &mut Folder,
+    past: Option<Past>,
+    tell: &mut dyn FnMut(Event) -> bool,
+) -> Result<Outcome> {
     folder.write("config.toml", config_file(trainer).as_bytes())?;
-    let (epochs, patience) = (trainer.config.train.epochs, trainer.config.train.early_stopping);
-    let mut early = EarlyStopping::new(patience);
-    let mut history: Vec<Epoch> = Vec::new();
-    let mut outcome = Outcome::Finished;
-    for number in 1..=epochs {
-        let Some(epoch) = epoch(trainer, folder, number, tell).map_err(|error| kept(error, folder))? else {
-            outcome = Outcome::Interrupted;
-            break;
+    let last = folder.path().join(LAST);
+    let patience = trainer.config.train.early_stopping;
+    let (early, history, best) = (EarlyStopping::new(patience), Vec::new(), None);
+    let (keeper, saved) = (Keeper::new(folder), Instant::now());
+    let mut run = Run { trainer, keeper, early, history, best, tell, saved };
+    run.begin(past)?;
+    let outcome = run.train().map_err(|error| kept(error, &last))?;
+    run.end(outcome)?;
+    run.keeper.finish()?;
+    Ok(outcome)
+}
+
+/// A run that goes on.
+struct Run<'a> {
+    trainer: &'a mut Trainer,
+    keeper: Keeper<'a>,
+    early: EarlyStopping,
+    history: Vec<Epoch>,
+    /// The best checkpoint, if early stopping will want it.
+    best: Option<Vec<u8>>,
+    tell: &'a mut dyn FnMut(Event) -> bool,
+    /// When the last checkpoint was written.
+    saved: Instant,
+}
+
+impl Run<'_> {
+    /// Goes to where the run stood, or writes the checkpoint of its beginning.
+    fn begin(&mut self, past: Option<Past>) -> Result<()> {
+        let Some(past) = past else { return self.save() };
+        past.restore(self.trainer)?;
+        self.early = past.early(&self.trainer.config);
+        self.keeper.go_on(METRICS, past.metrics)?;
+        self.keeper.go_on(STEPS, past.steps)?;
+        (self.history, self.best) = (past.history, past.best);
+        Ok(())
+    }
+
+    /// Every epoch that is left.
+    fn train(&mut self) -> Result<Outcome> {
+        let epochs = self.trainer.config.train.epochs;
+        loop {
+            let (done, standing) = (self.history.len(), self.trainer.standing());
+            if standing.step == 0 && self.early.is_over(done) {
+                return Ok(Outcome::Stopped { after: done, best: self.early.best().map_or(done, |(best, _)| best) });
+            }
+            if done >= epochs {
+                return Ok(Outcome::Finished);
+            }
+            let Some(epoch) = self.epoch(done + 1)? else {
+                self.save()?;
+                return Ok(Outcome::Interrupted);
+            };
+            let go_on = self.conclude(epoch)?;
+            if !go_on && done + 1 < epochs && !self.early.is_over(done + 1) {
+                return Ok(Outcome::Interrupted);
+            }
+        }
+    }
+
+    /// One epoch, or what is left of it, timed; None if it was interrupted.
+    fn epoch(&mut self, number: usize) -> Result<Option<Epoch>> {
+        let train = &self.trainer.config.train;
+        let (log, minutes) = (train.log_steps, train.checkpoint_minutes);
+        let pause = Some(minutes).filter(|&minutes| minutes > 0.0);
+        let pause = pause.and_then(|minutes| Duration::try_from_secs_f64(60.0 * minutes).ok());
+        let learning_rate = self.trainer.learning_rate(number); // validation may lower it for the next
+        let (start, mut images) = (Instant::now(), 0);
+        let train = loop {
+            let mut stop = false;
+            let Run { trainer, keeper, tell, saved, .. } = self;
+            let train = block_on(trainer.epoch(number, &mut |progress| {
+                images += progress.images;
+                if log > 0 && progress.number().is_multiple_of(log) {
+                    keeper.line(STEPS, &progress.json().to_string());
+                }
+                stop |= !tell(Event::Step(progress));
+                !stop && pause.is_none_or(|pause| saved.elapsed() < pause)
+            }))?;
+            match train {
+                Some(train) => break train,
+                None if stop => return Ok(None),
+                None => self.save()?,
+            }
         };
-        folder.append("metrics.jsonl", &epoch.json().to_string())?;
+        let images_per_second = images as f64 / start.elapsed().as_secs_f64();
+        (self.tell)(Event::Validating);
+        let validation = block_on(self.trainer.validate())?;
+        if !validation.losses.is_finite() {
+            return Err(self.trainer.diverged("the validation loss".into(), self.trainer.steps()));
+        }
+        self.trainer.observe(validation.losses.total);
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Some(Epoch { epoch: number, train, validation, learning_rate, seconds, images_per_second }))
+    }
+
+    /// Keeps and tells what an epoch came to; the answer says whether to go on.
+    fn conclude(&mut self, epoch: Epoch) -> Result<bool> {
+        let number = epoch.epoch;
+        self.keeper.line(METRICS, &epoch.json().to_string());
         let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < 0.1);
         if let Some(kl) = collapsed(&epoch)
-            && history.iter().all(|before| collapsed(before).is_none())
+            && self.history.iter().all(|before| collapsed(before).is_none())
         {
-            tell(Event::Warning(format!(
+            (self.tell)(Event::Warning(format!(
                 "the KL of epoch {number} is {kl:.3} nats: the posterior has collapsed onto the prior and the latents \
                  say nothing; try {}",
-                against_collapse(&trainer.config.loss)
+                against_collapse(&self.trainer.config.loss)
             )));
         }
-        let verdict = early.observe(number, epoch.validation.losses.total);
-        if verdict == Verdict::Best {
-            checkpoint(trainer, folder, "best")?;
+        if self.early.observe(number, epoch.validation.losses.total) == Verdict::Best {
+            let best = checkpoint::best(self.trainer, &self.early)?;
+            self.best = (self.trainer.config.train.early_stopping > 0).then(|| best.clone());
+            self.keeper.file(BEST, best);
         }
-        checkpoint(trainer, folder, "last")?;
-        let go_on = tell(Event::Epoch(&epoch));
-        history.push(epoch);
-        folder.write("curves.png", &curves(&title(trainer), &history, unit(trainer)))?;
-        if !go_on && number < epochs {
-            outcome = Outcome::Interrupted;
-            break;
-        }
-        if verdict == Verdict::Stop {
-            outcome = Outcome::Stopped { after: number, best: early.best().map_or(number, |(best, _)| best) };
-            break;
+        self.history.push(epoch);
+        self.draw();
+        self.save()?;
+        Ok((self.tell)(Event::Epoch(&self.history[number - 1])))
+    }
+
+    fn draw(&mut self) {
+        self.keeper.file("curves.png", curves(&title(self.trainer), &self.history, unit(self.trainer)));
+    }
+
+    /// A checkpoint of this very moment.
+    fn save(&mut self) -> Result<()> {
+        self.keeper.file(LAST, checkpoint::last(self.trainer, &self.early)?);
+        self.saved = Instant::now();
+        self.warn();
+        Ok(())
+    }
+
+    fn warn(&mut self) {
+        if let Some(words) = self.keeper.warning() {
+            (self.tell)(Event::Warning(words));
         }
     }
-    if outcome == Outcome::Interrupted {
-        checkpoint(trainer, folder, "last")?;
-    } else if patience > 0 && early.best().is_some() {
-        load(&*trainer.model, &folder.path.join("checkpoints/best.safetensors"))?;
+
+    /// Pictures and what the test images say, by the weights that are to be kept.
+    fn end(&mut self, outcome: Outcome) -> Result<()> {
+        if outcome != Outcome::Interrupted {
+            if let Some(best) = self.best.take().filter(|_| self.trainer.config.train.early_stopping > 0) {
+                self.trainer.settle_on(|model| checkpoint::fill(model, &best, Path::new(BEST)))?;
+            }
+            self.draw();
+        }
+        pictures::pictures(self.trainer, &mut self.keeper)?;
+        if let Some(table) = block_on(self.trainer.confusion(&self.trainer.dataset.test))? {
+            self.keeper.file("confusion.csv", table.csv().into_bytes());
+            (self.tell)(Event::Tested(format!("on the test images: {table}")));
+        }
+        self.warn();
+        Ok(())
     }
-    pictures(trainer, folder)?;
-    if let Some(table) = block_on(trainer.confusion(&trainer.dataset.test))? {
-        folder.write("confusion.csv", table.csv().as_bytes())?;
-        tell(Event::Tested(format!("on the test images: {table}")));
-    }
-    Ok(outcome)
 }
 
 /// What to try when the KL vanishes.
@@ -207,9 +239,8 @@ fn against_collapse(loss: &Loss) -> String {
     format!("{sums}{weights}, {slowly}or another seed")
 }
 
-/// Where the weights of the last good epoch are, for somebody whose run diverged or whose device failed.
-fn kept(error: Error, folder: &Folder) -> Error {
-    let last = folder.path.join("checkpoints/last.safetensors");
+/// Where the last good weights are, for somebody whose run diverged or whose device failed.
+fn kept(error: Error, last: &Path) -> Error {
     let there = |what: &str| format!("{what}; the last good weights are in {}", last.display());
     match error {
         Error::Diverged(what) if last.exists() => Error::Diverged(there(&what)),
@@ -220,98 +251,14 @@ fn kept(error: Error, folder: &Folder) -> Error {
     }
 }
 
-/// One epoch, timed; None if it was interrupted.
-fn epoch(
-    trainer: &mut Trainer,
-    folder: &mut Folder,
-    number: usize,
-    tell: &mut dyn FnMut(Event) -> bool,
-) -> Result<Option<Epoch>> {
-    let log = trainer.config.train.log_steps;
-    let learning_rate = trainer.learning_rate(number); // validation may lower it for the next
-    let start = Instant::now();
-    let mut broken = None;
-    let train = block_on(trainer.epoch(number, &mut |progress| {
-        if log > 0 && progress.number().is_multiple_of(log) {
-            broken = folder.append("steps.jsonl", &progress.json().to_string()).err();
-        }
-        tell(Event::Step(progress)) && broken.is_none()
-    }))?;
-    if let Some(error) = broken {
-        return Err(error);
-    }
-    let Some(train) = train else { return Ok(None) };
-    let images_per_second = trainer.dataset.train.count() as f64 / start.elapsed().as_secs_f64();
-    tell(Event::Validating);
-    let validation = block_on(trainer.validate())?;
-    if !validation.losses.is_finite() {
-        return Err(trainer.diverged("the validation loss".into(), trainer.steps()));
-    }
-    trainer.observe(validation.losses.total);
-    let seconds = start.elapsed().as_secs_f64();
-    Ok(Some(Epoch { epoch: number, train, validation, learning_rate, seconds, images_per_second }))
-}
-
-fn checkpoint(trainer: &Trainer, folder: &mut Folder, name: &str) -> Result<()> {
-    let path = format!("checkpoints/{name}.safetensors");
-    let config = trainer.config.to_toml(); // what the tensors belong to; one entry, since the order of two would vary
-    let bytes = block_on(nn::state::save(&*trainer.model, Some(("config", &config))));
-    let bytes = bytes.map_err(|error| Error::file(&folder.path.join(&path), error))?;
-    folder.write(&path, &bytes)
-}
-
-/// The bytes of a checkpoint.
+/// The bytes of a file of weights; if it is a checkpoint of ours, its checksum holds.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = || match fs::metadata(path)?.is_file() {
-        true => fs::read(path),
-        false => Err(std::io::Error::other("it is not a file")),
-    };
-    bytes().map_err(|error| Error::file(path, format!("cannot be read: {error}")))
+    Ok(checkpoint::file(path)?.0)
 }
 
 /// Fills a model with the weights of a checkpoint.
 pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
-    block_on(nn::state::load(model, &read(path)?)).map_err(|error| match error {
-        StateError::Misfit(tensors) => {
-            let more = if tensors.len() > 4 { format!("; and {} more", tensors.len() - 4) } else { String::new() };
-            let some = tensors.iter().take(4).cloned().collect::<Vec<_>>().join("; ");
-            Error::file(
-                path,
-                format!(
-                    "belongs to another model: {some}{more}; build the one it was saved from by --recipe and --set"
-                ),
-            )
-        }
-        StateError::Damaged(what) => {
-            Error::file(path, format!("is no whole checkpoint ({what}); copy or train it again"))
-        }
-        StateError::Device(error) => Error::Device(error),
-    })
-}
-
-/// `reconstructions.png` and `samples.png`, of what gives images.
-fn pictures(trainer: &Trainer, folder: &mut Folder) -> Result<()> {
-    const COLUMNS: usize = 12;
-    let shape = trainer.dataset.transform.shape();
-    let len = COLUMNS * shape.iter().product::<usize>();
-    if let Some([originals, reconstructions]) = block_on(trainer.reconstruct(4 * COLUMNS))? {
-        let pairs = originals.chunks(len).zip(reconstructions.chunks(len));
-        let back = if trainer.config.model.is_vae() { "from z = μ" } else { "from codes" };
-        let pair = |(a, b)| [Row { name: "original", pixels: a }, Row { name: back, pixels: b }];
-        let rows: Vec<Row> = pairs.flat_map(pair).collect();
-        let words = format!("{}: validation images over their reconstructions", trainer.config.name);
-        folder.write("reconstructions.png", &grid(&words, &rows, shape, 2))?;
-    }
-    let told = trainer.config.told_classes(); // a row for each label, or eight of any
-    let names: Vec<String> = (0..told).map(|label| format!("label {label}")).collect();
-    if let Some(samples) = block_on(trainer.sample(if told > 0 { told } else { 8 } * COLUMNS))? {
-        let name = |row: usize| names.get(row).map_or("", String::as_str);
-        let rows: Vec<Row> =
-            samples.chunks(len).enumerate().map(|(row, pixels)| Row { name: name(row), pixels }).collect();
-        let words = format!("{}: decoded draws from N(0, I)", trainer.config.name);
-        folder.write("samples.png", &grid(&words, &rows, shape, rows.len()))?;
-    }
-    Ok(())
+    checkpoint::fill(model, &read(path)?, path)
 }
 
 fn config_file(trainer: &Trainer) -> String {
@@ -341,35 +288,12 @@ fn unit(trainer: &Trainer) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::Settings;
     use crate::data::Dataset;
     use crate::model::build;
-
-    #[test]
-    fn an_unused_folder_goes_again_and_a_used_one_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b");
-        drop(Folder::prepare(&path).unwrap());
-        assert!(!dir.path().join("a").exists());
-        let mut folder = Folder::prepare(&path).unwrap();
-        folder.write("checkpoints/x", b"1").unwrap();
-        drop(folder);
-        assert!(path.join("checkpoints/x").exists());
-        assert_eq!(Folder::prepare(&path).unwrap_err().exit_code(), 2);
-    }
-
-    #[test]
-    fn files_are_whole_and_nothing_else_is_left() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut folder = Folder::prepare(dir.path()).unwrap();
-        folder.write("a", b"old").unwrap();
-        folder.write("a", b"new").unwrap();
-        folder.append("b", "1").unwrap();
-        folder.append("b", "2").unwrap();
-        assert_eq!(folder.files(), [("a".to_owned(), 3), ("b".to_owned(), 4)]);
-        assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"new");
-    }
 
     #[test]
     fn early_stopping_keeps_the_best_weights() {
@@ -394,7 +318,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = Folder::prepare(dir.path()).unwrap();
         let mut losses = Vec::new();
-        let outcome = run(&mut trainer, &mut folder, &mut |event| {
+        let outcome = run(&mut trainer, &mut folder, None, &mut |event| {
             if let Event::Epoch(epoch) = event {
                 losses.push(epoch.validation.losses.total);
             }
@@ -406,13 +330,5 @@ mod tests {
         let [best, last] =
             ["best", "last"].map(|name| fs::read(dir.path().join(format!("checkpoints/{name}.safetensors"))).unwrap());
         assert_ne!(best, last);
-    }
-
-    #[test]
-    fn a_place_that_is_a_file_cannot_be_a_folder() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("f"), b"").unwrap();
-        let error = Folder::prepare(&dir.path().join("f/run")).unwrap_err();
-        assert!(error.exit_code() == 1 && error.to_string().contains("--out"), "{error}");
     }
 }

@@ -37,6 +37,6 @@ pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Res
 pub fn open(folder: &Path, config: Config, device: Device) -> Result<Trainer> {
     let dataset = Dataset::load(&config)?;
     let model = learn::build(&config);
-    run::load(&*model, &export::checkpoint(folder)?)?;
+    run::load(&*model, &export::checkpoint_of(folder)?)?;
     Ok(Trainer::of(config, dataset, model, device))
 }

@@ -44,6 +44,31 @@ impl Adam {
         self.moments.contains_key(&param.id())
     }
 
+    /// Steps taken: t.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// m and v of a parameter that ever had a gradient, each of its shape.
+    pub fn moments(&self, param: &Param) -> Option<[Tensor; 2]> {
+        let both = self.moments.get(&param.id())?;
+        let flat = |i| both.slice(0, i, 1).reshape([both.shape()[1]]).slice(0, 0, param.shape().count());
+        Some([0, 1].map(|i| flat(i).reshape(param.shape())))
+    }
+
+    /// Goes back to after `steps` steps, with these parameters' m and v, which lie on the CPU, each of its parameter's shape.
+    pub fn restore<'a>(&mut self, steps: u64, moments: impl IntoIterator<Item = (&'a Param, [Tensor; 2])>) {
+        self.step = steps;
+        self.moments.clear();
+        for (param, [m, v]) in moments {
+            let mut both = AdamPart::moments(&m);
+            let padded = both.shape()[1];
+            both.data_mut()[..m.count()].copy_from_slice(m.data());
+            both.data_mut()[padded..][..v.count()].copy_from_slice(v.data());
+            self.moments.insert(param.id(), both.upload(&param.value().device()));
+        }
+    }
+
     /// Moves every parameter that has a gradient. Others, frozen ones among them, stay, and keep no moments. `guard` has
     /// seen the gradients: it scales them, or holds everything as it is.
     pub fn step(&mut self, params: &[(String, Param)], gradients: &mut Gradients, learning_rate: f64, guard: &Guard) {

@@ -1,7 +1,9 @@
-//! What moves parameters: [`Adam`] and learning-rate [`Schedule`]s. Gradients are clipped by [`tensor::Guard`].
+//! What moves parameters: [`Adam`] and learning-rate [`Schedule`]s; and what follows them, an average, [`Ema`]. Gradients are clipped by [`tensor::Guard`].
 
 mod adam;
+mod ema;
 mod schedule;
 
 pub use adam::{Adam, AdamConfig};
+pub use ema::Ema;
 pub use schedule::{Plateau, Schedule};

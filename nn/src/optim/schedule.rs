@@ -22,9 +22,12 @@ pub struct Plateau {
     pub factor: f64,
     /// Epochs without improvement that are forgiven.
     pub patience: usize,
-    best: f64,
-    waited: usize,
-    scale: f64,
+    /// The lowest loss so far.
+    pub best: f64,
+    /// Epochs since then, or since the rate was lowered.
+    pub waited: usize,
+    /// What the base rate is multiplied by now.
+    pub scale: f64,
 }
 
 impl Plateau {

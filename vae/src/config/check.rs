@@ -246,6 +246,12 @@ impl Config {
                 format!("train.{key} = {amount}: it must be 0 (off) or more")
             })?;
         }
+        rule((0.0..1.0).contains(&(train.ema as f32)), || {
+            format!("train.ema = {}: it must be 0 (off) or below 1, such as 0.999", train.ema)
+        })?;
+        rule(train.checkpoint_minutes.is_finite() && train.checkpoint_minutes >= 0.0, || {
+            format!("train.checkpoint_minutes = {}: it must be 0 (off) or more", train.checkpoint_minutes)
+        })?;
         rule(train.plateau_patience >= 1, || "train.plateau_patience = 0: wait for at least one epoch".into())
     }
 

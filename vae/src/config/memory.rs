@@ -1,6 +1,6 @@
-//! Memory that training takes, roughly, told before any of it is taken: a weight is there seven times (itself, its
-//! gradient, Adam's two moments, and a checkpoint in the making, which holds it up to three times), a batch's maps as often
-//! as backward needs them.
+//! Memory that training takes, roughly, told before any of it is taken: a weight is there ten times (itself, its
+//! gradient, Adam's two moments, and a checkpoint in the making, which holds it and its moments twice), three times more with
+//! `train.ema`, once more with early stopping, which keeps the best; a batch's maps as often as backward needs them.
 
 use super::{Config, DataKind, Down, LossKind, ModelKind};
 use crate::error::{Error, Result};
@@ -38,7 +38,9 @@ impl Config {
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
         let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // each image's latents under each posterior
         let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
-        4.0 * (7.0 * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
+        let train = &self.train;
+        let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
+        4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
     }
 
     /// Bytes of the weights themselves, roughly.

@@ -114,6 +114,11 @@ pub struct Train {
     pub early_stopping: usize,
     /// Write a line to steps.jsonl every so many steps; 0 for none. Default 0.
     pub log_steps: usize,
+    /// The decay d, in [0, 1), of a moving average of the weights, `w̄ ← d·w̄ + (1 − d)·w` after each step, such as 0.999: it is
+    /// what is validated, drawn and kept as the best. 0 for none. Default 0.
+    pub ema: f64,
+    /// Minutes between two checkpoints in the middle of an epoch, besides those at its end; 0 for none. Default 5.
+    pub checkpoint_minutes: f64,
 }
 
 named! {
@@ -348,6 +353,8 @@ impl Default for Train {
             clip: 0.0,
             early_stopping: 0,
             log_steps: 0,
+            ema: 0.0,
+            checkpoint_minutes: 5.0,
         }
     }
 }

@@ -24,6 +24,16 @@ impl EarlyStopping {
         EarlyStopping { patience, best: None }
     }
 
+    /// The same, when the best epoch and its loss are known from before.
+    pub fn since(patience: usize, best: Option<(usize, f64)>) -> EarlyStopping {
+        EarlyStopping { patience, best }
+    }
+
+    /// Whether to stop after this epoch, counted from 1, or 0 before the first.
+    pub fn is_over(&self, epoch: usize) -> bool {
+        self.patience > 0 && epoch - self.best.map_or(0, |(best, _)| best) >= self.patience
+    }
+
     /// Judges the loss of an epoch, counted from 1.
     pub fn observe(&mut self, epoch: usize, loss: f64) -> Verdict {
         let better = match self.best {
@@ -34,8 +44,7 @@ impl EarlyStopping {
             self.best = Some((epoch, loss));
             return Verdict::Best;
         }
-        let since = epoch - self.best.map_or(0, |(best, _)| best);
-        if self.patience > 0 && since >= self.patience { Verdict::Stop } else { Verdict::GoOn }
+        if self.is_over(epoch) { Verdict::Stop } else { Verdict::GoOn }
     }
 
     /// The best epoch and its loss, if any epoch had a loss at all.

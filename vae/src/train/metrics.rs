@@ -39,6 +39,13 @@ impl Losses {
         self.parts.iter().find(|(known, _)| *known == name).map(|&(_, part)| part)
     }
 
+    /// What [`Losses::json`] wrote, but for what is not a loss.
+    fn of_json(map: &Map<String, Value>) -> Option<Losses> {
+        let parts = map.iter().filter(|(key, _)| !["total", "kl_per_dim", "mse"].contains(&key.as_str()));
+        let parts = parts.map(|(name, x)| Some((part_name(name), of_number(x)?))).collect::<Option<_>>()?;
+        Some(Losses { total: of_number(map.get("total")?)?, parts })
+    }
+
     fn json(&self) -> Map<String, Value> {
         let entries = std::iter::once(("total", self.total)).chain(self.parts.iter().copied());
         entries.map(|(name, x)| (name.to_owned(), number(x))).collect()
@@ -69,6 +76,14 @@ pub(crate) fn part_words(name: &str) -> String {
         "dw_kl" => "DW-KL".into(),
         _ => name.replace('_', " "),
     }
+}
+
+/// The name of a part, for as long as the program runs.
+pub(crate) fn part_name(name: &str) -> &'static str {
+    const KNOWN: [&str; 9] =
+        ["reconstruction", "kl", "mi", "tc", "dw_kl", "cross_entropy", "accuracy", "commitment", "perplexity"];
+    // Of a learner of somebody's own: a few letters.
+    KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
 }
 
 /// What a part is measured in.
@@ -144,6 +159,24 @@ pub struct Epoch {
 }
 
 impl Epoch {
+    /// The epoch of a line of `metrics.jsonl`.
+    pub fn of_json(line: &Value) -> Option<Epoch> {
+        let validation = line["validation"].as_object()?;
+        let per_dim = validation.get("kl_per_dim").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        Some(Epoch {
+            epoch: line["epoch"].as_u64()? as usize,
+            train: Losses::of_json(line["train"].as_object()?)?,
+            validation: Validation {
+                losses: Losses::of_json(validation)?,
+                kl_per_dim: per_dim.iter().map(of_number).collect::<Option<_>>()?,
+                mse: validation.get("mse").and_then(of_number),
+            },
+            learning_rate: of_number(&line["learning_rate"])?,
+            seconds: of_number(&line["seconds"])?,
+            images_per_second: of_number(&line["images_per_second"])?,
+        })
+    }
+
     /// The epoch's line in `metrics.jsonl`.
     pub fn json(&self) -> Value {
         let mut validation = self.validation.losses.json();
@@ -167,6 +200,11 @@ impl Epoch {
 /// A number as JSON has it; NaN and infinities, which it has not, as words.
 pub fn number(x: f64) -> Value {
     if x.is_finite() { json!(x) } else { json!(x.to_string()) }
+}
+
+/// What [`number`] wrote.
+fn of_number(x: &Value) -> Option<f64> {
+    x.as_f64().or_else(|| x.as_str()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -209,5 +247,8 @@ mod tests {
             r#""learning_rate":0.001,"seconds":2.0,"images_per_second":10.0}"#,
         ];
         assert_eq!(epoch.json().to_string(), parts.concat());
+        let again = Epoch::of_json(&serde_json::from_str(&parts.concat()).unwrap()).unwrap();
+        assert_eq!(again.json(), epoch.json());
+        assert_eq!(Epoch::of_json(&json!({ "epoch": 1 })), None);
     }
 }

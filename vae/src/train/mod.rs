@@ -11,11 +11,13 @@
 
 mod confusion;
 mod early_stopping;
+mod fault;
 mod metrics;
+mod standing;
 
-use autograd::{Gradients, Param, Var, no_grad};
-use nn::Pass;
-use nn::optim::{Adam, AdamConfig, Plateau, Schedule};
+use autograd::{Param, Var, no_grad};
+use nn::optim::{Adam, AdamConfig, Ema, Plateau, Schedule};
+use nn::{Pass, Trace};
 use tensor::{Device, Guard, Tensor};
 
 use crate::config::{Config, ScheduleKind};
@@ -28,8 +30,12 @@ use crate::random::Purpose;
 
 pub use confusion::Confusion;
 pub use early_stopping::{EarlyStopping, Verdict};
+pub use fault::Fault;
 pub use metrics::{Epoch, Losses, Progress, Validation, number};
-pub(crate) use metrics::{part_unit, part_words};
+pub(crate) use metrics::{part_name, part_unit, part_words};
+pub use standing::Standing;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use standing::Whole;
 
 /// Steps whose losses a GPU keeps before the host reads them.
 const WAITING: usize = 16;
@@ -45,11 +51,16 @@ pub struct Trainer {
     device: Device,
     params: Vec<(String, Param)>,
     adam: Adam,
+    ema: Option<Ema>,
     guard: Guard,
     schedule: Schedule,
     steps: u64,
     /// The pass over the images that is under way: how they are augmented depends on it.
     epoch: usize,
+    /// Its steps so far, and the sums of their losses over images.
+    done: usize,
+    sums: Losses,
+    fault: Option<Fault>,
 }
 
 /// A step whose numbers were not looked at yet: its images, and what its numbers are.
@@ -86,8 +97,15 @@ impl Trainer {
             _ => 1,
         };
         let guard = Guard::new(waiting, &device);
-        let adam = Adam::new(adam);
-        Trainer { config, dataset, model, device, params, adam, guard, schedule, steps: 0, epoch: 0 }
+        let ema = Some(train.ema).filter(|&decay| decay > 0.0).map(|decay| Ema::new(decay, &params));
+        let (adam, sums) = (Adam::new(adam), Losses::default());
+        let (steps, epoch, done, fault) = (0, 0, 0, None);
+        Trainer { config, dataset, model, device, params, adam, ema, guard, schedule, steps, epoch, done, sums, fault }
+    }
+
+    /// Spoils a step on purpose, to see what comes of it.
+    pub fn inject(&mut self, fault: Fault) {
+        self.fault = Some(fault);
     }
 
     /// One step: the images in these places of the training split, forward, backward, Adam. Returns the batch's losses.
@@ -101,21 +119,22 @@ impl Trainer {
     /// Starts a step, whose losses will be found at `row` of the guard's history: what is returned says which they are.
     /// Waits for nothing that it computes.
     async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<Outline> {
-        let terms = self.forward(self.steps, images).terms;
+        let terms = self.forward(self.steps, images, None).terms;
         self.steps += 1;
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config.train.clip).filter(|&clip| clip > 0.0);
         self.guard.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
         self.adam.step(&self.params, &mut gradients, learning_rate, &self.guard);
+        self.ema.iter_mut().for_each(Ema::follow);
         if let Device::Gpu(machine) = &self.device {
             machine.end_step().await?;
         }
         Ok(terms.outline())
     }
 
-    /// The forward pass of step number `step`.
-    fn forward(&self, step: u64, images: &Prepared) -> Forward {
+    /// The forward pass of step number `step`, noted by `trace` if given.
+    fn forward(&self, step: u64, images: &Prepared, trace: Option<&Trace>) -> Forward {
         let seed = self.config.seed;
         let count = self.dataset.train.count();
         let steps = count.div_ceil(self.config.train.batch_size);
@@ -123,7 +142,12 @@ impl Trainer {
         let [x, target] = images.upload(&self.device);
         let mut batch = Batch::of_step(x, images.labels.clone(), moment, seed, step);
         batch.target = target;
-        self.model.forward(&batch, &Pass::train(Purpose::Dropout.seed(seed), step))
+        let pass = Pass { trace, ..Pass::train(Purpose::Dropout.seed(seed), step) };
+        let forward = self.model.forward(&batch, &pass);
+        match self.fault {
+            Some(fault) => fault.spoil(step + 1, forward, &self.params),
+            None => forward,
+        }
     }
 
     /// The losses of the latest steps, whose images these were; up to the first that was not finite, and what is to be said
@@ -134,50 +158,28 @@ impl Trainer {
             let (places, outline) = &waiting[i];
             if guarded.bad {
                 let step = self.steps - (waiting.len() - i) as u64;
-                let what = self.first_bad(step, places).await?;
-                return Ok((losses, Some(self.diverged(what, step + 1))));
+                let bad = self.first_bad(step, places).await?;
+                return Ok((losses, Some(self.diverged(bad, step + 1))));
             }
             losses.push(outline.losses(&guarded.watched[1..])); // the first is the total in f32
         }
         Ok((losses, None))
     }
 
-    /// Repeats a step that was not finite, with the weights that it found, and names the first tensor that is not.
-    async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
-        let images = self.dataset.training_batch(self.epoch, places)?;
-        let Forward { terms, seen } = self.forward(step, &images);
-        let gradients = terms.total.backward();
-        let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_words(part.name)), &part.value));
-        for (name, var) in seen.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
-            if !all_finite(&var.value().read().await?) {
-                return Ok(name);
-            }
-        }
-        Ok(self.first_bad_gradient(&gradients).await?.unwrap_or_else(|| "the gradients' norm".to_owned()))
-    }
-
-    async fn first_bad_gradient(&self, gradients: &Gradients) -> Result<Option<String>> {
-        for (name, param) in &self.params {
-            if let Some(gradient) = gradients.get(param)
-                && !all_finite(&gradient.read().await?)
-            {
-                return Ok(Some(format!("the gradient of {name}")));
-            }
-        }
-        Ok(None)
-    }
-
-    /// One pass over the training images; `watch` sees every step and says whether to go on. None if it said no. On a GPU it
-    /// is told of steps in groups, and a group ends before an answer counts.
+    /// One pass over the training images, or what is left of the one that is under way; `watch` sees every step and says
+    /// whether to go on. None if it said no: the same call then goes on with the next step. On a GPU it is told of steps in
+    /// groups, and a group ends before an answer counts.
     pub async fn epoch(&mut self, epoch: usize, watch: &mut dyn FnMut(&Progress) -> bool) -> Result<Option<Losses>> {
         let places = order(self.config.seed, epoch, self.dataset.train.count());
         let learning_rate = self.learning_rate(epoch);
         let size = self.config.train.batch_size;
-        let mut prepared = batches(&self.dataset, epoch, &places, size)?;
-        self.epoch = epoch;
-        let batches: Vec<&[usize]> = places.chunks(size).collect();
-        let mut sums = Losses::default();
-        let mut step = 0;
+        if self.epoch != epoch {
+            (self.epoch, self.done, self.sums) = (epoch, 0, Losses::default());
+        }
+        let steps = places.len().div_ceil(size);
+        let left = &places[(self.done * size).min(places.len())..];
+        let mut prepared = batches(&self.dataset, epoch, left, size)?;
+        let batches: Vec<&[usize]> = left.chunks(size).collect();
         for together in batches.chunks(self.guard.history()) {
             let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
             for (row, (batch, images)) in together.iter().zip(&mut prepared).enumerate() {
@@ -186,9 +188,9 @@ impl Trainer {
             let (losses, error) = self.settle(&waiting).await?;
             let mut go_on = true;
             for (losses, batch) in losses.into_iter().zip(together) {
-                step += 1;
-                sums.add(&losses, batch.len());
-                let (steps, images) = (batches.len(), batch.len());
+                self.done += 1;
+                self.sums.add(&losses, batch.len());
+                let (step, images) = (self.done, batch.len());
                 go_on &= watch(&Progress { epoch, step, steps, images, losses, learning_rate });
             }
             match error {
@@ -197,7 +199,8 @@ impl Trainer {
                 None => {}
             }
         }
-        Ok(Some(sums.mean(places.len())))
+        self.done = 0;
+        Ok(Some(std::mem::take(&mut self.sums).mean(places.len())))
     }
 
     /// Where it computes.
@@ -219,6 +222,7 @@ impl Trainer {
     /// count as at their end, so that epochs compare. MI, TC and DW-KL are means over the validation batches, by the
     /// estimator of training with the N of this split: the whole split's are `objective::exact_latent_terms`.
     pub async fn validate(&self) -> Result<Validation> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let split = &self.dataset.validation;
         let places: Vec<usize> = (0..split.count()).collect();
         let mut sums = Losses::default();
@@ -263,6 +267,7 @@ impl Trainer {
 
     /// What the images of a split are taken for. None by what names nothing.
     pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let mut table = Confusion::new(self.config.classes());
         let places: Vec<usize> = (0..split.count()).collect();
         for batch in places.chunks(self.config.train.batch_size) {
@@ -282,6 +287,7 @@ impl Trainer {
     /// The first validation images and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what
     /// gives no images.
     pub async fn reconstruct(&self, count: usize) -> Result<Option<[Vec<f32>; 2]>> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let split = &self.dataset.validation;
         let places: Vec<usize> = (0..count.min(split.count())).collect();
         let [mut originals, mut reconstructions] = [Vec::new(), Vec::new()];
@@ -297,6 +303,7 @@ impl Trainer {
     /// What the decoder makes of draws from N(0, I), as pixels in [0, 1]; where it is told labels, as many of each, in turn.
     /// None from what gives no images of its own.
     pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
         let classes = self.config.told_classes();
         self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await
@@ -340,20 +347,6 @@ impl Trainer {
         self.dataset.transform.to_unit(&mut pixels);
         Ok(pixels)
     }
-
-    /// What to say when `what` is not finite after this many steps.
-    pub(crate) fn diverged(&self, what: String, steps: u64) -> Error {
-        Error::Diverged(format!(
-            "{what} is not finite at step {}: the run has diverged; \
-             lower train.learning_rate ({}) or set train.clip = 1",
-            steps, self.config.train.learning_rate
-        ))
-    }
-}
-
-/// Whether no exponent is all ones. A maximum over integers vectorises; stopping at the first bad number would not.
-fn all_finite(numbers: &[f32]) -> bool {
-    numbers.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff)) < 0x7f80_0000
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use nn::Layer;
 
+use super::fault::all_finite;
 use super::*;
 use crate::config::Settings;
 use crate::learn;
@@ -72,7 +73,10 @@ fn divergence_is_named() {
     let (_, bias) = trainer.params.iter().find(|(name, _)| name == "encoder.mu.bias").unwrap();
     bias.set(Tensor::new(&[0.0, f32::NAN, 0.0], [3]));
     let error = pollster::block_on(trainer.step(&[0, 1], 1e-3)).unwrap_err().to_string();
-    assert!(error.starts_with("encoder.mu is not finite at step 1") && !error.contains('\n'), "{error}");
+    assert!(
+        error.starts_with("the output of layer encoder.mu is not finite at step 1") && !error.contains('\n'),
+        "{error}"
+    );
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn a_bad_gradient_is_named_even_where_the_loss_is_fine() {
     let x = trainer.params[3].1.var();
     let gradients = (x.mul_scalar(f32::INFINITY)).sum_all().backward();
     let named = pollster::block_on(trainer.first_bad_gradient(&gradients)).unwrap();
-    assert_eq!(named, Some(format!("the gradient of {}", trainer.params[3].0)));
+    assert_eq!(named, Some("the gradient of encoder.layer1.0.conv1.weight (layer encoder.layer1.0.conv1)".to_owned()));
 }
 
 /// A VAE that the library does not know: a linear layer each way.

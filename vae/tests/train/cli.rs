@@ -36,11 +36,9 @@ fn losses(run: &Path) -> Vec<Value> {
 fn the_examples_of_the_help_work() {
     let dir = folder();
     let help = done(&output(dir.path(), &["--help"]));
-    let run = dir.path().join("runs/quickstart-20261121-120000");
-    fs::create_dir_all(&run).unwrap();
-    fs::write(run.join("config.toml"), "name = \"again\"\n").unwrap();
+    done(&output(dir.path(), &[TINY, &["--out", "runs/quickstart-20261121-120000"]].concat()));
     let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  train")).collect();
-    assert_eq!(examples.len(), 8, "{help}");
+    assert_eq!(examples.len(), 9, "{help}");
     for example in examples {
         // An explanation stands behind two spaces, or on the next line.
         let words = example.trim().split("  ").next().unwrap().split(' ').skip(1).filter(|word| *word != "--dry-run");
@@ -138,6 +136,10 @@ fn bad_configuration_is_one_line_and_code_2() {
         (&set("model.width=1000000000"), &["GiB", "model.width"]),
         (&set("model.z_dim=9000000000000000000"), &["GiB", "model.z_dim"]),
         (&set("data.image_size=1600000000000000"), &["GiB", "data.image_size"]),
+        (&set("train.ema=1"), &["train.ema = 1", "0.999"]),
+        (&set("train.ema=nan"), &["train.ema = NaN"]),
+        (&set("train.checkpoint_minutes=-1"), &["train.checkpoint_minutes = -1"]),
+        (&set("train.checkpoint_minutes=inf"), &["train.checkpoint_minutes = inf"]),
         (&set("name=../x"), &["name"]),
     ];
     for (args, words) in cases {
@@ -324,7 +326,9 @@ fn weights_that_the_last_step_spoiled_are_never_kept() {
     let dir = folder();
     let args = [&TINY[..6], &["--out", "run", "--set", "train.learning_rate=1e30", "--set", "train.epochs=1"]].concat();
     refused(&output(dir.path(), &args), 1, &["the validation loss is not finite", "train.learning_rate"]);
-    assert!(!dir.path().join("run/checkpoints").exists());
+    assert!(!dir.path().join("run/checkpoints/best.safetensors").exists());
+    let told = done(&output(dir.path(), &["--resume", "run", "--dry-run"]));
+    assert!(told.contains("Nothing was trained"), "the checkpoint is that of the beginning: {told}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod export;
 mod gpu;
 mod kinds;
 mod recipes;
+mod resume;
 mod shapes;
 mod sweep;
 

@@ -59,7 +59,7 @@ pub(crate) fn main() -> Result<ExitCode> {
     if let Some(path) = [Some(&cli.out), cli.check.as_ref()].into_iter().flatten().find(|path| path.exists()) {
         return Err(Error::config(format!("{}: is there already; name another file", path.display())).into());
     }
-    let file = export::checkpoint(&cli.run)?;
+    let file = export::checkpoint_of(&cli.run)?;
     let config = export::config(&file)?;
     let mut files = vec![(cli.out, export::part(&config, &file, part)?)];
     if let Some(check) = cli.check {

@@ -23,6 +23,7 @@ Examples:
                                                      eight runs, a table and curves; the same again goes on
   train --recipe runs/quickstart-20261121-120000/config.toml
                                                      repeat a run, number for number
+  train --resume runs/quickstart-20261121-120000     go on with a run that was interrupted, bit for bit
 
 Configuration: defaults < recipe < environment (VAE_MODEL_Z_DIM=8 is model.z_dim) < flags.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.";
@@ -34,6 +35,10 @@ pub(crate) struct Cli {
     /// A recipe's name, or a TOML file such as a run's config.toml [default: quickstart]
     #[arg(long, value_name = "NAME|FILE", env = "VAE_RECIPE", hide_env = true)]
     pub(crate) recipe: Option<String>,
+    /// Go on with the run in this folder from its last checkpoint, as if it had never stopped; threads, device and data folder
+    /// may be others, train.epochs may be more
+    #[arg(long, value_name = "RUN")]
+    pub(crate) resume: Option<PathBuf>,
     /// Show the recipes that come with the program
     #[arg(long)]
     pub(crate) list_recipes: bool,
@@ -70,7 +75,7 @@ pub(crate) struct Cli {
     pub(crate) init: Option<String>,
     /// Start the encoder from a checkpoint of a classifier, of a VAE, or with torchvision's names
     #[arg(long, value_name = "FILE")]
-    init_encoder: Option<String>,
+    pub(crate) init_encoder: Option<String>,
     /// Check everything and show what would be done, but train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -90,6 +95,12 @@ impl Cli {
         let mut settings = Settings::default();
         let (text, source) = self.recipe_text()?;
         settings.file(&text, &source)?;
+        self.lay_over(&mut settings)?;
+        Ok(settings)
+    }
+
+    /// What the environment and the flags say, over what a file said.
+    pub(crate) fn lay_over(&self, settings: &mut Settings) -> Result<()> {
         settings.environment(
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
         )?;
@@ -107,7 +118,7 @@ impl Cli {
                 settings.flag(key, value, flag)?;
             }
         }
-        Ok(settings)
+        Ok(())
     }
 
     fn recipe_text(&self) -> Result<(String, String)> {
@@ -134,7 +145,7 @@ impl Cli {
 }
 
 /// A file's text, up to a size that no configuration has.
-fn read_text(path: &str) -> std::io::Result<String> {
+pub(crate) fn read_text(path: &str) -> std::io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(1 << 20).read_to_string(&mut text)?;
     Ok(text)

@@ -1,7 +1,7 @@
 //! `train`: one command from a recipe to a trained model and its pictures.
 //!
-//! `cli` is what may be asked for, `plan` what will be done, as words or JSON; `download` fetches data, `session` is a run
-//! and `progress` its bar, `sweep` a grid of runs and `points` what is in it. Results go to stdout, everything else to stderr.
+//! `cli` is what may be asked for, `plan` what will be done, as words or JSON; `download` fetches data, `session` is a run,
+//! `resume` one that goes on, `progress` its bar, `sweep` a grid of runs and `points` what is in it. Results go to stdout, everything else to stderr.
 //! Exit codes: 0 done, 1 the world failed, 2 bad usage or configuration, 130 interrupted.
 
 #![forbid(unsafe_code)]
@@ -18,6 +18,8 @@ mod plan;
 mod points;
 #[cfg(not(target_arch = "wasm32"))]
 mod progress;
+#[cfg(not(target_arch = "wasm32"))]
+mod resume;
 #[cfg(not(target_arch = "wasm32"))]
 mod session;
 #[cfg(not(target_arch = "wasm32"))]

@@ -13,7 +13,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// The progress of a run, on stderr.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    /// Images of all epochs, and those done.
+    /// Images of an epoch, of all epochs, and those done, which is not 0 where a run goes on.
+    images: u64,
     all: u64,
     done: u64,
     /// When the step before this one ended, unless training paused.
@@ -32,12 +33,14 @@ impl Progress {
             let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
             bar.with_style(style.progress_chars("━╸─"))
         });
-        Progress { bar, all, done: 0, since: None, spent: Duration::ZERO, timed: 0, spoke: Instant::now() }
+        let images = images as u64;
+        Progress { bar, images, all, done: 0, since: None, spent: Duration::ZERO, timed: 0, spoke: Instant::now() }
     }
 
     pub(crate) fn step(&mut self, step: &Step) {
         let now = Instant::now();
-        self.done += step.images as u64;
+        let before = (step.epoch - 1) as u64 * self.images;
+        self.done = before + (self.images * step.step as u64).div_ceil(step.steps.max(1) as u64);
         // Time between epochs (validation, files) is no part of the speed: a step counts from the one before it.
         if let Some(since) = self.since {
             self.spent += now - since;

@@ -13,8 +13,8 @@ use vae::device::{self, Chosen};
 use vae::learn::{self, Learner};
 use vae::model::Summary;
 use vae::recipe::RECIPES;
-use vae::run::{self, Event, Folder, Outcome};
-use vae::train::{Epoch, Trainer};
+use vae::run::{self, Event, Folder, LAST, Outcome, Past};
+use vae::train::{Epoch, Fault, Trainer};
 use vae::transfer::{self, Frozen, Loaded};
 use vae::{Error, say};
 
@@ -23,6 +23,7 @@ use crate::download;
 use crate::memory;
 use crate::plan::{Plan, grouped};
 use crate::progress::Progress;
+use crate::resume::{self, Resumed};
 use crate::sweep;
 
 /// Set by the first Ctrl-C or SIGTERM.
@@ -36,19 +37,24 @@ pub(crate) fn main() -> Result<ExitCode> {
         RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
         return Ok(ExitCode::SUCCESS);
     }
+    let resumed = cli.resume.as_ref().map(|run| Resumed::read(&cli, run)).transpose()?;
     if !cli.sweep.is_empty() {
         return sweep::main(&cli);
     }
-    let config = cli.config()?;
+    let config = resumed.as_ref().map_or_else(|| cli.config(), |resumed| Ok(resumed.config.clone()))?;
     config.check()?;
     let chosen = device::choose(config.device, device::start_threads(cli.threads)?)?;
+    resumed.iter().for_each(|resumed| resumed.compare(&chosen));
     if chosen.computes_in_memory() {
         config.check_memory(memory::available())?;
     }
     if cli.download {
         download::fetch(&config)?;
     }
-    if cli.dry_run { dry_run(&cli, &config, &chosen) } else { train(&cli, config, &chosen) }
+    match cli.dry_run {
+        true => dry_run(&cli, &config, &chosen),
+        false => train(&cli, config, &chosen, resumed.map(|resumed| resumed.past)),
+    }
 }
 
 fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
@@ -83,11 +89,20 @@ fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn train(cli: &Cli, config: Config, chosen: &Chosen) -> Result<ExitCode> {
+fn train(cli: &Cli, config: Config, chosen: &Chosen, past: Option<Past>) -> Result<ExitCode> {
     catch_signals()?;
-    let path = folder_path(cli.out.as_deref(), &config.name)?;
-    let outcome = run_in(config, chosen, &path)?;
-    Ok(if outcome == Outcome::Interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+    let path = cli.resume.clone().map_or_else(|| folder_path(cli.out.as_deref(), &config.name), Ok)?;
+    if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
+        say!("{}: this run is finished; nothing is left to train", path.display());
+    }
+    if run_in(config, chosen, &path, past)? != Outcome::Interrupted {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprint_line(&match path.join(LAST).exists() {
+        true => format!("interrupted: it is saved; to go on: {}", resume::command(&path)),
+        false => "interrupted before the first step: nothing was kept".to_owned(),
+    });
+    Ok(ExitCode::from(130))
 }
 
 /// From now on the first Ctrl-C or SIGTERM asks a run to stop, and the second ends the process.
@@ -105,19 +120,28 @@ pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// One run in a folder of its own, told as it goes.
-pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result<Outcome> {
-    let mut folder = Folder::prepare(path)?;
+/// One run in a folder of its own, from its beginning or from where it stood, told as it goes.
+pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Past>) -> Result<Outcome> {
+    let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
     let dataset = Dataset::load(&config)?;
     let seconds = start.elapsed().as_secs_f64();
-    let (model, encoder) = initialised(&config)?;
+    let (model, encoder) = match &past {
+        None => initialised(&config)?,
+        Some(_) => {
+            let model = learn::build(&config);
+            run::load(&*model, &path.join(LAST))?; // what is frozen is told by its hash before the first step
+            (model, None)
+        }
+    };
     let summary = Summary::new(&config, &*model);
     let frozen = Frozen::of(&*model)?;
     let (told, held) = (encoder.as_ref().map(Ok), frozen.as_ref());
     Plan { config: &config, summary: &summary, encoder: told, frozen: held, chosen, data: Ok(&dataset), seconds }
         .print();
-    say!("  folder     {}\n", folder.path().display());
+    say!("  folder     {}", folder.path().display());
+    past.iter().for_each(|past| say!("  resumed    after step {}", grouped(past.steps_done() as usize)));
+    say!("");
     if interrupted() {
         return Ok(Outcome::Interrupted); // before there was anything to keep
     }
@@ -128,7 +152,8 @@ pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result
     let epochs = config.train.epochs;
     let mut progress = Progress::new(dataset.train.count(), epochs);
     let mut trainer = Trainer::of(config, dataset, model, chosen.device.clone());
-    let outcome = run::run(&mut trainer, &mut folder, &mut |event| {
+    fault()?.into_iter().for_each(|fault| trainer.inject(fault));
+    let outcome = run::run(&mut trainer, &mut folder, past, &mut |event| {
         match event {
             Event::Step(step) => progress.step(step),
             Event::Validating => progress.pause(),
@@ -145,11 +170,10 @@ pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result
     progress.finish();
     let outcome = outcome?;
     match outcome {
-        Outcome::Finished => {}
+        Outcome::Finished | Outcome::Interrupted => {}
         Outcome::Stopped { after, best } => {
             say!("stopped after epoch {after}: no better validation loss since epoch {best}, whose weights are kept");
         }
-        Outcome::Interrupted => eprint_line("interrupted: the weights so far are in checkpoints/last.safetensors"),
     }
     if let Some(before) = &frozen {
         let after = Frozen::of(&*trainer.model)?;
@@ -175,6 +199,13 @@ pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path) -> Result
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
     Ok(outcome)
+}
+
+/// What the tests ask to be spoiled, by `VAE_FAULT`: `loss@STEP` or `gradient@STEP`.
+fn fault() -> Result<Option<Fault>> {
+    let Ok(text) = std::env::var("VAE_FAULT") else { return Ok(None) };
+    let fault = Fault::parse(&text);
+    fault.map(Some).ok_or_else(|| Error::config(format!("VAE_FAULT={text}: loss@STEP or gradient@STEP")).into())
 }
 
 /// The model, its weights fresh or those of `model.init`, its encoder perhaps that of `model.init_encoder`.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A grid that was interrupted goes on where it stopped: a run with a line in `results.jsonl` is not repeated, one without
-//! is begun anew. Nothing runs before every point was checked.
+//! goes on from its last checkpoint, or is begun anew if it has none that can be used. Nothing runs before every point was
+//! checked.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +22,7 @@ use vae::config::Settings;
 use vae::device;
 use vae::figure::{Curve, overlay};
 use vae::objective::effective_beta;
-use vae::run::{Folder, Outcome};
+use vae::run::{Folder, LAST, Outcome, Past};
 use vae::train::number;
 
 use crate::cli::Cli;
@@ -68,8 +69,8 @@ pub(crate) fn main(cli: &Cli) -> Result<ExitCode> {
         }
         say!("{place}\n");
         let run = path.join(&point.name);
-        remove(&run)?;
-        match run_in(point.config.clone(), &chosen, &run) {
+        let past = point.past(&run)?;
+        match run_in(point.config.clone(), &chosen, &run, past) {
             Ok(Outcome::Interrupted) => return Ok(stopped(&points, &results, &path)),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => results.add(point.result(&epochs(&run)?)),
             Err(error) => match error.downcast_ref::<Error>() {
@@ -113,6 +114,20 @@ impl Point {
             path.parent().unwrap_or(grid).display()
         ))
         .into())
+    }
+
+    /// What an interrupted run of this very configuration left to go on from. What cannot be used is taken away.
+    fn past(&self, run: &Path) -> Result<Option<Past>> {
+        if !run.join("config.toml").exists() {
+            return Ok(None);
+        }
+        match Past::read(run).and_then(|past| past.check(&self.config).map(|()| past)) {
+            Ok(past) => return Ok(Some(past)),
+            Err(error) if run.join(LAST).exists() => eprint_line(&format!("warning: {error}; the run is begun anew")),
+            Err(_) => {} // nothing was trained
+        }
+        fs::remove_dir_all(run).map_err(|error| Error::file(run, format!("cannot be begun anew: {error}")))?;
+        Ok(None)
     }
 
     fn line(&self) -> Map<String, Value> {
@@ -188,14 +203,6 @@ fn lines(path: &Path) -> Result<Vec<Map<String, Value>>> {
 /// The epochs of a run.
 fn epochs(run: &Path) -> Result<Vec<Value>> {
     Ok(lines(&run.join("metrics.jsonl"))?.into_iter().map(Value::Object).collect())
-}
-
-/// Takes away what an interrupted run of this very configuration left.
-fn remove(run: &Path) -> Result<()> {
-    if run.join("config.toml").exists() {
-        fs::remove_dir_all(run).map_err(|error| Error::file(run, format!("cannot be begun anew: {error}")))?;
-    }
-    Ok(())
 }
 
 fn stopped(points: &[Point], results: &Results, path: &Path) -> ExitCode {

@@ -1,0 +1,147 @@
+//! The law of a run that goes on: stopped after any step and begun again by another trainer from what its folder holds, it
+//! leaves the bytes that it would have left.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use tensor::Device;
+use vae::config::{Config, Settings};
+use vae::data::Dataset;
+use vae::learn;
+use vae::run::{Event, Folder, Outcome, Past, run};
+use vae::train::Trainer;
+
+/// Epochs of three steps, the last of fewer images, and everything on that keeps something from step to step.
+const SMALL: &[&str] = &[
+    "data.image_size=16",
+    "data.limit=64",
+    "train.batch_size=24",
+    "train.epochs=3",
+    "train.learning_rate=0.02",
+    "train.log_steps=2",
+    "train.clip=500",
+    "data.augment=flip",
+    "model.z_dim=3",
+];
+
+fn config(settings: &[&[&str]]) -> Config {
+    let mut all = Settings::default();
+    settings.iter().copied().flatten().for_each(|setting| all.assignment(setting).unwrap());
+    let config = all.resolve().unwrap();
+    config.check().unwrap();
+    config
+}
+
+fn trainer(config: &Config, device: &Device) -> Trainer {
+    Trainer::of(config.clone(), Dataset::load(config).unwrap(), learn::build(config), device.clone())
+}
+
+/// A run from its beginning or from where it stood, stopped after so many more steps.
+fn train(config: &Config, device: &Device, path: &Path, steps: usize) -> Outcome {
+    let past = path.join("config.toml").exists().then(|| Past::read(path).unwrap());
+    past.iter().for_each(|past| past.check(config).unwrap());
+    let mut folder = if past.is_some() { Folder::open(path) } else { Folder::prepare(path) }.unwrap();
+    let mut left = steps;
+    let mut tell = |event: Event| {
+        if let Event::Step(_) = event {
+            left = left.saturating_sub(1);
+        }
+        left > 0
+    };
+    run(&mut trainer(config, device), &mut folder, past, &mut tell).unwrap()
+}
+
+/// Every file of a run, without the times in its lines.
+fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let read = |(name, _): (String, u64)| {
+        let bytes = fs::read(path.join(&name)).unwrap();
+        if name != "metrics.jsonl" {
+            return (name, bytes);
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        let lines = text.lines().map(|line| line.split(",\"seconds\"").next().unwrap().to_owned() + "\n");
+        (name, lines.collect::<String>().into_bytes())
+    };
+    Folder::open(path).unwrap().files().into_iter().map(read).collect()
+}
+
+/// Stops after every `steps` steps, and compares what is left at the end.
+#[track_caller]
+fn interrupted_is_uninterrupted(config: &Config, device: &Device, steps: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    let end = train(config, device, &whole, usize::MAX);
+    assert_ne!(end, Outcome::Interrupted);
+    let mut times = 0;
+    loop {
+        let outcome = train(config, device, &parts, steps);
+        times += 1;
+        assert!(times < 20, "it does not end");
+        if outcome != Outcome::Interrupted {
+            assert_eq!(outcome, end);
+            break;
+        }
+    }
+    assert!(times > 2, "it was hardly interrupted");
+    let (whole, parts) = (files(&whole), files(&parts));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), parts.keys().collect::<Vec<_>>());
+    for (name, bytes) in &whole {
+        assert!(*bytes == parts[name], "{name} is another after {times} starts");
+    }
+}
+
+#[test]
+fn every_kind_of_model_goes_on_as_if_it_had_never_stopped() {
+    let resnet = &["model.width=2", "train.ema=0.9", "train.schedule=plateau", "train.plateau_patience=1"][..];
+    let stopping = &["model.kind=dense", "model.hidden=8", "train.early_stopping=1", "train.learning_rate=0.3"];
+    let vq = &["model.kind=vq", "model.widths=4,6", "model.codes=8", "model.code_width=2", "train.ema=0.5"];
+    let classifier = &["model.kind=classifier", "model.width=2", "train.schedule=cosine"];
+    let rising = &["model.kind=basic", "model.widths=4,6", "loss.schedule=cyclical", "data.noise_std=0.1"];
+    for (kind, steps) in [(resnet, 4), (stopping, 2), (vq, 4), (classifier, 4), (rising, 4)] {
+        interrupted_is_uninterrupted(&config(&[SMALL, kind]), &Device::Cpu, steps);
+    }
+}
+
+#[test]
+fn the_same_on_a_gpu() {
+    let config = config(&[SMALL, &["model.kind=dense", "model.hidden=8", "train.ema=0.9", "train.epochs=2"]]);
+    interrupted_is_uninterrupted(&config, &reference::place::gpu(), 2);
+}
+
+/// What is kept as the best is what was validated.
+#[test]
+fn with_an_average_the_best_checkpoint_holds_it() {
+    let config = config(&[SMALL, &["model.kind=dense", "model.hidden=8", "train.ema=0.9", "train.epochs=1"]]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    train(&config, &Device::Cpu, &path, usize::MAX);
+    let [best, last] =
+        ["best", "last"].map(|name| fs::read(path.join(format!("checkpoints/{name}.safetensors"))).unwrap());
+    let tensors = |bytes: &[u8]| {
+        let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        file.tensors().into_iter().map(|(name, view)| (name, view.data().to_vec())).collect::<BTreeMap<_, _>>()
+    };
+    let (best, last) = (tensors(&best), tensors(&last));
+    for (name, average) in &best {
+        assert_eq!(*average, last[&format!("train.ema.{name}")], "{name}");
+        assert_ne!(*average, last[name], "{name}");
+        assert!([format!("train.adam.m.{name}"), format!("train.adam.v.{name}")].iter().all(|m| last.contains_key(m)));
+    }
+    assert_eq!(last.len(), 4 * best.len());
+}
+
+/// More epochs where nothing was laid out over them: the run is then that of more epochs.
+#[test]
+fn a_finished_run_may_become_longer() {
+    let all = |epochs| config(&[SMALL, &["model.kind=dense", "model.hidden=8", epochs]]);
+    let (short, long) = (all("train.epochs=1"), all("train.epochs=3"));
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    train(&long, &Device::Cpu, &whole, usize::MAX);
+    train(&short, &Device::Cpu, &parts, usize::MAX);
+    assert!(Past::read(&parts).unwrap().is_finished(&short));
+    train(&long, &Device::Cpu, &parts, usize::MAX);
+    assert!(files(&whole) == files(&parts));
+}

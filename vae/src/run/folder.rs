@@ -1,0 +1,161 @@
+//! The folder of a run. A file is there whole or not at all: it is written beside its place as `NAME.part`, flushed to the disk
+//! and renamed; what was there before stays until then. Only those that grow, a line at a time, may end in a torn line.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// What a file is called before it is whole.
+const PART: &str = ".part";
+
+/// The folder of one run, which no other process trains in.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Folders that were made for it, innermost first; they go again unless a file is written.
+    made: Vec<PathBuf>,
+    _lock: Option<File>,
+}
+
+impl Folder {
+    /// Makes the folder, or takes one that holds no run, and sees that files can be written in it.
+    pub fn prepare(path: &Path) -> Result<Folder> {
+        if ["config.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).exists()) {
+            return Err(Error::config(format!(
+                "{}: already holds a run; go on with it by --resume, or name another folder by --out",
+                path.display()
+            )));
+        }
+        let made = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let mut folder = Folder { path: path.to_owned(), made: made.map(Path::to_owned).collect(), _lock: None };
+        let cannot =
+            |error| Error::file(path, format!("no run can be written there: {error}; name another folder by --out"));
+        fs::create_dir_all(path).map_err(cannot)?;
+        tempfile::tempfile_in(path).map_err(cannot)?;
+        folder._lock = lock(path)?;
+        Ok(folder)
+    }
+
+    /// Takes the folder of a run that is to go on, and removes what a killed process left half written.
+    pub fn open(path: &Path) -> Result<Folder> {
+        let folder = Folder { path: path.to_owned(), made: Vec::new(), _lock: lock(path)? };
+        for (name, _) in folder.files().into_iter().filter(|(name, _)| name.ends_with(PART)) {
+            fs::remove_file(path.join(&name)).map_err(|error| Error::file(&path.join(&name), error))?;
+        }
+        Ok(folder)
+    }
+
+    /// The folder of a run to add pictures to, whoever else works there.
+    pub fn of_run(path: &Path) -> Folder {
+        Folder { path: path.to_owned(), made: Vec::new(), _lock: None }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file, whole. A folder that is gone is not made again: it may come back.
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.made.clear();
+        let path = self.path.join(name);
+        let part = self.path.join(format!("{name}{PART}"));
+        let parent = path.parent().unwrap_or(&self.path);
+        let written = || -> std::io::Result<()> {
+            if parent != self.path && !parent.exists() {
+                fs::create_dir(parent)?;
+            }
+            let mut file = File::create(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&part, &path)?;
+            #[cfg(unix)]
+            File::open(parent)?.sync_all()?; // the new name, too, survives a power cut
+            Ok(())
+        };
+        written().map_err(|error| {
+            let _ = fs::remove_file(&part); // the disk may be full
+            Error::file(&path, format!("cannot be written: {error}"))
+        })
+    }
+
+    /// The files in it, by name, and their sizes.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        let mut files = Vec::new();
+        for prefix in ["", "checkpoints"] {
+            for entry in fs::read_dir(self.path.join(prefix)).into_iter().flatten().flatten() {
+                if let Some(data) = entry.metadata().ok().filter(fs::Metadata::is_file) {
+                    files.push((Path::new(prefix).join(entry.file_name()).display().to_string(), data.len()));
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+    }
+}
+
+/// Holds a folder for this process, where the system can.
+fn lock(path: &Path) -> Result<Option<File>> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    match folder.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::file(path, "another process is training there; let it end first")),
+        _ => Ok(Some(folder)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unused_folder_goes_again_and_a_used_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        drop(Folder::prepare(&path).unwrap());
+        assert!(!dir.path().join("a").exists());
+        let mut folder = Folder::prepare(&path).unwrap();
+        folder.write("checkpoints/x", b"1").unwrap();
+        drop(folder);
+        assert!(path.join("checkpoints/x").exists());
+        assert_eq!(Folder::prepare(&path).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn files_are_whole_and_nothing_else_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::prepare(dir.path()).unwrap();
+        folder.write("a", b"old").unwrap();
+        folder.write("a", b"new").unwrap();
+        fs::write(dir.path().join("b.part"), b"half").unwrap();
+        drop(folder);
+        let folder = Folder::open(dir.path()).unwrap();
+        assert_eq!(folder.files(), [("a".to_owned(), 3)]);
+        assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_place_that_is_a_file_cannot_be_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("f"), b"").unwrap();
+        let error = Folder::prepare(&dir.path().join("f/run")).unwrap_err();
+        assert!(error.exit_code() == 1 && error.to_string().contains("--out"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Folder::open(dir.path()).unwrap();
+        assert!(Folder::open(dir.path()).unwrap_err().to_string().contains("another process"));
+        drop(held);
+        Folder::open(dir.path()).unwrap();
+    }
+}
