@@ -94,8 +94,17 @@ fn interrupted_is_uninterrupted(config: &Config, device: &Device, steps: usize) 
 
 #[test]
 fn every_kind_of_model_goes_on_as_if_it_had_never_stopped() {
-    let resnet = &["model.width=2", "train.ema=0.9", "train.schedule=plateau", "train.plateau_patience=1"][..];
-    let stopping = &["model.kind=dense", "model.hidden=8", "train.early_stopping=1", "train.learning_rate=0.3"];
+    let resnet = &["model.width=2", "train.ema=0.9"][..];
+    // The rate is lowered after the fourth epoch, and the fifth is the last.
+    let stopping = &[
+        "model.kind=dense",
+        "model.hidden=8",
+        "train.epochs=7",
+        "train.learning_rate=0.3",
+        "train.schedule=plateau",
+        "train.plateau_patience=1",
+        "train.early_stopping=2",
+    ];
     let vq = &["model.kind=vq", "model.widths=4,6", "model.codes=8", "model.code_width=2", "train.ema=0.5"];
     let classifier = &["model.kind=classifier", "model.width=2", "train.schedule=cosine"];
     let rising = &["model.kind=basic", "model.widths=4,6", "loss.schedule=cyclical", "data.noise_std=0.1"];

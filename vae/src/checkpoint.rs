@@ -212,6 +212,11 @@ impl Meta {
     /// Puts a trainer where the one stood that wrote these bytes, which were at `path`.
     pub(crate) fn restore(&self, trainer: &mut Trainer, bytes: &[u8], path: &Path) -> Result<()> {
         let damaged = |error: StateError| Error::file(path, error);
+        let steps = trainer.dataset.train.count().div_ceil(trainer.config.train.batch_size);
+        if self.epoch == 0 || self.step > steps {
+            let at = format!("stands at step {} of epoch {}", self.step, self.epoch);
+            return Err(Error::file(path, format!("{at}, and an epoch of these images has {steps}: other images?")));
+        }
         let (names, _) = nn::state::contents(bytes, KEY).map_err(damaged)?;
         let places = trainer.places(&names);
         fill(&Whole { model: &*trainer.model, beside: &places }, bytes, path)?;

@@ -2,7 +2,7 @@
 //! come by such numbers.
 
 use autograd::{Gradients, Param, Var};
-use nn::{Slot, Trace};
+use nn::Trace;
 
 use super::{Trainer, part_words};
 use crate::error::{Error, Result};
@@ -88,12 +88,13 @@ impl Trainer {
     }
 
     /// The first weight or running statistic that is not finite.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) async fn first_bad_weight(&self) -> Result<Option<String>> {
         let mut values = Vec::new();
         nn::visit(&*self.model, |name, slot| {
             let value = match slot {
-                Slot::Param(param) => param.value(),
-                Slot::Buffer(buffer) => buffer.value(),
+                nn::Slot::Param(param) => param.value(),
+                nn::Slot::Buffer(buffer) => buffer.value(),
             };
             values.push((name.to_owned(), value.read()));
         });

@@ -13,6 +13,7 @@ mod confusion;
 mod early_stopping;
 mod fault;
 mod metrics;
+#[cfg(not(target_arch = "wasm32"))]
 mod standing;
 
 use autograd::{Param, Var, no_grad};
@@ -31,8 +32,11 @@ use crate::random::Purpose;
 pub use confusion::Confusion;
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use fault::Fault;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use metrics::part_name;
 pub use metrics::{Epoch, Losses, Progress, Validation, number};
-pub(crate) use metrics::{part_name, part_unit, part_words};
+pub(crate) use metrics::{part_unit, part_words};
+#[cfg(not(target_arch = "wasm32"))]
 pub use standing::Standing;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use standing::Whole;
