@@ -65,7 +65,7 @@ pub fn config(file: &Path) -> Result<Config> {
         .and_then(|config| config.check().map(|()| config))
         .map_err(|error| Error::file(file, format!("the configuration in its metadata is not readable: {error}")))?;
     // Nothing is built by a claim: the estimate is rough, so a model three times the file's size still passes.
-    let (claimed, held) = (config.weight_bytes(), bytes.len() as f64);
+    let ([claimed, _], held) = (config.weight_and_image_bytes(), bytes.len() as f64);
     if claimed > 3.0 * held + 1e7 {
         let megabytes = |bytes: f64| (bytes / 1e6).ceil();
         return Err(Error::file(
@@ -95,8 +95,15 @@ pub fn part(config: &Config, file: &Path, part: Part) -> Result<Vec<u8>> {
 /// classifier: `logits`.
 ///
 /// # Errors
-/// If the checkpoint is not the configuration's.
+/// If the checkpoint is not the configuration's, or its images are too large for an example.
 pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
+    let [_, image] = config.weight_and_image_bytes();
+    if image > 1e9 {
+        let (size, gigabytes) = (config.image_size(), (4e-9 * image).ceil());
+        return Err(Error::config(format!(
+            "--check: four images of data.image_size = {size} take about {gigabytes} GB; leave it out"
+        )));
+    }
     let (mut rng, pass, size) = (Generator::new(0), Pass::eval(), config.image_size());
     let mut images = |channels| rng.uniform_tensor([4, channels, size, size], 0.0, 1.0);
     let any = &mut Generator::new(0); // of weights that are replaced

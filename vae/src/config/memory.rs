@@ -43,10 +43,11 @@ impl Config {
         4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
     }
 
-    /// Bytes of the weights themselves, roughly.
+    /// Bytes of the weights themselves, and of all maps and pixels of an image, roughly.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn weight_bytes(&self) -> f64 {
-        4.0 * self.weights_and_maps().0
+    pub(crate) fn weight_and_image_bytes(&self) -> [f64; 2] {
+        let (weights, maps) = self.weights_and_maps();
+        [4.0 * weights, 4.0 * (maps + self.channels() as f64 * (self.image_size() as f64).powi(2))]
     }
 
     /// Bytes of the images that are kept at the model's size, or a bit a pixel; the others are small.

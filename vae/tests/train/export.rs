@@ -111,6 +111,9 @@ fn what_cannot_be_exported_is_refused_in_a_line_and_nothing_is_written() {
     refused(&export(dir, &with(&["other"])), 1, &["other: ", "encoder.mu.weight"]);
     fs::write(dir.join("huge"), swap("width = 2\\n", "width=999\\n")).unwrap();
     refused(&export(dir, &with(&["huge"])), 1, &["huge: tells of a model of 2", " MB and holds 1 MB: it is damaged"]);
+    fs::write(dir.join("wide"), swap("image_size = 16\\n", "image_size=9984\\n")).unwrap();
+    let check = ["wide", "--out", "out.safetensors", "--check", "check.safetensors"];
+    refused(&export(dir, &check), 2, &["--check: four images of data.image_size = 9984 take about"]);
     done(&export(dir, &["run", "--part", "encoder", "--out", "encoder.safetensors"]));
     refused(&export(dir, &with(&["encoder.safetensors"])), 1, &["no configuration in its metadata"]);
     refused(&export(dir, &["run", "--out", "encoder.safetensors"]), 2, &["encoder.safetensors: is there already"]);
