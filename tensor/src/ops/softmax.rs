@@ -18,8 +18,8 @@ impl Tensor {
     #[track_caller]
     pub fn logsumexp(&self, dim: usize) -> Tensor {
         let [outer, size, inner] = self.shape().around(dim, "logsumexp");
+        assert!(size > 0, "logsumexp: {} has nothing along dimension {dim}", self.shape());
         if let Device::Gpu(_) = self.device() {
-            assert!(size > 0, "logsumexp: {} has nothing along dimension {dim}", self.shape());
             let kept = self.shape().without(dim);
             return LOGSUMEXP.over(outer * inner).read(self).params([outer, size, inner]).write(kept);
         }
