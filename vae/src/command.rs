@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout, everything else to stderr. 0 done, 1 the world failed, 2 bad usage or configuration.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -19,12 +20,12 @@ macro_rules! say {
     }};
 }
 
-/// What the user asked for; None if it was help or the version, which are printed.
+/// What the user asked for by these words, the program's name first; None if it was help or the version, which are printed.
 ///
 /// # Errors
 /// What clap says, on one line.
-pub fn parse<Cli: Parser>() -> Result<Option<Cli>> {
-    let error = match Cli::try_parse() {
+pub fn parse<Cli: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<Option<Cli>> {
+    let error = match Cli::try_parse_from(words) {
         Ok(cli) => return Ok(Some(cli)),
         Err(error) => error,
     };

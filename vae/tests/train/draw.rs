@@ -27,12 +27,17 @@ fn two_kinds_are_blended() {
     let words =
         ["run", "pegasus", "--a", "square", "--b", "heart", "--count", "3", "--negate", "0,2", "--weight", "0.7"];
     let told = done(&draw(dir.path(), &words));
-    assert_eq!(told, "3 pairs, 2 of b negated: run/pegasus.png\n");
+    assert_eq!(told, "3 pairs, 2 of b negated: ./run/pegasus.png\n");
     let picture = image::open(dir.path().join("run/pegasus.png")).unwrap();
     assert!(picture.width() > 300 && picture.height() > 5 * 64);
     let json: Value = serde_json::from_slice(&fs::read(dir.path().join("run/pegasus.json")).unwrap()).unwrap();
     assert_eq!((&json["weight"], json["pairs"].as_array().unwrap().len()), (&0.7.into(), 3));
     assert_eq!([0, 1, 2].map(|i| json["pairs"][i]["negated"].as_bool().unwrap()), [true, false, true]);
+    // A folder that is called as a figure is.
+    fs::rename(dir.path().join("run"), dir.path().join("pegasus")).unwrap();
+    let words = ["pegasus", "pegasus", "--a", "pegasus/samples.png", "--b", "0"];
+    assert!(done(&draw(dir.path(), &words)).ends_with("./pegasus/pegasus.png\n"));
+    fs::rename(dir.path().join("pegasus"), dir.path().join("run")).unwrap();
     // A picture from anywhere is as good: its own blend with itself.
     let words = ["run", "pegasus", "--a", "run/samples.png", "--b", "0", "--negate", "auto"];
     assert!(done(&draw(dir.path(), &words)).starts_with("1 pair, "));
@@ -44,7 +49,7 @@ fn every_stage_is_shown() {
     let settings = ["model.kind=basic", "model.widths=2,4", "data.limit=64", "train.epochs=1", "device=cpu"];
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
     done(&train(dir.path()).args(settings).args(["--out", "run"]).output().unwrap());
-    assert_eq!(done(&draw(dir.path(), &["run", "features", "--image", "832"])), "4 stages: run/features.png\n");
+    assert_eq!(done(&draw(dir.path(), &["run", "features", "--image", "832"])), "4 stages: ./run/features.png\n");
     assert!(image::open(dir.path().join("run/features.png")).unwrap().height() > 5 * 64);
     refused(
         &draw(dir.path(), &["run", "features", "--image", "833"]),

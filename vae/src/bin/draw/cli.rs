@@ -1,6 +1,6 @@
 //! The command line, and the run that it names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -45,7 +45,11 @@ enum Figure {
 }
 
 pub(crate) fn main() -> Result<ExitCode> {
-    let Some(cli) = command::parse::<Cli>()? else { return Ok(ExitCode::SUCCESS) };
+    // A run may lie in a folder that is called as a figure is.
+    let words = std::env::args_os().enumerate();
+    let words = words
+        .map(|(i, word)| if i == 1 && Path::new(&word).is_dir() { Path::new(".").join(word).into() } else { word });
+    let Some(cli) = command::parse::<Cli>(words)? else { return Ok(ExitCode::SUCCESS) };
     let flags = [("data.dir", cli.data_dir.as_deref(), "--data-dir"), ("device", cli.device.as_deref(), "--device")];
     let config = trained::configuration(&cli.run, &flags)?;
     let chosen = device::choose(config.device, device::start_threads(cli.threads)?)?;

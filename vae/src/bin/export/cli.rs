@@ -45,7 +45,7 @@ enum Part {
 
 /// Does what the command line asks.
 pub(crate) fn main() -> Result<ExitCode> {
-    let Some(cli) = command::parse::<Cli>()? else { return Ok(ExitCode::SUCCESS) };
+    let Some(cli) = command::parse::<Cli>(std::env::args_os())? else { return Ok(ExitCode::SUCCESS) };
     let part = match cli.part {
         Part::Encoder => export::Part::Encoder,
         Part::Decoder => export::Part::Decoder,

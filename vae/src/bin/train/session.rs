@@ -31,7 +31,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Does what the command line asks, and says how it ended.
 pub(crate) fn main() -> Result<ExitCode> {
-    let Some(cli) = command::parse::<Cli>()? else { return Ok(ExitCode::SUCCESS) };
+    let Some(cli) = command::parse::<Cli>(std::env::args_os())? else { return Ok(ExitCode::SUCCESS) };
     if cli.list_recipes {
         let width = RECIPES.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
         RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
