@@ -16,7 +16,8 @@ use nn::{Conv2d, ConvTranspose2d, Layer, Linear, Module, Pass, Visitor};
 use tensor::Generator;
 
 use crate::config::{Config, Down, ModelKind};
-use crate::model::{Vae, clamp_logvar};
+use crate::model::Vae;
+use crate::model::gaussian::Gaussian;
 
 /// The VAE of plain convolutions.
 pub struct Convolutional {
@@ -54,29 +55,26 @@ impl Module for Convolutional {
 
 struct Encoder {
     trunk: Trunk,
-    mu: Linear,
-    logvar: Linear,
+    gaussian: Gaussian,
 }
 
 impl Encoder {
     fn new(rng: &mut Generator, config: &Config, features: usize) -> Encoder {
         let (trunk, z) = (Trunk::new(rng, config, config.encoder_channels()), config.model.z_dim);
-        Encoder { trunk, mu: Linear::new(rng, features, z), logvar: Linear::new(rng, features, z) }
+        Encoder { trunk, gaussian: Gaussian::new(rng, features, z) }
     }
 
     fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
         let x = self.trunk.forward(x, pass);
         let [batch, channels, height, width] = x.shape().nchw("encoder");
-        let x = x.reshape([batch, channels * height * width]);
-        (self.mu.forward(&x, pass), clamp_logvar(&self.logvar.forward(&x, pass)))
+        self.gaussian.forward(&x.reshape([batch, channels * height * width]), pass)
     }
 }
 
 impl Module for Encoder {
     fn visit(&self, v: &mut Visitor) {
         self.trunk.visit(v);
-        v.child("mu", &self.mu);
-        v.child("logvar", &self.logvar);
+        self.gaussian.visit(v);
     }
 }
 

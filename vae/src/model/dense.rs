@@ -12,7 +12,8 @@ use nn::{Layer, Linear, Module, Pass, Visitor};
 use tensor::Generator;
 
 use crate::config::Config;
-use crate::model::{Vae, clamp_logvar};
+use crate::model::Vae;
+use crate::model::gaussian::Gaussian;
 
 /// The VAE of linear layers.
 pub struct Dense {
@@ -27,8 +28,7 @@ impl Dense {
         let (pixels, z) = (shape.iter().product(), model.z_dim);
         let encoder = Encoder {
             hidden: hidden(rng, config.encoder_channels() * shape[1] * shape[2], model.hidden, model.layers),
-            mu: Linear::new(rng, model.hidden, z),
-            logvar: Linear::new(rng, model.hidden, z),
+            gaussian: Gaussian::new(rng, model.hidden, z),
         };
         let hidden = hidden(rng, config.decoder_inputs(), model.hidden, model.layers);
         let decoder = Decoder { hidden, output: Linear::new(rng, model.hidden, pixels), shape };
@@ -44,8 +44,7 @@ impl Vae for Dense {
     fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
         let [batch, channels, height, width] = x.shape().nchw("dense");
         let flat = x.reshape([batch, channels * height * width]);
-        let h = through(&self.encoder.hidden, &flat, pass);
-        (self.encoder.mu.forward(&h, pass), clamp_logvar(&self.encoder.logvar.forward(&h, pass)))
+        self.encoder.gaussian.forward(&through(&self.encoder.hidden, &flat, pass), pass)
     }
 
     fn decode(&self, z: &Var, pass: &Pass) -> Var {
@@ -68,15 +67,13 @@ impl Module for Dense {
 
 struct Encoder {
     hidden: Vec<Linear>,
-    mu: Linear,
-    logvar: Linear,
+    gaussian: Gaussian,
 }
 
 impl Module for Encoder {
     fn visit(&self, v: &mut Visitor) {
         visit_hidden(v, &self.hidden);
-        v.child("mu", &self.mu);
-        v.child("logvar", &self.logvar);
+        self.gaussian.visit(v);
     }
 }
 

@@ -6,6 +6,7 @@
 mod classifier;
 mod convolutional;
 mod dense;
+mod gaussian;
 mod residual;
 mod resnet;
 mod skip;

@@ -18,8 +18,9 @@ use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, Layer, Linear, Module, Pass, Sequ
 use tensor::Generator;
 
 use crate::config::{Config, DecoderConv, ModelKind, Stem, Upsampling};
+use crate::model::Vae;
+use crate::model::gaussian::Gaussian;
 use crate::model::residual::{Block, Shortcut, Unit};
-use crate::model::{Vae, clamp_logvar};
 
 /// A residual VAE.
 pub struct Resnet {
@@ -54,29 +55,25 @@ impl Module for Resnet {
 
 struct Encoder {
     trunk: Trunk,
-    mu: Linear,
-    logvar: Linear,
+    gaussian: Gaussian,
 }
 
 impl Encoder {
     fn new(rng: &mut Generator, config: &Config) -> Encoder {
         let trunk = Trunk::new(rng, config, config.encoder_channels());
-        let mu = Linear::new(rng, trunk.features, config.model.z_dim);
-        let logvar = Linear::new(rng, trunk.features, config.model.z_dim);
-        Encoder { trunk, mu, logvar }
+        let gaussian = Gaussian::new(rng, trunk.features, config.model.z_dim);
+        Encoder { trunk, gaussian }
     }
 
     fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let x = self.trunk.forward(x, pass).global_avg_pool2d();
-        (self.mu.forward(&x, pass), clamp_logvar(&self.logvar.forward(&x, pass)))
+        self.gaussian.forward(&self.trunk.forward(x, pass).global_avg_pool2d(), pass)
     }
 }
 
 impl Module for Encoder {
     fn visit(&self, v: &mut Visitor) {
         self.trunk.visit(v);
-        v.child("mu", &self.mu);
-        v.child("logvar", &self.logvar);
+        self.gaussian.visit(v);
     }
 }
 

@@ -1,0 +1,32 @@
+//! The Gaussian of an image, from its encoder's features h, `[batch, features]`: two linear layers.
+//!
+//! mu = A·h + a,   logvar = clamp(B·h + b, −30, 20)
+
+use autograd::Var;
+use nn::{Layer, Linear, Module, Pass, Visitor};
+use tensor::Generator;
+
+use super::clamp_logvar;
+
+/// An encoder's heads, whose parameters bear no name of their own between the encoder's and theirs.
+pub(super) struct Gaussian {
+    mu: Linear,
+    logvar: Linear,
+}
+
+impl Gaussian {
+    pub(super) fn new(rng: &mut Generator, features: usize, z_dim: usize) -> Gaussian {
+        Gaussian { mu: Linear::new(rng, features, z_dim), logvar: Linear::new(rng, features, z_dim) }
+    }
+
+    pub(super) fn forward(&self, features: &Var, pass: &Pass) -> (Var, Var) {
+        (self.mu.forward(features, pass), clamp_logvar(&self.logvar.forward(features, pass)))
+    }
+}
+
+impl Module for Gaussian {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("mu", &self.mu);
+        v.child("logvar", &self.logvar);
+    }
+}
