@@ -4,12 +4,48 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{Args, Parser};
 
+use crate::device::{self, Chosen};
 use crate::error::{Error, Result};
+use crate::trained::{self, Trained};
+
+/// Where the images of a trained run are, and what to compute on: of every command that opens one.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Where {
+    /// The folder that holds the data files [default: the run's]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<String>,
+    /// Where to compute: auto, cpu or gpu [default: as the run]
+    #[arg(long, value_name = "DEVICE", global = true)]
+    pub device: Option<String>,
+    /// Threads to compute with [default: one a core]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub threads: Option<u64>,
+}
+
+impl Where {
+    /// Opens runs, all on one device: that of the first, unless another was asked for.
+    ///
+    /// # Errors
+    /// If one of them cannot be opened; see [`trained::open`].
+    pub fn open<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Trained>)> {
+        let flags =
+            [("data.dir", self.data_dir.as_deref(), "--data-dir"), ("device", self.device.as_deref(), "--device")];
+        let configs =
+            runs.iter().map(|run| trained::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
+        let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
+        let chosen = device::choose(choice, device::start_threads(self.threads)?)?;
+        let opened =
+            runs.iter().zip(configs).map(|(run, config)| trained::open(run.as_ref(), config, chosen.device.clone()));
+        let opened = opened.collect::<Result<Vec<_>>>()?;
+        Ok((chosen, opened))
+    }
+}
 
 /// Writes a line to stdout. That nobody listens any more is no reason to stop working.
 #[macro_export]

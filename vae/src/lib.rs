@@ -3,7 +3,7 @@
 //! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them into latents
 //! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
 //! is one step, one epoch; `figure` draws what came out, `checkpoint` is what a run goes on from, `run` the folder that keeps
-//! it, `trained` opens it again, and `export` takes weights to PyTorch. All but these, `transfer` and data files works without
+//! it, `trained` opens it again, `gallery` draws and `score` measures it, and `export` takes weights to PyTorch. All but these, `transfer` and data files works without
 //! files, clocks or threads.
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,8 @@ mod error;
 pub mod export;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod figure;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod gallery;
 pub mod learn;
 pub mod model;
 pub mod objective;
@@ -30,6 +32,8 @@ pub mod random;
 pub mod recipe;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod run;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod score;
 pub mod train;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod trained;

@@ -20,12 +20,12 @@ use crate::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 
 pub use folder::Folder;
 use keeper::Keeper;
-pub use past::Past;
+pub use past::{Past, history};
 
 /// The files of a run that are read again.
 const METRICS: &str = "metrics.jsonl";
 const STEPS: &str = "steps.jsonl";
-const BEST: &str = "checkpoints/best.safetensors";
+pub(crate) const BEST: &str = "checkpoints/best.safetensors";
 /// What a run goes on from.
 pub const LAST: &str = "checkpoints/last.safetensors";
 

@@ -1,16 +1,30 @@
-//! A run that was trained, open again: its configuration, its images, and the weights of its best epoch (else the last).
+//! A run that was trained, open again: its configuration, its images, what its epochs came to, and the weights of its best
+//! epoch (else the last).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tensor::Device;
 
+use crate::checkpoint;
 use crate::config::{Config, Settings};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::export;
 use crate::learn;
 use crate::run;
-use crate::train::Trainer;
+use crate::train::{Epoch, Trainer};
+
+/// A run, and its model.
+pub struct Trained {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The model with the weights of `epoch`, and the images.
+    pub trainer: Trainer,
+    /// All its epochs.
+    pub history: Vec<Epoch>,
+    /// Whose weights these are, counted from 1; 0 if no epoch has ended.
+    pub epoch: usize,
+}
 
 /// The configuration of a run, but for what flags say: key, value and name of each that is given.
 ///
@@ -30,13 +44,31 @@ pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Res
     Ok(config)
 }
 
-/// The model of a run, with the weights of its best epoch, and its images, on a device.
+/// A run of this configuration, with the weights of its best epoch, and its images, on a device.
 ///
 /// # Errors
-/// If the images are not there, or the checkpoint is missing, damaged, or another model's.
-pub fn open(folder: &Path, config: Config, device: Device) -> Result<Trainer> {
+/// If the images are not there, the checkpoint is missing, damaged, or another model's, or the metrics are no epochs.
+pub fn open(folder: &Path, config: Config, device: Device) -> Result<Trained> {
     let dataset = Dataset::load(&config)?;
     let model = learn::build(&config);
-    run::load(&*model, &export::checkpoint_of(folder)?)?;
-    Ok(Trainer::of(config, dataset, model, device))
+    let (history, file) = (run::history(folder)?, export::checkpoint_of(folder)?);
+    let (bytes, meta) = checkpoint::file(&file)?;
+    checkpoint::fill(&*model, &bytes, &file)?;
+    let best = meta.and_then(|meta| meta.best()).filter(|_| file.ends_with(run::BEST));
+    let epoch = best.map_or(history.len(), |(epoch, _)| epoch);
+    Ok(Trained { path: folder.to_owned(), trainer: Trainer::of(config, dataset, model, device), history, epoch })
+}
+
+impl Trained {
+    /// The name of its folder.
+    pub fn name(&self) -> String {
+        let name =
+            self.path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        name.unwrap_or_else(|| self.path.display().to_string())
+    }
+
+    /// What a figure of this run is headed by: which run, and whose weights.
+    pub fn title(&self) -> String {
+        format!("{}, epoch {}", self.name(), self.epoch)
+    }
 }

@@ -47,10 +47,8 @@ impl Past {
         let config = meta.config(&path)?;
         let standing = meta.standing();
         let (text, metrics) = head(&run.join(METRICS), standing.epoch.saturating_sub(1))?;
-        let told = text.lines().map(|line| serde_json::from_str(line).ok().as_ref().and_then(Epoch::of_json));
-        let history = told.collect::<Option<Vec<Epoch>>>().filter(|all| all.iter().zip(1..).all(|(e, n)| e.epoch == n));
-        let history =
-            history.ok_or_else(|| Error::file(&run.join(METRICS), "has lines that are no epochs of this run"))?;
+        let history = epochs(text.lines())
+            .ok_or_else(|| Error::file(&run.join(METRICS), "has lines that are no epochs of this run"))?;
         let steps = match config.train.log_steps {
             0 => 0,
             every => head(&run.join(STEPS), standing.adam as usize / every)?.1,
@@ -102,6 +100,26 @@ impl Past {
     pub(super) fn restore(&self, trainer: &mut Trainer) -> Result<()> {
         self.meta.restore(trainer, &self.bytes, &self.path)
     }
+}
+
+/// The epochs of a run. A torn last line, of a run that was killed as it wrote, is left out.
+///
+/// # Errors
+/// If the file cannot be read, or its lines are no epochs.
+pub fn history(run: &Path) -> Result<Vec<Epoch>> {
+    let path = run.join(METRICS);
+    if !path.exists() {
+        return Ok(Vec::new()); // no epoch has ended
+    }
+    let text = fs::read_to_string(&path).map_err(|error| Error::file(&path, format!("cannot be read: {error}")))?;
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    epochs(whole).ok_or_else(|| Error::file(&path, "has lines that are no epochs of a run"))
+}
+
+/// What lines tell, if they are epochs in their order.
+fn epochs<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Epoch>> {
+    let told = lines.map(|line| serde_json::from_str(line).ok().as_ref().and_then(Epoch::of_json));
+    told.collect::<Option<Vec<_>>>().filter(|all| all.iter().zip(1..).all(|(e, n)| e.epoch == n))
 }
 
 /// The first lines of a file, and their length in bytes.

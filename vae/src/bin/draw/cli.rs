@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use vae::{command, device, trained};
+use vae::command::{self, Where};
 
 use crate::{features, pegasus};
 
@@ -23,15 +23,8 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 struct Cli {
     /// The folder of the run
     run: PathBuf,
-    /// The folder that holds the data files [default: the run's]
-    #[arg(long, value_name = "DIR", global = true)]
-    data_dir: Option<String>,
-    /// Where to compute: auto, cpu or gpu [default: as the run]
-    #[arg(long, value_name = "DEVICE", global = true)]
-    device: Option<String>,
-    /// Threads to compute with [default: one a core]
-    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u64).range(1..))]
-    threads: Option<u64>,
+    #[command(flatten)]
+    place: Where,
     #[command(subcommand)]
     figure: Figure,
 }
@@ -50,13 +43,11 @@ pub(crate) fn main() -> Result<ExitCode> {
     let words = words
         .map(|(i, word)| if i == 1 && Path::new(&word).is_dir() { Path::new(".").join(word).into() } else { word });
     let Some(cli) = command::parse::<Cli>(words)? else { return Ok(ExitCode::SUCCESS) };
-    let flags = [("data.dir", cli.data_dir.as_deref(), "--data-dir"), ("device", cli.device.as_deref(), "--device")];
-    let config = trained::configuration(&cli.run, &flags)?;
-    let chosen = device::choose(config.device, device::start_threads(cli.threads)?)?;
-    let trainer = trained::open(&cli.run, config, chosen.device)?;
+    let (_, mut runs) = cli.place.open(&[cli.run])?;
+    let run = runs.remove(0);
     match cli.figure {
-        Figure::Pegasus(options) => pegasus::draw(&cli.run, &trainer, &options)?,
-        Figure::Features(options) => features::draw(&cli.run, &trainer, &options)?,
+        Figure::Pegasus(options) => pegasus::draw(&run, &options)?,
+        Figure::Features(options) => features::draw(&run, &options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,10 @@
 //! `features.png`: what the network sees of a test image at every stage, four of its maps each.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 use clap::Args;
 use pollster::block_on;
 use vae::run::Folder;
-use vae::train::Trainer;
+use vae::trained::Trained;
 use vae::{Error, figure, learn, say};
 
 #[derive(Debug, Args)]
@@ -17,7 +15,8 @@ pub(crate) struct Options {
 }
 
 /// Draws and writes the picture.
-pub(crate) fn draw(run: &Path, trainer: &Trainer, options: &Options) -> Result<()> {
+pub(crate) fn draw(run: &Trained, options: &Options) -> Result<()> {
+    let trainer = &run.trainer;
     let (test, place) = (&trainer.dataset.test, options.image);
     if place >= test.count() {
         bail!(Error::config(format!("--image {place}: the test images are 0 to {}", test.count() - 1)));
@@ -27,11 +26,11 @@ pub(crate) fn draw(run: &Path, trainer: &Trainer, options: &Options) -> Result<(
     if stages.is_empty() {
         bail!(Error::config(format!("model.kind = \"{}\" has no maps to show", trainer.config.model.kind)));
     }
-    let title = format!("{}: four maps of each stage, test image {place}", trainer.config.name);
+    let title = format!("{}: four maps of each stage, test image {place}", run.title());
     let pixels = block_on(trainer.unit(&image))?;
     let shape = trainer.dataset.transform.shape();
     let picture = figure::features(&title, &pixels, shape, &stages, trainer.config.seed);
-    Folder::of_run(run).write("features.png", &picture)?;
-    say!("{} stages: {}", stages.len(), run.join("features.png").display());
+    Folder::of_run(&run.path).write("features.png", &picture)?;
+    say!("{} stages: {}", stages.len(), run.path.join("features.png").display());
     Ok(())
 }

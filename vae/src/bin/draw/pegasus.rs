@@ -1,7 +1,5 @@
 //! `pegasus.png`: pairs of images and their blends; `pegasus.json` says which they were.
 
-use std::path::Path;
-
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,7 +7,7 @@ use vae::figure::{Row, grid};
 use vae::pegasus::{Blended, Negate, Pick, Picked, blend};
 use vae::run::Folder;
 use vae::say;
-use vae::train::Trainer;
+use vae::trained::Trained;
 
 /// Pairs side by side.
 const COLUMNS: usize = 16;
@@ -55,14 +53,15 @@ fn weight(words: &str) -> Result<f32, String> {
 }
 
 /// Draws and writes the two files.
-pub(crate) fn draw(run: &Path, trainer: &Trainer, options: &Options) -> Result<()> {
+pub(crate) fn draw(run: &Trained, options: &Options) -> Result<()> {
+    let trainer = &run.trainer;
     let test = &trainer.dataset.test;
     let take = |pick: &Pick| pick.take(trainer, test, options.count as usize);
     let (mut a, mut b) = (take(&options.a)?, take(&options.b)?);
     let blended = blend(trainer, [&mut a, &mut b], &options.negate, options.weight)?;
 
-    let mut folder = Folder::of_run(run);
-    folder.write("pegasus.png", &picture(trainer, options, [&a, &b], &blended))?;
+    let mut folder = Folder::of_run(&run.path);
+    folder.write("pegasus.png", &picture(run, options, [&a, &b], &blended))?;
     let told = pairs(options, [&a, &b], &blended);
     folder.write("pegasus.json", format!("{told:#}\n").as_bytes())?;
     let negated = blended.negated.iter().filter(|&&negated| negated).count();
@@ -70,13 +69,13 @@ pub(crate) fn draw(run: &Path, trainer: &Trainer, options: &Options) -> Result<(
         "{} pair{}, {negated} of b negated: {}",
         a.places.len(),
         if a.places.len() == 1 { "" } else { "s" },
-        run.join("pegasus.png").display()
+        run.path.join("pegasus.png").display()
     );
     Ok(())
 }
 
-fn picture(trainer: &Trainer, options: &Options, [a, b]: [&Picked; 2], blended: &Blended) -> Vec<u8> {
-    let shape = trainer.dataset.transform.shape();
+fn picture(run: &Trained, options: &Options, [a, b]: [&Picked; 2], blended: &Blended) -> Vec<u8> {
+    let shape = run.trainer.dataset.transform.shape();
     let len = COLUMNS * shape.iter().product::<usize>();
     let sum = format!("{} a + {} b", options.weight, round(1.0 - f64::from(options.weight)));
     let kinds = [
@@ -93,7 +92,7 @@ fn picture(trainer: &Trainer, options: &Options, [a, b]: [&Picked; 2], blended: 
     let rows: Vec<Row> = parts.iter().map(|(name, pixels)| Row { name, pixels }).collect();
     let title = format!(
         "{}: a, b, b from its latents (negated where it is dark inside), the blend, and the training image nearest to it",
-        trainer.config.name
+        run.title()
     );
     grid(&title, &rows, shape, kinds.len())
 }
