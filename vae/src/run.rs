@@ -29,6 +29,9 @@ pub(crate) const BEST: &str = "checkpoints/best.safetensors";
 /// What a run goes on from.
 pub const LAST: &str = "checkpoints/last.safetensors";
 
+/// How the configuration that a run leaves begins.
+const CONFIG_HEAD: &str = "# A run of train";
+
 /// What the run tells while it goes on.
 pub enum Event<'a> {
     /// A step is done.
@@ -264,7 +267,7 @@ pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
 fn config_file(trainer: &Trainer) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
-        "# A run of train {version}, every key resolved. Again: train --recipe <this file>\n\n{}",
+        "{CONFIG_HEAD} {version}, every key resolved. Again: train --recipe <this file>\n\n{}",
         trainer.config.to_toml()
     )
 }

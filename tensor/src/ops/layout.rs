@@ -119,7 +119,8 @@ impl Tensor {
     #[track_caller]
     pub fn slice(&self, dim: usize, start: usize, length: usize) -> Tensor {
         let [outer, size, inner] = self.shape().around(dim, "slice");
-        assert!(start + length <= size, "slice: {start}..{} of dimension {dim} of {}", start + length, self.shape());
+        let end = start.saturating_add(length);
+        assert!(end <= size, "slice: {start}..{end} of dimension {dim} of {}", self.shape());
         let part = self.shape().with(dim, length);
         if let Device::Gpu(_) = self.device() {
             return moved(self, &part, [&self.shape().strides(), &part.strides()], [start * inner, 0]).write(part);
@@ -140,7 +141,7 @@ impl Tensor {
     #[track_caller]
     pub fn slice_gradient(&self, dim: usize, start: usize, size: usize) -> Tensor {
         let [outer, length, inner] = self.shape().around(dim, "slice_gradient");
-        assert!(start + length <= size, "slice_gradient: {} from {start} of {size}", self.shape());
+        assert!(start.saturating_add(length) <= size, "slice_gradient: {} from {start} of {size}", self.shape());
         let whole = self.shape().with(dim, size);
         if let Device::Gpu(machine) = self.device() {
             let mut dx = filled(&machine, whole, 0.0);

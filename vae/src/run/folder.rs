@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::{BEST, CONFIG_HEAD, LAST, METRICS};
 use crate::error::{Error, Result};
 
 /// What a file is called before it is whole.
@@ -20,9 +21,13 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder, or takes one that holds no run, and sees that files can be written in it.
+    /// Makes the folder, or takes one that holds no run, and sees that files can be written in it. A run that was ended by
+    /// force before its first checkpoint is none.
     pub fn prepare(path: &Path) -> Result<Folder> {
-        if ["config.toml", "metrics.jsonl", "checkpoints"].iter().any(|name| path.join(name).exists()) {
+        let is_ours = |text: String| text.starts_with(CONFIG_HEAD);
+        let config = path.join("config.toml");
+        let foreign = config.exists() && !fs::read_to_string(&config).is_ok_and(is_ours);
+        if foreign || [METRICS, LAST, BEST].iter().any(|name| path.join(name).exists()) {
             return Err(Error::config(format!(
                 "{}: already holds a run; go on with it by --resume, or name another folder by --out",
                 path.display()
@@ -35,16 +40,24 @@ impl Folder {
         fs::create_dir_all(path).map_err(cannot)?;
         tempfile::tempfile_in(path).map_err(cannot)?;
         folder._lock = lock(path)?;
+        folder.remove_parts()?;
         Ok(folder)
     }
 
-    /// Takes the folder of a run that is to go on, and removes what a killed process left half written.
+    /// Takes the folder of a run that is to go on.
     pub fn open(path: &Path) -> Result<Folder> {
         let folder = Folder { path: path.to_owned(), made: Vec::new(), _lock: lock(path)? };
-        for (name, _) in folder.files().into_iter().filter(|(name, _)| name.ends_with(PART)) {
-            fs::remove_file(path.join(&name)).map_err(|error| Error::file(&path.join(&name), error))?;
-        }
+        folder.remove_parts()?;
         Ok(folder)
+    }
+
+    /// Removes what a killed process left half written.
+    fn remove_parts(&self) -> Result<()> {
+        for (name, _) in self.files().into_iter().filter(|(name, _)| name.ends_with(PART)) {
+            let path = self.path.join(name);
+            fs::remove_file(&path).map_err(|error| Error::file(&path, error))?;
+        }
+        Ok(())
     }
 
     /// The folder of a run to add pictures to, whoever else works there.
@@ -139,6 +152,24 @@ mod tests {
         let folder = Folder::open(dir.path()).unwrap();
         assert_eq!(folder.files(), [("a".to_owned(), 3)]);
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_run_that_never_had_a_checkpoint_is_begun_again_and_somebody_s_own_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config.toml");
+        fs::create_dir(dir.path().join("checkpoints")).unwrap();
+        fs::write(dir.path().join("checkpoints/last.safetensors.part"), b"half").unwrap();
+        fs::write(&config, format!("{CONFIG_HEAD} 0.1.0, and so on")).unwrap();
+        assert_eq!(Folder::prepare(dir.path()).unwrap().files().len(), 1, "the configuration alone");
+        fs::write(&config, "theirs = true").unwrap();
+        assert_eq!(Folder::prepare(dir.path()).unwrap_err().exit_code(), 2);
+        fs::remove_file(&config).unwrap();
+        for name in [METRICS, LAST, BEST] {
+            fs::write(dir.path().join(name), b"").unwrap();
+            assert_eq!(Folder::prepare(dir.path()).unwrap_err().exit_code(), 2, "{name}");
+            fs::remove_file(dir.path().join(name)).unwrap();
+        }
     }
 
     #[test]
