@@ -187,3 +187,21 @@ fn mutants_are_up_to_date_and_cover_every_operation() {
         }
     }
 }
+
+/// Documents lead to files by their paths, as `tensor/src/ops/conv2d.rs`.
+#[test]
+fn the_files_that_documents_name_are_there() {
+    let tops = ["tensor", "autograd", "gpu", "nn", "vae", "shaders", "tests", "benches", "docs", "fuzz"];
+    let mut seen = 0;
+    for (document, text) in sources("md") {
+        for path in text.split('`').skip(1).step_by(2) {
+            let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c)) && !path.contains("NAME");
+            let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.')) && path.contains('/');
+            if plain && is_file && path.split('/').next().is_some_and(|top| tops.contains(&top)) {
+                assert!(root().join(path).exists(), "{document} leads to {path}, which is not there");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 100, "{seen} paths: documents are not read as they are written");
+}
