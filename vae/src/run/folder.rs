@@ -135,9 +135,9 @@ mod tests {
         drop(Folder::prepare(&path).unwrap());
         assert!(!dir.path().join("a").exists());
         let mut folder = Folder::prepare(&path).unwrap();
-        folder.write("checkpoints/x", b"1").unwrap();
+        folder.write(LAST, b"1").unwrap();
         drop(folder);
-        assert!(path.join("checkpoints/x").exists());
+        assert!(path.join(LAST).exists());
         assert_eq!(Folder::prepare(&path).unwrap_err().exit_code(), 2);
     }
 

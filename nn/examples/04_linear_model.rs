@@ -1,0 +1,48 @@
+//! 4. Learning: a linear model finds the rule behind noisy numbers.
+//!
+//!     cargo run -p nn --example 04_linear_model
+//!
+//! y = 3·x₁ − 2·x₂ + 0.5 + noise. The model is one `Linear` layer; Adam (`nn/src/optim/adam.rs`) moves its parameters.
+//! Next: `05_convolution.rs`.
+
+use autograd::Var;
+use nn::optim::{Adam, AdamConfig};
+use nn::{Layer, Linear, Module, Pass};
+use tensor::{Device, Generator, Guard, Tensor};
+
+fn main() {
+    let mut rng = Generator::new(1);
+    let x = rng.normal_tensor([256, 2]);
+    let rule = Tensor::new(&[3.0, -2.0], [1, 2]);
+    let y = x.matmul_nt(&rule).add_scalar(0.5).add(&rng.normal_tensor([256, 1]).mul_scalar(0.1));
+
+    let model = Linear::new(&mut rng, 2, 1);
+    println!("{} parameters: {:?}", nn::count(&model), names(&model));
+    let params = nn::parameters(&model);
+    let mut adam = Adam::new(AdamConfig::default());
+    let mut guard = Guard::new(1, &Device::Cpu); // holds everything still if a number is not finite
+
+    let mut last = f32::INFINITY;
+    for step in 0..300 {
+        let guess = model.forward(&Var::constant(x.clone()), &Pass::train(0, step));
+        let loss = (guess - Var::constant(y.clone())).square().mean_all();
+        let mut gradients = loss.backward();
+        let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
+        guard.observe(0, &all, &[loss.value()], None);
+        adam.step(&params, &mut gradients, 0.05, &guard);
+        last = loss.value().data()[0];
+        if step % 50 == 0 {
+            println!("step {step:3}: mean squared error {last:.4}");
+        }
+    }
+    for (name, param) in &params {
+        println!("{name}: {:.3?}", param.value().data());
+    }
+    let weight = params[0].1.value();
+    assert!((weight.data()[0] - 3.0).abs() < 0.05 && (weight.data()[1] + 2.0).abs() < 0.05);
+    assert!(last < 0.02, "what is left is the noise, 0.01: {last}");
+}
+
+fn names(model: &dyn Module) -> Vec<String> {
+    nn::parameters(model).into_iter().map(|(name, param)| format!("{name} {}", param.shape())).collect()
+}

@@ -1,0 +1,101 @@
+//! 7. A whole variational autoencoder: model, loss and loop, nothing hidden.
+//!
+//!     cargo run -p vae --example 07_vae_in_one_file
+//!
+//! x [784] → 128 → μ, logvar [8];  z = μ + e^(logvar/2)·ε;  z [8] → 128 → logits [784]
+//! loss = Σ bce(logits, x) + KL(N(μ, σ²) ‖ N(0, I)), a mean over images. The theory: `docs/theory/elbo.md`.
+//! Next: `08_beta.rs`, which lets the library do all this.
+
+use autograd::Var;
+use nn::optim::{Adam, AdamConfig};
+use nn::{Layer, Linear, Module, Pass, Visitor, loss};
+use tensor::{Device, Generator, Guard, Tensor};
+use vae::Result;
+use vae::config::Config;
+use vae::data::Dataset;
+
+const Z: usize = 8;
+
+struct Model {
+    hidden: Linear,
+    mu: Linear,
+    logvar: Linear,
+    widen: Linear,
+    pixels: Linear,
+}
+
+impl Model {
+    fn new(rng: &mut Generator, pixels: usize) -> Model {
+        Model {
+            hidden: Linear::new(rng, pixels, 128),
+            mu: Linear::new(rng, 128, Z),
+            logvar: Linear::new(rng, 128, Z),
+            widen: Linear::new(rng, Z, 128),
+            pixels: Linear::new(rng, 128, pixels),
+        }
+    }
+
+    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let h = self.hidden.forward(x, pass).relu();
+        (self.mu.forward(&h, pass), self.logvar.forward(&h, pass).clamp(-30.0, 20.0))
+    }
+
+    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+        self.pixels.forward(&self.widen.forward(z, pass).relu(), pass)
+    }
+}
+
+impl Module for Model {
+    fn visit(&self, v: &mut Visitor) {
+        let parts = [("hidden", &self.hidden), ("mu", &self.mu), ("logvar", &self.logvar)];
+        parts.into_iter().for_each(|(name, layer)| v.child(name, layer));
+        [("widen", &self.widen), ("pixels", &self.pixels)].into_iter().for_each(|(name, layer)| v.child(name, layer));
+    }
+}
+
+fn print(pixels: &[f32], size: usize) {
+    for pair in pixels.chunks(2 * size) {
+        let shade = |x: f32| b" .:-=+*#%@"[(x.clamp(0.0, 1.0) * 9.0) as usize] as char;
+        println!("  {}", (0..size).map(|i| shade(0.5 * (pair[i] + pair[size + i]))).collect::<String>());
+    }
+}
+
+fn main() -> Result<()> {
+    let dataset = Dataset::load(&Config::default())?; // the digits inside the program, padded to 32 pixels
+    let [_, size, _] = dataset.transform.shape();
+    let pixels = size * size;
+    let mut rng = Generator::new(1);
+    let model = Model::new(&mut rng, pixels);
+    println!("{} parameters, {} digits", nn::count(&model), dataset.train.count());
+
+    let params = nn::parameters(&model);
+    let (mut adam, mut guard) = (Adam::new(AdamConfig::default()), Guard::new(1, &Device::Cpu));
+    let mut totals = Vec::new();
+    for epoch in 1..=8 {
+        let (mut sums, mut steps) = ([0.0; 2], 0);
+        for batch in vae::data::order(1, epoch, dataset.train.count()).chunks(64) {
+            let x = dataset.batch(&dataset.train, batch)?.reshape([batch.len(), pixels]);
+            let pass = Pass::train(1, steps);
+            let (mu, logvar) = model.encode(&Var::constant(x.clone()), &pass);
+            let eps = Var::constant(rng.normal_tensor([batch.len(), Z]));
+            let z = &mu + logvar.mul_scalar(0.5).exp() * eps;
+            let reconstruction = loss::bce(&model.decode(&z, &pass), &x);
+            let kl = loss::gaussian_kl(&mu, &logvar).mean_all();
+            let total = &reconstruction + &kl;
+            let mut gradients = total.backward();
+            let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
+            guard.observe(0, &all, &[total.value()], None);
+            adam.step(&params, &mut gradients, 1e-3, &guard);
+            [&reconstruction, &kl].iter().zip(&mut sums).for_each(|(x, sum)| *sum += x.value().data()[0]);
+            steps += 1;
+        }
+        let [reconstruction, kl] = sums.map(|sum| sum / steps as f32);
+        println!("epoch {epoch}: reconstruction {reconstruction:.1}, KL {kl:.1}");
+        totals.push(reconstruction + kl);
+    }
+    assert!(totals[7] < 0.8 * totals[0], "{totals:?}");
+
+    let z = Var::constant(rng.normal_tensor([1, Z])); // a digit that never was
+    print(model.decode(&z, &Pass::eval()).sigmoid().value().data(), size);
+    Ok(())
+}

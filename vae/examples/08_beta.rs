@@ -1,0 +1,54 @@
+//! 8. What β does.
+//!
+//!     cargo run -p vae --example 08_beta
+//!
+//! The same small model three times: β = 0 is an autoencoder, 1 a VAE, 8 pays reconstruction for an orderly latent space.
+//! The library's trainer does the work; a configuration says what. Next: `09_posterior_collapse.rs`.
+
+use pollster::block_on;
+use tensor::Device;
+use vae::Result;
+use vae::config::Settings;
+use vae::data::Dataset;
+use vae::learn;
+use vae::train::{Trainer, Validation};
+
+fn trained(beta: &str) -> Result<Validation> {
+    let mut settings = Settings::default();
+    for setting in [
+        "model.kind=dense",
+        "model.hidden=128",
+        "model.z_dim=8",
+        "data.limit=4000",
+        "model.output=sigmoid",
+        "loss.reconstruction=bce",
+    ] {
+        settings.assignment(setting)?;
+    }
+    settings.assignment(&format!("loss.beta={beta}"))?;
+    let config = settings.resolve()?;
+    config.check()?;
+    let (dataset, model) = (Dataset::load(&config)?, learn::build(&config));
+    let mut trainer = Trainer::of(config, dataset, model, Device::Cpu);
+    for epoch in 1..=8 {
+        block_on(trainer.epoch(epoch, &mut |_| true))?;
+    }
+    block_on(trainer.validate())
+}
+
+fn main() -> Result<()> {
+    println!("{:>4}  {:>14}  {:>8}  {:>14}", "β", "reconstruction", "KL", "latents in use");
+    let mut rows = Vec::new();
+    for beta in ["0", "1", "8"] {
+        let validation = trained(beta)?;
+        let [reconstruction, kl] =
+            ["reconstruction", "kl"].map(|name| validation.losses.part(name).unwrap_or(f64::NAN));
+        let used = validation.kl_per_dim.iter().filter(|&&kl| kl > 0.1).count();
+        println!("{beta:>4}  {reconstruction:14.1}  {kl:8.1}  {used:>14}");
+        rows.push((reconstruction, kl));
+    }
+    println!("\nMore β: a smaller KL, and a worse reconstruction.");
+    assert!(rows[0].1 > rows[1].1 && rows[1].1 > rows[2].1, "the KL falls with β");
+    assert!(rows[1].0 < rows[2].0, "the reconstruction rises with β");
+    Ok(())
+}

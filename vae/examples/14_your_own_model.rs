@@ -1,0 +1,78 @@
+//! 14. Your own model in the library's training loop.
+//!
+//!     cargo run -p vae --example 14_your_own_model
+//!
+//! `nn::Module` names the parameters, `vae::model::Vae` says how images become Gaussians and latents images. That is all: the trainer brings
+//! Adam, schedules, validation, and every loss. What is no VAE at all implements `vae::learn::Learner`.
+
+use autograd::{Conv, Var};
+use nn::{Conv2d, Layer, Linear, Module, Pass, Upsample, Visitor};
+use pollster::block_on;
+use tensor::{Device, Generator, Interpolation};
+use vae::Result;
+use vae::config::Settings;
+use vae::data::Dataset;
+use vae::model::Vae;
+use vae::train::Trainer;
+
+const Z: usize = 8;
+const SAME: Conv = Conv { stride: 1, padding: 1 };
+
+/// [1, 32, 32] → 8 maps of 8×8 → μ, logvar; back by a linear layer, an enlargement and a convolution.
+struct Own {
+    shrink: Conv2d,
+    gaussian: Linear,
+    widen: Linear,
+    paint: Conv2d,
+}
+
+impl Module for Own {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("encoder.shrink", &self.shrink);
+        v.child("encoder.gaussian", &self.gaussian);
+        v.child("decoder.widen", &self.widen);
+        v.child("decoder.paint", &self.paint);
+    }
+}
+
+impl Vae for Own {
+    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let maps = self.shrink.forward(x, pass).relu();
+        let both = self.gaussian.forward(&maps.reshape([x.shape()[0], 8 * 8 * 8]), pass);
+        (both.slice(1, 0, Z), both.slice(1, Z, Z).clamp(-30.0, 20.0))
+    }
+
+    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+        let maps = self.widen.forward(z, pass).relu().reshape([z.shape()[0], 8, 16, 16]);
+        self.paint.forward(
+            &Upsample { factor: 2, how: Interpolation::Bilinear { align_corners: false } }.forward(&maps, pass),
+            pass,
+        )
+    }
+}
+
+fn main() -> Result<()> {
+    let mut settings = Settings::default();
+    let wanted = ["model.z_dim=8", "data.limit=4000", "model.output=sigmoid", "train.learning_rate=0.003"];
+    wanted.iter().try_for_each(|setting| settings.assignment(setting))?;
+    let config = settings.resolve()?;
+    config.check()?;
+    let dataset = Dataset::load(&config)?;
+    let rng = &mut Generator::new(1);
+    let model = Own {
+        shrink: Conv2d::new(rng, 1, 8, 4, Conv { stride: 4, padding: 0 }, true),
+        gaussian: Linear::new(rng, 8 * 8 * 8, 2 * Z),
+        widen: Linear::new(rng, Z, 8 * 16 * 16),
+        paint: Conv2d::new(rng, 8, 1, 3, SAME, true),
+    };
+    println!("{} parameters", nn::count(&model));
+    let mut trainer = Trainer::new(config, dataset, Box::new(model), Device::Cpu);
+    let mut totals = Vec::new();
+    for epoch in 1..=4 {
+        let losses = block_on(trainer.epoch(epoch, &mut |_| true))?.expect("nobody stopped it");
+        println!("epoch {epoch}: {losses}");
+        totals.push(losses.total);
+    }
+    assert!(totals[3] < 0.8 * totals[0], "{totals:?}");
+    Ok(())
+}
