@@ -4,7 +4,6 @@
 mod folder;
 mod keeper;
 mod past;
-mod pictures;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,9 +12,10 @@ use nn::Module;
 use pollster::block_on;
 
 use crate::checkpoint;
-use crate::config::{KlScheduleKind, Loss, LossKind, Reduction};
+use crate::config::{Config, KlScheduleKind, Loss, LossKind, Reduction};
 use crate::error::{Error, Result};
 use crate::figure::curves;
+use crate::gallery;
 use crate::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 
 pub use folder::Folder;
@@ -191,7 +191,11 @@ impl Run<'_> {
     }
 
     fn draw(&mut self) {
-        self.keeper.file("curves.png", curves(&title(self.trainer), &self.history, unit(self.trainer)));
+        let config = &self.trainer.config;
+        let title = format!("{}, epoch {}: {}", config.name, self.history.len(), words(config));
+        let plot = curves(&title, &self.history, unit(config));
+        self.keeper.file("curves.png", plot.png());
+        self.keeper.file("curves.svg", plot.svg().into_bytes());
     }
 
     /// A checkpoint of this very moment.
@@ -216,12 +220,32 @@ impl Run<'_> {
             }
             self.draw();
         }
-        pictures::pictures(self.trainer, &mut self.keeper)?;
+        self.pictures(outcome)?;
         if let Some(table) = block_on(self.trainer.confusion(&self.trainer.dataset.test))? {
             self.keeper.file("confusion.csv", table.csv().into_bytes());
             (self.tell)(Event::Tested(format!("on the test images: {table}")));
         }
         self.warn();
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// `reconstructions.png` and `samples.png`, of what gives images.
+    fn pictures(&mut self, outcome: Outcome) -> Result<()> {
+        let epoch = if let Outcome::Stopped { best, .. } = outcome { best } else { self.history.len() };
+        let title = format!("{}, epoch {epoch}", self.trainer.config.name);
+        let reconstructions =
+            gallery::reconstructions::draw(&title, self.trainer, &[], gallery::reconstructions::COUNT);
+        for drawn in [reconstructions, gallery::samples::draw(&title, self.trainer)] {
+            match drawn {
+                Ok(drawing) => {
+                    drawing.files().into_iter().for_each(|(name, bytes)| self.keeper.file(&name, bytes.to_vec()));
+                }
+                Err(Error::Config(_)) => {} // not for this model
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 }
@@ -269,18 +293,18 @@ fn config_file(trainer: &Trainer) -> String {
     )
 }
 
-fn title(trainer: &Trainer) -> String {
-    let config = &trainer.config;
-    let (model, loss) = (&config.model, config.loss_words());
-    let told = format!("{} · {} · {} · {loss}", config.name, config.data.kind, model.words());
-    match model.is_vae() {
+/// What is trained, in a line: images, model and losses.
+pub(crate) fn words(config: &Config) -> String {
+    let told = format!("{} · {} · {}", config.data.kind, config.model.words(), config.loss_words());
+    match config.model.is_vae() {
         true => format!("{told}, effective β = {}", crate::objective::effective_beta(config)),
         false => told,
     }
 }
 
-fn unit(trainer: &Trainer) -> &'static str {
-    match trainer.config.loss.reduction {
+/// What its total is measured in.
+pub(crate) fn unit(config: &Config) -> &'static str {
+    match config.loss.reduction {
         Reduction::Sum => "nats an image",
         Reduction::Mean => "loss (means)",
     }

@@ -59,12 +59,16 @@ pub fn open(folder: &Path, config: Config, device: Device) -> Result<Trained> {
     Ok(Trained { path: folder.to_owned(), trainer: Trainer::of(config, dataset, model, device), history, epoch })
 }
 
+/// The name of a folder, however it was written.
+pub(crate) fn name(folder: &Path) -> String {
+    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    name.unwrap_or_else(|| folder.display().to_string())
+}
+
 impl Trained {
     /// The name of its folder.
     pub fn name(&self) -> String {
-        let name =
-            self.path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-        name.unwrap_or_else(|| self.path.display().to_string())
+        name(&self.path)
     }
 
     /// What a figure of this run is headed by: which run, and whose weights.

@@ -9,6 +9,7 @@
 //! ```
 
 mod images;
+pub mod laplacian;
 mod latents;
 
 use std::path::{Path, PathBuf};

@@ -291,17 +291,24 @@ impl Trainer {
     /// The first validation images and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what
     /// gives no images.
     pub async fn reconstruct(&self, count: usize) -> Result<Option<[Vec<f32>; 2]>> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let split = &self.dataset.validation;
         let places: Vec<usize> = (0..count.min(split.count())).collect();
-        let [mut originals, mut reconstructions] = [Vec::new(), Vec::new()];
-        for batch in places.chunks(self.config.train.batch_size) {
-            let x = self.dataset.batch(split, batch)?;
-            let Some(guess) = self.evaluate(split, batch, &x).reconstruction else { return Ok(None) };
-            originals.extend(self.unit(&x).await?);
-            reconstructions.extend(self.pixels(&guess).await?);
+        let images = self.dataset.batch(split, &places)?;
+        let Some(reconstructions) = self.reconstruction(split, &places, &images).await? else { return Ok(None) };
+        Ok(Some([self.unit(&images).await?, reconstructions]))
+    }
+
+    /// What comes back without noise, z = mu, of images as the model sees them, `[places, channels, size, size]`: those in these
+    /// places of a split, or others in their stead. Pixels in [0, 1], image after image; None from what gives no images.
+    pub async fn reconstruction(&self, split: &Split, places: &[usize], images: &Tensor) -> Result<Option<Vec<f32>>> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
+        let (mut pixels, size) = (Vec::new(), self.config.train.batch_size);
+        for (places, first) in places.chunks(size).zip((0..).step_by(size)) {
+            let x = images.slice(0, first, places.len());
+            let Some(guess) = self.evaluate(split, places, &x).reconstruction else { return Ok(None) };
+            pixels.extend(self.pixels(&guess).await?);
         }
-        Ok(Some([originals, reconstructions]))
+        Ok(Some(pixels))
     }
 
     /// What the decoder makes of draws from N(0, I), as pixels in [0, 1]; where it is told labels, as many of each, in turn.

@@ -231,6 +231,7 @@ fn a_run_leaves_everything_and_its_configuration_repeats_it() {
         "checkpoints/last.safetensors",
         "config.toml",
         "curves.png",
+        "curves.svg",
         "metrics.jsonl",
         "reconstructions.png",
         "samples.png",

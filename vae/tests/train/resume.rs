@@ -58,6 +58,7 @@ fn files(run: &Path) -> Vec<(String, Vec<u8>)> {
         "checkpoints/last.safetensors",
         "config.toml",
         "curves.png",
+        "curves.svg",
         "reconstructions.png",
         "samples.png",
         "steps.jsonl",
