@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod codes;
 mod data;
 mod draw;
 mod export;
