@@ -4,6 +4,7 @@
 mod folder;
 mod keeper;
 mod past;
+mod timings;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,10 +22,12 @@ use crate::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 pub use folder::Folder;
 use keeper::Keeper;
 pub use past::{Past, history};
+pub use timings::{EpochTiming, Timings};
 
 /// The files of a run that are read again.
 const METRICS: &str = "metrics.jsonl";
 const STEPS: &str = "steps.jsonl";
+const TIMING: &str = "timing.json";
 pub(crate) const BEST: &str = "checkpoints/best.safetensors";
 /// What a run goes on from.
 pub const LAST: &str = "checkpoints/last.safetensors";
@@ -74,7 +77,8 @@ pub fn run(
     let patience = trainer.config.train.early_stopping;
     let (early, history, best) = (EarlyStopping::new(patience), Vec::new(), None);
     let (keeper, saved) = (Keeper::new(folder), Instant::now());
-    let mut run = Run { trainer, keeper, early, history, best, tell, saved };
+    let timings = Timings::new(trainer.device().name());
+    let mut run = Run { trainer, keeper, early, history, timings, best, tell, saved };
     run.begin(past)?;
     let outcome = run.train().map_err(|error| kept(error, &last))?;
     run.end(outcome)?;
@@ -88,6 +92,7 @@ struct Run<'a> {
     keeper: Keeper<'a>,
     early: EarlyStopping,
     history: Vec<Epoch>,
+    timings: Timings,
     /// The best checkpoint, if early stopping will want it.
     best: Option<Vec<u8>>,
     tell: &'a mut dyn FnMut(Event) -> bool,
@@ -103,6 +108,7 @@ impl Run<'_> {
         self.early = past.early(&self.trainer.config);
         self.keeper.go_on(METRICS, past.metrics)?;
         self.keeper.go_on(STEPS, past.steps)?;
+        self.timings.go_on(self.keeper.folder(), past.history.len());
         (self.history, self.best) = (past.history, past.best);
         Ok(())
     }
@@ -137,6 +143,7 @@ impl Run<'_> {
         let pause = pause.and_then(|minutes| Duration::try_from_secs_f64(60.0 * minutes).ok());
         let learning_rate = self.trainer.learning_rate(number); // validation may lower it for the next
         let (start, mut images) = (Instant::now(), 0);
+        let _ = self.trainer.timing(); // of an epoch that was given up
         let train = loop {
             let mut stop = false;
             let Run { trainer, keeper, tell, saved, .. } = self;
@@ -154,7 +161,9 @@ impl Run<'_> {
                 None => self.save()?,
             }
         };
-        let images_per_second = images as f64 / start.elapsed().as_secs_f64();
+        let mut timing = self.trainer.timing();
+        let trained = start.elapsed();
+        let images_per_second = images as f64 / trained.as_secs_f64();
         (self.tell)(Event::Validating);
         let validation = block_on(self.trainer.validate())?;
         if !validation.losses.is_finite() {
@@ -162,6 +171,9 @@ impl Run<'_> {
         }
         self.trainer.observe(validation.losses.total);
         let seconds = start.elapsed().as_secs_f64();
+        timing.other = (trained.as_secs_f64() - timing.sum()).max(0.0);
+        timing.validation = seconds - trained.as_secs_f64();
+        self.timings.add(number, timing);
         Ok(Some(Epoch { epoch: number, train, validation, learning_rate, seconds, images_per_second }))
     }
 
@@ -169,6 +181,7 @@ impl Run<'_> {
     fn conclude(&mut self, epoch: Epoch) -> Result<bool> {
         let number = epoch.epoch;
         self.keeper.line(METRICS, &epoch.json().to_string());
+        self.keeper.file(TIMING, self.timings.json());
         let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < 0.1);
         if let Some(kl) = collapsed(&epoch)
             && self.history.iter().all(|before| collapsed(before).is_none())
@@ -251,7 +264,7 @@ impl Run<'_> {
 }
 
 /// What to try when the KL vanishes.
-fn against_collapse(loss: &Loss) -> String {
+pub(crate) fn against_collapse(loss: &Loss) -> String {
     let weights = match (loss.kind, loss.schedule) {
         (LossKind::Weighted, _) => "a smaller loss.k2",
         (LossKind::Tc, _) => "smaller loss.alpha, loss.beta and loss.gamma",

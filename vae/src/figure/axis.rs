@@ -5,10 +5,10 @@
 pub struct Axis {
     /// What it measures, and in what.
     pub(super) label: String,
-    pub(super) low: f64,
-    pub(super) high: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
     /// Where a tick is, and what is written there; a plot leaves out words that there is no room for.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
@@ -38,7 +38,7 @@ impl Axis {
     }
 
     /// Where a number lies along the axis, 0 to 1.
-    pub(super) fn place(&self, x: f64) -> f32 {
+    pub(crate) fn place(&self, x: f64) -> f32 {
         ((x - self.low) / (self.high - self.low)) as f32
     }
 }

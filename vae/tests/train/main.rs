@@ -9,6 +9,7 @@ mod export;
 mod gpu;
 mod kinds;
 mod recipes;
+mod report;
 mod resume;
 mod shapes;
 mod sweep;

@@ -70,7 +70,7 @@ pub(crate) fn main(cli: &Cli) -> Result<ExitCode> {
         say!("{place}\n");
         let run = path.join(&point.name);
         let past = point.past(&run)?;
-        match run_in(point.config.clone(), &chosen, &run, past) {
+        match run_in(point.config.clone(), &chosen, &run, past, false) {
             Ok(Outcome::Interrupted) => return Ok(stopped(&points, &results, &path)),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => results.add(point.result(&epochs(&run)?)),
             Err(error) => match error.downcast_ref::<Error>() {
