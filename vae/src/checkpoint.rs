@@ -138,7 +138,7 @@ fn checksum(bytes: &[u8], at: usize) -> String {
 }
 
 /// What the bytes of a file say if they are a checkpoint of ours; None if they are something else, or not even safetensors.
-fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
+pub(crate) fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
     let Ok((_, Some(json))) = nn::state::contents(bytes, KEY) else { return Ok(None) };
     let found = place_of_sum(bytes).map(|at| (&bytes[at..at + DIGITS], checksum(bytes, at)));
     if found.is_none_or(|(told, sum)| told != sum.as_bytes()) {

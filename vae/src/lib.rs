@@ -25,6 +25,8 @@ pub mod figure;
 pub mod gallery;
 pub mod learn;
 pub mod model;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod nearest;
 pub mod objective;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod pegasus;

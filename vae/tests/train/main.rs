@@ -4,6 +4,7 @@
 mod cli;
 mod data;
 mod draw;
+mod evaluate;
 mod export;
 mod gpu;
 mod kinds;
