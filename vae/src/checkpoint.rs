@@ -138,7 +138,7 @@ fn checksum(bytes: &[u8], at: usize) -> String {
 }
 
 /// What the bytes of a file say if they are a checkpoint of ours; None if they are something else, or not even safetensors.
-fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
+pub(crate) fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
     match told(bytes) {
         None => Ok(None),
         Some((true, meta)) => meta.map(Some),

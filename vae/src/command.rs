@@ -65,6 +65,11 @@ macro_rules! say {
     }};
 }
 
+/// Tells the user what to mind, on stderr.
+pub fn warn(words: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {words}");
+}
+
 /// What the user asked for by these words, the program's name first; None if it was help or the version, which are printed.
 ///
 /// # Errors

@@ -30,6 +30,8 @@ pub mod gallery;
 pub mod info;
 pub mod learn;
 pub mod model;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod nearest;
 pub mod objective;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod pegasus;

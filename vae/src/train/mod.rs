@@ -254,13 +254,17 @@ impl Trainer {
         self.schedule.rate(self.config.train.learning_rate, epoch - 1, self.config.train.epochs)
     }
 
-    /// The losses on the validation images, z drawn by noise that belongs to each image; and the error of z = mu. Schedules
-    /// count as at their end, so that epochs compare. MI, TC and DW-KL are means over the validation batches, by the
-    /// estimator of training with the N of this split: the whole split's are `objective::exact_latent_terms`.
+    /// The losses on the validation images; see [`Trainer::judge`].
     pub async fn validate(&self) -> Result<Validation> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let split = &self.dataset.validation;
-        let places: Vec<usize> = (0..split.count()).collect();
+        self.judge(split, &(0..split.count()).collect::<Vec<_>>()).await
+    }
+
+    /// The losses on images of a split, z drawn by noise that belongs to each image; and the error of z = mu. Schedules
+    /// count as at their end, so that epochs compare. MI, TC and DW-KL are means over batches, by the estimator of training
+    /// with the N of this split: the whole split's are `objective::exact_latent_terms`.
+    pub async fn judge(&self, split: &Split, places: &[usize]) -> Result<Validation> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let mut sums = Losses::default();
         let mut kl_per_dim = Vec::new();
         let mut squares = None;
@@ -320,13 +324,16 @@ impl Trainer {
         self.schedule.observe(validation);
     }
 
-    /// The first validation images and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what
-    /// gives no images.
+    /// The first validation images and their reconstructions; see [`Trainer::reconstructions`].
     pub async fn reconstruct(&self, count: usize) -> Result<Option<[Vec<f32>; 2]>> {
         let split = &self.dataset.validation;
-        let places: Vec<usize> = (0..count.min(split.count())).collect();
-        let images = self.dataset.batch(split, &places)?;
-        let Some(reconstructions) = self.reconstruction(split, &places, &images).await? else { return Ok(None) };
+        self.reconstructions(split, &(0..count.min(split.count())).collect::<Vec<_>>()).await
+    }
+
+    /// Images of a split and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what gives no images.
+    pub async fn reconstructions(&self, split: &Split, places: &[usize]) -> Result<Option<[Vec<f32>; 2]>> {
+        let images = self.dataset.batch(split, places)?;
+        let Some(reconstructions) = self.reconstruction(split, places, &images).await? else { return Ok(None) };
         Ok(Some([self.unit(&images).await?, reconstructions]))
     }
 

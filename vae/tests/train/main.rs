@@ -5,6 +5,7 @@ mod cli;
 mod codes;
 mod data;
 mod draw;
+mod evaluate;
 mod export;
 mod gpu;
 mod kinds;
