@@ -9,19 +9,24 @@ use image::{DynamicImage, ImageFormat};
 use tar::EntryType;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::corpus::{gzip, mat, mend_png, npy_classes, npy_images, npz, packed, safetensors, tar_entry, written};
+use super::corpus::{
+    gzip, mat, mend_png, npy, npy_classes, npy_images, npy_latents, npz, npz_latents, packed, safetensors, tar_entry,
+    written, zipped,
+};
 
 /// What each is, and its bytes.
 pub(crate) fn of(reader: &str) -> Vec<(&'static str, Vec<u8>)> {
     match reader {
         "idx" => idx(),
         "dsprites" => dsprites(),
+        "npz" => numpy(),
         "mat" => matlab(),
         "voc" => voc(),
         "celeba" => celeba(),
         "picture" => picture(),
         "config" => config(),
         "state" | "encoder" => state(),
+        "info" => state().into_iter().filter(|(what, _)| FOREIGN.iter().all(|known| known != what)).collect(),
         "tar" => archives(),
         "tar_gz" => archives().into_iter().map(|(what, bytes)| (what, gzip(&bytes))).collect(),
         _ => Vec::new(),
@@ -69,6 +74,29 @@ fn dsprites() -> Vec<(&'static str, Vec<u8>)> {
         ("a web page", b"<!DOCTYPE html><html>".to_vec()),
     ]
 }
+
+fn numpy() -> Vec<(&'static str, Vec<u8>)> {
+    let zeros = vec![0; ZEROS];
+    let brackets = format!("{{'descr': {}", "[".repeat(65_000));
+    let deep = [b"\x93NUMPY\x01\x00", &(brackets.len() as u16).to_le_bytes()[..], brackets.as_bytes()].concat();
+    vec![
+        ("zeros, as many as it says", npz_latents(&npy("<f4", "(8388608, 2)", &zeros))),
+        ("zeros without end", npz_latents(&[&npy_latents()[..], &zeros].concat())),
+        ("2⁶³ numbers", npy("<f8", "(4611686018427387904, 2)", &[0; 16])),
+        ("a product of 2⁶⁴", npy("<f4", "(9223372036854775808, 2)", &[0; 16])),
+        ("a row of no numbers, often", npy("<f4", "(18446744073709551615, 0)", b"")),
+        ("an archive in an archive", npz_latents(&npz_latents(&npy_latents()))),
+        ("brackets in brackets", deep),
+        ("a type for a terminal", npy("\u{1b}[2J", "(3, 2)", &[0; 24])),
+        ("a pickle", npy("|O", "(3, 2)", b"\x80\x04cos\nsystem\n")),
+        ("a name for a terminal", zipped(&[("\u{1b}[2J\n", b"")], false)),
+        ("a web page", b"<!DOCTYPE html><html>".to_vec()),
+    ]
+}
+
+/// What `info` tells of as of any other file: there is no model that it does not fit.
+const FOREIGN: [&str; 4] =
+    ["a tensor of 2⁶² numbers", "twenty thousand tensors", "a name for a terminal", "a name of 100,000 letters"];
 
 fn matlab() -> Vec<(&'static str, Vec<u8>)> {
     let zeros = packed(&vec![0; ZEROS]);

@@ -18,6 +18,9 @@ pub(crate) const STL10: [usize; 3] = [1, 1, 2];
 /// Images in a file of dSprites.
 pub(crate) const DSPRITES: usize = 3;
 
+/// Numbers a row of an array of latents.
+pub(crate) const LATENTS: usize = 2;
+
 const LIST: &[u8] = include_bytes!("../../vae/tests/fixtures/list.mat");
 const PACKED_LIST: &[u8] = include_bytes!("../../vae/tests/fixtures/list-packed.mat");
 const CMYK: &[u8] = include_bytes!("../../vae/tests/fixtures/cmyk.jpg");
@@ -53,6 +56,10 @@ pub(crate) fn sources(reader: &str) -> Vec<Source> {
             let classes = both(vec![npy_classes()], |classes| npz(&npy_images(), &classes, false));
             [images, classes].into_iter().flatten().collect()
         }
+        "npz" => {
+            let packed = both(vec![npy_latents()], |latents| npz_latents(&latents));
+            [plain(vec![npy_latents()]), packed].into_iter().flatten().collect()
+        }
         "mat" => {
             let inside = made(vec![LIST[128..].to_vec()], |elements| [&LIST[..128], &packed(&elements)].concat());
             [plain(vec![LIST.to_vec(), PACKED_LIST.to_vec()]), inside].into_iter().flatten().collect()
@@ -65,6 +72,10 @@ pub(crate) fn sources(reader: &str) -> Vec<Source> {
             plain(recipes.chain([vae::config::Config::default().to_toml().into_bytes()]).collect())
         }
         "state" => both(vec![state(None), state(Some(("config", "seed = 9223372036854775807")))], mend_header),
+        "info" => {
+            let checkpoint = state(Some(("checkpoint", CHECKPOINT)));
+            both(vec![state(None), state(Some(("note", "by somebody else"))), checkpoint], mend_header)
+        }
         "encoder" => {
             let model = vae::learn::build(&readers::encoder_config());
             both(vec![block_on(nn::state::save(&*model, None)).expect("on the CPU")], mend_header)
@@ -81,6 +92,7 @@ pub(crate) fn words(reader: &str) -> &'static [&'static str] {
         "dsprites" => {
             &["PK\x03\x04", "PK\x01\x02", "PK\x05\x06", "PK\x06\x06", "imgs.npy", "(3, 64, 64)", "<i8", "|u1"]
         }
+        "npz" => &["PK\x03\x04", "PK\x01\x02", "PK\x05\x06", "z.npy", "(3, 2)", "<f8", "<i8", "True", "(", "9"],
         "mat" => &["\x0e\0\0\0", "\x0f\0\0\0", "file_list", "\x01\0\x04\0"],
         "voc" => &[
             "<!DOCTYPE a [<!ENTITY b 'c'>]>",
@@ -97,7 +109,7 @@ pub(crate) fn words(reader: &str) -> &'static [&'static str] {
         "config" => {
             &["[", "]", "{", "=", ".", "\"", "'''", "\\u0000", "\"a\\nb\" = 1\n", "[[a]]\n", "1e999", "nan", "a.b.c"]
         }
-        "state" | "encoder" => {
+        "state" | "encoder" | "info" => {
             &["{", "}", "[", "\"", "\"F64\"", "\"F4\"", "[0,0]", "\\u0000", "\\n", "\"__metadata__\":"]
         }
         "tar" | "tar_gz" => &["../", "/etc/", "ustar", "L", "K", "x", "2", "S", "30 size=99999999999999999\n"],
@@ -135,7 +147,7 @@ pub(crate) fn stl10() -> [(&'static str, Vec<u8>); 5] {
     ]
 }
 
-fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes(), data].concat()
 }
@@ -144,17 +156,39 @@ pub(crate) fn npy_images() -> Vec<u8> {
     npy("|u1", "(3, 64, 64)", &(0..DSPRITES * 4096).map(|i| (i / 5 % 2) as u8).collect::<Vec<_>>())
 }
 
+pub(crate) fn npy_latents() -> Vec<u8> {
+    npy("<f4", "(3, 2)", &[0.5_f32, -1.0, 2.0, 0.0, 1e-3, 3.0].map(f32::to_le_bytes).concat())
+}
+
+fn npy_labels() -> Vec<u8> {
+    npy("<i8", "(3,)", &[0_i64, 7, -1].map(i64::to_le_bytes).concat())
+}
+
+/// What a checkpoint of ours says of its run; no file that is changed comes to its checksum.
+const CHECKPOINT: &str = r#"{"sha256":"0000000000000000000000000000000000000000000000000000000000000000","format":1,
+"config":"seed = 3\n[model]\nz_dim = 4\n","epoch":2,"step":1,"sums":[["total","4059000000000000"]],"adam":3,"plateau":null,
+"best":[1,"4059000000000000"]}"#;
+
 pub(crate) fn npy_classes() -> Vec<u8> {
     let rows = [[0, 0, 5, 39, 31, 0], [0, 1, 0, 0, 0, 31], [0, 2, 3, 17, 9, 8]];
     npy("<i8", "(3, 6)", &rows.as_flattened().iter().flat_map(|&number: &i64| number.to_le_bytes()).collect::<Vec<_>>())
 }
 
 pub(crate) fn npz(images: &[u8], classes: &[u8], packed: bool) -> Vec<u8> {
+    zipped(&[("imgs.npy", images), ("latents_classes.npy", classes)], packed)
+}
+
+/// Latents in an archive, with labels.
+pub(crate) fn npz_latents(latents: &[u8]) -> Vec<u8> {
+    zipped(&[("mu.npy", latents), ("labels.npy", &npy_labels())], true)
+}
+
+pub(crate) fn zipped(arrays: &[(&str, &[u8])], packed: bool) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let method = if packed { CompressionMethod::Deflated } else { CompressionMethod::Stored };
     let options = SimpleFileOptions::default().compression_method(method);
-    for (name, bytes) in [("imgs.npy", images), ("latents_classes.npy", classes)] {
-        zip.start_file(name, options).expect("in memory");
+    for (name, bytes) in arrays {
+        zip.start_file(*name, options).expect("in memory");
         zip.write_all(bytes).expect("in memory");
     }
     zip.finish().expect("in memory").into_inner()

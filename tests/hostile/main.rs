@@ -101,7 +101,7 @@ macro_rules! readers {
     };
 }
 
-readers!(idx, cifar10, stl10, dsprites, mat, voc, celeba, picture, config, state, encoder, tar, tar_gz);
+readers!(idx, cifar10, stl10, dsprites, npz, mat, voc, celeba, picture, config, state, encoder, info, tar, tar_gz);
 
 /// Writes the whole files and the harmful ones to `fuzz/corpus`, for `cargo fuzz` to begin with.
 #[test]

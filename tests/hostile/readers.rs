@@ -12,7 +12,7 @@ use vae::config::{Config, DataKind, Settings};
 use vae::data::download::unpack;
 use vae::data::files::archives::Pack;
 use vae::data::files::picture::{self, Picture, Region};
-use vae::data::files::{celeba, cifar10, dogs, dsprites, mat, stl10};
+use vae::data::files::{celeba, cifar10, dogs, dsprites, mat, npy, stl10};
 use vae::data::idx;
 use vae::learn::{self, Learner};
 
@@ -33,11 +33,13 @@ const MIB: usize = 1 << 20;
 
 /// All of them. A parsed file is a few times its bytes. What unpacks is believed up to 64 times (a picture up to 2,048
 /// times) its size and 4 MiB, and is there three times while a vector grows or a picture changes its form.
-pub(crate) const READERS: [Reader; 13] = [
+pub(crate) const READERS: [Reader; 15] = [
     Reader { name: "idx", read: idx, memory: [200, 13 * MIB] },
     Reader { name: "cifar10", read: cifar10, memory: [8, MIB] },
     Reader { name: "stl10", read: stl10, memory: [64, 4 * MIB] },
     Reader { name: "dsprites", read: dsprites, memory: [64, 4 * MIB] },
+    // Numbers are there as bytes, while those grow, as f32 and as a tensor.
+    Reader { name: "npz", read: npz, memory: [320, 24 * MIB] },
     Reader { name: "mat", read: mat, memory: [200, 13 * MIB] },
     // A node or an attribute takes a hundred bytes, and `<` or `=` announces one.
     Reader { name: "voc", read: voc, memory: [256, MIB] },
@@ -47,6 +49,7 @@ pub(crate) const READERS: [Reader; 13] = [
     Reader { name: "config", read: config, memory: [128, 4 * MIB] },
     Reader { name: "state", read: state, memory: [64, 4 * MIB] },
     Reader { name: "encoder", read: encoder, memory: [64, 4 * MIB] },
+    Reader { name: "info", read: info, memory: [64, 4 * MIB] },
     Reader { name: "tar", read: tar, memory: [8, 4 * MIB] },
     Reader { name: "tar_gz", read: tar_gz, memory: [8, 4 * MIB] },
 ];
@@ -105,6 +108,14 @@ fn dsprites(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.npz");
     put(bytes, &path);
     told(dsprites::read(&path, corpus::DSPRITES), |error| error)
+}
+
+/// As latents, and as arrays of any kind.
+fn npz(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    let path = dir.join("file.npz");
+    put(bytes, &path);
+    let latents = told(npy::codes(&path, corpus::LATENTS), |error| error);
+    [latents, told(vae::info::read(&path), |error| error)].concat()
 }
 
 fn mat(bytes: &[u8], _: &Path) -> Vec<Error> {
@@ -178,6 +189,17 @@ pub(crate) fn encoder_config() -> Config {
     let mut settings = Settings::default();
     ["model.width=1", "model.z_dim=1"].iter().for_each(|key| settings.assignment(key).expect("a key"));
     settings.resolve().expect("a small model")
+}
+
+/// What there is to be told of a file.
+fn info(bytes: &[u8], dir: &Path) -> Vec<Error> {
+    let path = dir.join("file.safetensors");
+    put(bytes, &path);
+    let read = vae::info::read(&path).map(|info| {
+        let words = info.to_string();
+        assert!(!words.contains(|c: char| c.is_control() && c != '\n'), "{words}");
+    });
+    told(read, |error| error)
 }
 
 fn tar(bytes: &[u8], dir: &Path) -> Vec<Error> {

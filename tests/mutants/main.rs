@@ -93,6 +93,8 @@ const FLOORS: &[&str] =
 const MODELS: &[&str] = &["--test", "oracle", "--test", "runs"];
 /// What holds readers of files.
 const READERS: &[&str] = &["--test", "hostile"];
+/// What holds scores: planted cases beside them.
+const SCORES: &[&str] = &["-p", "vae", "--lib", "score::"];
 
 fn laws(mutant: &Mutant) -> Laws {
     let path = mutant.path.as_str();
@@ -106,6 +108,7 @@ fn laws(mutant: &Mutant) -> Laws {
             Laws { nearest: Vec::new(), everything: READERS }
         }
         _ if path == "nn/src/state.rs" => Laws { everything: READERS, ..floors("layers", "state::") },
+        _ if path.starts_with("vae/src/score/") => Laws { nearest: Vec::new(), everything: SCORES },
         Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
         Some("nn") => floors("layers", ""),
         Some("shaders") => match stem {

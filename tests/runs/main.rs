@@ -53,7 +53,7 @@ fn train(config: &Config, device: &Device, path: &Path, steps: usize) -> Outcome
     run(&mut trainer(config, device), &mut folder, past, &mut tell).unwrap()
 }
 
-/// Every file of a run, without the times in its lines.
+/// Every file of a run, without its times.
 fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let read = |(name, _): (String, u64)| {
         let bytes = fs::read(path.join(&name)).unwrap();
@@ -64,7 +64,8 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
         let lines = text.lines().map(|line| line.split(",\"seconds\"").next().unwrap().to_owned() + "\n");
         (name, lines.collect::<String>().into_bytes())
     };
-    Folder::open(path).unwrap().files().into_iter().map(read).collect()
+    let files = Folder::open(path).unwrap().files();
+    files.into_iter().filter(|(name, _)| name != "timing.json").map(read).collect()
 }
 
 /// Stops after every `steps` steps, and compares what is left at the end, which it gives.

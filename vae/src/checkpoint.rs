@@ -138,18 +138,29 @@ fn checksum(bytes: &[u8], at: usize) -> String {
 }
 
 /// What the bytes of a file say if they are a checkpoint of ours; None if they are something else, or not even safetensors.
-fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
-    let Ok((_, Some(json))) = nn::state::contents(bytes, KEY) else { return Ok(None) };
-    let found = place_of_sum(bytes).map(|at| (&bytes[at..at + DIGITS], checksum(bytes, at)));
-    if found.is_none_or(|(told, sum)| told != sum.as_bytes()) {
-        return Err("is damaged: its bytes do not come to the checksum in it; copy or train it again".into());
+pub(crate) fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
+    match told(bytes) {
+        None => Ok(None),
+        Some((true, meta)) => meta.map(Some),
+        Some((false, _)) => {
+            Err("is damaged: its bytes do not come to the checksum in it; copy or train it again".into())
+        }
     }
+}
+
+/// Of a checkpoint of ours, damaged or not: whether its bytes come to the checksum in it, and what it says of its run.
+pub(crate) fn told(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, String>)> {
+    let Ok((_, Some(json))) = nn::state::contents(bytes, KEY) else { return None };
+    let found = place_of_sum(bytes).map(|at| (&bytes[at..at + DIGITS], checksum(bytes, at)));
+    let is_whole = found.is_some_and(|(told, sum)| told == sum.as_bytes());
     let format = serde_json::from_str::<Value>(&json).ok().and_then(|meta| meta["format"].as_u64());
     if format != Some(u64::from(FORMAT)) {
         let format = format.map_or("no".into(), |format| format.to_string());
-        return Err(format!("has format {format}, and this program knows {FORMAT}: take the program that wrote it"));
+        let what = format!("has format {format}, and this program knows {FORMAT}: take the program that wrote it");
+        return Some((is_whole, Err(what)));
     }
-    serde_json::from_str(&json).map(Some).map_err(|error| format!("says of its run what cannot be read: {error}"))
+    let meta = serde_json::from_str(&json);
+    Some((is_whole, meta.map_err(|error| format!("says of its run what cannot be read: {error}"))))
 }
 
 /// A file's bytes, and what they say of a run, if they do.

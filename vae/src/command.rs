@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser};
 
+use crate::config::Config;
 use crate::device::{self, Chosen};
 use crate::error::{Error, Result};
 use crate::trained::{self, Trained};
@@ -34,16 +35,24 @@ impl Where {
     /// # Errors
     /// If one of them cannot be opened; see [`trained::open`].
     pub fn open<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Trained>)> {
+        let (chosen, configs) = self.configured(runs)?;
+        let opened =
+            runs.iter().zip(configs).map(|(run, config)| trained::open(run.as_ref(), config, chosen.device.clone()));
+        let opened = opened.collect::<Result<Vec<_>>>()?;
+        Ok((chosen, opened))
+    }
+
+    /// The device of runs, and their configurations, for who opens them one after the other.
+    ///
+    /// # Errors
+    /// If one of them is no run, or the device is not there.
+    pub fn configured<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Config>)> {
         let flags =
             [("data.dir", self.data_dir.as_deref(), "--data-dir"), ("device", self.device.as_deref(), "--device")];
         let configs =
             runs.iter().map(|run| trained::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
         let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
-        let chosen = device::choose(choice, device::start_threads(self.threads)?)?;
-        let opened =
-            runs.iter().zip(configs).map(|(run, config)| trained::open(run.as_ref(), config, chosen.device.clone()));
-        let opened = opened.collect::<Result<Vec<_>>>()?;
-        Ok((chosen, opened))
+        Ok((device::choose(choice, device::start_threads(self.threads)?)?, configs))
     }
 }
 
@@ -54,6 +63,11 @@ macro_rules! say {
         use std::io::Write as _;
         let _ = writeln!(std::io::stdout(), $($words)*);
     }};
+}
+
+/// Tells the user what to mind, on stderr.
+pub fn warn(words: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {words}");
 }
 
 /// What the user asked for by these words, the program's name first; None if it was help or the version, which are printed.
@@ -85,4 +99,23 @@ pub fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
         let _ = writeln!(std::io::stderr(), "error: {line}");
         error.downcast_ref::<Error>().map_or(1, Error::exit_code).into()
     })
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+,:@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_a_folder_s_name_as_it_is() {
+        assert_eq!(["runs/a=1,b", "my run", "it's", ""].map(quoted), ["runs/a=1,b", "'my run'", "'it'\\''s'", "''"]);
+    }
 }

@@ -53,7 +53,7 @@ impl Error {
 const LONGEST: usize = 2_000;
 
 /// What is said in one line: control characters, and those that end a line or turn its direction, are written as escapes.
-fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let moves = |c: char| {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };

@@ -3,11 +3,14 @@
 //! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them into latents
 //! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
 //! is one step, one epoch; `figure` draws what came out, `checkpoint` is what a run goes on from, `run` the folder that keeps
-//! it, `trained` opens it again, `gallery` draws and `score` measures it, and `export` takes weights to PyTorch. All but these, `transfer` and data files works without
+//! it, `trained` opens it again, `gallery` draws, `score` measures and `report` tells it, `export` takes weights to PyTorch,
+//! `album` pictures to a folder, and `info` tells what is in a file. All but these, `transfer` and data files works without
 //! files, clocks or threads.
 
 #![forbid(unsafe_code)]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod album;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
@@ -23,13 +26,19 @@ pub mod export;
 pub mod figure;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod gallery;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod info;
 pub mod learn;
 pub mod model;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod nearest;
 pub mod objective;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod pegasus;
 pub mod random;
 pub mod recipe;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod report;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod run;
 #[cfg(not(target_arch = "wasm32"))]

@@ -10,13 +10,13 @@
 use std::path::PathBuf;
 
 use pollster::block_on;
-use rayon::prelude::*;
 use tensor::Tensor;
 
 use crate::config::Crop;
 use crate::data::Split;
 use crate::data::files::picture::{self, Picture, Region};
 use crate::error::{Error, Result};
+use crate::nearest;
 use crate::train::Trainer;
 
 /// Which images to take.
@@ -172,30 +172,10 @@ pub fn blend(trainer: &Trainer, [a, b]: [&mut Picked; 2], negate: &Negate, weigh
     };
     let turned = images(&turned, b)?;
     let blends = images(&Tensor::new(&z, [count, z_dim]), a)?;
-    let nearest = nearest(trainer, &blends)?;
+    let nearest = nearest::in_training(trainer, &blends)?;
     let places: Vec<usize> = nearest.iter().map(|&(place, _)| place).collect();
     let neighbours = Picked::new(trainer, &trainer.dataset.train, places)?.pixels;
     Ok(Blended { negated, turned, blends, nearest, neighbours })
-}
-
-/// The training image nearest to each of these by the mean squared error of a pixel, and that error.
-fn nearest(trainer: &Trainer, images: &[f32]) -> Result<Vec<(usize, f64)>> {
-    let len = trainer.dataset.transform.shape().iter().product();
-    let mut best = vec![(0, f64::INFINITY); images.len() / len];
-    let all: Vec<usize> = (0..trainer.dataset.train.count()).collect();
-    for places in all.chunks(256) {
-        let some = Picked::new(trainer, &trainer.dataset.train, places.to_vec())?;
-        best.par_iter_mut().zip(images.par_chunks_exact(len)).for_each(|(best, image)| {
-            for (&place, other) in places.iter().zip(some.pixels.chunks_exact(len)) {
-                let squares: f32 = image.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum();
-                let error = f64::from(squares) / len as f64;
-                if error < best.1 {
-                    *best = (place, error);
-                }
-            }
-        });
-    }
-    Ok(best)
 }
 
 /// How white the middle of an image is, in [0, 1]: the mean of each pixel's least channel.
@@ -264,13 +244,6 @@ mod tests {
         let mu = block_on(trainer.encode(validation, &[1])).unwrap().unwrap()[0].clone();
         let minus = Tensor::new(&mu.data().iter().map(|z| -z).collect::<Vec<_>>(), [1, trainer.config.model.z_dim]);
         assert!(all_near(&none.turned[256..], &block_on(trainer.decode(&minus, &[0])).unwrap().unwrap()));
-    }
-
-    #[test]
-    fn the_nearest_to_a_training_image_is_itself() {
-        let trainer = trainer(&[]);
-        let three = Picked::new(&trainer, &trainer.dataset.train, vec![7, 0, 99]).unwrap();
-        assert_eq!(nearest(&trainer, &three.pixels).unwrap(), [(7, 0.0), (0, 0.0), (99, 0.0)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod folder;
 mod keeper;
 mod past;
-mod pictures;
+mod timings;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,18 +13,21 @@ use nn::Module;
 use pollster::block_on;
 
 use crate::checkpoint;
-use crate::config::{KlScheduleKind, Loss, LossKind, Reduction};
+use crate::config::{Config, KlScheduleKind, Loss, LossKind, Reduction};
 use crate::error::{Error, Result};
 use crate::figure::curves;
+use crate::gallery;
 use crate::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 
 pub use folder::Folder;
 use keeper::Keeper;
 pub use past::{Past, history};
+pub use timings::{EpochTiming, Timings};
 
 /// The files of a run that are read again.
 const METRICS: &str = "metrics.jsonl";
 const STEPS: &str = "steps.jsonl";
+const TIMING: &str = "timing.json";
 pub(crate) const BEST: &str = "checkpoints/best.safetensors";
 /// What a run goes on from.
 pub const LAST: &str = "checkpoints/last.safetensors";
@@ -77,7 +80,8 @@ pub fn run(
     let patience = trainer.config.train.early_stopping;
     let (early, history, best) = (EarlyStopping::new(patience), Vec::new(), None);
     let (keeper, saved) = (Keeper::new(folder), Instant::now());
-    let mut run = Run { trainer, keeper, early, history, best, tell, saved };
+    let timings = Timings::new(trainer.device().name());
+    let mut run = Run { trainer, keeper, early, history, timings, best, tell, saved };
     run.begin(past)?;
     let outcome = run.train().map_err(|error| kept(error, &last))?;
     run.end(outcome)?;
@@ -91,6 +95,7 @@ struct Run<'a> {
     keeper: Keeper<'a>,
     early: EarlyStopping,
     history: Vec<Epoch>,
+    timings: Timings,
     /// The best checkpoint, if early stopping will want it.
     best: Option<Vec<u8>>,
     tell: &'a mut dyn FnMut(Event) -> bool,
@@ -106,6 +111,7 @@ impl Run<'_> {
         self.early = past.early(&self.trainer.config);
         self.keeper.go_on(METRICS, past.metrics)?;
         self.keeper.go_on(STEPS, past.steps)?;
+        self.timings.go_on(self.keeper.folder(), past.history.len());
         (self.history, self.best) = (past.history, past.best);
         Ok(())
     }
@@ -140,6 +146,7 @@ impl Run<'_> {
         let pause = pause.and_then(|minutes| Duration::try_from_secs_f64(60.0 * minutes).ok());
         let learning_rate = self.trainer.learning_rate(number); // validation may lower it for the next
         let (start, mut images) = (Instant::now(), 0);
+        let _ = self.trainer.timing(); // of an epoch that was given up
         let train = loop {
             let mut stop = false;
             let Run { trainer, keeper, tell, saved, .. } = self;
@@ -157,7 +164,9 @@ impl Run<'_> {
                 None => self.save()?,
             }
         };
-        let images_per_second = images as f64 / start.elapsed().as_secs_f64();
+        let mut timing = self.trainer.timing();
+        let trained = start.elapsed();
+        let images_per_second = images as f64 / trained.as_secs_f64();
         (self.tell)(Event::Validating);
         let validation = block_on(self.trainer.validate())?;
         if !validation.losses.is_finite() {
@@ -165,6 +174,9 @@ impl Run<'_> {
         }
         self.trainer.observe(validation.losses.total);
         let seconds = start.elapsed().as_secs_f64();
+        timing.other = (trained.as_secs_f64() - timing.sum()).max(0.0);
+        timing.validation = seconds - trained.as_secs_f64();
+        self.timings.add(number, timing);
         Ok(Some(Epoch { epoch: number, train, validation, learning_rate, seconds, images_per_second }))
     }
 
@@ -172,6 +184,7 @@ impl Run<'_> {
     fn conclude(&mut self, epoch: Epoch) -> Result<bool> {
         let number = epoch.epoch;
         self.keeper.line(METRICS, &epoch.json().to_string());
+        self.keeper.file(TIMING, self.timings.json());
         let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < 0.1);
         if let Some(kl) = collapsed(&epoch)
             && self.history.iter().all(|before| collapsed(before).is_none())
@@ -194,7 +207,11 @@ impl Run<'_> {
     }
 
     fn draw(&mut self) {
-        self.keeper.file("curves.png", curves(&title(self.trainer), &self.history, unit(self.trainer)));
+        let config = &self.trainer.config;
+        let title = format!("{}, epoch {}: {}", config.name, self.history.len(), words(config));
+        let plot = curves(&title, &self.history, unit(config));
+        self.keeper.file("curves.png", plot.png());
+        self.keeper.file("curves.svg", plot.svg().into_bytes());
     }
 
     /// A checkpoint of this very moment.
@@ -219,7 +236,7 @@ impl Run<'_> {
             }
             self.draw();
         }
-        pictures::pictures(self.trainer, &mut self.keeper)?;
+        self.pictures(outcome)?;
         if let Some(table) = block_on(self.trainer.confusion(&self.trainer.dataset.test))? {
             self.keeper.file("confusion.csv", table.csv().into_bytes());
             (self.tell)(Event::Tested(format!("on the test images: {table}")));
@@ -229,8 +246,28 @@ impl Run<'_> {
     }
 }
 
+impl Run<'_> {
+    /// `reconstructions.png` and `samples.png`, of what gives images.
+    fn pictures(&mut self, outcome: Outcome) -> Result<()> {
+        let epoch = if let Outcome::Stopped { best, .. } = outcome { best } else { self.history.len() };
+        let title = format!("{}, epoch {epoch}", self.trainer.config.name);
+        let reconstructions =
+            gallery::reconstructions::draw(&title, self.trainer, &[], gallery::reconstructions::COUNT);
+        for drawn in [reconstructions, gallery::samples::draw(&title, self.trainer)] {
+            match drawn {
+                Ok(drawing) => {
+                    drawing.files().into_iter().for_each(|(name, bytes)| self.keeper.file(&name, bytes.to_vec()));
+                }
+                Err(Error::Config(_)) => {} // not for this model
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What to try when the KL vanishes.
-fn against_collapse(loss: &Loss) -> String {
+pub(crate) fn against_collapse(loss: &Loss) -> String {
     let weights = match (loss.kind, loss.schedule) {
         (LossKind::Weighted, _) => "a smaller loss.k2",
         (LossKind::Tc, _) => "smaller loss.alpha, loss.beta and loss.gamma",
@@ -272,18 +309,18 @@ fn config_file(trainer: &Trainer) -> String {
     )
 }
 
-fn title(trainer: &Trainer) -> String {
-    let config = &trainer.config;
-    let (model, loss) = (&config.model, config.loss_words());
-    let told = format!("{} · {} · {} · {loss}", config.name, config.data.kind, model.words());
-    match model.is_vae() {
+/// What is trained, in a line: images, model and losses.
+pub(crate) fn words(config: &Config) -> String {
+    let told = format!("{} · {} · {}", config.data.kind, config.model.words(), config.loss_words());
+    match config.model.is_vae() {
         true => format!("{told}, effective β = {}", crate::objective::effective_beta(config)),
         false => told,
     }
 }
 
-fn unit(trainer: &Trainer) -> &'static str {
-    match trainer.config.loss.reduction {
+/// What its total is measured in.
+pub(crate) fn unit(config: &Config) -> &'static str {
+    match config.loss.reduction {
         Reduction::Sum => "nats an image",
         Reduction::Mean => "loss (means)",
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tensor::Device;
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Meta};
 use crate::config::{Config, Settings};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -54,17 +54,38 @@ pub fn open(folder: &Path, config: Config, device: Device) -> Result<Trained> {
     let (history, file) = (run::history(folder)?, export::checkpoint_of(folder)?);
     let (bytes, meta) = checkpoint::file(&file)?;
     checkpoint::fill(&*model, &bytes, &file)?;
-    let best = meta.and_then(|meta| meta.best()).filter(|_| file.ends_with(run::BEST));
-    let epoch = best.map_or(history.len(), |(epoch, _)| epoch);
+    let epoch = epoch(&history, meta, &file);
     Ok(Trained { path: folder.to_owned(), trainer: Trainer::of(config, dataset, model, device), history, epoch })
+}
+
+/// The same of a run that has just ended, whose trainer is at hand: it gets the weights of the best epoch, for good.
+///
+/// # Errors
+/// If the checkpoint is missing or damaged, or the metrics are no epochs.
+pub fn ended(folder: &Path, mut trainer: Trainer) -> Result<Trained> {
+    let (history, file) = (run::history(folder)?, export::checkpoint_of(folder)?);
+    let (bytes, meta) = checkpoint::file(&file)?;
+    trainer.settle_on(|model| checkpoint::fill(model, &bytes, &file))?;
+    let epoch = epoch(&history, meta, &file);
+    Ok(Trained { path: folder.to_owned(), trainer, history, epoch })
+}
+
+/// Whose weights a checkpoint holds.
+fn epoch(history: &[Epoch], meta: Option<Meta>, file: &Path) -> usize {
+    let best = meta.and_then(|meta| meta.best()).filter(|_| file.ends_with(run::BEST));
+    best.map_or(history.len(), |(epoch, _)| epoch)
+}
+
+/// The name of a folder, however it was written.
+pub(crate) fn name(folder: &Path) -> String {
+    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    name.unwrap_or_else(|| folder.display().to_string())
 }
 
 impl Trained {
     /// The name of its folder.
     pub fn name(&self) -> String {
-        let name =
-            self.path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-        name.unwrap_or_else(|| self.path.display().to_string())
+        name(&self.path)
     }
 
     /// What a figure of this run is headed by: which run, and whose weights.

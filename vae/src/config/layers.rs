@@ -112,6 +112,16 @@ impl Settings {
     }
 }
 
+impl Config {
+    /// Every key that is set and its value, as TOML writes it, in the order of the file.
+    pub fn leaves(&self) -> Vec<(String, String)> {
+        let table = Table::try_from(self).expect("a configuration is a table");
+        let mut leaves = Vec::new();
+        flatten(&table, "", &mut leaves);
+        leaves.into_iter().map(|(key, value)| (key, value.to_string())).collect()
+    }
+}
+
 /// Variables that start with `VAE_` and are no configuration: the command line reads them, `gpu` its own, and `VAE_FAULT` is
 /// the tests'.
 const NOT_KEYS: &[&str] = &["VAE_FAULT", "VAE_GPU", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];

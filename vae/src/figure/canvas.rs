@@ -4,12 +4,8 @@ use std::sync::OnceLock;
 
 use image::{GrayImage, Rgb, RgbImage};
 
-/// A colour.
-pub(super) type Colour = [u8; 3];
-
-pub(super) const WHITE: Colour = [255, 255, 255];
-pub(super) const BLACK: Colour = [30, 30, 30];
-pub(super) const GREY: Colour = [225, 225, 225];
+use super::plot::{Anchor, Surface};
+use super::style::{BLACK, Colour, Marker, WHITE};
 
 /// Width and height of a letter.
 pub(super) const LETTER: [u32; 2] = [9, 18];
@@ -67,9 +63,24 @@ impl Canvas {
         }
     }
 
-    /// A disc.
-    pub(super) fn disc(&mut self, centre: [f32; 2], radius: f32, colour: Colour) {
-        self.line(centre, centre, 2.0 * radius, colour);
+    /// A convex polygon, its corners clockwise: a pixel is covered by how far inside its centre is.
+    pub(super) fn polygon(&mut self, corners: &[[f32; 2]], colour: Colour) {
+        let span = |k: usize| {
+            let (low, high) =
+                corners.iter().fold((f32::MAX, f32::MIN), |(low, high), at| (low.min(at[k]), high.max(at[k])));
+            (low.floor() as i64 - 1)..=(high.ceil() as i64 + 1)
+        };
+        for y in span(1) {
+            for x in span(0) {
+                let p = [x as f32 + 0.5, y as f32 + 0.5];
+                let edges = corners.iter().zip(corners.iter().cycle().skip(1));
+                let outside = edges.map(|(a, b)| {
+                    let along = [b[0] - a[0], b[1] - a[1]];
+                    ((p[0] - a[0]) * along[1] - (p[1] - a[1]) * along[0]) / along[0].hypot(along[1])
+                });
+                self.blend(x, y, colour, 0.5 - outside.fold(f32::MIN, f32::max));
+            }
+        }
     }
 
     /// Words, from their upper left corner; letters that the font lacks become a question mark.
@@ -100,6 +111,55 @@ impl Canvas {
     }
 }
 
+impl Surface for Canvas {
+    fn line(&mut self, points: &[[f32; 2]], width: f32, colour: Colour) {
+        points.windows(2).for_each(|pair| Canvas::line(self, pair[0], pair[1], width, colour));
+    }
+
+    fn mark(&mut self, [x, y]: [f32; 2], marker: Marker, radius: f32, colour: Colour, _: &str) {
+        match marker.corners() {
+            [] => Canvas::line(self, [x, y], [x, y], 2.0 * radius, colour),
+            corners => {
+                let places: Vec<[f32; 2]> = corners.iter().map(|[i, j]| [x + radius * i, y + radius * j]).collect();
+                self.polygon(&places, colour);
+            }
+        }
+    }
+
+    fn bar(&mut self, [x, y]: [f32; 2], [width, height]: [f32; 2], colour: Colour, _: &str) {
+        let (right, low) = (x + width, y + height);
+        if height > 0.0 {
+            self.polygon(&[[x, y], [right, y], [right, low], [x, low]], colour);
+        }
+    }
+
+    fn text(&mut self, [x, y]: [f32; 2], words: &str, anchor: Anchor) {
+        let (long, half) = (width_of(words), i64::from(LETTER[1]) / 2);
+        let [x, y] = [x.round() as i64, y.round() as i64];
+        match anchor {
+            Anchor::Start => Canvas::text(self, [x, y - half], words, BLACK),
+            Anchor::Middle => Canvas::text(self, [x - long / 2, y - half], words, BLACK),
+            Anchor::End => Canvas::text(self, [x - long, y - half], words, BLACK),
+            Anchor::Upwards => self.text_upwards([x - half, y + long / 2], words, BLACK),
+        }
+    }
+}
+
+/// Words in lines of so many letters at most, unless one word is longer.
+pub(super) fn wrap(words: &str, letters: u32) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= letters as usize => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Pixels that words take from left to right.
 pub(super) fn width_of(words: &str) -> i64 {
     i64::from(LETTER[0]) * words.chars().count() as i64
@@ -128,6 +188,21 @@ mod tests {
             let ink = canvas.image.pixels().any(|pixel| pixel.0 != WHITE);
             assert_eq!(ink, letter != ' ', "letter {place}: {letter}");
         }
+    }
+
+    #[test]
+    fn words_are_wrapped_where_they_part() {
+        assert_eq!(wrap("a run, epoch 5: what it shows", 12), ["a run, epoch", "5: what it", "shows"]);
+        assert_eq!(wrap("averylongname x", 4), ["averylongname", "x"]);
+    }
+
+    #[test]
+    fn a_polygon_covers_what_is_inside() {
+        let mut canvas = Canvas::new(20, 20);
+        canvas.polygon(&[[4.0, 4.0], [12.0, 4.0], [12.0, 12.5], [4.0, 12.5]], [0, 0, 0]);
+        let at = |x, y| canvas.image.get_pixel(x, y).0[0];
+        assert_eq!([at(3, 8), at(4, 4), at(11, 11), at(12, 8), at(8, 3), at(8, 13)], [255, 0, 0, 255, 255, 255]);
+        assert_eq!(at(8, 12), 128, "half a pixel");
     }
 
     #[test]

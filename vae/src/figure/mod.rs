@@ -1,20 +1,25 @@
-//! The pictures of a run: images in rows, and curves. Everything comes out as the bytes of a PNG.
-//!
-//! plotters draws words into a PNG only through a font parser that nobody maintains, and one more dependency for two
-//! axes is not worth it: `canvas` draws lines and words, from a font that is a picture itself.
+//! What figures are drawn with: images in rows, and plots. Pictures come out as the bytes of a PNG, plots as SVG too, what moves
+//! as a GIF. Words are drawn from a font that is a picture itself (`canvas`).
 
+mod animation;
+mod axis;
 mod canvas;
 mod curves;
 mod features;
 mod grid;
-mod overlay;
+mod plot;
+mod style;
+mod svg;
 
 use canvas::Canvas;
 
-pub use curves::curves;
+pub use animation::{Still, animation};
+pub use axis::{Axis, told};
+pub use curves::{Curve, curves, overlay, overlay_by};
 pub use features::features;
-pub use grid::{Row, grid};
-pub use overlay::{Curve, overlay};
+pub use grid::{Row, grid, grid_of_columns};
+pub use plot::{Kind, PANEL, Panel, Plot, Series};
+pub use style::Style;
 
 /// The bytes of a canvas as a PNG.
 fn png(canvas: &Canvas) -> Vec<u8> {

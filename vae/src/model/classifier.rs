@@ -34,7 +34,12 @@ impl Classifier {
 
     /// A number for each label: the larger, the more the image looks like it, `[n, classes]`.
     pub fn logits(&self, x: &Var, pass: &Pass) -> Var {
-        self.fc.forward(&self.features(x, pass), pass)
+        self.name(&self.features(x, pass), pass)
+    }
+
+    /// The same of [`Classifier::features`], `[n, 8w]`.
+    pub fn name(&self, features: &Var, pass: &Pass) -> Var {
+        self.fc.forward(features, pass)
     }
 }
 

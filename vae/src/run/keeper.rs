@@ -6,6 +6,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{Error as IoError, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use super::{BEST, Folder, LAST};
 use crate::error::{Error, Result};
@@ -81,6 +82,11 @@ impl<'a> Keeper<'a> {
         if let Err(error) = log.flush(self.folder, false) {
             self.failed(name, &error);
         }
+    }
+
+    /// Where everything goes.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Writes a file, whole, and whatever waits.

@@ -8,13 +8,21 @@
 //!  "missing": [{"name": "mig", "why": "the factors of these images are not known"}]}
 //! ```
 
+mod extractor;
+pub mod frechet;
 mod images;
+pub mod inception;
+pub mod laplacian;
 mod latents;
+pub mod similarity;
+pub mod two_stage;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::run::Folder;
 use crate::trained::Trained;
@@ -78,6 +86,33 @@ pub struct Options {
     pub inception: Option<PathBuf>,
 }
 
+/// The images that a run is judged by: its test images, or its validation images where there is nothing to test.
+pub(crate) struct Judged<'a> {
+    /// What they are part of.
+    pub(crate) split: &'a Split,
+    /// Where they are in it: the first ones.
+    pub(crate) places: Vec<usize>,
+    name: &'static str,
+}
+
+impl Judged<'_> {
+    /// At most `images` of them.
+    pub(crate) fn of(run: &Trained, images: usize) -> Judged<'_> {
+        let dataset = &run.trainer.dataset;
+        let (split, name) = match dataset.test.count() {
+            0 => (&dataset.validation, "validation images"),
+            _ => (&dataset.test, "test images"),
+        };
+        Judged { split, places: (0..images.min(split.count())).collect(), name }
+    }
+}
+
+impl fmt::Display for Judged<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.places.len(), self.name)
+    }
+}
+
 /// Everything that can be measured of a run.
 ///
 /// # Errors
@@ -120,6 +155,11 @@ impl Scores {
     /// Adds a number.
     pub(crate) fn add(&mut self, name: &str, value: f64, unit: &str, of: impl Into<String>) {
         self.scores.push(Score { name: name.into(), value, unit: unit.into(), of: of.into(), parts: Vec::new() });
+    }
+
+    /// Adds a number with its parts.
+    pub(crate) fn add_list(&mut self, name: &str, value: f64, unit: &str, of: impl Into<String>, parts: Vec<f64>) {
+        self.scores.push(Score { name: name.into(), value, unit: unit.into(), of: of.into(), parts });
     }
 
     /// Says that there is no such number, and why.

@@ -15,6 +15,7 @@ mod fault;
 mod metrics;
 #[cfg(not(target_arch = "wasm32"))]
 mod standing;
+mod timing;
 
 use autograd::{Param, Var, no_grad};
 use nn::optim::{Adam, AdamConfig, Ema, Plateau, Schedule};
@@ -40,6 +41,8 @@ pub(crate) use metrics::{part_unit, part_words};
 pub use standing::Standing;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use standing::Whole;
+use timing::Clock;
+pub use timing::Timing;
 
 /// Steps whose losses a GPU keeps before the host reads them.
 const WAITING: usize = 16;
@@ -64,6 +67,7 @@ pub struct Trainer {
     /// Its steps so far, and the sums of their losses over images.
     done: usize,
     sums: Losses,
+    clock: Clock,
     fault: Option<Fault>,
 }
 
@@ -103,8 +107,24 @@ impl Trainer {
         let guard = Guard::new(waiting, &device);
         let ema = Some(train.ema).filter(|&decay| decay > 0.0).map(|decay| Ema::new(decay, &params));
         let (adam, sums) = (Adam::new(adam), Losses::default());
-        let (steps, epoch, done, fault) = (0, 0, 0, None);
-        Trainer { config, dataset, model, device, params, adam, ema, guard, schedule, steps, epoch, done, sums, fault }
+        let (steps, epoch, done, clock, fault) = (0, 0, 0, Clock::default(), None);
+        Trainer {
+            config,
+            dataset,
+            model,
+            device,
+            params,
+            adam,
+            ema,
+            guard,
+            schedule,
+            steps,
+            epoch,
+            done,
+            sums,
+            clock,
+            fault,
+        }
     }
 
     /// Spoils a step on purpose, to see what comes of it.
@@ -115,6 +135,7 @@ impl Trainer {
     /// One step: the images in these places of the training split, forward, backward, Adam. Returns the batch's losses.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
         let images = self.dataset.training_batch(self.epoch, places)?;
+        self.clock.start();
         let outline = self.begin(0, &images, learning_rate).await?;
         let (mut losses, error) = self.settle(&[(places, outline)]).await?;
         error.map_or_else(|| Ok(losses.remove(0)), Err)
@@ -125,7 +146,9 @@ impl Trainer {
     async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<Outline> {
         let terms = self.forward(self.steps, images, None).terms;
         self.steps += 1;
+        self.clock.lap(|timing| &mut timing.forward);
         let mut gradients = terms.total.backward();
+        self.clock.lap(|timing| &mut timing.backward);
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config.train.clip).filter(|&clip| clip > 0.0);
         self.guard.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
@@ -134,6 +157,7 @@ impl Trainer {
         if let Device::Gpu(machine) = &self.device {
             machine.end_step().await?;
         }
+        self.clock.lap(|timing| &mut timing.optimiser);
         Ok(terms.outline())
     }
 
@@ -174,6 +198,7 @@ impl Trainer {
     /// whether to go on. None if it said no: the same call then goes on with the next step. On a GPU it is told of steps in
     /// groups, and a group ends before an answer counts.
     pub async fn epoch(&mut self, epoch: usize, watch: &mut dyn FnMut(&Progress) -> bool) -> Result<Option<Losses>> {
+        self.clock.start();
         let places = order(self.config.seed, epoch, self.dataset.train.count());
         let learning_rate = self.learning_rate(epoch);
         let size = self.config.train.batch_size;
@@ -187,9 +212,11 @@ impl Trainer {
         for together in batches.chunks(self.guard.history()) {
             let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
             for (row, (batch, images)) in together.iter().zip(&mut prepared).enumerate() {
+                self.clock.lap(|timing| &mut timing.data);
                 waiting.push((batch, self.begin(row, &images?, learning_rate).await?));
             }
             let (losses, error) = self.settle(&waiting).await?;
+            self.clock.lap(|timing| &mut timing.reading);
             let mut go_on = true;
             for (losses, batch) in losses.into_iter().zip(together) {
                 self.done += 1;
@@ -200,11 +227,16 @@ impl Trainer {
             match error {
                 Some(error) => return Err(error),
                 None if !go_on => return Ok(None),
-                None => {}
+                None => self.clock.start(), // telling is the caller's
             }
         }
         self.done = 0;
         Ok(Some(std::mem::take(&mut self.sums).mean(places.len())))
+    }
+
+    /// Where the time of steps has gone since this was last asked.
+    pub fn timing(&mut self) -> Timing {
+        std::mem::take(&mut self.clock.timing)
     }
 
     /// Where it computes.
@@ -222,13 +254,17 @@ impl Trainer {
         self.schedule.rate(self.config.train.learning_rate, epoch - 1, self.config.train.epochs)
     }
 
-    /// The losses on the validation images, z drawn by noise that belongs to each image; and the error of z = mu. Schedules
-    /// count as at their end, so that epochs compare. MI, TC and DW-KL are means over the validation batches, by the
-    /// estimator of training with the N of this split: the whole split's are `objective::exact_latent_terms`.
+    /// The losses on the validation images; see [`Trainer::judge`].
     pub async fn validate(&self) -> Result<Validation> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let split = &self.dataset.validation;
-        let places: Vec<usize> = (0..split.count()).collect();
+        self.judge(split, &(0..split.count()).collect::<Vec<_>>()).await
+    }
+
+    /// The losses on images of a split, z drawn by noise that belongs to each image; and the error of z = mu. Schedules
+    /// count as at their end, so that epochs compare. MI, TC and DW-KL are means over batches, by the estimator of training
+    /// with the N of this split: the whole split's are `objective::exact_latent_terms`.
+    pub async fn judge(&self, split: &Split, places: &[usize]) -> Result<Validation> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let mut sums = Losses::default();
         let mut kl_per_dim = Vec::new();
         let mut squares = None;
@@ -288,20 +324,30 @@ impl Trainer {
         self.schedule.observe(validation);
     }
 
-    /// The first validation images and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what
-    /// gives no images.
+    /// The first validation images and their reconstructions; see [`Trainer::reconstructions`].
     pub async fn reconstruct(&self, count: usize) -> Result<Option<[Vec<f32>; 2]>> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
         let split = &self.dataset.validation;
-        let places: Vec<usize> = (0..count.min(split.count())).collect();
-        let [mut originals, mut reconstructions] = [Vec::new(), Vec::new()];
-        for batch in places.chunks(self.config.train.batch_size) {
-            let x = self.dataset.batch(split, batch)?;
-            let Some(guess) = self.evaluate(split, batch, &x).reconstruction else { return Ok(None) };
-            originals.extend(self.unit(&x).await?);
-            reconstructions.extend(self.pixels(&guess).await?);
+        self.reconstructions(split, &(0..count.min(split.count())).collect::<Vec<_>>()).await
+    }
+
+    /// Images of a split and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what gives no images.
+    pub async fn reconstructions(&self, split: &Split, places: &[usize]) -> Result<Option<[Vec<f32>; 2]>> {
+        let images = self.dataset.batch(split, places)?;
+        let Some(reconstructions) = self.reconstruction(split, places, &images).await? else { return Ok(None) };
+        Ok(Some([self.unit(&images).await?, reconstructions]))
+    }
+
+    /// What comes back without noise, z = mu, of images as the model sees them, `[places, channels, size, size]`: those in these
+    /// places of a split, or others in their stead. Pixels in [0, 1], image after image; None from what gives no images.
+    pub async fn reconstruction(&self, split: &Split, places: &[usize], images: &Tensor) -> Result<Option<Vec<f32>>> {
+        let _averaged = self.ema.as_ref().map(Ema::in_place);
+        let (mut pixels, size) = (Vec::new(), self.config.train.batch_size);
+        for (places, first) in places.chunks(size).zip((0..).step_by(size)) {
+            let x = images.slice(0, first, places.len());
+            let Some(guess) = self.evaluate(split, places, &x).reconstruction else { return Ok(None) };
+            pixels.extend(self.pixels(&guess).await?);
         }
-        Ok(Some([originals, reconstructions]))
+        Ok(Some(pixels))
     }
 
     /// What the decoder makes of draws from N(0, I), as pixels in [0, 1]; where it is told labels, as many of each, in turn.

@@ -231,10 +231,14 @@ fn a_run_leaves_everything_and_its_configuration_repeats_it() {
         "checkpoints/last.safetensors",
         "config.toml",
         "curves.png",
+        "curves.svg",
         "metrics.jsonl",
         "reconstructions.png",
+        "report.html",
         "samples.png",
+        "scores.json",
         "steps.jsonl",
+        "timing.json",
     ];
     let mut found: Vec<PathBuf> = ["a", "a/checkpoints"]
         .iter()

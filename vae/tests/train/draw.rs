@@ -49,13 +49,76 @@ fn every_stage_is_shown() {
     let settings = ["model.kind=basic", "model.widths=2,4", "data.limit=64", "train.epochs=1", "device=cpu"];
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
     done(&train(dir.path()).args(settings).args(["--out", "run"]).output().unwrap());
-    assert_eq!(done(&draw(dir.path(), &["run", "features", "--image", "832"])), "4 stages: ./run/features.png\n");
+    let told = done(&draw(dir.path(), &["run", "features", "--image", "832"]));
+    assert!(told.starts_with("./run/features.png: Test image 832 (label ") && told.contains("4 stages"), "{told}");
     assert!(image::open(dir.path().join("run/features.png")).unwrap().height() > 5 * 64);
     refused(
         &draw(dir.path(), &["run", "features", "--image", "833"]),
         2,
         &["--image 833: the test images are 0 to 832"],
     );
+}
+
+/// Every figure of a run is there by one word, and by its own name with the same bytes.
+#[test]
+fn all_figures_are_drawn_and_each_alone_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    trained(dir.path());
+    let told = done(&draw(dir.path(), &["run", "all"]));
+    let names: Vec<&str> = told.lines().filter_map(|line| line.split(['/', ':', ',']).nth(2)).collect();
+    let expected = [
+        "curves.png",
+        "reconstructions.png",
+        "samples.png",
+        "traversal.png",
+        "interpolation.png",
+        "scatter.png",
+        "kl.png",
+        "laplacian.png",
+        "noise.png",
+    ];
+    assert_eq!(names, expected, "{told}");
+    let bytes = |name: &str| fs::read(dir.path().join("run").join(name)).unwrap();
+    for (figure, files) in [
+        ("traversal", &["traversal.png", "traversal.gif"][..]),
+        ("kl", &["kl.png", "kl.svg"]),
+        ("noise", &["noise.png"]),
+        ("curves", &["curves.png", "curves.svg"]),
+    ] {
+        let before: Vec<Vec<u8>> = files.iter().map(|name| bytes(name)).collect();
+        files.iter().for_each(|name| fs::remove_file(dir.path().join("run").join(name)).unwrap());
+        done(&draw(dir.path(), &["run", figure, "--threads", "1"]));
+        assert!(files.iter().zip(&before).all(|(name, before)| &bytes(name) == before), "{figure}");
+    }
+    for (words, file) in [
+        (&["traversal", "--image", "3"][..], "traversal-3.gif"),
+        (&["latent-grid", "--dims", "3,7"], "latent-grid.png"),
+        (&["interpolation", "--a", "0,1", "--b", "5,6"], "interpolation.png"),
+        (&["reconstructions", "--with", "run", "--count", "5"], "reconstructions-compared.png"),
+        (&["curves", "--with", "run"], "curves-compared.svg"),
+    ] {
+        let told = done(&draw(dir.path(), &[&["run"], words].concat()));
+        assert!(told.contains(&format!("run/{file}")) && !bytes(file).is_empty(), "{words:?}: {told}");
+    }
+}
+
+#[test]
+fn a_sweep_s_curves_have_a_panel_a_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["data.kind=shapes", "data.images=120", "model.kind=dense", "model.hidden=4", "train.epochs=1"];
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    let sweep = ["--sweep", "loss.beta=1,2", "--sweep", "model.z_dim=2,10", "--device", "cpu", "--out", "grid"];
+    done(&train(dir.path()).args(settings).args(sweep).output().unwrap());
+    assert!(dir.path().join("grid/curves.svg").exists());
+    let told = done(&draw(dir.path(), &["grid", "curves", "--by", "loss.beta"]));
+    assert!(told.starts_with("./grid/curves-by-beta.png, ./grid/curves-by-beta.svg: 6 panels"), "{told}");
+    let svg = fs::read_to_string(dir.path().join("grid/curves-by-beta.svg")).unwrap();
+    for words in ["beta=1: total", "beta=2: KL", ">z_dim=2<", ">z_dim=10<", "epoch 1: "] {
+        assert!(svg.contains(words), "{words}");
+    }
+    refused(&draw(dir.path(), &["grid", "curves", "--by", "loss.beth"]), 2, &["--by loss.beth", "no such key"]);
+    refused(&draw(dir.path(), &["grid", "kl"]), 1, &["grid/config.toml", "name a folder that train has left"]);
+    refused(&draw(dir.path(), &["nowhere", "curves"]), 1, &["nowhere/config.toml"]);
 }
 
 #[test]
@@ -72,6 +135,12 @@ fn what_cannot_be_drawn_is_told_in_a_line() {
     refused(&draw(dir.path(), &["run", "pegasus", "--negate", "some"]), 2, &["auto, none, all"]);
     refused(&draw(dir.path(), &["run", "winged"]), 2, &["winged"]);
     refused(&draw(dir.path(), &["run", "features"]), 2, &["\"dense\" has no maps to show"]);
+    refused(&draw(dir.path(), &["run", "tsne"]), 2, &["tsne: there are 20 test images"]);
+    refused(&draw(dir.path(), &["run", "latent-grid"]), 2, &["16 latents", "--dims"]);
+    refused(&draw(dir.path(), &["run", "scatter", "--dims", "1"]), 2, &["two latents, such as 3,7"]);
+    refused(&draw(dir.path(), &["run", "interpolation", "--a", "1"]), 2, &["--b"]);
+    refused(&draw(dir.path(), &["run", "traversal", "--image", "20"]), 2, &["--image 20: the test images are 0 to 19"]);
+    refused(&draw(dir.path(), &["run", "reconstructions", "--with", "away"]), 1, &["away/config.toml"]);
     let best = dir.path().join("run/checkpoints/best.safetensors");
     let bytes = fs::read(&best).unwrap();
     fs::write(&best, &bytes[..bytes.len() / 2]).unwrap();

@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod codes;
 mod data;
 mod draw;
+mod evaluate;
 mod export;
 mod gpu;
 mod kinds;
 mod recipes;
+mod report;
 mod resume;
 mod shapes;
 mod sweep;

@@ -55,6 +55,8 @@ fn a_grid_is_run_whole_and_its_runs_are_those_of_single_commands() {
     let kept = fs::read_to_string(dir.path().join("grid/table.md")).unwrap();
     assert_eq!(kept.lines().collect::<Vec<_>>(), table);
     assert_eq!(&fs::read(dir.path().join("grid/curves.png")).unwrap()[1..4], b"PNG");
+    let svg = fs::read_to_string(dir.path().join("grid/curves.svg")).unwrap();
+    assert!(names.iter().all(|name| svg.contains(&format!(">{name}</text>"))), "{svg}");
     for (result, name) in results(dir.path()).iter().zip(names) {
         assert_eq!((result["point"].as_str(), result["best_epoch"].as_u64()), (Some(name), Some(2)));
         assert!(dir.path().join("grid").join(name).join("checkpoints/best.safetensors").exists());

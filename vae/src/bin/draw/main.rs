@@ -5,8 +5,6 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod cli;
 #[cfg(not(target_arch = "wasm32"))]
-mod features;
-#[cfg(not(target_arch = "wasm32"))]
 mod pegasus;
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -76,6 +76,9 @@ pub(crate) struct Cli {
     /// Start the encoder from a checkpoint of a classifier, of a VAE, or with torchvision's names
     #[arg(long, value_name = "FILE")]
     pub(crate) init_encoder: Option<String>,
+    /// Write no report.html when the run has ended; the runs of a sweep have none of their own
+    #[arg(long)]
+    pub(crate) no_report: bool,
     /// Check everything and show what would be done, but train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

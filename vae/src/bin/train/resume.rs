@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use vae::Error;
+use vae::command::quoted;
 use vae::config::{Config, DeviceChoice, Settings};
 use vae::device::Chosen;
 use vae::run::Past;
@@ -74,22 +75,4 @@ fn configuration(cli: &Cli, run: &Path) -> Result<(Config, DeviceChoice)> {
 pub(crate) fn command(run: &Path) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "train".into());
     format!("{} --resume {}", quoted(&program), quoted(&run.display().to_string()))
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+,:@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_shell_reads_a_folder_s_name_as_it_is() {
-        assert_eq!(["runs/a=1,b", "my run", "it's", ""].map(quoted), ["runs/a=1,b", "'my run'", "'it'\\''s'", "''"]);
-    }
 }

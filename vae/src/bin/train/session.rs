@@ -14,9 +14,11 @@ use vae::learn::{self, Learner};
 use vae::model::Summary;
 use vae::recipe::RECIPES;
 use vae::run::{self, Event, Folder, LAST, Outcome, Past};
+use vae::score::Options;
 use vae::train::{Epoch, Fault, Trainer};
+use vae::trained;
 use vae::transfer::{self, Frozen, Loaded};
-use vae::{Error, say};
+use vae::{Error, report, say};
 
 use crate::cli::Cli;
 use crate::download;
@@ -25,6 +27,9 @@ use crate::plan::{Plan, grouped};
 use crate::progress::Progress;
 use crate::resume::{self, Resumed};
 use crate::sweep;
+
+/// Samples and test images that a run is scored on when it ends: `evaluate` takes as long as it is given.
+const REPORTED: usize = 256;
 
 /// Set by the first Ctrl-C or SIGTERM.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -95,7 +100,7 @@ fn train(cli: &Cli, config: Config, chosen: &Chosen, past: Option<Past>) -> Resu
     if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
         say!("{}: this run is finished; nothing is left to train", path.display());
     }
-    if run_in(config, chosen, &path, past)? != Outcome::Interrupted {
+    if run_in(config, chosen, &path, past, !cli.no_report)? != Outcome::Interrupted {
         return Ok(ExitCode::SUCCESS);
     }
     eprint_line(&match path.join(LAST).exists() {
@@ -120,8 +125,15 @@ pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// One run in a folder of its own, from its beginning or from where it stood, told as it goes.
-pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Past>) -> Result<Outcome> {
+/// One run in a folder of its own, from its beginning or from where it stood, told as it goes, with or without a report when
+/// it has ended.
+pub(crate) fn run_in(
+    mut config: Config,
+    chosen: &Chosen,
+    path: &Path,
+    past: Option<Past>,
+    report: bool,
+) -> Result<Outcome> {
     let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
     let dataset = Dataset::load(&config)?;
@@ -194,11 +206,27 @@ pub(crate) fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Opt
             counters.peak_bytes as f64 / 1e6
         );
     }
+    if report && outcome != Outcome::Interrupted {
+        // The run is saved: whatever goes wrong here is mended by asking for the report again.
+        match write_report(trainer, &mut folder) {
+            Ok(sentence) => say!("\n{sentence}"),
+            Err(error) => eprint_line(&format!("warning: no report: {error}")),
+        }
+    }
     say!("\n{}/", folder.path().display());
     let files = folder.files();
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
     Ok(outcome)
+}
+
+/// Scores the run on a few images, writes its report, and gives its verdict.
+fn write_report(trainer: Trainer, folder: &mut Folder) -> vae::Result<String> {
+    let options = Options { images: REPORTED, extractor: None, inception: None };
+    let run = trained::ended(folder.path(), trainer)?;
+    let told = report::tell(&run, Some(&options))?;
+    folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
+    Ok(told.verdict.sentence)
 }
 
 /// What the tests ask to be spoiled, by `VAE_FAULT`: `loss@STEP` or `gradient@STEP`.

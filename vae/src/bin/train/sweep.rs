@@ -4,7 +4,7 @@
 //! DIR/beta=1,z_dim=10/   a run, named by its values
 //! DIR/results.jsonl      a line a run that has ended: its settings, and its best epoch
 //! DIR/table.md           the same as a table
-//! DIR/curves.png         validation, one curve a run
+//! DIR/curves.png, .svg   validation, one curve a run
 //! ```
 //!
 //! A grid that was interrupted goes on where it stopped: a run with a line in `results.jsonl` is not repeated, one without
@@ -70,7 +70,7 @@ pub(crate) fn main(cli: &Cli) -> Result<ExitCode> {
         say!("{place}\n");
         let run = path.join(&point.name);
         let past = point.past(&run)?;
-        match run_in(point.config.clone(), &chosen, &run, past) {
+        match run_in(point.config.clone(), &chosen, &run, past, false) {
             Ok(Outcome::Interrupted) => return Ok(stopped(&points, &results, &path)),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => results.add(point.result(&epochs(&run)?)),
             Err(error) => match error.downcast_ref::<Error>() {
@@ -248,7 +248,9 @@ fn conclude(points: &[Point], results: &Results, folder: &mut Folder) -> Result<
         }
     }
     let title = format!("{}: validation, {} runs", points[0].config.name, curves.len());
-    folder.write("curves.png", &overlay(&title, &curves))?;
+    let plot = overlay(&title, &curves);
+    folder.write("curves.png", &plot.png())?;
+    folder.write("curves.svg", plot.svg().as_bytes())?;
     say!("{0}/results.jsonl, {0}/table.md, {0}/curves.png", folder.path().display());
     let failed = rows.len() - curves.len();
     if failed > 0 {

@@ -3,12 +3,10 @@
 //!
 //! `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz`, in `dsprites/` or in the folder itself, is a zip of NumPy arrays, of which
 //! we read `imgs` [737280, 64, 64], u8 of 0 and 1, and `latents_classes` [737280, 6], i64: colour (always 0), shape (square,
-//! ellipse, heart), scale, rotation, x, y. An array is "\x93NUMPY", version 1.0, the length of a text as u16, the text, a Python
-//! dictionary of `descr`, `fortran_order` and `shape`, then the numbers, little-endian. (L. Matthey et al., 2017,
-//! <https://github.com/google-deepmind/dsprites-dataset>; NumPy's `numpy.lib.format`.)
+//! ellipse, heart), scale, rotation, x, y. How an array lies in its file is told in `npy`. (L. Matthey et al., 2017,
+//! <https://github.com/google-deepmind/dsprites-dataset>.)
 //!
-//! The images unpack to 3 GB; they are read one at a time and kept a bit a pixel, 377 MB. The dictionaries have one form
-//! that fits, so that we compare texts: `npyz` would bring a parser of Python and twenty crates.
+//! The images unpack to 3 GB; they are read one at a time and kept a bit a pixel, 377 MB.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -18,7 +16,7 @@ use std::sync::Arc;
 use zip::ZipArchive;
 
 use crate::config::{Config, DataKind};
-use crate::data::files::archives;
+use crate::data::files::{archives, npy};
 use crate::data::{Bits, Factors, Images, Split, deal, file, ten_one_one};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
@@ -113,14 +111,7 @@ fn each(
     mut take: impl FnMut(usize, &[u8]),
 ) -> Outcome<()> {
     let cut = |error: std::io::Error| format!("is cut off or damaged in {name}.npy ({error}); fetch it again");
-    let mut head = [0; 10];
-    array.read_exact(&mut head).map_err(cut)?;
-    if head[..8] != *b"\x93NUMPY\x01\x00" {
-        return Err(format!("holds {name}.npy, which starts with {:02x?}: no NumPy array of version 1", &head[..8]));
-    }
-    let mut text = vec![0; usize::from(u16::from_le_bytes([head[8], head[9]]))];
-    array.read_exact(&mut text).map_err(cut)?;
-    let found: String = String::from_utf8_lossy(&text).split_whitespace().collect();
+    let found = npy::head(&mut array).map_err(cut)?;
     let sizes = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
     let wanted = [format!("'descr':'{descr}'"), "'fortran_order':False".into(), format!("'shape':({sizes})")];
     if let Some(wanted) = wanted.iter().find(|wanted| !found.contains(wanted.as_str())) {

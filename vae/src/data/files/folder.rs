@@ -10,9 +10,9 @@
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Config, Crop};
 use crate::data::files::picture::{self, Picture, Region};
-use crate::data::{Split, ten_one_one};
+use crate::data::{Images, Split, ten_one_one};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
 
@@ -43,6 +43,23 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
         splits.push(Split::all(picture::images(&pictures, labels, config)?.named(&names)));
     }
     Ok(splits.try_into().expect("three parts"))
+}
+
+/// All pictures of a folder, in the order of their paths, and whether sub-folders are their labels. What `data.crop` does not
+/// say is a square from the middle.
+///
+/// # Errors
+/// If there are none, or one cannot be read.
+pub fn all(dir: &Path, config: &Config) -> Result<(Images, bool)> {
+    let (names, found) = labelled(dir)?;
+    if found.is_empty() {
+        return Err(Error::file(dir, "holds no pictures (.jpg, .jpeg, .png)"));
+    }
+    let region = Region::Crop(config.data.crop.unwrap_or(Crop::Centre));
+    let is_labelled = found.iter().any(|(_, path)| path.parent() != Some(dir));
+    let (labels, pictures): (_, Vec<_>) =
+        found.into_iter().map(|(label, path)| (label, Picture { path, region })).unzip();
+    Ok((picture::images(&pictures, labels, config)?.named(&names), is_labelled))
 }
 
 /// Whether there are pictures.
@@ -118,7 +135,7 @@ mod tests {
     use image::{GrayImage, Luma, Rgb, RgbImage};
 
     use super::*;
-    use crate::config::{Crop, DataKind};
+    use crate::config::DataKind;
 
     fn config(dir: &Path) -> Config {
         let mut config = Config::default();

@@ -1,6 +1,6 @@
 //! Data sets that are files under `data.dir`: a reader each, with its layout at its top.
 //!
-//! `picture` makes bytes of a JPEG or PNG; `archives` knows where the sets are published.
+//! `picture` makes bytes of a JPEG or PNG; `npy` reads and writes NumPy's arrays; `archives` knows where the sets are published.
 
 pub mod archives;
 pub mod celeba;
@@ -11,6 +11,7 @@ pub mod dsprites;
 pub mod folder;
 pub mod mat;
 pub mod mnist;
+pub mod npy;
 pub mod picture;
 pub mod stl10;
 

@@ -1,0 +1,71 @@
+"""Compares our Inception-v3 with pytorch-fid's, with random weights: python tests/oracle/inception.py EVALUATE RUN DATA
+
+EVALUATE is the command `evaluate`, RUN the folder of a VAE's run on `mnist` at 32 px (it is copied first), DATA the folder of its
+data. Writes weights by torchvision's names, has `evaluate --inception` look at the first four test images, and reads what it saw
+from the run's cache. Needs torch, torchvision, pytorch-fid and safetensors. Agreement is to 1e-4 of the largest feature, in f32.
+"""
+import gzip
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pytorch_fid.inception as fid
+import torch
+from safetensors.torch import load_file, save_file
+from torchvision.models import inception_v3
+
+
+def network():
+    """pytorch-fid's network as it builds it, but for the weights that it would fetch."""
+    net = inception_v3(num_classes=1008, aux_logits=False, weights=None, init_weights=False)
+    for name, block in [("5b", fid.FIDInceptionA(192, pool_features=32)), ("5c", fid.FIDInceptionA(256, pool_features=64)),
+                        ("5d", fid.FIDInceptionA(288, pool_features=64)), ("6b", fid.FIDInceptionC(768, channels_7x7=128)),
+                        ("6c", fid.FIDInceptionC(768, channels_7x7=160)), ("6d", fid.FIDInceptionC(768, channels_7x7=160)),
+                        ("6e", fid.FIDInceptionC(768, channels_7x7=192)), ("7b", fid.FIDInceptionE_1(1280)),
+                        ("7c", fid.FIDInceptionE_2(2048))]:
+        setattr(net, f"Mixed_{name}", block)
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in net.state_dict().items():
+        if name.endswith("conv.weight"):  # of a size that keeps the maps' size
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * (2 / tensor[0].numel()) ** 0.5)
+        elif name.endswith(("bn.weight", "running_var")):
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+        elif name.endswith(("bn.bias", "running_mean")):
+            tensor.copy_(0.2 * torch.randn(tensor.shape, generator=generator))
+    return net.eval()
+
+
+def test_images(data, count):
+    """The first of MNIST's test images in [0, 1], with a black border of two pixels, in three equal channels."""
+    with gzip.open(pathlib.Path(data) / "MNIST/raw/t10k-images-idx3-ubyte.gz") as file:
+        pixels = np.frombuffer(file.read(16 + 784 * count), np.uint8, offset=16).reshape(count, 1, 28, 28)
+    bordered = np.pad(pixels, [(0, 0), (0, 0), (2, 2), (2, 2)]).astype(np.float32) / 255
+    return torch.from_numpy(bordered).expand(-1, 3, -1, -1)
+
+
+def main(evaluate, run, data):
+    net = network()
+    fid.fid_inception_v3 = lambda: net
+    model = fid.InceptionV3([fid.InceptionV3.BLOCK_INDEX_BY_DIM[2048]]).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        shutil.copytree(run, folder / "run", ignore=shutil.ignore_patterns("cache"))
+        weights = folder / "inception.safetensors"
+        save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, weights)
+        command = [evaluate, folder / "run", "--images", "4", "--data-dir", data, "--device", "cpu", "--inception", weights]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        # Two networks looked at the real images; ours is the one with 2,048 features.
+        kept = [load_file(file)["features"] for file in (folder / "run/cache").glob("features-*.safetensors")]
+        ours = next(features for features in kept if features.shape[1] == 2048)
+    with torch.no_grad():
+        theirs = model(test_images(data, 4))[0].flatten(1)
+    difference = ((ours - theirs).abs().max() / theirs.abs().max()).item()
+    apart = (theirs[0] - theirs[1]).abs().max() / theirs.abs().max()
+    print(f"features {list(ours.shape)}: largest difference {difference:.2e} of the largest; two images differ by {apart:.2e}")
+    sys.exit(0 if difference <= 1e-4 else "they differ")
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,29 @@
+// A line through the points that are nearest to the pointer, and their words. Without this a point still tells its own.
+for (const figure of document.querySelectorAll("figure.chart")) {
+  const svg = figure.querySelector("svg"), points = [...svg.querySelectorAll("circle")];
+  if (!points.length) continue;
+  const cross = document.createElementNS("http://www.w3.org/2000/svg", "path"), read = document.createElement("div");
+  cross.setAttribute("class", "cross");
+  read.className = "read";
+  read.hidden = true;
+  read.setAttribute("aria-hidden", "true");
+  svg.append(cross);
+  figure.append(read);
+  const x = (point) => point.cx.baseVal.value;
+  const clear = () => {
+    cross.removeAttribute("d");
+    read.hidden = true;
+    for (const point of points) point.classList.remove("near");
+  };
+  svg.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect(), at = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+    const nearest = points.reduce((best, point) => (Math.abs(x(point) - at) < Math.abs(x(best) - at) ? point : best));
+    clear();
+    const near = points.filter((point) => x(point) === x(nearest));
+    for (const point of near) point.classList.add("near");
+    cross.setAttribute("d", `M${x(nearest)} 12V226`);
+    read.textContent = near.slice(0, 12).map((point) => point.textContent).join("\n");
+    read.hidden = false;
+  });
+  svg.addEventListener("pointerleave", clear);
+}

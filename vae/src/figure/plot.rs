@@ -1,0 +1,353 @@
+//! Plots: panels of lines, points and bars between two axes, under a title, over a legend. One drawing, two papers: a
+//! [`Canvas`] gives the PNG, an [`Svg`] the SVG. plotters was tried: without a font parser that nobody maintains it has no
+//! words for a PNG, it places everything on whole pixels, and points that tell their value would need its SVG replaced, after
+//! which axes are all that is left of it.
+
+use super::axis::{Axis, told};
+use super::canvas::{Canvas, LETTER, width_of, wrap};
+use super::style::{BLACK, Colour, GREY, Marker, Style};
+use super::svg::Svg;
+
+/// What a plot is drawn on. Places are pixels from the upper left corner.
+pub(super) trait Surface {
+    /// A line from point to point.
+    fn line(&mut self, points: &[[f32; 2]], width: f32, colour: Colour);
+    /// A mark around a point, and what it says when it is pointed at; nothing if that is empty.
+    fn mark(&mut self, at: [f32; 2], marker: Marker, radius: f32, colour: Colour, says: &str);
+    /// A rectangle from its upper left corner.
+    fn bar(&mut self, corner: [f32; 2], size: [f32; 2], colour: Colour, says: &str);
+    /// Words beside, around or after a point, at its height.
+    fn text(&mut self, at: [f32; 2], words: &str, anchor: Anchor);
+}
+
+/// Where words stand to their point.
+#[derive(Clone, Copy)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+    /// Around it, and they read upwards.
+    Upwards,
+}
+
+/// Panels in rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plot {
+    /// Above all: what it shows, the run and the epoch.
+    pub title: String,
+    /// Panels side by side.
+    pub columns: usize,
+    /// Width and height of a panel.
+    pub size: [u32; 2],
+    /// Row after row.
+    pub panels: Vec<Panel>,
+}
+
+/// One pair of axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// Above it; may be empty.
+    pub heading: String,
+    /// To the right.
+    pub x: Axis,
+    /// Upwards.
+    pub y: Axis,
+    /// What lies between them.
+    pub series: Vec<Series>,
+}
+
+/// Points that belong together; a legend names them wherever a plot has more than one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// In the legend.
+    pub name: String,
+    /// How it is drawn.
+    pub kind: Kind,
+    /// What it is told by.
+    pub style: Style,
+    /// x and y of each; one that is not finite is left out, and breaks a line.
+    pub points: Vec<[f64; 2]>,
+}
+
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Marks joined by a line.
+    Line,
+    /// Marks alone.
+    Points,
+    /// Bars from 0; those of several series stand side by side.
+    Bars,
+}
+
+/// Width and height of a panel among others.
+pub const PANEL: [u32; 2] = [420, 330];
+/// Around the axes of a panel: left, top, right, bottom.
+const INSET: [f32; 4] = [92.0, 40.0, 14.0, 52.0];
+const MARGIN: f32 = 16.0;
+/// Height of a line of words.
+const LINE: f32 = 22.0;
+/// Bars that have their value written above them, at most.
+const FEW: usize = 12;
+
+impl Plot {
+    /// The bytes of a PNG.
+    pub fn png(&self) -> Vec<u8> {
+        let [width, height] = self.extent();
+        let mut canvas = Canvas::new(width, height);
+        self.draw(&mut canvas);
+        super::png(&canvas)
+    }
+
+    /// The text of an SVG.
+    pub fn svg(&self) -> String {
+        let mut svg = Svg::new(self.extent(), &self.title);
+        self.draw(&mut svg);
+        svg.finish()
+    }
+
+    fn width(&self) -> u32 {
+        let entry = self.legend().iter().map(|(name, _)| width_of(name) as u32 + 90).max().unwrap_or(0);
+        (self.columns as u32 * self.size[0] + 10).max(entry)
+    }
+
+    fn title_lines(&self) -> Vec<String> {
+        wrap(&self.title, (self.width() - 2 * MARGIN as u32) / LETTER[0])
+    }
+
+    fn head(&self) -> f32 {
+        8.0 + LINE * self.title_lines().len() as f32
+    }
+
+    fn rows(&self) -> u32 {
+        self.panels.len().div_ceil(self.columns.max(1)) as u32
+    }
+
+    fn extent(&self) -> [u32; 2] {
+        let (columns, _) = self.legend_columns();
+        let lines = self.legend().len().div_ceil(columns) as f32;
+        let legend = if lines > 0.0 { lines * LINE + MARGIN } else { 0.0 };
+        [self.width(), (self.head() + legend) as u32 + self.rows() * self.size[1]]
+    }
+
+    /// The names of the series and their styles, each once; none where there is but one.
+    fn legend(&self) -> Vec<(&str, &Series)> {
+        let mut entries: Vec<(&str, &Series)> = Vec::new();
+        for series in self.panels.iter().flat_map(|panel| &panel.series) {
+            if !entries.iter().any(|(name, _)| *name == series.name) {
+                entries.push((&series.name, series));
+            }
+        }
+        if entries.len() > 1 { entries } else { Vec::new() }
+    }
+
+    /// Entries side by side, and the width of one.
+    fn legend_columns(&self) -> (usize, f32) {
+        let entries = self.legend();
+        let entry = entries.iter().map(|(name, _)| width_of(name) as f32).fold(0.0, f32::max) + 70.0;
+        let fit = ((self.width() as f32 - MARGIN) / entry) as usize;
+        (fit.clamp(1, entries.len().max(1)), entry)
+    }
+
+    fn draw(&self, surface: &mut impl Surface) {
+        for (line, y) in self.title_lines().iter().zip(0_u8..) {
+            surface.text([MARGIN, 19.0 + LINE * f32::from(y)], line, Anchor::Start);
+        }
+        let size = self.size.map(|side| side as f32);
+        for (i, panel) in self.panels.iter().enumerate() {
+            let (x, y) = ((i % self.columns) as f32 * size[0], self.head() + (i / self.columns) as f32 * size[1]);
+            let (left, top, right, bottom) =
+                (x + INSET[0], y + INSET[1], x + size[0] - INSET[2], y + size[1] - INSET[3]);
+            Framed { panel, left, top, right, bottom }.draw(surface);
+        }
+        let top = self.head() + self.rows() as f32 * size[1];
+        let (columns, entry) = self.legend_columns();
+        for (k, (name, Series { kind, style, .. })) in self.legend().into_iter().enumerate() {
+            let [x, y] = [MARGIN + (k % columns) as f32 * entry, top + LINE * (0.5 + (k / columns) as f32)];
+            match kind {
+                Kind::Line => surface.line(&[[x, y], [x + 30.0, y]], 2.0, style.colour),
+                Kind::Bars => surface.bar([x + 8.0, y - 7.0], [14.0, 14.0], style.colour, ""),
+                Kind::Points => {}
+            }
+            if *kind != Kind::Bars {
+                surface.mark([x + 15.0, y], style.marker, 4.0, style.colour, "");
+            }
+            surface.text([x + 38.0, y], name, Anchor::Start);
+        }
+    }
+}
+
+/// A panel on its paper: where its axes are.
+struct Framed<'a> {
+    panel: &'a Panel,
+    left: f32,
+    top: f32,
+    right: f32,
+    bottom: f32,
+}
+
+impl Framed<'_> {
+    fn at(&self, [x, y]: [f64; 2]) -> [f32; 2] {
+        let (across, up) = (self.panel.x.place(x), self.panel.y.place(y));
+        [self.left + (self.right - self.left) * across, self.bottom - (self.bottom - self.top) * up]
+    }
+
+    fn draw(&self, surface: &mut impl Surface) {
+        self.axes(surface);
+        let bars = self.panel.series.iter().filter(|series| series.kind == Kind::Bars).count();
+        let mut place = 0;
+        for series in &self.panel.series {
+            match series.kind {
+                Kind::Line => self.line(surface, series),
+                Kind::Points => self.marks(surface, series, 2.5, |_| String::new()),
+                Kind::Bars => {
+                    self.bars(surface, series, place, bars);
+                    place += 1;
+                }
+            }
+        }
+    }
+
+    /// Words, ticks and rules.
+    fn axes(&self, surface: &mut impl Surface) {
+        let &Framed { panel, left, top, right, bottom } = self;
+        surface.text([(left + right) / 2.0, top - 19.0], &panel.heading, Anchor::Middle);
+        surface.text([left - INSET[0] + 15.0, (top + bottom) / 2.0], &panel.y.label, Anchor::Upwards);
+        surface.text([(left + right) / 2.0, bottom + 39.0], &panel.x.label, Anchor::Middle);
+        for (tick, words) in &panel.y.ticks {
+            let [_, y] = self.at([panel.x.low, *tick]);
+            surface.line(&[[left, y], [right, y]], 1.0, GREY);
+            surface.text([left - 8.0, y], words, Anchor::End);
+        }
+        let mut free = f32::MIN;
+        for (tick, words) in &panel.x.ticks {
+            let ([x, _], half) = (self.at([*tick, panel.y.low]), width_of(words) as f32 / 2.0);
+            if x - half >= free {
+                surface.line(&[[x, bottom], [x, bottom + 5.0]], 1.0, BLACK);
+                surface.text([x, bottom + 17.0], words, Anchor::Middle);
+                free = x + half + LETTER[0] as f32;
+            }
+        }
+        surface.line(&[[left, top], [left, bottom], [right, bottom]], 1.0, BLACK);
+    }
+
+    fn line(&self, surface: &mut impl Surface, series: &Series) {
+        for piece in series.points.split(|point| !is_finite(point)).filter(|piece| piece.len() > 1) {
+            let places: Vec<[f32; 2]> = piece.iter().map(|&point| self.at(point)).collect();
+            surface.line(&places, 2.0, series.style.colour);
+        }
+        let radius = if series.points.len() <= 30 { 3.5 } else { 2.0 };
+        self.marks(surface, series, radius, |point| self.says(series, point));
+    }
+
+    fn marks(&self, surface: &mut impl Surface, series: &Series, radius: f32, says: impl Fn([f64; 2]) -> String) {
+        let Style { colour, marker } = series.style;
+        for &point in series.points.iter().filter(|point| is_finite(point)) {
+            surface.mark(self.at(point), marker, radius, colour, &says(point));
+        }
+    }
+
+    /// The bars of a series that is number `place` of `count`.
+    fn bars(&self, surface: &mut impl Surface, series: &Series, place: usize, count: usize) {
+        let written = count * series.points.len() <= FEW;
+        let wide = 0.8 / count as f64;
+        for &[x, y] in series.points.iter().filter(|point| is_finite(point)) {
+            let start = x - 0.4 + wide * place as f64;
+            let ([from, high], [to, zero]) = (self.at([start, y]), self.at([start + wide, self.panel.y.low.max(0.0)]));
+            let gap = if written { 2.0 } else { 0.0 };
+            let size = [(to - from - gap).max(0.5), (zero - high).max(0.0)];
+            surface.bar([from, high], size, series.style.colour, &self.says(series, [x, y]));
+            if written {
+                surface.text([(from + to) / 2.0, high - 10.0], &told(y), Anchor::Middle);
+            }
+        }
+    }
+
+    /// A point in words: its series, what is written at its x, and its value.
+    fn says(&self, series: &Series, [x, y]: [f64; 2]) -> String {
+        let Panel { x: across, y: up, .. } = self.panel;
+        let known = across.ticks.iter().find(|(tick, _)| *tick == x).map(|(_, words)| words.clone());
+        let name = if series.name.is_empty() { String::new() } else { format!("{}, ", series.name) };
+        format!("{name}{} {}: {} {}", across.label, known.unwrap_or_else(|| x.to_string()), told(y), up.label)
+    }
+}
+
+fn is_finite(point: &[f64; 2]) -> bool {
+    point.iter().all(|x| x.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot(kind: Kind, names: &[&str], points: &[[f64; 2]]) -> Plot {
+        let series = |(k, name): (usize, &&str)| Series {
+            name: (*name).into(),
+            kind,
+            style: Style::number(k),
+            points: points.to_vec(),
+        };
+        let panel = Panel {
+            heading: "loss".into(),
+            x: Axis::counted("epoch", 3),
+            y: Axis::around("nats", points.iter().map(|[_, y]| *y).chain([0.0])),
+            series: names.iter().enumerate().map(series).collect(),
+        };
+        Plot { title: "a <run>, epoch 3".into(), columns: 1, size: PANEL, panels: vec![panel] }
+    }
+
+    #[test]
+    fn svg_is_xml_that_says_what_it_shows() {
+        let svg = plot(Kind::Line, &["training", "validation"], &[[1.0, 4.0], [2.0, f64::NAN], [3.0, 2.0]]).svg();
+        let parsed = roxmltree::Document::parse(&svg).unwrap();
+        let root = parsed.root_element();
+        assert_eq!(root.attribute("role"), Some("img"));
+        assert_eq!(root.first_element_child().unwrap().text(), Some("a <run>, epoch 3"));
+        let all = |name: &str| parsed.descendants().filter(|node| node.has_tag_name(name)).collect::<Vec<_>>();
+        let words: Vec<&str> = all("text").iter().filter_map(|node| node.text()).collect();
+        for word in ["a <run>, epoch 3", "loss", "epoch", "nats", "training", "validation", "4", "2"] {
+            assert!(words.contains(&word), "{word}: {words:?}");
+        }
+        let says: Vec<&str> = all("title").iter().skip(1).filter_map(|node| node.text()).collect();
+        assert_eq!(
+            says,
+            [
+                "training, epoch 1: 4.000 nats",
+                "training, epoch 3: 2.000 nats",
+                "validation, epoch 1: 4.000 nats",
+                "validation, epoch 3: 2.000 nats",
+            ]
+        );
+        assert!(all("polyline").iter().all(|line| line.attribute("stroke") != Some("#0072b2") || {
+            line.attribute("points").unwrap().split(' ').count() == 2 // that of the legend: NaN parts the two points
+        }));
+    }
+
+    #[test]
+    fn both_papers_are_equally_large_and_the_legend_has_room() {
+        for names in [vec![], vec!["one"], (0..30).map(|_| "a run of a long name").collect::<Vec<_>>()] {
+            let names: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{name} {i}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let plot = plot(Kind::Points, &names, &[[1.0, 1.0]]);
+            let picture = image::load_from_memory(&plot.png()).unwrap();
+            let [width, height] = plot.extent();
+            assert_eq!([picture.width(), picture.height()], [width, height]);
+            assert!(plot.svg().contains(&format!("viewBox=\"0 0 {width} {height}\"")));
+            let svg = plot.svg();
+            let parsed = roxmltree::Document::parse(&svg).unwrap();
+            let low = parsed.descendants().filter_map(|node| node.attribute("y")?.parse::<f32>().ok());
+            assert!(low.fold(0.0, f32::max) < height as f32, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_bar_is_as_high_as_its_number() {
+        let plot = plot(Kind::Bars, &["kl"], &[[1.0, 4.0], [2.0, 2.0]]);
+        let picture = image::load_from_memory(&plot.png()).unwrap().into_rgb8();
+        let blue = Style::number(0).colour;
+        let height = |x: u32| (0..picture.height()).filter(|&y| picture.get_pixel(x, y).0 == blue).count();
+        let across = |x: f64| (INSET[0] + (PANEL[0] as f32 - INSET[0] - INSET[2]) * plot.panels[0].x.place(x)) as u32;
+        let [high, low] = [height(across(1.0)), height(across(2.0))];
+        assert!(high.abs_diff(2 * low) <= 2 && low > 50, "{high} {low}");
+    }
+}

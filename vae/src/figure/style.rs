@@ -1,0 +1,72 @@
+//! How series of a plot are told apart: by colour, and for whoever sees none by the shape of their marks.
+
+/// A colour.
+pub(super) type Colour = [u8; 3];
+
+pub(super) const WHITE: Colour = [255, 255, 255];
+pub(super) const BLACK: Colour = [30, 30, 30];
+pub(super) const GREY: Colour = [225, 225, 225];
+
+/// Eight colours that every kind of eye tells apart (Okabe and Ito, 2008; the yellow darker, to be seen on white).
+const COLOURS: [Colour; 8] = [
+    [0, 114, 178],
+    [230, 130, 0],
+    [0, 158, 115],
+    [204, 121, 167],
+    [86, 180, 233],
+    [213, 94, 0],
+    [190, 170, 0],
+    [30, 30, 30],
+];
+const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::Down];
+
+/// What stands at each point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marker {
+    Disc,
+    Square,
+    Triangle,
+    Diamond,
+    Down,
+}
+
+impl Marker {
+    /// The corners of one of radius 1, clockwise on paper, whose areas are alike; none of a disc.
+    pub(super) fn corners(self) -> &'static [[f32; 2]] {
+        match self {
+            Marker::Disc => &[],
+            Marker::Square => &[[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]],
+            Marker::Triangle => &[[0.0, -1.4], [1.3, 0.9], [-1.3, 0.9]],
+            Marker::Diamond => &[[0.0, -1.35], [1.35, 0.0], [0.0, 1.35], [-1.35, 0.0]],
+            Marker::Down => &[[-1.3, -0.9], [1.3, -0.9], [0.0, 1.4]],
+        }
+    }
+}
+
+/// The colour and the marker of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    pub(super) colour: Colour,
+    pub(super) marker: Marker,
+}
+
+impl Style {
+    /// Of series number `k`: the first forty differ, and neighbours in both.
+    pub fn number(k: usize) -> Style {
+        Style { colour: COLOURS[k % COLOURS.len()], marker: MARKERS[k % MARKERS.len()] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forty_series_differ_and_begin_with_blue_and_orange() {
+        let styles: Vec<Style> = (0..40).map(Style::number).collect();
+        assert!((0..40).all(|i| (0..i).all(|j| styles[i] != styles[j])));
+        assert_eq!(styles[0], Style { colour: [0, 114, 178], marker: Marker::Disc });
+        assert_eq!(styles[1], Style { colour: [230, 130, 0], marker: Marker::Square });
+        assert_eq!(Style::number(40), styles[0]);
+    }
+}

@@ -1,0 +1,97 @@
+//! A plot as SVG: words are words, and points tell their value to whoever points at them.
+
+use std::fmt::Write;
+
+use super::plot::{Anchor, Surface};
+use super::style::{Colour, Marker};
+
+/// An SVG in progress. Coordinates have one decimal, so that its bytes are the same everywhere.
+pub(super) struct Svg {
+    text: String,
+}
+
+impl Svg {
+    /// An empty one of this width and height, which is called so.
+    pub(super) fn new([width, height]: [u32; 2], title: &str) -> Svg {
+        let text = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" font-family=\"'DejaVu Sans Mono', Menlo, Consolas, monospace\" \
+             font-size=\"15\" fill=\"#1e1e1e\" style=\"background:#fff\">\n<title>{}</title>\n",
+            escaped(title)
+        );
+        Svg { text }
+    }
+
+    /// All of it.
+    pub(super) fn finish(self) -> String {
+        self.text + "</svg>\n"
+    }
+
+    fn add(&mut self, element: std::fmt::Arguments) {
+        self.text.write_fmt(element).expect("a string grows");
+    }
+
+    /// Ends an element that may say something.
+    fn close(&mut self, name: &str, says: &str) {
+        match says {
+            "" => self.add(format_args!("/>\n")),
+            says => self.add(format_args!("><title>{}</title></{name}>\n", escaped(says))),
+        }
+    }
+}
+
+impl Surface for Svg {
+    fn line(&mut self, points: &[[f32; 2]], width: f32, colour: Colour) {
+        let places: Vec<String> = points.iter().map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
+        let (places, colour) = (places.join(" "), hex(colour));
+        self.add(format_args!(
+            "<polyline points=\"{places}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>\n"
+        ));
+    }
+
+    fn mark(&mut self, [x, y]: [f32; 2], marker: Marker, radius: f32, colour: Colour, says: &str) {
+        let colour = hex(colour);
+        let name = match marker.corners() {
+            [] => {
+                self.add(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\""));
+                "circle"
+            }
+            corners => {
+                let place = |[dx, dy]: &[f32; 2]| format!("{:.1},{:.1}", x + radius * dx, y + radius * dy);
+                let places = corners.iter().map(place).collect::<Vec<_>>().join(" ");
+                self.add(format_args!("<polygon points=\"{places}\" fill=\"{colour}\""));
+                "polygon"
+            }
+        };
+        self.close(name, says);
+    }
+
+    fn bar(&mut self, [x, y]: [f32; 2], [width, height]: [f32; 2], colour: Colour, says: &str) {
+        let colour = hex(colour);
+        self.add(format_args!(
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\""
+        ));
+        self.close("rect", says);
+    }
+
+    fn text(&mut self, [x, y]: [f32; 2], words: &str, anchor: Anchor) {
+        let (place, turn) = match anchor {
+            Anchor::Start => ("start", String::new()),
+            Anchor::Middle => ("middle", String::new()),
+            Anchor::End => ("end", String::new()),
+            Anchor::Upwards => ("middle", format!(" transform=\"rotate(-90 {x:.1} {y:.1})\"")),
+        };
+        let (words, baseline) = (escaped(words), y + 5.0);
+        self.add(format_args!("<text x=\"{x:.1}\" y=\"{baseline:.1}\" text-anchor=\"{place}\"{turn}>{words}</text>\n"));
+    }
+}
+
+fn hex([red, green, blue]: Colour) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// Words that are safe inside an element: names come from folders and files.
+fn escaped(words: &str) -> String {
+    let clean = words.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>();
+    clean.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,212 @@
+//! Curves and bars as coordinates, which the template draws as SVG: colours are the page's, so that they follow its light or dark,
+//! and every point carries its words for a pointer that rests on it.
+
+use serde::Serialize;
+
+use super::verdict::short;
+use crate::figure::Axis;
+
+/// The drawing's size; an axis' words lie outside of the frame.
+const SIZE: [f64; 2] = [420.0, 270.0];
+/// Left, top, right and bottom of the frame.
+const FRAME: [f64; 4] = [62.0, 12.0, 408.0, 226.0];
+/// Points that are drawn one by one; of more, only the line.
+const MARKED: usize = 1_500;
+
+/// A place on an axis.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tick {
+    /// Pixels along the axis.
+    pub at: f64,
+    /// What stands there.
+    pub label: String,
+}
+
+/// A point of a line, or a bar.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// Pixels from the left.
+    pub x: f64,
+    /// Pixels from the top.
+    pub y: f64,
+    /// What it is: the line, where on it, and its number.
+    pub words: String,
+}
+
+/// A line of a chart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// Its name in the legend.
+    pub name: String,
+    /// Its colour and dashes, from 0.
+    pub style: usize,
+    /// As SVG has it; broken where a number is not finite.
+    pub path: String,
+    /// Its points, unless there are too many to be told apart.
+    pub points: Vec<Point>,
+}
+
+/// Lines over epochs, or bars.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Chart {
+    /// What is drawn.
+    pub heading: String,
+    /// What the vertical axis is measured in.
+    pub unit: String,
+    /// What the horizontal axis counts.
+    pub along: String,
+    /// What is to be seen, in a sentence.
+    pub alt: String,
+    /// Width and height.
+    pub size: [f64; 2],
+    /// The frame: left, top, right, bottom.
+    pub frame: [f64; 4],
+    /// Along the horizontal axis.
+    pub across: Vec<Tick>,
+    /// Along the vertical one.
+    pub up: Vec<Tick>,
+    /// The curves.
+    pub lines: Vec<Line>,
+    /// The bars, each as wide as this.
+    pub bars: Vec<Point>,
+    /// Pixels.
+    pub bar: f64,
+}
+
+/// A line before it is drawn: its name, and numbers by epoch.
+pub(super) type Series = (String, Vec<(usize, f64)>);
+
+/// Numbers over epochs.
+pub(super) fn lines(heading: &str, unit: &str, series: &[Series]) -> Chart {
+    let finite = || series.iter().flat_map(|(_, points)| points).filter(|(_, y)| y.is_finite());
+    let last = finite().map(|&(epoch, _)| epoch).max().unwrap_or(1);
+    let (ticks, up) = scale(finite().map(|&(_, y)| y));
+    let [left, _, right, _] = FRAME;
+    let axis = Axis::counted("epoch", last);
+    let across = |epoch: f64| left + (right - left) * f64::from(axis.place(epoch));
+    let marked = series.iter().map(|(_, points)| points.len()).sum::<usize>() <= MARKED;
+    let line = |(style, (name, numbers)): (usize, &Series)| {
+        let (mut path, mut points, mut pen) = (String::new(), Vec::new(), 'M');
+        for &(epoch, number) in numbers {
+            if !number.is_finite() {
+                pen = 'M';
+                continue;
+            }
+            let (x, y) = (tenth(across(epoch as f64)), tenth(up(number)));
+            path += &format!("{pen}{x} {y}");
+            pen = 'L';
+            if marked {
+                points.push(Point { x, y, words: format!("{name}, epoch {epoch}: {}", short(number)) });
+            }
+        }
+        Line { name: name.clone(), style, path, points }
+    };
+    let ends = series.iter().filter_map(|(name, points)| {
+        let (first, last) = (points.first()?, points.last()?);
+        Some(format!("{name} from {} to {}", short(first.1), short(last.1)))
+    });
+    let ends: Vec<String> = ends.take(4).collect();
+    Chart {
+        heading: heading.into(),
+        unit: unit.into(),
+        along: "epoch".into(),
+        alt: format!("{heading} over {last} epoch{}: {}.", if last == 1 { "" } else { "s" }, ends.join("; ")),
+        size: SIZE,
+        frame: FRAME,
+        across: axis
+            .ticks
+            .iter()
+            .map(|(epoch, label)| Tick { at: tenth(across(*epoch)), label: label.clone() })
+            .collect(),
+        up: ticks,
+        lines: series.iter().enumerate().map(line).collect(),
+        bars: Vec::new(),
+        bar: 0.0,
+    }
+}
+
+/// A number for each of some things called 0, 1, 2, …, the largest first.
+pub(super) fn bars(heading: &str, unit: &str, along: &str, numbers: &[f64]) -> Chart {
+    let mut order: Vec<usize> = (0..numbers.len()).filter(|&i| numbers[i].is_finite()).collect();
+    order.sort_by(|&a, &b| numbers[b].total_cmp(&numbers[a]));
+    let (ticks, up) = scale(order.iter().map(|&i| numbers[i]).chain([0.0]));
+    let [left, _, right, _] = FRAME;
+    let pitch = (right - left) / order.len().max(1) as f64;
+    let x = |place: usize| left + pitch * (place as f64 + 0.5);
+    let bar = |(place, &i): (usize, &usize)| {
+        let words = format!("{along} {i}: {} {unit}", short(numbers[i]));
+        Point { x: tenth(x(place)), y: tenth(up(numbers[i])), words }
+    };
+    let step = order.len().div_ceil(20).max(1);
+    let label = |(place, i): (usize, &usize)| Tick { at: tenth(x(place)), label: i.to_string() };
+    let most = order.first().map_or_else(String::new, |&i| format!("the most is {} of {along} {i}", short(numbers[i])));
+    let least = order.last().map_or_else(String::new, |&i| format!(", the least {} of {along} {i}", short(numbers[i])));
+    Chart {
+        heading: heading.into(),
+        unit: unit.into(),
+        along: along.into(),
+        alt: format!("{heading}, {} bars from the largest to the smallest: {most}{least}.", order.len()),
+        size: SIZE,
+        frame: FRAME,
+        across: order.iter().enumerate().step_by(step).map(label).collect(),
+        up: ticks,
+        lines: Vec::new(),
+        bars: order.iter().enumerate().map(bar).collect(),
+        bar: tenth((0.8 * pitch).min(40.0)).max(0.1),
+    }
+}
+
+/// A vertical axis that holds these numbers, and where a number lies on it.
+fn scale(numbers: impl Iterator<Item = f64>) -> (Vec<Tick>, impl Fn(f64) -> f64) {
+    let axis = Axis::around("", numbers);
+    let [_, top, _, bottom] = FRAME;
+    let ticks = axis.ticks.clone();
+    let up = move |y: f64| bottom - (bottom - top) * f64::from(axis.place(y));
+    (ticks.into_iter().map(|(y, label)| Tick { at: tenth(up(y)), label }).collect(), up)
+}
+
+/// To a tenth of a pixel.
+fn tenth(x: f64) -> f64 {
+    (10.0 * x).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_hold_their_points_and_break_where_there_is_none() {
+        let series = [
+            ("training".to_owned(), vec![(1, 100.0), (2, f64::NAN), (3, 50.0), (4, 60.0)]),
+            ("validation".to_owned(), vec![(1, 75.0)]),
+        ];
+        let chart = lines("total", "nats", &series);
+        let [left, top, right, bottom] = chart.frame;
+        assert_eq!((chart.up[0].label.as_str(), chart.up.last().unwrap().label.as_str()), ("50", "100"));
+        let line = &chart.lines[0];
+        assert_eq!((line.points[0].y, line.points[1].y), (top, bottom));
+        assert_eq!(line.points[0].x - left, right - line.points[2].x, "as far from either end");
+        assert_eq!(line.points[1].words, "training, epoch 3: 50.0");
+        assert_eq!((line.path.matches('M').count(), line.path.matches('L').count()), (2, 1), "{}", line.path);
+        assert_eq!(chart.lines[1].points[0].y, (top + bottom) / 2.0);
+        assert_eq!(chart.alt, "total over 4 epochs: training from 100 to 60.0; validation from 75.0 to 75.0.");
+    }
+
+    #[test]
+    fn bars_fall_and_keep_their_names() {
+        let chart = bars("KL", "nats", "latent", &[0.5, 2.0, f64::NAN, 1.0]);
+        let words: Vec<&str> = chart.bars.iter().map(|bar| bar.words.as_str()).collect();
+        assert_eq!(words, ["latent 1: 2.00 nats", "latent 3: 1.00 nats", "latent 0: 0.500 nats"]);
+        assert!(chart.bars.windows(2).all(|pair| pair[0].y < pair[1].y && pair[0].x < pair[1].x));
+        assert_eq!(chart.across.iter().map(|tick| tick.label.as_str()).collect::<Vec<_>>(), ["1", "3", "0"]);
+        let many = bars("KL", "nats", "latent", &vec![1.0; 512]);
+        assert!(many.bars.len() == 512 && many.across.len() <= 20 && many.bar > 0.0);
+        assert_eq!(bars("KL", "nats", "latent", &[]).bars, []);
+    }
+
+    #[test]
+    fn of_too_many_points_only_the_line_is_kept() {
+        let chart = lines("total", "nats", &[("a".to_owned(), (1..=2_000).map(|e| (e, e as f64)).collect())]);
+        assert!(chart.lines[0].points.is_empty() && chart.lines[0].path.len() > 10_000 && chart.across.len() <= 9);
+    }
+}

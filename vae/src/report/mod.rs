@@ -1,0 +1,133 @@
+//! A report of a run, or of several beside each other, as one HTML file that needs nothing else.
+//!
+//! [`tell`] gathers what there is to tell of a run: its `metrics.jsonl`, `scores.json` and `timing.json`, its configuration, its
+//! figures. `verdict` says what the numbers come to, `settings` what is unusual in the configuration, `chart` draws, and `page`
+//! puts it all into `assets/report/`. A number on the page is written `<data value="…">`, with all its digits in `value`; the
+//! numbers of all tables are in the page once more, as JSON (`<script type="application/json">`), called as in their files.
+
+mod chart;
+mod page;
+mod settings;
+mod verdict;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::gallery::{self, Drawing};
+use crate::model::Summary;
+use crate::run::{Folder, Timings};
+use crate::score::{self, Scores};
+use crate::train::Epoch;
+use crate::trained::Trained;
+
+pub use chart::{Chart, Line, Point, Tick};
+pub use page::page;
+pub use settings::{Difference, Setting};
+pub use verdict::{Used, Verdict};
+
+/// The file that a run's own report is.
+pub const FILE: &str = "report.html";
+
+/// Samples, and test images at most, where a run was not evaluated before.
+pub const IMAGES: usize = 1024;
+
+/// What is told of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    /// The name of its folder.
+    pub name: String,
+    /// The epoch whose weights were scored and drawn, counted from 1.
+    pub epoch: usize,
+    /// The command that repeats it.
+    pub command: String,
+    /// What the model is, in words.
+    pub model: String,
+    /// Its parameters.
+    pub parameters: usize,
+    /// What is minimised, in words.
+    pub loss: String,
+    /// Training, validation and test images.
+    pub images: [usize; 3],
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// How many latents are used, if it has any.
+    pub used: Option<Used>,
+    /// Its configuration, what is unusual first.
+    pub settings: Vec<Setting>,
+    /// The lines of `metrics.jsonl`.
+    pub metrics: Vec<Value>,
+    /// `scores.json`.
+    pub scores: Scores,
+    /// `timing.json`, if there is one.
+    pub timing: Option<Timings>,
+    #[serde(skip)]
+    config: Config,
+    #[serde(skip)]
+    history: Vec<Epoch>,
+    #[serde(skip)]
+    figures: Vec<Drawing>,
+}
+
+/// Gathers what there is to tell of a run. Scores that are in its folder are taken from there if they are of these weights
+/// and, where `options` says so, of as many images; otherwise it is scored now, and they are kept.
+///
+/// # Errors
+/// If a file of the run cannot be read, or the device fails.
+pub fn tell(run: &Trained, options: Option<&score::Options>) -> Result<Told> {
+    let config = &run.trainer.config;
+    let known = Scores::read(&run.path)?;
+    let fits = |scores: &Scores| {
+        scores.epoch == run.epoch
+            && options.is_none_or(|options| scores.images == options.images && options.extractor.is_none())
+    };
+    let scores = match known.filter(fits) {
+        Some(scores) => scores,
+        None => {
+            let usual = score::Options { images: IMAGES, extractor: None, inception: None };
+            let scores = score::evaluate(run, options.unwrap_or(&usual))?;
+            scores.write(&mut Folder::of_run(&run.path))?;
+            scores
+        }
+    };
+    let used = used(run, &scores);
+    let path = run.path.display().to_string();
+    let dataset = &run.trainer.dataset;
+    Ok(Told {
+        name: run.name(),
+        epoch: run.epoch,
+        command: settings::command(config, &path),
+        model: config.model.words(),
+        parameters: Summary::new(config, &*run.trainer.model).parameters,
+        loss: crate::config::describe_loss(config),
+        images: [&dataset.train, &dataset.validation, &dataset.test].map(|split| split.count()),
+        verdict: verdict::verdict(config, &run.history, run.epoch, used, &crate::command::quoted(&path)),
+        used,
+        settings: settings::settings(config),
+        metrics: run.history.iter().map(Epoch::json).collect(),
+        scores,
+        timing: Timings::read(&run.path)?,
+        config: config.clone(),
+        history: run.history.clone(),
+        figures: gallery::standard(run)?,
+    })
+}
+
+/// Latents in use, as the scores say (Var(mu) > 0.01), else by their KL.
+fn used(run: &Trained, scores: &Scores) -> Option<Used> {
+    let per_dim = &run.history.get(run.epoch.checked_sub(1)?)?.validation.kl_per_dim;
+    if per_dim.is_empty() {
+        return None;
+    }
+    let by_kl = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();
+    let active = scores.get("active_units").map_or(by_kl, |score| score.value as usize);
+    Some(Used { active, of: per_dim.len() })
+}
+
+impl Told {
+    /// The epoch that is told of.
+    fn epoch(&self) -> Option<&Epoch> {
+        self.history.get(self.epoch.checked_sub(1)?)
+    }
+}

@@ -1,0 +1,281 @@
+//! What the numbers of a run come to, in a sentence, and what to try next: rules, each with its threshold here.
+//!
+//! The trend compares the last epoch's validation loss L with the lowest before it, L*, as a part of |L*|:
+//! improving if L is lower by 0.1 % or more, worse if it is higher by 1 % or more, else standing still.
+
+use serde::Serialize;
+
+use crate::config::{Config, LossKind, ModelKind};
+use crate::run::against_collapse;
+use crate::train::Epoch;
+
+/// KL of the whole posterior under which it has collapsed, nats.
+const COLLAPSED: f64 = 0.1;
+/// KL under which a latent carries nothing, nats.
+pub(super) const UNUSED: f64 = 0.01;
+/// The least part of the loss by which an epoch is better.
+const BETTER: f64 = 1e-3;
+/// The least part of the loss by which it is worse, and by which validation is above training.
+const WORSE: f64 = 1e-2;
+const ABOVE: f64 = 0.1;
+
+/// Where the validation loss goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trend {
+    /// One epoch, or none, shows none.
+    Short,
+    Improving(f64),
+    Standing,
+    /// Since this epoch, by this part.
+    Worse(usize, f64),
+}
+
+fn trend(history: &[Epoch]) -> Trend {
+    let total = |epoch: &Epoch| epoch.validation.losses.total;
+    let Some((last, before)) = history.split_last().filter(|(_, before)| !before.is_empty()) else {
+        return Trend::Short;
+    };
+    let best = before.iter().fold(&before[0], |best, epoch| if total(epoch) < total(best) { epoch } else { best });
+    let change = (total(last) - total(best)) / total(best).abs().max(1e-9);
+    match change {
+        change if change <= -BETTER => Trend::Improving(-change),
+        change if change >= WORSE => Trend::Worse(best.epoch, change),
+        _ => Trend::Standing,
+    }
+}
+
+/// How many latents are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Used {
+    /// That many,
+    pub active: usize,
+    /// of these.
+    pub of: usize,
+}
+
+/// A sentence, and advice.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// What the run came to.
+    pub sentence: String,
+    /// What to try, the most urgent first.
+    pub advice: Vec<String>,
+}
+
+/// Of a run, by its epochs; `shown` is the one whose weights are told of, `used` its latents.
+pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Option<Used>, run: &str) -> Verdict {
+    let Some(epoch) = history.get(shown.saturating_sub(1)) else {
+        return Verdict {
+            sentence: "No epoch has ended: there is nothing to tell yet.".into(),
+            advice: vec![format!("Go on: train --resume {run}")],
+        };
+    };
+    let collapsed = collapse(epoch).is_some();
+    let trend = trend(history);
+    let mut sentence = first_half(config, epoch, used);
+    sentence += &match trend {
+        _ if collapsed => String::new(),
+        Trend::Short => "; one epoch shows no trend yet".into(),
+        Trend::Improving(part) => {
+            format!("; validation still improves, by {} in the last epoch: train longer", percent(part))
+        }
+        Trend::Standing => "; validation stands still: more epochs alone will change little".into(),
+        Trend::Worse(since, part) => {
+            format!("; validation has been getting worse since epoch {since}, by {} so far", percent(part))
+        }
+    };
+    sentence.push('.');
+    Verdict { sentence, advice: advice(config, history, epoch, trend, used, run) }
+}
+
+/// Its KL, if the posterior has collapsed.
+fn collapse(epoch: &Epoch) -> Option<f64> {
+    epoch.validation.losses.part("kl").filter(|&kl| kl < COLLAPSED)
+}
+
+fn first_half(config: &Config, epoch: &Epoch, used: Option<Used>) -> String {
+    let losses = &epoch.validation.losses;
+    let error = epoch.validation.mse.map(|mse| format!("reconstructs with {} MSE", short(mse)));
+    let error = error.unwrap_or_else(|| format!("reaches a validation loss of {}", short(losses.total)));
+    if let Some(kl) = collapse(epoch) {
+        return format!("The posterior has collapsed: its KL is {} nats, the latents say nothing", short(kl));
+    }
+    match (config.model.kind, used) {
+        (ModelKind::Classifier, _) => {
+            let right = losses.part("accuracy").unwrap_or(f64::NAN);
+            format!("The model names {} of the validation images rightly", percent(right))
+        }
+        (ModelKind::Vq, _) => {
+            let perplexity = losses.part("perplexity").unwrap_or(f64::NAN);
+            format!(
+                "The model uses its {} codes as evenly as {} would be, and {error}",
+                config.model.codes,
+                short(perplexity)
+            )
+        }
+        (_, Some(Used { active, of })) => format!("The model uses {active} of {of} latents and {error}"),
+        (_, None) => format!("The model {error}"),
+    }
+}
+
+fn advice(
+    config: &Config,
+    history: &[Epoch],
+    epoch: &Epoch,
+    trend: Trend,
+    used: Option<Used>,
+    run: &str,
+) -> Vec<String> {
+    let (mut advice, losses) = (Vec::new(), &epoch.validation.losses);
+    if collapse(epoch).is_some() {
+        advice.push(format!("Against the collapse: {}.", against_collapse(&config.loss)));
+    }
+    match trend {
+        _ if collapse(epoch).is_some() => {}
+        Trend::Improving(_) => {
+            advice.push(format!("More epochs: train --resume {run} --set train.epochs={}", 2 * config.train.epochs));
+        }
+        Trend::Worse(since, _) if config.train.early_stopping == 0 => advice.push(format!(
+            "Stop in time: train.early_stopping = 5 would have kept epoch {since} and saved the epochs after it."
+        )),
+        _ => {}
+    }
+    let gap = (losses.total - epoch.train.total) / epoch.train.total.abs().max(1e-9);
+    if gap > ABOVE && history.len() > 1 {
+        advice.push(format!(
+            "Validation is {} above training: more images, data.augment, train.weight_decay or a smaller model would narrow \
+             that.",
+            percent(gap)
+        ));
+    }
+    if config.model.is_vae() && config.loss.kind == LossKind::Beta && config.loss.beta == 0.0 {
+        advice.push("β = 0 makes an autoencoder: its samples are decoded from places where no image was put.".into());
+    }
+    match used {
+        Some(Used { active, of }) if collapse(epoch).is_none() && 2 * active <= of && of > 1 => advice.push(format!(
+            "{} of {of} latents carry nothing: a smaller model.z_dim would do as well, or a smaller weight of the KL would \
+             use them.",
+            of - active
+        )),
+        Some(Used { active, of }) if active == of && least(&epoch.validation.kl_per_dim) > 0.5 => {
+            advice.push(format!("All {of} latents are in use: a larger model.z_dim may reconstruct better."));
+        }
+        _ => {}
+    }
+    advice
+}
+
+fn least(numbers: &[f64]) -> f64 {
+    numbers.iter().copied().reduce(f64::min).unwrap_or(f64::NAN)
+}
+
+/// A part of one as a person writes it.
+fn percent(part: f64) -> String {
+    format!("{} %", short(100.0 * part))
+}
+
+/// A number to three digits.
+pub(super) fn short(x: f64) -> String {
+    let decimals = (2.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
+    format!("{x:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::train::{Losses, Validation};
+
+    fn config(settings: &[&str]) -> Config {
+        let mut all = Settings::default();
+        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
+        all.resolve().unwrap()
+    }
+
+    /// Epochs with these validation losses, of which `kl` is KL.
+    fn history(totals: &[f64], kl: f64) -> Vec<Epoch> {
+        let epoch = |(i, &total): (usize, &f64)| {
+            let losses = Losses { total, parts: vec![("reconstruction", total - kl), ("kl", kl)] };
+            Epoch {
+                epoch: i + 1,
+                train: losses.clone(),
+                validation: Validation { losses, kl_per_dim: vec![kl / 2.0; 2], mse: Some(0.0123) },
+                learning_rate: 1e-3,
+                seconds: 1.0,
+                images_per_second: 1.0,
+            }
+        };
+        totals.iter().enumerate().map(epoch).collect()
+    }
+
+    fn told(config: &Config, history: &[Epoch], active: usize, of: usize) -> Verdict {
+        verdict(config, history, history.len(), Some(Used { active, of }), "runs/a")
+    }
+
+    #[test]
+    fn a_run_that_still_improves_is_to_go_on() {
+        let verdict = told(&config(&[]), &history(&[150.0, 120.0, 114.0], 12.0), 11, 16);
+        assert_eq!(
+            verdict.sentence,
+            "The model uses 11 of 16 latents and reconstructs with 0.0123 MSE; validation still improves, by 5.00 % in the \
+             last epoch: train longer."
+        );
+        assert_eq!(verdict.advice, ["More epochs: train --resume runs/a --set train.epochs=10"]);
+    }
+
+    #[test]
+    fn the_trend_has_its_thresholds() {
+        let of = |totals: &[f64]| trend(&history(totals, 5.0));
+        assert_eq!([of(&[]), of(&[3.0])], [Trend::Short; 2]);
+        assert_eq!([of(&[100.0, 99.95]), of(&[100.0, 100.9]), of(&[100.0, 100.0])], [Trend::Standing; 3]);
+        assert!(matches!(of(&[100.0, 99.89]), Trend::Improving(_)));
+        assert!(matches!(of(&[120.0, 100.0, 110.0, 101.0]), Trend::Worse(2, part) if (part - 0.01).abs() < 1e-12));
+        assert!(matches!(of(&[-100.0, -101.0]), Trend::Improving(_)), "losses may be below 0");
+        assert!(matches!(of(&[-100.0, -98.0]), Trend::Worse(1, _)));
+    }
+
+    #[test]
+    fn a_collapse_goes_before_everything_else() {
+        let verdict = told(&config(&["loss.beta=50"]), &history(&[150.0, 120.0], 0.04), 0, 16);
+        assert_eq!(verdict.sentence, "The posterior has collapsed: its KL is 0.0400 nats, the latents say nothing.");
+        assert!(verdict.advice[0].contains("a smaller loss.beta, loss.schedule = \"linear\""), "{:?}", verdict.advice);
+        assert_eq!(verdict.advice.len(), 1, "neither more epochs nor fewer latents: {:?}", verdict.advice);
+    }
+
+    #[test]
+    fn overfitting_waste_and_want_are_told() {
+        let mut worse = history(&[150.0, 120.0, 130.0], 12.0);
+        worse[2].train.total = 100.0;
+        let verdict = told(&config(&[]), &worse, 6, 16);
+        assert!(verdict.sentence.ends_with("getting worse since epoch 2, by 8.33 % so far."), "{}", verdict.sentence);
+        let begins = ["Stop in time", "Validation is 30.0 % above training", "10 of 16 latents carry nothing"];
+        assert_eq!(verdict.advice.len(), begins.len());
+        begins.iter().zip(&verdict.advice).for_each(|(begin, advice)| assert!(advice.starts_with(begin), "{advice}"));
+        let stopping = told(&config(&["train.early_stopping=2"]), &worse, 9, 16);
+        assert!(stopping.advice[0].starts_with("Validation"), "it is on already: {:?}", stopping.advice);
+        let full = told(&config(&[]), &history(&[150.0, 150.0], 12.0), 2, 2);
+        assert_eq!(full.advice, ["All 2 latents are in use: a larger model.z_dim may reconstruct better."]);
+        let plain = told(&config(&["loss.beta=0"]), &history(&[150.0, 150.0], 12.0), 9, 16);
+        assert!(plain.advice.len() == 1 && plain.advice[0].starts_with("β = 0"), "{:?}", plain.advice);
+    }
+
+    #[test]
+    fn whatever_is_trained_has_a_verdict() {
+        let none = verdict(&config(&[]), &[], 0, None, "runs/a");
+        assert_eq!(none.advice, ["Go on: train --resume runs/a"]);
+        let one = |settings: &[&str], part: (&'static str, f64), mse| {
+            let mut history = history(&[0.5], 12.0);
+            (history[0].validation.losses.parts, history[0].validation.mse) = (vec![part], mse);
+            verdict(&config(settings), &history, 1, None, "runs/a").sentence
+        };
+        assert_eq!(
+            one(&["model.kind=classifier"], ("accuracy", 0.985), None),
+            "The model names 98.5 % of the validation images rightly; one epoch shows no trend yet."
+        );
+        assert_eq!(
+            one(&["model.kind=vq"], ("perplexity", 100.0), Some(0.02)),
+            "The model uses its 512 codes as evenly as 100 would be, and reconstructs with 0.0200 MSE; one epoch shows no \
+             trend yet."
+        );
+    }
+}

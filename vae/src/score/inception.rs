@@ -1,0 +1,282 @@
+//! Inception-v3 as pytorch-fid has it, the network behind most published Fréchet distances (Szegedy et al. 2016; its weights were
+//! trained in TensorFlow, which pools differently from torchvision's model of the same name):
+//!
+//! ```text
+//! x in [0, 1], [n, 3, h, w] → bilinear to 299 × 299 → 2x − 1
+//! Conv2d_1a 32 s2, 2a 32, 2b 64, max-pool 3 s2, 3b 80, 4a 192, max-pool 3 s2                     [n, 192, 35, 35]
+//! Mixed_5b, 5c, 5d: 1×1 | 5×5 | 3×3 twice | average pool, 1×1                                     [n, 288, 35, 35]
+//! Mixed_6a: 3×3 s2 | 3×3 twice, s2 | max-pool                                                     [n, 768, 17, 17]
+//! Mixed_6b–6e: 1×1 | 1×7, 7×1 | 7×1, 1×7, 7×1, 1×7 | average pool, 1×1                            [n, 768, 17, 17]
+//! Mixed_7a: 3×3 s2 | 1×7, 7×1, 3×3 s2 | max-pool                                                  [n, 1280, 8, 8]
+//! Mixed_7b, 7c: 1×1 | 1×3 and 3×1 | 3×3, 1×3 and 3×1 | pool, 1×1                                  [n, 2048, 8, 8]
+//! mean over the places: 2,048 features
+//! ```
+//!
+//! A convolution has no bias and is followed by batch norm (ε = 0.001) and ReLU. Average pools are 3 × 3 and do not count the pixels
+//! beyond the border; the pool of Mixed_7c is a maximum. Names are torchvision's, `Mixed_6b.branch7x7_2.conv.weight`.
+
+use autograd::{Act, Buffer, Interpolation, Param, Pool, Var};
+use nn::{Module, Visitor};
+use tensor::{Conv, Tensor};
+
+/// The side of the images that it was trained on.
+pub const SIZE: usize = 299;
+/// Features of an image.
+pub const FEATURES: usize = 2048;
+const EPS: f32 = 1e-3;
+const AROUND: Pool = Pool { kernel: 3, stride: 1, padding: 1 };
+const HALVE: Pool = Pool { kernel: 3, stride: 2, padding: 0 };
+
+/// The network.
+pub struct Inception {
+    layers: Vec<(String, Unit)>,
+}
+
+/// A convolution, batch norm and ReLU.
+struct Unit {
+    weight: Param,
+    norm: [Param; 2],
+    running: [Buffer; 2],
+    stride: usize,
+    /// Rows and columns of zeros around the image.
+    padding: [usize; 2],
+}
+
+/// A unit's name, channels in and out, kernel and stride. Those of stride 1 keep the size, but for two of the stem.
+type Row = (&'static str, usize, usize, [usize; 2], usize);
+
+impl Inception {
+    /// Without weights yet: all are 0.
+    pub fn new() -> Inception {
+        let mut layers = Vec::new();
+        let mut add = |block: &str, rows: &[Row]| {
+            for &(name, input, output, kernel, stride) in rows {
+                let keeps = stride == 1 && !["Conv2d_2a_3x3", "Conv2d_4a_3x3"].contains(&name);
+                let padding = if keeps { kernel.map(|side| side / 2) } else { [0, 0] };
+                let name = if block.is_empty() { name.to_owned() } else { format!("{block}.{name}") };
+                layers.push((name, Unit::new(input, output, kernel, stride, padding)));
+            }
+        };
+        let stem = [
+            ("Conv2d_1a_3x3", 3, 32, [3, 3], 2),
+            ("Conv2d_2a_3x3", 32, 32, [3, 3], 1),
+            ("Conv2d_2b_3x3", 32, 64, [3, 3], 1),
+            ("Conv2d_3b_1x1", 64, 80, [1, 1], 1),
+            ("Conv2d_4a_3x3", 80, 192, [3, 3], 1),
+        ];
+        add("", &stem);
+        for (block, input, pooled) in [("Mixed_5b", 192, 32), ("Mixed_5c", 256, 64), ("Mixed_5d", 288, 64)] {
+            let rows = [
+                ("branch1x1", input, 64, [1, 1], 1),
+                ("branch5x5_1", input, 48, [1, 1], 1),
+                ("branch5x5_2", 48, 64, [5, 5], 1),
+                ("branch3x3dbl_1", input, 64, [1, 1], 1),
+                ("branch3x3dbl_2", 64, 96, [3, 3], 1),
+                ("branch3x3dbl_3", 96, 96, [3, 3], 1),
+                ("branch_pool", input, pooled, [1, 1], 1),
+            ];
+            add(block, &rows);
+        }
+        let rows = [
+            ("branch3x3", 288, 384, [3, 3], 2),
+            ("branch3x3dbl_1", 288, 64, [1, 1], 1),
+            ("branch3x3dbl_2", 64, 96, [3, 3], 1),
+            ("branch3x3dbl_3", 96, 96, [3, 3], 2),
+        ];
+        add("Mixed_6a", &rows);
+        for (block, c) in [("Mixed_6b", 128), ("Mixed_6c", 160), ("Mixed_6d", 160), ("Mixed_6e", 192)] {
+            let rows = [
+                ("branch1x1", 768, 192, [1, 1], 1),
+                ("branch7x7_1", 768, c, [1, 1], 1),
+                ("branch7x7_2", c, c, [1, 7], 1),
+                ("branch7x7_3", c, 192, [7, 1], 1),
+                ("branch7x7dbl_1", 768, c, [1, 1], 1),
+                ("branch7x7dbl_2", c, c, [7, 1], 1),
+                ("branch7x7dbl_3", c, c, [1, 7], 1),
+                ("branch7x7dbl_4", c, c, [7, 1], 1),
+                ("branch7x7dbl_5", c, 192, [1, 7], 1),
+                ("branch_pool", 768, 192, [1, 1], 1),
+            ];
+            add(block, &rows);
+        }
+        let rows = [
+            ("branch3x3_1", 768, 192, [1, 1], 1),
+            ("branch3x3_2", 192, 320, [3, 3], 2),
+            ("branch7x7x3_1", 768, 192, [1, 1], 1),
+            ("branch7x7x3_2", 192, 192, [1, 7], 1),
+            ("branch7x7x3_3", 192, 192, [7, 1], 1),
+            ("branch7x7x3_4", 192, 192, [3, 3], 2),
+        ];
+        add("Mixed_7a", &rows);
+        for (block, input) in [("Mixed_7b", 1280), ("Mixed_7c", 2048)] {
+            let rows = [
+                ("branch1x1", input, 320, [1, 1], 1),
+                ("branch3x3_1", input, 384, [1, 1], 1),
+                ("branch3x3_2a", 384, 384, [1, 3], 1),
+                ("branch3x3_2b", 384, 384, [3, 1], 1),
+                ("branch3x3dbl_1", input, 448, [1, 1], 1),
+                ("branch3x3dbl_2", 448, 384, [3, 3], 1),
+                ("branch3x3dbl_3a", 384, 384, [1, 3], 1),
+                ("branch3x3dbl_3b", 384, 384, [3, 1], 1),
+                ("branch_pool", input, 192, [1, 1], 1),
+            ];
+            add(block, &rows);
+        }
+        Inception { layers }
+    }
+
+    /// What it sees in images of three channels in [0, 1] and any size, `[n, 3, h, w]` → `[n, 2048]`.
+    pub fn features(&self, images: &Var) -> Var {
+        let resized = images.interpolate([SIZE; 2], Interpolation::Bilinear { align_corners: false });
+        let x = resized.mul_scalar(2.0).add_scalar(-1.0);
+        let x = self.through(&x, "", &["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"]).max_pool2d(HALVE);
+        let x = self.through(&x, "", &["Conv2d_3b_1x1", "Conv2d_4a_3x3"]).max_pool2d(HALVE);
+        let x = ["Mixed_5b", "Mixed_5c", "Mixed_5d"].iter().fold(x, |x, block| {
+            let five = self.through(&x, block, &["branch5x5_1", "branch5x5_2"]);
+            let three = self.through(&x, block, &["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]);
+            self.with_pooled(&x, block, &[&five, &three], average)
+        });
+        let three = self.through(&x, "Mixed_6a", &["branch3x3"]);
+        let twice = self.through(&x, "Mixed_6a", &["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]);
+        let x = Var::concat(&[&three, &twice, &x.max_pool2d(HALVE)], 1);
+        let x = ["Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"].iter().fold(x, |x, block| {
+            let once = self.through(&x, block, &["branch7x7_1", "branch7x7_2", "branch7x7_3"]);
+            let twice = self.through(&x, block, &["branch7x7dbl_1", "branch7x7dbl_2", "branch7x7dbl_3"]);
+            let twice = self.through(&twice, block, &["branch7x7dbl_4", "branch7x7dbl_5"]);
+            self.with_pooled(&x, block, &[&once, &twice], average)
+        });
+        let three = self.through(&x, "Mixed_7a", &["branch3x3_1", "branch3x3_2"]);
+        let seven = self.through(&x, "Mixed_7a", &["branch7x7x3_1", "branch7x7x3_2", "branch7x7x3_3", "branch7x7x3_4"]);
+        let x = Var::concat(&[&three, &seven, &x.max_pool2d(HALVE)], 1);
+        let x = self.wide(&x, "Mixed_7b", average);
+        let x = self.wide(&x, "Mixed_7c", |x| x.max_pool2d(AROUND));
+        x.global_avg_pool2d()
+    }
+
+    /// One of the last two blocks, two of whose branches fork into rows and columns.
+    fn wide(&self, x: &Var, block: &str, pool: impl Fn(&Var) -> Var) -> Var {
+        let forked = |x: &Var, names: [&str; 2]| {
+            let [rows, columns] = names.map(|name| self.through(x, block, &[name]));
+            Var::concat(&[&rows, &columns], 1)
+        };
+        let once = forked(&self.through(x, block, &["branch3x3_1"]), ["branch3x3_2a", "branch3x3_2b"]);
+        let twice = self.through(x, block, &["branch3x3dbl_1", "branch3x3dbl_2"]);
+        let twice = forked(&twice, ["branch3x3dbl_3a", "branch3x3dbl_3b"]);
+        self.with_pooled(x, block, &[&once, &twice], pool)
+    }
+
+    /// What a block's branches have in common: a 1×1 in front of these, and a pool behind them.
+    fn with_pooled(&self, x: &Var, block: &str, branches: &[&Var; 2], pool: impl Fn(&Var) -> Var) -> Var {
+        let first = self.through(x, block, &["branch1x1"]);
+        let last = self.through(&pool(x), block, &["branch_pool"]);
+        Var::concat(&[&first, branches[0], branches[1], &last], 1)
+    }
+
+    /// An image's way through some of a block's units.
+    fn through(&self, x: &Var, block: &str, names: &[&str]) -> Var {
+        let unit = |name: &str| {
+            let path = if block.is_empty() { name.to_owned() } else { format!("{block}.{name}") };
+            let found = self.layers.iter().find(|(known, _)| *known == path);
+            &found.unwrap_or_else(|| panic!("there is no layer {path}")).1
+        };
+        names.iter().fold(x.clone(), |x, name| unit(name).forward(&x))
+    }
+}
+
+impl Default for Inception {
+    fn default() -> Inception {
+        Inception::new()
+    }
+}
+
+impl Module for Inception {
+    fn visit(&self, v: &mut Visitor) {
+        self.layers.iter().for_each(|(name, unit)| v.child(name, unit));
+    }
+}
+
+impl Unit {
+    fn new(input: usize, output: usize, kernel: [usize; 2], stride: usize, padding: [usize; 2]) -> Unit {
+        Unit {
+            weight: Param::new(Tensor::zeros([output, input, kernel[0], kernel[1]])),
+            norm: [0; 2].map(|_| Param::new(Tensor::zeros([output]))),
+            running: [0; 2].map(|_| Buffer::new(Tensor::zeros([output]))),
+            stride,
+            padding,
+        }
+    }
+
+    fn forward(&self, x: &Var) -> Var {
+        let (weight, [rows, columns]) = (self.weight.var(), self.padding);
+        let y = match rows == columns {
+            true => x.conv2d(&weight, None, Conv { stride: self.stride, padding: rows }),
+            false => zeros_around(x, self.padding).conv2d(&weight, None, Conv { stride: self.stride, padding: 0 }),
+        };
+        let ([weight, bias], [mean, var]) =
+            (self.norm.each_ref().map(Param::var), self.running.each_ref().map(Buffer::value));
+        y.batch_norm_eval(&mean, &var, &weight, &bias, None, Act::Relu, EPS)
+    }
+}
+
+impl Module for Unit {
+    fn visit(&self, v: &mut Visitor) {
+        v.param("conv.weight", &self.weight);
+        v.param("bn.weight", &self.norm[0]);
+        v.param("bn.bias", &self.norm[1]);
+        v.buffer("bn.running_mean", &self.running[0]);
+        v.buffer("bn.running_var", &self.running[1]);
+    }
+}
+
+/// An image with zeros above and below, left and right: our convolutions pad both axes alike.
+fn zeros_around(x: &Var, padding: [usize; 2]) -> Var {
+    let mut x = x.clone();
+    for (dim, width) in [2, 3].into_iter().zip(padding).filter(|&(_, width)| width > 0) {
+        let mut shape = [0, 1, 2, 3].map(|dim| x.shape()[dim]);
+        shape[dim] = width;
+        let zeros = Var::constant(Tensor::zeros(shape).upload(&x.value().device()));
+        x = Var::concat(&[&zeros, &x, &zeros], dim);
+    }
+    x
+}
+
+/// The mean over a place's 3 × 3 neighbours that are there.
+fn average(x: &Var) -> Var {
+    let [_, _, height, width] = x.shape().nchw("average");
+    let there = Tensor::ones([1, 1, height, width]).avg_pool2d(AROUND);
+    x.avg_pool2d(AROUND).div(&Var::constant(there.upload(&x.value().device())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_do_not_count_what_is_beyond_the_border() {
+        let x = Var::constant(Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1, 1, 2, 3]));
+        let pooled = average(&x).value().data().to_vec();
+        let expected = [3.0, 3.5, 4.0, 3.0, 3.5, 4.0]; // with zeros counted, the first were 12/9
+        assert!(pooled.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{pooled:?}");
+    }
+
+    #[test]
+    fn names_and_numbers_are_torchvision_s() {
+        let net = Inception::new();
+        // torchvision's inception_v3 without its auxiliary head and `fc`: 21,785,568 parameters in 94 units.
+        assert_eq!((nn::count(&net), net.layers.len()), (21_785_568, 94));
+        let mut names = Vec::new();
+        nn::visit(&net, |path, _| names.push(path.to_owned()));
+        for name in ["Conv2d_1a_3x3.conv.weight", "Mixed_6b.branch7x7dbl_5.bn.running_var"] {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+    }
+
+    /// The weight of a one-pixel-high kernel slides along rows only.
+    #[test]
+    fn zeros_stand_where_the_kernel_reaches_over() {
+        let x = Var::constant(Tensor::ones([1, 1, 2, 2]));
+        let padded = zeros_around(&x, [0, 3]);
+        assert_eq!(padded.value().data(), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0].repeat(2));
+        assert_eq!(**zeros_around(&x, [3, 0]).shape(), [1, 1, 8, 2]);
+    }
+}

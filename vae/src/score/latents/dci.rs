@@ -1,0 +1,121 @@
+//! Disentanglement, completeness and informativeness (Eastwood and Williams 2018, openreview By-7dz-AZ).
+//!
+//! A regressor predicts each factor v from all latents d; R_dv ≥ 0 is how much latent d serves it, Σ_d R_dv = 1. With H_b the
+//! entropy to base b of numbers that are made to sum to 1, over F factors and z latents:
+//!
+//!   disentanglement = Σ_d ρ_d·(1 − H_F(R_d·)),   ρ_d = Σ_v R_dv / Σ R        1: each latent serves one factor
+//!   completeness    = Σ_v ρ_v·(1 − H_z(R_·v)),   ρ_v = Σ_d R_dv / Σ R        1: each factor is served by one latent
+//!   informativeness = mean_v max(0, R²_v) on images that the regressor has not seen        1: the latents tell all
+//!
+//! The regressor is the paper's second, a random forest; R_dv the share of the squared error that its splits by d remove.
+//! (disentanglement_lib boosts trees and counts right answers; entropies are computed as there, of R + 1e-11.) smartcore has
+//! forests with importances, and among the crates that do it brings the fewest others.
+
+use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
+use smartcore::linalg::basic::matrix::DenseMatrix;
+
+use super::variance;
+
+/// Trees of a forest.
+pub(super) const TREES: usize = 20;
+/// Splits from the root to a leaf at most: no factor takes 2¹⁰ values.
+const DEPTH: u16 = 10;
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Dci {
+    pub(super) disentanglement: f64,
+    pub(super) completeness: f64,
+    /// 1 − H_F of each latent, and 1 − H_z of each factor.
+    pub(super) by_latent: Vec<f64>,
+    pub(super) by_factor: Vec<f64>,
+    /// R² of each factor, 0 where it is less.
+    pub(super) informativeness: Vec<f64>,
+}
+
+/// The scores of codes, a list a latent, by factors, a list each: a number an image. The first two thirds of the images teach.
+pub(super) fn scores(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Dci {
+    let count = factors[0].len();
+    let taught = count - count / 3;
+    let part = |from: usize, to: usize| {
+        let numbers = latents.iter().flat_map(|codes| codes[from..to].iter().copied()).collect();
+        DenseMatrix::new(to - from, latents.len(), numbers, true).expect("a number for each image and latent")
+    };
+    let (seen, unseen) = (part(0, taught), part(taught, count));
+    let mut importances = Vec::new();
+    let mut informativeness = Vec::new();
+    for values in factors {
+        let values: Vec<f64> = values.iter().map(|&value| value as f64).collect();
+        let parameters = RandomForestRegressorParameters::default()
+            .with_n_trees(TREES)
+            .with_max_depth(DEPTH)
+            .with_m(latents.len()) // every split may take any latent: none serves for want of a better one
+            .with_seed(0);
+        let forest = RandomForestRegressor::fit(&seen, &values[..taught].to_vec(), parameters).expect("images");
+        importances.push(forest.compute_feature_importances().expect("it was taught"));
+        let guesses: Vec<f64> = forest.predict(&unseen).expect("it was taught");
+        let errors = values[taught..].iter().zip(&guesses).map(|(value, guess)| (value - guess).powi(2));
+        let error = errors.sum::<f64>() / guesses.len() as f64;
+        informativeness.push((1.0 - error / variance(&values[taught..]).max(1e-12)).max(0.0));
+    }
+    of_importances(&importances, informativeness)
+}
+
+/// From R as a row a factor, `[factors][latents]`.
+fn of_importances(importances: &[Vec<f64>], informativeness: Vec<f64>) -> Dci {
+    let latents = importances[0].len();
+    let of_latent = |d: usize| importances.iter().map(|of_factor| of_factor[d]).collect::<Vec<f64>>();
+    let turned: Vec<Vec<f64>> = (0..latents).map(of_latent).collect();
+    let weighted = |rows: &[Vec<f64>], sharpness: &[f64]| {
+        let sums: Vec<f64> = rows.iter().map(|row| row.iter().sum()).collect();
+        let all: f64 = sums.iter().sum();
+        let shares = sums.iter().map(|sum| if all > 0.0 { sum / all } else { 1.0 / sums.len() as f64 });
+        shares.zip(sharpness).map(|(share, sharp)| share * sharp).sum()
+    };
+    let by_latent: Vec<f64> = turned.iter().map(|row| sharpness(row)).collect();
+    let by_factor: Vec<f64> = importances.iter().map(|row| sharpness(row)).collect();
+    Dci {
+        disentanglement: weighted(&turned, &by_latent),
+        completeness: weighted(importances, &by_factor),
+        by_latent,
+        by_factor,
+        informativeness,
+    }
+}
+
+/// 1 − the entropy of these numbers to the base of how many they are: 1 if all is in one of them, 0 if they are equal.
+fn sharpness(x: &[f64]) -> f64 {
+    if x.len() < 2 {
+        return 1.0;
+    }
+    let sum: f64 = x.iter().map(|x| x + 1e-11).sum();
+    let entropy: f64 = x.iter().map(|x| (x + 1e-11) / sum).map(|p| -p * p.ln()).sum();
+    1.0 - entropy / (x.len() as f64).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entropies_are_those_of_rows_and_columns() {
+        // Two factors, three latents: the first factor is in one latent, the second in two halves.
+        let dci = of_importances(&[vec![1.0, 0.0, 0.0], vec![0.0, 0.5, 0.5]], vec![1.0, 0.5]);
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-8, "{a} {b}");
+        near(dci.disentanglement, 1.0);
+        near(dci.by_factor[0], 1.0);
+        near(dci.by_factor[1], 1.0 - 2_f64.ln() / 3_f64.ln());
+        near(dci.completeness, (dci.by_factor[0] + dci.by_factor[1]) / 2.0);
+        // A latent that serves both factors alike is no factor's; it weighs as much as it serves.
+        let dci = of_importances(&[vec![0.5, 0.5], vec![0.5, 0.5]], vec![0.0; 2]);
+        near(dci.disentanglement, 0.0);
+        let dci = of_importances(&[vec![0.9, 0.1], vec![0.9, 0.1], vec![0.9, 0.1]], vec![0.0; 3]);
+        near(dci.by_latent[0], 0.0);
+        near(dci.completeness, 1.0 + (0.9 * 0.9_f64.ln() + 0.1 * 0.1_f64.ln()) / 2_f64.ln());
+        assert_eq!(of_importances(&[vec![0.0]], vec![0.0]).completeness, 1.0);
+        // Printed by `python tests/oracle/factors.py`.
+        let dci = of_importances(&[vec![0.7, 0.2, 0.1], vec![0.1, 0.3, 0.6]], vec![0.0; 2]);
+        near(dci.disentanglement, 0.332751101582335);
+        near(dci.completeness, 0.22640393933119243);
+    }
+}
