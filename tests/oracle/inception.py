@@ -1,8 +1,8 @@
 """Compares our Inception-v3 with pytorch-fid's, with random weights: python tests/oracle/inception.py EVALUATE RUN DATA
 
-EVALUATE is the command `evaluate`, RUN the folder of a VAE's run on `mnist` at 32 px (it is copied first), DATA the folder of its
-data. Writes weights by torchvision's names, has `evaluate --inception` look at the first four test images, and reads what it saw
-from the run's cache. Needs torch, torchvision, pytorch-fid and safetensors. Agreement is to 1e-4 of the largest feature, in f32.
+EVALUATE is the command `evaluate`, RUN the folder of a VAE's run on `mnist` (it is copied first), DATA the folder of its data.
+Writes weights by torchvision's names, has `evaluate --inception` look at the first four test images, and reads what it saw from
+the run's cache. Needs torch, torchvision, pytorch-fid and safetensors. Agreement is to 1e-4 of the largest feature, in f32.
 """
 import gzip
 import pathlib
@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 import numpy as np
 import pytorch_fid.inception as fid
@@ -38,15 +39,17 @@ def network():
     return net.eval()
 
 
-def test_images(data, count):
-    """The first of MNIST's test images in [0, 1], with a black border of two pixels, in three equal channels."""
+def test_images(data, count, size):
+    """The first of MNIST's test images in [0, 1], with a black border up to this size, in three equal channels."""
     with gzip.open(pathlib.Path(data) / "MNIST/raw/t10k-images-idx3-ubyte.gz") as file:
         pixels = np.frombuffer(file.read(16 + 784 * count), np.uint8, offset=16).reshape(count, 1, 28, 28)
-    bordered = np.pad(pixels, [(0, 0), (0, 0), (2, 2), (2, 2)]).astype(np.float32) / 255
+    border = ((size - 28) // 2, (size - 28) // 2)
+    bordered = np.pad(pixels, [(0, 0), (0, 0), border, border]).astype(np.float32) / 255
     return torch.from_numpy(bordered).expand(-1, 3, -1, -1)
 
 
 def main(evaluate, run, data):
+    size = tomllib.loads((pathlib.Path(run) / "config.toml").read_text())["data"]["image_size"]
     net = network()
     fid.fid_inception_v3 = lambda: net
     model = fid.InceptionV3([fid.InceptionV3.BLOCK_INDEX_BY_DIM[2048]]).eval()
@@ -55,16 +58,16 @@ def main(evaluate, run, data):
         shutil.copytree(run, folder / "run", ignore=shutil.ignore_patterns("cache"))
         weights = folder / "inception.safetensors"
         save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, weights)
-        command = [evaluate, folder / "run", "--images", "4", "--data-dir", data, "--device", "cpu", "--inception", weights]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        options = ["--images", "4", "--data-dir", data, "--device", "cpu", "--inception", weights]
+        subprocess.run([evaluate, folder / "run", *options], check=True, stdout=subprocess.DEVNULL)
         # Two networks looked at the real images; ours is the one with 2,048 features.
         kept = [load_file(file)["features"] for file in (folder / "run/cache").glob("features-*.safetensors")]
         ours = next(features for features in kept if features.shape[1] == 2048)
     with torch.no_grad():
-        theirs = model(test_images(data, 4))[0].flatten(1)
+        theirs = model(test_images(data, 4, size))[0].flatten(1)
     difference = ((ours - theirs).abs().max() / theirs.abs().max()).item()
     apart = (theirs[0] - theirs[1]).abs().max() / theirs.abs().max()
-    print(f"features {list(ours.shape)}: largest difference {difference:.2e} of the largest; two images differ by {apart:.2e}")
+    print(f"features {list(ours.shape)}: largest difference {difference:.2e} of the largest; two images are {apart:.2e} apart")
     sys.exit(0 if difference <= 1e-4 else "they differ")
 
 
