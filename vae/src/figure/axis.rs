@@ -52,12 +52,22 @@ fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
     let (first, last) = ((low / step).floor(), (high / step).ceil());
     let count = (last - first).clamp(1.0, 10.0) as usize;
     let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-    let tick = |k: usize| (first + k as f64) * step;
-    (0..=count).map(|k| (tick(k), format!("{:.decimals$}", tick(k) + 0.0))).collect() // + 0.0: no -0
+    let tick = |k: usize| (first + k as f64) * step + 0.0; // + 0.0: no -0
+    let largest = tick(0).abs().max(tick(count).abs());
+    let digits = (largest.log10().floor() - step.log10().floor()).clamp(0.0, 5.0) as usize;
+    // There is room for seven letters.
+    let words = |x: f64| match x {
+        x if largest >= 1e6 && x != 0.0 => format!("{x:.digits$e}"),
+        x => format!("{x:.decimals$}"),
+    };
+    (0..=count).map(|k| (tick(k), words(tick(k)))).collect()
 }
 
 /// A number as a person is told it: to four digits, six decimals at most.
 pub fn told(x: f64) -> String {
+    if x == 0.0 {
+        return "0".into();
+    }
     let decimals = (3.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{x:.decimals$}")
 }
@@ -79,6 +89,8 @@ mod tests {
         };
         assert_eq!(words(&[119.3, 241.7]), ["100", "150", "200", "250"]);
         assert_eq!(words(&[-0.2, 0.55]), ["-0.2", "0.0", "0.2", "0.4", "0.6"]);
+        assert_eq!(words(&[900.0, 1_654_000.0]), ["0", "5.0e5", "1.0e6", "1.5e6", "2.0e6"]);
+        assert_eq!(words(&[1_210_000.0, 1_240_000.0]), ["1.21e6", "1.22e6", "1.23e6", "1.24e6"]);
         assert_eq!(words(&[]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
     }
 
@@ -97,7 +109,7 @@ mod tests {
     fn numbers_are_told_to_four_digits() {
         assert_eq!(
             [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(told),
-            ["123457", "134.3", "13.46", "0.01235", "0.000000", "-2.500"]
+            ["123457", "134.3", "13.46", "0.01235", "0", "-2.500"]
         );
     }
 }

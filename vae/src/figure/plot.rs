@@ -119,6 +119,11 @@ impl Plot {
         8.0 + LINE * self.title_lines().len() as f32
     }
 
+    /// Pixels above the axes of a panel: no room for headings where there are none.
+    fn above(&self) -> f32 {
+        if self.panels.iter().all(|panel| panel.heading.is_empty()) { 14.0 } else { INSET[1] }
+    }
+
     fn rows(&self) -> u32 {
         self.panels.len().div_ceil(self.columns.max(1)) as u32
     }
@@ -157,7 +162,7 @@ impl Plot {
         for (i, panel) in self.panels.iter().enumerate() {
             let (x, y) = ((i % self.columns) as f32 * size[0], self.head() + (i / self.columns) as f32 * size[1]);
             let (left, top, right, bottom) =
-                (x + INSET[0], y + INSET[1], x + size[0] - INSET[2], y + size[1] - INSET[3]);
+                (x + INSET[0], y + self.above(), x + size[0] - INSET[2], y + size[1] - INSET[3]);
             Framed { panel, left, top, right, bottom }.draw(surface);
         }
         let top = self.head() + self.rows() as f32 * size[1];
@@ -199,7 +204,7 @@ impl Framed<'_> {
         for series in &self.panel.series {
             match series.kind {
                 Kind::Line => self.line(surface, series),
-                Kind::Points => self.marks(surface, series, 2.5, |_| String::new()),
+                Kind::Points => self.marks(surface, series, 3.0, |_| String::new()),
                 Kind::Bars => {
                     self.bars(surface, series, place, bars);
                     place += 1;

@@ -7,8 +7,9 @@ pub(super) const WHITE: Colour = [255, 255, 255];
 pub(super) const BLACK: Colour = [30, 30, 30];
 pub(super) const GREY: Colour = [225, 225, 225];
 
-/// Eight colours that every kind of eye tells apart (Okabe and Ito, 2008; the yellow darker, to be seen on white).
-const COLOURS: [Colour; 8] = [
+/// Eight colours that every kind of eye tells apart (Okabe and Ito, 2008; the yellow darker, to be seen on white), and two that
+/// differ from their neighbours in brightness, since many data sets have ten classes.
+const COLOURS: [Colour; 10] = [
     [0, 114, 178],
     [230, 130, 0],
     [0, 158, 115],
@@ -17,6 +18,8 @@ const COLOURS: [Colour; 8] = [
     [213, 94, 0],
     [190, 170, 0],
     [30, 30, 30],
+    [150, 150, 150],
+    [110, 50, 160],
 ];
 const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::Down];
 
@@ -51,9 +54,9 @@ pub struct Style {
 }
 
 impl Style {
-    /// Of series number `k`: the first forty differ, and neighbours in both.
+    /// Of series number `k`: the first fifty differ, neighbours in both, and the first ten in colour.
     pub fn number(k: usize) -> Style {
-        Style { colour: COLOURS[k % COLOURS.len()], marker: MARKERS[k % MARKERS.len()] }
+        Style { colour: COLOURS[k % COLOURS.len()], marker: MARKERS[(k + k / COLOURS.len()) % MARKERS.len()] }
     }
 }
 
@@ -62,11 +65,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forty_series_differ_and_begin_with_blue_and_orange() {
-        let styles: Vec<Style> = (0..40).map(Style::number).collect();
-        assert!((0..40).all(|i| (0..i).all(|j| styles[i] != styles[j])));
+    fn fifty_series_differ_and_begin_with_blue_and_orange() {
+        let styles: Vec<Style> = (0..50).map(Style::number).collect();
+        assert!((0..50).all(|i| (0..i).all(|j| styles[i] != styles[j])));
         assert_eq!(styles[0], Style { colour: [0, 114, 178], marker: Marker::Disc });
         assert_eq!(styles[1], Style { colour: [230, 130, 0], marker: Marker::Square });
-        assert_eq!(Style::number(40), styles[0]);
+        assert_eq!(Style::number(50), styles[0]);
     }
 }

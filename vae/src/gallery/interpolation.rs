@@ -61,7 +61,7 @@ pub fn draw(run: &Trained, a: &[usize], b: &[usize]) -> Result<Drawing> {
     let steps = (0..STEPS).map(|k| format!("{:.2}", k as f64 / (STEPS - 1) as f64));
     let heads: Vec<String> = std::iter::once("image".into()).chain(steps).chain(["image".into()]).collect();
     let told = if trainer.config.told_classes() > 0 { ", told the first one's label" } else { "" };
-    let title = format!("{}: between the means of two test images, by t{told}", run.title());
+    let title = format!("{}: from the mean of one test image, t = 0, to that of another, t = 1{told}", run.title());
     let png = grid_of_columns(&title, &heads, &drawn, shape, 2);
     let shown = pairs.iter().map(|&[a, b]| format!("{} to {}", class(run, test.label(a)), class(run, test.label(b))));
     let alt = format!(
@@ -95,8 +95,8 @@ fn spherical(a: &[f32], b: &[f32], t: f32) -> Vec<f32> {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
     let angle = (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).clamp(-1.0, 1.0).acos();
     let sine = angle.sin();
-    if !(sine > 1e-6) {
-        return linear(a, b, t); // NaN too: one of them is 0
+    if sine.is_nan() || sine < 1e-6 {
+        return linear(a, b, t); // NaN: one of them is 0
     }
     let [from, to] = [1.0 - f64::from(t), f64::from(t)].map(|part| (part * angle).sin() / sine);
     a.iter().zip(b).map(|(&a, &b)| (from * f64::from(a) + to * f64::from(b)) as f32).collect()

@@ -32,7 +32,7 @@ pub fn draw(run: &Trained) -> Result<Drawing> {
     let silent = all.iter().filter(|(_, kl)| *kl < SILENT).count();
     let alt = format!(
         "Bars of the KL of {} latents, {sum:.2} nats in all: the highest is {:.2} of latent {}, the lowest {:.4} of latent {}; \
-         {silent} lie below {SILENT}.",
+         {silent} of them below {SILENT} nats.",
         all.len(),
         all[0].1,
         all[0].0,

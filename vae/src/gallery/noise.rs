@@ -24,8 +24,7 @@ pub fn draw(run: &Trained) -> Result<Drawing> {
     let places = first_places(run, MEASURED)?;
     let images = trainer.dataset.batch(test, &places)?;
     let clean = block_on(trainer.unit(&images))?;
-    let noise =
-        Purpose::Figures.stream(trainer.config.seed, Stream::Noise as u64).normal_tensor(images.shape().clone());
+    let noise = Purpose::Figures.stream(trainer.config.seed, Stream::Noise as u64).normal_tensor(*images.shape());
     let shape = trainer.dataset.transform.shape();
     let ranges: Vec<[f32; 2]> = (0..shape[0]).map(|channel| trainer.dataset.transform.range(channel)).collect();
     let shown = COLUMNS.min(places.len()) * shape.iter().product::<usize>();

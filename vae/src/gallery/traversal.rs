@@ -16,7 +16,7 @@ use crate::trained::Trained;
 const LATENTS: usize = 10;
 /// Places along a latent, in the picture and in the GIF.
 const STEPS: usize = 11;
-const FRAMES: usize = 21;
+const FRAMES: usize = 13;
 const REACH: f32 = 3.0;
 
 /// Draws it around 0, or around the test image in this place.
@@ -53,14 +53,15 @@ pub fn draw(run: &Trained, image: Option<usize>) -> Result<Drawing> {
 
     let changes = pixels.chunks_exact(STEPS * len).map(|row| mse(&row[..len], &row[row.len() - len..]).sqrt());
     let changes: Vec<f64> = changes.collect();
-    let told = |i: usize| format!("latent {} (KL {:.2} nats) by {}", order[i].0, order[i].1, figure::told(changes[i]));
+    let along_one =
+        |i: usize| format!("{} along latent {} (KL {:.2} nats)", figure::told(changes[i]), order[i].0, order[i].1);
     let last = order.len() - 1;
-    let rest = if last > 0 { format!(", {}", told(last)) } else { String::new() };
+    let rest = if last > 0 { format!(" and by {}", along_one(last)) } else { String::new() };
     let alt = format!(
-        "Decoded images along {} of {z_dim} latents from -3 to 3, {around}; from end to end {}{rest} change a pixel in \
-         root mean square.",
+        "Decoded images along {} of {z_dim} latents from -3 to 3, {around}; from end to end a pixel changes in root mean \
+         square by {}{rest}.",
         order.len(),
-        told(0)
+        along_one(0)
     );
 
     let heads: Vec<String> = order.iter().map(|(dim, _)| format!("z{dim}")).collect();
@@ -68,7 +69,7 @@ pub fn draw(run: &Trained, image: Option<usize>) -> Result<Drawing> {
     let still = |(k, t): (usize, f32)| Still {
         name: format!("{t:>4.1}"),
         pixels: pixels.chunks_exact(FRAMES * len).flat_map(|row| &row[k * len..(k + 1) * len]).copied().collect(),
-        milliseconds: if k == 0 || k == FRAMES - 1 { 500 } else { 80 },
+        milliseconds: if k == 0 || k == FRAMES - 1 { 500 } else { 120 },
     };
     let there: Vec<(usize, f32)> = places(FRAMES).enumerate().collect();
     let back = there[1..FRAMES - 1].iter().rev();
