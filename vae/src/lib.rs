@@ -34,6 +34,8 @@ pub mod recipe;
 pub mod run;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod score;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod session;
 pub mod train;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod trained;
