@@ -3,13 +3,16 @@
 //! Reading order: [`config`] says what a run is, [`recipe`] names some; [`data`] gives images, [`model`] turns them into latents
 //! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
 //! is one step, one epoch; `figure` draws what came out, `checkpoint` is what a run goes on from, `run` the folder that keeps
-//! it, `trained` opens it again, `gallery` draws and `score` measures it, and `export` takes weights to PyTorch. All but these, `transfer` and data files works without
+//! it, `trained` opens it again, `gallery` draws and `score` measures it, and `export` takes weights to PyTorch; `session` trains as commands do, `paper` what a paper
+//! trained, and `claims` judges what the paper says of it. All but these, `transfer` and data files works without
 //! files, clocks or threads.
 
 #![forbid(unsafe_code)]
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod claims;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod command;
 pub mod config;
@@ -26,6 +29,8 @@ pub mod gallery;
 pub mod learn;
 pub mod model;
 pub mod objective;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod paper;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod pegasus;
 pub mod random;

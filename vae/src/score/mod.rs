@@ -11,6 +11,7 @@
 mod images;
 pub mod laplacian;
 mod latents;
+mod negation;
 
 use std::path::{Path, PathBuf};
 
@@ -88,6 +89,7 @@ pub fn evaluate(run: &Trained, options: &Options) -> Result<Scores> {
         Scores { run: run.name(), epoch: run.epoch, images: options.images, scores: Vec::new(), missing: Vec::new() };
     images::score(run, options, &mut scores)?;
     latents::score(run, options, &mut scores)?;
+    negation::score(run, options, &mut scores)?;
     Ok(scores)
 }
 

@@ -35,10 +35,10 @@ impl Grid {
     ///
     /// # Errors
     /// If nothing can be written there, or it holds a run of another configuration.
-    pub fn prepare(path: &Path, points: &[Point]) -> Result<Grid> {
+    pub fn prepare<'a>(path: &Path, points: impl IntoIterator<Item = &'a Point>) -> Result<Grid> {
         let folder = Folder::prepare(path)?;
         let grid = Grid { folder, results: results(path)? };
-        points.iter().try_for_each(|point| point.check_folder(path))?;
+        points.into_iter().try_for_each(|point| point.check_folder(path))?;
         Ok(grid)
     }
 
@@ -53,8 +53,8 @@ impl Grid {
     }
 
     /// How many of these have ended.
-    pub fn done(&self, points: &[Point]) -> usize {
-        points.iter().filter(|point| self.result(point).is_some()).count()
+    pub fn done<'a>(&self, points: impl IntoIterator<Item = &'a Point>) -> usize {
+        points.into_iter().filter(|point| self.result(point).is_some()).count()
     }
 
     /// Trains a run to its end; false if it was interrupted. One that diverges has ended, too.
