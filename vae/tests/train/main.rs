@@ -1,4 +1,4 @@
-//! The `train` and `draw` commands as a user meets them, a chapter a file: one test program, so that it is linked once.
+//! The `train`, `draw` and other commands as a user meets them, a chapter a file: one test program, so that it is linked once.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -7,6 +7,7 @@ mod draw;
 mod export;
 mod gpu;
 mod kinds;
+mod paper;
 mod recipes;
 mod resume;
 mod shapes;
