@@ -74,6 +74,11 @@ fn every_rule_holds_fails_and_is_undecided_where_it_should() {
         let claim = claim(rule, 3, more);
         values.iter().for_each(|(values, want)| assert_eq!(sign(&claim, values), *want, "{rule} {values:?}"));
     }
+    let little = claim("no-better", 2, "floor = 0.01");
+    assert_eq!(
+        [[0.006, 0.008], [0.006, 0.5], [0.5, 0.006]].map(|values| sign(&little, &values)),
+        [Alike, Holds, Fails]
+    );
     let floor = claim("falls", 2, "within = 0.0\nfloor = 0.01");
     assert_eq!([[0.006, 0.0], [0.5, 0.4]].map(|values| sign(&floor, &values)), [Alike, Holds]);
 }

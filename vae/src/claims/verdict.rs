@@ -154,11 +154,14 @@ impl Claim {
             if steps.contains(&-1) { Sign::Fails } else { decided_or_alike(steps.contains(&0)) }
         };
         let bound = self.bound.unwrap_or_default();
+        // Where all is next to nothing, that nothing differs says nothing.
+        let nothing = self.floor > 0.0 && values.iter().all(|x| x.abs() <= self.floor);
         match self.rule.expect("a rule, or nothing is compared") {
             Rule::Rises => monotone(1),
             Rule::Falls => monotone(-1),
             Rule::Lowest => extreme(1),
             Rule::Highest => extreme(-1),
+            Rule::Alike | Rule::NoBetter if nothing => Sign::Alike,
             Rule::Alike => {
                 decided((0..values.len()).all(|i| values[i..].iter().all(|&b| self.step(values[i], b) == 0)))
             }

@@ -112,7 +112,7 @@ impl Results<'_> {
         let set: String = self.asked.set.iter().map(|set| format!(" --set {set}")).collect();
         let _ = writeln!(text, "`paper {}{quick} --seeds {seeds}{set}`\n", self.paper.name);
         if self.asked.quick {
-            text.push_str("Small runs: fewer images and epochs than the paper's, and narrower models. ");
+            text.push_str("Small runs: fewer images and epochs than the paper's, and where that is much faster, narrower models. ");
             let _ = match self.paper.stand_in() {
                 Some(stand_in) => writeln!(text, "Instead of {stand_in}.\n"),
                 None => writeln!(text, "\n"),
@@ -196,7 +196,9 @@ impl Results<'_> {
 /// A claim as a section.
 fn claim(text: &mut String, judged: &Judged) {
     let claim = &judged.claim;
-    let _ = writeln!(text, "### {}: {}\n\n> {} (section {})\n", claim.id, judged.verdict, claim.says, claim.section);
+    let numbered = claim.section.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
+    let section = format!("{}{}", if numbered { "section " } else { "" }, claim.section);
+    let _ = writeln!(text, "### {}: {}\n\n> {} ({section})\n", claim.id, judged.verdict, claim.says);
     let _ = writeln!(text, "{}: {}.", title_case(&judged.verdict.to_string()), judged.why.trim_end_matches('.'));
     if claim.rule.is_some() {
         let _ = writeln!(text, "Asked: {}.\n", claim.rule_words());

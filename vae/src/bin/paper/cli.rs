@@ -135,7 +135,8 @@ fn list() -> Result<ExitCode> {
         let paper = Paper::named(name)?;
         let told = |quick: bool| -> Result<String> {
             let plan = paper.plan(&Asked { quick, seeds: vec![1], ..Asked::default() }, Path::new("runs"))?;
-            Ok(format!("{} runs, {}", plan.len(), duration(&plan.iter().collect::<Vec<_>>())))
+            let runs = if plan.len() == 1 { "run" } else { "runs" };
+            Ok(format!("{} {runs}, {}", plan.len(), duration(&plan.iter().collect::<Vec<_>>())))
         };
         let (claims, full, quick) = (claims_of(name)?.len(), told(false)?, told(true)?);
         say!("{name:8}  {}\n          {claims} claims; {full}; --quick: {quick}", paper.title);
