@@ -192,7 +192,7 @@ impl Claim {
             .or_else(|| unbound.then(|| "needs a bound with under or over, and with nothing else".into()))
             .or_else(|| unprinted.then(|| "has equals, and a run without a printed value".into()))
             .or_else(|| (!(0.0..1.0).contains(&self.within)).then(|| "has a tolerance outside [0, 1)".into()))
-            .or_else(|| (!(self.floor >= 0.0)).then(|| "has a negative floor".into()))
+            .or_else(|| (self.floor.is_nan() || self.floor < 0.0).then(|| "has a negative floor".into()))
             .or_else(|| (self.seeds == 0).then(|| "asks for no seed".into()))
             .or_else(|| {
                 let few = self.runs.is_empty() || self.runs.iter().any(|group| group.len() < least);

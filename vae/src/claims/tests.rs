@@ -35,7 +35,8 @@ fn verdict(claim: &Claim, values: &[&[f64]]) -> (Verdict, String) {
 fn every_rule_holds_fails_and_is_undecided_where_it_should() {
     use Sign::{Alike, Fails, Holds};
     let within = "within = 0.1";
-    let cases: &[(&str, &str, &[(&[f64], Sign)])] = &[
+    type Case<'a> = (&'a [f64], Sign);
+    let cases: &[(&str, &str, &[Case])] = &[
         (
             "rises",
             within,
