@@ -4,7 +4,8 @@
 //! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
 //! is one step, one epoch; `figure` draws what came out, `checkpoint` is what a run goes on from, `run` the folder that keeps
 //! it, `trained` opens it again, `gallery` draws, `score` measures and `report` tells it, `export` takes weights to PyTorch,
-//! `album` pictures to a folder, and `info` tells what is in a file. All but these, `transfer` and data files works without
+//! `album` pictures to a folder, and `info` tells what is in a file; `session` trains as commands do, `paper` what a paper
+//! trained, and `claims` judges what the paper says of it. All but these, `transfer` and data files works without
 //! files, clocks or threads.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,8 @@
 pub mod album;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod claims;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod command;
 pub mod config;
@@ -34,6 +37,8 @@ pub mod model;
 pub mod nearest;
 pub mod objective;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod paper;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod pegasus;
 pub mod random;
 pub mod recipe;
@@ -43,6 +48,8 @@ pub mod report;
 pub mod run;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod score;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod session;
 pub mod train;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod trained;

@@ -14,6 +14,7 @@ mod images;
 pub mod inception;
 pub mod laplacian;
 mod latents;
+mod negation;
 pub mod similarity;
 pub mod two_stage;
 
@@ -122,6 +123,7 @@ pub fn evaluate(run: &Trained, options: &Options) -> Result<Scores> {
         Scores { run: run.name(), epoch: run.epoch, images: options.images, scores: Vec::new(), missing: Vec::new() };
     images::score(run, options, &mut scores)?;
     latents::score(run, options, &mut scores)?;
+    negation::score(run, options, &mut scores)?;
     Ok(scores)
 }
 

@@ -1,4 +1,4 @@
-//! The `train` and `draw` commands as a user meets them, a chapter a file: one test program, so that it is linked once.
+//! The `train`, `draw` and other commands as a user meets them, a chapter a file: one test program, so that it is linked once.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -9,6 +9,7 @@ mod evaluate;
 mod export;
 mod gpu;
 mod kinds;
+mod paper;
 mod recipes;
 mod report;
 mod resume;

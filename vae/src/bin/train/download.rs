@@ -12,7 +12,7 @@ use vae::data::Dataset;
 use vae::data::download::{by_hand, download};
 use vae::data::files::archives;
 
-use crate::session::eprint_line;
+use vae::session::eprint_line;
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! `train`: one command from a recipe to a trained model and its pictures.
 //!
-//! `cli` is what may be asked for, `plan` what will be done, as words or JSON; `download` fetches data, `session` is a run,
-//! `resume` one that goes on, `progress` its bar, `sweep` a grid of runs and `points` what is in it. Results go to stdout, everything else to stderr.
+//! `cli` is what may be asked for; `download` fetches data, `session` is a run, `resume` one that goes on, `sweep` a grid of
+//! runs. What these have in common with `paper` is `vae::session`. Results go to stdout, everything else to stderr.
 //! Exit codes: 0 done, 1 the world failed, 2 bad usage or configuration, 130 interrupted.
 
 #![forbid(unsafe_code)]
@@ -10,14 +10,6 @@
 mod cli;
 #[cfg(not(target_arch = "wasm32"))]
 mod download;
-#[cfg(not(target_arch = "wasm32"))]
-mod memory;
-#[cfg(not(target_arch = "wasm32"))]
-mod plan;
-#[cfg(not(target_arch = "wasm32"))]
-mod points;
-#[cfg(not(target_arch = "wasm32"))]
-mod progress;
 #[cfg(not(target_arch = "wasm32"))]
 mod resume;
 #[cfg(not(target_arch = "wasm32"))]

@@ -10,7 +10,7 @@ use vae::device::Chosen;
 use vae::run::Past;
 
 use crate::cli::{Cli, read_text};
-use crate::session::eprint_line;
+use vae::session::eprint_line;
 
 /// A run that goes on.
 pub(crate) struct Resumed {

@@ -1,21 +1,20 @@
 //! The points of a grid: `--sweep key=a,b,c`, given once or many times, every combination, the last key changing fastest.
 //! Keys may be tied, to one value or to one each: `--sweep loss.alpha+loss.gamma=1,3`, `--sweep loss.k1+loss.k2=1:0,0.9:0.1`.
 
-use anyhow::Result;
-use vae::Error;
-use vae::config::{Config, Settings};
+use crate::config::{Config, Settings};
+use crate::error::{Error, Result};
 
 /// The most points that a grid may have.
 const MOST: usize = 1000;
 
 /// A combination of values.
-pub(crate) struct Point {
+pub struct Point {
     /// What its folder is called.
-    pub(crate) name: String,
+    pub name: String,
     /// The swept keys and their values, as written.
-    pub(crate) settings: Vec<(String, String)>,
+    pub settings: Vec<(String, String)>,
     /// What they come to.
-    pub(crate) config: Config,
+    pub config: Config,
 }
 
 /// One `--sweep`: a key, or several tied together, and the values to go through.
@@ -31,16 +30,16 @@ impl Axis {
         let (keys, list) = text.split_once('=').ok_or_else(|| refuse("write it as key=value,value"))?;
         let axis = Axis { keys: keys.split('+').map(|key| key.trim().to_owned()).collect(), values: split(list) };
         if axis.values.iter().any(String::is_empty) {
-            return Err(refuse("a value is missing").into());
+            return Err(refuse("a value is missing"));
         }
         if axis.keys.iter().any(|key| key == "device") {
-            return Err(refuse("one device serves the whole grid, and --device names it; sweep another key").into());
+            return Err(refuse("one device serves the whole grid, and --device names it; sweep another key"));
         }
         if axis.keys.len() > 1
             && axis.values.iter().any(|value| ![1, axis.keys.len()].contains(&value.split(':').count()))
         {
             let what = format!("{} keys take one value, or {0} between colons", axis.keys.len());
-            return Err(Error::config(format!("--sweep {text}: {what}, such as loss.k1+loss.k2=1:0,0.9:0.1")).into());
+            return Err(Error::config(format!("--sweep {text}: {what}, such as loss.k1+loss.k2=1:0,0.9:0.1")));
         }
         Ok(axis)
     }
@@ -52,17 +51,20 @@ impl Axis {
     }
 }
 
-/// Every combination of the values, each resolved.
-pub(crate) fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
+/// Every combination of the values of `--sweep`s, each laid over the settings and resolved.
+///
+/// # Errors
+/// If one is no key with values, or there are too many.
+pub fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
     let axes = sweeps.iter().map(|text| Axis::read(text)).collect::<Result<Vec<_>>>()?;
     let mut keys: Vec<&str> = axes.iter().flat_map(|axis| &axis.keys).map(String::as_str).collect();
     keys.sort_unstable();
     if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Error::config(format!("--sweep: {} is swept twice; give all its values at once", twice[0])).into());
+        return Err(Error::config(format!("--sweep: {} is swept twice; give all its values at once", twice[0])));
     }
     let count = axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
     let Some(count) = count.filter(|&count| count <= MOST) else {
-        return Err(Error::config(format!("--sweep: more than {MOST} points; sweep fewer keys or values")).into());
+        return Err(Error::config(format!("--sweep: more than {MOST} points; sweep fewer keys or values")));
     };
     let mut points: Vec<Point> = Vec::with_capacity(count);
     for mut rest in 0..count {
@@ -73,7 +75,7 @@ pub(crate) fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point
         }
         let point = Point::new(settings.clone(), &axes, &values)?;
         if let Some(same) = points.iter().find(|known| known.name == point.name || known.config == point.config) {
-            return Err(Error::config(format!("--sweep: {} is there twice, as {}", point.name, same.name)).into());
+            return Err(Error::config(format!("--sweep: {} is there twice, as {}", point.name, same.name)));
         }
         points.push(point);
     }
@@ -109,9 +111,7 @@ impl Point {
         };
         let name = axes.iter().zip(values).map(part).collect::<Vec<_>>().join(",");
         if name.len() > 200 {
-            return Err(
-                Error::config(format!("--sweep: {name} is too long for a folder's name; sweep fewer keys")).into()
-            );
+            return Err(Error::config(format!("--sweep: {name} is too long for a folder's name; sweep fewer keys")));
         }
         Ok(Point { name, config: settings.resolve()?, settings: pairs })
     }

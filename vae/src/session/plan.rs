@@ -2,34 +2,37 @@
 
 use nn::state::Filled;
 use serde_json::{Value, json};
-use vae::config::{Config, Normalise, describe_loss};
-use vae::data::Dataset;
-use vae::device::Chosen;
-use vae::model::Summary;
-use vae::objective::effective_beta;
-use vae::train::number;
-use vae::transfer::{Frozen, Loaded};
 
-use vae::say;
+use crate::config::{Config, Normalise, describe_loss};
+use crate::data::Dataset;
+use crate::device::Chosen;
+use crate::model::Summary;
+use crate::objective::effective_beta;
+use crate::say;
+use crate::train::number;
+use crate::transfer::{Frozen, Loaded};
 
 /// All that is known before training.
-pub(crate) struct Plan<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) summary: &'a Summary,
+pub struct Plan<'a> {
+    /// What the run is.
+    pub config: &'a Config,
+    /// Its model in numbers.
+    pub summary: &'a Summary,
     /// What the encoder starts from, or why it is not there.
-    pub(crate) encoder: Option<Result<&'a Loaded, &'a String>>,
+    pub encoder: Option<Result<&'a Loaded, &'a String>>,
     /// What training will not change.
-    pub(crate) frozen: Option<&'a Frozen>,
-    pub(crate) chosen: &'a Chosen,
+    pub frozen: Option<&'a Frozen>,
+    /// What computes.
+    pub chosen: &'a Chosen,
     /// The images, or why they are not there.
-    pub(crate) data: Result<&'a Dataset, String>,
+    pub data: Result<&'a Dataset, String>,
     /// Seconds it took to read them.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
 }
 
 impl Plan<'_> {
     /// Lines for a person.
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         let (config, summary) = (self.config, self.summary);
         let (model, train) = (&config.model, &config.train);
         say!("{}, seed {}", config.name, config.seed);
@@ -86,7 +89,7 @@ impl Plan<'_> {
     }
 
     /// The layers as a table.
-    pub(crate) fn print_layers(&self) {
+    pub fn print_layers(&self) {
         let width = self.summary.layers.iter().map(|row| row.name.len()).max().unwrap_or(0);
         say!("\n  {:width$}  {:>16}  {:>12}", "layer", "output", "parameters");
         for row in &self.summary.layers {
@@ -97,7 +100,7 @@ impl Plan<'_> {
     }
 
     /// One object for a program.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let config = self.config;
         let Chosen { device, words, .. } = self.chosen;
         let mut plan = json!({
@@ -147,7 +150,7 @@ fn range(normalise: Normalise, dataset: &Dataset) -> String {
 }
 
 /// A number with commas between thousands.
-pub(crate) fn grouped(number: usize) -> String {
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
     let mut groups = vec![&digits[..first]];

@@ -5,13 +5,14 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vae::train::Progress as Step;
+
+use crate::train::Progress as Step;
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The progress of a run, on stderr.
-pub(crate) struct Progress {
+pub(super) struct Progress {
     bar: Option<ProgressBar>,
     /// Images of an epoch, of all epochs, and those done, which is not 0 where a run goes on.
     images: u64,
@@ -26,7 +27,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(images: usize, epochs: usize) -> Progress {
+    pub(super) fn new(images: usize, epochs: usize) -> Progress {
         let all = (images as u64).saturating_mul(epochs as u64);
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{prefix} {bar:24} {msg}").expect("a template of our own");
@@ -37,7 +38,7 @@ impl Progress {
         Progress { bar, images, all, done: 0, since: None, spent: Duration::ZERO, timed: 0, spoke: Instant::now() }
     }
 
-    pub(crate) fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, step: &Step) {
         let now = Instant::now();
         let before = (step.epoch - 1) as u64 * self.images;
         self.done = before + (self.images * step.step as u64).div_ceil(step.steps.max(1) as u64);
@@ -68,7 +69,7 @@ impl Progress {
     }
 
     /// Training pauses: what follows does not count as its time.
-    pub(crate) fn pause(&mut self) {
+    pub(super) fn pause(&mut self) {
         self.since = None;
         if let Some(bar) = &self.bar {
             bar.set_message("validating");
@@ -76,14 +77,14 @@ impl Progress {
     }
 
     /// Writes something else without tearing the bar.
-    pub(crate) fn aside(&self, write: impl FnOnce()) {
+    pub(super) fn aside(&self, write: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
     }
 
-    pub(crate) fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -3,7 +3,7 @@
 use std::fs::read_to_string;
 
 /// Bytes that this process may still take: what the system has free, or what its control group leaves, if that is less.
-pub(crate) fn available() -> u64 {
+pub fn available() -> u64 {
     let meminfo = read_to_string("/proc/meminfo").unwrap_or_default();
     let free = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let free = free.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map(|kib| kib * 1024);

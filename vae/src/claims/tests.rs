@@ -1,0 +1,192 @@
+//! Verdicts of planted runs.
+
+use super::verdict::{Sign, Verdict, judge, told};
+use super::*;
+use crate::paper::{Asked, PAPERS, Paper};
+
+/// A claim about one group of runs a, b, c, …
+fn claim(rule: &str, runs: usize, more: &str) -> Claim {
+    let names = ["a", "b", "c", "d"].map(|name| format!("\"{name}\""))[..runs].join(", ");
+    let text = format!(
+        "[[claims]]\nid = \"x\"\npaper = \"mnist\"\nsection = \"1\"\nsays = \"y\"\nquantity = \"total\"\n\
+         rule = \"{rule}\"\nruns = [[{names}]]\n{more}\n"
+    );
+    parse(&text).unwrap_or_else(|error| panic!("{text}: {error}")).remove(0)
+}
+
+/// What one seed's values come to.
+fn sign(claim: &Claim, values: &[f64]) -> Sign {
+    claim.sign(&claim.runs[0], values)
+}
+
+/// The verdict of values by seed, then by run; NaN as they are, infinities stand for a run that is missing.
+fn verdict(claim: &Claim, values: &[&[f64]]) -> (Verdict, String) {
+    let seeds: Vec<u64> = (1..=values.len() as u64).collect();
+    let measure = |run: &str, seed: u64, _: &str| {
+        let i = claim.runs[0].iter().position(|name| name == run).unwrap();
+        let value = values[seed as usize - 1][i];
+        if value.is_infinite() { Err(format!("{run} diverged")) } else { Ok(value) }
+    };
+    let judged = judge(claim, &seeds, false, &measure);
+    (judged.verdict, judged.why)
+}
+
+#[test]
+fn every_rule_holds_fails_and_is_undecided_where_it_should() {
+    use Sign::{Alike, Fails, Holds};
+    let within = "within = 0.1";
+    type Case<'a> = (&'a [f64], Sign);
+    let cases: &[(&str, &str, &[Case])] = &[
+        (
+            "rises",
+            within,
+            &[
+                (&[1.0, 2.0, 3.0], Holds),
+                (&[1.0, 1.05, 3.0], Holds), // a step that is none
+                (&[2.0, 1.95, 3.0], Holds),
+                (&[1.0, 3.0, 2.0], Fails),
+                (&[3.0, 2.0, 1.0], Fails),
+                (&[1.0, 1.05, 1.1], Alike),
+            ],
+        ),
+        (
+            "falls",
+            within,
+            &[
+                (&[3.0, 2.0, 1.0], Holds),
+                (&[1.0, 2.0, 0.5], Fails),
+                (&[-1.0, -2.0, -3.0], Holds),
+                (&[2.0, 2.1, 1.95], Alike),
+            ],
+        ),
+        ("lowest", within, &[(&[1.0, 2.0, 3.0], Holds), (&[1.0, 0.5, 3.0], Fails), (&[1.0, 1.05, 3.0], Alike)]),
+        ("highest", within, &[(&[3.0, 2.0, 1.0], Holds), (&[3.0, 4.0, 1.0], Fails), (&[3.0, 2.9, 1.0], Alike)]),
+        ("alike", within, &[(&[1.0, 1.05, 1.1], Holds), (&[1.0, 1.05, 1.2], Fails)]),
+        ("no-better", within, &[(&[1.0, 0.95, 5.0], Holds), (&[1.0, 1.0, 0.8], Fails)]),
+        ("under", "bound = 2.0", &[(&[1.0, 1.5, 0.0], Holds), (&[1.0, 2.0, 0.0], Fails)]),
+        ("over", "bound = 2.0", &[(&[3.0, 2.5, 9.0], Holds), (&[3.0, 2.0, 9.0], Fails)]),
+        (
+            "equals",
+            "printed = { a = 1.0, b = 2.0, c = 3.0 }",
+            &[(&[1.0, 2.0, 3.0], Holds), (&[1.0, 2.0, 3.0000001], Fails)],
+        ),
+    ];
+    for (rule, more, values) in cases {
+        let claim = claim(rule, 3, more);
+        values.iter().for_each(|(values, want)| assert_eq!(sign(&claim, values), *want, "{rule} {values:?}"));
+    }
+    let little = claim("no-better", 2, "floor = 0.01");
+    assert_eq!(
+        [[0.006, 0.008], [0.006, 0.5], [0.5, 0.006]].map(|values| sign(&little, &values)),
+        [Alike, Holds, Fails]
+    );
+    let floor = claim("falls", 2, "within = 0.0\nfloor = 0.01");
+    assert_eq!([[0.006, 0.0], [0.5, 0.4]].map(|values| sign(&floor, &values)), [Alike, Holds]);
+}
+
+#[test]
+fn a_direction_must_hold_for_every_seed() {
+    let two = claim("rises", 2, "seeds = 2");
+    let (up, down, flat) = (&[1.0, 2.0][..], &[2.0, 1.0][..], &[1.0, 1.001][..]);
+    assert_eq!(verdict(&two, &[up, up]).0, Verdict::Reproduced);
+    assert_eq!(verdict(&two, &[down, down]).0, Verdict::Contradicted);
+    for (values, words) in [
+        (&[up, down][..], "mixed: the direction shows with seed 1, and not with seed 2"),
+        (&[up, flat], "alike, to the tolerance (seed 2)"),
+        (&[down, flat], "alike"),
+        (&[up], "1 seed of the 2"),
+        (&[down], "1 seed of the 2"),
+    ] {
+        let (verdict, why) = verdict(&two, values);
+        assert!(verdict == Verdict::NotComparable && why.contains(words), "{values:?}: {verdict}, {why}");
+    }
+    let corrected = claim("rises", 2, "correction = \"a sign\"");
+    assert_eq!(verdict(&corrected, &[up]).0, Verdict::Corrected);
+    assert_eq!(verdict(&corrected, &[down]).0, Verdict::Contradicted);
+}
+
+#[test]
+fn what_is_no_number_decides_nothing() {
+    let rises = claim("rises", 2, "");
+    for (values, words) in [([1.0, f64::NAN], "total of b is NaN"), ([f64::INFINITY, 1.0], "a diverged")] {
+        let (verdict, why) = verdict(&rises, &[&values]);
+        assert!(verdict == Verdict::NotComparable && why.contains(words), "{why}");
+    }
+    // A seed that says yes does not make up for one that says nothing.
+    assert_eq!(verdict(&rises, &[&[1.0, 2.0], &[1.0, f64::INFINITY]]).0, Verdict::NotComparable);
+    let never = claim("rises", 2, "not-comparable = \"by eye\"\nnot-quick = \"small\"");
+    assert_eq!(verdict(&never, &[&[1.0, 2.0]]), (Verdict::NotComparable, "by eye".into()));
+    let quick = claim("rises", 2, "not-quick = \"small\"");
+    let measure = |run: &str, _: u64, _: &str| Ok(if run == "a" { 1.0 } else { 2.0 });
+    assert_eq!(judge(&quick, &[1], true, &measure).why, "small");
+    let full = judge(&quick, &[1], false, &measure);
+    assert_eq!((full.verdict, told(&full.values, "b").as_str()), (Verdict::Reproduced, "2.0000"));
+    assert_eq!(judge(&quick, &[], false, &measure).verdict, Verdict::NotComparable);
+}
+
+#[test]
+fn a_gap_has_no_sign_and_every_group_counts() {
+    let text = "[[claims]]\nid = \"x\"\npaper = \"mnist\"\nsection = \"1\"\nsays = \"y\"\nquantity = \"total\"\n\
+                minus = \"kl\"\nrule = \"falls\"\nruns = [[\"a\", \"b\"], [\"b\", \"c\"]]\n";
+    let claim = parse(text).unwrap().remove(0);
+    let gaps = |c: f64| {
+        move |run: &str, _: u64, quantity: &str| {
+            let gap = [("a", -3.0), ("b", 2.0), ("c", c)].iter().find(|(name, _)| *name == run).unwrap().1;
+            Ok(if quantity == "kl" { 10.0 } else { 10.0 + gap })
+        }
+    };
+    assert_eq!(judge(&claim, &[1], false, &gaps(1.0)).verdict, Verdict::Reproduced);
+    assert_eq!(judge(&claim, &[1], false, &gaps(-4.0)).verdict, Verdict::Contradicted);
+    assert_eq!(judge(&claim, &[1], false, &gaps(2.0)).verdict, Verdict::NotComparable);
+}
+
+#[test]
+fn a_claim_that_cannot_be_is_refused_by_name() {
+    let base = "[[claims]]\nid = \"x\"\npaper = \"mnist\"\nsection = \"1\"\nsays = \"y\"\n";
+    let ruled = "quantity = \"total\"\nrule = \"rises\"\nruns = [[\"a\", \"b\"]]\n";
+    for (more, words) in [
+        ("", "neither a rule nor a reason"),
+        ("wide = 1", "unknown field"),
+        ("rule = \"rises\"\nquantity = \"loss\"\nruns = [[\"a\", \"b\"]]", "\"loss\", which no run has"),
+        ("rule = \"rises\"\nquantity = \"kl\"\nruns = [[\"a\"]]", "2 runs or more"),
+        ("rule = \"rises\"\nquantity = \"kl\"", "2 runs or more"),
+        ("rule = \"under\"\nquantity = \"kl\"\nruns = [[\"a\"]]", "needs a bound"),
+        ("rule = \"equals\"\nquantity = \"kl\"\nruns = [[\"a\"]]", "without a printed value"),
+        (&format!("{ruled}bound = 1.0"), "needs a bound with under or over, and with nothing else"),
+        (&format!("{ruled}within = 1.5"), "tolerance"),
+        (&format!("{ruled}floor = -1.0"), "floor"),
+        (&format!("{ruled}seeds = 0"), "no seed"),
+        (&format!("{ruled}printed = {{ z = 1.0 }}"), "\"z\""),
+        (&format!("{ruled}{base}{ruled}"), "is there twice"),
+    ] {
+        let error = parse(&format!("{base}{more}")).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains(words), "{more}: {error}");
+        assert!(error.to_string().starts_with("claims.toml"), "{error}");
+    }
+}
+
+/// At least twenty, of every paper, and about runs that the paper has.
+#[test]
+fn the_file_is_whole() {
+    let claims = all().unwrap();
+    assert!(claims.len() >= 20, "{}", claims.len());
+    for (name, _) in PAPERS {
+        let paper = Paper::named(name).unwrap();
+        let plan = |quick| {
+            let asked = Asked { quick, seeds: vec![1], ..Asked::default() };
+            paper.plan(&asked, std::path::Path::new("runs")).unwrap()
+        };
+        let (full, quick) = (plan(false), plan(true));
+        let mine: Vec<&Claim> = claims.iter().filter(|claim| claim.paper == name).collect();
+        assert!(mine.iter().filter(|claim| claim.rule.is_some()).count() >= 2, "{name}");
+        for claim in mine {
+            for run in claim.runs.iter().flatten() {
+                assert!(full.iter().any(|planned| planned.run == *run), "{}: there is no run {run}", claim.id);
+            }
+            let here = |group: &Vec<String>| group.iter().all(|run| quick.iter().any(|planned| planned.run == *run));
+            let decided = claim.rule.is_none() || claim.not_quick.is_some() || claim.runs.iter().any(here);
+            assert!(decided, "{}: --quick has no group of its runs, and does not say why", claim.id);
+        }
+    }
+    assert!(claims.iter().all(|claim| PAPERS.iter().any(|(name, _)| *name == claim.paper)));
+}

@@ -1,0 +1,242 @@
+//! What the runs of a paper came to: `results.md`, the paper's claims, tables and figures with its numbers beside ours, and
+//! `claims.json`, the same claims for a program.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{Asked, Figure, Paper, Planned, Row, Table, claims_of, folder};
+use crate::claims::verdict::{Judged, Verdict, judge, told};
+use crate::claims::{self, Claim};
+use crate::error::Result;
+use crate::figure::{Curve, overlay};
+use crate::learn;
+use crate::model::Summary;
+use crate::score::Scores;
+use crate::session::grid::{Grid, epochs};
+use crate::session::table::{digits, markdown};
+
+/// The runs of a paper, as far as they have come.
+pub struct Results<'a> {
+    /// The paper.
+    pub paper: &'a Paper,
+    /// What was asked for.
+    pub asked: &'a Asked,
+    /// The runs.
+    pub plan: &'a [Planned],
+    /// Why a run, by its folder, was left out.
+    pub skipped: &'a BTreeMap<String, String>,
+}
+
+impl Results<'_> {
+    /// Writes both files and the pictures of several runs, and gives the verdicts.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn write(&self, grid: &mut Grid) -> Result<Vec<Judged>> {
+        let judged = self.judged(grid)?;
+        let mut pictures = Vec::new();
+        for (i, figure) in self.paper.figures.iter().enumerate() {
+            pictures.push(match figure.together {
+                true => self.together(figure, &format!("figure-{}.png", i + 1), grid)?,
+                false => self.apart(figure, grid),
+            });
+        }
+        let text = self.page(&judged, &pictures, grid);
+        grid.folder.write("results.md", text.as_bytes())?;
+        let seeds = &self.asked.seeds;
+        let told = json!({ "paper": self.paper.name, "quick": self.asked.quick, "seeds": seeds, "claims": judged });
+        grid.folder.write("claims.json", format!("{told:#}\n").as_bytes())?;
+        Ok(judged)
+    }
+
+    fn judged(&self, grid: &Grid) -> Result<Vec<Judged>> {
+        let measure = |run: &str, seed: u64, quantity: &str| self.measure(grid, run, seed, quantity);
+        let judge = |claim: Claim| judge(&self.of_this_size(claim), &self.asked.seeds, self.asked.quick, &measure);
+        Ok(claims_of(&self.paper.name)?.into_iter().map(judge).collect())
+    }
+
+    /// The claim with those groups of runs that --quick has all of, if there are any.
+    fn of_this_size(&self, mut claim: Claim) -> Claim {
+        let here = |group: &Vec<String>| group.iter().all(|run| self.plan.iter().any(|planned| planned.run == *run));
+        if claim.runs.iter().any(here) {
+            claim.runs.retain(here);
+        }
+        claim
+    }
+
+    /// A quantity of a run, or why there is none.
+    fn measure(&self, grid: &Grid, run: &str, seed: u64, quantity: &str) -> std::result::Result<f64, String> {
+        let planned = self.plan.iter().find(|planned| planned.run == run && planned.seed == seed);
+        let planned = planned.ok_or_else(|| format!("{run} is not among the runs that were asked for"))?;
+        if let Some(why) = self.skipped.get(&planned.point.name) {
+            return Err(format!("{run} was left out: {why}"));
+        }
+        let line = grid.result(&planned.point).ok_or_else(|| format!("{run} has not run"))?;
+        if let Some(why) = line.get("failed").and_then(Value::as_str) {
+            return Err(format!("{run} diverged with seed {seed}: {why}"));
+        }
+        let path = grid.path(&planned.point);
+        match quantity {
+            "best_epoch" => number(line.get("best_epoch")),
+            "seconds" => {
+                let all = epochs(&path).map_err(|error| error.to_string())?;
+                all.iter().filter_map(|epoch| epoch["seconds"].as_f64()).reduce(f64::min) // others slowed the rest
+            }
+            "parameters" | "trainable_parameters" => {
+                let summary = Summary::new(&planned.point.config, &*learn::build(&planned.point.config));
+                let trainable = quantity == "trainable_parameters";
+                Some(if trainable { summary.trainable_parameters } else { summary.parameters } as f64)
+            }
+            _ => match line.get("validation").and_then(|validation| validation.get(quantity)) {
+                Some(value) => number(Some(value)),
+                None => {
+                    let scores = Scores::read(&path).map_err(|error| error.to_string())?;
+                    let scores = scores.ok_or_else(|| format!("{run} was not scored"))?;
+                    let why = scores.missing.iter().find(|missing| missing.name == quantity);
+                    if let Some(missing) = why {
+                        return Err(format!("{run} has no {quantity}: {}", missing.why));
+                    }
+                    scores.get(quantity).map(|score| score.value)
+                }
+            },
+        }
+        .ok_or_else(|| format!("{run} has no {quantity}"))
+    }
+
+    fn page(&self, judged: &[Judged], pictures: &[String], grid: &Grid) -> String {
+        let mut text = format!("# {}\n\n", self.paper.title);
+        let quick = if self.asked.quick { " --quick" } else { "" };
+        let seeds = self.asked.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let set: String = self.asked.set.iter().map(|set| format!(" --set {set}")).collect();
+        let _ = writeln!(text, "`paper {}{quick} --seeds {seeds}{set}`\n", self.paper.name);
+        if self.asked.quick {
+            text.push_str("Small runs: fewer images and epochs than the paper's, and where that is much faster, narrower models. ");
+            let _ = match self.paper.stand_in() {
+                Some(stand_in) => writeln!(text, "Instead of {stand_in}.\n"),
+                None => writeln!(text, "\n"),
+            };
+        }
+        text.push_str(
+            "A verdict is about a direction; absolute values depend on split, hardware and length of training.\n\n",
+        );
+        text.push_str("## Claims\n\n");
+        let count = |verdict| judged.iter().filter(|judged| judged.verdict == verdict).count();
+        let verdicts = [Verdict::Reproduced, Verdict::Contradicted, Verdict::Corrected, Verdict::NotComparable];
+        let counts = verdicts.map(|verdict| format!("{} {verdict}", count(verdict)));
+        let _ = writeln!(text, "{} claims: {}.\n", judged.len(), counts.join(", "));
+        judged.iter().for_each(|judged| claim(&mut text, judged));
+        for table in &self.paper.tables {
+            let _ = writeln!(text, "## {}\n\n{}", table.title, self.table(table, grid));
+        }
+        text.push_str("(In brackets: the paper's number; after an arrow: what it should have been.)\n\n## Figures\n\n");
+        for (figure, picture) in self.paper.figures.iter().zip(pictures) {
+            let _ = writeln!(text, "### {}\n\n{picture}", figure.of);
+        }
+        if !self.skipped.is_empty() {
+            text.push_str("## Runs left out\n\n");
+            for (run, why) in self.skipped {
+                let _ = writeln!(text, "- `{run}`: {why}");
+            }
+        }
+        text
+    }
+
+    /// A row a run and seed.
+    fn table(&self, table: &Table, grid: &Grid) -> String {
+        let head = ["run", "seed"].into_iter().chain(table.columns.iter().map(String::as_str)).map(str::to_owned);
+        let mut cells = vec![head.collect::<Vec<_>>()];
+        for row in &table.rows {
+            for &seed in &self.asked.seeds {
+                let value = |quantity: &String| self.cell(row, seed, quantity, grid);
+                cells.push(
+                    [row.run.clone(), seed.to_string()].into_iter().chain(table.columns.iter().map(value)).collect(),
+                );
+            }
+        }
+        markdown(&cells)
+    }
+
+    fn cell(&self, row: &Row, seed: u64, quantity: &String, grid: &Grid) -> String {
+        let ours = self.measure(grid, &row.run, seed, quantity);
+        let ours = ours.map_or_else(|_| "–".into(), |x| counted(quantity, x));
+        beside(ours, row.printed.get(quantity), row.corrected.get(quantity), quantity)
+    }
+
+    /// Curves of several runs in one picture.
+    fn together(&self, figure: &Figure, file: &str, grid: &mut Grid) -> Result<String> {
+        let mut curves = Vec::new();
+        for planned in self.plan.iter().filter(|planned| figure.runs.contains(&planned.run)) {
+            if grid.result(&planned.point).is_some_and(|line| line.contains_key("validation")) {
+                curves.push(Curve::of_validation(&planned.point.name, &epochs(&grid.path(&planned.point))?));
+            }
+        }
+        if curves.is_empty() {
+            return Ok("Nothing to draw: none of its runs is here.\n".into());
+        }
+        grid.folder.write(file, &overlay(&figure.of, &curves).png())?;
+        Ok(format!("![{}]({file})\n", figure.of))
+    }
+
+    /// A picture a run.
+    fn apart(&self, figure: &Figure, grid: &Grid) -> String {
+        let mut text = String::new();
+        for (run, &seed) in figure.runs.iter().flat_map(|run| self.asked.seeds.iter().map(move |seed| (run, seed))) {
+            let file = format!("{}/{}.png", folder(run, seed), figure.draw);
+            let _ = match grid.folder.path().join(&file).exists() {
+                true => writeln!(text, "![{}: {run}, seed {seed}](<{file}>)\n", figure.of),
+                false => writeln!(text, "- `{run}`, seed {seed}: not drawn; `draw RUN {}` draws it\n", figure.draw),
+            };
+        }
+        text
+    }
+}
+
+/// A claim as a section.
+fn claim(text: &mut String, judged: &Judged) {
+    let claim = &judged.claim;
+    let numbered = claim.section.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
+    let section = format!("{}{}", if numbered { "section " } else { "" }, claim.section);
+    let _ = writeln!(text, "### {}: {}\n\n> {} ({section})\n", claim.id, judged.verdict, claim.says);
+    let _ = writeln!(text, "{}: {}.", title_case(&judged.verdict.to_string()), judged.why.trim_end_matches('.'));
+    if claim.rule.is_some() {
+        let _ = writeln!(text, "Asked: {}.\n", claim.rule_words());
+        let mut seen: Vec<&String> = Vec::new();
+        for run in claim.runs.iter().flatten() {
+            if !seen.contains(&run) {
+                seen.push(run);
+                let ours = told(&judged.values, run);
+                let cell = beside(ours, claim.printed.get(run), claim.corrected.get(run), &claim.quantity);
+                let _ = writeln!(text, "- `{run}`: {cell}");
+            }
+        }
+    }
+    text.push('\n');
+}
+
+fn title_case(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// Ours, and the paper's number behind it.
+fn beside(ours: String, printed: Option<&f64>, corrected: Option<&f64>, quantity: &str) -> String {
+    let word = |x: &f64| counted(quantity, *x);
+    match (printed, corrected) {
+        (None, None) => ours,
+        (Some(printed), None) => format!("{ours} ({})", word(printed)),
+        (None, Some(corrected)) => format!("{ours} (→ {})", word(corrected)),
+        (Some(printed), Some(corrected)) => format!("{ours} ({} → {})", word(printed), word(corrected)),
+    }
+}
+
+/// A number as its quantity is written.
+fn counted(quantity: &str, x: f64) -> String {
+    if claims::is_count(quantity) { format!("{x}") } else { digits(x) }
+}
+
+/// A number, or NaN for the word that JSON has for it.
+fn number(value: Option<&Value>) -> Option<f64> {
+    value.map(|value| value.as_f64().unwrap_or(f64::NAN))
+}

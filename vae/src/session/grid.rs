@@ -1,0 +1,192 @@
+//! Many runs in one folder, one after the other.
+//!
+//! ```text
+//! DIR/beta=1,z_dim=10/   a run, named by its values
+//! DIR/results.jsonl      a line a run that has ended: its settings, and its best epoch
+//! ```
+//!
+//! What was interrupted goes on where it stopped: a run with a line in `results.jsonl` is not repeated, one without goes on
+//! from its last checkpoint, or is begun anew if it has none that can be used.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::points::Point;
+use super::{eprint_line, run_in};
+use crate::config::Settings;
+use crate::device::Chosen;
+use crate::error::{Error, Result};
+use crate::run::{Folder, LAST, Outcome, Past};
+
+/// A line of `results.jsonl`: `point`, `settings`, and `best_epoch`, `epochs`, `seconds`, `validation`, or `failed`.
+pub type Line = Map<String, Value>;
+
+/// The folder of many runs, and what came of them.
+pub struct Grid {
+    /// Where they lie.
+    pub folder: Folder,
+    results: Vec<Line>,
+}
+
+impl Grid {
+    /// Makes or takes a folder, whose runs must be these or none.
+    ///
+    /// # Errors
+    /// If nothing can be written there, or it holds a run of another configuration.
+    pub fn prepare<'a>(path: &Path, points: impl IntoIterator<Item = &'a Point>) -> Result<Grid> {
+        let folder = Folder::prepare(path)?;
+        let grid = Grid { folder, results: results(path)? };
+        points.into_iter().try_for_each(|point| point.check_folder(path))?;
+        Ok(grid)
+    }
+
+    /// The folder of a run.
+    pub fn path(&self, point: &Point) -> PathBuf {
+        self.folder.path().join(&point.name)
+    }
+
+    /// What came of a run, if it has ended.
+    pub fn result(&self, point: &Point) -> Option<&Line> {
+        self.results.iter().find(|line| line.get("point").is_some_and(|name| *name == point.name))
+    }
+
+    /// How many of these have ended.
+    pub fn done<'a>(&self, points: impl IntoIterator<Item = &'a Point>) -> usize {
+        points.into_iter().filter(|point| self.result(point).is_some()).count()
+    }
+
+    /// Trains a run to its end; false if it was interrupted. One that diverges has ended, too.
+    ///
+    /// # Errors
+    /// Whatever else keeps it from its end.
+    pub fn run(&mut self, point: &Point, chosen: &Chosen) -> Result<bool> {
+        let path = self.path(point);
+        let line = match run_in(point.config.clone(), chosen, &path, point.past(&path)?, false) {
+            Ok(Outcome::Interrupted) => return Ok(false),
+            Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
+            // The same numbers would come out again: it counts as done, and the others go on.
+            Err(Error::Diverged(why)) => {
+                eprint_line(&format!("warning: {}: {why}", point.name));
+                point.failure(&why)
+            }
+            Err(error) => return Err(error),
+        };
+        self.results.push(line);
+        let text: String = self.results.iter().map(|line| format!("{}\n", json!(line))).collect();
+        self.folder.write("results.jsonl", text.as_bytes())?;
+        chosen.gpu.iter().for_each(|gpu| gpu.trim());
+        Ok(true)
+    }
+}
+
+impl Point {
+    /// Refuses a folder that holds another run than this.
+    fn check_folder(&self, grid: &Path) -> Result<()> {
+        let path = grid.join(&self.name).join("config.toml");
+        if !path.exists() {
+            return Ok(());
+        }
+        let text = fs::read_to_string(&path).map_err(|error| Error::file(&path, format!("cannot be read: {error}")))?;
+        let mut settings = Settings::default();
+        settings.file(&text, &path.display().to_string())?;
+        let mut there = settings.resolve()?;
+        there.device = self.config.device; // resolved in the file; the numbers do not depend on it
+        if there == self.config {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "{}: holds a run of another configuration; name another folder by --out",
+            path.parent().unwrap_or(grid).display()
+        )))
+    }
+
+    /// What an interrupted run of this very configuration left to go on from. What cannot be used is taken away.
+    fn past(&self, run: &Path) -> Result<Option<Past>> {
+        if !run.join("config.toml").exists() {
+            return Ok(None);
+        }
+        match Past::read(run).and_then(|past| past.check(&self.config).map(|()| past)) {
+            Ok(past) => return Ok(Some(past)),
+            Err(error) if run.join(LAST).exists() => eprint_line(&format!("warning: {error}; the run is begun anew")),
+            Err(_) => {} // nothing was trained
+        }
+        fs::remove_dir_all(run).map_err(|error| Error::file(run, format!("cannot be begun anew: {error}")))?;
+        Ok(None)
+    }
+
+    /// Its name and settings.
+    pub fn line(&self) -> Line {
+        let settings: Line = self.settings.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+        [("point".to_owned(), json!(self.name)), ("settings".to_owned(), Value::Object(settings))].into_iter().collect()
+    }
+
+    /// The line of a run that ended, from its epochs: the one with the lowest validation loss, as early stopping has it.
+    fn result(&self, epochs: &[Value]) -> Line {
+        let total = |epoch: &Value| epoch["validation"]["total"].as_f64().unwrap_or(f64::INFINITY);
+        let best = epochs.iter().reduce(|best, epoch| if total(epoch) < total(best) { epoch } else { best });
+        let best = best.cloned().unwrap_or_default();
+        let seconds: f64 = epochs.iter().filter_map(|epoch| epoch["seconds"].as_f64()).sum();
+        let mut line = self.line();
+        line.insert("best_epoch".into(), best["epoch"].clone());
+        line.insert("epochs".into(), json!(epochs.len()));
+        line.insert("seconds".into(), json!((seconds * 1e3).round() / 1e3));
+        line.insert("validation".into(), best["validation"].clone());
+        line
+    }
+
+    /// The line of a run that diverged.
+    fn failure(&self, why: &str) -> Line {
+        let mut line = self.line();
+        line.insert("failed".into(), json!(why));
+        line
+    }
+}
+
+/// The lines of `results.jsonl` whose runs are still there.
+fn results(grid: &Path) -> Result<Vec<Line>> {
+    let path = grid.join("results.jsonl");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut lines = lines(&path)?;
+    lines.retain(|line| {
+        let name = line.get("point").and_then(Value::as_str);
+        name.is_some_and(|name| grid.join(name).join("config.toml").exists())
+    });
+    Ok(lines)
+}
+
+/// The objects of a file, one a line.
+fn lines(path: &Path) -> Result<Vec<Line>> {
+    let text = fs::read_to_string(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
+    let object = |(i, line): (usize, &str)| {
+        serde_json::from_str(line)
+            .map_err(|error| Error::file(path, format!("line {} is no result ({error}); remove the folder", i + 1)))
+    };
+    text.lines().enumerate().map(object).collect()
+}
+
+/// The epochs of a run, as its `metrics.jsonl` has them.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn epochs(run: &Path) -> Result<Vec<Value>> {
+    Ok(lines(&run.join("metrics.jsonl"))?.into_iter().map(Value::Object).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::points::points;
+    use super::*;
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_the_lowest_and_words_are_no_numbers() {
+        let epoch =
+            |number: u64, total: Value| json!({ "epoch": number, "seconds": 1.5, "validation": { "total": total } });
+        let epochs = [epoch(1, json!("NaN")), epoch(2, json!(3.0)), epoch(3, json!(2.0)), epoch(4, json!(2.0))];
+        let line = points(&["loss.beta=4".into()], &Settings::default()).unwrap()[0].result(&epochs);
+        assert_eq!((&line["best_epoch"], &line["epochs"], &line["seconds"]), (&json!(3), &json!(4), &json!(6.0)));
+    }
+}

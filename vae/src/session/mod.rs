@@ -1,0 +1,204 @@
+//! Runs as a command trains them, one or many: what is told on the way, what Ctrl-C does, and what is left in which folder.
+//!
+//! [`run_in`] is one run; `points` are the runs of a grid, `grid` the folder that they lie in; `plan` says what will be done,
+//! `progress` how far it has come, `memory` how much room there is.
+
+pub mod grid;
+pub mod memory;
+pub mod plan;
+pub mod points;
+mod progress;
+pub mod table;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::data::Dataset;
+use crate::device::Chosen;
+use crate::error::{Error, Result};
+use crate::learn::{self, Learner};
+use crate::model::Summary;
+use crate::report;
+use crate::run::{self, Event, Folder, LAST, Outcome, Past};
+use crate::say;
+use crate::score::Options;
+use crate::train::{Epoch, Fault, Trainer};
+use crate::trained;
+use crate::transfer::{self, Frozen, Loaded};
+use plan::{Plan, grouped};
+use progress::Progress;
+
+/// Samples and test images that a run is scored on when it ends: `evaluate` takes as long as it is given.
+const REPORTED: usize = 256;
+
+/// Set by the first Ctrl-C or SIGTERM.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on the first Ctrl-C or SIGTERM asks a run to stop, and the second ends the process.
+///
+/// # Errors
+/// If the system does not let us.
+pub fn catch_signals() -> Result<()> {
+    let set = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprint_line("\nstopping after this step; once more to leave at once");
+    });
+    set.map_err(|error| Error::Thread(format!("Ctrl-C cannot be caught: {error}")))
+}
+
+/// Whether somebody asked to stop.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// One run in a folder of its own, from its beginning or from where it stood, told as it goes, with or without a report when
+/// it has ended.
+///
+/// # Errors
+/// If images, weights or the folder cannot be used, training diverges, or the device fails.
+pub fn run_in(
+    mut config: Config,
+    chosen: &Chosen,
+    path: &Path,
+    past: Option<Past>,
+    report: bool,
+) -> Result<Outcome> {
+    let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
+    let start = Instant::now();
+    let dataset = Dataset::load(&config)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let (model, encoder) = match &past {
+        None => initialised(&config)?,
+        Some(_) => {
+            let model = learn::build(&config);
+            run::load(&*model, &path.join(LAST))?; // what is frozen is told by its hash before the first step
+            (model, None)
+        }
+    };
+    let summary = Summary::new(&config, &*model);
+    let frozen = Frozen::of(&*model)?;
+    let (told, held) = (encoder.as_ref().map(Ok), frozen.as_ref());
+    Plan { config: &config, summary: &summary, encoder: told, frozen: held, chosen, data: Ok(&dataset), seconds }
+        .print();
+    say!("  folder     {}", folder.path().display());
+    past.iter().for_each(|past| say!("  resumed    after step {}", grouped(past.steps_done() as usize)));
+    say!("");
+    if interrupted() {
+        return Ok(Outcome::Interrupted); // before there was anything to keep
+    }
+    if let Some(encoder) = &encoder {
+        folder.write("encoder.txt", encoder.list().as_bytes())?;
+    }
+    config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
+    let epochs = config.train.epochs;
+    let mut progress = Progress::new(dataset.train.count(), epochs);
+    let mut trainer = Trainer::of(config, dataset, model, chosen.device.clone());
+    fault()?.into_iter().for_each(|fault| trainer.inject(fault));
+    let outcome = run::run(&mut trainer, &mut folder, past, &mut |event| {
+        match event {
+            Event::Step(step) => progress.step(step),
+            Event::Validating => progress.pause(),
+            Event::Epoch(epoch) => {
+                progress.aside(|| say_epoch(epoch, epochs));
+                // What validation and a last, smaller batch left behind would be held beside the next epoch's.
+                chosen.gpu.iter().for_each(|gpu| gpu.trim());
+            }
+            Event::Tested(words) => progress.aside(|| say!("\n{words}\n")),
+            Event::Warning(words) => progress.aside(|| eprint_line(&format!("warning: {words}"))),
+        }
+        !interrupted()
+    });
+    progress.finish();
+    let outcome = outcome?;
+    match outcome {
+        Outcome::Finished | Outcome::Interrupted => {}
+        Outcome::Stopped { after, best } => {
+            say!("stopped after epoch {after}: no better validation loss since epoch {best}, whose weights are kept");
+        }
+    }
+    if let Some(before) = &frozen {
+        let after = Frozen::of(&*trainer.model)?;
+        let sha256 = after.as_ref().map_or("of nothing", |after| &after.sha256);
+        if after.as_ref() != Some(before) {
+            let what = format!("sha256 {} before, {sha256} after; a mistake of the program's", before.sha256);
+            return Err(Error::file(path, format!("what is frozen has changed: {what}")));
+        }
+        say!("frozen: {before}, as before the first step");
+    }
+    if let Some(counters) = chosen.gpu.as_ref().map(|gpu| gpu.counters()) {
+        say!(
+            "gpu: {} launches in {} submissions, {} kernels compiled, at most {:.0} MB of tensors",
+            grouped(counters.launches as usize),
+            grouped(counters.submits as usize),
+            counters.pipelines,
+            counters.peak_bytes as f64 / 1e6
+        );
+    }
+    if report && outcome != Outcome::Interrupted {
+        // The run is saved: whatever goes wrong here is mended by asking for the report again.
+        match write_report(trainer, &mut folder) {
+            Ok(sentence) => say!("\n{sentence}"),
+            Err(error) => eprint_line(&format!("warning: no report: {error}")),
+        }
+    }
+    say!("\n{}/", folder.path().display());
+    let files = folder.files();
+    let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
+    Ok(outcome)
+}
+
+/// Scores the run on a few images, writes its report, and gives its verdict.
+fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
+    let options = Options { images: REPORTED, extractor: None, inception: None };
+    let run = trained::ended(folder.path(), trainer)?;
+    let told = report::tell(&run, Some(&options))?;
+    folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
+    Ok(told.verdict.sentence)
+}
+
+/// What the tests ask to be spoiled, by `VAE_FAULT`: `loss@STEP` or `gradient@STEP`.
+fn fault() -> Result<Option<Fault>> {
+    let Ok(text) = std::env::var("VAE_FAULT") else { return Ok(None) };
+    let fault = Fault::parse(&text);
+    fault.map(Some).ok_or_else(|| Error::config(format!("VAE_FAULT={text}: loss@STEP or gradient@STEP")))
+}
+
+/// The model, its weights fresh or those of `model.init`, its encoder perhaps that of `model.init_encoder`.
+///
+/// # Errors
+/// If one of the two files cannot be used.
+pub fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)> {
+    let (model, keys) = (learn::build(config), &config.model);
+    if !keys.init.is_empty() {
+        run::load(&*model, Path::new(&keys.init))?;
+    }
+    if keys.init_encoder.is_empty() {
+        return Ok((model, None));
+    }
+    let loaded = transfer::load_encoder(&*model, Path::new(&keys.init_encoder), keys.freeze_encoder)?;
+    Ok((model, Some(loaded)))
+}
+
+fn say_epoch(epoch: &Epoch, epochs: usize) {
+    let width = epochs.to_string().len();
+    say!(
+        "epoch {:width$}/{epochs}  train {}  |  validation {}  |  lr {:.3e}  {:.1} s  {:.0} images/s",
+        epoch.epoch,
+        epoch.train,
+        epoch.validation.losses,
+        epoch.learning_rate,
+        epoch.seconds,
+        epoch.images_per_second
+    );
+}
+
+/// Writes a line to stderr.
+pub fn eprint_line(words: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{words}");
+}

@@ -1,0 +1,38 @@
+//! A Markdown table, its columns of one width, so that it reads as well where nothing sets it.
+
+/// The rows under the first of them, which is the head; cells are set to the right.
+pub fn markdown(cells: &[Vec<String>]) -> String {
+    let columns = cells.first().map_or(0, Vec::len);
+    let width = |i: usize| cells.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut lines = cells.iter().map(|row| {
+        let padded = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}")).collect::<Vec<_>>();
+        format!("| {} |\n", padded.join(" | "))
+    });
+    let head = lines.next().unwrap_or_default();
+    let rule = widths.iter().map(|&width| format!("{}:|", "-".repeat(width + 1))).collect::<String>();
+    format!("{head}|{rule}\n{}", lines.collect::<String>())
+}
+
+/// A number to five digits, with six decimals at most.
+pub fn digits(x: f64) -> String {
+    let decimals = (4.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{x:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_five_digits() {
+        let told = [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(digits);
+        assert_eq!(told, ["123457", "134.27", "13.456", "0.012346", "0.000000", "-2.5000"]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let cells = [["β", "total"], ["10", "2"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(markdown(&cells), "|  β | total |\n|---:|------:|\n| 10 |     2 |\n");
+    }
+}
