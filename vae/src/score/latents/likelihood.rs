@@ -26,7 +26,7 @@ use crate::trained::Trained;
 /// Draws an image.
 const DRAWS: usize = 64;
 /// Images that are asked about, at most: each is decoded [`DRAWS`] times.
-const IMAGES: usize = 256;
+const IMAGES: usize = 128;
 
 /// What these scores are called.
 pub(super) const NAMES: [&str; 2] = ["log_likelihood", "bits_per_dim"];
