@@ -95,8 +95,15 @@ fn numpy() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// What `info` tells of as of any other file: there is no model that it does not fit.
-const FOREIGN: [&str; 4] =
-    ["a tensor of 2⁶² numbers", "twenty thousand tensors", "a name for a terminal", "a name of 100,000 letters"];
+const FOREIGN: [&str; 7] = [
+    "a tensor of 2⁶² numbers",
+    "nothing, 2⁶³ times 2⁶³",
+    "2⁶³ times nothing",
+    "twenty thousand tensors",
+    "a name for a terminal",
+    "a name of 100,000 letters",
+    "one name twice", // the library keeps the last
+];
 
 fn matlab() -> Vec<(&'static str, Vec<u8>)> {
     let zeros = packed(&vec![0; ZEROS]);

@@ -3,7 +3,7 @@
 use autograd::no_grad;
 use nn::{Module, Pass, Slot, Trace};
 use serde::Serialize;
-use tensor::Tensor;
+use tensor::{Device, Tensor};
 
 use crate::config::Config;
 use crate::learn::{Batch, Learner};
@@ -42,7 +42,9 @@ impl Summary {
     /// The numbers of a model that was built by `config`.
     pub fn new(config: &Config, model: &dyn Learner) -> Summary {
         let (channels, size) = (config.channels(), config.image_size());
-        let image = Tensor::zeros([1, channels, size, size]);
+        let parameters = nn::parameters(model as &dyn Module);
+        let device = parameters.first().map_or(Device::Cpu, |(_, param)| param.value().device());
+        let image = Tensor::zeros([1, channels, size, size]).upload(&device);
         let trace = Trace::default();
         let pass = Pass { trace: Some(&trace), ..Pass::eval() };
         no_grad(|| model.evaluate(&Batch::of_step(image, vec![0], Moment { epochs: 0.0, images: 1 }, 0, 0), &pass));

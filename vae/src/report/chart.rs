@@ -185,7 +185,8 @@ mod tests {
         assert_eq!((chart.up[0].label.as_str(), chart.up.last().unwrap().label.as_str()), ("50", "100"));
         let line = &chart.lines[0];
         assert_eq!((line.points[0].y, line.points[1].y), (top, bottom));
-        assert_eq!(line.points[0].x - left, right - line.points[2].x, "as far from either end");
+        let ends = (line.points[0].x - left) - (right - line.points[2].x);
+        assert!(ends.abs() < 1e-9, "as far from either end: {ends}");
         assert_eq!(line.points[1].words, "training, epoch 3: 50.0");
         assert_eq!((line.path.matches('M').count(), line.path.matches('L').count()), (2, 1), "{}", line.path);
         assert_eq!(chart.lines[1].points[0].y, (top + bottom) / 2.0);

@@ -91,7 +91,7 @@ pub fn tell(run: &Trained, options: Option<&score::Options>) -> Result<Told> {
             scores
         }
     };
-    let used = used(run, &scores);
+    let used = used(run);
     let path = run.path.display().to_string();
     let dataset = &run.trainer.dataset;
     Ok(Told {
@@ -114,15 +114,12 @@ pub fn tell(run: &Trained, options: Option<&score::Options>) -> Result<Told> {
     })
 }
 
-/// Latents in use, as the scores say (Var(mu) > 0.01), else by their KL.
-fn used(run: &Trained, scores: &Scores) -> Option<Used> {
+/// Latents in use, by their KL, if there are any. (That Var(mu) > 0.01, as `active_units` has it, is true of latents of a
+/// hundredth of a nat too, which no picture shows.)
+fn used(run: &Trained) -> Option<Used> {
     let per_dim = &run.history.get(run.epoch.checked_sub(1)?)?.validation.kl_per_dim;
-    if per_dim.is_empty() {
-        return None;
-    }
-    let by_kl = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();
-    let active = scores.get("active_units").map_or(by_kl, |score| score.value as usize);
-    Some(Used { active, of: per_dim.len() })
+    let active = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();
+    (!per_dim.is_empty()).then_some(Used { active, of: per_dim.len() })
 }
 
 impl Told {

@@ -188,7 +188,7 @@ fn scores(runs: &[Told]) -> Vec<Row> {
         let one = all.iter().flatten().next().expect("a run has it");
         let unit = if one.unit.is_empty() { String::new() } else { format!(", {}", one.unit) };
         let cells = all.iter().map(|score| cell_or_none(score.map(|score| score.value))).collect();
-        Row { heading: format!("{}{unit}", part_words(name)), note: one.of.clone(), cells }
+        Row { heading: format!("{}{unit}", score_words(name)), note: one.of.clone(), cells }
     };
     names.into_iter().map(row).collect()
 }
@@ -255,6 +255,19 @@ fn figures(run: &Told) -> Vec<Figure> {
 /// A number of a PNG's header: at byte 16 its width, at 20 its height.
 fn header(png: &[u8], at: usize) -> u32 {
     png.get(at..at + 4).map_or(0, |bytes| bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)))
+}
+
+/// A score's name as a person writes it: `dw_kl_exact` is "DW-KL exact".
+fn score_words(name: &str) -> String {
+    const SHORT: [&str; 10] = ["mse", "psnr", "ssim", "kid", "kl", "mi", "tc", "mig", "sap", "dci"];
+    let word = |word: &str| match word {
+        "frechet" => "Fréchet".to_owned(),
+        "laplacian" => "Laplacian".to_owned(),
+        "mws" | "mss" => format!("({word})"),
+        short if SHORT.contains(&short) => short.to_uppercase(),
+        word => word.to_owned(),
+    };
+    name.replace("dw_kl", "DW-KL").split('_').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

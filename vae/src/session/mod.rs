@@ -60,13 +60,7 @@ pub fn interrupted() -> bool {
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
-pub fn run_in(
-    mut config: Config,
-    chosen: &Chosen,
-    path: &Path,
-    past: Option<Past>,
-    report: bool,
-) -> Result<Outcome> {
+pub fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Past>, report: bool) -> Result<Outcome> {
     let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
     let dataset = Dataset::load(&config)?;

@@ -17,7 +17,7 @@ fn evaluate(dir: &Path, words: &[&str]) -> Output {
 /// A run of an epoch, in `out`, on the CPU.
 fn trained(dir: &Path, out: &str, settings: &[&str]) {
     let settings = settings.iter().chain(&["train.epochs=1", "device=cpu"]).flat_map(|setting| ["--set", setting]);
-    done(&train(dir).args(settings).args(["--out", out]).output().unwrap());
+    done(&train(dir).args(settings).args(["--no-report", "--out", out]).output().unwrap());
 }
 
 const DENSE: [&str; 4] = ["model.kind=dense", "model.hidden=16", "model.z_dim=4", "data.limit=640"];

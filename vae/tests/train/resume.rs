@@ -81,7 +81,7 @@ fn same(run: &Path, whole: &[(String, Vec<u8>)]) {
     let left = ["", "checkpoints"].iter().flat_map(|folder| fs::read_dir(run.join(folder)).unwrap());
     let left = left.filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();
-        !["timing.json", "scores.json", "report.html"].iter().any(|known| name == *known)
+        !["timing.json", "scores.json", "report.html", "cache"].iter().any(|known| name == *known)
     });
     assert_eq!(left.count(), whole.len() + 1, "files and the folder of two of them, and nothing else");
 }
