@@ -28,7 +28,7 @@ pub enum Purpose {
     PixelNoise,
     /// Which maps of a network are drawn; the stream is the stage.
     Maps,
-    /// Whatever a score draws; the stream is one a score (`score::Stream`).
+    /// Whatever a score draws; the stream is one a score.
     Scores,
     /// Whatever else a figure draws; the stream is one a figure.
     Figures,

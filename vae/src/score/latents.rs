@@ -45,13 +45,10 @@ const OF_FACTORS: [&str; 7] = [
     "factor_vae_score",
 ];
 
-/// What a score draws, as a stream of [`Purpose::Scores`]: far from the streams of other scores. That of the likelihood is
-/// one an image.
-#[derive(Clone, Copy)]
-enum Stream {
-    FixedFactor = 1 << 32,
-    Likelihood = 2 << 32,
-}
+/// What the scores of one fixed factor draw, as a stream of [`Purpose::Scores`].
+const FIXED_FACTOR: u64 = 1 << 32;
+/// What the likelihood draws for the first image; for each other the next.
+const LIKELIHOOD: u64 = 2 << 32;
 
 /// Adds them.
 pub(super) fn score(run: &Trained, options: &Options, scores: &mut Scores) -> Result<()> {
@@ -102,7 +99,7 @@ pub(super) fn score(run: &Trained, options: &Options, scores: &mut Scores) -> Re
         OF_FACTORS.iter().for_each(|name| scores.lacks(name, why.clone()));
         return Ok(());
     }
-    let mut rng = Purpose::Scores.stream(trainer.config.seed, Stream::FixedFactor as u64);
+    let mut rng = Purpose::Scores.stream(trainer.config.seed, FIXED_FACTOR);
     of_factors(&latents, &names, &factors, &mut rng, &of, scores);
     Ok(())
 }

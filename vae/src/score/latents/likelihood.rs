@@ -17,7 +17,7 @@ use autograd::{Var, no_grad};
 use pollster::block_on;
 use tensor::Tensor;
 
-use super::{Scores, Stream};
+use super::{LIKELIHOOD, Scores};
 use crate::config::Reconstruction;
 use crate::error::Result;
 use crate::random::Purpose;
@@ -45,7 +45,7 @@ pub(super) fn score(run: &Trained, [mu, logvar]: [&Tensor; 2], scores: &mut Scor
     let mut sum = 0.0;
     for place in 0..count {
         let y = dataset.batch(test, &[place])?;
-        let stream = Stream::Likelihood as u64 + test.members()[place] as u64;
+        let stream = LIKELIHOOD + test.members()[place] as u64;
         let noise = Purpose::Scores.stream(config.seed, stream).normal_tensor([DRAWS, z_dim]);
         let labels = vec![test.label(place); DRAWS];
         let row = place * z_dim..(place + 1) * z_dim;
