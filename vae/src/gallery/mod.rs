@@ -92,8 +92,24 @@ pub fn standard(run: &Trained) -> Result<Vec<Drawing>> {
         &|| noise::draw(run),
         &|| features::draw(run, 0),
     ];
-    // Nothing was asked for but the run: what a configuration error says is that the figure is not for it.
-    let drawn = figures.into_iter().map(|figure| figure()).filter(|drawn| !matches!(drawn, Err(Error::Config(_))));
+    drawn(&figures)
+}
+
+/// What shows best how runs differ, for a page that has several.
+///
+/// # Errors
+/// As [`standard`].
+pub fn beside_others(run: &Trained) -> Result<Vec<Drawing>> {
+    drawn(&[
+        &|| reconstructions::draw(&run.title(), &run.trainer, &[], reconstructions::COUNT / 2),
+        &|| samples::draw(&run.title(), &run.trainer),
+        &|| laplacian::draw(run),
+    ])
+}
+
+/// Nothing was asked for but the run: what a configuration error says is that the figure is not for it.
+fn drawn(figures: &[&dyn Fn() -> Result<Drawing>]) -> Result<Vec<Drawing>> {
+    let drawn = figures.iter().map(|figure| figure()).filter(|drawn| !matches!(drawn, Err(Error::Config(_))));
     drawn.collect()
 }
 

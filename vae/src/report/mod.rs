@@ -71,11 +71,11 @@ pub struct Told {
 }
 
 /// Gathers what there is to tell of a run. Scores that are in its folder are taken from there if they are of these weights
-/// and, where `options` says so, of as many images; otherwise it is scored now, and they are kept.
+/// and, where `options` says so, of as many images; otherwise it is scored now, and they are kept. All figures are drawn of a run that is told of `alone`, a few of one among others.
 ///
 /// # Errors
 /// If a file of the run cannot be read, or the device fails.
-pub fn tell(run: &Trained, options: Option<&score::Options>) -> Result<Told> {
+pub fn tell(run: &Trained, options: Option<&score::Options>, alone: bool) -> Result<Told> {
     let config = &run.trainer.config;
     let known = Scores::read(&run.path)?;
     let fits = |scores: &Scores| {
@@ -110,7 +110,7 @@ pub fn tell(run: &Trained, options: Option<&score::Options>) -> Result<Told> {
         timing: Timings::read(&run.path)?,
         config: config.clone(),
         history: run.history.clone(),
-        figures: gallery::standard(run)?,
+        figures: if alone { gallery::standard(run)? } else { gallery::beside_others(run)? },
     })
 }
 

@@ -150,7 +150,7 @@ pub fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Pas
 fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
     let options = Options { images: REPORTED, extractor: None, inception: None };
     let run = trained::ended(folder.path(), trainer)?;
-    let told = report::tell(&run, Some(&options))?;
+    let told = report::tell(&run, Some(&options), true)?;
     folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
     Ok(told.verdict.sentence)
 }

@@ -50,9 +50,10 @@ pub(crate) fn main() -> Result<ExitCode> {
     });
     let (chosen, configs) = cli.place.configured(&cli.runs)?;
     let mut told = Vec::new();
+    let alone = cli.runs.len() == 1;
     for (run, config) in cli.runs.iter().zip(configs) {
         let run = trained::open(run, config, chosen.device.clone())?; // one at a time: each holds its images
-        told.push(report::tell(&run, options.as_ref())?);
+        told.push(report::tell(&run, options.as_ref(), alone)?);
     }
     let page = report::page(&told);
     let path = cli.out.unwrap_or_else(|| cli.runs[0].join(report::FILE));
