@@ -114,8 +114,7 @@ pub fn tell(run: &Trained, options: Option<&score::Options>, alone: bool) -> Res
     })
 }
 
-/// Latents in use, by their KL, if there are any. (That Var(mu) > 0.01, as `active_units` has it, is true of latents of a
-/// hundredth of a nat too, which no picture shows.)
+/// Latents in use, by their KL on the validation images, if there are any.
 fn used(run: &Trained) -> Option<Used> {
     let per_dim = &run.history.get(run.epoch.checked_sub(1)?)?.validation.kl_per_dim;
     let active = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();

@@ -12,7 +12,7 @@ use crate::train::Epoch;
 /// KL of the whole posterior under which it has collapsed, nats.
 const COLLAPSED: f64 = 0.1;
 /// KL under which a latent carries nothing, nats.
-pub(super) const UNUSED: f64 = 0.1;
+pub(super) const UNUSED: f64 = 0.01;
 /// The least part of the loss by which an epoch is better.
 const BETTER: f64 = 1e-3;
 /// The least part of the loss by which it is worse, and by which validation is above training.
