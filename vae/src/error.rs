@@ -20,6 +20,9 @@ pub enum Error {
     /// A thread does not start, or broke down.
     #[error("{0}")]
     Thread(String),
+    /// No page can be served at an address.
+    #[error("{0}")]
+    Address(String),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] tensor::Error),
@@ -44,7 +47,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Config(_) => 2,
-            Error::File { .. } | Error::Diverged(_) | Error::Thread(_) | Error::Device(_) => 1,
+            Error::File { .. } | Error::Diverged(_) | Error::Thread(_) | Error::Address(_) | Error::Device(_) => 1,
         }
     }
 }

@@ -5,7 +5,8 @@
 //! is one step, one epoch; `figure` draws what came out, `checkpoint` is what a run goes on from, `run` the folder that keeps
 //! it, `trained` opens it again, `gallery` draws, `score` measures and `report` tells it, `export` takes weights to PyTorch,
 //! `album` pictures to a folder, and `info` tells what is in a file; `session` trains as commands do, `paper` what a paper
-//! trained, and `claims` judges what the paper says of it. All but these, `transfer` and data files works without
+//! trained, and `claims` judges what the paper says of it; `serve` shows pages in a browser: a trained run's latents
+//! (`explore`), and a run under way (`live`). All but these, `transfer` and data files works without
 //! files, clocks or threads.
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,8 @@ pub mod data;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod device;
 mod error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod explore;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod export;
 #[cfg(not(target_arch = "wasm32"))]
@@ -48,6 +51,8 @@ pub mod report;
 pub mod run;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod score;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod serve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod session;
 pub mod train;

@@ -6,6 +6,7 @@ mod codes;
 mod data;
 mod draw;
 mod evaluate;
+mod explore;
 mod export;
 mod gpu;
 mod kinds;
@@ -15,6 +16,7 @@ mod report;
 mod resume;
 mod shapes;
 mod sweep;
+mod web;
 
 use std::path::Path;
 use std::process::Output;

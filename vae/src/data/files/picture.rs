@@ -79,9 +79,22 @@ pub fn images(pictures: &[Picture], labels: Vec<u16>, config: &Config) -> Result
 /// If the file is missing, no picture, damaged, or larger than any of these sets has.
 pub fn read(picture: &Picture, channels: usize, side: usize, out: &mut [u8]) -> Result<()> {
     let bytes = file::read(&picture.path, LARGEST_PICTURE)?;
-    let decoded = decode(&bytes).map_err(|what| Error::file(&picture.path, what))?;
-    let place = picture.region.within(decoded.width(), decoded.height());
-    let [left, top, width, height] = place.map_err(|what| Error::file(&picture.path, what))?;
+    from_bytes(&bytes, picture.region, channels, side, out).map_err(|what| Error::file(&picture.path, what))
+}
+
+/// The bytes of a picture's file as `[channels, side, side]`; channels are 1 or 3.
+///
+/// # Errors
+/// What is wrong with them, without a subject.
+pub fn from_bytes(
+    bytes: &[u8],
+    region: Region,
+    channels: usize,
+    side: usize,
+    out: &mut [u8],
+) -> std::result::Result<(), String> {
+    let decoded = decode(bytes)?;
+    let [left, top, width, height] = region.within(decoded.width(), decoded.height())?;
     show(&decoded.crop_imm(left, top, width, height), channels, side, out);
     Ok(())
 }

@@ -1,0 +1,179 @@
+//! The explorer's page. Requests wait in a line, and the thread that owns the model answers one after the other.
+//!
+//! ```text
+//! GET  /about                {"title", "latents", …}            decode, image, picture and map: 400 says what is wrong
+//! POST /decode               {"z": […], "label"} → a PNG
+//! GET  /image?place=7        {"z", "label", "picture"}
+//! POST /picture?label=0      a JPEG or PNG → the same           413 above 10 MB
+//! GET  /map?x=3&y=7          {"points", "labels"}               503 where too many wait
+//! ```
+
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{Explorer, Point};
+use crate::error::{Error, Result};
+use crate::say;
+use crate::serve::{self, Place, Server};
+use crate::trained::Trained;
+
+/// Questions that wait at most.
+const WAITING: usize = 256;
+/// Bytes of a picture.
+const PICTURE: usize = 10_000_000;
+/// Pictures that are received at once: their bytes are in memory until they are encoded.
+const PICTURES: usize = 4;
+/// Bytes of a question.
+const QUESTION: usize = 256 << 10;
+
+enum Question {
+    About,
+    Decode(Point),
+    Image(usize),
+    Picture(Vec<u8>, usize),
+    Map([usize; 2]),
+}
+
+enum Answer {
+    Json(String),
+    Png(Vec<u8>),
+}
+
+/// Where questions are asked.
+#[derive(Clone)]
+struct Desk {
+    line: mpsc::Sender<(Question, oneshot::Sender<Result<Answer>>)>,
+    pictures: Arc<Semaphore>,
+}
+
+#[derive(Deserialize)]
+struct ImageQuery {
+    place: usize,
+}
+
+#[derive(Deserialize)]
+struct PictureQuery {
+    #[serde(default)]
+    label: usize,
+}
+
+#[derive(Deserialize)]
+struct MapQuery {
+    x: usize,
+    y: usize,
+}
+
+/// Serves the explorer of a run until the program is asked to stop, and says where.
+///
+/// # Errors
+/// If the run has no latents, or nothing can be served there.
+pub fn serve(run: Trained, place: Place) -> Result<()> {
+    let (line, mut questions) = mpsc::channel(WAITING);
+    let desk = Desk { line, pictures: Arc::new(Semaphore::new(PICTURES)) };
+    let server = Server::start(place, pages(desk), std::future::pending())?;
+    let stopper = server.stopper();
+    // With the server its end of the line goes, and the loop below is over.
+    ctrlc::set_handler(move || stopper.notify_one())
+        .map_err(|error| Error::Thread(format!("Ctrl-C cannot be caught: {error}")))?;
+    let explorer = Explorer::new(run)?;
+    say!("{} is at {}  (Ctrl-C ends it)", explorer.about().title, server.url());
+    serve::open(&server.url());
+    while let Some((question, reply)) = questions.blocking_recv() {
+        if !reply.is_closed() {
+            let _ = reply.send(answer(&explorer, question)); // who asked may be gone by now
+        }
+    }
+    Ok(())
+}
+
+fn answer(explorer: &Explorer, question: Question) -> Result<Answer> {
+    fn json(answer: impl Serialize) -> Answer {
+        Answer::Json(serde_json::to_string(&answer).expect("numbers and words are JSON"))
+    }
+    Ok(match question {
+        Question::About => json(explorer.about()),
+        Question::Decode(point) => Answer::Png(explorer.decode(&point)?),
+        Question::Image(place) => json(explorer.image(place)?),
+        Question::Picture(bytes, label) => json(explorer.picture(&bytes, label)?),
+        Question::Map(dims) => json(explorer.map(dims)?),
+    })
+}
+
+fn pages(desk: Desk) -> Router {
+    let html = include_str!("../../assets/explore/page.html");
+    serve::page(html, include_str!("../../assets/explore/page.js"))
+        .route("/about", get(|State(desk): State<Desk>| async move { desk.ask(Question::About).await }))
+        .route("/decode", post(decode))
+        .route("/image", get(image))
+        .route("/picture", post(picture))
+        .route("/map", get(map))
+        .layer(DefaultBodyLimit::max(QUESTION))
+        .with_state(desk)
+}
+
+async fn decode(State(desk): State<Desk>, point: std::result::Result<Json<Point>, JsonRejection>) -> Response {
+    match point {
+        Ok(Json(point)) => desk.ask(Question::Decode(point)).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn image(State(desk): State<Desk>, query: std::result::Result<Query<ImageQuery>, QueryRejection>) -> Response {
+    match query {
+        Ok(Query(query)) => desk.ask(Question::Image(query.place)).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn map(State(desk): State<Desk>, query: std::result::Result<Query<MapQuery>, QueryRejection>) -> Response {
+    match query {
+        Ok(Query(query)) => desk.ask(Question::Map([query.x, query.y])).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn picture(
+    State(desk): State<Desk>,
+    query: std::result::Result<Query<PictureQuery>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Query(query) = match query {
+        Ok(query) => query,
+        Err(refused) => return refused.into_response(),
+    };
+    let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "pictures have 10 MB at most");
+    if said.is_some_and(|said| said > PICTURE) {
+        return too_large.into_response();
+    }
+    let Ok(_room) = desk.pictures.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    match to_bytes(body, PICTURE).await {
+        Ok(bytes) => desk.ask(Question::Picture(bytes.to_vec(), query.label)).await,
+        Err(_) => too_large.into_response(), // or nobody is there any more to be told
+    }
+}
+
+impl Desk {
+    async fn ask(&self, question: Question) -> Response {
+        let (reply, answered) = oneshot::channel();
+        if self.line.try_send((question, reply)).is_err() {
+            return (StatusCode::SERVICE_UNAVAILABLE, "too many requests wait; try again").into_response();
+        }
+        match answered.await {
+            Ok(Ok(Answer::Png(bytes))) => serve::png(bytes),
+            Ok(Ok(Answer::Json(text))) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+            Ok(Err(error @ Error::Config(_))) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+            Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the explorer is ending").into_response(),
+        }
+    }
+}

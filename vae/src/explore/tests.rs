@@ -1,0 +1,94 @@
+//! What is asked of an explored run, and what it answers.
+
+use super::*;
+use crate::config::Settings;
+use crate::data::Dataset;
+use crate::learn;
+use crate::train::{Epoch, Losses, Trainer, Validation};
+
+/// An explorer of a model that was never trained, whose KL is made up.
+fn explorer(settings: &[&str]) -> Explorer {
+    let mut all = Settings::default();
+    for setting in ["model.kind=dense", "model.hidden=8", "model.z_dim=3", "data.image_size=32"].iter().chain(settings)
+    {
+        all.assignment(setting).unwrap();
+    }
+    let config = all.resolve().unwrap();
+    let dataset = Dataset::load(&config).unwrap();
+    let trainer = Trainer::of(config.clone(), dataset, learn::build(&config), tensor::Device::Cpu);
+    let losses = Losses { total: 1.0, parts: vec![] };
+    let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.5, 0.0, 2.0], mse: None };
+    let epoch =
+        Epoch { epoch: 1, train: losses, validation, learning_rate: 1e-3, seconds: 1.0, images_per_second: 1.0 };
+    Explorer::new(Trained { path: "run".into(), trainer, history: vec![epoch], epoch: 1 }).unwrap()
+}
+
+fn point(z: &[f32]) -> Point {
+    Point { z: z.to_vec(), label: 0 }
+}
+
+fn error<T: std::fmt::Debug>(result: Result<T>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn the_highest_kl_comes_first_and_sliders_reach_every_code() {
+    let mut explorer = explorer(&[]);
+    let about = explorer.about();
+    assert_eq!(about.latents.iter().map(|latent| latent.dim).collect::<Vec<_>>(), [2, 0, 1]);
+    assert_eq!((about.shape, about.images, about.told), ([1, 32, 32], 833, 0));
+    assert_eq!(explorer.codes.len(), 3 * 833);
+    explorer.codes[4] = -7.25; // latent 1 of the second image
+    assert_eq!(explorer.about().latents[2].reach, 8.0);
+}
+
+#[test]
+fn another_point_is_another_picture_and_the_same_the_same() {
+    let explorer = explorer(&[]);
+    let [a, b, c] = [[0.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]].map(|z| explorer.decode(&point(&z)).unwrap());
+    assert!(a == c && a != b);
+    let picture = image::load_from_memory(&a).unwrap();
+    assert_eq!((picture.width(), picture.height()), (32, 32));
+}
+
+#[test]
+fn what_is_no_point_is_refused_in_a_line() {
+    let explorer = explorer(&[]);
+    assert!(error(explorer.decode(&point(&[0.0; 2]))).contains("z has 2 numbers; this model's has 3"));
+    for bad in [f32::NAN, f32::INFINITY, -1.1e4] {
+        assert!(error(explorer.decode(&point(&[0.0, bad, 0.0]))).contains("z holds"), "{bad}");
+    }
+    assert!(error(explorer.image(833)).contains("they are 0 to 832"));
+    assert!(error(explorer.map([0, 3])).contains("there is no latent 3: they are 0 to 2"));
+}
+
+#[test]
+fn an_image_s_code_is_its_place_on_the_map() {
+    let explorer = explorer(&[]);
+    let (code, map) = (explorer.image(5).unwrap(), explorer.map([2, 0]).unwrap());
+    assert_eq!((map.points.len(), map.labels.len()), (833, 833));
+    let place = [code.z[2], code.z[0]];
+    assert!(place.iter().zip(map.points[5]).all(|(a, b)| (a - b).abs() < 1e-5), "{place:?}");
+    assert_eq!(code.label, Some(map.labels[5]));
+}
+
+#[test]
+fn a_picture_is_encoded_as_the_image_that_it_shows() {
+    let explorer = explorer(&[]);
+    let code = explorer.image(7).unwrap();
+    let png = BASE64.decode(code.picture.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
+    let again = explorer.picture(&png, 0).unwrap();
+    assert_eq!((again.label, &again.picture), (None, &code.picture));
+    assert!(again.z.iter().zip(&code.z).all(|(a, b)| (a - b).abs() < 1e-4), "{again:?} {code:?}");
+    assert!(error(explorer.picture(b"<html>", 0)).starts_with("the picture "));
+    assert!(error(explorer.picture(&png[..png.len() / 2], 0)).starts_with("the picture is damaged"));
+}
+
+#[test]
+fn a_model_that_is_told_labels_shows_what_it_is_told() {
+    let explorer = explorer(&["model.conditional=true"]);
+    let decode = |label| explorer.decode(&Point { z: vec![0.0; 3], label });
+    assert!(explorer.about().told == 10 && decode(1).unwrap() != decode(2).unwrap());
+    assert!(error(decode(10)).contains("10 is no label: they are 0 to 9"));
+    assert!(error(explorer.picture(b"", 10)).contains("10 is no label"));
+}

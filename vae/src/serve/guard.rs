@@ -1,0 +1,159 @@
+//! Whom the server answers. Any page that a user has open can send requests to 127.0.0.1; none but ours may.
+//!
+//! - `Host` is an address of this machine, or `localhost`. A name would be one that a foreign site points at 127.0.0.1, whose
+//!   page then counts as ours to the browser (DNS rebinding). The port may be any: tunnels change it.
+//! - `Origin`, which a browser sends with what a script asks for, is the page's own: `http://` and the host.
+//! - `Sec-Fetch-Site` says that no other site's page asks, unless somebody follows a link.
+//!
+//! And how much: so many requests at once, so long each. Pages may load nothing from elsewhere, nor be framed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Requests that are under way at most.
+const AT_ONCE: usize = 256;
+/// How long one may take, its body and all.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What every answer says.
+const SAID: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Pages that answer whom they may, served at this address.
+pub(super) fn guarded(pages: Router, address: IpAddr) -> Router {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    pages.layer(from_fn(move |request: Request, next: Next| {
+        let room = room.clone();
+        async move {
+            let mut response = answer(request, next, address, &room).await;
+            for (name, value) in SAID {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+            response
+        }
+    }))
+}
+
+async fn answer(request: Request, next: Next, address: IpAddr, room: &Semaphore) -> Response {
+    if let Err(why) = admit(request.headers(), address) {
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    let Ok(_place) = room.try_acquire() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again").into_response();
+    };
+    let late = (StatusCode::REQUEST_TIMEOUT, "this took too long");
+    timeout(LONGEST, next.run(request)).await.unwrap_or_else(|_| late.into_response())
+}
+
+/// Whether a request with these headers is answered.
+fn admit(headers: &HeaderMap, address: IpAddr) -> Result<(), &'static str> {
+    let word = |name: HeaderName| -> Result<Option<&str>, &'static str> {
+        let mut values = headers.get_all(&name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => value.to_str().map(Some).map_err(|_| "a header is no text"),
+            _ => Err("a header is there twice"),
+        }
+    };
+    let host = word(header::HOST)?.ok_or("no Host is named")?;
+    if !is_ours(host, address) {
+        return Err("this Host is not the page's: open it by its address, such as http://127.0.0.1:PORT/");
+    }
+    if let Some(origin) = word(header::ORIGIN)?
+        && !origin.strip_prefix("http://").is_some_and(|from| from.eq_ignore_ascii_case(host))
+    {
+        return Err("this Origin is not the page's");
+    }
+    let [site, mode] = ["sec-fetch-site", "sec-fetch-mode"].map(HeaderName::from_static);
+    match word(site)? {
+        None | Some("same-origin" | "none") => Ok(()),
+        Some(_) if word(mode)? == Some("navigate") => Ok(()),
+        Some(_) => Err("another site asks for this"),
+    }
+}
+
+/// Whether a `Host` names this machine by an address that cannot be somebody else's name for it.
+fn is_ours(host: &str, address: IpAddr) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (host, "80"),
+    };
+    if port.parse::<u16>().is_err() {
+        return false;
+    }
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    match bare.parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback() || !address.is_loopback(),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn admits(pairs: &[(&'static str, &'static str)], address: [u8; 4]) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        admit(&headers, Ipv4Addr::from(address).into()).is_ok()
+    }
+
+    const HERE: [u8; 4] = [127, 0, 0, 1];
+    const ALL: [u8; 4] = [0, 0, 0, 0];
+
+    #[test]
+    fn a_host_is_an_address_or_localhost() {
+        for host in ["127.0.0.1:8080", "localhost:80", "LOCALHOST:9", "[::1]:8080", "127.0.0.1", "[::1]"] {
+            assert!(admits(&[("host", host)], HERE), "{host}");
+        }
+        for host in
+            ["evil.example:8080", "192.168.1.2:8080", "127.0.0.1.evil.example", "localhost.", "", ":80", "127.0.0.1:x"]
+        {
+            assert!(!admits(&[("host", host)], HERE), "{host}");
+        }
+        assert!(admits(&[("host", "192.168.1.2:8080")], ALL));
+        assert!(!admits(&[("host", "evil.example:8080")], ALL));
+        assert!(!admits(&[], HERE));
+        assert!(!admits(&[("host", "127.0.0.1:1"), ("host", "evil.example")], HERE));
+    }
+
+    #[test]
+    fn an_origin_is_the_page_s_own() {
+        let host = ("host", "127.0.0.1:8080");
+        assert!(admits(&[host, ("origin", "http://127.0.0.1:8080")], HERE));
+        for origin in
+            ["http://evil.example", "http://127.0.0.1:9090", "https://127.0.0.1:8080", "null", "127.0.0.1:8080"]
+        {
+            assert!(!admits(&[host, ("origin", origin)], HERE), "{origin}");
+        }
+    }
+
+    #[test]
+    fn no_other_site_s_page_asks_but_links_lead_here() {
+        let host = ("host", "127.0.0.1:8080");
+        let asks = |site, mode| admits(&[host, ("sec-fetch-site", site), ("sec-fetch-mode", mode)], HERE);
+        assert!(asks("same-origin", "cors") && asks("none", "navigate") && asks("cross-site", "navigate"));
+        assert!(!asks("cross-site", "no-cors") && !asks("same-site", "cors"));
+    }
+}

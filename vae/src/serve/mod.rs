@@ -1,0 +1,181 @@
+//! Pages for a browser on this machine: a server on a thread of its own, which holds no tensor and computes nothing.
+//!
+//! It listens on 127.0.0.1 unless told otherwise. What it gives is inside the program or in memory: no path from a URL ever
+//! reaches the disk. Whom it answers is `guard`'s business; what it answers, `explore`'s and `live`'s.
+
+mod guard;
+mod picture;
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get};
+use tokio::sync::Notify;
+
+use crate::command::warn;
+use crate::error::{Error, Result};
+
+pub use picture::tiles;
+
+/// How long answers that are under way may take once the server is to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What all pages look like.
+const STYLE: &str =
+    concat!(include_str!("../../assets/report/page.css"), include_str!("../../assets/explore/form.css"));
+
+/// Where to listen, by the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Place {
+    /// The port to serve the page on [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// The address to serve the page on, for others to reach it; there is no password [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<IpAddr>,
+}
+
+/// A server at work. It ends when it is dropped.
+pub struct Server {
+    address: SocketAddr,
+    stop: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves pages until it is told to stop, or `work`, which runs beside it, is done.
+    ///
+    /// # Errors
+    /// If nothing can be served there: the port is taken, or not ours to take.
+    pub fn start(place: Place, pages: Router, work: impl Future<Output = ()> + Send + 'static) -> Result<Server> {
+        let asked = SocketAddr::new(place.host.unwrap_or(Ipv4Addr::LOCALHOST.into()), place.port.unwrap_or(0));
+        let refuse = |error: std::io::Error| {
+            Error::Address(match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    format!("{asked}: something else is served there; name another --port, or none for a free one")
+                }
+                _ => format!("{asked}: nothing can be served there: {error}; name another --port or --host"),
+            })
+        };
+        let listener = TcpListener::bind(asked).map_err(refuse)?;
+        listener.set_nonblocking(true).map_err(refuse)?;
+        let address = listener.local_addr().map_err(refuse)?;
+        if !address.ip().is_loopback() {
+            warn(&format!("whoever reaches {address} can see and use the page; there is no password"));
+        }
+        let stop = Arc::new(Notify::new());
+        let pages = guard::guarded(pages, address.ip());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refuse)?;
+        let stopped = stop.clone();
+        let serve = move || runtime.block_on(serve(listener, pages, stopped, work));
+        let thread = std::thread::Builder::new().name("server".into()).spawn(serve).map_err(refuse)?;
+        Ok(Server { address, stop, thread: Some(thread) })
+    }
+
+    /// Where its page is.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// What tells it to stop, from any thread.
+    pub fn stopper(&self) -> Arc<Notify> {
+        self.stop.clone()
+    }
+
+    /// Waits for its end: work that is done ends it, too.
+    pub fn wait(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        // A server that broke down has told so, and nobody's work depends on it.
+        self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+        self.join();
+    }
+}
+
+async fn serve(listener: TcpListener, pages: Router, stop: Arc<Notify>, work: impl Future<Output = ()>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let closing = Arc::new(Notify::new());
+    let close = closing.clone();
+    let serving = axum::serve(listener, pages).with_graceful_shutdown(async move { close.notified().await });
+    let ending = async {
+        tokio::select! { () = stop.notified() => {}, () = work => {} }
+        closing.notify_one();
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! { _ = serving => {}, () = ending => {} }
+}
+
+/// A file inside the program.
+pub fn asset<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str) -> MethodRouter<S> {
+    get(move || async move { ([(CONTENT_TYPE, kind)], text) })
+}
+
+/// A page of three files: HTML, script, and the style that all pages share.
+pub fn page<S: Clone + Send + Sync + 'static>(html: &'static str, script: &'static str) -> Router<S> {
+    Router::new()
+        .route("/", asset("text/html; charset=utf-8", html))
+        .route("/page.js", asset("text/javascript; charset=utf-8", script))
+        .route("/page.css", asset("text/css; charset=utf-8", STYLE))
+}
+
+/// The bytes of a PNG as an answer.
+pub fn png(bytes: Vec<u8>) -> axum::response::Response {
+    ([(CONTENT_TYPE, "image/png")], bytes).into_response()
+}
+
+/// Opens a page in the user's browser, if there is a display to show it on.
+pub fn open(url: &str) {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let opener = match std::env::consts::OS {
+        "macos" => "open",
+        "windows" => "explorer",
+        _ if set("DISPLAY") || set("WAYLAND_DISPLAY") => "xdg-open",
+        _ => return,
+    };
+    let mut command = Command::new(opener);
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Its address is printed: who has no such program opens the page by hand.
+    if let Ok(mut child) = command.spawn() {
+        std::thread::spawn(move || child.wait());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_told_in_a_line_and_one_that_was_given_back_is_free() {
+        let start = |port| {
+            let place = Place { port, host: None };
+            Server::start(place, Router::new(), std::future::pending())
+        };
+        let first = start(None).unwrap();
+        let port = first.address.port();
+        let error = start(Some(port)).err().unwrap();
+        assert!(error.to_string().contains("something else is served there; name another --port"), "{error}");
+        assert_eq!((error.exit_code(), first.address.ip().is_loopback()), (1, true));
+        drop(first);
+        drop(start(Some(port)).unwrap());
+    }
+
+    #[test]
+    fn work_that_is_done_ends_it() {
+        Server::start(Place::default(), Router::new(), std::future::ready(())).unwrap().wait();
+    }
+}
