@@ -35,6 +35,8 @@ pub mod gallery;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod info;
 pub mod learn;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod live;
 pub mod model;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod nearest;

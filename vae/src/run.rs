@@ -41,8 +41,8 @@ pub enum Event<'a> {
     Step(&'a Progress),
     /// The training half of an epoch is done; validation comes.
     Validating,
-    /// An epoch is done.
-    Epoch(&'a Epoch),
+    /// An epoch is done, by this trainer.
+    Epoch(&'a Epoch, &'a Trainer),
     /// Something to worry about.
     Warning(String),
     /// What the test images say, at the end.
@@ -203,7 +203,7 @@ impl Run<'_> {
         self.history.push(epoch);
         self.draw();
         self.save()?;
-        Ok((self.tell)(Event::Epoch(&self.history[number - 1])))
+        Ok((self.tell)(Event::Epoch(&self.history[number - 1], self.trainer)))
     }
 
     fn draw(&mut self) {
@@ -359,7 +359,7 @@ mod tests {
         let mut folder = Folder::prepare(dir.path()).unwrap();
         let mut losses = Vec::new();
         let outcome = run(&mut trainer, &mut folder, None, &mut |event| {
-            if let Event::Epoch(epoch) = event {
+            if let Event::Epoch(epoch, _) = event {
                 losses.push(epoch.validation.losses.total);
             }
             true

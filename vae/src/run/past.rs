@@ -91,6 +91,11 @@ impl Past {
         done >= config.train.epochs || self.meta.standing().step == 0 && self.early(config).is_over(done)
     }
 
+    /// Its epochs.
+    pub fn history(&self) -> &[Epoch] {
+        &self.history
+    }
+
     /// What early stopping knows.
     pub(super) fn early(&self, config: &Config) -> EarlyStopping {
         EarlyStopping::since(config.train.early_stopping, self.meta.best())

@@ -63,7 +63,7 @@ impl Grid {
     /// Whatever else keeps it from its end.
     pub fn run(&mut self, point: &Point, chosen: &Chosen) -> Result<bool> {
         let path = self.path(point);
-        let line = match run_in(point.config.clone(), chosen, &path, point.past(&path)?, false) {
+        let line = match run_in(point.config.clone(), chosen, &path, point.past(&path)?, false, None) {
             Ok(Outcome::Interrupted) => return Ok(false),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
             // The same numbers would come out again: it counts as done, and the others go on.

@@ -19,6 +19,7 @@ use crate::data::Dataset;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::learn::{self, Learner};
+use crate::live::{self, Live};
 use crate::model::Summary;
 use crate::report;
 use crate::run::{self, Event, Folder, LAST, Outcome, Past};
@@ -55,12 +56,32 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// One run in a folder of its own, from its beginning or from where it stood, told as it goes, with or without a report when
-/// it has ended.
+/// One run in a folder of its own, from its beginning or from where it stood, told as it goes, to a live page too if there is
+/// one, with or without a report when it has ended.
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
-pub fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Past>, report: bool) -> Result<Outcome> {
+pub fn run_in(
+    config: Config,
+    chosen: &Chosen,
+    path: &Path,
+    past: Option<Past>,
+    report: bool,
+    mut live: Option<Live>,
+) -> Result<Outcome> {
+    let outcome = train_in(config, chosen, path, past, report, &mut live);
+    live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));
+    outcome
+}
+
+fn train_in(
+    mut config: Config,
+    chosen: &Chosen,
+    path: &Path,
+    past: Option<Past>,
+    report: bool,
+    live: &mut Option<Live>,
+) -> Result<Outcome> {
     let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
     let dataset = Dataset::load(&config)?;
@@ -80,6 +101,10 @@ pub fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Pas
         .print();
     say!("  folder     {}", folder.path().display());
     past.iter().for_each(|past| say!("  resumed    after step {}", grouped(past.steps_done() as usize)));
+    if let Some(live) = &mut *live {
+        say!("  live       {}", live.url());
+        live.begin(&config, dataset.train.count(), past.as_ref().map_or_else(Vec::new, |past| past.history().to_vec()));
+    }
     say!("");
     if interrupted() {
         return Ok(Outcome::Interrupted); // before there was anything to keep
@@ -94,15 +119,30 @@ pub fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Pas
     fault()?.into_iter().for_each(|fault| trainer.inject(fault));
     let outcome = run::run(&mut trainer, &mut folder, past, &mut |event| {
         match event {
-            Event::Step(step) => progress.step(step),
-            Event::Validating => progress.pause(),
-            Event::Epoch(epoch) => {
-                progress.aside(|| say_epoch(epoch, epochs));
+            Event::Step(step) => {
+                progress.step(step);
+                live.iter_mut().for_each(|live| live.step(step));
+            }
+            Event::Validating => {
+                progress.pause();
+                live.iter_mut().for_each(Live::pause);
+            }
+            Event::Epoch(epoch, trainer) => {
+                let words = words_of(epoch, epochs);
+                progress.aside(|| say!("{words}"));
+                live.iter_mut().for_each(|live| live.epoch(epoch, trainer, &words));
                 // What validation and a last, smaller batch left behind would be held beside the next epoch's.
                 chosen.gpu.iter().for_each(|gpu| gpu.trim());
             }
-            Event::Tested(words) => progress.aside(|| say!("\n{words}\n")),
-            Event::Warning(words) => progress.aside(|| eprint_line(&format!("warning: {words}"))),
+            Event::Tested(words) => {
+                progress.aside(|| say!("\n{words}\n"));
+                live.iter().for_each(|live| live.line(&words));
+            }
+            Event::Warning(words) => {
+                let words = format!("warning: {words}");
+                progress.aside(|| eprint_line(&words));
+                live.iter().for_each(|live| live.line(&words));
+            }
         }
         !interrupted()
     });
@@ -135,7 +175,10 @@ pub fn run_in(mut config: Config, chosen: &Chosen, path: &Path, past: Option<Pas
     if report && outcome != Outcome::Interrupted {
         // The run is saved: whatever goes wrong here is mended by asking for the report again.
         match write_report(trainer, &mut folder) {
-            Ok(sentence) => say!("\n{sentence}"),
+            Ok(sentence) => {
+                say!("\n{sentence}");
+                live.iter().for_each(|live| live.line(&sentence));
+            }
             Err(error) => eprint_line(&format!("warning: no report: {error}")),
         }
     }
@@ -178,17 +221,12 @@ pub fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)
     Ok((model, Some(loaded)))
 }
 
-fn say_epoch(epoch: &Epoch, epochs: usize) {
+fn words_of(epoch: &Epoch, epochs: usize) -> String {
     let width = epochs.to_string().len();
-    say!(
+    format!(
         "epoch {:width$}/{epochs}  train {}  |  validation {}  |  lr {:.3e}  {:.1} s  {:.0} images/s",
-        epoch.epoch,
-        epoch.train,
-        epoch.validation.losses,
-        epoch.learning_rate,
-        epoch.seconds,
-        epoch.images_per_second
-    );
+        epoch.epoch, epoch.train, epoch.validation.losses, epoch.learning_rate, epoch.seconds, epoch.images_per_second
+    )
 }
 
 /// Writes a line to stderr.

@@ -10,6 +10,7 @@ mod explore;
 mod export;
 mod gpu;
 mod kinds;
+mod live;
 mod paper;
 mod recipes;
 mod report;

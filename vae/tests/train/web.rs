@@ -75,6 +75,11 @@ impl Served {
         Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         self.child.wait().unwrap()
     }
+
+    /// Waits for its own end.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
 }
 
 impl Drop for Served {

@@ -9,6 +9,7 @@ use clap::Parser;
 use vae::Error;
 use vae::config::{Config, Settings};
 use vae::recipe::{RECIPES, Recipe};
+use vae::serve::Place;
 
 /// Every line that starts with `  train` is run by a test, with --dry-run.
 const EXAMPLES: &str = "\
@@ -24,6 +25,7 @@ Examples:
   train --recipe runs/quickstart-20261121-120000/config.toml
                                                      repeat a run, number for number
   train --resume runs/quickstart-20261121-120000     go on with a run that was interrupted, bit for bit
+  train --live                                       watch it in a browser: curves, pictures, log; --port names the port
 
 Configuration: defaults < recipe < environment (VAE_MODEL_Z_DIM=8 is model.z_dim) < flags.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.";
@@ -76,6 +78,11 @@ pub(crate) struct Cli {
     /// Start the encoder from a checkpoint of a classifier, of a VAE, or with torchvision's names
     #[arg(long, value_name = "FILE")]
     pub(crate) init_encoder: Option<String>,
+    /// Serve a page that shows the run while it goes on, on 127.0.0.1, and open it if there is a display
+    #[arg(long, conflicts_with_all = ["sweep", "dry_run"])]
+    pub(crate) live: bool,
+    #[command(flatten)]
+    pub(crate) page: Place,
     /// Write no report.html when the run has ended; the runs of a sweep have none of their own
     #[arg(long)]
     pub(crate) no_report: bool,

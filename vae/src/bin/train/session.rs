@@ -10,9 +10,11 @@ use vae::config::Config;
 use vae::data::Dataset;
 use vae::device::{self, Chosen};
 use vae::learn;
+use vae::live::Live;
 use vae::model::Summary;
 use vae::recipe::RECIPES;
 use vae::run::{Folder, LAST, Outcome, Past};
+use vae::serve::Place;
 use vae::session::plan::Plan;
 use vae::session::{catch_signals, eprint_line, initialised, memory, run_in};
 use vae::transfer::Frozen;
@@ -30,6 +32,9 @@ pub(crate) fn main() -> Result<ExitCode> {
         let width = RECIPES.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
         RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
         return Ok(ExitCode::SUCCESS);
+    }
+    if !cli.live && cli.page != Place::default() {
+        return Err(Error::config("--port and --host say where a page is served: there is one with --live").into());
     }
     let resumed = cli.resume.as_ref().map(|run| Resumed::read(&cli, run)).transpose()?;
     if !cli.sweep.is_empty() {
@@ -85,11 +90,12 @@ fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
 
 fn train(cli: &Cli, config: Config, chosen: &Chosen, past: Option<Past>) -> Result<ExitCode> {
     catch_signals()?;
+    let live = cli.live.then(|| Live::start(cli.page)).transpose()?;
     let path = cli.resume.clone().map_or_else(|| folder_path(cli.out.as_deref(), &config.name), Ok)?;
     if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
         say!("{}: this run is finished; nothing is left to train", path.display());
     }
-    if run_in(config, chosen, &path, past, !cli.no_report)? != Outcome::Interrupted {
+    if run_in(config, chosen, &path, past, !cli.no_report, live)? != Outcome::Interrupted {
         return Ok(ExitCode::SUCCESS);
     }
     eprint_line(&match path.join(LAST).exists() {

@@ -1,0 +1,183 @@
+"use strict";
+// A run under way. The server tells all that is known when this page connects (`state`), then what is new; S is what it knows.
+// Drawing waits for the next frame, so that news that come together are drawn once.
+const $ = (id) => document.getElementById(id);
+const SVG = "http://www.w3.org/2000/svg", POINTS = 4000;
+const WORDS = { kl: "KL", mi: "MI", tc: "TC", dw_kl: "DW-KL", mse: "MSE of a pixel" };
+const words = (name) => WORDS[name] ?? name.replaceAll("_", " ");
+const told = (x) => (Number.isFinite(x) ? x.toPrecision(Math.abs(x) >= 1e4 || Math.abs(x) < 1e-3 ? 3 : 4).replace(/\.?0+($|e)/, "$1") : String(x));
+let S = null, waiting = false, drawn = null;
+
+const svg = (name, attributes, ...children) => {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+};
+
+/** Whole, half or doubled tens that part a range in about four. */
+function ticks(low, high) {
+  const rough = (high - low || 1) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((k) => k * power >= rough) * power, all = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) all.push(Number((k * step).toPrecision(12)));
+  return all;
+}
+
+/** A chart of lines, or of bars: `lines` have a name, a colour, points [x, y], and perhaps marks; x runs from 0 to `last`. */
+function chart(heading, unit, lines, last, along, bars = false) {
+  const [W, H, left, right, top, bottom] = [460, 270, 58, 450, 12, 226];
+  const points = lines.flatMap((line) => line.points).filter(([, y]) => Number.isFinite(y));
+  let [low, high] = [bars ? 0 : Infinity, bars ? 0.1 : -Infinity];
+  for (const [, y] of points) [low, high] = [Math.min(low, y), Math.max(high, y)];
+  if (!points.length) [low, high] = [0, 1];
+  if (low === high) [low, high] = [low - 0.5, high + 0.5];
+  const x = (v) => (left + (v / last) * (right - left)).toFixed(1);
+  const y = (v) => (bottom - ((v - low) / (high - low)) * (bottom - top)).toFixed(1);
+  const latest = lines.map((line) => `${line.name} ${told(line.points.at(-1)?.[1])}`).join(", ");
+  const label = bars ? `${heading}: ${lines[0].points.map(([, v], i) => `${i} ${told(v)}`).join(", ")}` : `${heading}, latest: ${latest}`;
+  const root = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": label });
+  const text = (at, words) => {
+    const element = svg("text", at);
+    element.textContent = words;
+    return element;
+  };
+  for (const v of ticks(low, high)) {
+    root.append(svg("path", { class: "grid", d: `M${left} ${y(v)}H${right}` }), text({ x: left - 7, y: Number(y(v)) + 4, "text-anchor": "end" }, told(v)));
+  }
+  const whole = ticks(0, bars ? last - 1 : last).filter(Number.isInteger);
+  for (const v of whole) root.append(text({ x: x(bars ? v + 0.5 : v), y: bottom + 18, "text-anchor": "middle" }, told(v)));
+  root.append(svg("path", { class: "axis", d: `M${left} ${top}V${bottom}H${right}` }), text({ x: (left + right) / 2, y: bottom + 37, "text-anchor": "middle" }, along));
+  lines.forEach((line) => {
+    const { style } = line, known = line.points.filter(([, v]) => Number.isFinite(v));
+    if (bars) {
+      for (const [k, v] of known) {
+        const bar = svg("rect", { class: "bar", x: x(k + 0.1), y: y(v), width: x(k + 0.9) - x(k + 0.1), height: bottom - y(v) });
+        const title = svg("title", {});
+        title.textContent = `latent ${k}: ${told(v)} nats`;
+        bar.append(title);
+        root.append(bar);
+      }
+      return;
+    }
+    root.append(svg("path", { class: `line s${style}`, d: known.map(([a, b], i) => `${i ? "L" : "M"}${x(a)} ${y(b)}`).join("") }));
+    if (line.marks) for (const [a, b] of known) {
+      const title = svg("title", {});
+      title.textContent = `epoch ${a}, ${line.name}: ${told(b)}`;
+      const point = svg("circle", { class: `s${style}`, cx: x(a), cy: y(b), r: 3.5 });
+      point.append(title);
+      root.append(point);
+    }
+  });
+  const figure = document.createElement("figure"), caption = document.createElement("figcaption"), small = document.createElement("small");
+  figure.className = "chart";
+  small.textContent = unit;
+  caption.append(heading, " ", small);
+  figure.append(caption, root);
+  if (!bars) {
+    const legend = document.createElement("ul");
+    legend.className = "legend";
+    lines.forEach(({ name, style }) => {
+      const item = document.createElement("li"), key = svg("svg", { viewBox: "0 0 28 8", "aria-hidden": "true" });
+      key.append(svg("path", { class: `line s${style}`, d: "M1 4H27" }));
+      item.append(key, ` ${name}`);
+      legend.append(item);
+    });
+    figure.append(legend);
+  }
+  return figure;
+}
+
+function charts() {
+  const all = [chart("Loss of training steps", S.unit, [{ name: "training", style: 0, points: S.steps }], S.epochs, "epoch")];
+  const names = Object.keys(S.history[0]?.validation ?? {}).filter((name) => name !== "kl_per_dim");
+  for (const name of names) {
+    const line = (of, words) => ({ name: words, style: of === "train" ? 0 : 1, marks: true, points: S.history.map((one) => [one.epoch, Number(one[of][name] ?? NaN)]) });
+    const lines = [line("train", "training"), line("validation", "validation")].filter((one) => one.points.some(([, v]) => Number.isFinite(v)));
+    all.push(chart(words(name), name === "total" ? S.unit : "", lines, S.epochs, "epoch"));
+  }
+  $("charts").replaceChildren(...all);
+  const kl = S.history.at(-1)?.validation.kl_per_dim;
+  $("latents").hidden = !kl;
+  if (kl) $("kl").replaceChildren(chart(`After epoch ${S.history.length}`, "nats", [{ name: "KL", style: 0, points: kl.map((v, i) => [i, Number(v)]) }], kl.length, "latent", true));
+}
+
+function clock(seconds) {
+  const two = (x) => String(x).padStart(2, "0");
+  const s = Math.round(seconds);
+  return s < 3600 ? `${Math.floor(s / 60)}:${two(s % 60)} min` : `${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))} h`;
+}
+
+function draw() {
+  waiting = false;
+  const { progress: now, history } = S;
+  document.title = `${S.name || "Training"}${now ? `: epoch ${now.epoch}` : ""}`;
+  $("title").textContent = S.name || "Training";
+  $("words").textContent = S.words;
+  const done = now ? now.epoch - 1 + now.step / now.steps : history.length;
+  $("bar").value = S.ended === "finished" ? 1 : done / Math.max(S.epochs, 1);
+  $("state").textContent = S.ended ? `The run has ended: ${S.ended}.` : now ? (now.step === now.steps ? "Validating." : "Training.") : S.name ? "The first steps are under way." : "Waiting for the run to begin.";
+  $("epoch").textContent = now ? `${now.epoch} of ${S.epochs}` : "–";
+  $("step").textContent = now ? `${now.step} of ${now.steps}` : "–";
+  $("speed").textContent = now ? Math.round(now.images_per_second).toLocaleString("en") : "–";
+  $("loss").textContent = S.steps.length ? told(Number(S.steps.at(-1)[1])) : "–";
+  // By whole epochs where one is known: they have validation in them.
+  const epoch = history.at(-1)?.seconds ?? (now && S.images / now.images_per_second);
+  $("left").textContent = S.ended || !epoch ? "–" : clock(Math.max(S.epochs - done, 0) * epoch);
+  if (S.name) charts();
+  if (S.pictures && drawn !== S.pictures) {
+    drawn = S.pictures;
+    $("pictures").hidden = false;
+    $("drawn").textContent = `after epoch ${drawn}`;
+    for (const id of ["reconstructions", "samples"]) {
+      $(id).onerror = () => ($(id).closest("figure").hidden = true); // not for this model
+      $(id).src = `/${id}.png?epoch=${drawn}`;
+    }
+  }
+}
+
+function soon() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(draw);
+}
+
+function log(lines) {
+  const box = $("log"), follows = box.scrollTop + box.clientHeight > box.scrollHeight - 30;
+  box.append(lines.map((line) => `${line}\n`).join(""));
+  if (follows) box.scrollTop = box.scrollHeight;
+}
+
+const source = new EventSource("/events");
+const on = (name, act) => source.addEventListener(name, (event) => {
+  const data = JSON.parse(event.data);
+  if (name !== "state" && !S) return;
+  act(data);
+  soon();
+});
+on("state", (data) => {
+  S = data;
+  S.steps = S.steps.map((point) => point.map(Number));
+  $("log").textContent = "";
+  log(S.log);
+  if (S.ended) source.close();
+});
+on("step", ({ progress, point }) => {
+  S.progress = progress;
+  S.steps.push(point.map(Number));
+  if (S.steps.length > POINTS) S.steps = S.steps.filter((_, i) => i % 2 === 0);
+});
+on("epoch", ({ epoch, pictures }) => {
+  S.history.push(epoch);
+  S.pictures = pictures;
+});
+on("line", (line) => {
+  S.log.push(line);
+  log([line]);
+});
+on("end", (words) => {
+  S.ended = words;
+  source.close();
+});
+source.addEventListener("error", () => {
+  if (S && !S.ended) $("state").textContent = "The run does not answer: it has ended, or will be asked again.";
+});

@@ -1,0 +1,117 @@
+//! The live page, and its news as server-sent events (HTML standard, "server-sent events"): `state` with all that is known when
+//! a page connects, then `step`, `epoch`, `line` and `end` as they happen. A page that falls behind is told all of it again.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde_json::Value;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::state::{Message, State};
+use crate::serve;
+
+/// Pages that are open at once.
+const PAGES: usize = 64;
+/// News that a page may be behind.
+const BEHIND: usize = 64;
+
+type News = (&'static str, Value);
+
+/// What is known, and whom to tell.
+struct Hub {
+    /// News are told while this is held, so that who reads it and then listens misses none and hears none twice.
+    state: Mutex<State>,
+    news: broadcast::Sender<News>,
+    room: Arc<Semaphore>,
+}
+
+/// A page that listens.
+struct Page {
+    hub: Arc<Hub>,
+    news: broadcast::Receiver<News>,
+    first: Option<News>,
+    over: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// The pages, and the work of keeping up with a run, which is done when nobody sends messages any more.
+pub(super) fn pages(mut messages: UnboundedReceiver<Message>) -> (Router, impl Future<Output = ()> + Send) {
+    let room = Arc::new(Semaphore::new(PAGES));
+    let hub = Arc::new(Hub { state: Mutex::default(), news: broadcast::channel(BEHIND).0, room });
+    let router = serve::page(include_str!("../../assets/live/page.html"), include_str!("../../assets/live/page.js"))
+        .route("/events", get(events))
+        .route(
+            "/reconstructions.png",
+            get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().reconstructions()) }),
+        )
+        .route("/samples.png", get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().samples()) }))
+        .with_state(hub.clone());
+    let work = async move {
+        while let Some(message) = messages.recv().await {
+            let mut state = hub.lock();
+            let _ = hub.news.send(state.keep(message)); // perhaps no page is open
+        }
+    };
+    (router, work)
+}
+
+async fn events(Shared(hub): Shared<Arc<Hub>>) -> Response {
+    let Ok(place) = hub.room.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open").into_response();
+    };
+    let page = {
+        let state = hub.lock();
+        let (news, over) = (hub.news.subscribe(), state.has_ended());
+        Page { hub: hub.clone(), news, first: Some(("state", state.json())), over, _place: place }
+    };
+    let events = stream::unfold(page, |mut page| async move {
+        let (name, data) = page.next().await?;
+        let event = Event::default().event(name).data(data.to_string());
+        Some((Ok::<_, Infallible>(event), page))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
+
+fn picture(bytes: Option<Vec<u8>>) -> Response {
+    bytes.map_or_else(|| (StatusCode::NOT_FOUND, "nothing is drawn yet").into_response(), serve::png)
+}
+
+impl Hub {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    /// The next news; None after the last.
+    async fn next(&mut self) -> Option<News> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        if self.over {
+            return None;
+        }
+        let news = match self.news.recv().await {
+            Ok(news) => news,
+            Err(RecvError::Closed) => return None,
+            Err(RecvError::Lagged(_)) => {
+                let state = self.hub.lock();
+                self.news = self.hub.news.subscribe();
+                self.over = state.has_ended();
+                return Some(("state", state.json()));
+            }
+        };
+        self.over = news.0 == "end";
+        Some(news)
+    }
+}
