@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser};
@@ -56,13 +57,32 @@ impl Where {
     }
 }
 
-/// Writes a line to stdout. That nobody listens any more is no reason to stop working.
+/// Set by `--quiet`.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on [`say!`](crate::say) says nothing, and there is no progress; warnings, errors and [`answer`]s are still told.
+pub fn hush() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether somebody asked for silence.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Writes a line to stdout, unless the command is to be quiet. That nobody listens any more is no reason to stop working.
 #[macro_export]
 macro_rules! say {
-    ($($words:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($words)*);
-    }};
+    ($($words:tt)*) => {
+        if !$crate::command::is_quiet() {
+            $crate::command::answer(&format!($($words)*));
+        }
+    };
+}
+
+/// Writes a line to stdout, quiet or not: what a command was asked for.
+pub fn answer(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Tells the user what to mind, on stderr.

@@ -33,6 +33,8 @@ pub mod figure;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod gallery;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod glance;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod info;
 pub mod learn;
 #[cfg(not(target_arch = "wasm32"))]
@@ -57,6 +59,8 @@ pub mod score;
 pub mod serve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod session;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tensorboard;
 pub mod train;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod trained;

@@ -16,7 +16,7 @@ use crate::config::Crop;
 use crate::data::files::picture::{self, Region};
 use crate::data::{Images, Split};
 use crate::error::{Error, Result};
-use crate::serve::tiles;
+use crate::glance::tiles;
 use crate::trained::Trained;
 
 pub use pages::serve;

@@ -9,22 +9,18 @@ mod state;
 
 use std::time::{Duration, Instant};
 
-use pollster::block_on;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::glance::Glance;
 use crate::run;
 use crate::serve::{self, Place, Server};
-use crate::train::{Epoch, Progress, Trainer};
-use state::{Begin, Message, Pictures, Step};
+use crate::train::{Epoch, Progress};
+use state::{Begin, Message, Step};
 
 /// Between two messages about steps.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Validation images that are shown over their reconstructions.
-const RECONSTRUCTIONS: usize = 12;
-/// Samples that are shown.
-const SAMPLES: usize = 24;
 
 /// What the training thread tells, and the server that shows it.
 pub struct Live {
@@ -93,13 +89,9 @@ impl Live {
         (self.since, self.images, self.total) = (None, 0, 0.0);
     }
 
-    /// An epoch is done, told in these words; shows what the model now makes of images, and of nothing.
-    pub fn epoch(&mut self, epoch: &Epoch, trainer: &Trainer, words: &str) {
-        // A device that fails here fails in the next step, too, which then says so.
-        let reconstructions = block_on(trainer.reconstruct(RECONSTRUCTIONS)).ok().flatten();
-        let samples = block_on(trainer.sample(SAMPLES)).ok().flatten();
-        let shape = trainer.dataset.transform.shape();
-        self.send(Message::Epoch(epoch.json(), Pictures { shape, reconstructions, samples }));
+    /// An epoch is done, told in these words; the model now makes this of images.
+    pub fn epoch(&mut self, epoch: &Epoch, shown: Glance, words: &str) {
+        self.send(Message::Epoch(epoch.json(), shown));
         self.line(words);
     }
 

@@ -52,9 +52,12 @@ pub(super) fn pages(mut messages: UnboundedReceiver<Message>) -> (Router, impl F
         .route("/events", get(events))
         .route(
             "/reconstructions.png",
-            get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().reconstructions()) }),
+            get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().shown().reconstructions()) }),
         )
-        .route("/samples.png", get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().samples()) }))
+        .route(
+            "/samples.png",
+            get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().shown().samples()) }),
+        )
         .with_state(hub.clone());
     let work = async move {
         while let Some(message) = messages.recv().await {

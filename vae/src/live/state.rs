@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::serve::tiles;
+use crate::glance::Glance;
 use crate::train::number;
 
 /// Points of the curve of steps; where there are more, every second goes.
@@ -26,7 +26,7 @@ const LINES: usize = 1_000;
 pub(super) enum Message {
     Begin(Begin),
     Step(Step),
-    Epoch(Value, Pictures),
+    Epoch(Value, Glance),
     Line(String),
     End(String),
 }
@@ -53,15 +53,6 @@ pub(super) struct Step {
     pub(super) images_per_second: f64,
 }
 
-/// What the model makes of images, pixels in [0, 1].
-#[derive(Default)]
-pub(super) struct Pictures {
-    pub(super) shape: [usize; 3],
-    /// Validation images, and what comes back of them.
-    pub(super) reconstructions: Option<[Vec<f32>; 2]>,
-    pub(super) samples: Option<Vec<f32>>,
-}
-
 /// All of it.
 #[derive(Default, Serialize)]
 pub(super) struct State {
@@ -78,7 +69,7 @@ pub(super) struct State {
     #[serde(skip)]
     since: usize,
     #[serde(skip)]
-    shown: Pictures,
+    shown: Glance,
 }
 
 impl State {
@@ -98,10 +89,9 @@ impl State {
                 self.point(point.clone());
                 ("step", json!({"progress": self.progress, "point": point}))
             }
-            Message::Epoch(epoch, pictures) => {
-                let is_drawn = pictures.reconstructions.is_some() || pictures.samples.is_some();
-                self.pictures = Some(epoch["epoch"].clone()).filter(|_| is_drawn);
-                self.shown = pictures;
+            Message::Epoch(epoch, shown) => {
+                self.pictures = Some(epoch["epoch"].clone()).filter(|_| !shown.is_empty());
+                self.shown = shown;
                 self.begin.history.push(epoch.clone());
                 ("epoch", json!({"epoch": epoch, "pictures": self.pictures}))
             }
@@ -129,16 +119,9 @@ impl State {
         self.ended.is_some()
     }
 
-    /// Validation images over their reconstructions, as the bytes of a PNG.
-    pub(super) fn reconstructions(&self) -> Option<Vec<u8>> {
-        let [images, reconstructions] = self.shown.reconstructions.as_ref()?;
-        let columns = images.len() / self.shown.shape.iter().product::<usize>().max(1);
-        Some(tiles(&[&images[..], reconstructions].concat(), self.shown.shape, columns))
-    }
-
-    /// Samples, as the bytes of a PNG.
-    pub(super) fn samples(&self) -> Option<Vec<u8>> {
-        Some(tiles(self.shown.samples.as_ref()?, self.shown.shape, 12))
+    /// What the model makes of images.
+    pub(super) fn shown(&self) -> &Glance {
+        &self.shown
     }
 
     fn point(&mut self, point: [Value; 2]) {
@@ -175,20 +158,16 @@ mod tests {
         let (name, told) = state.keep(step(2, 5));
         let progress = json!({"epoch": 2, "step": 5, "steps": 10, "images_per_second": 100.0});
         assert_eq!((name, told), ("step", json!({"progress": progress, "point": [1.5, 1.5]})));
-        let pictures =
-            Pictures { shape: [1, 1, 1], reconstructions: Some([vec![0.0; 2], vec![1.0; 2]]), samples: None };
-        let (name, told) = state.keep(Message::Epoch(json!({"epoch": 2}), pictures));
-        assert_eq!((name, told), ("epoch", json!({"epoch": {"epoch": 2}, "pictures": 2})));
+        let (name, told) = state.keep(Message::Epoch(json!({"epoch": 2}), Glance::default()));
+        assert_eq!((name, told), ("epoch", json!({"epoch": {"epoch": 2}, "pictures": null})));
         state.keep(Message::Line("a".into()));
         state.keep(Message::End("finished".into()));
         let all = json!({
             "name": "r", "words": "", "unit": "", "epochs": 3, "images": 0, "history": [{"epoch": 2}],
-            "progress": progress, "steps": [[1.5, 1.5]], "pictures": 2, "log": ["a"], "ended": "finished",
+            "progress": progress, "steps": [[1.5, 1.5]], "pictures": null, "log": ["a"], "ended": "finished",
         });
         assert_eq!(state.json(), all);
-        let picture = image::load_from_memory(&state.reconstructions().unwrap()).unwrap().into_luma8();
-        assert_eq!((picture.dimensions(), picture.into_raw()), ((2, 2), vec![0, 0, 255, 255]));
-        assert!(state.samples().is_none() && state.has_ended());
+        assert!(state.has_ended());
     }
 
     #[test]

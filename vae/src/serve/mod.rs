@@ -4,7 +4,6 @@
 //! reaches the disk. Whom it answers is `guard`'s business; what it answers, `explore`'s and `live`'s.
 
 mod guard;
-mod picture;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -21,8 +20,6 @@ use tokio::sync::Notify;
 
 use crate::command::warn;
 use crate::error::{Error, Result};
-
-pub use picture::tiles;
 
 /// How long answers that are under way may take once the server is to end.
 const GRACE: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::points::Point;
-use super::{eprint_line, run_in};
+use super::{Extras, eprint_line, run_in};
 use crate::config::Settings;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
@@ -61,9 +61,9 @@ impl Grid {
     ///
     /// # Errors
     /// Whatever else keeps it from its end.
-    pub fn run(&mut self, point: &Point, chosen: &Chosen) -> Result<bool> {
+    pub fn run(&mut self, point: &Point, chosen: &Chosen, extras: Extras) -> Result<bool> {
         let path = self.path(point);
-        let line = match run_in(point.config.clone(), chosen, &path, point.past(&path)?, false, None) {
+        let line = match run_in(point.config.clone(), chosen, &path, point.past(&path)?, extras) {
             Ok(Outcome::Interrupted) => return Ok(false),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
             // The same numbers would come out again: it counts as done, and the others go on.

@@ -7,6 +7,7 @@ pub mod grid;
 pub mod memory;
 pub mod plan;
 pub mod points;
+mod profile;
 mod progress;
 pub mod table;
 
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
+use crate::glance::Glance;
 use crate::learn::{self, Learner};
 use crate::live::{self, Live};
 use crate::model::Summary;
@@ -25,6 +27,8 @@ use crate::report;
 use crate::run::{self, Event, Folder, LAST, Outcome, Past};
 use crate::say;
 use crate::score::Options;
+use crate::serve::Place;
+use crate::tensorboard;
 use crate::train::{Epoch, Fault, Trainer};
 use crate::trained;
 use crate::transfer::{self, Frozen, Loaded};
@@ -36,6 +40,19 @@ const REPORTED: usize = 256;
 
 /// Set by the first Ctrl-C or SIGTERM.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// What a run does besides training and keeping its files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    /// `report.html` when it has ended.
+    pub report: bool,
+    /// A table of where its time went, at its end.
+    pub profile: bool,
+    /// TensorBoard's event files.
+    pub tensorboard: bool,
+    /// A page that shows it while it goes on, served there.
+    pub live: Option<Place>,
+}
 
 /// From now on the first Ctrl-C or SIGTERM asks a run to stop, and the second ends the process.
 ///
@@ -56,20 +73,13 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// One run in a folder of its own, from its beginning or from where it stood, told as it goes, to a live page too if there is
-/// one, with or without a report when it has ended.
+/// One run in a folder of its own, from its beginning or from where it stood, told as it goes.
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
-pub fn run_in(
-    config: Config,
-    chosen: &Chosen,
-    path: &Path,
-    past: Option<Past>,
-    report: bool,
-    mut live: Option<Live>,
-) -> Result<Outcome> {
-    let outcome = train_in(config, chosen, path, past, report, &mut live);
+pub fn run_in(config: Config, chosen: &Chosen, path: &Path, past: Option<Past>, extras: Extras) -> Result<Outcome> {
+    let mut live = extras.live.map(Live::start).transpose()?;
+    let outcome = train_in(config, chosen, path, past, extras, &mut live);
     live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));
     outcome
 }
@@ -79,7 +89,7 @@ fn train_in(
     chosen: &Chosen,
     path: &Path,
     past: Option<Past>,
-    report: bool,
+    extras: Extras,
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
     let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
@@ -112,6 +122,18 @@ fn train_in(
     if let Some(encoder) = &encoder {
         folder.write("encoder.txt", encoder.list().as_bytes())?;
     }
+    let done = past.as_ref().map_or(0, Past::steps_done);
+    let mut board = match extras.tensorboard.then(|| tensorboard::Log::create(folder.path(), done)).transpose() {
+        Ok(board) => board,
+        Err(error) => return Err(Error::file(&folder.path().join(tensorboard::FOLDER), format!("{error}"))),
+    };
+    // A full disk ends no training: there is a warning, and no more of these files.
+    let mut chart = |write: &dyn Fn(&mut tensorboard::Log) -> std::io::Result<()>| {
+        if let Some(Err(error)) = board.as_mut().map(write) {
+            board = None;
+            eprint_line(&format!("warning: {}/: {error}; TensorBoard is told no more", tensorboard::FOLDER));
+        }
+    };
     config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
     let mut progress = Progress::new(dataset.train.count(), epochs);
@@ -122,6 +144,7 @@ fn train_in(
             Event::Step(step) => {
                 progress.step(step);
                 live.iter_mut().for_each(|live| live.step(step));
+                chart(&|board| board.step(step));
             }
             Event::Validating => {
                 progress.pause();
@@ -130,7 +153,11 @@ fn train_in(
             Event::Epoch(epoch, trainer) => {
                 let words = words_of(epoch, epochs);
                 progress.aside(|| say!("{words}"));
-                live.iter_mut().for_each(|live| live.epoch(epoch, trainer, &words));
+                if live.is_some() || extras.tensorboard {
+                    let shown = Glance::at(trainer);
+                    chart(&|board| board.epoch(epoch, &shown));
+                    live.iter_mut().for_each(|live| live.epoch(epoch, shown.clone(), &words));
+                }
                 // What validation and a last, smaller batch left behind would be held beside the next epoch's.
                 chosen.gpu.iter().for_each(|gpu| gpu.trim());
             }
@@ -172,7 +199,10 @@ fn train_in(
             counters.peak_bytes as f64 / 1e6
         );
     }
-    if report && outcome != Outcome::Interrupted {
+    if extras.profile {
+        profile::print(folder.path())?;
+    }
+    if extras.report && outcome != Outcome::Interrupted {
         // The run is saved: whatever goes wrong here is mended by asking for the report again.
         match write_report(trainer, &mut folder) {
             Ok(sentence) => {

@@ -1,11 +1,12 @@
-//! How far training has come: a bar on a terminal, and elsewhere a plain line every ten seconds. No colours, so there
-//! is nothing for NO_COLOR to turn off.
+//! How far training has come: a bar on a terminal, elsewhere a plain line every ten seconds, and nothing where somebody asked for
+//! silence. No colours, so there is nothing for NO_COLOR to turn off.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::command::is_quiet;
 use crate::train::Progress as Step;
 
 /// Between two plain lines.
@@ -29,7 +30,7 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(images: usize, epochs: usize) -> Progress {
         let all = (images as u64).saturating_mul(epochs as u64);
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (std::io::stderr().is_terminal() && !is_quiet()).then(|| {
             let style = ProgressStyle::with_template("{prefix} {bar:24} {msg}").expect("a template of our own");
             let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
             bar.with_style(style.progress_chars("━╸─"))
@@ -59,7 +60,7 @@ impl Progress {
                 bar.set_position(self.done);
                 bar.set_message(words);
             }
-            None if now - self.spoke >= PAUSE => {
+            None if now - self.spoke >= PAUSE && !is_quiet() => {
                 self.spoke = now;
                 let _ =
                     writeln!(std::io::stderr(), "epoch {}, step {} of {} · {words}", step.epoch, step.step, step.steps);

@@ -11,6 +11,7 @@ mod export;
 mod gpu;
 mod kinds;
 mod live;
+mod manner;
 mod paper;
 mod recipes;
 mod report;

@@ -12,7 +12,7 @@ use vae::run::Folder;
 use vae::say;
 use vae::score::{self, Options, Scores};
 use vae::session::grid::Grid;
-use vae::session::{catch_signals, eprint_line, interrupted};
+use vae::session::{Extras, catch_signals, eprint_line, interrupted};
 use vae::trained;
 
 /// Samples and test images that are scored.
@@ -45,7 +45,7 @@ pub(crate) fn run(
             continue;
         } else {
             say!("{place}\n");
-            if !grid.run(&planned.point, chosen)? {
+            if !grid.run(&planned.point, chosen, Extras::default())? {
                 return Ok(stopped(plan, &grid));
             }
             say!("");

@@ -5,11 +5,13 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueHint};
+use clap_complete::Shell;
 use vae::Error;
 use vae::config::{Config, Settings};
 use vae::recipe::{RECIPES, Recipe};
 use vae::serve::Place;
+use vae::session::Extras;
 
 /// Every line that starts with `  train` is run by a test, with --dry-run.
 const EXAMPLES: &str = "\
@@ -26,6 +28,9 @@ Examples:
                                                      repeat a run, number for number
   train --resume runs/quickstart-20261121-120000     go on with a run that was interrupted, bit for bit
   train --live                                       watch it in a browser: curves, pictures, log; --port names the port
+  train --tensorboard --profile                      curves for tensorboard --logdir runs; at the end, where the time went
+  run=$(train --quiet)                               the folder's name is all that is said
+  source <(train --completions bash)                 Tab completes the flags: in bash; also zsh, fish, elvish, powershell
 
 Configuration: defaults < recipe < environment (VAE_MODEL_Z_DIM=8 is model.z_dim) < flags.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.";
@@ -35,11 +40,11 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.";
 #[command(name = "train", version, after_help = EXAMPLES, max_term_width = 110)]
 pub(crate) struct Cli {
     /// A recipe's name, or a TOML file such as a run's config.toml [default: quickstart]
-    #[arg(long, value_name = "NAME|FILE", env = "VAE_RECIPE", hide_env = true)]
+    #[arg(long, value_name = "NAME|FILE", env = "VAE_RECIPE", hide_env = true, value_hint = ValueHint::FilePath)]
     pub(crate) recipe: Option<String>,
     /// Go on with the run in this folder from its last checkpoint, as if it had never stopped; threads, device and data folder
     /// may be others, train.epochs may be more
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub(crate) resume: Option<PathBuf>,
     /// Show the recipes that come with the program
     #[arg(long)]
@@ -52,13 +57,13 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "KEY=A,B,C")]
     pub(crate) sweep: Vec<String>,
     /// The folder that holds the data files [default: data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: Option<String>,
     /// Fetch the data set's published files into that folder first, if they are not there
     #[arg(long)]
     pub(crate) download: bool,
     /// The run's folder [default: runs/RECIPE-TIME]
-    #[arg(long, value_name = "DIR", env = "VAE_OUT", hide_env = true)]
+    #[arg(long, value_name = "DIR", env = "VAE_OUT", hide_env = true, value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
     /// Seed of all random numbers
     #[arg(long, value_name = "N")]
@@ -73,19 +78,31 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "N", env = "VAE_THREADS", hide_env = true, value_parser = at_least_one)]
     pub(crate) threads: Option<u64>,
     /// Start from the weights of a checkpoint of the same model
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) init: Option<String>,
     /// Start the encoder from a checkpoint of a classifier, of a VAE, or with torchvision's names
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) init_encoder: Option<String>,
     /// Serve a page that shows the run while it goes on, on 127.0.0.1, and open it if there is a display
-    #[arg(long, conflicts_with_all = ["sweep", "dry_run"])]
+    #[arg(long, conflicts_with = "sweep")]
     pub(crate) live: bool,
     #[command(flatten)]
     pub(crate) page: Place,
+    /// Write curves and pictures for TensorBoard, in the run's folder
+    #[arg(long)]
+    tensorboard: bool,
+    /// Show at the end where the time went, as the run's timing.json has it
+    #[arg(long)]
+    profile: bool,
     /// Write no report.html when the run has ended; the runs of a sweep have none of their own
     #[arg(long)]
-    pub(crate) no_report: bool,
+    no_report: bool,
+    /// Say nothing but the run's folder at the end, and what goes wrong
+    #[arg(long, conflicts_with = "profile")]
+    pub(crate) quiet: bool,
+    /// Print what a shell needs to complete this command's flags, and do nothing else
+    #[arg(long, value_name = "SHELL", exclusive = true)]
+    pub(crate) completions: Option<Shell>,
     /// Check everything and show what would be done, but train nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -95,6 +112,16 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// What a run does besides training; the runs of a sweep have one report together, their table.
+    pub(crate) fn extras(&self) -> Extras {
+        Extras {
+            report: !self.no_report && self.sweep.is_empty(),
+            profile: self.profile,
+            tensorboard: self.tensorboard,
+            live: self.live.then_some(self.page),
+        }
+    }
+
     /// The configuration: recipe, environment, --set in order, then the flags with names of their own.
     pub(crate) fn config(&self) -> Result<Config> {
         Ok(self.settings()?.resolve()?)

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use clap::CommandFactory;
+use clap_complete::Shell;
 use vae::command;
 use vae::config::Config;
 use vae::data::Dataset;
 use vae::device::{self, Chosen};
 use vae::learn;
-use vae::live::Live;
 use vae::model::Summary;
 use vae::recipe::RECIPES;
 use vae::run::{Folder, LAST, Outcome, Past};
@@ -28,6 +29,12 @@ use crate::sweep;
 /// Does what the command line asks, and says how it ended.
 pub(crate) fn main() -> Result<ExitCode> {
     let Some(cli) = command::parse::<Cli>(std::env::args_os())? else { return Ok(ExitCode::SUCCESS) };
+    if let Some(shell) = cli.completions {
+        return completions(shell);
+    }
+    if cli.quiet {
+        command::hush();
+    }
     if cli.list_recipes {
         let width = RECIPES.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
         RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
@@ -54,6 +61,14 @@ pub(crate) fn main() -> Result<ExitCode> {
         true => dry_run(&cli, &config, &chosen),
         false => train(&cli, config, &chosen, resumed.map(|resumed| resumed.past)),
     }
+}
+
+/// A script for a shell, which completes this command there.
+fn completions(shell: Shell) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "train", &mut script);
+    command::answer(std::str::from_utf8(&script)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
@@ -90,12 +105,15 @@ fn dry_run(cli: &Cli, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
 
 fn train(cli: &Cli, config: Config, chosen: &Chosen, past: Option<Past>) -> Result<ExitCode> {
     catch_signals()?;
-    let live = cli.live.then(|| Live::start(cli.page)).transpose()?;
     let path = cli.resume.clone().map_or_else(|| folder_path(cli.out.as_deref(), &config.name), Ok)?;
     if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
         say!("{}: this run is finished; nothing is left to train", path.display());
     }
-    if run_in(config, chosen, &path, past, !cli.no_report, live)? != Outcome::Interrupted {
+    let outcome = run_in(config, chosen, &path, past, cli.extras())?;
+    if cli.quiet {
+        command::answer(&path.display().to_string());
+    }
+    if outcome != Outcome::Interrupted {
         return Ok(ExitCode::SUCCESS);
     }
     eprint_line(&match path.join(LAST).exists() {

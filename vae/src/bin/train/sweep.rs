@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
+use vae::command;
 use vae::device;
 use vae::figure::{Curve, overlay};
 use vae::objective::effective_beta;
@@ -57,12 +58,12 @@ pub(crate) fn main(cli: &Cli) -> Result<ExitCode> {
             return Ok(stopped(&points, &grid));
         }
         say!("{place}\n");
-        if !grid.run(point, &chosen)? {
+        if !grid.run(point, &chosen, cli.extras())? {
             return Ok(stopped(&points, &grid));
         }
         say!("");
     }
-    conclude(&points, &mut grid)
+    conclude(cli, &points, &mut grid)
 }
 
 /// An error of the configuration, with the point that it belongs to.
@@ -100,7 +101,7 @@ fn dry_run(cli: &Cli, points: &[Point], grid: &Grid) {
 }
 
 /// The table on stdout and in its file, and the curves.
-fn conclude(points: &[Point], grid: &mut Grid) -> Result<ExitCode> {
+fn conclude(cli: &Cli, points: &[Point], grid: &mut Grid) -> Result<ExitCode> {
     let rows: Vec<_> = points.iter().filter_map(|point| Some((point, grid.result(point)?))).collect();
     let table = table(&rows);
     let mut curves = Vec::new();
@@ -114,6 +115,9 @@ fn conclude(points: &[Point], grid: &mut Grid) -> Result<ExitCode> {
     let plot = overlay(&title, &curves);
     grid.folder.write("curves.png", &plot.png())?;
     grid.folder.write("curves.svg", plot.svg().as_bytes())?;
+    if cli.quiet {
+        command::answer(&grid.folder.path().display().to_string());
+    }
     say!("{0}/results.jsonl, {0}/table.md, {0}/curves.png", grid.folder.path().display());
     if failed > 0 {
         bail!("{failed} of {rows} points diverged; results.jsonl says where");
