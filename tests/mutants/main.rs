@@ -95,6 +95,18 @@ const MODELS: &[&str] = &["--test", "oracle", "--test", "runs"];
 const READERS: &[&str] = &["--test", "hostile"];
 /// What holds scores: planted cases beside them.
 const SCORES: &[&str] = &["-p", "vae", "--lib", "score::"];
+/// What holds commands, what they draw and tell, and the pages they serve.
+#[rustfmt::skip]
+const COMMANDS: &[&str] = &[
+    "-p", "vae", "--lib", "--test", "train", "--",
+    "claims::", "explore::", "figure::", "gallery::", "glance::", "live::", "manner::", "nearest::", "profile::", "serve::",
+    "tensorboard::", "verdict::",
+];
+/// The files that these hold.
+#[rustfmt::skip]
+const TOLD: [&str; 12] = [
+    "claims", "command", "explore", "figure", "gallery", "glance", "live", "nearest", "report", "serve", "session", "tensorboard",
+];
 
 fn laws(mutant: &Mutant) -> Laws {
     let path = mutant.path.as_str();
@@ -109,6 +121,9 @@ fn laws(mutant: &Mutant) -> Laws {
         }
         _ if path == "nn/src/state.rs" => Laws { everything: READERS, ..floors("layers", "state::") },
         _ if path.starts_with("vae/src/score/") => Laws { nearest: Vec::new(), everything: SCORES },
+        Some("vae") if path.split(['/', '.']).nth(2).is_some_and(|part| TOLD.contains(&part)) => {
+            Laws { nearest: Vec::new(), everything: COMMANDS }
+        }
         Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
         Some("nn") => floors("layers", ""),
         Some("shaders") => match stem {
