@@ -1,79 +1,140 @@
 // Uses the latent explorer in a browser as a person would: sliders move pixels, images are encoded, moved between and blended,
-// the map is clicked; by keyboard, wide and narrow, light and dark. `use` is told what is wrong.
-import { writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+// the map is clicked; with the mouse and by keyboard.
+import { readFileSync } from "node:fs";
 
-/** What the canvas shows, once the model has answered. */
+/** What the canvas shows. */
 const shown = (page) => page.evaluate(() => document.getElementById("shown").toDataURL());
-const changes = (page, before) =>
-  page.waitForFunction((before) => document.getElementById("shown").toDataURL() !== before, before, { timeout: 10_000 });
+/** Whether something comes true soon. */
+const soon = (page, what, argument) => page.waitForFunction(what, argument, { timeout: 5_000 }).then(() => true, () => false);
+const near = (a, b) => a.length === b.length && a.every((x, i) => Math.abs(x - b[i]) < 1e-4);
 
-export async function use(page, tell) {
-  await page.waitForSelector("body[data-ready]");
-  await page.waitForFunction(() => document.getElementById("shown").width > 1 && document.querySelector("#legend li"));
-  // The latent of the highest KL, by keyboard, and how long its pictures took; the fastest counts, on a machine that is busy.
-  let before, took = Infinity;
-  await page.locator("#sliders input").first().focus();
+export async function use(page, expect) {
+  /** Does something that must change the picture, and waits until it has. */
+  const changes = async (what, work) => {
+    const before = await shown(page);
+    await work();
+    expect(await soon(page, (before) => document.getElementById("shown").toDataURL() !== before, before), `${what}: the same picture`);
+  };
+  const told = async (pattern) =>
+    expect(await soon(page, (pattern) => new RegExp(pattern).test(document.getElementById("status").textContent), pattern), `does not tell ${pattern}`);
+  const kept = page.locator("#kept li");
+  const keeps = async (count, what) => expect((await kept.count()) === count, `${what}: ${await kept.count()} codes are kept, not ${count}`);
+  /** z, as it is copied. */
+  const copied = async () => {
+    await page.locator("#copy").click();
+    await told("numbers are copied");
+    return JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
+  };
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+
+  expect(await soon(page, () => "ready" in document.body.dataset && document.getElementById("shown").width > 1), "shows no picture");
+  expect(await soon(page, () => document.querySelector("#legend li")), "shows no map");
+  const { latents } = await page.evaluate(async () => (await fetch("/about")).json());
+
+  // By keyboard: past the skip link to the latent of the highest KL. The fastest of its pictures counts, on a machine that is busy.
+  await page.keyboard.press("Tab");
+  expect(await page.evaluate(() => document.activeElement.className === "skip"), "Tab does not begin at the skip link");
+  const sliders = page.locator("#sliders input");
+  await sliders.first().focus();
+  let took = Infinity;
   for (let i = 0; i < 4; i++) {
-    before = await shown(page);
-    await page.keyboard.press("PageUp");
-    await changes(page, before);
+    await changes("a slider by keyboard", () => page.keyboard.press("PageUp"));
     took = Math.min(took, Number(await page.locator("#shown").getAttribute("data-milliseconds")));
   }
-  if (!(took < 100)) tell(`a change took ${took} ms`);
-  // Two test images and a file of the user's own are encoded; z moves between the first two.
+  expect(took < 100, `a change took ${took} ms`);
+  await changes("a slider by mouse", () => sliders.nth(1).click({ position: { x: 5, y: 5 } }));
+  let z = await copied();
+  expect(z.length === latents.length && z[latents[0].dim] > 0 && z[latents[1].dim] < 0, `copied ${z}`);
+  await page.locator("#all").click();
+  const visible = await page.locator("#sliders input:visible").count();
+  expect(visible === latents.length, `${visible} sliders of ${latents.length} are to be seen`);
+  await changes("z = 0", () => page.locator("#zero").click());
+  const zero = await shown(page);
+  await changes("a draw", () => page.locator("#draw").click());
+
+  // What is saved is what is shown.
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#save").click()]);
+  const png = readFileSync(await download.path()).toString("base64");
+  const saved = await page.evaluate(async (png) => {
+    const image = new Image(), canvas = document.createElement("canvas");
+    image.src = `data:image/png;base64,${png}`;
+    await image.decode();
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL();
+  }, png);
+  expect(saved === (await shown(page)) && download.suggestedFilename() === "decoded.png", `saved another picture as ${download.suggestedFilename()}`);
+
+  // Two test images, the saved file, chosen, and once more, dropped.
   for (const place of ["3", "8"]) {
-    before = await shown(page);
     await page.locator("#place").fill(place);
-    await page.locator("#place").press("Enter");
-    await changes(page, before);
+    await changes(`test image ${place}`, () => page.locator("#place").press("Enter"));
+    await told(`Test image ${place} .*encoded`);
   }
-  const file = join(tmpdir(), `own-${process.pid}.png`);
-  writeFileSync(file, Buffer.from((await shown(page)).split(",")[1], "base64"));
-  await page.locator("#file").setInputFiles(file);
-  await page.waitForFunction(() => document.querySelectorAll("#kept li").length === 3);
+  const file = { name: "own.png", mimeType: "image/png", buffer: Buffer.from(png, "base64") };
+  await changes("a file", () => page.locator("#file").setInputFiles(file));
+  await told("own.png is encoded");
+  const chosen = await copied();
+  await changes("z = 0", () => page.locator("#zero").click());
+  const dataTransfer = await page.evaluateHandle((png) => {
+    const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0)), transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], "dropped.png", { type: "image/png" }));
+    return transfer;
+  }, png);
+  await changes("a drop", () => page.dispatchEvent("#drop", "drop", { dataTransfer }));
+  await told("dropped.png is encoded");
+  expect(near(await copied(), chosen), "a file has another code when it is dropped");
+  await keeps(4, "two test images and a file twice");
+  await kept.nth(3).getByRole("button", { name: /away/ }).click();
+  await keeps(3, "one taken away");
+
+  // Half of the way from the first to the second, and a blend with a weight and a negation: z is what it should be.
+  const codes = [];
+  for (let i = 0; i < 3; i++) {
+    await changes("a kept code", () => kept.nth(i).getByRole("button", { name: /^Show/ }).click());
+    codes.push(await copied());
+  }
+  const [a, b, c] = codes;
   await page.locator("#from").selectOption("0");
   await page.locator("#to").selectOption("1");
-  before = await shown(page);
   await page.locator("#move").focus();
-  await page.keyboard.press("Home");
-  for (let i = 0; i < 5; i++) await page.keyboard.press("PageUp");
-  await changes(page, before);
-  // A blend with a weight and a negation.
-  before = await shown(page);
-  await page.locator("#kept input[type=number]").first().fill("0.6");
-  await page.locator("#kept input[type=checkbox]").nth(1).check();
-  await changes(page, before);
-  // The map: a click, then the keyboard.
-  before = await shown(page);
-  await page.locator("#map").scrollIntoViewIfNeeded();
-  const box = await page.locator("#map").boundingBox();
-  await page.mouse.click(box.x + box.width * 0.3, box.y + box.height * 0.7);
-  await changes(page, before);
-  before = await shown(page);
+  await changes("the end of a move", () => page.keyboard.press("End"));
+  expect(near((z = await copied()), b), `a move ends at ${z}, not at ${b}`);
+  await page.locator("#move").focus();
+  await changes("the start of a move", () => page.keyboard.press("Home"));
+  for (let i = 0; i < 5; i++) await changes("a step of a move", () => page.keyboard.press("PageUp"));
+  const half = a.map((x, i) => (x + b[i]) / 2);
+  expect(near((z = await copied()), half), `half of the way is ${z}, not ${half}`);
+  await changes("a weight", () => kept.nth(0).getByRole("spinbutton").fill("0.6"));
+  await changes("a negation", () => kept.nth(1).getByRole("checkbox").check());
+  const blend = a.map((x, i) => 0.6 * x - b[i] + c[i]);
+  expect(near((z = await copied()), blend), `the blend is ${z}, not ${blend}`);
+  await page.locator("#keep").click();
+  await keeps(4, "z is kept");
+
+  // A click on the map sets its two latents and no other; by keyboard, the code of the nearest image.
+  const map = page.locator("#map"), across = Number(await page.locator("#x").inputValue()), up = Number(await page.locator("#y").inputValue());
+  await map.scrollIntoViewIfNeeded();
+  const box = await map.boundingBox();
+  await changes("a click on the map", () => page.mouse.click(box.x + box.width * 0.3, box.y + box.height * 0.8));
+  const clicked = await copied(), moved = clicked.flatMap((x, dim) => (Math.abs(x - blend[dim]) > 1e-4 ? [dim] : []));
+  expect(`${moved}` === `${[across, up].sort((a, b) => a - b)}`, `a click on z[${across}] and z[${up}] set ${moved}`);
   await page.locator("#nearest").check();
-  await page.locator("#map").focus();
-  for (const key of ["ArrowRight", "ArrowRight", "ArrowUp", "Enter"]) await page.keyboard.press(key);
-  await changes(page, before);
-  // What is copied is z, what is saved is what is shown.
-  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
-  await page.locator("#copy").click();
-  await page.waitForFunction(() => /copied/.test(document.getElementById("status").textContent));
-  const z = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
-  const latents = await page.locator("#sliders input").count();
-  if (z.length !== latents || !z.every(Number.isFinite)) tell(`copied ${JSON.stringify(z)} of ${latents} latents`);
-  const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#save").click()]);
-  if (download.suggestedFilename() !== "decoded.png") tell(`saved ${download.suggestedFilename()}`);
-  const wrong = await page.locator("#wrong").textContent();
-  if (wrong) tell(wrong);
+  await map.focus();
+  for (const key of ["ArrowRight", "ArrowRight", "ArrowUp"]) await page.keyboard.press(key);
+  await changes("Enter on the map", () => page.keyboard.press("Enter"));
+  await told("code of test image");
+  const right = await page.locator("#wrong").textContent();
+  expect(!right, right);
+
   // What is wrong is told, and forgotten once something is right.
   await page.locator("#place").evaluate((input) => input.removeAttribute("max"));
   await page.locator("#place").fill("99999999");
-  page.off("console", page.listener);
   await page.locator("#place").press("Enter");
-  await page.waitForFunction(() => /there is no test image/.test(document.getElementById("wrong").textContent));
-  page.on("console", page.listener);
-  await page.locator("#zero").click();
-  await page.waitForFunction(() => !document.getElementById("wrong").textContent);
+  expect(await soon(page, () => /there is no test image/.test(document.getElementById("wrong").textContent)), "does not tell that there is no such image");
+  await page.locator("#place").fill("8");
+  await changes("z = 0", () => page.locator("#zero").click());
+  expect(await soon(page, () => !document.getElementById("wrong").textContent), "does not forget what was wrong");
+  expect((await shown(page)) === zero, "z = 0 has another picture the second time");
+  return /status of 400/;
 }

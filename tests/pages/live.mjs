@@ -1,21 +1,52 @@
-// Watches a run in a browser: it is under way, its pictures come, and a page that is loaded again shows what it showed.
-export async function watch(page, tell) {
-  await page.waitForFunction(() => /1 of|2 of|3 of/.test(document.getElementById("epoch").textContent), null, { timeout: 60_000 });
-  const drawn = () => {
-    const images = [...document.querySelectorAll("#pictures:not([hidden]) img")];
-    return images.length === 2 && images.every((image) => image.complete && image.naturalWidth > 300);
-  };
-  await page.waitForFunction(drawn, null, { timeout: 60_000 });
-  const known = () => page.evaluate(() => ({
-    points: document.querySelectorAll("#charts circle").length,
-    lines: document.getElementById("log").textContent.split("\n").length,
+// Watches a run in a browser: it is under way, its pictures come; a page that is loaded again shows what it showed, and goes on.
+
+/** What the page shows of its run. */
+const known = (page) => page.evaluate(() => {
+  const points = (chart, line) => document.querySelector(`#charts figure:nth-child(${chart}) > svg path.line.s${line}`)?.getAttribute("d").match(/[ML]/g)?.length ?? 0;
+  return {
+    steps: points(1, 0),
+    epochs: points(2, 1),
+    lines: [...document.querySelectorAll("#log div")].filter((line) => /^epoch /.test(line.textContent)).length,
+    pictures: Number(/\d+/.exec(document.getElementById("drawn").textContent)?.[0] ?? 0),
     bars: document.querySelectorAll("#kl rect").length,
-  }));
-  const before = await known();
+  };
+});
+const soon = (page, what, timeout = 30_000) => page.waitForFunction(what, null, { timeout }).then(() => true, () => false);
+const drawn = () => {
+  const images = [...document.querySelectorAll("#pictures:not([hidden]) img")];
+  return images.length === 2 && images.every((image) => image.complete && image.naturalWidth > 300);
+};
+/** Whether there are so many epochs before long. */
+const reaches = async (page, epochs) => {
+  for (let i = 0; i < 150 && (await known(page)).epochs < epochs; i++) await page.waitForTimeout(200);
+  return (await known(page)).epochs >= epochs;
+};
+
+export async function watch(page, expect) {
+  expect(await reaches(page, 3), "three epochs do not come");
+  expect(await soon(page, drawn), "no pictures come");
+  expect(/^\d+ of 5000$/.test(await page.locator("#epoch").textContent()), "does not tell its epoch");
+  const before = await known(page);
   await page.reload();
-  await page.waitForFunction(drawn, null, { timeout: 10_000 });
-  const after = await known();
-  for (const key of ["points", "lines", "bars"]) {
-    if (!(before[key] > 0 && after[key] >= before[key])) tell(`reloaded, it has ${after[key]} ${key}, and had ${before[key]}`);
+  expect(await soon(page, drawn, 10_000), "no pictures are there when it is loaded again");
+  const after = await known(page);
+  for (const key of Object.keys(before)) {
+    expect(before[key] > 0 && after[key] >= before[key], `loaded again, it has ${after[key]} ${key}, and had ${before[key]}`);
   }
+  const first = await page.locator("#log div").first().textContent();
+  expect(/^epoch +1\//.test(first), `loaded again, its log begins with ${first}`);
+  expect(await reaches(page, after.epochs + 2), "loaded again, it hears no more of the run");
+  const later = await known(page);
+  for (const key of ["lines", "pictures", "steps"]) {
+    expect(later[key] > after[key], `loaded again, it has ${later[key]} ${key} after two more epochs, and had ${after[key]}`);
+  }
+}
+
+/** The end of the run is told, and nothing that was shown goes. */
+export async function part(page, expect, interrupt) {
+  const before = await known(page);
+  interrupt();
+  expect(await soon(page, () => document.getElementById("state").textContent === "The run has ended: interrupted."), "does not tell the end of the run");
+  const after = await known(page);
+  expect(Object.keys(before).every((key) => after[key] >= before[key]), `has ${JSON.stringify(after)} at the end, and had ${JSON.stringify(before)}`);
 }

@@ -57,6 +57,12 @@ function set(numbers) {
     input.value = z[dim];
     output.textContent = z[dim].toFixed(2);
   }
+  show();
+}
+
+/** Shows z; what was told of the last one is no longer so. */
+function show() {
+  $("status").textContent = "";
   paint();
   decode();
 }
@@ -71,8 +77,7 @@ function buildSliders() {
     input.addEventListener("input", () => {
       z[dim] = Number(input.value);
       output.textContent = z[dim].toFixed(2);
-      paint();
-      decode();
+      show();
     });
     const head = make("span", { className: "head" }, `${name(dim)} · ${kl.toFixed(2)} nats`, output);
     const label = make("label", { hidden: rank >= FIRST }, head, input);
@@ -184,21 +189,39 @@ async function loadMap() {
 
 function paint() {
   if (!map) return;
-  const canvas = $("map"), context = canvas.getContext("2d"), side = canvas.width;
+  const canvas = $("map"), context = canvas.getContext("2d"), side = canvas.clientWidth, dots = Math.round(side * devicePixelRatio);
+  if (canvas.width !== dots) canvas.width = canvas.height = dots;
+  context.setTransform(dots / side, 0, 0, dots / side, 0, 0);
   const place = ([x, y]) => [x, y].map((v, k) => {
     const [low, high] = map.range[k], part = (v - low) / (high - low);
     return side * (k ? 1 - part : part);
   });
   context.clearRect(0, 0, side, side);
+  const style = getComputedStyle(document.body);
+  context.font = `13px ${style.fontFamily}`;
+  context.lineWidth = 1;
+  for (const k of [0, 1]) {
+    const [low, high] = map.range[k], step = 2 ** Math.ceil(Math.log2((high - low) / 8));
+    for (let v = Math.ceil(low / step) * step; v <= high; v += step) {
+      const along = place([v, v])[k];
+      context.fillStyle = style.getPropertyValue("--soft");
+      context.strokeStyle = style.getPropertyValue(v ? "--rule" : "--soft");
+      context.beginPath();
+      context.moveTo(...(k ? [0, along] : [along, 0]));
+      context.lineTo(...(k ? [side, along] : [along, side]));
+      context.stroke();
+      if (along < side - 16) context.fillText(v, k ? 4 : along + 4, k ? along - 4 : side - 5);
+    }
+  }
+  context.lineWidth = 1.5;
   map.points.forEach((point, i) => {
     const [x, y] = place(point), label = map.labels[i];
     context.beginPath();
-    context.arc(x, y, 4, 0, 7);
+    context.arc(x, y, 3.5, 0, 7);
     context.fillStyle = context.strokeStyle = map.colours?.[label] ?? ((map.colours ??= {})[label] = colour(label));
     if (label > 7) context.stroke();
     else context.fill();
   });
-  const style = getComputedStyle(document.documentElement);
   const cross = (point, name, size) => {
     const [x, y] = place(point);
     for (const [width, shade] of [[6, "--paper"], [2.5, name]]) {
@@ -207,9 +230,9 @@ function paint() {
       context.beginPath();
       context.moveTo(x - size, y); context.lineTo(x + size, y);
       context.moveTo(x, y - size); context.lineTo(x, y + size);
+      context.moveTo(x + size / 2, y); context.arc(x, y, size / 2, 0, 7);
       context.stroke();
     }
-    context.lineWidth = 1.5;
   };
   const [a, b] = dims();
   cross([z[a], z[b]], "--ink", 12);
@@ -221,16 +244,17 @@ async function take([x, y]) {
   if (!$("nearest").checked) {
     const point = [...z];
     [point[a], point[b]] = [x, y];
+    set(point);
     $("status").textContent = `${name(a)} = ${x.toFixed(2)}, ${name(b)} = ${y.toFixed(2)}`;
-    return set(point);
+    return;
   }
   if (!map.points.length) throw new Error("this run has no test images");
   const far = (point) => (point[0] - x) ** 2 + (point[1] - y) ** 2;
   const place = map.points.reduce((best, point, i) => (far(point) < far(map.points[best]) ? i : best), 0);
   const code = await (await ask(`/image?place=${place}`)).json();
   if (about.told) $("told").value = code.label;
-  $("status").textContent = `The code of test image ${place} (${className(code.label)})`;
   set(code.z);
+  $("status").textContent = `The code of test image ${place} (${className(code.label)})`;
 }
 
 $("map").addEventListener("click", (event) => act(async () => {
@@ -296,6 +320,7 @@ $("save").addEventListener("click", () => {
   make("a", { href, download: "decoded.png" }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 });
+addEventListener("resize", paint);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => act(loadMap));
 
 act(async () => {

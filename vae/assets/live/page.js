@@ -2,10 +2,10 @@
 // A run under way. The server tells all that is known when this page connects (`state`), then what is new; S is what it knows.
 // Drawing waits for the next frame, so that news that come together are drawn once.
 const $ = (id) => document.getElementById(id);
-const SVG = "http://www.w3.org/2000/svg", POINTS = 4000;
+const SVG = "http://www.w3.org/2000/svg", POINTS = 4000, MARKS = 100;
 const WORDS = { kl: "KL", mi: "MI", tc: "TC", dw_kl: "DW-KL", mse: "MSE of a pixel" };
-const words = (name) => WORDS[name] ?? name.replaceAll("_", " ");
-const told = (x) => (Number.isFinite(x) ? x.toPrecision(Math.abs(x) >= 1e4 || Math.abs(x) < 1e-3 ? 3 : 4).replace(/\.?0+($|e)/, "$1") : String(x));
+const words = (name) => WORDS[name] ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
+const told = (x) => String(Number.isFinite(x) ? (Math.abs(x) < 1000 ? Number(x.toPrecision(4)) : Math.round(x)) : x);
 let S = null, waiting = false, drawn = null;
 
 const svg = (name, attributes, ...children) => {
@@ -30,7 +30,8 @@ function chart(heading, unit, lines, last, along, bars = false) {
   let [low, high] = [bars ? 0 : Infinity, bars ? 0.1 : -Infinity];
   for (const [, y] of points) [low, high] = [Math.min(low, y), Math.max(high, y)];
   if (!points.length) [low, high] = [0, 1];
-  if (low === high) [low, high] = [low - 0.5, high + 0.5];
+  const room = low === high ? Math.abs(low) / 10 || 1 : (high - low) / 20;
+  [low, high] = [bars ? 0 : low - room, high + room];
   const x = (v) => (left + (v / last) * (right - left)).toFixed(1);
   const y = (v) => (bottom - ((v - low) / (high - low)) * (bottom - top)).toFixed(1);
   const latest = lines.map((line) => `${line.name} ${told(line.points.at(-1)?.[1])}`).join(", ");
@@ -60,7 +61,7 @@ function chart(heading, unit, lines, last, along, bars = false) {
       return;
     }
     root.append(svg("path", { class: `line s${style}`, d: known.map(([a, b], i) => `${i ? "L" : "M"}${x(a)} ${y(b)}`).join("") }));
-    if (line.marks) for (const [a, b] of known) {
+    if (line.marks && known.length <= MARKS) for (const [a, b] of known) {
       const title = svg("title", {});
       title.textContent = `epoch ${a}, ${line.name}: ${told(b)}`;
       const point = svg("circle", { class: `s${style}`, cx: x(a), cy: y(b), r: 3.5 });
@@ -88,12 +89,14 @@ function chart(heading, unit, lines, last, along, bars = false) {
 }
 
 function charts() {
-  const all = [chart("Loss of training steps", S.unit, [{ name: "training", style: 0, points: S.steps }], S.epochs, "epoch")];
+  // To the end of the run, or, while that is far, to a power of two: what is known fills half of the width at least.
+  const last = Math.min(S.epochs, 2 ** Math.ceil(Math.log2(Math.max(S.steps.at(-1)?.[0] ?? 0, S.history.length, 1))));
+  const all = [chart("Loss of training steps", S.unit, [{ name: "training", style: 0, points: S.steps }], last, "epoch")];
   const names = Object.keys(S.history[0]?.validation ?? {}).filter((name) => name !== "kl_per_dim");
   for (const name of names) {
     const line = (of, words) => ({ name: words, style: of === "train" ? 0 : 1, marks: true, points: S.history.map((one) => [one.epoch, Number(one[of][name] ?? NaN)]) });
     const lines = [line("train", "training"), line("validation", "validation")].filter((one) => one.points.some(([, v]) => Number.isFinite(v)));
-    all.push(chart(words(name), name === "total" ? S.unit : "", lines, S.epochs, "epoch"));
+    all.push(chart(words(name), name === "mse" ? "" : S.unit, lines, last, "epoch"));
   }
   $("charts").replaceChildren(...all);
   const kl = S.history.at(-1)?.validation.kl_per_dim;
@@ -143,7 +146,7 @@ function soon() {
 
 function log(lines) {
   const box = $("log"), follows = box.scrollTop + box.clientHeight > box.scrollHeight - 30;
-  box.append(lines.map((line) => `${line}\n`).join(""));
+  box.append(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
   if (follows) box.scrollTop = box.scrollHeight;
 }
 

@@ -1,0 +1,94 @@
+// What all visits to pages have in common. A page is opened wide and narrow, light and dark; something is done there; then it
+// is looked at: words on the console, anything fetched from elsewhere, anything wider than the window, images that do not show,
+// whatever axe finds of WCAG 2.2 AA and its own best practice. A visit that hangs is wrong, and over.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const LOOKS = [[1280, "light"], [380, "dark"], [1280, "dark"], [380, "light"]];
+const LONGEST = 60_000; // a visit
+const ALL = 300_000; // all of them
+
+/** The words of the command line; of them `--shots FOLDER` says where pictures of the pages go. */
+export function words() {
+  const words = process.argv.slice(2), at = words.indexOf("--shots");
+  return { shots: at < 0 ? null : words.splice(at, 2)[1], words };
+}
+
+let checks = 0, wrong = 0;
+/** Counts a check, and tells what is wrong if it fails. */
+export function check(good, what) {
+  checks += 1;
+  if (good) return;
+  wrong += 1;
+  console.error(what);
+}
+
+/** Tells how many checks there were, and ends. */
+export function end(what) {
+  console.log(`${what}: ${checks} checks, ${wrong} things wrong`);
+  process.exit(wrong || !checks ? 1 : 0);
+}
+
+// What is started here ends here; the browser, too, when this process exits.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+setTimeout(() => {
+  console.error(`the pages took longer than ${ALL / 1000} s`);
+  process.exit(1);
+}, ALL).unref();
+
+/** Opens a browser; what it answers is told of a page `name` at `url`, and does `act(page, expect, visit)` there. */
+export async function browse(executablePath, shots) {
+  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"], handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
+  return async (name, url, act) => {
+    for (const [place, [width, colorScheme]] of LOOKS.entries()) {
+      const expect = (good, what) => check(good, `${name}, ${width} px, ${colorScheme}: ${what}`);
+      const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+      const shot = shots && join(shots, `${name}-${width}-${colorScheme}.png`);
+      let timer;
+      const late = new Promise((_, refuse) => (timer = setTimeout(() => refuse(new Error(`hangs: ${LONGEST / 1000} s`)), LONGEST)));
+      try {
+        await Promise.race([visit(context, url, act, place === LOOKS.length - 1, shot, expect), late]);
+      } catch (error) {
+        expect(false, error.message);
+      }
+      clearTimeout(timer);
+      await Promise.race([context.close(), new Promise((done) => setTimeout(done, 5_000))]);
+    }
+  };
+}
+
+async function visit(context, url, act, isLast, shot, expect) {
+  const page = await context.newPage(), said = [], fetched = [];
+  page.on("console", (message) => said.push(message.text()));
+  page.on("pageerror", (error) => said.push(error.message));
+  const ours = new URL(url).protocol === "file:" ? "file:" : url;
+  page.on("request", (request) => {
+    if (![ours, "data:", "blob:"].some((start) => request.url().startsWith(start))) fetched.push(request.url());
+  });
+  await page.goto(url);
+  // What `act` answers are words that it has made the console say.
+  const excused = await act(page, expect, isLast);
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.mouse.move(0, 0);
+  if (shot) await page.screenshot({ path: shot, fullPage: true });
+  await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(wide <= 0, `is ${wide} px wider than the window`);
+  const broken = await page.evaluate(async () => {
+    const images = [...document.images].filter((image) => image.checkVisibility());
+    await Promise.all(images.map((image) => ((image.loading = "eager"), image.decode().catch(() => {}))));
+    return images.filter((image) => !image.naturalWidth).map((image) => image.alt);
+  });
+  expect(!broken.length, `images do not show: ${broken}`);
+  await page.evaluate(axe);
+  const { violations, passes } = await page.evaluate((runOnly) => globalThis.axe.run({ runOnly }), RULES);
+  for (const { id, help, nodes } of violations) expect(false, `${id}: ${help}: ${nodes[0].target} (${nodes.length})`);
+  expect(passes.length > 10, `axe has looked at ${passes.length} rules only`);
+  const loud = said.filter((words) => !excused?.test(words));
+  expect(!loud.length, `says ${loud.join("; ")}`);
+  expect(!fetched.length, `fetches ${fetched}`);
+}
