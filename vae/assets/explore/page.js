@@ -277,6 +277,10 @@ $("map").addEventListener("keydown", (event) => {
     act(() => take(at ?? [z[a], z[b]]));
   }
 });
+$("map").addEventListener("blur", () => {
+  at = null; // the keyboard's place is gone with the keyboard
+  paint();
+});
 for (const id of ["x", "y"]) $(id).addEventListener("change", () => act(loadMap));
 $("from").addEventListener("change", move);
 $("to").addEventListener("change", move);
