@@ -2,9 +2,10 @@
 # A training step of conv3 and single kernels here, in PyTorch, in burn and in candle, in turn on this machine's CPU, two threads each.
 #   benches/compare_peers.sh [ROUNDS]      (3 rounds, a few minutes; the first call compiles burn and candle, ten minutes
 #                                          or more on two cores, and installs torch, a few GB)
-# Every peer at its fastest: PyTorch's better layout, burn's flex (its other pure backend, ndarray, is deprecated and many times
-# slower), burn and candle compiled for this very machine, AVX-512 included. Before anything is said all must agree on conv3: its parameters, and its loss and the length of its gradient at known numbers. Prints a table in
-# Markdown: medians over the rounds in milliseconds, and the ratio of ours to the best of the others; below it, what a peer lacks.
+# Every peer at its fastest: PyTorch's better layout, burn's flex (its other pure backend, ndarray, is deprecated and many times slower),
+# burn and candle compiled for this very machine, AVX-512 included. Before anything is said all must agree on conv3: its parameters, and
+# its loss and the length of its gradient at known numbers. Prints a table in Markdown: medians over the rounds in milliseconds, and the
+# ratio of ours to the best of the others; below it, what a peer lacks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-3}
