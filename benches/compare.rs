@@ -1,8 +1,9 @@
-//! Our side of `benches/compare_cpu.sh`: seconds of a step, a forward pass and each kernel, as one line of JSON.
+//! Our side of `benches/compare_cpu.sh` and `compare_peers.sh`: seconds of a step, a forward pass and each kernel, as one line of JSON.
 //!
-//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels]
+//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels | --known]
 //!
 //! A model called `…-frozen` is held up to its heads, as `model.freeze_encoder` holds it. Names and shapes are those of `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up.
+//! `--known` adds what shows that two sides compute the same model: how many parameters, the loss and its gradient's length at known ones.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +21,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let batch = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(64);
     let name = arguments.iter().find_map(|a| a.strip_prefix("--model=")).unwrap_or("resnet18");
-    let mut figures = Vec::new();
+    let (mut figures, mut known) = (Vec::new(), None);
     if arguments.iter().any(|a| a == "--kernels") {
         kernels(&mut figures);
     } else {
@@ -37,10 +38,15 @@ fn main() {
         let mut step = Step::new(&config, batch, &Device::Cpu);
         figures.push(("train_step_s".to_owned(), median(8, || step.train())));
         figures.push(("forward_s".to_owned(), median(8, || step.forward())));
+        known = arguments.iter().any(|a| a == "--known").then(|| step.known());
     }
     let mut line = format!("{{\"peer\": \"here\", \"mode\": \"cpu\", \"model\": \"{name}\", \"batch\": {batch}");
     for (name, seconds) in figures {
         write!(line, ", \"{name}\": {seconds:.7}").expect("a string takes all");
+    }
+    if let Some((parameters, loss, gradient)) = known {
+        write!(line, ", \"parameters\": {parameters}, \"loss\": {loss}, \"gradient\": {gradient}")
+            .expect("a string takes all");
     }
     println!("{line}}}");
 }

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 rounds=${1:-3}
 cargo build --release --locked --quiet -p benches --bin compare_gpu
 burn=target/peer-burn
-cargo build --release --quiet --manifest-path benches/peers/burn/Cargo.toml --target-dir "$burn"
+cargo build --release --quiet --manifest-path benches/peers/burn/Cargo.toml --target-dir "$burn" --features gpu
 lines=$(mktemp)
 trap 'rm -f "$lines"' EXIT
 for round in $(seq "$rounds"); do

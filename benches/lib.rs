@@ -4,7 +4,7 @@ use autograd::{Param, Var, no_grad};
 use nn::Pass;
 use nn::optim::{Adam, AdamConfig};
 use pollster::block_on;
-use tensor::{Device, Generator, Guard, Tensor};
+use tensor::{Device, Generator, Guard, Shape, Tensor};
 use vae::config::Config;
 use vae::learn;
 use vae::model::{self, Vae, reparameterise};
@@ -63,6 +63,25 @@ impl Step {
     /// The loss of the latest step: on a GPU, waits for it.
     pub fn latest(&self) -> f32 {
         block_on(self.guard.read(1)).expect("the GPU goes on")[0].watched[0]
+    }
+
+    /// With parameters, images and noise that every side of `compare_peers.sh` fills alike: how many parameters, the loss, and the
+    /// length of its gradient. On the CPU.
+    pub fn known(&mut self) -> (usize, f32, f64) {
+        let values = |k: u64, shape: &Shape, scale: f64, shift: f64| {
+            let value = |i| ((((i + k) * (i + k)) as f64).sin() * scale + shift) as f32;
+            Tensor::new(&(0..shape.count() as u64).map(value).collect::<Vec<f32>>(), *shape)
+        };
+        for (k, (_, param)) in (0..).zip(&self.params) {
+            let inputs: usize = param.shape()[1..].iter().product();
+            param.set(values(k, &param.shape(), 1.0 / (inputs as f64).sqrt(), 0.0));
+        }
+        (self.x, self.eps) = (values(100, self.x.shape(), 0.5, 0.5), values(101, self.eps.shape(), 1.0, 0.0));
+        let total = self.loss(&Pass::eval()).total;
+        let (loss, gradients) = (total.value().data()[0], total.backward());
+        let found = self.params.iter().flat_map(|(_, param)| gradients.get(param).expect("a gradient").data());
+        let squares: f64 = found.map(|&number| f64::from(number).powi(2)).sum();
+        (nn::count(&*self.model), loss, squares.sqrt())
     }
 
     /// Forward alone, in evaluation. Returns the loss.

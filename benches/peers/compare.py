@@ -1,5 +1,5 @@
-"""PyTorch's side of compare_cpu.sh and compare_gpu.sh. One line of JSON.
-python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
+"""PyTorch's side of compare_cpu.sh, compare_peers.sh and compare_gpu.sh. One line of JSON.
+python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels | --known] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
 import json
 import statistics
 import sys
@@ -8,7 +8,7 @@ import time
 import torch
 from torch.nn import functional as F
 
-from model import MODELS, kl
+from model import MODELS, kl, known
 
 device = "cuda" if "--cuda" in sys.argv else "cpu"
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -41,8 +41,8 @@ def step():
         model.encoder.requires_grad_(False).eval()
     adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3)
 
-    def loss():
-        xhat, mu, logvar = model(x)
+    def loss(*eps):
+        xhat, mu, logvar = model(x, *eps)
         return F.mse_loss(xhat, x, reduction="sum") / batch + kl(mu, logvar)
 
     def train():
@@ -59,6 +59,14 @@ def step():
     model.eval()
     with torch.no_grad():
         yield "forward_s", median(8, lambda: loss().item())
+    if "--known" in sys.argv:
+        model.fill()
+        x.copy_(known(100, x.shape) * 0.5 + 0.5)
+        adam.zero_grad()
+        value = loss(known(101, torch.Size((batch, 20))))
+        value.backward()
+        numbers = torch.cat([p.grad.double().flatten() for p in model.parameters()])
+        yield from (("parameters", numbers.numel()), ("loss", value.item()), ("gradient", numbers.norm().item()))
 
 
 def pair(name, inputs, op):
