@@ -297,6 +297,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Fills a model with the weights of a checkpoint.
+///
+/// # Errors
+/// If the file cannot be read, is no checkpoint, or is another model's: every tensor that does not fit, by name.
 pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
     checkpoint::fill(model, &read(path)?, path)
 }
