@@ -1,5 +1,5 @@
 //! A run in its folder: every epoch a line in `metrics.jsonl`, checkpoints and curves; at the end the pictures. One that was
-//! ended by whatever it was goes on from its last checkpoint ([`Past`]) as if nothing had happened.
+//! interrupted in any way goes on from its last checkpoint ([`Past`]) as if nothing had happened.
 
 mod folder;
 mod keeper;

@@ -66,7 +66,7 @@ impl Folder {
         Ok(())
     }
 
-    /// The folder of a run to add pictures to, whoever else works there.
+    /// The folder of a run to add pictures to, even while it is trained: nothing is locked.
     pub fn of_run(path: &Path) -> Folder {
         Folder { path: path.to_owned(), made: Vec::new(), _lock: None }
     }
