@@ -44,7 +44,7 @@ fn main() {
     println!("1,000 normals: mean {:.3}, mean square {:.3}", mean.data()[0], square.data()[0]);
     assert_eq!(noise.data(), Generator::new(1).normal_tensor([1000]).data());
 
-    // A shape that does not fit is a programmer's mistake: the call panics, and names its own line and both shapes.
+    // A shape that does not fit is a programmer's mistake: the call panics, and says both shapes.
     std::panic::set_hook(Box::new(|panic| println!("refused: {panic}")));
     let mistake = std::panic::catch_unwind(|| Tensor::ones([2, 3]).add(&Tensor::ones([2, 4])));
     assert!(mistake.is_err());
