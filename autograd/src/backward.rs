@@ -36,7 +36,7 @@ impl Gradients {
 }
 
 impl Var {
-    /// The gradients of this number with respect to every leaf it depends on. Uses the history up.
+    /// The gradients of this number with respect to every leaf it depends on, each of its leaf's shape. Uses the history up.
     ///
     /// # Panics
     /// If the value is not one number, or part of its history was used up by an earlier backward pass.
@@ -46,7 +46,7 @@ impl Var {
         self.backward_with(self.value().full_like(1.0))
     }
 
-    /// The gradients of Σ `seed`·self. Uses the history up.
+    /// The gradients of Σ `seed`·self, `seed` being of this value's shape. Uses the history up.
     ///
     /// # Panics
     /// If the seed's shape is not the value's, or part of the history was used up by an earlier backward pass.

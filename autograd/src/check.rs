@@ -2,8 +2,8 @@
 //!
 //! Its values must be the reference's; its gradients must be the reference's central differences,
 //!   ⟨dy, (f(x + h·eᵢ) − f(x − h·eᵢ)) / 2h⟩   for every element i of every input, with h = 1e-6 in f64.
-//! The cotangent dy is random: a plain sum would not see errors in a softmax or a normalisation, nor a rule that ignores
-//! what comes from above. Where differences at 1e-6 and 1e-3 disagree there is a kink (a ReLU at 0), whose derivative no
+//! The cotangent dy, the gradient that the operation's result is given, is random: a plain sum would not see errors in a softmax
+//! or a normalisation, nor a rule that ignores what comes from above. Where differences at 1e-6 and 1e-3 disagree there is a kink (a ReLU at 0), whose derivative no
 //! difference tells; such elements are left out, and there may be at most 1 % of them (and 1, but never all).
 //!
 //! The operation runs on whatever device it is to be checked on; drawing and comparing are the CPU's.

@@ -86,12 +86,13 @@ slot_methods!(Param, "parameter");
 slot_methods!(Buffer, "buffer");
 
 impl Param {
-    /// Names this parameter among all of the process.
+    /// A number that no other parameter of this process has.
     pub fn id(&self) -> u64 {
         self.0.leaf.id
     }
 
-    /// Takes the value out, so that whoever moves it in place holds it alone; [`give_back`](Param::give_back) follows.
+    /// Takes the value out, so that an optimiser that changes it in place holds it alone; [`give_back`](Param::give_back) must
+    /// follow, until when the parameter is empty.
     pub fn lend(&self) -> Tensor {
         std::mem::replace(&mut self.0.value.borrow_mut(), Tensor::zeros([0]))
     }

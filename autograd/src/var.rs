@@ -12,7 +12,7 @@ use tensor::{Shape, Tensor};
 
 use crate::grad_mode;
 
-/// A tensor that may remember where it came from.
+/// A tensor that may remember which operation made it, out of what: PyTorch's tensor with `requires_grad`.
 #[derive(Clone)]
 pub struct Var {
     value: Tensor,
@@ -26,7 +26,7 @@ pub(crate) struct Node {
     pub(crate) edges: RefCell<Edges>,
 }
 
-/// The ways back from one result, taken apart as the backward pass goes along them.
+/// The ways back from one result to its inputs, which the backward pass uses up.
 #[derive(Default)]
 pub struct Edges {
     pub(crate) edges: Vec<Edge>,
@@ -54,7 +54,7 @@ impl Var {
         Var { value, node: None }
     }
 
-    /// A value that a gradient is wanted of.
+    /// A value that a gradient is wanted of, and that nothing was computed to make: where a backward pass ends.
     pub fn leaf(value: Tensor) -> Var {
         Var { value, node: Some(Node::new("leaf", Edges::default())) }
     }
@@ -87,8 +87,9 @@ impl Var {
         self.node.is_some()
     }
 
-    /// The result of an operation of your own: its value, and the ways back, which `describe` lists. What it describes is
-    /// dropped at once if no input has a gradient or [`no_grad`](crate::no_grad) is on.
+    /// The result of an operation of your own: its value, and the ways back, which `describe` lists. Ways back to inputs without
+    /// a gradient are dropped at once; inside [`no_grad`](crate::no_grad) `describe` is not called. [`check`](crate::check) holds
+    /// such an operation to differences.
     ///
     /// ```
     /// # use {autograd::Var, tensor::Tensor};
@@ -113,7 +114,8 @@ impl Var {
 }
 
 impl Edges {
-    /// A way back to one input: `vjp` makes its gradient from the result's. The engine sums over broadcast dimensions.
+    /// A way back to one input: `vjp`, the vector-Jacobian product, makes the input's gradient from the result's. The engine sums
+    /// over dimensions that were broadcast.
     pub fn to(&mut self, input: &Var, vjp: impl FnOnce(&Tensor) -> Tensor + 'static) {
         self.joint([input], |dy, _| [Some(vjp(dy))]);
     }

@@ -11,7 +11,7 @@ fn main() {
     let a = Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
     println!("a is {}: {:?}", a.shape(), a.data());
 
-    // Number by number. Sizes of 1 are repeated as needed: a row is added to every row.
+    // Element by element, with NumPy's broadcasting: sizes of 1 are repeated as needed, so that a row is added to every row.
     let row = Tensor::new(&[10.0, 20.0, 30.0], [3]);
     let sum = a.add(&row);
     println!("a + row = {:?}", sum.data());
@@ -32,9 +32,9 @@ fn main() {
     println!("a·aᵀ = {:?}", product.data());
     assert_eq!(product.data(), [14.0, 32.0, 32.0, 77.0]);
 
-    // The same numbers under another shape are shared, not copied; a tensor is a value, and nobody sees it change.
+    // Reshaping shares the numbers and copies nothing. But a tensor is a value: whoever writes into shared numbers gets a copy.
     let mut flat = a.reshape([6]);
-    flat.data_mut()[0] = -1.0; // shared, so this copies first
+    flat.data_mut()[0] = -1.0; // shared with a, so this copies first
     println!("changed {:?}, a still {:?}", flat.data(), a.data());
     assert_eq!(a.data()[0], 1.0);
 
@@ -44,7 +44,7 @@ fn main() {
     println!("1,000 normals: mean {:.3}, mean square {:.3}", mean.data()[0], square.data()[0]);
     assert_eq!(noise.data(), Generator::new(1).normal_tensor([1000]).data());
 
-    // A shape that does not fit is a programmer's mistake: it panics where it was made, and says both shapes.
+    // A shape that does not fit is a programmer's mistake: the call panics, and says both shapes.
     std::panic::set_hook(Box::new(|panic| println!("refused: {panic}")));
     let mistake = std::panic::catch_unwind(|| Tensor::ones([2, 3]).add(&Tensor::ones([2, 4])));
     assert!(mistake.is_err());

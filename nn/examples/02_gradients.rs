@@ -3,7 +3,8 @@
 //!     cargo run -p nn --example 02_gradients
 //!
 //! A loss L(w) = mean (w·x − y)² has the derivative dL/dw = mean 2·(w·x − y)·x. The graph finds it without being told: every
-//! operation knows its own derivative, and the chain rule multiplies them from the loss backwards.
+//! operation knows its own derivative, and the chain rule multiplies them from the loss backwards. A `Var` is a tensor that
+//! remembers which operation made it.
 //! Next: `03_your_own_operation.rs`. The engine is `autograd/src/var.rs` and `autograd/src/backward.rs`.
 
 use autograd::{Var, no_grad};
@@ -23,13 +24,13 @@ fn main() {
         let (xs, ys) = (x.value().data(), y.value().data());
         let by_hand = xs.iter().zip(ys).map(|(x, y)| 2.0 * (w * x - y) * x).sum::<f32>() / 4.0;
 
-        // By the graph: a leaf is what a gradient is wanted of.
+        // By the graph. A leaf is a value that a gradient is wanted of (`requires_grad` in PyTorch).
         let leaf = Var::leaf(Tensor::scalar(w));
         let loss = loss(&leaf, &x, &y);
         let gradients = loss.backward();
         let by_graph = gradients.of(&leaf).expect("the loss depends on w").data()[0];
 
-        // By a difference, which knows nothing of derivatives. No history is kept in here.
+        // By a finite difference, which knows nothing of derivatives. Inside `no_grad` nothing is remembered.
         let h = 1e-2;
         let at = |w: f32| no_grad(|| self::loss(&Var::constant(Tensor::scalar(w)), &x, &y)).value().data()[0];
         let by_difference = (at(w + h) - at(w - h)) / (2.0 * h);

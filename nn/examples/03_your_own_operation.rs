@@ -2,8 +2,9 @@
 //!
 //!     cargo run -p nn --example 03_your_own_operation
 //!
-//! swish(x) = x·σ(x) (Ramachandran et al., 1710.05941), σ the logistic function:   dx = dy·(σ + y·(1 − σ))
-//! `Var::record` takes the value and the way back; `autograd::check` holds both to a plain f64 statement.
+//! y = swish(x) = x·σ(x) (Ramachandran et al., 1710.05941), σ the logistic function:   dx = dy·(σ + y·(1 − σ))
+//! dx and dy stand for the loss's gradients with respect to x and y. `Var::record` takes the value and the way back, from dy to dx;
+//! `autograd::check` holds both to a plain f64 statement.
 //! Next: `04_linear_model.rs`. To add one to the library, on every device: `CONTRIBUTING.md`.
 
 use autograd::Var;
@@ -40,7 +41,7 @@ fn reference(x: &[Array]) -> Array {
 fn main() {
     let x = Generator::new(7).normal_tensor([3, 5]);
 
-    // Values against the reference, gradients against its differences, element by element, under a random cotangent.
+    // Values against the reference, gradients against its finite differences, element by element, for a dy drawn at random.
     block_on(check::gradients(&Device::Cpu, |x| swish(&x[0]), reference, std::slice::from_ref(&x), 1))
         .unwrap_or_else(|mismatch| panic!("{mismatch}"));
     println!("swish: the value and the gradient are right");

@@ -20,10 +20,12 @@ fn main() {
     println!("{} parameters: {:?}", nn::count(&model), names(&model));
     let params = nn::parameters(&model);
     let mut adam = Adam::new(AdamConfig::default());
-    let mut guard = Guard::new(1, &Device::Cpu); // holds everything still if a number is not finite
+    // Looks at all gradients before Adam does: if one is NaN or infinite, no parameter moves.
+    let mut guard = Guard::new(1, &Device::Cpu);
 
     let mut last = f32::INFINITY;
     for step in 0..300 {
+        // The pass says that this is training, and which step: batch norm and dropout want to know, a linear layer does not.
         let guess = model.forward(&Var::constant(x.clone()), &Pass::train(0, step));
         let loss = (guess - Var::constant(y.clone())).square().mean_all();
         let mut gradients = loss.backward();

@@ -8,6 +8,7 @@
 use autograd::Var;
 use tensor::{Conv, Generator, Tensor};
 
+/// A border of one pixel of zeros: a 3×3 kernel then gives an image of the same size.
 const SAME: Conv = Conv { stride: 1, padding: 1 };
 
 /// A bright square on a dark ground.

@@ -4,7 +4,7 @@ use autograd::Var;
 
 use crate::module::{Layer, Module, Pass, Visitor};
 
-/// A function of each number.
+/// A function of each number of a tensor of any shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Activation {
     /// x.

@@ -7,7 +7,8 @@ use tensor::{Conv, ConvTranspose, Generator};
 use crate::init::weight_and_bias;
 use crate::module::{Layer, Module, Pass, Visitor};
 
-/// A convolution.
+/// A convolution, PyTorch's `Conv2d`: `[batch, in, height, width]` → `[batch, out, (height + 2p − k)/s + 1, …]`. Weight
+/// `[out, in, k, k]`, bias `[out]`.
 #[derive(Debug)]
 pub struct Conv2d {
     weight: Param,
@@ -16,14 +17,16 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted.
+    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted: both uniform in ±1/√fan_in,
+    /// PyTorch's default.
     pub fn new(rng: &mut Generator, input: usize, output: usize, kernel: usize, conv: Conv, bias: bool) -> Conv2d {
         let (weight, offset) = weight_and_bias(rng, [output, input, kernel, kernel], output);
         Conv2d { weight, bias: bias.then_some(offset), conv }
     }
 }
 
-/// A transposed convolution.
+/// A transposed convolution, PyTorch's `ConvTranspose2d`: `[batch, in, height, width]` →
+/// `[batch, out, (height − 1)·s − 2p + k + e, …]`, e the output padding. Weight `[in, out, k, k]`, bias `[out]`.
 #[derive(Debug)]
 pub struct ConvTranspose2d {
     weight: Param,
@@ -32,7 +35,8 @@ pub struct ConvTranspose2d {
 }
 
 impl ConvTranspose2d {
-    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted.
+    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted: both uniform in ±1/√fan_in,
+    /// PyTorch's default, where fan_in is output·kernel².
     pub fn new(
         rng: &mut Generator,
         input: usize,

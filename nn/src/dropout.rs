@@ -5,7 +5,8 @@ use tensor::Generator;
 
 use crate::module::{Layer, Module, Pass, Visitor};
 
-/// Drops numbers at random in training.
+/// Dropout (Srivastava et al., 2014): in training each number is 0 with probability p and x/(1 − p) otherwise; in evaluation it
+/// is x. The mask is a function of the pass's seed and step and of this layer's stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
     probability: f32,
@@ -13,7 +14,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// With this probability. Layers of different `stream` drop independently of each other.
+    /// With this probability p. Layers of different `stream` drop independently of each other.
     ///
     /// # Panics
     /// Unless 0 ≤ probability < 1.

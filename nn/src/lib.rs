@@ -2,6 +2,20 @@
 //!
 //! Read in this order: [`Module`] is anything with parameters, found by one `visit`; [`Layer`] maps one value to one value;
 //! then the layers, a file a kind; [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
+//!
+//! ```
+//! use autograd::Var;
+//! use nn::{Layer, Linear, Pass};
+//! use tensor::{Generator, Tensor};
+//!
+//! let layer = Linear::new(&mut Generator::new(1), 3, 2);
+//! let y = layer.forward(&Var::constant(Tensor::ones([5, 3])), &Pass::eval());
+//! assert_eq!(y.shape()[..], [5, 2]);
+//! let gradients = y.square().mean_all().backward();
+//! let (name, weight) = &nn::parameters(&layer)[0];
+//! assert_eq!(name, "weight");
+//! assert_eq!(gradients.get(weight).unwrap().shape()[..], [2, 3]);
+//! ```
 #![forbid(unsafe_code)]
 
 mod module;

@@ -6,7 +6,7 @@ use tensor::Generator;
 use crate::init::weight_and_bias;
 use crate::module::{Layer, Module, Pass, Visitor};
 
-/// A linear layer with a bias.
+/// A linear layer, y = x·Wᵀ + b (PyTorch's `Linear`): `[batch, in]` → `[batch, out]`. W `[out, in]`, b `[out]`.
 #[derive(Debug)]
 pub struct Linear {
     weight: Param,
@@ -14,7 +14,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// From `input` to `output` features.
+    /// From `input` to `output` features: weight and bias uniform in ±1/√input, PyTorch's default.
     pub fn new(rng: &mut Generator, input: usize, output: usize) -> Linear {
         let (weight, bias) = weight_and_bias(rng, [output, input], output);
         Linear { weight, bias }

@@ -14,9 +14,12 @@ pub trait Module {
     fn visit(&self, v: &mut Visitor);
 }
 
-/// A module from one value to one value.
+/// A module from one value to one value; each says the shapes that it takes and gives.
 pub trait Layer: Module {
     /// The layer's result.
+    ///
+    /// # Panics
+    /// If `x` has a shape that the layer does not take.
     fn forward(&self, x: &Var, pass: &Pass) -> Var;
 }
 
@@ -83,7 +86,8 @@ pub fn count(module: &dyn Module) -> usize {
     parameters(module).iter().map(|(_, param)| param.shape().count()).sum()
 }
 
-/// Holds every parameter and running statistic of a module as it is, or lets them change again.
+/// Freezes every parameter and running statistic of a module, or lets them change again. A frozen parameter is a constant to
+/// what uses it, a batch norm with frozen statistics evaluates.
 pub fn freeze(module: &dyn Module, frozen: bool) {
     visit(module, |_, slot| match slot {
         Slot::Param(param) => param.freeze(frozen),
@@ -92,6 +96,9 @@ pub fn freeze(module: &dyn Module, frozen: bool) {
 }
 
 /// Moves every parameter and running statistic of a module, which are on the CPU, to a device.
+///
+/// # Panics
+/// If one is elsewhere.
 pub fn upload(module: &dyn Module, device: &Device) {
     visit(module, |_, slot| match slot {
         Slot::Param(param) => param.set(param.value().upload(device)),
@@ -99,10 +106,10 @@ pub fn upload(module: &dyn Module, device: &Device) {
     });
 }
 
-/// What a forward pass is for.
+/// What a forward pass is for: training or evaluation (PyTorch's `train()` and `eval()`, as an argument), and which step.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pass<'a> {
-    /// Whether batch norm uses and dropout drops; otherwise the pass evaluates.
+    /// Whether batch norm normalises by the batch's statistics and dropout drops; otherwise the pass evaluates.
     pub train: bool,
     /// Draws dropout's masks, together with `step`.
     pub seed: u64,
@@ -113,7 +120,7 @@ pub struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass of training.
+    /// A pass of training: the step of this number, of a run with this seed.
     pub fn train(seed: u64, step: u64) -> Pass<'a> {
         Pass { train: true, seed, step, trace: None }
     }

@@ -10,7 +10,11 @@ use crate::module::{Layer, Module, Pass, Visitor};
 const MOMENTUM: f32 = 0.1;
 const EPS: f32 = 1e-5;
 
-/// A batch normalisation with scale and shift.
+/// Batch normalisation with scale and shift, PyTorch's `BatchNorm2d` (Ioffe and Szegedy, 1502.03167):
+/// `y = w·(x − μ)/√(σ² + ε) + b`, x and y `[batch, channels, height, width]`, ε = 1e-5.
+///
+/// Training takes each channel's mean and biased variance in the batch, and moves the running ones by a tenth (momentum 0.1, with
+/// the unbiased variance). Evaluation takes the running ones, and so does training where they are frozen.
 #[derive(Debug)]
 pub struct BatchNorm2d {
     weight: Param,
@@ -30,7 +34,8 @@ impl BatchNorm2d {
         }
     }
 
-    /// The normalisation and what follows it in a residual block: a residual added, then an activation.
+    /// The normalisation and what follows it in a residual block: `act(w·(x − μ)/√(σ² + ε) + b + residual)`, the residual shaped
+    /// as x.
     ///
     /// # Panics
     /// In training, with one number a channel: it has no variance.

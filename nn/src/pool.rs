@@ -4,15 +4,16 @@ use autograd::{Pool, Var};
 
 use crate::module::{Layer, Module, Pass, Visitor};
 
-/// The largest pixel of each window.
+/// The largest pixel of each window, PyTorch's `MaxPool2d`: `[batch, channels, height, width]` →
+/// `[batch, channels, (height + 2p − k)/s + 1, …]`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d(pub Pool);
 
-/// The mean of each window.
+/// The mean of each window, PyTorch's `AvgPool2d`, padding counted as zeros: shapes as [`MaxPool2d`]'s.
 #[derive(Clone, Copy, Debug)]
 pub struct AvgPool2d(pub Pool);
 
-/// The mean of each channel.
+/// The mean of each channel: `[batch, channels, height, width]` → `[batch, channels]`.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalAvgPool2d;
 

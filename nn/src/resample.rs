@@ -4,7 +4,8 @@ use autograd::{Interpolation, Var};
 
 use crate::module::{Layer, Module, Pass, Visitor};
 
-/// Makes images `factor` times as high and wide.
+/// Makes images `factor` times as high and wide, PyTorch's `Upsample`: `[batch, channels, height, width]` →
+/// `[batch, channels, f·height, f·width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Upsample {
     /// How many times.

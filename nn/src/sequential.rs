@@ -4,7 +4,7 @@ use autograd::Var;
 
 use crate::module::{Layer, Module, Pass, Visitor};
 
-/// A chain of layers.
+/// Layers one after another, PyTorch's `Sequential`: their tensors are called `0.…`, `1.…`, and so on.
 pub struct Sequential(Vec<Box<dyn Layer>>);
 
 impl Sequential {

@@ -16,7 +16,8 @@ use crate::tensor::Tensor;
 static WGSL: [&str; 2] = [GRID, include_str!("../../shaders/random.wgsl")];
 pub(crate) static DROPOUT_MASK: Kernel = Kernel::checked(&WGSL, "dropout_mask");
 
-/// A stream of random numbers.
+/// A stream of random numbers: ChaCha8 of a seed, the same on every platform. What is drawn lies on the CPU, but for
+/// [`mask`](Generator::mask).
 #[derive(Debug)]
 pub struct Generator {
     bits: ChaCha8Rng,
@@ -78,7 +79,7 @@ impl Generator {
         Tensor::build(shape.into(), |out| out.fill_with(|| low + (high - low) * self.uniform()))
     }
 
-    /// Dropout's mask on a device: 0 with this probability, else 1/(1 − probability). The same on every device.
+    /// Dropout's mask on a device: 0 with this probability, in [0, 1), else 1/(1 − probability). The same bits on every device.
     pub fn mask(&mut self, shape: impl Into<Shape>, probability: f32, device: &Device) -> Tensor {
         let (shape, keep) = (shape.into(), 1.0 / (1.0 - probability));
         let Device::Gpu(machine) = device else {
@@ -97,7 +98,7 @@ impl Generator {
         run.write_on(machine, shape)
     }
 
-    /// A tensor of standard normals.
+    /// A tensor of draws from N(0, 1), by Box and Muller.
     pub fn normal_tensor(&mut self, shape: impl Into<Shape>) -> Tensor {
         Tensor::build(shape.into(), |out| {
             for pair in out.chunks_mut(2) {

@@ -76,7 +76,7 @@ impl Shape {
         [self[..dim].iter().product(), self[dim], self[dim + 1..].iter().product()]
     }
 
-    /// This shape with the size of `dim` replaced.
+    /// This shape with the size of `dim`, one of its dimensions, replaced.
     pub fn with(&self, dim: usize, size: usize) -> Shape {
         let mut shape = *self;
         shape.sizes[dim] = size;
@@ -89,7 +89,8 @@ impl Shape {
         Shape::new(&kept)
     }
 
-    /// The shape that `self` and `other` broadcast to: aligned at the last dimension, where sizes differ one must be 1.
+    /// The shape that `self` and `other` broadcast to, by NumPy's rule: aligned at the last dimension, where sizes differ one
+    /// must be 1. None if neither is.
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let rank = self.rank.max(other.rank);
         let (a, b) = (self.padded(rank), other.padded(rank));
@@ -115,7 +116,7 @@ impl Shape {
         steps
     }
 
-    /// This shape with sizes of 1 in front, up to `rank` dimensions.
+    /// This shape with sizes of 1 in front, up to `rank` dimensions: no fewer than it has, no more than [`MAX_RANK`].
     pub fn padded(&self, rank: usize) -> Shape {
         let mut out = Shape { sizes: [1; MAX_RANK], rank };
         out.sizes[rank - self.rank..rank].copy_from_slice(self);

@@ -11,7 +11,11 @@ use crate::device::{Accelerator, Device, DeviceBuffer, Pending, Span};
 use crate::error::Result;
 use crate::shape::Shape;
 
-/// A multi-dimensional array of f32.
+/// A multi-dimensional array of f32: contiguous, row-major, without views or strides. Images are
+/// `[batch, channels, height, width]`.
+///
+/// A tensor is a value. A clone and a reshaped tensor share its elements; only methods on `&mut Tensor` write, and they copy
+/// first if the elements are shared. Operations on tensors of two devices panic.
 #[derive(Clone)]
 pub struct Tensor {
     storage: Storage,
@@ -110,7 +114,7 @@ impl Tensor {
         }
     }
 
-    /// The elements, fetched from wherever they are.
+    /// The elements, in row-major order, fetched from wherever they are: a future, whose error is a failure of the device.
     pub fn read(&self) -> Pending<Vec<f32>> {
         match &self.storage {
             Storage::Cpu(buffer) => {
@@ -122,6 +126,9 @@ impl Tensor {
     }
 
     /// The same elements on `device`; shared, if they are there already.
+    ///
+    /// # Errors
+    /// If the device that they are fetched from failed.
     pub async fn to(&self, device: &Device) -> Result<Tensor> {
         if self.device() == *device {
             return Ok(self.clone());

@@ -2,8 +2,9 @@
 //!
 //!     cargo run -p vae --example 07_vae_in_one_file
 //!
-//! x [784] → 128 → μ, logvar [8];  z = μ + e^(logvar/2)·ε;  z [8] → 128 → logits [784]
-//! loss = Σ bce(logits, x) + KL(N(μ, σ²) ‖ N(0, I)), a mean over images. The theory: `docs/theory/elbo.md`.
+//! x [1024] → 128 → μ, logvar [8];  z = μ + e^(logvar/2)·ε;  z [8] → 128 → logits [1024]          (32×32 pixels in [0, 1])
+//! loss = Σ bce(logits, x) + KL(N(μ, σ²) ‖ N(0, I)) in nats, Σ over pixels and latents, a mean over images. A pixel is
+//! sigmoid(logit); bce takes the logits themselves, so that no logarithm meets a 0. The theory: `docs/theory/elbo.md`.
 //! Next: `08_beta.rs`, which lets the library do all this.
 
 use autograd::Var;
@@ -45,6 +46,7 @@ impl Model {
     }
 }
 
+/// Names the layers, and so their parameters: `hidden.weight`, `hidden.bias`, and so on.
 impl Module for Model {
     fn visit(&self, v: &mut Visitor) {
         let parts = [("hidden", &self.hidden), ("mu", &self.mu), ("logvar", &self.logvar)];
@@ -53,6 +55,7 @@ impl Module for Model {
     }
 }
 
+/// A character for each two rows.
 fn print(pixels: &[f32], size: usize) {
     for pair in pixels.chunks(2 * size) {
         let shade = |x: f32| b" .:-=+*#%@"[(x.clamp(0.0, 1.0) * 9.0) as usize] as char;

@@ -3,7 +3,7 @@
 //!     cargo run -p vae --example 08_beta
 //!
 //! The same small model three times: β = 0 is an autoencoder, 1 a VAE, 8 pays reconstruction for an orderly latent space.
-//! The library's trainer does the work; a configuration says what. Next: `09_posterior_collapse.rs`.
+//! Settings are those of `train --set`: the library's trainer does the work, a configuration says what. Next: `09_posterior_collapse.rs`.
 
 use pollster::block_on;
 use tensor::Device;
@@ -43,6 +43,7 @@ fn main() -> Result<()> {
         let validation = trained(beta)?;
         let [reconstruction, kl] =
             ["reconstruction", "kl"].map(|name| validation.losses.part(name).unwrap_or(f64::NAN));
+        // A latent whose KL is about 0 is N(0, 1) whatever the image: it tells the decoder nothing.
         let used = validation.kl_per_dim.iter().filter(|&&kl| kl > 0.1).count();
         println!("{beta:>4}  {reconstruction:14.1}  {kl:8.1}  {used:>14}");
         rows.push((reconstruction, kl));

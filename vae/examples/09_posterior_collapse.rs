@@ -4,6 +4,7 @@
 //!
 //! A common mistake: the squared error as a *mean* over pixels beside a *sum* over latents. With 1,024 pixels that weighs the KL 1,024 times
 //! too much; the cheapest way out is to tell nothing: q(z|x) = N(0, I) for every x, and every reconstruction is the mean image.
+//! The posterior has then collapsed onto the prior.
 //! Summing over pixels is the cure (`docs/theory/elbo.md`); `train` prints the effective β and warns below 0.1 nat.
 //! Next: `10_on_a_gpu.rs`.
 

@@ -2,8 +2,8 @@
 //!
 //!     cargo run -p vae --example 10_on_a_gpu
 //!
-//! Not a line differs but the device: operations look where their tensors lie, and launch a shader or run a loop. Any adapter will do, a
-//! software one too (Debian: mesa-vulkan-drivers). Next: `11_a_shader_and_its_twin.rs`.
+//! Nothing differs but the device: an operation looks where its tensors lie, and launches a shader or runs a loop. Any adapter will
+//! do, also one in software, a program that acts as a GPU (Debian: mesa-vulkan-drivers). Next: `11_a_shader_and_its_twin.rs`.
 
 use std::time::Instant;
 

@@ -2,8 +2,8 @@
 //!
 //!     cargo run -p vae --example 11_a_shader_and_its_twin
 //!
-//! `shaders/softmax.wgsl` and `tensor/src/ops/softmax.rs` compute the same: logsumexp, y = m + ln Σ e^(x − m). The shader has one invocation a
-//! number of y, and no idea of the others; the CPU goes through memory in order. Here a third, naive one judges both.
+//! `shaders/softmax.wgsl` and `tensor/src/ops/softmax.rs` compute the same: logsumexp, y = m + ln Σ e^(x − m), m = max x. The shader runs
+//! once for each number of y (an invocation), all of them at once; the CPU goes through memory in order. A naive third judges both.
 //! Next: `12_winograd.rs`. How a *fast* shader works: `docs/theory/shader.md`.
 
 use pollster::block_on;

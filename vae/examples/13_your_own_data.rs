@@ -58,6 +58,7 @@ fn main() -> Result<()> {
     config.check()?;
 
     let (train, validation, test) = (blobs(4096), blobs(512), blobs(512));
+    // From bytes to what the model sees, and what training images go through besides: nothing here.
     let (transform, augmentation) = (Transform::new(&config, &train)?, Augmentation::new(&config));
     let dataset = Dataset { train, validation, test, transform, augmentation };
     let model = learn::build(&config);
@@ -69,7 +70,7 @@ fn main() -> Result<()> {
     let after = block_on(trainer.validate())?;
     println!("validation: {:.1} before, {:.1} after ten epochs", before.losses.total, after.losses.total);
     println!("KL of each latent: {:.2?}", after.kl_per_dim);
-    println!("A latent that tells nothing costs nothing: its KL is 0.");
+    println!("A latent that tells nothing of the image costs nothing: its KL is 0.");
     assert!(after.losses.total < 0.5 * before.losses.total);
     Ok(())
 }

@@ -3,7 +3,8 @@
 //!     cargo run -p vae --example 14_your_own_model
 //!
 //! `nn::Module` names the parameters, `vae::model::Vae` says how images become Gaussians and latents images. That is all: the trainer brings
-//! Adam, schedules, validation, and every loss. What is no VAE at all implements `vae::learn::Learner`.
+//! Adam, schedules, validation, and every loss. A model that is no VAE implements `vae::learn::Learner` instead. This is the last one:
+//! `ARCHITECTURE.md` is where the library itself begins.
 
 use autograd::{Conv, Var};
 use nn::{Conv2d, Layer, Linear, Module, Pass, Upsample, Visitor};

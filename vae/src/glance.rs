@@ -1,5 +1,5 @@
 //! What a model makes of images, at a glance, while it is trained: for the live page and for TensorBoard. And images as a PNG of
-//! a pixel a pixel, which whoever shows it enlarges.
+//! a pixel a pixel, to be enlarged where it is shown.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};

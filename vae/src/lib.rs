@@ -6,8 +6,24 @@
 //! it, `trained` opens it again, `gallery` draws, `score` measures and `report` tells it, `export` takes weights to PyTorch,
 //! `album` pictures to a folder, and `info` tells what is in a file; `session` trains as commands do, `paper` what a paper
 //! trained, and `claims` judges what the paper says of it; `serve` shows pages in a browser: a trained run's latents
-//! (`explore`), and a run under way (`live`). All but these, `transfer` and data files works without
-//! files, clocks or threads.
+//! (`explore`), and a run under way (`live`).
+//!
+//! [`config`], [`data`] without its files, [`model`], [`objective`], [`learn`], [`train`], [`random`] and [`recipe`] need neither
+//! files nor clocks nor threads.
+//!
+//! ```no_run
+//! use vae::{config::Settings, data::Dataset, learn, train::Trainer};
+//!
+//! let mut settings = Settings::default(); // a resnet18 on the digits inside the program
+//! settings.assignment("model.z_dim=8")?;
+//! let config = settings.resolve()?;
+//! config.check()?;
+//! let (dataset, model) = (Dataset::load(&config)?, learn::build(&config));
+//! let mut trainer = Trainer::of(config, dataset, model, tensor::Device::Cpu);
+//! let losses = pollster::block_on(trainer.epoch(1, &mut |_| true))?.expect("nobody stopped it");
+//! println!("training: {losses}; validation: {}", pollster::block_on(trainer.validate())?.losses);
+//! # Ok::<(), vae::Error>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
 //! A run in its folder: every epoch a line in `metrics.jsonl`, checkpoints and curves; at the end the pictures. One that was
-//! ended by whatever it was goes on from its last checkpoint ([`Past`]) as if nothing had happened.
+//! interrupted in any way goes on from its last checkpoint ([`Past`]) as if nothing had happened.
 
 mod folder;
 mod keeper;
@@ -297,6 +297,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Fills a model with the weights of a checkpoint.
+///
+/// # Errors
+/// If the file cannot be read, is no checkpoint, or is another model's: every tensor that does not fit, by name.
 pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
     checkpoint::fill(model, &read(path)?, path)
 }

@@ -1,6 +1,6 @@
 //! A run for TensorBoard: `tensorboard/events.out.tfevents.TIME.PROCESS.vae` in its folder, found by `tensorboard --logdir runs`.
 //!
-//! The file is records (tensorflow/core/lib/io/record_writer.cc), whose data are [`Event`]s in protobuf's wire format:
+//! The file is records (tensorflow/core/lib/io/record_writer.cc), whose data are `Event`s in protobuf's wire format:
 //!
 //! ```text
 //! u64 length | u32 masked crc of those eight bytes | data | u32 masked crc of the data          little-endian

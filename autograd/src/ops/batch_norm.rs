@@ -5,11 +5,13 @@ use tensor::{Act, BatchNorm, BatchStats, RunningStats, Tensor};
 use crate::var::Var;
 
 impl Var {
-    /// Normalises each channel of `[batch, channels, height, width]` by the batch's own mean and variance, towards which
-    /// running averages move, if given.
+    /// Batch normalisation in training: `y = act(w·(x − μ)/√(σ² + ε) + b + residual)`, x, y and the residual
+    /// `[batch, channels, height, width]`, w and b `[channels]`, μ and σ² each channel's own mean and biased variance in this
+    /// batch. Running averages, if given, move towards them. (Ioffe and Szegedy, 1502.03167.)
     ///
     /// # Panics
-    /// If channels differ, or the residual's shape is not the image's.
+    /// If channels differ, the residual's shape is not the image's, or, with running averages, a channel has one number only:
+    /// that has no variance.
     #[track_caller]
     pub fn batch_norm(
         &self,
@@ -24,7 +26,7 @@ impl Var {
         normalised(self, &mean, &var, weight, bias, residual, act, eps, true)
     }
 
-    /// Normalises each channel by given, constant statistics: batch normalisation in evaluation.
+    /// Batch normalisation in evaluation: the same by given, constant statistics, `[channels]` each.
     ///
     /// # Panics
     /// If channels differ, or the residual's shape is not the image's.

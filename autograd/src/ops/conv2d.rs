@@ -5,7 +5,8 @@ use tensor::Conv;
 use crate::var::Var;
 
 impl Var {
-    /// Convolution of `[batch, in, height, width]` with `weight` `[out, in, kh, kw]` and `bias` `[out]`.
+    /// Convolution of `[batch, in, height, width]` with `weight` `[out, in, kh, kw]` and `bias` `[out]` →
+    /// `[batch, out, (height + 2p − kh)/s + 1, …]`: see [`Tensor::conv2d`](tensor::Tensor::conv2d).
     ///
     /// # Panics
     /// If channels differ, or the padded image is smaller than the kernel.

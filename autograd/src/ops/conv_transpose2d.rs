@@ -6,7 +6,8 @@ use tensor::ConvTranspose;
 use crate::var::Var;
 
 impl Var {
-    /// Transposed convolution of `[batch, in, height, width]` with `weight` `[in, out, kh, kw]` and `bias` `[out]`.
+    /// Transposed convolution of `[batch, in, height, width]` with `weight` `[in, out, kh, kw]` and `bias` `[out]` →
+    /// `[batch, out, (height − 1)·s − 2p + kh + e, …]`: see [`Tensor::conv_transpose2d`](tensor::Tensor::conv_transpose2d).
     ///
     /// # Panics
     /// If channels differ, nothing is left of the output, or the output padding is not less than the stride.

@@ -5,7 +5,8 @@ use tensor::Interpolation;
 use crate::var::Var;
 
 impl Var {
-    /// Images `[batch, channels, height, width]` resized to `size`, `[height, width]`.
+    /// Images `[batch, channels, height, width]` resized to `size`, `[height, width]`: see
+    /// [`Tensor::interpolate`](tensor::Tensor::interpolate).
     ///
     /// # Panics
     /// Unless there are four dimensions and both images have pixels.

@@ -47,7 +47,7 @@ impl Var {
         })
     }
 
-    /// `length` places from `start` along `dim`.
+    /// `length` places from `start` along `dim` (PyTorch's `narrow`).
     ///
     /// # Panics
     /// If they reach past the end.

@@ -5,7 +5,7 @@ use tensor::Pool;
 use crate::var::Var;
 
 impl Var {
-    /// The largest pixel of each window.
+    /// The largest pixel of each window of `[batch, channels, height, width]`; its gradient goes to the first such pixel.
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.
@@ -17,7 +17,7 @@ impl Var {
         })
     }
 
-    /// The mean of each window; pixels outside the image count as zeros.
+    /// The sum of each window of `[batch, channels, height, width]` over k²: pixels outside the image count as zeros.
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.

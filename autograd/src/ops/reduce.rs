@@ -15,7 +15,7 @@ impl Var {
         self.reduction("sum", y, dims, 1.0)
     }
 
-    /// The mean over `dims`.
+    /// The mean over `dims`, which stay as sizes of 1 with `keepdim`.
     ///
     /// # Panics
     /// If a dimension does not exist or is named twice.

@@ -1,12 +1,13 @@
-//! −ln of the softmax at the label, averaged over images:  (1/B) Σ_i ln Σ_c e^l[i, c] − l[i, label_i].
+//! −ln of the softmax at the label, averaged over images:  (1/B) Σ_i (ln Σ_c e^l[i, c] − l[i, label_i]).
 
 use autograd::Var;
 use tensor::Tensor;
 
-/// Cross-entropy of `logits` `[batch, classes]` at `labels` `[batch]`, whole numbers.
+/// Cross-entropy of `logits` `[batch, classes]` at `labels` `[batch]`, whole numbers held as f32, in nats, a mean over images
+/// (PyTorch's `cross_entropy`): `(1/B) Σ_i (ln Σ_c e^l[i, c] − l[i, label_i])`.
 ///
 /// # Panics
-/// If the shapes differ in the batch, or a label is not a class.
+/// If the shapes differ in the batch; on the CPU also if a label is not a class, for which a GPU gives NaN.
 #[track_caller]
 pub fn cross_entropy(logits: &Var, labels: &Tensor) -> Var {
     logits.log_softmax(1).pick(labels).mean_all().mul_scalar(-1.0)

@@ -3,7 +3,8 @@
 
 use autograd::Var;
 
-/// KL of each latent of each image: `[batch, latents]`.
+/// KL(N(μ, σ²) ‖ N(0, 1)) of each latent of each image, in nats: ½ (μ² + σ² − 1 − ln σ²), `logvar` = ln σ². All shapes
+/// `[batch, latents]`. (Kingma and Welling, 1312.6114, appendix B.)
 ///
 /// # Panics
 /// If the shapes differ.
@@ -13,7 +14,7 @@ pub fn gaussian_kl_per_dim(mu: &Var, logvar: &Var) -> Var {
     (mu.square() + logvar.exp() - logvar.add_scalar(1.0)).mul_scalar(0.5)
 }
 
-/// KL of each image, summed over its latents: `[batch]`.
+/// KL(N(μ, σ²) ‖ N(0, I)) of each image, in nats, summed over its latents: mu, logvar `[batch, latents]` → `[batch]`.
 ///
 /// # Panics
 /// If the shapes differ.

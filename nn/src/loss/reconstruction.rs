@@ -2,12 +2,13 @@
 //!   sse:      Σ (x̂ − x)²                    −ln of a Gaussian with σ² = ½, up to a constant
 //!   half_sse: ½ Σ (x̂ − x)²                  −ln of a Gaussian with σ = 1, up to a constant
 //!   mse:      the mean over pixels and images alike
-//!   bce:      Σ ln(1 + eˡ) − x·l            −ln of a Bernoulli whose probability is sigmoid(l); finite for every finite l
+//!   bce:      Σ (ln(1 + eˡ) − x·l)          −ln of a Bernoulli whose probability is sigmoid(l); finite for every finite l
 
 use autograd::Var;
 use tensor::Tensor;
 
-/// Sum of squared errors an image: (1/B) Σ (x̂ − x)².
+/// Squared errors summed over pixels, a mean over images: (1/B) Σ (x̂ − x)². Both `[batch, …]` → a scalar; the −ln p(x|z), in nats
+/// and up to a constant, of a Gaussian with σ² = ½.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -16,7 +17,7 @@ pub fn sse(reconstruction: &Var, x: &Tensor) -> Var {
     per_image(difference("sse", reconstruction, x).square())
 }
 
-/// Half the sum of squared errors an image: (1/2B) Σ (x̂ − x)².
+/// Half of [`sse`]: (1/2B) Σ (x̂ − x)², the −ln p(x|z), in nats and up to a constant, of a Gaussian with σ = 1.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -25,7 +26,7 @@ pub fn half_sse(reconstruction: &Var, x: &Tensor) -> Var {
     sse(reconstruction, x).mul_scalar(0.5)
 }
 
-/// Mean squared error, over pixels and images.
+/// Mean squared error, over pixels and images alike (PyTorch's `mse_loss`). Both `[batch, …]` → a scalar.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -34,7 +35,9 @@ pub fn mse(reconstruction: &Var, x: &Tensor) -> Var {
     difference("mse", reconstruction, x).square().mean_all()
 }
 
-/// Binary cross-entropy an image, from logits and targets in `[0, 1]`: (1/B) Σ ln(1 + eˡ) − x·l.
+/// Binary cross-entropy summed over pixels, a mean over images, from logits l and targets x in `[0, 1]`, in nats:
+/// (1/B) Σ (ln(1 + eˡ) − x·l). Both `[batch, …]` → a scalar. (PyTorch's `binary_cross_entropy_with_logits` with `reduction="sum"`,
+/// over B.)
 ///
 /// # Panics
 /// If the shapes differ.

@@ -25,7 +25,8 @@ impl Default for AdamConfig {
     }
 }
 
-/// The optimiser: two moments a parameter that ever had a gradient, and the number of steps taken.
+/// Adam (Kingma and Ba, 1412.6980; PyTorch's `Adam`): two moments for each parameter that ever had a gradient, and the number of
+/// steps taken. The formula is [`tensor::AdamStep`]'s.
 #[derive(Debug)]
 pub struct Adam {
     config: AdamConfig,
@@ -56,7 +57,8 @@ impl Adam {
         Some([0, 1].map(|i| flat(i).reshape(param.shape())))
     }
 
-    /// Goes back to after `steps` steps, with these parameters' m and v, which lie on the CPU, each of its parameter's shape.
+    /// Sets the number of steps taken, and these parameters' m and v, which lie on the CPU, each of its parameter's shape; other
+    /// parameters have none.
     pub fn restore<'a>(&mut self, steps: u64, moments: impl IntoIterator<Item = (&'a Param, [Tensor; 2])>) {
         self.step = steps;
         self.moments.clear();

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use autograd::Param;
 use tensor::Tensor;
 
-/// The averages of a module's parameters.
+/// The exponential moving averages of a module's parameters, those that are not frozen: `w̄ ← d·w̄ + (1 − d)·w` after each step.
 #[derive(Debug)]
 pub struct Ema {
     decay: f64,

@@ -1,21 +1,21 @@
 //! Learning rates by epoch, e = 0 … E − 1, from a base rate:
 //!   constant: base      linear: base·(E − e)/E      cosine: base·½(1 + cos(π·e/E))
-//!   plateau:  base·factorⁿ, n rising whenever the validation loss has not improved for `patience` epochs
+//!   plateau:  base·factorⁿ, n rising whenever the validation loss has not improved for more than `patience` epochs
 
-/// How the learning rate changes over a run.
+/// How the learning rate changes over a run, by epoch e = 0 … E − 1.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Schedule {
     /// Not at all.
     Constant,
-    /// In equal steps, from the base rate to a last epoch at base/E.
+    /// `base·(E − e)/E`: in equal steps, from the base rate to a last epoch at base/E.
     Linear,
-    /// Along half a cosine.
+    /// `base·½(1 + cos(π·e/E))`: along half a cosine.
     Cosine,
     /// By a factor when progress stops.
     Plateau(Plateau),
 }
 
-/// Lowers the rate when the validation loss stops improving.
+/// Lowers the rate when the validation loss stops improving: PyTorch's `ReduceLROnPlateau` with a threshold of 0.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plateau {
     /// What the rate is multiplied by.

@@ -15,7 +15,14 @@ use crate::tensor::Tensor;
 static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/adam.wgsl")];
 pub(super) static ADAM: Kernel = Kernel::checked(&WGSL, "adam");
 
-/// The numbers of one step.
+/// One step of Adam (Kingma and Ba, 1412.6980, algorithm 1; PyTorch's `Adam`, whose `weight_decay` is added to the gradient):
+///
+/// ```text
+/// g ← factor·g + λ·p,   m ← β₁·m + (1 − β₁)·g,   v ← β₂·v + (1 − β₂)·g²
+/// p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
+/// ```
+///
+/// The factor is the [`Guard`]'s.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct AdamStep {
     /// lr.
@@ -78,7 +85,7 @@ impl AdamStep {
         }
     }
 
-    /// Moves every parameter and its moments by this step.
+    /// Moves every parameter and its moments by this step, in place; none of them if the guard saw a number that is not finite.
     ///
     /// # Panics
     /// If a gradient's shape is not its parameter's.

@@ -10,7 +10,8 @@ static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/argmax.wgsl")];
 pub(super) static ARGMAX: Kernel = Kernel::checked(&WGSL, "argmax");
 
 impl Tensor {
-    /// Where the largest number is along `dim`, which goes. The first of equals.
+    /// Where the largest number is along `dim`, which goes: its place counted from 0, a whole number held as f32. The first of
+    /// equals.
     ///
     /// # Panics
     /// If there is no such dimension, or nothing along it.

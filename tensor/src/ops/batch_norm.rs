@@ -88,7 +88,7 @@ pub struct RunningStats<'a> {
     pub momentum: f32,
 }
 
-/// How a batch is normalised: everything but the data.
+/// How a batch is normalised, `y = act(w·(x − μ)/√(σ² + ε) + b + residual)`: everything but x, b and the residual.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm<'a> {
     /// μ, `[channels]`.
@@ -118,7 +118,7 @@ pub struct BatchNormGradients {
 
 impl Tensor {
     /// Mean and biased variance of each channel of `[batch, channels, height, width]`. Running averages, if given, move
-    /// towards them.
+    /// towards them: `running ← (1 − momentum)·running + momentum·new`, with the unbiased variance, as in PyTorch.
     ///
     /// # Panics
     /// Unless there are four dimensions and at least one number a channel; with running averages, two.
@@ -154,7 +154,8 @@ impl Tensor {
         stats
     }
 
-    /// y = act(w·x̂ + b + residual).
+    /// Batch normalisation of `[batch, channels, height, width]`, and what follows it:
+    /// `y = act(w·x̂ + b + residual)`, `x̂ = (x − μ)/√(σ² + ε)` (Ioffe and Szegedy, 1502.03167).
     ///
     /// # Panics
     /// If channels differ, or the residual's shape is not this tensor's.
@@ -181,7 +182,9 @@ impl Tensor {
         })
     }
 
-    /// The gradients of [`batch_norm`](Tensor::batch_norm) at `self`, from its result `y` and the result's gradient.
+    /// The gradients of [`batch_norm`](Tensor::batch_norm) at `self`, from its result `y` and the result's gradient `dy`. With
+    /// g = dy·act′: `db = Σ g`, `dw = Σ g·x̂`, `dresidual = g`, and `dx = w/√(σ² + ε)·(g − db/M − x̂·dw/M)` over M numbers a
+    /// channel, or `w/√(σ² + ε)·g` where the statistics are constants.
     /// `of_batch` says that mean and variance were those of the batch, `residual` that there was one.
     ///
     /// # Panics

@@ -34,13 +34,13 @@ macro_rules! tensor_functions {
 }
 
 tensor_functions! {
-    /// a + b.
+    /// a + b, element by element, with broadcasting.
     add: |a, b| a + b;
-    /// a − b.
+    /// a − b, element by element, with broadcasting.
     sub: |a, b| a - b;
-    /// a·b.
+    /// a·b, element by element, with broadcasting.
     mul: |a, b| a * b;
-    /// a / b.
+    /// a / b, element by element, with broadcasting.
     div: |a, b| a / b;
 }
 

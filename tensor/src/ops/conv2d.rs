@@ -14,7 +14,7 @@ use crate::tensor::Tensor;
 static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/conv2d.wgsl")];
 pub(super) static CONV2D: Kernel = Kernel::unchecked(&WGSL, "conv2d");
 
-/// How a convolution slides: the same along height and width.
+/// How a convolution slides, the same along height and width: `stride` and `padding` of PyTorch's `Conv2d`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv {
     /// Pixels between neighbouring places, at least 1.
@@ -37,7 +37,12 @@ impl Conv {
 }
 
 impl Tensor {
-    /// Convolution with `weight` `[out, in, kh, kw]` and `bias` `[out]`.
+    /// Convolution (cross-correlation, PyTorch's `conv2d`) of `[batch, in, height, width]` with `weight` `[out, in, kh, kw]` and
+    /// `bias` `[out]` → `[batch, out, (height + 2p − kh)/s + 1, …]`, x being 0 outside the image:
+    ///
+    /// ```text
+    /// y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, c, s·i + u − p, s·j + v − p]
+    /// ```
     ///
     /// # Panics
     /// If channels differ, or the padded image is smaller than the kernel.
@@ -63,7 +68,8 @@ impl Tensor {
         })
     }
 
-    /// The gradient of [`conv2d`](Tensor::conv2d)'s input, of size `input`, from its output's gradient `self`.
+    /// The gradient of [`conv2d`](Tensor::conv2d)'s input, `[batch, in, height, width]` with `[height, width]` = `input`, from its
+    /// output's gradient `self`.
     ///
     /// # Panics
     /// If the shapes are not those of one convolution.
@@ -72,7 +78,8 @@ impl Tensor {
         adjoint("conv2d_input_gradient", self, weight, None, conv, input)
     }
 
-    /// The gradient of [`conv2d`](Tensor::conv2d)'s weight, from its input `self` and its output's gradient.
+    /// The gradient of [`conv2d`](Tensor::conv2d)'s weight, `[out, in, kh, kw]` with `[kh, kw]` = `kernel`, from its input `self`
+    /// and its output's gradient `dy`.
     ///
     /// # Panics
     /// If the shapes are not those of one convolution.

@@ -11,7 +11,8 @@ use crate::tensor::Tensor;
 static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/conv_transpose2d.wgsl")];
 pub(super) static CONV_TRANSPOSE2D: Kernel = Kernel::unchecked(&WGSL, "conv_transpose2d");
 
-/// How a transposed convolution slides: the same along height and width.
+/// How a transposed convolution slides, the same along height and width: `stride`, `padding` and `output_padding` of PyTorch's
+/// `ConvTranspose2d`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConvTranspose {
     /// Output pixels between the traces of neighbouring input pixels, at least 1.
@@ -39,7 +40,12 @@ impl ConvTranspose {
 }
 
 impl Tensor {
-    /// Transposed convolution with `weight` `[in, out, kh, kw]` and `bias` `[out]`.
+    /// Transposed convolution (PyTorch's `conv_transpose2d`) of `[batch, in, height, width]` with `weight` `[in, out, kh, kw]` and
+    /// `bias` `[out]` → `[batch, out, (height − 1)·s − 2p + kh + e, …]`, e the output padding:
+    ///
+    /// ```text
+    /// y[n, c, q] = bias[c] + Σ_{o,t} w[o, c, t] · x[n, o, i]   over all i, t with s·i + t − p = q
+    /// ```
     ///
     /// # Panics
     /// If channels differ, nothing is left of the output, or the output padding is not less than the stride.

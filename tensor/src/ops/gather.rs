@@ -13,10 +13,11 @@ pub(super) static PICK_GRADIENT: Kernel = Kernel::checked(&WGSL, "pick_gradient"
 pub(super) static ROWS: Kernel = Kernel::checked(&WGSL, "rows");
 
 impl Tensor {
-    /// One element of each row: self `[n, c]` at `index` `[n]` → `[n]`.
+    /// One element of each row: self `[n, c]` at `index` `[n]`, whole numbers held as f32 → `[n]`, `y[i] = x[i, index[i]]`. A GPU
+    /// gives NaN for an index that is not one of 0..c.
     ///
     /// # Panics
-    /// If the shapes differ in n, or an index is not one of 0..c.
+    /// If the shapes differ in n; on the CPU also if an index is not one of 0..c.
     #[track_caller]
     pub fn pick(&self, index: &Tensor) -> Tensor {
         let [n, c] = self.shape().matrix("pick");
@@ -33,7 +34,7 @@ impl Tensor {
     /// The adjoint of [`pick`](Tensor::pick) from `columns` columns: self `[n]` → `[n, columns]`.
     ///
     /// # Panics
-    /// If the shapes differ in n, or an index is not one of 0..columns.
+    /// If the shapes differ in n; on the CPU also if an index is not one of 0..columns.
     #[track_caller]
     pub fn pick_gradient(&self, index: &Tensor, columns: usize) -> Tensor {
         if let Device::Gpu(_) = self.device() {
@@ -49,10 +50,11 @@ impl Tensor {
         })
     }
 
-    /// Whole rows: self `[n, …]` at `index` `[k]` → `[k, …]`.
+    /// Whole rows: self `[n, …]` at `index` `[k]`, whole numbers held as f32 → `[k, …]`. A GPU gives NaN for an index that is not
+    /// one of 0..n.
     ///
     /// # Panics
-    /// If an index is not one of 0..n.
+    /// If `index` has not one dimension; on the CPU also if an index is not one of 0..n.
     #[track_caller]
     pub fn rows(&self, index: &Tensor) -> Tensor {
         let [_, n, width] = self.shape().around(0, "rows");

@@ -25,7 +25,14 @@ const MOST: usize = 6;
 /// Numbers a row: norm, factor, bad, 0, the watched, 0, 0.
 const WIDTH: usize = 12;
 
-/// The gradients' state of the latest steps, on their device.
+/// Whether the gradients of the latest steps were finite, and by what they are scaled; it stays on their device.
+///
+/// ```text
+/// norm = √Σ g²,   factor = min(1, limit/(norm + 1e-6)),   bad: the norm or a watched number is not finite, now or before
+/// ```
+///
+/// The norm is that of all gradients together (PyTorch's `clip_grad_norm_`). [`AdamStep::apply`](crate::AdamStep::apply) reads the
+/// factor, and moves nothing where it is bad.
 #[derive(Clone, Debug)]
 pub struct Guard {
     rows: Tensor, // [history + 1, WIDTH]; the last row is what holds now
@@ -56,6 +63,7 @@ impl Guard {
     }
 
     /// Looks at the gradients of a step, with one to six numbers of its losses, and notes the answer at `row` of the history.
+    /// `limit` is the largest norm that gradients may have together; with none they are not scaled.
     ///
     /// # Panics
     /// If there is no such row, if nothing or more than six tensors are watched, or one of them is not one number.

@@ -16,7 +16,7 @@ static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/interpolate.wgsl"
 pub(super) static INTERPOLATE: Kernel = Kernel::checked(&WGSL, "interpolate");
 pub(super) static INTERPOLATE_GRADIENT: Kernel = Kernel::checked(&WGSL, "interpolate_gradient");
 
-/// Which pixels of the image a pixel of its resized copy is made of.
+/// Which pixels of the image a pixel of its resized copy is made of: the modes of PyTorch's `interpolate`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interpolation {
     /// The one that it falls on.
@@ -77,7 +77,9 @@ impl Interpolation {
 }
 
 impl Tensor {
-    /// The images resized to `size`, `[height, width]`.
+    /// The images `[batch, channels, height, width]` resized to `size`, `[height, width]`. Row i of the result lies at row r of
+    /// the image, between the two around it (columns likewise): nearest `r = ⌊i·h/h′⌋`, bilinear
+    /// `r = max((i + ½)·h/h′ − ½, 0)`, with corners aligned `r = i·(h − 1)/(h′ − 1)`. Nothing is antialiased.
     ///
     /// # Panics
     /// Unless there are four dimensions and both images have pixels.

@@ -112,7 +112,7 @@ impl Tensor {
         })
     }
 
-    /// `length` places from `start` along `dim`.
+    /// `length` places from `start` along `dim` (PyTorch's `narrow`).
     ///
     /// # Panics
     /// If they reach past the end.

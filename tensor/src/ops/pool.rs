@@ -16,7 +16,8 @@ pub(super) static MAX_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "max_pool
 pub(super) static AVG_POOL2D: Kernel = Kernel::checked(&WGSL, "avg_pool2d");
 pub(super) static AVG_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "avg_pool2d_gradient");
 
-/// A square window and how it slides.
+/// A square window and how it slides, along `[batch, channels, height, width]` → `[batch, channels, (height + 2p − k)/s + 1, …]`:
+/// `kernel_size`, `stride` and `padding` of PyTorch's pooling.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pool {
     /// The window's side.
@@ -61,7 +62,7 @@ impl Pool {
 }
 
 impl Tensor {
-    /// The largest pixel of each window.
+    /// The largest pixel of each window that lies inside the image (PyTorch's `max_pool2d`).
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.
@@ -74,7 +75,8 @@ impl Tensor {
         self.pooled(size, |image, at, size| image[pool.largest(image, at, size)])
     }
 
-    /// The gradient of [`max_pool2d`](Tensor::max_pool2d) at `self`.
+    /// The gradient of [`max_pool2d`](Tensor::max_pool2d) at `self`, from its result's gradient: it goes to the first largest
+    /// pixel of each window.
     ///
     /// # Panics
     /// If `dy` is not shaped as its result.
@@ -92,7 +94,7 @@ impl Tensor {
         })
     }
 
-    /// The mean of each window; pixels outside the image count as zeros.
+    /// The sum of each window over k²: pixels outside the image count as zeros (PyTorch's `avg_pool2d`).
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.

@@ -28,7 +28,7 @@ impl Tensor {
         self.reduced("sum", dims, keepdim, sum_runs)
     }
 
-    /// The mean over `dims`.
+    /// The mean over `dims`, which stay as sizes of 1 with `keepdim`.
     ///
     /// # Panics
     /// If a dimension does not exist or is named twice.
@@ -38,7 +38,7 @@ impl Tensor {
         sum.mul_scalar(sum.count() as f32 / self.count() as f32)
     }
 
-    /// The largest element over `dims`.
+    /// The largest element over `dims`, which stay as sizes of 1 with `keepdim`. No less than `f32::MIN`: a NaN or −∞ is never it.
     ///
     /// # Panics
     /// If a dimension does not exist or is named twice, or nothing is there to choose from.

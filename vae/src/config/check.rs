@@ -10,6 +10,9 @@ use crate::objective::effective_beta;
 
 impl Config {
     /// Every rule that a configuration must keep, whatever the data hold.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the key and what to set it to, in one line.
     pub fn check(&self) -> Result<()> {
         self.check_name()?;
         self.check_loss()?; // before the output: what it needs decides what the output must be
@@ -256,6 +259,9 @@ impl Config {
     }
 
     /// A batch norm that sees one value a channel has no variance: with 1×1 maps, no batch may hold a single image.
+    ///
+    /// # Errors
+    /// If, of so many images, the last batch would.
     pub fn check_last_batch(&self, images: usize) -> Result<()> {
         let batch = self.train.batch_size;
         let smallest = self.image_size() / self.model.divisor(); // the side of the last maps

@@ -14,6 +14,9 @@ pub struct Settings {
 
 impl Settings {
     /// All the settings of a TOML file, called `source` in messages.
+    ///
+    /// # Errors
+    /// If it is no TOML (the line), or as [`Settings::assignment`].
     pub fn file(&mut self, text: &str, source: &str) -> Result<()> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -25,6 +28,9 @@ impl Settings {
     }
 
     /// One setting `key=value`, as `--set` takes it.
+    ///
+    /// # Errors
+    /// If there is no such key (the nearest that there is), or the value is not of its type or not one of its words.
     pub fn assignment(&mut self, text: &str) -> Result<()> {
         let Some((key, value)) = text.split_once('=') else {
             return Err(Error::config(format!(
@@ -35,12 +41,18 @@ impl Settings {
     }
 
     /// One setting from a flag of its own.
+    ///
+    /// # Errors
+    /// As [`Settings::assignment`].
     pub fn flag(&mut self, key: &str, value: &str, flag: &str) -> Result<()> {
         self.text(key, value, flag, key)
     }
 
     /// Every variable that starts with `VAE_`: `VAE_MODEL_Z_DIM=8` is `model.z_dim = 8`. Those of the command line,
     /// such as `VAE_OUT`, are left alone.
+    ///
+    /// # Errors
+    /// As [`Settings::assignment`].
     pub fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) -> Result<()> {
         let mut variables: Vec<_> = variables.into_iter().filter(|(name, _)| name.starts_with("VAE_")).collect();
         variables.sort();
@@ -58,7 +70,10 @@ impl Settings {
         Ok(())
     }
 
-    /// The configuration that all of them come to.
+    /// The configuration that all of them come to, over the defaults. [`Config::check`] then says whether it can be trained.
+    ///
+    /// # Errors
+    /// If a value is not one that its key may have.
     pub fn resolve(self) -> Result<Config> {
         let mut config: Config =
             Value::Table(self.table).try_into().map_err(|e: toml::de::Error| Error::config(one_line(e.message())))?;

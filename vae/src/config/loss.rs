@@ -76,7 +76,7 @@ named! {
         Sse = "sse",
         /// ½ Σ (x − x̂)².
         HalfSse = "half-sse",
-        /// −Σ x ln x̂ + (1 − x) ln(1 − x̂).
+        /// −Σ (x ln x̂ + (1 − x) ln(1 − x̂)).
         Bce = "bce",
     }
 }
@@ -108,13 +108,13 @@ named! {
     KlScheduleKind {
         /// It does not.
         Constant = "constant",
-        /// min(1, t/T).
+        /// The weight times min(1, t/T), t the epochs so far, T `warmup`.
         Linear = "linear",
-        /// Rises over the first half of each cycle.
+        /// The weight times min(1, 2τ), τ the part of a cycle that has passed.
         Cyclical = "cyclical",
-        /// Σ_d max(λ, KL_d).
+        /// Σ_d max(λ, KL_d) in place of the KL, KL_d a mean over the batch, λ `free_bits`.
         FreeBits = "free-bits",
-        /// γ·|KL − C(t)|.
+        /// γ·|KL − C(t)| in place of β·KL, C(t) = `capacity`·min(1, t/T).
         Capacity = "capacity",
     }
 }

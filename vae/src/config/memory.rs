@@ -9,6 +9,9 @@ const GIB: f64 = (1_u64 << 30) as f64;
 
 impl Config {
     /// Refuses what this machine's memory cannot hold, `available` bytes of it.
+    ///
+    /// # Errors
+    /// If [`Config::memory`] is more than that: which keys to lower.
     pub fn check_memory(&self, available: u64) -> Result<()> {
         let need = self.memory();
         if need <= available as f64 {

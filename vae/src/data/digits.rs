@@ -10,6 +10,9 @@ const IMAGES: &[u8] = include_bytes!("../../data/t10k-images-idx3-ubyte.gz");
 const LABELS: &[u8] = include_bytes!("../../data/t10k-labels-idx1-ubyte.gz");
 
 /// 8,334 digits to train on, 833 to validate, 833 to test, dealt by the seed.
+///
+/// # Errors
+/// If the program's own copy of them is damaged.
 pub fn splits(seed: u64) -> Result<[Split; 3]> {
     let digits =
         idx::read(IMAGES, LABELS).map_err(|(_, what)| Error::config(format!("the digits in this program: {what}")))?;

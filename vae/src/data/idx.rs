@@ -13,7 +13,10 @@ use crate::data::file::{self, refuse_web_page};
 const IMAGES: u32 = 2051;
 const LABELS: u32 = 2049;
 
-/// Images and labels of two files of the same data set. An error says which file, by 0 and 1, and what is wrong.
+/// Images and labels of two files of the same data set.
+///
+/// # Errors
+/// If one is damaged, or they do not fit each other: which file, by 0 and 1, and what is wrong.
 pub fn read(images: &[u8], labels: &[u8]) -> Result<Images, (usize, String)> {
     let (size, pixels) = read_images(images).map_err(|what| (0, what))?;
     let labels = read_labels(labels).map_err(|what| (1, what))?;

@@ -61,12 +61,12 @@ impl Split {
         self.images.read(self.members[place], out)
     }
 
-    /// What the image in this place shows.
+    /// The label of the image in this place.
     pub fn label(&self, place: usize) -> usize {
         self.images.label(self.members[place])
     }
 
-    /// What the images in these places show.
+    /// The labels of the images in these places.
     pub fn labels(&self, places: &[usize]) -> Vec<usize> {
         places.iter().map(|&place| self.label(place)).collect()
     }
@@ -97,7 +97,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The images that a configuration asks for, read from its folder where they are files.
+    /// The images that a configuration asks for, read from its folder where they are files. Nothing is downloaded.
+    ///
+    /// # Errors
+    /// If files are missing or damaged (which, what was expected, and where they are published), or there are too few images,
+    /// or more classes, than the configuration can do with.
     pub fn load(config: &Config) -> Result<Dataset> {
         let [mut train, validation, test] = match config.data.kind {
             DataKind::Digits => digits::splits(config.seed)?,
@@ -144,7 +148,7 @@ impl Dataset {
         self.train.images.classes()
     }
 
-    /// The images in these places of a split, `[places, channels, size, size]`.
+    /// The images in these places of a split as the model sees them, `[places, channels, size, size]`, on the CPU.
     ///
     /// # Errors
     /// See [`Source::read`].
@@ -175,7 +179,8 @@ impl Dataset {
     }
 }
 
-/// The order in which an epoch sees the training images.
+/// The order in which an epoch, counted from 1, sees so many training images: a permutation of `0..images`, drawn by
+/// (seed, epoch).
 pub fn order(seed: u64, epoch: usize, images: usize) -> Vec<usize> {
     Purpose::Order.stream(seed, epoch as u64).permutation(images)
 }

@@ -90,8 +90,8 @@ pub struct Images {
 }
 
 impl Images {
-    /// As many images as labels, of so many channels, rows and columns. Labels count from 0; there are as many classes as the
-    /// largest says, unless [`Images::named`] or [`Images::with_classes`] says more.
+    /// As many images as labels, of so many channels and of `size`, `[rows, columns]`. Labels count from 0; there are as many
+    /// classes as the largest says, unless [`Images::named`] or [`Images::with_classes`] says more.
     pub fn new(source: impl Source + 'static, labels: Vec<u16>, channels: usize, size: [usize; 2]) -> Images {
         let classes = labels.iter().max().map_or(0, |&most| usize::from(most) + 1);
         Images { source: Box::new(source), labels, channels, size, classes, names: Vec::new(), factors: None }

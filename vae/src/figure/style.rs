@@ -1,4 +1,4 @@
-//! How series of a plot are told apart: by colour, and for whoever sees none by the shape of their marks.
+//! How series of a plot are told apart: by colour, and for readers who see no colour by the shape of their marks.
 
 /// A colour.
 pub(super) type Colour = [u8; 3];

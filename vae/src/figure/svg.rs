@@ -1,4 +1,4 @@
-//! A plot as SVG: words are words, and points tell their value to whoever points at them.
+//! A plot as SVG: words are words, and points tell their value where a mouse rests on them.
 
 use std::fmt::Write;
 

@@ -32,7 +32,7 @@ struct Passed {
 }
 
 impl Autoencoder {
-    /// A model of `config.model.z_dim` latents, and the objective that the configuration asks for. Its encoder takes
+    /// A model of `config.model.z_dim` latents, and the objective that the configuration asks for. Its encoder must take
     /// `config.encoder_channels()` channels, its decoder `config.decoder_inputs()` numbers.
     pub fn new(config: &Config, model: Box<dyn Vae>) -> Autoencoder {
         let (z_dim, classes) = (config.model.z_dim, config.told_classes());

@@ -35,7 +35,7 @@ pub trait Learner: Module {
         None
     }
 
-    /// What is made of draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`. A
+    /// What is made of latents, such as draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`. A
     /// conditional model is asked for images of these labels. None for what gives no images of its own.
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         let _ = (z, labels);
@@ -51,7 +51,7 @@ pub struct Forward {
     pub seen: Vec<(&'static str, Var)>,
 }
 
-/// What images that are not trained on come to.
+/// What is told of images that are not trained on, such as validation images.
 pub struct Evaluation {
     /// The loss.
     pub terms: Terms,
@@ -63,7 +63,8 @@ pub struct Evaluation {
     pub named: Option<Tensor>,
 }
 
-/// What a configuration asks for, its weights drawn by the seed.
+/// The learner that a configuration asks for, on the CPU: its weights drawn by the seed, its encoder frozen if
+/// `model.freeze_encoder` says so.
 pub fn build(config: &Config) -> Box<dyn Learner> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     let learner: Box<dyn Learner> = match config.model.kind {

@@ -1,6 +1,6 @@
 //! A vector-quantised autoencoder as a learner.
 //!
-//!   loss: reconstruction + commitment·Σ (x − sg(code))², sg: without gradient
+//!   loss: reconstruction + commitment·Σ |e − sg(q)|², e the encoder's maps, q their codes, sg: without gradient
 //!
 //! The codes are no part of it: they follow running means (`model::vq`). Told beside it: the perplexity exp(−Σ p ln p) of the
 //! batch's codes, p the share of places that each code stands at, which is how many codes are in use.

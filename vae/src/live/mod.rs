@@ -1,7 +1,7 @@
 //! A run under way, in a browser: `train --live`.
 //!
 //! The training thread sends what happens over a channel, at most a few times a second, and goes on ([`Live`]). The server's
-//! thread keeps it ([`state`]) and tells every page that is open, whole to one that has just been loaded, then what is new
+//! thread keeps it (`state`) and tells every page that is open, whole to one that has just been loaded, then what is new
 //! (`pages`).
 
 mod pages;

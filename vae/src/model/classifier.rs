@@ -13,7 +13,7 @@ use tensor::Generator;
 use crate::config::Config;
 use crate::model::resnet::Trunk;
 
-/// The classifier.
+/// A ResNet-18 that names what it sees, torchvision's names: images `[n, C, S, S]` → logits `[n, classes]`.
 pub struct Classifier {
     trunk: Trunk,
     fc: Linear,

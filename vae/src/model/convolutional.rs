@@ -19,7 +19,9 @@ use crate::config::{Config, Down, ModelKind};
 use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 
-/// The VAE of plain convolutions.
+/// The VAEs of plain convolutions, without norms: `basic`, two convolutions 3×3 of stride 2 and three transposed 3×3, and
+/// `conv3`, three convolutions 3×3 of stride 2 and three transposed 4×4. `[n, C, S, S]` → mu, logvar `[n, z]` →
+/// `[n, C, S, S]`.
 pub struct Convolutional {
     encoder: Encoder,
     decoder: Decoder,

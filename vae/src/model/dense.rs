@@ -15,7 +15,8 @@ use crate::config::Config;
 use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 
-/// The VAE of linear layers.
+/// The VAE of linear layers with ReLUs between them: `[n, C, S, S]` → `model.layers` of `model.hidden` features → mu, logvar
+/// `[n, z]`, and back.
 pub struct Dense {
     encoder: Encoder,
     decoder: Decoder,

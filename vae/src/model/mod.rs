@@ -29,11 +29,15 @@ pub use summary::{LayerRow, Summary};
 pub use vq::{Quantised, Vq};
 
 /// A variational autoencoder. Its parameters are named `encoder.…` and `decoder.…`.
+///
+/// If `model.conditional` is to work, the encoder takes `config.encoder_channels()` channels and the decoder
+/// `config.decoder_inputs()` numbers.
 pub trait Vae: Module {
-    /// The Gaussian of each image: mean, and logarithm of the variance, each `[batch, z]`.
+    /// The Gaussian q(z|x) of each image of `x` `[batch, channels, size, size]`: mean, and logarithm of the variance, each
+    /// `[batch, z]`. The latter should be clamped, to [−30, 20] here, where its exponential is still a number.
     fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var);
 
-    /// What the decoder makes of latents, before the output activation: `[batch, channels, size, size]`.
+    /// What the decoder makes of latents `z` `[batch, z]`, before the output activation: `[batch, channels, size, size]`.
     fn decode(&self, z: &Var, pass: &Pass) -> Var;
 }
 
@@ -53,7 +57,8 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
     }
 }
 
-/// z = mu + exp(logvar/2)·eps: a draw from each Gaussian, through which gradients reach both its numbers.
+/// z = mu + exp(logvar/2)·eps: a draw from each Gaussian if eps ~ N(0, I), through which gradients reach both its numbers. All
+/// `[batch, z]`. (Kingma and Welling, 1312.6114, section 2.4.)
 pub fn reparameterise(mu: &Var, logvar: &Var, eps: &Tensor) -> Var {
     mu + &(logvar.mul_scalar(0.5).exp() * Var::constant(eps.clone()))
 }

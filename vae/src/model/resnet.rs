@@ -22,7 +22,8 @@ use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 use crate::model::residual::{Block, Shortcut, Unit};
 
-/// A residual VAE.
+/// A residual VAE (He et al., 1512.03385): a ResNet-18 or ResNet-50 as encoder, `[n, C, S, S]` → means `[n, 8w]` or `[n, 32w]` →
+/// mu, logvar `[n, z]`, and its mirror image as decoder. S is a multiple of 16.
 pub struct Resnet {
     encoder: Encoder,
     decoder: Decoder,

@@ -22,7 +22,8 @@ use crate::config::{Config, SkipBlock};
 use crate::model::residual::norm_act;
 use crate::model::{Vae, clamp_logvar};
 
-/// The VAE of blocks with convolutions in their shortcuts.
+/// The VAE of blocks with convolutions in their shortcuts: `[n, C, S, S]` → four blocks that halve → mu, logvar `[n, z]` → five
+/// that enlarge → `[n, C, S, S]`. S is a multiple of 16.
 pub struct Skip {
     encoder: Encoder,
     decoder: Decoder,

@@ -27,7 +27,8 @@ use crate::random::Purpose;
 /// Places a step, in the running mean, below which a code begins again.
 const DEAD: f32 = 0.1;
 
-/// The model.
+/// VQ-VAE (van den Oord et al., 1711.00937): images `[n, C, S, S]` → maps `[n, D, s, s]` → the nearest of K codes at each place →
+/// images. The codes are running means of what they stand for, not moved by gradients.
 pub struct Vq {
     trunk: Box<dyn Layer>,
     /// To the codes' width, and back.
@@ -50,9 +51,9 @@ struct Codebook {
 pub struct Quantised {
     /// The codes, `[n, D, s, s]`; their gradient goes to the maps that they stand for.
     pub codes: Var,
-    /// Σ (e − sg(q))² over an image's places, mean over images.
+    /// Σ |e − sg(q)|² over an image's places, mean over images, unweighted: a scalar. sg: without gradient.
     pub commitment: Var,
-    /// How many codes are in use: exp of the entropy of their shares.
+    /// How many codes are in use: exp(−Σ p ln p), p the share of the batch's places that each code stands at. A scalar.
     pub perplexity: Var,
 }
 

@@ -30,7 +30,15 @@ pub struct LatentTerms {
     pub dw_kl: Var,
 }
 
-/// The terms of a batch, z drawn from its Gaussians, as a part of `dataset` images.
+/// MI, TC and DW-KL of a batch of B of `dataset` images, z drawn from its Gaussians, with gradients: z, mu, logvar `[B, D]` →
+/// three scalars in nats, which add up to the mean of log q(z|x) − log p(z) (Chen et al., 1802.04942).
+///
+/// ```text
+/// log q(z_i) ≈ logsumexp_j [w_ij + log q(z_i|x_j)],   log Π_d q(z_id) ≈ Σ_d logsumexp_j [w_ij + log q(z_id|x_jd)]
+/// MI = log q(z_i|x_i) − log q(z_i),   TC = log q(z_i) − log Π_d q(z_id),   DW-KL = log Π_d q(z_id) − log p(z_i)
+/// ```
+///
+/// each a mean over i, with w from [`log_weights`].
 ///
 /// # Panics
 /// If the shapes differ.
@@ -44,8 +52,8 @@ pub fn latent_terms(z: &Var, mu: &Var, logvar: &Var, estimator: Estimator, datas
     between(z, mu, logvar, &joint, &product)
 }
 
-/// log w of each image's posterior (columns) in the estimate for each image (rows): `[batch, batch]`. A batch of one
-/// image, or of more than the `dataset` holds, is all that there is: `mss` is then `batch`.
+/// w_ij, the logarithm of the weight of image j's posterior (columns) in the estimate of q(z_i) (rows): `[batch, batch]`. See
+/// [`Estimator`]. A batch of one image, or of more than the `dataset` holds, is all that there is: `mss` is then `batch`.
 pub fn log_weights(estimator: Estimator, batch: usize, dataset: usize) -> Tensor {
     let (b, n) = (batch as f64, dataset as f64);
     let equal = |w: f64| Tensor::full([batch, batch], w as f32);

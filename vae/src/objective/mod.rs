@@ -68,7 +68,12 @@ impl Objective {
         }
     }
 
-    /// The loss of a batch `x`, from the decoder's numbers, the encoder's Gaussians and the latents drawn from them.
+    /// The loss of a batch: of the images `x` `[batch, channels, size, size]`, the decoder's numbers `logits`, shaped as x, the
+    /// encoder's Gaussians mu and logvar, and the latents z drawn from them, each `[batch, z]`. A scalar; its parts, unweighted,
+    /// are the reconstruction, and the KL or its three parts, in nats an image.
+    ///
+    /// # Panics
+    /// If the shapes differ.
     pub fn terms(&self, logits: &Var, x: &Tensor, [z, mu, logvar]: [&Var; 3], moment: Moment) -> Terms {
         let reconstruction = ("reconstruction", self.reconstruction, self.reconstruction_term(logits, x));
         let per_dim = nn::loss::gaussian_kl_per_dim(mu, logvar);
@@ -85,7 +90,11 @@ impl Objective {
         }
     }
 
-    /// The reconstruction term of a batch: summed over pixels, mean over images.
+    /// The reconstruction term of a batch, a scalar: summed over pixels, mean over images, unweighted (see [`nn::loss`]). `bce`
+    /// takes logits; the others take pixels, so `logits` pass through the output activation first.
+    ///
+    /// # Panics
+    /// If the shapes differ.
     pub fn reconstruction_term(&self, logits: &Var, x: &Tensor) -> Var {
         match self.kind {
             Reconstruction::Sse => nn::loss::sse(&self.output.apply(logits), x),
@@ -106,7 +115,8 @@ impl Output {
     }
 }
 
-/// Weight of the summed KL over weight of the summed reconstruction.
+/// The effective β: weight of the summed KL over weight of the summed reconstruction. β for `beta` and `tc`, k2/k1 for
+/// `weighted`; times D/z, pixels over latents, with `loss.reduction = "mean"`. Infinite if only the KL counts.
 pub fn effective_beta(config: &Config) -> f64 {
     let [k1, k2] = weights(config);
     match config.loss.reduction {

@@ -16,7 +16,7 @@ use crate::config::{Config, KlScheduleKind};
 /// The end of time: every schedule is where it will stay.
 pub const END: f64 = f64::INFINITY;
 
-/// A schedule with its numbers.
+/// A schedule of the KL's part of the loss, with its numbers: see [`KlScheduleKind`].
 #[derive(Clone, Copy, Debug)]
 pub struct KlSchedule {
     kind: KlScheduleKind,

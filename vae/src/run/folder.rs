@@ -23,6 +23,9 @@ pub struct Folder {
 impl Folder {
     /// Makes the folder, or takes one that holds no run, and sees that files can be written in it. A run that was ended by
     /// force before its first checkpoint is none.
+    ///
+    /// # Errors
+    /// If it holds a run, another process trains in it, or files cannot be written there.
     pub fn prepare(path: &Path) -> Result<Folder> {
         let is_ours = |text: String| text.starts_with(CONFIG_HEAD);
         let config = path.join("config.toml");
@@ -45,6 +48,9 @@ impl Folder {
     }
 
     /// Takes the folder of a run that is to go on.
+    ///
+    /// # Errors
+    /// If another process trains in it, or what is half written cannot be removed.
     pub fn open(path: &Path) -> Result<Folder> {
         let folder = Folder { path: path.to_owned(), made: Vec::new(), _lock: lock(path)? };
         folder.remove_parts()?;
@@ -60,7 +66,7 @@ impl Folder {
         Ok(())
     }
 
-    /// The folder of a run to add pictures to, whoever else works there.
+    /// The folder of a run to add pictures to, even while it is trained: nothing is locked.
     pub fn of_run(path: &Path) -> Folder {
         Folder { path: path.to_owned(), made: Vec::new(), _lock: None }
     }
@@ -71,6 +77,9 @@ impl Folder {
     }
 
     /// Writes a file, whole. A folder that is gone is not made again: it may come back.
+    ///
+    /// # Errors
+    /// If it cannot be written; what was there before is as it was.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         self.made.clear();
         let path = self.path.join(name);

@@ -40,7 +40,8 @@ impl Features {
     }
 }
 
-/// The Fréchet distance. NaN if a feature is not finite, or a set has fewer than two images.
+/// The Fréchet distance of the Gaussians fitted to two sets' features, |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½) (Heusel et al.,
+/// 1706.08500). NaN if a feature is not finite, or a set has fewer than two images.
 pub fn frechet_distance(a: &Features, b: &Features) -> f64 {
     if !(a.is_finite() && b.is_finite()) || a.images().min(b.images()) < 2 {
         return f64::NAN;

@@ -9,7 +9,7 @@
 //! Luma is 0.299 R + 0.587 G + 0.114 B on 0 to 255, not rounded, or the one channel; beyond its border an image is mirrored about
 //! its outermost pixels (OpenCV's reflect-101).
 
-/// Of an image of `[channels, height, width]` whose pixels are in [0, 1].
+/// The Laplacian variance of an image of `[channels, height, width]` whose pixels are in [0, 1]; luma counts from 0 to 255.
 pub fn variance(pixels: &[f32], [channels, height, width]: [usize; 3]) -> f64 {
     let area = height * width;
     let weights: &[f64] = if channels == 3 { &[0.299, 0.587, 0.114] } else { &[1.0] };
@@ -18,7 +18,7 @@ pub fn variance(pixels: &[f32], [channels, height, width]: [usize; 3]) -> f64 {
     of_luma(&(0..area).map(luma).collect::<Vec<f64>>(), [height, width])
 }
 
-/// Of a plane of luma.
+/// The same of a plane of luma, `[height, width]`, 0 to 255.
 pub fn of_luma(luma: &[f64], [height, width]: [usize; 2]) -> f64 {
     // The neighbours of a place along an axis; a lone pixel is its own.
     let beside = |i: usize, size: usize| match i {

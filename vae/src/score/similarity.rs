@@ -16,13 +16,13 @@ pub const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
 const C: [f64; 2] = [0.01 * 0.01, 0.03 * 0.03];
 
-/// The mean squared difference of a pixel.
+/// The mean squared difference of a pixel, of two lists of pixels in [0, 1].
 pub fn mse(a: &[f32], b: &[f32]) -> f64 {
     let squares = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
     squares.sum::<f64>() / a.len() as f64
 }
 
-/// The peak signal-to-noise ratio in decibels, of a mean squared difference.
+/// The peak signal-to-noise ratio in decibels of a mean squared difference, 10·log₁₀(1 / MSE).
 pub fn psnr(mse: f64) -> f64 {
     -10.0 * mse.log10()
 }

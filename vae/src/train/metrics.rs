@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 /// A loss and its parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses {
-    /// What is minimised.
+    /// What is minimised: the weighted sum of the parts.
     pub total: f64,
-    /// What it is made of, and what is told beside it, unweighted, means over images: `reconstruction`, `kl` in nats.
+    /// What it is made of, and what is told beside it, unweighted, means over images: `reconstruction`, summed over pixels, `kl`,
+    /// `mi`, `tc`, `dw_kl`, in nats.
     pub parts: Vec<(&'static str, f64)>,
 }
 

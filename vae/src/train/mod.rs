@@ -74,6 +74,7 @@ pub struct Trainer {
 /// A step whose numbers were not looked at yet: its images, and what its numbers are.
 type Waiting<'a> = (&'a [usize], Outline);
 
+/// Every `async` method waits for the device. Its error is that of the device, or of an image that cannot be read.
 impl Trainer {
     /// Before the first step of a VAE, on a device: the model moves there.
     pub fn new(config: Config, dataset: Dataset, model: Box<dyn Vae>, device: Device) -> Trainer {
@@ -133,6 +134,9 @@ impl Trainer {
     }
 
     /// One step: the images in these places of the training split, forward, backward, Adam. Returns the batch's losses.
+    ///
+    /// # Errors
+    /// If an image cannot be read, the device fails, or the loss or a gradient is not finite: the first tensor that is not.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
         let images = self.dataset.training_batch(self.epoch, places)?;
         self.clock.start();
@@ -196,7 +200,11 @@ impl Trainer {
 
     /// One pass over the training images, or what is left of the one that is under way; `watch` sees every step and says
     /// whether to go on. None if it said no: the same call then goes on with the next step. On a GPU it is told of steps in
-    /// groups, and a group ends before an answer counts.
+    /// groups, and a group ends before an answer counts. Epochs count from 1. The losses are means over the training images,
+    /// taken while the weights moved.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
     pub async fn epoch(&mut self, epoch: usize, watch: &mut dyn FnMut(&Progress) -> bool) -> Result<Option<Losses>> {
         self.clock.start();
         let places = order(self.config.seed, epoch, self.dataset.train.count());
@@ -305,7 +313,7 @@ impl Trainer {
         Batch::of_images(x.upload(&self.device), split.labels(places), moment, self.config.seed, members)
     }
 
-    /// What the images of a split are taken for. None by what names nothing.
+    /// Which labels a classifier gives the images of a split. None from what names nothing.
     pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
         let _averaged = self.ema.as_ref().map(Ema::in_place);
         let mut table = Confusion::new(self.config.classes());
@@ -330,7 +338,8 @@ impl Trainer {
         self.reconstructions(split, &(0..count.min(split.count())).collect::<Vec<_>>()).await
     }
 
-    /// Images of a split and their reconstructions without noise, z = mu, as pixels in [0, 1]. None from what gives no images.
+    /// Images of a split and their reconstructions without noise, z = mu, as pixels in [0, 1], image after image. None from what
+    /// gives no images.
     pub async fn reconstructions(&self, split: &Split, places: &[usize]) -> Result<Option<[Vec<f32>; 2]>> {
         let images = self.dataset.batch(split, places)?;
         let Some(reconstructions) = self.reconstruction(split, places, &images).await? else { return Ok(None) };
@@ -359,7 +368,8 @@ impl Trainer {
         self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await
     }
 
-    /// The Gaussians of images of a split, mean and logarithm of the variance, each `[places, z]`. None from what has none.
+    /// The Gaussians of images of a split, mean and logarithm of the variance, each `[places, z]`, by the weights as they are,
+    /// not by their averages of `train.ema`. None from what has none.
     pub async fn encode(&self, split: &Split, places: &[usize]) -> Result<Option<[Tensor; 2]>> {
         let mut both = [Vec::new(), Vec::new()];
         for places in places.chunks(self.config.train.batch_size) {
@@ -372,8 +382,8 @@ impl Trainer {
         Ok(Some(both.map(|numbers| Tensor::new(&numbers, [places.len(), self.config.model.z_dim]))))
     }
 
-    /// What the decoder makes of latents, `[count, z]`, as pixels in [0, 1]: image after image. A conditional model is told
-    /// these labels. None from what gives no images of its own.
+    /// What the decoder makes of latents, `[count, z]`, as pixels in [0, 1]: image after image, by the weights as they are. There
+    /// are `count` labels, of which only a conditional model is told. None from what gives no images of its own.
     pub async fn decode(&self, z: &Tensor, labels: &[usize]) -> Result<Option<Vec<f32>>> {
         let mut pixels = Vec::new();
         let size = self.config.train.batch_size;
@@ -391,7 +401,7 @@ impl Trainer {
         self.unit(output.value()).await
     }
 
-    /// Pixels in [0, 1] of images as the model sees them.
+    /// Pixels in [0, 1] of images as the model sees them, `[images, channels, size, size]`.
     pub async fn unit(&self, images: &Tensor) -> Result<Vec<f32>> {
         let mut pixels = images.read().await?;
         self.dataset.transform.to_unit(&mut pixels);

@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   report runs/quickstart-20261121-120000                      report.html in the folder of the run
   report runs/quickstart-20261121-120000 --images 10000       score it again, on more images
-  report grid/loss.beta=1 grid/loss.beta=4 --out beta.html    runs beside each other
+  report grid/beta=1 grid/beta=4 --out beta.html              runs beside each other
 
 A run that was not evaluated is scored on the way: what comes of it is kept in its scores.json.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";

@@ -22,6 +22,9 @@ const PICTURES: &str = "img_align_celeba";
 const LIST: &str = "list_eval_partition.txt";
 
 /// Training, validation and test images.
+///
+/// # Errors
+/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = folder(dir) else {

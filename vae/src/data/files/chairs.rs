@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 use crate::random::Purpose;
 
 /// Training, validation and test images.
+///
+/// # Errors
+/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = find(dir) else {

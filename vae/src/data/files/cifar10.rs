@@ -19,6 +19,9 @@ const TEST: &str = "test_batch.bin";
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// Training, validation and test images of the folder `dir`.
+///
+/// # Errors
+/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
 pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     let Some(folder) = folder(dir) else {
         let layout = format!("cifar-10-batches-bin/ with {}, {TEST}", TRAIN.join(", "));

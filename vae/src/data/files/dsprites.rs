@@ -29,6 +29,9 @@ const SHAPES: [&str; 3] = ["square", "ellipse", "heart"];
 const PUBLISHED: usize = 737_280;
 
 /// Training, validation and test images.
+///
+/// # Errors
+/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(path) = path(dir) else {

@@ -29,6 +29,9 @@ pub const FASHION: Set = Set {
 };
 
 /// Training, validation and test images of the folder `dir`.
+///
+/// # Errors
+/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
 pub fn splits(dir: &Path, set: &Set) -> Result<[Split; 3]> {
     let Some(folder) = set.folder(dir) else {
         return Err(set.missing(dir));

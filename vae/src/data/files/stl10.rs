@@ -34,6 +34,9 @@ const PUBLISHED: [usize; 3] = [5_000, 100_000, 8_000];
 const CHUNK: usize = 512;
 
 /// Training, validation and test images.
+///
+/// # Errors
+/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     read(config, PUBLISHED)
 }
