@@ -76,10 +76,14 @@ impl Shape {
         [self[..dim].iter().product(), self[dim], self[dim + 1..].iter().product()]
     }
 
-    /// This shape with the size of `dim`, one of its dimensions, replaced.
+    /// This shape with the size of `dim` replaced.
+    ///
+    /// # Panics
+    /// If there is no dimension `dim`.
+    #[track_caller]
     pub fn with(&self, dim: usize, size: usize) -> Shape {
         let mut shape = *self;
-        shape.sizes[dim] = size;
+        shape.sizes[..self.rank][dim] = size;
         shape
     }
 

@@ -39,7 +39,8 @@ impl Where {
         let (chosen, configs) = self.configured(runs)?;
         let opened =
             runs.iter().zip(configs).map(|(run, config)| trained::open(run.as_ref(), config, chosen.device.clone()));
-        let opened = opened.collect::<Result<Vec<_>>>()?;
+        let mut opened = opened.collect::<Result<Vec<_>>>()?;
+        opened.iter_mut().zip(trained::names(runs)).for_each(|(run, name)| run.name = name);
         Ok((chosen, opened))
     }
 

@@ -69,8 +69,9 @@ impl Tensor {
 
 #[track_caller]
 fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
-    let shape = a.shape().broadcast(b.shape());
-    let shape = shape.unwrap_or_else(|| panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape()));
+    let Some(shape) = a.shape().broadcast(b.shape()) else {
+        panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape());
+    };
     if let Device::Gpu(_) = a.device() {
         if a.shape() == b.shape() {
             let quads = shape.count().div_ceil(4);

@@ -52,9 +52,9 @@ impl Tensor {
         let [cout, cin2, kh, kw] = weight.shape().nchw("conv2d's weight");
         assert_eq!(cin, cin2, "conv2d: image {} with weight {}", self.shape(), weight.shape());
         check_bias("conv2d", bias, cout);
-        let output = conv.output([height, width], [kh, kw]);
-        let output =
-            output.unwrap_or_else(|| panic!("conv2d: image {} too small for {}", self.shape(), weight.shape()));
+        let Some(output) = conv.output([height, width], [kh, kw]) else {
+            panic!("conv2d: image {} too small for {}", self.shape(), weight.shape());
+        };
         let window = conv.window(batch, [height, width], output, [kh, kw]);
         let shape = [batch, cout, output[0], output[1]];
         if let Device::Gpu(machine) = self.device() {

@@ -55,8 +55,9 @@ impl Tensor {
         let [_, _, height, width] = self.shape().nchw(what);
         let [_, _, kh, kw] = weight.shape().nchw("conv_transpose2d's weight");
         assert!(conv.output_padding < conv.stride, "{what}: output padding must be less than the stride, got {conv:?}");
-        let output = conv.output([height, width], [kh, kw]);
-        let output = output.unwrap_or_else(|| panic!("{what}: {} leaves no output with {conv:?}", self.shape()));
+        let Some(output) = conv.output([height, width], [kh, kw]) else {
+            panic!("{what}: {} leaves no output with {conv:?}", self.shape());
+        };
         adjoint(what, self, weight, bias, conv.conv(), output)
     }
 }

@@ -34,8 +34,9 @@ impl Pool {
         let [batch, channels, height, width] = x.shape().nchw(what);
         assert!(self.stride > 0 && self.kernel > 0 && 2 * self.padding <= self.kernel, "{what}: {self:?}");
         let conv = Conv { stride: self.stride, padding: self.padding };
-        let size = conv.output([height, width], [self.kernel; 2]);
-        let [oh, ow] = size.unwrap_or_else(|| panic!("{what}: image {} too small for {self:?}", x.shape()));
+        let Some([oh, ow]) = conv.output([height, width], [self.kernel; 2]) else {
+            panic!("{what}: image {} too small for {self:?}", x.shape());
+        };
         [batch, channels, oh, ow]
     }
 

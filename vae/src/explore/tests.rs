@@ -20,7 +20,7 @@ fn explorer(settings: &[&str]) -> Explorer {
     let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.5, 0.0, 2.0], mse: None };
     let epoch =
         Epoch { epoch: 1, train: losses, validation, learning_rate: 1e-3, seconds: 1.0, images_per_second: 1.0 };
-    Explorer::new(Trained { path: "run".into(), trainer, history: vec![epoch], epoch: 1 }).unwrap()
+    Explorer::new(Trained { path: "run".into(), name: "run".into(), trainer, history: vec![epoch], epoch: 1 }).unwrap()
 }
 
 fn point(z: &[f32]) -> Point {

@@ -1,7 +1,7 @@
 //! `curves`: the losses of a run over its epochs, in training and in validation; or the validation losses of several runs, one
 //! over the other, or a panel for each value of a key that they differ in, as the first paper has them by β and by z.
 
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use super::Drawing;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::trained::{self, Trained};
 /// # Errors
 /// If no epoch has ended.
 pub fn of_run(run: &Trained) -> Result<Drawing> {
-    one(&run.name(), &run.trainer.config, &run.history)
+    one(&run.name, &run.trainer.config, &run.history)
 }
 
 fn one(name: &str, config: &Config, history: &[Epoch]) -> Result<Drawing> {
@@ -48,8 +48,8 @@ pub fn of_folders(folders: &[PathBuf], by: Option<&str>) -> Result<Drawing> {
     let mut paths = Vec::new();
     folders.iter().try_for_each(|folder| runs(folder).map(|found| paths.extend(found)))?;
     let mut all = Vec::new();
-    for path in &paths {
-        all.push((trained::name(path), trained::configuration(path, &[])?, history(path)?));
+    for (path, name) in paths.iter().zip(trained::names(&paths)) {
+        all.push((name, trained::configuration(path, &[])?, history(path)?));
     }
     if let ([(name, config, history)], None) = (&all[..], by) {
         return one(name, config, history);
@@ -61,7 +61,7 @@ pub fn of_folders(folders: &[PathBuf], by: Option<&str>) -> Result<Drawing> {
     let curve = |name: &str, history: &[Epoch]| {
         Curve::of_validation(name, &history.iter().map(Epoch::json).collect::<Vec<_>>())
     };
-    let whose = folders.iter().map(|folder| trained::name(folder)).collect::<Vec<_>>().join(", ");
+    let whose = trained::names(folders).join(", ");
     let epochs = all.iter().map(|(_, _, history)| history.len()).max().unwrap_or(0);
     let title = format!("{whose}: validation of {} runs, up to epoch {epochs}", all.len());
     let (name, plot) = match by {
@@ -74,7 +74,7 @@ pub fn of_folders(folders: &[PathBuf], by: Option<&str>) -> Result<Drawing> {
             let short = key.rsplit('.').next().unwrap_or(key);
             for (name, config, history) in &all {
                 let group = format!("{short}={}", value(config, key)?);
-                let rest: Vec<&str> = name.split(',').filter(|part| *part != group).collect();
+                let rest: Vec<&str> = name.split([',', MAIN_SEPARATOR]).filter(|part| *part != group).collect();
                 let rest = if rest.is_empty() { "the run".to_owned() } else { rest.join(",") };
                 match groups.iter_mut().find(|(known, _)| *known == group) {
                     Some((_, curves)) => curves.push(curve(&rest, history)),

@@ -95,7 +95,7 @@ pub fn tell(run: &Trained, options: Option<&score::Options>, alone: bool) -> Res
     let path = run.path.display().to_string();
     let dataset = &run.trainer.dataset;
     Ok(Told {
-        name: run.name(),
+        name: run.name.clone(),
         epoch: run.epoch,
         command: settings::command(config, &path),
         model: config.model.words(),

@@ -119,8 +119,13 @@ impl fmt::Display for Judged<'_> {
 /// # Errors
 /// If the device fails, or a file that the options name cannot be used.
 pub fn evaluate(run: &Trained, options: &Options) -> Result<Scores> {
-    let mut scores =
-        Scores { run: run.name(), epoch: run.epoch, images: options.images, scores: Vec::new(), missing: Vec::new() };
+    let mut scores = Scores {
+        run: run.name.clone(),
+        epoch: run.epoch,
+        images: options.images,
+        scores: Vec::new(),
+        missing: Vec::new(),
+    };
     images::score(run, options, &mut scores)?;
     latents::score(run, options, &mut scores)?;
     negation::score(run, options, &mut scores)?;

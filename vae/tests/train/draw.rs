@@ -117,7 +117,7 @@ fn a_sweep_s_curves_have_a_panel_a_value() {
         assert!(svg.contains(words), "{words}");
     }
     refused(&draw(dir.path(), &["grid", "curves", "--by", "loss.beth"]), 2, &["--by loss.beth", "no such key"]);
-    refused(&draw(dir.path(), &["grid", "kl"]), 1, &["grid/config.toml", "name a folder that train has left"]);
+    refused(&draw(dir.path(), &["grid", "kl"]), 2, &["grid: holds runs, and is none; name one of them", "grid/beta=1"]);
     refused(&draw(dir.path(), &["nowhere", "curves"]), 1, &["nowhere/config.toml"]);
 }
 

@@ -51,8 +51,9 @@ pub(crate) fn main() -> Result<ExitCode> {
     let (chosen, configs) = cli.place.configured(&cli.runs)?;
     let mut told = Vec::new();
     let alone = cli.runs.len() == 1;
-    for (run, config) in cli.runs.iter().zip(configs) {
-        let run = trained::open(run, config, chosen.device.clone())?; // one at a time: each holds its images
+    for ((run, config), name) in cli.runs.iter().zip(configs).zip(trained::names(&cli.runs)) {
+        let mut run = trained::open(run, config, chosen.device.clone())?; // one at a time: each holds its images
+        run.name = name;
         told.push(report::tell(&run, options.as_ref(), alone)?);
     }
     let page = report::page(&told);

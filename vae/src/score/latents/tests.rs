@@ -160,7 +160,7 @@ fn untrained(settings: &[&str]) -> Trained {
     config.check().unwrap();
     let (dataset, model) = (Dataset::load(&config).unwrap(), learn::build(&config));
     let trainer = Trainer::of(config, dataset, model, Device::Cpu);
-    Trained { path: "run".into(), trainer, history: Vec::new(), epoch: 0 }
+    Trained { path: "run".into(), name: "run".into(), trainer, history: Vec::new(), epoch: 0 }
 }
 
 fn scores(run: &Trained, images: usize) -> Scores {

@@ -1,0 +1,54 @@
+//! A misuse panics at the line that made it, not at one inside the library (`#[track_caller]`, which closures lose).
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use autograd::{Conv, ConvTranspose, Interpolation, Pool, Var};
+use tensor::Tensor;
+
+thread_local! {
+    static FILE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The file that a misuse is blamed on.
+fn blamed(misuse: impl FnOnce()) -> String {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let file = info.location().map_or("nowhere", |place| place.file()).to_owned();
+            FILE.with(|known| *known.borrow_mut() = Some(file));
+            before(info);
+        }));
+    });
+    let ended = panic::catch_unwind(AssertUnwindSafe(misuse));
+    assert!(ended.is_err(), "it was no misuse");
+    FILE.with(|known| known.borrow_mut().take()).expect("a hook that was called")
+}
+
+#[test]
+fn a_misuse_is_blamed_on_who_made_it() {
+    let var = |shape: &[usize]| Var::leaf(Tensor::ones(shape));
+    let image = || var(&[1, 2, 3, 3]);
+    let (kernel, pool) = (|| var(&[4, 2, 5, 5]), Pool { kernel: 5, stride: 5, padding: 0 });
+    let transposed = ConvTranspose { stride: 1, padding: 9, output_padding: 0 };
+    type Misuse<'a> = Box<dyn FnOnce() + 'a>;
+    let misuses: Vec<(&str, Misuse)> = vec![
+        ("a + b", Box::new(|| drop(var(&[2]) + var(&[3])))),
+        ("add", Box::new(|| drop(Tensor::ones([2]).add(&Tensor::ones([3]))))),
+        ("matmul", Box::new(|| drop(var(&[2, 3]).matmul(&var(&[2, 3]))))),
+        ("conv2d", Box::new(|| drop(image().conv2d(&kernel(), None, Conv { stride: 1, padding: 0 })))),
+        ("conv_transpose2d", Box::new(|| drop(image().conv_transpose2d(&var(&[2, 1, 3, 3]), None, transposed)))),
+        ("max_pool2d", Box::new(|| drop(image().max_pool2d(pool)))),
+        ("avg_pool2d", Box::new(|| drop(image().avg_pool2d(pool)))),
+        ("interpolate", Box::new(|| drop(var(&[2, 3]).interpolate([4, 4], Interpolation::Nearest)))),
+        ("reshape", Box::new(|| drop(var(&[2, 3]).reshape([7])))),
+        ("slice", Box::new(|| drop(var(&[2, 3]).slice(1, 2, 2)))),
+        ("log_softmax", Box::new(|| drop(var(&[2, 3]).log_softmax(2)))),
+        ("with", Box::new(|| assert_eq!(Tensor::ones([2, 3]).shape().with(2, 5).len(), 2))),
+    ];
+    for (name, misuse) in misuses {
+        assert_eq!(blamed(misuse), file!(), "{name}");
+    }
+}
