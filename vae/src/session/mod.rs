@@ -1,7 +1,7 @@
 //! Runs as a command trains them, one or many: what is told on the way, what Ctrl-C does, and what is left in which folder.
 //!
 //! [`run_in`] is one run; `points` are the runs of a grid, `grid` the folder that they lie in; `plan` says what will be done,
-//! `progress` how far it has come, `memory` how much room there is.
+//! `teller` what happens, `progress` how far it has come, `profile` where the time went, `memory` how much room there is.
 
 pub mod grid;
 pub mod memory;
@@ -10,6 +10,7 @@ pub mod points;
 mod profile;
 mod progress;
 pub mod table;
+mod teller;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,6 @@ use crate::config::Config;
 use crate::data::Dataset;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
-use crate::glance::Glance;
 use crate::learn::{self, Learner};
 use crate::live::{self, Live};
 use crate::model::Summary;
@@ -29,11 +29,12 @@ use crate::say;
 use crate::score::Options;
 use crate::serve::Place;
 use crate::tensorboard;
-use crate::train::{Epoch, Fault, Trainer};
+use crate::train::{Fault, Trainer};
 use crate::trained;
 use crate::transfer::{self, Frozen, Loaded};
 use plan::{Plan, grouped};
 use progress::Progress;
+use teller::Teller;
 
 /// Samples and test images that a run is scored on when it ends: `evaluate` takes as long as it is given.
 const REPORTED: usize = 256;
@@ -122,58 +123,23 @@ fn train_in(
     if let Some(encoder) = &encoder {
         folder.write("encoder.txt", encoder.list().as_bytes())?;
     }
-    let done = past.as_ref().map_or(0, Past::steps_done);
-    let mut board = match extras.tensorboard.then(|| tensorboard::Log::create(folder.path(), done)).transpose() {
-        Ok(board) => board,
-        Err(error) => return Err(Error::file(&folder.path().join(tensorboard::FOLDER), format!("{error}"))),
-    };
-    // A full disk ends no training: there is a warning, and no more of these files.
-    let mut chart = |write: &dyn Fn(&mut tensorboard::Log) -> std::io::Result<()>| {
-        if let Some(Err(error)) = board.as_mut().map(write) {
-            board = None;
-            eprint_line(&format!("warning: {}/: {error}; TensorBoard is told no more", tensorboard::FOLDER));
-        }
-    };
     config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
-    let mut progress = Progress::new(dataset.train.count(), epochs);
+    let done = past.as_ref().map_or(0, Past::steps_done);
+    let board = extras.tensorboard.then(|| teller::board(folder.path(), done)).transpose()?;
+    let mut teller = Teller { progress: Progress::new(dataset.train.count(), epochs), epochs, live, board };
     let mut trainer = Trainer::of(config, dataset, model, chosen.device.clone());
     fault()?.into_iter().for_each(|fault| trainer.inject(fault));
     let outcome = run::run(&mut trainer, &mut folder, past, &mut |event| {
-        match event {
-            Event::Step(step) => {
-                progress.step(step);
-                live.iter_mut().for_each(|live| live.step(step));
-                chart(&|board| board.step(step));
-            }
-            Event::Validating => {
-                progress.pause();
-                live.iter_mut().for_each(Live::pause);
-            }
-            Event::Epoch(epoch, trainer) => {
-                let words = words_of(epoch, epochs);
-                progress.aside(|| say!("{words}"));
-                if live.is_some() || extras.tensorboard {
-                    let shown = Glance::at(trainer);
-                    chart(&|board| board.epoch(epoch, &shown));
-                    live.iter_mut().for_each(|live| live.epoch(epoch, shown.clone(), &words));
-                }
-                // What validation and a last, smaller batch left behind would be held beside the next epoch's.
-                chosen.gpu.iter().for_each(|gpu| gpu.trim());
-            }
-            Event::Tested(words) => {
-                progress.aside(|| say!("\n{words}\n"));
-                live.iter().for_each(|live| live.line(&words));
-            }
-            Event::Warning(words) => {
-                let words = format!("warning: {words}");
-                progress.aside(|| eprint_line(&words));
-                live.iter().for_each(|live| live.line(&words));
-            }
+        let is_epoch = matches!(event, Event::Epoch(..));
+        teller.tell(event);
+        if is_epoch {
+            // What validation and a last, smaller batch left behind would be held beside the next epoch's.
+            chosen.gpu.iter().for_each(|gpu| gpu.trim());
         }
         !interrupted()
     });
-    progress.finish();
+    teller.progress.finish();
     let outcome = outcome?;
     match outcome {
         Outcome::Finished | Outcome::Interrupted => {}
@@ -216,6 +182,9 @@ fn train_in(
     let files = folder.files();
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
+    if extras.tensorboard {
+        say!("  {}/  for tensorboard --logdir {}", tensorboard::FOLDER, folder.path().display());
+    }
     Ok(outcome)
 }
 
@@ -249,14 +218,6 @@ pub fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)
     }
     let loaded = transfer::load_encoder(&*model, Path::new(&keys.init_encoder), keys.freeze_encoder)?;
     Ok((model, Some(loaded)))
-}
-
-fn words_of(epoch: &Epoch, epochs: usize) -> String {
-    let width = epochs.to_string().len();
-    format!(
-        "epoch {:width$}/{epochs}  train {}  |  validation {}  |  lr {:.3e}  {:.1} s  {:.0} images/s",
-        epoch.epoch, epoch.train, epoch.validation.losses, epoch.learning_rate, epoch.seconds, epoch.images_per_second
-    )
 }
 
 /// Writes a line to stderr.
