@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "the targets need a few of the files that it makes")]
 #[path = "../../tests/hostile/corpus.rs"]
 mod corpus;
+#[allow(dead_code, reason = "how much memory a reader may take is a flag of libFuzzer's here")]
 #[path = "../../tests/hostile/readers.rs"]
 mod readers;
 
