@@ -28,6 +28,10 @@ fn a_quiet_run_says_where_it_is_and_nothing_else() {
     let spoiled = train(dir.path()).args(words).env("VAE_FAULT", "loss@2").output().unwrap();
     refused(&spoiled, 1, &["step 2"]);
     refused(&output(dir.path(), &["--quiet", "--out", run]), 2, &[run]);
+    // What is asked for is not kept quiet about.
+    for asked in [&["--list-recipes"][..], &["--profile"], &["--dry-run", "--json"]] {
+        refused(&output(dir.path(), &[&["--quiet"], asked].concat()), 2, &["--quiet", asked[asked.len() - 1]]);
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub(crate) struct Cli {
     #[arg(long)]
     no_report: bool,
     /// Say nothing but the run's folder at the end, and what goes wrong
-    #[arg(long, conflicts_with = "profile")]
+    #[arg(long, conflicts_with_all = ["profile", "list_recipes", "json"])]
     pub(crate) quiet: bool,
     /// Print what a shell needs to complete this command's flags, and do nothing else
     #[arg(long, value_name = "SHELL", exclusive = true)]
