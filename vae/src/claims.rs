@@ -21,12 +21,12 @@ mod tests;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use vae_core::{Error, Result};
 
-use crate::error::{Error, Result};
 use crate::paper;
 
 /// The file.
-const TOML: &str = include_str!("../recipes/claims.toml");
+const TOML: &str = include_str!("../papers/claims.toml");
 
 /// A sentence of a paper, and how runs are asked about it. Each field is documented at the top of `claims.toml`, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

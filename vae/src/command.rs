@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser};
+use vae_core::config::Config;
+use vae_core::{Error, Result};
+use vae_run::LoadedRun;
+use vae_run::loaded;
 
-use crate::config::Config;
 use crate::device::{self, Chosen};
-use crate::error::{Error, Result};
-use crate::trained::{self, Trained};
 
 /// Where the images of a trained run are, and what to compute on: of every command that opens one.
 #[derive(Clone, Debug, Default, Args)]
@@ -34,13 +35,13 @@ impl Where {
     /// Opens runs, all on one device: that of the first, unless another was asked for.
     ///
     /// # Errors
-    /// If one of them cannot be opened; see [`trained::open`].
-    pub fn open<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Trained>)> {
+    /// If one of them cannot be opened; see [`loaded::open`].
+    pub fn open<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<LoadedRun>)> {
         let (chosen, configs) = self.configured(runs)?;
         let opened =
-            runs.iter().zip(configs).map(|(run, config)| trained::open(run.as_ref(), config, chosen.device.clone()));
+            runs.iter().zip(configs).map(|(run, config)| LoadedRun::open(run.as_ref(), config, chosen.device.clone()));
         let mut opened = opened.collect::<Result<Vec<_>>>()?;
-        opened.iter_mut().zip(trained::names(runs)).for_each(|(run, name)| run.name = name);
+        opened.iter_mut().zip(loaded::distinct_names(runs)).for_each(|(run, name)| run.name = name);
         Ok((chosen, opened))
     }
 
@@ -52,7 +53,7 @@ impl Where {
         let flags =
             [("data.dir", self.data_dir.as_deref(), "--data-dir"), ("device", self.device.as_deref(), "--device")];
         let configs =
-            runs.iter().map(|run| trained::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
+            runs.iter().map(|run| loaded::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
         let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
         Ok((device::choose(choice, device::start_threads(self.threads)?)?, configs))
     }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::Device;
-
-use crate::config::DeviceChoice;
-use crate::error::{Error, Result};
+use vae_core::config::DeviceChoice;
+use vae_core::{Error, Result};
 
 /// A device, open.
 pub struct Chosen {

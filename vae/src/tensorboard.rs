@@ -14,9 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crc::{CRC_32_ISCSI, Crc};
 use prost::Message;
-
-use crate::glance::Glance;
-use crate::train::{Epoch, Losses, Progress};
+use vae_core::objective::Losses;
+use vae_core::train::{Epoch, Progress};
+use vae_figures::preview::Preview;
 
 /// The folder of a run that holds its files.
 pub const FOLDER: &str = "tensorboard";
@@ -120,7 +120,7 @@ impl<W: Write> Log<W> {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn epoch(&mut self, epoch: &Epoch, shown: &Glance) -> io::Result<()> {
+    pub fn epoch(&mut self, epoch: &Epoch, shown: &Preview) -> io::Result<()> {
         let mut values = scalars("train", &epoch.train);
         values.extend(scalars("validation", &epoch.validation.losses));
         values.extend(epoch.validation.mse.map(|mse| scalar("validation/mse", mse)));

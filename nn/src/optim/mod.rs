@@ -5,5 +5,5 @@ mod ema;
 mod schedule;
 
 pub use adam::{Adam, AdamConfig};
-pub use ema::Ema;
+pub use ema::{Ema, InPlace};
 pub use schedule::{Plateau, Schedule};

@@ -11,13 +11,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 use tensor::Tensor;
-
-use crate::config::Crop;
-use crate::data::files::picture::{self, Region};
-use crate::data::{Images, Split};
-use crate::error::{Error, Result};
-use crate::glance::tiles;
-use crate::trained::Trained;
+use vae_core::config::Crop;
+use vae_core::data::{Images, Split};
+use vae_core::{Error, Result};
+use vae_data::picture::{self, Region};
+use vae_figures::preview::tiles;
+use vae_run::LoadedRun;
 
 pub use pages::serve;
 
@@ -30,7 +29,7 @@ const LARGEST: f32 = 1e4;
 
 /// A trained model, and where its test images lie.
 pub struct Explorer {
-    run: Trained,
+    run: LoadedRun,
     /// μ of the first test images, one after the other.
     codes: Vec<f32>,
 }
@@ -100,12 +99,12 @@ impl Explorer {
     ///
     /// # Errors
     /// If the model has no latents to explore, or the device fails.
-    pub fn new(run: Trained) -> Result<Explorer> {
-        let model = &run.trainer.config.model;
+    pub fn new(run: LoadedRun) -> Result<Explorer> {
+        let model = &run.predictor.config.model;
         if !model.is_vae() {
             return Err(Error::config(format!("model.kind = \"{}\" has no latents to explore", model.kind)));
         }
-        let test = &run.trainer.dataset.test;
+        let test = &run.dataset.test;
         let places: Vec<usize> = (0..MAPPED.min(test.count())).collect();
         let codes = match places.is_empty() {
             true => Vec::new(),
@@ -116,7 +115,7 @@ impl Explorer {
 
     /// What there is to explore.
     pub fn about(&self) -> About {
-        let (trainer, z_dim) = (&self.run.trainer, self.z_dim());
+        let (predictor, z_dim) = (&self.run.predictor, self.z_dim());
         let epoch = self.run.history.iter().find(|epoch| epoch.epoch == self.run.epoch);
         let kl = |dim: usize| epoch.and_then(|epoch| epoch.validation.kl_per_dim.get(dim)).copied().unwrap_or(0.0);
         let reach = |dim: usize| {
@@ -127,12 +126,12 @@ impl Explorer {
         latents.sort_by(|a, b| b.kl.total_cmp(&a.kl)); // stable: of equal ones the first
         About {
             title: self.run.title(),
-            words: crate::run::words(&trainer.config),
-            shape: trainer.dataset.transform.shape(),
+            words: vae_run::describe(&predictor.config),
+            shape: predictor.transform.shape(),
             latents,
-            images: trainer.dataset.test.count(),
-            classes: trainer.dataset.test.images().class_names().to_vec(),
-            told: trainer.config.told_classes(),
+            images: self.run.dataset.test.count(),
+            classes: self.run.dataset.test.images().class_names().to_vec(),
+            told: predictor.config.told_classes(),
         }
     }
 
@@ -141,7 +140,7 @@ impl Explorer {
     /// # Errors
     /// If it is no point of this model's, or the device fails.
     pub fn decode(&self, point: &Point) -> Result<Vec<u8>> {
-        let (z_dim, trainer) = (self.z_dim(), &self.run.trainer);
+        let (z_dim, predictor) = (self.z_dim(), &self.run.predictor);
         if point.z.len() != z_dim {
             return Err(Error::config(format!("z has {} numbers; this model's has {z_dim}", point.z.len())));
         }
@@ -150,8 +149,8 @@ impl Explorer {
         }
         self.check_label(point.label)?;
         let z = Tensor::new(&point.z, [1, z_dim]);
-        let pixels = block_on(trainer.decode(&z, &[point.label]))?.expect("what has latents decodes them");
-        Ok(tiles(&pixels, trainer.dataset.transform.shape(), 1))
+        let pixels = block_on(predictor.decode(&z, &[point.label]))?.expect("what has latents decodes them");
+        Ok(tiles(&pixels, predictor.transform.shape(), 1))
     }
 
     /// A test image, encoded.
@@ -159,7 +158,7 @@ impl Explorer {
     /// # Errors
     /// If there is no such image, it cannot be read, or the device fails.
     pub fn image(&self, place: usize) -> Result<Code> {
-        let test = &self.run.trainer.dataset.test;
+        let test = &self.run.dataset.test;
         match test.count() {
             0 => Err(Error::config("this run has no test images")),
             count if place >= count => {
@@ -176,7 +175,7 @@ impl Explorer {
     /// If it is neither, damaged, or too large, or the device fails.
     pub fn picture(&self, bytes: &[u8], label: usize) -> Result<Code> {
         self.check_label(label)?;
-        let config = &self.run.trainer.config;
+        let config = &self.run.predictor.config;
         let (channels, side) = (config.channels(), config.image_size());
         let mut pixels = vec![0; channels * side * side];
         let region = Region::Crop(config.data.crop.unwrap_or(Crop::Centre));
@@ -197,19 +196,19 @@ impl Explorer {
         }
         let points: Vec<[f32; 2]> = self.codes.chunks_exact(z_dim).map(|mu| dims.map(|dim| mu[dim])).collect();
         let places: Vec<usize> = (0..points.len()).collect();
-        Ok(Map { labels: self.run.trainer.dataset.test.labels(&places), points })
+        Ok(Map { labels: self.run.dataset.test.labels(&places), points })
     }
 
     fn code(&self, split: &Split, place: usize, label: Option<usize>) -> Result<Code> {
-        let trainer = &self.run.trainer;
+        let predictor = &self.run.predictor;
         let z = means(&self.run, split, &[place])?;
-        let pixels = block_on(trainer.unit(&trainer.dataset.batch(split, &[place])?))?;
-        let png = tiles(&pixels, trainer.dataset.transform.shape(), 1);
+        let pixels = block_on(predictor.to_unit(&predictor.batch(split, &[place])?))?;
+        let png = tiles(&pixels, predictor.transform.shape(), 1);
         Ok(Code { z, label, picture: format!("data:image/png;base64,{}", BASE64.encode(png)) })
     }
 
     fn check_label(&self, label: usize) -> Result<()> {
-        match self.run.trainer.config.told_classes() {
+        match self.run.predictor.config.told_classes() {
             0 => Ok(()), // it is not told
             classes if label < classes => Ok(()),
             classes => Err(Error::config(format!("{label} is no label: they are 0 to {}", classes - 1))),
@@ -217,13 +216,13 @@ impl Explorer {
     }
 
     fn z_dim(&self) -> usize {
-        self.run.trainer.config.model.z_dim
+        self.run.predictor.config.model.z_dim
     }
 }
 
 /// Means of the posteriors of images of a split, one after the other.
-fn means(run: &Trained, split: &Split, places: &[usize]) -> Result<Vec<f32>> {
-    let [mu, _] = block_on(run.trainer.encode(split, places))?.expect("a VAE has posteriors");
+fn means(run: &LoadedRun, split: &Split, places: &[usize]) -> Result<Vec<f32>> {
+    let [mu, _] = block_on(run.predictor.encode(split, places))?.expect("a VAE has posteriors");
     Ok(mu.data().to_vec())
 }
 

@@ -8,6 +8,8 @@
 //! GET  /map?x=3&y=7          {"points", "labels"}               503 where too many wait
 //! ```
 
+use std::sync::Arc;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -16,14 +18,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use vae_core::{Error, Result};
+use vae_run::LoadedRun;
 
-use super::{Explorer, Point};
-use crate::error::{Error, Result};
 use crate::say;
 use crate::serve::{self, Place, Server};
-use crate::trained::Trained;
+use super::{Explorer, Point};
 
 /// Questions that wait at most.
 const WAITING: usize = 256;
@@ -75,7 +76,7 @@ struct MapQuery {
 ///
 /// # Errors
 /// If the run has no latents, or nothing can be served there.
-pub fn serve(run: Trained, place: Place) -> Result<()> {
+pub fn serve(run: LoadedRun, place: Place) -> Result<()> {
     let (line, mut questions) = mpsc::channel(WAITING);
     let desk = Desk { line, pictures: Arc::new(Semaphore::new(PICTURES)) };
     let server = Server::start(place, pages(desk), std::future::pending())?;

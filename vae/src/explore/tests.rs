@@ -1,10 +1,13 @@
 //! What is asked of an explored run, and what it answers.
 
+use vae_core::config::Settings;
+use vae_core::data::Dataset;
+use vae_core::learn;
+use vae_core::objective::Losses;
+use vae_core::predict::{Predictor, Validation};
+use vae_core::train::Epoch;
+
 use super::*;
-use crate::config::Settings;
-use crate::data::Dataset;
-use crate::learn;
-use crate::train::{Epoch, Losses, Trainer, Validation};
 
 /// An explorer of a model that was never trained, whose KL is made up.
 fn explorer(settings: &[&str]) -> Explorer {
@@ -14,13 +17,13 @@ fn explorer(settings: &[&str]) -> Explorer {
         all.assignment(setting).unwrap();
     }
     let config = all.resolve().unwrap();
-    let dataset = Dataset::load(&config).unwrap();
-    let trainer = Trainer::of(config.clone(), dataset, learn::build(&config), tensor::Device::Cpu);
+    let dataset = vae_data::load(&config).unwrap();
+    let predictor = Predictor::new(config.clone(), learn::build(&config), dataset.transform.clone(), tensor::Device::Cpu);
     let losses = Losses { total: 1.0, parts: vec![] };
     let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.5, 0.0, 2.0], mse: None };
     let epoch =
         Epoch { epoch: 1, train: losses, validation, learning_rate: 1e-3, seconds: 1.0, images_per_second: 1.0 };
-    Explorer::new(Trained { path: "run".into(), name: "run".into(), trainer, history: vec![epoch], epoch: 1 }).unwrap()
+    Explorer::new(LoadedRun { path: "run".into(), name: "run".into(), predictor, dataset, history: vec![epoch], epoch: 1 }).unwrap()
 }
 
 fn point(z: &[f32]) -> Point {

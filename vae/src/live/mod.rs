@@ -9,15 +9,15 @@ mod state;
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-
-use crate::config::Config;
-use crate::error::Result;
-use crate::glance::Glance;
-use crate::run;
-use crate::serve::{self, Place, Server};
-use crate::train::{Epoch, Progress};
 use state::{Begin, Message, Step};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use vae_core::Result;
+use vae_core::config::Config;
+use vae_core::train::{Epoch, Progress};
+use vae_figures::preview::Preview;
+use vae_run;
+
+use crate::serve::{self, Place, Server};
 
 /// Between two messages about steps.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -54,8 +54,8 @@ impl Live {
     pub fn begin(&mut self, config: &Config, images: usize, history: Vec<Epoch>) {
         self.send(Message::Begin(Begin {
             name: config.name.clone(),
-            words: run::words(config),
-            unit: run::unit(config),
+            words: vae_run::describe(config),
+            unit: vae_run::loss_unit(config),
             epochs: config.train.epochs,
             images,
             history: history.iter().map(Epoch::json).collect(),
@@ -90,7 +90,7 @@ impl Live {
     }
 
     /// An epoch is done, told in these words; the model now makes this of images.
-    pub fn epoch(&mut self, epoch: &Epoch, shown: Glance, words: &str) {
+    pub fn epoch(&mut self, epoch: &Epoch, shown: Preview, words: &str) {
         self.send(Message::Epoch(epoch.json(), shown));
         self.line(words);
     }
@@ -115,13 +115,13 @@ impl Live {
 }
 
 /// How a run ended, in words for its page.
-pub fn ended(outcome: &Result<run::Outcome>) -> String {
+pub fn ended(outcome: &Result<vae_run::Outcome>) -> String {
     match outcome {
-        Ok(run::Outcome::Finished) => "finished".into(),
-        Ok(run::Outcome::Stopped { after, best }) => {
+        Ok(vae_run::Outcome::Finished) => "finished".into(),
+        Ok(vae_run::Outcome::Stopped { after, best }) => {
             format!("stopped after epoch {after}: no better validation loss since epoch {best}")
         }
-        Ok(run::Outcome::Interrupted) => "interrupted".into(),
+        Ok(vae_run::Outcome::Interrupted) => "interrupted".into(),
         Err(error) => format!("failed: {error}"),
     }
 }

@@ -13,9 +13,8 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use crate::glance::Glance;
-use crate::train::number;
+use vae_core::objective::number;
+use vae_figures::preview::Preview;
 
 /// Points of the curve of steps; where there are more, every second goes.
 const POINTS: usize = 2_000;
@@ -26,7 +25,7 @@ const LINES: usize = 1_000;
 pub(super) enum Message {
     Begin(Begin),
     Step(Step),
-    Epoch(Value, Glance),
+    Epoch(Value, Preview),
     Line(String),
     End(String),
 }
@@ -69,7 +68,7 @@ pub(super) struct State {
     #[serde(skip)]
     since: usize,
     #[serde(skip)]
-    shown: Glance,
+    shown: Preview,
 }
 
 impl State {
@@ -120,7 +119,7 @@ impl State {
     }
 
     /// What the model makes of images.
-    pub(super) fn shown(&self) -> &Glance {
+    pub(super) fn shown(&self) -> &Preview {
         &self.shown
     }
 
@@ -158,7 +157,7 @@ mod tests {
         let (name, told) = state.keep(step(2, 5));
         let progress = json!({"epoch": 2, "step": 5, "steps": 10, "images_per_second": 100.0});
         assert_eq!((name, told), ("step", json!({"progress": progress, "point": [1.5, 1.5]})));
-        let (name, told) = state.keep(Message::Epoch(json!({"epoch": 2}), Glance::default()));
+        let (name, told) = state.keep(Message::Epoch(json!({"epoch": 2}), Preview::default()));
         assert_eq!((name, told), ("epoch", json!({"epoch": {"epoch": 2}, "pictures": null})));
         state.keep(Message::Line("a".into()));
         state.keep(Message::End("finished".into()));

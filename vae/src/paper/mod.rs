@@ -27,22 +27,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use vae_core::config::{Config, Settings};
+use vae_core::recipe::Recipe;
+use vae_core::{Error, Result};
+use vae_run::BEST;
 
 use crate::claims;
-use crate::config::{Config, Settings};
-use crate::data::Dataset;
-use crate::error::{Error, Result};
-use crate::recipe::Recipe;
-use crate::run::BEST;
 use crate::session::points::{Point, points};
 
 /// Their names and files, in the order of the project.
 pub const PAPERS: [(&str, &str); 5] = [
-    ("transfer", include_str!("../../recipes/papers/transfer.toml")),
-    ("tc", include_str!("../../recipes/papers/tc.toml")),
-    ("mnist", include_str!("../../recipes/papers/mnist.toml")),
-    ("residual", include_str!("../../recipes/papers/residual.toml")),
-    ("pegasus", include_str!("../../recipes/papers/pegasus.toml")),
+    ("transfer", include_str!("../../papers/transfer.toml")),
+    ("tc", include_str!("../../papers/tc.toml")),
+    ("mnist", include_str!("../../papers/mnist.toml")),
+    ("residual", include_str!("../../papers/residual.toml")),
+    ("pegasus", include_str!("../../papers/pegasus.toml")),
 ];
 
 /// A paper.
@@ -278,10 +277,10 @@ impl Planned {
     /// That its images are not there, in a line.
     pub fn missing_images(&self) -> Option<String> {
         let config = &self.point.config;
-        if Dataset::is_there(config) {
+        if vae_data::is_there(config) {
             return None;
         }
-        let why = Dataset::load(config).err()?;
+        let why = vae_data::load(config).err()?;
         Some(format!("the images of {} are not here: {why}", config.data.kind))
     }
 }

@@ -57,7 +57,7 @@ fn time_is_images_over_speed() {
     assert_eq!(images(&config, None), Some(4.0 * (8_334.0 + 833.0 / 4.0)));
     config.data.limit = 64;
     assert_eq!(images(&config, None), Some(4.0 * (64.0 + 833.0 / 4.0)));
-    config.data.kind = crate::config::DataKind::Celeba;
+    config.data.kind = vae_core::config::DataKind::Celeba;
     assert_eq!((images(&config, None), images(&config, Some(1_000))), (None, Some(4.0 * (64.0 + 25.0))));
 }
 

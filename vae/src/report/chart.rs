@@ -2,9 +2,9 @@
 //! and every point carries its words for a pointer that rests on it.
 
 use serde::Serialize;
+use vae_figures::figure::Axis;
 
 use super::verdict::short;
-use crate::figure::Axis;
 
 /// The drawing's size; an axis' words lie outside of the frame.
 const SIZE: [f64; 2] = [420.0, 270.0];

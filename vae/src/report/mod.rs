@@ -12,15 +12,16 @@ mod verdict;
 
 use serde::Serialize;
 use serde_json::Value;
+use vae_core::Result;
+use vae_core::config::Config;
+use vae_core::learn::Summary;
+use vae_core::train::Epoch;
+use vae_figures::gallery::{self, Drawing};
+use vae_run::LoadedRun;
+use vae_run::{Folder, Timings};
+use vae_scores::{self as score, Scores};
 
-use crate::config::Config;
-use crate::error::Result;
-use crate::gallery::{self, Drawing};
-use crate::model::Summary;
-use crate::run::{Folder, Timings};
-use crate::score::{self, Scores};
-use crate::train::Epoch;
-use crate::trained::Trained;
+use crate::command::{quoted, warn};
 
 pub use chart::{Chart, Line, Point, Tick};
 pub use page::page;
@@ -75,8 +76,8 @@ pub struct Told {
 ///
 /// # Errors
 /// If a file of the run cannot be read, or the device fails.
-pub fn tell(run: &Trained, options: Option<&score::Options>, alone: bool) -> Result<Told> {
-    let config = &run.trainer.config;
+pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> Result<Told> {
+    let config = &run.predictor.config;
     let known = Scores::read(&run.path)?;
     let fits = |scores: &Scores| {
         scores.epoch == run.epoch
@@ -87,22 +88,23 @@ pub fn tell(run: &Trained, options: Option<&score::Options>, alone: bool) -> Res
         None => {
             let usual = score::Options { images: IMAGES, extractor: None, inception: None };
             let scores = score::evaluate(run, options.unwrap_or(&usual))?;
+            scores.warnings.iter().for_each(|words| warn(words));
             scores.write(&mut Folder::of_run(&run.path))?;
             scores
         }
     };
     let used = used(run);
     let path = run.path.display().to_string();
-    let dataset = &run.trainer.dataset;
+    let dataset = &run.dataset;
     Ok(Told {
         name: run.name.clone(),
         epoch: run.epoch,
         command: settings::command(config, &path),
         model: config.model.words(),
-        parameters: Summary::new(config, &*run.trainer.model).parameters,
-        loss: crate::config::describe_loss(config),
+        parameters: Summary::new(config, &*run.predictor.model).parameters,
+        loss: vae_core::config::describe_loss(config),
         images: [&dataset.train, &dataset.validation, &dataset.test].map(|split| split.count()),
-        verdict: verdict::verdict(config, &run.history, run.epoch, used, &crate::command::quoted(&path)),
+        verdict: verdict::verdict(config, &run.history, run.epoch, used, &quoted(&path)),
         used,
         settings: settings::settings(config),
         metrics: run.history.iter().map(Epoch::json).collect(),
@@ -115,7 +117,7 @@ pub fn tell(run: &Trained, options: Option<&score::Options>, alone: bool) -> Res
 }
 
 /// Latents in use, by their KL on the validation images, if there are any.
-fn used(run: &Trained) -> Option<Used> {
+fn used(run: &LoadedRun) -> Option<Used> {
     let per_dim = &run.history.get(run.epoch.checked_sub(1)?)?.validation.kl_per_dim;
     let active = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();
     (!per_dim.is_empty()).then_some(Used { active, of: per_dim.len() })

@@ -6,13 +6,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minijinja::value::{Serde, Value as Safe};
 use minijinja::{AutoEscape, Environment, HtmlEscape, context};
 use serde::Serialize;
+use vae_core::objective::{number, part_unit, part_words};
+use vae_core::train::{Epoch, Timing};
+use vae_figures::gallery::Drawing;
+use vae_run::loss_unit;
 
 use super::chart::{Chart, Series, bars, lines};
 use super::settings::differences;
 use super::{FILE, Told};
-use crate::gallery::Drawing;
-use crate::run::unit;
-use crate::train::{Epoch, Timing, number, part_unit, part_words};
 
 /// A table: a heading a row, and a cell a run.
 #[derive(Serialize)]
@@ -123,7 +124,7 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
             names.push(part);
         }
     }
-    let of = |losses: &crate::train::Losses, name: &str| match name {
+    let of = |losses: &vae_core::objective::Losses, name: &str| match name {
         "total" => losses.total,
         _ => losses.part(name).unwrap_or(f64::NAN),
     };
@@ -140,7 +141,7 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
                 .map(|run| (run.name.clone(), series(run, &|epoch| of(&epoch.validation.losses, name))))
                 .collect(),
         };
-        let unit = if name == "total" { unit(&runs[0].config) } else { part_unit(name) };
+        let unit = if name == "total" { loss_unit(&runs[0].config) } else { part_unit(name) };
         charts.push(lines(&part_words(name), unit, &all));
     }
     let error = |epoch: &Epoch| epoch.validation.mse.unwrap_or(f64::NAN);

@@ -1,10 +1,10 @@
 //! A run's configuration as a table, the keys first that are not as its recipe has them; and the command that repeats it.
 
 use serde::Serialize;
+use vae_core::config::{Config, Settings};
+use vae_core::recipe::Recipe;
 
 use crate::command::quoted;
-use crate::config::{Config, Settings};
-use crate::recipe::Recipe;
 
 /// Where a run was computed and where its files lay: it moves no number of the run but the last bits.
 const PLACES: [&str; 3] = ["device", "data.dir", "train.checkpoint_minutes"];

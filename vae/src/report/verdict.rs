@@ -4,10 +4,9 @@
 //! improving if L is lower by 0.1 % or more, worse if it is higher by 1 % or more, else standing still.
 
 use serde::Serialize;
-
-use crate::config::{Config, LossKind, ModelKind};
-use crate::run::against_collapse;
-use crate::train::Epoch;
+use vae_core::config::{Config, LossKind, ModelKind};
+use vae_core::train::Epoch;
+use vae_run::hint_against_collapse;
 
 /// KL of the whole posterior under which it has collapsed, nats.
 const COLLAPSED: f64 = 0.1;
@@ -128,7 +127,7 @@ fn advice(
 ) -> Vec<String> {
     let (mut advice, losses) = (Vec::new(), &epoch.validation.losses);
     if collapse(epoch).is_some() {
-        advice.push(format!("Against the collapse: {}.", against_collapse(&config.loss)));
+        advice.push(format!("Against the collapse: {}.", hint_against_collapse(&config.loss)));
     }
     match trend {
         _ if collapse(epoch).is_some() => {}
@@ -182,9 +181,11 @@ pub(super) fn short(x: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use vae_core::config::Settings;
+    use vae_core::objective::Losses;
+use vae_core::predict::Validation;
+
     use super::*;
-    use crate::config::Settings;
-    use crate::train::{Losses, Validation};
 
     fn config(settings: &[&str]) -> Config {
         let mut all = Settings::default();

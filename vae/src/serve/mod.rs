@@ -17,9 +17,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use tokio::sync::Notify;
+use vae_core::{Error, Result};
 
 use crate::command::warn;
-use crate::error::{Error, Result};
 
 /// How long answers that are under way may take once the server is to end.
 const GRACE: Duration = Duration::from_secs(1);

@@ -12,13 +12,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use vae_core::config::Settings;
+use vae_core::{Error, Result};
+use vae_run::{Folder, LAST, Outcome, ResumedRun};
 
+use crate::device::Chosen;
 use super::points::Point;
 use super::{Extras, eprint_line, run_in};
-use crate::config::Settings;
-use crate::device::Chosen;
-use crate::error::{Error, Result};
-use crate::run::{Folder, LAST, Outcome, Past};
 
 /// A line of `results.jsonl`: `point`, `settings`, and `best_epoch`, `epochs`, `seconds`, `validation`, or `failed`.
 pub type Line = Map<String, Value>;
@@ -103,11 +103,11 @@ impl Point {
     }
 
     /// What an interrupted run of this very configuration left to go on from. What cannot be used is taken away.
-    fn past(&self, run: &Path) -> Result<Option<Past>> {
+    fn past(&self, run: &Path) -> Result<Option<ResumedRun>> {
         if !run.join("config.toml").exists() {
             return Ok(None);
         }
-        match Past::read(run).and_then(|past| past.check(&self.config).map(|()| past)) {
+        match ResumedRun::read(run).and_then(|past| past.check(&self.config).map(|()| past)) {
             Ok(past) => return Ok(Some(past)),
             Err(error) if run.join(LAST).exists() => eprint_line(&format!("warning: {error}; the run is begun anew")),
             Err(_) => {} // nothing was trained
@@ -178,8 +178,8 @@ pub fn epochs(run: &Path) -> Result<Vec<Value>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::points::points;
     use super::*;
+    use super::super::points::points;
 
     #[test]
     fn the_best_epoch_is_the_first_of_the_lowest_and_words_are_no_numbers() {

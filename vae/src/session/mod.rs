@@ -16,25 +16,27 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::config::Config;
-use crate::data::Dataset;
-use crate::device::Chosen;
-use crate::error::{Error, Result};
-use crate::learn::{self, Learner};
-use crate::live::{self, Live};
-use crate::model::Summary;
-use crate::report;
-use crate::run::{self, Event, Folder, LAST, Outcome, Past};
-use crate::say;
-use crate::score::Options;
-use crate::serve::Place;
-use crate::tensorboard;
-use crate::train::{Fault, Trainer};
-use crate::trained;
-use crate::transfer::{self, Frozen, Loaded};
 use plan::{Plan, grouped};
 use progress::Progress;
 use teller::Teller;
+use vae_core::config::Config;
+use vae_core::learn::Summary;
+use vae_core::learn::{self, Learner};
+use vae_core::train::{Fault, Trainer};
+use vae_core::{Error, Result};
+use vae_figures::gallery::OF_TRAINING;
+use vae_run::LoadedRun;
+use vae_run::checkpoint;
+use vae_run::transfer::{self, Frozen, Loaded};
+use vae_run::{Event, Folder, LAST, Outcome, ResumedRun};
+use vae_scores::Options;
+
+use crate::device::Chosen;
+use crate::live::{self, Live};
+use crate::report;
+use crate::say;
+use crate::serve::Place;
+use crate::tensorboard;
 
 /// Samples and test images that a run is scored on when it ends: `evaluate` takes as long as it is given.
 const REPORTED: usize = 256;
@@ -78,7 +80,7 @@ pub fn interrupted() -> bool {
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
-pub fn run_in(config: Config, chosen: &Chosen, path: &Path, past: Option<Past>, extras: Extras) -> Result<Outcome> {
+pub fn run_in(config: Config, chosen: &Chosen, path: &Path, past: Option<ResumedRun>, extras: Extras) -> Result<Outcome> {
     let mut live = extras.live.map(Live::start).transpose()?;
     let outcome = train_in(config, chosen, path, past, extras, &mut live);
     live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));
@@ -89,19 +91,19 @@ fn train_in(
     mut config: Config,
     chosen: &Chosen,
     path: &Path,
-    past: Option<Past>,
+    past: Option<ResumedRun>,
     extras: Extras,
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
     let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
-    let dataset = Dataset::load(&config)?;
+    let dataset = vae_data::load(&config)?;
     let seconds = start.elapsed().as_secs_f64();
     let (model, encoder) = match &past {
         None => initialised(&config)?,
         Some(_) => {
             let model = learn::build(&config);
-            run::load(&*model, &path.join(LAST))?; // what is frozen is told by its hash before the first step
+            checkpoint::load(&*model, &path.join(LAST))?; // what is frozen is told by its hash before the first step
             (model, None)
         }
     };
@@ -125,12 +127,12 @@ fn train_in(
     }
     config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
-    let done = past.as_ref().map_or(0, Past::steps_done);
+    let done = past.as_ref().map_or(0, ResumedRun::steps_done);
     let board = extras.tensorboard.then(|| teller::board(folder.path(), done)).transpose()?;
     let mut teller = Teller { progress: Progress::new(dataset.train.count(), epochs), epochs, live, board };
-    let mut trainer = Trainer::of(config, dataset, model, chosen.device.clone());
+    let mut trainer = Trainer::from_learner(config, dataset, model, chosen.device.clone());
     fault()?.into_iter().for_each(|fault| trainer.inject(fault));
-    let outcome = run::run(&mut trainer, &mut folder, past, &mut |event| {
+    let outcome = vae_run::run(&mut trainer, &mut folder, past, OF_TRAINING, &mut |event| {
         let is_epoch = matches!(event, Event::Epoch(..));
         teller.tell(event);
         if is_epoch {
@@ -148,7 +150,7 @@ fn train_in(
         }
     }
     if let Some(before) = &frozen {
-        let after = Frozen::of(&*trainer.model)?;
+        let after = Frozen::of(trainer.model())?;
         let sha256 = after.as_ref().map_or("of nothing", |after| &after.sha256);
         if after.as_ref() != Some(before) {
             let what = format!("sha256 {} before, {sha256} after; a mistake of the program's", before.sha256);
@@ -191,7 +193,7 @@ fn train_in(
 /// Scores the run on a few images, writes its report, and gives its verdict.
 fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
     let options = Options { images: REPORTED, extractor: None, inception: None };
-    let run = trained::ended(folder.path(), trainer)?;
+    let run = LoadedRun::from_trainer(folder.path(), trainer)?;
     let told = report::tell(&run, Some(&options), true)?;
     folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
     Ok(told.verdict.sentence)
@@ -211,7 +213,7 @@ fn fault() -> Result<Option<Fault>> {
 pub fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)> {
     let (model, keys) = (learn::build(config), &config.model);
     if !keys.init.is_empty() {
-        run::load(&*model, Path::new(&keys.init))?;
+        checkpoint::load(&*model, Path::new(&keys.init))?;
     }
     if keys.init_encoder.is_empty() {
         return Ok((model, None));

@@ -2,15 +2,14 @@
 
 use nn::state::Filled;
 use serde_json::{Value, json};
+use vae_core::config::{Config, Normalise, describe_loss};
+use vae_core::data::Dataset;
+use vae_core::learn::Summary;
+use vae_core::objective::number;
+use vae_run::transfer::{Frozen, Loaded};
 
-use crate::config::{Config, Normalise, describe_loss};
-use crate::data::Dataset;
 use crate::device::Chosen;
-use crate::model::Summary;
-use crate::objective::effective_beta;
 use crate::say;
-use crate::train::number;
-use crate::transfer::{Frozen, Loaded};
 
 /// All that is known before training.
 pub struct Plan<'a> {
@@ -120,7 +119,7 @@ impl Plan<'_> {
         let summary = serde_json::to_value(self.summary).unwrap_or_default();
         if let (Value::Object(plan), Value::Object(summary)) = (&mut plan, summary) {
             plan.extend(summary);
-            let effective = config.model.is_vae().then(|| number(effective_beta(config)));
+            let effective = config.model.is_vae().then(|| number(config.effective_beta()));
             plan.insert("effective_beta".into(), effective.into());
             self.encoder_words().into_iter().for_each(|words| drop(plan.insert("encoder".into(), words.into())));
             if let Some(Ok(Loaded { filled, .. })) = self.encoder {

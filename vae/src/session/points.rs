@@ -1,8 +1,8 @@
 //! The points of a grid: `--sweep key=a,b,c`, given once or many times, every combination, the last key changing fastest.
 //! Keys may be tied, to one value or to one each: `--sweep loss.alpha+loss.gamma=1,3`, `--sweep loss.k1+loss.k2=1:0,0.9:0.1`.
 
-use crate::config::{Config, Settings};
-use crate::error::{Error, Result};
+use vae_core::config::{Config, Settings};
+use vae_core::{Error, Result};
 
 /// The most points that a grid may have.
 const MOST: usize = 1000;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::table::markdown;
-use crate::error::Result;
-use crate::run::Timings;
+use vae_core::Result;
+use vae_core::train::Timing;
+use vae_run::Timings;
+
 use crate::say;
-use crate::train::Timing;
+use super::table::markdown;
 
 /// The table of a run that has ended, or was interrupted.
 pub(super) fn print(run: &Path) -> Result<()> {
@@ -33,8 +34,9 @@ fn table(timings: &Timings) -> String {
 
 #[cfg(test)]
 mod tests {
+    use vae_run::EpochTiming;
+
     use super::*;
-    use crate::run::EpochTiming;
 
     #[test]
     fn shares_are_of_the_whole() {

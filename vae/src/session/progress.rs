@@ -5,9 +5,9 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vae_core::train::Progress as Step;
 
 use crate::command::is_quiet;
-use crate::train::Progress as Step;
 
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(10);

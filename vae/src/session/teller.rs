@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use super::eprint_line;
-use super::progress::Progress;
-use crate::error::{Error, Result};
-use crate::glance::Glance;
+use vae_core::train::Epoch;
+use vae_core::{Error, Result};
+use vae_figures::preview::Preview;
+use vae_run::Event;
+
 use crate::live::Live;
-use crate::run::Event;
 use crate::say;
 use crate::tensorboard::{self, Log};
-use crate::train::Epoch;
+use super::eprint_line;
+use super::progress::Progress;
 
 /// Whoever is told.
 pub(super) struct Teller<'a> {
@@ -45,7 +46,7 @@ impl Teller<'_> {
                 let words = words_of(epoch, self.epochs);
                 self.progress.aside(|| say!("{words}"));
                 if self.live.is_some() || self.board.is_some() {
-                    let shown = Glance::at(trainer);
+                    let shown = Preview::at(trainer);
                     self.chart(|board| board.epoch(epoch, &shown));
                     self.live.iter_mut().for_each(|live| live.epoch(epoch, shown.clone(), &words));
                 }

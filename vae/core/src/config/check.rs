@@ -1,0 +1,324 @@
+//! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
+
+use crate::error::{Error, Result};
+use super::{
+    Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output,
+    PADDING, Reconstruction, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS,
+};
+
+impl Config {
+    /// Every rule that a configuration must keep, whatever the data hold.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the key and what to set it to, in one line.
+    pub fn check(&self) -> Result<()> {
+        self.check_name()?;
+        self.check_loss()?; // before the output: what it needs decides what the output must be
+        self.check_model()?;
+        self.check_kind()?;
+        self.check_data()?;
+        self.check_training()?;
+        self.train_images().map_or(Ok(()), |images| self.check_last_batch(images))
+    }
+
+    fn check_name(&self) -> Result<()> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let ok = !self.name.is_empty()
+            && self.name.len() <= 64
+            && !self.name.starts_with('.')
+            && self.name.chars().all(plain);
+        rule(ok, || {
+            format!("name = {:?}: it names a folder: use letters, digits, - _ and . only, 64 at most", self.name)
+        })
+    }
+
+    fn check_model(&self) -> Result<()> {
+        let model = &self.model;
+        for (key, size, needs) in [
+            ("z_dim", model.z_dim, "a latent needs at least one dimension"),
+            ("width", model.width, "a stage needs at least one channel"),
+            ("hidden", model.hidden, "a hidden layer needs at least one feature"),
+            ("layers", model.layers, "there must be at least one hidden layer"),
+        ] {
+            rule(size >= 1, || format!("model.{key} = 0: {needs}"))?;
+        }
+        rule(model.widths.len() <= 12 && model.widths.iter().all(|&width| width >= 1), || {
+            format!("model.widths = {:?}: 12 convolutions at most, of at least one channel each", model.widths)
+        })?;
+        let slope = model.slope as f32; // as the kernels have it
+        rule(slope.is_finite() && slope > 0.0, || {
+            format!("model.slope = {}: it must be a number above 0, such as 0.2", model.slope)
+        })?;
+        let (size, multiple) = (self.image_size(), model.divisor());
+        rule(size > 0 && size.is_multiple_of(multiple), || {
+            let halved = match model.body() {
+                ModelKind::Resnet18 | ModelKind::Resnet50 => format!(" with model.stem = \"{}\"", model.stem),
+                ModelKind::Basic | ModelKind::Conv3 => format!(" with {} convolutions", model.conv_widths().len()),
+                _ => String::new(),
+            };
+            format!(
+                "data.image_size = {size}: {}{halved} takes multiples of {multiple} only; the next is {}",
+                model.kind,
+                size.div_ceil(multiple).max(1) * multiple
+            )
+        })?;
+        let (crop, kind) = (self.crop(), self.data.kind);
+        rule(self.data.crop.is_none() || kind.crop().is_some(), || {
+            format!("data.crop = {crop}: {kind} is shown as it is; only celeba, chairs and folder can be cropped")
+        })?;
+        let channels = self.channels();
+        rule(channels == 1 || channels == 3, || {
+            format!("data.channels = {channels}: images have 1 (grey) or 3 (colour)")
+        })?;
+        let (wanted, pixels) = match self.model.output {
+            Output::Linear => return Ok(()),
+            Output::Sigmoid => (Normalise::Unit, "[0, 1]"),
+            Output::Tanh => (Normalise::Symmetric, "[−1, 1]"),
+        };
+        rule(self.data.normalise == wanted, || {
+            format!(
+                "model.output = \"{}\" gives pixels in {pixels}, but data.normalise = \"{}\": \
+                 set data.normalise = \"{wanted}\", or model.output = \"linear\"",
+                self.model.output, self.data.normalise
+            )
+        })
+    }
+
+    /// What only some kinds can do.
+    fn check_kind(&self) -> Result<()> {
+        let (model, kind) = (&self.model, self.model.kind);
+        rule(model.is_vae() || self.loss.kind == LossKind::Beta, || {
+            format!(
+                "loss.kind = \"{}\" weighs a KL, and model.kind = \"{kind}\" has none: leave it at \"beta\"",
+                self.loss.kind
+            )
+        })?;
+        rule(model.is_vae() || self.loss.schedule == KlScheduleKind::Constant, || {
+            format!(
+                "loss.schedule = \"{}\" is for a KL, and model.kind = \"{kind}\" has none: leave it at \"constant\"",
+                self.loss.schedule
+            )
+        })?;
+        rule(model.is_vae() || !model.conditional, || {
+            format!("model.conditional tells a VAE the labels, and model.kind = \"{kind}\" is none: set it to false")
+        })?;
+        let labels = match kind {
+            ModelKind::Classifier => Some("model.kind = \"classifier\" names"),
+            _ => model.conditional.then_some("model.conditional tells"),
+        };
+        if let Some(labels) = labels {
+            let (data, classes) = (self.data.kind, self.classes());
+            rule(classes != 0, || {
+                format!(
+                    "{labels} labels, and how many there are of data.kind = \"{data}\" only the files tell: set data.classes"
+                )
+            })?;
+            rule(classes != 1, || {
+                format!(
+                    "{labels} labels, and images of data.kind = \"{data}\" have but one: take another kind of either"
+                )
+            })?;
+        }
+        rule(kind != ModelKind::Classifier || self.data.noise_target == NoiseTarget::Noisy, || {
+            "data.noise_target = \"clean\" is for models that give images back, and model.kind = \"classifier\" is none: \
+             leave it at \"noisy\""
+                .into()
+        })?;
+        let transfers = [
+            ("init_encoder", !model.init_encoder.is_empty()),
+            ("freeze_encoder", model.freeze_encoder),
+            ("freeze_heads", model.freeze_heads),
+        ];
+        for (key, wanted) in transfers {
+            rule(!wanted || kind != ModelKind::Classifier, || {
+                format!(
+                    "model.{key} is for models that have an encoder, and model.kind = \"{kind}\" is one: leave it out"
+                )
+            })?;
+        }
+        rule(!model.freeze_heads || model.freeze_encoder, || {
+            "model.freeze_heads holds the heads of a frozen encoder: set model.freeze_encoder = true too".into()
+        })?;
+        rule(model.init.is_empty() || model.init_encoder.is_empty(), || {
+            "model.init and model.init_encoder both name where the encoder comes from: leave one of them out".into()
+        })?;
+        if kind != ModelKind::Vq {
+            return Ok(());
+        }
+        use ModelKind::{Basic, Conv3, Resnet18, Resnet50};
+        rule(matches!(model.encoder, Resnet18 | Resnet50 | Basic | Conv3), || {
+            format!("model.encoder = \"{}\": vq takes resnet18, resnet50, basic or conv3", model.encoder)
+        })?;
+        rule((1..1 << 24).contains(&model.codes), || {
+            format!("model.codes = {}: a codebook holds 1 to 16777215 vectors", model.codes)
+        })?;
+        rule(model.code_width >= 1, || "model.code_width = 0: a code has at least one number".into())?;
+        rule((1e-3..1.0).contains(&(model.decay as f32)), || {
+            format!("model.decay = {}: it must be from 0.001 to below 1, such as 0.99", model.decay)
+        })
+    }
+
+    fn check_loss(&self) -> Result<()> {
+        let Loss { beta, k1, k2, alpha, gamma, commitment, .. } = self.loss;
+        for (key, weight, term) in [
+            ("beta", beta, "KL"),
+            ("k1", k1, "reconstruction"),
+            ("k2", k2, "KL"),
+            ("alpha", alpha, "MI"),
+            ("gamma", gamma, "DW-KL"),
+            ("commitment", commitment, "commitment"),
+        ] {
+            rule(weight.is_finite() && weight >= 0.0, || {
+                format!("loss.{key} = {weight}: the weight of the {term} term must be 0 or more")
+            })?;
+        }
+        let weighted = self.loss.kind == LossKind::Weighted;
+        rule(!weighted || k1 > 0.0 || k2 > 0.0, || "loss.k1 = 0 and loss.k2 = 0: one of them must be above 0".into())?;
+        self.check_kl_schedule()?;
+        if self.loss.reconstruction == Reconstruction::Bce {
+            rule(self.data.normalise == Normalise::Unit, || {
+                format!(
+                    "loss.reconstruction = \"bce\" needs targets in [0, 1], but data.normalise = \"{}\": \
+                     set data.normalise = \"unit\", or another loss.reconstruction, such as \"sse\"",
+                    self.data.normalise
+                )
+            })?;
+            rule(self.model.output == Output::Sigmoid, || {
+                format!(
+                    "loss.reconstruction = \"bce\" needs model.output = \"sigmoid\", not \"{}\": \
+                     set it so, or another loss.reconstruction, such as \"sse\"",
+                    self.model.output
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_data(&self) -> Result<()> {
+        let data = &self.data;
+        rule(data.noise_std.is_finite() && data.noise_std >= 0.0, || {
+            format!("data.noise_std = {}: it must be 0 (off) or more, where 1 is from black to full", data.noise_std)
+        })?;
+        rule((0.0..=1.0).contains(&data.noise_fraction), || {
+            format!("data.noise_fraction = {}: it is a part of the images, 0 to 1", data.noise_fraction)
+        })?;
+        let size = self.image_size();
+        rule(data.augment != Augment::FlipCrop || size > 2 * PADDING, || {
+            format!(
+                "data.augment = \"flip-crop\" moves images by {PADDING} pixels: data.image_size = {size} is too small"
+            )
+        })?;
+        rule(data.classes.is_none_or(|classes| (1..=1 << 16).contains(&classes)), || {
+            format!("data.classes = {}: 1 to 65536", self.classes())
+        })?;
+        let kind = data.kind;
+        for (key, value, default) in
+            [("images", data.images, SHAPES_IMAGES), ("rotations", data.rotations, SHAPES_ROTATIONS)]
+        {
+            rule(kind == DataKind::Shapes || value == default, || {
+                format!("data.{key} = {value}: only data.kind = \"shapes\" has it, not \"{kind}\"; see data.limit")
+            })?;
+        }
+        rule(data.images == 0 || data.images >= 12, || {
+            format!("data.images = {}: 12 at least, ten to train on, one to validate, one to test", data.images)
+        })?;
+        rule((1..=360).contains(&data.rotations), || format!("data.rotations = {}: 1 to 360", data.rotations))?;
+        let drawn = self.shapes_images();
+        rule(kind != DataKind::Shapes || drawn <= SHAPES_MOST, || {
+            format!("data.images = {}: that is {drawn} images; {} at most", data.images, SHAPES_MOST)
+        })
+    }
+
+    fn check_training(&self) -> Result<()> {
+        let train = &self.train;
+        rule(train.epochs >= 1, || "train.epochs = 0: train for at least one".into())?;
+        rule(train.batch_size >= 1, || "train.batch_size = 0: a step needs at least one image".into())?;
+        let rate = train.learning_rate;
+        rule(rate.is_finite() && rate > 0.0, || {
+            format!("train.learning_rate = {rate}: it must be a number above 0, such as 0.001")
+        })?;
+        for (key, memory) in [("beta1", train.beta1), ("beta2", train.beta2)] {
+            rule((0.0..1.0).contains(&(memory as f32)), || {
+                format!("train.{key} = {memory}: it must be in [0, 1), such as 0.9")
+            })?;
+        }
+        for (key, amount) in [("weight_decay", train.weight_decay), ("clip", train.clip)] {
+            rule(amount.is_finite() && amount >= 0.0, || {
+                format!("train.{key} = {amount}: it must be 0 (off) or more")
+            })?;
+        }
+        rule((0.0..1.0).contains(&(train.ema as f32)), || {
+            format!("train.ema = {}: it must be 0 (off) or below 1, such as 0.999", train.ema)
+        })?;
+        rule(train.checkpoint_minutes.is_finite() && train.checkpoint_minutes >= 0.0, || {
+            format!("train.checkpoint_minutes = {}: it must be 0 (off) or more", train.checkpoint_minutes)
+        })?;
+        rule(train.plateau_patience >= 1, || "train.plateau_patience = 0: wait for at least one epoch".into())
+    }
+
+    /// A batch norm that sees one value a channel has no variance: with 1×1 maps, no batch may hold a single image.
+    ///
+    /// # Errors
+    /// If, of so many images, the last batch would.
+    pub fn check_last_batch(&self, images: usize) -> Result<()> {
+        let batch = self.train.batch_size;
+        let smallest = self.image_size() / self.model.divisor(); // the side of the last maps
+        let last = if images.is_multiple_of(batch) { batch.min(images) } else { images % batch };
+        rule(!self.model.has_batch_norm() || smallest > 1 || last != 1, || {
+            format!(
+                "the last of the batches of {batch} holds 1 of {images} images, and a batch norm on 1×1 maps \
+                 cannot train on one: change train.batch_size or data.limit, or set model.batch_norm = false"
+            )
+        })
+    }
+}
+
+/// The loss in words, for the start of a run.
+pub fn describe_loss(config: &Config) -> String {
+    let (words, reduction) = (config.loss_words(), config.loss.reduction);
+    match config.model.kind {
+        ModelKind::Classifier => format!("{words}, mean over images"),
+        ModelKind::Vq => format!("{words}, {reduction} over pixels and codes, mean over images"),
+        _ => format!(
+            "{words}, {reduction} over pixels and latents, mean over images; \
+             effective β = {} (nats of KL for a nat of reconstruction){}",
+            config.effective_beta(),
+            config.loss.schedule_words(config.train.epochs)
+        ),
+    }
+}
+
+impl Config {
+    /// The terms of the loss and their weights.
+    pub fn loss_words(&self) -> String {
+        match self.model.kind {
+            ModelKind::Classifier => "cross-entropy".into(),
+            ModelKind::Vq => format!("{} + {} × commitment", self.loss.reconstruction, self.loss.commitment),
+            _ => self.loss.words(),
+        }
+    }
+}
+
+impl Loss {
+    /// The terms and their weights.
+    pub fn words(&self) -> String {
+        match self.kind {
+            LossKind::Beta if self.schedule == KlScheduleKind::Capacity => {
+                format!("{} + {} × |KL - C|", self.reconstruction, self.gamma)
+            }
+            LossKind::Beta => format!("{} + {} × KL", self.reconstruction, self.beta),
+            LossKind::Weighted => format!("{} × {} + {} × KL", self.k1, self.reconstruction, self.k2),
+            LossKind::Tc => format!(
+                "{} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
+                self.reconstruction, self.alpha, self.beta, self.gamma, self.estimator
+            ),
+        }
+    }
+}
+
+pub(super) fn rule(kept: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if kept { Ok(()) } else { Err(Error::config(message())) }
+}
+
+#[cfg(test)]
+mod tests;

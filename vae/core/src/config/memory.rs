@@ -1,0 +1,179 @@
+//! Memory that training takes, roughly, told before any of it is taken: a weight is there ten times (itself, its
+//! gradient, Adam's two moments, and a checkpoint in the making, which holds it and its moments twice), three times more with
+//! `train.ema`, once more with early stopping, which keeps the best; a batch's maps as often as backward needs them.
+
+use crate::error::{Error, Result};
+use super::{Config, DataKind, Down, LossKind, ModelKind};
+
+const GIB: f64 = (1_u64 << 30) as f64;
+
+impl Config {
+    /// Refuses what this machine's memory cannot hold, `available` bytes of it.
+    ///
+    /// # Errors
+    /// If [`Config::memory`] is more than that: which keys to lower.
+    pub fn check_memory(&self, available: u64) -> Result<()> {
+        let need = self.memory();
+        if need <= available as f64 {
+            return Ok(());
+        }
+        let model = &self.model;
+        let sizes = match model.body() {
+            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => format!("model.width ({})", model.width),
+            ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
+            _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
+        };
+        Err(Error::config(format!(
+            "this run needs about {:.1} GiB of memory and {:.1} GiB are free: \
+             lower train.batch_size ({}), data.image_size ({}), {sizes} or model.z_dim ({})",
+            need / GIB,
+            available as f64 / GIB,
+            self.train.batch_size,
+            self.image_size(),
+            model.z_dim
+        )))
+    }
+
+    /// Bytes that training takes, roughly.
+    pub fn memory(&self) -> f64 {
+        let batch = self.train.batch_size.min(self.train_images().unwrap_or(usize::MAX)) as f64;
+        let (weights, maps) = self.weights_and_maps();
+        let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
+        let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // each image's latents under each posterior
+        let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
+        let train = &self.train;
+        let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
+        4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
+    }
+
+    /// Bytes of the weights themselves, and of all maps and pixels of an image, roughly.
+    pub fn weight_and_image_bytes(&self) -> [f64; 2] {
+        let (weights, maps) = self.weights_and_maps();
+        [4.0 * weights, 4.0 * (maps + self.channels() as f64 * (self.image_size() as f64).powi(2))]
+    }
+
+    /// Bytes of the images that are kept at the model's size, or a bit a pixel; the others are small.
+    fn images(&self) -> f64 {
+        let (train, others) = match self.data.kind {
+            DataKind::Stl10 => (105_000, 8_000),
+            DataKind::StanfordDogs => (12_000, 8_580),
+            DataKind::Celeba => (162_770, 39_829),
+            DataKind::Chairs => (71_982, 14_384),
+            DataKind::Dsprites => return 737_280.0 * 512.0,
+            _ => return 0.0,
+        };
+        let train = if self.data.limit == 0 { train } else { train.min(self.data.limit) };
+        (train + others) as f64 * self.channels() as f64 * (self.image_size() as f64).powi(2)
+    }
+
+    /// Numbers in the weights, and in what a step keeps of one image besides its pixels and latents.
+    fn weights_and_maps(&self) -> (f64, f64) {
+        let (model, area) = (&self.model, (self.image_size() as f64).powi(2));
+        let w = model.width as f64;
+        match model.kind {
+            ModelKind::Classifier => (2_730.0 * w * w, 7.0 * w * area),
+            ModelKind::Vq => {
+                let (weights, maps) = self.body_s_weights_and_maps(0.0);
+                let (codes, width) = (model.codes as f64, model.code_width as f64);
+                // Of the codes: their running sums, how far each place is from each, and which is the nearest.
+                let places = area / (model.divisor() as f64).powi(2);
+                (weights + 2.0 * codes * width, maps + places * (4.0 * codes + 8.0 * width))
+            }
+            _ => self.body_s_weights_and_maps(self.decoder_inputs() as f64),
+        }
+    }
+
+    /// The same for encoder and decoder with z latents.
+    fn body_s_weights_and_maps(&self, z: f64) -> (f64, f64) {
+        let (model, area) = (&self.model, (self.image_size() as f64).powi(2));
+        let w = model.width as f64;
+        match model.body() {
+            ModelKind::Resnet18 => (5_500.0 * w * w + 24.0 * w * z, 14.0 * w * area), // 22.5 million at width 64, z 0
+            ModelKind::Resnet50 => (11_500.0 * w * w + 96.0 * w * z, 50.0 * w * area),
+            ModelKind::Skip => (1_910.0 * w * w + (108.0 + area / 16.0) * w * z, 14.0 * w * area),
+            ModelKind::Basic | ModelKind::Conv3 => {
+                let widths = model.conv_widths();
+                let pairs = widths.windows(2).map(|pair| pair[0] as f64 * pair[1] as f64).sum::<f64>();
+                let last = widths.last().map_or(0.0, |&last| last as f64);
+                let flat = last * area / 4_f64.powi(widths.len() as i32);
+                let kept = if model.down == Down::Pool { 12.0 } else { 5.0 };
+                let maps = widths.iter().zip(0..).map(|(&w, i)| kept * w as f64 * area / 4_f64.powi(i)).sum::<f64>();
+                let kernels = match model.body() {
+                    ModelKind::Basic => 18.0 * pairs + 9.0 * last * last,
+                    _ => 25.0 * pairs, // 3×3 and 4×4
+                };
+                (kernels + 3.0 * flat * z, maps)
+            }
+            _ => {
+                let (hidden, layers) = (model.hidden as f64, model.layers as f64);
+                let pixels = self.encoder_channels() as f64 * area;
+                (hidden * (2.0 * pixels + 3.0 * z + 2.0 * (layers - 1.0) * hidden), 6.0 * hidden * layers)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Settings};
+    use crate::learn::build;
+
+    fn config(settings: &[&str]) -> Config {
+        let mut all = Settings::default();
+        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
+        all.resolve().unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        config(&["model.width=64"]).check_memory(8 << 30).unwrap();
+        for absurd in
+            ["model.width=1000000000", "model.z_dim=4000000000000", "data.image_size=160000000", "model.width=4096"]
+        {
+            config(&[absurd]).check_memory(64 << 30).unwrap_err();
+        }
+        config(&["train.batch_size=9000000000000000000"]).check_memory(16 << 30).unwrap_err(); // all 8,334 images at once
+        let large = ["model.kind=dense", "train.batch_size=8192", "loss.kind=tc"];
+        config(&large[..2]).check_memory(16 << 30).unwrap();
+        config(&large).check_memory(16 << 30).unwrap_err(); // 8192² pairs of 128 latents
+        for (kind, absurd) in [
+            ("resnet50", "model.width=2048"),
+            ("skip", "model.width=8192"),
+            ("basic", "model.widths=10,400000"),
+            ("conv3", "model.widths=4000000000000"),
+            ("dense", "model.hidden=10000000"),
+            ("dense", "model.layers=9000000000000"),
+        ] {
+            let refused = config(&[&format!("model.kind={kind}"), absurd]).check_memory(64 << 30).unwrap_err();
+            let key = absurd.split('=').next().unwrap();
+            assert!(refused.to_string().contains(key), "{refused}");
+        }
+    }
+
+    #[test]
+    fn images_kept_in_memory_count() {
+        let need = |settings: &[&str]| config(settings).memory();
+        let (few, all) = (need(&["data.kind=celeba", "data.limit=1000"]), need(&["data.kind=celeba"]));
+        assert_eq!(all - few, 161_770.0 * 3.0 * 64.0 * 64.0);
+        let refused = config(&["data.kind=celeba", "data.image_size=512"]).check_memory(64 << 30).unwrap_err();
+        assert!(refused.to_string().contains("data.image_size (512)"), "{refused}");
+    }
+
+    #[test]
+    fn weights_are_estimated_to_a_quarter() {
+        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq"] {
+            for setting in ["model.z_dim=20", "model.z_dim=512"] {
+                let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
+                let mut truth = 0.0;
+                nn::visit(&*build(&config), |_, slot| {
+                    truth += match slot {
+                        nn::Slot::Param(param) => param.shape().count(),
+                        nn::Slot::Buffer(buffer) => buffer.shape().count(), // a codebook is one
+                    } as f64;
+                });
+                let estimate = config.weights_and_maps().0;
+                assert!((estimate / truth - 1.0).abs() < 0.25, "{kind}, {setting}: {estimate} for {truth}");
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Batches, prepared on a thread of their own while the device computes: read, transformed, augmented, in the order asked for.
+//!
+//! What a batch holds is a function of (seed, epoch, image), so a thread changes no number, only when it is computed. The queue
+//! is bounded: two batches wait at most, beside the one in work. Where there are no threads (a browser), each is prepared when
+//! it is asked for.
+
+use tensor::{Device, Tensor};
+
+use crate::data::Dataset;
+use crate::error::Result;
+
+/// Images for a step.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What the model sees, `[images, channels, size, size]`.
+    pub input: Tensor,
+    /// What it is to give back, where that is not what it sees.
+    pub clean: Option<Tensor>,
+    /// What each shows.
+    pub labels: Vec<usize>,
+}
+
+impl Prepared {
+    /// What the model sees and what it is to give back, on a device.
+    pub fn upload(&self, device: &Device) -> [Tensor; 2] {
+        let input = self.input.upload(device);
+        let target = self.clean.as_ref().map_or_else(|| input.clone(), |clean| clean.upload(device));
+        [input, target]
+    }
+}
+
+/// The training images in these places, so many at a time. Dropping it ends the thread behind it.
+///
+/// # Errors
+/// If the system starts no thread. What goes wrong on the thread comes in the place of its batch, and is the last.
+pub fn batches(
+    dataset: &Dataset,
+    epoch: usize,
+    places: &[usize],
+    size: usize,
+) -> Result<impl Iterator<Item = Result<Prepared>> + use<>> {
+    let (dataset, places) = (dataset.clone(), places.to_vec());
+    let firsts = (0..places.len()).step_by(size);
+    let prepared =
+        firsts.map(move |first| dataset.training_batch(epoch, &places[first..][..size.min(places.len() - first)]));
+    #[cfg(not(target_arch = "wasm32"))]
+    let prepared = background::Background::start(prepared)?;
+    Ok(prepared)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod background {
+    use std::any::Any;
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::thread::{Builder, JoinHandle};
+
+    use crate::error::{Error, Result};
+
+    /// Items that wait to be asked for.
+    const WAITING: usize = 2;
+
+    /// An iterator that runs ahead on a thread of its own.
+    pub(super) struct Background<T> {
+        /// Gone first when this is dropped: a thread whose item nobody takes ends.
+        queue: Option<Receiver<Result<T>>>,
+        thread: Option<JoinHandle<()>>,
+    }
+
+    impl<T: Send + 'static> Background<T> {
+        pub(super) fn start(items: impl Iterator<Item = Result<T>> + Send + 'static) -> Result<Background<T>> {
+            let (sender, queue) = sync_channel(WAITING);
+            let work = move || {
+                for item in items {
+                    let last = item.is_err();
+                    if sender.send(item).is_err() || last {
+                        return;
+                    }
+                }
+            };
+            let thread = Builder::new().name("images".into()).spawn(work);
+            let thread = thread
+                .map_err(|error| Error::Thread(format!("the thread that prepares images does not start: {error}")))?;
+            Ok(Background { queue: Some(queue), thread: Some(thread) })
+        }
+    }
+
+    impl<T> Iterator for Background<T> {
+        type Item = Result<T>;
+
+        fn next(&mut self) -> Option<Result<T>> {
+            if let Ok(item) = self.queue.as_ref()?.recv() {
+                return Some(item);
+            }
+            self.queue = None; // the thread has ended; how?
+            let panic = self.thread.take()?.join().err()?;
+            Some(Err(Error::Thread(format!("the thread that prepares images broke down: {}", words(&*panic)))))
+        }
+    }
+
+    impl<T> Drop for Background<T> {
+        fn drop(&mut self) {
+            self.queue = None;
+            let _ = self.thread.take().map(JoinHandle::join); // whatever came of it, nobody asks any more
+        }
+    }
+
+    /// What a panic said, in one line.
+    fn words(panic: &(dyn Any + Send)) -> String {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        text.unwrap_or("a panic").replace('\n', " ")
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+        use std::time::Duration;
+
+        use super::*;
+
+        #[test]
+        fn items_come_in_order_and_none_after_the_last() {
+            let mut all = Background::start((0..100).map(Ok)).unwrap();
+            assert_eq!((&mut all).map(Result::unwrap).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+            assert!(all.next().is_none() && all.next().is_none());
+        }
+
+        #[test]
+        fn errors_and_panics_come_in_their_place_and_end_it() {
+            let bad = |i: i32| if i == 3 { Err(Error::config("no")) } else { Ok(i) };
+            let mut failing = Background::start((0..10).map(bad)).unwrap();
+            assert_eq!((&mut failing).take(3).map(Result::unwrap).collect::<Vec<_>>(), [0, 1, 2]);
+            assert_eq!(failing.next().unwrap().unwrap_err().to_string(), "no");
+            assert!(failing.next().is_none());
+
+            let mut panicking =
+                Background::start((0..10).map(|i| if i == 2 { panic!("at {i}\nhere") } else { Ok(i) })).unwrap();
+            assert_eq!((&mut panicking).take(2).map(Result::unwrap).collect::<Vec<_>>(), [0, 1]);
+            let told = panicking.next().unwrap().unwrap_err().to_string();
+            assert!(told.contains("broke down: at 2 here") && !told.contains('\n'), "{told}");
+            assert!(panicking.next().is_none());
+        }
+
+        #[test]
+        fn no_more_than_the_queue_runs_ahead_and_dropping_ends_it() {
+            struct Gone(Arc<AtomicUsize>);
+            impl Drop for Gone {
+                fn drop(&mut self) {
+                    self.0.fetch_add(1, SeqCst);
+                }
+            }
+            let (made, gone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let (count, guard) = (made.clone(), Gone(gone.clone()));
+            let endless = (0..).map(move |_: u64| {
+                let _ = &guard;
+                Ok(count.fetch_add(1, SeqCst))
+            });
+            let mut running = Background::start(endless).unwrap();
+            assert_eq!(running.next().unwrap().unwrap(), 0);
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(made.load(SeqCst) <= 1 + 2 + 1, "{}", made.load(SeqCst)); // taken, waiting, in hand
+            drop(running);
+            assert_eq!(gone.load(SeqCst), 1, "the thread outlived its iterator");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Settings;
+    use crate::data::{Dataset, batches};
+
+    #[test]
+    fn prepared_batches_are_those_made_on_the_spot() {
+        let mut settings = Settings::default();
+        for setting in
+            ["data.augment=flip-crop", "data.noise_std=0.2", "data.noise_fraction=0.5", "data.noise_target=clean"]
+        {
+            settings.assignment(setting).unwrap();
+        }
+        let dataset = Dataset::built_in(&settings.resolve().unwrap()).unwrap();
+        let places: Vec<usize> = (0..70).rev().collect();
+        let prepared: Vec<_> = batches(&dataset, 3, &places, 16).unwrap().map(Result::unwrap).collect();
+        assert_eq!(prepared.len(), 5);
+        for (batch, places) in prepared.iter().zip(places.chunks(16)) {
+            let here = dataset.training_batch(3, places).unwrap();
+            assert_eq!((batch.input.shape(), batch.input.data()), (here.input.shape(), here.input.data()));
+            assert_eq!(batch.clean.as_ref().unwrap().data(), here.clean.unwrap().data());
+        }
+    }
+}

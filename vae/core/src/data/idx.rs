@@ -1,0 +1,160 @@
+//! The IDX format of MNIST and its kin, plain or gzipped.
+//!
+//! Big-endian: magic 2051 (images) or 2049 (labels), count, for images rows and columns, then a byte a pixel or label.
+//! The header's sizes are claims: what is there must match them, and no file unpacks to more than is believable.
+
+use std::borrow::Cow;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::data::Images;
+use crate::data::unpack::{self, refuse_web_page};
+
+const IMAGES: u32 = 2051;
+const LABELS: u32 = 2049;
+
+/// Images and labels of two files of the same data set.
+///
+/// # Errors
+/// If one is damaged, or they do not fit each other: which file, by 0 and 1, and what is wrong.
+pub fn read(images: &[u8], labels: &[u8]) -> Result<Images, (usize, String)> {
+    let (size, pixels) = read_images(images).map_err(|what| (0, what))?;
+    let labels = read_labels(labels).map_err(|what| (1, what))?;
+    let count = pixels.len() / (size[0] * size[1]);
+    if count != labels.len() {
+        let what =
+            format!("holds {} labels, but there are {count} images: the files belong to different sets", labels.len());
+        return Err((1, what));
+    }
+    let labels = labels.into_iter().map(u16::from).collect();
+    Ok(Images::new(pixels, labels, 1, size))
+}
+
+fn read_images(file: &[u8]) -> Result<([usize; 2], Vec<u8>), String> {
+    let bytes = unpack(file)?;
+    let [count, height, width] = header::<3>(&bytes, IMAGES, "images")?;
+    if count == 0 || height == 0 || width == 0 || height > 4096 || width > 4096 {
+        return Err(format!("claims {count} images of {height}×{width} pixels: not a set of images"));
+    }
+    let body = body(bytes, 16, count as u64 * height as u64 * width as u64)?;
+    Ok(([height as usize, width as usize], body))
+}
+
+fn read_labels(file: &[u8]) -> Result<Vec<u8>, String> {
+    let bytes = unpack(file)?;
+    let [count] = header::<1>(&bytes, LABELS, "labels")?;
+    body(bytes, 8, u64::from(count))
+}
+
+/// The bytes, unzipped if they are zipped.
+fn unpack(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    if file.starts_with(&[0x1f, 0x8b]) {
+        return unpack::unpack(MultiGzDecoder::new(file), unpack::believable(file.len())).map(Cow::Owned);
+    }
+    refuse_web_page(file, "the archive")?;
+    Ok(Cow::Borrowed(file))
+}
+
+/// The numbers that follow the magic.
+fn header<const N: usize>(bytes: &[u8], magic: u32, what: &str) -> Result<[u32; N], String> {
+    let word = |i: usize| bytes.get(4 * i..4 * i + 4).map(|b| u32::from_be_bytes(b.try_into().expect("four bytes")));
+    match word(0) {
+        Some(found) if found == magic => {}
+        Some(found) => return Err(format!("starts with {found}, expected {magic}, the magic number of IDX {what}")),
+        None => {
+            return Err(format!(
+                "is cut off: {} bytes, too few for the header of IDX {what}; fetch it again",
+                bytes.len()
+            ));
+        }
+    }
+    let mut numbers = [0; N];
+    for (i, number) in numbers.iter_mut().enumerate() {
+        *number =
+            word(i + 1).ok_or(format!("is cut off in its header, after {} bytes; fetch it again", bytes.len()))?;
+    }
+    Ok(numbers)
+}
+
+/// What follows the header: as many bytes as it claims, neither fewer nor more.
+fn body(bytes: Cow<'_, [u8]>, start: usize, claimed: u64) -> Result<Vec<u8>, String> {
+    let found = (bytes.len() - start) as u64;
+    match found.cmp(&claimed) {
+        std::cmp::Ordering::Less => {
+            Err(format!("is cut off: {found} bytes of data, expected {claimed} by its header; fetch it again"))
+        }
+        std::cmp::Ordering::Greater => Err(format!("has {found} bytes of data, expected {claimed} by its header")),
+        std::cmp::Ordering::Equal => {
+            let mut bytes = bytes.into_owned();
+            bytes.drain(..start);
+            Ok(bytes)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn images(count: u32) -> Vec<u8> {
+        let head = [IMAGES, count, 2, 3].map(u32::to_be_bytes).concat();
+        [head, (0..6 * count as u8).collect()].concat()
+    }
+
+    fn labels(count: u32) -> Vec<u8> {
+        [[LABELS, count].map(u32::to_be_bytes).concat(), vec![7; count as usize]].concat()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        zipped.write_all(bytes).unwrap();
+        zipped.finish().unwrap()
+    }
+
+    #[test]
+    fn plain_and_zipped_files_read_alike() {
+        for (images, labels) in [(images(4), labels(4)), (gzip(&images(4)), gzip(&labels(4)))] {
+            let read = read(&images, &labels).unwrap();
+            assert_eq!((read.count(), read.size(), read.channels()), (4, [2, 3], 1));
+            let mut image = [0; 6];
+            read.read(1, &mut image).unwrap();
+            assert_eq!((image, read.label(3)), ([6, 7, 8, 9, 10, 11], 7));
+        }
+    }
+
+    #[test]
+    fn each_damage_has_its_own_words() {
+        let (good_images, good_labels) = (images(4), labels(4));
+        let zipped = gzip(&good_images);
+        let mut flipped = zipped.clone();
+        let last = flipped.len() - 6;
+        flipped[last] ^= 0x40; // in the checksum
+        let bomb = gzip(&[&[IMAGES, 1 << 15, 32, 32].map(u32::to_be_bytes).concat()[..], &vec![0; 32 << 20]].concat());
+        let mut absurd = good_images.clone();
+        absurd[4..16].fill(0xff);
+        for (images, labels, file, says) in [
+            (&good_images[..20], &good_labels[..], 0, "cut off: 4 bytes of data, expected 24"),
+            (&good_images[..10], &good_labels, 0, "cut off in its header"),
+            (&good_images[..2], &good_labels, 0, "too few for the header"),
+            (b"", &good_labels, 0, "cut off: 0 bytes"),
+            (&good_labels, &good_labels, 0, "starts with 2049, expected 2051"),
+            (&good_images, &good_images, 1, "starts with 2051, expected 2049"),
+            (b"\n<!DOCTYPE html><html>", &good_labels, 0, "web page"),
+            (&zipped[..zipped.len() / 2], &good_labels, 0, "what is packed ends"),
+            (&flipped, &good_labels, 0, "damaged"),
+            (&bomb, &good_labels, 0, "unpacks to more than"),
+            (&absurd, &good_labels, 0, "not a set of images"),
+            (&[&good_images[..], b"x"].concat(), &good_labels, 0, "has 25 bytes of data, expected 24"),
+            (&good_images, &labels_of(3), 1, "holds 3 labels, but there are 4 images"),
+        ] {
+            let (which, message) = read(images, labels).expect_err(says);
+            assert!(which == file && message.contains(says) && !message.contains('\n'), "{says}: {which} {message}");
+        }
+    }
+
+    fn labels_of(count: u32) -> Vec<u8> {
+        labels(count)
+    }
+}

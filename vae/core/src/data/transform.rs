@@ -1,0 +1,298 @@
+//! From bytes to what the model sees: channels, then size, then range; and back to [0, 1] for pictures and scores.
+//!
+//! Size: 28 grows to at most 32 by a black border, anything else is resized bilinearly (half-pixel centres, PyTorch's
+//! `align_corners=False`). Range: `unit` x, `symmetric` 2x − 1, `standard` (x − mean)/std of each channel.
+
+use tensor::Tensor;
+
+use crate::config::{Config, Normalise};
+use crate::data::Split;
+use crate::error::Result;
+use crate::luma::luma8;
+
+/// What is done to every image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transform {
+    channels: usize,
+    size: usize,
+    /// What each channel's pixels in [0, 1] are shifted by, before they are divided by `std`.
+    pub mean: Vec<f64>,
+    /// What each channel's pixels are divided by.
+    pub std: Vec<f64>,
+    /// What each channel makes of each byte.
+    tables: Vec<[f32; 256]>,
+}
+
+impl Transform {
+    /// The transform that a configuration asks for; `standard` measures the images of `train`.
+    ///
+    /// # Errors
+    /// See [`Source::read`](crate::data::Source::read).
+    pub fn new(config: &Config, train: &Split) -> Result<Transform> {
+        let (channels, size) = (config.channels(), config.image_size());
+        let (mean, std) = match config.data.normalise {
+            Normalise::Unit => (vec![0.0; channels], vec![1.0; channels]),
+            Normalise::Symmetric => (vec![0.5; channels], vec![0.5; channels]),
+            Normalise::Standard => moments(train, channels, size)?,
+        };
+        let table = |(mean, std): (&f64, &f64)| {
+            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32) // the one place that divides
+        };
+        let tables = mean.iter().zip(&std).map(table).collect();
+        Ok(Transform { channels, size, mean, std, tables })
+    }
+
+    /// Channels, rows and columns of what the model sees.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.channels, self.size, self.size]
+    }
+
+    /// What the model sees of a black and of a full pixel of a channel.
+    pub fn range(&self, channel: usize) -> [f32; 2] {
+        [self.tables[channel][0], self.tables[channel][255]]
+    }
+
+    /// The images in these places of a split as the model sees them, `[places, channels, size, size]`, on the CPU.
+    ///
+    /// # Errors
+    /// See [`Source::read`](crate::data::Source::read).
+    pub fn batch(&self, split: &Split, places: &[usize]) -> Result<Tensor> {
+        let [channels, size, _] = self.shape();
+        let mut out = Tensor::zeros([places.len(), channels, size, size]);
+        for (image, &place) in out.data_mut().chunks_exact_mut(channels * size * size).zip(places) {
+            self.apply(split, place, image)?;
+        }
+        Ok(out)
+    }
+
+    /// The image in this place of a split, as the model sees it.
+    ///
+    /// # Errors
+    /// See [`Source::read`](crate::data::Source::read).
+    pub fn apply(&self, split: &Split, place: usize, out: &mut [f32]) -> Result<()> {
+        let [height, width] = split.images.size();
+        let planes = planes(split, place, self.channels)?;
+        let outs = out.chunks_exact_mut(self.size * self.size);
+        for (c, (plane, out)) in planes.chunks_exact(height * width).zip(outs).enumerate() {
+            let table = &self.tables[c];
+            if let Some(border) = border([height, width], self.size) {
+                if self.size > height {
+                    out.fill(table[0]);
+                }
+                for (row, line) in plane.chunks_exact(width).enumerate() {
+                    let start = (row + border) * self.size + border;
+                    out[start..][..width].iter_mut().zip(line).for_each(|(x, &byte)| *x = table[usize::from(byte)]);
+                }
+            } else {
+                resize(plane, [height, width], self.size, out);
+                let (scale, shift) = (1.0 / (255.0 * self.std[c]), self.mean[c] / self.std[c]);
+                out.iter_mut().for_each(|x| *x = (f64::from(*x) * scale - shift) as f32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pixels as the model gives them, mapped back to [0, 1] and clamped; `pixels` holds whole images.
+    pub fn to_unit(&self, pixels: &mut [f32]) {
+        for (plane, out) in pixels.chunks_exact_mut(self.size * self.size).enumerate() {
+            let (mean, std) = (self.mean[plane % self.channels], self.std[plane % self.channels]);
+            out.iter_mut().for_each(|x| *x = (f64::from(*x) * std + mean).clamp(0.0, 1.0) as f32);
+        }
+    }
+}
+
+/// Each channel's mean and standard deviation over a split, of pixels in [0, 1] at the size that the model sees. Where no pixel
+/// is interpolated the sums are of whole numbers, and exact.
+fn moments(split: &Split, channels: usize, size: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    let [height, width] = split.images.size();
+    let mut sums = vec![[0_u64; 2]; channels];
+    let mut resized = vec![[0.0_f64; 2]; channels];
+    let mut image = vec![0.0; size * size];
+    for place in 0..split.count() {
+        let planes = planes(split, place, channels)?;
+        for (c, plane) in planes.chunks_exact(height * width).enumerate() {
+            if border([height, width], size).is_some() {
+                for &byte in plane {
+                    sums[c][0] += u64::from(byte);
+                    sums[c][1] += u64::from(u32::from(byte).pow(2));
+                }
+            } else {
+                resize(plane, [height, width], size, &mut image);
+                for &x in &image {
+                    resized[c][0] += f64::from(x);
+                    resized[c][1] += f64::from(x).powi(2);
+                }
+            }
+        }
+    }
+    let n = (split.count() * size * size) as f64;
+    let moments = sums.iter().zip(&resized).map(|(whole, resized)| {
+        let [sum, squares] = [0, 1].map(|k| whole[k] as f64 + resized[k]);
+        let (mean, mean_square) = (sum / n / 255.0, squares / n / 255.0_f64.powi(2));
+        let std = (mean_square - mean.powi(2)).max(0.0).sqrt();
+        (mean, if std > 1e-6 { std } else { 1.0 }) // a blank channel stays as it is
+    });
+    Ok(moments.unzip())
+}
+
+/// The bytes of an image in as many channels as the model sees.
+fn planes(split: &Split, place: usize, channels: usize) -> Result<Vec<u8>> {
+    let [height, width] = split.images.size();
+    let mut bytes = vec![0; split.images.bytes()];
+    split.read(place, &mut bytes)?;
+    Ok(match (split.images.channels(), channels) {
+        (from, to) if from == to => bytes,
+        (1, _) => bytes.repeat(channels),
+        _ => grey(&bytes, height * width),
+    })
+}
+
+/// The luma of a colour image, plane after plane.
+fn grey(bytes: &[u8], area: usize) -> Vec<u8> {
+    (0..area).map(|i| luma8([bytes[i], bytes[area + i], bytes[2 * area + i]])).collect()
+}
+
+/// The width of the black border by which images come to this size; none where they are resized.
+fn border([height, width]: [usize; 2], size: usize) -> Option<usize> {
+    match [height, width] {
+        [28, 28] if (28..=32).contains(&size) => Some((size - 28) / 2),
+        _ if [height, width] == [size, size] => Some(0),
+        _ => None,
+    }
+}
+
+/// One plane at another size, still 0 to 255.
+fn resize(plane: &[u8], [height, width]: [usize; 2], size: usize, out: &mut [f32]) {
+    let columns: Vec<_> = (0..size).map(|x| neighbours(x, size, width)).collect();
+    for (y, out) in out.chunks_exact_mut(size).enumerate() {
+        let (top, bottom, down) = neighbours(y, size, height);
+        let [above, below] = [top, bottom].map(|row| &plane[row * width..][..width]);
+        for (x, &(left, right, across)) in out.iter_mut().zip(&columns) {
+            let between = |row: &[u8]| {
+                let [left, right] = [left, right].map(|column| f32::from(row[column]));
+                left + (right - left) * across
+            };
+            let (upper, lower) = (between(above), between(below));
+            *x = upper + (lower - upper) * down;
+        }
+    }
+}
+
+/// The two source pixels around a target pixel's centre, and how far it is from the first to the second.
+fn neighbours(target: usize, size: usize, source: usize) -> (usize, usize, f32) {
+    let centre = ((target as f32 + 0.5) * source as f32 / size as f32 - 0.5).max(0.0);
+    let first = (centre as usize).min(source - 1);
+    (first, (first + 1).min(source - 1), centre - first as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::data::{Dataset, Images};
+    use super::*;
+
+    fn split(pixels: &[u8], channels: usize, side: usize) -> Split {
+        let count = pixels.len() / (channels * side * side);
+        let images = Images::new(pixels.to_vec(), vec![0; count], channels, [side, side]);
+        Split { images: Arc::new(images), members: (0..count).collect() }
+    }
+
+    fn seen(config: &Config, split: &Split) -> Vec<f32> {
+        let transform = Transform::new(config, split).unwrap();
+        let [channels, size, _] = transform.shape();
+        let mut out = vec![0.0; channels * size * size];
+        transform.apply(split, 0, &mut out).unwrap();
+        out
+    }
+
+    fn config(channels: usize, size: usize, normalise: Normalise) -> Config {
+        let mut config = Config::default();
+        (config.data.channels, config.data.image_size, config.data.normalise) = (Some(channels), Some(size), normalise);
+        config
+    }
+
+    #[test]
+    fn digits_get_a_black_border_of_two() {
+        let out = seen(&config(1, 32, Normalise::Unit), &split(&[255; 28 * 28], 1, 28));
+        let white = out.iter().filter(|&&x| x == 1.0).count();
+        assert_eq!(
+            (white, out[2 * 32 + 2], out[2 * 32 + 1], out[29 * 32 + 29], out[30 * 32 + 29]),
+            (784, 1.0, 0.0, 1.0, 0.0)
+        );
+    }
+
+    #[test]
+    fn resizing_is_bilinear_between_pixel_centres() {
+        // torch.nn.functional.interpolate([[0, 100], [200, 255]], size=4, mode="bilinear"), by hand
+        let out = seen(&config(1, 4, Normalise::Unit), &split(&[0, 100, 200, 255], 1, 2));
+        let row = |y: usize| out[y * 4..][..4].iter().map(|x| (x * 255.0 * 16.0).round() / 16.0).collect::<Vec<_>>();
+        assert_eq!(row(0), [0.0, 25.0, 75.0, 100.0]);
+        assert_eq!(row(1), [50.0, 72.1875, 116.5625, 138.75]);
+        assert_eq!(row(3), [200.0, 213.75, 241.25, 255.0]);
+    }
+
+    #[test]
+    fn a_resized_image_has_the_same_range() {
+        let out = seen(&config(1, 24, Normalise::Symmetric), &split(&[51; 256], 1, 16));
+        assert!(out.iter().all(|x| (x + 0.6).abs() < 1e-6), "{}", out[0]);
+    }
+
+    #[test]
+    fn ranges_go_there_and_back() {
+        let images =
+            split(&(0..=255).cycle().take(2 * 3 * 256).map(|i: u8| i.wrapping_mul(7)).collect::<Vec<_>>(), 3, 16);
+        for normalise in [Normalise::Unit, Normalise::Symmetric, Normalise::Standard] {
+            let config = config(3, 16, normalise);
+            let transform = Transform::new(&config, &images).unwrap();
+            let mut out = seen(&config, &images);
+            let (low, high) = out.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
+            match normalise {
+                Normalise::Unit => assert_eq!((low, high), (0.0, 1.0)),
+                Normalise::Symmetric => assert_eq!((low, high), (-1.0, 1.0)),
+                Normalise::Standard => assert!((low + 1.73).abs() < 0.02 && (high - 1.73).abs() < 0.02), // uniform: ±√3
+            }
+            transform.to_unit(&mut out);
+            let mut bytes = vec![0; 3 * 256];
+            images.read(0, &mut bytes).unwrap();
+            let back = out.iter().zip(&bytes).all(|(&x, &byte)| (x * 255.0 - f32::from(byte)).abs() < 1e-3);
+            assert!(back, "{normalise}");
+        }
+    }
+
+    #[test]
+    fn deviations_are_those_of_what_the_model_sees() {
+        // With a border, as it is, and resized: against two passes over what `unit` makes of the images.
+        let pixels: Vec<u8> = (0..3 * 28 * 28).map(|i: usize| (i * i % 251) as u8).collect();
+        let images = split(&pixels, 1, 28);
+        for size in [28, 29, 32, 40] {
+            let unit = Transform::new(&config(1, size, Normalise::Unit), &images).unwrap();
+            let mut seen = vec![f32::NAN; 3 * size * size];
+            for (place, out) in seen.chunks_exact_mut(size * size).enumerate() {
+                unit.apply(&images, place, out).unwrap();
+            }
+            let mean = |f: &dyn Fn(f64) -> f64| seen.iter().map(|&x| f(f64::from(x))).sum::<f64>() / seen.len() as f64;
+            let centre = mean(&|x| x);
+            let std = mean(&|x| (x - centre).powi(2)).sqrt();
+            let transform = Transform::new(&config(1, size, Normalise::Standard), &images).unwrap();
+            let off = (transform.mean[0] - centre).abs().max((transform.std[0] - std).abs());
+            assert!(off < 1e-7, "{size}: {off}");
+        }
+    }
+
+    #[test]
+    fn colour_becomes_grey_by_luma_and_grey_becomes_colour_by_repetition() {
+        let red: Vec<u8> = [vec![255; 256], vec![0; 512]].concat();
+        assert!((seen(&config(1, 16, Normalise::Unit), &split(&red, 3, 16))[0] - 76.0 / 255.0).abs() < 1e-6);
+        assert_eq!(seen(&config(3, 16, Normalise::Unit), &split(&[51; 256], 1, 16)), vec![0.2; 768]);
+    }
+
+    #[test]
+    fn batches_hold_the_images_asked_for() {
+        let dataset = Dataset::built_in(&Config::default()).unwrap();
+        let batch = dataset.batch(&dataset.train, &[3, 8]).unwrap();
+        assert_eq!(**batch.shape(), [2, 1, 32, 32]);
+        assert_eq!(batch.data()[..1024], *dataset.batch(&dataset.train, &[3]).unwrap().data());
+        assert!(batch.data()[1024..].iter().any(|&x| x > 0.5));
+    }
+}

@@ -1,0 +1,71 @@
+//! How sharp an image is: the variance of its Laplacian (Pech-Pacheco et al. 2000; "Laplacian variance" in the first paper).
+//!
+//! ```text
+//!           0  1  0
+//! L = luma * 1 −4  1       the variance of L over all pixels, divided by their count
+//!           0  1  0
+//! ```
+//!
+//! Luma is 0.299 R + 0.587 G + 0.114 B on 0 to 255, not rounded, or the one channel; beyond its border an image is mirrored about
+//! its outermost pixels (OpenCV's reflect-101).
+
+use crate::luma::LUMA;
+
+/// The Laplacian variance of an image of `[channels, height, width]` whose pixels are in [0, 1]; luma counts from 0 to 255.
+pub fn laplacian_variance(pixels: &[f32], [channels, height, width]: [usize; 3]) -> f64 {
+    let area = height * width;
+    let weights: &[f64] = if channels == 3 { &LUMA } else { &[1.0] };
+    let luma =
+        |i: usize| weights.iter().zip(pixels[i..].iter().step_by(area)).map(|(w, &x)| w * 255.0 * f64::from(x)).sum();
+    laplacian_variance_of_luma(&(0..area).map(luma).collect::<Vec<f64>>(), [height, width])
+}
+
+/// The same of a plane of luma, `[height, width]`, 0 to 255.
+pub fn laplacian_variance_of_luma(luma: &[f64], [height, width]: [usize; 2]) -> f64 {
+    // The neighbours of a place along an axis; a lone pixel is its own.
+    let beside = |i: usize, size: usize| match i {
+        _ if size == 1 => [0, 0],
+        0 => [1, 1],
+        i if i == size - 1 => [i - 1, i - 1],
+        i => [i - 1, i + 1],
+    };
+    let at = |y: usize, x: usize| luma[y * width + x];
+    let laplacian = |i: usize| {
+        let (y, x) = (i / width, i % width);
+        let ([up, down], [left, right]) = (beside(y, height), beside(x, width));
+        at(up, x) + at(down, x) + at(y, left) + at(y, right) - 4.0 * at(y, x)
+    };
+    let laplacians: Vec<f64> = (0..luma.len()).map(laplacian).collect();
+    let mean = laplacians.iter().sum::<f64>() / luma.len() as f64;
+    laplacians.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / luma.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_32(f: impl Fn(usize, usize) -> bool) -> f64 {
+        let pixels: Vec<f32> = (0..1024).map(|i| if f(i / 32, i % 32) { 1.0 } else { 0.0 }).collect();
+        laplacian_variance(&pixels, [1, 32, 32])
+    }
+
+    #[test]
+    fn known_variances() {
+        assert_eq!(of_32(|_, _| true), 0.0);
+        assert_eq!(of_32(|y, x| (y + x) % 2 == 1), 1_040_400.0);
+        assert_eq!(of_32(|_, x| x >= 16), 4064.0625);
+        assert_eq!(laplacian_variance(&[0.5], [1, 1, 1]), 0.0);
+    }
+
+    #[test]
+    fn colour_counts_by_its_luma() {
+        let board: Vec<f32> = (0..256).map(|i| ((i / 16 + i) % 2) as f32).collect();
+        let grey = laplacian_variance(&board, [1, 16, 16]);
+        for (channel, weight) in [0.299, 0.587, 0.114].iter().enumerate() {
+            let mut pixels = vec![0.25; 768];
+            pixels[channel * 256..][..256].copy_from_slice(&board);
+            let ratio = laplacian_variance(&pixels, [3, 16, 16]) / grey;
+            assert!((ratio - weight * weight).abs() < 1e-9, "{channel}: {ratio}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! A classifier as a learner: cross-entropy of its logits, and the share of images that it names rightly.
+
+use autograd::Var;
+use nn::Pass;
+use tensor::Tensor;
+
+use crate::learn::{Batch, Evaluation, Forward, Learner};
+use crate::model::Classifier;
+use crate::objective::Terms;
+
+impl Classifier {
+    fn score(&self, batch: &Batch, pass: &Pass) -> (Var, Tensor, Terms) {
+        let logits = self.logits(&Var::constant(batch.images.clone()), pass);
+        let labels: Vec<f32> = batch.labels.iter().map(|&label| label as f32).collect();
+        let labels = Tensor::new(&labels, [labels.len()]).upload(&batch.device());
+        let named = logits.value().argmax(1);
+        let wrong = named.sub(&labels).abs().clamp(0.0, 1.0); // places are whole numbers
+        let accuracy = Var::constant(wrong.mean_all().mul_scalar(-1.0).add_scalar(1.0));
+        let terms = Terms::weighted([("cross_entropy", 1.0, nn::loss::cross_entropy(&logits, &labels))]);
+        (logits, named, terms.with_metric("accuracy", accuracy))
+    }
+}
+
+impl Learner for Classifier {
+    fn forward(&self, batch: &Batch, pass: &Pass) -> Forward {
+        let (logits, _, terms) = self.score(batch, pass);
+        Forward { terms, seen: vec![("the images", Var::constant(batch.images.clone())), ("the logits", logits)] }
+    }
+
+    fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation {
+        let (_, named, terms) = self.score(batch, pass);
+        Evaluation { terms, kl_per_dim: None, reconstruction: None, named: Some(named) }
+    }
+}

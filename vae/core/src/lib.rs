@@ -1,0 +1,40 @@
+//! Variational autoencoders: from a configuration to a model that is trained, on images in memory.
+//!
+//! Reading order: [`config`] says what a run is, and [`recipe`] names some. [`data`] holds images, [`model`] turns them into latents
+//! and back, [`objective`] computes the loss, and [`learn`] joins the three. [`predict`] uses a model, and [`train`] trains one: a step, an
+//! epoch, a run's schedule. [`image_quality`] measures images.
+//!
+//! Nothing here reads files, and all of it compiles for `wasm32-unknown-unknown`.
+//!
+//! ```
+//! use vae_core::{config::Settings, data::Dataset, learn, train::Trainer};
+//!
+//! let mut settings = Settings::default(); // a resnet18 on the digits inside the program
+//! for setting in ["model.width=2", "model.z_dim=8", "data.limit=128"] {
+//!     settings.assignment(setting)?;
+//! }
+//! let config = settings.resolve()?;
+//! config.check()?;
+//! let (dataset, model) = (Dataset::built_in(&config)?, learn::build(&config));
+//! let mut trainer = Trainer::from_learner(config, dataset, model, tensor::Device::Cpu);
+//! let losses = pollster::block_on(trainer.epoch(1, &mut |_| true))?.expect("nobody stopped it");
+//! println!("training: {losses}; validation: {}", pollster::block_on(trainer.validate())?.losses);
+//! # Ok::<(), vae_core::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod image_quality;
+pub mod learn;
+pub mod luma;
+pub mod model;
+pub mod objective;
+pub mod predict;
+pub mod random;
+pub mod recipe;
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,258 @@
+//! VQ-VAE (van den Oord, Vinyals and Kavukcuoglu, 1711.00937): each place of the last maps becomes the nearest of K vectors.
+//!
+//! ```text
+//! x [n, C, S, S] → an encoder without heads → 1×1 convolution → e [n, D, s, s] → nearest codes q [n, D, s, s]
+//! q → 1×1 convolution, ReLU → the decoder that mirrors the encoder → [n, C, S, S]
+//! ```
+//!
+//! Nearest: the largest of e·c − ½|c|². The decoder sees e + sg(q − e), so that its gradient reaches e as if nothing had been
+//! rounded (sg: without gradient). Codes learn by running means (appendix A.1; Razavi, van den Oord and Vinyals, 1906.00446),
+//! γ the decay, n_k the places of a training batch whose nearest code is k:
+//!
+//! ```text
+//! N_k ← γ·N_k + (1 − γ)·n_k      M_k ← γ·M_k + (1 − γ)·Σ e at those places      c_k = M_k / N_k
+//! ```
+//!
+//! A code that fewer than 0.1 places a step come to, as at the start all do, begins again at a place of the batch that
+//! the seed and the step choose, with N_k = 1. Nothing of this is read back from a device.
+
+use autograd::{Buffer, Conv, Var};
+use nn::{Conv2d, Layer, Module, Pass, Visitor};
+use tensor::{Generator, Tensor};
+
+use crate::config::{Config, ModelKind};
+use crate::model::{convolutional, resnet};
+use crate::random::Purpose;
+
+/// Places a step, in the running mean, below which a code begins again.
+const DEAD: f32 = 0.1;
+
+/// VQ-VAE (van den Oord et al., 1711.00937): images `[n, C, S, S]` → maps `[n, D, s, s]` → the nearest of K codes at each place →
+/// images. The codes are running means of what they stand for, not moved by gradients.
+pub struct Vq {
+    trunk: Box<dyn Layer>,
+    /// To the codes' width, and back.
+    code: Conv2d,
+    back: Conv2d,
+    mirror: Box<dyn Layer>,
+    book: Codebook,
+}
+
+/// The codes and their running means.
+struct Codebook {
+    codes: Buffer,  // [K, D]
+    counts: Buffer, // [K, 1]: N
+    sums: Buffer,   // [K, D]: M
+    decay: f32,
+    seed: u64,
+}
+
+/// Maps whose places are codes.
+pub struct Quantised {
+    /// The codes, `[n, D, s, s]`; their gradient goes to the maps that they stand for.
+    pub codes: Var,
+    /// Σ |e − sg(q)|² over an image's places, mean over images, unweighted: a scalar. sg: without gradient.
+    pub commitment: Var,
+    /// How many codes are in use: exp(−Σ p ln p), p the share of the batch's places that each code stands at. A scalar.
+    pub perplexity: Var,
+}
+
+impl Vq {
+    /// With PyTorch's default initialisation.
+    pub fn new(rng: &mut Generator, config: &Config) -> Vq {
+        let (model, channels) = (&config.model, config.channels());
+        let (trunk, features): (Box<dyn Layer>, usize) = match model.body() {
+            ModelKind::Resnet18 | ModelKind::Resnet50 => {
+                let trunk = resnet::Trunk::new(rng, config, channels);
+                let features = trunk.features;
+                (Box::new(trunk), features)
+            }
+            _ => {
+                let trunk = convolutional::Trunk::new(rng, config, channels);
+                (Box::new(trunk), *model.conv_widths().last().expect("one convolution at least"))
+            }
+        };
+        let point = Conv { stride: 1, padding: 0 };
+        let code = Conv2d::new(rng, features, model.code_width, 1, point, true);
+        let back = Conv2d::new(rng, model.code_width, features, 1, point, true);
+        let mirror: Box<dyn Layer> = match model.body() {
+            ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(resnet::Mirror::new(rng, config)),
+            _ => Box::new(convolutional::Mirror::new(rng, config)),
+        };
+        Vq { trunk, code, back, mirror, book: Codebook::new(config) }
+    }
+
+    /// The maps whose places will be codes, `[n, D, s, s]`.
+    pub fn encode(&self, x: &Var, pass: &Pass) -> Var {
+        self.code.forward(&self.trunk.forward(x, pass), pass)
+    }
+
+    /// The nearest code at each place of these maps; in training the codes then move.
+    pub fn quantise(&self, maps: &Var, pass: &Pass) -> Quantised {
+        let [n, d, height, width] = maps.shape().nchw("quantise");
+        let places = maps.value().permute(&[0, 2, 3, 1]).reshape([n * height * width, d]);
+        let learns = pass.train && !self.book.codes.is_frozen();
+        if learns {
+            self.book.restart(&places, pass.step);
+        }
+        let codes = self.book.codes.value();
+        let nearest = self.book.nearest(&places);
+        let q = codes.rows(&nearest).reshape([n, height, width, d]).permute(&[0, 3, 1, 2]);
+        let chosen = Tensor::ones([n * height * width]).upload(&places.device());
+        let chosen = chosen.pick_gradient(&nearest, codes.shape()[0]); // [places, K]: 1 at the code of each
+        if learns {
+            self.book.follow(&places, &chosen);
+        }
+        let shares = chosen.mean(&[0], false);
+        let entropy = shares.mul(&shares.add_scalar(1e-10).log()).sum_all().mul_scalar(-1.0);
+        Quantised {
+            commitment: nn::loss::sse(maps, &q),
+            codes: maps + &Var::constant(q.sub(maps.value())),
+            perplexity: Var::constant(entropy.exp()),
+        }
+    }
+
+    /// Images of maps of codes, before the output activation.
+    pub fn decode(&self, codes: &Var, pass: &Pass) -> Var {
+        self.mirror.forward(&self.back.forward(codes, pass).relu(), pass)
+    }
+}
+
+impl Codebook {
+    fn new(config: &Config) -> Codebook {
+        let (k, d) = (config.model.codes, config.model.code_width);
+        let buffer = |shape| Buffer::new(Tensor::zeros(shape));
+        let (codes, counts, sums) = (buffer([k, d]), buffer([k, 1]), buffer([k, d]));
+        Codebook { codes, counts, sums, decay: config.model.decay as f32, seed: config.seed }
+    }
+
+    /// The number of the code that is nearest to each place, `[places, D]` → `[places]`.
+    fn nearest(&self, places: &Tensor) -> Tensor {
+        let codes = self.codes.value();
+        let half = codes.square().sum(&[1], true).mul_scalar(0.5); // [K, 1]
+        codes.matmul_nt(places).sub(&half).argmax(0)
+    }
+
+    /// Sets codes that hardly any place comes to upon places of this batch.
+    fn restart(&self, places: &Tensor, step: u64) {
+        let (counts, k) = (self.counts.value(), self.counts.shape()[0]);
+        let dead = counts.mul_scalar(-1.0).add_scalar(DEAD).mul_scalar(1e9).clamp(0.0, 1.0); // [K, 1]: 1 or 0
+        let mut rng = Purpose::Codes.stream(self.seed, step);
+        let chosen: Vec<f32> = (0..k).map(|_| rng.below(places.shape()[0]) as f32).collect();
+        let fresh = places.rows(&Tensor::new(&chosen, [k]).upload(&places.device()));
+        let kept = dead.mul_scalar(-1.0).add_scalar(1.0);
+        let mix = |old: &Tensor, new: &Tensor| old.mul(&kept).add(&new.mul(&dead));
+        self.codes.set(mix(&self.codes.value(), &fresh));
+        self.sums.set(mix(&self.sums.value(), &fresh));
+        self.counts.set(counts.mul(&kept).add(&dead));
+    }
+
+    /// Moves the running means by a batch's places and the codes that they came to.
+    fn follow(&self, places: &Tensor, chosen: &Tensor) {
+        let toward = |old: Tensor, new: Tensor| old.mul_scalar(self.decay).add(&new.mul_scalar(1.0 - self.decay));
+        let (k, d) = (self.codes.shape()[0], self.codes.shape()[1]);
+        let counts = toward(self.counts.value(), chosen.sum(&[0], false).reshape([k, 1]));
+        let sums = toward(self.sums.value(), chosen.matmul_tn(places).reshape([k, d]));
+        self.codes.set(sums.div(&counts));
+        self.counts.set(counts);
+        self.sums.set(sums);
+    }
+}
+
+impl Module for Vq {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("encoder", &Half(&*self.trunk, &self.code));
+        v.child("codebook", &self.book);
+        v.child("decoder", &Half(&*self.mirror, &self.back));
+    }
+}
+
+/// A network and the convolution between it and the codes, called `code`.
+struct Half<'a>(&'a dyn Layer, &'a Conv2d);
+
+impl Module for Half<'_> {
+    fn visit(&self, v: &mut Visitor) {
+        self.0.visit(v);
+        v.child("code", self.1);
+    }
+}
+
+impl Module for Codebook {
+    fn visit(&self, v: &mut Visitor) {
+        v.buffer("codes", &self.codes);
+        v.buffer("counts", &self.counts);
+        v.buffer("sums", &self.sums);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Settings;
+    use super::*;
+
+    fn book(codes: &[f32], k: usize, d: usize) -> Codebook {
+        let mut settings = Settings::default();
+        let (codes_key, width_key) = (format!("model.codes={k}"), format!("model.code_width={d}"));
+        ["model.kind=vq", "model.decay=0.75", &codes_key, &width_key]
+            .iter()
+            .for_each(|setting| settings.assignment(setting).unwrap());
+        let book = Codebook::new(&settings.resolve().unwrap());
+        book.codes.set(Tensor::new(codes, [k, d]));
+        book.sums.set(Tensor::new(codes, [k, d]));
+        book.counts.set(Tensor::ones([k, 1]));
+        book
+    }
+
+    #[test]
+    fn the_nearest_code_is_found_the_first_of_equals() {
+        let book = book(&[0.0, 0.0, 3.0, 4.0, 3.0, 4.0, 100.0, 0.0], 4, 2);
+        let places = Tensor::new(&[0.1, -0.1, 2.0, 3.0, 1.4, 2.1, 52.0, 1.0, 51.0, 3.0], [5, 2]);
+        assert_eq!(book.nearest(&places).data(), [0.0, 1.0, 1.0, 3.0, 1.0]);
+    }
+
+    /// γ = ¾: N = ¾·1 + ¼·2, M = ¾·c + ¼·Σ e for the code that two places came to; ¾ of both for the others.
+    #[test]
+    fn codes_follow_running_means() {
+        let book = book(&[0.0, 10.0, 20.0], 3, 1);
+        let places = Tensor::new(&[8.0, 9.0], [2, 1]);
+        let chosen = Tensor::new(&[0.0, 1.0, 0.0, 0.0, 1.0, 0.0], [2, 3]);
+        book.follow(&places, &chosen);
+        assert_eq!(book.counts.value().data(), [0.75, 1.25, 0.75]);
+        assert_eq!(book.sums.value().data(), [0.0, 11.75, 15.0]);
+        assert_eq!(book.codes.value().data(), [0.0, 11.75 / 1.25, 20.0]);
+    }
+
+    #[test]
+    fn a_dead_code_begins_again_at_a_place_of_the_batch_and_no_other_moves() {
+        let book = book(&[0.0, 10.0, 20.0, 30.0], 4, 1);
+        book.counts.set(Tensor::new(&[5.0, 0.0999, 0.1, 0.0], [4, 1]));
+        let places = Tensor::new(&[7.0, 7.5], [2, 1]);
+        book.restart(&places, 3);
+        let codes = book.codes.value();
+        assert_eq!([codes.data()[0], codes.data()[2]], [0.0, 20.0]);
+        assert!([1, 3].iter().all(|&k| places.data().contains(&codes.data()[k])), "{codes:?}");
+        assert_eq!(book.counts.value().data(), [5.0, 1.0, 0.1, 1.0]);
+        assert_eq!(book.sums.value().data()[1], codes.data()[1]);
+    }
+
+    /// The decoder's gradient reaches the maps as it is; what is decoded are codes.
+    #[test]
+    fn gradients_go_straight_through() {
+        let mut settings = Settings::default();
+        ["model.kind=vq", "model.codes=2", "model.code_width=1", "data.image_size=4"]
+            .iter()
+            .for_each(|setting| settings.assignment(setting).unwrap());
+        let config = settings.resolve().unwrap();
+        let mut vq = Vq::new(&mut Generator::new(1), &config);
+        vq.book = book(&[0.0, 4.0], 2, 1);
+        let maps = Var::leaf(Tensor::new(&[1.0, 3.0, 5.0, -1.0], [1, 1, 2, 2]));
+        let Quantised { codes, commitment, perplexity } = vq.quantise(&maps, &Pass::eval());
+        assert_eq!(codes.value().data(), [0.0, 4.0, 4.0, 0.0]);
+        assert_eq!(commitment.value().data(), [4.0]);
+        assert!((perplexity.value().data()[0] - 2.0).abs() < 1e-5, "two codes, half of the places each");
+        let dy = Tensor::new(&[1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2]);
+        assert_eq!(codes.backward_with(dy.clone()).of(&maps).unwrap().data(), dy.data());
+        assert_eq!(commitment.backward().of(&maps).unwrap().data(), [2.0, -2.0, 2.0, -2.0]);
+        assert_eq!(vq.book.counts.value().data(), [1.0, 1.0], "evaluation leaves the codes alone");
+    }
+}

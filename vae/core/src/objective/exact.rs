@@ -1,0 +1,92 @@
+//! The three parts of the KL with q(z) itself in place of a batch's estimate: q(z) = 1/N Σ_n q(z|x_n) over a whole data set.
+//!
+//! A batch of B images never shows more than log B nats of mutual information; this ends at log N. It compares each of N
+//! draws with each of N posteriors: N²·D numbers, of which a block is there at a time. The logsumexp of a line is that of
+//! its blocks' logsumexps.
+
+use autograd::{Var, no_grad};
+
+use super::latent_terms::{LatentTerms, between, pair_densities, same_shape};
+
+/// Numbers in a block.
+const BLOCK: usize = 1 << 20;
+
+/// The terms over a whole data set, from each image's Gaussian and one draw from it: z, mu, logvar `[N, D]` → three
+/// scalars. For reports: no gradients.
+///
+/// # Panics
+/// If the shapes differ, or there are no images.
+#[track_caller]
+pub fn exact_latent_terms(z: &Var, mu: &Var, logvar: &Var) -> LatentTerms {
+    let [n, d] = same_shape(z, mu, logvar);
+    let columns = (BLOCK / d).clamp(1, n);
+    blocked(z, mu, logvar, [(BLOCK / (columns * d)).clamp(1, n), columns])
+}
+
+fn blocked(z: &Var, mu: &Var, logvar: &Var, [rows, columns]: [usize; 2]) -> LatentTerms {
+    let n = z.shape()[0];
+    let parts = |size: usize| (0..n).step_by(size).map(move |first| (first, size.min(n - first)));
+    no_grad(|| {
+        let share = -(n as f32).ln();
+        let (mut joint, mut product) = (Vec::new(), Vec::new());
+        for (first, count) in parts(rows) {
+            let z = z.slice(0, first, count);
+            let (mut joints, mut singles) = (Vec::new(), Vec::new());
+            for (first, count) in parts(columns) {
+                let pairs = pair_densities(&z, &mu.slice(0, first, count), &logvar.slice(0, first, count));
+                joints.push(pairs.sum(&[2], false).logsumexp(1).reshape([z.shape()[0], 1]));
+                singles.push(pairs.logsumexp(1).reshape([z.shape()[0], 1, z.shape()[1]]));
+            }
+            joint.push(stack(&joints, 1).logsumexp(1).add_scalar(share));
+            product.push(stack(&singles, 1).logsumexp(1).add_scalar(share).sum(&[1], false));
+        }
+        between(z, mu, logvar, &stack(&joint, 0), &stack(&product, 0))
+    })
+}
+
+fn stack(parts: &[Var], dim: usize) -> Var {
+    Var::concat(&parts.iter().collect::<Vec<_>>(), dim)
+}
+
+#[cfg(test)]
+mod tests {
+    use tensor::{Generator, Tensor};
+
+    use crate::config::Estimator;
+    use crate::objective::latent_terms;
+    use super::*;
+
+    fn values(terms: &LatentTerms) -> [f32; 3] {
+        [&terms.mi, &terms.tc, &terms.dw_kl].map(|term| term.value().data()[0])
+    }
+
+    /// N posteriors `[N, 3]` and a draw from each.
+    fn posteriors(n: usize) -> [Var; 3] {
+        let mut rng = Generator::new(5);
+        let mut normal = || rng.normal_tensor([n, 3]);
+        let (mu, logvar, eps) = (Var::constant(normal()), Var::constant(normal()), normal());
+        [crate::model::reparameterise(&mu, &logvar, &eps), mu, logvar]
+    }
+
+    #[test]
+    fn a_data_set_of_one_batch_is_that_batch() {
+        let [z, mu, logvar] = posteriors(11);
+        let batch = values(&latent_terms(&z, &mu, &logvar, Estimator::Batch, 11));
+        for got in [exact_latent_terms(&z, &mu, &logvar), blocked(&z, &mu, &logvar, [4, 3])].map(|terms| values(&terms))
+        {
+            assert!(got.iter().zip(batch).all(|(a, b)| (a - b).abs() < 1e-5), "{got:?} {batch:?}");
+        }
+    }
+
+    #[test]
+    fn mutual_information_ends_at_that_of_the_data_set_not_of_a_batch() {
+        // 200 images that nothing confuses, in one latent: MI = ln 200, where batches of 8 end at ln 8.
+        let mu = Var::constant(Tensor::new(&(0..200).map(|i| 10.0 * i as f32).collect::<Vec<_>>(), [200, 1]));
+        let logvar = Var::constant(Tensor::full([200, 1], -4.0));
+        let [mi, tc, _] = values(&exact_latent_terms(&mu, &mu, &logvar));
+        assert!((mi - 200_f32.ln()).abs() < 1e-4 && tc.abs() < 1e-4, "{mi} {tc}");
+        let some = |x: &Var| x.slice(0, 0, 8);
+        let batch = latent_terms(&some(&mu), &some(&mu), &some(&logvar), Estimator::Batch, 200);
+        assert!((values(&batch)[0] - 8_f32.ln()).abs() < 1e-4);
+    }
+}

@@ -1,0 +1,132 @@
+//! The losses of a step or an epoch on the host. Parts, such as reconstruction and KL, are unweighted: sums over pixels or latents,
+//! means over images. `total` is what was minimised.
+
+use serde_json::{Map, Value, json};
+
+/// A loss and its parts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Losses {
+    /// What is minimised: the weighted sum of the parts.
+    pub total: f64,
+    /// What it is made of, and what is told beside it, unweighted, means over images: `reconstruction`, summed over pixels, `kl`,
+    /// `mi`, `tc`, `dw_kl`, in nats.
+    pub parts: Vec<(&'static str, f64)>,
+}
+
+impl Losses {
+    /// Adds the means of a batch, each image counting once.
+    pub fn add(&mut self, batch: &Losses, images: usize) {
+        let n = images as f64;
+        self.total += batch.total * n;
+        if self.parts.is_empty() {
+            self.parts = batch.parts.iter().map(|&(name, _)| (name, 0.0)).collect();
+        }
+        self.parts.iter_mut().zip(&batch.parts).for_each(|((_, sum), (_, part))| *sum += part * n);
+    }
+
+    /// The means over images, after the sums.
+    pub fn mean(&self, images: usize) -> Losses {
+        let n = images as f64;
+        Losses { total: self.total / n, parts: self.parts.iter().map(|&(name, sum)| (name, sum / n)).collect() }
+    }
+
+    /// Whether all of it is finite.
+    pub fn is_finite(&self) -> bool {
+        self.total.is_finite() && self.parts.iter().all(|(_, part)| part.is_finite())
+    }
+
+    /// The part of this name.
+    pub fn part(&self, name: &str) -> Option<f64> {
+        self.parts.iter().find(|(known, _)| *known == name).map(|&(_, part)| part)
+    }
+
+    /// The losses in a JSON object that [`Losses::json`] wrote; other keys of metrics are skipped.
+    pub fn of_json(map: &Map<String, Value>) -> Option<Losses> {
+        let parts = map.iter().filter(|(key, _)| !["total", "kl_per_dim", "mse"].contains(&key.as_str()));
+        let parts = parts.map(|(name, x)| Some((part_name(name), of_number(x)?))).collect::<Option<_>>()?;
+        Some(Losses { total: of_number(map.get("total")?)?, parts })
+    }
+
+    /// As a JSON object: the total, then the parts.
+    pub fn json(&self) -> Map<String, Value> {
+        let entries = std::iter::once(("total", self.total)).chain(self.parts.iter().copied());
+        entries.map(|(name, x)| (name.to_owned(), number(x))).collect()
+    }
+}
+
+impl std::fmt::Display for Losses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fine = self.part("cross_entropy").is_some() || self.total.abs() < 1.0; // hundredths of a nat matter
+        write!(f, "{:8.*}", if fine { 4 } else { 2 }, self.total)?;
+        for (i, &(name, part)) in self.parts.iter().enumerate() {
+            write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_words(name))?;
+            match name {
+                "reconstruction" => write!(f, "{part:8.2}")?,
+                "cross_entropy" => write!(f, "{part:8.4}")?,
+                "accuracy" => write!(f, "{:6.2} %", 100.0 * part)?,
+                _ => write!(f, "{part:6.2}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A part's name as a person writes it.
+pub fn part_words(name: &str) -> String {
+    match name {
+        "kl" | "mi" | "tc" => name.to_uppercase(),
+        "dw_kl" => "DW-KL".into(),
+        _ => name.replace('_', " "),
+    }
+}
+
+/// The name of a part, for as long as the program runs.
+pub fn part_name(name: &str) -> &'static str {
+    const KNOWN: [&str; 9] =
+        ["reconstruction", "kl", "mi", "tc", "dw_kl", "cross_entropy", "accuracy", "commitment", "perplexity"];
+    // Of a learner of somebody's own: a few letters.
+    KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
+}
+
+/// What a part is measured in.
+pub fn part_unit(name: &str) -> &'static str {
+    match name {
+        "accuracy" => "share of the images",
+        "perplexity" => "codes",
+        "commitment" => "squared distance an image",
+        _ => "nats an image",
+    }
+}
+
+/// A number as JSON has it; NaN and infinities, which it has not, as words.
+pub fn number(x: f64) -> Value {
+    if x.is_finite() { json!(x) } else { json!(x.to_string()) }
+}
+
+/// What [`number`] wrote.
+pub fn of_number(x: &Value) -> Option<f64> {
+    x.as_f64().or_else(|| x.as_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_count_once_whatever_their_batch() {
+        let losses = |total, kl| Losses { total, parts: vec![("reconstruction", total - kl), ("kl", kl)] };
+        let mut sums = Losses::default();
+        sums.add(&losses(3.0, 2.0), 64);
+        sums.add(&losses(68.0, 2.0), 1);
+        assert_eq!(sums.mean(65), losses(4.0, 2.0));
+    }
+
+    #[test]
+    fn losses_are_told_in_a_person_s_words() {
+        let losses = |total, parts: &[(&'static str, f64)]| Losses { total, parts: parts.to_vec() }.to_string();
+        let vae = losses(104.3, &[("reconstruction", 99.125), ("kl", 5.0), ("dw_kl", -0.5)]);
+        assert_eq!(vae, "  104.30 = reconstruction    99.12, KL   5.00, DW-KL  -0.50");
+        let classifier = losses(0.0512, &[("cross_entropy", 0.0512), ("accuracy", 0.985)]);
+        assert_eq!(classifier, "  0.0512 = cross entropy   0.0512, accuracy  98.50 %");
+    }
+}

@@ -1,0 +1,293 @@
+//! What is minimised, summed over pixels or latents, mean over images:
+//!
+//!   beta:     reconstruction + β·KL(q(z|x) ‖ N(0, I))
+//!   weighted: k1·reconstruction + k2·KL
+//!   tc:       reconstruction + α·MI + β·TC + γ·DW-KL          the KL in three parts: see `latent_terms`
+//!
+//! With `loss.reduction = "mean"` both sides become means, over D = C·S² pixels and over z latents: weights k1/D and k2/z.
+//! Either way the *effective* β, weight of the summed KL over weight of the summed reconstruction, says what the trade
+//! is: k2/k1 for sums, k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta` and `tc`; infinite if only the KL counts.
+//!
+//! The KL's side may change as training goes on (`schedule`); the effective β is that of its end.
+
+mod exact;
+mod latent_terms;
+mod losses;
+mod schedule;
+mod terms;
+
+use autograd::Var;
+use tensor::Tensor;
+
+use crate::config::{Config, Estimator, LossKind, Output, Reconstruction, Reduction};
+
+pub use exact::exact_latent_terms;
+pub use latent_terms::{LatentTerms, latent_terms, log_weights};
+pub use losses::{Losses, number, of_number, part_name, part_unit, part_words};
+pub use schedule::{END, KlSchedule};
+pub use terms::{Outline, Part, Terms};
+
+/// An objective, its weights worked out.
+#[derive(Clone, Copy, Debug)]
+pub struct Objective {
+    kind: Reconstruction,
+    output: Output,
+    /// Weight of the summed reconstruction.
+    pub reconstruction: f64,
+    /// Weight of the summed KL; with `tc` that of the total correlation.
+    pub kl: f64,
+    /// With `tc`, the weights of MI and DW-KL, and how all three are estimated.
+    parts: Option<([f64; 2], Estimator)>,
+    schedule: KlSchedule,
+}
+
+/// When a batch comes, and out of how many images.
+#[derive(Clone, Copy, Debug)]
+pub struct ScheduleContext {
+    /// Epochs since the start, with the fraction that steps add; [`END`] for validation.
+    pub epochs: f64,
+    /// Images of the split that the batch is from: q(z) is that of all of them.
+    pub images: usize,
+}
+
+impl Objective {
+    /// The objective that a configuration asks for.
+    pub fn new(config: &Config) -> Objective {
+        let loss = &config.loss;
+        let [k1, k2] = config.loss_weights();
+        let [pixels, latents] = match loss.reduction {
+            Reduction::Sum => [1.0; 2],
+            Reduction::Mean => [config.pixels() as f64, config.model.z_dim as f64],
+        };
+        Objective {
+            kind: loss.reconstruction,
+            output: config.model.output,
+            reconstruction: k1 / pixels,
+            kl: k2 / latents,
+            parts: (loss.kind == LossKind::Tc)
+                .then_some(([loss.alpha, loss.gamma].map(|w| w / latents), loss.estimator)),
+            schedule: KlSchedule::new(config),
+        }
+    }
+
+    /// The loss of a batch: of the images `x` `[batch, channels, size, size]`, the decoder's numbers `logits`, shaped as x, the
+    /// encoder's Gaussians mu and logvar, and the latents z drawn from them, each `[batch, z]`. A scalar; its parts, unweighted,
+    /// are the reconstruction, and the KL or its three parts, in nats an image.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn terms(&self, logits: &Var, x: &Tensor, [z, mu, logvar]: [&Var; 3], schedule: ScheduleContext) -> Terms {
+        let reconstruction = ("reconstruction", self.reconstruction, self.reconstruction_term(logits, x));
+        let per_dim = nn::loss::gaussian_kl_per_dim(mu, logvar);
+        let kl = per_dim.sum(&[1], false).mean_all();
+        let factor = self.schedule.factor(schedule.epochs);
+        if let Some(([alpha, gamma], estimator)) = self.parts {
+            let LatentTerms { mi, tc, dw_kl } = latent_terms(z, mu, logvar, estimator, schedule.images);
+            let [mi, tc] = [("mi", factor * alpha, mi), ("tc", factor * self.kl, tc)];
+            return Terms::weighted([reconstruction, mi, tc, ("dw_kl", factor * gamma, dw_kl)]).with_metric("kl", kl);
+        }
+        match self.schedule.penalty(&per_dim, schedule.epochs) {
+            Some(penalty) => Terms::weighted([reconstruction, ("kl_penalty", self.kl, penalty)]).with_metric("kl", kl),
+            None => Terms::weighted([reconstruction, ("kl", factor * self.kl, kl)]),
+        }
+    }
+
+    /// The reconstruction term of a batch, a scalar: summed over pixels, mean over images, unweighted (see [`nn::loss`]). `bce`
+    /// takes logits; the others take pixels, so `logits` pass through the output activation first.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn reconstruction_term(&self, logits: &Var, x: &Tensor) -> Var {
+        match self.kind {
+            Reconstruction::Sse => nn::loss::sse(&self.output.apply(logits), x),
+            Reconstruction::HalfSse => nn::loss::half_sse(&self.output.apply(logits), x),
+            Reconstruction::Bce => nn::loss::bce(logits, x), // reads logits: the sigmoid is inside, where it is stable
+        }
+    }
+}
+
+impl Output {
+    /// Pixels from the decoder's numbers.
+    pub fn apply(self, logits: &Var) -> Var {
+        match self {
+            Output::Linear => logits.clone(),
+            Output::Sigmoid => logits.sigmoid(),
+            Output::Tanh => logits.tanh(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::KlScheduleKind;
+
+    const AT_END: ScheduleContext = ScheduleContext { epochs: END, images: 100 };
+
+    fn config(beta: f64, reduction: Reduction) -> Config {
+        let mut config = Config::default();
+        (config.loss.beta, config.loss.reduction) = (beta, reduction);
+        (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(3), Some(64), 512);
+        config
+    }
+
+    #[test]
+    fn effective_beta_is_beta_for_sums_and_grows_by_pixels_over_latents_for_means() {
+        assert_eq!(config(4.0, Reduction::Sum).effective_beta(), 4.0);
+        assert!((config(0.01, Reduction::Mean).effective_beta() - 0.24).abs() < 1e-12); // 0.01·12288/512
+        assert_eq!(config(0.0, Reduction::Mean).effective_beta(), 0.0);
+    }
+
+    #[test]
+    fn the_total_is_the_weighted_sum_of_unweighted_terms() {
+        let x = Tensor::new(&[0.0, 1.0, 1.0, 0.0], [1, 1, 2, 2]);
+        let logits = Var::constant(Tensor::new(&[0.5, 0.5, 0.0, 0.0], [1, 1, 2, 2]));
+        let (mu, logvar) = (Var::constant(Tensor::new(&[1.0, 0.0], [1, 2])), Var::constant(Tensor::zeros([1, 2])));
+        for reduction in [Reduction::Sum, Reduction::Mean] {
+            let mut config = config(3.0, reduction);
+            (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(1), Some(2), 2);
+            let objective = Objective::new(&config);
+            let terms = objective.terms(&logits, &x, [&mu, &mu, &logvar], AT_END);
+            assert_eq!(terms.part("reconstruction").unwrap().value().data(), [1.5]);
+            assert_eq!(terms.part("kl").unwrap().value().data(), [0.5]);
+            let expected = match reduction {
+                Reduction::Sum => 1.5 + 3.0 * 0.5,
+                Reduction::Mean => 1.5 / 4.0 + 3.0 * 0.5 / 2.0,
+            };
+            assert_eq!(terms.total.value().data(), [expected as f32]);
+            assert_eq!(terms.outline().losses(&[1.5, 0.5]).total, expected);
+        }
+    }
+
+    #[test]
+    fn two_weights_are_a_beta_and_a_scale() {
+        let weighted = |k1, k2, reduction| {
+            let mut config = config(7.0, reduction);
+            (config.loss.kind, config.loss.k1, config.loss.k2) = (LossKind::Weighted, k1, k2);
+            (config.effective_beta(), Objective::new(&config))
+        };
+        let (effective, objective) = weighted(0.5, 0.5, Reduction::Sum);
+        assert_eq!((effective, objective.reconstruction, objective.kl), (1.0, 0.5, 0.5));
+        assert_eq!(weighted(0.25, 0.5, Reduction::Sum).0, 2.0);
+        assert_eq!(weighted(0.5, 0.5, Reduction::Mean).0, 24.0); // 12288/512
+        assert_eq!(weighted(1.0, 0.0, Reduction::Sum).0, 0.0);
+        for reduction in [Reduction::Sum, Reduction::Mean] {
+            assert_eq!(weighted(0.0, 1.0, reduction).0, f64::INFINITY);
+        }
+    }
+
+    #[test]
+    fn neither_extreme_of_the_weights_gives_nan() {
+        for (k1, k2) in [(0.0, 1.0), (1.0, 0.0)] {
+            let mut config = Config::default();
+            (config.loss.kind, config.loss.k1, config.loss.k2) = (LossKind::Weighted, k1, k2);
+            let leaf = |numbers: &[f32]| Var::leaf(Tensor::new(numbers, [1, 2]));
+            let (mu, logvar) = (leaf(&[3.0, -40.0]), leaf(&[20.0, -30.0]));
+            let logits = Var::leaf(Tensor::new(&[1e6, -1e6], [1, 1, 1, 2]));
+            let terms =
+                Objective::new(&config).terms(&logits, &Tensor::zeros([1, 1, 1, 2]), [&mu, &mu, &logvar], AT_END);
+            let gradients = terms.total.backward();
+            assert!(terms.total.value().data()[0].is_finite());
+            for (var, weight) in [(&mu, k2), (&logvar, k2), (&logits, k1)] {
+                let gradient = gradients.of(var).unwrap().data();
+                assert!(gradient.iter().all(|x| x.is_finite() && (*x != 0.0) == (weight > 0.0)), "{gradient:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sigmoid_is_applied_once() {
+        let mut config = Config::default();
+        (config.model.output, config.loss.reconstruction) = (Output::Sigmoid, Reconstruction::Sse);
+        let (logits, x) = (Var::constant(Tensor::zeros([1, 1, 1, 1])), Tensor::ones([1, 1, 1, 1]));
+        let sse = Objective::new(&config).reconstruction_term(&logits, &x).value().data()[0];
+        assert_eq!(sse, 0.25); // (1 − σ(0))²
+        config.loss.reconstruction = Reconstruction::Bce;
+        let bce = Objective::new(&config).reconstruction_term(&logits, &x).value().data()[0];
+        assert!((bce - std::f32::consts::LN_2).abs() < 1e-6); // −ln σ(0)
+    }
+
+    /// The parts and total of four images, by these settings and at this time.
+    fn four(set: impl Fn(&mut Config), epochs: f64) -> Vec<f64> {
+        let mut config = config(1.0, Reduction::Sum);
+        (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(1), Some(2), 3);
+        set(&mut config);
+        let mut rng = tensor::Generator::new(4);
+        let [x, logits] = [0, 1].map(|_| rng.normal_tensor([4, 1, 2, 2]));
+        let [mu, logvar] = [0, 1].map(|_| Var::constant(rng.normal_tensor([4, 3])));
+        let z = crate::model::reparameterise(&mu, &logvar, &rng.normal_tensor([4, 3]));
+        let schedule = ScheduleContext { epochs, images: 100 };
+        let terms = Objective::new(&config).terms(&Var::constant(logits), &x, [&z, &mu, &logvar], schedule);
+        terms.watched().iter().map(|number| f64::from(number.data()[0])).collect()
+    }
+
+    #[test]
+    fn equal_weights_of_the_three_terms_are_the_evidence_bound_by_the_same_draws() {
+        let bound = {
+            let mut rng = tensor::Generator::new(4);
+            let [x, logits] = [0, 1].map(|_| rng.normal_tensor([4, 1, 2, 2]));
+            let [mu, logvar, eps] = [0, 1, 2].map(|_| rng.normal_tensor([4, 3]));
+            let sse: f64 = x.data().iter().zip(logits.data()).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            let each = mu.data().iter().zip(logvar.data()).zip(eps.data());
+            let ratio = each.map(|((&mu, &logvar), &eps)| {
+                let (mu, logvar, eps) = (f64::from(mu), f64::from(logvar), f64::from(eps));
+                0.5 * ((mu + (logvar / 2.0).exp() * eps).powi(2) - eps.powi(2) - logvar) // log q(z|x) − log p(z)
+            });
+            (sse + ratio.sum::<f64>()) / 4.0
+        };
+        for estimator in [Estimator::Batch, Estimator::Mws, Estimator::Mss, Estimator::Unnormalised] {
+            let told = four(|config| (config.loss.kind, config.loss.estimator) = (LossKind::Tc, estimator), END);
+            assert_eq!(told.len(), 6, "total, reconstruction, mi, tc, dw_kl, kl");
+            assert!((told[0] - bound).abs() < 1e-4, "{estimator}: {} for {bound}", told[0]);
+        }
+    }
+
+    #[test]
+    fn each_of_the_three_terms_has_its_own_weight() {
+        let set = |config: &mut Config| {
+            config.loss.kind = LossKind::Tc;
+            (config.loss.alpha, config.loss.beta, config.loss.gamma) = (2.0, 6.0, 0.5);
+        };
+        let told = four(set, END);
+        let total = told[1] + 2.0 * told[2] + 6.0 * told[3] + 0.5 * told[4];
+        assert!((told[0] - total).abs() < 1e-5, "{told:?}");
+        let mut config = Config::default();
+        set(&mut config);
+        assert_eq!(config.effective_beta(), 6.0);
+        let mean = four(|config| (set(config), config.loss.reduction = Reduction::Mean).0, END);
+        let total = told[1] / 4.0 + (2.0 * told[2] + 6.0 * told[3] + 0.5 * told[4]) / 3.0;
+        assert!((mean[0] - total).abs() < 1e-5, "{mean:?}");
+    }
+
+    #[test]
+    fn a_schedule_changes_the_total_and_nothing_that_is_told() {
+        let plain = four(|config| config.loss.beta = 3.0, 0.5);
+        let [reconstruction, kl] = [plain[1], plain[2]];
+        let scheduled = |schedule, epochs| {
+            four(
+                |config| {
+                    (config.loss.schedule, config.loss.warmup, config.train.epochs) = (schedule, 2.0, 8);
+                    (config.loss.beta, config.loss.gamma, config.loss.capacity) = (3.0, 10.0, 0.25);
+                },
+                epochs,
+            )
+        };
+        for (schedule, epochs, total) in [
+            (KlScheduleKind::Linear, 0.5, reconstruction + 0.25 * 3.0 * kl),
+            (KlScheduleKind::Linear, END, reconstruction + 3.0 * kl),
+            (KlScheduleKind::Cyclical, 3.0, reconstruction + 3.0 * kl), // cycles of two epochs
+            (KlScheduleKind::Cyclical, 4.25, reconstruction + 0.25 * 3.0 * kl),
+            (KlScheduleKind::Capacity, 1.0, reconstruction + 10.0 * (kl - 0.125)),
+            (KlScheduleKind::Capacity, END, reconstruction + 10.0 * (kl - 0.25)),
+        ] {
+            let told = scheduled(schedule, epochs);
+            assert!((told[0] - total).abs() < 1e-4, "{schedule} at {epochs}: {} for {total}", told[0]);
+            assert_eq!((told[1], *told.last().unwrap()), (reconstruction, kl), "{schedule}");
+        }
+        let tc = |epochs| {
+            four(|config| (config.loss.kind, config.loss.schedule) = (LossKind::Tc, KlScheduleKind::Linear), epochs)
+        };
+        let (start, end) = (tc(0.0), tc(END));
+        assert_eq!((start[0], &start[1..]), (reconstruction, &end[1..]));
+    }
+}

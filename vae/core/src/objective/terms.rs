@@ -1,0 +1,101 @@
+//! The loss of a batch: total = Σ weight·part, the part unweighted in everything that is told.
+
+use autograd::Var;
+use tensor::Tensor;
+
+use crate::error::Result;
+use super::Losses;
+
+/// The loss of a batch and its parts.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What backward starts from.
+    pub total: Var,
+    /// What it is made of, and what is told beside it; five at most (`tensor::Guard` watches them and the total).
+    pub parts: Vec<Part>,
+}
+
+/// A number of a batch, mean over its images.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What metrics call it.
+    pub name: &'static str,
+    /// Its weight in the total; 0 for what is only told.
+    pub weight: f64,
+    /// The number, unweighted.
+    pub value: Var,
+}
+
+/// What the numbers of a batch are, without the numbers: names, and weights in the total.
+#[derive(Clone, Debug)]
+pub struct Outline(Vec<(&'static str, f64)>);
+
+impl Terms {
+    /// The weighted sum of these parts, each a name, a weight and a value.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[track_caller]
+    pub fn weighted<const N: usize>(parts: [(&'static str, f64, Var); N]) -> Terms {
+        let weighted = parts.iter().map(|(_, weight, value)| value.mul_scalar(*weight as f32));
+        let total = weighted.reduce(|sum, part| sum + part).expect("a loss has at least one part");
+        Terms { total, parts: parts.into_iter().map(|(name, weight, value)| Part { name, weight, value }).collect() }
+    }
+
+    /// The same, telling a number that is no part of the total.
+    pub fn with_metric(mut self, name: &'static str, value: Var) -> Terms {
+        self.parts.push(Part { name, weight: 0.0, value });
+        self
+    }
+
+    /// The part of this name.
+    pub fn part(&self, name: &str) -> Option<&Var> {
+        self.parts.iter().find(|part| part.name == name).map(|part| &part.value)
+    }
+
+    /// The total and every part, for a guard.
+    pub fn watched(&self) -> Vec<&Tensor> {
+        std::iter::once(self.total.value()).chain(self.parts.iter().map(|part| part.value.value())).collect()
+    }
+
+    /// What is told of it.
+    pub fn outline(&self) -> Outline {
+        Outline(self.parts.iter().map(|part| (part.name, part.weight)).collect())
+    }
+
+    /// Its numbers, on the host.
+    pub async fn read(&self) -> Result<Losses> {
+        let mut values = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            values.push(part.value.value().read().await?[0]);
+        }
+        Ok(self.outline().losses(&values))
+    }
+}
+
+impl Outline {
+    /// The losses that these numbers, one a part, are: the total is added up in f64.
+    pub fn losses(&self, values: &[f32]) -> Losses {
+        let parts: Vec<_> = self.0.iter().zip(values).map(|(&(name, _), &value)| (name, f64::from(value))).collect();
+        let weighted = self.0.iter().zip(&parts).filter(|((_, weight), _)| *weight != 0.0);
+        Losses { total: weighted.map(|((_, weight), (_, value))| weight * value).sum(), parts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_the_weighted_sum_of_unweighted_parts() {
+        let number = |x: f32| Var::leaf(Tensor::scalar(x));
+        let (a, b) = (number(1.5), number(0.5));
+        let terms = Terms::weighted([("a", 2.0, a.clone()), ("b", 3.0, b.clone())]).with_metric("c", number(100.0));
+        let gradients = terms.total.backward();
+        assert_eq!([&a, &b].map(|var| gradients.of(var).unwrap().data()[0]), [2.0, 3.0]);
+        assert_eq!(terms.watched().iter().map(|t| t.data()[0]).collect::<Vec<_>>(), [4.5, 1.5, 0.5, 100.0]);
+        let losses = pollster::block_on(terms.read()).unwrap();
+        assert_eq!(losses, Losses { total: 4.5, parts: vec![("a", 1.5), ("b", 0.5), ("c", 100.0)] });
+        assert_eq!((losses.part("b"), losses.part("d")), (Some(0.5), None));
+    }
+}

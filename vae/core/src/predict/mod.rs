@@ -1,0 +1,184 @@
+//! Using a model: a [`Predictor`] encodes images, decodes latents, draws samples, and computes the losses of a split. It holds a model
+//! and what its inputs and outputs mean, and nothing of training: no optimiser, no images.
+
+mod confusion;
+
+use autograd::{Var, no_grad};
+use nn::Pass;
+use tensor::{Device, Tensor};
+
+use crate::config::Config;
+use crate::data::{Split, Transform};
+use crate::error::Result;
+use crate::learn::{Batch, Evaluation, Learner};
+use crate::objective::{END, Losses, ScheduleContext};
+use crate::random::Purpose;
+
+pub use confusion::Confusion;
+
+/// A model in evaluation, on a device.
+pub struct Predictor {
+    /// The configuration that built the model.
+    pub config: Config,
+    /// The model, and its loss.
+    pub model: Box<dyn Learner>,
+    /// From the bytes of an image to what the model sees, and back to pixels.
+    pub transform: Transform,
+    device: Device,
+}
+
+/// The losses of images that the model was not trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validation {
+    /// With z drawn from the posterior.
+    pub losses: Losses,
+    /// The mean KL of each latent, in nats: those near 0 are unused. Empty for a model without a posterior.
+    pub kl_per_dim: Vec<f64>,
+    /// The mean squared error of a pixel in [0, 1], without noise: z = mu. `None` for a model that gives no images.
+    pub mse: Option<f64>,
+}
+
+/// Every `async` method waits for the device. Its error is that of the device, or of an image that cannot be read.
+impl Predictor {
+    /// Moves the model to the device.
+    pub fn new(config: Config, model: Box<dyn Learner>, transform: Transform, device: Device) -> Predictor {
+        nn::upload(&*model, &device);
+        Predictor { config, model, transform, device }
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The images in these places of a split as the model sees them, `[places, channels, size, size]`, on the CPU.
+    ///
+    /// # Errors
+    /// If an image cannot be read.
+    pub fn batch(&self, split: &Split, places: &[usize]) -> Result<Tensor> {
+        self.transform.batch(split, places)
+    }
+
+    /// The losses of images of a split, z drawn by noise that belongs to each image; and the error of z = mu. Schedules count as
+    /// at their end, so that epochs compare. MI, TC and DW-KL are means over batches, by the estimator of training with the N
+    /// of this split: those of the whole split are `objective::exact_latent_terms`.
+    pub async fn evaluate(&self, split: &Split, places: &[usize]) -> Result<Validation> {
+        let mut sums = Losses::default();
+        let mut kl_per_dim = Vec::new();
+        let mut squares = None;
+        for batch in places.chunks(self.config.train.batch_size) {
+            let x = self.batch(split, batch)?;
+            let Evaluation { terms, kl_per_dim: per_dim, reconstruction, .. } = self.forward(split, batch, &x);
+            sums.add(&terms.read().await?, batch.len());
+            if let Some(per_dim) = per_dim {
+                kl_per_dim.resize(per_dim.shape()[1], 0.0);
+                for row in per_dim.value().read().await?.chunks_exact(kl_per_dim.len()) {
+                    kl_per_dim.iter_mut().zip(row).for_each(|(sum, &kl)| *sum += f64::from(kl));
+                }
+            }
+            if let Some(reconstruction) = reconstruction {
+                let (truth, guess) = (self.to_unit(&x).await?, self.to_pixels(&reconstruction).await?);
+                let errors = truth.iter().zip(&guess).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
+                *squares.get_or_insert(0.0) += errors.sum::<f64>();
+            }
+        }
+        let n = places.len();
+        let pixels = self.transform.shape().iter().product::<usize>();
+        Ok(Validation {
+            losses: sums.mean(n),
+            kl_per_dim: kl_per_dim.iter().map(|sum| sum / n as f64).collect(),
+            mse: squares.map(|squares| squares / (n * pixels) as f64),
+        })
+    }
+
+    /// Which labels a classifier gives the images of a split. `None` for any other model.
+    pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
+        let mut table = Confusion::new(self.config.classes());
+        for batch in split.first(usize::MAX).chunks(self.config.train.batch_size) {
+            let x = self.batch(split, batch)?;
+            let Some(named) = self.forward(split, batch, &x).named else { return Ok(None) };
+            let pairs = batch.iter().zip(named.read().await?);
+            pairs.for_each(|(&place, named)| table.add(split.label(place), named as usize));
+        }
+        Ok(Some(table))
+    }
+
+    /// Images of a split and their reconstructions without noise, z = mu, as pixels in [0, 1], image after image. `None` for a model
+    /// that gives no images.
+    pub async fn reconstructions(&self, split: &Split, places: &[usize]) -> Result<Option<[Vec<f32>; 2]>> {
+        let images = self.batch(split, places)?;
+        let Some(reconstructions) = self.reconstruction(split, places, &images).await? else { return Ok(None) };
+        Ok(Some([self.to_unit(&images).await?, reconstructions]))
+    }
+
+    /// The reconstruction without noise, z = mu, of images as the model sees them, `[places, channels, size, size]`: those in these
+    /// places of a split, or others in their stead. Pixels in [0, 1], image after image; `None` for a model that gives no images.
+    pub async fn reconstruction(&self, split: &Split, places: &[usize], images: &Tensor) -> Result<Option<Vec<f32>>> {
+        let (mut pixels, size) = (Vec::new(), self.config.train.batch_size);
+        for (places, first) in places.chunks(size).zip((0..).step_by(size)) {
+            let x = images.slice(0, first, places.len());
+            let Some(guess) = self.forward(split, places, &x).reconstruction else { return Ok(None) };
+            pixels.extend(self.to_pixels(&guess).await?);
+        }
+        Ok(Some(pixels))
+    }
+
+    /// Decoded draws from N(0, I), as pixels in [0, 1]; of a conditional model as many of each label, in turn. `None` for a model that
+    /// decodes no latents.
+    pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
+        let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
+        let classes = self.config.told_classes();
+        self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await
+    }
+
+    /// The posteriors of images of a split: mean and logarithm of the variance, each `[places, z]`. `None` for a model without them.
+    pub async fn encode(&self, split: &Split, places: &[usize]) -> Result<Option<[Tensor; 2]>> {
+        let mut both = [Vec::new(), Vec::new()];
+        for places in places.chunks(self.config.train.batch_size) {
+            let batch = self.held_out(split, places, &self.batch(split, places)?);
+            let Some(gaussian) = no_grad(|| self.model.encode(&batch)) else { return Ok(None) };
+            for (all, part) in both.iter_mut().zip(&gaussian) {
+                all.extend(part.value().read().await?);
+            }
+        }
+        Ok(Some(both.map(|numbers| Tensor::new(&numbers, [places.len(), self.config.model.z_dim]))))
+    }
+
+    /// The images that latents `[count, z]` decode to, as pixels in [0, 1], image after image. There are `count` labels, which only a
+    /// conditional model uses. `None` for a model that decodes no latents.
+    pub async fn decode(&self, z: &Tensor, labels: &[usize]) -> Result<Option<Vec<f32>>> {
+        let mut pixels = Vec::new();
+        let size = self.config.train.batch_size;
+        for (labels, first) in labels.chunks(size).zip((0..).step_by(size)) {
+            let z = Var::constant(z.slice(0, first, labels.len()).upload(&self.device));
+            let Some(decoded) = no_grad(|| self.model.sample(&z, labels)) else { return Ok(None) };
+            pixels.extend(self.to_pixels(&decoded).await?);
+        }
+        Ok(Some(pixels))
+    }
+
+    /// Pixels in [0, 1] of images as the model sees them, `[images, channels, size, size]`.
+    pub async fn to_unit(&self, images: &Tensor) -> Result<Vec<f32>> {
+        let mut pixels = images.read().await?;
+        self.transform.to_unit(&mut pixels);
+        Ok(pixels)
+    }
+
+    /// Pixels in [0, 1] of the decoder's output before its activation.
+    pub async fn to_pixels(&self, logits: &Var) -> Result<Vec<f32>> {
+        let output = no_grad(|| self.config.model.output.apply(logits));
+        self.to_unit(output.value()).await
+    }
+
+    /// The model's evaluation of images in these places of a split, whose pixels are `x`.
+    fn forward(&self, split: &Split, places: &[usize], x: &Tensor) -> Evaluation {
+        no_grad(|| self.model.evaluate(&self.held_out(split, places, x), &Pass::eval()))
+    }
+
+    /// A batch of images that are not trained on.
+    fn held_out(&self, split: &Split, places: &[usize], x: &Tensor) -> Batch {
+        let members = places.iter().map(|&place| split.members()[place]).collect();
+        let schedule = ScheduleContext { epochs: END, images: split.count() };
+        Batch::of_images(x.upload(&self.device), split.labels(places), schedule, self.config.seed, members)
+    }
+}

@@ -1,0 +1,73 @@
+//! Recipes: configurations with a name, as commented TOML files inside the program.
+
+/// A configuration that comes with the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    /// What `--recipe` calls it.
+    pub name: &'static str,
+    /// The file.
+    pub toml: &'static str,
+}
+
+/// All of them; the first is what runs when none is named.
+pub const RECIPES: &[Recipe] = &[
+    Recipe { name: "quickstart", toml: include_str!("../recipes/quickstart.toml") },
+    Recipe { name: "beta-resnet18", toml: include_str!("../recipes/beta-resnet18.toml") },
+    Recipe { name: "mnist-dense", toml: include_str!("../recipes/mnist-dense.toml") },
+    Recipe { name: "mnist-cnn", toml: include_str!("../recipes/mnist-cnn.toml") },
+    Recipe { name: "basic-vae", toml: include_str!("../recipes/basic-vae.toml") },
+    Recipe { name: "resnet18-vae", toml: include_str!("../recipes/resnet18-vae.toml") },
+    Recipe { name: "resnet18-vae-nobn", toml: include_str!("../recipes/resnet18-vae-nobn.toml") },
+    Recipe { name: "resnet18-vae-sigmoid", toml: include_str!("../recipes/resnet18-vae-sigmoid.toml") },
+    Recipe { name: "resnet50-vae", toml: include_str!("../recipes/resnet50-vae.toml") },
+    Recipe { name: "cifar10-classifier", toml: include_str!("../recipes/cifar10-classifier.toml") },
+    Recipe { name: "beta-resnet18-pretrained", toml: include_str!("../recipes/beta-resnet18-pretrained.toml") },
+    Recipe { name: "beta-resnet18-frozen", toml: include_str!("../recipes/beta-resnet18-frozen.toml") },
+    Recipe { name: "mnist-classifier", toml: include_str!("../recipes/mnist-classifier.toml") },
+    Recipe { name: "tc-dogs", toml: include_str!("../recipes/tc-dogs.toml") },
+    Recipe { name: "tc-celeba", toml: include_str!("../recipes/tc-celeba.toml") },
+    Recipe { name: "tc-chairs", toml: include_str!("../recipes/tc-chairs.toml") },
+    Recipe { name: "tc-mnist", toml: include_str!("../recipes/tc-mnist.toml") },
+    Recipe { name: "pegasus", toml: include_str!("../recipes/pegasus.toml") },
+];
+
+impl Recipe {
+    /// The recipe of this name.
+    pub fn named(name: &str) -> Option<&'static Recipe> {
+        RECIPES.iter().find(|recipe| recipe.name == name)
+    }
+
+    /// What it is, in a line: the file's first comment.
+    pub fn description(&self) -> &'static str {
+        self.toml.lines().next().unwrap_or_default().trim_start_matches('#').trim()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Settings};
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_recipe() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        // Beside them: what papers claim, and what they train.
+        for path in paths.filter(|path| path.is_file() && !path.ends_with("claims.toml")) {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            assert!(Recipe::named(name).is_some(), "{name} is not listed");
+        }
+    }
+
+    #[test]
+    fn every_recipe_is_a_valid_configuration_and_says_what_it_is() {
+        for recipe in RECIPES {
+            let mut settings = Settings::default();
+            settings.file(recipe.toml, recipe.name).unwrap();
+            let config: Config = settings.resolve().unwrap();
+            config.check().unwrap();
+            assert_eq!(config.name, recipe.name);
+            assert!(recipe.toml.starts_with("# ") && recipe.description().ends_with('.'), "{}", recipe.description());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What is said of numbers that are not finite: the first bad tensor, the layer that made it, what to do. And how the tests
+//! come by such numbers.
+
+use autograd::{Gradients, Param, Var};
+use nn::Trace;
+
+use crate::error::{Error, Result};
+use crate::learn::Forward;
+use crate::objective::part_words;
+use super::Trainer;
+
+/// A number that is made infinite on purpose, at a step counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The loss, and its first part.
+    Loss(u64),
+    /// The gradient of the parameter in the middle of the list, while the loss stays what it is.
+    Gradient(u64),
+}
+
+impl Fault {
+    /// `loss@7` or `gradient@7`.
+    pub fn parse(text: &str) -> Option<Fault> {
+        let (what, step) = text.split_once('@')?;
+        let step = step.parse().ok()?;
+        match what {
+            "loss" => Some(Fault::Loss(step)),
+            "gradient" => Some(Fault::Gradient(step)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn spoil(self, step: u64, mut forward: Forward, params: &[(String, Param)]) -> Forward {
+        let terms = &mut forward.terms;
+        match self {
+            Fault::Loss(at) if at == step => {
+                terms.parts[0].value = terms.parts[0].value.mul_scalar(f32::INFINITY);
+                terms.total = terms.total.mul_scalar(f32::INFINITY);
+            }
+            Fault::Gradient(at) if at == step => {
+                let moving: Vec<_> = params.iter().filter(|(_, param)| !param.is_frozen()).collect();
+                let (_, param) = moving[moving.len() / 2];
+                let nothing = &param.var() - &Var::constant(param.value()); // 0, and its gradient 1
+                terms.total = &terms.total + &nothing.mul_scalar(1e30).mul_scalar(1e30).sum_all();
+            }
+            _ => {}
+        }
+        forward
+    }
+}
+
+impl Trainer {
+    /// Repeats a step that was not finite, with the weights that it found, and names the first tensor that is not: a layer's
+    /// result, what is made of results, a part of the loss, or a gradient.
+    pub(super) async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
+        let images = self.dataset.training_batch(self.epoch, places)?;
+        let trace = Trace::default();
+        let Forward { terms, seen } = self.forward(step, &images, Some(&trace));
+        if let Some((_, x)) = seen.first().filter(|(name, _)| *name == "the images")
+            && !all_finite(&x.value().read().await?)
+        {
+            return Ok("the images".to_owned());
+        }
+        for (id, result) in trace.results() {
+            if !all_finite(&result.read().await?) {
+                let owner = self.params.iter().find(|(_, param)| param.id() == id);
+                return Ok(format!("the output of layer {}", owner.map_or("of no name", |(name, _)| layer(name))));
+            }
+        }
+        let gradients = terms.total.backward();
+        let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_words(part.name)), &part.value));
+        for (name, var) in seen.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
+            if !all_finite(&var.value().read().await?) {
+                return Ok(name);
+            }
+        }
+        Ok(self.first_bad_gradient(&gradients).await?.unwrap_or_else(|| "the gradients' norm".to_owned()))
+    }
+
+    pub(super) async fn first_bad_gradient(&self, gradients: &Gradients) -> Result<Option<String>> {
+        for (name, param) in &self.params {
+            if let Some(gradient) = gradients.get(param)
+                && !all_finite(&gradient.read().await?)
+            {
+                return Ok(Some(format!("the gradient of {name} (layer {})", layer(name))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first weight or running statistic that is not finite.
+    pub async fn first_bad_weight(&self) -> Result<Option<String>> {
+        let mut values = Vec::new();
+        nn::visit(self.model(), |name, slot| {
+            let value = match slot {
+                nn::Slot::Param(param) => param.value(),
+                nn::Slot::Buffer(buffer) => buffer.value(),
+            };
+            values.push((name.to_owned(), value.read()));
+        });
+        for (name, value) in values {
+            if !all_finite(&value.await?) {
+                return Ok(Some(format!("{name} (layer {})", layer(&name))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What to say when `what` is not finite after this many steps.
+    pub fn diverged(&self, what: String, steps: u64) -> Error {
+        let logvar = if self.config().model.is_vae() {
+            "; if the KL grew large first, logvar is at fault: a larger loss.beta or loss.schedule = \"linear\" holds it"
+        } else {
+            ""
+        };
+        Error::Diverged(format!(
+            "{what} is not finite at step {steps}: the run has diverged; lower train.learning_rate ({}) or set \
+             train.clip = 1{logvar}",
+            self.config().train.learning_rate
+        ))
+    }
+}
+
+/// The layer that a parameter of this name belongs to.
+fn layer(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(layer, _)| layer)
+}
+
+/// Whether no exponent is all ones. A maximum over integers vectorises; stopping at the first bad number would not.
+pub(super) fn all_finite(numbers: &[f32]) -> bool {
+    numbers.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff)) < 0x7f80_0000
+}

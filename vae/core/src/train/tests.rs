@@ -1,0 +1,351 @@
+//! Laws of a small run.
+
+use autograd::{Var, no_grad};
+use nn::Layer;
+
+use crate::config::Settings;
+use crate::learn;
+use crate::objective::END;
+use super::*;
+use super::fault::all_finite;
+
+/// A run on 64 digits of 16 px, with these settings.
+fn trainer(settings: &[&str]) -> Trainer {
+    trainer_on(Device::Cpu, settings)
+}
+
+fn trainer_on(device: Device, settings: &[&str]) -> Trainer {
+    let mut all = Settings::default();
+    let small = ["model.width=2", "model.z_dim=3", "data.image_size=16", "data.limit=64", "train.batch_size=24"];
+    small.iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());
+    let config = all.resolve().unwrap();
+    config.check().unwrap();
+    let dataset = Dataset::built_in(&config).unwrap();
+    let model = learn::build(&config);
+    Trainer::from_learner(config, dataset, model, device)
+}
+
+fn run(trainer: &mut Trainer, epoch: usize) -> Losses {
+    pollster::block_on(trainer.epoch(epoch, &mut |_| true)).unwrap().unwrap()
+}
+
+#[test]
+fn training_lowers_the_loss_and_repeats_itself() {
+    let mut a = trainer(&["train.learning_rate=0.01"]);
+    let mut b = trainer(&["train.learning_rate=0.01"]);
+    let losses: Vec<_> = (1..=6).map(|epoch| run(&mut a, epoch)).collect();
+    assert!(losses[5].total < 0.8 * losses[0].total, "{losses:?}");
+    assert_eq!(run(&mut b, 1), losses[0]);
+    assert_ne!(run(&mut trainer(&["train.learning_rate=0.01", "seed=2"]), 1), losses[0]);
+}
+
+#[test]
+fn validation_leaves_no_trace_and_its_noise_stays() {
+    let trainer = trainer(&[]);
+    let first = pollster::block_on(trainer.validate()).unwrap();
+    assert_eq!(pollster::block_on(trainer.validate()).unwrap(), first);
+    let summed: f64 = first.kl_per_dim.iter().sum();
+    let [reconstruction, kl] = ["reconstruction", "kl"].map(|name| first.losses.part(name).unwrap());
+    assert!((summed - kl).abs() < 1e-6 * summed.abs());
+    assert!(first.mse.is_some_and(|mse| mse > 0.0 && mse < 1.0));
+    assert!((first.losses.total - (reconstruction + kl)).abs() < 1e-9 * first.losses.total);
+}
+
+#[test]
+fn the_batch_size_does_not_change_validation() {
+    let small = pollster::block_on(trainer(&["train.batch_size=24"]).validate()).unwrap().losses;
+    let large = pollster::block_on(trainer(&["train.batch_size=64"]).validate()).unwrap().losses;
+    assert!((small.total - large.total).abs() < 1e-5 * small.total, "{small:?} {large:?}");
+}
+
+#[test]
+fn a_step_that_is_told_to_stop_is_the_last() {
+    let mut trainer = trainer(&[]);
+    let mut seen = Vec::new();
+    let result = pollster::block_on(trainer.epoch(1, &mut |progress| {
+        seen.push((progress.step, progress.steps, progress.images));
+        progress.step < 2
+    }));
+    assert_eq!((result.unwrap(), seen), (None, vec![(1, 3, 24), (2, 3, 24)]));
+}
+
+#[test]
+fn divergence_is_named() {
+    let mut trainer = trainer(&[]);
+    let (_, bias) = trainer.params.iter().find(|(name, _)| name == "encoder.mu.bias").unwrap();
+    bias.set(Tensor::new(&[0.0, f32::NAN, 0.0], [3]));
+    let error = pollster::block_on(trainer.step(&[0, 1], 1e-3)).unwrap_err().to_string();
+    assert!(
+        error.starts_with("the output of layer encoder.mu is not finite at step 1") && !error.contains('\n'),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_bad_gradient_is_named_even_where_the_loss_is_fine() {
+    let trainer = trainer(&[]);
+    let x = trainer.params[3].1.var();
+    let gradients = (x.mul_scalar(f32::INFINITY)).sum_all().backward();
+    let named = pollster::block_on(trainer.first_bad_gradient(&gradients)).unwrap();
+    assert_eq!(named, Some("the gradient of encoder.layer1.0.conv1.weight (layer encoder.layer1.0.conv1)".to_owned()));
+}
+
+/// A VAE that the library does not know: a linear layer each way.
+struct Own {
+    encoder: nn::Linear,
+    decoder: nn::Linear,
+}
+
+impl nn::Module for Own {
+    fn visit(&self, v: &mut nn::Visitor) {
+        v.child("encoder", &self.encoder);
+        v.child("decoder", &self.decoder);
+    }
+}
+
+impl Vae for Own {
+    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+        let both = self.encoder.forward(&x.reshape([x.shape()[0], 256]), pass);
+        (both.slice(1, 0, 3), both.slice(1, 3, 3))
+    }
+
+    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+        self.decoder.forward(z, pass).reshape([z.shape()[0], 1, 16, 16])
+    }
+}
+
+#[test]
+fn a_model_of_one_s_own_trains_in_the_same_loop() {
+    let Trainer { predictor, dataset, .. } = trainer(&["train.learning_rate=0.01"]);
+    let mut rng = tensor::Generator::new(1);
+    let model = Own { encoder: nn::Linear::new(&mut rng, 256, 6), decoder: nn::Linear::new(&mut rng, 3, 256) };
+    let mut trainer = Trainer::new(predictor.config, dataset, Box::new(model), Device::Cpu);
+    let losses: Vec<f64> = (1..=6).map(|epoch| run(&mut trainer, epoch).total).collect();
+    assert!(losses[5] < 0.8 * losses[0], "{losses:?}");
+    let validation = pollster::block_on(trainer.validate()).unwrap();
+    assert_eq!((validation.kl_per_dim.len(), validation.mse.is_some()), (3, true));
+}
+
+#[test]
+fn a_classifier_learns_and_tells_what_it_takes_for_what() {
+    let settings = ["model.kind=classifier", "data.normalise=standard", "data.limit=600", "train.learning_rate=0.01"];
+    let mut trainer = trainer(&[&settings[..], &["model.width=4"]].concat());
+    let losses: Vec<Losses> = (1..=4).map(|epoch| run(&mut trainer, epoch)).collect();
+    assert!(losses[3].total < 0.6 * losses[0].total, "{losses:?}");
+    let validation = pollster::block_on(trainer.validate()).unwrap();
+    let accuracy = validation.losses.part("accuracy").unwrap();
+    assert_eq!(validation.losses.total, validation.losses.part("cross_entropy").unwrap());
+    assert_eq!((validation.mse, validation.kl_per_dim.len()), (None, 0));
+    let table = pollster::block_on(trainer.predictor().confusion(&trainer.dataset.validation)).unwrap().unwrap();
+    assert_eq!(table.images(), 833);
+    assert!((table.accuracy() - accuracy).abs() < 1e-6 && accuracy > 0.4, "{accuracy}: {table}");
+    assert_eq!(pollster::block_on(trainer.predictor().reconstructions(&trainer.dataset.validation, &[0])).unwrap(), None);
+    assert_eq!(pollster::block_on(trainer.predictor().sample(3)).unwrap(), None);
+}
+
+/// The label of a conditional model's sample is seen in the sample, and each label has its turn.
+#[test]
+fn a_conditional_model_is_told_labels() {
+    for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense"] {
+        let mut trainer = trainer(&[&format!("model.kind={kind}"), "model.conditional=true", "data.limit=32"]);
+        let losses = run(&mut trainer, 1);
+        assert!(losses.is_finite(), "{kind}: {losses}");
+        let decode = |label: usize| {
+            let z = Var::constant(Tensor::ones([1, 3]));
+            no_grad(|| trainer.model().sample(&z, &[label])).unwrap().value().data().to_vec()
+        };
+        assert!(decode(3) != decode(4), "{kind}");
+        let x = trainer.dataset.batch(&trainer.dataset.validation, &[0]).unwrap();
+        let back = |label| {
+            let batch = Batch::of_images(x.clone(), vec![label], ScheduleContext { epochs: END, images: 1 }, 1, vec![0]);
+            no_grad(|| trainer.model().evaluate(&batch, &Pass::eval())).reconstruction.unwrap().value().data().to_vec()
+        };
+        assert!(back(0) != back(1), "{kind}");
+    }
+}
+
+/// Twenty samples of ten labels: two of each, and the last is a 9.
+#[test]
+fn labels_in_turn_and_in_rows() {
+    let trainer = trainer(&["model.conditional=true"]);
+    let all = pollster::block_on(trainer.predictor().sample(20)).unwrap().unwrap();
+    let z = Purpose::Samples.stream(1, 0).normal_tensor([20, 3]);
+    let last = no_grad(|| trainer.model().sample(&Var::constant(z.slice(0, 19, 1)), &[9])).unwrap();
+    let last = pollster::block_on(trainer.predictor().to_pixels(&last)).unwrap();
+    assert!(all[19 * 256..].iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn a_codebook_learns_is_used_and_repeats_itself() {
+    for encoder in ["basic", "conv3", "resnet18", "resnet50"] {
+        let settings = [&format!("model.encoder={encoder}"), "model.kind=vq", "model.codes=32", "model.code_width=8"];
+        let settings = [&settings[..], &["data.image_size=32", "data.limit=96", "train.learning_rate=0.003"]].concat();
+        let settings = [&settings[..], &["model.widths=8,16"]].concat();
+        let (mut a, mut b) = (trainer(&settings), trainer(&settings));
+        let losses: Vec<Losses> = (1..=4).map(|epoch| run(&mut a, epoch)).collect();
+        assert!(losses[3].part("reconstruction") < losses[0].part("reconstruction"), "{encoder}: {losses:?}");
+        assert_eq!(run(&mut b, 1), losses[0], "{encoder}");
+        let validation = pollster::block_on(a.validate()).unwrap();
+        let perplexity = losses[3].part("perplexity").unwrap();
+        assert!(perplexity > 1.5 && perplexity <= 32.0, "{encoder}: {perplexity}");
+        assert!(validation.mse.is_some() && validation.kl_per_dim.is_empty());
+        assert_eq!(pollster::block_on(a.predictor().sample(3)).unwrap(), None);
+        let book = bits(&a, |path| path.starts_with("codebook."));
+        assert_eq!(book.iter().map(|(path, _)| &path[9..]).collect::<Vec<_>>(), ["codes", "counts", "sums"]);
+        // A checkpoint holds it: another trainer with these weights says the same.
+        let state = pollster::block_on(nn::state::save(a.model(), None)).unwrap();
+        pollster::block_on(nn::state::load(b.model(), &state)).unwrap();
+        assert_eq!(pollster::block_on(b.validate()).unwrap(), validation);
+    }
+}
+
+/// The bytes of every tensor whose path `wanted` picks.
+fn bits(trainer: &Trainer, wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u32>)> {
+    let mut all = Vec::new();
+    nn::visit(trainer.model(), |path, slot| {
+        let value = match slot {
+            nn::Slot::Param(param) => param.value(),
+            nn::Slot::Buffer(buffer) => buffer.value(),
+        };
+        if wanted(path) {
+            all.push((path.to_owned(), value.data().iter().map(|x| x.to_bits()).collect()));
+        }
+    });
+    all
+}
+
+/// Weights and running statistics of a frozen encoder are the same bytes after training, and the optimiser has not heard of it.
+#[test]
+fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
+    let head = |path: &str| path.starts_with("encoder.mu.") || path.starts_with("encoder.logvar.");
+    for (settings, heads_move) in
+        [(&["model.freeze_encoder=true"][..], true), (&["model.freeze_encoder=true", "model.freeze_heads=true"], false)]
+    {
+        let mut trainer = trainer(&[settings, &["train.weight_decay=0.1"]].concat());
+        let still = |path: &str| path.starts_with("encoder.") && (!heads_move || !head(path));
+        let (before, others) = (bits(&trainer, still), bits(&trainer, |path| !still(path)));
+        assert!(before.iter().any(|(path, _)| path == "encoder.layer3.0.bn1.running_mean"));
+        run(&mut trainer, 1);
+        assert_eq!(bits(&trainer, still), before);
+        for ((path, before), (_, after)) in others.iter().zip(bits(&trainer, |path| !still(path))) {
+            assert!(*before != after, "{path} has not moved");
+        }
+        for (path, param) in &trainer.params {
+            assert_eq!(trainer.adam.remembers(param), !still(path), "{path}");
+        }
+    }
+}
+
+/// Every kind that is learnt, on a GPU: its first step and its validation are the CPU's, part for part.
+#[test]
+fn every_kind_is_on_a_gpu_what_it_is_on_the_cpu() {
+    let kinds: [&[&str]; 4] = [
+        &["model.kind=classifier", "model.width=4"],
+        &["model.conditional=true"],
+        &["model.kind=vq", "model.codes=16", "model.code_width=4", "model.widths=4,6"],
+        &["model.kind=vq", "model.codes=5", "model.encoder=resnet18", "data.image_size=32"],
+    ];
+    for kind in kinds {
+        let told = [Device::Cpu, gpu()].map(|device| {
+            let mut trainer = trainer_on(device, kind);
+            let step = pollster::block_on(trainer.step(&[0, 1, 2, 3, 4, 5, 6, 7], 1e-9)).unwrap();
+            [step, pollster::block_on(trainer.validate()).unwrap().losses]
+        });
+        for (here, there) in told[0].iter().zip(&told[1]) {
+            for ((name, here), (_, there)) in here.parts.iter().zip(&there.parts) {
+                assert!((here - there).abs() <= 1e-4 * here.abs(), "{kind:?}, {name}: {here} and {there}");
+            }
+        }
+    }
+}
+
+#[test]
+fn finite_is_told_by_the_bits() {
+    assert!(all_finite(&[0.0, -1.0, f32::MAX, f32::MIN_POSITIVE, 1e-45]) && all_finite(&[]));
+    for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert!(!all_finite(&[1.0, bad, 2.0]));
+    }
+}
+
+#[test]
+fn a_plateau_waits_as_long_as_it_says() {
+    let mut trainer = trainer(&["train.schedule=plateau", "train.plateau_patience=2", "train.learning_rate=1.0"]);
+    let rates: Vec<f64> = [5.0, 5.0, 5.0, 5.0]
+        .iter()
+        .map(|&loss| {
+            trainer.schedule.observe(loss);
+            trainer.learning_rate(1)
+        })
+        .collect();
+    assert_eq!(rates, [1.0, 1.0, 0.1, 0.1]);
+}
+
+/// A GPU as a small one would be; what it computes is read sixteen steps at a time.
+fn gpu() -> Device {
+    let options = gpu::Options { default_limits: true, ..gpu::Options::default() };
+    Device::Gpu(pollster::block_on(gpu::Context::open(options)).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// 22 steps, one whole group of sixteen and a part of one, so small that each step's loss is that of its images alone: larger
+/// ones part soon, since Adam makes whole steps of rounding where a gradient is 0.
+const STEPS: [&str; 3] = ["data.limit=66", "train.batch_size=3", "train.learning_rate=1e-9"];
+
+#[test]
+fn steps_that_wait_on_a_gpu_are_told_in_order_and_are_the_cpu_s() {
+    let mut told = Vec::new();
+    for device in [gpu(), Device::Cpu] {
+        let mut trainer = trainer_on(device, &STEPS);
+        let mut losses = Vec::new();
+        let mean = pollster::block_on(trainer.epoch(1, &mut |progress| {
+            assert_eq!((progress.step, progress.steps), (losses.len() + 1, 22));
+            losses.push(progress.losses.total);
+            true
+        }));
+        losses.push(mean.unwrap().unwrap().total);
+        losses.push(pollster::block_on(trainer.validate()).unwrap().losses.total);
+        told.push(losses);
+    }
+    for (i, (on_gpu, on_cpu)) in told[0].iter().zip(&told[1]).enumerate() {
+        assert!((on_gpu - on_cpu).abs() < 1e-4 * on_cpu, "{i}: {on_gpu} on the GPU, {on_cpu} on the CPU");
+    }
+}
+
+#[test]
+fn a_stop_in_a_group_ends_with_it_and_hides_no_divergence() {
+    let mut trainer = trainer_on(gpu(), &STEPS);
+    let mut seen = 0;
+    let mut stop = |progress: &Progress| {
+        seen = progress.step;
+        progress.step < 2
+    };
+    assert_eq!(pollster::block_on(trainer.epoch(1, &mut stop)).unwrap(), None);
+    assert_eq!((seen, trainer.steps()), (16, 16));
+
+    let mut trainer = trainer_on(gpu(), &["data.limit=66", "train.batch_size=3", "train.learning_rate=1e30"]);
+    let mut seen = 0;
+    let error = pollster::block_on(trainer.epoch(1, &mut |progress| {
+        seen = progress.step;
+        false
+    }));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("is not finite at step 2") && seen == 1, "after {seen}: {error}");
+}
+
+#[test]
+fn a_repeated_step_sees_the_epoch_s_images() {
+    let mut trainer = trainer(&["data.augment=flip"]);
+    run(&mut trainer, 3);
+    assert_eq!(trainer.epoch, 3);
+}
+
+/// What a noisy image's reconstruction is held to, by whatever gives images back: the image itself, or the clean one.
+#[test]
+fn a_clean_target_is_another_than_a_noisy_one() {
+    for kind in ["model.kind=dense", "model.kind=vq"] {
+        let [noisy, clean] = ["noisy", "clean"].map(|target| {
+            let target = format!("data.noise_target={target}");
+            run(&mut trainer(&[kind, "data.noise_std=0.3", &target]), 1).part("reconstruction").unwrap()
+        });
+        assert!(clean < noisy, "{kind}: {clean} to clean images, {noisy} to noisy ones");
+    }
+}

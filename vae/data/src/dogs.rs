@@ -1,0 +1,256 @@
+//! Stanford Dogs: 12,000 pictures of 120 breeds to train on, 8,580 to validate; each cropped to the dog's box and stretched
+//! to a square. The paper that used it so has no third split: the test split is the validation pictures again.
+//!
+//! ```text
+//! stanford-dogs/  (or the folder itself)
+//!   Images/n02085620-Chihuahua/n02085620_10074.jpg
+//!   Annotation/n02085620-Chihuahua/n02085620_10074      VOC's XML: annotation/object/bndbox/{xmin, ymin, xmax, ymax}
+//!   train_list.mat, test_list.mat                       the cell array file_list; or train_list.txt, a name a line
+//! ```
+//!
+//! Of several objects the first counts; boxes past the edge are clipped. A breed's number is its folder's place among the
+//! sorted ones, which is what the published `labels` say, less 1. (<http://vision.stanford.edu/aditya86/ImageNetDogs/>)
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Component, Path, PathBuf};
+
+use roxmltree::{Document, Node};
+use vae_core::config::{Config, DataKind};
+use vae_core::data::unpack;
+use vae_core::data::{Images, Split};
+use vae_core::{Error, Result};
+
+use crate::file;
+use crate::picture::{self, Picture, Region};
+use crate::{archives, mat};
+
+/// The published ones have 3 KB. Parsers check attributes and name spaces against each other: 64 KB can take seconds.
+const LARGEST_ANNOTATION: u64 = 1 << 14;
+
+/// Training, validation and test images.
+///
+/// # Errors
+/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+pub fn splits(config: &Config) -> Result<[Split; 3]> {
+    let dir = config.data.dir.as_ref();
+    let Some(folder) = folder(dir) else {
+        let layout = "stanford-dogs/ with Images/, Annotation/, train_list.mat and test_list.mat";
+        return Err(archives::missing(DataKind::StanfordDogs, dir, layout));
+    };
+    let (mut train, test) = (list(&folder, "train_list")?, list(&folder, "test_list")?);
+    let breeds: BTreeSet<&str> = train.iter().chain(&test).map(|name| breed(name)).collect();
+    let breeds: Vec<String> = breeds.into_iter().map(str::to_owned).collect();
+    if breeds.len() > usize::from(u16::MAX) {
+        return Err(Error::file(&folder, format!("lists {} breeds, {} are the most", breeds.len(), u16::MAX)));
+    }
+    if config.data.limit > 0 {
+        train.truncate(config.data.limit);
+    }
+    let read = |names: &[String]| -> Result<Images> {
+        let pictures = names.iter().map(|name| boxed(&folder, name)).collect::<Result<Vec<_>>>()?;
+        let number = |name: &String| {
+            breeds.binary_search_by(|known| known.as_str().cmp(breed(name))).expect("all are there") as u16
+        };
+        let labels = names.iter().map(number).collect();
+        Ok(picture::images(&pictures, labels, config)?.named(&breeds))
+    };
+    let (train, validation) = (Split::all(read(&train)?), Split::all(read(&test)?));
+    Ok([train, validation.clone(), validation])
+}
+
+/// Whether the folders and lists are there.
+pub fn is_there(dir: &Path) -> bool {
+    folder(dir).is_some()
+}
+
+fn folder(dir: &Path) -> Option<PathBuf> {
+    let holds = |folder: &PathBuf| {
+        let listed = ["train_list", "test_list"].iter().all(|name| list_file(folder, name).is_some());
+        listed && folder.join("Images").is_dir() && folder.join("Annotation").is_dir()
+    };
+    [dir.join("stanford-dogs"), dir.to_path_buf()].into_iter().find(holds)
+}
+
+fn list_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    ["mat", "txt"].map(|kind| folder.join(name).with_extension(kind)).into_iter().find(|path| path.is_file())
+}
+
+/// The pictures that a list names, as `breed/picture.jpg`.
+fn list(folder: &Path, name: &str) -> Result<Vec<String>> {
+    let path = list_file(folder, name).unwrap_or_else(|| folder.join(name));
+    let bytes = file::read(&path, file::LIST)?;
+    let fail = |what: String| Error::file(&path, what);
+    let names = if path.extension().is_some_and(|kind| kind == "mat") {
+        mat::words(&bytes, "file_list").map_err(fail)?
+    } else {
+        unpack::refuse_web_page(&bytes, "a list of pictures").map_err(fail)?;
+        let text = String::from_utf8(bytes).map_err(|_| fail("is not a text of names".into()))?;
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    };
+    if names.is_empty() {
+        return Err(fail("names no pictures".into()));
+    }
+    let inside = |name: &&String| {
+        let parts: Vec<_> = Path::new(name).components().collect();
+        parts.len() == 2 && parts.iter().all(|part| matches!(part, Component::Normal(_)))
+    };
+    if let Some(name) = names.iter().find(|name| !inside(name)) {
+        return Err(fail(format!("names {name:?}, expected breed/picture.jpg")));
+    }
+    let mut known = HashSet::new();
+    match names.iter().find(|name| !known.insert(name.as_str())) {
+        Some(name) => Err(fail(format!("names {name} twice"))),
+        None => Ok(names),
+    }
+}
+
+fn breed(name: &str) -> &str {
+    name.split('/').next().unwrap_or_default()
+}
+
+/// A picture and the box of its first dog.
+fn boxed(folder: &Path, name: &str) -> Result<Picture> {
+    let path = folder.join("Annotation").join(Path::new(name).with_extension(""));
+    Ok(Picture { path: folder.join("Images").join(name), region: Region::Box(bounds(&path)?) })
+}
+
+/// xmin, ymin, xmax, ymax of the first object of an annotation.
+///
+/// # Errors
+/// If the file cannot be read, is no XML, declares entities, or has no such numbers.
+pub fn bounds(annotation: &Path) -> Result<[i64; 4]> {
+    parse(&file::read(annotation, LARGEST_ANNOTATION)?).map_err(|what| Error::file(annotation, what))
+}
+
+fn parse(xml: &[u8]) -> std::result::Result<[i64; 4], String> {
+    let text = std::str::from_utf8(xml).map_err(|_| "is no XML: it is not a text")?;
+    let tree = Document::parse(text).map_err(|error| format!("is no XML of VOC: {error}"))?;
+    let object = child(tree.root_element(), "object").ok_or("has no <object>")?;
+    let found = child(object, "bndbox").ok_or("has no <bndbox> in its first <object>")?;
+    let mut edges = [0; 4];
+    for (edge, name) in edges.iter_mut().zip(["xmin", "ymin", "xmax", "ymax"]) {
+        let number = child(found, name).and_then(|node| node.text()).and_then(|text| text.trim().parse::<i64>().ok());
+        *edge = number.ok_or_else(|| format!("has no whole number in <{name}> of its first <bndbox>"))?;
+    }
+    Ok(edges)
+}
+
+fn child<'a>(node: Node<'a, 'a>, name: &str) -> Option<Node<'a, 'a>> {
+    node.children().find(|child| child.has_tag_name(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgb, RgbImage};
+
+    use super::*;
+
+    const BLACK: [u8; 3] = [0; 3];
+    const WHITE: [u8; 3] = [255; 3];
+
+    fn object([left, top, right, bottom]: [i64; 4]) -> String {
+        format!(
+            "<object><name>dog</name><pose>Unspecified</pose><bndbox><xmin>{left}</xmin><ymin>{top}</ymin>\
+             <xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        )
+    }
+
+    /// A picture of 20×10, white inside `dog` and black outside, with these objects.
+    fn put(folder: &Path, name: &str, dog: [u32; 4], objects: &[[i64; 4]]) {
+        let path = folder.join("Images").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let inside = |x, y| dog[0] <= x && x < dog[2] && dog[1] <= y && y < dog[3];
+        let picture = RgbImage::from_fn(20, 10, |x, y| Rgb(if inside(x, y) { WHITE } else { BLACK }));
+        picture.save_with_format(&path, image::ImageFormat::Png).unwrap(); // some of the published .jpg are PNG, too
+        let path = folder.join("Annotation").join(name).with_extension("");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let objects: String = objects.iter().map(|&edges| object(edges)).collect();
+        std::fs::write(path, format!("<annotation><folder>02085620</folder>{objects}</annotation>\n")).unwrap();
+    }
+
+    fn fake(dir: &Path) -> PathBuf {
+        let folder = dir.join("stanford-dogs");
+        put(&folder, "b-pug/one.jpg", [4, 2, 12, 9], &[[4, 2, 12, 9], [0, 0, 3, 3]]);
+        put(&folder, "a-chow/two.jpg", [10, 0, 20, 10], &[[10, -4, 33, 20]]);
+        put(&folder, "c-corgi/three.jpg", [0, 0, 20, 10], &[[0, 0, 20, 10]]);
+        std::fs::write(folder.join("train_list.txt"), "b-pug/one.jpg\na-chow/two.jpg\n").unwrap();
+        std::fs::write(folder.join("test_list.txt"), "c-corgi/three.jpg\n").unwrap();
+        folder
+    }
+
+    fn config(dir: &Path) -> Config {
+        let mut config = Config::default();
+        (config.data.kind, config.data.dir) = (DataKind::StanfordDogs, dir.display().to_string());
+        config
+    }
+
+    #[test]
+    fn dogs_fill_their_squares() {
+        let dir = tempfile::tempdir().unwrap();
+        fake(dir.path());
+        let [train, validation, test] = splits(&config(dir.path())).unwrap();
+        assert_eq!([train.count(), validation.count(), test.count()], [2, 1, 1]);
+        assert_eq!([train.label(0), train.label(1), validation.label(0)], [1, 0, 2]);
+        assert_eq!(train.images().class_names(), ["a-chow", "b-pug", "c-corgi"]);
+        assert_eq!(train.images().size(), [64, 64]);
+        let mut image = vec![0; 3 * 64 * 64];
+        for split in [&train, &validation] {
+            for place in 0..split.count() {
+                split.read(place, &mut image).unwrap();
+                assert!(image.iter().all(|&x| x == 255), "{place}");
+            }
+        }
+        let mut few = config(dir.path());
+        few.data.limit = 1;
+        assert_eq!(splits(&few).unwrap()[0].count(), 1);
+    }
+
+    #[test]
+    fn lists_of_matlab_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let list: &[u8] = include_bytes!("../tests/fixtures/list-packed.mat");
+        ["train_list.mat", "test_list.mat"].iter().for_each(|name| std::fs::write(folder.join(name), list).unwrap());
+        for name in ["n02085620-Chihuahua/n02085620_5927", "n02085620-Chihuahua/n02085620_4441"] {
+            put(folder, &format!("{name}.jpg"), [0, 0, 5, 5], &[[0, 0, 5, 5]]);
+        }
+        put(folder, "n02116738-African_hunting_dog/n02116738_9818.jpg", [0, 0, 5, 5], &[[0, 0, 5, 5]]);
+        let [train, ..] = splits(&config(folder)).unwrap();
+        assert_eq!([0, 1, 2].map(|place| train.label(place)), [0, 0, 1]);
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let says = || splits(&config(dir.path())).unwrap_err().to_string();
+        let missing = says();
+        assert!(missing.contains("Annotation/") && missing.contains("ImageNetDogs/images.tar"), "{missing}");
+        let folder = fake(dir.path());
+        let many: String = (0..1 << 16).map(|breed| format!("{breed}/one.jpg\n")).collect();
+        for (name, text, what) in [
+            ("train_list.txt", "../../etc/passwd\n", "expected breed/picture.jpg"),
+            ("train_list.txt", "b-pug/one.jpg\na-chow/two.jpg\nb-pug/one.jpg\n", "names b-pug/one.jpg twice"),
+            ("train_list.txt", &many, "lists 65537 breeds, 65535 are the most"),
+            ("train_list.txt", "\n", "names no pictures"),
+            ("test_list.txt", "<html>", "web page"),
+            ("Annotation/b-pug/one", "<annotation></annotation>", "has no <object>"),
+            ("Annotation/b-pug/one", "<annotation><object></object></annotation>", "has no <bndbox>"),
+            ("Annotation/b-pug/one", "<annotation", "no XML"),
+            ("Annotation/b-pug/one", &" ".repeat(1 + (1 << 14)), "has more than 16384 bytes"),
+            ("Annotation/b-pug/one", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotation/>", "no XML"),
+            ("Annotation/b-pug/one", &format!("<a>{}</a>", object([90, 0, 95, 5])), "holds no pixel"),
+            ("Annotation/b-pug/one", &format!("<a>{}</a>", object([0; 4]).replace("<xmax>0", "<xmax>zero")), "<xmax>"),
+            ("Images/a-chow/two.jpg", "nothing", "neither a JPEG nor a PNG"),
+            ("train_list.mat", "nothing", "no MATLAB file"),
+        ] {
+            let good = std::fs::read(folder.join(name)).ok();
+            std::fs::write(folder.join(name), text).unwrap();
+            let message = says();
+            assert!(message.contains(what) && !message.contains('\n'), "{what}: {message}");
+            match good {
+                Some(good) => std::fs::write(folder.join(name), good).unwrap(),
+                None => std::fs::remove_file(folder.join(name)).unwrap(),
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Lists of words in MATLAB files (level 5), as Stanford Dogs has its splits.
+//!
+//! After 128 bytes of header (a text, then version 0x0100 and "IM", which says little-endian at 124) come elements: type and
+//! length, two u32, then the data, padded to 8 bytes; or, up to 4 bytes, length and type as two u16 and the data in their
+//! place. Type 15 is an element packed by zlib, unpadded; type 14 a matrix, whose data are again elements: flags (the first
+//! byte is the class: 1 a cell array, 4 text), dimensions, name, then text as numbers or, in a cell array, matrices.
+//! *MAT-File Format*, The MathWorks; [`matfile`](https://docs.rs/matfile) reads numbers only, others want a C library.
+
+use flate2::read::ZlibDecoder;
+use vae_core::data::unpack;
+
+
+const COMPRESSED: u32 = 15;
+const MATRIX: u32 = 14;
+const CELL: u8 = 1;
+const TEXT: u8 = 4;
+
+/// The words of the cell array of this name.
+///
+/// # Errors
+/// What is wrong with the file: it is no such file, is cut off, or holds no words by this name.
+pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
+    if file.get(124..128) != Some(&[0x00, 0x01, b'I', b'M']) {
+        let found = &file[file.len().min(124)..file.len().min(128)];
+        return Err(format!("is no MATLAB file of level 5: has {found:02x?} at byte 124, expected [00, 01, 49, 4d]"));
+    }
+    let mut rest = &file[128..];
+    let mut left = unpack::believable(file.len()); // for all variables together
+    while !rest.is_empty() {
+        let found = match next(&mut rest)? {
+            (COMPRESSED, packed) => {
+                let bytes = unpack::unpack(ZlibDecoder::new(packed), left)?;
+                left -= bytes.len() as u64;
+                match next(&mut &bytes[..])? {
+                    (MATRIX, matrix) => cell(matrix, name)?,
+                    _ => None,
+                }
+            }
+            (MATRIX, matrix) => cell(matrix, name)?,
+            _ => None,
+        };
+        if let Some(words) = found {
+            return Ok(words);
+        }
+    }
+    Err(format!("holds no list {name}"))
+}
+
+/// The words of a matrix, if it is the cell array of this name.
+fn cell(mut matrix: &[u8], name: &str) -> Result<Option<Vec<String>>, String> {
+    let (class, count, found) = head(&mut matrix)?;
+    if class != CELL || found != name.as_bytes() {
+        return Ok(None);
+    }
+    let mut words = Vec::new();
+    while !matrix.is_empty() {
+        let (_, mut word) = next(&mut matrix)?;
+        let (class, letters, _) = head(&mut word)?;
+        if class != TEXT {
+            return Err(format!("{name}({}) is no text but of class {class}", words.len() + 1));
+        }
+        let (kind, data) = next(&mut word)?;
+        let text = match kind {
+            4 | 17 => char::decode_utf16(data.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])))
+                .collect::<Result<String, _>>()
+                .ok(),
+            1 | 2 | 16 => String::from_utf8(data.to_vec()).ok(),
+            _ => None,
+        };
+        match text {
+            Some(text) if text.chars().count() as u64 == letters => words.push(text),
+            _ => return Err(format!("{name}({}) is no line of text", words.len() + 1)),
+        }
+    }
+    if words.len() as u64 != count {
+        return Err(format!("holds {} words in {name}, expected {count} by its dimensions", words.len()));
+    }
+    Ok(Some(words))
+}
+
+/// A matrix's class, number of elements and name; what follows is left.
+fn head<'a>(matrix: &mut &'a [u8]) -> Result<(u8, u64, &'a [u8]), String> {
+    let (_, flags) = next(matrix)?;
+    let (_, dimensions) = next(matrix)?;
+    let (_, name) = next(matrix)?;
+    let sizes = dimensions.chunks_exact(4).map(|bytes| u64::from(u32::from_le_bytes(bytes.try_into().expect("four"))));
+    let count = sizes.fold(1_u64, u64::saturating_mul);
+    flags.first().map(|&class| (class, count, name)).ok_or("is damaged: a matrix without a class".into())
+}
+
+/// The type and data of the first element; what follows is left.
+fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, &'a [u8]), String> {
+    let cut = || "is cut off: an element ends after the file; fetch it again".to_owned();
+    let word = |at: usize| rest.get(at..at + 4).map(|b| u32::from_le_bytes(b.try_into().expect("four")));
+    let first = word(0).ok_or_else(cut)?;
+    let (kind, start, len) = match first >> 16 {
+        0 => (first, 8, word(4).ok_or_else(cut)? as usize),
+        len => (first & 0xffff, 4, len as usize),
+    };
+    let data = rest.get(start..).and_then(|data| data.get(..len)).ok_or_else(cut)?;
+    let end = if kind == COMPRESSED { start + len } else { (start + len).next_multiple_of(8) };
+    *rest = rest.get(end..).unwrap_or_default();
+    Ok((kind, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `scipy.io.savemat` of three words a list, without and with `do_compression`.
+    const PLAIN: &[u8] = include_bytes!("../tests/fixtures/list.mat");
+    const PACKED: &[u8] = include_bytes!("../tests/fixtures/list-packed.mat");
+
+    #[test]
+    fn plain_and_packed_lists_are_read() {
+        let files = [
+            "n02085620-Chihuahua/n02085620_5927.jpg",
+            "n02085620-Chihuahua/n02085620_4441.jpg",
+            "n02116738-African_hunting_dog/n02116738_9818.jpg",
+        ];
+        for file in [PLAIN, PACKED] {
+            assert_eq!(words(file, "file_list").unwrap(), files);
+            assert_eq!(words(file, "annotation_list").unwrap()[2], files[2].trim_end_matches(".jpg"));
+        }
+    }
+
+    #[test]
+    fn damage_is_told_and_never_trusted() {
+        let mut numbers = PLAIN.to_vec();
+        let place = |needle: &[u8]| PLAIN.windows(needle.len()).position(|window| window == needle).unwrap();
+        let dimensions = place(b"file_list") - 16; // [3, 1], before the name's tag
+        numbers[dimensions..dimensions + 4].fill(0xff);
+        let mut packed = PACKED.to_vec();
+        packed[150] ^= 0x55;
+        let mut long = PACKED.to_vec();
+        long[132..136].copy_from_slice(&u32::MAX.to_le_bytes());
+        for (file, says) in [
+            (&PLAIN[..127], "no MATLAB file of level 5"),
+            (b"<html>", "no MATLAB file"),
+            (&PLAIN[..300], "cut off"),
+            (&PACKED[..200], "cut off"),
+            (&packed, "damaged"),
+            (&long, "cut off"),
+            (&numbers, "holds 3 words in file_list, expected 4294967295"),
+            (&PLAIN[..128], "holds no list file_list"),
+        ] {
+            let message = words(file, "file_list").expect_err(says);
+            assert!(message.contains(says), "{says}: {message}");
+        }
+        assert!(words(PLAIN, "labels").unwrap_err().contains("holds no list labels"));
+    }
+
+    #[test]
+    fn no_cut_makes_it_panic() {
+        for file in [PLAIN, PACKED] {
+            (0..file.len()).for_each(|end| drop(words(&file[..end], "labels")));
+            for at in 128..file.len() {
+                let mut hurt = file.to_vec();
+                hurt[at] ^= 0xff;
+                drop(words(&hurt, "file_list"));
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The axes of a plot: which stretch of numbers they show, and where their ticks are.
+
+/// One axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// What it measures, and in what.
+    pub(super) label: String,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// Where a tick is, and what is written there; a plot leaves out words that there is no room for.
+    pub ticks: Vec<(f64, String)>,
+}
+
+impl Axis {
+    /// Round ticks around all of the finite numbers.
+    pub fn around(label: &str, numbers: impl Iterator<Item = f64>) -> Axis {
+        let finite = numbers.filter(|x| x.is_finite());
+        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+        let ticks = ticks(if low <= high { [low, high] } else { [0.0, 1.0] });
+        Axis { label: label.into(), low: ticks[0].0, high: ticks[ticks.len() - 1].0, ticks }
+    }
+
+    /// Whole numbers from 1.
+    pub fn counted(label: &str, last: usize) -> Axis {
+        let last = last.max(1);
+        let steps = (0..).flat_map(|power| [1, 2, 5].map(|k| k * 10_usize.pow(power)));
+        let step = steps.take_while(|step| *step <= last).find(|step| last / step <= 8).unwrap_or(last);
+        let one = if step > 2 { Some(1) } else { None };
+        let ticks = one.into_iter().chain((step..=last).step_by(step)).map(|k| (k as f64, k.to_string())).collect();
+        let edge = if last == 1 { 0.5 } else { 0.03 * (last - 1) as f64 };
+        Axis { label: label.into(), low: 1.0 - edge, high: last as f64 + edge, ticks }
+    }
+
+    /// Names, at 0, 1, 2, …
+    pub fn named(label: &str, names: impl IntoIterator<Item = String>) -> Axis {
+        let ticks: Vec<(f64, String)> = names.into_iter().enumerate().map(|(i, name)| (i as f64, name)).collect();
+        Axis { label: label.into(), low: -0.6, high: ticks.len().max(1) as f64 - 0.4, ticks }
+    }
+
+    /// Where a number lies along the axis, 0 to 1.
+    pub fn place(&self, x: f64) -> f32 {
+        ((x - self.low) / (self.high - self.low)) as f32
+    }
+}
+
+/// Round numbers, two to eight of them, from at or below the least to at or above the most, with as many decimals as needed.
+fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
+    let span = (high - low).max(1e-9 * low.abs().max(high.abs())).max(1e-6);
+    let power = 10_f64.powf((span / 5.0).log10().floor());
+    let step =
+        [1.0, 2.0, 5.0, 10.0].map(|k| k * power).into_iter().find(|step| span / step <= 5.5).unwrap_or(10.0 * power);
+    let (first, last) = ((low / step).floor(), (high / step).ceil());
+    let count = (last - first).clamp(1.0, 10.0) as usize;
+    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+    let tick = |k: usize| (first + k as f64) * step + 0.0; // + 0.0: no -0
+    let largest = tick(0).abs().max(tick(count).abs());
+    let digits = (largest.log10().floor() - step.log10().floor()).clamp(0.0, 5.0) as usize;
+    // There is room for seven letters.
+    let words = |x: f64| match x {
+        x if largest >= 1e6 && x != 0.0 => format!("{x:.digits$e}"),
+        x => format!("{x:.decimals$}"),
+    };
+    (0..=count).map(|k| (tick(k), words(tick(k)))).collect()
+}
+
+/// A number as a person is told it: to four digits, six decimals at most.
+pub fn told(x: f64) -> String {
+    if x == 0.0 {
+        return "0".into();
+    }
+    let decimals = (3.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{x:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_hold_the_data() {
+        for [low, high] in [[119.3, 241.7], [0.0, 0.0], [11.2, 11.21], [-3.0, 1e6], [1e-4, 2e-4], [5.0, 5.0]] {
+            let axis = Axis::around("", [high, f64::NAN, low].into_iter());
+            assert!(axis.low <= low + 1e-9 && axis.high >= high - 1e-9, "{low} {high}: {axis:?}");
+            assert!((2..=8).contains(&axis.ticks.len()), "{low} {high}: {axis:?}");
+        }
+        let words = |numbers: &[f64]| {
+            let axis = Axis::around("", numbers.iter().copied());
+            axis.ticks.into_iter().map(|(_, words)| words).collect::<Vec<_>>()
+        };
+        assert_eq!(words(&[119.3, 241.7]), ["100", "150", "200", "250"]);
+        assert_eq!(words(&[-0.2, 0.55]), ["-0.2", "0.0", "0.2", "0.4", "0.6"]);
+        assert_eq!(words(&[900.0, 1_654_000.0]), ["0", "5.0e5", "1.0e6", "1.5e6", "2.0e6"]);
+        assert_eq!(words(&[1_210_000.0, 1_240_000.0]), ["1.21e6", "1.22e6", "1.23e6", "1.24e6"]);
+        assert_eq!(words(&[]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+    }
+
+    #[test]
+    fn whole_numbers_have_whole_ticks() {
+        let words = |last| Axis::counted("epoch", last).ticks.into_iter().map(|(_, words)| words).collect::<Vec<_>>();
+        assert_eq!(words(0), ["1"]);
+        assert_eq!(words(5), ["1", "2", "3", "4", "5"]);
+        assert_eq!(words(12), ["2", "4", "6", "8", "10", "12"]);
+        assert_eq!(words(30), ["1", "5", "10", "15", "20", "25", "30"]);
+        assert_eq!(words(100), ["1", "20", "40", "60", "80", "100"]);
+        assert!(Axis::counted("", 1).place(1.0) == 0.5);
+    }
+
+    #[test]
+    fn numbers_are_told_to_four_digits() {
+        assert_eq!(
+            [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(told),
+            ["123457", "134.3", "13.46", "0.01235", "0", "-2.500"]
+        );
+    }
+}

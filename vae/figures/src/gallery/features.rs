@@ -1,0 +1,38 @@
+//! `features`: what the network sees of a test image at every stage (`learn::stages`), four of its maps each.
+
+use pollster::block_on;
+use vae_core::Result;
+use vae_core::learn::stages;
+use vae_run::LoadedRun;
+
+use crate::figure;
+use super::latents::class;
+use super::{Drawing, check_place, not_for};
+
+/// Draws it for the test image in this place.
+///
+/// # Errors
+/// If the model has no maps, there is no such image, or the device fails.
+pub fn draw(run: &LoadedRun, place: usize) -> Result<Drawing> {
+    check_place(run, "--image", place)?;
+    let (predictor, test) = (&run.predictor, &run.dataset.test);
+    let image = predictor.batch(test, &[place])?;
+    let stages = block_on(stages(&*predictor.model, &image.upload(predictor.device()), test.label(place)))?;
+    let (Some(first), Some(last)) = (stages.first(), stages.last()) else {
+        return Err(not_for(predictor, "features", "has no maps to show"));
+    };
+    let title = format!("{}: four maps of each stage, test image {place}", run.title());
+    let pixels = block_on(predictor.to_unit(&image))?;
+    let shape = predictor.transform.shape();
+    let png = figure::features(&title, &pixels, shape, &stages, predictor.config.seed);
+    let alt = format!(
+        "Test image {place} ({}) and four maps at each of {} stages, from {} of {} maps to {} of {}.",
+        class(run, test.label(place)),
+        stages.len(),
+        first.name,
+        first.shape[0],
+        last.name,
+        last.shape[0]
+    );
+    Ok(Drawing::picture("features", title, alt, png))
+}

@@ -1,0 +1,44 @@
+//! `kl`: the KL of each latent from the prior, in nats, over the validation images of the epoch (`validation.kl_per_dim` of
+//! `metrics.jsonl`), the highest first. A latent near 0 says nothing.
+
+use vae_core::Result;
+use vae_run::LoadedRun;
+
+use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
+use super::Drawing;
+use super::latents::by_kl;
+
+/// Bars that are told apart on paper.
+const MOST: usize = 256;
+const SIZE: [u32; 2] = [900, 420];
+/// What counts as saying nothing, in nats.
+const SILENT: f64 = 0.01;
+
+/// Draws it.
+///
+/// # Errors
+/// If the model has no latents, or no epoch has ended.
+pub fn draw(run: &LoadedRun) -> Result<Drawing> {
+    let all = by_kl(run, "kl")?;
+    let shown = &all[..all.len().min(MOST)];
+    let sum: f64 = all.iter().map(|(_, kl)| kl).sum();
+    let of = if shown.len() < all.len() { format!(", the first {MOST} of {}", all.len()) } else { String::new() };
+    let title = format!("{}: KL of each latent, highest first{of}; {sum:.2} nats in all", run.title());
+    let points = shown.iter().zip(0_u32..).map(|((_, kl), i)| [f64::from(i), *kl]).collect();
+    let series = Series { name: String::new(), kind: Kind::Bars, style: Style::number(0), points };
+    let x = Axis::named("latent", shown.iter().map(|(dim, _)| dim.to_string()));
+    let y = Axis::around("KL in nats", shown.iter().map(|(_, kl)| *kl).chain([0.0]));
+    let panel = Panel { heading: String::new(), x, y, series: vec![series] };
+    let plot = Plot { title, columns: 1, size: SIZE, panels: vec![panel] };
+    let silent = all.iter().filter(|(_, kl)| *kl < SILENT).count();
+    let alt = format!(
+        "Bars of the KL of {} latents, {sum:.2} nats in all: the highest is {:.2} of latent {}, the lowest {:.4} of latent {}; \
+         {silent} of them below {SILENT} nats.",
+        all.len(),
+        all[0].1,
+        all[0].0,
+        all[all.len() - 1].1,
+        all[all.len() - 1].0
+    );
+    Ok(Drawing::plot("kl", &plot, alt))
+}

@@ -1,0 +1,37 @@
+//! `samples`: decoder(z) of z ~ N(0, I); where the model is told labels, a row of each.
+
+use pollster::block_on;
+use vae_core::Result;
+use vae_core::predict::Predictor;
+
+use crate::figure::{Row, grid, told};
+use super::{Drawing, not_for};
+
+const COLUMNS: usize = 12;
+const ROWS: usize = 8;
+
+/// Draws them.
+///
+/// # Errors
+/// If the model gives no images of its own, or the device fails.
+pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Result<Drawing> {
+    let shape = predictor.transform.shape();
+    let len = COLUMNS * shape.iter().product::<usize>();
+    let classes = predictor.config.told_classes();
+    let name = |label: usize| class_names.get(label).cloned().unwrap_or_else(|| format!("label {label}"));
+    let names: Vec<String> = (0..classes).map(name).collect();
+    let count = if classes > 0 { classes } else { ROWS } * COLUMNS;
+    let pixels = block_on(predictor.sample(count))?.ok_or_else(|| not_for(predictor, "samples", "draws none"))?;
+    let name = |row: usize| names.get(row).map_or("", String::as_str);
+    let rows = pixels.chunks(len).enumerate().map(|(row, pixels)| Row { name: name(row), pixels });
+    let rows: Vec<Row> = rows.collect();
+    let title = format!("{title}: decoded draws from N(0, I)");
+    let each = if classes > 0 { format!(", {COLUMNS} of each label") } else { String::new() };
+    let mean = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / pixels.len() as f64;
+    let alt = format!(
+        "{count} images decoded from draws of the prior{each}; their mean pixel, 0 black to 1 full, is {}.",
+        told(mean)
+    );
+    let png = grid(&title, &rows, shape, rows.len());
+    Ok(Drawing::picture("samples", title, alt, png))
+}

@@ -1,0 +1,107 @@
+//! Pictures in a folder of their own, a file each, as large as the model makes them: `00000.png`, `00001.png`, … The folder is
+//! there whole or not at all: they are written beside its place, and it gets its name when all are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{GrayImage, ImageFormat, RgbImage};
+use tempfile::TempDir;
+use vae_core::{Error, Result};
+
+/// A folder of pictures that is being made.
+#[derive(Debug)]
+pub struct ImageFolder {
+    place: PathBuf,
+    beside: TempDir,
+    shape: [usize; 3],
+    count: usize,
+}
+
+impl ImageFolder {
+    /// For pictures of so many channels, rows and columns. The folder must not be there yet, or hold nothing.
+    ///
+    /// # Errors
+    /// If it holds something, or cannot be made.
+    pub fn new(place: &Path, shape: [usize; 3]) -> Result<ImageFolder> {
+        let empty = fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
+        if place.exists() && !empty {
+            return Err(Error::config(format!("{}: is there already; name another folder", place.display())));
+        }
+        let cannot = |error| Error::file(place, format!("cannot be made: {error}"));
+        let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(cannot)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".pictures-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // as the user's umask lets
+        let beside = builder.tempdir_in(parent).map_err(cannot)?;
+        Ok(ImageFolder { place: place.to_owned(), beside, shape, count: 0 })
+    }
+
+    /// Adds pictures: pixels in [0, 1], image after image, plane after plane.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn add(&mut self, pixels: &[f32]) -> Result<()> {
+        for image in pixels.chunks_exact(self.shape.iter().product()) {
+            let path = self.beside.path().join(format!("{:05}.png", self.count));
+            let written = write(&path, image, self.shape);
+            written.map_err(|error| Error::file(&self.place, format!("cannot be made: {error}")))?;
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives the folder its name: it is there now. How many pictures it holds.
+    ///
+    /// # Errors
+    /// If it cannot be named so.
+    pub fn finish(self) -> Result<usize> {
+        let _ = fs::remove_dir(&self.place); // an empty one
+        let named = fs::rename(self.beside.path(), &self.place);
+        named.map_err(|error| Error::file(&self.place, format!("cannot be made: {error}")))?;
+        let _ = self.beside.keep(); // nothing is there to be removed
+        Ok(self.count)
+    }
+}
+
+fn write(path: &Path, pixels: &[f32], [channels, height, width]: [usize; 3]) -> image::ImageResult<()> {
+    let area = height * width;
+    let byte = |i: usize| (pixels[i].clamp(0.0, 1.0) * 255.0).round() as u8;
+    let at = |x: u32, y: u32| y as usize * width + x as usize;
+    let [width, height] = [width, height].map(|side| side as u32);
+    if channels == 1 {
+        let picture = GrayImage::from_fn(width, height, |x, y| image::Luma([byte(at(x, y))]));
+        return picture.save_with_format(path, ImageFormat::Png);
+    }
+    let colour = |x, y| image::Rgb([0, 1, 2].map(|c| byte(c * area + at(x, y))));
+    RgbImage::from_fn(width, height, colour).save_with_format(path, ImageFormat::Png)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_have_their_pixels_and_the_folder_comes_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("deep/folder");
+        let mut folder = ImageFolder::new(&place, [3, 1, 2]).unwrap();
+        let [red_blue, grey] = [[1.0, 0.0, 0.0, 0.0, 0.0, 1.0], [0.5, 2.0, 0.5, 2.0, 0.5, -1.0]];
+        folder.add(&[red_blue, grey].concat()).unwrap();
+        assert!(!place.exists());
+        assert_eq!(folder.finish().unwrap(), 2);
+        let pixels = |name: &str| image::open(place.join(name)).unwrap().into_rgb8().into_raw();
+        assert_eq!(pixels("00000.png"), [255, 0, 0, 0, 0, 255]);
+        assert_eq!(pixels("00001.png"), [128, 128, 128, 255, 255, 0]);
+        assert_eq!(fs::read_dir(dir.path().join("deep")).unwrap().count(), 1, "nothing else is left");
+        let error = ImageFolder::new(&place, [1, 1, 1]).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains("is there already"), "{error}");
+        drop(ImageFolder::new(&dir.path().join("other"), [1, 1, 1]).unwrap());
+        assert!(!dir.path().join("other").exists());
+        fs::create_dir(dir.path().join("empty")).unwrap();
+        let mut folder = ImageFolder::new(&dir.path().join("empty"), [1, 1, 1]).unwrap();
+        folder.add(&[1.0]).unwrap();
+        assert_eq!((folder.finish().unwrap(), dir.path().join("empty/00000.png").is_file()), (1, true));
+    }
+}

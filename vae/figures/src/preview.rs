@@ -1,0 +1,95 @@
+//! What a model makes of images, at a preview, while it is trained: for the live page and for TensorBoard. And images as a PNG of
+//! a pixel a pixel, to be enlarged where it is shown.
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{Rgb, RgbImage};
+use pollster::block_on;
+use vae_core::train::Trainer;
+
+/// Validation images that are shown over their reconstructions.
+const RECONSTRUCTIONS: usize = 12;
+/// Samples that are shown, in rows as long.
+const SAMPLES: usize = 24;
+
+/// Images and what came of them, pixels in [0, 1].
+#[derive(Clone, Debug, Default)]
+pub struct Preview {
+    shape: [usize; 3],
+    /// Validation images, and what comes back of them.
+    reconstructions: Option<[Vec<f32>; 2]>,
+    samples: Option<Vec<f32>>,
+}
+
+impl Preview {
+    /// A look at a model as it is. A device that fails here fails in the next step, too, which then says so.
+    pub fn at(trainer: &Trainer) -> Preview {
+        let (predictor, split) = (trainer.predictor(), &trainer.dataset.validation);
+        Preview {
+            shape: predictor.transform.shape(),
+            reconstructions: block_on(predictor.reconstructions(split, &split.first(RECONSTRUCTIONS))).ok().flatten(),
+            samples: block_on(predictor.sample(SAMPLES)).ok().flatten(),
+        }
+    }
+
+    /// Whether the model gives images at all.
+    pub fn is_empty(&self) -> bool {
+        self.reconstructions.is_none() && self.samples.is_none()
+    }
+
+    /// Validation images over their reconstructions, as the bytes of a PNG.
+    pub fn reconstructions(&self) -> Option<Vec<u8>> {
+        let [images, reconstructions] = self.reconstructions.as_ref()?;
+        let columns = images.len() / self.shape.iter().product::<usize>().max(1);
+        Some(tiles(&[&images[..], reconstructions].concat(), self.shape, columns))
+    }
+
+    /// Samples, as the bytes of a PNG.
+    pub fn samples(&self) -> Option<Vec<u8>> {
+        Some(tiles(self.samples.as_ref()?, self.shape, RECONSTRUCTIONS))
+    }
+}
+
+/// Images `[channels, size, size]`, pixels in [0, 1], side by side in rows of so many, as the bytes of a PNG: a pixel a pixel.
+pub fn tiles(pixels: &[f32], [channels, size, _]: [usize; 3], columns: usize) -> Vec<u8> {
+    let count = pixels.len() / (channels * size * size);
+    let [wide, high] = [columns.min(count), count.div_ceil(columns.max(1))];
+    let picture = RgbImage::from_fn((wide * size) as u32, (high * size) as u32, |x, y| {
+        let [x, y] = [x, y].map(|at| at as usize);
+        let image = y / size * columns + x / size;
+        let at = |c: usize| ((image * channels + c.min(channels - 1)) * size + y % size) * size + x % size;
+        Rgb([0, 1, 2].map(|c| pixels.get(at(c)).map_or(0, |x| (x.clamp(0.0, 1.0) * 255.0).round() as u8)))
+    });
+    let mut bytes = Vec::new();
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::NoFilter);
+    picture.write_with_encoder(encoder).expect("writing to memory does not fail");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_lie_over_what_came_back_of_them() {
+        let preview =
+            Preview { shape: [1, 1, 1], reconstructions: Some([vec![0.0; 2], vec![1.0; 2]]), ..Preview::default() };
+        let picture = image::load_from_memory(&preview.reconstructions().unwrap()).unwrap().into_luma8();
+        assert_eq!((picture.dimensions(), picture.into_raw()), ((2, 2), vec![0, 0, 255, 255]));
+        assert!(preview.samples().is_none() && !preview.is_empty() && Preview::default().is_empty());
+    }
+
+    #[test]
+    fn images_lie_in_rows_in_their_colours() {
+        // Three images of 2×2 in two columns: red in its corner, all blue, and a grey that is no number.
+        let red = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let blue = [[0.0; 8].as_slice(), &[1.0; 4]].concat();
+        let bytes = tiles(&[&red[..], &blue, &[f32::NAN; 12]].concat(), [3, 2, 2], 2);
+        let picture = image::load_from_memory(&bytes).unwrap().into_rgb8();
+        assert_eq!((picture.width(), picture.height()), (4, 4));
+        let places = [(0, 0), (1, 0), (2, 0), (3, 1), (0, 2), (3, 3)];
+        let found = places.map(|(x, y)| picture.get_pixel(x, y).0);
+        assert_eq!(found, [[255, 0, 0], [0; 3], [0, 0, 255], [0, 0, 255], [0; 3], [0; 3]]);
+        let grey = image::load_from_memory(&tiles(&[0.5], [1, 1, 1], 1)).unwrap().into_rgb8();
+        assert_eq!(grey.get_pixel(0, 0).0, [128; 3]);
+    }
+}

@@ -1,0 +1,111 @@
+//! Laws of checkpoints: the checksum answers for every byte, and bytes depend on nothing that moves no number.
+
+use tensor::Device;
+use vae_core::data::Dataset;
+use vae_core::learn;
+
+use super::*;
+
+fn config(settings: &[&str]) -> Config {
+    let mut all = Settings::default();
+    let small = ["model.kind=dense", "model.hidden=2", "model.z_dim=2", "data.image_size=16", "data.limit=32"];
+    small.iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());
+    all.resolve().unwrap()
+}
+
+fn trained(settings: &[&str]) -> Trainer {
+    let config = config(settings);
+    let mut trainer = Trainer::from_learner(config.clone(), Dataset::built_in(&config).unwrap(), learn::build(&config), Device::Cpu);
+    block_on(trainer.epoch(1, &mut |_| false)).unwrap();
+    trainer
+}
+
+fn early() -> EarlyStopping {
+    let mut early = EarlyStopping::new(0);
+    early.observe(1, 0.1 + 0.2);
+    early
+}
+
+#[test]
+fn a_byte_that_changed_is_noticed_wherever_it_is() {
+    let good = last(&trained(&["train.batch_size=8"]), &early()).unwrap();
+    assert!(meta(&good).unwrap().is_some());
+    let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+    for at in (0..header).chain((header..good.len()).step_by(97)) {
+        for bit in [0, 5] {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            // Either it is no longer taken for a checkpoint, or it is refused.
+            assert!(!matches!(meta(&bad), Ok(Some(_))), "byte {at}");
+        }
+    }
+    for len in [0, 7, 8, header - 1, header, good.len() - 1] {
+        assert!(!matches!(meta(&good[..len]), Ok(Some(_))), "{len} bytes");
+    }
+}
+
+#[test]
+fn numbers_come_back_by_their_bits() {
+    let trainer = trained(&["train.batch_size=8", "train.schedule=plateau"]);
+    let meta = meta(&last(&trainer, &early()).unwrap()).unwrap().unwrap();
+    assert_eq!(meta.state(), trainer.state());
+    assert_eq!((meta.state().step, meta.state().adam, meta.best()), (1, 1, Some((1, 0.1 + 0.2))));
+    assert_eq!(Bits::try_from(String::from(Bits(f64::NAN))).unwrap().0.to_bits(), f64::NAN.to_bits());
+}
+
+#[test]
+fn what_moves_no_number_leaves_no_trace() {
+    let settings = ["device=cpu", "data.dir=elsewhere", "train.checkpoint_minutes=1", "model.init=x"];
+    let bytes = |settings: &[&str]| last(&trained(settings), &early()).unwrap();
+    assert_eq!(bytes(&settings), bytes(&[]));
+    assert_ne!(bytes(&["seed=2"]), bytes(&[]));
+}
+
+#[test]
+fn a_format_of_the_future_is_named() {
+    let mut bytes = last(&trained(&[]), &early()).unwrap();
+    let old = br#"\"format\":1"#;
+    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    bytes[at + old.len() - 1] = b'7';
+    let place = place_of_sum(&bytes).unwrap();
+    let sum = checksum(&bytes, place);
+    bytes[place..place + DIGITS].copy_from_slice(sum.as_bytes());
+    let refused = meta(&bytes).unwrap_err();
+    assert!(refused.starts_with("has format 7, and this program knows 1"), "{refused}");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_not_kept() {
+    let trainer = trained(&[]);
+    let (_, bias) = nn::parameters(trainer.model()).into_iter().next_back().unwrap();
+    bias.set(bias.value().mul_scalar(f32::INFINITY).add_scalar(f32::INFINITY));
+    let refused = last(&trainer, &early()).unwrap_err().to_string();
+    assert!(refused.contains("(layer decoder.") && refused.contains("is not finite at step 1"), "{refused}");
+}
+
+#[test]
+fn only_what_moves_no_number_and_more_epochs_may_change() {
+    let base = ["train.epochs=3"];
+    let check = |more: &[&str]| check(&config(&base), &config(&[&base[..], more].concat()));
+    for fine in [&[][..], &["device=gpu", "data.dir=x", "train.checkpoint_minutes=0"], &["train.epochs=4"]] {
+        check(fine).unwrap();
+    }
+    for (other, says) in [
+        ("train.epochs=2", "train.epochs = 2"),
+        ("seed=2", "seed = 2"),
+        ("train.ema=0.5", "train.ema = 0.5"),
+        ("data.classes=3", "data.classes = 3"),
+    ] {
+        let refused = check(&[other]).unwrap_err();
+        assert!(refused.to_string().contains(says) && refused.exit_code() == 2, "{refused}");
+    }
+    for (key, laid_out) in [
+        ("train.schedule", "train.schedule=cosine"),
+        ("train.schedule", "train.schedule=linear"),
+        ("loss.schedule", "loss.schedule=cyclical"),
+    ] {
+        let (old, new) = (config(&["train.epochs=3", laid_out]), config(&["train.epochs=4", laid_out]));
+        let refused = super::check(&old, &new).unwrap_err().to_string();
+        assert!(refused.contains(key) && refused.contains("train.epochs = 4"), "{refused}");
+    }
+}

@@ -1,0 +1,282 @@
+//! Beginning with another model's encoder, and holding it: whatever bears torchvision's names, with `encoder.` before them (a
+//! VAE's checkpoint) or without (a classifier's, torchvision's own), is taken where its shape fits; heads are not.
+//!
+//! What is held, weights and running statistics, is told by a SHA-256 before and after: frozen means byte for byte.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use nn::state::{Filled, StateError};
+use nn::{Module, Slot};
+use pollster::block_on;
+use sha2::{Digest, Sha256};
+use vae_core::learn::is_trunk;
+use vae_core::{Error, Result};
+
+use crate::checkpoint::read;
+
+/// What an encoder began with. Displayed, it is a line; names are in [`Loaded::list`].
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
+    /// Every tensor by name: loaded, missing, misfit, skipped.
+    pub filled: Filled,
+}
+
+/// Fills a model's encoder, up to its heads, from a safetensors file, and says what was loaded and what was not.
+/// With `whole`, all of it must be in the file.
+///
+/// # Errors
+/// If the file cannot be read, holds nothing of the encoder, or not all of it with `whole`.
+pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Loaded> {
+    let bytes = read(path)?;
+    let place = |name: &str| match name.split('.').next() {
+        Some("encoder") => Some(name.to_owned()),
+        Some("decoder") => None,
+        _ => Some(format!("encoder.{name}")),
+    };
+    let filled = block_on(nn::state::load_part(model, &bytes, is_trunk, place)).map_err(|error| match error {
+        StateError::Device(error) => Error::Device(error),
+        error => Error::file(path, format!("{error}; name a safetensors file")),
+    })?;
+    let lacking = filled.missing.len() + filled.misfit.len();
+    if filled.loaded.is_empty() || whole && lacking > 0 {
+        let wants = match whole {
+            true => {
+                "model.freeze_encoder needs all of the encoder there (without it, --dry-run --json lists every tensor)"
+            }
+            false => "it begins no encoder here",
+        };
+        let what = words(&filled);
+        return Err(Error::file(
+            path,
+            format!("{what}: {wants}; model.kind, model.width and model.stem must be the file's"),
+        ));
+    }
+    Ok(Loaded { path: path.to_owned(), filled })
+}
+
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), words(&self.filled))
+    }
+}
+
+impl Loaded {
+    /// Every tensor by name, a line each, under what became of it. `num_batches_tracked`, which has no place here, is left out.
+    pub fn list(&self) -> String {
+        let Filled { loaded, missing, misfit, skipped } = &self.filled;
+        let mut text = format!("# The encoder began with {}\n", self.path.display());
+        let kinds = [("loaded", loaded), ("not in the file", missing), ("misfit", misfit), ("skipped", skipped)];
+        for (what, names) in kinds {
+            text += &format!("\n{what}: {}\n", names.len());
+            names.iter().for_each(|name| text += &format!("  {name}\n"));
+        }
+        text
+    }
+}
+
+/// What training may not change: how many tensors, weights and running statistics, and the SHA-256 of their bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    /// How many there are.
+    pub tensors: usize,
+    /// Of their numbers as little-endian f32, one tensor after another as the model declares them, in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Frozen {
+    /// What is frozen of a model; None if nothing is.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn of(model: &dyn Module) -> Result<Option<Frozen>> {
+        let mut held = Vec::new();
+        nn::visit(model, |_, slot| match slot {
+            Slot::Param(param) if param.is_frozen() => held.push(param.value()),
+            Slot::Buffer(buffer) if buffer.is_frozen() => held.push(buffer.value()),
+            _ => {}
+        });
+        let mut digest = Sha256::new();
+        for tensor in &held {
+            block_on(tensor.read())?.iter().for_each(|x| digest.update(x.to_le_bytes()));
+        }
+        let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Some(Frozen { tensors: held.len(), sha256 }).filter(|frozen| frozen.tensors > 0))
+    }
+}
+
+impl fmt::Display for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tensors, sha256 {}", self.tensors, self.sha256)
+    }
+}
+
+fn words(filled: &Filled) -> String {
+    let mut words = format!("loaded {}", groups(&filled.loaded));
+    for (what, names) in [("not in the file", &filled.missing), ("skipped", &filled.skipped)] {
+        if !names.is_empty() {
+            words += &format!("; {what}: {}", groups(names));
+        }
+    }
+    if let Some(first) = filled.misfit.first() {
+        let more =
+            if filled.misfit.len() > 1 { format!(" and {} more", filled.misfit.len() - 1) } else { String::new() };
+        words += &format!("; misfit: {first}{more}");
+    }
+    words
+}
+
+/// `22 tensors (conv1, layer1 …)`: names by their first part, in the order they are first met.
+fn groups(names: &[String]) -> String {
+    let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names {
+        let name = name.strip_prefix("encoder.").unwrap_or(name);
+        *groups.entry(name.split('.').next().unwrap_or(name)).or_default() += 1;
+    }
+    let list: Vec<&str> = groups.keys().copied().take(12).collect();
+    let more = if groups.len() > list.len() { ", …" } else { "" };
+    match names.len() {
+        0 => "nothing".into(),
+        1 => names[0].clone(),
+        count => format!("{count} tensors ({}{more})", list.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vae_core::config::{Config, Settings};
+    use vae_core::learn;
+
+    use super::*;
+
+    fn config(settings: &[&str]) -> Config {
+        let mut all = Settings::default();
+        ["model.width=2", "model.z_dim=3"].iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());
+        all.resolve().unwrap()
+    }
+
+    /// The tensors of a residual encoder, by torchvision's names.
+    fn trunk(model: &dyn Module) -> BTreeMap<String, Vec<f32>> {
+        let mut tensors = BTreeMap::new();
+        nn::visit(model, |name, slot| {
+            let value = match slot {
+                nn::Slot::Param(param) => param.value(),
+                nn::Slot::Buffer(buffer) => buffer.value(),
+            };
+            let name = name.strip_prefix("encoder.").unwrap_or(name);
+            if ["conv1", "bn1", "layer"].iter().any(|part| name.starts_with(part)) {
+                tensors.insert(name.to_owned(), value.data().to_vec());
+            }
+        });
+        tensors
+    }
+
+    fn saved(dir: &Path, settings: &[&str]) -> (std::path::PathBuf, BTreeMap<String, Vec<f32>>) {
+        let model = learn::build(&config(&[settings, &["seed=7"]].concat()));
+        let path = dir.join("saved.safetensors");
+        std::fs::write(&path, block_on(nn::state::save(&*model, None)).unwrap()).unwrap();
+        (path, trunk(&*model))
+    }
+
+    #[test]
+    fn a_classifier_s_encoder_is_taken_whole_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, theirs) = saved(dir.path(), &["model.kind=classifier"]);
+        let model = learn::build(&config(&[]));
+        let heads = nn::parameters(&*model).into_iter().find(|(name, _)| name == "encoder.mu.weight").unwrap().1;
+        let before = heads.value();
+        let told = load_encoder(&*model, &path, true).unwrap().to_string();
+        assert!(told.contains("loaded 100 tensors (bn1, conv1, layer1, layer2, layer3, layer4)"), "{told}");
+        assert!(told.ends_with("skipped: 2 tensors (fc)"), "{told}");
+        assert_eq!(trunk(&*model), theirs);
+        assert_eq!(before.data(), heads.value().data());
+    }
+
+    #[test]
+    fn a_vae_s_encoder_is_taken_and_its_decoder_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, theirs) = saved(dir.path(), &["model.z_dim=5"]);
+        let model = learn::build(&config(&[]));
+        let decoder = nn::parameters(&*model).into_iter().find(|(name, _)| name == "decoder.conv1.weight").unwrap().1;
+        let before = decoder.value();
+        let told = load_encoder(&*model, &path, true).unwrap().to_string();
+        assert!(told.contains("loaded 100 tensors") && told.contains("skipped: "), "{told}");
+        let shortcut = "layer3.0.downsample.0.weight";
+        assert_eq!((told.contains("decoder"), &trunk(&*model)[shortcut]), (true, &theirs[shortcut]));
+        assert_eq!(before.data(), decoder.value().data());
+    }
+
+    #[test]
+    fn a_stem_of_another_shape_stays_and_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, _) = saved(dir.path(), &["model.kind=classifier", "model.stem=7x7-pool"]);
+        let model = learn::build(&config(&[]));
+        let loaded = load_encoder(&*model, &path, false).unwrap();
+        let (told, list) = (loaded.to_string(), loaded.list());
+        assert!(told.contains("loaded 99 tensors"), "{told}");
+        let named = "\nmisfit: 1\n  encoder.conv1.weight is [2, 1, 7, 7], not [2, 1, 3, 3]\n";
+        assert!(list.contains(named) && list.contains("\nskipped: 2\n  fc.bias\n  fc.weight\n"), "{list}");
+        assert!(list.contains("\nloaded: 99\n  encoder.bn1.weight\n") && list.lines().count() == 1 + 8 + 102, "{list}");
+        assert!(told.contains("misfit: encoder.conv1.weight is [2, 1, 7, 7], not [2, 1, 3, 3]"), "{told}");
+        let refused = load_encoder(&*model, &path, true).unwrap_err();
+        assert!(refused.to_string().contains("needs all of the encoder") && refused.exit_code() == 1, "{refused}");
+        let large = learn::build(&config(&["model.stem=7x7-pool", "data.image_size=64"]));
+        assert!(load_encoder(&*large, &path, true).unwrap().to_string().contains("loaded 100 tensors"));
+    }
+
+    #[test]
+    fn a_vae_of_another_kind_and_stem_is_taken_where_it_fits() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, theirs) = saved(dir.path(), &["model.stem=7x7-pool"]); // a VAE's, with names under encoder.
+        let model = learn::build(&config(&["model.kind=vq", "model.encoder=resnet18"]));
+        let loaded = load_encoder(&*model, &path, false).unwrap();
+        assert_eq!((loaded.filled.loaded.len(), loaded.filled.missing.len()), (99, 0));
+        assert!(loaded.filled.skipped.iter().any(|name| name == "encoder.mu.weight"), "{:?}", loaded.filled.skipped);
+        assert_eq!(trunk(&*model)["layer4.1.bn2.running_var"], theirs["layer4.1.bn2.running_var"]);
+    }
+
+    /// The hash is of what is frozen, all of it, and of nothing else.
+    #[test]
+    fn the_hash_sees_every_frozen_number_and_no_other() {
+        let free = learn::build(&config(&[]));
+        assert_eq!(Frozen::of(&*free).unwrap(), None);
+        let model = learn::build(&config(&["model.freeze_encoder=true"]));
+        let before = Frozen::of(&*model).unwrap().unwrap();
+        assert_eq!((before.tensors, before.sha256.len()), (100, 64));
+        nn::visit(&*model, |path, slot| {
+            let bump = |tensor: &mut tensor::Tensor| tensor.data_mut()[0] += 1.0;
+            let old = match slot {
+                Slot::Param(param) => (param.value(), param.update(bump)).0,
+                Slot::Buffer(buffer) => (buffer.value(), buffer.update(bump)).0,
+            };
+            let same = Frozen::of(&*model).unwrap().unwrap() == before;
+            assert_eq!(same, !is_trunk(path), "{path}");
+            match slot {
+                Slot::Param(param) => param.set(old),
+                Slot::Buffer(buffer) => buffer.set(old),
+            }
+        });
+        let all = learn::build(&config(&["model.freeze_encoder=true", "model.freeze_heads=true"]));
+        assert_eq!(Frozen::of(&*all).unwrap().unwrap().tensors, 104);
+    }
+
+    #[test]
+    fn a_file_without_an_encoder_is_refused_in_a_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, _) = saved(dir.path(), &["model.kind=dense", "model.hidden=2"]);
+        let model = learn::build(&config(&[]));
+        for (bytes, says) in [(None, "loaded nothing"), (Some(b"<html>".to_vec()), "not a whole safetensors file")] {
+            bytes.iter().for_each(|bytes| std::fs::write(&path, bytes).unwrap());
+            let refused = load_encoder(&*model, &path, false).unwrap_err().to_string();
+            assert!(
+                refused.contains(says) && refused.contains("saved.safetensors") && !refused.contains('\n'),
+                "{refused}"
+            );
+        }
+        let refused = load_encoder(&*model, &dir.path().join("none"), false).unwrap_err().to_string();
+        assert!(refused.contains("cannot be read"), "{refused}");
+    }
+}

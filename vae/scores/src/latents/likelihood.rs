@@ -1,0 +1,192 @@
+//! The log-likelihood of an image by importance sampling from its posterior (Burda et al., 1509.00519, eq. 8):
+//!
+//!   log p(x) ≥ E log [ 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) ],   z_k ~ q(z|x)
+//!
+//! K = 1 is the ELBO; the bound rises with K towards log p(x). The model sees y = (x − mean)/std of pixels x in [0, 1], hence
+//! log p(x) = log p(y) − Σ ln std. What p(y|z) is, over D numbers, the reconstruction term says:
+//!
+//!   sse       N(ŷ, ½I):  −Σ(y − ŷ)² − D/2·ln π
+//!   half-sse  N(ŷ, I):   −½Σ(y − ŷ)² − D/2·ln 2π
+//!   bce       Σ y·ln ŷ + (1 − y)·ln(1 − ŷ):  of pixels that are not 0 or 1 no density, as it does not integrate to 1
+//!
+//! In bits a dimension: −log p(x)/(D·ln 2) + 8, as a byte is a 256th of [0, 1]; without the 8 for bce.
+
+use std::f64::consts::{LN_2, PI};
+
+use autograd::{Var, no_grad};
+use pollster::block_on;
+use tensor::Tensor;
+use vae_core::Result;
+use vae_core::config::Reconstruction;
+use vae_core::random::Purpose;
+use vae_run::LoadedRun;
+
+use super::{LIKELIHOOD, Scores};
+
+/// Draws an image.
+const DRAWS: usize = 64;
+/// Images that are asked about, at most: each is decoded [`DRAWS`] times.
+const IMAGES: usize = 128;
+
+/// What these scores are called.
+pub(super) const NAMES: [&str; 2] = ["log_likelihood", "bits_per_dim"];
+
+/// Adds them, for the first of the test images, whose posteriors these are: `[images, z]`.
+pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Scores) -> Result<()> {
+    let predictor = &run.predictor;
+    let (config, dataset, test) = (&predictor.config, &run.dataset, &run.dataset.test);
+    let kind = config.loss.reconstruction;
+    let [channels, height, width] = dataset.transform.shape();
+    let size = (channels * height * width) as f64;
+    let scale: f64 = dataset.transform.std.iter().map(|std| (height * width) as f64 * std.ln()).sum();
+
+    let [count, z_dim] = mu.shape().matrix("mu");
+    let count = count.min(IMAGES);
+    let mut sum = 0.0;
+    for place in 0..count {
+        let y = dataset.batch(test, &[place])?;
+        let stream = LIKELIHOOD + test.members()[place] as u64;
+        let noise = Purpose::Scores.stream(config.seed, stream).normal_tensor([DRAWS, z_dim]);
+        let labels = vec![test.label(place); DRAWS];
+        let row = place * z_dim..(place + 1) * z_dim;
+        let gaussian = [mu, logvar].map(|x| &x.data()[row.clone()]);
+        sum += log_likelihood(gaussian, noise.data(), |z| -> Result<_> {
+            let z = Var::constant(Tensor::new(z, [DRAWS, z_dim]).upload(predictor.device()));
+            let decoded = no_grad(|| {
+                let logits = predictor.model.sample(&z, &labels).expect("what has a posterior decodes its latents");
+                if kind == Reconstruction::Bce { logits } else { config.model.output.apply(&logits) }
+            });
+            let decoded = block_on(decoded.value().read())?;
+            Ok(decoded.chunks_exact(y.count()).map(|decoded| log_density(kind, decoded, y.data())).collect())
+        })? - scale;
+    }
+    let nats = sum / count as f64;
+    let (what, bits) = match kind {
+        Reconstruction::Sse => ("Gaussian, σ² = ½, of pixels as the model sees them", 8.0),
+        Reconstruction::HalfSse => ("Gaussian, σ = 1, of pixels as the model sees them", 8.0),
+        Reconstruction::Bce => ("no density: bce of pixels between 0 and 1", 0.0),
+    };
+    let of = format!("{count} test images, {DRAWS} draws each, {what}");
+    scores.add(NAMES[0], nats, "nats", of.clone());
+    scores.add(NAMES[1], bits - nats / (size * LN_2), "bits", of);
+    Ok(())
+}
+
+/// The bound for one image: its Gaussian, mean and logarithm of the variance, normal numbers for K draws, a row each, and
+/// log p(x|z) of these.
+fn log_likelihood<E>(
+    [mu, logvar]: [&[f32]; 2],
+    noise: &[f32],
+    log_p: impl FnOnce(&[f32]) -> std::result::Result<Vec<f64>, E>,
+) -> std::result::Result<f64, E> {
+    let width = mu.len();
+    let z: Vec<f32> =
+        noise.iter().enumerate().map(|(i, eps)| mu[i % width] + (0.5 * logvar[i % width]).exp() * eps).collect();
+    let prior_to_posterior = |z: &[f32]| -> f64 {
+        let each = z.iter().zip(mu).zip(logvar).map(|((&z, &mu), &logvar)| {
+            let [z, mu, logvar] = [z, mu, logvar].map(f64::from);
+            0.5 * (logvar + (z - mu).powi(2) * (-logvar).exp() - z * z)
+        });
+        each.sum()
+    };
+    let likelihoods = log_p(&z)?;
+    let weights: Vec<f64> = z.chunks_exact(width).zip(&likelihoods).map(|(z, p)| p + prior_to_posterior(z)).collect();
+    Ok(logsumexp(&weights) - (weights.len() as f64).ln())
+}
+
+/// log p(y|z) of an image from what its latents are decoded to: logits for bce, else pixels.
+fn log_density(kind: Reconstruction, decoded: &[f32], y: &[f32]) -> f64 {
+    let pairs = decoded.iter().zip(y).map(|(&decoded, &y)| (f64::from(decoded), f64::from(y)));
+    let half = 0.5 * y.len() as f64;
+    match kind {
+        Reconstruction::Sse => -pairs.map(|(guess, y)| (y - guess).powi(2)).sum::<f64>() - half * PI.ln(),
+        Reconstruction::HalfSse => {
+            -0.5 * pairs.map(|(guess, y)| (y - guess).powi(2)).sum::<f64>() - half * (2.0 * PI).ln()
+        }
+        Reconstruction::Bce => -pairs.map(|(l, y)| l.max(0.0) - l * y + (-l.abs()).exp().ln_1p()).sum::<f64>(),
+    }
+}
+
+fn logsumexp(x: &[f64]) -> f64 {
+    let most = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    most + x.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tensor::Generator;
+
+    use super::*;
+
+    /// x = W·z + b + noise of variance ½, z of two numbers, x of two: log p(x) = log N(x; b, W·Wᵀ + ½I).
+    const W: [[f64; 2]; 2] = [[1.5, 0.4], [-0.7, 0.9]];
+    const B: [f64; 2] = [0.3, -0.2];
+
+    fn log_normal([x, y]: [f64; 2], [[a, b], [_, d]]: [[f64; 2]; 2]) -> f64 {
+        let det = a * d - b * b;
+        -0.5 * ((d * x * x - 2.0 * b * x * y + a * y * y) / det + det.ln()) - (2.0 * PI).ln()
+    }
+
+    fn exact([x, y]: [f64; 2]) -> f64 {
+        let covariance = |i: usize, j: usize| W[i][0] * W[j][0] + W[i][1] * W[j][1] + if i == j { 0.5 } else { 0.0 };
+        log_normal([x - B[0], y - B[1]], [[covariance(0, 0), covariance(0, 1)], [covariance(1, 0), covariance(1, 1)]])
+    }
+
+    fn bound(x: [f64; 2], gaussian: [&[f32]; 2], draws: usize, rng: &mut Generator) -> f64 {
+        let noise = rng.normal_tensor([draws, 2]);
+        let told = log_likelihood(gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
+            let decoded =
+                |z: &[f32]| [0, 1].map(|i| (W[i][0] * f64::from(z[0]) + W[i][1] * f64::from(z[1]) + B[i]) as f32);
+            let y = x.map(|x| x as f32);
+            Ok(z.chunks_exact(2).map(|z| log_density(Reconstruction::Sse, &decoded(z), &y)).collect())
+        });
+        let Ok(told) = told;
+        told
+    }
+
+    /// The bound is log p(x) where q is the posterior, whatever K: here W = diag(2, 1), so that it factorises; below elsewhere.
+    #[test]
+    fn the_posterior_itself_gives_the_likelihood_by_any_draws() {
+        // For x = w·z + ½-noise the posterior is N(2w·x/(2w² + 1), 1/(2w² + 1)), and p(x) = N(0, w² + ½).
+        let (w, x) = ([2.0_f32, 1.0], [1.2_f32, -0.4]);
+        let mu = [0, 1].map(|i| 2.0 * w[i] * x[i] / (2.0 * w[i] * w[i] + 1.0));
+        let logvar = w.map(|w| -(2.0 * w * w + 1.0).ln());
+        let truth = log_normal(x.map(f64::from), [[4.5, 0.0], [0.0, 1.5]]);
+        for draws in [1, 3, 64] {
+            let noise = Generator::new(1).normal_tensor([draws, 2]);
+            let told = log_likelihood([&mu, &logvar], noise.data(), |z| -> std::result::Result<_, Infallible> {
+                let density = |z: &[f32]| log_density(Reconstruction::Sse, &[w[0] * z[0], w[1] * z[1]], &x);
+                Ok(z.chunks_exact(2).map(density).collect())
+            });
+            let Ok(told) = told;
+            assert!((told - truth).abs() < 1e-5, "{draws}: {told}, exactly {truth}");
+        }
+    }
+
+    #[test]
+    fn the_bound_rises_with_draws_to_the_likelihood() {
+        let mut rng = Generator::new(7);
+        let images: Vec<[f64; 2]> =
+            (0..200).map(|_| [0, 1].map(|_| f64::from(rng.normal_tensor([1]).data()[0]))).collect();
+        let truth = images.iter().map(|&x| exact(x)).sum::<f64>() / 200.0;
+        let (mu, logvar) = ([0.1_f32, -0.1], [0.2_f32, -0.3]); // any q will do
+        let mut by_draws =
+            |draws| images.iter().map(|&x| bound(x, [&mu, &logvar], draws, &mut rng)).sum::<f64>() / 200.0;
+        let bounds = [1, 8, 64, 4096].map(&mut by_draws);
+        assert!(bounds.is_sorted(), "{bounds:?}");
+        assert!(truth - bounds[0] > 0.3 && (truth - bounds[3]).abs() < 0.01, "{bounds:?} for {truth}");
+    }
+
+    #[test]
+    fn densities_are_what_they_are_called() {
+        // A standard normal at ½, and one of variance ½.
+        let half = log_density(Reconstruction::HalfSse, &[0.0, 1.0], &[0.5, 1.5]);
+        assert!((half - 2.0 * (-0.125 - 0.5 * (2.0 * PI).ln())).abs() < 1e-12, "{half}");
+        let sse = log_density(Reconstruction::Sse, &[0.0], &[0.5]);
+        assert!((sse - ((1.0 / PI.sqrt()).ln() - 0.25)).abs() < 1e-12, "{sse}");
+        let bce = log_density(Reconstruction::Bce, &[0.0, 100.0, -100.0], &[0.3, 1.0, 0.0]);
+        assert!((bce + 2_f64.ln()).abs() < 1e-12, "{bce}");
+    }
+}
