@@ -178,7 +178,8 @@ fn the_commands_of_the_papers_figures_are_commands() {
     let page = fs::read_to_string(page).unwrap();
     let spans = page.split('`').skip(1).step_by(2);
     let known = ["train", "draw", "evaluate", "paper"];
-    let commands: Vec<Vec<&str>> = spans.map(|span| span.split_whitespace().collect()).collect();
+    let commands: Vec<Vec<&str>> =
+        spans.map(|span| span.strip_prefix("vae ").unwrap_or(span).split_whitespace().collect()).collect();
     let commands: Vec<&Vec<&str>> =
         commands.iter().filter(|words| words.len() > 1 && known.contains(&words[0])).collect();
     assert!(commands.len() >= 30, "{}", commands.len());
