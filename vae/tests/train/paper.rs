@@ -53,7 +53,7 @@ fn a_paper_is_run_and_told_and_its_runs_are_not_repeated() {
     for words in [
         "# BAM!: Variational AutoEncoder\n",
         "`paper mnist --quick --seeds 1 --set data.limit=64 --set train.epochs=2`",
-        "the 10,000 test digits inside the program stand in for them",
+        "--quick uses the 10,000 test digits inside the program",
         "> We found that this didn't help the model getting better results by a noticable improvement.",
         "](<dense,z_dim=16,seed=1/samples.png>)",
     ] {
