@@ -85,7 +85,7 @@ export async function use(page, expect) {
   await told("dropped.png is encoded");
   expect(near(await copied(), chosen), "a file has another code when it is dropped");
   await keeps(4, "two test images and a file twice");
-  await kept.nth(3).getByRole("button", { name: /away/ }).click();
+  await kept.nth(3).getByRole("button", { name: /^Remove/ }).click();
   await keeps(3, "one taken away");
 
   // Half of the way from the first to the second, and a blend with a weight and a negation: z is what it should be.

@@ -26,7 +26,7 @@ async function act(work) {
     $("wrong").textContent = "";
     await work();
   } catch (error) {
-    $("wrong").textContent = error instanceof TypeError ? "The explorer does not answer: has it ended?" : error.message;
+    $("wrong").textContent = error instanceof TypeError ? "The explorer does not answer. Is it still running?" : error.message;
   }
 }
 
@@ -96,7 +96,7 @@ function buildSliders() {
 
 // What is kept: codes with a picture, a weight and a sign.
 function keep(code, words, src) {
-  if (kept.length === MOST) throw new Error(`${MOST} codes are kept; take one away first`);
+  if (kept.length === MOST) throw new Error(`At most ${MOST} codes can be kept. Remove one first.`);
   kept.push({ z: [...code], words, src, weight: 1, negate: false });
   list();
 }
@@ -111,7 +111,7 @@ function list() {
     show.setAttribute("aria-label", `Show ${one.words}`);
     show.addEventListener("click", () => set(one.z));
     const drop = make("button", { type: "button", textContent: "✕" });
-    drop.setAttribute("aria-label", `Take ${one.words} away`);
+    drop.setAttribute("aria-label", `Remove ${one.words}`);
     drop.addEventListener("click", () => {
       kept.splice(i, 1);
       list();
@@ -157,7 +157,7 @@ async function encodeTest(place) {
 }
 
 async function encodeFile(file) {
-  if (file.size > 10e6) throw new Error(`${file.name} has more than 10 MB`);
+  if (file.size > 10e6) throw new Error(`${file.name} is larger than 10 MB`);
   const answer = await ask(`/picture?label=${Number($("told").value) || 0}`, { method: "POST", body: file });
   await encoded(answer, () => file.name.slice(0, 40));
   $("status").textContent = `${file.name} is encoded and kept.`;
@@ -248,13 +248,13 @@ async function take([x, y]) {
     $("status").textContent = `${name(a)} = ${x.toFixed(2)}, ${name(b)} = ${y.toFixed(2)}`;
     return;
   }
-  if (!map.points.length) throw new Error("this run has no test images");
+  if (!map.points.length) throw new Error("This run has no test images.");
   const far = (point) => (point[0] - x) ** 2 + (point[1] - y) ** 2;
   const place = map.points.reduce((best, point, i) => (far(point) < far(map.points[best]) ? i : best), 0);
   const code = await (await ask(`/image?place=${place}`)).json();
   if (about.told) $("told").value = code.label;
   set(code.z);
-  $("status").textContent = `The code of test image ${place} (${className(code.label)})`;
+  $("status").textContent = `This is the code of test image ${place} (${className(code.label)}).`;
 }
 
 $("map").addEventListener("click", (event) => act(async () => {

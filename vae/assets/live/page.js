@@ -3,7 +3,7 @@
 // Drawing waits for the next frame, so that news that come together are drawn once.
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg", POINTS = 4000, MARKS = 100;
-const WORDS = { kl: "KL", mi: "MI", tc: "TC", dw_kl: "DW-KL", mse: "MSE of a pixel" };
+const WORDS = { kl: "KL", mi: "Mutual information (MI)", tc: "Total correlation (TC)", dw_kl: "Dimension-wise KL", mse: "Mean squared error of a pixel" };
 const words = (name) => WORDS[name] ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 const told = (x) => String(Number.isFinite(x) ? (Math.abs(x) < 1000 ? Number(x.toPrecision(4)) : Math.round(x)) : x);
 let S = null, waiting = false, drawn = null;
@@ -118,7 +118,7 @@ function draw() {
   $("words").textContent = S.words;
   const done = now ? now.epoch - 1 + now.step / now.steps : history.length;
   $("bar").value = S.ended === "finished" ? 1 : done / Math.max(S.epochs, 1);
-  $("state").textContent = S.ended ? `The run has ended: ${S.ended}.` : now ? (now.step === now.steps ? "Validating." : "Training.") : S.name ? "The first steps are under way." : "Waiting for the run to begin.";
+  $("state").textContent = S.ended ? `The run has ended: ${S.ended}.` : now ? (now.step === now.steps ? "Validating." : "Training.") : S.name ? "The first steps are running." : "Waiting for the run to start.";
   $("epoch").textContent = now ? `${now.epoch} of ${S.epochs}` : "–";
   $("step").textContent = now ? `${now.step} of ${now.steps}` : "–";
   $("speed").textContent = now ? Math.round(now.images_per_second).toLocaleString("en") : "–";
@@ -182,5 +182,5 @@ on("end", (words) => {
   source.close();
 });
 source.addEventListener("error", () => {
-  if (S && !S.ended) $("state").textContent = "The run does not answer: it has ended, or will be asked again.";
+  if (S && !S.ended) $("state").textContent = "The run does not answer. It may have ended; this page tries again.";
 });
