@@ -8,7 +8,7 @@ use tensor::{Device, Generator, Guard, Shape, Tensor};
 use vae::config::Config;
 use vae::learn;
 use vae::model::{self, Vae, reparameterise};
-use vae::objective::{END, Moment, Objective, Terms};
+use vae::objective::{END, ScheduleContext, Objective, Terms};
 
 /// What one step needs.
 pub struct Step {
@@ -93,7 +93,7 @@ impl Step {
     fn loss(&self, pass: &Pass) -> Terms {
         let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), pass);
         let z = reparameterise(&mu, &logvar, &self.eps);
-        let moment = Moment { epochs: END, images: self.x.shape()[0] };
+        let moment = ScheduleContext { epochs: END, images: self.x.shape()[0] };
         self.objective.terms(&self.model.decode(&z, pass), &self.x, [&z, &mu, &logvar], moment)
     }
 }

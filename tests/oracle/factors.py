@@ -1,11 +1,13 @@
 """MIG, SAP and DCI's entropies as disentanglement_lib computes them (google-research/disentanglement_lib, evaluation/metrics:
 utils.py, mig.py, sap_score.py, dci.py, there with scikit-learn and SciPy), on a code that is a formula. What this prints stands in
-vae/src/score/latents/tests.rs.
+vae/src/score/latents/tests.rs; a tree and a classifier of scikit-learn (`pip install numpy scikit-learn`) for forest.rs and logistic.rs there.
 
     python tests/oracle/factors.py
 """
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 
 
 def code():
@@ -58,8 +60,26 @@ def dci(importance):  # [latents, factors]
     return np.sum(by_latent * share.sum(axis=1)), np.sum(by_factor * share.sum(axis=0))
 
 
+def tree():
+    i = np.arange(600.0)
+    x = np.stack([np.sin(0.37 * i), np.cos(0.11 * i * i), np.sin(7 * i)], axis=1)
+    y = 2 * x[:, 0] ** 2 + x[:, 1] + 1.3 * x[:, 2]
+    model = DecisionTreeRegressor(max_depth=4, random_state=0).fit(x, y)
+    return model.feature_importances_, model.predict(x[[0, 7, 100, 599]])
+
+
+def classifier():
+    i = np.arange(300)
+    y = i % 3
+    x = np.stack([np.sin(0.7 * i) + 0.5 * y, np.cos(1.3 * i) - 0.4 * (y == 1)], axis=1)
+    model = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(x, y)
+    return model.coef_, model.intercept_ - model.intercept_.mean(), model.predict(x).tolist().count(2)
+
+
 if __name__ == "__main__":
     np.set_printoptions(precision=12)
+    print("tree", *tree())
+    print("classifier", *classifier())
     print("mig", mig(*code()))
     print("sap", sap(*code()))
     print("dci", *dci(np.array([[0.7, 0.1], [0.2, 0.3], [0.1, 0.6]])))

@@ -5,11 +5,13 @@
 //!                   the images taken; and `exact`, where q(z) is that of all images taken
 //!
 //! `likelihood` is the IWAE bound; where the factors that made the images are known (`data::Factors`), `mig`, `sap`, `dci` and
-//! `fixed_factor` say how far each latent is one of them. Those look at the codes mu alone, and name images by their place.
+//! `fixed_factor` say how far each latent is one of them; `forest` and `logistic` are what the latter two learn with. Those look at the codes mu alone, and name images by their place.
 
 mod dci;
 mod fixed_factor;
+mod forest;
 mod likelihood;
+mod logistic;
 mod mig;
 mod sap;
 
@@ -119,7 +121,7 @@ fn of_factors(
     add(scores, "sap", mean(&leads), "", format!("{of}, factors as numbers; parts: {each}"), leads);
 
     let dci = dci::scores(latents, factors);
-    let by = format!("{of}, a forest of {} trees a factor", dci::TREES);
+    let by = format!("{of}, a forest of {} trees a factor", forest::TREES);
     let [by_latent, by_factor] = ["latent", "factor"].map(|part| format!("{by}; parts: by {part}"));
     add(scores, "dci_disentanglement", dci.disentanglement, "", by_latent, dci.by_latent);
     add(scores, "dci_completeness", dci.completeness, "", by_factor, dci.by_factor);

@@ -1,53 +1,64 @@
-//! One file from one address: `NAME.part` grows until it is whole, then its checksum decides.
+//! One file from one address: `NAME.part` grows until it is complete, then its checksum decides.
 //!
-//! A request for `bytes=N-` is answered by 206 and the rest, by 200 and everything (a server that knows no ranges: we start over),
-//! or by 416 if there is no rest (RFC 9110, 14.2).
+//! The system's `curl` program does the transfer, because TLS in this program was a tenth of its first build, for a flag that
+//! few people use. `curl` writes the head of the response and then the body to its standard output. We read both, so this file
+//! decides what is kept and how long it may become.
+//!
+//! A request for `bytes=N-` is answered by 206 and the rest, by 200 and everything (the server supports no ranges, and we start
+//! over), or by 416 if there is no rest (RFC 9110, 14.2).
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
-use ureq::Agent;
 use vae_core::data::unpack::refuse_web_page;
 use vae_core::{Error, Result};
 
 use crate::archives::{Archive, Checksum};
 use super::Progress;
 
-/// A server that is silent for so long has gone.
-const SILENCE: Duration = Duration::from_secs(60);
+/// The program that transfers files.
+const CURL: &str = "curl";
 
-/// Tries in a row that bring nothing new.
-const TRIES: usize = 3;
+/// What every transfer has in common. `curl` wants `--disable` first; it ignores a `.curlrc`, which could change any of this.
+#[rustfmt::skip]
+const ARGUMENTS: [&str; 14] = [
+    "--disable", "--silent", "--show-error", "--globoff",
+    "--include", // the head of the response comes before its body
+    "--location", "--max-redirs", "10",
+    "--connect-timeout", "60",
+    "--speed-limit", "1", "--speed-time", "60", // a server that sends nothing for a minute is gone
+];
 
-/// Why a try failed.
-enum Trouble {
-    /// Another may do better.
-    Passing(String),
-    /// Another would not.
-    Final(String),
+/// Attempts in a row that bring nothing new.
+const ATTEMPTS: usize = 3;
+
+/// Why an attempt failed.
+pub(super) enum FetchError {
+    /// Another attempt may succeed.
+    Temporary(String),
+    /// Another attempt would fail in the same way.
+    Permanent(String),
 }
 
-use Trouble::{Final, Passing};
+use FetchError::{Permanent, Temporary};
 
-/// Makes `part` the whole file.
-pub(super) fn fetch(archive: &Archive<'_>, part: &Path, tell: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
+/// Makes `part` the complete file.
+pub(super) fn fetch(archive: &Archive<'_>, part: &Path, on_progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
     let fail = |what: String| Err(Error::File { path: archive.url.into(), what });
-    let agent: Agent =
-        Agent::config_builder().timeout_connect(Some(SILENCE)).timeout_per_read(Some(SILENCE)).build().into();
-    let (mut most, mut vain) = (0, 0);
-    // Where no size is on record, `size` is more than the file has: the server says when it is whole.
+    let (mut most, mut in_vain) = (0, 0);
+    // Where no size is on record, `size` is more than the file has: the server says when it is complete.
     while length(part) != archive.size {
-        match attempt(&agent, archive, part, tell) {
+        match attempt(archive, part, on_progress) {
             Ok(()) => break,
-            Err(Final(what)) => return fail(what),
-            Err(Passing(what)) => {
+            Err(Permanent(what)) => return fail(what),
+            Err(Temporary(what)) => {
                 let now = length(part);
-                (most, vain) = if now > most { (now, 0) } else { (most, vain + 1) };
-                if vain == TRIES {
+                (most, in_vain) = if now > most { (now, 0) } else { (most, in_vain + 1) };
+                if in_vain == ATTEMPTS {
                     return fail(format!("{what}; {now} bytes are kept: try again later to go on from there"));
                 }
             }
@@ -59,68 +70,157 @@ pub(super) fn fetch(archive: &Archive<'_>, part: &Path, tell: &mut dyn FnMut(Pro
     })
 }
 
-/// Brings what is missing of the file, or a part of that.
+/// Fetches what is missing of the file, or a part of that.
 fn attempt(
-    agent: &Agent,
     archive: &Archive<'_>,
     part: &Path,
-    tell: &mut dyn FnMut(Progress<'_>),
-) -> std::result::Result<(), Trouble> {
+    on_progress: &mut dyn FnMut(Progress<'_>),
+) -> std::result::Result<(), FetchError> {
     let have = length(part);
-    let mut request = agent.get(archive.url).header("accept-encoding", "identity");
-    if have > 0 {
-        request = request.header("range", format!("bytes={have}-"));
+    let mut transfer = Transfer::start(CURL, archive.url, have)?;
+    let Some(head) = transfer.head() else { return Err(transfer.never_began()) };
+    match head.status {
+        200 | 206 => {}
+        416 if have > 0 => return Ok(()), // nothing is missing, or everything is wrong
+        status => return Err(Permanent(format!("the server answers with status {status}"))),
     }
-    let response = match request.call() {
-        Ok(response) => response,
-        Err(ureq::Error::StatusCode(416)) if have > 0 => return Ok(()), // nothing is missing, or all is wrong
-        Err(ureq::Error::StatusCode(code)) => return Err(Final(format!("the server answers with status {code}"))),
-        Err(error @ ureq::Error::Timeout(_)) => return Err(Passing(error.to_string())),
-        Err(error) => return Err(Final(format!("cannot be reached: {error}"))),
-    };
-    let goes_on = response.status() == 206;
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut done = if goes_on { have } else { 0 };
-    if goes_on && !header("content-range").starts_with(&format!("bytes {have}-")) {
-        let range = header("content-range");
-        return Err(Final(format!("the server sends {range:?} when asked for the bytes from {have} on")));
+    let resumed = head.status == 206;
+    let mut done = if resumed { have } else { 0 };
+    if resumed && !head.field("content-range").starts_with(&format!("bytes {have}-")) {
+        let range = head.field("content-range");
+        return Err(Permanent(format!("the server sends {range:?} when asked for the bytes from {have} on")));
     }
-    if header("content-type").starts_with("text/html") {
-        return Err(Final("is a web page, not the archive: it may have moved".into()));
+    if head.field("content-type").starts_with("text/html") {
+        return Err(Permanent("is a web page, not the archive: it may have moved".into()));
     }
-    let total = header("content-length").parse::<u64>().ok().map(|rest| done.saturating_add(rest));
-    let too_long = || Final(format!("is longer than the {} bytes of the published file", archive.size));
+    let total = head.field("content-length").parse::<u64>().ok().map(|rest| done.saturating_add(rest));
+    let too_long = || Permanent(format!("is longer than the {} bytes of the published file", archive.size));
     if total.is_some_and(|total| total > archive.size) {
         return Err(too_long());
     }
-    let closed = |error: std::io::Error| Final(format!("{} cannot be written: {error}", part.display()));
-    let mut open = OpenOptions::new();
+    let unwritable = |error: std::io::Error| Permanent(format!("{} cannot be written: {error}", part.display()));
     let mut file = None;
-    let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = match body.read(&mut buffer) {
-            Ok(0) if total.is_none_or(|total| done == total) => break,
-            Ok(0) => return Err(Passing(format!("was cut off after {done} bytes"))),
-            Ok(count) => count,
-            Err(error) => return Err(Passing(format!("was cut off after {done} bytes ({error})"))),
-        };
+        let count = transfer.output.read(&mut buffer).unwrap_or(0);
+        if count == 0 {
+            break;
+        }
         if done == 0 {
-            refuse_web_page(&buffer[..count], "the archive").map_err(Final)?;
+            refuse_web_page(&buffer[..count], "the archive").map_err(Permanent)?;
         }
         done += count as u64;
         if done > archive.size {
             return Err(too_long());
         }
         if file.is_none() {
-            std::fs::create_dir_all(part.parent().unwrap_or(part)).map_err(closed)?;
-            let opened = open.create(true).write(true).append(goes_on).truncate(!goes_on).open(part);
-            file = Some(opened.map_err(closed)?);
+            std::fs::create_dir_all(part.parent().unwrap_or(part)).map_err(unwritable)?;
+            let mut options = OpenOptions::new();
+            let options = options.create(true).write(true).append(resumed).truncate(!resumed);
+            file = Some(options.open(part).map_err(unwritable)?);
         }
-        file.iter_mut().try_for_each(|file| file.write_all(&buffer[..count])).map_err(closed)?;
-        tell(Progress { url: archive.url, done, total });
+        file.iter_mut().try_for_each(|file| file.write_all(&buffer[..count])).map_err(unwritable)?;
+        on_progress(Progress { url: archive.url, done, total });
     }
-    file.map_or(Ok(()), |file| file.sync_all()).map_err(closed)
+    file.map_or(Ok(()), |file| file.sync_all()).map_err(unwritable)?;
+    match transfer.end() {
+        Ok(()) if total.is_none_or(|total| done == total) => Ok(()),
+        Ok(()) => Err(Temporary(format!("was cut off after {done} bytes"))),
+        Err((_, why)) => Err(Temporary(format!("was cut off after {done} bytes ({why})"))),
+    }
+}
+
+/// A running `curl`. It ends with this value.
+pub(super) struct Transfer {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+/// What a response says before its body.
+struct Head {
+    status: u16,
+    lines: Vec<String>,
+}
+
+impl Transfer {
+    /// Asks for the bytes from `from` on. No shell reads the address.
+    pub(super) fn start(program: &str, url: &str, from: u64) -> std::result::Result<Transfer, FetchError> {
+        // A redirection may lead neither to a file on this machine nor from https to http.
+        let protocols = if url.starts_with("https:") { "=https" } else { "=http,https" };
+        let mut command = Command::new(program);
+        command.args(ARGUMENTS).args(["--proto", protocols, "--url", url]);
+        if from > 0 {
+            command.args(["--range", &format!("{from}-")]);
+        }
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Permanent(format!(
+                "cannot be fetched without the program `{program}`: install it (Debian, Ubuntu: apt-get install curl; \
+                 Fedora: dnf install curl; Arch: pacman -S curl)"
+            )),
+            _ => Permanent(format!("cannot be fetched: the program `{program}` does not start: {error}")),
+        })?;
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Ok(Transfer { child, output })
+    }
+
+    /// The head of the last response; those of redirections come before it. None if `curl` ends before.
+    fn head(&mut self) -> Option<Head> {
+        loop {
+            let mut lines = Vec::new();
+            loop {
+                let mut line = Vec::new();
+                self.output.read_until(b'\n', &mut line).ok().filter(|&count| count > 0)?;
+                match String::from_utf8_lossy(&line).trim_end() {
+                    "" => break,
+                    line => lines.push(line.to_owned()),
+                }
+            }
+            let status = lines.first()?.split(' ').nth(1)?.parse().ok()?;
+            let head = Head { status, lines };
+            let another_follows = status < 200 || (300..400).contains(&status) && !head.field("location").is_empty();
+            if !another_follows {
+                return Some(head);
+            }
+        }
+    }
+
+    /// Waits for the end: `curl`'s exit code and its message, unless all is well.
+    fn end(&mut self) -> std::result::Result<(), (Option<i32>, String)> {
+        let mut message = String::new();
+        self.child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut message));
+        let status = self.child.wait().map_err(|error| (None, error.to_string()))?;
+        match (status.success(), message.trim().lines().next_back()) {
+            (true, _) => Ok(()),
+            (false, Some(line)) => Err((status.code(), line.to_owned())),
+            (false, None) => Err((status.code(), format!("{CURL} ended with {status}"))),
+        }
+    }
+
+    /// Why there was no head.
+    fn never_began(&mut self) -> FetchError {
+        const TIMED_OUT: i32 = 28;
+        match self.end() {
+            Err((Some(TIMED_OUT), why)) => Temporary(why),
+            Err((_, why)) => Permanent(format!("cannot be reached: {why}")),
+            Ok(()) => Permanent("cannot be reached: the server's response has no status".into()),
+        }
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Head {
+    /// A field's value, empty if there is none.
+    fn field(&self, name: &str) -> &str {
+        let fields = self.lines.iter().filter_map(|line| line.split_once(':'));
+        fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next().unwrap_or("")
+    }
 }
 
 fn length(path: &Path) -> u64 {

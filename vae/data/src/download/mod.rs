@@ -27,12 +27,12 @@ pub struct Progress<'a> {
     pub total: Option<u64>,
 }
 
-/// Fetches what is missing under `dir`, and tells how far it is.
+/// Fetches what is missing under `dir`, and calls `on_progress` on the way.
 ///
 /// # Errors
-/// If an address cannot be reached, gives something else or stops for good; if a checksum is wrong, or an archive holds what it
+/// If the program `curl` is not installed; if an address cannot be reached, gives something else or stops for good; if a checksum is wrong, or an archive holds what it
 /// should not; if the disk is full. What came before stays; what is wrong is removed.
-pub fn download(archives: &[Archive<'_>], dir: &Path, tell: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
+pub fn download(archives: &[Archive<'_>], dir: &Path, on_progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
     let mut fetched = false;
     for archive in archives {
         let folder = dir.join(archive.folder);
@@ -42,7 +42,7 @@ pub fn download(archives: &[Archive<'_>], dir: &Path, tell: &mut dyn FnMut(Progr
         fetched = true;
         let name = archive.url.rsplit('/').next().unwrap_or_default();
         let part = folder.join(format!("{name}.part"));
-        fetch::fetch(archive, &part, tell)?;
+        fetch::fetch(archive, &part, on_progress)?;
         match archive.pack {
             Pack::File => std::fs::rename(&part, folder.join(archive.gives[0])).map_err(|error| error.to_string()),
             pack => unpack(&part, pack, &folder, archive.gives),

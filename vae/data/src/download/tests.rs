@@ -20,9 +20,12 @@ struct Manners {
     kind: &'static str,
     /// The status of a whole answer.
     status: &'static str,
+    /// Where it sends those who ask for `/set.bin`.
+    moved: Option<&'static str>,
 }
 
-const POLITE: Manners = Manners { cut: usize::MAX, ranges: true, kind: "application/x-gzip", status: "200 OK" };
+const POLITE: Manners =
+    Manners { cut: usize::MAX, ranges: true, kind: "application/x-gzip", status: "200 OK", moved: None };
 
 /// A server on this machine, and where each request wanted to begin.
 struct Server {
@@ -69,6 +72,11 @@ fn answer(mut stream: TcpStream, body: &[u8], manners: Manners, starts: &Mutex<V
         .take_while(|line| !line.is_empty())
         .map(|line| line.to_ascii_lowercase())
         .collect();
+    if let Some(place) = manners.moved.filter(|_| head[0].starts_with("get /set.bin ")) {
+        let head = format!("HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 5\r\nconnection: close\r\n\r\n");
+        let _ = stream.write_all(format!("{head}moved").as_bytes());
+        return;
+    }
     let range = head.iter().find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse().ok());
     starts.lock().unwrap().push(range.unwrap_or(0));
     let (status, first) = match range {
@@ -199,6 +207,33 @@ fn nobody_there_is_said_at_once() {
     let sum = sha256(b"");
     let server = Server { address: url, starts: Arc::default() };
     refused(&server.archive(&sum, 9), tempfile::tempdir().unwrap().path(), "cannot be reached");
+}
+
+#[test]
+fn a_redirection_leads_to_the_file_but_not_into_this_machine() {
+    let (body, dir) = (body(), tempfile::tempdir().unwrap());
+    let sum = sha256(&body);
+    let server = Server::start(&body, Manners { moved: Some("/elsewhere.bin"), cut: 200_000, ..POLITE });
+    get(&server.archive(&sum, body.len()), dir.path()).unwrap();
+    assert_eq!(std::fs::read(dir.path().join("a/b/set.bin")).unwrap(), body);
+    assert_eq!(server.starts(), [0, 200_000]);
+
+    let (place, dir) = (concat!("file://", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), tempfile::tempdir().unwrap());
+    let server = Server::start(&body, Manners { moved: Some(place), ..POLITE });
+    refused(&server.archive(&sum, body.len()), dir.path(), "cannot be reached");
+    let server = Server::start(&body, Manners { moved: Some("/set.bin"), ..POLITE }); // in a circle
+    refused(&server.archive(&sum, body.len()), dir.path(), "redirects");
+    assert!(!dir.path().join("a").exists());
+}
+
+#[test]
+fn without_curl_the_package_is_named() {
+    let started = fetch::Transfer::start("curl-that-nobody-installed", "http://127.0.0.1/", 0);
+    let Err(fetch::FetchError::Permanent(what)) = started else { panic!("it started") };
+    assert!(
+        what.contains("`curl-that-nobody-installed`: install it") && what.contains("apt-get install curl"),
+        "{what}"
+    );
 }
 
 #[test]

@@ -7,19 +7,11 @@
 //!   completeness    = Σ_v ρ_v·(1 − H_z(R_·v)),   ρ_v = Σ_d R_dv / Σ R        1: each factor is served by one latent
 //!   informativeness = mean_v max(0, R²_v) on images that the regressor has not seen        1: the latents tell all
 //!
-//! The regressor is the paper's second, a random forest; R_dv the share of the squared error that its splits by d remove.
-//! (disentanglement_lib boosts trees and counts right answers; entropies are computed as there, of R + 1e-11.) smartcore has
-//! forests with importances, and among the crates that do it brings the fewest others.
+//! The regressor is the paper's second, a random forest (`forest`); R_dv is the importance of latent d to the forest of factor v.
+//! (disentanglement_lib boosts trees and counts right answers; entropies are computed as there, of R + 1e-11.)
 
-use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
-use smartcore::linalg::basic::matrix::DenseMatrix;
-
+use super::forest::Forest;
 use super::variance;
-
-/// Trees of a forest.
-pub(super) const TREES: usize = 20;
-/// Splits from the root to a leaf at most: no factor takes 2¹⁰ values.
-const DEPTH: u16 = 10;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -37,23 +29,15 @@ pub(super) struct Dci {
 pub(super) fn scores(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Dci {
     let count = factors[0].len();
     let taught = count - count / 3;
-    let part = |from: usize, to: usize| {
-        let numbers = latents.iter().flat_map(|codes| codes[from..to].iter().copied()).collect();
-        DenseMatrix::new(to - from, latents.len(), numbers, true).expect("a number for each image and latent")
-    };
+    let part = |from: usize, to: usize| latents.iter().map(|codes| &codes[from..to]).collect::<Vec<&[f64]>>();
     let (seen, unseen) = (part(0, taught), part(taught, count));
     let mut importances = Vec::new();
     let mut informativeness = Vec::new();
     for values in factors {
         let values: Vec<f64> = values.iter().map(|&value| value as f64).collect();
-        let parameters = RandomForestRegressorParameters::default()
-            .with_n_trees(TREES)
-            .with_max_depth(DEPTH)
-            .with_m(latents.len()) // every split may take any latent: none serves for want of a better one
-            .with_seed(0);
-        let forest = RandomForestRegressor::fit(&seen, &values[..taught].to_vec(), parameters).expect("images");
-        importances.push(forest.compute_feature_importances().expect("it was taught"));
-        let guesses: Vec<f64> = forest.predict(&unseen).expect("it was taught");
+        let forest = Forest::fit(&seen, &values[..taught]);
+        let guesses: Vec<f64> = (0..count - taught).map(|image| forest.predict(&unseen, image)).collect();
+        importances.push(forest.importances);
         let errors = values[taught..].iter().zip(&guesses).map(|(value, guess)| (value - guess).powi(2));
         let error = errors.sum::<f64>() / guesses.len() as f64;
         informativeness.push((1.0 - error / variance(&values[taught..]).max(1e-12)).max(0.0));

@@ -8,10 +8,9 @@
 //! As in disentanglement_lib, but for this: the images that share a value are drawn from those that are there, not made anew, so
 //! that each is encoded once.
 
-use smartcore::linalg::basic::matrix::DenseMatrix;
-use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
 use tensor::Generator;
 
+use super::logistic::Classifier;
 use super::{ACTIVE, variance};
 
 /// Draws that teach a classifier, and that it is asked about.
@@ -53,7 +52,7 @@ impl<'a> Shared<'a> {
 
     /// The accuracy of the β-VAE score.
     pub(super) fn beta_vae(&self, rng: &mut Generator) -> f64 {
-        let mut points = |count: usize| -> (DenseMatrix<f64>, Vec<u32>) {
+        let mut points = |count: usize| -> (Vec<f64>, Vec<usize>) {
             let mut numbers = Vec::with_capacity(count * self.latents.len());
             let mut fixed = Vec::with_capacity(count);
             for _ in 0..count {
@@ -68,18 +67,15 @@ impl<'a> Shared<'a> {
                         .for_each(|(sum, codes)| *sum += (codes[one] - codes[other]).abs());
                 }
                 numbers.extend(sums.iter().map(|sum| sum / SIZE as f64));
-                fixed.push(factor as u32);
+                fixed.push(factor);
             }
-            (DenseMatrix::new(count, self.latents.len(), numbers, false).expect("a number a latent"), fixed)
+            (numbers, fixed)
         };
         let ((seen, fixed), (unseen, truth)) = (points(TAUGHT), points(ASKED));
-        if fixed.iter().all(|factor| *factor == fixed[0]) {
-            return 1.0; // one factor: there is nothing to tell apart
-        }
-        let parameters = LogisticRegressionParameters::default().with_alpha(1.0); // scikit-learn's C = 1
-        let classifier = LogisticRegression::fit(&seen, &fixed, parameters).expect("two classes at least");
-        let told: Vec<u32> = classifier.predict(&unseen).expect("it was taught");
-        told.iter().zip(&truth).filter(|(told, truth)| told == truth).count() as f64 / ASKED as f64
+        let latents = self.latents.len();
+        let classifier = Classifier::fit(&seen, latents, &fixed, self.factors.len());
+        let told = unseen.chunks_exact(latents).map(|point| classifier.predict(point));
+        told.zip(&truth).filter(|(told, truth)| told == *truth).count() as f64 / ASKED as f64
     }
 
     /// The accuracy of the FactorVAE score. None if no latent is active.

@@ -1,0 +1,204 @@
+//! A random forest for regression (Breiman 2001), and how much each of its inputs serves it.
+//!
+//! A tree cuts a node's images in two where an input x_d passes a threshold. Of all inputs and thresholds it takes the cut that
+//! lowers the squared error most. With s the sum of y − ȳ over the left images, that is by
+//!
+//!   Σ (y − ȳ)² − Σ_left (y − ȳ_left)² − Σ_right (y − ȳ_right)² = s²·n / (n_left·n_right)
+//!
+//! It ends where no cut lowers the error, or after `DEPTH` cuts. A leaf predicts the mean of its images, and the forest the mean
+//! of its trees. Each tree learns from as many images as there are, drawn with replacement. Every cut may take any input; with a
+//! subset of them, as forests often have it, an input would also serve for want of a better one.
+//!
+//! The importance of an input is the share of what its cuts lowered the error by, as a mean over the trees (scikit-learn's
+//! `feature_importances_`).
+
+use rayon::prelude::*;
+use tensor::Generator;
+
+/// Trees of a forest.
+pub(super) const TREES: usize = 20;
+/// Cuts from the root to a leaf at most: no factor takes 2¹⁰ values.
+const DEPTH: usize = 10;
+
+pub(super) struct Forest {
+    trees: Vec<Tree>,
+    /// Of each input; their sum is 1, or 0 if no tree has a cut.
+    pub(super) importances: Vec<f64>,
+}
+
+struct Tree {
+    nodes: Vec<Node>,
+    /// By input, what its cuts lowered the squared error by.
+    gains: Vec<f64>,
+}
+
+enum Node {
+    Leaf(f64),
+    /// The left child is the next node.
+    Cut {
+        input: usize,
+        threshold: f64,
+        right: usize,
+    },
+}
+
+struct Cut {
+    input: usize,
+    threshold: f64,
+    gain: f64,
+}
+
+impl Forest {
+    /// Learns y from inputs, a list each: a number an image. The same numbers give the same forest.
+    pub(super) fn fit(inputs: &[&[f64]], y: &[f64]) -> Forest {
+        let order: Vec<Vec<usize>> = inputs.iter().map(|x| ascending(x)).collect();
+        let tree = |number: usize| {
+            let mut rng = Generator::new(number as u64);
+            let mut drawn = vec![0; y.len()];
+            (0..y.len()).for_each(|_| drawn[rng.below(y.len())] += 1);
+            Tree::fit(inputs, y, &order, &drawn, DEPTH, &mut rng)
+        };
+        let trees: Vec<Tree> = (0..TREES).into_par_iter().map(tree).collect();
+        let mut importances = vec![0.0; inputs.len()];
+        for tree in &trees {
+            add_shares(&mut importances, &tree.gains);
+        }
+        let mut shares = vec![0.0; inputs.len()];
+        add_shares(&mut shares, &importances);
+        Forest { trees, importances: shares }
+    }
+
+    /// What it predicts for one image of these inputs.
+    pub(super) fn predict(&self, inputs: &[&[f64]], image: usize) -> f64 {
+        self.trees.iter().map(|tree| tree.predict(inputs, image)).sum::<f64>() / self.trees.len() as f64
+    }
+}
+
+impl Tree {
+    /// `order` has the images in ascending order of each input, and `drawn` how often each image is learned from.
+    fn fit(
+        inputs: &[&[f64]],
+        y: &[f64],
+        order: &[Vec<usize>],
+        drawn: &[usize],
+        depth: usize,
+        rng: &mut Generator,
+    ) -> Tree {
+        let repeated = |images: &Vec<usize>| {
+            images.iter().flat_map(|&image| std::iter::repeat_n(image, drawn[image])).collect::<Vec<usize>>()
+        };
+        let mut tree = Tree { nodes: Vec::new(), gains: vec![0.0; inputs.len()] };
+        tree.grow(inputs, y, order.iter().map(repeated).collect(), depth, rng);
+        tree
+    }
+
+    /// Adds a node of these images, in ascending order of each input, and everything below it.
+    fn grow(&mut self, inputs: &[&[f64]], y: &[f64], images: Vec<Vec<usize>>, depth: usize, rng: &mut Generator) {
+        let mean = images[0].iter().map(|&image| y[image]).sum::<f64>() / images[0].len() as f64;
+        self.nodes.push(Node::Leaf(mean));
+        let cut = if depth == 0 { None } else { best_cut(inputs, y, mean, &images, rng) };
+        let Some(Cut { input, threshold, gain }) = cut else { return };
+        self.gains[input] += gain;
+        let cut_in_two = |images: Vec<usize>| images.into_iter().partition(|&image| inputs[input][image] <= threshold);
+        let (left, right) = images.into_iter().map(cut_in_two).unzip();
+        let node = self.nodes.len() - 1;
+        self.grow(inputs, y, left, depth - 1, rng);
+        self.nodes[node] = Node::Cut { input, threshold, right: self.nodes.len() };
+        self.grow(inputs, y, right, depth - 1, rng);
+    }
+
+    fn predict(&self, inputs: &[&[f64]], image: usize) -> f64 {
+        let mut node = 0;
+        loop {
+            node = match self.nodes[node] {
+                Node::Leaf(mean) => return mean,
+                Node::Cut { input, threshold, .. } if inputs[input][image] <= threshold => node + 1,
+                Node::Cut { right, .. } => right,
+            };
+        }
+    }
+}
+
+/// The cut that lowers the squared error most. Of equal ones the first in a random order of inputs, so that the importance of
+/// two inputs that say the same is shared between them.
+fn best_cut(inputs: &[&[f64]], y: &[f64], mean: f64, images: &[Vec<usize>], rng: &mut Generator) -> Option<Cut> {
+    let mut best = None;
+    let mut most = 0.0;
+    for input in rng.permutation(inputs.len()) {
+        let (x, images) = (inputs[input], &images[input]);
+        let mut sum = 0.0;
+        for (i, pair) in images.windows(2).enumerate() {
+            let [low, high] = [x[pair[0]], x[pair[1]]];
+            sum += y[pair[0]] - mean;
+            let [left, all] = [i + 1, images.len()].map(|count| count as f64);
+            let gain = sum * sum * all / (left * (all - left));
+            if low < high && gain > most {
+                let middle = low + (high - low) / 2.0;
+                let threshold = if middle < high { middle } else { low }; // neighbouring floats have no middle
+                most = gain;
+                best = Some(Cut { input, threshold, gain });
+            }
+        }
+    }
+    best
+}
+
+/// Adds numbers, divided by their sum.
+fn add_shares(to: &mut [f64], x: &[f64]) {
+    let sum: f64 = x.iter().sum();
+    if sum > 0.0 {
+        to.iter_mut().zip(x).for_each(|(to, x)| *to += x / sum);
+    }
+}
+
+/// Indices by ascending number; of equal numbers the first comes first.
+fn ascending(x: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..x.len()).collect();
+    order.sort_by(|&a, &b| x[a].total_cmp(&x[b]));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Printed by `python tests/oracle/factors.py`.
+    #[test]
+    fn a_tree_is_scikit_learns() {
+        let number = |i: usize| i as f64;
+        let formulas: [fn(f64) -> f64; 3] = [|i| (0.37 * i).sin(), |i| (0.11 * i * i).cos(), |i| (7.0 * i).sin()];
+        let inputs: Vec<Vec<f64>> = formulas.iter().map(|f| (0..600).map(number).map(f).collect()).collect();
+        let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
+        let y = |i: usize| 2.0 * inputs[0][i] * inputs[0][i] + inputs[1][i] + 1.3 * inputs[2][i];
+        let y: Vec<f64> = (0..600).map(y).collect();
+        let order: Vec<Vec<usize>> = inputs.iter().map(|x| ascending(x)).collect();
+        let tree = Tree::fit(&inputs, &y, &order, &[1; 600], 4, &mut Generator::new(0));
+        let mut shares = vec![0.0; 3];
+        add_shares(&mut shares, &tree.gains);
+        let near = |a: &[f64], b: &[f64]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9), "{a:?}");
+        near(&shares, &[0.203662200618, 0.227252699122, 0.56908510026]);
+        let told = [0, 7, 100, 599].map(|image| tree.predict(&inputs, image));
+        near(&told, &[1.77815821182, -0.198675853617, 1.77815821182, 2.215157200625]);
+    }
+
+    #[test]
+    fn inputs_that_say_the_same_share_their_importance() {
+        let x: Vec<f64> = (0..200).map(f64::from).collect();
+        let noise: Vec<f64> = Generator::new(1).permutation(200).into_iter().map(|i| i as f64).collect();
+        let y: Vec<f64> = x.iter().map(|x| x.floor() / 50.0).collect();
+        let forest = Forest::fit(&[&x, &noise, &x], &y);
+        let [a, b, c] = [0, 1, 2].map(|input| forest.importances[input]);
+        assert!((a + b + c - 1.0).abs() < 1e-12 && b < 0.01 && a > 0.2 && c > 0.2, "{a} {b} {c}");
+        assert!((forest.predict(&[&x, &noise, &x], 120) - y[120]).abs() < 0.1);
+        assert_eq!(forest.importances, Forest::fit(&[&x, &noise, &x], &y).importances);
+    }
+
+    #[test]
+    fn what_does_not_differ_is_not_cut() {
+        let same = vec![0.5; 30];
+        let y: Vec<f64> = (0..30).map(f64::from).collect();
+        assert_eq!(Forest::fit(&[&same], &y).importances, [0.0]);
+        let forest = Forest::fit(&[&y], &same);
+        assert_eq!((forest.importances[0], forest.predict(&[&y], 3)), (0.0, 0.5));
+    }
+}

@@ -1,0 +1,162 @@
+//! Logistic regression with several classes: p(class k | x) ∝ exp(w_k·x + b_k). The weights minimise
+//!
+//!   Σ_i −ln p(y_i | x_i) + ½ Σ_k ‖w_k‖²        scikit-learn's `LogisticRegression()`, C = 1
+//!
+//! which is convex, by L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5): a step is −H·g, where H is what the last `PAIRS` steps s
+//! and changes of the gradient t say of the inverse Hessian.
+
+/// Steps that are remembered.
+const PAIRS: usize = 10;
+/// Steps at most, and the largest component of a gradient that counts as 0.
+const STEPS: usize = 1_000;
+const FLAT: f64 = 1e-6;
+
+pub(super) struct Classifier {
+    inputs: usize,
+    /// For each class its weights, then its bias.
+    weights: Vec<f64>,
+}
+
+impl Classifier {
+    /// Learns the classes, numbers below `classes`, of points of `inputs` numbers.
+    pub(super) fn fit(points: &[f64], inputs: usize, truth: &[usize], classes: usize) -> Classifier {
+        let start = vec![0.0; classes * (inputs + 1)];
+        let weights = minimise(|weights, slope| loss(weights, points, inputs, truth, slope), start);
+        Classifier { inputs, weights }
+    }
+
+    /// The most probable class.
+    pub(super) fn predict(&self, point: &[f64]) -> usize {
+        let logits = logits(&self.weights, point, self.inputs);
+        (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0)
+    }
+}
+
+fn logits(weights: &[f64], point: &[f64], inputs: usize) -> Vec<f64> {
+    weights.chunks_exact(inputs + 1).map(|row| row[inputs] + dot(&row[..inputs], point)).collect()
+}
+
+/// What is minimised, and its gradient.
+fn loss(weights: &[f64], points: &[f64], inputs: usize, truth: &[usize], slope: &mut [f64]) -> f64 {
+    slope.fill(0.0);
+    let mut loss = 0.0;
+    for (point, &class) in points.chunks_exact(inputs).zip(truth) {
+        let mut p = logits(weights, point, inputs);
+        let max = p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        loss -= p[class] - max;
+        p.iter_mut().for_each(|p| *p = (*p - max).exp());
+        let sum: f64 = p.iter().sum();
+        loss += sum.ln();
+        for (k, row) in slope.chunks_exact_mut(inputs + 1).enumerate() {
+            let d = p[k] / sum - f64::from(k == class);
+            row.iter_mut().zip(point).for_each(|(slope, x)| *slope += d * x);
+            row[inputs] += d;
+        }
+    }
+    for (row, slope) in weights.chunks_exact(inputs + 1).zip(slope.chunks_exact_mut(inputs + 1)) {
+        loss += 0.5 * dot(&row[..inputs], &row[..inputs]);
+        row[..inputs].iter().zip(slope).for_each(|(w, slope)| *slope += w);
+    }
+    loss
+}
+
+/// Where a convex function, which also gives its gradient, is least.
+fn minimise(mut f: impl FnMut(&[f64], &mut [f64]) -> f64, mut x: Vec<f64>) -> Vec<f64> {
+    let mut g = vec![0.0; x.len()];
+    let mut y = f(&x, &mut g);
+    let mut pairs: Vec<[Vec<f64>; 2]> = Vec::new(); // s and t
+    for _ in 0..STEPS {
+        if g.iter().all(|g| g.abs() < FLAT) {
+            break;
+        }
+        let step = newton_step(&g, &pairs);
+        let down = dot(&step, &g);
+        // Half as far until it goes down by a little of what the slope promises.
+        let (mut far, mut next_g) = (1.0, vec![0.0; x.len()]);
+        let (next, next_y) = loop {
+            let next: Vec<f64> = x.iter().zip(&step).map(|(x, step)| x + far * step).collect();
+            let next_y = f(&next, &mut next_g);
+            if next_y <= y + 1e-4 * far * down {
+                break (next, next_y);
+            }
+            far *= 0.5;
+            if far < 1e-12 {
+                return x; // rounding: this is as low as it gets
+            }
+        };
+        let difference = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
+        let pair = [difference(&next, &x), difference(&next_g, &g)];
+        if dot(&pair[0], &pair[1]) > 0.0 {
+            pairs.drain(..(pairs.len() + 1).saturating_sub(PAIRS));
+            pairs.push(pair);
+        }
+        (x, g, y) = (next, next_g, next_y);
+    }
+    x
+}
+
+/// −H·g by two loops over the pairs.
+fn newton_step(g: &[f64], pairs: &[[Vec<f64>; 2]]) -> Vec<f64> {
+    let add = |to: &mut [f64], factor: f64, x: &[f64]| to.iter_mut().zip(x).for_each(|(to, x)| *to += factor * x);
+    let mut step: Vec<f64> = g.iter().map(|g| -g).collect();
+    let mut factors = Vec::new();
+    for [s, t] in pairs.iter().rev() {
+        let factor = dot(s, &step) / dot(s, t);
+        add(&mut step, -factor, t);
+        factors.push(factor);
+    }
+    // Without a pair, a step of length 1 at most.
+    let scale = pairs.last().map_or(1.0 / dot(g, g).sqrt().max(1.0), |[s, t]| dot(s, t) / dot(t, t));
+    step.iter_mut().for_each(|step| *step *= scale);
+    for ([s, t], factor) in pairs.iter().zip(factors.into_iter().rev()) {
+        let other = dot(t, &step) / dot(s, t);
+        add(&mut step, factor - other, s);
+    }
+    step
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Printed by `python tests/oracle/factors.py`.
+    #[test]
+    fn a_classifier_is_scikit_learns() {
+        let truth: Vec<usize> = (0..300).map(|i| i % 3).collect();
+        let point = |i: usize| {
+            let (x, y) = (i as f64, i % 3);
+            [(0.7 * x).sin() + 0.5 * y as f64, (1.3 * x).cos() - 0.4 * f64::from(y == 1)]
+        };
+        let points: Vec<f64> = (0..300).flat_map(point).collect();
+        let classifier = Classifier::fit(&points, 2, &truth, 3);
+        // One number added to all biases changes nothing: there they add up to 0.
+        let shift = [2, 5, 8].map(|bias| classifier.weights[bias]).iter().sum::<f64>() / 3.0;
+        let theirs = [
+            [-0.966235012142, 0.237226090817, 0.462283435766],
+            [-0.004835770904, -0.500408092998, 0.060252003028],
+            [0.971070783046, 0.26318200218, -0.522535438794],
+        ];
+        for (ours, theirs) in classifier.weights.chunks_exact(3).zip(theirs) {
+            let ours = [ours[0], ours[1], ours[2] - shift];
+            assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-6), "{ours:?}, there {theirs:?}");
+        }
+        let told: Vec<usize> = points.chunks_exact(2).map(|point| classifier.predict(point)).collect();
+        assert_eq!(told.iter().filter(|class| **class == 2).count(), 100);
+    }
+
+    /// Rosenbrock's valley is not convex, but its floor is found all the same.
+    #[test]
+    fn the_lowest_point_is_found() {
+        let valley = |x: &[f64], g: &mut [f64]| {
+            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+            (g[0], g[1]) = (-2.0 * a - 400.0 * b * x[0], 200.0 * b);
+            a * a + 100.0 * b * b
+        };
+        let x = minimise(valley, vec![-1.2, 1.0]);
+        assert!((x[0] - 1.0).abs() < 1e-5 && (x[1] - 1.0).abs() < 1e-5, "{x:?}");
+    }
+}
