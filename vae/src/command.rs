@@ -52,8 +52,7 @@ impl Where {
     pub fn configured<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Config>)> {
         let flags =
             [("data.dir", self.data_dir.as_deref(), "--data-dir"), ("device", self.device.as_deref(), "--device")];
-        let configs =
-            runs.iter().map(|run| loaded::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
+        let configs = runs.iter().map(|run| loaded::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
         let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
         Ok((device::choose(choice, device::start_threads(self.threads)?)?, configs))
     }

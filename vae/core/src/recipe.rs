@@ -45,8 +45,8 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Settings};
     use super::*;
+    use crate::config::{Config, Settings};
 
     #[test]
     fn every_file_is_a_recipe() {

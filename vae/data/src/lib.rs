@@ -24,7 +24,6 @@ use vae_core::Result;
 use vae_core::config::{Config, DataKind};
 use vae_core::data::{Dataset, Split};
 
-
 /// The images that a configuration asks for, read from its folder where they are files. Nothing is downloaded.
 ///
 /// # Errors

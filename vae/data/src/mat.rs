@@ -9,7 +9,6 @@
 use flate2::read::ZlibDecoder;
 use vae_core::data::unpack;
 
-
 const COMPRESSED: u32 = 15;
 const MATRIX: u32 = 14;
 const CELL: u8 = 1;

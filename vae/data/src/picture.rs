@@ -187,9 +187,7 @@ fn grey(picture: &DynamicImage) -> GrayImage {
         return picture.to_luma8();
     }
     let rgb: RgbImage = picture.to_rgb8();
-    GrayImage::from_fn(rgb.width(), rgb.height(), |x, y| {
-        Luma([luma8(rgb.get_pixel(x, y).0)])
-    })
+    GrayImage::from_fn(rgb.width(), rgb.height(), |x, y| Luma([luma8(rgb.get_pixel(x, y).0)]))
 }
 
 #[cfg(test)]

@@ -140,7 +140,13 @@ impl Picked {
 ///
 /// # Errors
 /// If the model has no latents, a place to negate is none, or an image cannot be read.
-pub fn blend(predictor: &Predictor, train: &Split, [a, b]: [&mut Picked; 2], negate: &Negate, weight: f32) -> Result<Blended> {
+pub fn blend(
+    predictor: &Predictor,
+    train: &Split,
+    [a, b]: [&mut Picked; 2],
+    negate: &Negate,
+    weight: f32,
+) -> Result<Blended> {
     let count = a.places.len().min(b.places.len());
     if count == 0 {
         return Err(Error::config("there is nothing to blend: no image on one of the two sides"));
@@ -233,9 +239,13 @@ mod tests {
         let validation = &dataset.validation;
         let take = |places: &str| Pick::parse(places).take(&predictor, validation, 9).unwrap();
         let [_, guesses] = block_on(predictor.reconstructions(validation, &[0, 1, 2])).unwrap().unwrap();
-        let whole = blend(&predictor, &dataset.train, [&mut take("0,1,2"), &mut take("3,4")], &Negate::Each(false), 1.0).unwrap();
+        let whole =
+            blend(&predictor, &dataset.train, [&mut take("0,1,2"), &mut take("3,4")], &Negate::Each(false), 1.0)
+                .unwrap();
         assert!(all_near(&whole.blends, &guesses[..2 * 256]), "the shorter side has two");
-        let none = blend(&predictor, &dataset.train, [&mut take("3,4"), &mut take("0,1")], &Negate::Places(vec![1]), 0.0).unwrap();
+        let none =
+            blend(&predictor, &dataset.train, [&mut take("3,4"), &mut take("0,1")], &Negate::Places(vec![1]), 0.0)
+                .unwrap();
         assert_eq!(none.negated, [false, true]);
         assert!(all_near(&none.blends, &none.turned));
         assert!(all_near(&none.turned[..256], &guesses[..256]) && !all_near(&none.turned[256..], &guesses[256..512]));

@@ -121,7 +121,14 @@ impl LoadedRun {
     }
 
     fn new(folder: &Path, predictor: Predictor, dataset: Dataset, history: Vec<Epoch>, epoch: usize) -> LoadedRun {
-        LoadedRun { path: folder.to_owned(), name: distinct_names(&[folder]).concat(), predictor, dataset, history, epoch }
+        LoadedRun {
+            path: folder.to_owned(),
+            name: distinct_names(&[folder]).concat(),
+            predictor,
+            dataset,
+            history,
+            epoch,
+        }
     }
 
     /// The names of the labels; empty where the data set has none.

@@ -15,7 +15,7 @@
 use std::path::Path;
 
 use autograd::{Buffer, Var, no_grad};
-use nn::{Module, Pass, Visitor};
+use nn::{ForwardContext, Module, Visitor};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
 use tensor::{Device, Generator, Interpolation, Tensor};
@@ -134,7 +134,7 @@ impl Extractor {
         let net = Inception::new();
         let wants =
             "--inception wants the weights of pytorch-fid's Inception-v3 as safetensors, by torchvision's names";
-        let filled = block_on(nn::state::load_part(&net, &bytes, |_| true, |name| Some(name.to_owned())));
+        let filled = block_on(nn::state::load_partial(&net, &bytes, |_| true, |name| Some(name.to_owned())));
         let filled = filled.map_err(|error| Error::file(file, format!("{error}; {wants}")))?;
         let wrong = filled.missing.iter().map(|name| format!("{name} is missing")).chain(filled.misfit.iter().cloned());
         let wrong: Vec<String> = wrong.collect();
@@ -144,7 +144,14 @@ impl Extractor {
         nn::upload(&net, device);
         let preprocess = Preprocess { channels: 3, size: None, mean: vec![0.0; 3], std: vec![1.0; 3] };
         let (name, width, net) = ("Inception-v3".into(), inception::FEATURES, Net::Inception(net));
-        Ok(Extractor { name, width, net, preprocess, digest: hexadecimal(&Sha256::digest(&bytes)), device: device.clone() })
+        Ok(Extractor {
+            name,
+            width,
+            net,
+            preprocess,
+            digest: hexadecimal(&Sha256::digest(&bytes)),
+            device: device.clone(),
+        })
     }
 
     /// What is compared, in words.
@@ -162,7 +169,7 @@ impl Extractor {
         for some in pixels.chunks(BATCH * shape.iter().product::<usize>()) {
             let x = Var::constant(self.preprocess.bring(some, shape).upload(&self.device));
             let seen = no_grad(|| match &self.net {
-                Net::Classifier(net, _) => net.features(&x, &Pass::eval()),
+                Net::Classifier(net, _) => net.features(&x, &ForwardContext::eval()),
                 Net::Inception(net) => net.features(&x),
             });
             numbers.extend(block_on(seen.value().read())?);
@@ -207,7 +214,7 @@ impl Extractor {
         let mut labels = Vec::new();
         for some in features.numbers.chunks(BATCH * self.width) {
             let x = Var::constant(Tensor::new(some, [some.len() / self.width, self.width]).upload(&self.device));
-            let named = no_grad(|| net.name(&x, &Pass::eval()).value().argmax(1));
+            let named = no_grad(|| net.name(&x, &ForwardContext::eval()).value().argmax(1));
             labels.extend(block_on(named.read())?.iter().map(|&label| label as usize));
         }
         Ok(labels)
@@ -296,8 +303,8 @@ impl Module for Kept {
 mod tests {
     use vae_core::data::digits;
 
-    use crate::two_stage::accuracy;
     use super::*;
+    use crate::two_stage::accuracy;
 
     /// Whatever is wrong with the preprocess, the classifier names digits worse for it.
     #[test]
@@ -319,7 +326,8 @@ mod tests {
         let colour: Vec<f32> = pixels.chunks_exact(784).flat_map(|plane| plane.repeat(3)).collect();
         assert!(share(&colour, [3, 28, 28]) >= 0.98);
         let known = |kind| {
-            let config = Config { data: vae_core::config::Data { kind, ..Config::default().data }, ..Config::default() };
+            let config =
+                Config { data: vae_core::config::Data { kind, ..Config::default().data }, ..Config::default() };
             extractor.classes_of(&config)
         };
         assert_eq!(
@@ -330,7 +338,8 @@ mod tests {
 
     #[test]
     fn images_are_brought_to_channels_size_and_range() {
-        let preprocess = |channels, size| Preprocess { channels, size, mean: vec![0.5; channels], std: vec![0.25; channels] };
+        let preprocess =
+            |channels, size| Preprocess { channels, size, mean: vec![0.5; channels], std: vec![0.25; channels] };
         let grey = preprocess(1, Some(32)).bring(&[1.0; 784], [1, 28, 28]);
         assert_eq!((**grey.shape() == [1, 1, 32, 32], grey.data()[65], grey.data()[66]), (true, -2.0, 2.0));
         let colour = preprocess(3, Some(16)).bring(&[0.75; 64], [1, 8, 8]);

@@ -1,8 +1,8 @@
 //! Verdicts of planted runs.
 
-use crate::paper::{Asked, PAPERS, Paper};
-use super::*;
 use super::verdict::{Sign, Verdict, judge, told};
+use super::*;
+use crate::paper::{Asked, PAPERS, Paper};
 
 /// A claim about one group of runs a, b, c, …
 fn claim(rule: &str, runs: usize, more: &str) -> Claim {

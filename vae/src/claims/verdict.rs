@@ -11,8 +11,8 @@
 
 use serde::Serialize;
 
-use crate::session::table::digits;
 use super::{Claim, Rule};
+use crate::session::table::digits;
 
 /// What came of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -22,9 +22,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 
+use super::{Explorer, Point};
 use crate::say;
 use crate::serve::{self, Place, Server};
-use super::{Explorer, Point};
 
 /// Questions that wait at most.
 const WAITING: usize = 256;

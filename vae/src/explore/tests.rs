@@ -18,12 +18,21 @@ fn explorer(settings: &[&str]) -> Explorer {
     }
     let config = all.resolve().unwrap();
     let dataset = vae_data::load(&config).unwrap();
-    let predictor = Predictor::new(config.clone(), learn::build(&config), dataset.transform.clone(), tensor::Device::Cpu);
+    let predictor =
+        Predictor::new(config.clone(), learn::build(&config), dataset.transform.clone(), tensor::Device::Cpu);
     let losses = Losses { total: 1.0, parts: vec![] };
     let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.5, 0.0, 2.0], mse: None };
     let epoch =
         Epoch { epoch: 1, train: losses, validation, learning_rate: 1e-3, seconds: 1.0, images_per_second: 1.0 };
-    Explorer::new(LoadedRun { path: "run".into(), name: "run".into(), predictor, dataset, history: vec![epoch], epoch: 1 }).unwrap()
+    Explorer::new(LoadedRun {
+        path: "run".into(),
+        name: "run".into(),
+        predictor,
+        dataset,
+        history: vec![epoch],
+        epoch: 1,
+    })
+    .unwrap()
 }
 
 fn point(z: &[f32]) -> Point {

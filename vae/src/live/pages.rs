@@ -17,8 +17,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::serve;
 use super::state::{Message, State};
+use crate::serve;
 
 /// Pages that are open at once.
 const PAGES: usize = 64;

@@ -6,16 +6,16 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use vae_core::Result;
-use vae_core::learn::Summary;
 use vae_core::learn;
+use vae_core::learn::Summary;
 use vae_figures::figure::{Curve, overlay};
 use vae_scores::Scores;
 
+use super::{Asked, Figure, Paper, Planned, Row, Table, claims_of, folder};
 use crate::claims::verdict::{Judged, Verdict, judge, told};
 use crate::claims::{self, Claim};
 use crate::session::grid::{Grid, epochs};
 use crate::session::table::{digits, markdown};
-use super::{Asked, Figure, Paper, Planned, Row, Table, claims_of, folder};
 
 /// The runs of a paper, as far as they have come.
 pub struct Results<'a> {

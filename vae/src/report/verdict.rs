@@ -183,7 +183,7 @@ pub(super) fn short(x: f64) -> String {
 mod tests {
     use vae_core::config::Settings;
     use vae_core::objective::Losses;
-use vae_core::predict::Validation;
+    use vae_core::predict::Validation;
 
     use super::*;
 

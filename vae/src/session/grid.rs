@@ -16,9 +16,9 @@ use vae_core::config::Settings;
 use vae_core::{Error, Result};
 use vae_run::{Folder, LAST, Outcome, ResumedRun};
 
-use crate::device::Chosen;
 use super::points::Point;
 use super::{Extras, eprint_line, run_in};
+use crate::device::Chosen;
 
 /// A line of `results.jsonl`: `point`, `settings`, and `best_epoch`, `epochs`, `seconds`, `validation`, or `failed`.
 pub type Line = Map<String, Value>;
@@ -178,8 +178,8 @@ pub fn epochs(run: &Path) -> Result<Vec<Value>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::points::points;
+    use super::*;
 
     #[test]
     fn the_best_epoch_is_the_first_of_the_lowest_and_words_are_no_numbers() {

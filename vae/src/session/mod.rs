@@ -80,7 +80,13 @@ pub fn interrupted() -> bool {
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
-pub fn run_in(config: Config, chosen: &Chosen, path: &Path, past: Option<ResumedRun>, extras: Extras) -> Result<Outcome> {
+pub fn run_in(
+    config: Config,
+    chosen: &Chosen,
+    path: &Path,
+    past: Option<ResumedRun>,
+    extras: Extras,
+) -> Result<Outcome> {
     let mut live = extras.live.map(Live::start).transpose()?;
     let outcome = train_in(config, chosen, path, past, extras, &mut live);
     live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));

@@ -1,6 +1,6 @@
 //! What will be done, before it is done: as lines for a person, or as one JSON object for a program.
 
-use nn::state::Filled;
+use nn::state::LoadReport;
 use serde_json::{Value, json};
 use vae_core::config::{Config, Normalise, describe_loss};
 use vae_core::data::Dataset;
@@ -123,7 +123,7 @@ impl Plan<'_> {
             plan.insert("effective_beta".into(), effective.into());
             self.encoder_words().into_iter().for_each(|words| drop(plan.insert("encoder".into(), words.into())));
             if let Some(Ok(Loaded { filled, .. })) = self.encoder {
-                let Filled { loaded, missing, misfit, skipped } = filled;
+                let LoadReport { loaded, missing, misfit, skipped } = filled;
                 let lists = json!({ "loaded": loaded, "missing": missing, "misfit": misfit, "skipped": skipped });
                 plan.insert("encoder_tensors".into(), lists);
             }

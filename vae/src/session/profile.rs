@@ -6,8 +6,8 @@ use vae_core::Result;
 use vae_core::train::Timing;
 use vae_run::Timings;
 
-use crate::say;
 use super::table::markdown;
+use crate::say;
 
 /// The table of a run that has ended, or was interrupted.
 pub(super) fn print(run: &Path) -> Result<()> {

@@ -7,11 +7,11 @@ use vae_core::{Error, Result};
 use vae_figures::preview::Preview;
 use vae_run::Event;
 
+use super::eprint_line;
+use super::progress::Progress;
 use crate::live::Live;
 use crate::say;
 use crate::tensorboard::{self, Log};
-use super::eprint_line;
-use super::progress::Progress;
 
 /// Whoever is told.
 pub(super) struct Teller<'a> {

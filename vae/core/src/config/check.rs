@@ -1,10 +1,10 @@
 //! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
 
-use crate::error::{Error, Result};
 use super::{
-    Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output,
-    PADDING, Reconstruction, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS,
+    Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output, PADDING,
+    Reconstruction, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS,
 };
+use crate::error::{Error, Result};
 
 impl Config {
     /// Every rule that a configuration must keep, whatever the data hold.

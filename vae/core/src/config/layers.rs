@@ -3,8 +3,8 @@
 
 use toml::{Table, Value};
 
-use crate::error::{Error, Result};
 use super::{Config, Crop};
+use crate::error::{Error, Result};
 
 /// Settings laid over the defaults, the later over the earlier.
 #[derive(Clone, Debug, Default)]

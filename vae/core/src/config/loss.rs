@@ -12,9 +12,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
 use super::check::rule;
 use super::{Config, named};
+use crate::error::Result;
 
 /// What is minimised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

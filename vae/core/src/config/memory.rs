@@ -2,8 +2,8 @@
 //! gradient, Adam's two moments, and a checkpoint in the making, which holds it and its moments twice), three times more with
 //! `train.ema`, once more with early stopping, which keeps the best; a batch's maps as often as backward needs them.
 
-use crate::error::{Error, Result};
 use super::{Config, DataKind, Down, LossKind, ModelKind};
+use crate::error::{Error, Result};
 
 const GIB: f64 = (1_u64 << 30) as f64;
 

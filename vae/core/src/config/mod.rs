@@ -19,8 +19,8 @@ pub use layers::Settings;
 pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
 use named::named;
-pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS, split_sizes};
 pub(crate) use sizes::{HUES, PLACES, SHAPES};
+pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS, split_sizes};
 
 /// A whole run. Everything that decides a run's numbers is in here; the same configuration gives the same losses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -99,8 +99,8 @@ fn crop(plane: &mut [f32], size: usize, [down, right]: [usize; 2], black: f32) {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::Dataset;
     use super::*;
+    use crate::data::Dataset;
 
     fn dataset(settings: &[&str]) -> Dataset {
         let mut all = crate::config::Settings::default();

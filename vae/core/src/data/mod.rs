@@ -113,7 +113,11 @@ impl Dataset {
         let splits = match config.data.kind {
             DataKind::Digits => digits::splits(config.seed)?,
             DataKind::Shapes => shapes::splits(config),
-            kind => return Err(Error::config(format!("data.kind = \"{kind}\" is read from files, and there are none here"))),
+            kind => {
+                return Err(Error::config(format!(
+                    "data.kind = \"{kind}\" is read from files, and there are none here"
+                )));
+            }
         };
         Dataset::new(config, splits)
     }

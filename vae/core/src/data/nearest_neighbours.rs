@@ -7,8 +7,8 @@
 
 use tensor::Tensor;
 
-use crate::error::Result;
 use super::{Split, Transform};
+use crate::error::Result;
 
 /// Images of the split that are compared at once.
 const BLOCK: usize = 512;
@@ -37,7 +37,8 @@ pub fn nearest_neighbours(transform: &Transform, split: &Split, images: &[f32]) 
         }
     }
     for (best, image) in best.iter_mut().zip(images.chunks_exact(len)) {
-        let difference: Vec<f32> = image.iter().zip(&pixels(transform, split, &[best.0])?).map(|(a, b)| a - b).collect();
+        let difference: Vec<f32> =
+            image.iter().zip(&pixels(transform, split, &[best.0])?).map(|(a, b)| a - b).collect();
         best.1 = squares(&difference) / len as f64;
     }
     Ok(best)
@@ -56,9 +57,9 @@ fn squares(pixels: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config::Settings;
     use crate::data::Dataset;
-    use super::*;
 
     /// More images than a block, so that the nearest may be in the second.
     #[test]

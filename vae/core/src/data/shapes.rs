@@ -186,8 +186,8 @@ fn subset(all: usize, count: usize, seed: u64) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Settings;
     use super::*;
+    use crate::config::Settings;
 
     fn config(settings: &[&str]) -> Config {
         let mut all = Settings::default();

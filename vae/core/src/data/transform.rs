@@ -189,8 +189,8 @@ fn neighbours(target: usize, size: usize, source: usize) -> (usize, usize, f32) 
 mod tests {
     use std::sync::Arc;
 
-    use crate::data::{Dataset, Images};
     use super::*;
+    use crate::data::{Dataset, Images};
 
     fn split(pixels: &[u8], channels: usize, side: usize) -> Split {
         let count = pixels.len() / (channels * side * side);

@@ -31,7 +31,13 @@ impl Batch {
     }
 
     /// A batch whose noise belongs to each image: `members` says where they are in the files they came from.
-    pub fn of_images(images: Tensor, labels: Vec<usize>, schedule: ScheduleContext, seed: u64, members: Vec<usize>) -> Batch {
+    pub fn of_images(
+        images: Tensor,
+        labels: Vec<usize>,
+        schedule: ScheduleContext,
+        seed: u64,
+        members: Vec<usize>,
+    ) -> Batch {
         Batch { target: images.clone(), images, labels, schedule, noise: Noise::Images { seed, images: members } }
     }
 

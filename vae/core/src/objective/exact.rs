@@ -52,9 +52,9 @@ fn stack(parts: &[Var], dim: usize) -> Var {
 mod tests {
     use tensor::{Generator, Tensor};
 
+    use super::*;
     use crate::config::Estimator;
     use crate::objective::latent_terms;
-    use super::*;
 
     fn values(terms: &LatentTerms) -> [f32; 3] {
         [&terms.mi, &terms.tc, &terms.dw_kl].map(|term| term.value().data()[0])

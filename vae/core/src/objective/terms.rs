@@ -3,15 +3,15 @@
 use autograd::Var;
 use tensor::Tensor;
 
-use crate::error::Result;
 use super::Losses;
+use crate::error::Result;
 
 /// The loss of a batch and its parts.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// What backward starts from.
     pub total: Var,
-    /// What it is made of, and what is told beside it; five at most (`tensor::Guard` watches them and the total).
+    /// What it is made of, and what is told beside it; five at most (`tensor::GradientMonitor` watches them and the total).
     pub parts: Vec<Part>,
 }
 

@@ -4,7 +4,7 @@
 mod confusion;
 
 use autograd::{Var, no_grad};
-use nn::Pass;
+use nn::ForwardContext;
 use tensor::{Device, Tensor};
 
 use crate::config::Config;
@@ -172,7 +172,7 @@ impl Predictor {
 
     /// The model's evaluation of images in these places of a split, whose pixels are `x`.
     fn forward(&self, split: &Split, places: &[usize], x: &Tensor) -> Evaluation {
-        no_grad(|| self.model.evaluate(&self.held_out(split, places, x), &Pass::eval()))
+        no_grad(|| self.model.evaluate(&self.held_out(split, places, x), &ForwardContext::eval()))
     }
 
     /// A batch of images that are not trained on.

@@ -4,10 +4,10 @@
 use autograd::{Gradients, Param, Var};
 use nn::Trace;
 
+use super::Trainer;
 use crate::error::{Error, Result};
 use crate::learn::Forward;
 use crate::objective::part_words;
-use super::Trainer;
 
 /// A number that is made infinite on purpose, at a step counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

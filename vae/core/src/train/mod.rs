@@ -2,7 +2,7 @@
 //! [`Trainer::validate`] what the epoch is judged by. What is trained is a [`Learner`]: see `learn`. Files and clocks are
 //! the caller's: see `run`.
 //!
-//! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::Guard`), and the host
+//! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::GradientMonitor`), and the host
 //! looks at many steps at once. A step whose numbers are not finite moves no parameter, nor does any after it, so that it can
 //! be repeated, and what went wrong in it named.
 //!
@@ -19,15 +19,15 @@ use std::ops::Deref;
 
 use autograd::Param;
 use nn::optim::{Adam, AdamConfig, Ema, InPlace, Plateau, Schedule};
-use nn::{Module, Pass, Trace};
-use tensor::{Device, Guard, Tensor};
+use nn::{ForwardContext, Module, Trace};
+use tensor::{Device, GradientMonitor, Tensor};
 
 use crate::config::{Config, ScheduleKind};
 use crate::data::{Dataset, Prepared, batches, order};
 use crate::error::{Error, Result};
 use crate::learn::{Autoencoder, Batch, Forward, Learner};
 use crate::model::Vae;
-use crate::objective::{Losses, ScheduleContext, Outline};
+use crate::objective::{Losses, Outline, ScheduleContext};
 use crate::predict::{Predictor, Validation};
 use crate::random::Purpose;
 
@@ -49,7 +49,7 @@ pub struct Trainer {
     params: Vec<(String, Param)>,
     adam: Adam,
     ema: Option<Ema>,
-    guard: Guard,
+    monitor: GradientMonitor,
     schedule: Schedule,
     steps: u64,
     /// The pass over the images that is under way: how they are augmented depends on it.
@@ -95,7 +95,7 @@ impl Trainer {
             Device::Gpu(machine) if machine.limits().busy > 16 => WAITING,
             _ => 1,
         };
-        let guard = Guard::new(waiting, &device);
+        let monitor = GradientMonitor::new(waiting, &device);
         let ema = Some(train.ema).filter(|&decay| decay > 0.0).map(|decay| Ema::new(decay, &params));
         let (adam, sums) = (Adam::new(adam), Losses::default());
         let predictor = Predictor::new(config, model, dataset.transform.clone(), device);
@@ -105,7 +105,7 @@ impl Trainer {
             params,
             adam,
             ema,
-            guard,
+            monitor,
             schedule,
             steps: 0,
             epoch: 0,
@@ -143,9 +143,9 @@ impl Trainer {
         self.clock.lap(|timing| &mut timing.backward);
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config().train.clip).filter(|&clip| clip > 0.0);
-        self.guard.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
-        self.adam.step(&self.params, &mut gradients, learning_rate, &self.guard);
-        self.ema.iter_mut().for_each(Ema::follow);
+        self.monitor.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
+        self.adam.step(&self.params, &mut gradients, learning_rate, &self.monitor);
+        self.ema.iter_mut().for_each(Ema::update);
         if let Device::Gpu(machine) = self.device() {
             machine.end_step().await?;
         }
@@ -162,8 +162,8 @@ impl Trainer {
         let [x, target] = images.upload(self.device());
         let mut batch = Batch::of_step(x, images.labels.clone(), schedule, seed, step);
         batch.target = target;
-        let pass = Pass { trace, ..Pass::train(Purpose::Dropout.seed(seed), step) };
-        let forward = self.model().forward(&batch, &pass);
+        let ctx = ForwardContext { trace, ..ForwardContext::train(Purpose::Dropout.seed(seed), step) };
+        let forward = self.model().forward(&batch, &ctx);
         match self.fault {
             Some(fault) => fault.spoil(step + 1, forward, &self.params),
             None => forward,
@@ -174,14 +174,14 @@ impl Trainer {
     /// of that one.
     async fn collect_losses(&self, waiting: &[Waiting<'_>]) -> Result<(Vec<Losses>, Option<Error>)> {
         let mut losses = Vec::with_capacity(waiting.len());
-        for (i, guarded) in self.guard.read(waiting.len()).await?.iter().enumerate() {
+        for (i, status) in self.monitor.read(waiting.len()).await?.iter().enumerate() {
             let (places, outline) = &waiting[i];
-            if guarded.bad {
+            if status.non_finite {
                 let step = self.steps - (waiting.len() - i) as u64;
                 let bad = self.first_bad(step, places).await?;
                 return Ok((losses, Some(self.diverged(bad, step + 1))));
             }
-            losses.push(outline.losses(&guarded.watched[1..])); // the first is the total in f32
+            losses.push(outline.losses(&status.watched[1..])); // the first is the total in f32
         }
         Ok((losses, None))
     }
@@ -205,7 +205,7 @@ impl Trainer {
         let left = &places[(self.done * size).min(places.len())..];
         let mut prepared = batches(&self.dataset, epoch, left, size)?;
         let batches: Vec<&[usize]> = left.chunks(size).collect();
-        for together in batches.chunks(self.guard.history()) {
+        for together in batches.chunks(self.monitor.history()) {
             let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
             for (row, (batch, images)) in together.iter().zip(&mut prepared).enumerate() {
                 self.clock.lap(|timing| &mut timing.data);
@@ -269,7 +269,7 @@ impl Trainer {
     /// The model in evaluation, with the averages of `train.ema` in its weights' place if there are any. While the result lives, the
     /// trainer cannot take a step.
     pub fn predictor(&self) -> AveragedPredictor<'_> {
-        AveragedPredictor { predictor: &self.predictor, _averages: self.ema.as_ref().map(Ema::in_place) }
+        AveragedPredictor { predictor: &self.predictor, _averages: self.ema.as_ref().map(Ema::swap_in) }
     }
 
     /// Ends an epoch: its validation loss may lower the next learning rates.

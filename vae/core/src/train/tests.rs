@@ -3,11 +3,11 @@
 use autograd::{Var, no_grad};
 use nn::Layer;
 
+use super::fault::all_finite;
+use super::*;
 use crate::config::Settings;
 use crate::learn;
 use crate::objective::END;
-use super::*;
-use super::fault::all_finite;
 
 /// A run on 64 digits of 16 px, with these settings.
 fn trainer(settings: &[&str]) -> Trainer {
@@ -104,13 +104,13 @@ impl nn::Module for Own {
 }
 
 impl Vae for Own {
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let both = self.encoder.forward(&x.reshape([x.shape()[0], 256]), pass);
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        let both = self.encoder.forward(&x.reshape([x.shape()[0], 256]), ctx);
         (both.slice(1, 0, 3), both.slice(1, 3, 3))
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
-        self.decoder.forward(z, pass).reshape([z.shape()[0], 1, 16, 16])
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        self.decoder.forward(z, ctx).reshape([z.shape()[0], 1, 16, 16])
     }
 }
 
@@ -139,7 +139,10 @@ fn a_classifier_learns_and_tells_what_it_takes_for_what() {
     let table = pollster::block_on(trainer.predictor().confusion(&trainer.dataset.validation)).unwrap().unwrap();
     assert_eq!(table.images(), 833);
     assert!((table.accuracy() - accuracy).abs() < 1e-6 && accuracy > 0.4, "{accuracy}: {table}");
-    assert_eq!(pollster::block_on(trainer.predictor().reconstructions(&trainer.dataset.validation, &[0])).unwrap(), None);
+    assert_eq!(
+        pollster::block_on(trainer.predictor().reconstructions(&trainer.dataset.validation, &[0])).unwrap(),
+        None
+    );
     assert_eq!(pollster::block_on(trainer.predictor().sample(3)).unwrap(), None);
 }
 
@@ -157,8 +160,14 @@ fn a_conditional_model_is_told_labels() {
         assert!(decode(3) != decode(4), "{kind}");
         let x = trainer.dataset.batch(&trainer.dataset.validation, &[0]).unwrap();
         let back = |label| {
-            let batch = Batch::of_images(x.clone(), vec![label], ScheduleContext { epochs: END, images: 1 }, 1, vec![0]);
-            no_grad(|| trainer.model().evaluate(&batch, &Pass::eval())).reconstruction.unwrap().value().data().to_vec()
+            let batch =
+                Batch::of_images(x.clone(), vec![label], ScheduleContext { epochs: END, images: 1 }, 1, vec![0]);
+            no_grad(|| trainer.model().evaluate(&batch, &ForwardContext::eval()))
+                .reconstruction
+                .unwrap()
+                .value()
+                .data()
+                .to_vec()
         };
         assert!(back(0) != back(1), "{kind}");
     }
@@ -231,7 +240,7 @@ fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
             assert!(*before != after, "{path} has not moved");
         }
         for (path, param) in &trainer.params {
-            assert_eq!(trainer.adam.remembers(param), !still(path), "{path}");
+            assert_eq!(trainer.adam.has_moments(param), !still(path), "{path}");
         }
     }
 }

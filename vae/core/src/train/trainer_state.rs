@@ -7,8 +7,8 @@ use nn::optim::Schedule;
 use nn::{Module, Visitor};
 use tensor::Tensor;
 
-use crate::objective::Losses;
 use super::Trainer;
+use crate::objective::Losses;
 
 /// The numbers of a trainer that are not in tensors.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use vae_core::data::unpack::refuse_web_page;
 use vae_core::{Error, Result};
 
-use crate::archives::{Archive, Checksum};
 use super::Progress;
+use crate::archives::{Archive, Checksum};
 
 /// The program that transfers files.
 const CURL: &str = "curl";

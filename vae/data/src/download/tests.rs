@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use crate::archives::Checksum;
 use super::*;
+use crate::archives::Checksum;
 
 /// How the server behaves.
 #[derive(Clone, Copy)]

@@ -10,8 +10,8 @@ use vae_run::LoadedRun;
 use vae_run::loaded;
 use vae_run::{self, history};
 
-use crate::figure::{self, Curve, Plot, overlay, overlay_by, told};
 use super::Drawing;
+use crate::figure::{self, Curve, Plot, overlay, overlay_by, told};
 
 /// Draws those of one run.
 ///

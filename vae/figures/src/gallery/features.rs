@@ -5,9 +5,9 @@ use vae_core::Result;
 use vae_core::learn::stages;
 use vae_run::LoadedRun;
 
-use crate::figure;
 use super::latents::class;
 use super::{Drawing, check_place, not_for};
+use crate::figure;
 
 /// Draws it for the test image in this place.
 ///

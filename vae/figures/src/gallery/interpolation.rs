@@ -13,9 +13,9 @@ use vae_core::image_quality::similarity::mse;
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 
-use crate::figure::{self, Row, grid_of_columns};
 use super::latents::{class, decode, means};
 use super::{Drawing, check_place};
+use crate::figure::{self, Row, grid_of_columns};
 
 const STEPS: usize = 10;
 /// Pairs that are shown unless some are named.

@@ -4,9 +4,9 @@
 use vae_core::Result;
 use vae_run::LoadedRun;
 
-use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
 use super::Drawing;
 use super::latents::by_kl;
+use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
 
 /// Bars that are told apart on paper.
 const MOST: usize = 256;

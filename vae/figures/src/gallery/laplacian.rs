@@ -6,8 +6,8 @@ use vae_core::Result;
 use vae_core::image_quality::laplacian::laplacian_variance;
 use vae_run::LoadedRun;
 
-use crate::figure::{Axis, Kind, Panel, Plot, Series, Style, told};
 use super::{Drawing, first_places, not_for};
+use crate::figure::{Axis, Kind, Panel, Plot, Series, Style, told};
 
 const FEW: usize = 5;
 const MANY: usize = 1_000;
@@ -28,7 +28,8 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let originals = block_on(predictor.to_unit(&images))?;
 
     let shape = predictor.transform.shape();
-    let sharpness = |pixels: &[f32]| pixels.chunks_exact(shape.iter().product()).map(|x| laplacian_variance(x, shape)).collect();
+    let sharpness =
+        |pixels: &[f32]| pixels.chunks_exact(shape.iter().product()).map(|x| laplacian_variance(x, shape)).collect();
     let all: [(&str, Vec<f64>); 3] = [
         ("test images", sharpness(&originals)),
         ("reconstructions", sharpness(&reconstructions)),

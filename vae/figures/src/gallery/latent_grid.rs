@@ -10,9 +10,9 @@ use vae_core::image_quality::similarity::mse;
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 
-use crate::figure::{self, Row, grid_of_columns};
 use super::Drawing;
 use super::latents::{decode, told, two};
+use crate::figure::{self, Row, grid_of_columns};
 
 const SIDE: usize = 15;
 

@@ -126,7 +126,15 @@ fn at_end(predictor: &Predictor, dataset: &Dataset, epoch: usize) -> Result<Vec<
 /// As [`standard`].
 pub fn beside_others(run: &LoadedRun) -> Result<Vec<Drawing>> {
     drawn(&[
-        &|| reconstructions::draw(&run.title(), &run.predictor, &run.dataset.validation, &[], reconstructions::COUNT / 2),
+        &|| {
+            reconstructions::draw(
+                &run.title(),
+                &run.predictor,
+                &run.dataset.validation,
+                &[],
+                reconstructions::COUNT / 2,
+            )
+        },
         &|| samples::draw(&run.title(), &run.predictor, run.class_names()),
         &|| laplacian::draw(run),
     ])

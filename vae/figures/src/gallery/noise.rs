@@ -8,8 +8,8 @@ use vae_core::image_quality::similarity::mse;
 use vae_core::random::Purpose;
 use vae_run::LoadedRun;
 
-use crate::figure::{Row, grid, told};
 use super::{Drawing, Stream, first_places, not_for};
+use crate::figure::{Row, grid, told};
 
 const DEVIATIONS: [f32; 5] = [0.0, 0.1, 0.2, 0.4, 0.8];
 const COLUMNS: usize = 12;

@@ -6,8 +6,8 @@ use vae_core::image_quality::similarity::mse;
 use vae_core::predict::Predictor;
 use vae_core::{Error, Result};
 
-use crate::figure::{Row, grid, told};
 use super::{Drawing, not_for};
+use crate::figure::{Row, grid, told};
 
 /// Images that are shown unless more or fewer are asked for.
 pub const COUNT: usize = 48;
@@ -17,7 +17,13 @@ const COLUMNS: usize = 12;
 ///
 /// # Errors
 /// If a model gives no images or takes other ones, or the device fails.
-pub fn draw(title: &str, predictor: &Predictor, split: &Split, others: &[(String, &Predictor)], count: usize) -> Result<Drawing> {
+pub fn draw(
+    title: &str,
+    predictor: &Predictor,
+    split: &Split,
+    others: &[(String, &Predictor)],
+    count: usize,
+) -> Result<Drawing> {
     let shape = predictor.transform.shape();
     let places = split.first(count);
     let originals = block_on(predictor.to_unit(&predictor.batch(split, &places)?))?;

@@ -4,8 +4,8 @@ use pollster::block_on;
 use vae_core::Result;
 use vae_core::predict::Predictor;
 
-use crate::figure::{Row, grid, told};
 use super::{Drawing, not_for};
+use crate::figure::{Row, grid, told};
 
 const COLUMNS: usize = 12;
 const ROWS: usize = 8;

@@ -3,9 +3,9 @@
 use vae_core::Result;
 use vae_run::LoadedRun;
 
-use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
 use super::latents::{by_kl, class, means, two};
 use super::{Drawing, first_places};
+use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
 
 /// Images that are shown at most.
 pub(super) const MOST: usize = 2_000;

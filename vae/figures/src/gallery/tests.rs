@@ -112,8 +112,15 @@ fn runs_are_compared_on_the_same_images_or_not_at_all() {
         let (z, large) = trained(&["data.image_size=32"]);
         ([x, y, z], [a, b, large])
     };
-    let with =
-        |other: &LoadedRun| reconstructions::draw(&a.title(), &a.predictor, &a.dataset.validation, &[("other".to_owned(), &other.predictor)], 4);
+    let with = |other: &LoadedRun| {
+        reconstructions::draw(
+            &a.title(),
+            &a.predictor,
+            &a.dataset.validation,
+            &[("other".to_owned(), &other.predictor)],
+            4,
+        )
+    };
     let drawing = with(&b).unwrap();
     assert!(drawing.name == "reconstructions-compared" && drawing.alt.contains("(other)"), "{}", drawing.alt);
     let alone = |run: &LoadedRun| reconstructions::draw("t", &run.predictor, &run.dataset.validation, &[], 4).unwrap();

@@ -10,9 +10,9 @@ use vae_core::Result;
 use vae_core::image_quality::similarity::mse;
 use vae_run::LoadedRun;
 
-use crate::figure::{self, Row, Still, animation, grid_of_columns};
 use super::latents::{by_kl, class, decode, means, told};
 use super::{Drawing, check_place};
+use crate::figure::{self, Row, Still, animation, grid_of_columns};
 
 /// Latents that are shown at most.
 const LATENTS: usize = 10;

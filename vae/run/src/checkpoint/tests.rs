@@ -15,7 +15,8 @@ fn config(settings: &[&str]) -> Config {
 
 fn trained(settings: &[&str]) -> Trainer {
     let config = config(settings);
-    let mut trainer = Trainer::from_learner(config.clone(), Dataset::built_in(&config).unwrap(), learn::build(&config), Device::Cpu);
+    let mut trainer =
+        Trainer::from_learner(config.clone(), Dataset::built_in(&config).unwrap(), learn::build(&config), Device::Cpu);
     block_on(trainer.epoch(1, &mut |_| false)).unwrap();
     trainer
 }

@@ -34,7 +34,8 @@ fn noise(count: usize) -> Vec<Vec<f64>> {
 
 /// The scores of a code, in the order of `OF_FACTORS`.
 fn told(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> [f64; 7] {
-    let mut scores = Scores { run: "a".into(), epoch: 1, images: 1, scores: Vec::new(), missing: Vec::new(), warnings: Vec::new() };
+    let mut scores =
+        Scores { run: "a".into(), epoch: 1, images: 1, scores: Vec::new(), missing: Vec::new(), warnings: Vec::new() };
     of_factors(latents, &["a", "b", "c", "d"], factors, &mut Generator::new(5), "images", &mut scores);
     OF_FACTORS.map(|name| scores.get(name).expect(name).value)
 }
@@ -164,7 +165,8 @@ fn untrained(settings: &[&str]) -> LoadedRun {
 }
 
 fn scores(run: &LoadedRun, images: usize) -> Scores {
-    let mut scores = Scores { run: "run".into(), epoch: 0, images, scores: Vec::new(), missing: Vec::new(), warnings: Vec::new() };
+    let mut scores =
+        Scores { run: "run".into(), epoch: 0, images, scores: Vec::new(), missing: Vec::new(), warnings: Vec::new() };
     score(run, &Options { images, extractor: None, inception: None }, &mut scores).unwrap();
     scores
 }
