@@ -10,7 +10,7 @@ use wgpu::DeviceType;
 pub struct Options {
     /// Whether a software adapter may serve; hardware is taken first anyway.
     pub software: bool,
-    /// Ask only for what every WebGPU machine has, as a small one would: for tests.
+    /// Act as a small hardware GPU, which has only what every WebGPU machine has: for tests.
     pub default_limits: bool,
     /// Time every launch, which slows all of them.
     pub profile: bool,
@@ -84,8 +84,6 @@ fn nothing_serves(names: &str, part: &str) -> String {
 }
 
 async fn enumerate() -> Vec<wgpu::Adapter> {
-    #[cfg(target_os = "linux")]
-    silence_mesa();
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
     adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type)); // stable: backends keep wgpu's order
@@ -95,17 +93,4 @@ async fn enumerate() -> Vec<wgpu::Adapter> {
 fn rank(kind: DeviceType) -> usize {
     let order = [DeviceType::DiscreteGpu, DeviceType::IntegratedGpu, DeviceType::VirtualGpu, DeviceType::Other];
     order.iter().position(|k| *k == kind).unwrap_or(order.len())
-}
-
-/// Mesa's layer that puts a desktop's GPU first complains on stderr where there is no desktop. We choose ourselves.
-#[cfg(target_os = "linux")]
-fn silence_mesa() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // SAFETY: Rust's own readers of the environment share a lock with this; no C code of ours that other threads run
-            // reads it, and the driver, which does, is loaded after this by the thread that opens it.
-            unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
-        }
-    });
 }

@@ -90,7 +90,7 @@ impl Context {
         device.on_uncaptured_error(Arc::new(move |error| on_error.report(error)));
         device.set_device_lost_callback(move |_, why| on_loss.lost(&why));
 
-        let limits = limits(&device.limits(), adapter.software && !options.default_limits);
+        let limits = limits(&device.limits(), &adapter, options);
         let state = State {
             pool: Pool::new(4 * limits.buffer_len as u64),
             pipelines: Pipelines::new(options.checked),
@@ -254,15 +254,18 @@ impl fmt::Debug for Context {
     }
 }
 
-fn limits(all: &wgpu::Limits, cpu: bool) -> Limits {
+fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
     // Multiples of what buffers are multiples of, and of a vec4: a span padded to one then stays within its buffer.
     let bytes = all.max_storage_buffer_binding_size.min(all.max_buffer_size) / 256 * 256;
+    // With default limits even a software adapter stands for a small hardware one.
+    let software = adapter.software && !options.default_limits;
     Limits {
         buffer_len: (bytes / 4) as usize,
         alignment: all.min_storage_buffer_offset_alignment.max(16) as usize / 4,
         groups: all.max_compute_workgroups_per_dimension,
         buffers: all.max_storage_buffers_per_shader_stage,
-        registers: if cpu { 128 } else { 64 },
-        busy: if cpu { 16 } else { 256 },
+        registers: if software { 128 } else { 64 },
+        target_workgroups: if software { 16 } else { 256 },
+        software,
     }
 }

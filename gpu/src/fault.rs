@@ -1,5 +1,6 @@
 //! The first failure of a device, kept: everything after it is void, and every read says why.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -58,7 +59,7 @@ impl Fault {
     /// Waits for a device. wgpu panics where the device is lost while it waits (after its callback has told us); here that
     /// is a failure like any other.
     pub(crate) fn wait(&self, device: &wgpu::Device, wait: wgpu::PollType) {
-        let polled = calmly(|| device.poll(wait));
+        let polled = catch_panic(|| device.poll(wait));
         match polled {
             Some(Ok(_)) => {}
             Some(Err(error)) => self.stick(format!("waiting for it failed ({error}): try again, or use --device cpu")),
@@ -73,29 +74,26 @@ impl Fault {
     }
 }
 
-/// What `run` gives, or nothing if it panics; nothing is printed then.
+thread_local!(static CATCHING: Cell<bool> = const { Cell::new(false) });
+
+/// Whether this thread is inside [`catch_panic`].
+pub(crate) fn is_catching() -> bool {
+    CATCHING.get()
+}
+
+/// The result of `run`, or `None` if it panics. The program's panic hook runs as usual; see
+/// [`prepare_process`](crate::prepare_process).
 #[cfg(not(target_arch = "wasm32"))]
-fn calmly<T>(run: impl FnOnce() -> T) -> Option<T> {
-    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-    static QUIET: std::sync::Once = std::sync::Once::new();
-    thread_local!(static CALM: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-    QUIET.call_once(|| {
-        let before = take_hook();
-        set_hook(Box::new(move |panic| {
-            if !CALM.get() {
-                before(panic);
-            }
-        }));
-    });
-    CALM.set(true);
-    let result = catch_unwind(AssertUnwindSafe(run));
-    CALM.set(false);
+fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
+    CATCHING.set(true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    CATCHING.set(false);
     result.ok()
 }
 
-/// In a browser nothing is waited for, and nothing unwinds.
+/// In a browser nothing waits for the device, and panics do not unwind.
 #[cfg(target_arch = "wasm32")]
-fn calmly<T>(run: impl FnOnce() -> T) -> Option<T> {
+fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     Some(run())
 }
 
@@ -115,8 +113,10 @@ mod tests {
 
     #[test]
     fn a_panic_inside_wgpu_is_a_failure_and_others_stay_panics() {
-        assert_eq!(calmly(|| 3), Some(3));
-        assert_eq!(calmly(|| -> u32 { panic!("not to be seen: the device is lost") }), None);
+        crate::prepare_process();
+        assert_eq!(catch_panic(|| 3), Some(3));
+        assert!(!is_catching());
+        assert_eq!(catch_panic(|| -> u32 { panic!("not to be seen: the device is lost") }), None);
         let fault = Fault::new("a device".into());
         fault.lost("while it was waited for");
         let error = fault.check().expect_err("it is lost").to_string();

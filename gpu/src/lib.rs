@@ -8,7 +8,7 @@
 //! 3. `queue` gathers launches into one compute pass, and submits it; `params` carries their small numbers.
 //! 4. `pool` keeps buffers, `pipelines` keeps compiled kernels and bind groups: after the first step nothing is created.
 //! 5. `readback` brings elements to the host, as futures.
-//! 6. `fault` keeps the first failure; `profile` times kernels.
+//! 6. `fault` keeps the first failure; `profile` times kernels; `process` is for programs: it silences messages of drivers.
 
 mod adapter;
 mod context;
@@ -16,6 +16,7 @@ mod fault;
 mod params;
 mod pipelines;
 mod pool;
+mod process;
 mod profile;
 mod queue;
 mod readback;
@@ -24,4 +25,5 @@ mod tests;
 
 pub use adapter::{Adapter, Options, adapters};
 pub use context::{Context, Counters};
+pub use process::prepare_process;
 pub use profile::KernelTime;

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::kernel::Launch;
+use crate::kernel::{BufferId, Launch, Span};
 use crate::shape::Shape;
 
 /// The machine that a tensor's elements are in, and that operations on it run on.
@@ -24,21 +24,6 @@ pub enum Device {
 /// A result that may not be there yet.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
 
-/// Names one buffer of one accelerator.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct BufferId(pub u64);
-
-/// A stretch of a buffer: what one tensor is in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Span {
-    /// The buffer.
-    pub buffer: BufferId,
-    /// The first element, a multiple of [`Limits::alignment`].
-    pub start: usize,
-    /// How many elements.
-    pub len: usize,
-}
-
 /// What a machine can take at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -52,8 +37,10 @@ pub struct Limits {
     pub buffers: u32,
     /// Sums that an invocation of a product may keep at once: 64 on a GPU, 128 where a CPU acts as one.
     pub registers: u32,
-    /// Workgroups that keep all of it busy.
-    pub busy: u32,
+    /// Workgroups that a launch should have so that every core of the machine has work.
+    pub target_workgroups: u32,
+    /// Whether the machine is a program on the CPU that acts as a GPU.
+    pub software: bool,
 }
 
 /// A machine that runs kernels.

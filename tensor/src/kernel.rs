@@ -1,6 +1,19 @@
-//! A shader by name, and one launch of it, as an operation hands them to an [`Accelerator`](crate::Accelerator).
+//! What an operation asks of an [`Accelerator`](crate::Accelerator): to launch a kernel on spans of buffers.
 
-use crate::device::Span;
+/// Names one buffer of one accelerator.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BufferId(pub u64);
+
+/// The part of a buffer that holds one tensor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Span {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// The first element, a multiple of [`Limits::alignment`](crate::Limits::alignment).
+    pub start: usize,
+    /// The number of elements.
+    pub len: usize,
+}
 
 /// An entry point of a WGSL file.
 #[derive(Debug)]
@@ -41,12 +54,3 @@ pub struct Launch<'a> {
     /// Workgroups along x, y and z, each at most [`Limits::groups`](crate::Limits::groups).
     pub groups: [u32; 3],
 }
-
-/// Which item an invocation works on.
-pub(crate) const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
-/// Exponentials and logarithms.
-pub(crate) const MATH: &str = include_str!("../../shaders/lib/math.wgsl");
-/// Sums over a workgroup.
-pub(crate) const SUM: &str = include_str!("../../shaders/lib/sum.wgsl");
-/// A matrix product in tiles.
-pub(crate) const TILE: &str = include_str!("../../shaders/lib/tile.wgsl");

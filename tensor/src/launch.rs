@@ -11,6 +11,12 @@ use crate::tensor::Tensor;
 /// Invocations of a workgroup, where the shader has no reason for another number.
 const GROUP: usize = 256;
 
+static WGSL: [&str; 2] = [shaders::GRID, shaders::LAYOUT];
+/// Moves elements from one place to another. Permutations and slices use it, and so does the copy of a shared tensor.
+pub(crate) static LAYOUT_MOVE: Kernel = Kernel::checked(&WGSL, "layout_move");
+/// Writes one value everywhere.
+pub(crate) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill");
+
 /// A kernel that is about to run.
 pub(crate) struct Run {
     kernel: &'static Kernel,
@@ -98,7 +104,9 @@ impl Run {
     pub(crate) fn update<const N: usize>(self, tensors: [&mut Tensor; N]) {
         let Device::Gpu(machine) = tensors[0].device() else { panic!("{}: a tensor on the CPU", self.kernel.entry) };
         let tensors = tensors.map(|tensor| {
-            tensor.unshare();
+            if tensor.is_shared() {
+                *tensor = copied(tensor);
+            }
             &*tensor
         });
         self.launch(&machine, &tensors);
@@ -129,4 +137,16 @@ impl Run {
         let (constants, reads, writes) = (&constants[..], &reads[..], &writes[..]);
         machine.launch(Launch { kernel, constants, reads, writes, params: &params, groups });
     }
+}
+
+/// A run that moves elements of `x`: as many as `sizes` says. Each step along a dimension of `sizes` moves `from` elements in `x`
+/// and `to` elements in the result; `starts` are the first places in both.
+pub(crate) fn moved(x: &Tensor, sizes: &Shape, [from, to]: [&Shape; 2], starts: [usize; 2]) -> Run {
+    let run = LAYOUT_MOVE.over(sizes.count()).read(x).sizes(sizes, 1).sizes(from, 0).sizes(to, 0);
+    run.params(starts).params([sizes.count()])
+}
+
+/// A copy of a tensor on an accelerator that shares its elements with no other.
+fn copied(x: &Tensor) -> Tensor {
+    moved(x, &[x.count()].into(), [&[1].into(), &[1].into()], [0, 0]).write(x.shape())
 }

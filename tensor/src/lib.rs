@@ -21,8 +21,11 @@ pub use tensor::Tensor;
 mod device;
 mod kernel;
 mod launch;
-pub use device::{Accelerator, BufferId, Device, Limits, Pending, Span};
-pub use kernel::{Kernel, Launch};
+pub use device::{Accelerator, Device, Limits, Pending};
+pub use kernel::{BufferId, Kernel, Launch, Span};
+
+mod act;
+pub use act::Act;
 
 mod error;
 pub use error::{Error, Result};
@@ -33,7 +36,7 @@ pub use random::Generator;
 mod ops;
 pub use ops::KERNELS;
 pub use ops::adam::{AdamPart, AdamStep};
-pub use ops::batch_norm::{Act, BatchNorm, BatchNormGradients, BatchStats, RunningStats};
+pub use ops::batch_norm::{BatchNorm, BatchNormGradients, BatchStats, RunningStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
 pub use ops::guard::{Guard, Guarded};

@@ -9,11 +9,11 @@ use chacha20::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../shaders/random.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::RANDOM];
 pub(crate) static DROPOUT_MASK: Kernel = Kernel::checked(&WGSL, "dropout_mask");
 
 /// A stream of random numbers: ChaCha8 of a seed, the same on every platform. What is drawn lies on the CPU, but for

@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cpu::pool::CpuBuffer;
-use crate::device::{Accelerator, Device, DeviceBuffer, Pending, Span};
+use crate::device::{Accelerator, Device, DeviceBuffer, Pending};
 use crate::error::Result;
+use crate::kernel::Span;
 use crate::shape::Shape;
 
 /// A multi-dimensional array of f32: contiguous, row-major, without views or strides. Images are
@@ -103,8 +104,8 @@ impl Tensor {
     /// If the tensor is elsewhere.
     #[track_caller]
     pub fn data_mut(&mut self) -> &mut [f32] {
-        if let Storage::Cpu(buffer) = &mut self.storage
-            && Arc::get_mut(buffer).is_none()
+        if self.is_shared()
+            && let Storage::Cpu(buffer) = &mut self.storage
         {
             *buffer = Arc::new(buffer.copy());
         }
@@ -153,14 +154,6 @@ impl Tensor {
         tensor
     }
 
-    /// A tensor of this one's shape, on its device, whose every element is `value`.
-    pub fn full_like(&self, value: f32) -> Tensor {
-        match &self.storage {
-            Storage::Cpu(_) => Tensor::full(self.shape, value),
-            Storage::Gpu(buffer) => crate::ops::layout::filled(&buffer.machine, self.shape, value),
-        }
-    }
-
     /// A tensor without elements on the machine of this one.
     pub(crate) fn empty_like(&self) -> Tensor {
         match &self.storage {
@@ -187,12 +180,11 @@ impl Tensor {
         }
     }
 
-    /// Sees that nobody shares the elements of a tensor on a machine: copies them if somebody does.
-    pub(crate) fn unshare(&mut self) {
-        if let Storage::Gpu(buffer) = &mut self.storage
-            && Arc::get_mut(buffer).is_none()
-        {
-            *self = crate::ops::layout::copied(self);
+    /// Whether other tensors share the elements.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.storage {
+            Storage::Cpu(buffer) => Arc::strong_count(buffer) > 1,
+            Storage::Gpu(buffer) => Arc::strong_count(buffer) > 1,
         }
     }
 

@@ -3,6 +3,7 @@
 
 #[path = "../mutants/list.rs"]
 mod list;
+mod modules;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;

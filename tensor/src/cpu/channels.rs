@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::parallel::Disjoint;
 use super::simd::{Job, Vector};
-use crate::ops::batch_norm::Act;
+use crate::act::Act;
 
 /// Where the numbers of a channel lie in `[batch, channels, height, width]`: one plane an image.
 #[derive(Clone, Copy)]

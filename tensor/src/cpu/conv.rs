@@ -16,57 +16,16 @@
 
 use std::cell::Cell;
 
-use super::conv_few::Sees;
 use super::gemm::{multiply, store_rows};
 use super::parallel::Disjoint;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::taps::{Image, Taps, runs_by_image};
 use super::transpose::transpose;
+use super::window::{Sees, Window};
 use super::winograd;
 use super::winograd_tile::{Four, Two};
 use super::{conv_2x2, conv_few};
-
-/// How a convolution slides over an image. All sizes are `[height, width]`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
-    pub(crate) batch: usize,
-    pub(crate) input: [usize; 2],
-    pub(crate) output: [usize; 2],
-    pub(crate) kernel: [usize; 2],
-    pub(crate) stride: usize,
-    pub(crate) padding: usize,
-}
-
-impl Window {
-    fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
-    }
-
-    /// What the output's places see of the input.
-    fn seen_by_output(&self) -> Sees {
-        let p = self.padding as isize;
-        let tap = |t: usize| ([(t / self.kernel[1]) as isize - p, (t % self.kernel[1]) as isize - p], t);
-        (0..self.taps()).map(tap).collect()
-    }
-
-    /// What those places of the input see of the output whose row and column leave `phase` modulo the stride.
-    fn seen_by_input(&self, phase: [usize; 2]) -> Sees {
-        let s = self.stride as isize;
-        // From place g·s + phase, kernel index t looks at output g + (phase + padding − t) / s.
-        let offset = |phase: usize, t: usize| {
-            let ahead = (phase + self.padding) as isize - t as isize;
-            (ahead % s == 0).then_some(ahead / s)
-        };
-        let tap = |t: usize| Some(([offset(phase[0], t / self.kernel[1])?, offset(phase[1], t % self.kernel[1])?], t));
-        (0..self.taps()).filter_map(tap).collect()
-    }
-
-    /// The phases of the input's rows and columns.
-    fn phases(&self) -> impl Iterator<Item = [usize; 2]> {
-        (0..self.stride).flat_map(|y| (0..self.stride).map(move |x| [y, x]))
-    }
-}
 
 /// How a convolution is computed. All give the same numbers up to rounding; which is fastest depends on the shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, Job, Vector};
+use super::window::Sees;
 
 /// Channels that are few.
 pub(super) const FEW: usize = 3;
@@ -67,9 +68,6 @@ impl Padded {
         }
     }
 }
-
-/// What every place of a grid sees: pixels at offsets from it, each through a tap of the kernel.
-pub(super) type Sees = Vec<([isize; 2], usize)>;
 
 /// `y[batch, few, output] = bias + Σ weight(c, o, tap)·x[batch, c, image]`. The output falls into step² grids, the phases of its rows
 /// and columns; `phases` says what each sees.

@@ -5,6 +5,7 @@
 //! - [`microkernel`]: a tile of a matrix product in registers;
 //! - [`transpose`]: turning blocks while they are packed;
 //! - [`gemm`]: any matrix product, from operands that pack themselves into panels;
+//! - [`window`]: how a convolution slides over an image;
 //! - [`conv`]: convolutions and their gradients as such products, of images that [`taps`] shows them;
 //! - [`winograd`]: 3 × 3 convolutions with less to multiply, from the transforms of [`winograd_points`] and [`winograd_tile`];
 //! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of the smallest images, and to the fewest channels;
@@ -27,6 +28,7 @@ pub(crate) mod resize;
 pub(crate) mod simd;
 pub(crate) mod taps;
 pub(crate) mod transpose;
+pub(crate) mod window;
 pub(crate) mod winograd;
 pub(crate) mod winograd_points;
 pub(crate) mod winograd_tile;

@@ -22,11 +22,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::conv::Window;
 use super::microkernel::{Strides, Then, multiply_tile};
 use super::parallel::Disjoint;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
+use super::window::Window;
 use super::winograd_points::{LANES, Order, Planes, Tiles, Tiling, from_points, weight_from_points, weight_to_points};
 use super::winograd_tile::Tile;
 

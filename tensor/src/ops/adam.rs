@@ -9,10 +9,10 @@ use super::guard::Guard;
 use crate::cpu::parallel::GRAIN;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/adam.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::ADAM];
 pub(super) static ADAM: Kernel = Kernel::checked(&WGSL, "adam");
 
 /// One step of Adam (Kingma and Ba, 1412.6980, algorithm 1; PyTorch's `Adam`, whose `weight_decay` is added to the gradient):

@@ -3,10 +3,10 @@
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/argmax.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::ARGMAX];
 pub(super) static ARGMAX: Kernel = Kernel::checked(&WGSL, "argmax");
 
 impl Tensor {

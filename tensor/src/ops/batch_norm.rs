@@ -9,62 +9,20 @@
 
 use rayon::prelude::*;
 
+use crate::act::Act;
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
 use crate::cpu::parallel::Disjoint;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel, SUM};
+use crate::kernel::Kernel;
 use crate::launch::Run;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, SUM, include_str!("../../../shaders/batch_norm.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::BATCH_NORM];
 pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
 pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats");
 pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums");
 pub(super) static BATCH_NORM_GRADIENT: Kernel = Kernel::checked(&WGSL, "batch_norm_gradient");
-
-/// What follows a normalisation: each has a derivative that its result tells.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Act {
-    /// Nothing.
-    Identity,
-    /// max(x, 0).
-    Relu,
-    /// x above 0, slope·x (slope > 0) below.
-    LeakyRelu(f32),
-}
-
-impl Act {
-    #[inline(always)]
-    pub(crate) fn apply(self, x: f32) -> f32 {
-        match self {
-            Act::Identity => x,
-            Act::Relu => {
-                if x < 0.0 {
-                    0.0
-                } else {
-                    x
-                }
-            }
-            Act::LeakyRelu(slope) => {
-                if x > 0.0 {
-                    x
-                } else {
-                    slope * x
-                }
-            }
-        }
-    }
-
-    /// What a negative number is multiplied by, which is its derivative there; none if nothing follows.
-    fn slope(self) -> Option<f32> {
-        match self {
-            Act::Identity => None,
-            Act::Relu => Some(0.0),
-            Act::LeakyRelu(slope) => Some(slope),
-        }
-    }
-}
 
 /// Mean and variance of each channel, and of how many numbers.
 #[derive(Clone, Debug)]

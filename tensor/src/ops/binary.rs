@@ -3,11 +3,11 @@
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/binary.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::BINARY];
 pub(super) static BINARY: Kernel = Kernel::checked(&WGSL, "binary");
 pub(super) static BINARY_BROADCAST: Kernel = Kernel::checked(&WGSL, "binary_broadcast");
 pub(super) static ADD_ASSIGN: Kernel = Kernel::checked(&WGSL, "add_assign");

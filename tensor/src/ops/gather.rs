@@ -4,10 +4,10 @@
 //! An index outside panics on the CPU; on a machine, where nobody looks at it in time, it gives NaN.
 
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/gather.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::GATHER];
 pub(super) static PICK: Kernel = Kernel::checked(&WGSL, "pick");
 pub(super) static PICK_GRADIENT: Kernel = Kernel::checked(&WGSL, "pick_gradient");
 pub(super) static ROWS: Kernel = Kernel::checked(&WGSL, "rows");

@@ -9,10 +9,10 @@ use super::reduce::TILE;
 use crate::cpu::channels::sum_of;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel, SUM};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, SUM, include_str!("../../../shaders/guard.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::GUARD];
 pub(super) static GUARD_SQUARES: Kernel = Kernel::checked(&WGSL, "guard_squares");
 pub(super) static GUARD: Kernel = Kernel::checked(&WGSL, "guard");
 

@@ -9,10 +9,10 @@
 use crate::cpu::parallel;
 use crate::cpu::resize::{self, Table};
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/interpolate.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::INTERPOLATE];
 pub(super) static INTERPOLATE: Kernel = Kernel::checked(&WGSL, "interpolate");
 pub(super) static INTERPOLATE_GRADIENT: Kernel = Kernel::checked(&WGSL, "interpolate_gradient");
 

@@ -7,16 +7,19 @@ use std::sync::Arc;
 
 use crate::cpu::parallel;
 use crate::device::{Accelerator, Device};
-use crate::kernel::{GRID, Kernel};
-use crate::launch::Run;
+use crate::launch::{LAYOUT_FILL, moved};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/layout.wgsl")];
-pub(super) static LAYOUT_MOVE: Kernel = Kernel::checked(&WGSL, "layout_move");
-pub(super) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill");
-
 impl Tensor {
+    /// A tensor of this one's shape, on its device, whose every element is `value`.
+    pub fn full_like(&self, value: f32) -> Tensor {
+        match self.device() {
+            Device::Cpu => Tensor::full(self.shape(), value),
+            Device::Gpu(machine) => filled(&machine, *self.shape(), value),
+        }
+    }
+
     /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
     ///
     /// # Panics
@@ -160,20 +163,8 @@ impl Tensor {
     }
 }
 
-/// A run that moves the elements of a tensor on a machine: as many as `sizes` say, along steps from it and to the result,
-/// each from a first place.
-fn moved(x: &Tensor, sizes: &Shape, [from, to]: [&Shape; 2], starts: [usize; 2]) -> Run {
-    let run = LAYOUT_MOVE.over(sizes.count()).read(x).sizes(sizes, 1).sizes(from, 0).sizes(to, 0);
-    run.params(starts).params([sizes.count()])
-}
-
-/// A copy of a tensor on a machine, shared by nobody.
-pub(crate) fn copied(x: &Tensor) -> Tensor {
-    moved(x, &[x.count()].into(), [&[1].into(), &[1].into()], [0, 0]).write(x.shape())
-}
-
 /// A tensor on a machine whose every element is `value`.
-pub(crate) fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
+fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
     let quads = shape.count().div_ceil(4);
     LAYOUT_FILL.over(quads).floats([value]).params([quads]).write_on(machine, shape)
 }

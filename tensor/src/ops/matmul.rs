@@ -7,12 +7,12 @@ use crate::cpu::gemm::{Matrix, multiply, store_rows};
 use crate::cpu::parallel::Disjoint;
 use crate::cpu::simd::Isa;
 use crate::device::{Accelerator, Device};
-use crate::kernel::{GRID, Kernel, TILE};
+use crate::kernel::Kernel;
 use crate::launch::Run;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/matmul.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::MATMUL];
 pub(super) static MATMUL: Kernel = Kernel::unchecked(&WGSL, "matmul");
 
 impl Tensor {
@@ -110,8 +110,8 @@ impl Tiles {
         };
         let count = rows.div_ceil(8 * down) * cols.div_ceil(across * if wide { 16 } else { 8 });
         // Enough to keep the machine busy, but no part shorter than 128 steps.
-        let busy = machine.limits().busy as usize;
-        let parts = busy.div_ceil((count * products).max(1)).min(inner / 128).max(1);
+        let target = machine.limits().target_workgroups as usize;
+        let parts = target.div_ceil((count * products).max(1)).min(inner / 128).max(1);
         let part = inner.div_ceil(parts).max(1).next_multiple_of(DEPTH);
         Tiles { count, across, down, wide, products, parts: inner.div_ceil(part).max(1), part }
     }

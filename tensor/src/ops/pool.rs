@@ -5,12 +5,12 @@
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::launch::Run;
 use crate::ops::conv2d::Conv;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/pool.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::POOL];
 pub(super) static MAX_POOL2D: Kernel = Kernel::checked(&WGSL, "max_pool2d");
 pub(super) static MAX_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "max_pool2d_gradient");
 pub(super) static AVG_POOL2D: Kernel = Kernel::checked(&WGSL, "avg_pool2d");

@@ -7,11 +7,11 @@ use crate::cpu::channels::sum_of;
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/reduce.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::REDUCE];
 pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows");
 pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns");
 

@@ -4,10 +4,10 @@
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel, MATH};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, MATH, include_str!("../../../shaders/softmax.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::MATH, shaders::SOFTMAX];
 pub(super) static LOGSUMEXP: Kernel = Kernel::checked(&WGSL, "logsumexp");
 
 impl Tensor {

@@ -3,10 +3,10 @@
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel, MATH};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, MATH, include_str!("../../../shaders/unary.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::MATH, shaders::UNARY];
 pub(super) static UNARY: Kernel = Kernel::checked(&WGSL, "unary");
 pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradient");
 

@@ -102,7 +102,7 @@ impl Trainer {
         let params = nn::parameters(&*model);
         let waiting = match &device {
             // A CPU that acts as a GPU gains nothing from steps that wait, and its user would wait for them.
-            Device::Gpu(machine) if machine.limits().busy > 16 => WAITING,
+            Device::Gpu(machine) if !machine.limits().software => WAITING,
             _ => 1,
         };
         let guard = Guard::new(waiting, &device);
