@@ -91,7 +91,7 @@ fn place_of(number: u32) -> vec3<u32> {
 }
 
 // What a place meets at a tap; 0 outside y, where an unsigned difference is large.
-fn met(at: vec3<u32>, tap: vec3<u32>) -> f32 {
+fn sample(at: vec3<u32>, tap: vec3<u32>) -> f32 {
     let i = at.y + rows.shift - tap.y;
     let j = at.z + columns.shift - tap.z;
     if at.x < p.batch && i < p.to_height && j < p.to_width {
@@ -113,7 +113,7 @@ fn b_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
     let p1 = next_place(place.xyz, rows.places, columns.places);
     let p2 = next_place(p1, rows.places, columns.places);
     let p3 = next_place(p2, rows.places, columns.places);
-    return vec4(met(place.xyz, tap), met(p1, tap), met(p2, tap), met(p3, tap));
+    return vec4(sample(place.xyz, tap), sample(p1, tap), sample(p2, tap), sample(p3, tap));
 }
 
 fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {

@@ -21,7 +21,7 @@ fn whole(index: f32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn pick(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+fn gather(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
     if i >= p.count {
@@ -36,7 +36,7 @@ fn pick(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 }
 
 @compute @workgroup_size(256)
-fn pick_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+fn gather_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                  @builtin(local_invocation_index) local: u32) {
     let item = item_number(group, groups, local);
     if item >= p.count {
@@ -47,7 +47,7 @@ fn pick_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
 }
 
 @compute @workgroup_size(256)
-fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+fn index_select(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
     let item = item_number(group, groups, local);
     if item >= p.count {

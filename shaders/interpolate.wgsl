@@ -52,7 +52,7 @@ fn share_of(i: u32, of_pixel: u32, size: u32, to: u32) -> f32 {
 }
 
 // The pixels of the result that may take something from a pixel of the image: none before x, none from y on.
-fn takers(pixel: u32, size: u32, to: u32) -> vec2<u32> {
+fn contributing_range(pixel: u32, size: u32, to: u32) -> vec2<u32> {
     if HOW > BILINEAR {
         let step = max(size, 2u) - 1u;
         let low = select(0u, (pixel - 1u) * (to - 1u) / step, pixel > 0u && size > 1u);
@@ -92,8 +92,8 @@ fn interpolate_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wo
     let plane = item / pixels * p.to_height * p.to_width;
     let row = item % pixels / p.width;
     let column = item % p.width;
-    let rows = takers(row, p.height, p.to_height);
-    let columns = takers(column, p.width, p.to_width);
+    let rows = contributing_range(row, p.height, p.to_height);
+    let columns = contributing_range(column, p.width, p.to_width);
     var sum = 0.0;
     for (var i = rows.x; i < rows.y; i++) {
         var line = 0.0;

@@ -35,7 +35,7 @@ pub const CONV_TRANSPOSE2D: &str = include_str!("conv_transpose2d.wgsl");
 /// Elements and rows chosen by index.
 pub const GATHER: &str = include_str!("gather.wgsl");
 /// The norm of all gradients, and whether they are finite.
-pub const GUARD: &str = include_str!("guard.wgsl");
+pub const GRADIENT_MONITOR: &str = include_str!("gradient_monitor.wgsl");
 /// Resizing of images and its gradient.
 pub const INTERPOLATE: &str = include_str!("interpolate.wgsl");
 /// Permutation, concatenation, slices and filling.

@@ -93,11 +93,11 @@ impl Param {
 
     /// Takes the value out, so that an optimiser that changes it in place holds it alone; [`give_back`](Param::give_back) must
     /// follow, until when the parameter is empty.
-    pub fn lend(&self) -> Tensor {
+    pub fn take(&self) -> Tensor {
         std::mem::replace(&mut self.0.value.borrow_mut(), Tensor::zeros([0]))
     }
 
-    /// Puts a lent value back.
+    /// Puts a taken value back.
     pub fn give_back(&self, value: Tensor) {
         *self.0.value.borrow_mut() = value;
     }

@@ -11,13 +11,13 @@ use crate::adapter::{Adapter, Options, choose};
 use crate::fault::{Fault, lock};
 use crate::params::WORDS;
 use crate::pipelines::Pipelines;
-use crate::pool::{NOWHERE, Pool};
+use crate::pool::{INVALID, Pool};
 use crate::profile::KernelTime;
 use crate::queue::Batch;
-use crate::readback::{Arrival, Staging, elements};
+use crate::readback::{Staging, SubmissionFuture, elements};
 
 /// Steps submitted and not known to have run.
-const STEPS: usize = 2;
+const MAX_STEPS_AHEAD: usize = 2;
 
 /// An open GPU.
 pub struct Context {
@@ -34,7 +34,7 @@ struct State {
     pool: Pool,
     pipelines: Pipelines,
     batch: Batch,
-    steps: VecDeque<Arrival>, // the last ones
+    steps: VecDeque<SubmissionFuture>, // the last ones
     reads: u64,
     writes: u64,
 }
@@ -142,17 +142,17 @@ impl Context {
     }
 
     /// The device is at fault, not the program: a smaller machine than the launch was made for.
-    fn takes(&self, launch: &Launch<'_>) -> bool {
+    fn accepts(&self, launch: &Launch<'_>) -> bool {
         let Launch { kernel, reads, writes, groups, .. } = launch;
         let (entry, buffers, most) = (kernel.entry, reads.len() + writes.len(), self.limits);
         if buffers > most.buffers as usize {
             let most = most.buffers;
-            self.fault.stick(format!(
+            self.fault.record(format!(
                 "kernel {entry} names {buffers} buffers, and this device takes {most}: use --device cpu"
             ));
         } else if groups.iter().any(|n| *n > most.groups) {
             let most = most.groups;
-            self.fault.stick(format!(
+            self.fault.record(format!(
                 "kernel {entry} runs over {groups:?} workgroups, and this device takes {most} along a dimension: \
                  lower train.batch_size, or use --device cpu"
             ));
@@ -172,7 +172,7 @@ impl Accelerator for Context {
 
     fn alloc(&self, shape: &Shape) -> BufferId {
         match self.fault.failed() {
-            true => NOWHERE,
+            true => INVALID,
             false => lock(&self.state).pool.alloc(&self.device, &self.fault, shape),
         }
     }
@@ -204,11 +204,11 @@ impl Accelerator for Context {
             !writes.iter().any(|w| reads.iter().any(|r| r.buffer == w.buffer)),
             "kernel {entry}: a buffer is read and written; what is updated in place is listed under writes alone"
         );
-        if groups.contains(&0) || !self.takes(&launch) {
+        if groups.contains(&0) || !self.accepts(&launch) {
             return;
         }
         let State { pool, pipelines, batch, .. } = &mut *lock(&self.state);
-        let ready = pipelines.ready(&self.device, &self.fault, batch.params.layout(), pool, &launch);
+        let ready = pipelines.prepare(&self.device, &self.fault, batch.params.layout(), pool, &launch);
         for span in reads.iter().chain(writes) {
             pool.use_in(batch.number, span.buffer);
         }
@@ -226,19 +226,22 @@ impl Accelerator for Context {
         }
         let host = self.staging.take(&self.device, &self.fault, bytes);
         let submission = batch.copy(pool.get(span.buffer), 4 * span.start as u64, &host, bytes);
-        let (arrival, bell) = Arrival::new(self.fault.clone(), self.device.clone(), submission);
-        host.map_async(wgpu::MapMode::Read, ..bytes, move |mapped| bell.ring(mapped.map_err(|e| e.to_string())));
-        Box::pin(elements(self.staging.clone(), self.fault.clone(), host, bytes, arrival))
+        let (submitted, completion) = SubmissionFuture::new(self.fault.clone(), self.device.clone(), submission);
+        host.map_async(wgpu::MapMode::Read, ..bytes, move |mapped| {
+            completion.complete(mapped.map_err(|e| e.to_string()))
+        });
+        Box::pin(elements(self.staging.clone(), self.fault.clone(), host, bytes, submitted))
     }
 
     fn end_step(&self) -> Pending<()> {
         let State { batch, steps, .. } = &mut *lock(&self.state);
         if let (false, Some(submission)) = (self.fault.failed(), batch.submit()) {
-            let (arrival, bell) = Arrival::new(self.fault.clone(), self.device.clone(), submission);
-            self.queue.on_submitted_work_done(move || bell.ring(Ok(())));
-            steps.push_back(arrival);
+            let (submitted, completion) = SubmissionFuture::new(self.fault.clone(), self.device.clone(), submission);
+            self.queue.on_submitted_work_done(move || completion.complete(Ok(())));
+            steps.push_back(submitted);
         }
-        let (behind, fault) = (if steps.len() > STEPS { steps.pop_front() } else { None }, self.fault.clone());
+        let (behind, fault) =
+            (if steps.len() > MAX_STEPS_AHEAD { steps.pop_front() } else { None }, self.fault.clone());
         Box::pin(async move {
             if let Some(step) = behind {
                 step.await?;

@@ -21,7 +21,7 @@ impl Fault {
     }
 
     /// Keeps this failure, unless there was one before.
-    pub(crate) fn stick(&self, what: String) {
+    pub(crate) fn record(&self, what: String) {
         lock(&self.first).get_or_insert_with(|| Error::Device { device: self.device.clone(), what });
         self.failed.store(true, Ordering::Release);
     }
@@ -38,7 +38,7 @@ impl Fault {
     }
 
     /// Runs something that wgpu may refuse; the failure will begin with `what`.
-    pub(crate) fn doing<T>(&self, what: String, run: impl FnOnce() -> T) -> T {
+    pub(crate) fn while_doing<T>(&self, what: String, run: impl FnOnce() -> T) -> T {
         *lock(&self.doing) = Some(what);
         let result = run();
         *lock(&self.doing) = None;
@@ -48,7 +48,7 @@ impl Fault {
     /// What wgpu calls with an error, while it runs the call that caused it (in a browser: later, so nothing is named).
     pub(crate) fn report(&self, error: wgpu::Error) {
         let doing = lock(&self.doing).take().map(|what| what + ": ").unwrap_or_default();
-        self.stick(match error {
+        self.record(match error {
             wgpu::Error::OutOfMemory { .. } => {
                 format!("{doing}out of memory: lower train.batch_size, or use --device cpu")
             }
@@ -62,13 +62,13 @@ impl Fault {
         let polled = catch_panic(|| device.poll(wait));
         match polled {
             Some(Ok(_)) => {}
-            Some(Err(error)) => self.stick(format!("waiting for it failed ({error}): try again, or use --device cpu")),
+            Some(Err(error)) => self.record(format!("waiting for it failed ({error}): try again, or use --device cpu")),
             None => self.lost("while it was waited for"),
         }
     }
 
     pub(crate) fn lost(&self, why: &str) {
-        self.stick(format!(
+        self.record(format!(
             "the device was lost ({why}): look into the system's log, start again from the last checkpoint by --init"
         ));
     }

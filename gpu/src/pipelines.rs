@@ -41,7 +41,7 @@ struct Layout {
 }
 
 /// What a launch needs.
-pub(crate) struct Ready {
+pub(crate) struct PreparedLaunch {
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) group: wgpu::BindGroup,
     pub(crate) name: Arc<str>,
@@ -52,14 +52,14 @@ impl Pipelines {
         Pipelines { checked, ..Pipelines::default() }
     }
 
-    pub(crate) fn ready(
+    pub(crate) fn prepare(
         &mut self,
         device: &wgpu::Device,
         fault: &Fault,
         params: &wgpu::BindGroupLayout,
         pool: &Pool,
         launch: &Launch<'_>,
-    ) -> Ready {
+    ) -> PreparedLaunch {
         let address = std::ptr::from_ref::<Kernel>(launch.kernel) as usize;
         let found =
             self.kernels.get(&address).and_then(|all| all.iter().position(|v| same(&v.constants, launch.constants)));
@@ -93,7 +93,7 @@ impl Pipelines {
                 group
             }
         };
-        Ready { pipeline: variant.pipeline.clone(), group, name: variant.name.clone() }
+        PreparedLaunch { pipeline: variant.pipeline.clone(), group, name: variant.name.clone() }
     }
 
     /// Forgets the bind groups of buffers that are gone.
@@ -114,7 +114,7 @@ impl Pipelines {
         let Kernel { wgsl, entry, unchecked } = launch.kernel;
         let layout = self.layout(device, params, launch.reads.len(), launch.writes.len());
         let module = self.modules.entry((wgsl.as_ptr() as usize, wgsl.len())).or_insert_with(|| {
-            fault.doing(format!("kernel {entry}"), || {
+            fault.while_doing(format!("kernel {entry}"), || {
                 let source = wgpu::ShaderSource::Wgsl(wgsl.concat().into());
                 let module = wgpu::ShaderModuleDescriptor { label: Some(entry), source };
                 match *unchecked && !self.checked {
@@ -127,7 +127,7 @@ impl Pipelines {
                 }
             })
         });
-        let pipeline = fault.doing(format!("kernel {entry}"), || {
+        let pipeline = fault.while_doing(format!("kernel {entry}"), || {
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(entry),
                 layout: Some(&self.layouts[layout].pipeline),

@@ -16,7 +16,7 @@ use crate::fault::{Fault, mebibytes};
 const GRAIN: u64 = 256;
 
 /// What a tensor gets that the device has no room for; it has failed by then and ignores whatever is done with it.
-pub(crate) const NOWHERE: BufferId = BufferId(u64::MAX);
+pub(crate) const INVALID: BufferId = BufferId(u64::MAX);
 
 /// All buffers of tensors.
 pub(crate) struct Pool {
@@ -43,20 +43,20 @@ impl Pool {
     pub(crate) fn alloc(&mut self, device: &wgpu::Device, fault: &Fault, shape: &Shape) -> BufferId {
         let needed = 4 * shape.count() as u64;
         if needed > self.largest {
-            fault.stick(format!(
+            fault.record(format!(
                 "tensor {shape} takes {}, and a buffer of this device at most {}: lower train.batch_size, \
                  or use --device cpu",
                 mebibytes(needed),
                 mebibytes(self.largest)
             ));
-            return NOWHERE;
+            return INVALID;
         }
-        let bytes = class(needed).min(self.largest);
+        let bytes = size_class(needed).min(self.largest);
         if let Some(id) = self.free.get_mut(&bytes).and_then(BTreeSet::pop_first) {
             return BufferId(id);
         }
         let what = format!("tensor {shape} of {}, with {} held", mebibytes(needed), mebibytes(self.bytes));
-        let buffer = fault.doing(what, || {
+        let buffer = fault.while_doing(what, || {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
                 size: bytes,
@@ -72,7 +72,7 @@ impl Pool {
     }
 
     pub(crate) fn free(&mut self, id: BufferId) {
-        if id != NOWHERE {
+        if id != INVALID {
             let fresh = self.free.entry(self.slots[id.0 as usize].bytes).or_default().insert(id.0);
             debug_assert!(fresh, "{id:?} was freed twice");
         }
@@ -110,7 +110,7 @@ impl Pool {
 }
 
 /// Rounds up to 5, 6, 7 or 8 eighths of a power of two, so that at most a fifth of a buffer is air.
-pub(crate) fn class(bytes: u64) -> u64 {
+pub(crate) fn size_class(bytes: u64) -> u64 {
     let step = (bytes.max(1).next_power_of_two() / 8).max(GRAIN);
     bytes.max(1).next_multiple_of(step)
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::params::Params;
-use crate::pipelines::Ready;
+use crate::pipelines::PreparedLaunch;
 use crate::profile::Profiler;
 
 /// Launches in one submission: enough that submitting costs little, few enough that the device starts early.
-const LAUNCHES: usize = 256;
+const LAUNCHES_PER_SUBMISSION: usize = 256;
 
 /// Bytes uploaded before they are submitted whether something was launched or not: wgpu holds a copy of them till then.
-const UPLOADS: u64 = 64 << 20;
+const MAX_UPLOAD_BYTES: u64 = 64 << 20;
 
 /// What is recorded and not yet submitted.
 pub(crate) struct Batch {
@@ -36,8 +36,8 @@ struct Open {
 impl Batch {
     pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, profile: bool) -> Batch {
         Batch {
-            params: Params::new(&device, LAUNCHES),
-            profiler: profile.then(|| Profiler::new(&device, &queue, LAUNCHES)),
+            params: Params::new(&device, LAUNCHES_PER_SUBMISSION),
+            profiler: profile.then(|| Profiler::new(&device, &queue, LAUNCHES_PER_SUBMISSION)),
             device,
             queue,
             open: None,
@@ -49,7 +49,7 @@ impl Batch {
         }
     }
 
-    pub(crate) fn launch(&mut self, ready: &Ready, params: &[u32], [x, y, z]: [u32; 3]) {
+    pub(crate) fn launch(&mut self, ready: &PreparedLaunch, params: &[u32], [x, y, z]: [u32; 3]) {
         let offset = self.params.push(params);
         let open = self.open.get_or_insert_with(|| Open::new(&self.device));
         let pass = match &mut self.profiler {
@@ -66,7 +66,7 @@ impl Batch {
         pass.dispatch_workgroups(x, y, z);
         open.launches += 1;
         self.launches += 1;
-        if open.launches == LAUNCHES {
+        if open.launches == LAUNCHES_PER_SUBMISSION {
             self.submit();
         }
     }
@@ -75,7 +75,7 @@ impl Batch {
     pub(crate) fn upload(&mut self, buffer: &wgpu::Buffer, data: &[u8]) {
         self.queue.write_buffer(buffer, 0, data);
         self.uploaded += data.len() as u64;
-        if self.uploaded >= UPLOADS {
+        if self.uploaded >= MAX_UPLOAD_BYTES {
             self.submit();
         }
     }

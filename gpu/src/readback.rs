@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Waker};
 use wgpu::BufferUsages;
 
 use crate::fault::{Fault, lock};
-use crate::pool::class;
+use crate::pool::size_class;
 
 /// Staging buffers kept for the next read.
-const KEPT: usize = 8;
+const MAX_KEPT: usize = 8;
 
 /// Set once, by a callback of wgpu.
 #[derive(Default)]
@@ -21,11 +21,11 @@ struct Signal {
 }
 
 /// Sets a signal, from a callback.
-pub(crate) struct Bell(Arc<Mutex<Signal>>);
+pub(crate) struct Completion(Arc<Mutex<Signal>>);
 
-impl Bell {
+impl Completion {
     /// An error counts only if somebody waits: dropping a read unmaps its buffer, and wgpu calls that one too.
-    pub(crate) fn ring(self, came: Result<(), String>) {
+    pub(crate) fn complete(self, came: Result<(), String>) {
         let mut signal = lock(&self.0);
         signal.came = Some(came);
         let waker = signal.waker.take();
@@ -36,23 +36,27 @@ impl Bell {
     }
 }
 
-/// Pending until its bell is rung; an error if the device fails before.
-pub(crate) struct Arrival {
+/// Pending until its completion is rung; an error if the device fails before.
+pub(crate) struct SubmissionFuture {
     signal: Arc<Mutex<Signal>>,
     fault: Arc<Fault>,
     device: wgpu::Device,
     submission: wgpu::SubmissionIndex,
 }
 
-impl Arrival {
-    /// Of what rings the bell when that submission has run.
-    pub(crate) fn new(fault: Arc<Fault>, device: wgpu::Device, submission: wgpu::SubmissionIndex) -> (Arrival, Bell) {
+impl SubmissionFuture {
+    /// Of what rings the completion when that submission has run.
+    pub(crate) fn new(
+        fault: Arc<Fault>,
+        device: wgpu::Device,
+        submission: wgpu::SubmissionIndex,
+    ) -> (SubmissionFuture, Completion) {
         let signal = Arc::<Mutex<Signal>>::default();
-        (Arrival { signal: signal.clone(), fault, device, submission }, Bell(signal))
+        (SubmissionFuture { signal: signal.clone(), fault, device, submission }, Completion(signal))
     }
 }
 
-impl Future for Arrival {
+impl Future for SubmissionFuture {
     type Output = tensor::Result<()>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<tensor::Result<()>> {
@@ -63,7 +67,7 @@ impl Future for Arrival {
         }
         let mut signal = lock(&self.signal);
         if let Some(Err(error)) = &signal.came {
-            self.fault.stick(format!("a read failed ({error}): try again, or use --device cpu"));
+            self.fault.record(format!("a read failed ({error}): try again, or use --device cpu"));
         }
         match self.fault.check() {
             Ok(()) if signal.came.is_none() => {
@@ -81,11 +85,11 @@ pub(crate) struct Staging(Mutex<Vec<wgpu::Buffer>>);
 
 impl Staging {
     pub(crate) fn take(&self, device: &wgpu::Device, fault: &Fault, bytes: u64) -> wgpu::Buffer {
-        let size = class(bytes);
+        let size = size_class(bytes);
         let mut free = lock(&self.0);
         match free.iter().position(|buffer| buffer.size() == size) {
             Some(at) => free.swap_remove(at),
-            None => fault.doing("a read".into(), || {
+            None => fault.while_doing("a read".into(), || {
                 device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some("read"),
                     size,
@@ -99,7 +103,7 @@ impl Staging {
     fn give(&self, buffer: wgpu::Buffer) {
         let mut free = lock(&self.0);
         free.push(buffer);
-        if free.len() > KEPT {
+        if free.len() > MAX_KEPT {
             free.remove(0);
         }
     }
@@ -115,9 +119,9 @@ pub(crate) async fn elements(
     fault: Arc<Fault>,
     buffer: wgpu::Buffer,
     bytes: u64,
-    arrival: Arrival,
+    submitted: SubmissionFuture,
 ) -> tensor::Result<Vec<f32>> {
-    arrival.await?;
+    submitted.await?;
     match buffer.get_mapped_range(..bytes) {
         Ok(view) => {
             let elements = bytemuck::pod_collect_to_vec(&view);
@@ -127,7 +131,7 @@ pub(crate) async fn elements(
             Ok(elements)
         }
         Err(error) => {
-            fault.stick(format!("a read was refused ({error}): try again, or use --device cpu"));
+            fault.record(format!("a read was refused ({error}): try again, or use --device cpu"));
             fault.check().map(|()| Vec::new())
         }
     }

@@ -5,7 +5,7 @@ use autograd::{Param, Var};
 use tensor::{Conv, ConvTranspose, Generator};
 
 use crate::init::weight_and_bias;
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// A convolution, PyTorch's `Conv2d`: `[batch, in, height, width]` → `[batch, out, (height + 2p − k)/s + 1, …]`. Weight
 /// `[out, in, k, k]`, bias `[out]`.
@@ -70,19 +70,19 @@ fn visit(v: &mut Visitor, weight: &Param, bias: &Option<Param>) {
 }
 
 impl Layer for Conv2d {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let bias = self.bias.as_ref().map(Param::var);
         let y = x.conv2d(&self.weight.var(), bias.as_ref(), self.conv);
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }
 
 impl Layer for ConvTranspose2d {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let bias = self.bias.as_ref().map(Param::var);
         let y = x.conv_transpose2d(&self.weight.var(), bias.as_ref(), self.conv);
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }

@@ -3,7 +3,7 @@
 use autograd::Var;
 use tensor::Generator;
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// Dropout (Srivastava et al., 2014): in training each number is 0 with probability p and x/(1 − p) otherwise; in evaluation it
 /// is x. The mask is a function of the pass's seed and step and of this layer's stream.
@@ -30,11 +30,11 @@ impl Module for Dropout {
 }
 
 impl Layer for Dropout {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        if !pass.train || self.probability == 0.0 {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        if !ctx.train || self.probability == 0.0 {
             return x.clone();
         }
-        let mut rng = Generator::stream(pass.seed, pass.step << 16 | self.stream);
+        let mut rng = Generator::stream(ctx.seed, ctx.step << 16 | self.stream);
         x * Var::constant(rng.mask(x.shape(), self.probability, &x.value().device()))
     }
 }

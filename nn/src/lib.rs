@@ -19,7 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod module;
-pub use module::{Layer, Module, Pass, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
+pub use module::{ForwardContext, Layer, Module, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
 
 mod activation;
 mod conv;

@@ -4,7 +4,7 @@ use autograd::{Param, Var};
 use tensor::Generator;
 
 use crate::init::weight_and_bias;
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// A linear layer, y = x·Wᵀ + b (PyTorch's `Linear`): `[batch, in]` → `[batch, out]`. W `[out, in]`, b `[out]`.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ impl Module for Linear {
 }
 
 impl Layer for Linear {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let y = x.matmul_nt(&self.weight.var()) + self.bias.var();
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }

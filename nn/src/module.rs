@@ -20,7 +20,7 @@ pub trait Layer: Module {
     ///
     /// # Panics
     /// If `x` has a shape that the layer does not take.
-    fn forward(&self, x: &Var, pass: &Pass) -> Var;
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var;
 }
 
 /// A tensor of a module.
@@ -108,7 +108,7 @@ pub fn upload(module: &dyn Module, device: &Device) {
 
 /// What a forward pass is for: training or evaluation (PyTorch's `train()` and `eval()`, as an argument), and which step.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pass<'a> {
+pub struct ForwardContext<'a> {
     /// Whether batch norm normalises by the batch's statistics and dropout drops; otherwise the pass evaluates.
     pub train: bool,
     /// Draws dropout's masks, together with `step`.
@@ -119,26 +119,26 @@ pub struct Pass<'a> {
     pub trace: Option<&'a Trace>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> ForwardContext<'a> {
     /// A pass of training: the step of this number, of a run with this seed.
-    pub fn train(seed: u64, step: u64) -> Pass<'a> {
-        Pass { train: true, seed, step, trace: None }
+    pub fn train(seed: u64, step: u64) -> ForwardContext<'a> {
+        ForwardContext { train: true, seed, step, trace: None }
     }
 
     /// A pass of evaluation.
-    pub fn eval() -> Pass<'a> {
-        Pass::default()
+    pub fn eval() -> ForwardContext<'a> {
+        ForwardContext::default()
     }
 
     /// Notes the result of the layer that owns `param`, if anybody listens.
-    pub fn saw(&self, param: &Param, result: &Var) {
+    pub fn record_output(&self, param: &Param, result: &Var) {
         if let Some(trace) = self.trace {
             trace.results.borrow_mut().push((param.id(), result.value().clone()));
         }
     }
 
     /// Notes the maps, `[batch, channels, height, width]`, that a stage of a network ends with, if anybody listens.
-    pub fn stage(&self, name: impl Display, maps: &Var) {
+    pub fn record_stage(&self, name: impl Display, maps: &Var) {
         let Some(trace) = self.trace else { return };
         let (name, mut stages) = (name.to_string(), trace.stages.borrow_mut());
         match stages.iter_mut().find(|(known, _)| *known == name) {

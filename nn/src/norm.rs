@@ -5,7 +5,7 @@
 use autograd::{Act, Buffer, Param, Var};
 use tensor::{RunningStats, Tensor};
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 const MOMENTUM: f32 = 0.1;
 const EPS: f32 = 1e-5;
@@ -40,9 +40,9 @@ impl BatchNorm2d {
     /// # Panics
     /// In training, with one number a channel: it has no variance.
     #[track_caller]
-    pub fn forward_fused(&self, x: &Var, residual: Option<&Var>, act: Act, pass: &Pass) -> Var {
+    pub fn forward_fused(&self, x: &Var, residual: Option<&Var>, act: Act, ctx: &ForwardContext) -> Var {
         let (weight, bias) = (self.weight.var(), self.bias.var());
-        let y = if !pass.train || self.running_mean.is_frozen() {
+        let y = if !ctx.train || self.running_mean.is_frozen() {
             let (mean, var) = (self.running_mean.value(), self.running_var.value());
             x.batch_norm_eval(&mean, &var, &weight, &bias, residual, act, EPS)
         } else {
@@ -53,7 +53,7 @@ impl BatchNorm2d {
                 })
             })
         };
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }
@@ -68,7 +68,7 @@ impl Module for BatchNorm2d {
 }
 
 impl Layer for BatchNorm2d {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        self.forward_fused(x, None, Act::Identity, pass)
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.forward_fused(x, None, Act::Identity, ctx)
     }
 }

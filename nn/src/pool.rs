@@ -2,7 +2,7 @@
 
 use autograd::{Pool, Var};
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// The largest pixel of each window, PyTorch's `MaxPool2d`: `[batch, channels, height, width]` →
 /// `[batch, channels, (height + 2p − k)/s + 1, …]`.
@@ -30,19 +30,19 @@ impl Module for GlobalAvgPool2d {
 }
 
 impl Layer for MaxPool2d {
-    fn forward(&self, x: &Var, _: &Pass) -> Var {
+    fn forward(&self, x: &Var, _: &ForwardContext) -> Var {
         x.max_pool2d(self.0)
     }
 }
 
 impl Layer for AvgPool2d {
-    fn forward(&self, x: &Var, _: &Pass) -> Var {
+    fn forward(&self, x: &Var, _: &ForwardContext) -> Var {
         x.avg_pool2d(self.0)
     }
 }
 
 impl Layer for GlobalAvgPool2d {
-    fn forward(&self, x: &Var, _: &Pass) -> Var {
+    fn forward(&self, x: &Var, _: &ForwardContext) -> Var {
         x.global_avg_pool2d()
     }
 }

@@ -2,7 +2,7 @@
 
 use autograd::{Interpolation, Var};
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// Makes images `factor` times as high and wide, PyTorch's `Upsample`: `[batch, channels, height, width]` →
 /// `[batch, channels, f·height, f·width]`.
@@ -19,7 +19,7 @@ impl Module for Upsample {
 }
 
 impl Layer for Upsample {
-    fn forward(&self, x: &Var, _: &Pass) -> Var {
+    fn forward(&self, x: &Var, _: &ForwardContext) -> Var {
         let [_, _, height, width] = x.shape().nchw("upsample");
         x.interpolate([height * self.factor, width * self.factor], self.how)
     }

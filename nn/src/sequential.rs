@@ -2,7 +2,7 @@
 
 use autograd::Var;
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// Layers one after another, PyTorch's `Sequential`: their tensors are called `0.…`, `1.…`, and so on.
 pub struct Sequential(Vec<Box<dyn Layer>>);
@@ -23,7 +23,7 @@ impl Module for Sequential {
 }
 
 impl Layer for Sequential {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        self.0.iter().fold(x.clone(), |x, layer| layer.forward(&x, pass))
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.0.iter().fold(x.clone(), |x, layer| layer.forward(&x, ctx))
     }
 }

@@ -17,7 +17,7 @@ pub enum StateError {
     Damaged(String),
     /// The names or shapes are not the module's.
     #[error("tensors do not fit the model: {}", .0.join("; "))]
-    Misfit(Vec<String>),
+    Mismatch(Vec<String>),
     /// A tensor could not be moved to or from its device.
     #[error(transparent)]
     Device(#[from] tensor::Error),
@@ -51,7 +51,7 @@ pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result
 
 const COUNTER: &str = "num_batches_tracked";
 /// What the names of tensors begin with that are an optimiser's.
-const BESIDE: &str = "train.";
+const OPTIMISER_PREFIX: &str = "train.";
 
 /// The names of a file's tensors, and its line of metadata under `key`, if it has one.
 ///
@@ -84,13 +84,13 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
             Some(Ok(new)) => fills.push((new, old.device(), setter(slot))),
         }
     });
-    found.retain(|name, _| !name.starts_with(BESIDE));
+    found.retain(|name, _| !name.starts_with(OPTIMISER_PREFIX));
     wrong.extend(found.into_iter().map(|(name, tensor)| match tensor {
         Ok(tensor) => format!("{name} {} is not in the model", tensor.shape()),
         Err(what) => format!("{name} {what}"),
     }));
     if !wrong.is_empty() {
-        return Err(StateError::Misfit(wrong));
+        return Err(StateError::Mismatch(wrong));
     }
     for (new, device, set) in fills {
         set(new.to(&device).await?);
@@ -100,7 +100,7 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
 
 /// What came of filling some of a module, by the names of its tensors and of the file's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filled {
+pub struct LoadReport {
     /// The module's tensors that were filled.
     pub loaded: Vec<String>,
     /// Those that the file has not.
@@ -116,18 +116,18 @@ pub struct Filled {
 ///
 /// # Errors
 /// If the bytes are damaged.
-pub async fn load_part(
+pub async fn load_partial(
     module: &dyn Module,
     bytes: &[u8],
     part: impl Fn(&str) -> bool,
     place: impl Fn(&str) -> Option<String>,
-) -> Result<Filled, StateError> {
+) -> Result<LoadReport, StateError> {
     let file = open(bytes)?;
-    let mut filled = Filled::default();
+    let mut filled = LoadReport::default();
     let mut found = BTreeMap::new();
     for (name, view) in file.tensors() {
         match place(&name).filter(|path| part(path)) {
-            _ if name.ends_with(COUNTER) || name.starts_with(BESIDE) => {}
+            _ if name.ends_with(COUNTER) || name.starts_with(OPTIMISER_PREFIX) => {}
             Some(path) => drop(found.insert(path, (name, read(&view)))),
             None => filled.skipped.push(name),
         }
@@ -159,16 +159,16 @@ pub async fn load_part(
 }
 
 /// No tensor's name is longer.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME_LENGTH: usize = 256;
 
 /// The tensors of a file, whose names can be printed.
 fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
-    if claims_all_memory(bytes) {
+    if has_overflowing_offset(bytes) {
         return Err(StateError::Damaged("a tensor ends where no file reaches".into()));
     }
-    let told = |error: SafeTensorError| error.to_string().chars().filter(|c| !c.is_control()).take(400).collect();
-    let file = SafeTensors::deserialize(bytes).map_err(|error| StateError::Damaged(told(error)))?;
-    let printed = |name: &&str| name.len() <= LONGEST_NAME && !name.chars().any(char::is_control);
+    let describe = |error: SafeTensorError| error.to_string().chars().filter(|c| !c.is_control()).take(400).collect();
+    let file = SafeTensors::deserialize(bytes).map_err(|error| StateError::Damaged(describe(error)))?;
+    let printed = |name: &&str| name.len() <= MAX_NAME_LENGTH && !name.chars().any(char::is_control);
     match file.names().into_iter().find(|name| !printed(name)) {
         Some(name) => {
             let start: String = name.chars().take(40).collect();
@@ -180,7 +180,7 @@ fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
 
 /// Whether an offset in the header has the twenty digits of 2⁶⁴: `safetensors` 0.8 adds the header's length to the last
 /// without looking whether that overflows. (Other numbers, in the metadata, follow neither a bracket nor a comma.)
-fn claims_all_memory(bytes: &[u8]) -> bool {
+fn has_overflowing_offset(bytes: &[u8]) -> bool {
     let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len)).min(bytes.len() as u64) as usize;
     let header = bytes.get(8..len.saturating_add(8).min(bytes.len())).unwrap_or_default();
     header

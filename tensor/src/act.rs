@@ -3,7 +3,7 @@
 /// An activation that batch normalisation applies to its result. The result alone determines the derivative.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Act {
-    /// No activation.
+    /// x.
     Identity,
     /// max(x, 0).
     Relu,

@@ -1,7 +1,7 @@
-//! f32 tensors, and what can be computed with them.
+//! f32 tensors and the operations on them.
 //!
-//! Read in this order: [`Shape`] and [`Tensor`] say what a tensor is, [`Device`] where it may be; `ops/` holds one file an
-//! operation, opening with its formula; `cpu/` holds the kernels that make them fast, from the register tile upwards.
+//! Read in this order. [`Shape`] and [`Tensor`] define what a tensor is, and [`Device`] where its elements are stored. `ops/` holds
+//! one file for each operation, which begins with its formula. `cpu/` holds the fast CPU kernels, from the register tile upwards.
 //!
 //! ```
 //! use tensor::{Conv, Tensor};
@@ -9,7 +9,7 @@
 //! let image = Tensor::ones([1, 1, 4, 4]);
 //! let kernel = Tensor::ones([1, 1, 3, 3]);
 //! let y = image.conv2d(&kernel, None, Conv { stride: 1, padding: 1 });
-//! assert_eq!(y.data()[..4], [4.0, 6.0, 6.0, 4.0]); // a corner sees four pixels, an edge six
+//! assert_eq!(y.data()[..4], [4.0, 6.0, 6.0, 4.0]); // a corner covers four pixels, an edge six
 //! ```
 
 mod shape;
@@ -39,10 +39,10 @@ pub use ops::adam::{AdamPart, AdamStep};
 pub use ops::batch_norm::{BatchNorm, BatchNormGradients, BatchStats, RunningStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
-pub use ops::guard::{Guard, Guarded};
+pub use ops::gradient_monitor::{GradientMonitor, GradientStatus};
 pub use ops::interpolate::Interpolation;
 pub use ops::pool::Pool;
-pub use ops::unary::{Keeps, Unary};
+pub use ops::unary::{Saved, Unary};
 
 mod cpu;
 pub use cpu::conv::ConvAlgorithm;

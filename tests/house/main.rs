@@ -10,11 +10,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Operations that have no gradient: the generator, places, and what looks at gradients and follows them.
-const NO_GRADIENT: [&str; 4] = ["random", "argmax", "guard", "adam"];
+const NO_GRADIENT: [&str; 4] = ["random", "argmax", "gradient_monitor", "adam"];
 /// Operations that no machine computes: a reshape shares its elements.
 const NO_SHADER: [&str; 1] = ["reshape"];
 /// Operations whose law needs no formula of its own.
-const NO_REFERENCE: [&str; 3] = ["random", "reshape", "guard"];
+const NO_REFERENCE: [&str; 3] = ["random", "reshape", "gradient_monitor"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()

@@ -163,9 +163,10 @@ fn read_module(
                 let name = word(i + 1);
                 let inline: PathBuf = inner.iter().map(|(name, _)| name).collect();
                 let base = folder.join(inline);
-                for (path, below) in
-                    [(base.join(format!("{name}.rs")), base.join(name)), (base.join(name).join("mod.rs"), base.join(name))]
-                {
+                for (path, below) in [
+                    (base.join(format!("{name}.rs")), base.join(name)),
+                    (base.join(name).join("mod.rs"), base.join(name)),
+                ] {
                     if let Some(text) = read(&path) {
                         let child = [&here[..], &[name.to_owned()]].concat();
                         read_module(all, child, &path, &below, &text, read);
@@ -316,9 +317,7 @@ fn tokens(text: &str) -> Vec<String> {
 
 /// The rings of a crate that is written here.
 fn rings_of(files: &[(&str, &str)]) -> Vec<String> {
-    let read = |path: &Path| {
-        files.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| (*text).to_owned())
-    };
+    let read = |path: &Path| files.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| (*text).to_owned());
     find_rings(Path::new("lib.rs"), &read)
 }
 
@@ -334,13 +333,16 @@ fn rings_are_found_wherever_they_are() {
     let around = rings_of(&[("lib.rs", root), ("a.rs", to_b), ("b.rs", to_c), ("c.rs", "use crate::{a::Y, d};")]);
     assert!(around.len() == 1 && around[0].contains("a → b → c → a"), "{around:?}");
     // Through what the root re-exports.
-    let exported = rings_of(&[("lib.rs", root), ("a.rs", "use crate::Thing;"), ("b.rs", ""), ("c.rs", "use super::a::Y;")]);
+    let exported =
+        rings_of(&[("lib.rs", root), ("a.rs", "use crate::Thing;"), ("b.rs", ""), ("c.rs", "use super::a::Y;")]);
     assert!(exported.len() == 1 && exported[0].contains("a → c → a"), "{exported:?}");
     // Inside a folder, and between a file of a folder and a module beside the folder.
-    let folder = [("lib.rs", "mod a;\nmod b;"), ("a/mod.rs", "mod x;\nmod y;"), ("a/y.rs", "use super::x::X;"), ("b.rs", "")];
+    let folder =
+        [("lib.rs", "mod a;\nmod b;"), ("a/mod.rs", "mod x;\nmod y;"), ("a/y.rs", "use super::x::X;"), ("b.rs", "")];
     let inside = rings_of(&[&folder[..], &[("a/x.rs", "mod z { use super::super::y; }")]].concat());
     assert!(inside.len() == 1 && inside[0].contains("in crate::a: x → y → x"), "{inside:?}");
-    let outside = [&folder[..3], &[("a/x.rs", "pub(crate) use crate::b::B;"), ("b.rs", "use crate::a::x::X;")]].concat();
+    let outside =
+        [&folder[..3], &[("a/x.rs", "pub(crate) use crate::b::B;"), ("b.rs", "use crate::a::x::X;")]].concat();
     assert!(rings_of(&outside).len() == 1);
 
     // Neither tests nor comments nor strings import anything, and a module may use its parent.

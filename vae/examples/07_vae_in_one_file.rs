@@ -9,8 +9,8 @@
 
 use autograd::Var;
 use nn::optim::{Adam, AdamConfig};
-use nn::{Layer, Linear, Module, Pass, Visitor, loss};
-use tensor::{Device, Generator, Guard, Tensor};
+use nn::{ForwardContext, Layer, Linear, Module, Visitor, loss};
+use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::Result;
 use vae::config::Config;
 use vae::data::Dataset;
@@ -36,13 +36,13 @@ impl Model {
         }
     }
 
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let h = self.hidden.forward(x, pass).relu();
-        (self.mu.forward(&h, pass), self.logvar.forward(&h, pass).clamp(-30.0, 20.0))
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        let h = self.hidden.forward(x, ctx).relu();
+        (self.mu.forward(&h, ctx), self.logvar.forward(&h, ctx).clamp(-30.0, 20.0))
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
-        self.pixels.forward(&self.widen.forward(z, pass).relu(), pass)
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        self.pixels.forward(&self.widen.forward(z, ctx).relu(), ctx)
     }
 }
 
@@ -72,23 +72,23 @@ fn main() -> Result<()> {
     println!("{} parameters, {} digits", nn::count(&model), dataset.train.count());
 
     let params = nn::parameters(&model);
-    let (mut adam, mut guard) = (Adam::new(AdamConfig::default()), Guard::new(1, &Device::Cpu));
+    let (mut adam, mut monitor) = (Adam::new(AdamConfig::default()), GradientMonitor::new(1, &Device::Cpu));
     let mut totals = Vec::new();
     for epoch in 1..=8 {
         let (mut sums, mut steps) = ([0.0; 2], 0);
         for batch in vae::data::order(1, epoch, dataset.train.count()).chunks(64) {
             let x = dataset.batch(&dataset.train, batch)?.reshape([batch.len(), pixels]);
-            let pass = Pass::train(1, steps);
-            let (mu, logvar) = model.encode(&Var::constant(x.clone()), &pass);
+            let ctx = ForwardContext::train(1, steps);
+            let (mu, logvar) = model.encode(&Var::constant(x.clone()), &ctx);
             let eps = Var::constant(rng.normal_tensor([batch.len(), Z]));
             let z = &mu + logvar.mul_scalar(0.5).exp() * eps;
-            let reconstruction = loss::bce(&model.decode(&z, &pass), &x);
+            let reconstruction = loss::bce(&model.decode(&z, &ctx), &x);
             let kl = loss::gaussian_kl(&mu, &logvar).mean_all();
             let total = &reconstruction + &kl;
             let mut gradients = total.backward();
             let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
-            guard.observe(0, &all, &[total.value()], None);
-            adam.step(&params, &mut gradients, 1e-3, &guard);
+            monitor.observe(0, &all, &[total.value()], None);
+            adam.step(&params, &mut gradients, 1e-3, &monitor);
             [&reconstruction, &kl].iter().zip(&mut sums).for_each(|(x, sum)| *sum += x.value().data()[0]);
             steps += 1;
         }
@@ -99,6 +99,6 @@ fn main() -> Result<()> {
     assert!(totals[7] < 0.8 * totals[0], "{totals:?}");
 
     let z = Var::constant(rng.normal_tensor([1, Z])); // a digit that never was
-    print(model.decode(&z, &Pass::eval()).sigmoid().value().data(), size);
+    print(model.decode(&z, &ForwardContext::eval()).sigmoid().value().data(), size);
     Ok(())
 }

@@ -7,7 +7,7 @@
 //! `ARCHITECTURE.md` is where the library itself begins.
 
 use autograd::{Conv, Var};
-use nn::{Conv2d, Layer, Linear, Module, Pass, Upsample, Visitor};
+use nn::{Conv2d, ForwardContext, Layer, Linear, Module, Upsample, Visitor};
 use pollster::block_on;
 use tensor::{Device, Generator, Interpolation};
 use vae::Result;
@@ -37,17 +37,17 @@ impl Module for Own {
 }
 
 impl Vae for Own {
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let maps = self.shrink.forward(x, pass).relu();
-        let both = self.gaussian.forward(&maps.reshape([x.shape()[0], 8 * 8 * 8]), pass);
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        let maps = self.shrink.forward(x, ctx).relu();
+        let both = self.gaussian.forward(&maps.reshape([x.shape()[0], 8 * 8 * 8]), ctx);
         (both.slice(1, 0, Z), both.slice(1, Z, Z).clamp(-30.0, 20.0))
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
-        let maps = self.widen.forward(z, pass).relu().reshape([z.shape()[0], 8, 16, 16]);
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        let maps = self.widen.forward(z, ctx).relu().reshape([z.shape()[0], 8, 16, 16]);
         self.paint.forward(
-            &Upsample { factor: 2, how: Interpolation::Bilinear { align_corners: false } }.forward(&maps, pass),
-            pass,
+            &Upsample { factor: 2, how: Interpolation::Bilinear { align_corners: false } }.forward(&maps, ctx),
+            ctx,
         )
     }
 }

@@ -177,7 +177,7 @@ pub(crate) fn file(path: &Path) -> Result<(Vec<u8>, Option<Meta>)> {
 /// Fills a module with the tensors of a file that was at `path`.
 pub(crate) fn fill(module: &dyn Module, bytes: &[u8], path: &Path) -> Result<()> {
     block_on(nn::state::load(module, bytes)).map_err(|error| match error {
-        StateError::Misfit(tensors) => {
+        StateError::Mismatch(tensors) => {
             let more = if tensors.len() > 4 { format!("; and {} more", tensors.len() - 4) } else { String::new() };
             let some = tensors.iter().take(4).cloned().collect::<Vec<_>>().join("; ");
             Error::file(

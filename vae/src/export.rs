@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use autograd::{Buffer, Var, no_grad};
-use nn::{Module, Pass, Slot, Visitor};
+use nn::{ForwardContext, Module, Slot, Visitor};
 use pollster::block_on;
 use tensor::Generator;
 
@@ -104,29 +104,29 @@ pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
             "--check: four images of data.image_size = {size} take about {gigabytes} GB; leave it out"
         )));
     }
-    let (mut rng, pass, size) = (Generator::new(0), Pass::eval(), config.image_size());
+    let (mut rng, ctx, size) = (Generator::new(0), ForwardContext::eval(), config.image_size());
     let mut images = |channels| rng.uniform_tensor([4, channels, size, size], 0.0, 1.0);
     let any = &mut Generator::new(0); // of weights that are replaced
     let tensors = match config.model.kind {
         ModelKind::Classifier => {
             let (model, x) = (Classifier::new(any, config), images(config.channels()));
             run::load(&model, file)?;
-            let logits = no_grad(|| model.logits(&Var::constant(x.clone()), &pass));
+            let logits = no_grad(|| model.logits(&Var::constant(x.clone()), &ctx));
             vec![("x", x), ("logits", logits.value().clone())]
         }
         ModelKind::Vq => {
             let (model, x) = (Vq::new(any, config), images(config.channels()));
             run::load(&model, file)?;
-            let maps = no_grad(|| model.encode(&Var::constant(x.clone()), &pass));
-            let xhat = no_grad(|| model.decode(&maps, &pass));
+            let maps = no_grad(|| model.encode(&Var::constant(x.clone()), &ctx));
+            let xhat = no_grad(|| model.decode(&maps, &ctx));
             vec![("x", x), ("maps", maps.value().clone()), ("xhat", xhat.value().clone())]
         }
         _ => {
             let (model, x) = (model::build(config), images(config.encoder_channels()));
             run::load(&*model, file)?;
             let z = rng.normal_tensor([4, config.decoder_inputs()]);
-            let (mu, logvar) = no_grad(|| model.encode(&Var::constant(x.clone()), &pass));
-            let xhat = no_grad(|| model.decode(&Var::constant(z.clone()), &pass));
+            let (mu, logvar) = no_grad(|| model.encode(&Var::constant(x.clone()), &ctx));
+            let xhat = no_grad(|| model.decode(&Var::constant(z.clone()), &ctx));
             let [mu, logvar, xhat] = [mu, logvar, xhat].map(|var| var.value().clone());
             vec![("x", x), ("z", z), ("mu", mu), ("logvar", logvar), ("xhat", xhat)]
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use nn::state::{Filled, StateError};
+use nn::state::{LoadReport, StateError};
 use nn::{Module, Slot};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
@@ -22,7 +22,7 @@ pub struct Loaded {
     /// The file.
     pub path: PathBuf,
     /// Every tensor by name: loaded, missing, misfit, skipped.
-    pub filled: Filled,
+    pub filled: LoadReport,
 }
 
 /// Fills a model's encoder, up to its heads, from a safetensors file, and says what was loaded and what was not.
@@ -37,7 +37,7 @@ pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Load
         Some("decoder") => None,
         _ => Some(format!("encoder.{name}")),
     };
-    let filled = block_on(nn::state::load_part(model, &bytes, is_trunk, place)).map_err(|error| match error {
+    let filled = block_on(nn::state::load_partial(model, &bytes, is_trunk, place)).map_err(|error| match error {
         StateError::Device(error) => Error::Device(error),
         error => Error::file(path, format!("{error}; name a safetensors file")),
     })?;
@@ -67,7 +67,7 @@ impl fmt::Display for Loaded {
 impl Loaded {
     /// Every tensor by name, a line each, under what became of it. `num_batches_tracked`, which has no place here, is left out.
     pub fn list(&self) -> String {
-        let Filled { loaded, missing, misfit, skipped } = &self.filled;
+        let LoadReport { loaded, missing, misfit, skipped } = &self.filled;
         let mut text = format!("# The encoder began with {}\n", self.path.display());
         let kinds = [("loaded", loaded), ("not in the file", missing), ("misfit", misfit), ("skipped", skipped)];
         for (what, names) in kinds {

@@ -1,4 +1,4 @@
-//! y[i] = x[i, index[i]]:   dx is dy at the picked places, 0 elsewhere.
+//! y[i] = x[i, index[i]]:   dx is dy at the chosen places, 0 elsewhere.
 
 use tensor::Tensor;
 
@@ -11,11 +11,11 @@ impl Var {
     /// # Panics
     /// If the shapes differ in n; on the CPU also if an index is not one of 0..c.
     #[track_caller]
-    pub fn pick(&self, index: &Tensor) -> Var {
-        let y = self.value().pick(index);
+    pub fn gather(&self, index: &Tensor) -> Var {
+        let y = self.value().gather(index);
         let (index, columns) = (index.clone(), self.shape()[1]);
-        Var::record("pick", y, |edge| {
-            edge.to(self, move |dy| dy.pick_gradient(&index, columns));
+        Var::record("gather", y, |edge| {
+            edge.to(self, move |dy| dy.gather_gradient(&index, columns));
         })
     }
 }

@@ -10,5 +10,5 @@ use tensor::Tensor;
 /// If the shapes differ in the batch; on the CPU also if a label is not a class, for which a GPU gives NaN.
 #[track_caller]
 pub fn cross_entropy(logits: &Var, labels: &Tensor) -> Var {
-    logits.log_softmax(1).pick(labels).mean_all().mul_scalar(-1.0)
+    logits.log_softmax(1).gather(labels).mean_all().mul_scalar(-1.0)
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use autograd::{Gradients, Param};
-use tensor::{AdamPart, AdamStep, Guard, Tensor};
+use tensor::{AdamPart, AdamStep, GradientMonitor, Tensor};
 
 /// Adam's settings, by default PyTorch's.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -41,7 +41,7 @@ impl Adam {
     }
 
     /// Whether it keeps moments of a parameter: it does once that had a gradient.
-    pub fn remembers(&self, param: &Param) -> bool {
+    pub fn has_moments(&self, param: &Param) -> bool {
         self.moments.contains_key(&param.id())
     }
 
@@ -73,7 +73,13 @@ impl Adam {
 
     /// Moves every parameter that has a gradient. Others, frozen ones among them, stay, and keep no moments. `guard` has
     /// seen the gradients: it scales them, or holds everything as it is.
-    pub fn step(&mut self, params: &[(String, Param)], gradients: &mut Gradients, learning_rate: f64, guard: &Guard) {
+    pub fn step(
+        &mut self,
+        params: &[(String, Param)],
+        gradients: &mut Gradients,
+        learning_rate: f64,
+        monitor: &GradientMonitor,
+    ) {
         self.step += 1;
         let AdamConfig { beta1, beta2, eps, weight_decay } = self.config;
         let step = AdamStep { learning_rate, beta1, beta2, eps, weight_decay, step: self.step };
@@ -84,10 +90,10 @@ impl Adam {
         for (param, gradient) in moving {
             let moments = self.moments.remove(&param.id()).unwrap_or_else(|| AdamPart::moments(&gradient));
             // Taken out of its place: in-place needs the only handle.
-            parts.push(AdamPart { parameter: param.lend(), gradient, moments });
+            parts.push(AdamPart { parameter: param.take(), gradient, moments });
             movers.push(param);
         }
-        step.apply(&mut parts, guard);
+        step.apply(&mut parts, monitor);
         for (param, AdamPart { parameter, moments, .. }) in movers.iter().zip(parts) {
             param.give_back(parameter);
             self.moments.insert(param.id(), moments);

@@ -23,7 +23,7 @@ impl Ema {
     }
 
     /// Takes a step's new weights in.
-    pub fn follow(&mut self) {
+    pub fn update(&mut self) {
         let (kept, gain) = (self.decay as f32, (1.0 - self.decay) as f32); // in f32, 1 − 0.999 is 5e-5 off
         for (_, param, average) in &mut self.averages {
             let average = average.get_mut();
@@ -33,9 +33,9 @@ impl Ema {
 
     /// Puts the averages in the weights' place, until what is returned is dropped.
     #[must_use]
-    pub fn in_place(&self) -> InPlace<'_> {
+    pub fn swap_in(&self) -> SwappedIn<'_> {
         self.swap();
-        InPlace(self)
+        SwappedIn(self)
     }
 
     /// Every average, by its parameter's name.
@@ -60,9 +60,9 @@ impl Ema {
 
 /// While this lives, a module computes with the averages of its weights.
 #[derive(Debug)]
-pub struct InPlace<'a>(&'a Ema);
+pub struct SwappedIn<'a>(&'a Ema);
 
-impl Drop for InPlace<'_> {
+impl Drop for SwappedIn<'_> {
     fn drop(&mut self) {
         self.0.swap();
     }

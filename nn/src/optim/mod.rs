@@ -1,4 +1,4 @@
-//! What moves parameters: [`Adam`] and learning-rate [`Schedule`]s; and what follows them, an average, [`Ema`]. Gradients are clipped by [`tensor::Guard`].
+//! What moves parameters: [`Adam`] and learning-rate [`Schedule`]s; and what follows them, an average, [`Ema`]. Gradients are clipped by [`tensor::GradientMonitor`].
 
 mod adam;
 mod ema;

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::parallel::Disjoint;
-use super::simd::{Job, Vector};
+use super::parallel::DisjointSliceMut;
+use super::simd::{SimdKernel, Vector};
 use crate::act::Act;
 
 /// Where the numbers of a channel lie in `[batch, channels, height, width]`: one plane an image.
@@ -46,7 +46,7 @@ pub(crate) struct Moments<'a> {
     pub(crate) out: &'a mut [f32; 2],
 }
 
-impl Job for Moments<'_> {
+impl SimdKernel for Moments<'_> {
     /// One pass, over deviations from a number k near the mean, that of the channel's first plane:
     /// μ = k + Σ (x − k)/M,   σ² = (Σ (x − k)² − (Σ (x − k))²/M)/M, where little cancels because k is near.
     #[inline(always)]
@@ -71,7 +71,7 @@ impl Job for Moments<'_> {
 pub(crate) struct Normalise<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) residual: Option<&'a [f32]>,
-    pub(crate) y: &'a Disjoint<'a>,
+    pub(crate) y: &'a DisjointSliceMut<'a>,
     pub(crate) channels: Channels,
     pub(crate) c: usize,
     pub(crate) numbers: Numbers,
@@ -79,7 +79,7 @@ pub(crate) struct Normalise<'a> {
     pub(crate) act: Act,
 }
 
-impl Job for Normalise<'_> {
+impl SimdKernel for Normalise<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Numbers { mean, invstd, weight } = self.numbers;
@@ -111,8 +111,8 @@ pub(crate) struct Gradient<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) y: &'a [f32],
     pub(crate) dy: &'a [f32],
-    pub(crate) dx: &'a Disjoint<'a>,
-    pub(crate) g: Option<&'a Disjoint<'a>>,
+    pub(crate) dx: &'a DisjointSliceMut<'a>,
+    pub(crate) g: Option<&'a DisjointSliceMut<'a>>,
     pub(crate) channels: Channels,
     pub(crate) c: usize,
     pub(crate) numbers: Numbers,
@@ -122,7 +122,7 @@ pub(crate) struct Gradient<'a> {
     pub(crate) sums: &'a mut [f32; 2],
 }
 
-impl Job for Gradient<'_> {
+impl SimdKernel for Gradient<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Numbers { mean, invstd, weight } = self.numbers;

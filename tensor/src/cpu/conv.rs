@@ -10,19 +10,19 @@
 //!   adjoint          x[c, q] = Σ_(o,t) w[o, (c,t)] · y[o, (q + padding − t) / stride]     where that is whole
 //!   weight gradient  w[o, (c,t)] = Σ_p y[o, p] · x[c, stride·p + t − padding]
 //! ```
-//! All three look at an image through [`Taps`]: a grid of places, each of which sees a few pixels at fixed offsets. The
+//! All three look at an image through [`ImplicitIm2col`]: a grid of places, each of which sees a few pixels at fixed offsets. The
 //! adjoint with stride s falls into s² grids (the phases of q), each of which sees only the taps that divide evenly: no zero
 //! is ever inserted between pixels.
 
 use std::cell::Cell;
 
 use super::gemm::{multiply, store_rows};
-use super::parallel::Disjoint;
+use super::implicit_im2col::{Image, ImplicitIm2col, runs_by_image};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
-use super::taps::{Image, Taps, runs_by_image};
 use super::transpose::transpose;
-use super::window::{Sees, Window};
+use super::window::{TapOffsets, Window};
 use super::winograd;
 use super::winograd_tile::{Four, Two};
 use super::{conv_2x2, conv_few};
@@ -126,7 +126,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
         ConvAlgorithm::Few => {
             let weight = |c: usize, o: usize, t: usize| w[(o * channels[0] + c) * window.taps() + t];
             let (from, to) = ((x, channels[0], window.input), (y, channels[1], window.output));
-            conv_few::convolve(from, weight, bias, to, &[window.seen_by_output()], 1);
+            conv_few::convolve(from, weight, bias, to, &[window.output_tap_offsets()], 1);
         }
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, false, bias, y, channels, window),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, false, bias, y, channels, window),
@@ -134,16 +134,16 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
 }
 
 /// The grid of the output's places over the input.
-fn output_taps(window: &Window) -> Taps {
-    let offsets: Vec<_> = window.seen_by_output().into_iter().map(|(offset, _)| offset).collect();
-    Taps::new(window.input, window.output, window.stride, &offsets)
+fn output_taps(window: &Window) -> ImplicitIm2col {
+    let offsets: Vec<_> = window.output_tap_offsets().into_iter().map(|(offset, _)| offset).collect();
+    ImplicitIm2col::new(window.input, window.output, window.stride, &offsets)
 }
 
 fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
     let (taps, k, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let places = window.batch * taps.places();
-    let y = Disjoint::new(y);
+    let y = DisjointSliceMut::new(y);
     let out = Image { channels: cout, size: window.output, step: 1, phase: [0, 0], before: None };
     multiply(
         [cout, places, k],
@@ -169,7 +169,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
         ConvAlgorithm::Square => conv_2x2::convolve(y, w, true, bias, x, [cout, cin], window.batch),
         ConvAlgorithm::Few => {
             let weight = |o: usize, c: usize, t: usize| w[(o * cin + c) * window.taps() + t];
-            let phases: Vec<Sees> = window.phases().map(|phase| window.seen_by_input(phase)).collect();
+            let phases: Vec<TapOffsets> = window.phases().map(|phase| window.input_tap_offsets(phase)).collect();
             let (from, to) = ((y, cout, window.output), (x, cin, window.input));
             conv_few::convolve(from, weight, bias, to, &phases, window.stride);
         }
@@ -180,16 +180,16 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
 
 fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
     let ([cin, cout], isa) = (channels, Isa::current());
-    let x = Disjoint::new(x);
+    let x = DisjointSliceMut::new(x);
     // At stride 2 two phases share every row: the first waits in a buffer until the second goes to memory with it.
     let in_pairs = window.stride == 2 && window.input[1].is_multiple_of(2);
     let [rows, columns] = window.input.map(|side| side.div_ceil(2));
     let mut before = CpuBuffer::take(if in_pairs { window.batch * cin * rows * columns } else { 0 });
     for phase in window.phases() {
-        let (offsets, indices): (Vec<_>, Vec<_>) = window.seen_by_input(phase).into_iter().unzip();
+        let (offsets, indices): (Vec<_>, Vec<_>) = window.input_tap_offsets(phase).into_iter().unzip();
         let grid = [0, 1].map(|d| (window.input[d] + window.stride - 1 - phase[d]) / window.stride);
-        let taps = Taps::new(window.output, grid, 1, &offsets);
-        let sum = |to: &Disjoint, bias, out: Image| {
+        let taps = ImplicitIm2col::new(window.output, grid, 1, &offsets);
+        let sum = |to: &DisjointSliceMut, bias, out: Image| {
             multiply(
                 [cin, window.batch * taps.places(), cout * indices.len()],
                 &|rows, ks, width, panel| {
@@ -209,7 +209,7 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
         match (in_pairs, phase[1]) {
             (true, 0) => {
                 let alone = Image { channels: cin, size: taps.grid, step: 1, phase: [0, 0], before: None };
-                sum(&Disjoint::new(&mut before), None, alone);
+                sum(&DisjointSliceMut::new(&mut before), None, alone);
             }
             (true, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: Some(&before) }),
             (false, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: None }),
@@ -245,7 +245,7 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
     let [cin, cout] = channels;
     let (taps, n, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let size = taps.places();
-    let w = Disjoint::new(w);
+    let w = DisjointSliceMut::new(w);
     multiply(
         [cout, n, window.batch * size],
         &|rows, places, width, panel| {

@@ -13,10 +13,10 @@
 
 use rayon::prelude::*;
 
-use super::microkernel::{Strides, Then, multiply_tile};
-use super::parallel::Disjoint;
+use super::microkernel::{Accumulate, Strides, multiply_tile};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
 
 /// Channels of one task.
@@ -48,7 +48,7 @@ pub(super) fn convolve(
     let isa = Isa::current();
     let width = batch.next_multiple_of(32); // whole vectors of images, two at a time
     let x = &images_last(isa, x, 4 * sums, batch, width);
-    let y = Disjoint::new(y);
+    let y = DisjointSliceMut::new(y);
     (0..rows.div_ceil(SOME)).into_par_iter().for_each(|task| {
         let first = task * SOME;
         let some = SOME.min(rows - first);
@@ -62,11 +62,11 @@ pub(super) fn convolve(
                         near[..some * 9].copy_from_slice(&w[first * 9..(first + some) * 9]);
                     }
                     let (row, sum) = (9, SOME * 9);
-                    isa.vectors(Rows::<true> { x, width, w: near, row, sum, sums, some, bias: &bias, out });
+                    isa.dispatch(Rows::<true> { x, width, w: near, row, sum, sums, some, bias: &bias, out });
                 });
             } else {
                 let (w, row, sum) = (&w[first * sums * 9..], sums * 9, 9);
-                isa.vectors(Rows::<false> { x, width, w, row, sum, sums, some, bias: &bias, out });
+                isa.dispatch(Rows::<false> { x, width, w, row, sum, sums, some, bias: &bias, out });
             }
             scratch(4 * SOME * batch, |turned| {
                 transpose(isa, out, width, 4 * some, batch, turned, 4 * SOME);
@@ -107,7 +107,7 @@ struct Rows<'a, const ADJOINT: bool> {
     out: &'a mut [f32],
 }
 
-impl<const ADJOINT: bool> Job for Rows<'_, ADJOINT> {
+impl<const ADJOINT: bool> SimdKernel for Rows<'_, ADJOINT> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         // As many channels at once as there are registers for 4 pixels and 2 vectors of images each.
@@ -167,7 +167,7 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
     let width = 4 * columns + 16; // not a multiple of 4 KiB: rows so far apart share cache sets
     let x = &pixels_first(isa, x, cin, batch, columns, width);
     let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
-    let dw = Disjoint::new(dw);
+    let dw = DisjointSliceMut::new(dw);
     (0..cout.div_ceil(SOME)).into_par_iter().for_each(|task| {
         let first = task * SOME;
         let some = SOME.min(cout - first);
@@ -182,7 +182,7 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
                     let vectors = ((4 * columns - column) / lane).min(3);
                     let strides = Strides { a_row: 1, a_k: 4 * SOME, b_k: width, c_row: width };
                     let (a, b, c) = (&near[row..], &x[column..], &mut products[column..]);
-                    multiply_tile(isa, vectors, batch, a, b, c, strides, Then::Store);
+                    multiply_tile(isa, vectors, batch, a, b, c, strides, Accumulate::Overwrite);
                 }
                 for (i, products) in products.chunks_exact(4 * width).enumerate() {
                     let output = row / 4 + i;
@@ -190,7 +190,7 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
                         let start = (first + output) * cin * 9;
                         // SAFETY: each task has channels of its own.
                         let dw = unsafe { dw.part(start..start + cin * 9) };
-                        isa.vectors(AddTaps { isa, products, width, columns, cin, dw });
+                        isa.dispatch(AddTaps { isa, products, width, columns, cin, dw });
                     }
                 }
             }
@@ -220,7 +220,7 @@ struct AddTaps<'a> {
     dw: &'a mut [f32],
 }
 
-impl Job for AddTaps<'_> {
+impl SimdKernel for AddTaps<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for first in (0..self.cin).step_by(SOME) {

@@ -15,8 +15,8 @@
 use rayon::prelude::*;
 
 use super::pool::{CpuBuffer, scratch};
-use super::simd::{Isa, Job, Vector};
-use super::window::Sees;
+use super::simd::{Isa, SimdKernel, Vector};
+use super::window::TapOffsets;
 
 /// Channels that are few.
 pub(super) const FEW: usize = 3;
@@ -76,7 +76,7 @@ pub(super) fn convolve(
     weight: impl Fn(usize, usize, usize) -> f32,
     bias: Option<&[f32]>,
     (y, few, output): (&mut [f32], usize, [usize; 2]),
-    phases: &[Sees],
+    phases: &[TapOffsets],
     step: usize,
 ) {
     let isa = Isa::current();
@@ -98,7 +98,7 @@ pub(super) fn convolve(
                 for (at, sums) in phases.iter().zip(sums.chunks_exact_mut(few * area)) {
                     let (of_phase, rest) = w.split_at(at.len() * few);
                     w = rest;
-                    isa.vectors(AddImage { padded: &padded, plane, at, w: of_phase, few, sums });
+                    isa.dispatch(AddImage { padded: &padded, plane, at, w: of_phase, few, sums });
                 }
             }
             for (row, y) in y.chunks_exact_mut(output[1]).enumerate() {
@@ -122,7 +122,7 @@ struct AddImage<'a> {
     sums: &'a mut [f32],
 }
 
-impl Job for AddImage<'_> {
+impl SimdKernel for AddImage<'_> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         match self.few {
@@ -194,7 +194,7 @@ pub(super) fn weight_gradient(
                 let x = xs[image * channels * pixels..].chunks_exact(pixels);
                 for (x, sums) in x.zip(sums.chunks_exact_mut(few * 9 * LANES)) {
                     padded.fill(x, plane);
-                    isa.vectors(AddTaps { padded: &padded, plane, at: &at, dy, few, sums });
+                    isa.dispatch(AddTaps { padded: &padded, plane, at: &at, dy, few, sums });
                 }
             }
         });
@@ -218,7 +218,7 @@ struct AddTaps<'a> {
     sums: &'a mut [f32],
 }
 
-impl Job for AddTaps<'_> {
+impl SimdKernel for AddTaps<'_> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         // Three times nine sums fit where there are 32 registers.

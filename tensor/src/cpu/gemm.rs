@@ -17,8 +17,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::microkernel::{Strides, Then, multiply_tile};
-use super::parallel::Disjoint;
+use super::microkernel::{Accumulate, Strides, multiply_tile};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
@@ -71,7 +71,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
         }
         scratch(CHUNK * stride, |b| {
             for chunk in chunks.clone() {
-                let then = if chunk == chunks.start { Then::Store } else { Then::Add };
+                let accumulate = if chunk == chunks.start { Accumulate::Overwrite } else { Accumulate::Add };
                 let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
                 let panel_b = ks.len() * tile.cols;
                 for (panel, start) in block_cols.clone().step_by(tile.cols).enumerate() {
@@ -84,7 +84,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
                     for panel in 0..block_cols.len().div_ceil(tile.cols) {
                         let at = (row - block_rows.start) * stride + panel * tile.cols;
                         let b = &b[panel * panel_b..][..panel_b];
-                        multiply_tile(isa, 3, ks.len(), a, b, &mut sums[at..], strides, then);
+                        multiply_tile(isa, 3, ks.len(), a, b, &mut sums[at..], strides, accumulate);
                     }
                 }
             }
@@ -165,7 +165,7 @@ impl Matrix<'_> {
 
 /// Puts sums into a row-major matrix of `cols` columns.
 pub(crate) fn store_rows(
-    out: &Disjoint,
+    out: &DisjointSliceMut,
     width: usize,
     rows: Range<usize>,
     cols: Range<usize>,

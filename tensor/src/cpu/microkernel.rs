@@ -14,7 +14,7 @@
 //! `a` and `b` mostly come packed in the order in which they are read, `a[k][ROWS]` and `b[k][columns]`; [`Strides`] tells.
 //! Where a matrix is narrower than three vectors, one or two do.
 
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 
 /// The size of a tile: rows, and columns (three vectors).
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct Strides {
 
 /// What becomes of the numbers that were in `c`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Then {
+pub(crate) enum Accumulate {
     /// The sums replace them.
     Store,
     /// The sums are added to them.
@@ -65,14 +65,14 @@ pub(crate) fn multiply_tile(
     b: &[f32],
     c: &mut [f32],
     strides: Strides,
-    then: Then,
+    accumulate: Accumulate,
 ) {
     assert!(k > 0, "a product over nothing is for the caller to clear");
     let TileSize { rows, cols } = isa.tile();
     let (columns, Strides { a_row, a_k, b_k, c_row }) = (cols / 3 * vectors, strides);
     assert!(a.len() > (rows - 1) * a_row + (k - 1) * a_k && b.len() >= (k - 1) * b_k + columns);
     assert!((1..=3).contains(&vectors) && c.len() >= (rows - 1) * c_row + columns);
-    isa.vectors(Tile { vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, then });
+    isa.dispatch(Tile { vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, accumulate });
 }
 
 /// One tile's work. The pointers reach as far as `multiply_tile` checked.
@@ -83,10 +83,10 @@ struct Tile {
     b: *const f32,
     c: *mut f32,
     strides: Strides,
-    then: Then,
+    accumulate: Accumulate,
 }
 
-impl Job for Tile {
+impl SimdKernel for Tile {
     #[inline(always)]
     fn run<V: Vector>(self) {
         // SAFETY: `multiply_tile` checked the lengths.
@@ -128,9 +128,9 @@ impl Tile {
             for r in 0..ROWS {
                 for v in 0..VECTORS {
                     let to = self.c.add(r * c_row + v * V::LANES);
-                    match self.then {
-                        Then::Store => sums[r][v].store(to),
-                        Then::Add => V::load(to).add(sums[r][v]).store(to),
+                    match self.accumulate {
+                        Accumulate::Overwrite => sums[r][v].store(to),
+                        Accumulate::Add => V::load(to).add(sums[r][v]).store(to),
                     }
                 }
             }

@@ -51,20 +51,20 @@ pub(crate) fn rows(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]
 }
 
 /// A slice of which parallel tasks write disjoint parts that are not chunks: columns, channels.
-pub(crate) struct Disjoint<'a> {
+pub(crate) struct DisjointSliceMut<'a> {
     data: *mut f32,
     len: usize,
     owner: PhantomData<&'a mut [f32]>,
 }
 
 // SAFETY: `part` hands out ranges that its callers promise to be disjoint, so no element is reached from two threads.
-unsafe impl Sync for Disjoint<'_> {}
+unsafe impl Sync for DisjointSliceMut<'_> {}
 // SAFETY: likewise; the pointer is valid wherever the borrow is.
-unsafe impl Send for Disjoint<'_> {}
+unsafe impl Send for DisjointSliceMut<'_> {}
 
-impl<'a> Disjoint<'a> {
-    pub(crate) fn new(slice: &'a mut [f32]) -> Disjoint<'a> {
-        Disjoint { data: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
+impl<'a> DisjointSliceMut<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> DisjointSliceMut<'a> {
+        DisjointSliceMut { data: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
     }
 
     /// The elements in `range`.

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::parallel::GRAIN;
 use super::pool::scratch;
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 
 /// Numbers of the widest vector.
 const LANES: usize = 16;
@@ -48,7 +48,7 @@ impl Table {
     /// Every plane of `x` mapped.
     pub(crate) fn map(&self, x: &[f32], out: &mut [f32]) {
         let isa = Isa::current();
-        over_planes(x, self.from, out, self.to, |x, out| isa.vectors(Map { table: self, x, out }));
+        over_planes(x, self.from, out, self.to, |x, out| isa.dispatch(Map { table: self, x, out }));
     }
 }
 
@@ -58,7 +58,7 @@ struct Map<'a> {
     out: &'a mut [f32],
 }
 
-impl Job for Map<'_> {
+impl SimdKernel for Map<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Table { ref shares, from, to } = *self.table;
@@ -103,7 +103,7 @@ pub(crate) fn double(x: &[f32], size: [usize; 2], out: &mut [f32]) {
     let isa = Isa::current();
     let count = size[0] * size[1];
     over_planes(x, count, out, 4 * count, |x, out| {
-        scratch(2 * size[0] * padded(size[1]), |lines| isa.vectors(Double { x, size, lines, out }));
+        scratch(2 * size[0] * padded(size[1]), |lines| isa.dispatch(Double { x, size, lines, out }));
     });
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn double_adjoint(dy: &[f32], size: [usize; 2], dx: &mut [f32]) {
     let isa = Isa::current();
     let count = size[0] * size[1];
     over_planes(dy, 4 * count, dx, count, |dy, dx| {
-        scratch(size[0] * padded(2 * size[1]), |lines| isa.vectors(DoubleAdjoint { dy, size, lines, dx }));
+        scratch(size[0] * padded(2 * size[1]), |lines| isa.dispatch(DoubleAdjoint { dy, size, lines, dx }));
     });
 }
 
@@ -129,7 +129,7 @@ struct Double<'a> {
     out: &'a mut [f32],
 }
 
-impl Job for Double<'_> {
+impl SimdKernel for Double<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let ([height, width], lines) = (self.size, self.lines);
@@ -168,7 +168,7 @@ struct DoubleAdjoint<'a> {
     dx: &'a mut [f32],
 }
 
-impl Job for DoubleAdjoint<'_> {
+impl SimdKernel for DoubleAdjoint<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let ([height, width], lines) = (self.size, self.lines);
@@ -187,7 +187,7 @@ impl Job for DoubleAdjoint<'_> {
             for (line, dx) in lines.chunks_exact(padded(2 * width)).zip(dx.chunks_exact_mut(width)) {
                 for (at, dx) in dx.chunks_mut(V::LANES).enumerate() {
                     let line = &line[2 * at * V::LANES..];
-                    let pairs = |line: &[f32]| V::read(line).separate(V::read(&line[V::LANES..]));
+                    let pairs = |line: &[f32]| V::read(line).deinterleave(V::read(&line[V::LANES..]));
                     let ([before, first], [second, after]) = (pairs(line), pairs(&line[2..]));
                     write_some(first.add(second).mul(most).add_product(quarter, before.add(after)), dx);
                 }

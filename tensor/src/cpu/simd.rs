@@ -2,7 +2,7 @@
 //!
 //! A kernel reads [`Isa::current`] once, on the thread that calls it, and hands it to its parallel parts. Inner loops are
 //! ordinary Rust inside [`Isa::run`], which compiles them once for every instruction set. Where registers must be held by
-//! hand (the matrix tile, Winograd's transforms), a [`Job`] is written for any [`Vector`].
+//! hand (the matrix tile, Winograd's transforms), a [`SimdKernel`] is written for any [`Vector`].
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -67,7 +67,7 @@ impl Isa {
         body()
     }
 
-    /// Runs a loop compiled for these instructions, if it is short enough to be inlined; a [`Job`] always is.
+    /// Runs a loop compiled for these instructions, if it is short enough to be inlined; a [`SimdKernel`] always is.
     #[inline(always)]
     pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
         match self {
@@ -83,7 +83,7 @@ impl Isa {
 
     /// Runs a job on these instructions' registers.
     #[inline(always)]
-    pub(crate) fn vectors(self, job: impl Job) {
+    pub(crate) fn dispatch(self, kernel: impl SimdKernel) {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as in `run`.
@@ -100,12 +100,12 @@ impl Isa {
 
 /// Work written for registers of any width. `run` and all that it calls must be `#[inline(always)]`, to be compiled for the
 /// instructions at hand.
-pub(crate) trait Job {
+pub(crate) trait SimdKernel {
     /// The work. Called only where V's instructions are.
     fn run<V: Vector>(self);
 }
 
-/// A register of numbers. Only a [`Job`] sees one, so its instructions are there.
+/// A register of numbers. Only a [`SimdKernel`] sees one, so its instructions are there.
 pub(crate) trait Vector: Copy {
     /// Numbers in a register.
     const LANES: usize;
@@ -120,7 +120,7 @@ pub(crate) trait Vector: Copy {
     /// a₀ b₀ a₁ b₁ …, in two registers.
     fn interleave(self, other: Self) -> [Self; 2];
     /// The even and the odd of the numbers in two registers: the inverse of `interleave`.
-    fn separate(self, other: Self) -> [Self; 2];
+    fn deinterleave(self, other: Self) -> [Self; 2];
     /// # Safety
     /// LANES numbers can be read there.
     unsafe fn load(from: *const f32) -> Self;
@@ -174,7 +174,7 @@ impl Vector for [f32; 4] {
         [[a, e, b, f], [c, g, d, h]]
     }
     #[inline(always)]
-    fn separate(self, other: Self) -> [Self; 2] {
+    fn deinterleave(self, other: Self) -> [Self; 2] {
         let ([a, b, c, d], [e, f, g, h]) = (self, other);
         [[a, c, e, g], [b, d, f, h]]
     }
@@ -192,7 +192,7 @@ impl Vector for [f32; 4] {
 
 /// Asks for `len` numbers from `first` on, which will be read soon; nothing happens if they are not there.
 #[inline(always)]
-pub(crate) fn soon(numbers: &[f32], first: usize, len: usize) {
+pub(crate) fn prefetch(numbers: &[f32], first: usize, len: usize) {
     #[cfg(target_arch = "x86_64")]
     for at in (first..first + len).step_by(16) {
         let from = numbers.as_ptr().wrapping_add(at).cast();
@@ -207,13 +207,13 @@ pub(crate) fn soon(numbers: &[f32], first: usize, len: usize) {
 #[allow(unused_macros)] // some processors have none
 macro_rules! register {
     ($type:ty, $lanes:literal lanes, $rows:literal rows, $splat:ident, $add:ident, $sub:ident, $mul:ident,
-     |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $separate:ident, $load:ident, $store:ident) => {
+     |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $deinterleave:ident, $load:ident, $store:ident) => {
         impl Vector for $type {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
             #[inline(always)]
             fn splat(x: f32) -> Self {
-                // SAFETY: a Job runs only where the instructions are; so do all below.
+                // SAFETY: a SimdKernel runs only where the instructions are; so do all below.
                 unsafe { $splat(x) }
             }
             #[inline(always)]
@@ -243,9 +243,9 @@ macro_rules! register {
                 unsafe { $interleave(self, other) }
             }
             #[inline(always)]
-            fn separate(self, other: Self) -> [Self; 2] {
+            fn deinterleave(self, other: Self) -> [Self; 2] {
                 // SAFETY: as above.
-                unsafe { $separate(self, other) }
+                unsafe { $deinterleave(self, other) }
             }
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
@@ -263,13 +263,13 @@ macro_rules! register {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Job, Vector};
+    use super::{SimdKernel, Vector};
     use std::arch::x86_64::*;
 
     register!(__m512, 16 lanes, 8 rows, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
-        |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, separate16, _mm512_loadu_ps, _mm512_storeu_ps);
+        |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, deinterleave16, _mm512_loadu_ps, _mm512_storeu_ps);
     register!(__m256, 8 lanes, 4 rows, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
-        |c, a, b| _mm256_fmadd_ps(a, b, c), interleave8, separate8, _mm256_loadu_ps, _mm256_storeu_ps);
+        |c, a, b| _mm256_fmadd_ps(a, b, c), interleave8, deinterleave8, _mm256_loadu_ps, _mm256_storeu_ps);
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -281,7 +281,7 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn separate16(a: __m512, b: __m512) -> [__m512; 2] {
+    fn deinterleave16(a: __m512, b: __m512) -> [__m512; 2] {
         let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
         let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
         [_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b)]
@@ -296,7 +296,7 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn separate8(a: __m256, b: __m256) -> [__m256; 2] {
+    fn deinterleave8(a: __m256, b: __m256) -> [__m256; 2] {
         let (low, high) = (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
         [_mm256_shuffle_ps::<0x88>(low, high), _mm256_shuffle_ps::<0xdd>(low, high)]
     }
@@ -312,12 +312,12 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx2,fma")]
-    pub(super) fn avx512_job(job: impl Job) {
+    pub(super) fn avx512_job(job: impl SimdKernel) {
         job.run::<__m512>();
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2_job(job: impl Job) {
+    pub(super) fn avx2_job(job: impl SimdKernel) {
         job.run::<__m256>();
     }
 }
@@ -335,10 +335,10 @@ mod arm {
 
     #[inline]
     #[target_feature(enable = "neon")]
-    fn separate4(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+    fn deinterleave4(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
         [vuzp1q_f32(a, b), vuzp2q_f32(a, b)]
     }
 
     register!(float32x4_t, 4 lanes, 8 rows, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
-        |c, a, b| vfmaq_f32(c, a, b), interleave4, separate4, vld1q_f32, vst1q_f32);
+        |c, a, b| vfmaq_f32(c, a, b), interleave4, deinterleave4, vld1q_f32, vst1q_f32);
 }

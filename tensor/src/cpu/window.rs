@@ -17,14 +17,14 @@ impl Window {
     }
 
     /// What the output's places see of the input.
-    pub(super) fn seen_by_output(&self) -> Sees {
+    pub(super) fn output_tap_offsets(&self) -> TapOffsets {
         let p = self.padding as isize;
         let tap = |t: usize| ([(t / self.kernel[1]) as isize - p, (t % self.kernel[1]) as isize - p], t);
         (0..self.taps()).map(tap).collect()
     }
 
     /// What those places of the input see of the output whose row and column leave `phase` modulo the stride.
-    pub(super) fn seen_by_input(&self, phase: [usize; 2]) -> Sees {
+    pub(super) fn input_tap_offsets(&self, phase: [usize; 2]) -> TapOffsets {
         let s = self.stride as isize;
         // From place g·s + phase, kernel index t looks at output g + (phase + padding − t) / s.
         let offset = |phase: usize, t: usize| {
@@ -42,4 +42,4 @@ impl Window {
 }
 
 /// What every place of a grid sees: pixels at offsets from it, each through a tap of the kernel.
-pub(super) type Sees = Vec<([isize; 2], usize)>;
+pub(super) type TapOffsets = Vec<([isize; 2], usize)>;

@@ -22,8 +22,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::microkernel::{Strides, Then, multiply_tile};
-use super::parallel::Disjoint;
+use super::microkernel::{Accumulate, Strides, multiply_tile};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::window::Window;
@@ -54,7 +54,7 @@ pub(crate) fn convolve<T: Tile>(
     let weight = Planes::new(Order::Panels, cin, cout);
     let w = weights::<T>(isa, w, adjoint, [cin, cout], weight);
     let tiles = Tiles::new::<T, false>(x, cin, window.input, tiling, window.padding);
-    let y = &Disjoint::new(y);
+    let y = &DisjointSliceMut::new(y);
     let planes = |images: usize| [cin, cout].map(|c| Planes::new(Order::Rows, images * tiling.count(), c));
     let store = |image, row, ys: &[f32], to| from_points::<T>(isa, (ys, to), [image, row], bias, (y, cout, tiling));
 
@@ -67,12 +67,19 @@ pub(crate) fn convolve<T: Tile>(
             let rows = images.len() * tiling.count();
             scratch(from.count::<T>() + to.count::<T>(), |room| {
                 let (xs, ys) = room.split_at_mut(from.count::<T>());
-                let all = Disjoint::new(xs);
+                let all = DisjointSliceMut::new(xs);
                 for (i, image) in images.clone().enumerate() {
                     tiles.to_points::<T, false>(isa, [image, i * tiling.count()], &all, from);
                 }
                 for (point, ys) in ys.chunks_exact_mut(to.plane()).enumerate() {
-                    multiply(isa, [0..rows, 0..cin], from.of(point, xs), weight.of(point, &w), (ys, to), Then::Store);
+                    multiply(
+                        isa,
+                        [0..rows, 0..cin],
+                        from.of(point, xs),
+                        weight.of(point, &w),
+                        (ys, to),
+                        Accumulate::Overwrite,
+                    );
                 }
                 images.enumerate().for_each(|(i, image)| store(image, i * tiling.count(), ys, to));
             });
@@ -82,7 +89,14 @@ pub(crate) fn convolve<T: Tile>(
     let [from, to] = planes(window.batch);
     let xs = points::<T, false>(isa, &tiles, window.batch, from);
     let mut ys = CpuBuffer::take(to.count::<T>());
-    products::<T>(isa, [window.batch * tiling.count(), cin], (&xs, from), (&w, weight), (&mut ys, to), Then::Store);
+    products::<T>(
+        isa,
+        [window.batch * tiling.count(), cin],
+        (&xs, from),
+        (&w, weight),
+        (&mut ys, to),
+        Accumulate::Overwrite,
+    );
     (0..window.batch).into_par_iter().for_each(|image| store(image, image * tiling.count(), &ys, to));
 }
 
@@ -108,13 +122,13 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
                     let [left, right] = planes(rows);
                     for i in 0..together {
                         let at = [first + i, i * tiling.count()];
-                        dy.to_points::<T, true>(isa, at, &Disjoint::new(dys), left);
-                        x.to_points::<T, false>(isa, at, &Disjoint::new(xs), right);
+                        dy.to_points::<T, true>(isa, at, &DisjointSliceMut::new(dys), left);
+                        x.to_points::<T, false>(isa, at, &DisjointSliceMut::new(xs), right);
                     }
-                    let then = if first == images.start { Then::Store } else { Then::Add };
+                    let accumulate = if first == images.start { Accumulate::Overwrite } else { Accumulate::Add };
                     for (point, sums) in sums.chunks_exact_mut(product.plane()).enumerate() {
                         let (a, b) = (left.of(point, dys), right.of(point, xs));
-                        multiply(isa, [0..cout, 0..rows], a, b, (sums, product), then);
+                        multiply(isa, [0..cout, 0..rows], a, b, (sums, product), accumulate);
                     }
                 }
             });
@@ -124,9 +138,9 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
         let [left, right] = planes(rows);
         let dys = points::<T, true>(isa, &dy, window.batch, left);
         let xs = points::<T, false>(isa, &x, window.batch, right);
-        products::<T>(isa, [cout, rows], (&dys, left), (&xs, right), (&mut sums, product), Then::Store);
+        products::<T>(isa, [cout, rows], (&dys, left), (&xs, right), (&mut sums, product), Accumulate::Overwrite);
     }
-    let dw = Disjoint::new(dw);
+    let dw = DisjointSliceMut::new(dw);
     (0..cout).into_par_iter().for_each(|output| weight_from_points::<T>(isa, (&sums, product), output, &dw, cin));
 }
 
@@ -135,7 +149,7 @@ fn weights<T: Tile>(isa: Isa, w: &[f32], adjoint: bool, [cin, cout]: [usize; 2],
     /// Inputs of one task.
     const SOME: usize = 32;
     let mut points = CpuBuffer::take(planes.count::<T>());
-    let (to, panels) = (Disjoint::new(&mut points), planes.panels().collect::<Vec<_>>());
+    let (to, panels) = (DisjointSliceMut::new(&mut points), planes.panels().collect::<Vec<_>>());
     let blocks = cin.div_ceil(SOME);
     (0..panels.len() * blocks).into_par_iter().for_each(|task| {
         let (panel, first) = (panels[task / blocks].clone(), task % blocks * SOME);
@@ -153,7 +167,7 @@ fn weights<T: Tile>(isa: Isa, w: &[f32], adjoint: bool, [cin, cout]: [usize; 2],
 fn points<T: Tile, const GRADIENT: bool>(isa: Isa, tiles: &Tiles, batch: usize, planes: Planes) -> CpuBuffer {
     let rows = tiles.count();
     let mut points = CpuBuffer::take(planes.count::<T>());
-    let to = Disjoint::new(&mut points);
+    let to = DisjointSliceMut::new(&mut points);
     let each = |image| tiles.to_points::<T, GRADIENT>(isa, [image, image * rows], &to, planes);
     (0..batch).into_par_iter().for_each(each);
     points
@@ -166,18 +180,18 @@ fn products<T: Tile>(
     (a, left): (&[f32], Planes),
     (b, right): (&[f32], Planes),
     (c, out): (&mut [f32], Planes),
-    then: Then,
+    accumulate: Accumulate,
 ) {
     /// Rows of one task.
     const BLOCK: usize = 128;
-    let (blocks, c) = (rows.div_ceil(BLOCK), Disjoint::new(c));
+    let (blocks, c) = (rows.div_ceil(BLOCK), DisjointSliceMut::new(c));
     (0..T::IN * T::IN * blocks).into_par_iter().for_each(|task| {
         let (point, first) = (task / blocks, task % blocks * BLOCK);
         let block = first..(first + BLOCK).min(rows);
         let (start, width) = (point * out.plane(), out.width());
         // SAFETY: each task has rows of its own; a tile's last may reach past `rows`, where planes are rounded up.
         let c = unsafe { c.part(start + first * width..start + block.end.next_multiple_of(8) * width) };
-        multiply(isa, [block, 0..k], left.of(point, a), right.of(point, b), (c, out), then);
+        multiply(isa, [block, 0..k], left.of(point, a), right.of(point, b), (c, out), accumulate);
     });
 }
 
@@ -188,7 +202,7 @@ fn multiply(
     (a, left): (&[f32], Planes),
     (b, right): (&[f32], Planes),
     (c, out): (&mut [f32], Planes),
-    then: Then,
+    accumulate: Accumulate,
 ) {
     let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
     let [a_row, a_k] = left.strides();
@@ -202,7 +216,7 @@ fn multiply(
             for column in (0..columns).step_by(3 * lane) {
                 let vectors = ((columns - column) / lane).min(3);
                 let strides = Strides { a_row, a_k, b_k: columns, c_row: out.width() };
-                multiply_tile(isa, vectors, ks.len(), a, &b[column..], &mut c[column..], strides, then);
+                multiply_tile(isa, vectors, ks.len(), a, &b[column..], &mut c[column..], strides, accumulate);
             }
         }
     }

@@ -11,9 +11,9 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::parallel::Disjoint;
+use super::parallel::DisjointSliceMut;
 use super::pool::scratch;
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
 use super::winograd_tile::{Tile, Transform};
 
@@ -177,7 +177,7 @@ impl<'a> Tiles<'a> {
         &self,
         isa: Isa,
         [image, row]: [usize; 2],
-        to: &Disjoint,
+        to: &DisjointSliceMut,
         planes: Planes,
     ) {
         let pixels = self.size[0] * self.size[1];
@@ -193,7 +193,7 @@ impl<'a> Tiles<'a> {
                 transpose(isa, from, pixels, some, pixels, flat, LANES);
                 let [start, step] = planes.vector(v);
                 let (at, plane, tile) = (start + row * step, planes.plane(), PhantomData);
-                isa.vectors(ToPoints::<T, GRADIENT> { tiles: self, flat, to, at, step, plane, tile });
+                isa.dispatch(ToPoints::<T, GRADIENT> { tiles: self, flat, to, at, step, plane, tile });
             }
         });
     }
@@ -202,14 +202,14 @@ impl<'a> Tiles<'a> {
 struct ToPoints<'a, T, const GRADIENT: bool> {
     tiles: &'a Tiles<'a>,
     flat: &'a [f32],
-    to: &'a Disjoint<'a>,
+    to: &'a DisjointSliceMut<'a>,
     at: usize,
     step: usize,
     plane: usize,
     tile: PhantomData<T>,
 }
 
-impl<T: Tile, const GRADIENT: bool> Job for ToPoints<'_, T, GRADIENT> {
+impl<T: Tile, const GRADIENT: bool> SimdKernel for ToPoints<'_, T, GRADIENT> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Tiles { tiling, places, columns, .. } = self.tiles;
@@ -235,7 +235,7 @@ pub(super) fn from_points<T: Tile>(
     (points, planes): (&[f32], Planes),
     [image, row]: [usize; 2],
     bias: Option<&[f32]>,
-    (y, channels, tiling): (&Disjoint, usize, Tiling),
+    (y, channels, tiling): (&DisjointSliceMut, usize, Tiling),
 ) {
     let pixels = tiling.size[0] * tiling.size[1];
     scratch(pixels * LANES, |flat| {
@@ -248,7 +248,7 @@ pub(super) fn from_points<T: Tile>(
             }
             let [at, step] = planes.vector(v);
             let (at, plane, tile) = (at + row * step, planes.plane(), PhantomData);
-            isa.vectors(FromPoints::<T> { points, at, step, plane, tiling, bias: &start, flat, tile });
+            isa.dispatch(FromPoints::<T> { points, at, step, plane, tiling, bias: &start, flat, tile });
             let start = (image * channels + first) * pixels;
             // SAFETY: each task has images of its own.
             let y = unsafe { y.part(start..start + some * pixels) };
@@ -268,7 +268,7 @@ struct FromPoints<'a, T> {
     tile: PhantomData<T>,
 }
 
-impl<T: Tile> Job for FromPoints<'_, T> {
+impl<T: Tile> SimdKernel for FromPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let [height, width] = self.tiling.size;
@@ -295,7 +295,7 @@ pub(super) fn weight_to_points<T: Tile>(
     (w, adjoint): (&[f32], bool),
     [cin, cout]: [usize; 2],
     [input, v]: [usize; 2],
-    to: &Disjoint,
+    to: &DisjointSliceMut,
     planes: Planes,
     flat: &mut [f32; 9 * LANES],
 ) {
@@ -305,19 +305,19 @@ pub(super) fn weight_to_points<T: Tile>(
     transpose(isa, &w[start..], stride, LANES.min(cout - first), 9, flat, LANES);
     let [at, step] = planes.vector(v);
     let (at, plane, tile) = (at + input * step, planes.plane(), PhantomData);
-    isa.vectors(WeightToPoints::<T> { flat, adjoint, to, at, plane, tile });
+    isa.dispatch(WeightToPoints::<T> { flat, adjoint, to, at, plane, tile });
 }
 
 struct WeightToPoints<'a, T> {
     flat: &'a [f32; 9 * LANES],
     adjoint: bool,
-    to: &'a Disjoint<'a>,
+    to: &'a DisjointSliceMut<'a>,
     at: usize,
     plane: usize,
     tile: PhantomData<T>,
 }
 
-impl<T: Tile> Job for WeightToPoints<'_, T> {
+impl<T: Tile> SimdKernel for WeightToPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for lane in (0..LANES).step_by(V::LANES) {
@@ -340,14 +340,14 @@ pub(super) fn weight_from_points<T: Tile>(
     isa: Isa,
     (points, planes): (&[f32], Planes),
     output: usize,
-    dw: &Disjoint,
+    dw: &DisjointSliceMut,
     cin: usize,
 ) {
     let mut flat = [0.0; 9 * LANES];
     for v in 0..planes.vectors {
         let [at, step] = planes.vector(v);
         let (at, flat, tile) = (at + output * step, &mut flat, PhantomData);
-        isa.vectors(WeightFromPoints::<T> { points, planes, at, flat, tile });
+        isa.dispatch(WeightFromPoints::<T> { points, planes, at, flat, tile });
         let (start, some) = ((output * cin + v * LANES) * 9, LANES.min(cin - v * LANES));
         // SAFETY: each task has an output of its own.
         let dw = unsafe { dw.part(start..start + some * 9) };
@@ -363,7 +363,7 @@ struct WeightFromPoints<'a, T> {
     tile: PhantomData<T>,
 }
 
-impl<T: Tile> Job for WeightFromPoints<'_, T> {
+impl<T: Tile> SimdKernel for WeightFromPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let (plane, set) = (self.planes.plane(), self.planes.count::<T>());

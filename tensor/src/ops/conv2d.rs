@@ -1,30 +1,30 @@
-//! Convolution (a cross-correlation, as everywhere in deep learning):
+//! Convolution (a cross-correlation, as usual in deep learning):
 //!   y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, c, s·i + u − p, s·j + v − p],   x = 0 outside the image
 //! x: [batch, in, height, width], w: [out, in, kh, kw], bias: [out] → y: [batch, out, (height + 2p − kh)/s + 1, …].
-//! Backward needs x and w: dx is the adjoint, dw correlates x with dy, dbias sums dy.
+//! Backward: dx is the transposed convolution of dy with w (`conv_transpose2d.rs`), dw correlates x with dy, dbias sums dy.
 
 use super::matmul::Tiles;
 use crate::cpu::conv;
 use crate::cpu::window::Window;
 use crate::device::Device;
 use crate::kernel::Kernel;
-use crate::launch::Run;
+use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::CONV2D];
 pub(super) static CONV2D: Kernel = Kernel::unchecked(&WGSL, "conv2d");
 
-/// How a convolution slides, the same along height and width: `stride` and `padding` of PyTorch's `Conv2d`.
+/// The stride and padding of a convolution, the same along height and width: those of PyTorch's `Conv2d`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv {
-    /// Pixels between neighbouring places, at least 1.
+    /// The step between neighbouring positions of the kernel, in pixels, at least 1.
     pub stride: usize,
-    /// Rows and columns of zeros around the image.
+    /// The number of rows and columns of zeros on each side of the image.
     pub padding: usize,
 }
 
 impl Conv {
-    /// What a kernel makes of an image: the output's `[height, width]`, or `None` if the image is too small.
+    /// The output's `[height, width]`, or `None` if the padded image is smaller than the kernel.
     pub fn output(self, image: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
         let along = |d: usize| Some((image[d] + 2 * self.padding).checked_sub(kernel[d])? / self.stride + 1);
         Some([along(0)?, along(1)?])
@@ -38,7 +38,7 @@ impl Conv {
 
 impl Tensor {
     /// Convolution (cross-correlation, PyTorch's `conv2d`) of `[batch, in, height, width]` with `weight` `[out, in, kh, kw]` and
-    /// `bias` `[out]` → `[batch, out, (height + 2p − kh)/s + 1, …]`, x being 0 outside the image:
+    /// `bias` `[out]` → `[batch, out, (height + 2p − kh)/s + 1, …]`, where x is 0 outside the image:
     ///
     /// ```text
     /// y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, c, s·i + u − p, s·j + v − p]
@@ -100,8 +100,8 @@ pub(super) fn check_bias(what: &str, bias: Option<&Tensor>, channels: usize) {
     }
 }
 
-/// Compiles the sizes of common kernels in.
-pub(super) fn specialised(run: Run, window: Window) -> Run {
+/// Compiles the size and stride of common convolution kernels into the shader.
+pub(super) fn specialised(run: LaunchBuilder, window: Window) -> LaunchBuilder {
     match (window.kernel, window.stride) {
         ([kernel @ (1 | 3 | 4 | 7), width], stride @ (1 | 2)) if kernel == width => {
             run.set("KERNEL", kernel).set("STRIDE", stride)
@@ -110,7 +110,7 @@ pub(super) fn specialised(run: Run, window: Window) -> Run {
     }
 }
 
-pub(super) fn with_sizes(run: Run, [cin, cout]: [usize; 2], window: Window) -> Run {
+pub(super) fn with_sizes(run: LaunchBuilder, [cin, cout]: [usize; 2], window: Window) -> LaunchBuilder {
     let Window { batch, input, output, kernel, stride, padding } = window;
     run.params([batch, cin, cout]).params(input).params(output).params(kernel).params([stride, padding])
 }

@@ -1,8 +1,9 @@
 //! Transposed convolution, the adjoint of a convolution with the same weight:
 //!   y[n, c, q] = bias[c] + Σ_{o,t} w[o, c, t] · x[n, o, i]   over all i, t with s·i + t − p = q
 //! x: [batch, in, height, width], w: [in, out, kh, kw], bias: [out] → y: [batch, out, (height − 1)·s − 2p + kh + e, …],
-//! where e, the output padding, chooses among the s sizes that a convolution would map onto x's.
-//! Backward needs x and w: dx is the convolution, dw its weight gradient with x and dy exchanged.
+//! where e is the output padding: a convolution maps s image sizes to the size of x, and e selects one of them.
+//! Backward: dx is the convolution of dy, dw its weight gradient with x and dy exchanged.
+//! The gradient of a convolution's input is a transposed convolution too, so it is in this file.
 
 use super::conv2d::{Conv, check_bias, specialised, with_sizes};
 use super::matmul::Tiles;
@@ -14,20 +15,20 @@ use crate::tensor::Tensor;
 static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::CONV_TRANSPOSE2D];
 pub(super) static CONV_TRANSPOSE2D: Kernel = Kernel::unchecked(&WGSL, "conv_transpose2d");
 
-/// How a transposed convolution slides, the same along height and width: `stride`, `padding` and `output_padding` of PyTorch's
-/// `ConvTranspose2d`.
+/// The stride and paddings of a transposed convolution, the same along height and width: `stride`, `padding` and `output_padding`
+/// of PyTorch's `ConvTranspose2d`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConvTranspose {
-    /// Output pixels between the traces of neighbouring input pixels, at least 1.
+    /// The step in the output between neighbouring input pixels, at least 1.
     pub stride: usize,
-    /// Rows and columns cut off around the output.
+    /// The number of rows and columns cut off on each side of the output.
     pub padding: usize,
-    /// Rows and columns added at the output's end, less than the stride.
+    /// The number of rows and columns added at the end of the output, less than the stride.
     pub output_padding: usize,
 }
 
 impl ConvTranspose {
-    /// The convolution that this one is the adjoint of.
+    /// The convolution of which this is the adjoint.
     pub fn conv(self) -> Conv {
         Conv { stride: self.stride, padding: self.padding }
     }
@@ -86,7 +87,7 @@ fn adjoint(what: &str, y: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv:
     let window = conv.window(batch, input, [oh, ow], [kh, kw]);
     let shape = [batch, cin, input[0], input[1]];
     if let Device::Gpu(machine) = y.device() {
-        // A layer is a phase, and within it a part of the sum; the largest phase and its longest sum set the grid.
+        // A layer of the grid is one phase, or one part of its sum. The largest phase with the longest sum determines the grid.
         let along = |d: usize| input[d].div_ceil(conv.stride);
         let taps = kh.div_ceil(conv.stride) * kw.div_ceil(conv.stride);
         let tiles = Tiles::of(&machine, [cin, batch * along(0) * along(1)], conv.stride * conv.stride, cout * taps);

@@ -116,11 +116,11 @@ fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
                 *out = tiles.collect::<Vec<f64>>().into_iter().sum::<f64>() as f32;
             }
         } else if inner == 1 {
-            parallel::rows(out, 1, |row, out| {
+            parallel::for_each_row(out, 1, |row, out| {
                 out[0] = x[row * size..][..size].chunks(TILE).map(sum_slice).sum::<f64>() as f32;
             });
         } else {
-            parallel::rows(out, inner, |row, out| {
+            parallel::for_each_row(out, inner, |row, out| {
                 let mut sums = vec![0.0f64; inner];
                 for line in x[row * size * inner..][..size * inner].chunks(inner) {
                     sums.iter_mut().zip(line).for_each(|(sum, &x)| *sum += f64::from(x));
@@ -137,7 +137,7 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     }
     let x = x.data();
     Tensor::build([outer, inner].into(), |out| {
-        parallel::rows(out, inner, |row, out| {
+        parallel::for_each_row(out, inner, |row, out| {
             out.fill(f32::MIN);
             for line in x[row * size * inner..][..size * inner].chunks(inner) {
                 out.iter_mut().zip(line).for_each(|(max, &x)| *max = if x > *max { x } else { *max });

@@ -17,7 +17,7 @@ impl Tensor {
     /// If there is no such dimension, or nothing along it.
     #[track_caller]
     pub fn logsumexp(&self, dim: usize) -> Tensor {
-        let [outer, size, inner] = self.shape().around(dim, "logsumexp");
+        let [outer, size, inner] = self.shape().outer_size_inner(dim, "logsumexp");
         assert!(size > 0, "logsumexp: {} has nothing along dimension {dim}", self.shape());
         if let Device::Gpu(_) = self.device() {
             let kept = self.shape().without(dim);
@@ -26,7 +26,7 @@ impl Tensor {
         let max = self.max(&[dim], false);
         let (x, m) = (self.data(), max.data());
         Tensor::build(*max.shape(), |out| {
-            parallel::rows(out, inner, |row, out| {
+            parallel::for_each_row(out, inner, |row, out| {
                 let m = &m[row * inner..][..inner];
                 out.fill(0.0);
                 for line in x[row * size * inner..][..size * inner].chunks(inner) {

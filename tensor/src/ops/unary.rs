@@ -12,14 +12,14 @@ pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradien
 
 /// What the derivative of a [`Unary`] is a function of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Keeps {
+pub enum Saved {
     /// The argument.
     X,
     /// The result.
     Y,
 }
 
-/// The functions, a row each: `name(parameters): f = …, df = …, keeps x|y`. Hands all rows to the macro `$with`, so that
+/// The functions, a row each: `name(parameters): f = …, df = …, saved Input|Output`. Hands all rows to the macro `$with`, so that
 /// tensors, variables and tests each make of them what they need.
 #[macro_export]
 #[doc(hidden)]
@@ -27,32 +27,32 @@ macro_rules! unary_table {
     ($with:ident) => {
         $with! {
             /// max(x, 0), with derivative 0 at 0.
-            relu(): f = |x| if x < 0.0 { 0.0 } else { x }, df = |y| if y > 0.0 { 1.0 } else { 0.0 }, keeps Y;
+            relu(): f = |x| if x < 0.0 { 0.0 } else { x }, df = |y| if y > 0.0 { 1.0 } else { 0.0 }, saved Output;
             /// x above 0, slope·x below.
-            leaky_relu(slope): f = |x| if x > 0.0 { x } else { slope * x }, df = |x| if x > 0.0 { 1.0 } else { slope }, keeps X;
+            leaky_relu(slope): f = |x| if x > 0.0 { x } else { slope * x }, df = |x| if x > 0.0 { 1.0 } else { slope }, saved Input;
             /// 1 / (1 + e⁻ˣ).
-            sigmoid(): f = |x| logistic(x), df = |y| y * (1.0 - y), keeps Y;
+            sigmoid(): f = |x| logistic(x), df = |y| y * (1.0 - y), saved Output;
             /// The hyperbolic tangent.
-            tanh(): f = |x| x.tanh(), df = |y| 1.0 - y * y, keeps Y;
+            tanh(): f = |x| x.tanh(), df = |y| 1.0 - y * y, saved Output;
             /// eˣ.
-            exp(): f = |x| x.exp(), df = |y| y, keeps Y;
+            exp(): f = |x| x.exp(), df = |y| y, saved Output;
             /// The natural logarithm.
-            log(): f = |x| x.ln(), df = |x| 1.0 / x, keeps X;
+            log(): f = |x| x.ln(), df = |x| 1.0 / x, saved Input;
             /// The square root.
-            sqrt(): f = |x| x.sqrt(), df = |y| 0.5 / y, keeps Y;
+            sqrt(): f = |x| x.sqrt(), df = |y| 0.5 / y, saved Output;
             /// The absolute value, with derivative 0 at 0.
-            abs(): f = |x| x.abs(), df = |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 }, keeps X;
+            abs(): f = |x| x.abs(), df = |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 }, saved Input;
             /// x².
-            square(): f = |x| x * x, df = |x| 2.0 * x, keeps X;
+            square(): f = |x| x * x, df = |x| 2.0 * x, saved Input;
             /// ln(1 + eˣ), finite for every finite x.
-            softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), keeps X;
+            softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), saved Input;
             /// x within `[low, high]`, the nearer end outside, where the derivative is 0.
             clamp(low, high): f = |x| if x < low { low } else if x > high { high } else { x },
-                df = |x| if x < low || x > high { 0.0 } else { 1.0 }, keeps X;
+                df = |x| if x < low || x > high { 0.0 } else { 1.0 }, saved Input;
             /// x + c.
-            add_scalar(c): f = |x| x + c, df = |_y| 1.0, keeps Y;
+            add_scalar(c): f = |x| x + c, df = |_y| 1.0, saved Output;
             /// c·x.
-            mul_scalar(c): f = |x| c * x, df = |_y| c, keeps Y;
+            mul_scalar(c): f = |x| c * x, df = |_y| c, saved Output;
         }
     };
 }
@@ -70,7 +70,7 @@ pub struct Unary {
     /// The function's name.
     pub name: &'static str,
     /// What its derivative is a function of.
-    pub keeps: Keeps,
+    pub saved: Saved,
     row: usize, // its number in the table, by which the shader knows it
     parameters: [f32; 2],
     forward: fn(&Tensor, [f32; 2]) -> Tensor,
@@ -90,7 +90,7 @@ impl Unary {
         }
     }
 
-    /// dx = dy · f′(kept), where `kept` is x or y, as [`keeps`](Unary::keeps) says.
+    /// dx = dy · f′(kept), where `kept` is x or y, as [`saved`](Unary::saved) says.
     pub fn gradient(&self, kept: &Tensor, dy: &Tensor) -> Tensor {
         match dy.device() {
             Device::Cpu => (self.backward)(kept, dy, self.parameters),
@@ -104,7 +104,7 @@ impl Unary {
 }
 
 macro_rules! tensor_functions {
-    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, saved $saved:ident;)*) => {
         #[allow(non_camel_case_types)]
         enum Row { $($name),* }
 
@@ -117,7 +117,7 @@ macro_rules! tensor_functions {
                     parameters.iter_mut().zip([$($p),*]).for_each(|(slot, value): (&mut f32, f32)| *slot = value);
                     Unary {
                         name: stringify!($name),
-                        keeps: Keeps::$keeps,
+                        saved: Saved::$saved,
                         row: Row::$name as usize,
                         parameters,
                         forward: |x, [$($p,)* ..]| map(x, |$x| $f),
@@ -142,7 +142,7 @@ unary_table!(tensor_functions);
 fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Send) -> Tensor {
     let data = x.data();
     Tensor::build(*x.shape(), |out| {
-        parallel::over(out, |first, part| {
+        parallel::for_each_chunk(out, |first, part| {
             part.iter_mut().zip(&data[first..]).for_each(|(out, &x)| *out = f(x));
         });
     })
@@ -151,7 +151,7 @@ fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Send) -> Tensor {
 fn map2(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
     let (a_data, b_data) = (a.data(), b.data());
     Tensor::build(*a.shape(), |out| {
-        parallel::over(out, |first, part| {
+        parallel::for_each_chunk(out, |first, part| {
             let pairs = a_data[first..].iter().zip(&b_data[first..]);
             part.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = f(a, b));
         });

@@ -4,7 +4,7 @@
 //! beside the latents, 1 for the image's own and 0 for the others.
 
 use autograd::Var;
-use nn::{Module, Pass, Visitor};
+use nn::{ForwardContext, Module, Visitor};
 use tensor::{Device, Tensor};
 
 use crate::config::Config;
@@ -39,17 +39,17 @@ impl Autoencoder {
         Autoencoder { model, objective: Objective::new(config), z_dim, classes }
     }
 
-    fn pass(&self, batch: &Batch, pass: &Pass) -> Passed {
+    fn pass(&self, batch: &Batch, ctx: &ForwardContext) -> Passed {
         let x = Var::constant(batch.images.clone());
-        let [mu, logvar] = self.posterior(&x, &batch.labels, pass);
+        let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
         let z = reparameterise(&mu, &logvar, &batch.noise(self.z_dim));
-        let logits = self.model.decode(&self.with_columns(&z, &batch.labels), pass);
+        let logits = self.model.decode(&self.with_columns(&z, &batch.labels), ctx);
         let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.moment);
         Passed { x, mu, logvar, z, logits, terms }
     }
 
-    fn posterior(&self, x: &Var, labels: &[usize], pass: &Pass) -> [Var; 2] {
-        self.model.encode(&self.with_planes(x, labels), pass).into()
+    fn posterior(&self, x: &Var, labels: &[usize], ctx: &ForwardContext) -> [Var; 2] {
+        self.model.encode(&self.with_planes(x, labels), ctx).into()
     }
 
     /// The images, and their labels' planes if the model is told them.
@@ -80,8 +80,8 @@ impl Autoencoder {
 }
 
 impl Learner for Autoencoder {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Forward {
-        let Passed { x, mu, logvar, z, logits, terms } = self.pass(batch, pass);
+    fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
+        let Passed { x, mu, logvar, z, logits, terms } = self.pass(batch, ctx);
         let seen = [
             ("the images", x),
             ("encoder.mu", mu),
@@ -92,19 +92,19 @@ impl Learner for Autoencoder {
         Forward { terms, seen: seen.into() }
     }
 
-    fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation {
-        let Passed { mu, logvar, terms, .. } = self.pass(batch, pass);
+    fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
+        let Passed { mu, logvar, terms, .. } = self.pass(batch, ctx);
         let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
-        let reconstruction = Some(self.model.decode(&self.with_columns(&mu, &batch.labels), pass));
+        let reconstruction = Some(self.model.decode(&self.with_columns(&mu, &batch.labels), ctx));
         Evaluation { terms, kl_per_dim, reconstruction, named: None }
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {
-        Some(self.posterior(&Var::constant(batch.images.clone()), &batch.labels, &Pass::eval()))
+        Some(self.posterior(&Var::constant(batch.images.clone()), &batch.labels, &ForwardContext::eval()))
     }
 
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
-        Some(self.model.decode(&self.with_columns(z, labels), &Pass::eval()))
+        Some(self.model.decode(&self.with_columns(z, labels), &ForwardContext::eval()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A classifier as a learner: cross-entropy of its logits, and the share of images that it names rightly.
 
 use autograd::Var;
-use nn::Pass;
+use nn::ForwardContext;
 use tensor::Tensor;
 
 use crate::learn::{Batch, Evaluation, Forward, Learner};
@@ -9,8 +9,8 @@ use crate::model::Classifier;
 use crate::objective::Terms;
 
 impl Classifier {
-    fn score(&self, batch: &Batch, pass: &Pass) -> (Var, Tensor, Terms) {
-        let logits = self.logits(&Var::constant(batch.images.clone()), pass);
+    fn score(&self, batch: &Batch, ctx: &ForwardContext) -> (Var, Tensor, Terms) {
+        let logits = self.logits(&Var::constant(batch.images.clone()), ctx);
         let labels: Vec<f32> = batch.labels.iter().map(|&label| label as f32).collect();
         let labels = Tensor::new(&labels, [labels.len()]).upload(&batch.device());
         let named = logits.value().argmax(1);
@@ -22,13 +22,13 @@ impl Classifier {
 }
 
 impl Learner for Classifier {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Forward {
-        let (logits, _, terms) = self.score(batch, pass);
+    fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
+        let (logits, _, terms) = self.score(batch, ctx);
         Forward { terms, seen: vec![("the images", Var::constant(batch.images.clone())), ("the logits", logits)] }
     }
 
-    fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation {
-        let (_, named, terms) = self.score(batch, pass);
+    fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
+        let (_, named, terms) = self.score(batch, ctx);
         Evaluation { terms, kl_per_dim: None, reconstruction: None, named: Some(named) }
     }
 }

@@ -8,7 +8,7 @@ mod stages;
 mod vq;
 
 use autograd::Var;
-use nn::{Module, Pass, Slot};
+use nn::{ForwardContext, Module, Slot};
 use tensor::Tensor;
 
 use crate::config::{Config, ModelKind};
@@ -24,10 +24,10 @@ pub use vq::Quantiser;
 /// Something that can be trained.
 pub trait Learner: Module {
     /// The loss of a batch, in training.
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Forward;
+    fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward;
 
     /// The loss of a batch that is not trained on, and what else there is to tell of it.
-    fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation;
+    fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation;
 
     /// The Gaussian of each image, mean and logarithm of the variance, each `[batch, z]`. None for what has no posterior.
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {

@@ -1,7 +1,7 @@
 //! What a network sees: the maps at the end of each stage of encoder and decoder, for one image, without noise (z = mu).
 
 use autograd::no_grad;
-use nn::{Pass, Trace};
+use nn::{ForwardContext, Trace};
 use tensor::Tensor;
 
 use crate::error::Result;
@@ -26,10 +26,10 @@ pub struct Stage {
 /// If the device fails.
 pub async fn stages(model: &dyn Learner, image: &Tensor, label: usize) -> Result<Vec<Stage>> {
     let trace = Trace::default();
-    let pass = Pass { trace: Some(&trace), ..Pass::eval() };
+    let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
     let moment = Moment { epochs: END, images: 1 };
     // The reconstruction comes last in an evaluation, and of a stage that ran twice the last run counts.
-    no_grad(|| model.evaluate(&Batch::of_images(image.clone(), vec![label], moment, 0, vec![0]), &pass));
+    no_grad(|| model.evaluate(&Batch::of_images(image.clone(), vec![label], moment, 0, vec![0]), &ctx));
     let mut stages = Vec::new();
     for (name, maps) in trace.stages() {
         let [_, channels, height, width] = maps.shape().nchw("stages");
@@ -108,9 +108,9 @@ mod tests {
         let image = Generator::new(1).uniform_tensor([1, 1, 32, 32], 0.0, 1.0);
         let stages = block_on(stages(&*learn::build(&config), &image, 0)).unwrap();
         let (vae, trace) = (model::build(&config), Trace::default());
-        let pass = Pass { trace: Some(&trace), ..Pass::eval() };
-        let (mu, _) = vae.encode(&Var::constant(image), &pass);
-        vae.decode(&mu, &pass);
+        let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
+        let (mu, _) = vae.encode(&Var::constant(image), &ctx);
+        vae.decode(&mu, &ctx);
         for (stage, (name, maps)) in stages.iter().zip(trace.stages()) {
             assert_eq!((&stage.name, &stage.maps[..]), (&name, maps.value().data()));
         }

@@ -6,7 +6,7 @@
 //! batch's codes, p the share of places that each code stands at, which is how many codes are in use.
 
 use autograd::Var;
-use nn::{Module, Pass, Visitor};
+use nn::{ForwardContext, Module, Visitor};
 
 use crate::config::{Config, Reduction};
 use crate::learn::{Batch, Evaluation, Forward, Learner};
@@ -32,11 +32,11 @@ impl Quantiser {
     }
 
     /// What was computed on the way, the decoder's numbers last, and the loss.
-    fn pass(&self, batch: &Batch, pass: &Pass) -> (Vec<(&'static str, Var)>, Var, Terms) {
+    fn pass(&self, batch: &Batch, ctx: &ForwardContext) -> (Vec<(&'static str, Var)>, Var, Terms) {
         let x = Var::constant(batch.images.clone());
-        let maps = self.model.encode(&x, pass);
-        let Quantised { codes, commitment, perplexity } = self.model.quantise(&maps, pass);
-        let logits = self.model.decode(&codes, pass);
+        let maps = self.model.encode(&x, ctx);
+        let Quantised { codes, commitment, perplexity } = self.model.quantise(&maps, ctx);
+        let logits = self.model.decode(&codes, ctx);
         let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
         let weight = self.objective.reconstruction;
         let parts = [("reconstruction", weight, reconstruction), ("commitment", self.commitment, commitment)];
@@ -46,14 +46,14 @@ impl Quantiser {
 }
 
 impl Learner for Quantiser {
-    fn forward(&self, batch: &Batch, pass: &Pass) -> Forward {
-        let (mut seen, logits, terms) = self.pass(batch, pass);
+    fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
+        let (mut seen, logits, terms) = self.pass(batch, ctx);
         seen.push(("the decoder's output", logits));
         Forward { terms, seen }
     }
 
-    fn evaluate(&self, batch: &Batch, pass: &Pass) -> Evaluation {
-        let (_, logits, terms) = self.pass(batch, pass);
+    fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
+        let (_, logits, terms) = self.pass(batch, ctx);
         Evaluation { terms, kl_per_dim: None, reconstruction: Some(logits), named: None }
     }
 }

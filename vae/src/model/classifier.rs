@@ -7,7 +7,7 @@
 //! Names are torchvision's (`conv1.weight`, `layer2.0.downsample.0.weight`, `fc.weight`), so its encoder may begin a VAE's.
 
 use autograd::Var;
-use nn::{Layer, Linear, Module, Pass, Visitor};
+use nn::{ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
 use crate::config::Config;
@@ -28,18 +28,18 @@ impl Classifier {
     }
 
     /// What an image is told by: the means of the last maps, `[n, 8w]`.
-    pub fn features(&self, x: &Var, pass: &Pass) -> Var {
-        self.trunk.forward(x, pass).global_avg_pool2d()
+    pub fn features(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.trunk.forward(x, ctx).global_avg_pool2d()
     }
 
     /// A number for each label: the larger, the more the image looks like it, `[n, classes]`.
-    pub fn logits(&self, x: &Var, pass: &Pass) -> Var {
-        self.name(&self.features(x, pass), pass)
+    pub fn logits(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.name(&self.features(x, ctx), ctx)
     }
 
     /// The same of [`Classifier::features`], `[n, 8w]`.
-    pub fn name(&self, features: &Var, pass: &Pass) -> Var {
-        self.fc.forward(features, pass)
+    pub fn name(&self, features: &Var, ctx: &ForwardContext) -> Var {
+        self.fc.forward(features, ctx)
     }
 }
 

@@ -12,7 +12,7 @@
 //! strides are 1: max pooling halves, nearest upsampling doubles, and `conv3` takes 3×3 in its decoder.
 
 use autograd::{Conv, ConvTranspose, Interpolation, Pool, Var};
-use nn::{Conv2d, ConvTranspose2d, Layer, Linear, Module, Pass, Visitor};
+use nn::{Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
 use crate::config::{Config, Down, ModelKind};
@@ -39,12 +39,12 @@ impl Convolutional {
 }
 
 impl Vae for Convolutional {
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        self.encoder.forward(x, pass)
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        self.encoder.forward(x, ctx)
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
-        self.decoder.forward(z, pass)
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        self.decoder.forward(z, ctx)
     }
 }
 
@@ -66,10 +66,10 @@ impl Encoder {
         Encoder { trunk, gaussian: Gaussian::new(rng, features, z) }
     }
 
-    fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let x = self.trunk.forward(x, pass);
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        let x = self.trunk.forward(x, ctx);
         let [batch, channels, height, width] = x.shape().nchw("encoder");
-        self.gaussian.forward(&x.reshape([batch, channels * height * width]), pass)
+        self.gaussian.forward(&x.reshape([batch, channels * height * width]), ctx)
     }
 }
 
@@ -103,14 +103,14 @@ impl Trunk {
 }
 
 impl Layer for Trunk {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let mut x = x.clone();
         for (conv, i) in self.convs.iter().zip(1..) {
-            x = conv.forward(&x, pass).relu();
+            x = conv.forward(&x, ctx).relu();
             if let Some(pool) = self.pool {
                 x = x.max_pool2d(pool);
             }
-            pass.stage(format_args!("encoder.conv{i}"), &x);
+            ctx.record_stage(format_args!("encoder.conv{i}"), &x);
         }
         x
     }
@@ -143,11 +143,11 @@ impl Decoder {
         Decoder { linear, relu, seed, mirror: Mirror::new(rng, config) }
     }
 
-    fn forward(&self, z: &Var, pass: &Pass) -> Var {
-        let x = self.linear.forward(z, pass);
+    fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        let x = self.linear.forward(z, ctx);
         let x = if self.relu { x.relu() } else { x };
         let [channels, height, width] = self.seed;
-        self.mirror.forward(&x.reshape([z.shape()[0], channels, height, width]), pass)
+        self.mirror.forward(&x.reshape([z.shape()[0], channels, height, width]), ctx)
     }
 }
 
@@ -194,18 +194,18 @@ impl Mirror {
 }
 
 impl Layer for Mirror {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let mut x = x.clone();
         for (i, up) in self.convs.iter().enumerate() {
             if i > 0 {
                 x = x.relu();
-                pass.stage(format_args!("decoder.conv{i}"), &x);
+                ctx.record_stage(format_args!("decoder.conv{i}"), &x);
             }
             if up.enlarge {
                 let [_, _, height, width] = x.shape().nchw("decoder");
                 x = x.interpolate([2 * height, 2 * width], Interpolation::Nearest);
             }
-            x = up.conv.forward(&x, pass);
+            x = up.conv.forward(&x, ctx);
         }
         x
     }

@@ -8,7 +8,7 @@
 //! `model.layers` hidden layers on either side, of `model.hidden` features each.
 
 use autograd::Var;
-use nn::{Layer, Linear, Module, Pass, Visitor};
+use nn::{ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
 use crate::config::Config;
@@ -42,21 +42,21 @@ fn hidden(rng: &mut Generator, input: usize, features: usize, layers: usize) -> 
 }
 
 impl Vae for Dense {
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
         let [batch, channels, height, width] = x.shape().nchw("dense");
         let flat = x.reshape([batch, channels * height * width]);
-        self.encoder.gaussian.forward(&through(&self.encoder.hidden, &flat, pass), pass)
+        self.encoder.gaussian.forward(&through(&self.encoder.hidden, &flat, ctx), ctx)
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
-        let pixels = self.decoder.output.forward(&through(&self.decoder.hidden, z, pass), pass);
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        let pixels = self.decoder.output.forward(&through(&self.decoder.hidden, z, ctx), ctx);
         let [channels, height, width] = self.decoder.shape;
         pixels.reshape([z.shape()[0], channels, height, width])
     }
 }
 
-fn through(layers: &[Linear], x: &Var, pass: &Pass) -> Var {
-    layers.iter().fold(x.clone(), |x, layer| layer.forward(&x, pass).relu())
+fn through(layers: &[Linear], x: &Var, ctx: &ForwardContext) -> Var {
+    layers.iter().fold(x.clone(), |x, layer| layer.forward(&x, ctx).relu())
 }
 
 impl Module for Dense {

@@ -3,7 +3,7 @@
 //! mu = A·h + a,   logvar = clamp(B·h + b, −30, 20)
 
 use autograd::Var;
-use nn::{Layer, Linear, Module, Pass, Visitor};
+use nn::{ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
 use super::clamp_logvar;
@@ -19,8 +19,8 @@ impl Gaussian {
         Gaussian { mu: Linear::new(rng, features, z_dim), logvar: Linear::new(rng, features, z_dim) }
     }
 
-    pub(super) fn forward(&self, features: &Var, pass: &Pass) -> (Var, Var) {
-        (self.mu.forward(features, pass), clamp_logvar(&self.logvar.forward(features, pass)))
+    pub(super) fn forward(&self, features: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        (self.mu.forward(features, ctx), clamp_logvar(&self.logvar.forward(features, ctx)))
     }
 }
 

@@ -2,7 +2,7 @@
 //! gradient through to each of its parameters.
 
 use autograd::Var;
-use nn::Pass;
+use nn::ForwardContext;
 use tensor::{Generator, Tensor};
 
 use crate::config::{Config, Settings};
@@ -100,11 +100,11 @@ fn images_go_in_and_come_out_and_gradients_reach_everything() {
             let config = small(options, &[&format!("data.channels={channels}"), "data.image_size=32"]);
             let (model, mut rng) = (build(&config), Generator::new(7));
             let x = Var::constant(rng.uniform_tensor([4, channels, 32, 32], 0.0, 1.0));
-            let pass = Pass::train(1, 1);
-            let (mu, logvar) = model.encode(&x, &pass);
+            let ctx = ForwardContext::train(1, 1);
+            let (mu, logvar) = model.encode(&x, &ctx);
             assert_eq!((&mu.shape()[..], &logvar.shape()[..]), (&[4, 3][..], &[4, 3][..]), "{options:?}");
             let z = reparameterise(&mu, &logvar, &rng.normal_tensor([4, 3]));
-            let logits = model.decode(&z, &pass);
+            let logits = model.decode(&z, &ctx);
             assert_eq!(&logits.shape()[..], [4, channels, 32, 32], "{options:?}");
             assert!(logits.value().data().iter().all(|x| x.is_finite()), "{options:?}");
             let loss = nn::loss::sse(&logits, x.value()) + nn::loss::gaussian_kl(&mu, &logvar).mean_all();
@@ -127,8 +127,8 @@ fn images_of_a_batch_do_not_mix_in_evaluation() {
         let model = build(&small(options, &["data.channels=1", "data.image_size=32"]));
         let x = Generator::new(3).uniform_tensor([3, 1, 32, 32], 0.0, 1.0);
         let run = |x: Tensor| {
-            let (mu, _) = model.encode(&Var::constant(x), &Pass::eval());
-            model.decode(&mu, &Pass::eval()).value().clone()
+            let (mu, _) = model.encode(&Var::constant(x), &ForwardContext::eval());
+            model.decode(&mu, &ForwardContext::eval()).value().clone()
         };
         let (all, one) = (run(x.clone()), run(x.slice(0, 1, 1)));
         let beside = all.slice(0, 1, 1);
@@ -162,8 +162,8 @@ fn options_change_the_result() {
     let decoded = |options: &[&str]| {
         let model = build(&small(options, &["data.image_size=32"]));
         let x = Var::constant(Generator::new(5).uniform_tensor([4, 1, 32, 32], 0.0, 1.0));
-        let (mu, _) = model.encode(&x, &Pass::train(1, 1));
-        model.decode(&mu, &Pass::train(1, 1)).value().data().to_vec()
+        let (mu, _) = model.encode(&x, &ForwardContext::train(1, 1));
+        model.decode(&mu, &ForwardContext::train(1, 1)).value().data().to_vec()
     };
     for (one, other) in [
         (&["kind=resnet50", "width=8"][..], &["kind=resnet50", "width=8", "upsample=nearest"][..]),

@@ -14,7 +14,7 @@ mod summary;
 mod vq;
 
 use autograd::Var;
-use nn::{Module, Pass};
+use nn::{ForwardContext, Module};
 use tensor::Tensor;
 
 use crate::config::{Config, ModelKind};
@@ -35,10 +35,10 @@ pub use vq::{Quantised, Vq};
 pub trait Vae: Module {
     /// The Gaussian q(z|x) of each image of `x` `[batch, channels, size, size]`: mean, and logarithm of the variance, each
     /// `[batch, z]`. The latter should be clamped, to [−30, 20] here, where its exponential is still a number.
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var);
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var);
 
     /// What the decoder makes of latents `z` `[batch, z]`, before the output activation: `[batch, channels, size, size]`.
-    fn decode(&self, z: &Var, pass: &Pass) -> Var;
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var;
 }
 
 /// The VAE that a configuration asks for, its weights drawn by the seed; `learn::build` makes the other kinds too.

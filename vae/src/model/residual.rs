@@ -5,7 +5,7 @@
 //! decoder).
 
 use autograd::{Act, Interpolation, Var};
-use nn::{BatchNorm2d, Layer, Module, Pass, Visitor};
+use nn::{BatchNorm2d, ForwardContext, Layer, Module, Visitor};
 
 /// A convolution, perhaps of an enlarged input, and the batch norm behind it, if there is one.
 pub(crate) struct Unit {
@@ -16,12 +16,12 @@ pub(crate) struct Unit {
 
 impl Unit {
     /// act(norm(conv(x)) + residual)
-    pub(crate) fn forward(&self, x: &Var, residual: Option<&Var>, act: Act, pass: &Pass) -> Var {
+    pub(crate) fn forward(&self, x: &Var, residual: Option<&Var>, act: Act, ctx: &ForwardContext) -> Var {
         let y = match self.enlarge {
-            Some(how) => self.conv.forward(&double(x, how), pass),
-            None => self.conv.forward(x, pass),
+            Some(how) => self.conv.forward(&double(x, how), ctx),
+            None => self.conv.forward(x, ctx),
         };
-        norm_act(&self.norm, &y, residual, act, pass)
+        norm_act(&self.norm, &y, residual, act, ctx)
     }
 
     pub(crate) fn visit(&self, v: &mut Visitor, conv: &str, norm: &str) {
@@ -33,9 +33,15 @@ impl Unit {
 }
 
 /// act(norm(y) + residual)
-pub(crate) fn norm_act(norm: &Option<BatchNorm2d>, y: &Var, residual: Option<&Var>, act: Act, pass: &Pass) -> Var {
+pub(crate) fn norm_act(
+    norm: &Option<BatchNorm2d>,
+    y: &Var,
+    residual: Option<&Var>,
+    act: Act,
+    ctx: &ForwardContext,
+) -> Var {
     if let Some(norm) = norm {
-        return norm.forward_fused(y, residual, act, pass);
+        return norm.forward_fused(y, residual, act, ctx);
     }
     let y = match residual {
         Some(residual) => y + residual,
@@ -77,14 +83,14 @@ impl Module for Block {
 }
 
 impl Layer for Block {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let (last, first) = self.units.split_last().expect("a block has convolutions");
-        let y = first.iter().fold(x.clone(), |y, unit| unit.forward(&y, None, Act::Relu, pass));
+        let y = first.iter().fold(x.clone(), |y, unit| unit.forward(&y, None, Act::Relu, ctx));
         match &self.shortcut {
-            None => last.forward(&y, Some(x), Act::Relu, pass),
+            None => last.forward(&y, Some(x), Act::Relu, ctx),
             Some(shortcut) => {
-                let around = shortcut.unit.forward(x, None, Act::Identity, pass);
-                last.forward(&y, Some(&around), Act::Relu, pass)
+                let around = shortcut.unit.forward(x, None, Act::Identity, ctx);
+                last.forward(&y, Some(&around), Act::Relu, ctx)
             }
         }
     }

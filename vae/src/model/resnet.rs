@@ -14,7 +14,7 @@
 //! checkpoints' convolutions load by name.
 
 use autograd::{Act, Conv, ConvTranspose, Interpolation, Pool, Var};
-use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, Layer, Linear, Module, Pass, Sequential, Visitor};
+use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor};
 use tensor::Generator;
 
 use crate::config::{Config, DecoderConv, ModelKind, Stem, Upsampling};
@@ -38,12 +38,12 @@ impl Resnet {
 }
 
 impl Vae for Resnet {
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        self.encoder.forward(x, pass)
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        self.encoder.forward(x, ctx)
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
-        self.decoder.forward(z, pass)
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        self.decoder.forward(z, ctx)
     }
 }
 
@@ -66,8 +66,8 @@ impl Encoder {
         Encoder { trunk, gaussian }
     }
 
-    fn forward(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        self.gaussian.forward(&self.trunk.forward(x, pass).global_avg_pool2d(), pass)
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        self.gaussian.forward(&self.trunk.forward(x, ctx).global_avg_pool2d(), ctx)
     }
 }
 
@@ -114,15 +114,15 @@ impl Trunk {
 }
 
 impl Layer for Trunk {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        let mut x = self.stem.forward(x, None, Act::Relu, pass);
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        let mut x = self.stem.forward(x, None, Act::Relu, ctx);
         if let Some(pool) = self.pool {
             x = x.max_pool2d(pool);
         }
-        pass.stage("encoder.stem", &x);
+        ctx.record_stage("encoder.stem", &x);
         for (stage, i) in self.stages.iter().zip(1..) {
-            x = stage.forward(&x, pass);
-            pass.stage(format_args!("encoder.layer{i}"), &x);
+            x = stage.forward(&x, ctx);
+            ctx.record_stage(format_args!("encoder.layer{i}"), &x);
         }
         x
     }
@@ -177,11 +177,11 @@ impl Decoder {
         Decoder { linear, seed: config.image_size() / 16, mirror: Mirror::new(rng, config) }
     }
 
-    fn forward(&self, z: &Var, pass: &Pass) -> Var {
-        let x = self.linear.forward(z, pass);
+    fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        let x = self.linear.forward(z, ctx);
         let [batch, channels] = x.shape().matrix("decoder");
         let x = x.reshape([batch, channels, 1, 1]).interpolate([self.seed, self.seed], self.mirror.how);
-        self.mirror.forward(&x, pass)
+        self.mirror.forward(&x, ctx)
     }
 }
 
@@ -229,13 +229,13 @@ impl Mirror {
 }
 
 impl Layer for Mirror {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let mut x = x.clone();
         for (stage, i) in self.stages.iter().zip([4, 3, 2, 1]) {
-            x = stage.forward(&x, pass);
-            pass.stage(format_args!("decoder.layer{i}"), &x);
+            x = stage.forward(&x, ctx);
+            ctx.record_stage(format_args!("decoder.layer{i}"), &x);
         }
-        self.conv1.forward(&x, None, Act::Identity, pass)
+        self.conv1.forward(&x, None, Act::Identity, ctx)
     }
 }
 

@@ -15,7 +15,7 @@
 //! All convolutions are 3×3 and have a bias; pooling takes means of 2×2, enlarging copies the nearest.
 
 use autograd::{Act, Conv, Interpolation, Pool, Var};
-use nn::{BatchNorm2d, Conv2d, Layer, Linear, Module, Pass, Visitor};
+use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
 use crate::config::{Config, SkipBlock};
@@ -54,25 +54,25 @@ impl Skip {
 }
 
 impl Vae for Skip {
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let x = through(&self.encoder.down, x.clone(), "encoder.down", pass);
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        let x = through(&self.encoder.down, x.clone(), "encoder.down", ctx);
         let head = |conv: &Conv2d| {
-            let y = conv.forward(&x, pass);
+            let y = conv.forward(&x, ctx);
             let [batch, latents, _, _] = y.shape().nchw("skip");
             y.reshape([batch, latents])
         };
         (head(&self.encoder.mu), clamp_logvar(&head(&self.encoder.logvar)))
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
         let [batch, latents] = z.shape().matrix("skip");
         let [channels, height, width] = self.decoder.maps;
         let z = match &self.decoder.linear {
-            Some(linear) => linear.forward(z, pass).reshape([batch, channels, height, width]),
+            Some(linear) => linear.forward(z, ctx).reshape([batch, channels, height, width]),
             None => z.reshape([batch, latents, 1, 1]),
         };
-        let x = through(&self.decoder.up, z, "decoder.up", pass);
-        self.decoder.conv1.forward(&x, pass)
+        let x = through(&self.decoder.up, z, "decoder.up", ctx);
+        self.decoder.conv1.forward(&x, ctx)
     }
 }
 
@@ -152,33 +152,33 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        let first = |h: &Var| norm_act(&self.bn1, h, None, self.act, pass);
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        let first = |h: &Var| norm_act(&self.bn1, h, None, self.act, ctx);
         let second =
-            |y: &Var, around: &Var, act| norm_act(&self.bn2, &self.conv2.forward(y, pass), Some(around), act, pass);
+            |y: &Var, around: &Var, act| norm_act(&self.bn2, &self.conv2.forward(y, ctx), Some(around), act, ctx);
         let Some(shortcut) = &self.shortcut else {
             let h = match self.resize {
-                Resize::Halve => self.conv1.forward(x, pass), // its stride is 2
-                Resize::Enlarge(times) => self.conv1.forward(&enlarge(x, times), pass),
+                Resize::Halve => self.conv1.forward(x, ctx), // its stride is 2
+                Resize::Enlarge(times) => self.conv1.forward(&enlarge(x, times), ctx),
             };
             return second(&first(&h), &h, Act::Identity);
         };
         let (y, x) = match self.resize {
-            Resize::Halve => (halve(&first(&self.conv1.forward(x, pass))), halve(x)),
+            Resize::Halve => (halve(&first(&self.conv1.forward(x, ctx))), halve(x)),
             Resize::Enlarge(times) => {
                 let x = enlarge(x, times);
-                (first(&self.conv1.forward(&x, pass)), x)
+                (first(&self.conv1.forward(&x, ctx)), x)
             }
         };
-        second(&y, &shortcut.forward(&x, pass), self.act)
+        second(&y, &shortcut.forward(&x, ctx), self.act)
     }
 }
 
 /// Blocks in a row, each a stage called by its number.
-fn through(blocks: &[Block], x: Var, name: &str, pass: &Pass) -> Var {
+fn through(blocks: &[Block], x: Var, name: &str, ctx: &ForwardContext) -> Var {
     blocks.iter().zip(1..).fold(x, |x, (block, i)| {
-        let x = block.forward(&x, pass);
-        pass.stage(format_args!("{name}{i}"), &x);
+        let x = block.forward(&x, ctx);
+        ctx.record_stage(format_args!("{name}{i}"), &x);
         x
     })
 }

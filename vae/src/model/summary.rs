@@ -1,7 +1,7 @@
 //! A model in numbers: parameters, and each layer's output shape, found by sending one blank image through.
 
 use autograd::no_grad;
-use nn::{Module, Pass, Slot, Trace};
+use nn::{ForwardContext, Module, Slot, Trace};
 use serde::Serialize;
 use tensor::{Device, Tensor};
 
@@ -46,8 +46,8 @@ impl Summary {
         let device = parameters.first().map_or(Device::Cpu, |(_, param)| param.value().device());
         let image = Tensor::zeros([1, channels, size, size]).upload(&device);
         let trace = Trace::default();
-        let pass = Pass { trace: Some(&trace), ..Pass::eval() };
-        no_grad(|| model.evaluate(&Batch::of_step(image, vec![0], Moment { epochs: 0.0, images: 1 }, 0, 0), &pass));
+        let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
+        no_grad(|| model.evaluate(&Batch::of_step(image, vec![0], Moment { epochs: 0.0, images: 1 }, 0, 0), &ctx));
         let mut summary = Summary {
             parameters: 0,
             trainable_parameters: 0,

@@ -17,7 +17,7 @@
 //! the seed and the step choose, with N_k = 1. Nothing of this is read back from a device.
 
 use autograd::{Buffer, Conv, Var};
-use nn::{Conv2d, Layer, Module, Pass, Visitor};
+use nn::{Conv2d, ForwardContext, Layer, Module, Visitor};
 use tensor::{Generator, Tensor};
 
 use crate::config::{Config, ModelKind};
@@ -83,23 +83,23 @@ impl Vq {
     }
 
     /// The maps whose places will be codes, `[n, D, s, s]`.
-    pub fn encode(&self, x: &Var, pass: &Pass) -> Var {
-        self.code.forward(&self.trunk.forward(x, pass), pass)
+    pub fn encode(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.code.forward(&self.trunk.forward(x, ctx), ctx)
     }
 
     /// The nearest code at each place of these maps; in training the codes then move.
-    pub fn quantise(&self, maps: &Var, pass: &Pass) -> Quantised {
+    pub fn quantise(&self, maps: &Var, ctx: &ForwardContext) -> Quantised {
         let [n, d, height, width] = maps.shape().nchw("quantise");
         let places = maps.value().permute(&[0, 2, 3, 1]).reshape([n * height * width, d]);
-        let learns = pass.train && !self.book.codes.is_frozen();
+        let learns = ctx.train && !self.book.codes.is_frozen();
         if learns {
-            self.book.restart(&places, pass.step);
+            self.book.restart(&places, ctx.step);
         }
         let codes = self.book.codes.value();
         let nearest = self.book.nearest(&places);
-        let q = codes.rows(&nearest).reshape([n, height, width, d]).permute(&[0, 3, 1, 2]);
+        let q = codes.index_select(&nearest).reshape([n, height, width, d]).permute(&[0, 3, 1, 2]);
         let chosen = Tensor::ones([n * height * width]).upload(&places.device());
-        let chosen = chosen.pick_gradient(&nearest, codes.shape()[0]); // [places, K]: 1 at the code of each
+        let chosen = chosen.gather_gradient(&nearest, codes.shape()[0]); // [places, K]: 1 at the code of each
         if learns {
             self.book.follow(&places, &chosen);
         }
@@ -113,8 +113,8 @@ impl Vq {
     }
 
     /// Images of maps of codes, before the output activation.
-    pub fn decode(&self, codes: &Var, pass: &Pass) -> Var {
-        self.mirror.forward(&self.back.forward(codes, pass).relu(), pass)
+    pub fn decode(&self, codes: &Var, ctx: &ForwardContext) -> Var {
+        self.mirror.forward(&self.back.forward(codes, ctx).relu(), ctx)
     }
 }
 
@@ -139,7 +139,7 @@ impl Codebook {
         let dead = counts.mul_scalar(-1.0).add_scalar(DEAD).mul_scalar(1e9).clamp(0.0, 1.0); // [K, 1]: 1 or 0
         let mut rng = Purpose::Codes.stream(self.seed, step);
         let chosen: Vec<f32> = (0..k).map(|_| rng.below(places.shape()[0]) as f32).collect();
-        let fresh = places.rows(&Tensor::new(&chosen, [k]).upload(&places.device()));
+        let fresh = places.index_select(&Tensor::new(&chosen, [k]).upload(&places.device()));
         let kept = dead.mul_scalar(-1.0).add_scalar(1.0);
         let mix = |old: &Tensor, new: &Tensor| old.mul(&kept).add(&new.mul(&dead));
         self.codes.set(mix(&self.codes.value(), &fresh));
@@ -246,7 +246,7 @@ mod tests {
         let mut vq = Vq::new(&mut Generator::new(1), &config);
         vq.book = book(&[0.0, 4.0], 2, 1);
         let maps = Var::leaf(Tensor::new(&[1.0, 3.0, 5.0, -1.0], [1, 1, 2, 2]));
-        let Quantised { codes, commitment, perplexity } = vq.quantise(&maps, &Pass::eval());
+        let Quantised { codes, commitment, perplexity } = vq.quantise(&maps, &ForwardContext::eval());
         assert_eq!(codes.value().data(), [0.0, 4.0, 4.0, 0.0]);
         assert_eq!(commitment.value().data(), [4.0]);
         assert!((perplexity.value().data()[0] - 2.0).abs() < 1e-5, "two codes, half of the places each");

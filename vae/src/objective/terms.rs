@@ -11,7 +11,7 @@ use crate::train::Losses;
 pub struct Terms {
     /// What backward starts from.
     pub total: Var,
-    /// What it is made of, and what is told beside it; five at most (`tensor::Guard` watches them and the total).
+    /// What it is made of, and what is told beside it; five at most (`tensor::GradientMonitor` watches them and the total).
     pub parts: Vec<Part>,
 }
 

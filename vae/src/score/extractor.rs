@@ -15,7 +15,7 @@
 use std::path::Path;
 
 use autograd::{Buffer, Var, no_grad};
-use nn::{Module, Pass, Visitor};
+use nn::{ForwardContext, Module, Visitor};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
 use tensor::{Device, Generator, Interpolation, Tensor};
@@ -133,7 +133,7 @@ impl Extractor {
         let net = Inception::new();
         let wants =
             "--inception wants the weights of pytorch-fid's Inception-v3 as safetensors, by torchvision's names";
-        let filled = block_on(nn::state::load_part(&net, &bytes, |_| true, |name| Some(name.to_owned())));
+        let filled = block_on(nn::state::load_partial(&net, &bytes, |_| true, |name| Some(name.to_owned())));
         let filled = filled.map_err(|error| Error::file(file, format!("{error}; {wants}")))?;
         let wrong = filled.missing.iter().map(|name| format!("{name} is missing")).chain(filled.misfit.iter().cloned());
         let wrong: Vec<String> = wrong.collect();
@@ -161,7 +161,7 @@ impl Extractor {
         for some in pixels.chunks(BATCH * shape.iter().product::<usize>()) {
             let x = Var::constant(self.sight.bring(some, shape).upload(&self.device));
             let seen = no_grad(|| match &self.net {
-                Net::Classifier(net, _) => net.features(&x, &Pass::eval()),
+                Net::Classifier(net, _) => net.features(&x, &ForwardContext::eval()),
                 Net::Inception(net) => net.features(&x),
             });
             numbers.extend(block_on(seen.value().read())?);
@@ -206,7 +206,7 @@ impl Extractor {
         let mut labels = Vec::new();
         for some in features.numbers.chunks(BATCH * self.width) {
             let x = Var::constant(Tensor::new(some, [some.len() / self.width, self.width]).upload(&self.device));
-            let named = no_grad(|| net.name(&x, &Pass::eval()).value().argmax(1));
+            let named = no_grad(|| net.name(&x, &ForwardContext::eval()).value().argmax(1));
             labels.extend(block_on(named.read())?.iter().map(|&label| label as usize));
         }
         Ok(labels)

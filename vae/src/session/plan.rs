@@ -124,7 +124,7 @@ impl Plan<'_> {
             plan.insert("effective_beta".into(), effective.into());
             self.encoder_words().into_iter().for_each(|words| drop(plan.insert("encoder".into(), words.into())));
             if let Some(Ok(Loaded { filled, .. })) = self.encoder {
-                let Filled { loaded, missing, misfit, skipped } = filled;
+                let LoadReport { loaded, missing, misfit, skipped } = filled;
                 let lists = json!({ "loaded": loaded, "missing": missing, "misfit": misfit, "skipped": skipped });
                 plan.insert("encoder_tensors".into(), lists);
             }

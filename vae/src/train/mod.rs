@@ -2,7 +2,7 @@
 //! [`Trainer::validate`] what the epoch is judged by. What is trained is a [`Learner`]: see `learn`. Files and clocks are
 //! the caller's: see `run`.
 //!
-//! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::Guard`), and the host
+//! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::GradientMonitor`), and the host
 //! looks at many steps at once. A step whose numbers are not finite moves no parameter, nor does any after it, so that it can
 //! be repeated, and what went wrong in it named.
 //!
@@ -19,8 +19,8 @@ mod timing;
 
 use autograd::{Param, Var, no_grad};
 use nn::optim::{Adam, AdamConfig, Ema, Plateau, Schedule};
-use nn::{Pass, Trace};
-use tensor::{Device, Guard, Tensor};
+use nn::{ForwardContext, Trace};
+use tensor::{Device, GradientMonitor, Tensor};
 
 use crate::config::{Config, ScheduleKind};
 use crate::data::{Dataset, Prepared, Split, batches, order};
@@ -59,7 +59,7 @@ pub struct Trainer {
     params: Vec<(String, Param)>,
     adam: Adam,
     ema: Option<Ema>,
-    guard: Guard,
+    monitor: GradientMonitor,
     schedule: Schedule,
     steps: u64,
     /// The pass over the images that is under way: how they are augmented depends on it.
@@ -105,7 +105,7 @@ impl Trainer {
             Device::Gpu(machine) if !machine.limits().software => WAITING,
             _ => 1,
         };
-        let guard = Guard::new(waiting, &device);
+        let monitor = GradientMonitor::new(waiting, &device);
         let ema = Some(train.ema).filter(|&decay| decay > 0.0).map(|decay| Ema::new(decay, &params));
         let (adam, sums) = (Adam::new(adam), Losses::default());
         let (steps, epoch, done, clock, fault) = (0, 0, 0, Clock::default(), None);
@@ -117,7 +117,7 @@ impl Trainer {
             params,
             adam,
             ema,
-            guard,
+            monitor,
             schedule,
             steps,
             epoch,
@@ -155,8 +155,8 @@ impl Trainer {
         self.clock.lap(|timing| &mut timing.backward);
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config.train.clip).filter(|&clip| clip > 0.0);
-        self.guard.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
-        self.adam.step(&self.params, &mut gradients, learning_rate, &self.guard);
+        self.monitor.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
+        self.adam.step(&self.params, &mut gradients, learning_rate, &self.monitor);
         self.ema.iter_mut().for_each(Ema::follow);
         if let Device::Gpu(machine) = &self.device {
             machine.end_step().await?;
@@ -174,8 +174,8 @@ impl Trainer {
         let [x, target] = images.upload(&self.device);
         let mut batch = Batch::of_step(x, images.labels.clone(), moment, seed, step);
         batch.target = target;
-        let pass = Pass { trace, ..Pass::train(Purpose::Dropout.seed(seed), step) };
-        let forward = self.model.forward(&batch, &pass);
+        let ctx = ForwardContext { trace, ..ForwardContext::train(Purpose::Dropout.seed(seed), step) };
+        let forward = self.model.forward(&batch, &ctx);
         match self.fault {
             Some(fault) => fault.spoil(step + 1, forward, &self.params),
             None => forward,
@@ -186,14 +186,14 @@ impl Trainer {
     /// of that one.
     async fn settle(&self, waiting: &[Waiting<'_>]) -> Result<(Vec<Losses>, Option<Error>)> {
         let mut losses = Vec::with_capacity(waiting.len());
-        for (i, guarded) in self.guard.read(waiting.len()).await?.iter().enumerate() {
+        for (i, status) in self.monitor.read(waiting.len()).await?.iter().enumerate() {
             let (places, outline) = &waiting[i];
-            if guarded.bad {
+            if status.non_finite {
                 let step = self.steps - (waiting.len() - i) as u64;
                 let bad = self.first_bad(step, places).await?;
                 return Ok((losses, Some(self.diverged(bad, step + 1))));
             }
-            losses.push(outline.losses(&guarded.watched[1..])); // the first is the total in f32
+            losses.push(outline.losses(&status.watched[1..])); // the first is the total in f32
         }
         Ok((losses, None))
     }
@@ -217,7 +217,7 @@ impl Trainer {
         let left = &places[(self.done * size).min(places.len())..];
         let mut prepared = batches(&self.dataset, epoch, left, size)?;
         let batches: Vec<&[usize]> = left.chunks(size).collect();
-        for together in batches.chunks(self.guard.history()) {
+        for together in batches.chunks(self.monitor.history()) {
             let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
             for (row, (batch, images)) in together.iter().zip(&mut prepared).enumerate() {
                 self.clock.lap(|timing| &mut timing.data);
@@ -303,7 +303,7 @@ impl Trainer {
 
     /// What the model makes of images of a split that it is not trained on, whose pixels are `x`.
     fn evaluate(&self, split: &Split, places: &[usize], x: &Tensor) -> Evaluation {
-        no_grad(|| self.model.evaluate(&self.unseen(split, places, x), &Pass::eval()))
+        no_grad(|| self.model.evaluate(&self.unseen(split, places, x), &ForwardContext::eval()))
     }
 
     /// A batch of images that are not trained on.

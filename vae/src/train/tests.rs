@@ -102,13 +102,13 @@ impl nn::Module for Own {
 }
 
 impl Vae for Own {
-    fn encode(&self, x: &Var, pass: &Pass) -> (Var, Var) {
-        let both = self.encoder.forward(&x.reshape([x.shape()[0], 256]), pass);
+    fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
+        let both = self.encoder.forward(&x.reshape([x.shape()[0], 256]), ctx);
         (both.slice(1, 0, 3), both.slice(1, 3, 3))
     }
 
-    fn decode(&self, z: &Var, pass: &Pass) -> Var {
-        self.decoder.forward(z, pass).reshape([z.shape()[0], 1, 16, 16])
+    fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
+        self.decoder.forward(z, ctx).reshape([z.shape()[0], 1, 16, 16])
     }
 }
 
@@ -156,7 +156,12 @@ fn a_conditional_model_is_told_labels() {
         let x = trainer.dataset.batch(&trainer.dataset.validation, &[0]).unwrap();
         let back = |label| {
             let batch = Batch::of_images(x.clone(), vec![label], Moment { epochs: END, images: 1 }, 1, vec![0]);
-            no_grad(|| trainer.model.evaluate(&batch, &Pass::eval())).reconstruction.unwrap().value().data().to_vec()
+            no_grad(|| trainer.model.evaluate(&batch, &ForwardContext::eval()))
+                .reconstruction
+                .unwrap()
+                .value()
+                .data()
+                .to_vec()
         };
         assert!(back(0) != back(1), "{kind}");
     }
@@ -229,7 +234,7 @@ fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
             assert!(*before != after, "{path} has not moved");
         }
         for (path, param) in &trainer.params {
-            assert_eq!(trainer.adam.remembers(param), !still(path), "{path}");
+            assert_eq!(trainer.adam.has_moments(param), !still(path), "{path}");
         }
     }
 }

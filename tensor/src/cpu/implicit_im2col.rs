@@ -10,13 +10,13 @@
 
 use std::ops::Range;
 
-use super::parallel::Disjoint;
+use super::parallel::DisjointSliceMut;
 use super::pool::scratch;
-use super::simd::{Isa, Job, Vector, soon};
+use super::simd::{Isa, SimdKernel, Vector, prefetch};
 
 /// A grid of places over each image of a batch. From place (y, x), tap t sees pixel (step·y, step·x) + offset t; pixels
 /// outside the image are 0. Places are numbered through the batch, image by image and row by row.
-pub(super) struct Taps {
+pub(super) struct ImplicitIm2col {
     image: [usize; 2],
     pub(super) grid: [usize; 2],
     step: usize,
@@ -52,9 +52,9 @@ struct Line {
     len: usize,
 }
 
-impl Taps {
+impl ImplicitIm2col {
     /// The grid of `grid` places over images of `image` pixels, and the offset of each tap.
-    pub(super) fn new(image: [usize; 2], grid: [usize; 2], step: usize, offsets: &[[isize; 2]]) -> Taps {
+    pub(super) fn new(image: [usize; 2], grid: [usize; 2], step: usize, offsets: &[[isize; 2]]) -> ImplicitIm2col {
         let mut rows: Vec<isize> = offsets.iter().map(|&[dy, _]| dy).collect();
         rows.sort_unstable();
         rows.dedup();
@@ -67,7 +67,7 @@ impl Taps {
             Tap { dy, dx, row, start: from(dx) % step * each + from(dx) / step }
         };
         let taps = offsets.iter().map(tap).collect();
-        Taps { image, grid, step, rows, taps, left, each }
+        ImplicitIm2col { image, grid, step, rows, taps, left, each }
     }
 
     /// Places over one image.
@@ -88,7 +88,7 @@ impl Taps {
         if self.step == 1 || self.taps.len() <= self.step * self.rows.len() {
             let runs: Vec<_> = self.taps.iter().map(|tap| self.runs(tap, channels, places.clone())).collect();
             let (plane, step) = (self.image[0] * self.image[1], self.step);
-            return isa.vectors(PackRuns { x, plane, step, runs: &runs, ks, width, panel });
+            return isa.dispatch(PackRuns { x, plane, step, runs: &runs, ks, width, panel });
         }
         // More taps look at a row than it has parts: split once, it is copied from often.
         if places.len() < width {
@@ -98,7 +98,7 @@ impl Taps {
         let split = self.step * self.each;
         scratch(lines.len() * self.rows.len() * split, |rows| {
             rows.fill(0.0); // what is border stays so
-            isa.vectors(PackSplit { taps: self, x, channels, lines: &lines, ks, width, panel, rows, split });
+            isa.dispatch(PackSplit { taps: self, x, channels, lines: &lines, ks, width, panel, rows, split });
         });
     }
 
@@ -155,7 +155,7 @@ struct PackRuns<'a> {
     panel: &'a mut [f32],
 }
 
-impl Job for PackRuns<'_> {
+impl SimdKernel for PackRuns<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for (k, out) in self.ks.zip(self.panel.chunks_mut(self.width)) {
@@ -180,7 +180,7 @@ const AHEAD: usize = 2;
 
 /// A panel from rows that are split first.
 struct PackSplit<'a> {
-    taps: &'a Taps,
+    taps: &'a ImplicitIm2col,
     x: &'a [f32],
     channels: usize,
     lines: &'a [Line],
@@ -191,7 +191,7 @@ struct PackSplit<'a> {
     split: usize,
 }
 
-impl Job for PackSplit<'_> {
+impl SimdKernel for PackSplit<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let PackSplit { taps, x, channels, lines, ks, width, panel, rows, split } = self;
@@ -206,7 +206,7 @@ impl Job for PackSplit<'_> {
                     let y = (line.row * taps.step) as isize + dy;
                     if (0..height as isize).contains(&y) {
                         let start = ((line.image * channels + channel) * height + y as usize) * columns;
-                        soon(x, start + AHEAD * height * columns, columns);
+                        prefetch(x, start + AHEAD * height * columns, columns);
                         taps.split::<V>(&x[start..start + columns], to);
                     }
                 }
@@ -223,7 +223,7 @@ impl Job for PackSplit<'_> {
     }
 }
 
-impl Taps {
+impl ImplicitIm2col {
     /// A row of pixels into its place between borders, split by the step.
     #[inline(always)]
     fn split<V: Vector>(&self, row: &[f32], to: &mut [f32]) {
@@ -241,7 +241,7 @@ impl Taps {
         let mut done = 0;
         while done + V::LANES <= pairs && 2 * (done + V::LANES) <= row.len() {
             let from = &row[2 * done..];
-            let [a, b] = V::read(from).separate(V::read(&from[V::LANES..]));
+            let [a, b] = V::read(from).deinterleave(V::read(&from[V::LANES..]));
             a.write(&mut even[first + done..]);
             b.write(&mut odd[first + done..]);
             done += V::LANES;
@@ -312,22 +312,22 @@ impl Image<'_> {
     pub(super) fn store(
         &self,
         isa: Isa,
-        to: &Disjoint,
-        taps: &Taps,
+        to: &DisjointSliceMut,
+        taps: &ImplicitIm2col,
         bias: Option<&[f32]>,
         rows: Range<usize>,
         places: Range<usize>,
         sums: &[f32],
         stride: usize,
     ) {
-        isa.vectors(Store { image: self, to, taps, bias, rows, places, sums, stride });
+        isa.dispatch(Store { image: self, to, taps, bias, rows, places, sums, stride });
     }
 }
 
 struct Store<'a> {
     image: &'a Image<'a>,
-    to: &'a Disjoint<'a>,
-    taps: &'a Taps,
+    to: &'a DisjointSliceMut<'a>,
+    taps: &'a ImplicitIm2col,
     bias: Option<&'a [f32]>,
     rows: Range<usize>,
     places: Range<usize>,
@@ -335,7 +335,7 @@ struct Store<'a> {
     stride: usize,
 }
 
-impl Job for Store<'_> {
+impl SimdKernel for Store<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Store { image, to, taps, bias, rows, places, sums, stride } = self;
