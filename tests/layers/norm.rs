@@ -107,7 +107,7 @@ fn a_frozen_norm_evaluates_even_in_training() {
 }
 
 #[test]
-#[should_panic(expected = "one number a channel")]
+#[should_panic(expected = "one element per channel")]
 fn one_number_a_channel_has_no_variance() {
     BatchNorm2d::new(3).forward(&Var::constant(Tensor::ones([1, 3, 1, 1])), &ForwardContext::train(1, 1));
 }

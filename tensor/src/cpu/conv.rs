@@ -1,8 +1,7 @@
-//! Convolutions as matrix products whose right operand is read from the image while it is packed.
+//! Convolutions as matrix products whose right operand is read from the image while it is packed. Some shapes have faster algorithms:
+//! see [`ConvAlgorithm`].
 //!
-//! Where there is less to do it is done otherwise: see [`ConvAlgorithm`].
-//!
-//! Three kernels serve every convolution and its gradients: [`forward`], its adjoint [`adjoint`] (the input gradient, and the
+//! Three functions compute every convolution and its gradients: [`forward`], its adjoint [`adjoint`] (the input gradient, and the
 //! forward pass of a transposed convolution), and [`weight_gradient`].
 //!
 //! ```text
@@ -10,9 +9,9 @@
 //!   adjoint          x[c, q] = Σ_(o,t) w[o, (c,t)] · y[o, (q + padding − t) / stride]     where that is whole
 //!   weight gradient  w[o, (c,t)] = Σ_p y[o, p] · x[c, stride·p + t − padding]
 //! ```
-//! All three look at an image through [`ImplicitIm2col`]: a grid of places, each of which sees a few pixels at fixed offsets. The
-//! adjoint with stride s falls into s² grids (the phases of q), each of which sees only the taps that divide evenly: no zero
-//! is ever inserted between pixels.
+//! All three read an image through [`ImplicitIm2col`]: a grid of places, each of which reads a few pixels at fixed offsets. The
+//! adjoint with stride s is s² grids (the phases of q). Each of them reads only through the taps whose offsets are whole, so no zeros
+//! are inserted between pixels.
 
 use std::cell::Cell;
 
@@ -27,19 +26,19 @@ use super::winograd;
 use super::winograd_tile::{Four, Two};
 use super::{conv_2x2, conv_few};
 
-/// How a convolution is computed. All give the same numbers up to rounding; which is fastest depends on the shape.
+/// The algorithms for a convolution. All give the same result up to rounding. Which one is fastest depends on the shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConvAlgorithm {
-    /// As the definition says: any kernel, stride and padding.
+    /// A matrix product with an implicit im2col: any kernel, stride and padding.
     Direct,
-    /// Every pixel from every pixel: kernels of 3 × 3 on images of 2 × 2.
+    /// Every output pixel from every input pixel: kernels of 3 × 3 on images of 2 × 2.
     Square,
-    /// A channel of an image at a time, to at most three channels: any transposed convolution, any of stride 1, and the gradient
-    /// of kernels of 3 × 3 at stride 1.
+    /// One channel of an image at a time, to at most three channels: any transposed convolution, any convolution of stride 1, and the
+    /// weight gradient of 3 × 3 kernels at stride 1.
     Few,
-    /// Winograd's, in tiles of 2 × 2 outputs: kernels of 3 × 3 at stride 1.
+    /// Winograd's algorithm with tiles of 2 × 2 outputs: kernels of 3 × 3 at stride 1.
     Winograd2,
-    /// Winograd's, in tiles of 4 × 4 outputs: kernels of 3 × 3 at stride 1.
+    /// Winograd's algorithm with tiles of 4 × 4 outputs: kernels of 3 × 3 at stride 1.
     Winograd4,
 }
 
@@ -48,7 +47,7 @@ thread_local! {
 }
 
 impl ConvAlgorithm {
-    /// Every one.
+    /// All algorithms.
     pub const ALL: [ConvAlgorithm; 5] = [
         ConvAlgorithm::Direct,
         ConvAlgorithm::Square,
@@ -57,7 +56,7 @@ impl ConvAlgorithm {
         ConvAlgorithm::Winograd4,
     ];
 
-    /// Runs `body` with this one used wherever it can be, for every convolution that the calling thread starts.
+    /// Runs `body` while this algorithm is used, wherever it fits, for every convolution that the calling thread starts.
     pub fn force<R>(self, body: impl FnOnce() -> R) -> R {
         struct Restore(Option<ConvAlgorithm>);
         impl Drop for Restore {
@@ -69,8 +68,9 @@ impl ConvAlgorithm {
         body()
     }
 
-    /// The forced one if it fits, else the one with the least to do, for one of a convolution's three products, from so many
-    /// channels to so many. Winograd's needs enough channels to fill vectors, and enough pixels to be worth turning the weights.
+    /// The algorithm for one of a convolution's three products, with `from` input and `to` output channels: the forced one if it fits,
+    /// or else the one with the least work. Winograd's needs enough channels to fill vectors, and enough pixels to make up for the
+    /// transform of the weights.
     fn choose(window: &Window, product: Product, from: usize, to: usize) -> ConvAlgorithm {
         use ConvAlgorithm::*;
         let fits = |algorithm: ConvAlgorithm| algorithm.fits(window, product, from, to);
@@ -110,7 +110,7 @@ impl ConvAlgorithm {
     }
 }
 
-/// What is computed of a convolution.
+/// The products of a convolution.
 #[derive(Clone, Copy)]
 enum Product {
     Forward,
@@ -133,7 +133,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
     }
 }
 
-/// The grid of the output's places over the input.
+/// The grid of output pixels over the input.
 fn output_taps(window: &Window) -> ImplicitIm2col {
     let offsets: Vec<_> = window.output_tap_offsets().into_iter().map(|(offset, _)| offset).collect();
     ImplicitIm2col::new(window.input, window.output, window.stride, &offsets)
@@ -161,7 +161,7 @@ fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [
 /// `x[batch, in_channels, input]` from `y[batch, out_channels, output]`: the adjoint of [`forward`], plus a bias.
 pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
-    // At stride 1 it is itself a convolution, with the kernels turned round, channels exchanged, and the rest of the padding.
+    // At stride 1 it is itself a convolution, with rotated kernels, exchanged channels, and the complementary padding.
     let turned =
         Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
     match ConvAlgorithm::choose(&window, Product::Adjoint, cout, cin) {
@@ -181,7 +181,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
 fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
     let ([cin, cout], isa) = (channels, Isa::current());
     let x = DisjointSliceMut::new(x);
-    // At stride 2 two phases share every row: the first waits in a buffer until the second goes to memory with it.
+    // At stride 2 two phases share every row. The first is kept in a buffer until the second is stored together with it.
     let in_pairs = window.stride == 2 && window.input[1].is_multiple_of(2);
     let [rows, columns] = window.input.map(|side| side.div_ceil(2));
     let mut before = CpuBuffer::take(if in_pairs { window.batch * cin * rows * columns } else { 0 });
@@ -228,7 +228,7 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
             conv_few::weight_gradient(many, few, window.padding, window.batch, store);
         }
         ConvAlgorithm::Few => {
-            // The same sum seen from the input: it moves past the output, the other way.
+            // The same sum with the roles exchanged: the input moves over the output, with a rotated kernel.
             let (many, few) = ((y, cout, window.output), (x, cin, window.input));
             let store = |c: usize, o: usize, t: usize, sum| w[(o * cin + c) * 9 + 8 - t] = sum;
             conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, store);
@@ -240,7 +240,7 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
 }
 
 fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
-    /// Places whose pixels are gathered at once before they are turned: 48 rows of these stay in the first-level cache.
+    /// Places whose pixels are gathered before they are transposed. 48 rows of these fit the first-level cache.
     const STRIP: usize = 64;
     let [cin, cout] = channels;
     let (taps, n, isa) = (output_taps(&window), cin * window.taps(), Isa::current());

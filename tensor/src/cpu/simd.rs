@@ -1,8 +1,8 @@
-//! Which vector instructions a kernel may use: found out at run time, or forced.
+//! The vector instructions that a kernel may use: detected at run time, or forced.
 //!
-//! A kernel reads [`Isa::current`] once, on the thread that calls it, and hands it to its parallel parts. Inner loops are
-//! ordinary Rust inside [`Isa::run`], which compiles them once for every instruction set. Where registers must be held by
-//! hand (the matrix tile, Winograd's transforms), a [`SimdKernel`] is written for any [`Vector`].
+//! An operation reads [`Isa::current`] once, on the calling thread, and passes it to its parallel parts. Simple inner loops are
+//! ordinary Rust inside [`Isa::run`], which compiles them for every instruction set. Loops that keep values in vector registers (the
+//! matrix tile, Winograd's transforms) are a [`SimdKernel`], written once for any [`Vector`].
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -10,13 +10,13 @@ use std::sync::OnceLock;
 /// A family of vector instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isa {
-    /// What every processor of the compiled-for kind has.
+    /// The instructions that every processor of the target has.
     Portable,
-    /// 64-bit Arm: 4 numbers at once.
+    /// 64-bit Arm: 4 numbers per register.
     Neon,
-    /// x86-64 since 2013: 8 numbers at once, fused multiply-add.
+    /// x86-64 since 2013: 8 numbers per register, fused multiply-add.
     Avx2,
-    /// x86-64 servers, Zen 4 and later: 16 numbers at once, 32 registers.
+    /// x86-64 servers, Zen 4 and later: 16 numbers per register, 32 registers.
     Avx512,
 }
 
@@ -25,7 +25,7 @@ thread_local! {
 }
 
 impl Isa {
-    /// Those that this processor has, the widest last.
+    /// The families that this processor has, the widest last.
     pub fn available() -> Vec<Isa> {
         [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.detected()).collect()
     }
@@ -43,7 +43,7 @@ impl Isa {
         }
     }
 
-    /// The one to use on this thread: the forced one, else the widest there is.
+    /// The family to use on this thread: the forced one, or else the widest.
     pub fn current() -> Isa {
         static WIDEST: OnceLock<Isa> = OnceLock::new();
         FORCED
@@ -51,10 +51,10 @@ impl Isa {
             .unwrap_or_else(|| *WIDEST.get_or_init(|| *Isa::available().last().expect("Portable is always there")))
     }
 
-    /// Runs `body` with this one forced for every operation that the calling thread starts.
+    /// Runs `body` while this family is forced for every operation that the calling thread starts.
     ///
     /// # Panics
-    /// If the processor lacks it.
+    /// If the processor does not have it.
     pub fn force<R>(self, body: impl FnOnce() -> R) -> R {
         struct Restore(Option<Isa>);
         impl Drop for Restore {
@@ -67,21 +67,22 @@ impl Isa {
         body()
     }
 
-    /// Runs a loop compiled for these instructions, if it is short enough to be inlined; a [`SimdKernel`] always is.
+    /// Runs a closure compiled for these instructions. That holds only for code that the compiler inlines; for longer code use
+    /// [`dispatch`](Isa::dispatch).
     #[inline(always)]
     pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: callers pass `Isa::current`, which is one that was detected (`available`, `force`).
+            // SAFETY: an `Isa` comes from `current`, which returns only detected ones (`available`, `force`).
             Isa::Avx512 => unsafe { x86::avx512(body) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: likewise.
+            // SAFETY: as above.
             Isa::Avx2 => unsafe { x86::avx2(body) },
             _ => body(),
         }
     }
 
-    /// Runs a job on these instructions' registers.
+    /// Runs a kernel on the registers of this instruction set.
     #[inline(always)]
     pub(crate) fn dispatch(self, kernel: impl SimdKernel) {
         match self {
@@ -89,7 +90,7 @@ impl Isa {
             // SAFETY: as in `run`.
             Isa::Avx512 => unsafe { x86::avx512_job(job) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: likewise.
+            // SAFETY: as above.
             Isa::Avx2 => unsafe { x86::avx2_job(job) },
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => job.run::<std::arch::aarch64::float32x4_t>(),
@@ -98,34 +99,34 @@ impl Isa {
     }
 }
 
-/// Work written for registers of any width. `run` and all that it calls must be `#[inline(always)]`, to be compiled for the
-/// instructions at hand.
+/// A loop written for registers of any width. `run` and everything that it calls must be `#[inline(always)]`, so that it is compiled
+/// for the instruction set of the caller.
 pub(crate) trait SimdKernel {
-    /// The work. Called only where V's instructions are.
+    /// The loop. It is called only on a processor that has V's instructions.
     fn run<V: Vector>(self);
 }
 
-/// A register of numbers. Only a [`SimdKernel`] sees one, so its instructions are there.
+/// A vector register. Only a [`SimdKernel`] uses one, so the processor has its instructions.
 pub(crate) trait Vector: Copy {
-    /// Numbers in a register.
+    /// The numbers in a register.
     const LANES: usize;
-    /// Rows of a matrix tile, as many as the registers allow: three sums each.
+    /// The rows of a matrix tile. Each row takes three registers for its sums.
     const ROWS: usize;
     fn splat(x: f32) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
-    /// `self + a·b`, rounded once where the machine can.
+    /// `self + a·b`, rounded once if the processor has a fused multiply-add.
     fn add_product(self, a: Self, b: Self) -> Self;
-    /// a₀ b₀ a₁ b₁ …, in two registers.
+    /// a₀ b₀ a₁ b₁ … in two registers.
     fn interleave(self, other: Self) -> [Self; 2];
-    /// The even and the odd of the numbers in two registers: the inverse of `interleave`.
+    /// The numbers at even and at odd places of two registers: the inverse of `interleave`.
     fn deinterleave(self, other: Self) -> [Self; 2];
     /// # Safety
-    /// LANES numbers can be read there.
+    /// `from` is valid for reading LANES numbers.
     unsafe fn load(from: *const f32) -> Self;
     /// # Safety
-    /// LANES numbers can be written there.
+    /// `to` is valid for writing LANES numbers.
     unsafe fn store(self, to: *mut f32);
 
     /// The first LANES numbers of a slice.
@@ -190,7 +191,7 @@ impl Vector for [f32; 4] {
     }
 }
 
-/// Asks for `len` numbers from `first` on, which will be read soon; nothing happens if they are not there.
+/// Prefetches `len` numbers from `first` on into the cache. Places outside the slice are allowed and have no effect.
 #[inline(always)]
 pub(crate) fn prefetch(numbers: &[f32], first: usize, len: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -203,8 +204,8 @@ pub(crate) fn prefetch(numbers: &[f32], first: usize, len: usize) {
     let _ = (numbers, first, len);
 }
 
-/// A register type of `std::arch`, by its instructions' names.
-#[allow(unused_macros)] // some processors have none
+/// Implements [`Vector`] for a register type of `std::arch` from the names of its instructions.
+#[allow(unused_macros)] // not every target has register types
 macro_rules! register {
     ($type:ty, $lanes:literal lanes, $rows:literal rows, $splat:ident, $add:ident, $sub:ident, $mul:ident,
      |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $deinterleave:ident, $load:ident, $store:ident) => {
@@ -213,7 +214,7 @@ macro_rules! register {
             const ROWS: usize = $rows;
             #[inline(always)]
             fn splat(x: f32) -> Self {
-                // SAFETY: a SimdKernel runs only where the instructions are; so do all below.
+                // SAFETY: a SimdKernel runs only on a processor that has these instructions. The same holds below.
                 unsafe { $splat(x) }
             }
             #[inline(always)]

@@ -1,6 +1,6 @@
 //! How a convolution slides over an image, and which pixels each output pixel reads through which tap of the kernel.
 
-/// How a convolution slides over an image. All sizes are `[height, width]`.
+/// The sizes of a convolution. All are `[height, width]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     pub(crate) batch: usize,
@@ -16,17 +16,17 @@ impl Window {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// What the output's places see of the input.
+    /// The input pixels that each output pixel reads.
     pub(super) fn output_tap_offsets(&self) -> TapOffsets {
         let p = self.padding as isize;
         let tap = |t: usize| ([(t / self.kernel[1]) as isize - p, (t % self.kernel[1]) as isize - p], t);
         (0..self.taps()).map(tap).collect()
     }
 
-    /// What those places of the input see of the output whose row and column leave `phase` modulo the stride.
+    /// The output pixels that read each input pixel whose row and column are `phase` modulo the stride.
     pub(super) fn input_tap_offsets(&self, phase: [usize; 2]) -> TapOffsets {
         let s = self.stride as isize;
-        // From place g·s + phase, kernel index t looks at output g + (phase + padding − t) / s.
+        // Through kernel index t, input pixel g·s + phase belongs to output pixel g + (phase + padding − t) / s.
         let offset = |phase: usize, t: usize| {
             let ahead = (phase + self.padding) as isize - t as isize;
             (ahead % s == 0).then_some(ahead / s)
@@ -35,11 +35,11 @@ impl Window {
         (0..self.taps()).filter_map(tap).collect()
     }
 
-    /// The phases of the input's rows and columns.
+    /// All phases of the input's rows and columns.
     pub(super) fn phases(&self) -> impl Iterator<Item = [usize; 2]> {
         (0..self.stride).flat_map(|y| (0..self.stride).map(move |x| [y, x]))
     }
 }
 
-/// What every place of a grid sees: pixels at offsets from it, each through a tap of the kernel.
+/// The pixels that each place of a grid reads: an offset from the place, and the tap of the kernel for it.
 pub(super) type TapOffsets = Vec<([isize; 2], usize)>;

@@ -1,4 +1,4 @@
-//! Along one dimension, with m = max x so that no exponential overflows:
+//! Along one dimension, with m = max x, which keeps the exponentials from overflowing:
 //!   logsumexp: y = m + ln Σ e^(x − m)         dx = dy · e^(x − y)
 //!   log_softmax: y = x − logsumexp(x)         dx = dy − e^y · Σ dy
 
@@ -11,10 +11,10 @@ static WGSL: [&str; 3] = [shaders::GRID, shaders::MATH, shaders::SOFTMAX];
 pub(super) static LOGSUMEXP: Kernel = Kernel::checked(&WGSL, "logsumexp");
 
 impl Tensor {
-    /// ln Σ eˣ along `dim`, which goes.
+    /// ln Σ eˣ along `dim`, which is removed from the shape.
     ///
     /// # Panics
-    /// If there is no such dimension, or nothing along it.
+    /// If the dimension does not exist, or has size 0.
     #[track_caller]
     pub fn logsumexp(&self, dim: usize) -> Tensor {
         let [outer, size, inner] = self.shape().outer_size_inner(dim, "logsumexp");
@@ -42,10 +42,10 @@ impl Tensor {
     /// x − ln Σ eˣ along `dim`: the logarithm of a softmax.
     ///
     /// # Panics
-    /// If there is no such dimension, or nothing along it.
+    /// If the dimension does not exist, or has size 0.
     #[track_caller]
     pub fn log_softmax(&self, dim: usize) -> Tensor {
-        // The maximum goes first: what all numbers share must not round the result.
+        // The maximum is subtracted first, so that a large common offset does not round the result.
         let x = self.sub(&self.max(&[dim], true));
         let kept = x.shape().with(dim, 1);
         x.sub(&x.logsumexp(dim).reshape(kept))

@@ -1,5 +1,5 @@
 //! Functions of one number, element by element:  y = f(x),  dx = dy · f′.
-//! A row names what the derivative is written in: x, or y where that is shorter and saves keeping x.
+//! Each row of the table says whether the derivative is computed from the input x or from the output y. Only that one is saved.
 
 use crate::cpu::parallel;
 use crate::device::Device;
@@ -10,17 +10,17 @@ static WGSL: [&str; 3] = [shaders::GRID, shaders::MATH, shaders::UNARY];
 pub(super) static UNARY: Kernel = Kernel::checked(&WGSL, "unary");
 pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradient");
 
-/// What the derivative of a [`Unary`] is a function of.
+/// The tensor that is saved to compute the derivative of a [`Unary`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Saved {
-    /// The argument.
+    /// x.
     X,
-    /// The result.
+    /// y.
     Y,
 }
 
-/// The functions, a row each: `name(parameters): f = …, df = …, saved Input|Output`. Hands all rows to the macro `$with`, so that
-/// tensors, variables and tests each make of them what they need.
+/// The functions, one per row: `name(parameters): f = …, df = …, saved Input|Output`. The macro passes all rows to the macro `$with`,
+/// so that tensors, variables and tests are generated from the same table.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! unary_table {
@@ -46,7 +46,7 @@ macro_rules! unary_table {
             square(): f = |x| x * x, df = |x| 2.0 * x, saved Input;
             /// ln(1 + eˣ), finite for every finite x.
             softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), saved Input;
-            /// x within `[low, high]`, the nearer end outside, where the derivative is 0.
+            /// x limited to `[low, high]`. Outside, the derivative is 0.
             clamp(low, high): f = |x| if x < low { low } else if x > high { high } else { x },
                 df = |x| if x < low || x > high { 0.0 } else { 1.0 }, saved Input;
             /// x + c.
@@ -57,7 +57,7 @@ macro_rules! unary_table {
     };
 }
 
-/// 1 / (1 + e⁻ˣ), whose exponential never overflows.
+/// 1 / (1 + e⁻ˣ), computed so that the exponential never overflows.
 #[inline(always)]
 fn logistic(x: f32) -> f32 {
     let e = (-x.abs()).exp();
@@ -69,9 +69,9 @@ fn logistic(x: f32) -> f32 {
 pub struct Unary {
     /// The function's name.
     pub name: &'static str,
-    /// What its derivative is a function of.
+    /// Which tensor [`gradient`](Unary::gradient) needs.
     pub saved: Saved,
-    row: usize, // its number in the table, by which the shader knows it
+    row: usize, // its number in the table and in the shader
     parameters: [f32; 2],
     forward: fn(&Tensor, [f32; 2]) -> Tensor,
     backward: fn(&Tensor, &Tensor, [f32; 2]) -> Tensor,
