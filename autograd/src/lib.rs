@@ -1,9 +1,9 @@
-//! Reverse-mode automatic differentiation: values that remember how they came about.
+//! Reverse-mode automatic differentiation.
 //!
-//! Read in this order: [`Var`] is a value with a history, `backward` walks that history from newest to oldest,
-//! [`Param`] is a leaf that lasts from step to step, [`no_grad`] keeps no history; `ops/` holds one rule a file, named as
-//! the operation's own file in `tensor`; [`check`] holds any rule, on any device, against differences of an
-//! f64 reference.
+//! Read in this order. [`Var`] is a tensor with a history. `backward` follows the history from the newest operation to the oldest.
+//! [`Param`] is a leaf that lasts from step to step. [`no_grad`] switches the history off. `ops/` holds the gradient of each operation,
+//! in a file named as the operation's own in `tensor`. [`check`] compares any gradient, on any device, with finite differences of
+//! an f64 reference.
 //!
 //! ```
 //! use autograd::Var;

@@ -4,7 +4,7 @@ use autograd::Var;
 
 use crate::module::{ForwardContext, Layer, Module, Visitor};
 
-/// A function of each number of a tensor of any shape.
+/// A function that is applied to each element of a tensor of any shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Activation {
     /// x.

@@ -17,8 +17,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted: both uniform in ±1/√fan_in,
-    /// PyTorch's default.
+    /// A layer from `input` to `output` channels with a `kernel`×`kernel` weight and, if `bias` is set, a bias. Both are initialised
+    /// uniformly in ±1/√fan_in, PyTorch's default.
     pub fn new(rng: &mut Generator, input: usize, output: usize, kernel: usize, conv: Conv, bias: bool) -> Conv2d {
         let (weight, offset) = weight_and_bias(rng, [output, input, kernel, kernel], output);
         Conv2d { weight, bias: bias.then_some(offset), conv }
@@ -26,7 +26,7 @@ impl Conv2d {
 }
 
 /// A transposed convolution, PyTorch's `ConvTranspose2d`: `[batch, in, height, width]` →
-/// `[batch, out, (height − 1)·s − 2p + k + e, …]`, e the output padding. Weight `[in, out, k, k]`, bias `[out]`.
+/// `[batch, out, (height − 1)·s − 2p + k + e, …]`, where e is the output padding. Weight `[in, out, k, k]`, bias `[out]`.
 #[derive(Debug)]
 pub struct ConvTranspose2d {
     weight: Param,
@@ -35,8 +35,8 @@ pub struct ConvTranspose2d {
 }
 
 impl ConvTranspose2d {
-    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted: both uniform in ±1/√fan_in,
-    /// PyTorch's default, where fan_in is output·kernel².
+    /// A layer from `input` to `output` channels with a `kernel`×`kernel` weight and, if `bias` is set, a bias. Both are initialised
+    /// uniformly in ±1/√fan_in, PyTorch's default, where fan_in is output·kernel².
     pub fn new(
         rng: &mut Generator,
         input: usize,

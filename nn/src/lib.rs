@@ -1,7 +1,7 @@
 //! Layers, losses, optimisers and state dicts, with PyTorch's names, layouts and defaults.
 //!
-//! Read in this order: [`Module`] is anything with parameters, found by one `visit`; [`Layer`] maps one value to one value;
-//! then the layers, a file a kind; [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
+//! Read in this order. [`Module`] is anything with parameters; its `visit` names them. [`Layer`] maps one value to one value. Then come
+//! the layers, one file for each kind, [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
 //!
 //! ```
 //! use autograd::Var;

@@ -14,7 +14,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// From `input` to `output` features: weight and bias uniform in ±1/√input, PyTorch's default.
+    /// A layer from `input` to `output` features. Weight and bias are initialised uniformly in ±1/√input, PyTorch's default.
     pub fn new(rng: &mut Generator, input: usize, output: usize) -> Linear {
         let (weight, bias) = weight_and_bias(rng, [output, input], output);
         Linear { weight, bias }

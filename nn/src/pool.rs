@@ -9,7 +9,7 @@ use crate::module::{ForwardContext, Layer, Module, Visitor};
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2d(pub Pool);
 
-/// The mean of each window, PyTorch's `AvgPool2d`, padding counted as zeros: shapes as [`MaxPool2d`]'s.
+/// The mean of each window, PyTorch's `AvgPool2d`. Padding counts as zeros. The shapes are those of [`MaxPool2d`].
 #[derive(Clone, Copy, Debug)]
 pub struct AvgPool2d(pub Pool);
 

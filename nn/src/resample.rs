@@ -4,13 +4,13 @@ use autograd::{Interpolation, Var};
 
 use crate::module::{ForwardContext, Layer, Module, Visitor};
 
-/// Makes images `factor` times as high and wide, PyTorch's `Upsample`: `[batch, channels, height, width]` →
+/// Enlarges images by a factor, PyTorch's `Upsample`: `[batch, channels, height, width]` →
 /// `[batch, channels, f·height, f·width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Upsample {
-    /// How many times.
+    /// The factor f.
     pub factor: usize,
-    /// By repeating pixels or by blending them.
+    /// How new pixels are computed.
     pub how: Interpolation,
 }
 

@@ -4,11 +4,11 @@ use autograd::Var;
 
 use crate::module::{ForwardContext, Layer, Module, Visitor};
 
-/// Layers one after another, PyTorch's `Sequential`: their tensors are called `0.…`, `1.…`, and so on.
+/// Layers one after another, PyTorch's `Sequential`. The names of their tensors begin with `0.`, `1.`, and so on.
 pub struct Sequential(Vec<Box<dyn Layer>>);
 
 impl Sequential {
-    /// These, in this order.
+    /// These layers, in this order.
     pub fn new(layers: Vec<Box<dyn Layer>>) -> Sequential {
         Sequential(layers)
     }

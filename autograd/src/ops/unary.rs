@@ -1,4 +1,4 @@
-//! y = f(x):   dx = dy·f′, by the same table of functions as the tensors'.
+//! y = f(x):   dx = dy·f′, from the same table of functions as in `tensor/src/ops/unary.rs`.
 
 use tensor::{Saved, Unary};
 

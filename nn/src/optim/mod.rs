@@ -1,4 +1,5 @@
-//! What moves parameters: [`Adam`] and learning-rate [`Schedule`]s; and what follows them, an average, [`Ema`]. Gradients are clipped by [`tensor::GradientMonitor`].
+//! The optimiser [`Adam`], learning-rate [`Schedule`]s, and [`Ema`], a moving average of the weights. [`tensor::GradientMonitor`] clips
+//! gradients.
 
 mod adam;
 mod ema;
