@@ -1,4 +1,4 @@
-//! The machine that tensors see. Every call takes the one lock, records or answers, and returns; only futures wait.
+//! An open GPU. Every call takes the one lock, records a command or answers, and returns. Only futures wait.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::profile::KernelTime;
 use crate::queue::Batch;
 use crate::readback::{Staging, SubmissionFuture, elements};
 
-/// Steps submitted and not known to have run.
+/// The most steps that may be submitted and not yet finished.
 const MAX_STEPS_AHEAD: usize = 2;
 
 /// An open GPU.
@@ -34,31 +34,31 @@ struct State {
     pool: Pool,
     pipelines: Pipelines,
     batch: Batch,
-    steps: VecDeque<SubmissionFuture>, // the last ones
+    steps: VecDeque<SubmissionFuture>, // of the last steps
     reads: u64,
     writes: u64,
 }
 
-/// What a context did and made so far: in a steady loop only the first four grow.
+/// What a context has done and created so far. In a steady training loop only the first four numbers grow.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counters {
-    /// Launches recorded.
+    /// Recorded launches.
     pub launches: u64,
-    /// Submissions, of many launches each.
+    /// Submissions, each of many launches.
     pub submits: u64,
     /// Reads to the host.
     pub reads: u64,
-    /// Writes from the host, launches' numbers aside.
+    /// Writes from the host, not counting the parameters of launches.
     pub writes: u64,
-    /// Kernels compiled, once for each combination of constants.
+    /// Compiled kernels, one for each combination of constants.
     pub pipelines: u64,
-    /// Bind groups made.
+    /// Created bind groups.
     pub bind_groups: u64,
-    /// Buffers made for tensors.
+    /// Buffers created for tensors.
     pub buffers: u64,
-    /// Bytes that these hold now, free ones included.
+    /// The bytes of all these buffers now, including free ones.
     pub bytes: u64,
-    /// The most they ever held.
+    /// The largest number of such bytes so far.
     pub peak_bytes: u64,
 }
 
@@ -103,12 +103,12 @@ impl Context {
         Ok(Arc::new(Context { adapter, limits, device, queue, fault, staging, state }))
     }
 
-    /// What was opened.
+    /// The adapter that was opened.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
     }
 
-    /// What was done and made so far.
+    /// What the context has done and created so far.
     pub fn counters(&self) -> Counters {
         let State { pool, pipelines, batch, reads, writes, .. } = &*lock(&self.state);
         Counters {
@@ -124,15 +124,15 @@ impl Context {
         }
     }
 
-    /// What each kernel took since the last call, the longest first; nothing without [`Options::profile`].
-    /// Waits for all that was launched (in a browser: has what arrived).
+    /// The time of each kernel since the last call, the longest first. Empty without [`Options::profile`]. Waits for all launches; in a
+    /// browser it returns the times that have arrived.
     pub fn profile(&self) -> Vec<KernelTime> {
         let submission_index = lock(&self.state).batch.submit();
         self.fault.wait(&self.device, wgpu::PollType::Wait { submission_index, timeout: None });
         lock(&self.state).batch.profiler().map(|profiler| profiler.take()).unwrap_or_default()
     }
 
-    /// Gives the memory of free buffers back to the system: after evaluation, say, whose shapes do not return soon.
+    /// Returns the memory of free buffers to the system. This is useful after an evaluation, whose shapes are not needed again soon.
     pub fn trim(&self) {
         let State { pool, pipelines, batch, .. } = &mut *lock(&self.state);
         batch.submit();
@@ -141,7 +141,7 @@ impl Context {
         self.staging.trim();
     }
 
-    /// The device is at fault, not the program: a smaller machine than the launch was made for.
+    /// Whether the device can run a launch. If it cannot, that is recorded as a failure of the device, not as a bug.
     fn accepts(&self, launch: &Launch<'_>) -> bool {
         let Launch { kernel, reads, writes, groups, .. } = launch;
         let (entry, buffers, most) = (kernel.entry, reads.len() + writes.len(), self.limits);
@@ -186,7 +186,7 @@ impl Accelerator for Context {
             return;
         }
         let State { pool, batch, writes, .. } = &mut *lock(&self.state);
-        // wgpu would carry the upload out before launches recorded earlier, and show them elements of later.
+        // wgpu would execute the upload before launches that were recorded earlier, which would then read the new elements.
         if pool.used_in(batch.number, id) {
             batch.submit();
         }
@@ -196,7 +196,7 @@ impl Accelerator for Context {
 
     fn launch(&self, launch: Launch<'_>) {
         if self.fault.failed() {
-            return; // and its spans may be nowhere
+            return; // the spans may name the invalid buffer
         }
         let Launch { kernel: Kernel { entry, .. }, reads, writes, params, groups, .. } = launch;
         assert!(params.len() <= WORDS, "kernel {entry}: {} params, at most {WORDS}", params.len());
@@ -258,7 +258,7 @@ impl fmt::Debug for Context {
 }
 
 fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
-    // Multiples of what buffers are multiples of, and of a vec4: a span padded to one then stays within its buffer.
+    // Multiples of the size unit of buffers, and of a vec4: a span that is padded to a vec4 then stays within its buffer.
     let bytes = all.max_storage_buffer_binding_size.min(all.max_buffer_size) / 256 * 256;
     // With default limits even a software adapter stands for a small hardware one.
     let software = adapter.software && !options.default_limits;

@@ -1,4 +1,4 @@
-//! The first failure of a device, kept: everything after it is void, and every read says why.
+//! Keeps the first failure of a device. All later work is lost, and every read returns that failure.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Error, Result};
 
-/// What went wrong first, if anything; shared with wgpu's callbacks.
+/// The first failure, if there was one. It is shared with wgpu's callbacks.
 #[derive(Debug)]
 pub(crate) struct Fault {
     device: String,
-    failed: AtomicBool, // what `first` says, without a lock: every launch asks
+    failed: AtomicBool, // whether `first` is set; every launch reads it, without a lock
     first: Mutex<Option<Error>>,
-    doing: Mutex<Option<String>>, // wgpu does not say which buffer it has no memory for
+    doing: Mutex<Option<String>>, // wgpu's errors do not say which buffer did not fit
 }
 
 impl Fault {
@@ -20,7 +20,7 @@ impl Fault {
         Fault { device, failed: AtomicBool::new(false), first: Mutex::new(None), doing: Mutex::new(None) }
     }
 
-    /// Keeps this failure, unless there was one before.
+    /// Records this failure, unless there was an earlier one.
     pub(crate) fn record(&self, what: String) {
         lock(&self.first).get_or_insert_with(|| Error::Device { device: self.device.clone(), what });
         self.failed.store(true, Ordering::Release);
@@ -37,7 +37,7 @@ impl Fault {
         }
     }
 
-    /// Runs something that wgpu may refuse; the failure will begin with `what`.
+    /// Runs a call that wgpu may refuse. The message of a failure will begin with `what`.
     pub(crate) fn while_doing<T>(&self, what: String, run: impl FnOnce() -> T) -> T {
         *lock(&self.doing) = Some(what);
         let result = run();
@@ -45,7 +45,7 @@ impl Fault {
         result
     }
 
-    /// What wgpu calls with an error, while it runs the call that caused it (in a browser: later, so nothing is named).
+    /// wgpu calls this with an error during the call that caused it. (In a browser it calls later, so `what` is missing.)
     pub(crate) fn report(&self, error: wgpu::Error) {
         let doing = lock(&self.doing).take().map(|what| what + ": ").unwrap_or_default();
         self.record(match error {
@@ -56,8 +56,8 @@ impl Fault {
         });
     }
 
-    /// Waits for a device. wgpu panics where the device is lost while it waits (after its callback has told us); here that
-    /// is a failure like any other.
+    /// Waits for a device. If the device is lost meanwhile, wgpu calls the callback and then panics. Here that is a failure like any
+    /// other.
     pub(crate) fn wait(&self, device: &wgpu::Device, wait: wgpu::PollType) {
         let polled = catch_panic(|| device.poll(wait));
         match polled {
@@ -97,12 +97,12 @@ fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     Some(run())
 }
 
-/// A panic elsewhere must not become a second one while tensors are dropped: what the lock guards stays usable.
+/// Takes a lock even if it is poisoned, so that a panic elsewhere does not cause a second one while tensors are dropped.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `3221225472` → `3072.0 MiB`, as errors give sizes.
+/// `3221225472` → `3072.0 MiB`, the form of sizes in errors.
 pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

@@ -1,4 +1,4 @@
-//! Elements on their way to the host, as futures: a browser is called back, elsewhere the first `poll` waits.
+//! Reads of elements to the host, as futures. In a browser a callback wakes the future; elsewhere the first `poll` waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,24 +10,25 @@ use wgpu::BufferUsages;
 use crate::fault::{Fault, lock};
 use crate::pool::size_class;
 
-/// Staging buffers kept for the next read.
+/// The most staging buffers that are kept for later reads.
 const MAX_KEPT: usize = 8;
 
-/// Set once, by a callback of wgpu.
+/// The state of a submission, set once by a callback of wgpu.
 #[derive(Default)]
 struct Signal {
-    came: Option<Result<(), String>>,
+    result: Option<Result<(), String>>,
     waker: Option<Waker>,
 }
 
-/// Sets a signal, from a callback.
+/// Completes a [`SubmissionFuture`] from a callback.
 pub(crate) struct Completion(Arc<Mutex<Signal>>);
 
 impl Completion {
-    /// An error counts only if somebody waits: dropping a read unmaps its buffer, and wgpu calls that one too.
-    pub(crate) fn complete(self, came: Result<(), String>) {
+    /// An error matters only if the future is still polled: when a read is dropped, its buffer is unmapped, and wgpu calls back with an
+    /// error.
+    pub(crate) fn complete(self, result: Result<(), String>) {
         let mut signal = lock(&self.0);
-        signal.came = Some(came);
+        signal.result = Some(result);
         let waker = signal.waker.take();
         drop(signal);
         if let Some(waker) = waker {
@@ -36,7 +37,7 @@ impl Completion {
     }
 }
 
-/// Pending until its completion is rung; an error if the device fails before.
+/// Ready when a submission has run, or with an error if the device fails before.
 pub(crate) struct SubmissionFuture {
     signal: Arc<Mutex<Signal>>,
     fault: Arc<Fault>,
@@ -45,7 +46,7 @@ pub(crate) struct SubmissionFuture {
 }
 
 impl SubmissionFuture {
-    /// Of what rings the completion when that submission has run.
+    /// A future, and the completion that a callback calls when that submission has run.
     pub(crate) fn new(
         fault: Arc<Fault>,
         device: wgpu::Device,
@@ -60,17 +61,17 @@ impl Future for SubmissionFuture {
     type Output = tensor::Result<()>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<tensor::Result<()>> {
-        if lock(&self.signal).came.is_none() {
-            // Calls the callbacks, unless another thread is about to; does nothing in a browser.
+        if lock(&self.signal).result.is_none() {
+            // This runs the callbacks, unless another thread does. In a browser it does nothing.
             let wait = wgpu::PollType::Wait { submission_index: Some(self.submission.clone()), timeout: None };
             self.fault.wait(&self.device, wait);
         }
         let mut signal = lock(&self.signal);
-        if let Some(Err(error)) = &signal.came {
+        if let Some(Err(error)) = &signal.result {
             self.fault.record(format!("a read failed ({error}): try again, or use --device cpu"));
         }
         match self.fault.check() {
-            Ok(()) if signal.came.is_none() => {
+            Ok(()) if signal.result.is_none() => {
                 signal.waker = Some(context.waker().clone());
                 Poll::Pending
             }
@@ -79,7 +80,7 @@ impl Future for SubmissionFuture {
     }
 }
 
-/// Buffers that the host can see.
+/// Buffers that the host can read.
 #[derive(Default)]
 pub(crate) struct Staging(Mutex<Vec<wgpu::Buffer>>);
 
@@ -113,7 +114,7 @@ impl Staging {
     }
 }
 
-/// The elements that a submission copied into a staging buffer. Dropped before its end it drops the buffer with it.
+/// The elements that a submission copied into a staging buffer. If this future is dropped early, the buffer is dropped too.
 pub(crate) async fn elements(
     staging: Arc<Staging>,
     fault: Arc<Fault>,

@@ -48,7 +48,7 @@ pub(crate) struct Strides {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Accumulate {
     /// The product replaces them.
-    Store,
+    Overwrite,
     /// The product is added to them.
     Add,
 }

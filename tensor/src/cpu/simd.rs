@@ -88,13 +88,13 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as in `run`.
-            Isa::Avx512 => unsafe { x86::avx512_job(job) },
+            Isa::Avx512 => unsafe { x86::avx512_kernel(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Isa::Avx2 => unsafe { x86::avx2_job(job) },
+            Isa::Avx2 => unsafe { x86::avx2_kernel(kernel) },
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => job.run::<std::arch::aarch64::float32x4_t>(),
-            _ => job.run::<[f32; 4]>(),
+            Isa::Neon => kernel.run::<std::arch::aarch64::float32x4_t>(),
+            _ => kernel.run::<[f32; 4]>(),
         }
     }
 }
@@ -313,13 +313,13 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx2,fma")]
-    pub(super) fn avx512_job(job: impl SimdKernel) {
-        job.run::<__m512>();
+    pub(super) fn avx512_kernel(kernel: impl SimdKernel) {
+        kernel.run::<__m512>();
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2_job(job: impl SimdKernel) {
-        job.run::<__m256>();
+    pub(super) fn avx2_kernel(kernel: impl SimdKernel) {
+        kernel.run::<__m256>();
     }
 }
 

@@ -14,9 +14,9 @@ pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradien
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Saved {
     /// x.
-    X,
+    Input,
     /// y.
-    Y,
+    Output,
 }
 
 /// The functions, one per row: `name(parameters): f = …, df = …, saved Input|Output`. The macro passes all rows to the macro `$with`,
