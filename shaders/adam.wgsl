@@ -1,7 +1,7 @@
-// One step of Adam, in place, for two parameters at once; the formula is in tensor/src/ops/adam.rs. Nothing happens where the
-// monitor says that something was not finite.
-// Grid: an invocation four numbers, the first parameter's and then the second's; the last four of each may reach into the
-// padding of the buffers.
+// One step of Adam, in place, for two parameters; tensor/src/ops/adam.rs has the formula. Nothing changes if the gradient monitor has
+// seen a number that is not finite.
+// Grid: one invocation for every four numbers, first of the first parameter, then of the second. The last four of each may reach into
+// the padding of the buffers.
 
 struct Params {
     beta1: f32,
@@ -14,7 +14,7 @@ struct Params {
     decay: f32,
     quads0: u32,
     quads1: u32,
-    monitor: u32, // where in the monitor the latest answer stands
+    monitor: u32, // index of the monitor's latest result
 }
 
 @group(0) @binding(0) var<storage, read> monitor: array<f32>;

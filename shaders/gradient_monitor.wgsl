@@ -1,23 +1,23 @@
-// Before a step: are all gradients finite, and by what are they scaled?  norm = √Σ g²,  factor = min(1, limit/(norm + 1e-6)).
-// Grid: `gradient_squares` 32 workgroups for each of up to seven gradients, `gradient_monitor` one workgroup.
+// Checks before a step whether all gradients are finite, and computes their scale:  norm = √Σ g²,  factor = min(1, limit/(norm + 1e-6)).
+// Grid: 32 workgroups for each of up to seven gradients in `gradient_squares`, one workgroup in `gradient_monitor`.
 
 struct Squares {
-    quads: array<vec4<u32>, 2>, // of each gradient; 0 where there is none
+    quads: array<vec4<u32>, 2>, // of each gradient; 0 if there is none
     counts: array<vec4<u32>, 2>, // numbers of each
-    first: u32, // of the sums that this launch writes
+    first: u32, // index of the first sum that this launch writes
 }
 
 struct Params {
-    sums: u32, // how many there are
-    row: u32, // of the history, where this step is noted
-    last_row: u32, // of the history, where its state is
-    known: u32, // how many numbers are watched
+    sums: u32, // the number of sums
+    row: u32, // of the history, for this step's result
+    last_row: u32, // of the history, with the latest result
+    known: u32, // the number of watched numbers
     limit: f32, // the largest number without clipping
 }
 
-const WORKGROUPS_PER_GRADIENT: u32 = 32u; // workgroups a gradient
+const WORKGROUPS_PER_GRADIENT: u32 = 32u; // workgroups per gradient
 const MAX_WATCHED: u32 = 6u; // watched numbers
-const ROW_LEN: u32 = 12u; // numbers a row
+const ROW_LEN: u32 = 12u; // numbers per row
 
 @group(0) @binding(0) var<storage, read> g0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> g1: array<vec4<f32>>;
@@ -36,7 +36,7 @@ const ROW_LEN: u32 = 12u; // numbers a row
 @group(0) @binding(4) var<storage, read> watched3: array<f32>;
 @group(0) @binding(5) var<storage, read> watched4: array<f32>;
 @group(0) @binding(6) var<storage, read> watched5: array<f32>;
-@group(0) @binding(7) var<storage, read_write> state: array<f32>; // rows: norm, factor, bad, 0, six watched, 0, 0
+@group(0) @binding(7) var<storage, read_write> state: array<f32>; // rows: norm, factor, non_finite, 0, six watched numbers, 0, 0
 @group(1) @binding(0) var<uniform> p: Params;
 
 fn quad(which: u32, i: u32) -> vec4<f32> {
@@ -60,7 +60,7 @@ fn gradient_squares(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
     let count = squares.counts[which / 4u][which % 4u];
     var sum = 0.0;
     for (var i = number % WORKGROUPS_PER_GRADIENT * GROUP + local; i < quads; i += WORKGROUPS_PER_GRADIENT * GROUP) {
-        // What lies behind the last number is not the gradient's.
+        // Padding behind the last number does not belong to the gradient.
         let inside = vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(count);
         let g = select(vec4(0.0), quad(which, i), inside);
         sum += dot(g, g);
@@ -71,7 +71,7 @@ fn gradient_squares(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
     }
 }
 
-// WGSL may assume that there is neither infinity nor NaN: only the bits tell.
+// WGSL may assume that there are no infinities and NaNs, so this looks at the bits.
 fn finite(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
