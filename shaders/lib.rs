@@ -1,14 +1,11 @@
 //! The WGSL source of every compute shader, as constants.
 //!
-//! A constant is named after its file. The library files in `lib/` define helper functions and come first; the file of an
-//! operation follows them and holds the entry points. A complete shader is their concatenation:
+#![doc = include_str!("README.md")]
 //!
-//! ```
-//! let source = [shaders::GRID, shaders::MATH, shaders::SOFTMAX].concat();
-//! assert!(source.contains("fn logsumexp("));
-//! ```
+//! # Constants
 //!
-//! This crate only holds text. The `tensor` crate knows which library files a shader needs and launches its entry points.
+//! A constant is named after its file. The library files in `lib/` define helper functions and come first in a kernel's source. The
+//! file of an operation follows and holds the entry points.
 #![forbid(unsafe_code)]
 
 /// Library: which item an invocation works on.

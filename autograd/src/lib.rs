@@ -1,19 +1,13 @@
 //! Reverse-mode automatic differentiation.
 //!
+#![doc = include_str!("../README.md")]
+//!
+//! # Source
+//!
 //! Read in this order. [`Var`] is a tensor with a history. `backward` follows the history from the newest operation to the oldest.
 //! [`Param`] is a leaf that lasts from step to step. [`no_grad`] switches the history off. `ops/` holds the gradient of each operation,
 //! in a file named as the operation's own in `tensor`. [`check`] compares any gradient, on any device, with finite differences of
 //! an f64 reference.
-//!
-//! ```
-//! use autograd::Var;
-//! use tensor::Tensor;
-//!
-//! let x = Var::leaf(Tensor::new(&[1.0, 2.0, 3.0], [3]));
-//! let y = (&x * &x).sum_all();
-//! let gradients = y.backward();
-//! assert_eq!(gradients.of(&x).unwrap().data(), [2.0, 4.0, 6.0]); // d(x²) = 2x
-//! ```
 #![forbid(unsafe_code)]
 
 mod var;

@@ -1,5 +1,9 @@
 //! WGSL compute shaders on any GPU, through wgpu: Vulkan, Metal, Direct3D 12, and WebGPU in a browser.
 //!
+#![doc = include_str!("../README.md")]
+//!
+//! # Source
+//!
 //! [`Context`] implements [`tensor::Accelerator`]. It knows no operation: it allocates buffers, records launches, and reads results
 //! back. Reading order:
 //!

@@ -1,21 +1,11 @@
 //! Layers, losses, optimisers and state dicts, with PyTorch's names, layouts and defaults.
 //!
+#![doc = include_str!("../README.md")]
+//!
+//! # Source
+//!
 //! Read in this order. [`Module`] is anything with parameters; its `visit` names them. [`Layer`] maps one value to one value. Then come
 //! the layers, one file for each kind, [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
-//!
-//! ```
-//! use autograd::Var;
-//! use nn::{Layer, Linear, Pass};
-//! use tensor::{Generator, Tensor};
-//!
-//! let layer = Linear::new(&mut Generator::new(1), 3, 2);
-//! let y = layer.forward(&Var::constant(Tensor::ones([5, 3])), &Pass::eval());
-//! assert_eq!(y.shape()[..], [5, 2]);
-//! let gradients = y.square().mean_all().backward();
-//! let (name, weight) = &nn::parameters(&layer)[0];
-//! assert_eq!(name, "weight");
-//! assert_eq!(gradients.get(weight).unwrap().shape()[..], [2, 3]);
-//! ```
 #![forbid(unsafe_code)]
 
 mod module;

@@ -1,16 +1,11 @@
 //! f32 tensors and the operations on them.
 //!
+#![doc = include_str!("../README.md")]
+//!
+//! # Source
+//!
 //! Read in this order. [`Shape`] and [`Tensor`] define what a tensor is, and [`Device`] where its elements are stored. `ops/` holds
 //! one file for each operation, which begins with its formula. `cpu/` holds the fast CPU kernels, from the register tile upwards.
-//!
-//! ```
-//! use tensor::{Conv, Tensor};
-//!
-//! let image = Tensor::ones([1, 1, 4, 4]);
-//! let kernel = Tensor::ones([1, 1, 3, 3]);
-//! let y = image.conv2d(&kernel, None, Conv { stride: 1, padding: 1 });
-//! assert_eq!(y.data()[..4], [4.0, 6.0, 6.0, 4.0]); // a corner covers four pixels, an edge six
-//! ```
 
 mod shape;
 pub use shape::{MAX_RANK, Shape};
