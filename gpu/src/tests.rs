@@ -232,7 +232,7 @@ fn a_tensor_too_large_is_named_and_everything_after_is_void() {
 fn without_memory_the_tensor_is_named() {
     let fault = crate::fault::Fault::new("a gpu".into());
     let error = || wgpu::Error::OutOfMemory { source: "no".into() };
-    fault.doing("tensor [2, 3] of 1.0 MiB, with 7.0 MiB held".into(), || fault.report(error()));
+    fault.while_doing("tensor [2, 3] of 1.0 MiB, with 7.0 MiB held".into(), || fault.report(error()));
     fault.report(error());
     assert_eq!(
         fault.check().unwrap_err().to_string(),

@@ -114,7 +114,7 @@ impl fmt::Display for Frozen {
     }
 }
 
-fn words(filled: &Filled) -> String {
+fn words(filled: &LoadReport) -> String {
     let mut words = format!("loaded {}", groups(&filled.loaded));
     for (what, names) in [("not in the file", &filled.missing), ("skipped", &filled.skipped)] {
         if !names.is_empty() {

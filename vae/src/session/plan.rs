@@ -1,6 +1,6 @@
 //! What will be done, before it is done: as lines for a person, or as one JSON object for a program.
 
-use nn::state::Filled;
+use nn::state::LoadReport;
 use serde_json::{Value, json};
 
 use crate::config::{Config, Normalise, describe_loss};

@@ -157,7 +157,7 @@ impl Trainer {
         let limit = Some(self.config.train.clip).filter(|&clip| clip > 0.0);
         self.monitor.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
         self.adam.step(&self.params, &mut gradients, learning_rate, &self.monitor);
-        self.ema.iter_mut().for_each(Ema::follow);
+        self.ema.iter_mut().for_each(Ema::update);
         if let Device::Gpu(machine) = &self.device {
             machine.end_step().await?;
         }
@@ -272,7 +272,7 @@ impl Trainer {
     /// count as at their end, so that epochs compare. MI, TC and DW-KL are means over batches, by the estimator of training
     /// with the N of this split: the whole split's are `objective::exact_latent_terms`.
     pub async fn judge(&self, split: &Split, places: &[usize]) -> Result<Validation> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
+        let _averaged = self.ema.as_ref().map(Ema::swap_in);
         let mut sums = Losses::default();
         let mut kl_per_dim = Vec::new();
         let mut squares = None;
@@ -315,7 +315,7 @@ impl Trainer {
 
     /// Which labels a classifier gives the images of a split. None from what names nothing.
     pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
+        let _averaged = self.ema.as_ref().map(Ema::swap_in);
         let mut table = Confusion::new(self.config.classes());
         let places: Vec<usize> = (0..split.count()).collect();
         for batch in places.chunks(self.config.train.batch_size) {
@@ -349,7 +349,7 @@ impl Trainer {
     /// What comes back without noise, z = mu, of images as the model sees them, `[places, channels, size, size]`: those in these
     /// places of a split, or others in their stead. Pixels in [0, 1], image after image; None from what gives no images.
     pub async fn reconstruction(&self, split: &Split, places: &[usize], images: &Tensor) -> Result<Option<Vec<f32>>> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
+        let _averaged = self.ema.as_ref().map(Ema::swap_in);
         let (mut pixels, size) = (Vec::new(), self.config.train.batch_size);
         for (places, first) in places.chunks(size).zip((0..).step_by(size)) {
             let x = images.slice(0, first, places.len());
@@ -362,7 +362,7 @@ impl Trainer {
     /// What the decoder makes of draws from N(0, I), as pixels in [0, 1]; where it is told labels, as many of each, in turn.
     /// None from what gives no images of its own.
     pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
-        let _averaged = self.ema.as_ref().map(Ema::in_place);
+        let _averaged = self.ema.as_ref().map(Ema::swap_in);
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
         let classes = self.config.told_classes();
         self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await

@@ -113,7 +113,7 @@ impl Trainer {
 
     /// What `read` gives of the model as it is validated.
     pub(crate) fn with_averages<R>(&self, read: impl FnOnce(&dyn Module) -> R) -> R {
-        let _averaged = self.ema.as_ref().map(nn::optim::Ema::in_place);
+        let _averaged = self.ema.as_ref().map(nn::optim::Ema::swap_in);
         read(&*self.model)
     }
 }
