@@ -1,10 +1,10 @@
 //! A whole training step to time: a model, its optimiser and one batch, without data or files.
 
 use autograd::{Param, Var, no_grad};
-use nn::Pass;
+use nn::ForwardContext;
 use nn::optim::{Adam, AdamConfig};
 use pollster::block_on;
-use tensor::{Device, Generator, Guard, Shape, Tensor};
+use tensor::{Device, Generator, GradientMonitor, Shape, Tensor};
 use vae::config::Config;
 use vae::learn;
 use vae::model::{self, Vae, reparameterise};
@@ -16,7 +16,7 @@ pub struct Step {
     objective: Objective,
     params: Vec<(String, Param)>,
     adam: Adam,
-    guard: Guard,
+    monitor: GradientMonitor,
     device: Device,
     x: Tensor,
     eps: Tensor,
@@ -38,7 +38,7 @@ impl Step {
             objective: Objective::new(config),
             params,
             adam: Adam::new(AdamConfig::default()),
-            guard: Guard::new(1, device),
+            monitor: GradientMonitor::new(1, device),
             device: device.clone(),
             x: rng.uniform_tensor([batch, channels, size, size], 0.0, 1.0).upload(device),
             eps: rng.normal_tensor([batch, config.model.z_dim]).upload(device),
@@ -49,11 +49,11 @@ impl Step {
 
     /// Forward, backward, Adam. Waits for nothing that a GPU computes.
     pub fn train(&mut self) {
-        let terms = self.loss(&Pass::train(1, self.steps));
+        let terms = self.loss(&ForwardContext::train(1, self.steps));
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
-        self.guard.observe(0, &all, &terms.watched(), None);
-        self.adam.step(&self.params, &mut gradients, 1e-3, &self.guard);
+        self.monitor.observe(0, &all, &terms.watched(), None);
+        self.adam.step(&self.params, &mut gradients, 1e-3, &self.monitor);
         self.steps += 1;
         if let Device::Gpu(machine) = &self.device {
             block_on(machine.end_step()).expect("the GPU goes on");
@@ -62,7 +62,7 @@ impl Step {
 
     /// The loss of the latest step: on a GPU, waits for it.
     pub fn latest(&self) -> f32 {
-        block_on(self.guard.read(1)).expect("the GPU goes on")[0].watched[0]
+        block_on(self.monitor.read(1)).expect("the GPU goes on")[0].watched[0]
     }
 
     /// With parameters, images and noise that every side of `compare_peers.sh` fills alike: how many parameters, the loss, and the
@@ -77,7 +77,7 @@ impl Step {
             param.set(values(k, &param.shape(), 1.0 / (inputs as f64).sqrt(), 0.0));
         }
         (self.x, self.eps) = (values(100, self.x.shape(), 0.5, 0.5), values(101, self.eps.shape(), 1.0, 0.0));
-        let total = self.loss(&Pass::eval()).total;
+        let total = self.loss(&ForwardContext::eval()).total;
         let (loss, gradients) = (total.value().data()[0], total.backward());
         let found = self.params.iter().flat_map(|(_, param)| gradients.get(param).expect("a gradient").data());
         let squares: f64 = found.map(|&number| f64::from(number).powi(2)).sum();
@@ -86,14 +86,14 @@ impl Step {
 
     /// Forward alone, in evaluation. Returns the loss.
     pub fn forward(&self) -> f32 {
-        let total = no_grad(|| self.loss(&Pass::eval()).total);
+        let total = no_grad(|| self.loss(&ForwardContext::eval()).total);
         block_on(total.value().read()).expect("the GPU goes on")[0]
     }
 
-    fn loss(&self, pass: &Pass) -> Terms {
-        let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), pass);
+    fn loss(&self, ctx: &ForwardContext) -> Terms {
+        let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), ctx);
         let z = reparameterise(&mu, &logvar, &self.eps);
-        let moment = ScheduleContext { epochs: END, images: self.x.shape()[0] };
-        self.objective.terms(&self.model.decode(&z, pass), &self.x, [&z, &mu, &logvar], moment)
+        let schedule = ScheduleContext { epochs: END, images: self.x.shape()[0] };
+        self.objective.terms(&self.model.decode(&z, ctx), &self.x, [&z, &mu, &logvar], schedule)
     }
 }

@@ -13,8 +13,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{
-    Act, AdamPart, AdamStep, BatchNorm, Conv, ConvTranspose, Device, Generator, Guard, Interpolation, Pool, Tensor,
-    Unary,
+    Act, AdamPart, AdamStep, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, Interpolation, Pool,
+    Tensor, Unary,
 };
 
 type Run = Box<dyn Fn(&[Tensor]) -> Tensor>;
@@ -101,7 +101,7 @@ fn others(rng: &mut Generator) -> Vec<Case> {
         case("sum over [0, 2, 3]", 0, vec![x.clone()], |x| x[0].sum(&[0, 2, 3], false)),
         case("permute to NHWC", 0, vec![x.clone()], |x| x[0].permute(&[0, 2, 3, 1])),
         case("logsumexp [4096, 128]", 0, vec![scores.clone()], |x| x[0].logsumexp(1)),
-        case("pick [4096, 128]", 0, vec![scores, labels], |x| x[0].pick(&x[1])),
+        case("gather [4096, 128]", 0, vec![scores, labels], |x| x[0].gather(&x[1])),
         case("dropout mask 1M", 0, vec![c], |x| Generator::new(1).mask([1 << 20], 0.5, &x[0].device())),
     ]
 }
@@ -123,17 +123,17 @@ fn more(rng: &mut Generator) -> Vec<Case> {
         case("max over [2, 3]", 0, vec![x.clone()], |x| x[0].max(&[2, 3], false)),
         case("fill 1M", 0, vec![x.clone()], |x| x[0].full_like(1.0)),
         case("slice half of 1M", 0, vec![x.clone()], |x| x[0].slice(1, 16, 32)),
-        case("rows [4096, 256]", 0, vec![x.reshape([4096, 256]), index.clone()], |x| x[0].rows(&x[1])),
-        case("pick gradient [4096, 128]", 0, vec![index.clone(), index.mul_scalar(0.0)], |x| {
-            x[0].pick_gradient(&x[1], 128)
+        case("index_select [4096, 256]", 0, vec![x.reshape([4096, 256]), index.clone()], |x| x[0].index_select(&x[1])),
+        case("gather gradient [4096, 128]", 0, vec![index.clone(), index.mul_scalar(0.0)], |x| {
+            x[0].gather_gradient(&x[1], 128)
         }),
     ]
 }
 
 /// A step's end for two parameters of a million numbers each: their squares, the decision, and Adam in place.
-fn guard_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) {
+fn monitor_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) {
     let count = 1 << 20;
-    let (mut guard, one) = (Guard::new(1, device), Tensor::scalar(1.0).upload(device));
+    let (mut monitor, one) = (GradientMonitor::new(1, device), Tensor::scalar(1.0).upload(device));
     let draw = || Generator::new(1).normal_tensor([count]).upload(device);
     let part = |gradient: Tensor| {
         let moments = AdamPart::moments(&gradient);
@@ -143,8 +143,8 @@ fn guard_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) {
     let step = AdamStep { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
     let run = move || {
         let gradients = [parts[0].gradient.clone(), parts[1].gradient.clone()];
-        guard.observe(0, &[&gradients[0], &gradients[1]], &[&one, &one, &one], None);
-        step.apply(&mut parts, &guard);
+        monitor.observe(0, &[&gradients[0], &gradients[1]], &[&one, &one, &one], None);
+        step.apply(&mut parts, &monitor);
         parts[0].gradient.clone()
     };
     (4 * 2 * count * (1 + 1 + 6), run) // gradients twice; parameters and both moments read and written
@@ -172,8 +172,8 @@ fn shaders(c: &mut Criterion) {
         measure(c, case.name, case.flop, case.bytes, rows);
     }
     let devices = [("cpu", Device::Cpu), ("gpu", Device::Gpu(context.clone()))];
-    let rows = devices.map(|(name, device)| (name, Box::new(guard_and_adam(&device).1) as Body<'_>));
-    measure(c, "guard and adam 2 x 1M", 0, guard_and_adam(&Device::Cpu).0, rows);
+    let rows = devices.map(|(name, device)| (name, Box::new(monitor_and_adam(&device).1) as Body<'_>));
+    measure(c, "monitor and adam 2 x 1M", 0, monitor_and_adam(&Device::Cpu).0, rows);
 }
 
 /// One line of rates and one of criterion's for each device.

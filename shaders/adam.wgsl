@@ -1,7 +1,7 @@
-// One step of Adam, in place, for two parameters at once; the formula is in tensor/src/ops/adam.rs. Nothing happens where the
-// guard says that something was not finite.
-// Grid: an invocation four numbers, the first parameter's and then the second's; the last four of each may reach into the
-// padding of the buffers.
+// One step of Adam, in place, for two parameters; tensor/src/ops/adam.rs has the formula. Nothing changes if the gradient monitor has
+// seen a number that is not finite.
+// Grid: one invocation for every four numbers, first of the first parameter, then of the second. The last four of each may reach into
+// the padding of the buffers.
 
 struct Params {
     beta1: f32,
@@ -14,10 +14,10 @@ struct Params {
     decay: f32,
     quads0: u32,
     quads1: u32,
-    guard: u32, // where in the guard the latest answer stands
+    monitor: u32, // index of the monitor's latest result
 }
 
-@group(0) @binding(0) var<storage, read> guard: array<f32>;
+@group(0) @binding(0) var<storage, read> monitor: array<f32>;
 @group(0) @binding(1) var<storage, read> gradient0: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> gradient1: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> parameter0: array<vec4<f32>>;
@@ -33,7 +33,7 @@ struct Moved {
 }
 
 fn moved(gradient: vec4<f32>, before: Moved) -> Moved {
-    let g = guard[p.guard + 1u] * gradient + p.decay * before.parameter;
+    let g = monitor[p.monitor + 1u] * gradient + p.decay * before.parameter;
     let m = p.beta1 * before.m + p.gain1 * g;
     let v = p.beta2 * before.v + p.gain2 * g * g;
     return Moved(before.parameter - p.rate * m / (sqrt(v) * p.correction + p.eps), m, v);
@@ -43,7 +43,7 @@ fn moved(gradient: vec4<f32>, before: Moved) -> Moved {
 fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
-    if guard[p.guard + 2u] != 0.0 {
+    if monitor[p.monitor + 2u] != 0.0 {
         return;
     }
     if i < p.quads0 {

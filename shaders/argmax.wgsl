@@ -1,5 +1,5 @@
-// The place of the largest number along one dimension:  y[o, i] = the first s with the largest x[o, s, i].
-// Grid: an invocation a number of y.
+// The index of the largest number along one dimension:  y[o, i] = the first s with the largest x[o, s, i].
+// Grid: one invocation for each number of y.
 
 struct Params {
     outer: u32,

@@ -1,6 +1,6 @@
 // y = act(w·x̂ + b + residual) with x̂ = (x − μ)/√(σ² + ε), and its gradients; formulas in tensor/src/ops/batch_norm.rs.
 // x is [batch, channels, plane].
-// Grid: `batch_norm_stats` and `batch_norm_sums` a workgroup a channel, the others an invocation a number.
+// Grid: one workgroup for each channel in `batch_norm_stats` and `batch_norm_sums`, one invocation for each number in the others.
 
 struct Params {
     batch: u32,
@@ -21,7 +21,7 @@ struct Stats {
 override ACTIVE: bool = false; // an activation follows
 override RESIDUAL: bool = false; // a residual is added
 override OF_BATCH: bool = true; // μ and σ² are the batch's own
-override RUNNING: bool = false; // running averages move
+override RUNNING: bool = false; // running averages are updated
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -29,7 +29,7 @@ override RUNNING: bool = false; // running averages move
 // batch_norm_stats
 @group(0) @binding(1) var<storage, read_write> mean_out: array<f32>;
 @group(0) @binding(2) var<storage, read_write> var_out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> running_mean: array<f32>; // any buffers where they do not move
+@group(0) @binding(3) var<storage, read_write> running_mean: array<f32>; // any buffers if they are not updated
 @group(0) @binding(4) var<storage, read_write> running_var: array<f32>;
 @group(1) @binding(0) var<uniform> stats: Stats;
 
@@ -38,7 +38,7 @@ override RUNNING: bool = false; // running averages move
 @group(0) @binding(2) var<storage, read> variance: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read> residual: array<f32>; // any buffer where there is none
+@group(0) @binding(5) var<storage, read> residual: array<f32>; // any buffer if there is none
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
 // batch_norm_sums, the first half of the gradient: g = dy·act′, db = Σ g, dw = Σ g·x̂
@@ -54,7 +54,7 @@ override RUNNING: bool = false; // running averages move
 @group(0) @binding(6) var<storage, read> dbias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
 
-// Where a channel's i-th number is.
+// The index of a channel's i-th number.
 fn place(i: u32, channel: u32, channels: u32, plane: u32) -> u32 {
     return (i / plane * channels + channel) * plane + i % plane;
 }
@@ -68,7 +68,7 @@ fn batch_norm_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
                     @builtin(local_invocation_index) local: u32) {
     let channel = min(group_number(group, groups), stats.channels - 1u);
     let count = stats.batch * stats.plane;
-    // Around one of the numbers, and then around the mean: what all share must not round the rest.
+    // Sums of differences, first from one of the numbers and then from the mean, so that a large common offset does not cause rounding.
     let pivot = x[place(0u, channel, stats.channels, stats.plane)];
     var sum = 0.0;
     for (var i = local; i < count; i += GROUP) {

@@ -1,5 +1,5 @@
 // c = a ∘ b: sums, differences, products and quotients, with broadcasting.
-// Grid: an invocation four numbers where the shapes are equal, one where they broadcast.
+// Grid: one invocation for every four numbers if the shapes are equal, and for every number if they broadcast.
 
 struct Params {
     count: u32, // of items
@@ -7,7 +7,7 @@ struct Params {
 
 struct Broadcast {
     sizes: array<vec4<u32>, 2>, // of the result, outermost first, padded in front by 1
-    a_steps: array<vec4<u32>, 2>, // elements between neighbours, 0 where an operand is repeated
+    a_steps: array<vec4<u32>, 2>, // strides, 0 where an operand is repeated
     b_steps: array<vec4<u32>, 2>,
     count: u32,
 }

@@ -1,7 +1,7 @@
-// Convolution and the gradient of its weight as matrix products whose operand is the image under the kernel, never stored:
+// Convolution and the gradient of its weight as matrix products. The unrolled image is an operand but is never stored:
 //   y[n, o, i, j] = bias[o] + Σ_k w[o, k]·x[n, c, s·i + u − p, s·j + v − p]     rows o, columns (n, i, j), k = (c, u, v)
 //   dw[o, c, u, v] = Σ_k dy[n, o, i, j]·x[n, c, s·i + u − p, s·j + v − p]        rows o, columns (c, u, v), k = (n, i, j)
-// Grid: a workgroup a tile (lib/tile.wgsl); layers each take a part of the sum and write a result of their own, to be added up.
+// Grid: one workgroup for each tile (lib/tile.wgsl). Each layer takes a part of the sum and writes its own result; these are added up later.
 
 struct Params {
     batch: u32,
@@ -15,10 +15,10 @@ struct Params {
     kernel_width: u32,
     stride: u32,
     padding: u32,
-    part: u32, // of the sum, a layer
+    part: u32, // steps of the sum in a layer
 }
 
-// Sizes of common kernels are compiled in: divisions by them then cost next to nothing. 0: see the parameters.
+// The sizes of common kernels are constants, which makes divisions by them cheap. 0: the sizes are in the parameters.
 override KERNEL: u32 = 0u;
 override STRIDE: u32 = 0u;
 override WEIGHT_GRADIENT: bool = false;
@@ -26,7 +26,7 @@ override BIASED: bool = false;
 
 @group(0) @binding(0) var<storage, read> a: array<f32>; // w, or dy
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer where there is none
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer if there is none
 @group(0) @binding(3) var<storage, read_write> c: array<f32>; // y, or dw
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -42,7 +42,7 @@ fn stride() -> u32 {
     return select(STRIDE, p.stride, STRIDE == 0u);
 }
 
-// A place of the output: image, row and column.
+// A pixel of the output: image, row and column.
 fn output_place(number: u32) -> vec3<u32> {
     return unravel(number, p.to_height, p.to_width);
 }
@@ -52,7 +52,7 @@ fn tap_place(number: u32) -> vec3<u32> {
     return unravel(number, kernel_height(), kernel_width());
 }
 
-// The pixel under a tap at a place of the output; 0 outside the image, where an unsigned difference is large.
+// The pixel that a pixel of the output reads through a tap. It is 0 outside the image; an index below 0 wraps to a large number.
 fn pixel(at: vec3<u32>, tap: vec3<u32>) -> f32 {
     let row = at.y * stride() + tap.y - p.padding;
     let column = at.z * stride() + tap.z - p.padding;
@@ -62,7 +62,7 @@ fn pixel(at: vec3<u32>, tap: vec3<u32>) -> f32 {
     return 0.0;
 }
 
-// Rows: output channels; those outside repeat the last, and what they make is not stored.
+// Rows: output channels. Rows past the end repeat the last one, and their results are not stored.
 fn a_place(row: u32) -> vec4<u32> {
     let o = min(row + vec4(0u, 1u, 2u, 3u), vec4(p.cout - 1u));
     if WEIGHT_GRADIENT {
@@ -84,7 +84,7 @@ fn a_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
     return vec4(a[i.x], a[i.y], a[i.z], a[i.w]);
 }
 
-// Columns: places of the output, or taps; steps: the other.
+// Columns are pixels of the output and steps are taps; for the gradient of the weight it is the other way round.
 fn b_place(col: u32) -> vec4<u32> {
     if WEIGHT_GRADIENT {
         return vec4(tap_place(col), 0u);

@@ -1,8 +1,8 @@
-// The adjoint of a convolution: the transposed convolution, and the gradient of a convolution's image.
+// The adjoint of a convolution: the transposed convolution, and the gradient of a convolution's input.
 //   x[n, c, q] = bias[c] + Σ_{o, t} w[o, c, t]·y[n, o, i]   over all i, t with s·i + t − p = q
-// Pixels whose q leaves the same remainder by s (a phase: s² of them) meet the same taps, every s-th of the kernel's: for each
-// phase this is a matrix product with rows c, columns (n, r) where q = s·r + phase, and k = (o, τ) where t = t₀ + s·τ.
-// Grid: a workgroup a tile (lib/tile.wgsl); layers are phases, and within a phase parts of the sum, each with a result of its own.
+// Pixels with the same q mod s form a phase; there are s² phases. They use the same taps, every s-th tap of the kernel. So each
+// phase is a matrix product with rows c, columns (n, r) where q = s·r + phase, and k = (o, τ) where t = t₀ + s·τ.
+// Grid: one workgroup for each tile (lib/tile.wgsl). Layers are phases and, within a phase, parts of the sum with their own results.
 
 struct Params {
     batch: u32,
@@ -19,14 +19,14 @@ struct Params {
     parts: u32, // of the sum
 }
 
-// Sizes of common kernels are compiled in: divisions by them then cost next to nothing. 0: see the parameters.
+// The sizes of common kernels are constants, which makes divisions by them cheap. 0: the sizes are in the parameters.
 override KERNEL: u32 = 0u;
 override STRIDE: u32 = 0u;
 override BIASED: bool = false;
 
 @group(0) @binding(0) var<storage, read> w: array<f32>;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer where there is none
+@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer if there is none
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -34,12 +34,12 @@ override BIASED: bool = false;
 struct Phase {
     phase: u32, // q mod s
     first_tap: u32, // t₀
-    taps: u32, // how many of the kernel's
-    places: u32, // how many r
+    taps: u32, // the number of taps
+    places: u32, // the number of r
     shift: u32, // i = r + shift − τ
 }
 
-// The invocation's phase, the same in all of a workgroup.
+// The phase of the invocation, which is the same for the whole workgroup.
 var<private> rows: Phase;
 var<private> columns: Phase;
 
@@ -63,7 +63,7 @@ fn phase_of(phase: u32, size: u32, kernel: u32) -> Phase {
     return Phase(phase, first_tap, taps, places, (phase + p.padding - first_tap) / s);
 }
 
-// Rows: channels of x; those outside repeat the last, and what they make is not stored.
+// Rows: channels of x. Rows past the end repeat the last one, and their results are not stored.
 fn a_place(row: u32) -> vec4<u32> {
     return min(row + vec4(0u, 1u, 2u, 3u), vec4(p.cin - 1u)) * (kernel_height() * kernel_width());
 }
@@ -90,8 +90,8 @@ fn place_of(number: u32) -> vec3<u32> {
     return unravel(number, rows.places, columns.places);
 }
 
-// What a place meets at a tap; 0 outside y, where an unsigned difference is large.
-fn met(at: vec3<u32>, tap: vec3<u32>) -> f32 {
+// The number of y that a place reads through a tap. It is 0 outside y; an index below 0 wraps to a large number.
+fn sample(at: vec3<u32>, tap: vec3<u32>) -> f32 {
     let i = at.y + rows.shift - tap.y;
     let j = at.z + columns.shift - tap.z;
     if at.x < p.batch && i < p.to_height && j < p.to_width {
@@ -113,7 +113,7 @@ fn b_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
     let p1 = next_place(place.xyz, rows.places, columns.places);
     let p2 = next_place(p1, rows.places, columns.places);
     let p3 = next_place(p2, rows.places, columns.places);
-    return vec4(met(place.xyz, tap), met(p1, tap), met(p2, tap), met(p3, tap));
+    return vec4(sample(place.xyz, tap), sample(p1, tap), sample(p2, tap), sample(p3, tap));
 }
 
 fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {

@@ -1,12 +1,13 @@
-// Elements chosen by index, whole numbers held as f32:  pick: y[i] = x[i, index[i]],  rows: y[i, …] = x[index[i], …].
-// The adjoint of pick writes dy[i] there, among zeros. An index outside gives NaN, which the training loop refuses; the CPU
-// refuses the index itself.
-// Grid: an invocation a number written.
+// Elements chosen by index. Indices are whole numbers stored as f32.
+//   gather: y[i] = x[i, index[i]],  index_select: y[i, …] = x[index[i], …]
+// The adjoint of gather writes dy[i] to that place, and 0 elsewhere. An index out of range gives NaN, which the training loop detects;
+// the CPU panics instead.
+// Grid: one invocation for each number that is written.
 
 struct Params {
     count: u32, // of numbers written
-    bound: u32, // indices are below
-    width: u32, // rows: elements of a row
+    bound: u32, // indices are below this
+    width: u32, // index_select: elements of a row
     nan: f32,
 }
 
@@ -15,13 +16,13 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-// The index as a whole number; one that no bound is above where it is negative or a fraction.
+// The index as a whole number. A negative number or a fraction gives an index that is out of range.
 fn whole(index: f32) -> u32 {
     return select(0xffffffffu, u32(max(index, 0.0)), index >= 0.0 && floor(index) == index);
 }
 
 @compute @workgroup_size(256)
-fn pick(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+fn gather(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
     if i >= p.count {
@@ -36,7 +37,7 @@ fn pick(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
 }
 
 @compute @workgroup_size(256)
-fn pick_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+fn gather_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
                  @builtin(local_invocation_index) local: u32) {
     let item = item_number(group, groups, local);
     if item >= p.count {
@@ -47,7 +48,7 @@ fn pick_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroup
 }
 
 @compute @workgroup_size(256)
-fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+fn index_select(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
     let item = item_number(group, groups, local);
     if item >= p.count {

@@ -1,8 +1,8 @@
-// Resizing images: row i of the result lies at the fractional row r of the image, between ⌊r⌋ and the next, columns likewise.
-// r is a fraction of whole numbers, so that where a pixel falls is exact:
+// Resizing images. Row i of the result corresponds to the fractional row r of the image, between row ⌊r⌋ and the next; the same holds
+// for columns. r is a fraction of whole numbers, so that its position is exact:
 //   nearest: ⌊i·from/to⌋   bilinear: max((2i + 1)·from − to, 0) / 2·to   bilinear with aligned corners: i·(from − 1) / (to − 1)
-// The adjoint turns the loop round: each pixel of the image asks which pixels of the result it had a share in.
-// Grid: an invocation a pixel of the result; of the adjoint, a pixel of the image.
+// In the adjoint, each pixel of the image adds up its share of all pixels of the result to which it contributed.
+// Grid: one invocation for each pixel of the result, or, in the adjoint, of the image.
 
 struct Params {
     planes: u32, // batch · channels
@@ -20,7 +20,7 @@ override HOW: u32 = 1u;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-// The two pixels that one of the result lies between, and the share of the second.
+// The two pixels of the image around one of the result, and the weight of the second.
 struct Between {
     first: u32,
     second: u32,
@@ -45,14 +45,14 @@ fn between(i: u32, size: u32, to: u32) -> Between {
     return Between(first, min(first + 1u, size - 1u), f32(above - first * below) / f32(below));
 }
 
-// What pixel i of the result takes from pixel `of` of the image.
+// The weight of pixel `of_pixel` of the image in pixel i of the result.
 fn share_of(i: u32, of_pixel: u32, size: u32, to: u32) -> f32 {
     let b = between(i, size, to);
     return select(0.0, 1.0 - b.share, b.first == of_pixel) + select(0.0, b.share, b.second == of_pixel);
 }
 
-// The pixels of the result that may take something from a pixel of the image: none before x, none from y on.
-fn takers(pixel: u32, size: u32, to: u32) -> vec2<u32> {
+// The range of pixels of the result to which a pixel of the image may contribute: from x up to, but not including, y.
+fn contributing_range(pixel: u32, size: u32, to: u32) -> vec2<u32> {
     if HOW > BILINEAR {
         let step = max(size, 2u) - 1u;
         let low = select(0u, (pixel - 1u) * (to - 1u) / step, pixel > 0u && size > 1u);
@@ -92,8 +92,8 @@ fn interpolate_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wo
     let plane = item / pixels * p.to_height * p.to_width;
     let row = item % pixels / p.width;
     let column = item % p.width;
-    let rows = takers(row, p.height, p.to_height);
-    let columns = takers(column, p.width, p.to_width);
+    let rows = contributing_range(row, p.height, p.to_height);
+    let columns = contributing_range(column, p.width, p.to_width);
     var sum = 0.0;
     for (var i = rows.x; i < rows.y; i++) {
         var line = 0.0;

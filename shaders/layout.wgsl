@@ -1,6 +1,6 @@
-// Moves that change no number: y[to + Σ index·to_steps] = x[from + Σ index·from_steps] for every index below the sizes.
-// permute, concat, slice and its adjoint are all of this form. And filling: y = value.
-// Grid: an invocation one number moved, or four filled.
+// Moves numbers without changing them: y[to + Σ index·to_steps] = x[from + Σ index·from_steps] for every index below the sizes.
+// permute, concat, slice and its adjoint all have this form. There is also filling: y = value.
+// Grid: one invocation for each number that is moved, or for every four that are filled.
 
 struct Params {
     sizes: array<vec4<u32>, 2>, // outermost first, padded in front by 1

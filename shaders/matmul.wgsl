@@ -1,18 +1,18 @@
-// c = a·b, either operand transposed in memory:  c[row, col] = Σ_k a[row, k]·b[k, col].
-// Grid: a workgroup a tile (lib/tile.wgsl); layers each take a part of the sum and write a c of their own, to be added up.
+// c = a·b, where each operand may be stored transposed:  c[row, col] = Σ_k a[row, k]·b[k, col].
+// Grid: one workgroup for each tile (lib/tile.wgsl). Each layer takes a part of the sum and writes its own c; these are added up later.
 
 struct Params {
     rows: u32,
     cols: u32,
     inner: u32,
-    part: u32, // of the sum, a layer
-    a_row: u32, // elements from row to row of a, and from step to step of the sum
+    part: u32, // steps of the sum in a layer
+    a_row: u32, // strides of a between rows, and between steps of the sum
     a_k: u32,
     b_k: u32,
     b_col: u32,
 }
 
-override A_QUADS: bool = false; // four rows of a lie side by side, aligned to 16 bytes
+override A_QUADS: bool = false; // four rows of a are contiguous and aligned to 16 bytes
 override B_QUADS: bool = false;
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
@@ -20,7 +20,7 @@ override B_QUADS: bool = false;
 @group(0) @binding(2) var<storage, read_write> c: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-// Four rows of a, or columns of b; those outside repeat the last: what they make is not stored.
+// Four rows of a, or columns of b. Those past the end repeat the last one, and their results are not stored.
 fn a_place(row: u32) -> vec4<u32> {
     return min(row + vec4(0u, 1u, 2u, 3u), vec4(p.rows - 1u)) * p.a_row;
 }

@@ -1,7 +1,7 @@
-// Pooling over square windows:  max: the largest pixel inside the image;  avg: Σ / k², outside counting as zeros.
-// The gradients turn the loop round: each pixel asks the windows that it is in. A window's maximum is found again, the first
-// of equals, so nothing is kept.
-// Grid: an invocation a number of the result; of the gradients, a pixel of the image.
+// Pooling over square windows:  max: the largest pixel inside the image;  avg: Σ / k², where pixels outside count as zeros.
+// In the gradients, each pixel adds up the contributions of all windows that it is in. The maximum of a window, the first one if
+// several pixels are equal, is found again, so that nothing needs to be saved.
+// Grid: one invocation for each number of the result, or, in the gradients, for each pixel of the image.
 
 struct Params {
     planes: u32, // batch · channels
@@ -25,13 +25,13 @@ struct Params {
 @group(0) @binding(1) var<storage, read> from_above: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dimage: array<f32>;
 
-// The pixels of a window along one dimension: from x up to, without, y.
+// The pixels of a window along one dimension: from x up to, but not including, y.
 fn window(place: u32, size: u32) -> vec2<u32> {
     let start = place * p.stride;
     return vec2(max(start, p.padding) - p.padding, min(start + p.kernel - p.padding, size));
 }
 
-// The windows that a pixel is in along one dimension, of `count`: from x up to, without, y.
+// The windows, out of `count`, that a pixel is in along one dimension: from x up to, but not including, y.
 fn windows(pixel: u32, count: u32) -> vec2<u32> {
     let place = pixel + p.padding;
     let low = select(0u, (place - p.kernel) / p.stride + 1u, place >= p.kernel);

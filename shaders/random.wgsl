@@ -1,6 +1,6 @@
-// Dropout's masks, drawn where they are used: the same ChaCha8 bits as the CPU's generator (tensor/src/random.rs) makes.
+// Dropout masks, drawn on the device from the same ChaCha8 bits as the CPU's generator (tensor/src/random.rs).
 //   u = (word ≫ 8)·2⁻²⁴,   mask = 0 where u < p, else 1/(1 − p)
-// Grid: an invocation a block of ChaCha, sixteen words.
+// Grid: one invocation for each block of ChaCha, sixteen words.
 
 struct Params {
     key: array<vec4<u32>, 2>,
@@ -19,7 +19,7 @@ fn rotated(x: vec4<u32>, by: u32) -> vec4<u32> {
     return (x << vec4(by)) | (x >> vec4(32u - by));
 }
 
-// Four quarter rounds side by side, on the rows of the 4 × 4 state (RFC 8439, 2.1).
+// Four quarter rounds in parallel, on the rows of the 4 × 4 state (RFC 8439, 2.1).
 fn quarters(rows: ptr<function, array<vec4<u32>, 4>>) {
     var a = (*rows)[0];
     var b = (*rows)[1];

@@ -1,12 +1,12 @@
-// y[o, part, i] = Σ or max over s of x[o, s, i], for the s of one part of the reduced dimension. Sums of many numbers are
-// taken in parts, and the parts' sums are summed again: no atomics, so the same bits each time.
-// Grid: `reduce_rows` (inner = 1) a workgroup a number, `reduce_columns` an invocation a number.
+// y[o, part, i] = Σ or max over s of x[o, s, i], for the s of one part of the reduced dimension. Long sums are cut
+// into parts, and the sums of the parts are added up by another launch. There are no atomics, so the bits are the same each time.
+// Grid: one workgroup for each number in `reduce_rows` (inner = 1), one invocation in `reduce_columns`.
 
 struct Params {
     outer: u32,
     size: u32, // of the reduced dimension
     inner: u32,
-    part: u32, // of it, taken together
+    part: u32, // the length of a part of it
     parts: u32,
 }
 

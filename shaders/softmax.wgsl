@@ -1,5 +1,5 @@
-// logsumexp along one dimension: y[o, i] = m + ln Σ_s e^(x[o, s, i] − m), with m the largest x so that nothing overflows.
-// Grid: an invocation a number of y.
+// logsumexp along one dimension: y[o, i] = m + ln Σ_s e^(x[o, s, i] − m), where m is the largest x, so that nothing overflows.
+// Grid: one invocation for each number of y.
 
 struct Params {
     outer: u32,

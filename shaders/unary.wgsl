@@ -1,8 +1,8 @@
-// y = f(x),  dx = dy · f′(kept): functions of one number, in the order of their table in tensor/src/ops/unary.rs.
-// Grid: an invocation four numbers; the last four may reach into the padding of the buffers.
+// y = f(x),  dx = dy · f′(kept): functions of one number, in the order of the table in tensor/src/ops/unary.rs.
+// Grid: one invocation for every four numbers. The last four may reach into the padding of the buffers.
 
 struct Params {
-    a: f32, // the function's own parameters
+    a: f32, // parameters of the function
     b: f32,
     quads: u32,
 }

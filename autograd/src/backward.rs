@@ -1,8 +1,8 @@
-//! The backward pass: from a result to everything it depends on, newest first.
+//! The backward pass: from a result to everything that it depends on, newest first.
 //!
-//! A node's number is higher than those of its inputs, so taking the highest waiting node always takes one whose gradient
-//! is complete. The first gradient to arrive at a node is kept as it is, later ones are added; a rule's tensors are dropped
-//! as soon as it has run, and their memory serves the next.
+//! A node's number is higher than those of its inputs. The waiting node with the highest number therefore has a complete gradient.
+//! The first gradient of a node is stored, later ones are added to it. The tensors of an edge are dropped as soon as it has run, and
+//! their memory is reused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -19,37 +19,37 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// The gradient of a leaf or a parameter's [`Param::var`]; none if the result does not depend on it.
+    /// The gradient of a leaf or of a parameter's [`Param::var`]. `None` if the result does not depend on it.
     pub fn of(&self, leaf: &Var) -> Option<&Tensor> {
         self.by_leaf.get(&leaf.node()?.id)
     }
 
-    /// Takes out the gradient of a parameter; none if the result does not depend on it, or it is frozen.
+    /// Removes and returns the gradient of a parameter. `None` if the result does not depend on it, or it is frozen.
     pub fn take(&mut self, param: &Param) -> Option<Tensor> {
         self.by_leaf.remove(&param.id())
     }
 
-    /// The gradient of a parameter, left in place.
+    /// The gradient of a parameter. `None` if the result does not depend on it, or it is frozen.
     pub fn get(&self, param: &Param) -> Option<&Tensor> {
         self.by_leaf.get(&param.id())
     }
 }
 
 impl Var {
-    /// The gradients of this number with respect to every leaf it depends on, each of its leaf's shape. Uses the history up.
+    /// The gradients of this number with respect to every leaf that it depends on, each of its leaf's shape. Consumes the history.
     ///
     /// # Panics
-    /// If the value is not one number, or part of its history was used up by an earlier backward pass.
+    /// If the value is not one number, or an earlier backward pass consumed part of its history.
     #[track_caller]
     pub fn backward(&self) -> Gradients {
         assert_eq!(self.value().count(), 1, "backward: {} is not one number; see backward_with", self.shape());
         self.backward_with(self.value().full_like(1.0))
     }
 
-    /// The gradients of Σ `seed`·self, `seed` being of this value's shape. Uses the history up.
+    /// The gradients of Σ `seed`·self, where `seed` has this value's shape. Consumes the history.
     ///
     /// # Panics
-    /// If the seed's shape is not the value's, or part of the history was used up by an earlier backward pass.
+    /// If the seed's shape is not the value's, or an earlier backward pass consumed part of the history.
     #[track_caller]
     pub fn backward_with(&self, seed: Tensor) -> Gradients {
         assert_eq!(self.shape(), seed.shape(), "backward_with: seed {} for {}", seed.shape(), self.shape());

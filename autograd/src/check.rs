@@ -1,12 +1,13 @@
-//! Holds an operation against a plain f64 statement of what it computes.
+//! Compares an operation with an f64 reference implementation.
 //!
-//! Its values must be the reference's; its gradients must be the reference's central differences,
+//! The values must equal those of the reference. The gradients must equal its central differences,
 //!   ⟨dy, (f(x + h·eᵢ) − f(x − h·eᵢ)) / 2h⟩   for every element i of every input, with h = 1e-6 in f64.
-//! The cotangent dy, the gradient that the operation's result is given, is random: a plain sum would not see errors in a softmax
-//! or a normalisation, nor a rule that ignores what comes from above. Where differences at 1e-6 and 1e-3 disagree there is a kink (a ReLU at 0), whose derivative no
-//! difference tells; such elements are left out, and there may be at most 1 % of them (and 1, but never all).
+//! The cotangent dy, the gradient of the operation's result, is random. With a constant dy, errors in a softmax or a normalisation
+//! would not show, nor would a gradient that ignores dy. Where the differences for h = 1e-6 and h = 1e-3 disagree, the function has
+//! a kink (a ReLU at 0), where a difference does not give the derivative. Such elements are not compared. At most 1 % of the elements
+//! may be such (one is always allowed, but never all).
 //!
-//! The operation runs on whatever device it is to be checked on; drawing and comparing are the CPU's.
+//! The operation runs on the device that is to be checked. Random numbers and comparisons are computed on the CPU.
 
 use std::fmt;
 
@@ -14,12 +15,12 @@ use tensor::{Device, Generator, Shape, Tensor};
 
 use crate::var::Var;
 
-/// Values are held to this, relative to the largest.
+/// The largest allowed difference between values, relative to the largest value.
 pub const VALUE_TOLERANCE: f64 = 1e-5;
-/// Gradients are held to this, relative to the largest of the same input.
+/// The largest allowed difference between gradients, relative to the largest gradient of the same input.
 pub const GRADIENT_TOLERANCE: f64 = 1e-5;
 
-/// Numbers in f64, row-major: what references compute with.
+/// An array of f64, row-major, for reference implementations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     /// Sizes of the dimensions.
@@ -32,7 +33,7 @@ impl Array {
     /// These elements under this shape.
     ///
     /// # Panics
-    /// If their numbers differ.
+    /// If the number of elements does not fit the shape.
     #[track_caller]
     pub fn new(shape: impl Into<Shape>, data: Vec<f64>) -> Array {
         let shape = shape.into();
@@ -40,7 +41,7 @@ impl Array {
         Array { shape, data }
     }
 
-    /// A tensor's elements.
+    /// The elements of a tensor on the CPU.
     pub fn of(x: &Tensor) -> Array {
         Array { shape: *x.shape(), data: x.data().iter().map(|&x| f64::from(x)).collect() }
     }
@@ -50,18 +51,18 @@ impl Array {
     }
 }
 
-/// Where an operation and its reference part.
+/// An element in which an operation and its reference differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mismatch {
     /// `value`, or `gradient of input 1`.
     pub what: String,
-    /// The operation's number.
+    /// The operation's result.
     pub got: f64,
-    /// The reference's.
+    /// The reference's result.
     pub expected: f64,
-    /// The element's place, row-major.
+    /// The index of the element, row-major.
     pub index: usize,
-    /// The largest difference that was allowed.
+    /// The largest allowed difference.
     pub tolerance: f64,
 }
 
@@ -74,15 +75,15 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// Compares the values and every gradient of `op` on `device` with those of `reference`. `inputs` are on the CPU: `op` is
-/// given copies on the device. `seed` draws the cotangent.
+/// Compares the values and all gradients of `op` on `device` with those of `reference`. `inputs` are on the CPU; `op` receives copies
+/// on the device. `seed` determines the cotangent.
 ///
 /// # Errors
-/// The element that is furthest off, of the first tensor that is off.
+/// For the first tensor that differs, the element with the largest difference.
 ///
 /// # Panics
-/// If the device fails, the reference's result has another shape, or more than 1 % of an input's elements sit on kinks:
-/// draw others.
+/// If the device fails, the reference's result has another shape, or more than 1 % of an input's elements are at kinks. In the last
+/// case, draw other inputs.
 pub async fn gradients(
     device: &Device,
     op: impl Fn(&[Var]) -> Var,
@@ -122,14 +123,14 @@ pub async fn gradients(
             None => Tensor::zeros(inputs[i].shape()),
         };
         assert_eq!(found.shape(), inputs[i].shape(), "the gradient of input {i}");
-        // A kink's derivative is taken as found.
+        // At a kink, the found derivative counts as expected.
         let expected = (0..count).map(|e| if kinks[e] { f64::from(found.data()[e]) } else { near[e] });
         compare(&format!("gradient of input {i}"), &found, &expected.collect::<Vec<_>>(), GRADIENT_TOLERANCE)?;
     }
     Ok(())
 }
 
-/// The tensor on the CPU.
+/// A copy of the tensor on the CPU.
 async fn fetch(x: &Tensor) -> Tensor {
     x.to(&Device::Cpu).await.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,4 +1,4 @@
-//! Whether operations keep a history.
+//! Whether operations record a history.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ thread_local! {
     static ENABLED: Cell<bool> = const { Cell::new(true) };
 }
 
-/// Runs `body` without keeping history on this thread: every result is a constant, nothing is saved for a backward pass.
+/// Runs `body` without recording a history on this thread. Every result is a constant, and nothing is saved for a backward pass.
 pub fn no_grad<R>(body: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {

@@ -1,19 +1,13 @@
-//! Reverse-mode automatic differentiation: values that remember how they came about.
+//! Reverse-mode automatic differentiation.
 //!
-//! Read in this order: [`Var`] is a value with a history, `backward` walks that history from newest to oldest,
-//! [`Param`] is a leaf that lasts from step to step, [`no_grad`] keeps no history; `ops/` holds one rule a file, named as
-//! the operation's own file in `tensor`; [`check`] holds any rule, on any device, against differences of an
-//! f64 reference.
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! use autograd::Var;
-//! use tensor::Tensor;
+//! # Source
 //!
-//! let x = Var::leaf(Tensor::new(&[1.0, 2.0, 3.0], [3]));
-//! let y = (&x * &x).sum_all();
-//! let gradients = y.backward();
-//! assert_eq!(gradients.of(&x).unwrap().data(), [2.0, 4.0, 6.0]); // d(x²) = 2x
-//! ```
+//! Read in this order. [`Var`] is a tensor with a history. `backward` follows the history from the newest operation to the oldest.
+//! [`Param`] is a leaf that lasts from step to step. [`no_grad`] switches the history off. `ops/` holds the gradient of each operation,
+//! in a file named as the operation's own in `tensor`. [`check`] compares any gradient, on any device, with finite differences of
+//! an f64 reference.
 #![forbid(unsafe_code)]
 
 mod var;

@@ -1,4 +1,4 @@
-//! What lasts from step to step: parameters, which gradients move, and buffers, which layers move themselves.
+//! Tensors that last from step to step: parameters, which an optimiser updates, and buffers, which layers update themselves.
 //! Both are handles: a clone is the same parameter.
 
 use std::cell::{Cell, RefCell};
@@ -10,11 +10,11 @@ use tensor::{Shape, Tensor};
 use crate::grad_mode;
 use crate::var::{Edges, Node, Var};
 
-/// A tensor that training changes by its gradient.
+/// A tensor that an optimiser updates by its gradient (PyTorch's `Parameter`).
 #[derive(Clone)]
 pub struct Param(Rc<Slot>);
 
-/// A tensor that a layer keeps beside its parameters, such as a running mean. It has no gradient.
+/// A tensor that belongs to a layer but has no gradient, such as a running mean (PyTorch's buffer).
 #[derive(Clone)]
 pub struct Buffer(Rc<Slot>);
 
@@ -34,17 +34,17 @@ impl Slot {
 macro_rules! slot_methods {
     ($name:ident, $what:literal) => {
         impl $name {
-            #[doc = concat!("A ", $what, " that starts with this value.")]
+            #[doc = concat!("A ", $what, " with this initial value.")]
             pub fn new(value: Tensor) -> $name {
                 $name(Slot::new(value))
             }
 
-            /// Its value now; the elements are shared.
+            /// The current value. The result shares its elements.
             pub fn value(&self) -> Tensor {
                 self.0.value.borrow().clone()
             }
 
-            /// Its value's shape.
+            /// The shape of its value.
             pub fn shape(&self) -> Shape {
                 *self.0.value.borrow().shape()
             }
@@ -59,17 +59,17 @@ macro_rules! slot_methods {
                 *self.0.value.borrow_mut() = value;
             }
 
-            /// Changes its value in place, and gives what `change` gives.
+            /// Changes its value in place and returns the result of `change`.
             pub fn update<R>(&self, change: impl FnOnce(&mut Tensor) -> R) -> R {
                 change(&mut self.0.value.borrow_mut())
             }
 
-            /// Holds it as it is, or lets it change again.
+            /// Freezes it, so that training does not change it, or unfreezes it.
             pub fn freeze(&self, frozen: bool) {
                 self.0.frozen.set(frozen);
             }
 
-            /// Whether it is held as it is.
+            /// Whether it is frozen.
             pub fn is_frozen(&self) -> bool {
                 self.0.frozen.get()
             }
@@ -86,23 +86,23 @@ slot_methods!(Param, "parameter");
 slot_methods!(Buffer, "buffer");
 
 impl Param {
-    /// A number that no other parameter of this process has.
+    /// A number that is unique in this process.
     pub fn id(&self) -> u64 {
         self.0.leaf.id
     }
 
-    /// Takes the value out, so that an optimiser that changes it in place holds it alone; [`give_back`](Param::give_back) must
-    /// follow, until when the parameter is empty.
-    pub fn lend(&self) -> Tensor {
+    /// Moves the value out of the parameter, so that an optimiser can change it in place without a copy. The parameter is empty until
+    /// [`give_back`](Param::give_back) is called.
+    pub fn take(&self) -> Tensor {
         std::mem::replace(&mut self.0.value.borrow_mut(), Tensor::zeros([0]))
     }
 
-    /// Puts a lent value back.
+    /// Puts a value back that [`take`](Param::take) returned.
     pub fn give_back(&self, value: Tensor) {
         *self.0.value.borrow_mut() = value;
     }
 
-    /// Its value in a computation: a leaf, or a constant while frozen or inside [`no_grad`](crate::no_grad).
+    /// Its value for a computation: a leaf, or a constant if it is frozen or inside [`no_grad`](crate::no_grad).
     pub fn var(&self) -> Var {
         if self.is_frozen() || !grad_mode::enabled() {
             return Var::constant(self.value());

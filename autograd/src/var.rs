@@ -1,7 +1,8 @@
-//! A value and its history: which operation made it, out of which values, and how a gradient goes back through it.
+//! A value and its history: the operation that computed it, its inputs, and how a gradient is propagated back to them.
 //!
-//! History never owns values. A node holds rules, a rule holds only the tensors that it captured, and a node whose inputs
-//! are all constants is never made. Node numbers rise with creation, so an operation's inputs always have lower ones.
+//! The history does not own values. A node holds edges; the closure of an edge holds only the tensors that it captured. An operation
+//! whose inputs are all constants gets no node. Nodes are numbered in order of creation, so the inputs of an operation always have
+//! lower numbers than its result.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,7 +13,7 @@ use tensor::{Shape, Tensor};
 
 use crate::grad_mode;
 
-/// A tensor that may remember which operation made it, out of what: PyTorch's tensor with `requires_grad`.
+/// A tensor that may record the operation and the inputs that it was computed from: PyTorch's tensor with `requires_grad`.
 #[derive(Clone)]
 pub struct Var {
     value: Tensor,
@@ -26,35 +27,35 @@ pub(crate) struct Node {
     pub(crate) edges: RefCell<Edges>,
 }
 
-/// The ways back from one result to its inputs, which the backward pass uses up.
+/// The edges from one result to its inputs. The backward pass consumes them.
 #[derive(Default)]
 pub struct Edges {
     pub(crate) edges: Vec<Edge>,
     pub(crate) used: bool,
 }
 
-/// The way back from a result to some of its inputs, which share one pass over the data.
+/// An edge from a result to one or more of its inputs, whose gradients are computed together.
 pub(crate) struct Edge {
     pub(crate) parents: Vec<Option<Parent>>, // None: a constant
     pub(crate) vjp: Vjp,
 }
 
-/// From the gradient of a result, and which inputs want one, to the gradients of the inputs.
+/// The vector-Jacobian product: from the gradient of a result, and which inputs need one, to the gradients of the inputs.
 pub(crate) type Vjp = Box<dyn FnOnce(&Tensor, &[bool]) -> Vec<Option<Tensor>>>;
 
-/// An input: where its gradient goes, and the shape that it must have.
+/// An input: the node that receives its gradient, and the gradient's shape.
 pub(crate) struct Parent {
     pub(crate) node: Rc<Node>,
     pub(crate) shape: Shape,
 }
 
 impl Var {
-    /// A value without history: it has no gradient.
+    /// A value without history. It has no gradient.
     pub fn constant(value: Tensor) -> Var {
         Var { value, node: None }
     }
 
-    /// A value that a gradient is wanted of, and that nothing was computed to make: where a backward pass ends.
+    /// A value that needs a gradient and was not computed from others. The backward pass ends here.
     pub fn leaf(value: Tensor) -> Var {
         Var { value, node: Some(Node::new("leaf", Edges::default())) }
     }
@@ -82,14 +83,14 @@ impl Var {
         Var::constant(self.value.clone())
     }
 
-    /// Whether the value has a history, or is a leaf: whether it has a gradient.
+    /// Whether the value has a gradient, because it has a history or is a leaf (PyTorch's `requires_grad`).
     pub fn has_gradient(&self) -> bool {
         self.node.is_some()
     }
 
-    /// The result of an operation of your own: its value, and the ways back, which `describe` lists. Ways back to inputs without
-    /// a gradient are dropped at once; inside [`no_grad`](crate::no_grad) `describe` is not called. [`check`](crate::check) holds
-    /// such an operation to differences.
+    /// The result of a custom operation (PyTorch's `autograd.Function`): its value, and the edges to its inputs, which `describe`
+    /// lists. Edges to inputs without a gradient are dropped at once, and inside [`no_grad`](crate::no_grad) `describe` is not called.
+    /// [`check`](crate::check) compares the gradients of such an operation with finite differences.
     ///
     /// ```
     /// # use {autograd::Var, tensor::Tensor};
@@ -114,14 +115,14 @@ impl Var {
 }
 
 impl Edges {
-    /// A way back to one input: `vjp`, the vector-Jacobian product, makes the input's gradient from the result's. The engine sums
-    /// over dimensions that were broadcast.
+    /// An edge to one input. `vjp`, the vector-Jacobian product, computes the input's gradient from that of the result. The backward
+    /// pass then sums over dimensions that were broadcast.
     pub fn to(&mut self, input: &Var, vjp: impl FnOnce(&Tensor) -> Tensor + 'static) {
         self.joint([input], |dy, _| [Some(vjp(dy))]);
     }
 
-    /// A way back to several inputs, for operations where one pass gives several gradients. `vjp` is told which inputs
-    /// want one; what it gives for others is dropped.
+    /// An edge to several inputs whose gradients are computed together. `vjp` receives which inputs need a gradient; what it returns
+    /// for others is dropped.
     pub fn joint<const N: usize>(
         &mut self,
         inputs: [&Var; N],
@@ -144,7 +145,7 @@ impl Node {
     }
 }
 
-/// A long history is let go node by node: dropped recursively, a chain of 200,000 would overflow the stack.
+/// Drops a long history node by node. A recursive drop of a chain of 200,000 nodes would overflow the stack.
 impl Drop for Node {
     fn drop(&mut self) {
         let mut edges = std::mem::take(&mut self.edges.get_mut().edges);

@@ -1,20 +1,20 @@
-//! Which GPU: every adapter is looked at, hardware is taken before software, and `VAE_GPU` narrows the choice by name.
+//! Chooses a GPU. Hardware is preferred to software, and the environment variable `VAE_GPU` restricts the choice by name.
 
 use std::fmt;
 
 use tensor::{Error, Result};
 use wgpu::DeviceType;
 
-/// Which adapters may serve, and how.
+/// Which adapters may be opened, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Whether a software adapter may serve; hardware is taken first anyway.
+    /// Whether a software adapter may be opened. Hardware is preferred in any case.
     pub software: bool,
-    /// Ask only for what every WebGPU machine has, as a small one would: for tests.
+    /// Act as a small hardware GPU, which has only what every WebGPU machine has: for tests.
     pub default_limits: bool,
-    /// Time every launch, which slows all of them.
+    /// Time every launch, which makes launches slower.
     pub profile: bool,
-    /// Check indices and loops in every kernel, also in those that are trusted without: for tests.
+    /// Check indices and loops in every kernel, even in those that are marked as unchecked: for tests.
     pub checked: bool,
 }
 
@@ -24,12 +24,12 @@ impl Default for Options {
     }
 }
 
-/// A GPU, or a program that acts as one.
+/// A description of a GPU, or of a program that acts as one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Adapter {
     /// Its name, as its maker gives it.
     pub name: String,
-    /// What it is driven through: `Vulkan`, `Metal`, `Dx12` or `BrowserWebGpu`.
+    /// The graphics API that drives it: `Vulkan`, `Metal`, `Dx12` or `BrowserWebGpu`.
     pub backend: String,
     /// Whether it is a program on the CPU.
     pub software: bool,
@@ -52,12 +52,12 @@ impl fmt::Display for Adapter {
     }
 }
 
-/// Every adapter of this machine, in the order in which [`Context::open`](crate::Context::open) would take them.
+/// Every adapter of this machine, in the order in which [`Context::open`](crate::Context::open) prefers them.
 pub async fn adapters() -> Vec<Adapter> {
     enumerate().await.iter().map(Adapter::of).collect()
 }
 
-/// The first adapter that may serve.
+/// The first adapter that the options and `VAE_GPU` allow.
 pub(crate) async fn choose(options: Options) -> Result<(wgpu::Adapter, Adapter)> {
     let part = std::env::var("VAE_GPU").unwrap_or_default();
     let found: Vec<_> = enumerate().await.into_iter().map(|a| (Adapter::of(&a), a)).collect();
@@ -84,8 +84,6 @@ fn nothing_serves(names: &str, part: &str) -> String {
 }
 
 async fn enumerate() -> Vec<wgpu::Adapter> {
-    #[cfg(target_os = "linux")]
-    silence_mesa();
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
     adapters.sort_by_key(|adapter| rank(adapter.get_info().device_type)); // stable: backends keep wgpu's order
@@ -95,17 +93,4 @@ async fn enumerate() -> Vec<wgpu::Adapter> {
 fn rank(kind: DeviceType) -> usize {
     let order = [DeviceType::DiscreteGpu, DeviceType::IntegratedGpu, DeviceType::VirtualGpu, DeviceType::Other];
     order.iter().position(|k| *k == kind).unwrap_or(order.len())
-}
-
-/// Mesa's layer that puts a desktop's GPU first complains on stderr where there is no desktop. We choose ourselves.
-#[cfg(target_os = "linux")]
-fn silence_mesa() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // SAFETY: Rust's own readers of the environment share a lock with this; no C code of ours that other threads run
-            // reads it, and the driver, which does, is loaded after this by the thread that opens it.
-            unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
-        }
-    });
 }

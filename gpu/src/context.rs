@@ -1,4 +1,4 @@
-//! The machine that tensors see. Every call takes the one lock, records or answers, and returns; only futures wait.
+//! An open GPU. Every call takes the one lock, records a command or answers, and returns. Only futures wait.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,13 +11,13 @@ use crate::adapter::{Adapter, Options, choose};
 use crate::fault::{Fault, lock};
 use crate::params::WORDS;
 use crate::pipelines::Pipelines;
-use crate::pool::{NOWHERE, Pool};
+use crate::pool::{INVALID, Pool};
 use crate::profile::KernelTime;
 use crate::queue::Batch;
-use crate::readback::{Arrival, Staging, elements};
+use crate::readback::{Staging, SubmissionFuture, elements};
 
-/// Steps submitted and not known to have run.
-const STEPS: usize = 2;
+/// The most steps that may be submitted and not yet finished.
+const MAX_STEPS_AHEAD: usize = 2;
 
 /// An open GPU.
 pub struct Context {
@@ -34,31 +34,31 @@ struct State {
     pool: Pool,
     pipelines: Pipelines,
     batch: Batch,
-    steps: VecDeque<Arrival>, // the last ones
+    steps: VecDeque<SubmissionFuture>, // of the last steps
     reads: u64,
     writes: u64,
 }
 
-/// What a context did and made so far: in a steady loop only the first four grow.
+/// What a context has done and created so far. In a steady training loop only the first four numbers grow.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counters {
-    /// Launches recorded.
+    /// Recorded launches.
     pub launches: u64,
-    /// Submissions, of many launches each.
+    /// Submissions, each of many launches.
     pub submits: u64,
     /// Reads to the host.
     pub reads: u64,
-    /// Writes from the host, launches' numbers aside.
+    /// Writes from the host, not counting the parameters of launches.
     pub writes: u64,
-    /// Kernels compiled, once for each combination of constants.
+    /// Compiled kernels, one for each combination of constants.
     pub pipelines: u64,
-    /// Bind groups made.
+    /// Created bind groups.
     pub bind_groups: u64,
-    /// Buffers made for tensors.
+    /// Buffers created for tensors.
     pub buffers: u64,
-    /// Bytes that these hold now, free ones included.
+    /// The bytes of all these buffers now, including free ones.
     pub bytes: u64,
-    /// The most they ever held.
+    /// The largest number of such bytes so far.
     pub peak_bytes: u64,
 }
 
@@ -90,7 +90,7 @@ impl Context {
         device.on_uncaptured_error(Arc::new(move |error| on_error.report(error)));
         device.set_device_lost_callback(move |_, why| on_loss.lost(&why));
 
-        let limits = limits(&device.limits(), adapter.software && !options.default_limits);
+        let limits = limits(&device.limits(), &adapter, options);
         let state = State {
             pool: Pool::new(4 * limits.buffer_len as u64),
             pipelines: Pipelines::new(options.checked),
@@ -103,12 +103,12 @@ impl Context {
         Ok(Arc::new(Context { adapter, limits, device, queue, fault, staging, state }))
     }
 
-    /// What was opened.
+    /// The adapter that was opened.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
     }
 
-    /// What was done and made so far.
+    /// What the context has done and created so far.
     pub fn counters(&self) -> Counters {
         let State { pool, pipelines, batch, reads, writes, .. } = &*lock(&self.state);
         Counters {
@@ -124,15 +124,15 @@ impl Context {
         }
     }
 
-    /// What each kernel took since the last call, the longest first; nothing without [`Options::profile`].
-    /// Waits for all that was launched (in a browser: has what arrived).
+    /// The time of each kernel since the last call, the longest first. Empty without [`Options::profile`]. Waits for all launches; in a
+    /// browser it returns the times that have arrived.
     pub fn profile(&self) -> Vec<KernelTime> {
         let submission_index = lock(&self.state).batch.submit();
         self.fault.wait(&self.device, wgpu::PollType::Wait { submission_index, timeout: None });
         lock(&self.state).batch.profiler().map(|profiler| profiler.take()).unwrap_or_default()
     }
 
-    /// Gives the memory of free buffers back to the system: after evaluation, say, whose shapes do not return soon.
+    /// Returns the memory of free buffers to the system. This is useful after an evaluation, whose shapes are not needed again soon.
     pub fn trim(&self) {
         let State { pool, pipelines, batch, .. } = &mut *lock(&self.state);
         batch.submit();
@@ -141,18 +141,18 @@ impl Context {
         self.staging.trim();
     }
 
-    /// The device is at fault, not the program: a smaller machine than the launch was made for.
-    fn takes(&self, launch: &Launch<'_>) -> bool {
+    /// Whether the device can run a launch. If it cannot, that is recorded as a failure of the device, not as a bug.
+    fn accepts(&self, launch: &Launch<'_>) -> bool {
         let Launch { kernel, reads, writes, groups, .. } = launch;
         let (entry, buffers, most) = (kernel.entry, reads.len() + writes.len(), self.limits);
         if buffers > most.buffers as usize {
             let most = most.buffers;
-            self.fault.stick(format!(
+            self.fault.record(format!(
                 "kernel {entry} names {buffers} buffers, and this device takes {most}: use --device cpu"
             ));
         } else if groups.iter().any(|n| *n > most.groups) {
             let most = most.groups;
-            self.fault.stick(format!(
+            self.fault.record(format!(
                 "kernel {entry} runs over {groups:?} workgroups, and this device takes {most} along a dimension: \
                  lower train.batch_size, or use --device cpu"
             ));
@@ -172,7 +172,7 @@ impl Accelerator for Context {
 
     fn alloc(&self, shape: &Shape) -> BufferId {
         match self.fault.failed() {
-            true => NOWHERE,
+            true => INVALID,
             false => lock(&self.state).pool.alloc(&self.device, &self.fault, shape),
         }
     }
@@ -186,7 +186,7 @@ impl Accelerator for Context {
             return;
         }
         let State { pool, batch, writes, .. } = &mut *lock(&self.state);
-        // wgpu would carry the upload out before launches recorded earlier, and show them elements of later.
+        // wgpu would execute the upload before launches that were recorded earlier, which would then read the new elements.
         if pool.used_in(batch.number, id) {
             batch.submit();
         }
@@ -196,7 +196,7 @@ impl Accelerator for Context {
 
     fn launch(&self, launch: Launch<'_>) {
         if self.fault.failed() {
-            return; // and its spans may be nowhere
+            return; // the spans may name the invalid buffer
         }
         let Launch { kernel: Kernel { entry, .. }, reads, writes, params, groups, .. } = launch;
         assert!(params.len() <= WORDS, "kernel {entry}: {} params, at most {WORDS}", params.len());
@@ -204,11 +204,11 @@ impl Accelerator for Context {
             !writes.iter().any(|w| reads.iter().any(|r| r.buffer == w.buffer)),
             "kernel {entry}: a buffer is read and written; what is updated in place is listed under writes alone"
         );
-        if groups.contains(&0) || !self.takes(&launch) {
+        if groups.contains(&0) || !self.accepts(&launch) {
             return;
         }
         let State { pool, pipelines, batch, .. } = &mut *lock(&self.state);
-        let ready = pipelines.ready(&self.device, &self.fault, batch.params.layout(), pool, &launch);
+        let ready = pipelines.prepare(&self.device, &self.fault, batch.params.layout(), pool, &launch);
         for span in reads.iter().chain(writes) {
             pool.use_in(batch.number, span.buffer);
         }
@@ -226,19 +226,22 @@ impl Accelerator for Context {
         }
         let host = self.staging.take(&self.device, &self.fault, bytes);
         let submission = batch.copy(pool.get(span.buffer), 4 * span.start as u64, &host, bytes);
-        let (arrival, bell) = Arrival::new(self.fault.clone(), self.device.clone(), submission);
-        host.map_async(wgpu::MapMode::Read, ..bytes, move |mapped| bell.ring(mapped.map_err(|e| e.to_string())));
-        Box::pin(elements(self.staging.clone(), self.fault.clone(), host, bytes, arrival))
+        let (submitted, completion) = SubmissionFuture::new(self.fault.clone(), self.device.clone(), submission);
+        host.map_async(wgpu::MapMode::Read, ..bytes, move |mapped| {
+            completion.complete(mapped.map_err(|e| e.to_string()))
+        });
+        Box::pin(elements(self.staging.clone(), self.fault.clone(), host, bytes, submitted))
     }
 
     fn end_step(&self) -> Pending<()> {
         let State { batch, steps, .. } = &mut *lock(&self.state);
         if let (false, Some(submission)) = (self.fault.failed(), batch.submit()) {
-            let (arrival, bell) = Arrival::new(self.fault.clone(), self.device.clone(), submission);
-            self.queue.on_submitted_work_done(move || bell.ring(Ok(())));
-            steps.push_back(arrival);
+            let (submitted, completion) = SubmissionFuture::new(self.fault.clone(), self.device.clone(), submission);
+            self.queue.on_submitted_work_done(move || completion.complete(Ok(())));
+            steps.push_back(submitted);
         }
-        let (behind, fault) = (if steps.len() > STEPS { steps.pop_front() } else { None }, self.fault.clone());
+        let (behind, fault) =
+            (if steps.len() > MAX_STEPS_AHEAD { steps.pop_front() } else { None }, self.fault.clone());
         Box::pin(async move {
             if let Some(step) = behind {
                 step.await?;
@@ -254,15 +257,18 @@ impl fmt::Debug for Context {
     }
 }
 
-fn limits(all: &wgpu::Limits, cpu: bool) -> Limits {
-    // Multiples of what buffers are multiples of, and of a vec4: a span padded to one then stays within its buffer.
+fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
+    // Multiples of the size unit of buffers, and of a vec4: a span that is padded to a vec4 then stays within its buffer.
     let bytes = all.max_storage_buffer_binding_size.min(all.max_buffer_size) / 256 * 256;
+    // With default limits even a software adapter stands for a small hardware one.
+    let software = adapter.software && !options.default_limits;
     Limits {
         buffer_len: (bytes / 4) as usize,
         alignment: all.min_storage_buffer_offset_alignment.max(16) as usize / 4,
         groups: all.max_compute_workgroups_per_dimension,
         buffers: all.max_storage_buffers_per_shader_stage,
-        registers: if cpu { 128 } else { 64 },
-        busy: if cpu { 16 } else { 256 },
+        registers: if software { 128 } else { 64 },
+        target_workgroups: if software { 16 } else { 256 },
+        software,
     }
 }

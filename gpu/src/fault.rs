@@ -1,17 +1,18 @@
-//! The first failure of a device, kept: everything after it is void, and every read says why.
+//! Keeps the first failure of a device. All later work is lost, and every read returns that failure.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Error, Result};
 
-/// What went wrong first, if anything; shared with wgpu's callbacks.
+/// The first failure, if there was one. It is shared with wgpu's callbacks.
 #[derive(Debug)]
 pub(crate) struct Fault {
     device: String,
-    failed: AtomicBool, // what `first` says, without a lock: every launch asks
+    failed: AtomicBool, // whether `first` is set; every launch reads it, without a lock
     first: Mutex<Option<Error>>,
-    doing: Mutex<Option<String>>, // wgpu does not say which buffer it has no memory for
+    doing: Mutex<Option<String>>, // wgpu's errors do not say which buffer did not fit
 }
 
 impl Fault {
@@ -19,8 +20,8 @@ impl Fault {
         Fault { device, failed: AtomicBool::new(false), first: Mutex::new(None), doing: Mutex::new(None) }
     }
 
-    /// Keeps this failure, unless there was one before.
-    pub(crate) fn stick(&self, what: String) {
+    /// Records this failure, unless there was an earlier one.
+    pub(crate) fn record(&self, what: String) {
         lock(&self.first).get_or_insert_with(|| Error::Device { device: self.device.clone(), what });
         self.failed.store(true, Ordering::Release);
     }
@@ -36,18 +37,18 @@ impl Fault {
         }
     }
 
-    /// Runs something that wgpu may refuse; the failure will begin with `what`.
-    pub(crate) fn doing<T>(&self, what: String, run: impl FnOnce() -> T) -> T {
+    /// Runs a call that wgpu may refuse. The message of a failure will begin with `what`.
+    pub(crate) fn while_doing<T>(&self, what: String, run: impl FnOnce() -> T) -> T {
         *lock(&self.doing) = Some(what);
         let result = run();
         *lock(&self.doing) = None;
         result
     }
 
-    /// What wgpu calls with an error, while it runs the call that caused it (in a browser: later, so nothing is named).
+    /// wgpu calls this with an error during the call that caused it. (In a browser it calls later, so `what` is missing.)
     pub(crate) fn report(&self, error: wgpu::Error) {
         let doing = lock(&self.doing).take().map(|what| what + ": ").unwrap_or_default();
-        self.stick(match error {
+        self.record(match error {
             wgpu::Error::OutOfMemory { .. } => {
                 format!("{doing}out of memory: lower train.batch_size, or use --device cpu")
             }
@@ -55,56 +56,53 @@ impl Fault {
         });
     }
 
-    /// Waits for a device. wgpu panics where the device is lost while it waits (after its callback has told us); here that
-    /// is a failure like any other.
+    /// Waits for a device. If the device is lost meanwhile, wgpu calls the callback and then panics. Here that is a failure like any
+    /// other.
     pub(crate) fn wait(&self, device: &wgpu::Device, wait: wgpu::PollType) {
-        let polled = calmly(|| device.poll(wait));
+        let polled = catch_panic(|| device.poll(wait));
         match polled {
             Some(Ok(_)) => {}
-            Some(Err(error)) => self.stick(format!("waiting for it failed ({error}): try again, or use --device cpu")),
+            Some(Err(error)) => self.record(format!("waiting for it failed ({error}): try again, or use --device cpu")),
             None => self.lost("while it was waited for"),
         }
     }
 
     pub(crate) fn lost(&self, why: &str) {
-        self.stick(format!(
+        self.record(format!(
             "the device was lost ({why}): look into the system's log, start again from the last checkpoint by --init"
         ));
     }
 }
 
-/// What `run` gives, or nothing if it panics; nothing is printed then.
+thread_local!(static CATCHING: Cell<bool> = const { Cell::new(false) });
+
+/// Whether this thread is inside [`catch_panic`].
+pub(crate) fn is_catching() -> bool {
+    CATCHING.get()
+}
+
+/// The result of `run`, or `None` if it panics. The program's panic hook runs as usual; see
+/// [`prepare_process`](crate::prepare_process).
 #[cfg(not(target_arch = "wasm32"))]
-fn calmly<T>(run: impl FnOnce() -> T) -> Option<T> {
-    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-    static QUIET: std::sync::Once = std::sync::Once::new();
-    thread_local!(static CALM: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-    QUIET.call_once(|| {
-        let before = take_hook();
-        set_hook(Box::new(move |panic| {
-            if !CALM.get() {
-                before(panic);
-            }
-        }));
-    });
-    CALM.set(true);
-    let result = catch_unwind(AssertUnwindSafe(run));
-    CALM.set(false);
+fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
+    CATCHING.set(true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    CATCHING.set(false);
     result.ok()
 }
 
-/// In a browser nothing is waited for, and nothing unwinds.
+/// In a browser nothing waits for the device, and panics do not unwind.
 #[cfg(target_arch = "wasm32")]
-fn calmly<T>(run: impl FnOnce() -> T) -> Option<T> {
+fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     Some(run())
 }
 
-/// A panic elsewhere must not become a second one while tensors are dropped: what the lock guards stays usable.
+/// Takes a lock even if it is poisoned, so that a panic elsewhere does not cause a second one while tensors are dropped.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `3221225472` → `3072.0 MiB`, as errors give sizes.
+/// `3221225472` → `3072.0 MiB`, the form of sizes in errors.
 pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
@@ -115,8 +113,10 @@ mod tests {
 
     #[test]
     fn a_panic_inside_wgpu_is_a_failure_and_others_stay_panics() {
-        assert_eq!(calmly(|| 3), Some(3));
-        assert_eq!(calmly(|| -> u32 { panic!("not to be seen: the device is lost") }), None);
+        crate::prepare_process();
+        assert_eq!(catch_panic(|| 3), Some(3));
+        assert!(!is_catching());
+        assert_eq!(catch_panic(|| -> u32 { panic!("not to be seen: the device is lost") }), None);
         let fault = Fault::new("a device".into());
         fault.lost("while it was waited for");
         let error = fault.check().expect_err("it is lost").to_string();

@@ -1,14 +1,18 @@
 //! WGSL compute shaders on any GPU, through wgpu: Vulkan, Metal, Direct3D 12, and WebGPU in a browser.
 //!
-//! [`Context`] is the machine that tensors see, a [`tensor::Accelerator`]. It knows no operation: it hands out buffers,
-//! records launches, and reads results back. Reading order:
+#![doc = include_str!("../README.md")]
 //!
-//! 1. `adapter` chooses a GPU and says what it is.
-//! 2. `context` answers the calls of tensors, and is the one place that locks.
-//! 3. `queue` gathers launches into one compute pass, and submits it; `params` carries their small numbers.
-//! 4. `pool` keeps buffers, `pipelines` keeps compiled kernels and bind groups: after the first step nothing is created.
-//! 5. `readback` brings elements to the host, as futures.
-//! 6. `fault` keeps the first failure; `profile` times kernels.
+//! # Source
+//!
+//! [`Context`] implements [`tensor::Accelerator`]. It knows no operation: it allocates buffers, records launches, and reads results
+//! back. Reading order:
+//!
+//! 1. `adapter` chooses and describes a GPU.
+//! 2. `context` answers the calls of tensors. It is the only place that takes the lock.
+//! 3. `queue` collects launches in one compute pass and submits it; `params` holds their parameters.
+//! 4. `pool` reuses buffers, `pipelines` caches compiled kernels and bind groups, so that nothing is created after the first steps.
+//! 5. `readback` copies elements to the host, as futures.
+//! 6. `fault` keeps the first failure; `profile` times kernels; `process` is for programs: it silences some messages.
 
 mod adapter;
 mod context;
@@ -16,6 +20,7 @@ mod fault;
 mod params;
 mod pipelines;
 mod pool;
+mod process;
 mod profile;
 mod queue;
 mod readback;
@@ -24,4 +29,5 @@ mod tests;
 
 pub use adapter::{Adapter, Options, adapters};
 pub use context::{Context, Counters};
+pub use process::prepare_process;
 pub use profile::KernelTime;

@@ -1,15 +1,15 @@
-//! The small numbers of launches: gathered on the host, uploaded by one write before a submission, and bound at group 1,
-//! binding 0, each launch at its own offset.
+//! The parameters of launches. They are collected on the host, uploaded by one write before a submission, and bound at group 1,
+//! binding 0, with an offset for each launch.
 
 use wgpu::{BufferUsages, ShaderStages};
 
-/// Words that one launch may take, as tensors promise.
+/// The most words of parameters in one launch.
 pub(crate) const WORDS: usize = 64;
 
-/// What a shader sees: a uniform of at most so many bytes.
+/// The size of the uniform that a shader sees.
 const BYTES: usize = 4 * WORDS;
 
-/// One buffer with a place for each launch of a submission. No offset alignment is above 256, which is what a place takes.
+/// One buffer with a slot for each launch of a submission. A slot has 256 bytes, the largest offset alignment of any device.
 pub(crate) struct Params {
     words: Vec<u32>,
     stride: usize, // words from one launch to the next
@@ -55,7 +55,7 @@ impl Params {
         Params { words: Vec::with_capacity(launches * stride / 4), stride: stride / 4, buffer, layout, group }
     }
 
-    /// Takes one launch's numbers and returns their offset in bytes.
+    /// Adds the parameters of one launch and returns their offset in bytes.
     pub(crate) fn push(&mut self, params: &[u32]) -> u32 {
         let start = self.words.len();
         self.words.extend_from_slice(params);
@@ -63,7 +63,7 @@ impl Params {
         4 * start as u32
     }
 
-    /// Uploads what was pushed, before the launches that are submitted next, and starts afresh.
+    /// Uploads all parameters before the next submission, and clears the list.
     pub(crate) fn upload(&mut self, queue: &wgpu::Queue) {
         queue.write_buffer(&self.buffer, 0, bytemuck::cast_slice(&self.words));
         self.words.clear();

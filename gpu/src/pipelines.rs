@@ -1,6 +1,6 @@
-//! Compiled kernels and bind groups, each made once.
+//! Compiled kernels and bind groups, each created once.
 //!
-//! Layouts are explicit: group 0 is what is read, then what is written; group 1 is the launch's numbers.
+//! Layouts are explicit: group 0 has the buffers that are read, then those that are written; group 1 has the parameters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use wgpu::{BufferBindingType, PipelineCompilationOptions, ShaderStages};
 use crate::fault::Fault;
 use crate::pool::Pool;
 
-/// The caches. A hit is paid for by every launch: no allocation, no formatting.
+/// The caches. Every launch looks something up here, so a hit neither allocates nor formats.
 #[derive(Default)]
 pub(crate) struct Pipelines {
     modules: HashMap<(usize, usize), wgpu::ShaderModule>, // by address and length of the kernel's sources
     kernels: HashMap<usize, Vec<Variant>>,                // by the kernel's address
     layouts: Vec<Layout>,
-    spans: Vec<Span>, // of the launch at hand: reads, then writes
-    checked: bool,    // every kernel, whatever it says
+    spans: Vec<Span>, // of the current launch: reads, then writes
+    checked: bool,    // compile every kernel with checks
     pub(crate) pipelines: u64,
     pub(crate) bind_groups: u64,
 }
@@ -31,7 +31,7 @@ struct Variant {
     name: Arc<str>,
 }
 
-/// What kernels with so many buffers share.
+/// The layout and the bind groups of all kernels with the same numbers of buffers.
 struct Layout {
     reads: usize,
     writes: usize,
@@ -40,8 +40,8 @@ struct Layout {
     groups: HashMap<Box<[Span]>, wgpu::BindGroup>,
 }
 
-/// What a launch needs.
-pub(crate) struct Ready {
+/// The pipeline and the bind group of a launch.
+pub(crate) struct PreparedLaunch {
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) group: wgpu::BindGroup,
     pub(crate) name: Arc<str>,
@@ -52,14 +52,14 @@ impl Pipelines {
         Pipelines { checked, ..Pipelines::default() }
     }
 
-    pub(crate) fn ready(
+    pub(crate) fn prepare(
         &mut self,
         device: &wgpu::Device,
         fault: &Fault,
         params: &wgpu::BindGroupLayout,
         pool: &Pool,
         launch: &Launch<'_>,
-    ) -> Ready {
+    ) -> PreparedLaunch {
         let address = std::ptr::from_ref::<Kernel>(launch.kernel) as usize;
         let found =
             self.kernels.get(&address).and_then(|all| all.iter().position(|v| same(&v.constants, launch.constants)));
@@ -93,10 +93,10 @@ impl Pipelines {
                 group
             }
         };
-        Ready { pipeline: variant.pipeline.clone(), group, name: variant.name.clone() }
+        PreparedLaunch { pipeline: variant.pipeline.clone(), group, name: variant.name.clone() }
     }
 
-    /// Forgets the bind groups of buffers that are gone.
+    /// Removes the bind groups of buffers that were trimmed.
     pub(crate) fn trim(&mut self, pool: &Pool) {
         for layout in &mut self.layouts {
             layout.groups.retain(|spans, _| !spans.iter().any(|span| pool.is_gone(span.buffer)));
@@ -114,20 +114,20 @@ impl Pipelines {
         let Kernel { wgsl, entry, unchecked } = launch.kernel;
         let layout = self.layout(device, params, launch.reads.len(), launch.writes.len());
         let module = self.modules.entry((wgsl.as_ptr() as usize, wgsl.len())).or_insert_with(|| {
-            fault.doing(format!("kernel {entry}"), || {
+            fault.while_doing(format!("kernel {entry}"), || {
                 let source = wgpu::ShaderSource::Wgsl(wgsl.concat().into());
                 let module = wgpu::ShaderModuleDescriptor { label: Some(entry), source };
                 match *unchecked && !self.checked {
                     false => device.create_shader_module(module),
-                    // SAFETY: a kernel says `unchecked` only if it stays inside its spans and its loops end; the tests run
-                    // every one of them with the checks on, and hold its results to a reference.
+                    // SAFETY: a kernel is marked `unchecked` only if it stays inside its spans and its loops end. The tests run all
+                    // of them with checks and compare their results with a reference.
                     true => unsafe {
                         device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked())
                     },
                 }
             })
         });
-        let pipeline = fault.doing(format!("kernel {entry}"), || {
+        let pipeline = fault.while_doing(format!("kernel {entry}"), || {
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(entry),
                 layout: Some(&self.layouts[layout].pipeline),
@@ -173,7 +173,7 @@ impl Pipelines {
     }
 }
 
-/// Values first: they differ sooner than names. By bits, so that a NaN is found again.
+/// Compares values first, since they differ more often than names, and by bits, so that a NaN equals itself.
 fn same(a: &[(&str, f64)], b: &[(&str, f64)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.1.to_bits() == y.1.to_bits() && x.0 == y.0)
 }
@@ -193,7 +193,7 @@ fn bind(
             resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer: pool.get(span.buffer),
                 offset: 4 * span.start as u64,
-                // Whole vec4s, also for a shader that views the elements so; buffers are multiples of 256 bytes.
+                // Rounded up to a whole vec4, since some shaders read vec4s. Buffers are multiples of 256 bytes.
                 size: wgpu::BufferSize::new((4 * span.len as u64).next_multiple_of(16).max(16)),
             }),
         })

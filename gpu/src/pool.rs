@@ -1,9 +1,9 @@
-//! Buffers, pooled by size class: a freed one serves the next tensor of its class.
+//! A pool of buffers by size class. A freed buffer is reused for the next tensor of its class.
 //!
-//! A buffer may be given out again while launches that use it are still to run, because everything runs in order in one
-//! queue. `alloc` takes the free buffer with the **lowest id**, never the last freed: what it returns then depends on
-//! which buffers are free, not on the order in which they were freed, so that a training step of equal shapes gets the
-//! very buffers of the step before, and every bind group is found in the cache.
+//! A buffer may be reused before the launches that use it have run, since everything runs in order in one queue. `alloc` returns the
+//! free buffer with the **lowest id**, not the last one that was freed. The result then depends only on which buffers are free, not on
+//! the order in which they were freed. A training step with the same shapes therefore gets the same buffers as the step before, and
+//! every bind group is found in the cache.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,15 +12,15 @@ use wgpu::BufferUsages;
 
 use crate::fault::{Fault, mebibytes};
 
-/// Sizes are multiples of it: any storage or uniform alignment divides it.
+/// The unit of sizes. Every storage or uniform alignment divides it.
 const GRAIN: u64 = 256;
 
-/// What a tensor gets that the device has no room for; it has failed by then and ignores whatever is done with it.
-pub(crate) const NOWHERE: BufferId = BufferId(u64::MAX);
+/// The id for a tensor that does not fit the device. The device has failed by then and ignores all calls.
+pub(crate) const INVALID: BufferId = BufferId(u64::MAX);
 
 /// All buffers of tensors.
 pub(crate) struct Pool {
-    slots: Vec<Slot>, // an id is an index, never used again
+    slots: Vec<Slot>, // an id is an index; indices are not reused
     free: HashMap<u64, BTreeSet<u64>>,
     largest: u64,
     pub(crate) created: u64,
@@ -31,11 +31,11 @@ pub(crate) struct Pool {
 struct Slot {
     buffer: Option<wgpu::Buffer>, // none once trimmed
     bytes: u64,
-    used: u64, // the batch whose launches name it last
+    used: u64, // the last batch with a launch that uses it
 }
 
 impl Pool {
-    /// `largest` is what one tensor may take, in bytes.
+    /// `largest` is the most bytes that one tensor may take.
     pub(crate) fn new(largest: u64) -> Pool {
         Pool { slots: Vec::new(), free: HashMap::new(), largest, created: 0, bytes: 0, peak: 0 }
     }
@@ -43,20 +43,20 @@ impl Pool {
     pub(crate) fn alloc(&mut self, device: &wgpu::Device, fault: &Fault, shape: &Shape) -> BufferId {
         let needed = 4 * shape.count() as u64;
         if needed > self.largest {
-            fault.stick(format!(
+            fault.record(format!(
                 "tensor {shape} takes {}, and a buffer of this device at most {}: lower train.batch_size, \
                  or use --device cpu",
                 mebibytes(needed),
                 mebibytes(self.largest)
             ));
-            return NOWHERE;
+            return INVALID;
         }
-        let bytes = class(needed).min(self.largest);
+        let bytes = size_class(needed).min(self.largest);
         if let Some(id) = self.free.get_mut(&bytes).and_then(BTreeSet::pop_first) {
             return BufferId(id);
         }
         let what = format!("tensor {shape} of {}, with {} held", mebibytes(needed), mebibytes(self.bytes));
-        let buffer = fault.doing(what, || {
+        let buffer = fault.while_doing(what, || {
             device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
                 size: bytes,
@@ -72,29 +72,29 @@ impl Pool {
     }
 
     pub(crate) fn free(&mut self, id: BufferId) {
-        if id != NOWHERE {
+        if id != INVALID {
             let fresh = self.free.entry(self.slots[id.0 as usize].bytes).or_default().insert(id.0);
             debug_assert!(fresh, "{id:?} was freed twice");
         }
     }
 
     /// # Panics
-    /// If the buffer was given back and trimmed.
+    /// If the buffer was freed and trimmed.
     pub(crate) fn get(&self, id: BufferId) -> &wgpu::Buffer {
         self.slots[id.0 as usize].buffer.as_ref().expect("a span names a buffer that is free")
     }
 
-    /// Remembers that a launch of this batch names the buffer.
+    /// Records that a launch of this batch uses the buffer.
     pub(crate) fn use_in(&mut self, batch: u64, id: BufferId) {
         self.slots[id.0 as usize].used = batch;
     }
 
-    /// Whether a launch of this batch names the buffer, maybe for a tensor that is gone by now.
+    /// Whether a launch of this batch uses the buffer, perhaps for a tensor that was dropped since.
     pub(crate) fn used_in(&self, batch: u64, id: BufferId) -> bool {
         self.slots[id.0 as usize].used == batch
     }
 
-    /// Drops every free buffer; the device gives up their memory when what is submitted has run.
+    /// Drops every free buffer. The device frees their memory when the submitted work has run.
     pub(crate) fn trim(&mut self) {
         for id in self.free.drain().flat_map(|(_, ids)| ids) {
             let slot = &mut self.slots[id as usize];
@@ -109,8 +109,8 @@ impl Pool {
     }
 }
 
-/// Rounds up to 5, 6, 7 or 8 eighths of a power of two, so that at most a fifth of a buffer is air.
-pub(crate) fn class(bytes: u64) -> u64 {
+/// Rounds up to 5, 6, 7 or 8 eighths of a power of two, so that at most a fifth of a buffer is unused.
+pub(crate) fn size_class(bytes: u64) -> u64 {
     let step = (bytes.max(1).next_power_of_two() / 8).max(GRAIN);
     bytes.max(1).next_multiple_of(step)
 }

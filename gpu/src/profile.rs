@@ -1,4 +1,4 @@
-//! Times of kernels: with profiling on each launch is a pass of its own between two timestamps.
+//! Times of kernels. With profiling, each launch is a compute pass of its own between two timestamps.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,24 +7,24 @@ use wgpu::BufferUsages;
 
 use crate::fault::lock;
 
-/// What one kernel, compiled with certain constants, took.
+/// The time of one kernel with certain constants.
 #[derive(Clone, PartialEq, Debug)]
 pub struct KernelTime {
     /// Its entry point and its constants: `matmul tile=64`.
     pub name: String,
-    /// Launches that ended.
+    /// The number of finished launches.
     pub count: u64,
-    /// All of them together.
+    /// Their total time.
     pub seconds: f64,
 }
 
 type Times = HashMap<Arc<str>, (u64, f64)>;
 
-/// The timestamps of a submission, and the sums of those before.
+/// The timestamps of a submission, and the sums of earlier ones.
 pub(crate) struct Profiler {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
-    names: Vec<Arc<str>>, // of the launches recorded
+    names: Vec<Arc<str>>, // of the recorded launches
     tick: f64,
     times: Arc<Mutex<Times>>,
 }
@@ -56,7 +56,7 @@ impl Profiler {
         }
     }
 
-    /// Ends a submission. What it returns is to be handed to [`collect`](Profiler::collect) once it is submitted.
+    /// Ends a submission. The caller passes the result to [`collect`](Profiler::collect) once it is submitted.
     pub(crate) fn resolve(&self, device: &wgpu::Device, encoder: &mut wgpu::CommandEncoder) -> wgpu::Buffer {
         let count = 2 * self.names.len() as u32;
         let bytes = u64::from(count) * 8;
@@ -66,11 +66,11 @@ impl Profiler {
         host
     }
 
-    /// Adds the submission's times up when they are there.
+    /// Adds the submission's times to the sums when they arrive.
     pub(crate) fn collect(&mut self, host: wgpu::Buffer) {
         let (names, times, tick) = (std::mem::take(&mut self.names), self.times.clone(), self.tick);
         host.clone().map_async(wgpu::MapMode::Read, .., move |mapped| {
-            // An error is a lost device, which others report.
+            // An error means a lost device, which is reported elsewhere.
             if let (Ok(()), Ok(view)) = (mapped, host.get_mapped_range(..)) {
                 let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
                 let mut times = lock(&times);
@@ -83,7 +83,7 @@ impl Profiler {
         });
     }
 
-    /// What was added up since the last call, the longest first.
+    /// The times since the last call, the longest first.
     pub(crate) fn take(&self) -> Vec<KernelTime> {
         let times = std::mem::take(&mut *lock(&self.times));
         let mut all: Vec<_> = times

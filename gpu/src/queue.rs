@@ -1,18 +1,18 @@
-//! Launches gathered into one compute pass, and submitted together.
+//! Collects launches in one compute pass and submits them together.
 
 use std::sync::Arc;
 
 use crate::params::Params;
-use crate::pipelines::Ready;
+use crate::pipelines::PreparedLaunch;
 use crate::profile::Profiler;
 
-/// Launches in one submission: enough that submitting costs little, few enough that the device starts early.
-const LAUNCHES: usize = 256;
+/// Launches in one submission: enough to make the cost of submitting small, and few enough that the device starts early.
+const LAUNCHES_PER_SUBMISSION: usize = 256;
 
-/// Bytes uploaded before they are submitted whether something was launched or not: wgpu holds a copy of them till then.
-const UPLOADS: u64 = 64 << 20;
+/// After this many uploaded bytes the batch is submitted, even without a launch, since wgpu keeps a copy of them until then.
+const MAX_UPLOAD_BYTES: u64 = 64 << 20;
 
-/// What is recorded and not yet submitted.
+/// The commands that are recorded and not yet submitted.
 pub(crate) struct Batch {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -20,13 +20,13 @@ pub(crate) struct Batch {
     pub(crate) params: Params,
     profiler: Option<Profiler>,
     uploaded: u64,
-    pub(crate) number: u64, // of this batch, from 1
+    pub(crate) number: u64, // of this batch, counted from 1
     last: Option<wgpu::SubmissionIndex>,
     pub(crate) launches: u64,
     pub(crate) submits: u64,
 }
 
-/// The one encoder. Its pass, forgotten by the borrow checker, ends when dropped, which must be before the encoder is used.
+/// The one encoder. Its pass has no lifetime (`forget_lifetime`), so it must be dropped before the encoder is used.
 struct Open {
     pass: Option<wgpu::ComputePass<'static>>,
     encoder: wgpu::CommandEncoder,
@@ -36,8 +36,8 @@ struct Open {
 impl Batch {
     pub(crate) fn new(device: wgpu::Device, queue: wgpu::Queue, profile: bool) -> Batch {
         Batch {
-            params: Params::new(&device, LAUNCHES),
-            profiler: profile.then(|| Profiler::new(&device, &queue, LAUNCHES)),
+            params: Params::new(&device, LAUNCHES_PER_SUBMISSION),
+            profiler: profile.then(|| Profiler::new(&device, &queue, LAUNCHES_PER_SUBMISSION)),
             device,
             queue,
             open: None,
@@ -49,7 +49,7 @@ impl Batch {
         }
     }
 
-    pub(crate) fn launch(&mut self, ready: &Ready, params: &[u32], [x, y, z]: [u32; 3]) {
+    pub(crate) fn launch(&mut self, ready: &PreparedLaunch, params: &[u32], [x, y, z]: [u32; 3]) {
         let offset = self.params.push(params);
         let open = self.open.get_or_insert_with(|| Open::new(&self.device));
         let pass = match &mut self.profiler {
@@ -66,21 +66,21 @@ impl Batch {
         pass.dispatch_workgroups(x, y, z);
         open.launches += 1;
         self.launches += 1;
-        if open.launches == LAUNCHES {
+        if open.launches == LAUNCHES_PER_SUBMISSION {
             self.submit();
         }
     }
 
-    /// Writes into a buffer that no launch of this batch names: wgpu uploads before the batch runs.
+    /// Writes to a buffer that no launch of this batch uses, since wgpu uploads before the batch runs.
     pub(crate) fn upload(&mut self, buffer: &wgpu::Buffer, data: &[u8]) {
         self.queue.write_buffer(buffer, 0, data);
         self.uploaded += data.len() as u64;
-        if self.uploaded >= UPLOADS {
+        if self.uploaded >= MAX_UPLOAD_BYTES {
             self.submit();
         }
     }
 
-    /// Records a copy to the host's buffer, and submits.
+    /// Records a copy to a buffer that the host can read, and submits.
     pub(crate) fn copy(
         &mut self,
         source: &wgpu::Buffer,
@@ -94,7 +94,7 @@ impl Batch {
         self.submit().expect("a copy was recorded")
     }
 
-    /// Submits what is recorded, if anything is, and returns the last submission there was.
+    /// Submits what is recorded, if anything, and returns the last submission.
     pub(crate) fn submit(&mut self) -> Option<wgpu::SubmissionIndex> {
         let mut times = None;
         let commands = self.open.take().map(|Open { pass, mut encoder, launches }| {

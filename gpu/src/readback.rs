@@ -1,4 +1,4 @@
-//! Elements on their way to the host, as futures: a browser is called back, elsewhere the first `poll` waits.
+//! Reads of elements to the host, as futures. In a browser a callback wakes the future; elsewhere the first `poll` waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,26 +8,27 @@ use std::task::{Context, Poll, Waker};
 use wgpu::BufferUsages;
 
 use crate::fault::{Fault, lock};
-use crate::pool::class;
+use crate::pool::size_class;
 
-/// Staging buffers kept for the next read.
-const KEPT: usize = 8;
+/// The most staging buffers that are kept for later reads.
+const MAX_KEPT: usize = 8;
 
-/// Set once, by a callback of wgpu.
+/// The state of a submission, set once by a callback of wgpu.
 #[derive(Default)]
 struct Signal {
-    came: Option<Result<(), String>>,
+    result: Option<Result<(), String>>,
     waker: Option<Waker>,
 }
 
-/// Sets a signal, from a callback.
-pub(crate) struct Bell(Arc<Mutex<Signal>>);
+/// Completes a [`SubmissionFuture`] from a callback.
+pub(crate) struct Completion(Arc<Mutex<Signal>>);
 
-impl Bell {
-    /// An error counts only if somebody waits: dropping a read unmaps its buffer, and wgpu calls that one too.
-    pub(crate) fn ring(self, came: Result<(), String>) {
+impl Completion {
+    /// An error matters only if the future is still polled: when a read is dropped, its buffer is unmapped, and wgpu calls back with an
+    /// error.
+    pub(crate) fn complete(self, result: Result<(), String>) {
         let mut signal = lock(&self.0);
-        signal.came = Some(came);
+        signal.result = Some(result);
         let waker = signal.waker.take();
         drop(signal);
         if let Some(waker) = waker {
@@ -36,37 +37,41 @@ impl Bell {
     }
 }
 
-/// Pending until its bell is rung; an error if the device fails before.
-pub(crate) struct Arrival {
+/// Ready when a submission has run, or with an error if the device fails before.
+pub(crate) struct SubmissionFuture {
     signal: Arc<Mutex<Signal>>,
     fault: Arc<Fault>,
     device: wgpu::Device,
     submission: wgpu::SubmissionIndex,
 }
 
-impl Arrival {
-    /// Of what rings the bell when that submission has run.
-    pub(crate) fn new(fault: Arc<Fault>, device: wgpu::Device, submission: wgpu::SubmissionIndex) -> (Arrival, Bell) {
+impl SubmissionFuture {
+    /// A future, and the completion that a callback calls when that submission has run.
+    pub(crate) fn new(
+        fault: Arc<Fault>,
+        device: wgpu::Device,
+        submission: wgpu::SubmissionIndex,
+    ) -> (SubmissionFuture, Completion) {
         let signal = Arc::<Mutex<Signal>>::default();
-        (Arrival { signal: signal.clone(), fault, device, submission }, Bell(signal))
+        (SubmissionFuture { signal: signal.clone(), fault, device, submission }, Completion(signal))
     }
 }
 
-impl Future for Arrival {
+impl Future for SubmissionFuture {
     type Output = tensor::Result<()>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<tensor::Result<()>> {
-        if lock(&self.signal).came.is_none() {
-            // Calls the callbacks, unless another thread is about to; does nothing in a browser.
+        if lock(&self.signal).result.is_none() {
+            // This runs the callbacks, unless another thread does. In a browser it does nothing.
             let wait = wgpu::PollType::Wait { submission_index: Some(self.submission.clone()), timeout: None };
             self.fault.wait(&self.device, wait);
         }
         let mut signal = lock(&self.signal);
-        if let Some(Err(error)) = &signal.came {
-            self.fault.stick(format!("a read failed ({error}): try again, or use --device cpu"));
+        if let Some(Err(error)) = &signal.result {
+            self.fault.record(format!("a read failed ({error}): try again, or use --device cpu"));
         }
         match self.fault.check() {
-            Ok(()) if signal.came.is_none() => {
+            Ok(()) if signal.result.is_none() => {
                 signal.waker = Some(context.waker().clone());
                 Poll::Pending
             }
@@ -75,17 +80,17 @@ impl Future for Arrival {
     }
 }
 
-/// Buffers that the host can see.
+/// Buffers that the host can read.
 #[derive(Default)]
 pub(crate) struct Staging(Mutex<Vec<wgpu::Buffer>>);
 
 impl Staging {
     pub(crate) fn take(&self, device: &wgpu::Device, fault: &Fault, bytes: u64) -> wgpu::Buffer {
-        let size = class(bytes);
+        let size = size_class(bytes);
         let mut free = lock(&self.0);
         match free.iter().position(|buffer| buffer.size() == size) {
             Some(at) => free.swap_remove(at),
-            None => fault.doing("a read".into(), || {
+            None => fault.while_doing("a read".into(), || {
                 device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some("read"),
                     size,
@@ -99,7 +104,7 @@ impl Staging {
     fn give(&self, buffer: wgpu::Buffer) {
         let mut free = lock(&self.0);
         free.push(buffer);
-        if free.len() > KEPT {
+        if free.len() > MAX_KEPT {
             free.remove(0);
         }
     }
@@ -109,15 +114,15 @@ impl Staging {
     }
 }
 
-/// The elements that a submission copied into a staging buffer. Dropped before its end it drops the buffer with it.
+/// The elements that a submission copied into a staging buffer. If this future is dropped early, the buffer is dropped too.
 pub(crate) async fn elements(
     staging: Arc<Staging>,
     fault: Arc<Fault>,
     buffer: wgpu::Buffer,
     bytes: u64,
-    arrival: Arrival,
+    submitted: SubmissionFuture,
 ) -> tensor::Result<Vec<f32>> {
-    arrival.await?;
+    submitted.await?;
     match buffer.get_mapped_range(..bytes) {
         Ok(view) => {
             let elements = bytemuck::pod_collect_to_vec(&view);
@@ -127,7 +132,7 @@ pub(crate) async fn elements(
             Ok(elements)
         }
         Err(error) => {
-            fault.stick(format!("a read was refused ({error}): try again, or use --device cpu"));
+            fault.record(format!("a read was refused ({error}): try again, or use --device cpu"));
             fault.check().map(|()| Vec::new())
         }
     }

@@ -1,4 +1,4 @@
-//! Laws of the machine, with small kernels of their own. They need an adapter, a software one will do.
+//! Tests of the context with small kernels of their own. They need an adapter, which may be a software one.
 
 use std::sync::{Arc, OnceLock};
 
@@ -61,7 +61,7 @@ fn open(options: Options) -> Arc<Context> {
     block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// One device for the tests that do not break it.
+/// One device that all tests share which do not make it fail.
 fn shared() -> &'static Arc<Context> {
     static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
     SHARED.get_or_init(|| open(Options::default()))
@@ -125,7 +125,7 @@ fn adds_with_params_and_constants() {
     assert_eq!(read(gpu, out), [-19.0, -38.0, -57.0, -76.0, -95.0]);
 }
 
-/// wgpu carries uploads out before launches recorded earlier, unless these are submitted first.
+/// wgpu executes uploads before launches that were recorded earlier, unless these are submitted first.
 #[test]
 fn a_write_waits_for_the_launches_before_it() {
     let gpu = shared();
@@ -141,7 +141,7 @@ fn a_write_waits_for_the_launches_before_it() {
     }
 }
 
-/// The same trap through the pool: the buffer written to was freed by its first tensor, whose launch is still recorded.
+/// The same through the pool: the buffer was freed by its first tensor, whose launch is recorded and not yet submitted.
 #[test]
 fn a_write_into_a_reused_buffer_waits_too() {
     let gpu = open(Options::default());
@@ -166,7 +166,7 @@ fn equal_steps_create_nothing() {
             add(&gpu, *kept.last().unwrap(), weights, out, (layer % 3) as f64, 0.0);
             kept.push(out);
         }
-        // Freed in an order of its own each time, as by a hash map's drop.
+        // Freed in another order in each step, as when a hash map is dropped.
         kept.sort_by_key(|span| span.buffer.0 * (2 * i as u64 + 3) % 23);
         kept.into_iter().for_each(|span| gpu.free(span.buffer));
         block_on(gpu.end_step()).unwrap();
@@ -227,12 +227,12 @@ fn a_tensor_too_large_is_named_and_everything_after_is_void() {
     }
 }
 
-/// How a device without memory answers; a test cannot use up the real one.
+/// The message of a device without memory. A test cannot exhaust a real device.
 #[test]
 fn without_memory_the_tensor_is_named() {
     let fault = crate::fault::Fault::new("a gpu".into());
     let error = || wgpu::Error::OutOfMemory { source: "no".into() };
-    fault.doing("tensor [2, 3] of 1.0 MiB, with 7.0 MiB held".into(), || fault.report(error()));
+    fault.while_doing("tensor [2, 3] of 1.0 MiB, with 7.0 MiB held".into(), || fault.report(error()));
     fault.report(error());
     assert_eq!(
         fault.check().unwrap_err().to_string(),

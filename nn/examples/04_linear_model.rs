@@ -7,8 +7,8 @@
 
 use autograd::Var;
 use nn::optim::{Adam, AdamConfig};
-use nn::{Layer, Linear, Module, Pass};
-use tensor::{Device, Generator, Guard, Tensor};
+use nn::{ForwardContext, Layer, Linear, Module};
+use tensor::{Device, Generator, GradientMonitor, Tensor};
 
 fn main() {
     let mut rng = Generator::new(1);
@@ -21,17 +21,17 @@ fn main() {
     let params = nn::parameters(&model);
     let mut adam = Adam::new(AdamConfig::default());
     // Looks at all gradients before Adam does: if one is NaN or infinite, no parameter moves.
-    let mut guard = Guard::new(1, &Device::Cpu);
+    let mut monitor = GradientMonitor::new(1, &Device::Cpu);
 
     let mut last = f32::INFINITY;
     for step in 0..300 {
         // The pass says that this is training, and which step: batch norm and dropout want to know, a linear layer does not.
-        let guess = model.forward(&Var::constant(x.clone()), &Pass::train(0, step));
+        let guess = model.forward(&Var::constant(x.clone()), &ForwardContext::train(0, step));
         let loss = (guess - Var::constant(y.clone())).square().mean_all();
         let mut gradients = loss.backward();
         let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
-        guard.observe(0, &all, &[loss.value()], None);
-        adam.step(&params, &mut gradients, 0.05, &guard);
+        monitor.observe(0, &all, &[loss.value()], None);
+        adam.step(&params, &mut gradients, 0.05, &monitor);
         last = loss.value().data()[0];
         if step % 50 == 0 {
             println!("step {step:3}: mean squared error {last:.4}");

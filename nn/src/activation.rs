@@ -2,9 +2,9 @@
 
 use autograd::Var;
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
-/// A function of each number of a tensor of any shape.
+/// A function that is applied to each element of a tensor of any shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Activation {
     /// x.
@@ -37,7 +37,7 @@ impl Module for Activation {
 }
 
 impl Layer for Activation {
-    fn forward(&self, x: &Var, _: &Pass) -> Var {
+    fn forward(&self, x: &Var, _: &ForwardContext) -> Var {
         self.apply(x)
     }
 }

@@ -5,7 +5,7 @@ use autograd::{Param, Var};
 use tensor::{Conv, ConvTranspose, Generator};
 
 use crate::init::weight_and_bias;
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// A convolution, PyTorch's `Conv2d`: `[batch, in, height, width]` → `[batch, out, (height + 2p − k)/s + 1, …]`. Weight
 /// `[out, in, k, k]`, bias `[out]`.
@@ -17,8 +17,8 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted: both uniform in ±1/√fan_in,
-    /// PyTorch's default.
+    /// A layer from `input` to `output` channels with a `kernel`×`kernel` weight and, if `bias` is set, a bias. Both are initialised
+    /// uniformly in ±1/√fan_in, PyTorch's default.
     pub fn new(rng: &mut Generator, input: usize, output: usize, kernel: usize, conv: Conv, bias: bool) -> Conv2d {
         let (weight, offset) = weight_and_bias(rng, [output, input, kernel, kernel], output);
         Conv2d { weight, bias: bias.then_some(offset), conv }
@@ -26,7 +26,7 @@ impl Conv2d {
 }
 
 /// A transposed convolution, PyTorch's `ConvTranspose2d`: `[batch, in, height, width]` →
-/// `[batch, out, (height − 1)·s − 2p + k + e, …]`, e the output padding. Weight `[in, out, k, k]`, bias `[out]`.
+/// `[batch, out, (height − 1)·s − 2p + k + e, …]`, where e is the output padding. Weight `[in, out, k, k]`, bias `[out]`.
 #[derive(Debug)]
 pub struct ConvTranspose2d {
     weight: Param,
@@ -35,8 +35,8 @@ pub struct ConvTranspose2d {
 }
 
 impl ConvTranspose2d {
-    /// From `input` to `output` channels with a `kernel`×`kernel` weight, and a bias if wanted: both uniform in ±1/√fan_in,
-    /// PyTorch's default, where fan_in is output·kernel².
+    /// A layer from `input` to `output` channels with a `kernel`×`kernel` weight and, if `bias` is set, a bias. Both are initialised
+    /// uniformly in ±1/√fan_in, PyTorch's default, where fan_in is output·kernel².
     pub fn new(
         rng: &mut Generator,
         input: usize,
@@ -70,19 +70,19 @@ fn visit(v: &mut Visitor, weight: &Param, bias: &Option<Param>) {
 }
 
 impl Layer for Conv2d {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let bias = self.bias.as_ref().map(Param::var);
         let y = x.conv2d(&self.weight.var(), bias.as_ref(), self.conv);
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }
 
 impl Layer for ConvTranspose2d {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let bias = self.bias.as_ref().map(Param::var);
         let y = x.conv_transpose2d(&self.weight.var(), bias.as_ref(), self.conv);
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }

@@ -3,10 +3,10 @@
 use autograd::Var;
 use tensor::Generator;
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// Dropout (Srivastava et al., 2014): in training each number is 0 with probability p and x/(1 − p) otherwise; in evaluation it
-/// is x. The mask is a function of the pass's seed and step and of this layer's stream.
+/// is x. The mask depends only on the seed and step of the forward context and on this layer's stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
     probability: f32,
@@ -14,7 +14,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// With this probability p. Layers of different `stream` drop independently of each other.
+    /// Dropout with probability p. Layers with different `stream`s have independent masks.
     ///
     /// # Panics
     /// Unless 0 ≤ probability < 1.
@@ -30,11 +30,11 @@ impl Module for Dropout {
 }
 
 impl Layer for Dropout {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        if !pass.train || self.probability == 0.0 {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        if !ctx.train || self.probability == 0.0 {
             return x.clone();
         }
-        let mut rng = Generator::stream(pass.seed, pass.step << 16 | self.stream);
+        let mut rng = Generator::stream(ctx.seed, ctx.step << 16 | self.stream);
         x * Var::constant(rng.mask(x.shape(), self.probability, &x.value().device()))
     }
 }

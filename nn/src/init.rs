@@ -1,6 +1,6 @@
-//! PyTorch's default initialisation: weights and biases uniform in ±1/√fan_in (its Kaiming rule with a = √5 comes to that).
-//! fan_in is the product of a weight's sizes but the first: for a transposed convolution, whose weight is [in, out, kh, kw],
-//! that is out·kh·kw.
+//! PyTorch's default initialisation: weights and biases uniform in ±1/√fan_in (its Kaiming rule with a = √5 is the same).
+//! fan_in is the product of all sizes of the weight except the first. For a transposed convolution, whose weight is
+//! [in, out, kh, kw], that is out·kh·kw.
 
 use autograd::Param;
 use tensor::{Generator, Shape};

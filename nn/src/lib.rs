@@ -1,25 +1,15 @@
 //! Layers, losses, optimisers and state dicts, with PyTorch's names, layouts and defaults.
 //!
-//! Read in this order: [`Module`] is anything with parameters, found by one `visit`; [`Layer`] maps one value to one value;
-//! then the layers, a file a kind; [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! use autograd::Var;
-//! use nn::{Layer, Linear, Pass};
-//! use tensor::{Generator, Tensor};
+//! # Source
 //!
-//! let layer = Linear::new(&mut Generator::new(1), 3, 2);
-//! let y = layer.forward(&Var::constant(Tensor::ones([5, 3])), &Pass::eval());
-//! assert_eq!(y.shape()[..], [5, 2]);
-//! let gradients = y.square().mean_all().backward();
-//! let (name, weight) = &nn::parameters(&layer)[0];
-//! assert_eq!(name, "weight");
-//! assert_eq!(gradients.get(weight).unwrap().shape()[..], [2, 3]);
-//! ```
+//! Read in this order. [`Module`] is anything with parameters; its `visit` names them. [`Layer`] maps one value to one value. Then come
+//! the layers, one file for each kind, [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
 #![forbid(unsafe_code)]
 
 mod module;
-pub use module::{Layer, Module, Pass, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
+pub use module::{ForwardContext, Layer, Module, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
 
 mod activation;
 mod conv;

@@ -4,7 +4,7 @@ use autograd::{Param, Var};
 use tensor::Generator;
 
 use crate::init::weight_and_bias;
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 /// A linear layer, y = x·Wᵀ + b (PyTorch's `Linear`): `[batch, in]` → `[batch, out]`. W `[out, in]`, b `[out]`.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// From `input` to `output` features: weight and bias uniform in ±1/√input, PyTorch's default.
+    /// A layer from `input` to `output` features. Weight and bias are initialised uniformly in ±1/√input, PyTorch's default.
     pub fn new(rng: &mut Generator, input: usize, output: usize) -> Linear {
         let (weight, bias) = weight_and_bias(rng, [output, input], output);
         Linear { weight, bias }
@@ -29,9 +29,9 @@ impl Module for Linear {
 }
 
 impl Layer for Linear {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let y = x.matmul_nt(&self.weight.var()) + self.bias.var();
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }

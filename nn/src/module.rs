@@ -1,6 +1,6 @@
-//! What every layer and model is: something that can be visited and, mostly, run.
+//! The traits of layers and models, and what a forward pass needs to know.
 //!
-//! One `visit` serves the state dict, the optimiser, freezing and counting, in the order of declaration.
+//! The state dict, the optimiser, freezing and counting all use the one method `visit`. It visits tensors in the order of declaration.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -8,31 +8,31 @@ use std::fmt::Display;
 use autograd::{Buffer, Param, Var};
 use tensor::{Device, Shape, Tensor};
 
-/// Anything that holds parameters.
+/// Anything that has parameters.
 pub trait Module {
-    /// Names each parameter, buffer and part in turn.
+    /// Passes each parameter, buffer and submodule to the visitor, with its name.
     fn visit(&self, v: &mut Visitor);
 }
 
-/// A module from one value to one value; each says the shapes that it takes and gives.
+/// A module that maps one value to one value. Each layer documents its shapes.
 pub trait Layer: Module {
-    /// The layer's result.
+    /// The result of the layer.
     ///
     /// # Panics
-    /// If `x` has a shape that the layer does not take.
-    fn forward(&self, x: &Var, pass: &Pass) -> Var;
+    /// If the layer does not accept the shape of `x`.
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var;
 }
 
 /// A tensor of a module.
 #[derive(Clone, Copy, Debug)]
 pub enum Slot<'a> {
-    /// Moved by gradients.
+    /// A parameter, which an optimiser updates.
     Param(&'a Param),
-    /// Kept by the layer itself.
+    /// A buffer, which its layer updates.
     Buffer(&'a Buffer),
 }
 
-/// Walks a module and calls back with each tensor's dotted path.
+/// Visits a module and calls a function with the dotted path of each tensor.
 pub struct Visitor<'a> {
     path: String,
     found: &'a mut dyn FnMut(&str, Slot),
@@ -49,7 +49,7 @@ impl Visitor<'_> {
         self.below(name, |v| (v.found)(&v.path, Slot::Buffer(buffer)));
     }
 
-    /// A part called `name`.
+    /// A submodule called `name`.
     pub fn child(&mut self, name: &str, child: &dyn Module) {
         self.below(name, |v| child.visit(v));
     }
@@ -81,13 +81,13 @@ pub fn parameters(module: &dyn Module) -> Vec<(String, Param)> {
     all
 }
 
-/// How many numbers a module's parameters hold. Running statistics are not counted.
+/// The number of elements of all parameters of a module. Running statistics are not counted.
 pub fn count(module: &dyn Module) -> usize {
     parameters(module).iter().map(|(_, param)| param.shape().count()).sum()
 }
 
-/// Freezes every parameter and running statistic of a module, or lets them change again. A frozen parameter is a constant to
-/// what uses it, a batch norm with frozen statistics evaluates.
+/// Freezes or unfreezes every parameter and running statistic of a module. A frozen parameter is a constant in computations. A batch
+/// norm with frozen statistics uses its running statistics, as in evaluation.
 pub fn freeze(module: &dyn Module, frozen: bool) {
     visit(module, |_, slot| match slot {
         Slot::Param(param) => param.freeze(frozen),
@@ -95,10 +95,10 @@ pub fn freeze(module: &dyn Module, frozen: bool) {
     });
 }
 
-/// Moves every parameter and running statistic of a module, which are on the CPU, to a device.
+/// Moves every parameter and running statistic of a module from the CPU to a device.
 ///
 /// # Panics
-/// If one is elsewhere.
+/// If one of them is not on the CPU.
 pub fn upload(module: &dyn Module, device: &Device) {
     visit(module, |_, slot| match slot {
         Slot::Param(param) => param.set(param.value().upload(device)),
@@ -106,39 +106,39 @@ pub fn upload(module: &dyn Module, device: &Device) {
     });
 }
 
-/// What a forward pass is for: training or evaluation (PyTorch's `train()` and `eval()`, as an argument), and which step.
+/// The mode of a forward pass, training or evaluation (PyTorch's `train()` and `eval()`, as an argument), and the training step.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pass<'a> {
-    /// Whether batch norm normalises by the batch's statistics and dropout drops; otherwise the pass evaluates.
+pub struct ForwardContext<'a> {
+    /// Whether this is training: batch norm then uses the statistics of the batch, and dropout is active.
     pub train: bool,
-    /// Draws dropout's masks, together with `step`.
+    /// The seed of dropout's masks, which also depend on `step`.
     pub seed: u64,
     /// The number of the training step.
     pub step: u64,
-    /// Notes what passes by, if given.
+    /// Records the results of layers, if given.
     pub trace: Option<&'a Trace>,
 }
 
-impl<'a> Pass<'a> {
-    /// A pass of training: the step of this number, of a run with this seed.
-    pub fn train(seed: u64, step: u64) -> Pass<'a> {
-        Pass { train: true, seed, step, trace: None }
+impl<'a> ForwardContext<'a> {
+    /// The context of a training step with this number, in a run with this seed.
+    pub fn train(seed: u64, step: u64) -> ForwardContext<'a> {
+        ForwardContext { train: true, seed, step, trace: None }
     }
 
-    /// A pass of evaluation.
-    pub fn eval() -> Pass<'a> {
-        Pass::default()
+    /// The context of an evaluation.
+    pub fn eval() -> ForwardContext<'a> {
+        ForwardContext::default()
     }
 
-    /// Notes the result of the layer that owns `param`, if anybody listens.
-    pub fn saw(&self, param: &Param, result: &Var) {
+    /// Records the result of the layer that owns `param`, if there is a trace.
+    pub fn record_output(&self, param: &Param, result: &Var) {
         if let Some(trace) = self.trace {
             trace.results.borrow_mut().push((param.id(), result.value().clone()));
         }
     }
 
-    /// Notes the maps, `[batch, channels, height, width]`, that a stage of a network ends with, if anybody listens.
-    pub fn stage(&self, name: impl Display, maps: &Var) {
+    /// Records the feature maps, `[batch, channels, height, width]`, at the end of a stage of a network, if there is a trace.
+    pub fn record_stage(&self, name: impl Display, maps: &Var) {
         let Some(trace) = self.trace else { return };
         let (name, mut stages) = (name.to_string(), trace.stages.borrow_mut());
         match stages.iter_mut().find(|(known, _)| *known == name) {
@@ -148,7 +148,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// What layers and stages made in a pass.
+/// The results of layers and stages in a forward pass (as PyTorch's forward hooks give them).
 #[derive(Debug, Default)]
 pub struct Trace {
     results: RefCell<Vec<(u64, Tensor)>>,
@@ -161,12 +161,12 @@ impl Trace {
         self.results.borrow().iter().rev().find(|(id, _)| *id == param.id()).map(|(_, result)| *result.shape())
     }
 
-    /// Each stage by name, in the order in which they ran first, and the maps of its last run.
+    /// Each stage by name, in the order of their first runs, with the feature maps of its last run.
     pub fn stages(&self) -> Vec<(String, Var)> {
         self.stages.borrow().clone()
     }
 
-    /// Every result of a layer, in order, with the id of its parameter.
+    /// Every recorded result of a layer, in order, with the id of its parameter.
     pub fn results(self) -> Vec<(u64, Tensor)> {
         self.results.into_inner()
     }

@@ -1,11 +1,11 @@
 //! Batch normalisation: y = act(w·(x − μ)/√(σ² + ε) + b + residual), [batch, channels, height, width].
-//! Training uses the batch's statistics and moves the running ones by a tenth (PyTorch's momentum 0.1, with the unbiased
-//! variance); evaluation, or a layer whose running statistics are frozen, uses the running ones.
+//! Training uses the statistics of the batch and updates the running statistics with PyTorch's momentum 0.1 and the unbiased variance.
+//! Evaluation, and a layer whose running statistics are frozen, use the running statistics.
 
 use autograd::{Act, Buffer, Param, Var};
 use tensor::{RunningStats, Tensor};
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
 const MOMENTUM: f32 = 0.1;
 const EPS: f32 = 1e-5;
@@ -13,8 +13,8 @@ const EPS: f32 = 1e-5;
 /// Batch normalisation with scale and shift, PyTorch's `BatchNorm2d` (Ioffe and Szegedy, 1502.03167):
 /// `y = w·(x − μ)/√(σ² + ε) + b`, x and y `[batch, channels, height, width]`, ε = 1e-5.
 ///
-/// Training takes each channel's mean and biased variance in the batch, and moves the running ones by a tenth (momentum 0.1, with
-/// the unbiased variance). Evaluation takes the running ones, and so does training where they are frozen.
+/// Training uses the mean and biased variance of each channel in the batch, and updates the running statistics with momentum 0.1 and
+/// the unbiased variance. Evaluation uses the running statistics, and so does training if they are frozen.
 #[derive(Debug)]
 pub struct BatchNorm2d {
     weight: Param,
@@ -24,7 +24,7 @@ pub struct BatchNorm2d {
 }
 
 impl BatchNorm2d {
-    /// Of this many channels: scale 1, shift 0, running mean 0 and variance 1.
+    /// A layer for this many channels, with scale 1, shift 0, running mean 0 and running variance 1.
     pub fn new(channels: usize) -> BatchNorm2d {
         BatchNorm2d {
             weight: Param::new(Tensor::ones([channels])),
@@ -34,15 +34,15 @@ impl BatchNorm2d {
         }
     }
 
-    /// The normalisation and what follows it in a residual block: `act(w·(x − μ)/√(σ² + ε) + b + residual)`, the residual shaped
-    /// as x.
+    /// The normalisation together with what follows it in a residual block: `act(w·(x − μ)/√(σ² + ε) + b + residual)`. The residual
+    /// has the shape of x.
     ///
     /// # Panics
-    /// In training, with one number a channel: it has no variance.
+    /// In training, if a channel has only one element, which has no variance.
     #[track_caller]
-    pub fn forward_fused(&self, x: &Var, residual: Option<&Var>, act: Act, pass: &Pass) -> Var {
+    pub fn forward_fused(&self, x: &Var, residual: Option<&Var>, act: Act, ctx: &ForwardContext) -> Var {
         let (weight, bias) = (self.weight.var(), self.bias.var());
-        let y = if !pass.train || self.running_mean.is_frozen() {
+        let y = if !ctx.train || self.running_mean.is_frozen() {
             let (mean, var) = (self.running_mean.value(), self.running_var.value());
             x.batch_norm_eval(&mean, &var, &weight, &bias, residual, act, EPS)
         } else {
@@ -53,7 +53,7 @@ impl BatchNorm2d {
                 })
             })
         };
-        pass.saw(&self.weight, &y);
+        ctx.record_output(&self.weight, &y);
         y
     }
 }
@@ -68,7 +68,7 @@ impl Module for BatchNorm2d {
 }
 
 impl Layer for BatchNorm2d {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        self.forward_fused(x, None, Act::Identity, pass)
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.forward_fused(x, None, Act::Identity, ctx)
     }
 }

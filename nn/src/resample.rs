@@ -2,15 +2,15 @@
 
 use autograd::{Interpolation, Var};
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
-/// Makes images `factor` times as high and wide, PyTorch's `Upsample`: `[batch, channels, height, width]` →
+/// Enlarges images by a factor, PyTorch's `Upsample`: `[batch, channels, height, width]` →
 /// `[batch, channels, f·height, f·width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Upsample {
-    /// How many times.
+    /// The factor f.
     pub factor: usize,
-    /// By repeating pixels or by blending them.
+    /// How new pixels are computed.
     pub how: Interpolation,
 }
 
@@ -19,7 +19,7 @@ impl Module for Upsample {
 }
 
 impl Layer for Upsample {
-    fn forward(&self, x: &Var, _: &Pass) -> Var {
+    fn forward(&self, x: &Var, _: &ForwardContext) -> Var {
         let [_, _, height, width] = x.shape().nchw("upsample");
         x.interpolate([height * self.factor, width * self.factor], self.how)
     }

@@ -2,13 +2,13 @@
 
 use autograd::Var;
 
-use crate::module::{Layer, Module, Pass, Visitor};
+use crate::module::{ForwardContext, Layer, Module, Visitor};
 
-/// Layers one after another, PyTorch's `Sequential`: their tensors are called `0.…`, `1.…`, and so on.
+/// Layers one after another, PyTorch's `Sequential`. The names of their tensors begin with `0.`, `1.`, and so on.
 pub struct Sequential(Vec<Box<dyn Layer>>);
 
 impl Sequential {
-    /// These, in this order.
+    /// These layers, in this order.
     pub fn new(layers: Vec<Box<dyn Layer>>) -> Sequential {
         Sequential(layers)
     }
@@ -23,7 +23,7 @@ impl Module for Sequential {
 }
 
 impl Layer for Sequential {
-    fn forward(&self, x: &Var, pass: &Pass) -> Var {
-        self.0.iter().fold(x.clone(), |x, layer| layer.forward(&x, pass))
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.0.iter().fold(x.clone(), |x, layer| layer.forward(&x, ctx))
     }
 }

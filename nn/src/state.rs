@@ -1,6 +1,6 @@
 //! Parameters and buffers by name, as safetensors bytes: PyTorch's names and layouts, little-endian f32.
 //! PyTorch's `num_batches_tracked`, an i64 beside each pair of running statistics, is ignored when loading and written as 0.
-//! What is called `train.…` belongs to an optimiser: a module that has no such tensors is filled without them.
+//! Tensors whose names begin with `train.` belong to an optimiser and are ignored when a module is loaded.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,29 +9,29 @@ use tensor::{Device, Shape, Tensor};
 
 use crate::module::{Module, Slot, visit};
 
-/// Why a state does not fit a module. One line each, naming every tensor that is wrong.
+/// Why a state cannot be loaded or saved. Each message is one line and names every tensor that is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The bytes are not whole safetensors.
+    /// The bytes are not a complete safetensors file.
     #[error("not a whole safetensors file: {0}")]
     Damaged(String),
-    /// The names or shapes are not the module's.
+    /// The names or shapes are not those of the module.
     #[error("tensors do not fit the model: {}", .0.join("; "))]
-    Misfit(Vec<String>),
-    /// A tensor could not be moved to or from its device.
+    Mismatch(Vec<String>),
+    /// A tensor could not be copied to or from its device.
     #[error(transparent)]
     Device(#[from] tensor::Error),
 }
 
-/// Every tensor of a module as safetensors, with one line of metadata if given.
+/// Every tensor of a module as a safetensors file, with one entry of metadata if given.
 ///
 /// # Errors
-/// If a tensor cannot be fetched from its device.
+/// If a tensor cannot be read from its device.
 pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result<Vec<u8>, StateError> {
     let mut slots = Vec::new();
     visit(module, |path, slot| {
         let tensor = value(slot);
-        slots.push((path.to_owned(), *tensor.shape(), tensor.read())); // all on their way before the first is waited for
+        slots.push((path.to_owned(), *tensor.shape(), tensor.read())); // all reads start before the first is awaited
     });
     let mut all: BTreeMap<String, (Vec<usize>, Option<Vec<f32>>)> = BTreeMap::new(); // None: a counter
     for (path, shape, data) in slots {
@@ -50,10 +50,10 @@ pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result
 }
 
 const COUNTER: &str = "num_batches_tracked";
-/// What the names of tensors begin with that are an optimiser's.
-const BESIDE: &str = "train.";
+/// The names of an optimiser's tensors begin with this.
+const OPTIMISER_PREFIX: &str = "train.";
 
-/// The names of a file's tensors, and its line of metadata under `key`, if it has one.
+/// The names of a file's tensors, and its metadata entry `key`, if it has one.
 ///
 /// # Errors
 /// If the bytes are damaged.
@@ -63,10 +63,10 @@ pub fn contents(bytes: &[u8], key: &str) -> Result<(Vec<String>, Option<String>)
     Ok((names, header.metadata().as_ref().and_then(|entries| entries.get(key).cloned())))
 }
 
-/// Fills a module from safetensors. All of it or nothing: on an error no tensor has changed.
+/// Loads all tensors of a module from a safetensors file. On an error no tensor has changed.
 ///
 /// # Errors
-/// If the bytes are damaged, or any tensor is missing, extra, misshapen or not f32; each is named.
+/// If the bytes are damaged, or if any tensor is missing, extra, not f32 or of another shape. The error names each of them.
 pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
     let file = open(bytes)?;
     let mut wrong = Vec::new();
@@ -84,13 +84,13 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
             Some(Ok(new)) => fills.push((new, old.device(), setter(slot))),
         }
     });
-    found.retain(|name, _| !name.starts_with(BESIDE));
+    found.retain(|name, _| !name.starts_with(OPTIMISER_PREFIX));
     wrong.extend(found.into_iter().map(|(name, tensor)| match tensor {
         Ok(tensor) => format!("{name} {} is not in the model", tensor.shape()),
         Err(what) => format!("{name} {what}"),
     }));
     if !wrong.is_empty() {
-        return Err(StateError::Misfit(wrong));
+        return Err(StateError::Mismatch(wrong));
     }
     for (new, device, set) in fills {
         set(new.to(&device).await?);
@@ -98,36 +98,36 @@ pub async fn load(module: &dyn Module, bytes: &[u8]) -> Result<(), StateError> {
     Ok(())
 }
 
-/// What came of filling some of a module, by the names of its tensors and of the file's.
+/// The result of loading part of a module, by the names of the module's and the file's tensors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filled {
-    /// The module's tensors that were filled.
+pub struct LoadReport {
+    /// Tensors of the module that were loaded.
     pub loaded: Vec<String>,
-    /// Those that the file has not.
+    /// Tensors of the module that the file does not have.
     pub missing: Vec<String>,
-    /// Those that the file has in another shape or type, and what it has.
+    /// Tensors that the file has in another shape or type, with the file's shape or type.
     pub misfit: Vec<String>,
-    /// The file's tensors that were asked for and have no place in the module, or were not asked for.
+    /// Tensors of the file that were not asked for, or that the module does not have.
     pub skipped: Vec<String>,
 }
 
-/// Fills those tensors of a module that `place` finds for the file's: it is given a file's name, and says the module's, or
-/// None for what is not wanted. `part` says which of the module's tensors are to be filled.
+/// Loads part of a module. `place` maps the name of a tensor in the file to its name in the module, or to `None` if it is not wanted.
+/// `part` says which tensors of the module are to be loaded.
 ///
 /// # Errors
 /// If the bytes are damaged.
-pub async fn load_part(
+pub async fn load_partial(
     module: &dyn Module,
     bytes: &[u8],
     part: impl Fn(&str) -> bool,
     place: impl Fn(&str) -> Option<String>,
-) -> Result<Filled, StateError> {
+) -> Result<LoadReport, StateError> {
     let file = open(bytes)?;
-    let mut filled = Filled::default();
+    let mut filled = LoadReport::default();
     let mut found = BTreeMap::new();
     for (name, view) in file.tensors() {
         match place(&name).filter(|path| part(path)) {
-            _ if name.ends_with(COUNTER) || name.starts_with(BESIDE) => {}
+            _ if name.ends_with(COUNTER) || name.starts_with(OPTIMISER_PREFIX) => {}
             Some(path) => drop(found.insert(path, (name, read(&view)))),
             None => filled.skipped.push(name),
         }
@@ -158,17 +158,17 @@ pub async fn load_part(
     Ok(filled)
 }
 
-/// No tensor's name is longer.
-const LONGEST_NAME: usize = 256;
+/// The most bytes that a tensor's name may have.
+const MAX_NAME_LENGTH: usize = 256;
 
-/// The tensors of a file, whose names can be printed.
+/// The tensors of a file. Their names are checked, so that they can be printed.
 fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
-    if claims_all_memory(bytes) {
+    if has_overflowing_offset(bytes) {
         return Err(StateError::Damaged("a tensor ends where no file reaches".into()));
     }
-    let told = |error: SafeTensorError| error.to_string().chars().filter(|c| !c.is_control()).take(400).collect();
-    let file = SafeTensors::deserialize(bytes).map_err(|error| StateError::Damaged(told(error)))?;
-    let printed = |name: &&str| name.len() <= LONGEST_NAME && !name.chars().any(char::is_control);
+    let describe = |error: SafeTensorError| error.to_string().chars().filter(|c| !c.is_control()).take(400).collect();
+    let file = SafeTensors::deserialize(bytes).map_err(|error| StateError::Damaged(describe(error)))?;
+    let printed = |name: &&str| name.len() <= MAX_NAME_LENGTH && !name.chars().any(char::is_control);
     match file.names().into_iter().find(|name| !printed(name)) {
         Some(name) => {
             let start: String = name.chars().take(40).collect();
@@ -178,9 +178,9 @@ fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
     }
 }
 
-/// Whether an offset in the header has the twenty digits of 2⁶⁴: `safetensors` 0.8 adds the header's length to the last
-/// without looking whether that overflows. (Other numbers, in the metadata, follow neither a bracket nor a comma.)
-fn claims_all_memory(bytes: &[u8]) -> bool {
+/// Whether an offset in the header has twenty digits, as 2⁶⁴ has. `safetensors` 0.8 adds the length of the header to the last offset
+/// without a check for overflow. (Numbers in the metadata do not follow a bracket or a comma.)
+fn has_overflowing_offset(bytes: &[u8]) -> bool {
     let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len)).min(bytes.len() as u64) as usize;
     let header = bytes.get(8..len.saturating_add(8).min(bytes.len())).unwrap_or_default();
     header

@@ -1,5 +1,5 @@
-// Which item an invocation works on. Workgroups are counted along x; where one dimension of a grid does not hold them all,
-// along y too. Up to 255 invocations of the last workgroup may find no item: `item` is then at least the count.
+// The item that an invocation works on. Workgroups are counted along x and, if there are more than one dimension of a grid may have,
+// along y. Up to 255 invocations of the last workgroup have no item; their number is then at least the count of items.
 
 const GROUP: u32 = 256u;
 

@@ -1,8 +1,8 @@
-// Exponential, logarithm and hyperbolic tangent to about one unit in the last place of f32, the same on every driver:
-// WGSL's own may be off by 3 + 2·|x| units. After Cephes (expf, logf, tanhf): a polynomial on a short interval, reached by
-// taking out powers of two.
+// Exponential, logarithm and hyperbolic tangent, accurate to about one unit in the last place of f32 on every driver. WGSL's own
+// functions may be off by 3 + 2·|x| units. The algorithms are those of Cephes (expf, logf, tanhf): a polynomial on a short interval,
+// after the argument is reduced by powers of two.
 
-/// eˣ = 2ⁿ·eʳ with n = ⌊x/ln 2 + ½⌋ and |r| ≤ ½ ln 2; 0 and infinity where f32 has no such number.
+/// eˣ = 2ⁿ·eʳ with n = ⌊x/ln 2 + ½⌋ and |r| ≤ ½ ln 2. It gives 0 or infinity where the result is out of range.
 fn exp_(x: vec4<f32>) -> vec4<f32> {
     let bounded = clamp(x, vec4(-104.0), vec4(89.0));
     let n = floor(bounded * 1.44269504 + 0.5);
@@ -14,13 +14,13 @@ fn exp_(x: vec4<f32>) -> vec4<f32> {
     p = p * r + 1.6666665459e-1;
     p = p * r + 5.0000001201e-1;
     let e = p * r * r + r + 1.0;
-    // 2ⁿ in two factors: n goes from −150, below the smallest exponent, to 128, above the largest.
+    // 2ⁿ in two factors, since n may be −150, below the smallest exponent, or 128, above the largest.
     let whole = vec4<i32>(n);
     let half = whole / 2;
     return keep_nan(x, e * power_of_two(half) * power_of_two(whole - half));
 }
 
-/// `y`, but where x is not a number: x. A clamp may lose it, and what is lost is not noticed.
+/// `y`, or x where x is NaN. A clamp may replace a NaN, which would then go unnoticed.
 fn keep_nan(x: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
     return select(y, x, (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u));
 }
@@ -76,7 +76,7 @@ fn tanh_(x: vec4<f32>) -> vec4<f32> {
     return select(far, near, a < vec4(0.625));
 }
 
-/// 1 / (1 + e⁻ˣ), whose exponential never overflows.
+/// 1 / (1 + e⁻ˣ), computed so that the exponential never overflows.
 fn logistic(x: vec4<f32>) -> vec4<f32> {
     let e = exp_(-abs(x));
     return select(vec4(1.0), e, x < vec4(0.0)) / (1.0 + e);

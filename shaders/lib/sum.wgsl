@@ -3,7 +3,7 @@
 var<workgroup> lanes: array<vec2<f32>, GROUP>;
 
 fn summed(mine: vec2<f32>, local: u32) -> vec2<f32> {
-    workgroupBarrier(); // whoever still reads the sums before
+    workgroupBarrier(); // other invocations may still read the previous sums
     lanes[local] = mine;
     workgroupBarrier();
     for (var half = GROUP / 2u; half > 0u; half /= 2u) {

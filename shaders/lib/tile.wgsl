@@ -1,45 +1,46 @@
-// A matrix product c = a·b, [rows, cols] summed over `inner`, in tiles. Each of a workgroup's ACROSS × DOWN invocations makes
-// 8 × 8 numbers of c in registers: per step of the sum, 16 numbers come out of workgroup memory and serve 64 multiply-adds.
-// WIDE makes it 8 × 16, where registers are plenty: on a CPU that acts as a GPU, fetching is what costs.
-// Operands are gathered as functions, so that an image under a kernel, a matrix and a transposed matrix are one product;
-// a file that uses this one defines, with what it likes in the vectors,
-//   fn a_place(row) -> vec4<u32>: of the rows from `row` to `row + 3`        fn b_place(col) -> vec4<u32>: of four columns
-//   fn a_step(k), b_step(k) -> vec4<u32>: of a step of the sum
+// A matrix product c = a·b, [rows, cols] summed over `inner`, in tiles. Each of a workgroup's ACROSS × DOWN invocations computes
+// 8 × 8 numbers of c in registers. Per step of the sum it reads 16 numbers from workgroup memory for 64 multiply-adds. WIDE makes
+// this 8 × 16. That is faster on a CPU that acts as a GPU, where there are enough registers and reads are the bottleneck.
+// Functions read the operands, so that an unrolled image, a matrix and a transposed matrix all use the same loop. A file that
+// uses this one defines the functions below. It decides what the vectors `place` and `step` contain:
+//   fn a_place(row) -> vec4<u32>: the place of rows `row` to `row + 3`       fn b_place(col) -> vec4<u32>: that of four columns
+//   fn a_step(k), b_step(k) -> vec4<u32>: a step of the sum
 //   fn a_quad(place, step), b_quad(place, step) -> vec4<f32>: the four numbers there
-//   fn c_quad(row, col, sums: vec4<f32>, layer): what becomes of c[row, col .. col + 4]
-// Places are worked out once, steps as seldom as can be: divisions are dear. All answer for rows and columns outside too
-// (anything; nothing). Layers of the grid (z) are the file's own to give meaning.
+//   fn c_quad(row, col, sums: vec4<f32>, layer): stores c[row, col .. col + 4]
+// Divisions are slow, so places are computed once and steps as rarely as possible. The functions must also accept rows and columns
+// past the end: the readers may then return anything, and c_quad must store nothing. The file decides what the layers (z) of the
+// grid mean.
 
 override WIDE: bool = false;
-override ACROSS: u32 = 16u; // invocations along the columns of a tile, which has 8·ACROSS of them, WIDE 16·ACROSS
-override DOWN: u32 = 8u; // and along the rows, of which it has 8·DOWN
-// What follows from these two, given beside them: naga 30 takes no expressions where these stand.
+override ACROSS: u32 = 16u; // invocations along the columns of a tile, which has 8·ACROSS columns, or 16·ACROSS if WIDE
+override DOWN: u32 = 8u; // invocations along the rows of a tile, which has 8·DOWN rows
+// These follow from the two above. They are constants of their own because naga 30 accepts no expressions in their places.
 override INVOCATIONS: u32 = 128u; // ACROSS · DOWN, a multiple of DEPTH
 override A_LENGTH: u32 = 136u; // DEPTH · (2·DOWN + 1)
 override B_LENGTH: u32 = 264u; // DEPTH · (2·ACROSS + 1), WIDE DEPTH · (4·ACROSS + 1)
-// Whether neighbours along the sum lie side by side in memory (and neighbouring invocations should fetch them).
+// Whether neighbours along the sum are contiguous in memory, so that neighbouring invocations should read them.
 override A_ALONG_K: bool = true;
 override B_ALONG_K: bool = false;
 
 const DEPTH: u32 = 8u; // steps of the sum between two barriers
 
-// A step of the sum is a row of quads, one more than there are, against bank conflicts.
+// A step of the sum is a row of quads. It has one quad of padding, which avoids bank conflicts.
 var<workgroup> a_tile: array<vec4<f32>, A_LENGTH>;
 var<workgroup> b_tile: array<vec4<f32>, B_LENGTH>;
 
-// The e-th quad of an operand's share of a tile: (step of the sum, quad).
+// The e-th quad that a workgroup reads of an operand: (step of the sum, quad).
 fn fetched(e: u32, quads: u32, along_k: bool) -> vec2<u32> {
     return select(vec2(e / quads, e % quads), vec2(e % DEPTH, e / DEPTH), along_k);
 }
 
-// The tile with this number, counted along the rows of c, over the steps from `first` up to `end` of the sum.
+// Computes the tile with this number, counted along the rows of c, over the steps of the sum from `first` up to `end`.
 fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u32) {
     let quads = select(2u, 4u, WIDE) * ACROSS; // of a tile's row
     let tiles = (cols + 4u * quads - 1u) / (4u * quads);
     let row0 = tile / tiles * 8u * DOWN;
     let col0 = tile % tiles * 4u * quads;
 
-    // An invocation fetches the same quads of every step: at most two of a's and eight of b's.
+    // An invocation reads the same quads in every step: at most two of a and eight of b.
     let a_quads = max(DEPTH * 2u * DOWN / INVOCATIONS, 1u);
     let b_quads = DEPTH * quads / INVOCATIONS;
     var a_places: array<vec4<u32>, 2>;
@@ -51,7 +52,7 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
         b_places[i] = b_place(col0 + 4u * fetched(i * INVOCATIONS + local, quads, B_ALONG_K).y);
     }
 
-    let ty = local / ACROSS; // its rows are 4·ty to 4·ty + 3, and as many in the tile's lower half
+    let ty = local / ACROSS; // its rows are 4·ty to 4·ty + 3, and four more in the lower half of the tile
     let tx = local % ACROSS;
     var c: array<vec4<f32>, 16>; // row r: 2r, 2r + 1
     var d: array<vec4<f32>, 16>; // WIDE: the columns beyond
@@ -125,7 +126,7 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
         }
         workgroupBarrier();
     }
-    // One by one: a loop would index registers.
+    // Written out, since a loop would index registers.
     let above = row0 + 4u * ty;
     let below = above + 4u * DOWN;
     let left = col0 + 4u * tx;
@@ -168,7 +169,7 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
     }
 }
 
-// Columns and steps of an image's product are places, (plane, row, column), counted row by row.
+// Columns and steps of a convolution's product are places (plane, row, column), counted row by row.
 fn unravel(number: u32, height: u32, width: u32) -> vec3<u32> {
     return vec3(number / (height * width), number % (height * width) / width, number % width);
 }

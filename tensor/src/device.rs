@@ -1,7 +1,7 @@
-//! Where tensors live. The CPU is built in; everything else is an [`Accelerator`]: buffers and launches, no operation.
+//! Devices. The CPU is built in. Every other device is an [`Accelerator`], which offers buffers and launches and knows no operation.
 //!
-//! An operation's file holds its CPU loop and names its [`Kernel`](crate::Kernel); the accelerator only records launches.
-//! Results come back through [`Accelerator::read`] alone, which is a future: a browser awaits it, a program blocks on it.
+//! The file of an operation holds its CPU loop and names its [`Kernel`](crate::Kernel); the accelerator only records launches.
+//! Results come back only through [`Accelerator::read`]. It returns a future, since a browser cannot block.
 
 use std::fmt::{self, Debug};
 use std::future::Future;
@@ -9,70 +9,58 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::kernel::Launch;
+use crate::kernel::{BufferId, Launch, Span};
 use crate::shape::Shape;
 
-/// The machine that a tensor's elements are in, and that operations on it run on.
+/// The device that stores a tensor's elements and runs operations on it.
 #[derive(Clone, Debug)]
 pub enum Device {
-    /// This process's memory and cores.
+    /// The memory and cores of this process.
     Cpu,
-    /// Anything that runs WGSL.
+    /// A device that runs WGSL.
     Gpu(Arc<dyn Accelerator>),
 }
 
-/// A result that may not be there yet.
+/// A result that may not be available yet.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
 
-/// Names one buffer of one accelerator.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct BufferId(pub u64);
-
-/// A stretch of a buffer: what one tensor is in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Span {
-    /// The buffer.
-    pub buffer: BufferId,
-    /// The first element, a multiple of [`Limits::alignment`].
-    pub start: usize,
-    /// How many elements.
-    pub len: usize,
-}
-
-/// What a machine can take at once.
+/// The limits of an accelerator, and hints on how to cut work for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Elements in one buffer.
+    /// The most elements in one buffer.
     pub buffer_len: usize,
-    /// What the first element of every span must be a multiple of.
+    /// The first element of every span must be a multiple of this.
     pub alignment: usize,
-    /// Workgroups along one dimension of a launch.
+    /// The most workgroups along one dimension of a launch.
     pub groups: u32,
-    /// Buffers that one kernel may name.
+    /// The most buffers that one kernel may use.
     pub buffers: u32,
-    /// Sums that an invocation of a product may keep at once: 64 on a GPU, 128 where a CPU acts as one.
+    /// The number of sums that one invocation of a matrix product should keep in registers: 64 on a GPU, 128 on a CPU that acts as one.
     pub registers: u32,
-    /// Workgroups that keep all of it busy.
-    pub busy: u32,
+    /// Workgroups that a launch should have so that every core of the machine has work.
+    pub target_workgroups: u32,
+    /// Whether the machine is a program on the CPU that acts as a GPU.
+    pub software: bool,
 }
 
-/// A machine that runs kernels.
+/// A device that runs kernels.
 pub trait Accelerator: Debug + Send + Sync {
-    /// The machine's name, as its maker gives it.
+    /// The device's name, as its maker gives it.
     fn name(&self) -> &str;
-    /// What it can take.
+    /// Its limits.
     fn limits(&self) -> Limits;
-    /// A buffer for a tensor of this shape, contents arbitrary. One that the machine cannot hold is a failure, which sticks.
+    /// A buffer for a tensor of this shape, with arbitrary contents. If the device cannot hold it, that is a failure: every later
+    /// `read` and `end_step` returns it.
     fn alloc(&self, shape: &Shape) -> BufferId;
-    /// Gives a buffer back; launches recorded before still see it.
+    /// Returns a buffer. Launches that were recorded before may still use it.
     fn free(&self, id: BufferId);
-    /// Fills a buffer from its start, after everything recorded before.
+    /// Writes to a buffer from its start, after everything that was recorded before.
     fn write(&self, id: BufferId, data: &[f32]);
-    /// Records a launch and returns. A failure sticks, and comes out of the next `read` or `end_step`.
+    /// Records a launch and returns at once. If it fails, every later `read` and `end_step` returns the error.
     fn launch(&self, launch: Launch<'_>);
-    /// The elements in a span, once everything recorded before has run.
+    /// The elements of a span, once everything that was recorded before has run.
     fn read(&self, span: Span) -> Pending<Vec<f32>>;
-    /// Submits what is recorded; ready at once unless the machine is two steps behind.
+    /// Submits what was recorded. The future is ready at once unless the device is two steps behind.
     fn end_step(&self) -> Pending<()>;
 }
 
@@ -102,7 +90,7 @@ impl fmt::Display for Device {
     }
 }
 
-/// A buffer on an accelerator, given back when the last tensor that shares it goes.
+/// A buffer on an accelerator. It is returned when the last tensor that shares it is dropped.
 #[derive(Debug)]
 pub(crate) struct DeviceBuffer {
     pub(crate) machine: Arc<dyn Accelerator>,

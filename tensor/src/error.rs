@@ -1,9 +1,9 @@
-//! What the world can do wrong to a tensor. A programmer's wrong shape panics instead, with both shapes.
+//! Errors of devices and of the system. A wrong shape is a mistake of the programmer; it panics and names both shapes.
 
-/// A failure of the machine that tensors live and are computed on.
+/// A failure of the device that stores tensors and computes with them.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The device stopped, ran out of memory or refused a launch; later work on it is void.
+    /// The device stopped, ran out of memory or refused a launch. All later work on it is lost.
     #[error("{device}: {what}")]
     Device {
         /// The device's name.
@@ -11,15 +11,15 @@ pub enum Error {
         /// What happened, and what to do about it.
         what: String,
     },
-    /// The system would not start the threads to compute with.
+    /// The system did not start the threads to compute with.
     #[error("{count} threads: {what}")]
     Threads {
-        /// How many were asked for; 0 is one a core.
+        /// The requested number; 0 stands for one thread per core.
         count: usize,
-        /// Why not.
+        /// The reason.
         what: String,
     },
 }
 
-/// A result whose error is the machine's.
+/// A result whose error is a failure of a device or of the system.
 pub type Result<T> = std::result::Result<T, Error>;

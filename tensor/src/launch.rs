@@ -1,5 +1,6 @@
-//! How an operation's file runs its kernel:  `SUM.over(rows).read(x).params([rows, cols]).write([rows])`.
-//! Constants are compiled in, parameters are not; what is written is made here, on the machine of what is read.
+//! How the file of an operation launches its kernel:  `SUM.over(rows).read(x).params([rows, cols]).write([rows])`.
+//! Constants are compiled into the kernel; parameters are passed with each launch. The result is allocated on the accelerator that
+//! holds the inputs.
 
 use std::sync::Arc;
 
@@ -8,11 +9,17 @@ use crate::kernel::{Kernel, Launch};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// Invocations of a workgroup, where the shader has no reason for another number.
+/// Invocations of a workgroup, unless a shader needs another number.
 const GROUP: usize = 256;
 
-/// A kernel that is about to run.
-pub(crate) struct Run {
+static WGSL: [&str; 2] = [shaders::GRID, shaders::LAYOUT];
+/// Moves elements from one place to another. Permutations and slices use it, and so does the copy of a shared tensor.
+pub(crate) static LAYOUT_MOVE: Kernel = Kernel::checked(&WGSL, "layout_move");
+/// Writes one value everywhere.
+pub(crate) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill");
+
+/// Collects the constants, inputs and parameters of one launch.
+pub(crate) struct LaunchBuilder {
     kernel: &'static Kernel,
     groups: usize,
     layers: usize,
@@ -22,34 +29,34 @@ pub(crate) struct Run {
 }
 
 impl Kernel {
-    /// A run of one invocation an item.
-    pub(crate) fn over(&'static self, items: usize) -> Run {
+    /// A launch with one invocation for each item.
+    pub(crate) fn over(&'static self, items: usize) -> LaunchBuilder {
         self.groups(items.div_ceil(GROUP))
     }
 
-    /// A run of this many workgroups.
-    pub(crate) fn groups(&'static self, groups: usize) -> Run {
+    /// A launch of this many workgroups.
+    pub(crate) fn groups(&'static self, groups: usize) -> LaunchBuilder {
         let (constants, reads, params) = (Vec::new(), Vec::with_capacity(8), Vec::with_capacity(16));
-        Run { kernel: self, groups, layers: 1, constants, reads, params }
+        LaunchBuilder { kernel: self, groups, layers: 1, constants, reads, params }
     }
 }
 
-impl Run {
-    /// As many workgroups again along z.
-    pub(crate) fn layers(mut self, layers: usize) -> Run {
+impl LaunchBuilder {
+    /// Repeats the grid this many times along z.
+    pub(crate) fn layers(mut self, layers: usize) -> LaunchBuilder {
         self.layers = layers;
         self
     }
 
-    /// Compiles the shader with this constant.
-    pub(crate) fn set(mut self, constant: &'static str, value: usize) -> Run {
+    /// Sets a constant that is compiled into the shader.
+    pub(crate) fn set(mut self, constant: &'static str, value: usize) -> LaunchBuilder {
         self.constants.push((constant, value as f64));
         self
     }
 
-    /// Binds a tensor to be read.
+    /// Binds a tensor that the kernel reads.
     #[track_caller]
-    pub(crate) fn read(mut self, x: &Tensor) -> Run {
+    pub(crate) fn read(mut self, x: &Tensor) -> LaunchBuilder {
         if let Some(first) = self.reads.first() {
             let (a, b) = (first.device(), x.device());
             assert!(a == b, "{}: {} is on {a} and {} on {b}", self.kernel.entry, first.shape(), x.shape());
@@ -59,32 +66,32 @@ impl Run {
     }
 
     /// Appends whole numbers to the parameters.
-    pub(crate) fn params(mut self, numbers: impl IntoIterator<Item = usize>) -> Run {
+    pub(crate) fn params(mut self, numbers: impl IntoIterator<Item = usize>) -> LaunchBuilder {
         let word = |number: usize| u32::try_from(number).expect("a buffer holds fewer than 2³² elements");
         self.params.extend(numbers.into_iter().map(word));
         self
     }
 
     /// Appends real numbers to the parameters.
-    pub(crate) fn floats(mut self, numbers: impl IntoIterator<Item = f32>) -> Run {
+    pub(crate) fn floats(mut self, numbers: impl IntoIterator<Item = f32>) -> LaunchBuilder {
         self.params.extend(numbers.into_iter().map(f32::to_bits));
         self
     }
 
     /// Appends sizes or strides to the parameters, padded in front with `pad` to the eight that a shader declares.
-    pub(crate) fn sizes(self, sizes: &[usize], pad: usize) -> Run {
+    pub(crate) fn sizes(self, sizes: &[usize], pad: usize) -> LaunchBuilder {
         let padding = std::iter::repeat_n(pad, 8 - sizes.len());
         self.params(padding.chain(sizes.iter().copied()))
     }
 
-    /// Runs it, and gives what it writes.
+    /// Launches the kernel and returns its result.
     #[track_caller]
     pub(crate) fn write(self, shape: impl Into<Shape>) -> Tensor {
         let [result] = self.write_all([shape.into()]);
         result
     }
 
-    /// Runs it, and gives all that it writes.
+    /// Launches the kernel and returns all its results.
     #[track_caller]
     pub(crate) fn write_all<const N: usize>(self, shapes: [Shape; N]) -> [Tensor; N] {
         let machine = self.machine();
@@ -93,18 +100,20 @@ impl Run {
         results
     }
 
-    /// Runs it on tensors that it changes in place; shared ones are copied first.
+    /// Launches the kernel on tensors that it changes in place. Tensors that share their elements are copied first.
     #[track_caller]
     pub(crate) fn update<const N: usize>(self, tensors: [&mut Tensor; N]) {
         let Device::Gpu(machine) = tensors[0].device() else { panic!("{}: a tensor on the CPU", self.kernel.entry) };
         let tensors = tensors.map(|tensor| {
-            tensor.unshare();
+            if tensor.is_shared() {
+                *tensor = copied(tensor);
+            }
             &*tensor
         });
         self.launch(&machine, &tensors);
     }
 
-    /// Runs it on a new tensor of a machine, for kernels that read none.
+    /// Launches a kernel that reads no tensor, and returns its result on `machine`.
     pub(crate) fn write_on(self, machine: &Arc<dyn Accelerator>, shape: Shape) -> Tensor {
         let result = Tensor::on_device(machine, shape);
         self.launch(machine, &[&result]);
@@ -113,20 +122,32 @@ impl Run {
 
     #[track_caller]
     fn machine(&self) -> Arc<dyn Accelerator> {
-        match self.reads.first().expect("a kernel that reads nothing is told its machine").device() {
+        match self.reads.first().expect("a kernel without inputs is launched by write_on").device() {
             Device::Gpu(machine) => machine,
             Device::Cpu => panic!("{}: {} is on the CPU", self.kernel.entry, self.reads[0].shape()),
         }
     }
 
     fn launch(self, machine: &Arc<dyn Accelerator>, writes: &[&Tensor]) {
-        // Workgroups are counted along x; where one dimension does not take them all, along y too (shaders/lib/grid.wgsl).
+        // Workgroups are counted along x. If there are more than one dimension may have, they continue along y (shaders/lib/grid.wgsl).
         let rows = self.groups.div_ceil(machine.limits().groups as usize).max(1);
         let groups = [self.groups.div_ceil(rows) as u32, rows as u32, self.layers as u32];
         let reads: Vec<_> = self.reads.iter().map(Tensor::span).collect();
         let writes: Vec<_> = writes.iter().map(|x| x.span()).collect();
-        let Run { kernel, constants, params, .. } = self;
+        let LaunchBuilder { kernel, constants, params, .. } = self;
         let (constants, reads, writes) = (&constants[..], &reads[..], &writes[..]);
         machine.launch(Launch { kernel, constants, reads, writes, params: &params, groups });
     }
+}
+
+/// A launch that copies elements of `x`, one for each place of `sizes`. `from` and `to` are the strides in `x` and in the result,
+/// `starts` the first elements in both.
+pub(crate) fn moved(x: &Tensor, sizes: &Shape, [from, to]: [&Shape; 2], starts: [usize; 2]) -> LaunchBuilder {
+    let run = LAYOUT_MOVE.over(sizes.count()).read(x).sizes(sizes, 1).sizes(from, 0).sizes(to, 0);
+    run.params(starts).params([sizes.count()])
+}
+
+/// A copy of a tensor on an accelerator that shares its elements with no other.
+fn copied(x: &Tensor) -> Tensor {
+    moved(x, &[x.count()].into(), [&[1].into(), &[1].into()], [0, 0]).write(x.shape())
 }

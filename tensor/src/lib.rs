@@ -1,16 +1,11 @@
-//! f32 tensors, and what can be computed with them.
+//! f32 tensors and the operations on them.
 //!
-//! Read in this order: [`Shape`] and [`Tensor`] say what a tensor is, [`Device`] where it may be; `ops/` holds one file an
-//! operation, opening with its formula; `cpu/` holds the kernels that make them fast, from the register tile upwards.
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! use tensor::{Conv, Tensor};
+//! # Source
 //!
-//! let image = Tensor::ones([1, 1, 4, 4]);
-//! let kernel = Tensor::ones([1, 1, 3, 3]);
-//! let y = image.conv2d(&kernel, None, Conv { stride: 1, padding: 1 });
-//! assert_eq!(y.data()[..4], [4.0, 6.0, 6.0, 4.0]); // a corner sees four pixels, an edge six
-//! ```
+//! Read in this order. [`Shape`] and [`Tensor`] define what a tensor is, and [`Device`] where its elements are stored. `ops/` holds
+//! one file for each operation, which begins with its formula. `cpu/` holds the fast CPU kernels, from the register tile upwards.
 
 mod shape;
 pub use shape::{MAX_RANK, Shape};
@@ -21,8 +16,11 @@ pub use tensor::Tensor;
 mod device;
 mod kernel;
 mod launch;
-pub use device::{Accelerator, BufferId, Device, Limits, Pending, Span};
-pub use kernel::{Kernel, Launch};
+pub use device::{Accelerator, Device, Limits, Pending};
+pub use kernel::{BufferId, Kernel, Launch, Span};
+
+mod act;
+pub use act::Act;
 
 mod error;
 pub use error::{Error, Result};
@@ -33,13 +31,13 @@ pub use random::Generator;
 mod ops;
 pub use ops::KERNELS;
 pub use ops::adam::{AdamPart, AdamStep};
-pub use ops::batch_norm::{Act, BatchNorm, BatchNormGradients, BatchStats, RunningStats};
+pub use ops::batch_norm::{BatchNorm, BatchNormGradients, BatchStats, RunningStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
-pub use ops::guard::{Guard, Guarded};
+pub use ops::gradient_monitor::{GradientMonitor, GradientStatus};
 pub use ops::interpolate::Interpolation;
 pub use ops::pool::Pool;
-pub use ops::unary::{Keeps, Unary};
+pub use ops::unary::{Saved, Unary};
 
 mod cpu;
 pub use cpu::conv::ConvAlgorithm;

@@ -1,7 +1,7 @@
 //! Seeded random numbers, the same on every platform: ChaCha8 for the bits, `libm` for the logarithm and cosine of normals.
 //!
-//! A generator is a seed and a *stream*. Streams of one seed are independent, so noise that must not depend on order (that
-//! of image 17, of step 3) takes the number as its stream.
+//! A generator has a seed and a *stream*. The streams of a seed are independent of each other. Noise that must not depend on the
+//! order of drawing, such as that of image 17 or of step 3, uses the number as its stream.
 
 use std::f64::consts::TAU;
 
@@ -9,14 +9,14 @@ use chacha20::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../shaders/random.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::RANDOM];
 pub(crate) static DROPOUT_MASK: Kernel = Kernel::checked(&WGSL, "dropout_mask");
 
-/// A stream of random numbers: ChaCha8 of a seed, the same on every platform. What is drawn lies on the CPU, but for
+/// A stream of random numbers: ChaCha8 of a seed, the same on every platform. All tensors are drawn on the CPU, except those of
 /// [`mask`](Generator::mask).
 #[derive(Debug)]
 pub struct Generator {
@@ -36,13 +36,13 @@ impl Generator {
         Generator { bits }
     }
 
-    /// A whole number in `0..bound`, each equally likely.
+    /// A whole number in `0..bound`, all equally likely.
     ///
     /// # Panics
     /// If `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "Generator::below: nothing is below 0");
-        // Lemire: the high half of a product, with the few values rejected that would favour small results.
+        // Lemire's method: the high half of a product. The few values that would favour small results are rejected.
         let bound = bound as u64;
         loop {
             let product = u128::from(self.bits.next_u64()) * u128::from(bound);
@@ -52,14 +52,14 @@ impl Generator {
         }
     }
 
-    /// A number in `[0, 1)`, one of 2²⁴ equally spaced ones.
+    /// A number in `[0, 1)`, one of 2²⁴ equally spaced values.
     pub fn uniform(&mut self) -> f32 {
         (self.bits.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
     }
 
     /// Two independent standard normals: Box and Muller's `√(−2 ln u)·(cos 2πv, sin 2πv)`.
     fn normals(&mut self) -> [f32; 2] {
-        let open = |bits: u32| (f64::from(bits) + 0.5) / 4_294_967_296.0; // in (0, 1): the logarithm stays finite
+        let open = |bits: u32| (f64::from(bits) + 0.5) / 4_294_967_296.0; // in (0, 1), so that the logarithm is finite
         let radius = libm::sqrt(-2.0 * libm::log(open(self.bits.next_u32())));
         let angle = TAU * open(self.bits.next_u32());
         [(radius * libm::cos(angle)) as f32, (radius * libm::sin(angle)) as f32]
@@ -79,7 +79,8 @@ impl Generator {
         Tensor::build(shape.into(), |out| out.fill_with(|| low + (high - low) * self.uniform()))
     }
 
-    /// Dropout's mask on a device: 0 with this probability, in [0, 1), else 1/(1 − probability). The same bits on every device.
+    /// A dropout mask on a device: each element is 0 with this probability, which is in [0, 1), and 1/(1 − probability) otherwise. The
+    /// bits are the same on every device.
     pub fn mask(&mut self, shape: impl Into<Shape>, probability: f32, device: &Device) -> Tensor {
         let (shape, keep) = (shape.into(), 1.0 / (1.0 - probability));
         let Device::Gpu(machine) = device else {
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_first_numbers_never_change() {
-        // Runs are repeatable only while these stay: they were written down once.
+        // Runs are reproducible only as long as these numbers stay the same.
         let mut g = Generator::new(1);
         let drawn: Vec<u32> = (0..3).map(|_| g.uniform().to_bits()).collect();
         let normal = Generator::stream(1, 7).normal_tensor([2]);

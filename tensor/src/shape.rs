@@ -1,4 +1,4 @@
-//! Shapes: up to six sizes held inline, so that a tensor's shape costs no allocation.
+//! Shapes: up to six sizes, stored inline so that a shape needs no allocation.
 
 use std::fmt;
 use std::ops::Deref;
@@ -26,7 +26,7 @@ impl Shape {
         shape
     }
 
-    /// How many elements a tensor of this shape has (1 for a scalar).
+    /// The number of elements of a tensor of this shape (1 for a scalar).
     pub fn count(&self) -> usize {
         self.iter().product()
     }
@@ -55,7 +55,7 @@ impl Shape {
         }
     }
 
-    /// Elements between neighbours along each dimension, in row-major order.
+    /// The strides in row-major order: the number of elements between neighbours along each dimension.
     pub fn strides(&self) -> Shape {
         let mut strides = *self;
         let mut step = 1;
@@ -66,12 +66,12 @@ impl Shape {
         strides
     }
 
-    /// The sizes before, at and after `dim`, multiplied together: a row-major tensor is `outer × size × inner`.
+    /// `[outer, size, inner]`: the product of the sizes before `dim`, the size of `dim`, and the product of the sizes after it.
     ///
     /// # Panics
     /// If there is no dimension `dim`; `what` names the operation.
     #[track_caller]
-    pub fn around(&self, dim: usize, what: &str) -> [usize; 3] {
+    pub fn outer_size_inner(&self, dim: usize, what: &str) -> [usize; 3] {
         assert!(dim < self.rank, "{what}: no dimension {dim} in {self}");
         [self[..dim].iter().product(), self[dim], self[dim + 1..].iter().product()]
     }
@@ -93,8 +93,8 @@ impl Shape {
         Shape::new(&kept)
     }
 
-    /// The shape that `self` and `other` broadcast to, by NumPy's rule: aligned at the last dimension, where sizes differ one
-    /// must be 1. None if neither is.
+    /// The shape that `self` and `other` broadcast to, by NumPy's rule: shapes are aligned at the last dimension, and where two sizes
+    /// differ, one of them must be 1. `None` if the shapes do not broadcast.
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let rank = self.rank.max(other.rank);
         let (a, b) = (self.padded(rank), other.padded(rank));
@@ -110,8 +110,8 @@ impl Shape {
         Some(out)
     }
 
-    /// Elements between neighbours of `result`, which this shape broadcasts to, along each dimension: 0 where it repeats.
-    pub(crate) fn repeated_in(&self, result: &Shape) -> Shape {
+    /// The strides of this shape within `result`, which it broadcasts to: 0 along each dimension that is repeated.
+    pub(crate) fn broadcast_strides(&self, result: &Shape) -> Shape {
         let own = self.padded(result.rank);
         let mut steps = own.strides();
         for d in (0..own.rank).filter(|&d| own.sizes[d] == 1) {
@@ -120,7 +120,7 @@ impl Shape {
         steps
     }
 
-    /// This shape with sizes of 1 in front, up to `rank` dimensions: no fewer than it has, no more than [`MAX_RANK`].
+    /// This shape with sizes of 1 in front, so that it has `rank` dimensions. `rank` is at least its own and at most [`MAX_RANK`].
     pub fn padded(&self, rank: usize) -> Shape {
         let mut out = Shape { sizes: [1; MAX_RANK], rank };
         out.sizes[rank - self.rank..rank].copy_from_slice(self);

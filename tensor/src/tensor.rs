@@ -1,14 +1,15 @@
 //! The tensor: f32, contiguous, row-major. Images are [batch, channels, height, width].
 //!
-//! Tensors are values. Cloning and reshaping share the elements; everything else copies. Only methods on `&mut Tensor`
-//! write, and they write in place only when nobody shares the elements; otherwise they copy first.
+//! Tensors are values. A clone and a reshaped tensor share the elements; every other operation copies. Only methods on
+//! `&mut Tensor` write. They write in place if no other tensor shares the elements, and otherwise copy first.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::cpu::pool::CpuBuffer;
-use crate::device::{Accelerator, Device, DeviceBuffer, Pending, Span};
+use crate::device::{Accelerator, Device, DeviceBuffer, Pending};
 use crate::error::Result;
+use crate::kernel::Span;
 use crate::shape::Shape;
 
 /// A multi-dimensional array of f32: contiguous, row-major, without views or strides. Images are
@@ -60,7 +61,7 @@ impl Tensor {
         Tensor::full([], value)
     }
 
-    /// A tensor on the CPU whose elements `fill` writes, every one: what it is given holds arbitrary numbers.
+    /// A tensor on the CPU. `fill` must write every element, since the slice that it receives holds arbitrary numbers.
     pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [f32])) -> Tensor {
         let mut buffer = CpuBuffer::take(shape.count());
         fill(&mut buffer);
@@ -72,12 +73,12 @@ impl Tensor {
         &self.shape
     }
 
-    /// How many elements there are.
+    /// The number of elements.
     pub fn count(&self) -> usize {
         self.shape.count()
     }
 
-    /// Where the elements are.
+    /// The device that holds the elements.
     pub fn device(&self) -> Device {
         match &self.storage {
             Storage::Cpu(_) => Device::Cpu,
@@ -88,7 +89,7 @@ impl Tensor {
     /// The elements of a tensor on the CPU, in row-major order.
     ///
     /// # Panics
-    /// If the tensor is elsewhere: [`Tensor::read`] fetches from any device.
+    /// If the tensor is on another device. [`Tensor::read`] reads from any device.
     #[track_caller]
     pub fn data(&self) -> &[f32] {
         match &self.storage {
@@ -97,14 +98,14 @@ impl Tensor {
         }
     }
 
-    /// The elements of a tensor on the CPU, for writing: in place if nobody shares them, else into a copy.
+    /// The elements of a tensor on the CPU, for writing. If another tensor shares them, this one gets a copy first.
     ///
     /// # Panics
-    /// If the tensor is elsewhere.
+    /// If the tensor is on another device.
     #[track_caller]
     pub fn data_mut(&mut self) -> &mut [f32] {
-        if let Storage::Cpu(buffer) = &mut self.storage
-            && Arc::get_mut(buffer).is_none()
+        if self.is_shared()
+            && let Storage::Cpu(buffer) = &mut self.storage
         {
             *buffer = Arc::new(buffer.copy());
         }
@@ -114,7 +115,7 @@ impl Tensor {
         }
     }
 
-    /// The elements, in row-major order, fetched from wherever they are: a future, whose error is a failure of the device.
+    /// The elements in row-major order, read from any device. The result is a future; its error is a failure of the device.
     pub fn read(&self) -> Pending<Vec<f32>> {
         match &self.storage {
             Storage::Cpu(buffer) => {
@@ -125,10 +126,10 @@ impl Tensor {
         }
     }
 
-    /// The same elements on `device`; shared, if they are there already.
+    /// The same elements on `device`. If they are there already, the result shares them.
     ///
     /// # Errors
-    /// If the device that they are fetched from failed.
+    /// If the device that holds the elements failed.
     pub async fn to(&self, device: &Device) -> Result<Tensor> {
         if self.device() == *device {
             return Ok(self.clone());
@@ -140,10 +141,10 @@ impl Tensor {
         Ok(on_cpu.upload(device))
     }
 
-    /// The elements of a tensor on the CPU, on `device`: as [`to`](Tensor::to), which waits only for what comes back.
+    /// A copy on `device` of a tensor on the CPU. Unlike [`to`](Tensor::to), this is not a future, since nothing has to be read back.
     ///
     /// # Panics
-    /// If the tensor is elsewhere.
+    /// If the tensor is not on the CPU.
     #[track_caller]
     pub fn upload(&self, device: &Device) -> Tensor {
         let data = self.data();
@@ -153,15 +154,7 @@ impl Tensor {
         tensor
     }
 
-    /// A tensor of this one's shape, on its device, whose every element is `value`.
-    pub fn full_like(&self, value: f32) -> Tensor {
-        match &self.storage {
-            Storage::Cpu(_) => Tensor::full(self.shape, value),
-            Storage::Gpu(buffer) => crate::ops::layout::filled(&buffer.machine, self.shape, value),
-        }
-    }
-
-    /// A tensor without elements on the machine of this one.
+    /// A tensor without elements on the device of this one.
     pub(crate) fn empty_like(&self) -> Tensor {
         match &self.storage {
             Storage::Cpu(_) => Tensor::zeros([0]),
@@ -169,13 +162,13 @@ impl Tensor {
         }
     }
 
-    /// A tensor on a machine, its elements arbitrary.
+    /// A tensor on an accelerator. Its elements are arbitrary.
     pub(crate) fn on_device(machine: &Arc<dyn Accelerator>, shape: Shape) -> Tensor {
         let buffer = DeviceBuffer { machine: machine.clone(), id: machine.alloc(&shape) };
         Tensor { storage: Storage::Gpu(Arc::new(buffer)), shape }
     }
 
-    /// Where a machine finds the elements.
+    /// The part of an accelerator's buffer that holds the elements.
     ///
     /// # Panics
     /// If they are on the CPU.
@@ -187,16 +180,15 @@ impl Tensor {
         }
     }
 
-    /// Sees that nobody shares the elements of a tensor on a machine: copies them if somebody does.
-    pub(crate) fn unshare(&mut self) {
-        if let Storage::Gpu(buffer) = &mut self.storage
-            && Arc::get_mut(buffer).is_none()
-        {
-            *self = crate::ops::layout::copied(self);
+    /// Whether other tensors share the elements.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.storage {
+            Storage::Cpu(buffer) => Arc::strong_count(buffer) > 1,
+            Storage::Gpu(buffer) => Arc::strong_count(buffer) > 1,
         }
     }
 
-    /// The same elements under a shape of as many.
+    /// The same elements under another shape with as many elements.
     pub(crate) fn with_shape(&self, shape: Shape) -> Tensor {
         debug_assert_eq!(shape.count(), self.count());
         Tensor { storage: self.storage.clone(), shape }

@@ -1,6 +1,6 @@
 //! Every kind of model in training: a step asks the machine for no number, and leaves behind as many buffers as the last.
 
-use nn::Pass;
+use nn::ForwardContext;
 use tensor::Generator;
 use vae::config::Settings;
 use vae::learn::{self, Batch};
@@ -28,7 +28,7 @@ fn a_step_of_any_kind_reads_nothing() {
         let step = |number| {
             let moment = Moment { epochs: 0.0, images: 4 };
             let batch = Batch::of_step(images.clone(), vec![3, 1, 4, 1], moment, 1, number);
-            let forward = learner.forward(&batch, &Pass::train(1, number));
+            let forward = learner.forward(&batch, &ForwardContext::train(1, number));
             let gradients = forward.terms.total.backward();
             let moved = nn::parameters(&*learner).iter().filter(|(_, param)| gradients.get(param).is_some()).count();
             let free = nn::parameters(&*learner).iter().filter(|(_, param)| !param.is_frozen()).count();

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use autograd::{Param, Var};
 use gpu::{Context, Counters, Options};
-use nn::Pass;
+use nn::ForwardContext;
 use nn::optim::{Adam, AdamConfig};
 use pollster::block_on;
 use reference::compare::assert_same_bits;
 use reference::counting::Counts;
 use reference::place::fetch;
-use tensor::{Device, Generator, Guard, Guarded, Tensor};
+use tensor::{Device, Generator, GradientMonitor, GradientStatus, Tensor};
 use vae::config::{Config, Stem};
 use vae::model::{self, Vae, reparameterise};
 use vae::objective::{END, Moment, Objective};
@@ -26,7 +26,7 @@ struct Training {
     objective: Objective,
     params: Vec<(String, Param)>,
     adam: Adam,
-    guard: Guard,
+    monitor: GradientMonitor,
     rng: Generator,
     shapes: [Vec<usize>; 2],
     steps: usize,
@@ -43,7 +43,7 @@ impl Training {
             objective: Objective::new(&config),
             params: nn::parameters(&*model),
             adam: Adam::new(AdamConfig::default()),
-            guard: Guard::new(HISTORY, device),
+            monitor: GradientMonitor::new(HISTORY, device),
             rng: Generator::new(1),
             shapes: [vec![BATCH, config.channels(), config.image_size(), config.image_size()], vec![BATCH, 5]],
             steps: 0,
@@ -56,16 +56,16 @@ impl Training {
     fn step(&mut self) {
         let x = self.rng.uniform_tensor(&self.shapes[0][..], 0.0, 1.0).upload(&self.device);
         let eps = self.rng.normal_tensor(&self.shapes[1][..]).upload(&self.device);
-        let pass = Pass::train(1, self.steps as u64);
-        let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &pass);
+        let ctx = ForwardContext::train(1, self.steps as u64);
+        let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &ctx);
         let z = reparameterise(&mu, &logvar, &eps);
         let moment = Moment { epochs: END, images: BATCH };
-        let terms = self.objective.terms(&self.model.decode(&z, &pass), &x, [&z, &mu, &logvar], moment);
+        let terms = self.objective.terms(&self.model.decode(&z, &ctx), &x, [&z, &mu, &logvar], moment);
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         assert_eq!(all.len(), self.params.len());
-        self.guard.observe(self.steps % HISTORY, &all, &terms.watched(), Some(100.0));
-        self.adam.step(&self.params, &mut gradients, 1e-3, &self.guard);
+        self.monitor.observe(self.steps % HISTORY, &all, &terms.watched(), Some(100.0));
+        self.adam.step(&self.params, &mut gradients, 1e-3, &self.monitor);
         if let Device::Gpu(machine) = &self.device {
             block_on(machine.end_step()).unwrap_or_else(|error| panic!("{error}"));
         }
@@ -77,8 +77,8 @@ impl Training {
         self
     }
 
-    fn noted(&self) -> Vec<Guarded> {
-        block_on(self.guard.read(self.steps)).unwrap_or_else(|error| panic!("{error}"))
+    fn noted(&self) -> Vec<GradientStatus> {
+        block_on(self.monitor.read(self.steps)).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -113,7 +113,7 @@ fn a_step_needs_no_more_than_every_device_has_and_is_the_cpu_s() {
     let there = Training::new(&device).steps(1);
     let here = Training::new(&Device::Cpu).steps(1);
     let (there, here) = (there.noted()[0], here.noted()[0]);
-    assert!(!there.bad);
+    assert!(!there.non_finite);
     for (there, here) in there.watched.into_iter().zip(here.watched).take(3) {
         approx::assert_relative_eq!(there, here, max_relative = 1e-5);
     }
@@ -142,7 +142,7 @@ fn a_steady_loop_makes_nothing() {
     assert_eq!(made(after), made(before));
     assert_eq!(after.reads, 0);
     assert_eq!(after.writes - before.writes, 10, "images and noise");
-    assert!(training.noted().iter().all(|noted| !noted.bad && noted.norm > 0.0));
+    assert!(training.noted().iter().all(|noted| !noted.non_finite && noted.norm > 0.0));
 }
 
 /// Sums are taken in a fixed order, on whichever thread or unit: the same steps give the same bits.

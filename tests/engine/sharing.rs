@@ -2,7 +2,7 @@
 
 use autograd::{Param, Var};
 use reference::place::{everywhere, fetch};
-use tensor::{Guard, Tensor};
+use tensor::{GradientMonitor, Tensor};
 
 #[test]
 fn writing_to_a_shared_tensor_copies_it_first() {
@@ -44,7 +44,7 @@ fn adam_does_not_move_a_value_that_a_computation_holds() {
         let held = p.var();
         let mut gradients = p.var().square().sum_all().backward();
         let mut adam = nn::optim::Adam::new(nn::optim::AdamConfig::default());
-        adam.step(&[("p".into(), p.clone())], &mut gradients, 0.5, &Guard::new(1, device));
+        adam.step(&[("p".into(), p.clone())], &mut gradients, 0.5, &GradientMonitor::new(1, device));
         assert_eq!(fetch(held.value()).data(), vec![3.0; 2000]);
         let moved = fetch(&p.value());
         assert!(moved.data().iter().all(|&v| (v - 2.5).abs() < 1e-5), "a first step is the learning rate long");

@@ -166,7 +166,7 @@ fn config(bytes: &[u8], _: &Path) -> Vec<Error> {
 fn state(bytes: &[u8], _: &Path) -> Vec<Error> {
     let model = small_model(1);
     let all = told(block_on(nn::state::load(&model, bytes)), |error| file(error.to_string()));
-    let some = block_on(nn::state::load_part(&model, bytes, |_| true, |name| Some(name.to_owned())));
+    let some = block_on(nn::state::load_partial(&model, bytes, |_| true, |name| Some(name.to_owned())));
     let some = told(some.map(|filled| format!("{filled:?}")), |error| file(error.to_string()));
     [all, some].concat()
 }

@@ -3,17 +3,18 @@
 
 #[path = "../mutants/list.rs"]
 mod list;
+mod modules;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Operations that have no gradient: the generator, places, and what looks at gradients and follows them.
-const NO_GRADIENT: [&str; 4] = ["random", "argmax", "guard", "adam"];
+const NO_GRADIENT: [&str; 4] = ["random", "argmax", "gradient_monitor", "adam"];
 /// Operations that no machine computes: a reshape shares its elements.
 const NO_SHADER: [&str; 1] = ["reshape"];
 /// Operations whose law needs no formula of its own.
-const NO_REFERENCE: [&str; 3] = ["random", "reshape", "guard"];
+const NO_REFERENCE: [&str; 3] = ["random", "reshape", "gradient_monitor"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
@@ -89,9 +90,14 @@ fn every_operation_has_its_siblings() {
 
 #[test]
 fn a_lower_floor_knows_nothing_of_a_higher_one() {
-    let house = ["tensor", "autograd", "gpu", "nn", "vae", "tests", "benches"];
-    let floors: [(&str, &[&str]); 4] =
-        [("tensor", &[]), ("gpu", &["tensor"]), ("autograd", &["tensor"]), ("nn", &["tensor", "autograd"])];
+    let house = ["shaders", "tensor", "autograd", "gpu", "nn", "vae", "tests", "benches"];
+    let floors: [(&str, &[&str]); 5] = [
+        ("shaders", &[]),
+        ("tensor", &["shaders"]),
+        ("gpu", &["tensor"]),
+        ("autograd", &["tensor"]),
+        ("nn", &["tensor", "autograd"]),
+    ];
     for (member, allowed) in floors {
         let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a manifest");
         let dependencies = manifest.split("dependencies]").skip(1).flat_map(|section| {
@@ -102,6 +108,32 @@ fn a_lower_floor_knows_nothing_of_a_higher_one() {
         });
         for dependency in dependencies.filter(|d| house.contains(d)) {
             assert!(allowed.contains(&dependency), "{member} names {dependency}");
+        }
+    }
+}
+
+/// Crates that `./test` packages.
+const PACKAGES: [&str; 5] = ["shaders", "tensor", "autograd", "gpu", "nn"];
+
+/// What `cargo package` packs is complete: a README, both licences, and no file that is included from outside the crate.
+#[test]
+fn packages_are_complete() {
+    let text = |path: &Path| fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let script = text(&root().join("test"));
+    for package in PACKAGES {
+        let folder = root().join(package);
+        assert!(script.contains(&format!("-p {package} ")), "./test does not package {package}");
+        assert!(text(&folder.join("README.md")).starts_with("# "), "{package}/README.md has no title");
+        for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            let same = text(&folder.join(licence)) == text(&root().join(licence));
+            assert!(same, "{package}/{licence} is not the repository's");
+        }
+        for path in files(package).into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
+            for included in text(&path).split("include_").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
+                let up = included.split('/').take_while(|part| *part == "..").count();
+                let depth = path.strip_prefix(&folder).expect("a file of the crate").components().count() - 1;
+                assert!(up <= depth, "{} includes {included}, which is outside the crate", name(&path));
+            }
         }
     }
 }
@@ -129,7 +161,10 @@ fn is_crate_root(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     match parts[..] {
         ["tensor", ..] => false,
-        [_, "src", "lib.rs" | "main.rs"] | [_, "src", "bin", _] | [_, "src", "bin", _, "main.rs"] => true,
+        ["shaders", "lib.rs"]
+        | [_, "src", "lib.rs" | "main.rs"]
+        | [_, "src", "bin", _]
+        | [_, "src", "bin", _, "main.rs"] => true,
         ["tests", _, "main.rs" | "lib.rs"] | [_, "tests", _, "main.rs"] => true,
         [_, "tests", file] => file.ends_with(".rs"),
         _ => false,

@@ -1,14 +1,14 @@
 //! Dropout: a share p of zeros, the rest larger by 1/(1 − p), drawn anew for each step and the same for the same one.
 
 use autograd::Var;
-use nn::{Dropout, Layer, Pass};
+use nn::{Dropout, ForwardContext, Layer};
 use reference::place::{everywhere, fetch};
 use tensor::{Device, Tensor};
 
 #[test]
 fn a_share_is_dropped_and_the_rest_made_up_for() {
     let x = Var::leaf(Tensor::full([200, 100], 3.0));
-    let y = Dropout::new(0.25, 0).forward(&x, &Pass::train(1, 1));
+    let y = Dropout::new(0.25, 0).forward(&x, &ForwardContext::train(1, 1));
     let dropped = y.value().data().iter().filter(|&&y| y == 0.0).count();
     assert!((4_700..5_300).contains(&dropped), "{dropped} of 20,000 at a quarter"); // ± 5 standard deviations
     assert!(y.value().data().iter().all(|&y| y == 0.0 || (y - 4.0).abs() < 1e-6));
@@ -23,7 +23,7 @@ fn a_share_is_dropped_and_the_rest_made_up_for() {
 fn masks_depend_on_seed_step_and_stream_alone() {
     let on = |device: &Device, seed, step, stream| {
         let x = Var::constant(Tensor::ones([1000]).upload(device));
-        fetch(Dropout::new(0.5, stream).forward(&x, &Pass::train(seed, step)).value()).data().to_vec()
+        fetch(Dropout::new(0.5, stream).forward(&x, &ForwardContext::train(seed, step)).value()).data().to_vec()
     };
     let mask = |seed, step, stream| on(&Device::Cpu, seed, step, stream);
     everywhere(|device| assert_eq!(mask(1, 2, 3), on(device, 1, 2, 3)));
@@ -35,8 +35,8 @@ fn masks_depend_on_seed_step_and_stream_alone() {
 #[test]
 fn evaluation_and_a_share_of_zero_change_nothing() {
     let x = Var::constant(Tensor::full([50], 3.0));
-    assert_eq!(Dropout::new(0.9, 0).forward(&x, &Pass::eval()).value().data(), [3.0; 50]);
-    assert_eq!(Dropout::new(0.0, 0).forward(&x, &Pass::train(1, 1)).value().data(), [3.0; 50]);
+    assert_eq!(Dropout::new(0.9, 0).forward(&x, &ForwardContext::eval()).value().data(), [3.0; 50]);
+    assert_eq!(Dropout::new(0.0, 0).forward(&x, &ForwardContext::train(1, 1)).value().data(), [3.0; 50]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Each layer computes its formula with the parameters that it shows, initialised as PyTorch does by default.
 
 use autograd::{Param, Var};
-use nn::{Activation, Conv2d, ConvTranspose2d, Layer, Linear, Module, Pass, Sequential, Upsample};
+use nn::{Activation, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Upsample};
 use reference::place::{everywhere, fetch};
 use reference::{Array, compare, law};
 use tensor::{Conv, ConvTranspose, Generator, Interpolation, Pool, Tensor};
@@ -31,7 +31,7 @@ fn check(layer: &dyn Layer, x: Tensor, formula: impl Fn(&[Array]) -> Array) {
     everywhere(|device| {
         nn::upload(layer, device);
         let leaf = Var::leaf(inputs[0].upload(device));
-        let y = layer.forward(&leaf, &Pass::eval());
+        let y = layer.forward(&leaf, &ForwardContext::eval());
         compare::assert_close("the value", y.value(), &expected, 1e-5);
         let mut gradients = y.backward_with(dy.upload(device));
         let mut slope = law::dot(&fetch(gradients.of(&leaf).expect("the input's gradient")), &directions[0]);

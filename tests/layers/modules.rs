@@ -1,7 +1,7 @@
 //! One visit names everything: for counting, freezing, and the table of a dry run.
 
 use autograd::Var;
-use nn::{BatchNorm2d, Conv2d, Layer, Module, Pass, Sequential, Slot, Trace, Visitor};
+use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Sequential, Slot, Trace, Visitor};
 use tensor::{Conv, Generator, Tensor};
 
 struct Block {
@@ -82,8 +82,8 @@ fn freezing_a_part_leaves_the_rest() {
     let block = Block::new();
     nn::freeze(&block.conv1, true);
     let x = Var::constant(Generator::new(2).normal_tensor([2, 3, 5, 5]));
-    let pass = Pass::train(1, 1);
-    let y = block.shortcut.forward(&block.bn1.forward(&block.conv1.forward(&x, &pass), &pass), &pass);
+    let ctx = ForwardContext::train(1, 1);
+    let y = block.shortcut.forward(&block.bn1.forward(&block.conv1.forward(&x, &ctx), &ctx), &ctx);
     let mut gradients = y.square().sum_all().backward();
     for (name, param) in nn::parameters(&block) {
         assert_eq!(gradients.take(&param).is_some(), name != "conv1.weight", "{name}");
@@ -93,9 +93,9 @@ fn freezing_a_part_leaves_the_rest() {
 #[test]
 fn a_trace_knows_what_each_layer_made() {
     let (block, trace) = (Block::new(), Trace::default());
-    let pass = Pass { trace: Some(&trace), ..Pass::eval() };
+    let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
     let x = Var::constant(Tensor::zeros([2, 3, 5, 6]));
-    block.bn1.forward(&block.conv1.forward(&x, &pass), &pass);
+    block.bn1.forward(&block.conv1.forward(&x, &ctx), &ctx);
     let shape = |name| trace.shape_of(&crate::param(&block, name)).map(|shape| shape.to_vec());
     assert_eq!(shape("conv1.weight"), Some(vec![2, 4, 5, 6]));
     assert_eq!(shape("bn1.weight"), Some(vec![2, 4, 5, 6]));
@@ -105,10 +105,10 @@ fn a_trace_knows_what_each_layer_made() {
 #[test]
 fn a_trace_keeps_the_last_maps_of_each_stage_in_the_order_of_the_first() {
     let trace = Trace::default();
-    let pass = Pass { trace: Some(&trace), ..Pass::eval() };
+    let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
     for (i, name) in ["a", "b", "a"].into_iter().enumerate() {
-        pass.stage(name, &Var::constant(Tensor::full([1, 1, 1, 1], i as f32)));
-        Pass::eval().stage(name, &Var::constant(Tensor::full([1, 1, 1, 1], 9.0)));
+        ctx.record_stage(name, &Var::constant(Tensor::full([1, 1, 1, 1], i as f32)));
+        ForwardContext::eval().record_stage(name, &Var::constant(Tensor::full([1, 1, 1, 1], 9.0)));
     }
     let told: Vec<_> = trace.stages().into_iter().map(|(name, maps)| (name, maps.value().data()[0])).collect();
     assert_eq!(told, [("a".to_owned(), 2.0), ("b".to_owned(), 1.0)]);

@@ -1,7 +1,7 @@
 //! Batch normalisation as a layer: which statistics it uses, and how the running ones move.
 
 use autograd::{Act, Buffer, Var};
-use nn::{BatchNorm2d, Layer, Pass, Slot};
+use nn::{BatchNorm2d, ForwardContext, Layer, Slot};
 use reference::place::everywhere;
 use reference::{Array, batch_norm, compare};
 use tensor::{Generator, Tensor};
@@ -45,7 +45,7 @@ fn running_statistics_move_by_a_tenth_of_the_unbiased() {
         for step in 0..4 {
             let x = image(&mut rng);
             let (batch_mean, batch_var) = batch_norm::stats(&Array::of(&x));
-            let y = layer.forward(&Var::constant(x.upload(device)), &Pass::train(1, step));
+            let y = layer.forward(&Var::constant(x.upload(device)), &ForwardContext::train(1, step));
             let expected = batch_norm::train(&Array::of(&x), &w, &b, None, Act::Identity, EPS);
             compare::assert_close("in training", y.value(), &expected, 1e-5);
             for c in 0..3 {
@@ -71,7 +71,7 @@ fn evaluation_uses_the_running_statistics_and_leaves_them() {
     let exact =
         [&x, &mean, &var, &param(&layer, "weight").value(), &param(&layer, "bias").value(), &residual].map(Array::of);
     let [x64, mean64, var64, w, b, r] = &exact;
-    let y = layer.forward(&Var::constant(x.clone()), &Pass::eval());
+    let y = layer.forward(&Var::constant(x.clone()), &ForwardContext::eval());
     compare::assert_close(
         "in evaluation",
         y.value(),
@@ -79,7 +79,7 @@ fn evaluation_uses_the_running_statistics_and_leaves_them() {
         1e-5,
     );
     let (x, residual) = (Var::constant(x), Var::constant(residual));
-    let fused = layer.forward_fused(&x, Some(&residual), Act::Relu, &Pass::eval());
+    let fused = layer.forward_fused(&x, Some(&residual), Act::Relu, &ForwardContext::eval());
     compare::assert_close(
         "fused",
         fused.value(),
@@ -95,19 +95,19 @@ fn a_frozen_norm_evaluates_even_in_training() {
     let mut rng = Generator::new(3);
     let layer = layer(&mut rng);
     let x = Var::constant(image(&mut rng));
-    let expected = layer.forward(&x, &Pass::eval());
+    let expected = layer.forward(&x, &ForwardContext::eval());
     nn::freeze(&layer, true);
-    let y = layer.forward(&x, &Pass::train(1, 1));
+    let y = layer.forward(&x, &ForwardContext::train(1, 1));
     compare::assert_same_bits("the value", y.value(), expected.value());
     assert!(!y.has_gradient(), "nothing in it can learn");
     assert_eq!(buffer(&layer, "running_mean").value().data(), [0.0; 3]);
     nn::freeze(&layer, false);
-    layer.forward(&x, &Pass::train(1, 2));
+    layer.forward(&x, &ForwardContext::train(1, 2));
     assert_ne!(buffer(&layer, "running_mean").value().data(), [0.0; 3]);
 }
 
 #[test]
-#[should_panic(expected = "one number a channel")]
+#[should_panic(expected = "one element per channel")]
 fn one_number_a_channel_has_no_variance() {
-    BatchNorm2d::new(3).forward(&Var::constant(Tensor::ones([1, 3, 1, 1])), &Pass::train(1, 1));
+    BatchNorm2d::new(3).forward(&Var::constant(Tensor::ones([1, 3, 1, 1])), &ForwardContext::train(1, 1));
 }

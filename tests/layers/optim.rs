@@ -5,7 +5,7 @@ use nn::optim::{Adam, AdamConfig, Ema};
 use reference::adam::{self, Settings};
 use reference::place::{everywhere, fetch, gpu};
 use reference::{Array, compare};
-use tensor::{Device, Generator, Guard, Tensor};
+use tensor::{Device, Generator, GradientMonitor, Tensor};
 
 /// Gradients that are exactly `wanted`, through Σ wanted·p.
 fn gradients(params: &[(String, Param)], wanted: &[Tensor]) -> Gradients {
@@ -38,7 +38,7 @@ fn parameters_follow_the_reference() {
             for step in 0..8 {
                 let rate = 0.1 / f64::from(step + 1); // a schedule: the rate is the step's, not the optimiser's
                 let wanted: Vec<Tensor> = start.iter().map(|x| rng.normal_tensor(x.shape())).collect();
-                adam.step(&params, &mut gradients(&params, &wanted), rate, &Guard::new(1, device));
+                adam.step(&params, &mut gradients(&params, &wanted), rate, &GradientMonitor::new(1, device));
                 let settings = Settings { rate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
                 for ((exact, wanted), (name, param)) in exact.iter_mut().zip(&wanted).zip(&params) {
                     exact.iter_mut().zip(wanted.data()).for_each(|(p, &g)| p.step(f64::from(g), settings));
@@ -58,7 +58,7 @@ fn a_parameter_without_a_gradient_stays_where_it_is() {
         let mut adam = Adam::new(AdamConfig { weight_decay: 0.5, ..AdamConfig::default() });
         let used = &params[..2]; // the third is not part of the loss
         let mut gradients = gradients(used, &[Tensor::ones([2]), Tensor::ones([2])]);
-        adam.step(&params, &mut gradients, 0.1, &Guard::new(1, device));
+        adam.step(&params, &mut gradients, 0.1, &GradientMonitor::new(1, device));
         let value = |i: usize| fetch(&params[i].1.value());
         assert_ne!(value(0).data(), [1.0; 2]);
         assert_eq!(value(1).data(), [1.0; 2]);
@@ -72,11 +72,11 @@ fn a_step_that_its_guard_refuses_moves_nothing() {
         let params = named(&[Tensor::ones([2]), Tensor::ones([3])], device);
         let mut adam = Adam::new(AdamConfig::default());
         let mut gradients = gradients(&params, &[Tensor::ones([2]), Tensor::full([3], f32::INFINITY)]);
-        let mut guard = Guard::new(1, device);
+        let mut monitor = GradientMonitor::new(1, device);
         let of: Vec<&Tensor> = params.iter().filter_map(|(_, p)| gradients.get(p)).collect();
         let watched = Tensor::ones([]).upload(device);
-        guard.observe(0, &of, &[&watched], None);
-        adam.step(&params, &mut gradients, 0.1, &guard);
+        monitor.observe(0, &of, &[&watched], None);
+        adam.step(&params, &mut gradients, 0.1, &monitor);
         for (name, param) in &params {
             assert!(fetch(&param.value()).data().iter().all(|&p| p == 1.0), "{name}");
         }
@@ -94,10 +94,10 @@ fn an_average_follows_its_weights() {
         let read = |tensor: Tensor| pollster::block_on(tensor.read()).expect("a device that works");
         for (weight, average) in [(8.0, 5.0), (16.0, 7.75), (16.0, 9.8125)] {
             moving.set(Tensor::new(&[weight, -weight], [2]).upload(&device));
-            ema.follow();
+            ema.update();
             let averages: Vec<_> = ema.averages().map(|(name, value)| (name.to_owned(), read(value))).collect();
             assert_eq!(averages, [("moving".to_owned(), vec![average, -average])]);
-            let averaged = ema.in_place();
+            let averaged = ema.swap_in();
             assert_eq!([read(moving.value())[0], read(frozen.value())[0]], [average, 1.0]);
             drop(averaged);
             assert_eq!(read(moving.value())[0], weight);
@@ -115,15 +115,15 @@ fn an_optimiser_goes_on_from_its_moments() {
         let start = Tensor::new(&[1.0, -2.0, 3.0, 0.5, 4.0], [5]);
         let params = fresh(&start);
         let mut adam = Adam::new(AdamConfig::default());
-        let guard = {
-            let mut guard = Guard::new(1, &device);
+        let monitor = {
+            let mut monitor = GradientMonitor::new(1, &device);
             let one = Tensor::ones([1]).upload(&device);
-            guard.observe(0, &[&one], &[&one], None);
-            guard
+            monitor.observe(0, &[&one], &[&one], None);
+            monitor
         };
         let step = |adam: &mut Adam, params: &[(String, Param)]| {
             let loss = (&params[0].1.var() * &params[0].1.var()).sum_all();
-            adam.step(params, &mut loss.backward(), 0.1, &guard);
+            adam.step(params, &mut loss.backward(), 0.1, &monitor);
         };
         (0..3).for_each(|_| step(&mut adam, &params));
         let read = |tensor: &Tensor| pollster::block_on(tensor.read()).expect("a device that works");

@@ -135,7 +135,7 @@ fn laws(mutant: &Mutant) -> Laws {
         _ if path.contains("/ops/") => floors("ops", &format!("{stem}::")),
         Some("autograd") => floors("engine", ""),
         _ if path.ends_with("/random.rs") => floors("ops", "random::"),
-        _ if path.contains("/cpu/conv") || path.contains("winograd") => floors("ops", "conv"),
+        _ if ["/cpu/conv", "/cpu/window", "winograd"].iter().any(|part| path.contains(part)) => floors("ops", "conv"),
         _ if path.ends_with("/cpu/channels.rs") => floors("ops", "batch_norm::"),
         _ if path.contains("/cpu/") => floors("ops", "matmul::"),
         _ => floors("engine", ""),

@@ -5,7 +5,7 @@ use approx::assert_relative_eq;
 use reference::adam::{Adam, Settings};
 use reference::place::{everywhere, fetch};
 use reference::{Array, compare, law};
-use tensor::{AdamPart, AdamStep, Device, Generator, Guard, Tensor};
+use tensor::{AdamPart, AdamStep, Device, Generator, GradientMonitor, Tensor};
 
 const STEP: AdamStep = AdamStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
 
@@ -28,7 +28,7 @@ fn follow(settings: Settings, counts: &[usize], steps: u64, rng: &mut Generator)
             let Settings { rate, beta1, beta2, eps, weight_decay } = settings;
             let numbers = AdamStep { learning_rate: rate, beta1, beta2, eps, weight_decay, step };
             parts.iter_mut().zip(gradients).for_each(|(part, g)| part.gradient = g.upload(device));
-            numbers.apply(&mut parts, &Guard::new(1, device));
+            numbers.apply(&mut parts, &GradientMonitor::new(1, device));
             for (i, part) in parts.iter().enumerate() {
                 let count = counts[i];
                 exact[i].iter_mut().zip(gradients[i].data()).for_each(|(p, &g)| p.step(f64::from(g), settings));
@@ -69,7 +69,7 @@ fn far_along_the_corrections_vanish() {
     everywhere(|device| {
         let mut parts = [part(&Tensor::ones([1]), &Tensor::full([1], 2.0), device)];
         parts[0].moments = Tensor::new(&[2.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0], [2, 4]).upload(device);
-        AdamStep { step: u64::MAX, ..STEP }.apply(&mut parts, &Guard::new(1, device));
+        AdamStep { step: u64::MAX, ..STEP }.apply(&mut parts, &GradientMonitor::new(1, device));
         // m/√v is 1: a step of the learning rate.
         assert_relative_eq!(fetch(&parts[0].parameter).data()[0], 0.9, max_relative = 1e-6);
     });
@@ -79,16 +79,16 @@ fn far_along_the_corrections_vanish() {
 #[test]
 fn others_keep_what_they_hold() {
     everywhere(|device| {
-        let guard = Guard::new(1, device);
+        let monitor = GradientMonitor::new(1, device);
         let mut parts = [part(&Tensor::ones([2000]), &Tensor::ones([2000]), device)];
         let held = (parts[0].parameter.clone(), parts[0].moments.clone());
-        STEP.apply(&mut parts, &guard);
+        STEP.apply(&mut parts, &monitor);
         assert_eq!(fetch(&held.0).data(), vec![1.0; 2000]);
         assert_eq!(fetch(&held.1).data(), vec![0.0; 4000]);
         assert!(fetch(&parts[0].parameter).data().iter().all(|&p| (p - 0.9).abs() < 1e-6));
         if *device == Device::Cpu {
             let address = parts[0].parameter.data().as_ptr();
-            AdamStep { step: 2, ..STEP }.apply(&mut parts, &guard);
+            AdamStep { step: 2, ..STEP }.apply(&mut parts, &monitor);
             assert_eq!(parts[0].parameter.data().as_ptr(), address, "nobody else holds it: in place");
         }
     });
@@ -97,5 +97,8 @@ fn others_keep_what_they_hold() {
 #[test]
 #[should_panic(expected = "adam: parameter [3] and gradient [4]")]
 fn a_gradient_of_another_shape_is_refused() {
-    STEP.apply(&mut [part(&Tensor::ones([3]), &Tensor::ones([4]), &Device::Cpu)], &Guard::new(1, &Device::Cpu));
+    STEP.apply(
+        &mut [part(&Tensor::ones([3]), &Tensor::ones([4]), &Device::Cpu)],
+        &GradientMonitor::new(1, &Device::Cpu),
+    );
 }

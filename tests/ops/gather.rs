@@ -1,4 +1,4 @@
-//! `pick` takes one number of each row and sends its gradient back there; `rows` takes whole rows.
+//! `gather` takes one number of each row and sends its gradient back there; `index_select` takes whole rows.
 
 use autograd::Var;
 use reference::gather;
@@ -17,9 +17,9 @@ fn picked_numbers_and_their_gradients_are_the_reference_s() {
         let index: Vec<usize> = (0..n).map(|_| rng.below(c)).collect();
         let x = [rng.normal_tensor([n, c]), whole(&index)];
         let what = format!("[{n}, {c}] at {index:?}");
-        law::forward(&what, &x, |x| x[0].pick(&x[1]), |x| gather::pick(&x[0], &index), Within::Exact);
-        let pick = |x: &[Var]| x[0].pick(&whole(&index).upload(&x[0].value().device()));
-        law::gradient(&what, &x[..1], pick, |x| gather::pick(&x[0], &index));
+        law::forward(&what, &x, |x| x[0].gather(&x[1]), |x| gather::gather(&x[0], &index), Within::Exact);
+        let gathered = |x: &[Var]| x[0].gather(&whole(&index).upload(&x[0].value().device()));
+        law::gradient(&what, &x[..1], gathered, |x| gather::gather(&x[0], &index));
     }
 }
 
@@ -32,7 +32,7 @@ fn rows_are_the_reference_s() {
         law::forward(
             &format!("{shape:?} at {index:?}"),
             &x,
-            |x| x[0].rows(&x[1]),
+            |x| x[0].index_select(&x[1]),
             |x| gather::rows(&x[0], &index),
             Within::Exact,
         );
@@ -42,13 +42,13 @@ fn rows_are_the_reference_s() {
 #[test]
 #[should_panic(expected = "index 4 is not one of 0..4")]
 fn an_index_past_the_end_is_refused() {
-    Tensor::zeros([2, 4]).pick(&whole(&[1, 4]));
+    Tensor::zeros([2, 4]).gather(&whole(&[1, 4]));
 }
 
 #[test]
 #[should_panic(expected = "index 0.5 is not one of 0..4")]
 fn half_an_index_is_refused() {
-    Tensor::zeros([1, 4]).pick(&Tensor::new(&[0.5], [1]));
+    Tensor::zeros([1, 4]).gather(&Tensor::new(&[0.5], [1]));
 }
 
 /// A GPU is not waited for, so it cannot refuse: whatever an index outside picks must at least be no number.
@@ -56,10 +56,10 @@ fn half_an_index_is_refused() {
 fn on_a_gpu_an_index_outside_gives_nan() {
     let x = Tensor::ones([4, 4]).upload(&gpu());
     let at = Tensor::new(&[1.0, 4.0, -1.0, 0.5], [4]).upload(&gpu());
-    let picked = fetch(&x.pick(&at));
+    let picked = fetch(&x.gather(&at));
     assert_eq!(picked.data()[0], 1.0);
     assert!(picked.data()[1..].iter().all(|y| y.is_nan()), "{picked:?}");
-    let rows = fetch(&x.rows(&Tensor::new(&[4.0, 2.0], [2]).upload(&gpu())));
+    let rows = fetch(&x.index_select(&Tensor::new(&[4.0, 2.0], [2]).upload(&gpu())));
     assert!(rows.data()[..4].iter().all(|y| y.is_nan()), "{rows:?}");
     assert_eq!(rows.data()[4..], [1.0; 4]);
 }

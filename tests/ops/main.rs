@@ -10,7 +10,7 @@ mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod gather;
-mod guard;
+mod gradient_monitor;
 mod interpolate;
 mod layout;
 mod matmul;

@@ -14,7 +14,7 @@ struct Function {
 }
 
 macro_rules! functions {
-    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, saved $saved:ident;)*) => {
         const TABLE: &[Function] = &[$(
             Function {
                 name: stringify!($name),

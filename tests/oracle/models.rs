@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use autograd::{Param, Var};
-use nn::{Module, Pass};
+use nn::{ForwardContext, Module};
 use reference::place::fetch;
 use serde_json::Value;
 use tensor::{Device, Generator, Tensor};
@@ -21,7 +21,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     let config = config(meta)?;
     let x = Var::constant(file.get("x")?.upload(device));
     let training = meta["training"].as_bool().context("metadata: no training")?;
-    let pass = if training { Pass::train(0, 0) } else { Pass::eval() };
+    let ctx = if training { ForwardContext::train(0, 0) } else { ForwardContext::eval() };
     let mut wrong = Vec::new();
     let mut compare = |name: &str, got: &Var| {
         wrong.extend(agree(name, got.value(), file.get(name)?, OUTPUT).err().map(|error| format!("{error:#}")));
@@ -30,14 +30,14 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     let (params, loss): (Vec<(String, Param)>, Var) = if config.model.kind == ModelKind::Classifier {
         let model = Classifier::new(&mut Generator::new(1), &config);
         let params = filled(&model, file, device)?;
-        let logits = model.logits(&x, &pass);
+        let logits = model.logits(&x, &ctx);
         compare("logits", &logits)?;
         (params, nn::loss::cross_entropy(&logits, &file.get("labels")?.upload(device)))
     } else {
         let model = model::build(&config);
         let params = filled(&*model, file, device)?;
-        let (mu, logvar) = model.encode(&x, &pass);
-        let xhat = model.decode(&reparameterise(&mu, &logvar, &file.get("eps")?.upload(device)), &pass);
+        let (mu, logvar) = model.encode(&x, &ctx);
+        let xhat = model.decode(&reparameterise(&mu, &logvar, &file.get("eps")?.upload(device)), &ctx);
         for (name, got) in [("mu", &mu), ("logvar", &logvar), ("xhat", &xhat)] {
             compare(name, got)?;
         }

@@ -7,12 +7,12 @@
 
 use anyhow::{Context, Result, ensure};
 use nn::optim::{Adam, AdamConfig};
-use nn::{Pass, Slot, state};
+use nn::{ForwardContext, Slot, state};
 use pollster::block_on;
 use reference::place::fetch;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
-use tensor::{Device, Guard, Tensor};
+use tensor::{Device, GradientMonitor, Tensor};
 use vae::config::{Config, DecoderConv, LossKind, ModelKind, Output, Reconstruction, Reduction, Stem, Upsampling};
 use vae::model::{self, Vae};
 use vae::objective::{END, Moment, Objective};
@@ -34,7 +34,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     fill(&*model, file)?; // what is loaded goes where the model is
     let params = nn::parameters(&*model);
     let objective = Objective::new(&config);
-    let (mut adam, guard) = (Adam::new(AdamConfig::default()), Guard::new(1, device));
+    let (mut adam, monitor) = (Adam::new(AdamConfig::default()), GradientMonitor::new(1, device));
     let losses = file.get("losses")?;
     let mut wrong = Vec::new();
     let mut note = |result: Result<()>| wrong.extend(result.err().map(|error| format!("{error:#}")));
@@ -44,10 +44,10 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     for step in 0..steps {
         let (x, eps) =
             (file.get(&format!("x.{step}"))?.upload(device), file.get(&format!("eps.{step}"))?.upload(device));
-        let pass = Pass::train(0, step as u64);
-        let (mu, logvar) = model.encode(&autograd::Var::constant(x.clone()), &pass);
+        let ctx = ForwardContext::train(0, step as u64);
+        let (mu, logvar) = model.encode(&autograd::Var::constant(x.clone()), &ctx);
         let z = model::reparameterise(&mu, &logvar, &eps);
-        let xhat = model.decode(&z, &pass);
+        let xhat = model.decode(&z, &ctx);
         let moment = Moment { epochs: END, images: x.shape()[0] };
         let terms = objective.terms(&xhat, &x, [&z, &mu, &logvar], moment);
         let got: Vec<f32> = terms.watched().into_iter().map(|loss| fetch(loss).data()[0]).collect();
@@ -82,7 +82,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
             }
             ensure!(file.under("grad.").count() == params.len(), "the file has gradients of other parameters");
         }
-        adam.step(&params, &mut gradients, real(meta, "lr")?, &guard);
+        adam.step(&params, &mut gradients, real(meta, "lr")?, &monitor);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("; "));
     Ok(())

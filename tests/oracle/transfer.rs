@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use autograd::Var;
 use nn::optim::{Adam, AdamConfig};
-use nn::{Module, Pass, Trace, state};
+use nn::{ForwardContext, Module, Trace, state};
 use pollster::block_on;
 use reference::place::gpu;
 use safetensors::SafeTensors;
-use tensor::{Device, Generator, Guard, Tensor};
+use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::config::{Config, ModelKind, Settings};
 use vae::export::{self, Part};
 use vae::learn::{self, Batch};
@@ -91,19 +91,21 @@ fn there_and_back(file: &File, device: &Device) -> Result<()> {
     let tensors = exported.names().into_iter().filter(|name| !name.ends_with("num_batches_tracked")).count();
     ensure!(tensors == file.under("init.").count(), "{tensors} tensors went out, another number came in");
     let training = meta["training"].as_bool().context("metadata: no training")?;
-    let (pass, x) =
-        (if training { Pass::train(0, 0) } else { Pass::eval() }, Var::constant(file.get("x")?.upload(device)));
+    let (ctx, x) = (
+        if training { ForwardContext::train(0, 0) } else { ForwardContext::eval() },
+        Var::constant(file.get("x")?.upload(device)),
+    );
     if config.model.kind == ModelKind::Classifier {
         let model = Classifier::new(&mut Generator::new(2), &config);
         nn::upload(&model, device);
         block_on(state::load(&model, &bytes))?;
-        return agree("logits", model.logits(&x, &pass).value(), file.get("logits")?, OUTPUT);
+        return agree("logits", model.logits(&x, &ctx).value(), file.get("logits")?, OUTPUT);
     }
     let model = model::build(&config);
     nn::upload(&*model, device);
     block_on(state::load(&*model, &bytes))?;
-    let (mu, logvar) = model.encode(&x, &pass);
-    let xhat = model.decode(&reparameterise(&mu, &logvar, &file.get("eps")?.upload(device)), &pass);
+    let (mu, logvar) = model.encode(&x, &ctx);
+    let xhat = model.decode(&reparameterise(&mu, &logvar, &file.get("eps")?.upload(device)), &ctx);
     [("mu", mu), ("logvar", logvar), ("xhat", xhat)]
         .iter()
         .try_for_each(|(name, got)| agree(name, got.value(), file.get(name)?, OUTPUT))
@@ -122,7 +124,7 @@ fn a_frozen_encoder_is_a_constant() {
             let model = learn::build(&config(settings));
             nn::upload(&*model, &device);
             let params = nn::parameters(&*model);
-            let (mut adam, mut guard) = (Adam::new(AdamConfig::default()), Guard::new(1, &device));
+            let (mut adam, mut monitor) = (Adam::new(AdamConfig::default()), GradientMonitor::new(1, &device));
             let before = Frozen::of(&*model).expect("a hash");
             assert_eq!(before.as_ref().map_or(0, |frozen| frozen.tensors), held);
             let other = learn::build(&config(&[settings, &["seed=2"]].concat()));
@@ -131,7 +133,10 @@ fn a_frozen_encoder_is_a_constant() {
                 let images = Generator::new(step).uniform_tensor([4, 1, 32, 32], 0.0, 1.0).upload(&device);
                 let batch = Batch::of_step(images, vec![0; 4], Moment { epochs: 0.0, images: 4 }, 1, step);
                 let trace = Trace::default();
-                let total = model.forward(&batch, &Pass { trace: Some(&trace), ..Pass::train(1, step) }).terms.total;
+                let total = model
+                    .forward(&batch, &ForwardContext { trace: Some(&trace), ..ForwardContext::train(1, step) })
+                    .terms
+                    .total;
                 let stages = trace.stages();
                 assert_eq!(stages.len(), 9);
                 for (name, maps) in stages {
@@ -143,12 +148,12 @@ fn a_frozen_encoder_is_a_constant() {
                     assert_eq!(gradients.get(param).is_some(), !param.is_frozen(), "{name}");
                 }
                 let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
-                guard.observe(0, &all, &[total.value()], None);
-                adam.step(&params, &mut gradients, 1e-3, &guard);
+                monitor.observe(0, &all, &[total.value()], None);
+                adam.step(&params, &mut gradients, 1e-3, &monitor);
             }
             assert_eq!(Frozen::of(&*model).expect("a hash"), before);
             for (name, param) in &params {
-                assert_eq!(adam.remembers(param), !param.is_frozen(), "{name}");
+                assert_eq!(adam.has_moments(param), !param.is_frozen(), "{name}");
             }
         }
     }

@@ -7,8 +7,15 @@ use std::sync::{Mutex, PoisonError};
 use tensor::{Accelerator, BufferId, Error, Launch, Limits, Pending, Result, Shape, Span};
 
 /// What WebGPU promises everywhere: 128 MiB a binding, 256 bytes between offsets.
-const LIMITS: Limits =
-    Limits { buffer_len: 1 << 25, alignment: 64, groups: 65_535, buffers: 8, registers: 64, busy: 256 };
+const LIMITS: Limits = Limits {
+    buffer_len: 1 << 25,
+    alignment: 64,
+    groups: 65_535,
+    buffers: 8,
+    registers: 64,
+    target_workgroups: 256,
+    software: false,
+};
 /// Words that the parameters of one launch may have.
 const WORDS: usize = 64;
 

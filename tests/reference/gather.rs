@@ -3,7 +3,7 @@
 use crate::{Array, at, build, build_ranked, place};
 
 /// `y[i] = x[i, index[i]]`
-pub fn pick(x: &Array, index: &[usize]) -> Array {
+pub fn gather(x: &Array, index: &[usize]) -> Array {
     build([index.len()], |[i]| at(x, [i, index[i]]))
 }
 

@@ -96,6 +96,7 @@ pub fn warn(words: &str) {
 /// # Errors
 /// What clap says, on one line.
 pub fn parse<Cli: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<Option<Cli>> {
+    gpu::prepare_process(); // every program comes here first
     let error = match Cli::try_parse_from(words) {
         Ok(cli) => return Ok(Some(cli)),
         Err(error) => error,

@@ -1,4 +1,4 @@
-//! y = act(w·x̂ + b + residual). One pass over x, y and dy gives all four gradients; the formulas stand beside the kernels.
+//! y = act(w·x̂ + b + residual). One pass over x, y and dy computes all four gradients; `tensor/src/ops/batch_norm.rs` has the formulas.
 
 use tensor::{Act, BatchNorm, BatchStats, RunningStats, Tensor};
 
@@ -6,12 +6,12 @@ use crate::var::Var;
 
 impl Var {
     /// Batch normalisation in training: `y = act(w·(x − μ)/√(σ² + ε) + b + residual)`, x, y and the residual
-    /// `[batch, channels, height, width]`, w and b `[channels]`, μ and σ² each channel's own mean and biased variance in this
-    /// batch. Running averages, if given, move towards them. (Ioffe and Szegedy, 1502.03167.)
+    /// `[batch, channels, height, width]`, w and b `[channels]`, μ and σ² the mean and biased variance of each channel in this batch.
+    /// Running averages, if given, are updated. (Ioffe and Szegedy, 1502.03167.)
     ///
     /// # Panics
-    /// If channels differ, the residual's shape is not the image's, or, with running averages, a channel has one number only:
-    /// that has no variance.
+    /// If channels differ, if the residual's shape is not the image's, or, with running averages, if a channel has only one element,
+    /// which has no variance.
     #[track_caller]
     pub fn batch_norm(
         &self,
@@ -26,7 +26,7 @@ impl Var {
         normalised(self, &mean, &var, weight, bias, residual, act, eps, true)
     }
 
-    /// Batch normalisation in evaluation: the same by given, constant statistics, `[channels]` each.
+    /// Batch normalisation in evaluation: the same with given, constant statistics, `[channels]` each.
     ///
     /// # Panics
     /// If channels differ, or the residual's shape is not the image's.

@@ -1,4 +1,4 @@
-//! The rules of + − × ÷. The engine sums each gradient over the dimensions that broadcasting had repeated.
+//! The gradients of + − × ÷. The backward pass sums each gradient over the dimensions that broadcasting repeated.
 
 use std::ops::{Add, Div, Mul, Sub};
 

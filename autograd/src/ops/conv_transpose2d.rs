@@ -1,5 +1,5 @@
-//! y is the adjoint of a convolution at x, so dx is that convolution of dy, and dw its weight gradient with the parts
-//! exchanged: dy is the large image, x what the convolution would make of it.   dbias = Σ dy.
+//! y is the adjoint of a convolution, applied to x. So dx is that convolution of dy, and dw is its weight gradient with dy as the
+//! input and x as the gradient of the output.   dbias = Σ dy.
 
 use tensor::ConvTranspose;
 

@@ -1,21 +1,21 @@
-//! y[i] = x[i, index[i]]:   dx is dy at the picked places, 0 elsewhere.
+//! y[i] = x[i, index[i]]:   dx is dy at the chosen places, 0 elsewhere.
 
 use tensor::Tensor;
 
 use crate::var::Var;
 
 impl Var {
-    /// One element of each row: self `[n, c]` at `index` `[n]`, whole numbers held as f32 → `[n]`, `y[i] = x[i, index[i]]`. A GPU
-    /// gives NaN for an index that is not one of 0..c.
+    /// One element of each row, PyTorch's `gather` with one index per row: self `[n, c]` at `index` `[n]`, whole numbers stored as
+    /// f32 → `[n]`, `y[i] = x[i, index[i]]`. A GPU gives NaN for an index outside 0..c.
     ///
     /// # Panics
-    /// If the shapes differ in n; on the CPU also if an index is not one of 0..c.
+    /// If the shapes differ in n; on the CPU also if an index is outside 0..c.
     #[track_caller]
-    pub fn pick(&self, index: &Tensor) -> Var {
-        let y = self.value().pick(index);
+    pub fn gather(&self, index: &Tensor) -> Var {
+        let y = self.value().gather(index);
         let (index, columns) = (index.clone(), self.shape()[1]);
-        Var::record("pick", y, |edge| {
-            edge.to(self, move |dy| dy.pick_gradient(&index, columns));
+        Var::record("gather", y, |edge| {
+            edge.to(self, move |dy| dy.gather_gradient(&index, columns));
         })
     }
 }

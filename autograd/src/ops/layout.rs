@@ -1,4 +1,4 @@
-//! Moves back: a permutation by its inverse, a concatenation by slices, a slice by putting it among zeros.
+//! The gradient of a permutation is the inverse permutation, that of a concatenation are slices, and that of a slice is dy among zeros.
 
 use tensor::Tensor;
 
@@ -30,7 +30,7 @@ impl Var {
         })
     }
 
-    /// Values side by side along `dim`; all other sizes agree.
+    /// Values joined along `dim` (PyTorch's `cat`). All other sizes must agree.
     ///
     /// # Panics
     /// Without values, or if sizes other than that of `dim` differ.
@@ -47,7 +47,7 @@ impl Var {
         })
     }
 
-    /// `length` places from `start` along `dim` (PyTorch's `narrow`).
+    /// `length` elements from `start` along `dim` (PyTorch's `narrow`).
     ///
     /// # Panics
     /// If they reach past the end.

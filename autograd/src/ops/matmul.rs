@@ -17,10 +17,10 @@ impl Var {
         })
     }
 
-    /// `[m, k]`·`[n, k]`ᵀ → `[m, n]`: a linear layer, whose weight is `[out, in]`.
+    /// `[m, k]`·`[n, k]`ᵀ → `[m, n]`. A linear layer uses it, since its weight is `[out, in]`.
     ///
     /// # Panics
-    /// Unless both are matrices with as many columns.
+    /// Unless both are matrices with the same number of columns.
     #[track_caller]
     pub fn matmul_nt(&self, rhs: &Var) -> Var {
         let (a, b) = (self.value().clone(), rhs.value().clone());

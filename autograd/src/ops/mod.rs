@@ -1,4 +1,4 @@
-//! The gradient of each operation, in a file named as the operation's own in `tensor/src/ops`.
+//! The gradient of each operation, in a file of the same name as in `tensor/src/ops`.
 
 mod batch_norm;
 mod binary;

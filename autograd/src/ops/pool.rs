@@ -1,11 +1,11 @@
-//! max: dx is dy at each window's first largest pixel;   avg: dx is the mean's share of dy.
+//! max: dx is dy at the first largest pixel of each window;   avg: dx is dy/k² at every pixel of the window.
 
 use tensor::Pool;
 
 use crate::var::Var;
 
 impl Var {
-    /// The largest pixel of each window of `[batch, channels, height, width]`; its gradient goes to the first such pixel.
+    /// The largest pixel of each window of `[batch, channels, height, width]`. The gradient goes to the first such pixel.
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.
@@ -17,7 +17,7 @@ impl Var {
         })
     }
 
-    /// The sum of each window of `[batch, channels, height, width]` over k²: pixels outside the image count as zeros.
+    /// The sum of each window of `[batch, channels, height, width]` divided by k². Pixels outside the image count as zeros.
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.

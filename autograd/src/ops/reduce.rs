@@ -1,4 +1,4 @@
-//! y = Σ x:   dx repeats dy over the summed dimensions;   a mean divides by their count.
+//! y = Σ x:   dx repeats dy along the summed dimensions;   for a mean, dx is also divided by the number of summed elements.
 
 use tensor::Tensor;
 

@@ -4,10 +4,10 @@
 use crate::var::Var;
 
 impl Var {
-    /// ln Σ eˣ along `dim`, which goes.
+    /// ln Σ eˣ along `dim`, which is removed from the shape.
     ///
     /// # Panics
-    /// If there is no such dimension, or nothing along it.
+    /// If the dimension does not exist, or has size 0.
     #[track_caller]
     pub fn logsumexp(&self, dim: usize) -> Var {
         let (x, y) = (self.value().clone(), self.value().logsumexp(dim));
@@ -20,7 +20,7 @@ impl Var {
     /// x − ln Σ eˣ along `dim`: the logarithm of a softmax.
     ///
     /// # Panics
-    /// If there is no such dimension, or nothing along it.
+    /// If the dimension does not exist, or has size 0.
     #[track_caller]
     pub fn log_softmax(&self, dim: usize) -> Var {
         let y = self.value().log_softmax(dim);

@@ -1,13 +1,13 @@
-//! y = f(x):   dx = dy·f′, by the same table of functions as the tensors'.
+//! y = f(x):   dx = dy·f′, from the same table of functions as in `tensor/src/ops/unary.rs`.
 
-use tensor::{Keeps, Unary};
+use tensor::{Saved, Unary};
 
 use crate::var::Var;
 
 impl Var {
     fn unary(&self, f: Unary) -> Var {
         let y = f.apply(self.value());
-        let kept = if f.keeps == Keeps::X { self.value().clone() } else { y.clone() };
+        let kept = if f.saved == Saved::Input { self.value().clone() } else { y.clone() };
         Var::record(f.name, y, |edge| {
             edge.to(self, move |dy| f.gradient(&kept, dy));
         })
@@ -15,7 +15,7 @@ impl Var {
 }
 
 macro_rules! var_functions {
-    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, saved $saved:ident;)*) => {
         impl Var {
             $(
                 $(#[$doc])*

@@ -1,4 +1,4 @@
-//! KL of N(μ, σ²) from N(0, 1), a latent:  ½ (μ² + σ² − 1 − ln σ²) ≥ 0, in nats.   mu, logvar: [batch, latents].
+//! The KL divergence of N(μ, σ²) from N(0, 1), per latent:  ½ (μ² + σ² − 1 − ln σ²) ≥ 0, in nats.   mu, logvar: [batch, latents].
 //! dμ = μ,  dlogvar = ½ (σ² − 1).
 
 use autograd::Var;

@@ -1,5 +1,6 @@
-//! Losses. Unless it says otherwise, a loss is summed over pixels (or latents) and averaged over the images of the batch:
-//! (1/B) Σ_images Σ_pixels …, so that a batch of 65 images counts as 65, and reconstruction and KL stay in proportion.
+//! Losses. Unless its documentation says otherwise, a loss is summed over pixels (or latents) and averaged over the images of the
+//! batch: (1/B) Σ_images Σ_pixels …. Reconstruction and KL then have the right proportion for any batch size. Losses are in nats: with
+//! natural logarithms, one nat is 1/ln 2 ≈ 1.44 bits.
 
 mod cross_entropy;
 mod kl;

@@ -1,14 +1,14 @@
-//! How far a reconstruction is from its image; all shapes equal, images first.
+//! The distance between a reconstruction and its image. Both have the same shape, whose first dimension is the batch.
 //!   sse:      Σ (x̂ − x)²                    −ln of a Gaussian with σ² = ½, up to a constant
 //!   half_sse: ½ Σ (x̂ − x)²                  −ln of a Gaussian with σ = 1, up to a constant
-//!   mse:      the mean over pixels and images alike
-//!   bce:      Σ (ln(1 + eˡ) − x·l)          −ln of a Bernoulli whose probability is sigmoid(l); finite for every finite l
+//!   mse:      the mean over pixels and images
+//!   bce:      Σ (ln(1 + eˡ) − x·l)          −ln of a Bernoulli with probability sigmoid(l); finite for every finite l
 
 use autograd::Var;
 use tensor::Tensor;
 
-/// Squared errors summed over pixels, a mean over images: (1/B) Σ (x̂ − x)². Both `[batch, …]` → a scalar; the −ln p(x|z), in nats
-/// and up to a constant, of a Gaussian with σ² = ½.
+/// Squared errors, summed over pixels and averaged over images: (1/B) Σ (x̂ − x)². Both `[batch, …]` → a scalar. Up to a constant, this
+/// is −ln p(x|z), in nats, of a Gaussian with σ² = ½.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -17,7 +17,7 @@ pub fn sse(reconstruction: &Var, x: &Tensor) -> Var {
     per_image(difference("sse", reconstruction, x).square())
 }
 
-/// Half of [`sse`]: (1/2B) Σ (x̂ − x)², the −ln p(x|z), in nats and up to a constant, of a Gaussian with σ = 1.
+/// Half of [`sse`]: (1/2B) Σ (x̂ − x)². Up to a constant, this is −ln p(x|z), in nats, of a Gaussian with σ = 1.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -26,7 +26,7 @@ pub fn half_sse(reconstruction: &Var, x: &Tensor) -> Var {
     sse(reconstruction, x).mul_scalar(0.5)
 }
 
-/// Mean squared error, over pixels and images alike (PyTorch's `mse_loss`). Both `[batch, …]` → a scalar.
+/// The mean squared error over pixels and images (PyTorch's `mse_loss`). Both `[batch, …]` → a scalar.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -35,9 +35,9 @@ pub fn mse(reconstruction: &Var, x: &Tensor) -> Var {
     difference("mse", reconstruction, x).square().mean_all()
 }
 
-/// Binary cross-entropy summed over pixels, a mean over images, from logits l and targets x in `[0, 1]`, in nats:
+/// Binary cross-entropy of logits l and targets x in `[0, 1]`, in nats, summed over pixels and averaged over images:
 /// (1/B) Σ (ln(1 + eˡ) − x·l). Both `[batch, …]` → a scalar. (PyTorch's `binary_cross_entropy_with_logits` with `reduction="sum"`,
-/// over B.)
+/// divided by B.)
 ///
 /// # Panics
 /// If the shapes differ.

@@ -1,21 +1,21 @@
 //! Adam (Kingma and Ba, 1412.6980) over named parameters.
-//! The step itself, with its formula, is `tensor/src/ops/adam.rs`.
+//! `tensor/src/ops/adam.rs` has the formula and computes the step.
 
 use std::collections::HashMap;
 
 use autograd::{Gradients, Param};
-use tensor::{AdamPart, AdamStep, Guard, Tensor};
+use tensor::{AdamPart, AdamStep, GradientMonitor, Tensor};
 
-/// Adam's settings, by default PyTorch's.
+/// Adam's settings. The defaults are those of PyTorch.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct AdamConfig {
-    /// β₁, of the running mean of gradients: 0.9.
+    /// β₁, the decay of the running mean of gradients: 0.9.
     pub beta1: f64,
-    /// β₂, of the running mean of their squares: 0.999.
+    /// β₂, the decay of the running mean of their squares: 0.999.
     pub beta2: f64,
-    /// ε, added to the root: 1e-8.
+    /// ε, added to the square root: 1e-8.
     pub eps: f64,
-    /// λ, times the parameter, is added to its gradient: 0.
+    /// λ. The parameter times λ is added to its gradient: 0.
     pub weight_decay: f64,
 }
 
@@ -25,8 +25,8 @@ impl Default for AdamConfig {
     }
 }
 
-/// Adam (Kingma and Ba, 1412.6980; PyTorch's `Adam`): two moments for each parameter that ever had a gradient, and the number of
-/// steps taken. The formula is [`tensor::AdamStep`]'s.
+/// Adam (Kingma and Ba, 1412.6980; PyTorch's `Adam`). It holds two moments for each parameter that has ever had a gradient, and the
+/// number of steps taken. [`tensor::AdamStep`] has the formula.
 #[derive(Debug)]
 pub struct Adam {
     config: AdamConfig,
@@ -35,30 +35,30 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// Before its first step.
+    /// An optimiser before its first step.
     pub fn new(config: AdamConfig) -> Adam {
         Adam { config, step: 0, moments: HashMap::new() }
     }
 
-    /// Whether it keeps moments of a parameter: it does once that had a gradient.
-    pub fn remembers(&self, param: &Param) -> bool {
+    /// Whether it has moments for a parameter, which it has once the parameter had a gradient.
+    pub fn has_moments(&self, param: &Param) -> bool {
         self.moments.contains_key(&param.id())
     }
 
-    /// Steps taken: t.
+    /// The number of steps taken, t.
     pub fn steps(&self) -> u64 {
         self.step
     }
 
-    /// m and v of a parameter that ever had a gradient, each of its shape.
+    /// m and v of a parameter that has ever had a gradient, each of the parameter's shape.
     pub fn moments(&self, param: &Param) -> Option<[Tensor; 2]> {
         let both = self.moments.get(&param.id())?;
         let flat = |i| both.slice(0, i, 1).reshape([both.shape()[1]]).slice(0, 0, param.shape().count());
         Some([0, 1].map(|i| flat(i).reshape(param.shape())))
     }
 
-    /// Sets the number of steps taken, and these parameters' m and v, which lie on the CPU, each of its parameter's shape; other
-    /// parameters have none.
+    /// Sets the number of steps taken and the moments m and v of these parameters. The moments are on the CPU and have the shapes of
+    /// their parameters. Other parameters then have no moments.
     pub fn restore<'a>(&mut self, steps: u64, moments: impl IntoIterator<Item = (&'a Param, [Tensor; 2])>) {
         self.step = steps;
         self.moments.clear();
@@ -71,9 +71,15 @@ impl Adam {
         }
     }
 
-    /// Moves every parameter that has a gradient. Others, frozen ones among them, stay, and keep no moments. `guard` has
-    /// seen the gradients: it scales them, or holds everything as it is.
-    pub fn step(&mut self, params: &[(String, Param)], gradients: &mut Gradients, learning_rate: f64, guard: &Guard) {
+    /// Updates every parameter that has a gradient. Other parameters, such as frozen ones, do not change. `monitor` must have observed
+    /// the gradients. It provides their scale; if it has seen a number that is not finite, nothing changes.
+    pub fn step(
+        &mut self,
+        params: &[(String, Param)],
+        gradients: &mut Gradients,
+        learning_rate: f64,
+        monitor: &GradientMonitor,
+    ) {
         self.step += 1;
         let AdamConfig { beta1, beta2, eps, weight_decay } = self.config;
         let step = AdamStep { learning_rate, beta1, beta2, eps, weight_decay, step: self.step };
@@ -83,11 +89,11 @@ impl Adam {
         let mut movers = Vec::with_capacity(moving.len());
         for (param, gradient) in moving {
             let moments = self.moments.remove(&param.id()).unwrap_or_else(|| AdamPart::moments(&gradient));
-            // Taken out of its place: in-place needs the only handle.
-            parts.push(AdamPart { parameter: param.lend(), gradient, moments });
+            // Moved out of the parameter, since an update in place needs the only handle.
+            parts.push(AdamPart { parameter: param.take(), gradient, moments });
             movers.push(param);
         }
-        step.apply(&mut parts, guard);
+        step.apply(&mut parts, monitor);
         for (param, AdamPart { parameter, moments, .. }) in movers.iter().zip(parts) {
             param.give_back(parameter);
             self.moments.insert(param.id(), moments);

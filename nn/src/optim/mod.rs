@@ -1,9 +1,10 @@
-//! What moves parameters: [`Adam`] and learning-rate [`Schedule`]s; and what follows them, an average, [`Ema`]. Gradients are clipped by [`tensor::Guard`].
+//! The optimiser [`Adam`], learning-rate [`Schedule`]s, and [`Ema`], a moving average of the weights. [`tensor::GradientMonitor`] clips
+//! gradients.
 
 mod adam;
 mod ema;
 mod schedule;
 
 pub use adam::{Adam, AdamConfig};
-pub use ema::{Ema, InPlace};
+pub use ema::{Ema, SwappedIn};
 pub use schedule::{Plateau, Schedule};

@@ -1,44 +1,44 @@
 //! Learning rates by epoch, e = 0 … E − 1, from a base rate:
 //!   constant: base      linear: base·(E − e)/E      cosine: base·½(1 + cos(π·e/E))
-//!   plateau:  base·factorⁿ, n rising whenever the validation loss has not improved for more than `patience` epochs
+//!   plateau:  base·factorⁿ, where n increases whenever the validation loss has not improved for more than `patience` epochs
 
 /// How the learning rate changes over a run, by epoch e = 0 … E − 1.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Schedule {
-    /// Not at all.
+    /// A constant rate.
     Constant,
-    /// `base·(E − e)/E`: in equal steps, from the base rate to a last epoch at base/E.
+    /// `base·(E − e)/E`: decreases in equal steps from the base rate to base/E in the last epoch.
     Linear,
-    /// `base·½(1 + cos(π·e/E))`: along half a cosine.
+    /// `base·½(1 + cos(π·e/E))`: decreases along half a period of a cosine.
     Cosine,
-    /// By a factor when progress stops.
+    /// Multiplied by a factor when the validation loss stops improving.
     Plateau(Plateau),
 }
 
 /// Lowers the rate when the validation loss stops improving: PyTorch's `ReduceLROnPlateau` with a threshold of 0.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Plateau {
-    /// What the rate is multiplied by.
+    /// The factor by which the rate is multiplied.
     pub factor: f64,
-    /// Epochs without improvement that are forgiven.
+    /// The number of epochs without improvement that do not lower the rate.
     pub patience: usize,
-    /// The lowest loss so far.
+    /// The lowest validation loss so far.
     pub best: f64,
-    /// Epochs since then, or since the rate was lowered.
+    /// The number of epochs since then, or since the rate was last lowered.
     pub waited: usize,
-    /// What the base rate is multiplied by now.
+    /// The current multiple of the base rate.
     pub scale: f64,
 }
 
 impl Plateau {
-    /// Multiplies by `factor` after more than `patience` epochs without improvement.
+    /// A schedule that multiplies the rate by `factor` after more than `patience` epochs without improvement.
     pub fn new(factor: f64, patience: usize) -> Plateau {
         Plateau { factor, patience, best: f64::INFINITY, waited: 0, scale: 1.0 }
     }
 }
 
 impl Schedule {
-    /// The rate of `epoch`, counted from 0, of `epochs`.
+    /// The rate in `epoch`, counted from 0, of a run of `epochs`.
     pub fn rate(&self, base: f64, epoch: usize, epochs: usize) -> f64 {
         let (e, all) = (epoch as f64, epochs.max(1) as f64);
         match self {
@@ -49,7 +49,7 @@ impl Schedule {
         }
     }
 
-    /// Tells a plateau schedule the validation loss of the epoch that just ended; others do not care.
+    /// Passes the validation loss of the epoch that has just ended to a plateau schedule. Other schedules ignore it.
     pub fn observe(&mut self, loss: f64) {
         let Schedule::Plateau(plateau) = self else { return };
         if loss < plateau.best {

@@ -1,15 +1,15 @@
-//! What batch normalisation does to each channel; the formulas stand at the top of `ops/batch_norm.rs`.
+//! Batch normalisation of one channel; `ops/batch_norm.rs` begins with the formulas.
 //!
-//! A channel's numbers are one plane an image, far apart but each whole; a channel is one task. Its planes are read from memory
-//! once: what is needed of them a second time comes from the cache.
+//! The numbers of a channel are one contiguous plane per image. A task processes one channel. It reads the planes from memory once;
+//! a second read comes from the cache.
 
 use std::ops::Range;
 
-use super::parallel::Disjoint;
-use super::simd::{Job, Vector};
-use crate::ops::batch_norm::Act;
+use super::parallel::DisjointSliceMut;
+use super::simd::{SimdKernel, Vector};
+use crate::act::Act;
 
-/// Where the numbers of a channel lie in `[batch, channels, height, width]`: one plane an image.
+/// Finds the numbers of a channel in `[batch, channels, height, width]`: one plane per image.
 #[derive(Clone, Copy)]
 pub(crate) struct Channels {
     pub(crate) batch: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    /// Numbers of one channel.
+    /// The count of a channel's numbers.
     pub(crate) fn count(self) -> usize {
         self.batch * self.plane
     }
@@ -46,9 +46,9 @@ pub(crate) struct Moments<'a> {
     pub(crate) out: &'a mut [f32; 2],
 }
 
-impl Job for Moments<'_> {
-    /// One pass, over deviations from a number k near the mean, that of the channel's first plane:
-    /// μ = k + Σ (x − k)/M,   σ² = (Σ (x − k)² − (Σ (x − k))²/M)/M, where little cancels because k is near.
+impl SimdKernel for Moments<'_> {
+    /// One pass over the deviations from k, the mean of the channel's first plane:
+    /// μ = k + Σ (x − k)/M,   σ² = (Σ (x − k)² − (Σ (x − k))²/M)/M. There is little cancellation, since k is near μ.
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Channels { batch, plane, .. } = self.channels;
@@ -71,7 +71,7 @@ impl Job for Moments<'_> {
 pub(crate) struct Normalise<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) residual: Option<&'a [f32]>,
-    pub(crate) y: &'a Disjoint<'a>,
+    pub(crate) y: &'a DisjointSliceMut<'a>,
     pub(crate) channels: Channels,
     pub(crate) c: usize,
     pub(crate) numbers: Numbers,
@@ -79,14 +79,14 @@ pub(crate) struct Normalise<'a> {
     pub(crate) act: Act,
 }
 
-impl Job for Normalise<'_> {
+impl SimdKernel for Normalise<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Numbers { mean, invstd, weight } = self.numbers;
         let (scale, bias, act) = (weight * invstd, self.bias, self.act);
         for n in 0..self.channels.batch {
             let at = self.channels.plane(n, self.c);
-            // SAFETY: each job has a channel of its own.
+            // SAFETY: no two tasks have the same channel.
             let y = unsafe { self.y.part(at.clone()) };
             let x = &self.x[at.clone()];
             match self.residual {
@@ -106,23 +106,23 @@ impl Job for Normalise<'_> {
     }
 }
 
-/// dx of a channel, and its dw and db. With g = dy·act′ for the residual, if there is one.
+/// dx, dw and db of a channel, and g = dy·act′ if the residual needs it.
 pub(crate) struct Gradient<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) y: &'a [f32],
     pub(crate) dy: &'a [f32],
-    pub(crate) dx: &'a Disjoint<'a>,
-    pub(crate) g: Option<&'a Disjoint<'a>>,
+    pub(crate) dx: &'a DisjointSliceMut<'a>,
+    pub(crate) g: Option<&'a DisjointSliceMut<'a>>,
     pub(crate) channels: Channels,
     pub(crate) c: usize,
     pub(crate) numbers: Numbers,
-    /// act′ where y ≤ 0; it is 1 above.
+    /// act′ where y ≤ 0. It is 1 elsewhere.
     pub(crate) slope: f32,
     pub(crate) of_batch: bool,
     pub(crate) sums: &'a mut [f32; 2],
 }
 
-impl Job for Gradient<'_> {
+impl SimdKernel for Gradient<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Numbers { mean, invstd, weight } = self.numbers;
@@ -131,7 +131,7 @@ impl Job for Gradient<'_> {
         let (mut db, mut dw) = (0.0, 0.0);
         for n in 0..self.channels.batch {
             let at = self.channels.plane(n, self.c);
-            // SAFETY: each job has a channel of its own. Until dx is known, its place keeps g.
+            // SAFETY: no two tasks have the same channel. dx holds g until it is computed.
             let g = unsafe { self.dx.part(at.clone()) };
             let (dy, y, x) = (&self.dy[at.clone()], &self.y[at.clone()], &self.x[at.clone()]);
             for i in 0..g.len() {
@@ -140,7 +140,7 @@ impl Job for Gradient<'_> {
             let [b, w] = sums_of(g, x, |g, x| [g, g * (x - mean)]);
             (db, dw) = (db + b, dw + w);
             if let Some(kept) = self.g {
-                // SAFETY: likewise.
+                // SAFETY: as above.
                 unsafe { kept.part(at) }.copy_from_slice(g);
             }
         }
@@ -154,7 +154,7 @@ impl Job for Gradient<'_> {
         let scale = weight * invstd;
         for n in 0..self.channels.batch {
             let at = self.channels.plane(n, self.c);
-            // SAFETY: likewise.
+            // SAFETY: as above.
             let dx = unsafe { self.dx.part(at.clone()) };
             let x = &self.x[at];
             for i in 0..dx.len() {
@@ -164,7 +164,7 @@ impl Job for Gradient<'_> {
     }
 }
 
-/// Several sums Σ f(aᵢ, bᵢ) over a plane, by f32 sums side by side, as many as the plane is long enough for.
+/// N sums Σ f(aᵢ, bᵢ) over a plane. Each is accumulated in several independent f32 sums, more of them for longer planes.
 #[inline(always)]
 fn sums_of<const N: usize>(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; N]) -> [f64; N] {
     match a.len() {
@@ -205,7 +205,7 @@ fn side_by_side<const SIDE: usize, const N: usize>(a: &[f32], b: &[f32], f: impl
     std::array::from_fn(|n| f64::from(sums[n][0]))
 }
 
-/// Σ f(aᵢ, bᵢ): eight f64 sums side by side, so that additions need not wait for each other.
+/// Σ f(aᵢ, bᵢ), accumulated in eight independent f64 sums, so that additions do not wait for each other.
 #[inline(always)]
 pub(crate) fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     let mut sums = [0.0f64; 8];

@@ -1,8 +1,7 @@
-//! Convolutions as matrix products whose right operand is read from the image while it is packed.
+//! Convolutions as matrix products whose right operand is read from the image while it is packed. Some shapes have faster algorithms:
+//! see [`ConvAlgorithm`].
 //!
-//! Where there is less to do it is done otherwise: see [`ConvAlgorithm`].
-//!
-//! Three kernels serve every convolution and its gradients: [`forward`], its adjoint [`adjoint`] (the input gradient, and the
+//! Three functions compute every convolution and its gradients: [`forward`], its adjoint [`adjoint`] (the input gradient, and the
 //! forward pass of a transposed convolution), and [`weight_gradient`].
 //!
 //! ```text
@@ -10,77 +9,36 @@
 //!   adjoint          x[c, q] = Σ_(o,t) w[o, (c,t)] · y[o, (q + padding − t) / stride]     where that is whole
 //!   weight gradient  w[o, (c,t)] = Σ_p y[o, p] · x[c, stride·p + t − padding]
 //! ```
-//! All three look at an image through [`Taps`]: a grid of places, each of which sees a few pixels at fixed offsets. The
-//! adjoint with stride s falls into s² grids (the phases of q), each of which sees only the taps that divide evenly: no zero
-//! is ever inserted between pixels.
+//! All three read an image through [`ImplicitIm2col`]: a grid of places, each of which reads a few pixels at fixed offsets. The
+//! adjoint with stride s is s² grids (the phases of q). Each of them reads only through the taps whose offsets are whole, so no zeros
+//! are inserted between pixels.
 
 use std::cell::Cell;
 
-use super::conv_few::Sees;
 use super::gemm::{multiply, store_rows};
-use super::parallel::Disjoint;
+use super::implicit_im2col::{Image, ImplicitIm2col, runs_by_image};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
-use super::taps::{Image, Taps, runs_by_image};
 use super::transpose::transpose;
+use super::window::{TapOffsets, Window};
 use super::winograd;
 use super::winograd_tile::{Four, Two};
 use super::{conv_2x2, conv_few};
 
-/// How a convolution slides over an image. All sizes are `[height, width]`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
-    pub(crate) batch: usize,
-    pub(crate) input: [usize; 2],
-    pub(crate) output: [usize; 2],
-    pub(crate) kernel: [usize; 2],
-    pub(crate) stride: usize,
-    pub(crate) padding: usize,
-}
-
-impl Window {
-    fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
-    }
-
-    /// What the output's places see of the input.
-    fn seen_by_output(&self) -> Sees {
-        let p = self.padding as isize;
-        let tap = |t: usize| ([(t / self.kernel[1]) as isize - p, (t % self.kernel[1]) as isize - p], t);
-        (0..self.taps()).map(tap).collect()
-    }
-
-    /// What those places of the input see of the output whose row and column leave `phase` modulo the stride.
-    fn seen_by_input(&self, phase: [usize; 2]) -> Sees {
-        let s = self.stride as isize;
-        // From place g·s + phase, kernel index t looks at output g + (phase + padding − t) / s.
-        let offset = |phase: usize, t: usize| {
-            let ahead = (phase + self.padding) as isize - t as isize;
-            (ahead % s == 0).then_some(ahead / s)
-        };
-        let tap = |t: usize| Some(([offset(phase[0], t / self.kernel[1])?, offset(phase[1], t % self.kernel[1])?], t));
-        (0..self.taps()).filter_map(tap).collect()
-    }
-
-    /// The phases of the input's rows and columns.
-    fn phases(&self) -> impl Iterator<Item = [usize; 2]> {
-        (0..self.stride).flat_map(|y| (0..self.stride).map(move |x| [y, x]))
-    }
-}
-
-/// How a convolution is computed. All give the same numbers up to rounding; which is fastest depends on the shape.
+/// The algorithms for a convolution. All give the same result up to rounding. Which one is fastest depends on the shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConvAlgorithm {
-    /// As the definition says: any kernel, stride and padding.
+    /// A matrix product with an implicit im2col: any kernel, stride and padding.
     Direct,
-    /// Every pixel from every pixel: kernels of 3 × 3 on images of 2 × 2.
+    /// Every output pixel from every input pixel: kernels of 3 × 3 on images of 2 × 2.
     Square,
-    /// A channel of an image at a time, to at most three channels: any transposed convolution, any of stride 1, and the gradient
-    /// of kernels of 3 × 3 at stride 1.
+    /// One channel of an image at a time, to at most three channels: any transposed convolution, any convolution of stride 1, and the
+    /// weight gradient of 3 × 3 kernels at stride 1.
     Few,
-    /// Winograd's, in tiles of 2 × 2 outputs: kernels of 3 × 3 at stride 1.
+    /// Winograd's algorithm with tiles of 2 × 2 outputs: kernels of 3 × 3 at stride 1.
     Winograd2,
-    /// Winograd's, in tiles of 4 × 4 outputs: kernels of 3 × 3 at stride 1.
+    /// Winograd's algorithm with tiles of 4 × 4 outputs: kernels of 3 × 3 at stride 1.
     Winograd4,
 }
 
@@ -89,7 +47,7 @@ thread_local! {
 }
 
 impl ConvAlgorithm {
-    /// Every one.
+    /// All algorithms.
     pub const ALL: [ConvAlgorithm; 5] = [
         ConvAlgorithm::Direct,
         ConvAlgorithm::Square,
@@ -98,7 +56,7 @@ impl ConvAlgorithm {
         ConvAlgorithm::Winograd4,
     ];
 
-    /// Runs `body` with this one used wherever it can be, for every convolution that the calling thread starts.
+    /// Runs `body` while this algorithm is used, wherever it fits, for every convolution that the calling thread starts.
     pub fn force<R>(self, body: impl FnOnce() -> R) -> R {
         struct Restore(Option<ConvAlgorithm>);
         impl Drop for Restore {
@@ -110,8 +68,9 @@ impl ConvAlgorithm {
         body()
     }
 
-    /// The forced one if it fits, else the one with the least to do, for one of a convolution's three products, from so many
-    /// channels to so many. Winograd's needs enough channels to fill vectors, and enough pixels to be worth turning the weights.
+    /// The algorithm for one of a convolution's three products, with `from` input and `to` output channels: the forced one if it fits,
+    /// or else the one with the least work. Winograd's needs enough channels to fill vectors, and enough pixels to make up for the
+    /// transform of the weights.
     fn choose(window: &Window, product: Product, from: usize, to: usize) -> ConvAlgorithm {
         use ConvAlgorithm::*;
         let fits = |algorithm: ConvAlgorithm| algorithm.fits(window, product, from, to);
@@ -151,7 +110,7 @@ impl ConvAlgorithm {
     }
 }
 
-/// What is computed of a convolution.
+/// The products of a convolution.
 #[derive(Clone, Copy)]
 enum Product {
     Forward,
@@ -167,24 +126,24 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
         ConvAlgorithm::Few => {
             let weight = |c: usize, o: usize, t: usize| w[(o * channels[0] + c) * window.taps() + t];
             let (from, to) = ((x, channels[0], window.input), (y, channels[1], window.output));
-            conv_few::convolve(from, weight, bias, to, &[window.seen_by_output()], 1);
+            conv_few::convolve(from, weight, bias, to, &[window.output_tap_offsets()], 1);
         }
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, false, bias, y, channels, window),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, false, bias, y, channels, window),
     }
 }
 
-/// The grid of the output's places over the input.
-fn output_taps(window: &Window) -> Taps {
-    let offsets: Vec<_> = window.seen_by_output().into_iter().map(|(offset, _)| offset).collect();
-    Taps::new(window.input, window.output, window.stride, &offsets)
+/// The grid of output pixels over the input.
+fn output_taps(window: &Window) -> ImplicitIm2col {
+    let offsets: Vec<_> = window.output_tap_offsets().into_iter().map(|(offset, _)| offset).collect();
+    ImplicitIm2col::new(window.input, window.output, window.stride, &offsets)
 }
 
 fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
     let (taps, k, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let places = window.batch * taps.places();
-    let y = Disjoint::new(y);
+    let y = DisjointSliceMut::new(y);
     let out = Image { channels: cout, size: window.output, step: 1, phase: [0, 0], before: None };
     multiply(
         [cout, places, k],
@@ -202,7 +161,7 @@ fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [
 /// `x[batch, in_channels, input]` from `y[batch, out_channels, output]`: the adjoint of [`forward`], plus a bias.
 pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
     let [cin, cout] = channels;
-    // At stride 1 it is itself a convolution, with the kernels turned round, channels exchanged, and the rest of the padding.
+    // At stride 1 it is itself a convolution, with rotated kernels, exchanged channels, and the complementary padding.
     let turned =
         Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
     match ConvAlgorithm::choose(&window, Product::Adjoint, cout, cin) {
@@ -210,7 +169,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
         ConvAlgorithm::Square => conv_2x2::convolve(y, w, true, bias, x, [cout, cin], window.batch),
         ConvAlgorithm::Few => {
             let weight = |o: usize, c: usize, t: usize| w[(o * cin + c) * window.taps() + t];
-            let phases: Vec<Sees> = window.phases().map(|phase| window.seen_by_input(phase)).collect();
+            let phases: Vec<TapOffsets> = window.phases().map(|phase| window.input_tap_offsets(phase)).collect();
             let (from, to) = ((y, cout, window.output), (x, cin, window.input));
             conv_few::convolve(from, weight, bias, to, &phases, window.stride);
         }
@@ -221,16 +180,16 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
 
 fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
     let ([cin, cout], isa) = (channels, Isa::current());
-    let x = Disjoint::new(x);
-    // At stride 2 two phases share every row: the first waits in a buffer until the second goes to memory with it.
+    let x = DisjointSliceMut::new(x);
+    // At stride 2 two phases share every row. The first is kept in a buffer until the second is stored together with it.
     let in_pairs = window.stride == 2 && window.input[1].is_multiple_of(2);
     let [rows, columns] = window.input.map(|side| side.div_ceil(2));
     let mut before = CpuBuffer::take(if in_pairs { window.batch * cin * rows * columns } else { 0 });
     for phase in window.phases() {
-        let (offsets, indices): (Vec<_>, Vec<_>) = window.seen_by_input(phase).into_iter().unzip();
+        let (offsets, indices): (Vec<_>, Vec<_>) = window.input_tap_offsets(phase).into_iter().unzip();
         let grid = [0, 1].map(|d| (window.input[d] + window.stride - 1 - phase[d]) / window.stride);
-        let taps = Taps::new(window.output, grid, 1, &offsets);
-        let sum = |to: &Disjoint, bias, out: Image| {
+        let taps = ImplicitIm2col::new(window.output, grid, 1, &offsets);
+        let sum = |to: &DisjointSliceMut, bias, out: Image| {
             multiply(
                 [cin, window.batch * taps.places(), cout * indices.len()],
                 &|rows, ks, width, panel| {
@@ -250,7 +209,7 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
         match (in_pairs, phase[1]) {
             (true, 0) => {
                 let alone = Image { channels: cin, size: taps.grid, step: 1, phase: [0, 0], before: None };
-                sum(&Disjoint::new(&mut before), None, alone);
+                sum(&DisjointSliceMut::new(&mut before), None, alone);
             }
             (true, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: Some(&before) }),
             (false, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: None }),
@@ -269,7 +228,7 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
             conv_few::weight_gradient(many, few, window.padding, window.batch, store);
         }
         ConvAlgorithm::Few => {
-            // The same sum seen from the input: it moves past the output, the other way.
+            // The same sum with the roles exchanged: the input moves over the output, with a rotated kernel.
             let (many, few) = ((y, cout, window.output), (x, cin, window.input));
             let store = |c: usize, o: usize, t: usize, sum| w[(o * cin + c) * 9 + 8 - t] = sum;
             conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, store);
@@ -281,12 +240,12 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
 }
 
 fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
-    /// Places whose pixels are gathered at once before they are turned: 48 rows of these stay in the first-level cache.
+    /// Places whose pixels are gathered before they are transposed. 48 rows of these fit the first-level cache.
     const STRIP: usize = 64;
     let [cin, cout] = channels;
     let (taps, n, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let size = taps.places();
-    let w = Disjoint::new(w);
+    let w = DisjointSliceMut::new(w);
     multiply(
         [cout, n, window.batch * size],
         &|rows, places, width, panel| {

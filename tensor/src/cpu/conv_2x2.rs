@@ -1,28 +1,28 @@
 //! 3 × 3 convolutions of 2 × 2 images, where more than half of a kernel's taps fall on the border.
 //!
-//! Each of the four pixels p of the result sees each of the four pixels q of the image, through the tap
-//! t(p, q) = 4 + 3·(q_y − p_y) + (q_x − p_x), and nothing else:
+//! Each of the four pixels p of the result reads each of the four pixels q of the image, through the tap
+//! t(p, q) = 4 + 3·(q_y − p_y) + (q_x − p_x):
 //!
 //! ```text
 //!   y[n, o, p] = Σ_(c,q) w[o, c, t(p,q)]·x[n, c, q]       image q:  0 1     taps t of pixel p = 0:  · · ·
 //!   x[n, c, q] = Σ_(o,p) w[o, c, t(p,q)]·y[n, o, p]                 2 3                             · 4 5
 //!   w[o, c, t] = Σ_(n; p,q: t(p,q) = t) y[n, o, p]·x[n, c, q]                                       · 7 8
 //! ```
-//! That is 16 products a pair of channels, as many as Winograd's F(2 × 2) needs, and no transform. The weights, which are most
-//! of what there is to read, are spread over vectors straight from where they lie, once; vectors run along images.
+//! That is 16 products for a pair of channels, as many as Winograd's F(2 × 2) needs, without a transform. Vectors run along images.
+//! Most of the memory traffic is the weights; each is read once, in place, and broadcast to a vector.
 
 use rayon::prelude::*;
 
-use super::microkernel::{Strides, Then, multiply_tile};
-use super::parallel::Disjoint;
+use super::microkernel::{Accumulate, Strides, multiply_tile};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
 
 /// Channels of one task.
 const SOME: usize = 16;
 
-/// The distance of pixel `q`'s tap from that of pixel 0.
+/// The distance between the taps of pixel `q` and of pixel 0.
 #[inline(always)]
 const fn ahead(q: usize) -> usize {
     q / 2 * 3 + q % 2
@@ -48,7 +48,7 @@ pub(super) fn convolve(
     let isa = Isa::current();
     let width = batch.next_multiple_of(32); // whole vectors of images, two at a time
     let x = &images_last(isa, x, 4 * sums, batch, width);
-    let y = Disjoint::new(y);
+    let y = DisjointSliceMut::new(y);
     (0..rows.div_ceil(SOME)).into_par_iter().for_each(|task| {
         let first = task * SOME;
         let some = SOME.min(rows - first);
@@ -56,23 +56,23 @@ pub(super) fn convolve(
             let bias = |row: usize| bias.map_or(0.0, |bias| bias[(first + row).min(rows - 1)]);
             let bias: [f32; SOME] = std::array::from_fn(bias);
             if adjoint {
-                // A task's weights are short runs far apart: brought together first.
+                // The weights of a task are short runs far apart, so they are copied together first.
                 scratch(sums * SOME * 9, |near| {
                     for (near, w) in near.chunks_exact_mut(SOME * 9).zip(w.chunks_exact(rows * 9)) {
                         near[..some * 9].copy_from_slice(&w[first * 9..(first + some) * 9]);
                     }
                     let (row, sum) = (9, SOME * 9);
-                    isa.vectors(Rows::<true> { x, width, w: near, row, sum, sums, some, bias: &bias, out });
+                    isa.dispatch(Rows::<true> { x, width, w: near, row, sum, sums, some, bias: &bias, out });
                 });
             } else {
                 let (w, row, sum) = (&w[first * sums * 9..], sums * 9, 9);
-                isa.vectors(Rows::<false> { x, width, w, row, sum, sums, some, bias: &bias, out });
+                isa.dispatch(Rows::<false> { x, width, w, row, sum, sums, some, bias: &bias, out });
             }
             scratch(4 * SOME * batch, |turned| {
                 transpose(isa, out, width, 4 * some, batch, turned, 4 * SOME);
                 for (n, turned) in turned.chunks_exact(4 * SOME).enumerate() {
                     let start = (n * rows + first) * 4;
-                    // SAFETY: each task has channels of its own.
+                    // SAFETY: no two tasks have a channel in common.
                     let y = unsafe { y.part(start..start + 4 * some) };
                     y.copy_from_slice(&turned[..4 * some]);
                 }
@@ -81,7 +81,7 @@ pub(super) fn convolve(
     });
 }
 
-/// `[batch][count]` as `[count][width]`, what is beyond the batch being 0.
+/// `[batch][count]` as `[count][width]`, with zeros beyond the batch.
 fn images_last(isa: Isa, x: &[f32], count: usize, batch: usize, width: usize) -> CpuBuffer {
     const ROWS: usize = 64;
     let mut turned = CpuBuffer::take(count * width);
@@ -94,23 +94,23 @@ fn images_last(isa: Isa, x: &[f32], count: usize, batch: usize, width: usize) ->
     turned
 }
 
-/// All images of some channels of the result: `out[(channel, pixel)][image]`.
+/// Computes some channels of the result for all images: `out[(channel, pixel)][image]`.
 struct Rows<'a, const ADJOINT: bool> {
     x: &'a [f32],
     width: usize,
     w: &'a [f32],
-    row: usize, // from the kernels of one of the result's channels to those of the next
-    sum: usize, // from one kernel to that of the next channel that is summed over
+    row: usize, // the stride of `w` between channels of the result
+    sum: usize, // the stride of `w` between channels that are summed over
     sums: usize,
     some: usize,
     bias: &'a [f32; SOME],
     out: &'a mut [f32],
 }
 
-impl<const ADJOINT: bool> Job for Rows<'_, ADJOINT> {
+impl<const ADJOINT: bool> SimdKernel for Rows<'_, ADJOINT> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        // As many channels at once as there are registers for 4 pixels and 2 vectors of images each.
+        // Each channel takes registers for 4 pixels of 2 vectors of images.
         match V::ROWS {
             8 => self.all::<V, 2>(),
             _ => self.all::<V, 1>(),
@@ -136,7 +136,7 @@ impl<const ADJOINT: bool> Rows<'_, ADJOINT> {
         assert!(self.w.len() >= kernels[CHANNELS - 1] + (self.sums - 1) * self.sum + 9);
         for k in 0..self.sums {
             for q in 0..4 {
-                // SAFETY: both within the lengths checked above: there are 4·sums rows, and 9 taps of every kernel.
+                // SAFETY: both are within the lengths checked above: there are 4·sums rows, and 9 taps of every kernel.
                 unsafe {
                     let x = self.x.as_ptr().add((k * 4 + q) * self.width + image);
                     let x = [V::load(x), V::load(x.add(V::LANES))];
@@ -160,14 +160,14 @@ impl<const ADJOINT: bool> Rows<'_, ADJOINT> {
     }
 }
 
-/// `dw[cout, cin, 3, 3]` from `x[batch, cin, 2, 2]` and `dy[batch, cout, 2, 2]`: all products of pixels, summed over images by a
-/// matrix product, then added tap by tap.
+/// `dw[cout, cin, 3, 3]` from `x[batch, cin, 2, 2]` and `dy[batch, cout, 2, 2]`. A matrix product sums the products of all pairs of
+/// pixels over the images; then the pairs are added up by their taps.
 pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]: [usize; 2], batch: usize) {
     let (isa, columns) = (Isa::current(), cin.next_multiple_of(SOME));
-    let width = 4 * columns + 16; // not a multiple of 4 KiB: rows so far apart share cache sets
+    let width = 4 * columns + 16; // not a multiple of 4 KiB, since such rows would share cache sets
     let x = &pixels_first(isa, x, cin, batch, columns, width);
     let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
-    let dw = Disjoint::new(dw);
+    let dw = DisjointSliceMut::new(dw);
     (0..cout.div_ceil(SOME)).into_par_iter().for_each(|task| {
         let first = task * SOME;
         let some = SOME.min(cout - first);
@@ -182,15 +182,15 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
                     let vectors = ((4 * columns - column) / lane).min(3);
                     let strides = Strides { a_row: 1, a_k: 4 * SOME, b_k: width, c_row: width };
                     let (a, b, c) = (&near[row..], &x[column..], &mut products[column..]);
-                    multiply_tile(isa, vectors, batch, a, b, c, strides, Then::Store);
+                    multiply_tile(isa, vectors, batch, a, b, c, strides, Accumulate::Overwrite);
                 }
                 for (i, products) in products.chunks_exact(4 * width).enumerate() {
                     let output = row / 4 + i;
                     if output < some {
                         let start = (first + output) * cin * 9;
-                        // SAFETY: each task has channels of its own.
+                        // SAFETY: no two tasks have a channel in common.
                         let dw = unsafe { dw.part(start..start + cin * 9) };
-                        isa.vectors(AddTaps { isa, products, width, columns, cin, dw });
+                        isa.dispatch(AddTaps { isa, products, width, columns, cin, dw });
                     }
                 }
             }
@@ -198,7 +198,7 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
     });
 }
 
-/// `[batch][channel][4]` as `[batch][4][columns]`, in rows of `width`.
+/// `[batch][channel][4]` as `[batch][4][columns]`, each image in a row of `width`.
 fn pixels_first(isa: Isa, x: &[f32], channels: usize, batch: usize, columns: usize, width: usize) -> CpuBuffer {
     let mut turned = CpuBuffer::take(batch * width);
     turned.par_chunks_exact_mut(width).zip(x.par_chunks_exact(4 * channels)).for_each(|(to, x)| {
@@ -210,7 +210,7 @@ fn pixels_first(isa: Isa, x: &[f32], channels: usize, batch: usize, columns: usi
     turned
 }
 
-/// The kernels of one output: `dw[c][t]` from `products[p][q][c]`.
+/// The kernels of one output channel: `dw[c][t]` from `products[p][q][c]`.
 struct AddTaps<'a> {
     isa: Isa,
     products: &'a [f32],
@@ -220,7 +220,7 @@ struct AddTaps<'a> {
     dw: &'a mut [f32],
 }
 
-impl Job for AddTaps<'_> {
+impl SimdKernel for AddTaps<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for first in (0..self.cin).step_by(SOME) {

@@ -1,13 +1,13 @@
-//! Convolutions to few channels: a decoder's last, plain or transposed, to a picture's one or three.
+//! Convolutions to at most three channels, such as the last layer of a decoder, plain or transposed.
 //!
-//! With so few channels on one side a matrix product has nothing to hold in registers and Winograd's transforms are most of the
-//! work. Here vectors run along rows of pixels, and one channel of one image at a time is read, given its border, and spent:
+//! With so few channels on one side, a matrix product keeps few sums in registers, and Winograd's transforms would be most of the
+//! work. Here vectors run along rows of pixels. One channel of one image at a time is copied with a border, and used for all results:
 //!
 //! ```text
-//!   one channel, padded          forward: y[o] += w[o, c, t]·(the image moved by t)     all o, from a row loaded once
+//!   one channel, padded          forward: y[o] += w[o, c, t]·(the image moved by t)     for all o, from a row loaded once
 //!   ┌──────────────┐             gradient: w[o, c, t] += Σ dy[o]·(the image moved by t)
 //!   │ · ┌──────┐ · │
-//!   │ · │ x[c] │ · │             Planes are a few KB each, so everything but x[c] itself comes from the first-level cache.
+//!   │ · │ x[c] │ · │             Planes take a few KB, so all data but x[c] itself stay in the first-level cache.
 //!   │ · └──────┘ · │
 //!   └──────────────┘
 //! ```
@@ -15,31 +15,32 @@
 use rayon::prelude::*;
 
 use super::pool::{CpuBuffer, scratch};
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
+use super::window::TapOffsets;
 
-/// Channels that are few.
+/// The most channels on the small side.
 pub(super) const FEW: usize = 3;
 
-/// Numbers of the widest vector: a sum is kept in as many parts until the end.
+/// Numbers of the widest vector. A sum is kept in this many parts until the end.
 const LANES: usize = 16;
 
-/// Numbers at which rows of a padded plane begin: whole pairs of vectors on any instruction set.
+/// Rows of results are a multiple of this long: pairs of vectors on any instruction set.
 const PAIR: usize = 32;
 
-/// One channel with its border: rows of `width` numbers, 0 outside the image, for a grid of results.
+/// The layout of one channel with its border, for a grid of results: rows of `width` numbers, which are 0 outside the image.
 struct Padded {
     image: [usize; 2],
     grid: [usize; 2],
     /// Rows and columns of border before the image's first.
     before: [usize; 2],
     rows: usize,
-    /// Numbers of a row of results, and of a padded row.
+    /// The length of a row of results, and of a padded row.
     columns: usize,
     width: usize,
 }
 
 impl Padded {
-    /// The border that `offsets` from the grid's places may reach.
+    /// The layout whose border covers all `offsets` from the places of the grid.
     fn new(image: [usize; 2], grid: [usize; 2], offsets: impl Iterator<Item = [isize; 2]> + Clone) -> Padded {
         let reach = |d: usize, sign: isize| offsets.clone().map(|o| sign * o[d]).max().unwrap_or(0).max(0) as usize;
         let (before, after) = ([reach(0, -1), reach(1, -1)], [reach(0, 1), reach(1, 1)]);
@@ -52,7 +53,7 @@ impl Padded {
         self.rows * self.width
     }
 
-    /// Where the pixel at an offset from the first place lies.
+    /// The index of the pixel at an offset from the first place.
     fn at(&self, [dy, dx]: [isize; 2]) -> usize {
         (self.before[0] as isize + dy) as usize * self.width + (self.before[1] as isize + dx) as usize
     }
@@ -68,17 +69,14 @@ impl Padded {
     }
 }
 
-/// What every place of a grid sees: pixels at offsets from it, each through a tap of the kernel.
-pub(super) type Sees = Vec<([isize; 2], usize)>;
-
-/// `y[batch, few, output] = bias + Σ weight(c, o, tap)·x[batch, c, image]`. The output falls into step² grids, the phases of its rows
-/// and columns; `phases` says what each sees.
+/// `y[batch, few, output] = bias + Σ weight(c, o, tap)·x[batch, c, image]`. The output is step² grids, one for each phase of its rows
+/// and columns; `phases` has the pixels that each reads.
 pub(super) fn convolve(
     (x, many, image): (&[f32], usize, [usize; 2]),
     weight: impl Fn(usize, usize, usize) -> f32,
     bias: Option<&[f32]>,
     (y, few, output): (&mut [f32], usize, [usize; 2]),
-    phases: &[Sees],
+    phases: &[TapOffsets],
     step: usize,
 ) {
     let isa = Isa::current();
@@ -100,7 +98,7 @@ pub(super) fn convolve(
                 for (at, sums) in phases.iter().zip(sums.chunks_exact_mut(few * area)) {
                     let (of_phase, rest) = w.split_at(at.len() * few);
                     w = rest;
-                    isa.vectors(AddImage { padded: &padded, plane, at, w: of_phase, few, sums });
+                    isa.dispatch(AddImage { padded: &padded, plane, at, w: of_phase, few, sums });
                 }
             }
             for (row, y) in y.chunks_exact_mut(output[1]).enumerate() {
@@ -114,7 +112,7 @@ pub(super) fn convolve(
     });
 }
 
-/// What one channel adds to all results of a phase.
+/// Adds one channel's contribution to all results of a phase.
 struct AddImage<'a> {
     padded: &'a Padded,
     plane: &'a [f32],
@@ -124,7 +122,7 @@ struct AddImage<'a> {
     sums: &'a mut [f32],
 }
 
-impl Job for AddImage<'_> {
+impl SimdKernel for AddImage<'_> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         match self.few {
@@ -164,8 +162,8 @@ impl AddImage<'_> {
     }
 }
 
-/// `sum(few, many, tap) = Σ_p few[·, p]·many[·, p + tap − padding]` over a batch of images, for a kernel of 3 × 3 at stride 1, handed
-/// to `store`.
+/// `sum(few, many, tap) = Σ_p few[·, p]·many[·, p + tap − padding]` over a batch of images, for a 3 × 3 kernel at stride 1. Each sum is
+/// passed to `store`.
 pub(super) fn weight_gradient(
     many: (&[f32], usize, [usize; 2]),
     few: (&[f32], usize, [usize; 2]),
@@ -173,7 +171,7 @@ pub(super) fn weight_gradient(
     batch: usize,
     mut store: impl FnMut(usize, usize, usize, f32),
 ) {
-    /// Parts of the batch, summed apart from each other and then added in order.
+    /// Parts of the batch. Each is summed on its own, and the sums are added in order.
     const PARTS: usize = 16;
     let isa = Isa::current();
     let ((xs, channels, input), (ys, few, output)) = (many, few);
@@ -196,7 +194,7 @@ pub(super) fn weight_gradient(
                 let x = xs[image * channels * pixels..].chunks_exact(pixels);
                 for (x, sums) in x.zip(sums.chunks_exact_mut(few * 9 * LANES)) {
                     padded.fill(x, plane);
-                    isa.vectors(AddTaps { padded: &padded, plane, at: &at, dy, few, sums });
+                    isa.dispatch(AddTaps { padded: &padded, plane, at: &at, dy, few, sums });
                 }
             }
         });
@@ -210,7 +208,7 @@ pub(super) fn weight_gradient(
     }
 }
 
-/// The sums over one image of one of many channels and all few, each in as many parts as a vector has lanes.
+/// Adds the sums over one image, of one of the many channels with all few. Each sum has as many parts as a vector has lanes.
 struct AddTaps<'a> {
     padded: &'a Padded,
     plane: &'a [f32],
@@ -220,10 +218,10 @@ struct AddTaps<'a> {
     sums: &'a mut [f32],
 }
 
-impl Job for AddTaps<'_> {
+impl SimdKernel for AddTaps<'_> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
-        // Three times nine sums fit where there are 32 registers.
+        // Three times nine sums fit in 32 registers.
         if V::ROWS == 8 && self.few == 3 {
             return self.add::<V, 3>(0);
         }

@@ -1,45 +1,45 @@
-//! Any product `out[m, n] = Σ_k A[m, k]·B[k, n]`, from operands that pack themselves.
+//! Matrix products `out[m, n] = Σ_k A[m, k]·B[k, n]` of operands that pack themselves.
 //!
 //! ```text
 //!                 n: blocks of up to 96 columns, one task each
 //!               ┌──────┬──────┬──
 //!            k  │  B   │      │     k: chunks of 256; a task packs its chunk of B into panels `[k][tile.cols]`,
-//!               └──────┴──────┴──      which stay in the second-level cache while all of A passes by
+//!               └──────┴──────┴──      which stay in the second-level cache while it reads all of A
 //!   ┌────────┐  ┌──────┬──────┬──
-//! m │   A    │  │ sums │      │     A is packed once, before, into panels `[k][tile.rows]`
+//! m │   A    │  │ sums │      │     A is packed once, beforehand, into panels `[k][tile.rows]`
 //!   └────────┘  └──────┴──────┴──
 //! ```
-//! A convolution never stores its unrolled image: its `pack_b` reads the image's rows straight into the panel, and its
-//! `store` puts sums where the output wants them. Where there are few tasks and `k` is long (weight gradients), `k` is cut
-//! as well and the parts are added in order. Cuts depend on the shape alone.
+//! A convolution never stores its unrolled image: its `pack_b` reads rows of the image directly into the panel, and its `store`
+//! writes the sums to their places in the output. With few tasks and a long `k` (weight gradients), `k` is cut as well, and the parts
+//! are added in order. The cuts depend on the shape alone.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::microkernel::{Strides, Then, multiply_tile};
-use super::parallel::Disjoint;
+use super::microkernel::{Accumulate, Strides, multiply_tile};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
 
-/// `k` of one chunk.
+/// Steps of `k` in one chunk.
 const CHUNK: usize = 256;
 /// Columns of one task, a multiple of every tile's.
 const BLOCK_COLS: usize = 96;
 /// Rows of one task, a multiple of every tile's.
 const BLOCK_ROWS: usize = 512;
-/// Tasks to aim for before `k` is cut too.
+/// With fewer tasks than this, `k` is cut too.
 const ENOUGH_TASKS: usize = 16;
 
-/// Writes lines `lines` of an operand (rows of A, columns of B) at `ks` into `panel[k][width]`; lines past the range are 0.
+/// Packs lines of an operand (rows of A, columns of B) at the steps `ks` into `panel[k][width]`. Lines past the range become 0.
 pub(crate) type Pack<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, usize, &mut [f32]) + Sync);
 
-/// Takes finished sums: `block[r·stride + c]` belongs to row `rows.start + r`, column `cols.start + c`. Called once for every
-/// element of the result, in parallel, for disjoint rows and columns.
+/// Stores finished sums: `block[r·stride + c]` belongs to row `rows.start + r` and column `cols.start + c`. It is called in parallel
+/// for disjoint rows and columns, once for every element of the result.
 pub(crate) type Store<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, &[f32], usize) + Sync);
 
-/// Computes `Σ_k A[m, k]·B[k, n]` and hands every element to `store`.
+/// Computes `Σ_k A[m, k]·B[k, n]` and passes every element to `store`.
 pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store: Store) {
     if m == 0 || n == 0 {
         return;
@@ -49,7 +49,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     let rows = m.next_multiple_of(tile.rows);
     let a = pack_whole(pack_a, m, rows, k, tile.rows);
 
-    // How the work is cut: blocks of rows and columns, and of k where those alone would leave cores idle.
+    // The work is cut into blocks of rows and columns, and of k where these alone would leave cores idle.
     let row_blocks = m.div_ceil(BLOCK_ROWS);
     let wide = n.div_ceil(BLOCK_COLS) * row_blocks >= ENOUGH_TASKS;
     let block_cols = if wide { BLOCK_COLS } else { tile.cols };
@@ -71,7 +71,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
         }
         scratch(CHUNK * stride, |b| {
             for chunk in chunks.clone() {
-                let then = if chunk == chunks.start { Then::Store } else { Then::Add };
+                let accumulate = if chunk == chunks.start { Accumulate::Overwrite } else { Accumulate::Add };
                 let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
                 let panel_b = ks.len() * tile.cols;
                 for (panel, start) in block_cols.clone().step_by(tile.cols).enumerate() {
@@ -84,7 +84,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
                     for panel in 0..block_cols.len().div_ceil(tile.cols) {
                         let at = (row - block_rows.start) * stride + panel * tile.cols;
                         let b = &b[panel * panel_b..][..panel_b];
-                        multiply_tile(isa, 3, ks.len(), a, b, &mut sums[at..], strides, then);
+                        multiply_tile(isa, 3, ks.len(), a, b, &mut sums[at..], strides, accumulate);
                     }
                 }
             }
@@ -121,7 +121,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     });
 }
 
-/// All of A: chunk after chunk of `k`, in each the panels of `width` rows after each other.
+/// Packs all of A: for one chunk of `k` after the other, all panels of `width` rows.
 fn pack_whole(pack: Pack, m: usize, rows: usize, k: usize, width: usize) -> CpuBuffer {
     let mut packed = CpuBuffer::take(rows * k);
     packed.par_chunks_mut((rows * CHUNK).max(1)).enumerate().for_each(|(chunk, part)| {
@@ -133,7 +133,7 @@ fn pack_whole(pack: Pack, m: usize, rows: usize, k: usize, width: usize) -> CpuB
     packed
 }
 
-/// A matrix in memory: how far apart its rows and its columns are, one of them 1.
+/// A matrix in memory with the strides of its rows and columns. One of them is 1.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     pub(crate) data: &'a [f32],
@@ -142,7 +142,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    /// Rows `lines` at columns `ks` as a panel: how A is packed.
+    /// Packs rows `lines` at columns `ks` into a panel, as A is packed.
     pub(crate) fn pack(self, isa: Isa, lines: Range<usize>, ks: Range<usize>, width: usize, panel: &mut [f32]) {
         if lines.len() < width {
             panel.fill(0.0);
@@ -157,15 +157,15 @@ impl Matrix<'_> {
         }
     }
 
-    /// The same matrix with rows and columns exchanged: a B is packed as its transpose's rows.
+    /// The transpose of the matrix. A B is packed as the rows of its transpose.
     pub(crate) fn transposed(self) -> Self {
         Matrix { data: self.data, row: self.col, col: self.row }
     }
 }
 
-/// Puts sums into a row-major matrix of `cols` columns.
+/// Stores sums in a row-major matrix of `width` columns.
 pub(crate) fn store_rows(
-    out: &Disjoint,
+    out: &DisjointSliceMut,
     width: usize,
     rows: Range<usize>,
     cols: Range<usize>,

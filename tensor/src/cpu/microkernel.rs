@@ -1,4 +1,4 @@
-//! The one loop that does most of the arithmetic: a tile of a matrix product, held in registers.
+//! The loop that does most of the arithmetic: a tile of a matrix product in registers.
 //!
 //! ```text
 //!              b: one row of 3 vectors           c: ROWS × 3 vectors of sums, all in registers
@@ -7,16 +7,16 @@
 //!   of ROWS a₁ │        │        │        │
 //!   numbers …  └────────┴────────┴────────┘
 //! ```
-//! For every `k` it loads 3 vectors of `b`, spreads each number of `a` over a vector, and does 3·ROWS multiply-adds: enough
-//! of them that neither the loads nor the latency of an addition (4 cycles, two units) is ever waited for. AVX-512 has 32
-//! registers for 8 × 3 sums; AVX2 has 16 for 4 × 3.
+//! For every `k` it loads 3 vectors of `b`, broadcasts each number of `a` to a vector, and does 3·ROWS multiply-adds. These are enough
+//! to hide the loads and the latency of an addition (4 cycles, two units). AVX-512 has 32 registers for 8 × 3 sums; AVX2 has 16 for
+//! 4 × 3.
 //!
-//! `a` and `b` mostly come packed in the order in which they are read, `a[k][ROWS]` and `b[k][columns]`; [`Strides`] tells.
-//! Where a matrix is narrower than three vectors, one or two do.
+//! `a` and `b` are usually packed in the order in which they are read, `a[k][ROWS]` and `b[k][columns]`. [`Strides`] describes other
+//! layouts. A matrix narrower than three vectors uses one or two.
 
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 
-/// The size of a tile: rows, and columns (three vectors).
+/// The rows of a tile, and its columns (three vectors).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TileSize {
     pub(crate) rows: usize,
@@ -24,7 +24,7 @@ pub(crate) struct TileSize {
 }
 
 impl Isa {
-    /// The tile that fits this instruction set's registers.
+    /// The tile that fits the registers of this instruction set.
     pub(crate) fn tile(self) -> TileSize {
         match self {
             Isa::Avx512 => TileSize { rows: 8, cols: 48 },
@@ -35,7 +35,7 @@ impl Isa {
     }
 }
 
-/// How the operands of a tile lie in memory: `a[r·a_row + k·a_k]`, `b[k·b_k + j]`, `c[r·c_row + j]`.
+/// The memory layout of a tile's operands: `a[r·a_row + k·a_k]`, `b[k·b_k + j]`, `c[r·c_row + j]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strides {
     pub(crate) a_row: usize,
@@ -44,16 +44,16 @@ pub(crate) struct Strides {
     pub(crate) c_row: usize,
 }
 
-/// What becomes of the numbers that were in `c`.
+/// Whether a product adds to the numbers in `c`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Then {
-    /// The sums replace them.
-    Store,
-    /// The sums are added to them.
+pub(crate) enum Accumulate {
+    /// The product replaces them.
+    Overwrite,
+    /// The product is added to them.
     Add,
 }
 
-/// `c[r][j] = Σ_k a[r][k] · b[k][j]`, or `+=`, for one tile of `c`: a tile's rows, and one, two or three vectors of columns.
+/// `c[r][j] = Σ_k a[r][k] · b[k][j]`, or `+=`, for one tile of `c` with one, two or three vectors of columns.
 ///
 /// # Panics
 /// If a slice is too short, or there are other than 1 to 3 vectors.
@@ -65,17 +65,17 @@ pub(crate) fn multiply_tile(
     b: &[f32],
     c: &mut [f32],
     strides: Strides,
-    then: Then,
+    accumulate: Accumulate,
 ) {
-    assert!(k > 0, "a product over nothing is for the caller to clear");
+    assert!(k > 0, "for an empty sum the caller clears c");
     let TileSize { rows, cols } = isa.tile();
     let (columns, Strides { a_row, a_k, b_k, c_row }) = (cols / 3 * vectors, strides);
     assert!(a.len() > (rows - 1) * a_row + (k - 1) * a_k && b.len() >= (k - 1) * b_k + columns);
     assert!((1..=3).contains(&vectors) && c.len() >= (rows - 1) * c_row + columns);
-    isa.vectors(Tile { vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, then });
+    isa.dispatch(Tile { vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, accumulate });
 }
 
-/// One tile's work. The pointers reach as far as `multiply_tile` checked.
+/// The product of one tile. `multiply_tile` checked how far the pointers reach.
 struct Tile {
     vectors: usize,
     k: usize,
@@ -83,10 +83,10 @@ struct Tile {
     b: *const f32,
     c: *mut f32,
     strides: Strides,
-    then: Then,
+    accumulate: Accumulate,
 }
 
-impl Job for Tile {
+impl SimdKernel for Tile {
     #[inline(always)]
     fn run<V: Vector>(self) {
         // SAFETY: `multiply_tile` checked the lengths.
@@ -105,11 +105,11 @@ impl Job for Tile {
 
 impl Tile {
     /// # Safety
-    /// `a`, `b` and `c` hold ROWS × k, k × VECTORS·LANES and ROWS × VECTORS·LANES numbers at their strides.
+    /// At their strides, `a`, `b` and `c` hold ROWS × k, k × VECTORS·LANES and ROWS × VECTORS·LANES numbers.
     #[inline(always)]
     unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(self) {
         let Strides { a_row, a_k, b_k, c_row } = self.strides;
-        // SAFETY: the caller's promise; every offset below stays within those lengths.
+        // SAFETY: every offset below stays within the lengths that the caller guarantees.
         unsafe {
             let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
             for k in 0..self.k {
@@ -128,9 +128,9 @@ impl Tile {
             for r in 0..ROWS {
                 for v in 0..VECTORS {
                     let to = self.c.add(r * c_row + v * V::LANES);
-                    match self.then {
-                        Then::Store => sums[r][v].store(to),
-                        Then::Add => V::load(to).add(sums[r][v]).store(to),
+                    match self.accumulate {
+                        Accumulate::Overwrite => sums[r][v].store(to),
+                        Accumulate::Add => V::load(to).add(sums[r][v]).store(to),
                     }
                 }
             }

@@ -1,18 +1,19 @@
-//! The CPU's kernels, in the order in which they stand on each other:
+//! The CPU's kernels. Each module uses only those above it, except that all use [`parallel`]:
 //!
-//! - [`pool`]: buffers kept between steps;
-//! - [`simd`]: which vector instructions there are;
-//! - [`microkernel`]: a tile of a matrix product in registers;
-//! - [`transpose`]: turning blocks while they are packed;
-//! - [`gemm`]: any matrix product, from operands that pack themselves into panels;
-//! - [`conv`]: convolutions and their gradients as such products, of images that [`taps`] shows them;
-//! - [`winograd`]: 3 × 3 convolutions with less to multiply, from the transforms of [`winograd_points`] and [`winograd_tile`];
-//! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of the smallest images, and to the fewest channels;
+//! - [`pool`]: buffers that are reused between steps;
+//! - [`simd`]: the vector instructions that the processor has;
+//! - [`microkernel`]: a tile of a matrix product, in registers;
+//! - [`transpose`]: transposing blocks while they are packed;
+//! - [`gemm`]: matrix products of operands that pack themselves into panels;
+//! - [`window`]: how a convolution slides over an image;
+//! - [`conv`]: convolutions and their gradients as matrix products, whose right operand [`implicit_im2col`] reads from an image;
+//! - [`winograd`]: 3 × 3 convolutions with fewer multiplications, from the transforms of [`winograd_points`] and [`winograd_tile`];
+//! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of 2 × 2 images, and convolutions to at most three channels;
 //! - [`channels`]: statistics and normalisation of each channel;
-//! - [`resize`]: small planes and doubled ones;
+//! - [`resize`]: resizing of small planes, and doubling;
 //! - [`parallel`]: loops over disjoint parts of a tensor.
 //!
-//! Work is cut by shape alone and partial sums are combined in a fixed order: the same instructions give the same bits on
+//! Work is cut by shape alone and partial sums are added in a fixed order. The same instruction set therefore gives the same bits on
 //! any number of threads.
 
 pub(crate) mod channels;
@@ -20,13 +21,14 @@ pub(crate) mod conv;
 pub(crate) mod conv_2x2;
 pub(crate) mod conv_few;
 pub(crate) mod gemm;
+pub(crate) mod implicit_im2col;
 pub(crate) mod microkernel;
 pub(crate) mod parallel;
 pub(crate) mod pool;
 pub(crate) mod resize;
 pub(crate) mod simd;
-pub(crate) mod taps;
 pub(crate) mod transpose;
+pub(crate) mod window;
 pub(crate) mod winograd;
 pub(crate) mod winograd_points;
 pub(crate) mod winograd_tile;

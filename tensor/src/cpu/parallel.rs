@@ -1,6 +1,6 @@
-//! Loops over parts of tensors, spread over the cores.
+//! Parallel loops over parts of a tensor.
 //!
-//! A part is never smaller than [`GRAIN`]: handing work to another core costs about as much as a few thousand additions.
+//! A part has at least [`GRAIN`] elements, since starting a task on another core costs as much as a few thousand additions.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -10,23 +10,23 @@ use rayon::prelude::*;
 use super::simd::Isa;
 use crate::error::{Error, Result};
 
-/// Computes on `count` threads from now on (0: one a core) and says how many that is. The calling thread is one of them: work
-/// that comes from outside must be handed over and back, which costs tens of microseconds a kernel, a quarter of a small
-/// model's step. To be called once, first, by the thread that will train.
+/// Starts the threads that compute, and returns their number. `count` is the requested number; 0 means one per core. The calling
+/// thread becomes one of them. Otherwise every kernel would be handed to another thread and back, which costs tens of microseconds
+/// and a quarter of a small model's training step. A program calls this once, at its start, on the thread that will train.
 ///
 /// # Errors
-/// If threads were started before, or the system refuses as many.
+/// If threads were started before, or the system does not start that many.
 pub fn start_threads(count: usize) -> Result<usize> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(count).use_current_thread();
     pool.build_global().map_err(|error| Error::Threads { count, what: error.to_string() })?;
     Ok(rayon::current_num_threads())
 }
 
-/// Elements that one core should at least be given.
+/// The least number of elements of a task.
 pub(crate) const GRAIN: usize = 16 * 1024;
 
-/// `body(first, part)` for consecutive parts of `out`, `first` being where the part begins.
-pub(crate) fn over(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync + Send) {
+/// Calls `body(first, part)` for consecutive parts of `out`, where `first` is the index of the part's first element.
+pub(crate) fn for_each_chunk(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync + Send) {
     let isa = Isa::current();
     if out.len() <= GRAIN {
         return isa.run(|| body(0, out));
@@ -34,8 +34,8 @@ pub(crate) fn over(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync + Se
     out.par_chunks_mut(GRAIN).enumerate().for_each(|(i, part)| isa.run(|| body(i * GRAIN, part)));
 }
 
-/// `body(row, out[row])` for every row of `cols` elements.
-pub(crate) fn rows(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync + Send) {
+/// Calls `body(row, out[row])` for every row of `cols` elements.
+pub(crate) fn for_each_row(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync + Send) {
     let isa = Isa::current();
     if cols == 0 {
         return;
@@ -50,27 +50,27 @@ pub(crate) fn rows(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]
     });
 }
 
-/// A slice of which parallel tasks write disjoint parts that are not chunks: columns, channels.
-pub(crate) struct Disjoint<'a> {
+/// A mutable slice whose parts parallel tasks write. The parts are disjoint but need not be chunks: they may be columns or channels.
+pub(crate) struct DisjointSliceMut<'a> {
     data: *mut f32,
     len: usize,
     owner: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: `part` hands out ranges that its callers promise to be disjoint, so no element is reached from two threads.
-unsafe impl Sync for Disjoint<'_> {}
-// SAFETY: likewise; the pointer is valid wherever the borrow is.
-unsafe impl Send for Disjoint<'_> {}
+// SAFETY: the callers of `part` promise that the ranges are disjoint, so no element is reached from two threads.
+unsafe impl Sync for DisjointSliceMut<'_> {}
+// SAFETY: as above. The pointer is valid as long as the borrow.
+unsafe impl Send for DisjointSliceMut<'_> {}
 
-impl<'a> Disjoint<'a> {
-    pub(crate) fn new(slice: &'a mut [f32]) -> Disjoint<'a> {
-        Disjoint { data: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
+impl<'a> DisjointSliceMut<'a> {
+    pub(crate) fn new(slice: &'a mut [f32]) -> DisjointSliceMut<'a> {
+        DisjointSliceMut { data: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
     }
 
     /// The elements in `range`.
     ///
     /// # Safety
-    /// Until the returned slice is gone, nobody else may ask for an element of `range`.
+    /// While the returned slice is alive, no other call may include an element of `range`.
     #[allow(clippy::mut_from_ref)]
     #[inline(always)]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {

@@ -1,22 +1,22 @@
-//! Buffers kept between steps. A training step asks for the same lengths again and again, and fresh large allocations cost
-//! a page fault every 4 KiB, so a dropped buffer waits here under its exact length for the next one who asks.
+//! A pool of buffers. Every training step needs the same lengths again, and a new large allocation costs a page fault every 4 KiB.
+//! A dropped buffer is therefore kept under its exact length for the next tensor of that length.
 //!
-//! The pool holds at most what was in use at once at the busiest moment, and an eighth more; what has waited longest goes.
+//! Buffers in use and kept ones together hold at most the peak of what was in use, plus an eighth. The oldest kept buffer goes first.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// Shorter buffers are left to the allocator.
+/// Shorter buffers are not pooled.
 const SMALLEST: usize = 1024;
 
-/// A cache line holds this many elements: buffers start on one, so that no vector load straddles two.
+/// The elements of a cache line. Buffers start at a line, so that no vector load crosses two.
 const LINE: usize = 16;
 
-/// Elements of one tensor, returned to the pool when dropped.
+/// The elements of one tensor. A dropped buffer returns to the pool.
 pub(crate) struct CpuBuffer {
-    data: Vec<f32>, // LINE longer than asked for
+    data: Vec<f32>, // LINE longer than requested
     start: usize,
     len: usize,
 }
@@ -29,12 +29,12 @@ impl CpuBuffer {
         let start = data.as_ptr().align_offset(4 * LINE);
         let mut buffer = CpuBuffer { data, start, len };
         if cfg!(debug_assertions) {
-            buffer.fill(f32::NAN); // an element that a kernel forgets to write is seen
+            buffer.fill(f32::NAN); // tests then notice an element that a kernel does not write
         }
         buffer
     }
 
-    /// Another buffer with the same elements.
+    /// A new buffer with the same elements.
     pub(crate) fn copy(&self) -> CpuBuffer {
         let mut copy = CpuBuffer::take(self.len);
         copy.copy_from_slice(self);
@@ -42,13 +42,13 @@ impl CpuBuffer {
     }
 }
 
-/// Runs `body` with `len` numbers to scribble on, whose contents are arbitrary. Each thread keeps its own, so that small tasks
-/// do not wait for each other at the pool's lock.
+/// Runs `body` with a temporary slice of `len` arbitrary numbers. Each thread keeps its own, so that small tasks do not wait for the
+/// pool's lock.
 pub(crate) fn scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
         static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
     }
-    // Taken out while in use: a body may want scratch of its own.
+    // Removed from the list while in use, since `body` may itself call `scratch`.
     let mut data = KEPT.with_borrow_mut(Vec::pop).unwrap_or_default();
     if data.len() < len + LINE {
         data.resize(len + LINE, 0.0);
@@ -67,7 +67,7 @@ impl Drop for CpuBuffer {
     fn drop(&mut self) {
         if self.len >= SMALLEST {
             let evicted = lock().put(self.len, std::mem::take(&mut self.data));
-            drop(evicted); // the lock is free again: returning memory to the system takes time
+            drop(evicted); // after the lock is released, since returning memory to the system takes time
         }
     }
 }
@@ -87,16 +87,16 @@ impl DerefMut for CpuBuffer {
 
 #[derive(Default)]
 struct Pool {
-    waiting: HashMap<usize, Vec<(u64, Vec<f32>)>>, // by length, each with the time it came back
+    waiting: HashMap<usize, Vec<(u64, Vec<f32>)>>, // by length, each with the time of its return
     clock: u64,
-    held: usize, // elements waiting
+    held: usize, // elements in kept buffers
     used: usize, // elements in use
-    peak: usize, // the most that was in use at once
+    peak: usize, // the most elements in use at once
 }
 
 static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
 
-/// The pool. No code that can panic runs under its lock, so a poisoned one is whole all the same.
+/// The pool. No code that can panic runs under its lock, so it is consistent even if the lock is poisoned.
 fn lock() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -110,7 +110,7 @@ impl Pool {
         Some(data)
     }
 
-    /// Keeps `data`, and returns what has to make room for it.
+    /// Keeps `data`, and returns the buffers that must be freed for it.
     fn put(&mut self, len: usize, data: Vec<f32>) -> Vec<Vec<f32>> {
         self.clock += 1;
         self.used -= len;

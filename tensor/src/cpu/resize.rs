@@ -1,5 +1,5 @@
-//! Resizing planes of pixels by a linear map that is the same for each, and by its adjoint; the formulas stand at the top of
-//! `ops/interpolate.rs`.
+//! Resizing of planes of pixels, and its adjoint; `ops/interpolate.rs` begins with the formulas. Both are a linear map, the same for
+//! every plane.
 //!
 //! ```text
 //!   small planes            all results = Σ_pixels pixel·shares[pixel], a table of a few KB, transposed for the adjoint
@@ -7,18 +7,18 @@
 //!   (bilinear)              its ends repeated                   result[2j + 1] = ¾·line[j] + ¼·line[j + 1]
 //!   its adjoint             line = ¼, ¾, ¾, ¼ of four rows      result[j] = ¼, ¾, ¾, ¼ of line[2j − 1 … 2j + 2]
 //! ```
-//! A row's even and odd results are a vector each, interleaved on the way to memory.
+//! The even and the odd results of a row are one vector each. They are interleaved when they are stored.
 
 use rayon::prelude::*;
 
 use super::parallel::GRAIN;
 use super::pool::scratch;
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 
 /// Numbers of the widest vector.
 const LANES: usize = 16;
 
-/// Runs `job(isa, planes of x, planes of out)` for parts of a batch of planes in parallel.
+/// Calls `job(planes of x, planes of out)` in parallel for parts of a batch of planes.
 fn over_planes(x: &[f32], from: usize, out: &mut [f32], to: usize, job: impl Fn(&[f32], &mut [f32]) + Sync) {
     let several = (GRAIN / to).max(1);
     out.par_chunks_mut(several * to).zip(x.par_chunks(several * from)).for_each(|(out, x)| job(x, out));
@@ -32,12 +32,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Whether a table for so many pixels and results stays in the first-level cache.
+    /// Whether a table for this many pixels and results fits the first-level cache.
     pub(crate) fn suits(from: usize, to: usize) -> bool {
         from * to <= 1024
     }
 
-    /// The map that adds `share` of a pixel to a result for each (pixel, result, share).
+    /// The map that adds `share` times a pixel to a result, for each (pixel, result, share).
     pub(crate) fn new(from: usize, to: usize, shares: impl Iterator<Item = (usize, usize, f32)>) -> Table {
         let width = to.next_multiple_of(LANES);
         let mut table = Table { shares: vec![0.0; from * width], from, to };
@@ -45,10 +45,10 @@ impl Table {
         table
     }
 
-    /// Every plane of `x` mapped.
+    /// Maps every plane of `x`.
     pub(crate) fn map(&self, x: &[f32], out: &mut [f32]) {
         let isa = Isa::current();
-        over_planes(x, self.from, out, self.to, |x, out| isa.vectors(Map { table: self, x, out }));
+        over_planes(x, self.from, out, self.to, |x, out| isa.dispatch(Map { table: self, x, out }));
     }
 }
 
@@ -58,7 +58,7 @@ struct Map<'a> {
     out: &'a mut [f32],
 }
 
-impl Job for Map<'_> {
+impl SimdKernel for Map<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Table { ref shares, from, to } = *self.table;
@@ -66,7 +66,7 @@ impl Job for Map<'_> {
         for (x, out) in self.x.chunks_exact(from).zip(self.out.chunks_exact_mut(to)) {
             for at in (0..to).step_by(V::LANES) {
                 let row = |pixel: usize| V::read(&shares[pixel * width + at..]);
-                // Four sums side by side: none waits for the one before.
+                // Four independent sums, so that none waits for another.
                 let mut sums = [V::splat(0.0); 4];
                 for (i, four) in x.chunks_exact(4).enumerate() {
                     for k in 0..4 {
@@ -83,7 +83,7 @@ impl Job for Map<'_> {
     }
 }
 
-/// As much of a vector as there is room for.
+/// Writes as much of a vector as fits.
 #[inline(always)]
 fn write_some<V: Vector>(x: V, to: &mut [f32]) {
     if to.len() >= V::LANES {
@@ -92,18 +92,18 @@ fn write_some<V: Vector>(x: V, to: &mut [f32]) {
     let mut rest = [0.0; LANES];
     x.write(&mut rest);
     match to.len() {
-        8 => to.copy_from_slice(&rest[..8]), // known lengths need no call
+        8 => to.copy_from_slice(&rest[..8]), // a copy of a constant length needs no call
         4 => to.copy_from_slice(&rest[..4]),
         len => to.copy_from_slice(&rest[..len]),
     }
 }
 
-/// Planes of `[height, width]` to twice as many rows and columns.
+/// Resizes planes of `[height, width]` to twice as many rows and columns.
 pub(crate) fn double(x: &[f32], size: [usize; 2], out: &mut [f32]) {
     let isa = Isa::current();
     let count = size[0] * size[1];
     over_planes(x, count, out, 4 * count, |x, out| {
-        scratch(2 * size[0] * padded(size[1]), |lines| isa.vectors(Double { x, size, lines, out }));
+        scratch(2 * size[0] * padded(size[1]), |lines| isa.dispatch(Double { x, size, lines, out }));
     });
 }
 
@@ -112,16 +112,16 @@ pub(crate) fn double_adjoint(dy: &[f32], size: [usize; 2], dx: &mut [f32]) {
     let isa = Isa::current();
     let count = size[0] * size[1];
     over_planes(dy, 4 * count, dx, count, |dy, dx| {
-        scratch(size[0] * padded(2 * size[1]), |lines| isa.vectors(DoubleAdjoint { dy, size, lines, dx }));
+        scratch(size[0] * padded(2 * size[1]), |lines| isa.dispatch(DoubleAdjoint { dy, size, lines, dx }));
     });
 }
 
-/// Numbers of a line with an end repeated on each side, and room for vectors that begin in it.
+/// The length of a line with its ends repeated, and space for vectors that begin in it.
 fn padded(width: usize) -> usize {
     width + 2 + 2 * LANES
 }
 
-/// All lines of a plane are made before the first is used: a vector that is read from where two were just written waits for both.
+/// All lines of a plane are computed before the first is used, since a load that overlaps two recent stores waits for both.
 struct Double<'a> {
     x: &'a [f32],
     size: [usize; 2],
@@ -129,7 +129,7 @@ struct Double<'a> {
     out: &'a mut [f32],
 }
 
-impl Job for Double<'_> {
+impl SimdKernel for Double<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let ([height, width], lines) = (self.size, self.lines);
@@ -168,7 +168,7 @@ struct DoubleAdjoint<'a> {
     dx: &'a mut [f32],
 }
 
-impl Job for DoubleAdjoint<'_> {
+impl SimdKernel for DoubleAdjoint<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let ([height, width], lines) = (self.size, self.lines);
@@ -187,7 +187,7 @@ impl Job for DoubleAdjoint<'_> {
             for (line, dx) in lines.chunks_exact(padded(2 * width)).zip(dx.chunks_exact_mut(width)) {
                 for (at, dx) in dx.chunks_mut(V::LANES).enumerate() {
                     let line = &line[2 * at * V::LANES..];
-                    let pairs = |line: &[f32]| V::read(line).separate(V::read(&line[V::LANES..]));
+                    let pairs = |line: &[f32]| V::read(line).deinterleave(V::read(&line[V::LANES..]));
                     let ([before, first], [second, after]) = (pairs(line), pairs(&line[2..]));
                     write_some(first.add(second).mul(most).add_product(quarter, before.add(after)), dx);
                 }

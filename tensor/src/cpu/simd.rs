@@ -1,8 +1,8 @@
-//! Which vector instructions a kernel may use: found out at run time, or forced.
+//! The vector instructions that a kernel may use: detected at run time, or forced.
 //!
-//! A kernel reads [`Isa::current`] once, on the thread that calls it, and hands it to its parallel parts. Inner loops are
-//! ordinary Rust inside [`Isa::run`], which compiles them once for every instruction set. Where registers must be held by
-//! hand (the matrix tile, Winograd's transforms), a [`Job`] is written for any [`Vector`].
+//! An operation reads [`Isa::current`] once, on the calling thread, and passes it to its parallel parts. Simple inner loops are
+//! ordinary Rust inside [`Isa::run`], which compiles them for every instruction set. Loops that keep values in vector registers (the
+//! matrix tile, Winograd's transforms) are a [`SimdKernel`], written once for any [`Vector`].
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -10,13 +10,13 @@ use std::sync::OnceLock;
 /// A family of vector instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isa {
-    /// What every processor of the compiled-for kind has.
+    /// The instructions that every processor of the target has.
     Portable,
-    /// 64-bit Arm: 4 numbers at once.
+    /// 64-bit Arm: 4 numbers per register.
     Neon,
-    /// x86-64 since 2013: 8 numbers at once, fused multiply-add.
+    /// x86-64 since 2013: 8 numbers per register, fused multiply-add.
     Avx2,
-    /// x86-64 servers, Zen 4 and later: 16 numbers at once, 32 registers.
+    /// x86-64 servers, Zen 4 and later: 16 numbers per register, 32 registers.
     Avx512,
 }
 
@@ -25,7 +25,7 @@ thread_local! {
 }
 
 impl Isa {
-    /// Those that this processor has, the widest last.
+    /// The families that this processor has, the widest last.
     pub fn available() -> Vec<Isa> {
         [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.detected()).collect()
     }
@@ -43,7 +43,7 @@ impl Isa {
         }
     }
 
-    /// The one to use on this thread: the forced one, else the widest there is.
+    /// The family to use on this thread: the forced one, or else the widest.
     pub fn current() -> Isa {
         static WIDEST: OnceLock<Isa> = OnceLock::new();
         FORCED
@@ -51,10 +51,10 @@ impl Isa {
             .unwrap_or_else(|| *WIDEST.get_or_init(|| *Isa::available().last().expect("Portable is always there")))
     }
 
-    /// Runs `body` with this one forced for every operation that the calling thread starts.
+    /// Runs `body` while this family is forced for every operation that the calling thread starts.
     ///
     /// # Panics
-    /// If the processor lacks it.
+    /// If the processor does not have it.
     pub fn force<R>(self, body: impl FnOnce() -> R) -> R {
         struct Restore(Option<Isa>);
         impl Drop for Restore {
@@ -67,65 +67,66 @@ impl Isa {
         body()
     }
 
-    /// Runs a loop compiled for these instructions, if it is short enough to be inlined; a [`Job`] always is.
+    /// Runs a closure compiled for these instructions. That holds only for code that the compiler inlines; for longer code use
+    /// [`dispatch`](Isa::dispatch).
     #[inline(always)]
     pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: callers pass `Isa::current`, which is one that was detected (`available`, `force`).
+            // SAFETY: an `Isa` comes from `current`, which returns only detected ones (`available`, `force`).
             Isa::Avx512 => unsafe { x86::avx512(body) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: likewise.
+            // SAFETY: as above.
             Isa::Avx2 => unsafe { x86::avx2(body) },
             _ => body(),
         }
     }
 
-    /// Runs a job on these instructions' registers.
+    /// Runs a kernel on the registers of this instruction set.
     #[inline(always)]
-    pub(crate) fn vectors(self, job: impl Job) {
+    pub(crate) fn dispatch(self, kernel: impl SimdKernel) {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as in `run`.
-            Isa::Avx512 => unsafe { x86::avx512_job(job) },
+            Isa::Avx512 => unsafe { x86::avx512_kernel(kernel) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: likewise.
-            Isa::Avx2 => unsafe { x86::avx2_job(job) },
+            // SAFETY: as above.
+            Isa::Avx2 => unsafe { x86::avx2_kernel(kernel) },
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => job.run::<std::arch::aarch64::float32x4_t>(),
-            _ => job.run::<[f32; 4]>(),
+            Isa::Neon => kernel.run::<std::arch::aarch64::float32x4_t>(),
+            _ => kernel.run::<[f32; 4]>(),
         }
     }
 }
 
-/// Work written for registers of any width. `run` and all that it calls must be `#[inline(always)]`, to be compiled for the
-/// instructions at hand.
-pub(crate) trait Job {
-    /// The work. Called only where V's instructions are.
+/// A loop written for registers of any width. `run` and everything that it calls must be `#[inline(always)]`, so that it is compiled
+/// for the instruction set of the caller.
+pub(crate) trait SimdKernel {
+    /// The loop. It is called only on a processor that has V's instructions.
     fn run<V: Vector>(self);
 }
 
-/// A register of numbers. Only a [`Job`] sees one, so its instructions are there.
+/// A vector register. Only a [`SimdKernel`] uses one, so the processor has its instructions.
 pub(crate) trait Vector: Copy {
-    /// Numbers in a register.
+    /// The numbers in a register.
     const LANES: usize;
-    /// Rows of a matrix tile, as many as the registers allow: three sums each.
+    /// The rows of a matrix tile. Each row takes three registers for its sums.
     const ROWS: usize;
     fn splat(x: f32) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
-    /// `self + a·b`, rounded once where the machine can.
+    /// `self + a·b`, rounded once if the processor has a fused multiply-add.
     fn add_product(self, a: Self, b: Self) -> Self;
-    /// a₀ b₀ a₁ b₁ …, in two registers.
+    /// a₀ b₀ a₁ b₁ … in two registers.
     fn interleave(self, other: Self) -> [Self; 2];
-    /// The even and the odd of the numbers in two registers: the inverse of `interleave`.
-    fn separate(self, other: Self) -> [Self; 2];
+    /// The numbers at even and at odd places of two registers: the inverse of `interleave`.
+    fn deinterleave(self, other: Self) -> [Self; 2];
     /// # Safety
-    /// LANES numbers can be read there.
+    /// `from` is valid for reading LANES numbers.
     unsafe fn load(from: *const f32) -> Self;
     /// # Safety
-    /// LANES numbers can be written there.
+    /// `to` is valid for writing LANES numbers.
     unsafe fn store(self, to: *mut f32);
 
     /// The first LANES numbers of a slice.
@@ -174,7 +175,7 @@ impl Vector for [f32; 4] {
         [[a, e, b, f], [c, g, d, h]]
     }
     #[inline(always)]
-    fn separate(self, other: Self) -> [Self; 2] {
+    fn deinterleave(self, other: Self) -> [Self; 2] {
         let ([a, b, c, d], [e, f, g, h]) = (self, other);
         [[a, c, e, g], [b, d, f, h]]
     }
@@ -190,9 +191,9 @@ impl Vector for [f32; 4] {
     }
 }
 
-/// Asks for `len` numbers from `first` on, which will be read soon; nothing happens if they are not there.
+/// Prefetches `len` numbers from `first` on into the cache. Places outside the slice are allowed and have no effect.
 #[inline(always)]
-pub(crate) fn soon(numbers: &[f32], first: usize, len: usize) {
+pub(crate) fn prefetch(numbers: &[f32], first: usize, len: usize) {
     #[cfg(target_arch = "x86_64")]
     for at in (first..first + len).step_by(16) {
         let from = numbers.as_ptr().wrapping_add(at).cast();
@@ -203,17 +204,17 @@ pub(crate) fn soon(numbers: &[f32], first: usize, len: usize) {
     let _ = (numbers, first, len);
 }
 
-/// A register type of `std::arch`, by its instructions' names.
-#[allow(unused_macros)] // some processors have none
+/// Implements [`Vector`] for a register type of `std::arch` from the names of its instructions.
+#[allow(unused_macros)] // not every target has register types
 macro_rules! register {
     ($type:ty, $lanes:literal lanes, $rows:literal rows, $splat:ident, $add:ident, $sub:ident, $mul:ident,
-     |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $separate:ident, $load:ident, $store:ident) => {
+     |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $deinterleave:ident, $load:ident, $store:ident) => {
         impl Vector for $type {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
             #[inline(always)]
             fn splat(x: f32) -> Self {
-                // SAFETY: a Job runs only where the instructions are; so do all below.
+                // SAFETY: a SimdKernel runs only on a processor that has these instructions. The same holds below.
                 unsafe { $splat(x) }
             }
             #[inline(always)]
@@ -243,9 +244,9 @@ macro_rules! register {
                 unsafe { $interleave(self, other) }
             }
             #[inline(always)]
-            fn separate(self, other: Self) -> [Self; 2] {
+            fn deinterleave(self, other: Self) -> [Self; 2] {
                 // SAFETY: as above.
-                unsafe { $separate(self, other) }
+                unsafe { $deinterleave(self, other) }
             }
             #[inline(always)]
             unsafe fn load(from: *const f32) -> Self {
@@ -263,13 +264,13 @@ macro_rules! register {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Job, Vector};
+    use super::{SimdKernel, Vector};
     use std::arch::x86_64::*;
 
     register!(__m512, 16 lanes, 8 rows, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
-        |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, separate16, _mm512_loadu_ps, _mm512_storeu_ps);
+        |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, deinterleave16, _mm512_loadu_ps, _mm512_storeu_ps);
     register!(__m256, 8 lanes, 4 rows, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
-        |c, a, b| _mm256_fmadd_ps(a, b, c), interleave8, separate8, _mm256_loadu_ps, _mm256_storeu_ps);
+        |c, a, b| _mm256_fmadd_ps(a, b, c), interleave8, deinterleave8, _mm256_loadu_ps, _mm256_storeu_ps);
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -281,7 +282,7 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn separate16(a: __m512, b: __m512) -> [__m512; 2] {
+    fn deinterleave16(a: __m512, b: __m512) -> [__m512; 2] {
         let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
         let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
         [_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b)]
@@ -296,7 +297,7 @@ mod x86 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn separate8(a: __m256, b: __m256) -> [__m256; 2] {
+    fn deinterleave8(a: __m256, b: __m256) -> [__m256; 2] {
         let (low, high) = (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
         [_mm256_shuffle_ps::<0x88>(low, high), _mm256_shuffle_ps::<0xdd>(low, high)]
     }
@@ -312,13 +313,13 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx2,fma")]
-    pub(super) fn avx512_job(job: impl Job) {
-        job.run::<__m512>();
+    pub(super) fn avx512_kernel(kernel: impl SimdKernel) {
+        kernel.run::<__m512>();
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn avx2_job(job: impl Job) {
-        job.run::<__m256>();
+    pub(super) fn avx2_kernel(kernel: impl SimdKernel) {
+        kernel.run::<__m256>();
     }
 }
 
@@ -335,10 +336,10 @@ mod arm {
 
     #[inline]
     #[target_feature(enable = "neon")]
-    fn separate4(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+    fn deinterleave4(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
         [vuzp1q_f32(a, b), vuzp2q_f32(a, b)]
     }
 
     register!(float32x4_t, 4 lanes, 8 rows, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
-        |c, a, b| vfmaq_f32(c, a, b), interleave4, separate4, vld1q_f32, vst1q_f32);
+        |c, a, b| vfmaq_f32(c, a, b), interleave4, deinterleave4, vld1q_f32, vst1q_f32);
 }

@@ -1,12 +1,12 @@
-//! Turning a block of a matrix while it is packed: `to[i·width + r] = from[r·stride + i]`.
+//! Transposes a block of a matrix while it is packed: `to[i·width + r] = from[r·stride + i]`.
 //!
-//! Element by element this costs as much as the arithmetic that follows it. AVX-512 turns 16 × 16 numbers in registers:
-//! neighbouring rows are interleaved by ones, then by twos, which leaves 4 × 4 blocks that lie in the wrong quarters of
-//! their registers, and two rounds of quarter moves put them right: 64 instructions for 256 numbers.
+//! Element by element this would cost as much as the arithmetic that follows. AVX-512 transposes 16 × 16 numbers in registers.
+//! Neighbouring rows are interleaved in units of one number, then of two. The resulting 4 × 4 blocks are then moved to the right
+//! quarters of their registers in two rounds. That takes 64 instructions for 256 numbers.
 
 use super::simd::Isa;
 
-/// `to[i·width + r] = from[r·stride + i]` for `r < rows`, `i < len`. The rest of `to` stays.
+/// `to[i·width + r] = from[r·stride + i]` for `r < rows`, `i < len`. The rest of `to` is unchanged.
 ///
 /// # Panics
 /// If a slice is too short.
@@ -22,7 +22,7 @@ pub(crate) fn transpose(isa: Isa, from: &[f32], stride: usize, rows: usize, len:
                 for i in (0..len).step_by(16) {
                     let block = [(rows - r).min(16), (len - i).min(16)];
                     let (from, to) = (&from[r * stride + i..], &mut to[i * width + r..]);
-                    // SAFETY: an Avx512 exists only where it was detected; the block lies within the slices, checked above.
+                    // SAFETY: Avx512 was detected, and the block is within the slices, as checked above.
                     unsafe { x86::turn(from.as_ptr(), stride, block, to.as_mut_ptr(), width) }
                 }
             }
@@ -40,27 +40,26 @@ pub(crate) fn transpose(isa: Isa, from: &[f32], stride: usize, rows: usize, len:
 mod x86 {
     use std::arch::x86_64::*;
 
-    /// How far ahead of a block its rows are asked for. They are short runs far apart, which the processor's own prefetching
-    /// notices too late.
+    /// How far ahead of a block its rows are prefetched. They are short and far apart, so the processor's own prefetching is too late.
     const AHEAD: usize = 48;
 
-    /// Turns one block of at most 16 × 16 numbers.
+    /// Transposes one block of at most 16 × 16 numbers.
     ///
     /// # Safety
-    /// On a processor with AVX-512; `rows` rows of `len` numbers `stride` apart can be read at `from`, and `len` rows of
-    /// `rows` numbers `width` apart written at `to`.
+    /// The processor has AVX-512. `from` is valid for reading `rows` rows of `len` numbers, `stride` apart, and `to` for writing `len`
+    /// rows of `rows` numbers, `width` apart.
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn turn(from: *const f32, stride: usize, [rows, len]: [usize; 2], to: *mut f32, width: usize) {
         let first = |n: usize| ((1u32 << n) - 1) as __mmask16;
         let mut r = [_mm512_setzero_ps(); 16];
         for (i, r) in r.iter_mut().enumerate().take(rows) {
-            // SAFETY: row i is one of `rows`, and the mask stops at `len`; a prefetch reads nothing.
+            // SAFETY: i is below `rows`, and the mask stops at `len`. A prefetch may point anywhere.
             unsafe {
                 _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(i * stride + AHEAD).cast());
                 *r = _mm512_maskz_loadu_ps(first(len), from.add(i * stride));
             }
         }
-        let mut pairs = [_mm512_setzero_ps(); 16]; // interleaved by ones
+        let mut pairs = [_mm512_setzero_ps(); 16]; // interleaved in units of one
         for i in 0..8 {
             pairs[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
             pairs[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
@@ -87,12 +86,12 @@ mod x86 {
             turned[8 + j] = _mm512_shuffle_f32x4::<0xdd>(even, even2);
             turned[12 + j] = _mm512_shuffle_f32x4::<0xdd>(odd, odd2);
         }
-        // A masked store costs several whole ones. Where rows of the result touch, what a whole one writes too much is
-        // overwritten by the next.
+        // A masked store costs as much as several full ones. Where rows of the result are adjacent, the numbers that a full store
+        // writes past its row are overwritten by the next store.
         let end = (len - 1) * width + rows;
         for (i, turned) in turned.iter().enumerate().take(len) {
             let whole = rows == 16 || rows == width && i * width + 16 <= end;
-            // SAFETY: row i is one of `len`; the mask stops at `rows`, a whole store at the end of the result.
+            // SAFETY: i is below `len`. The mask stops at `rows`; a full store ends within the result.
             unsafe {
                 if whole {
                     _mm512_storeu_ps(to.add(i * width), *turned);

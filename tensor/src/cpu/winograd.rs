@@ -1,8 +1,8 @@
 //! Winograd's minimal filtering (Lavin and Gray, 1509.09308) for 3 × 3 convolutions of stride 1.
 //!
-//! A tile of m × m outputs sees (m + 2)² inputs. Both are turned into values of polynomials at m + 2 points a side, where the
-//! convolution is a product a point: (m + 2)² multiplications where the definition needs 9·m². For m = 4 that is 2.25 an
-//! output instead of 9, for m = 2 it is 4.
+//! A tile of m × m outputs depends on (m + 2)² inputs. Inputs and weights are transformed to values of polynomials at m + 2 points per
+//! side, where the convolution is one product per point: (m + 2)² multiplications instead of 9·m². For m = 4 that is 2.25 per output
+//! instead of 9, for m = 2 it is 4.
 //!
 //! ```text
 //!   image ──► tiles of (m+2)² pixels ──Bᵀ·d·B──► X̂[point][tile][channel] ─┐
@@ -10,35 +10,35 @@
 //!   weight 3 × 3 ──────────────────────G·w·Gᵀ──► Ŵ[point][channel][out] ──┘
 //!   image ◄── tiles of m² pixels ◄─────Aᵀ·ŷ·A─── Ŷ[point][tile][out]
 //! ```
-//! The weight's gradient goes the other way round: Ŵ′[point] = Ŷ′ᵀ·X̂ with Ŷ′ = A·dy·Aᵀ, and dw = Gᵀ·Ŵ′·G.
+//! The gradient of the weight reverses the steps: Ŵ′[point] = Ŷ′ᵀ·X̂ with Ŷ′ = A·dy·Aᵀ, and dw = Gᵀ·Ŵ′·G.
 //!
-//! The work is cut in one of two ways. Where all of Ŵ fits beside a few images in a core's cache, a task takes those images
-//! through all three steps. Where Ŵ is larger it must be read as seldom as possible: each step is done for the whole batch,
-//! the products a point a task.
+//! The work is cut in one of two ways. If all of Ŵ and a few images fit a core's cache, a task takes those images through all three
+//! steps. If Ŵ is larger, it must be read as rarely as possible: each step is done for the whole batch, and each task of the second
+//! step computes one point.
 //!
-//! The transforms of images and weights stand in `winograd_points.rs`, those of a tile in `winograd_tile.rs`.
+//! `winograd_points.rs` has the transforms of images and weights, `winograd_tile.rs` those of a tile.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::conv::Window;
-use super::microkernel::{Strides, Then, multiply_tile};
-use super::parallel::Disjoint;
+use super::microkernel::{Accumulate, Strides, multiply_tile};
+use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
+use super::window::Window;
 use super::winograd_points::{LANES, Order, Planes, Tiles, Tiling, from_points, weight_from_points, weight_to_points};
 use super::winograd_tile::Tile;
 
-/// Numbers of Ŵ that leave room for images in a core's cache.
+/// A Ŵ of this size leaves space for images in a core's cache.
 const SMALL: usize = 320 * 1024;
-/// Sums of a small Ŵ′ that are taken apart from each other, each over its part of the batch, and then added in order.
+/// A small Ŵ′ is summed in this many parts, each over a part of the batch, which are then added in order.
 const PARTS: usize = 8;
-/// Images that such a part takes at once.
+/// Images that such a part transforms at once.
 const TOGETHER: usize = 4;
 
 /// `y = bias + conv(x, w)`: `x[batch, in, input]`, `y[batch, out, output]`; `w[out, in, 3, 3]`, or, for the adjoint,
-/// `w[in, out, 3, 3]`, which is turned round.
+/// `w[in, out, 3, 3]`, whose kernels are rotated.
 pub(crate) fn convolve<T: Tile>(
     x: &[f32],
     w: &[f32],
@@ -48,13 +48,13 @@ pub(crate) fn convolve<T: Tile>(
     [cin, cout]: [usize; 2],
     window: Window,
 ) {
-    /// Numbers of X̂ and Ŷ that a task should have then.
+    /// Numbers of X̂ and Ŷ that a task should have in the first way.
     const TASK: usize = 64 * 1024;
     let (isa, tiling) = (Isa::current(), Tiling::of::<T>(window.output));
     let weight = Planes::new(Order::Panels, cin, cout);
     let w = weights::<T>(isa, w, adjoint, [cin, cout], weight);
     let tiles = Tiles::new::<T, false>(x, cin, window.input, tiling, window.padding);
-    let y = &Disjoint::new(y);
+    let y = &DisjointSliceMut::new(y);
     let planes = |images: usize| [cin, cout].map(|c| Planes::new(Order::Rows, images * tiling.count(), c));
     let store = |image, row, ys: &[f32], to| from_points::<T>(isa, (ys, to), [image, row], bias, (y, cout, tiling));
 
@@ -67,12 +67,19 @@ pub(crate) fn convolve<T: Tile>(
             let rows = images.len() * tiling.count();
             scratch(from.count::<T>() + to.count::<T>(), |room| {
                 let (xs, ys) = room.split_at_mut(from.count::<T>());
-                let all = Disjoint::new(xs);
+                let all = DisjointSliceMut::new(xs);
                 for (i, image) in images.clone().enumerate() {
                     tiles.to_points::<T, false>(isa, [image, i * tiling.count()], &all, from);
                 }
                 for (point, ys) in ys.chunks_exact_mut(to.plane()).enumerate() {
-                    multiply(isa, [0..rows, 0..cin], from.of(point, xs), weight.of(point, &w), (ys, to), Then::Store);
+                    multiply(
+                        isa,
+                        [0..rows, 0..cin],
+                        from.of(point, xs),
+                        weight.of(point, &w),
+                        (ys, to),
+                        Accumulate::Overwrite,
+                    );
                 }
                 images.enumerate().for_each(|(i, image)| store(image, i * tiling.count(), ys, to));
             });
@@ -82,7 +89,14 @@ pub(crate) fn convolve<T: Tile>(
     let [from, to] = planes(window.batch);
     let xs = points::<T, false>(isa, &tiles, window.batch, from);
     let mut ys = CpuBuffer::take(to.count::<T>());
-    products::<T>(isa, [window.batch * tiling.count(), cin], (&xs, from), (&w, weight), (&mut ys, to), Then::Store);
+    products::<T>(
+        isa,
+        [window.batch * tiling.count(), cin],
+        (&xs, from),
+        (&w, weight),
+        (&mut ys, to),
+        Accumulate::Overwrite,
+    );
     (0..window.batch).into_par_iter().for_each(|image| store(image, image * tiling.count(), &ys, to));
 }
 
@@ -108,13 +122,13 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
                     let [left, right] = planes(rows);
                     for i in 0..together {
                         let at = [first + i, i * tiling.count()];
-                        dy.to_points::<T, true>(isa, at, &Disjoint::new(dys), left);
-                        x.to_points::<T, false>(isa, at, &Disjoint::new(xs), right);
+                        dy.to_points::<T, true>(isa, at, &DisjointSliceMut::new(dys), left);
+                        x.to_points::<T, false>(isa, at, &DisjointSliceMut::new(xs), right);
                     }
-                    let then = if first == images.start { Then::Store } else { Then::Add };
+                    let accumulate = if first == images.start { Accumulate::Overwrite } else { Accumulate::Add };
                     for (point, sums) in sums.chunks_exact_mut(product.plane()).enumerate() {
                         let (a, b) = (left.of(point, dys), right.of(point, xs));
-                        multiply(isa, [0..cout, 0..rows], a, b, (sums, product), then);
+                        multiply(isa, [0..cout, 0..rows], a, b, (sums, product), accumulate);
                     }
                 }
             });
@@ -124,18 +138,18 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
         let [left, right] = planes(rows);
         let dys = points::<T, true>(isa, &dy, window.batch, left);
         let xs = points::<T, false>(isa, &x, window.batch, right);
-        products::<T>(isa, [cout, rows], (&dys, left), (&xs, right), (&mut sums, product), Then::Store);
+        products::<T>(isa, [cout, rows], (&dys, left), (&xs, right), (&mut sums, product), Accumulate::Overwrite);
     }
-    let dw = Disjoint::new(dw);
+    let dw = DisjointSliceMut::new(dw);
     (0..cout).into_par_iter().for_each(|output| weight_from_points::<T>(isa, (&sums, product), output, &dw, cin));
 }
 
 /// G·w·Gᵀ of every pair of channels.
 fn weights<T: Tile>(isa: Isa, w: &[f32], adjoint: bool, [cin, cout]: [usize; 2], planes: Planes) -> CpuBuffer {
-    /// Inputs of one task.
+    /// Input channels of one task.
     const SOME: usize = 32;
     let mut points = CpuBuffer::take(planes.count::<T>());
-    let (to, panels) = (Disjoint::new(&mut points), planes.panels().collect::<Vec<_>>());
+    let (to, panels) = (DisjointSliceMut::new(&mut points), planes.panels().collect::<Vec<_>>());
     let blocks = cin.div_ceil(SOME);
     (0..panels.len() * blocks).into_par_iter().for_each(|task| {
         let (panel, first) = (panels[task / blocks].clone(), task % blocks * SOME);
@@ -149,46 +163,46 @@ fn weights<T: Tile>(isa: Isa, w: &[f32], adjoint: bool, [cin, cout]: [usize; 2],
     points
 }
 
-/// A batch at the points.
+/// The values of a batch at the points.
 fn points<T: Tile, const GRADIENT: bool>(isa: Isa, tiles: &Tiles, batch: usize, planes: Planes) -> CpuBuffer {
     let rows = tiles.count();
     let mut points = CpuBuffer::take(planes.count::<T>());
-    let to = Disjoint::new(&mut points);
+    let to = DisjointSliceMut::new(&mut points);
     let each = |image| tiles.to_points::<T, GRADIENT>(isa, [image, image * rows], &to, planes);
     (0..batch).into_par_iter().for_each(each);
     points
 }
 
-/// c = a·b, or c += a·b, at every point: `rows` rows, sums over `k`.
+/// c = a·b, or c += a·b, at every point, with `rows` rows and sums over `k`.
 fn products<T: Tile>(
     isa: Isa,
     [rows, k]: [usize; 2],
     (a, left): (&[f32], Planes),
     (b, right): (&[f32], Planes),
     (c, out): (&mut [f32], Planes),
-    then: Then,
+    accumulate: Accumulate,
 ) {
     /// Rows of one task.
     const BLOCK: usize = 128;
-    let (blocks, c) = (rows.div_ceil(BLOCK), Disjoint::new(c));
+    let (blocks, c) = (rows.div_ceil(BLOCK), DisjointSliceMut::new(c));
     (0..T::IN * T::IN * blocks).into_par_iter().for_each(|task| {
         let (point, first) = (task / blocks, task % blocks * BLOCK);
         let block = first..(first + BLOCK).min(rows);
         let (start, width) = (point * out.plane(), out.width());
-        // SAFETY: each task has rows of its own; a tile's last may reach past `rows`, where planes are rounded up.
+        // SAFETY: no two tasks have rows in common. The last tile may reach past `rows`, since planes are rounded up.
         let c = unsafe { c.part(start + first * width..start + block.end.next_multiple_of(8) * width) };
-        multiply(isa, [block, 0..k], left.of(point, a), right.of(point, b), (c, out), then);
+        multiply(isa, [block, 0..k], left.of(point, a), right.of(point, b), (c, out), accumulate);
     });
 }
 
-/// c = a·b, or c += a·b, at one point: some rows of a plane, whose first is the first of `c`.
+/// c = a·b, or c += a·b, at one point, for some rows of a plane. The first of these is the first row of `c`.
 fn multiply(
     isa: Isa,
     [rows, ks]: [Range<usize>; 2],
     (a, left): (&[f32], Planes),
     (b, right): (&[f32], Planes),
     (c, out): (&mut [f32], Planes),
-    then: Then,
+    accumulate: Accumulate,
 ) {
     let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
     let [a_row, a_k] = left.strides();
@@ -198,11 +212,11 @@ fn multiply(
         for row in rows.clone().step_by(tile_rows) {
             let a = &a[left.row(row)..];
             let c = &mut c[(row - rows.start) * out.width() + panel.start * LANES..];
-            // One tile in the widest registers, several in narrower ones.
+            // The widest registers need one tile, narrower ones several.
             for column in (0..columns).step_by(3 * lane) {
                 let vectors = ((columns - column) / lane).min(3);
                 let strides = Strides { a_row, a_k, b_k: columns, c_row: out.width() };
-                multiply_tile(isa, vectors, ks.len(), a, &b[column..], &mut c[column..], strides, then);
+                multiply_tile(isa, vectors, ks.len(), a, &b[column..], &mut c[column..], strides, accumulate);
             }
         }
     }

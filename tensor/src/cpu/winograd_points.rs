@@ -1,19 +1,19 @@
-//! Winograd's transforms of whole images and weights: pixels to numbers at points, and back.
+//! Winograd's transforms of whole images and weights, from pixels to values at points and back.
 //!
 //! ```text
-//!   image ──gather──► [pixel][16 channels] ──tile by tile, Bᵀ·d·B──► planes, one a point
+//!   image ──gather──► [pixel][16 channels] ──tile by tile, Bᵀ·d·B──► planes, one per point
 //!   image ◄──scatter─ [pixel][16 channels] ◄─tile by tile, Aᵀ·ŷ·A─── planes
 //! ```
-//! Vectors run along 16 channels, so a pixel is one register, and the transforms of `winograd_tile.rs` are plain additions of
-//! registers. Every plane holds the same rows (a tile of an image, or a channel) of channels, in the order in which a product
-//! will read them: see [`Order`].
+//! Vectors run along 16 channels, so a pixel is one register, and the transforms of `winograd_tile.rs` are additions of registers.
+//! Every plane holds the same rows (one for each tile of an image, or for each channel) of channels, in the order in which a product
+//! reads them: see [`Order`].
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::parallel::Disjoint;
+use super::parallel::DisjointSliceMut;
 use super::pool::scratch;
-use super::simd::{Isa, Job, Vector};
+use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
 use super::winograd_tile::{Tile, Transform};
 
@@ -32,7 +32,7 @@ impl Tiling {
         Tiling { size, tiles: size.map(|s| s.div_ceil(T::OUT)) }
     }
 
-    /// How many there are.
+    /// The number of tiles.
     pub(super) fn count(self) -> usize {
         self.tiles[0] * self.tiles[1]
     }
@@ -44,18 +44,18 @@ impl Tiling {
     }
 }
 
-/// How a plane's rows of channels lie in memory.
+/// The memory layout of a plane.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// `[row][channel]`: a product's left operand, read along its rows, and its result.
+    /// `[row][channel]`: the result of a product, or a left operand that is read along its rows.
     Rows,
     /// `[16 channels][row][16]`: a left operand that is read down its columns.
     Columns,
-    /// `[panel][row][up to 48]`: a right operand, panel after panel as a product takes them.
+    /// `[panel][row][up to 48]`: a right operand, in the panels of a product.
     Panels,
 }
 
-/// Planes of one size, one for each point.
+/// The layout of planes of one size, one for each point.
 #[derive(Clone, Copy)]
 pub(super) struct Planes {
     order: Order,
@@ -66,17 +66,17 @@ pub(super) struct Planes {
 impl Planes {
     /// Planes of `rows` rows of `channels`.
     pub(super) fn new(order: Order, rows: usize, channels: usize) -> Planes {
-        let rows = if order == Order::Rows { rows.next_multiple_of(8) } else { rows }; // a product writes 8 at a time
+        let rows = if order == Order::Rows { rows.next_multiple_of(8) } else { rows }; // a product writes 8 rows at a time
         Planes { order, rows, vectors: channels.div_ceil(LANES) }
     }
 
-    /// Numbers of one row of [`Order::Rows`]: not a multiple of 512 bytes, since rows so far apart share cache sets.
+    /// The length of a row of [`Order::Rows`]. It is not a multiple of 512 bytes, since such rows would share cache sets.
     pub(super) fn width(self) -> usize {
         let width = self.vectors * LANES;
         if width.is_multiple_of(128) { width + LANES } else { width }
     }
 
-    /// Numbers of one plane.
+    /// The length of one plane.
     pub(super) fn plane(self) -> usize {
         let vectors = if self.order == Order::Rows { self.width() } else { self.vectors * LANES };
         self.rows * vectors
@@ -87,12 +87,12 @@ impl Planes {
         (&data[point * self.plane()..][..self.plane()], self)
     }
 
-    /// How far apart rows and columns are, and below where a row begins: of a left operand.
+    /// The strides of the rows and columns of a left operand.
     pub(super) fn strides(self) -> [usize; 2] {
         if self.order == Order::Rows { [self.width(), 1] } else { [1, LANES] }
     }
 
-    /// Where row `row` of a left operand begins: read down its columns, its channel `row`.
+    /// The index at which row `row` of a left operand begins. For [`Order::Columns`] a row is a channel.
     pub(super) fn row(self, row: usize) -> usize {
         match self.order {
             Order::Rows => row * self.width(),
@@ -100,12 +100,12 @@ impl Planes {
         }
     }
 
-    /// Numbers of all planes.
+    /// The length of all planes together.
     pub(super) fn count<T: Tile>(self) -> usize {
         T::IN * T::IN * self.plane()
     }
 
-    /// The vectors of each panel: three at a time, and two twice rather than three and one.
+    /// The vectors of each panel: three at a time, and at the end twice two rather than three and one.
     pub(super) fn panels(self) -> impl Iterator<Item = Range<usize>> {
         let first = std::iter::successors(Some(0), move |&first| Some(self.panel(first).end));
         first.take_while(move |&first| first < self.vectors).map(move |first| self.panel(first))
@@ -122,7 +122,7 @@ impl Planes {
         first..(first + 2).min(n)
     }
 
-    /// Where vector `v` of row 0 lies in a plane, and how far it is to the next row.
+    /// The index of vector `v` of row 0 in a plane, and the stride to the next row.
     #[inline(always)]
     pub(super) fn vector(self, v: usize) -> [usize; 2] {
         match self.order {
@@ -136,19 +136,20 @@ impl Planes {
     }
 }
 
-/// Images as tiles see them.
+/// Images with the tiles that cover them.
 pub(super) struct Tiles<'a> {
     images: &'a [f32],
     channels: usize,
     size: [usize; 2],
     tiling: Tiling,
-    /// Where a gathered image has the pixel that stands at (row, column) of the padded image; past its end, where it is 0.
+    /// For each (row, column) of the padded image, the index of the pixel in a gathered image. For the border this is past the end of
+    /// the image, where there are zeros.
     places: Vec<usize>,
     columns: usize,
 }
 
 impl<'a> Tiles<'a> {
-    /// Tiles of T::IN pixels a side of images with a border of `padding`, or, for gradients, of T::OUT.
+    /// Tiles with T::IN pixels per side of images with a border of `padding`, or, for gradients, with T::OUT pixels.
     pub(super) fn new<T: Tile, const GRADIENT: bool>(
         images: &'a [f32],
         channels: usize,
@@ -167,7 +168,7 @@ impl<'a> Tiles<'a> {
         Tiles { images, channels, size, tiling, places, columns }
     }
 
-    /// Tiles of an image.
+    /// The number of tiles of an image.
     pub(super) fn count(&self) -> usize {
         self.tiling.count()
     }
@@ -177,7 +178,7 @@ impl<'a> Tiles<'a> {
         &self,
         isa: Isa,
         [image, row]: [usize; 2],
-        to: &Disjoint,
+        to: &DisjointSliceMut,
         planes: Planes,
     ) {
         let pixels = self.size[0] * self.size[1];
@@ -187,13 +188,13 @@ impl<'a> Tiles<'a> {
                 let first = v * LANES;
                 let some = LANES.min(self.channels - first);
                 if some < LANES {
-                    flat.fill(0.0); // channels that are not there
+                    flat.fill(0.0); // for the channels that are missing
                 }
                 let from = &self.images[(image * self.channels + first) * pixels..];
                 transpose(isa, from, pixels, some, pixels, flat, LANES);
                 let [start, step] = planes.vector(v);
                 let (at, plane, tile) = (start + row * step, planes.plane(), PhantomData);
-                isa.vectors(ToPoints::<T, GRADIENT> { tiles: self, flat, to, at, step, plane, tile });
+                isa.dispatch(ToPoints::<T, GRADIENT> { tiles: self, flat, to, at, step, plane, tile });
             }
         });
     }
@@ -202,14 +203,14 @@ impl<'a> Tiles<'a> {
 struct ToPoints<'a, T, const GRADIENT: bool> {
     tiles: &'a Tiles<'a>,
     flat: &'a [f32],
-    to: &'a Disjoint<'a>,
+    to: &'a DisjointSliceMut<'a>,
     at: usize,
     step: usize,
     plane: usize,
     tile: PhantomData<T>,
 }
 
-impl<T: Tile, const GRADIENT: bool> Job for ToPoints<'_, T, GRADIENT> {
+impl<T: Tile, const GRADIENT: bool> SimdKernel for ToPoints<'_, T, GRADIENT> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Tiles { tiling, places, columns, .. } = self.tiles;
@@ -221,7 +222,7 @@ impl<T: Tile, const GRADIENT: bool> Job for ToPoints<'_, T, GRADIENT> {
                 let at = self.at + tile * self.step + lane;
                 transform.square::<V, T>(read, |i, j, x| {
                     let at = (i * T::IN + j) * self.plane + at;
-                    // SAFETY: each job has an image and channels of its own.
+                    // SAFETY: no two tasks have the same image and channels.
                     x.write(unsafe { self.to.part(at..at + V::LANES) });
                 });
             }
@@ -235,7 +236,7 @@ pub(super) fn from_points<T: Tile>(
     (points, planes): (&[f32], Planes),
     [image, row]: [usize; 2],
     bias: Option<&[f32]>,
-    (y, channels, tiling): (&Disjoint, usize, Tiling),
+    (y, channels, tiling): (&DisjointSliceMut, usize, Tiling),
 ) {
     let pixels = tiling.size[0] * tiling.size[1];
     scratch(pixels * LANES, |flat| {
@@ -248,9 +249,9 @@ pub(super) fn from_points<T: Tile>(
             }
             let [at, step] = planes.vector(v);
             let (at, plane, tile) = (at + row * step, planes.plane(), PhantomData);
-            isa.vectors(FromPoints::<T> { points, at, step, plane, tiling, bias: &start, flat, tile });
+            isa.dispatch(FromPoints::<T> { points, at, step, plane, tiling, bias: &start, flat, tile });
             let start = (image * channels + first) * pixels;
-            // SAFETY: each task has images of its own.
+            // SAFETY: no two tasks have the same image.
             let y = unsafe { y.part(start..start + some * pixels) };
             transpose(isa, flat, LANES, pixels, some, y, pixels);
         }
@@ -268,7 +269,7 @@ struct FromPoints<'a, T> {
     tile: PhantomData<T>,
 }
 
-impl<T: Tile> Job for FromPoints<'_, T> {
+impl<T: Tile> SimdKernel for FromPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let [height, width] = self.tiling.size;
@@ -289,35 +290,35 @@ impl<T: Tile> Job for FromPoints<'_, T> {
 }
 
 /// G·w·Gᵀ of the kernels between one input and the outputs of vector `v`, to row `input` of `planes`. `w` is
-/// `[out, in, 3, 3]`, or, for the adjoint, `[in, out, 3, 3]`, each kernel turned round. `flat` is room to work in.
+/// `[out, in, 3, 3]`, or, for the adjoint, `[in, out, 3, 3]` with rotated kernels. `flat` is temporary memory.
 pub(super) fn weight_to_points<T: Tile>(
     isa: Isa,
     (w, adjoint): (&[f32], bool),
     [cin, cout]: [usize; 2],
     [input, v]: [usize; 2],
-    to: &Disjoint,
+    to: &DisjointSliceMut,
     planes: Planes,
     flat: &mut [f32; 9 * LANES],
 ) {
     let first = v * LANES;
-    // Sixteen outputs' weights of one input: their kernels lie `stride` apart.
+    // The kernels of sixteen outputs and one input, which are `stride` apart.
     let (start, stride) = if adjoint { ((input * cout + first) * 9, 9) } else { ((first * cin + input) * 9, cin * 9) };
     transpose(isa, &w[start..], stride, LANES.min(cout - first), 9, flat, LANES);
     let [at, step] = planes.vector(v);
     let (at, plane, tile) = (at + input * step, planes.plane(), PhantomData);
-    isa.vectors(WeightToPoints::<T> { flat, adjoint, to, at, plane, tile });
+    isa.dispatch(WeightToPoints::<T> { flat, adjoint, to, at, plane, tile });
 }
 
 struct WeightToPoints<'a, T> {
     flat: &'a [f32; 9 * LANES],
     adjoint: bool,
-    to: &'a Disjoint<'a>,
+    to: &'a DisjointSliceMut<'a>,
     at: usize,
     plane: usize,
     tile: PhantomData<T>,
 }
 
-impl<T: Tile> Job for WeightToPoints<'_, T> {
+impl<T: Tile> SimdKernel for WeightToPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for lane in (0..LANES).step_by(V::LANES) {
@@ -327,29 +328,29 @@ impl<T: Tile> Job for WeightToPoints<'_, T> {
             };
             Transform::Weight.square::<V, T>(read, |i, j, x| {
                 let at = (i * T::IN + j) * self.plane + self.at + lane;
-                // SAFETY: each job has channels of its own.
+                // SAFETY: no two tasks have the same channels.
                 x.write(unsafe { self.to.part(at..at + V::LANES) });
             });
         }
     }
 }
 
-/// Gᵀ·m·G of the kernels between one output, a row of `planes`, and all inputs, into `dw[out, in, 3, 3]`. Where there are
-/// several sets of planes, their sum counts.
+/// Gᵀ·m·G of the kernels between one output, a row of `planes`, and all inputs, into `dw[out, in, 3, 3]`. Several sets of planes are
+/// added up.
 pub(super) fn weight_from_points<T: Tile>(
     isa: Isa,
     (points, planes): (&[f32], Planes),
     output: usize,
-    dw: &Disjoint,
+    dw: &DisjointSliceMut,
     cin: usize,
 ) {
     let mut flat = [0.0; 9 * LANES];
     for v in 0..planes.vectors {
         let [at, step] = planes.vector(v);
         let (at, flat, tile) = (at + output * step, &mut flat, PhantomData);
-        isa.vectors(WeightFromPoints::<T> { points, planes, at, flat, tile });
+        isa.dispatch(WeightFromPoints::<T> { points, planes, at, flat, tile });
         let (start, some) = ((output * cin + v * LANES) * 9, LANES.min(cin - v * LANES));
-        // SAFETY: each task has an output of its own.
+        // SAFETY: no two tasks have the same output.
         let dw = unsafe { dw.part(start..start + some * 9) };
         transpose(isa, flat, LANES, 9, some, dw, 9);
     }
@@ -363,7 +364,7 @@ struct WeightFromPoints<'a, T> {
     tile: PhantomData<T>,
 }
 
-impl<T: Tile> Job for WeightFromPoints<'_, T> {
+impl<T: Tile> SimdKernel for WeightFromPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let (plane, set) = (self.planes.plane(), self.planes.count::<T>());

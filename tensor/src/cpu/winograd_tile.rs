@@ -1,24 +1,24 @@
-//! The transforms of Winograd's tiles, a line of a tile at a time, on any registers.
+//! The transforms of Winograd's tiles, one line of a tile at a time, for any vector registers.
 //!
 //! ```text
 //!   Bᵀ·d   a line of m + 2 pixels   → values at m + 2 points        G·w   three weights → values at m + 2 points
 //!   Aᵀ·m   values at m + 2 points   → a line of m results           and the adjoints A and Gᵀ of the last two
 //! ```
-//! The matrices are never multiplied out. For the points 0, ±a, ±b, ∞ every row pairs with its mirror image: one even part,
-//! one odd part, their sum and their difference. a = ¾ and b = 3/2 keep rounding three times smaller than the usual 1 and 2.
+//! There is no explicit matrix product. For the points 0, ±a, ±b, ∞ the rows of a point and its negative share an even and an odd part:
+//! one row is their sum, the other their difference. a = ¾ and b = 3/2 give a rounding error three times smaller than the usual 1 and 2.
 //!
-//! Row j of Bᵀ holds the coefficients of Π_(l≠j) (x − p_l), that of ∞ those of Π_l (x − p_l); row j of G is
-//! (1, p_j, p_j²) / Π_(l≠j) (p_j − p_l); column j of Aᵀ is (1, p_j, …, p_j^(m−1)); ∞ has a single 1, for the highest power.
+//! Row j of Bᵀ holds the coefficients of Π_(l≠j) (x − p_l), and the row of ∞ those of Π_l (x − p_l). Row j of G is
+//! (1, p_j, p_j²) / Π_(l≠j) (p_j − p_l). Column j of Aᵀ is (1, p_j, …, p_j^(m−1)). In G and Aᵀ, ∞ has a single 1, for the highest power.
 
 use std::mem::MaybeUninit;
 
 use super::simd::Vector;
 
-/// The size of tiles, by the outputs of a side, and the transforms of a line of a tile.
+/// The size of a tile, and the transforms of one of its lines.
 pub(crate) trait Tile: Sync {
-    /// m.
+    /// Outputs per side, m.
     const OUT: usize;
-    /// m + 2.
+    /// Inputs per side, m + 2.
     const IN: usize;
     /// Bᵀ·d: a line of IN pixels to values at IN points.
     fn input<V: Vector>(d: &mut [V; 6]);
@@ -91,7 +91,7 @@ const A: f32 = 0.75;
 const B: f32 = 1.5;
 const A2: f32 = A * A;
 const B2: f32 = B * B;
-/// One over the product of each point's distances to the others, which is what `G` divides by.
+/// One over the product of each point's distances to the others, by which `G` divides.
 const N0: f32 = 1.0 / (A2 * B2);
 const NA: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
 const NB: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
@@ -154,7 +154,7 @@ impl Tile for Four {
     }
 }
 
-/// The transforms by name. (A function passed as an argument would not be compiled for the registers at hand.)
+/// The transforms by name. (A function passed as an argument would not be compiled for the instruction set in use.)
 #[derive(Clone, Copy)]
 pub(super) enum Transform {
     Input,
@@ -176,8 +176,8 @@ impl Transform {
         }
     }
 
-    /// Transforms the columns, then the rows, of a square that `read(row, column)` gives, and hands each result to `write`.
-    /// Columns that are done wait in memory: 36 registers are more than there are.
+    /// Transforms the columns and then the rows of a square, which `read(row, column)` gives, and passes each result to `write`.
+    /// Finished columns are kept in memory, since there are fewer than 36 registers.
     #[inline(always)]
     pub(super) fn square<V: Vector, T: Tile>(
         self,
@@ -206,7 +206,7 @@ impl Transform {
         for i in 0..to {
             let mut row = [nothing; 6];
             for j in 0..from {
-                // SAFETY: written above, for every i below `to` and j below `from`.
+                // SAFETY: the loop above wrote it, for every i below `to` and j below `from`.
                 row[j] = unsafe { half[i][j].assume_init() };
             }
             self.line::<V, T>(&mut row);

@@ -1,18 +1,18 @@
 //! One step of Adam (Kingma and Ba, 1412.6980, algorithm 1), in place:
 //!   g ← factor·g + λ·p,   m ← β₁·m + (1 − β₁)·g,   v ← β₂·v + (1 − β₂)·g²,
 //!   p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
-//! The factor is the [`Guard`]'s; where it says that something was not finite, nothing moves.
+//! The [`GradientMonitor`] provides the factor. If it has seen a number that is not finite, nothing changes.
 
 use rayon::prelude::*;
 
-use super::guard::Guard;
+use super::gradient_monitor::GradientMonitor;
 use crate::cpu::parallel::GRAIN;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/adam.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::ADAM];
 pub(super) static ADAM: Kernel = Kernel::checked(&WGSL, "adam");
 
 /// One step of Adam (Kingma and Ba, 1412.6980, algorithm 1; PyTorch's `Adam`, whose `weight_decay` is added to the gradient):
@@ -22,42 +22,42 @@ pub(super) static ADAM: Kernel = Kernel::checked(&WGSL, "adam");
 /// p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 /// ```
 ///
-/// The factor is the [`Guard`]'s.
+/// The [`GradientMonitor`] provides the factor.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct AdamStep {
-    /// lr.
+    /// The learning rate, lr.
     pub learning_rate: f64,
-    /// β₁, of the mean of gradients.
+    /// β₁, the decay of the running mean of gradients.
     pub beta1: f64,
-    /// β₂, of the mean of their squares.
+    /// β₂, the decay of the running mean of their squares.
     pub beta2: f64,
     /// ε.
     pub eps: f64,
-    /// λ, times the parameter, is added to the gradient.
+    /// λ. The parameter times λ is added to the gradient.
     pub weight_decay: f64,
-    /// t, counted from 1.
+    /// The number of the step, t, counted from 1.
     pub step: u64,
 }
 
-/// One parameter with what moves it.
+/// One parameter with its gradient and moments.
 #[derive(Debug)]
 pub struct AdamPart {
-    /// p.
+    /// The parameter, p.
     pub parameter: Tensor,
-    /// g, of its shape.
+    /// The gradient g, of the parameter's shape.
     pub gradient: Tensor,
-    /// m and v, as [`AdamPart::moments`] makes them.
+    /// m and v, in the layout of [`AdamPart::moments`].
     pub moments: Tensor,
 }
 
 impl AdamPart {
-    /// The moments of a parameter before the first step: `[2, count]`, zeros, the count rounded up to whole fours.
+    /// The moments of a parameter before the first step: zeros of shape `[2, count]`, the count rounded up to a multiple of 4.
     pub fn moments(parameter: &Tensor) -> Tensor {
         Tensor::zeros([2, parameter.count().next_multiple_of(4)]).upload(&parameter.device())
     }
 }
 
-/// The numbers of a step as every element needs them.
+/// The numbers of a step in the form in which each element uses them.
 #[derive(Clone, Copy)]
 struct Factors {
     beta1: f32,
@@ -85,12 +85,12 @@ impl AdamStep {
         }
     }
 
-    /// Moves every parameter and its moments by this step, in place; none of them if the guard saw a number that is not finite.
+    /// Updates every parameter and its moments in place. Nothing changes if the monitor has seen a number that is not finite.
     ///
     /// # Panics
     /// If a gradient's shape is not its parameter's.
     #[track_caller]
-    pub fn apply(self, parts: &mut [AdamPart], guard: &Guard) {
+    pub fn apply(self, parts: &mut [AdamPart], monitor: &GradientMonitor) {
         for AdamPart { parameter, gradient, moments } in parts.iter() {
             let same = parameter.shape() == gradient.shape()
                 && moments.shape()[..] == [2, parameter.count().next_multiple_of(4)];
@@ -98,9 +98,9 @@ impl AdamStep {
         }
         let on_device = parts.first().is_some_and(|part| part.parameter.device() != Device::Cpu);
         match on_device {
-            true => parts.chunks_mut(2).for_each(|pair| launch(pair, guard, self.factors())),
+            true => parts.chunks_mut(2).for_each(|pair| launch(pair, monitor, self.factors())),
             false => {
-                let Some(factor) = guard.factor() else { return };
+                let Some(factor) = monitor.factor() else { return };
                 parts.iter_mut().for_each(|part| part.apply(factor, self.factors()));
             }
         }
@@ -129,10 +129,10 @@ impl AdamPart {
     }
 }
 
-/// One launch for two parameters: with the guard, as many buffers as every device offers.
-fn launch(pair: &mut [AdamPart], guard: &Guard, step: Factors) {
+/// One launch for two parameters: with the monitor, these take the eight buffers that every device offers.
+fn launch(pair: &mut [AdamPart], monitor: &GradientMonitor, step: Factors) {
     let Factors { beta1, beta2, gain1, gain2, rate, correction, eps, decay } = step;
-    let (place, rows) = guard.rows();
+    let (place, rows) = monitor.rows();
     let quads = pair.iter().map(|part| part.parameter.count().div_ceil(4));
     let quads = [quads.clone().next().unwrap_or(0), quads.clone().nth(1).unwrap_or(0)];
     let run = ADAM.over(quads[0] + quads[1]).floats([beta1, beta2, gain1, gain2, rate, correction, eps, decay]);
@@ -143,7 +143,7 @@ fn launch(pair: &mut [AdamPart], guard: &Guard, step: Factors) {
             run.update([&mut a.parameter, &mut a.moments, &mut b.parameter, &mut b.moments]);
         }
         [a] => {
-            // The second place takes the gradient and tensors of no size.
+            // The second parameter's bindings take the same gradient and empty tensors.
             let (mut p, mut m) = (a.parameter.empty_like(), a.parameter.empty_like());
             let run = run.read(&a.gradient).read(&a.gradient);
             run.update([&mut a.parameter, &mut a.moments, &mut p, &mut m]);

@@ -1,23 +1,23 @@
-//! The place of the largest number along one dimension, the first of them:  y[o, i] = min { s : x[o, s, i] = max_t x[o, t, i] }.
-//! Places are whole numbers held as f32, as `gather` takes them. It has no gradient.
+//! The index of the largest number along one dimension, the first one if several are equal:  y[o, i] = min { s : x[o, s, i] = max_t x[o, t, i] }.
+//! Indices are whole numbers stored as f32, as `gather` takes them. There is no gradient.
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/argmax.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::ARGMAX];
 pub(super) static ARGMAX: Kernel = Kernel::checked(&WGSL, "argmax");
 
 impl Tensor {
-    /// Where the largest number is along `dim`, which goes: its place counted from 0, a whole number held as f32. The first of
-    /// equals.
+    /// The index of the largest number along `dim`, which is removed from the shape. The index is a whole number stored as f32, counted
+    /// from 0. Of several equal numbers the first one counts.
     ///
     /// # Panics
-    /// If there is no such dimension, or nothing along it.
+    /// If the dimension does not exist, or has size 0.
     #[track_caller]
     pub fn argmax(&self, dim: usize) -> Tensor {
-        let [outer, size, inner] = self.shape().around(dim, "argmax");
+        let [outer, size, inner] = self.shape().outer_size_inner(dim, "argmax");
         assert!(size > 0, "argmax: {} has nothing along dimension {dim}", self.shape());
         let kept = self.shape().without(dim);
         if let Device::Gpu(_) = self.device() {
@@ -25,7 +25,7 @@ impl Tensor {
         }
         let x = self.data();
         Tensor::build(kept, |out| {
-            parallel::rows(out, inner, |row, out| {
+            parallel::for_each_row(out, inner, |row, out| {
                 let lines = &x[row * size * inner..][..size * inner];
                 let mut most = lines[..inner].to_vec();
                 out.fill(0.0);

@@ -1,94 +1,52 @@
-//! Batch normalisation over every dimension but the channels (Ioffe and Szegedy, 1502.03167), with what usually follows it:
+//! Batch normalisation over all dimensions except the channels (Ioffe and Szegedy, 1502.03167), fused with what usually follows it:
 //!   x̂ = (x − μ) / √(σ² + ε),   y = act(w·x̂ + b + residual)
-//! x, y, residual: [batch, channels, height, width]; w, b, μ, σ²: [channels]. μ and σ² are those of the batch in training
-//! (σ² divided by the count, M), running averages in evaluation.
+//! x, y, residual: [batch, channels, height, width]; w, b, μ, σ²: [channels]. In training, μ and σ² are those of the batch (σ² is
+//! divided by the count, M); in evaluation they are running averages.
 //!
-//! Backward, with g = dy · act′ read off y:
+//! Backward, with g = dy · act′, where act′ follows from y:
 //!   db = Σ g,   dw = Σ g·x̂,   dresidual = g,
 //!   dx = w/√(σ² + ε) · (g − db/M − x̂·dw/M) in training, where μ and σ² depend on x too;   w/√(σ² + ε) · g in evaluation.
 
 use rayon::prelude::*;
 
+use crate::act::Act;
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
-use crate::cpu::parallel::Disjoint;
+use crate::cpu::parallel::DisjointSliceMut;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel, SUM};
-use crate::launch::Run;
+use crate::kernel::Kernel;
+use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, SUM, include_str!("../../../shaders/batch_norm.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::BATCH_NORM];
 pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
 pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats");
 pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums");
 pub(super) static BATCH_NORM_GRADIENT: Kernel = Kernel::checked(&WGSL, "batch_norm_gradient");
 
-/// What follows a normalisation: each has a derivative that its result tells.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Act {
-    /// Nothing.
-    Identity,
-    /// max(x, 0).
-    Relu,
-    /// x above 0, slope·x (slope > 0) below.
-    LeakyRelu(f32),
-}
-
-impl Act {
-    #[inline(always)]
-    pub(crate) fn apply(self, x: f32) -> f32 {
-        match self {
-            Act::Identity => x,
-            Act::Relu => {
-                if x < 0.0 {
-                    0.0
-                } else {
-                    x
-                }
-            }
-            Act::LeakyRelu(slope) => {
-                if x > 0.0 {
-                    x
-                } else {
-                    slope * x
-                }
-            }
-        }
-    }
-
-    /// What a negative number is multiplied by, which is its derivative there; none if nothing follows.
-    fn slope(self) -> Option<f32> {
-        match self {
-            Act::Identity => None,
-            Act::Relu => Some(0.0),
-            Act::LeakyRelu(slope) => Some(slope),
-        }
-    }
-}
-
-/// Mean and variance of each channel, and of how many numbers.
+/// The mean and variance of each channel.
 #[derive(Clone, Debug)]
 pub struct BatchStats {
     /// `[channels]`.
     pub mean: Tensor,
     /// `[channels]`, divided by `count` (biased).
     pub var: Tensor,
-    /// Numbers a channel, M.
+    /// The number of elements per channel, M.
     pub count: usize,
 }
 
-/// Averages over batches: running ← (1 − momentum)·running + momentum·new, the variance's new one divided by M − 1.
+/// Running averages over batches: running ← (1 − momentum)·running + momentum·new. The new variance is divided by M − 1.
 #[derive(Debug)]
 pub struct RunningStats<'a> {
     /// `[channels]`.
     pub mean: &'a mut Tensor,
     /// `[channels]`.
     pub var: &'a mut Tensor,
-    /// The share of the new.
+    /// The weight of the new values.
     pub momentum: f32,
 }
 
-/// How a batch is normalised, `y = act(w·(x − μ)/√(σ² + ε) + b + residual)`: everything but x, b and the residual.
+/// How a batch is normalised, `y = act(w·(x − μ)/√(σ² + ε) + b + residual)`: everything except x, b and the residual.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchNorm<'a> {
     /// μ, `[channels]`.
@@ -97,9 +55,9 @@ pub struct BatchNorm<'a> {
     pub var: &'a Tensor,
     /// w, `[channels]`.
     pub weight: &'a Tensor,
-    /// Added to the variance.
+    /// ε, added to the variance.
     pub eps: f32,
-    /// What follows.
+    /// The activation.
     pub act: Act,
 }
 
@@ -112,23 +70,23 @@ pub struct BatchNormGradients {
     pub dweight: Tensor,
     /// `[channels]`.
     pub dbias: Tensor,
-    /// `[batch, channels, height, width]`, where it was asked for.
+    /// `[batch, channels, height, width]`, if it was asked for.
     pub dresidual: Option<Tensor>,
 }
 
 impl Tensor {
-    /// Mean and biased variance of each channel of `[batch, channels, height, width]`. Running averages, if given, move
-    /// towards them: `running ← (1 − momentum)·running + momentum·new`, with the unbiased variance, as in PyTorch.
+    /// The mean and biased variance of each channel of `[batch, channels, height, width]`. Running averages, if given, are updated:
+    /// `running ← (1 − momentum)·running + momentum·new`, with the unbiased variance, as in PyTorch.
     ///
     /// # Panics
-    /// Unless there are four dimensions and at least one number a channel; with running averages, two.
+    /// Unless there are four dimensions and at least one element per channel, or two with running averages.
     #[track_caller]
     pub fn channel_stats(&self, mut running: Option<RunningStats>) -> BatchStats {
         let channels = channels(self);
         let (c, count) = (channels.channels, channels.count());
-        assert!(count > 0, "batch_norm: {} has no number a channel", self.shape());
+        assert!(count > 0, "batch_norm: {} has no element in a channel", self.shape());
         let alone = count == 1 && running.is_some();
-        assert!(!alone, "batch_norm: {} has one number a channel, which has no variance", self.shape());
+        assert!(!alone, "batch_norm: {} has one element per channel, which has no variance", self.shape());
         if let Device::Gpu(machine) = self.device() {
             let [mut mean, mut var] = [(); 2].map(|()| Tensor::on_device(&machine, [c].into()));
             let run = with_sizes(BATCH_NORM_STATS.groups(c), channels).set("RUNNING", usize::from(running.is_some()));
@@ -145,7 +103,7 @@ impl Tensor {
         }
         let (x, isa) = (self.data(), Isa::current());
         let mut moments = vec![[0.0; 2]; c];
-        moments.par_iter_mut().enumerate().for_each(|(c, out)| isa.vectors(Moments { x, channels, c, out }));
+        moments.par_iter_mut().enumerate().for_each(|(c, out)| isa.dispatch(Moments { x, channels, c, out }));
         let pick = |i: usize| Tensor::new(&moments.iter().map(|m| m[i]).collect::<Vec<_>>(), [c]);
         let stats = BatchStats { mean: pick(0), var: pick(1), count };
         if let Some(running) = &mut running {
@@ -154,7 +112,7 @@ impl Tensor {
         stats
     }
 
-    /// Batch normalisation of `[batch, channels, height, width]`, and what follows it:
+    /// Batch normalisation of `[batch, channels, height, width]`, with an activation and an optional residual:
     /// `y = act(w·x̂ + b + residual)`, `x̂ = (x − μ)/√(σ² + ε)` (Ioffe and Szegedy, 1502.03167).
     ///
     /// # Panics
@@ -174,18 +132,18 @@ impl Tensor {
         }
         let (x, residual, bias, isa) = (self.data(), residual.map(Tensor::data), bias.data(), Isa::current());
         Tensor::build(*self.shape(), |y| {
-            let y = &Disjoint::new(y);
+            let y = &DisjointSliceMut::new(y);
             (0..channels.channels).into_par_iter().for_each(|c| {
                 let numbers = norm.of(c);
-                isa.vectors(Normalise { x, residual, y, channels, c, numbers, bias: bias[c], act: norm.act });
+                isa.dispatch(Normalise { x, residual, y, channels, c, numbers, bias: bias[c], act: norm.act });
             });
         })
     }
 
     /// The gradients of [`batch_norm`](Tensor::batch_norm) at `self`, from its result `y` and the result's gradient `dy`. With
-    /// g = dy·act′: `db = Σ g`, `dw = Σ g·x̂`, `dresidual = g`, and `dx = w/√(σ² + ε)·(g − db/M − x̂·dw/M)` over M numbers a
-    /// channel, or `w/√(σ² + ε)·g` where the statistics are constants.
-    /// `of_batch` says that mean and variance were those of the batch, `residual` that there was one.
+    /// g = dy·act′: `db = Σ g`, `dw = Σ g·x̂`, `dresidual = g`, and `dx = w/√(σ² + ε)·(g − db/M − x̂·dw/M)` with M elements per
+    /// channel, or `w/√(σ² + ε)·g` if the statistics are constants.
+    /// `of_batch` says whether mean and variance were those of the batch, `residual` whether there was a residual.
     ///
     /// # Panics
     /// If the shapes are not those of one normalisation.
@@ -207,7 +165,7 @@ impl Tensor {
             let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels);
             let run = run.read(self).read(norm.mean).read(norm.var).read(y).read(dy);
             let of_channels = [channels.channels].into();
-            let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // of no use: dy is g
+            let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // not used, since g is dy
             let [g, dweight, dbias] = run.write_all([g_shape, of_channels, of_channels]);
             let g = if norm.act == Act::Identity { dy.clone() } else { g };
             let run = norm.run(BATCH_NORM_GRADIENT.over(self.count()), channels).set("OF_BATCH", usize::from(of_batch));
@@ -218,20 +176,20 @@ impl Tensor {
         let (x, y, dy_tensor, dy, isa) = (self.data(), y.data(), dy, dy.data(), Isa::current());
         let slope = norm.act.slope().unwrap_or(1.0);
         let mut sums = vec![[0.0; 2]; channels.channels];
-        let mut gradient = |g: Option<&Disjoint>| {
+        let mut gradient = |g: Option<&DisjointSliceMut>| {
             Tensor::build(*self.shape(), |dx| {
-                let dx = &Disjoint::new(dx);
+                let dx = &DisjointSliceMut::new(dx);
                 sums.par_iter_mut().enumerate().for_each(|(c, sums)| {
-                    isa.vectors(Gradient { x, y, dy, dx, g, channels, c, numbers: norm.of(c), slope, of_batch, sums });
+                    isa.dispatch(Gradient { x, y, dy, dx, g, channels, c, numbers: norm.of(c), slope, of_batch, sums });
                 });
             })
         };
         let (dx, dresidual) = if residual && norm.act != Act::Identity {
             let mut dx = None;
-            let g = Tensor::build(*self.shape(), |g| dx = Some(gradient(Some(&Disjoint::new(g)))));
+            let g = Tensor::build(*self.shape(), |g| dx = Some(gradient(Some(&DisjointSliceMut::new(g)))));
             (dx.expect("just computed"), Some(g))
         } else {
-            (gradient(None), residual.then(|| dy_tensor.clone())) // nothing follows: g is dy itself
+            (gradient(None), residual.then(|| dy_tensor.clone())) // without an activation, g is dy
         };
         let pick = |i: usize| Tensor::new(&sums.iter().map(|s| s[i]).collect::<Vec<_>>(), [channels.channels]);
         BatchNormGradients { dx, dweight: pick(0), dbias: pick(1), dresidual }
@@ -239,7 +197,7 @@ impl Tensor {
 }
 
 impl BatchStats {
-    /// Moves running averages towards these statistics, the variance made unbiased.
+    /// Updates running averages with these statistics. The variance becomes unbiased.
     fn blend_into(&self, running: &mut RunningStats) {
         let unbiased = self.count as f32 / (self.count - 1) as f32;
         let momentum = running.momentum;
@@ -252,7 +210,7 @@ impl BatchStats {
     }
 }
 
-fn with_sizes(run: Run, Channels { batch, channels, plane }: Channels) -> Run {
+fn with_sizes(run: LaunchBuilder, Channels { batch, channels, plane }: Channels) -> LaunchBuilder {
     run.params([batch, channels, plane])
 }
 
@@ -263,8 +221,8 @@ fn channels(x: &Tensor) -> Channels {
 }
 
 impl BatchNorm<'_> {
-    /// Tells a run the sizes, ε and the activation.
-    fn run(&self, run: Run, channels: Channels) -> Run {
+    /// Adds the sizes, ε and the activation to a launch.
+    fn run(&self, run: LaunchBuilder, channels: Channels) -> LaunchBuilder {
         let run = with_sizes(run, channels).set("ACTIVE", usize::from(self.act.slope().is_some()));
         run.floats([self.eps, self.act.slope().unwrap_or(1.0)])
     }

@@ -1,20 +1,20 @@
 //! Functions of two numbers, element by element, with broadcasting:  c = a ∘ b.
-//! Shapes are aligned at the last dimension; where sizes differ one must be 1, and is repeated.
+//! Shapes are aligned at the last dimension. Where two sizes differ, one of them must be 1; that dimension is repeated.
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/binary.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::BINARY];
 pub(super) static BINARY: Kernel = Kernel::checked(&WGSL, "binary");
 pub(super) static BINARY_BROADCAST: Kernel = Kernel::checked(&WGSL, "binary_broadcast");
 pub(super) static ADD_ASSIGN: Kernel = Kernel::checked(&WGSL, "add_assign");
 
 macro_rules! tensor_functions {
     ($($(#[$doc:meta])* $name:ident: $f:expr;)*) => {
-        /// The functions' numbers, by which the shader knows them.
+        /// The numbers of the functions in the shader.
         #[allow(non_camel_case_types)]
         enum Row { $($name),* }
 
@@ -45,7 +45,7 @@ tensor_functions! {
 }
 
 impl Tensor {
-    /// Adds `rhs`, of the same shape: in place where nobody shares the elements.
+    /// Adds `rhs`, of the same shape, in place. If other tensors share the elements, this one gets a copy first.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -55,7 +55,7 @@ impl Tensor {
         match self.device() {
             Device::Cpu => {
                 let rhs = rhs.data();
-                parallel::over(self.data_mut(), |first, part| {
+                parallel::for_each_chunk(self.data_mut(), |first, part| {
                     part.iter_mut().zip(&rhs[first..]).for_each(|(x, &y)| *x += y);
                 });
             }
@@ -78,23 +78,23 @@ fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32
             return BINARY.over(quads).set("FUNCTION", row).read(a).read(b).params([quads]).write(shape);
         }
         let run = BINARY_BROADCAST.over(shape.count()).set("FUNCTION", row).read(a).read(b).sizes(&shape, 1);
-        let run = run.sizes(&a.shape().repeated_in(&shape), 0).sizes(&b.shape().repeated_in(&shape), 0);
+        let run = run.sizes(&a.shape().broadcast_strides(&shape), 0).sizes(&b.shape().broadcast_strides(&shape), 0);
         return run.params([shape.count()]).write(shape);
     }
     let (a_data, b_data) = (a.data(), b.data());
     if a.shape() == b.shape() {
         return Tensor::build(shape, |out| {
-            parallel::over(out, |first, part| {
+            parallel::for_each_chunk(out, |first, part| {
                 let pairs = a_data[first..].iter().zip(&b_data[first..]);
                 part.iter_mut().zip(pairs).for_each(|(c, (&a, &b))| *c = f(a, b));
             });
         });
     }
-    // Row by row: within the last dimension each operand either walks or stands still.
+    // Row by row: within the last dimension each operand either advances or repeats one element.
     let cols = shape.last().copied().unwrap_or(1);
     let (a_rows, b_rows) = (Rows::of(a.shape(), &shape), Rows::of(b.shape(), &shape));
     Tensor::build(shape, |out| {
-        parallel::rows(out, cols, |row, out| {
+        parallel::for_each_row(out, cols, |row, out| {
             let (a, b) = (&a_data[a_rows.start(row)..], &b_data[b_rows.start(row)..]);
             match (a_rows.walks, b_rows.walks) {
                 (true, true) => out.iter_mut().zip(a.iter().zip(b)).for_each(|(c, (&a, &b))| *c = f(a, b)),
@@ -106,17 +106,17 @@ fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32
     })
 }
 
-/// Where the rows of a result find their operand.
+/// Where each row of a result begins in an operand.
 struct Rows {
-    outer: Shape,   // the result's sizes but for the last
-    strides: Shape, // the operand's steps along them, 0 where it is repeated
-    walks: bool,    // whether the last dimension is the operand's own
+    outer: Shape,   // the result's sizes except the last
+    strides: Shape, // the operand's strides along them, 0 where it is repeated
+    walks: bool,    // whether the operand advances along the last dimension
 }
 
 impl Rows {
     fn of(operand: &Shape, result: &Shape) -> Rows {
         let result = result.padded(result.len().max(1));
-        let strides = operand.repeated_in(&result);
+        let strides = operand.broadcast_strides(&result);
         let (&walks, _) = strides.split_last().expect("padded to at least one dimension");
         Rows { outer: Shape::new(&result[..result.len() - 1]), walks: walks == 1, strides }
     }

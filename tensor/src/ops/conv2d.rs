@@ -1,30 +1,30 @@
-//! Convolution (a cross-correlation, as everywhere in deep learning):
+//! Convolution (a cross-correlation, as usual in deep learning):
 //!   y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, c, s·i + u − p, s·j + v − p],   x = 0 outside the image
 //! x: [batch, in, height, width], w: [out, in, kh, kw], bias: [out] → y: [batch, out, (height + 2p − kh)/s + 1, …].
-//! Backward needs x and w: dx is the adjoint, dw correlates x with dy, dbias sums dy.
+//! Backward: dx is the transposed convolution of dy with w (`conv_transpose2d.rs`), dw correlates x with dy, dbias sums dy.
 
-use super::conv_transpose2d::CONV_TRANSPOSE2D;
 use super::matmul::Tiles;
-use crate::cpu::conv::{self, Window};
+use crate::cpu::conv;
+use crate::cpu::window::Window;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel, TILE};
-use crate::launch::Run;
+use crate::kernel::Kernel;
+use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/conv2d.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::CONV2D];
 pub(super) static CONV2D: Kernel = Kernel::unchecked(&WGSL, "conv2d");
 
-/// How a convolution slides, the same along height and width: `stride` and `padding` of PyTorch's `Conv2d`.
+/// The stride and padding of a convolution, the same along height and width: those of PyTorch's `Conv2d`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conv {
-    /// Pixels between neighbouring places, at least 1.
+    /// The step between neighbouring positions of the kernel, in pixels, at least 1.
     pub stride: usize,
-    /// Rows and columns of zeros around the image.
+    /// The number of rows and columns of zeros on each side of the image.
     pub padding: usize,
 }
 
 impl Conv {
-    /// What a kernel makes of an image: the output's `[height, width]`, or `None` if the image is too small.
+    /// The output's `[height, width]`, or `None` if the padded image is smaller than the kernel.
     pub fn output(self, image: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
         let along = |d: usize| Some((image[d] + 2 * self.padding).checked_sub(kernel[d])? / self.stride + 1);
         Some([along(0)?, along(1)?])
@@ -38,7 +38,7 @@ impl Conv {
 
 impl Tensor {
     /// Convolution (cross-correlation, PyTorch's `conv2d`) of `[batch, in, height, width]` with `weight` `[out, in, kh, kw]` and
-    /// `bias` `[out]` → `[batch, out, (height + 2p − kh)/s + 1, …]`, x being 0 outside the image:
+    /// `bias` `[out]` → `[batch, out, (height + 2p − kh)/s + 1, …]`, where x is 0 outside the image:
     ///
     /// ```text
     /// y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, c, s·i + u − p, s·j + v − p]
@@ -68,16 +68,6 @@ impl Tensor {
         })
     }
 
-    /// The gradient of [`conv2d`](Tensor::conv2d)'s input, `[batch, in, height, width]` with `[height, width]` = `input`, from its
-    /// output's gradient `self`.
-    ///
-    /// # Panics
-    /// If the shapes are not those of one convolution.
-    #[track_caller]
-    pub fn conv2d_input_gradient(&self, weight: &Tensor, conv: Conv, input: [usize; 2]) -> Tensor {
-        adjoint("conv2d_input_gradient", self, weight, None, conv, input)
-    }
-
     /// The gradient of [`conv2d`](Tensor::conv2d)'s weight, `[out, in, kh, kw]` with `[kh, kw]` = `kernel`, from its input `self`
     /// and its output's gradient `dy`.
     ///
@@ -103,46 +93,15 @@ impl Tensor {
     }
 }
 
-/// The adjoint of a convolution with `weight` `[out, in, kh, kw]`: `y` `[batch, out, …]` → `[batch, in, input]`.
 #[track_caller]
-pub(super) fn adjoint(
-    what: &str,
-    y: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    conv: Conv,
-    input: [usize; 2],
-) -> Tensor {
-    let [batch, cout, oh, ow] = y.shape().nchw(what);
-    let [cout2, cin, kh, kw] = weight.shape().nchw(what);
-    let fits = cout == cout2 && conv.output(input, [kh, kw]) == Some([oh, ow]);
-    assert!(fits, "{what}: {} with weight {} to an image of {input:?}, {conv:?}", y.shape(), weight.shape());
-    check_bias(what, bias, cin);
-    let window = conv.window(batch, input, [oh, ow], [kh, kw]);
-    let shape = [batch, cin, input[0], input[1]];
-    if let Device::Gpu(machine) = y.device() {
-        // A layer is a phase, and within it a part of the sum; the largest phase and its longest sum set the grid.
-        let along = |d: usize| input[d].div_ceil(conv.stride);
-        let taps = kh.div_ceil(conv.stride) * kw.div_ceil(conv.stride);
-        let tiles = Tiles::of(&machine, [cin, batch * along(0) * along(1)], conv.stride * conv.stride, cout * taps);
-        let run = specialised(tiles.run(&CONV_TRANSPOSE2D), window).set("BIASED", usize::from(bias.is_some()));
-        let run = run.read(weight).read(y).read(bias.unwrap_or(weight));
-        return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.parts]), shape.into());
-    }
-    Tensor::build(shape.into(), |x| {
-        conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, [cin, cout], window);
-    })
-}
-
-#[track_caller]
-fn check_bias(what: &str, bias: Option<&Tensor>, channels: usize) {
+pub(super) fn check_bias(what: &str, bias: Option<&Tensor>, channels: usize) {
     if let Some(bias) = bias {
         assert_eq!(bias.shape()[..], [channels], "{what}: bias {} for {channels} channels", bias.shape());
     }
 }
 
-/// Compiles the sizes of common kernels in.
-fn specialised(run: Run, window: Window) -> Run {
+/// Compiles the size and stride of common convolution kernels into the shader.
+pub(super) fn specialised(run: LaunchBuilder, window: Window) -> LaunchBuilder {
     match (window.kernel, window.stride) {
         ([kernel @ (1 | 3 | 4 | 7), width], stride @ (1 | 2)) if kernel == width => {
             run.set("KERNEL", kernel).set("STRIDE", stride)
@@ -151,7 +110,7 @@ fn specialised(run: Run, window: Window) -> Run {
     }
 }
 
-fn with_sizes(run: Run, [cin, cout]: [usize; 2], window: Window) -> Run {
+pub(super) fn with_sizes(run: LaunchBuilder, [cin, cout]: [usize; 2], window: Window) -> LaunchBuilder {
     let Window { batch, input, output, kernel, stride, padding } = window;
     run.params([batch, cin, cout]).params(input).params(output).params(kernel).params([stride, padding])
 }

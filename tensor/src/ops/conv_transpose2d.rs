@@ -1,30 +1,34 @@
 //! Transposed convolution, the adjoint of a convolution with the same weight:
 //!   y[n, c, q] = bias[c] + Σ_{o,t} w[o, c, t] · x[n, o, i]   over all i, t with s·i + t − p = q
 //! x: [batch, in, height, width], w: [in, out, kh, kw], bias: [out] → y: [batch, out, (height − 1)·s − 2p + kh + e, …],
-//! where e, the output padding, chooses among the s sizes that a convolution would map onto x's.
-//! Backward needs x and w: dx is the convolution, dw its weight gradient with x and dy exchanged.
+//! where e is the output padding: a convolution maps s image sizes to the size of x, and e selects one of them.
+//! Backward: dx is the convolution of dy, dw its weight gradient with x and dy exchanged.
+//! The gradient of a convolution's input is a transposed convolution too, so it is in this file.
 
-use super::conv2d::{Conv, adjoint};
-use crate::kernel::{GRID, Kernel, TILE};
+use super::conv2d::{Conv, check_bias, specialised, with_sizes};
+use super::matmul::Tiles;
+use crate::cpu::conv;
+use crate::device::Device;
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/conv_transpose2d.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::CONV_TRANSPOSE2D];
 pub(super) static CONV_TRANSPOSE2D: Kernel = Kernel::unchecked(&WGSL, "conv_transpose2d");
 
-/// How a transposed convolution slides, the same along height and width: `stride`, `padding` and `output_padding` of PyTorch's
-/// `ConvTranspose2d`.
+/// The stride and paddings of a transposed convolution, the same along height and width: `stride`, `padding` and `output_padding`
+/// of PyTorch's `ConvTranspose2d`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConvTranspose {
-    /// Output pixels between the traces of neighbouring input pixels, at least 1.
+    /// The step in the output between neighbouring input pixels, at least 1.
     pub stride: usize,
-    /// Rows and columns cut off around the output.
+    /// The number of rows and columns cut off on each side of the output.
     pub padding: usize,
-    /// Rows and columns added at the output's end, less than the stride.
+    /// The number of rows and columns added at the end of the output, less than the stride.
     pub output_padding: usize,
 }
 
 impl ConvTranspose {
-    /// The convolution that this one is the adjoint of.
+    /// The convolution of which this is the adjoint.
     pub fn conv(self) -> Conv {
         Conv { stride: self.stride, padding: self.padding }
     }
@@ -60,4 +64,38 @@ impl Tensor {
         };
         adjoint(what, self, weight, bias, conv.conv(), output)
     }
+
+    /// The gradient of [`conv2d`](Tensor::conv2d)'s input, `[batch, in, height, width]` with `[height, width]` = `input`, from its
+    /// output's gradient `self`.
+    ///
+    /// # Panics
+    /// If the shapes are not those of one convolution.
+    #[track_caller]
+    pub fn conv2d_input_gradient(&self, weight: &Tensor, conv: Conv, input: [usize; 2]) -> Tensor {
+        adjoint("conv2d_input_gradient", self, weight, None, conv, input)
+    }
+}
+
+/// The adjoint of a convolution with `weight` `[out, in, kh, kw]`: `y` `[batch, out, …]` → `[batch, in, input]`.
+#[track_caller]
+fn adjoint(what: &str, y: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: Conv, input: [usize; 2]) -> Tensor {
+    let [batch, cout, oh, ow] = y.shape().nchw(what);
+    let [cout2, cin, kh, kw] = weight.shape().nchw(what);
+    let fits = cout == cout2 && conv.output(input, [kh, kw]) == Some([oh, ow]);
+    assert!(fits, "{what}: {} with weight {} to an image of {input:?}, {conv:?}", y.shape(), weight.shape());
+    check_bias(what, bias, cin);
+    let window = conv.window(batch, input, [oh, ow], [kh, kw]);
+    let shape = [batch, cin, input[0], input[1]];
+    if let Device::Gpu(machine) = y.device() {
+        // A layer of the grid is one phase, or one part of its sum. The largest phase with the longest sum determines the grid.
+        let along = |d: usize| input[d].div_ceil(conv.stride);
+        let taps = kh.div_ceil(conv.stride) * kw.div_ceil(conv.stride);
+        let tiles = Tiles::of(&machine, [cin, batch * along(0) * along(1)], conv.stride * conv.stride, cout * taps);
+        let run = specialised(tiles.run(&CONV_TRANSPOSE2D), window).set("BIASED", usize::from(bias.is_some()));
+        let run = run.read(weight).read(y).read(bias.unwrap_or(weight));
+        return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.parts]), shape.into());
+    }
+    Tensor::build(shape.into(), |x| {
+        conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, [cin, cout], window);
+    })
 }

@@ -1,70 +1,76 @@
-//! Elements chosen by index. Indices are whole numbers held as f32, exact below 2²⁴.
-//!   pick: y[i] = x[i, index[i]]; backward writes dy[i] there, among zeros.
-//!   rows: y[i, …] = x[index[i], …]; it has no gradient.
-//! An index outside panics on the CPU; on a machine, where nobody looks at it in time, it gives NaN.
+//! Elements chosen by index. Indices are whole numbers stored as f32, which is exact below 2²⁴.
+//!   gather: y[i] = x[i, index[i]]; backward writes dy[i] to that place, and 0 elsewhere.
+//!   index_select: y[i, …] = x[index[i], …]; there is no gradient.
+//! An index out of range panics on the CPU. On a GPU, where the host does not see it in time, it gives NaN.
 
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/gather.wgsl")];
-pub(super) static PICK: Kernel = Kernel::checked(&WGSL, "pick");
-pub(super) static PICK_GRADIENT: Kernel = Kernel::checked(&WGSL, "pick_gradient");
-pub(super) static ROWS: Kernel = Kernel::checked(&WGSL, "rows");
+static WGSL: [&str; 2] = [shaders::GRID, shaders::GATHER];
+pub(super) static GATHER: Kernel = Kernel::checked(&WGSL, "gather");
+pub(super) static GATHER_GRADIENT: Kernel = Kernel::checked(&WGSL, "gather_gradient");
+pub(super) static INDEX_SELECT: Kernel = Kernel::checked(&WGSL, "index_select");
 
 impl Tensor {
-    /// One element of each row: self `[n, c]` at `index` `[n]`, whole numbers held as f32 → `[n]`, `y[i] = x[i, index[i]]`. A GPU
-    /// gives NaN for an index that is not one of 0..c.
+    /// One element of each row, PyTorch's `gather` with one index per row: self `[n, c]` at `index` `[n]`, whole numbers stored as
+    /// f32 → `[n]`, `y[i] = x[i, index[i]]`. A GPU gives NaN for an index outside 0..c.
     ///
     /// # Panics
-    /// If the shapes differ in n; on the CPU also if an index is not one of 0..c.
+    /// If the shapes differ in n; on the CPU also if an index is outside 0..c.
     #[track_caller]
-    pub fn pick(&self, index: &Tensor) -> Tensor {
-        let [n, c] = self.shape().matrix("pick");
+    pub fn gather(&self, index: &Tensor) -> Tensor {
+        let [n, c] = self.shape().matrix("gather");
         if let Device::Gpu(_) = self.device() {
-            count("pick", index, n);
-            return PICK.over(n).read(self).read(index).params([n, c, 1]).floats([f32::NAN]).write([n]);
+            count("gather", index, n);
+            return GATHER.over(n).read(self).read(index).params([n, c, 1]).floats([f32::NAN]).write([n]);
         }
-        let index = indices("pick", index, n, c);
+        let index = indices("gather", index, n, c);
         Tensor::build([n].into(), |out| {
             out.iter_mut().enumerate().for_each(|(i, y)| *y = self.data()[i * c + index[i]]);
         })
     }
 
-    /// The adjoint of [`pick`](Tensor::pick) from `columns` columns: self `[n]` → `[n, columns]`.
+    /// The adjoint of [`gather`](Tensor::gather) from `columns` columns: self `[n]` → `[n, columns]`.
     ///
     /// # Panics
-    /// If the shapes differ in n; on the CPU also if an index is not one of 0..columns.
+    /// If the shapes differ in n; on the CPU also if an index is outside 0..columns.
     #[track_caller]
-    pub fn pick_gradient(&self, index: &Tensor, columns: usize) -> Tensor {
+    pub fn gather_gradient(&self, index: &Tensor, columns: usize) -> Tensor {
         if let Device::Gpu(_) = self.device() {
-            count("pick_gradient", index, self.count());
+            count("gather_gradient", index, self.count());
             let all = self.count() * columns;
-            let run = PICK_GRADIENT.over(all).read(self).read(index).params([all, columns, 1]).floats([f32::NAN]);
+            let run = GATHER_GRADIENT.over(all).read(self).read(index).params([all, columns, 1]).floats([f32::NAN]);
             return run.write([self.count(), columns]);
         }
-        let index = indices("pick_gradient", index, self.count(), columns);
+        let index = indices("gather_gradient", index, self.count(), columns);
         Tensor::build([index.len(), columns].into(), |out| {
             out.fill(0.0);
             index.iter().enumerate().for_each(|(i, &j)| out[i * columns + j] = self.data()[i]);
         })
     }
 
-    /// Whole rows: self `[n, …]` at `index` `[k]`, whole numbers held as f32 → `[k, …]`. A GPU gives NaN for an index that is not
-    /// one of 0..n.
+    /// Whole rows, PyTorch's `index_select` along dimension 0: self `[n, …]` at `index` `[k]`, whole numbers stored as f32 →
+    /// `[k, …]`. A GPU gives NaN for an index outside 0..n.
     ///
     /// # Panics
-    /// If `index` has not one dimension; on the CPU also if an index is not one of 0..n.
+    /// Unless `index` has one dimension; on the CPU also if an index is outside 0..n.
     #[track_caller]
-    pub fn rows(&self, index: &Tensor) -> Tensor {
-        let [_, n, width] = self.shape().around(0, "rows");
+    pub fn index_select(&self, index: &Tensor) -> Tensor {
+        let [_, n, width] = self.shape().outer_size_inner(0, "index_select");
         if let Device::Gpu(_) = self.device() {
-            count("rows", index, index.count());
+            count("index_select", index, index.count());
             let chosen = self.shape().with(0, index.count());
             let all = chosen.count();
-            return ROWS.over(all).read(self).read(index).params([all, n, width]).floats([f32::NAN]).write(chosen);
+            return INDEX_SELECT
+                .over(all)
+                .read(self)
+                .read(index)
+                .params([all, n, width])
+                .floats([f32::NAN])
+                .write(chosen);
         }
-        let index = indices("rows", index, index.count(), n);
+        let index = indices("index_select", index, index.count(), n);
         Tensor::build(self.shape().with(0, index.len()), |out| {
             for (i, &row) in index.iter().enumerate() {
                 out[i * width..][..width].copy_from_slice(&self.data()[row * width..][..width]);

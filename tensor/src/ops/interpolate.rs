@@ -1,34 +1,34 @@
 //! Resizing images, [batch, channels, height, width] → [batch, channels, new height, new width]:
 //!   y[i, j] = (1 − u)·((1 − v)·x[i₀, j₀] + v·x[i₀, j₁]) + u·((1 − v)·x[i₁, j₀] + v·x[i₁, j₁])
-//! Row i of y lies at the fractional row r of x, i₀ = ⌊r⌋, u = r − i₀, i₁ = min(i₀ + 1, last); columns likewise, with v.
+//! Row i of y corresponds to the fractional row r of x: i₀ = ⌊r⌋, u = r − i₀, i₁ = min(i₀ + 1, last). The same holds for columns, with v.
 //!   nearest:                      r = ⌊i·h/h′⌋
 //!   bilinear:                     r = max((i + ½)·h/h′ − ½, 0)
 //!   bilinear with align_corners:  r = i·(h − 1)/(h′ − 1)
-//! Backward is the adjoint: each dy is dealt out to its four pixels with the same weights.
+//! Backward is the adjoint: each dy is distributed to its four pixels with the same weights.
 
 use crate::cpu::parallel;
 use crate::cpu::resize::{self, Table};
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/interpolate.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::INTERPOLATE];
 pub(super) static INTERPOLATE: Kernel = Kernel::checked(&WGSL, "interpolate");
 pub(super) static INTERPOLATE_GRADIENT: Kernel = Kernel::checked(&WGSL, "interpolate_gradient");
 
-/// Which pixels of the image a pixel of its resized copy is made of: the modes of PyTorch's `interpolate`.
+/// How a pixel of the resized image is computed from the original: the modes of PyTorch's `interpolate`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interpolation {
-    /// The one that it falls on.
+    /// From the pixel that it falls on.
     Nearest,
-    /// The four around it.
+    /// From the four pixels around it.
     Bilinear {
-        /// Whether the corner pixels' centres, rather than their outer corners, stay in place.
+        /// Whether the centres of the corner pixels stay in place, rather than their outer corners.
         align_corners: bool,
     },
 }
 
-/// One row or column of the result: the two of the image that it lies between, and the share of the second.
+/// One row or column of the result: the two rows or columns of the image around it, and the weight of the second.
 #[derive(Clone, Copy)]
 struct Between {
     first: usize,
@@ -37,12 +37,12 @@ struct Between {
 }
 
 impl Interpolation {
-    /// Whether every row and column lies a quarter of the way between two.
+    /// Whether this doubles the size, so that every row and column is a quarter of the way between two.
     fn doubles(self, from: [usize; 2], to: [usize; 2]) -> bool {
         to == from.map(|side| 2 * side) && self == Interpolation::Bilinear { align_corners: false }
     }
 
-    /// What every pixel of a plane gives to its resized copy: (pixel, result, share).
+    /// The weight of every pixel of a plane in every pixel of the result: (pixel, result, weight).
     fn shares(self, from: [usize; 2], to: [usize; 2]) -> impl Iterator<Item = (usize, usize, f32)> {
         let (ys, xs) = (self.along(from[0], to[0]), self.along(from[1], to[1]));
         let ends = |between: Between| [(between.first, 1.0 - between.share), (between.second, between.share)];
@@ -53,7 +53,7 @@ impl Interpolation {
         })
     }
 
-    /// The number by which the shader knows it.
+    /// The number of the mode in the shader.
     fn row(self) -> usize {
         match self {
             Interpolation::Nearest => 0,
@@ -77,9 +77,9 @@ impl Interpolation {
 }
 
 impl Tensor {
-    /// The images `[batch, channels, height, width]` resized to `size`, `[height, width]`. Row i of the result lies at row r of
-    /// the image, between the two around it (columns likewise): nearest `r = ⌊i·h/h′⌋`, bilinear
-    /// `r = max((i + ½)·h/h′ − ½, 0)`, with corners aligned `r = i·(h − 1)/(h′ − 1)`. Nothing is antialiased.
+    /// The images `[batch, channels, height, width]` resized to `size`, `[height, width]`. Row i of the result corresponds to the
+    /// fractional row r of the image: nearest `r = ⌊i·h/h′⌋`, bilinear `r = max((i + ½)·h/h′ − ½, 0)`, with corners aligned
+    /// `r = i·(h − 1)/(h′ − 1)`. The same holds for columns. There is no antialiasing.
     ///
     /// # Panics
     /// Unless there are four dimensions and both images have pixels.
@@ -100,7 +100,7 @@ impl Tensor {
                 resize::double(x, from, out);
             } else {
                 let shares = [how.along(height, size[0]), how.along(width, size[1])];
-                parallel::rows(out, size[0] * size[1], |plane, out| {
+                parallel::for_each_row(out, size[0] * size[1], |plane, out| {
                     blend(&x[plane * height * width..][..height * width], width, &shares, out);
                 });
             }
@@ -129,7 +129,7 @@ impl Tensor {
                 resize::double_adjoint(dy, size, dx);
             } else {
                 let shares = [how.along(size[0], height), how.along(size[1], width)];
-                parallel::rows(dx, size[0] * size[1], |plane, dx| {
+                parallel::for_each_row(dx, size[0] * size[1], |plane, dx| {
                     deal(&dy[plane * height * width..][..height * width], &shares, size[1], dx);
                 });
             }
@@ -137,7 +137,7 @@ impl Tensor {
     }
 }
 
-/// One image resized.
+/// Resizes one image.
 #[inline(always)]
 fn blend(image: &[f32], width: usize, [ys, xs]: &[Vec<Between>; 2], out: &mut [f32]) {
     for (y, out) in ys.iter().zip(out.chunks_exact_mut(xs.len())) {
@@ -149,7 +149,7 @@ fn blend(image: &[f32], width: usize, [ys, xs]: &[Vec<Between>; 2], out: &mut [f
     }
 }
 
-/// The adjoint of [`blend`]: each gradient is dealt out to its four pixels.
+/// The adjoint of [`blend`]: each gradient is distributed to its four pixels.
 #[inline(always)]
 fn deal(dy: &[f32], [ys, xs]: &[Vec<Between>; 2], width: usize, dx: &mut [f32]) {
     dx.fill(0.0);

@@ -1,22 +1,25 @@
-//! Moves that change no number: permute, concat and slice.
+//! Operations that move numbers without changing them: permute, concat and slice; and filling a tensor with one value.
 //!   permute: y[i_order(0), i_order(1), …] = x[i_0, i_1, …]; backward permutes back.
-//!   concat:  tensors side by side along a dimension; backward slices.
-//!   slice:   `length` places from `start` along a dimension; backward puts them back among zeros.
+//!   concat:  joins tensors along a dimension; backward slices.
+//!   slice:   `length` elements from `start` along a dimension; backward writes them among zeros.
 
 use std::sync::Arc;
 
 use crate::cpu::parallel;
 use crate::device::{Accelerator, Device};
-use crate::kernel::{GRID, Kernel};
-use crate::launch::Run;
+use crate::launch::{LAYOUT_FILL, moved};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/layout.wgsl")];
-pub(super) static LAYOUT_MOVE: Kernel = Kernel::checked(&WGSL, "layout_move");
-pub(super) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill");
-
 impl Tensor {
+    /// A tensor of this one's shape on the same device, whose elements are all `value`.
+    pub fn full_like(&self, value: f32) -> Tensor {
+        match self.device() {
+            Device::Cpu => Tensor::full(self.shape(), value),
+            Device::Gpu(machine) => filled(&machine, *self.shape(), value),
+        }
+    }
+
     /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
     ///
     /// # Panics
@@ -36,7 +39,7 @@ impl Tensor {
         }
         let x = self.data();
         Tensor::build(to, |out| {
-            parallel::rows(out, cols, |mut row, out| {
+            parallel::for_each_row(out, cols, |mut row, out| {
                 let mut start = 0;
                 for d in (0..outer.len()).rev() {
                     start += row % outer[d] * steps[d];
@@ -60,7 +63,7 @@ impl Tensor {
         self.permute(&order)
     }
 
-    /// The elements repeated along dimensions of size 1, up to `shape`: the adjoint of [`sum_to`](Tensor::sum_to).
+    /// The elements, repeated along dimensions of size 1 to fill `shape`: the adjoint of [`sum_to`](Tensor::sum_to).
     ///
     /// # Panics
     /// If this tensor's shape does not broadcast to `shape`.
@@ -71,19 +74,19 @@ impl Tensor {
         match self.device() {
             Device::Cpu => Tensor::zeros(shape).add(self),
             Device::Gpu(_) => {
-                moved(self, &shape, [&self.shape().repeated_in(&shape), &shape.strides()], [0, 0]).write(shape)
+                moved(self, &shape, [&self.shape().broadcast_strides(&shape), &shape.strides()], [0, 0]).write(shape)
             }
         }
     }
 
-    /// Tensors side by side along `dim`; all other sizes agree.
+    /// Tensors joined along `dim` (PyTorch's `cat`). All other sizes must agree.
     ///
     /// # Panics
     /// Without tensors, or if sizes other than that of `dim` differ.
     #[track_caller]
     pub fn concat(parts: &[&Tensor], dim: usize) -> Tensor {
         let first = parts.first().expect("concat: no tensors").shape();
-        let [outer, _, inner] = first.around(dim, "concat");
+        let [outer, _, inner] = first.outer_size_inner(dim, "concat");
         for part in parts {
             let fits = part.shape().len() == first.len() && part.shape().with(dim, 1) == first.with(dim, 1);
             assert!(fits, "concat along {dim}: {first} and {}", part.shape());
@@ -112,13 +115,13 @@ impl Tensor {
         })
     }
 
-    /// `length` places from `start` along `dim` (PyTorch's `narrow`).
+    /// `length` elements from `start` along `dim` (PyTorch's `narrow`).
     ///
     /// # Panics
     /// If they reach past the end.
     #[track_caller]
     pub fn slice(&self, dim: usize, start: usize, length: usize) -> Tensor {
-        let [outer, size, inner] = self.shape().around(dim, "slice");
+        let [outer, size, inner] = self.shape().outer_size_inner(dim, "slice");
         let end = start.saturating_add(length);
         assert!(end <= size, "slice: {start}..{end} of dimension {dim} of {}", self.shape());
         let part = self.shape().with(dim, length);
@@ -134,13 +137,13 @@ impl Tensor {
         })
     }
 
-    /// The adjoint of [`slice`](Tensor::slice): these places from `start` along `dim`, among zeros up to `size`.
+    /// The adjoint of [`slice`](Tensor::slice): a tensor of `size` along `dim` that holds this one from `start` on, and zeros elsewhere.
     ///
     /// # Panics
     /// If they reach past the end.
     #[track_caller]
     pub fn slice_gradient(&self, dim: usize, start: usize, size: usize) -> Tensor {
-        let [outer, length, inner] = self.shape().around(dim, "slice_gradient");
+        let [outer, length, inner] = self.shape().outer_size_inner(dim, "slice_gradient");
         assert!(start.saturating_add(length) <= size, "slice_gradient: {} from {start} of {size}", self.shape());
         let whole = self.shape().with(dim, size);
         if let Device::Gpu(machine) = self.device() {
@@ -160,20 +163,8 @@ impl Tensor {
     }
 }
 
-/// A run that moves the elements of a tensor on a machine: as many as `sizes` say, along steps from it and to the result,
-/// each from a first place.
-fn moved(x: &Tensor, sizes: &Shape, [from, to]: [&Shape; 2], starts: [usize; 2]) -> Run {
-    let run = LAYOUT_MOVE.over(sizes.count()).read(x).sizes(sizes, 1).sizes(from, 0).sizes(to, 0);
-    run.params(starts).params([sizes.count()])
-}
-
-/// A copy of a tensor on a machine, shared by nobody.
-pub(crate) fn copied(x: &Tensor) -> Tensor {
-    moved(x, &[x.count()].into(), [&[1].into(), &[1].into()], [0, 0]).write(x.shape())
-}
-
-/// A tensor on a machine whose every element is `value`.
-pub(crate) fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
+/// A tensor on an accelerator whose elements are all `value`.
+fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
     let quads = shape.count().div_ceil(4);
     LAYOUT_FILL.over(quads).floats([value]).params([quads]).write_on(machine, shape)
 }

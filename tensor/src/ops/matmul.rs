@@ -1,18 +1,18 @@
 //! Matrix products:  `nn` c = a·b,  `nt` c = a·bᵀ,  `tn` c = aᵀ·b.
-//! c: [m, n], summed over k; the letters say which operand lies transposed in memory.
+//! c: [m, n], summed over k. A `t` says that the operand is stored transposed.
 
 use std::sync::Arc;
 
 use crate::cpu::gemm::{Matrix, multiply, store_rows};
-use crate::cpu::parallel::Disjoint;
+use crate::cpu::parallel::DisjointSliceMut;
 use crate::cpu::simd::Isa;
 use crate::device::{Accelerator, Device};
-use crate::kernel::{GRID, Kernel, TILE};
-use crate::launch::Run;
+use crate::kernel::Kernel;
+use crate::launch::LaunchBuilder;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, TILE, include_str!("../../../shaders/matmul.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::MATMUL];
 pub(super) static MATMUL: Kernel = Kernel::unchecked(&WGSL, "matmul");
 
 impl Tensor {
@@ -27,7 +27,7 @@ impl Tensor {
         product([m, n, k], (self, [k, 1]), (rhs, [n, 1]))
     }
 
-    /// `self·rhsᵀ`: `[m, k]`·`[n, k]`ᵀ → `[m, n]`. A linear layer's product, its weight being `[out, in]`.
+    /// `self·rhsᵀ`: `[m, k]`·`[n, k]`ᵀ → `[m, n]`. A linear layer uses it, since its weight is `[out, in]`.
     ///
     /// # Panics
     /// Unless both are matrices with as many columns.
@@ -50,10 +50,10 @@ impl Tensor {
     }
 }
 
-/// c = a·b, each operand with the steps from row to row and from column to column in memory.
+/// c = a·b. Each operand comes with its strides from row to row and from column to column.
 fn product([m, n, k]: [usize; 3], (a, a_steps): (&Tensor, [usize; 2]), (b, b_steps): (&Tensor, [usize; 2])) -> Tensor {
     if let Device::Gpu(machine) = a.device() {
-        // Quads lie along a's rows and b's columns, and are whole where those are counted in fours.
+        // A quad holds four neighbouring rows of a, or columns of b. It is one load where these are contiguous and a multiple of four.
         let (a_quads, b_quads) = (a_steps[0] == 1 && m % 4 == 0, b_steps[1] == 1 && n % 4 == 0);
         let tiles = Tiles::of(&machine, [m, n], 1, k);
         let run = tiles.run(&MATMUL).read(a).read(b);
@@ -66,7 +66,7 @@ fn product([m, n, k]: [usize; 3], (a, a_steps): (&Tensor, [usize; 2]), (b, b_ste
     let b = Matrix { data: b.data(), row: b_steps[0], col: b_steps[1] }.transposed();
     let isa = Isa::current();
     Tensor::build([m, n].into(), |c| {
-        let c = Disjoint::new(c);
+        let c = DisjointSliceMut::new(c);
         multiply(
             [m, n, k],
             &|rows, ks, width, panel| a.pack(isa, rows, ks, width, panel),
@@ -79,20 +79,20 @@ fn product([m, n, k]: [usize; 3], (a, a_steps): (&Tensor, [usize; 2]), (b, b_ste
 /// Steps of the sum between two barriers, as the shader has it.
 const DEPTH: usize = 8;
 
-/// How a product is cut into the tiles of shaders/lib/tile.wgsl.
+/// How a matrix product is cut into the tiles of shaders/lib/tile.wgsl.
 pub(super) struct Tiles {
-    /// How many.
+    /// The number of tiles.
     count: usize,
-    /// Invocations of a workgroup along columns and along rows; each makes 8 × 8 numbers.
+    /// Invocations of a workgroup along columns and along rows. Each computes 8 × 8 numbers.
     across: usize,
     down: usize,
-    /// Whether each makes 8 × 16.
+    /// Whether each invocation computes 8 × 16 numbers.
     wide: bool,
-    /// Products of this size that are run side by side.
+    /// The number of products of this size in one launch.
     products: usize,
-    /// Parts that the sum is cut into, so that few tiles with long sums still keep all of a machine busy.
+    /// The number of parts that each sum is cut into, so that few tiles with long sums still occupy the whole device.
     pub(super) parts: usize,
-    /// Steps of the sum of each part.
+    /// Steps of the sum in each part.
     pub(super) part: usize,
 }
 
@@ -100,7 +100,7 @@ impl Tiles {
     /// For `products` products of `rows` by `cols`, summed over `inner` steps.
     pub(super) fn of(machine: &Arc<dyn Accelerator>, [rows, cols]: [usize; 2], products: usize, inner: usize) -> Tiles {
         let wide = machine.limits().registers >= 128 && rows > 16 && cols > 128;
-        // Where there are few rows (images of few channels), a tile is wide rather than half empty, and the other way round.
+        // With few rows (images of few channels) a wide tile is used rather than a half empty one, and likewise for columns.
         let (across, down) = match (rows, cols) {
             (..=16, _) => (32, 2),
             (..=32, _) if wide => (16, 4),
@@ -109,15 +109,15 @@ impl Tiles {
             _ => (16, 8),
         };
         let count = rows.div_ceil(8 * down) * cols.div_ceil(across * if wide { 16 } else { 8 });
-        // Enough to keep the machine busy, but no part shorter than 128 steps.
-        let busy = machine.limits().busy as usize;
-        let parts = busy.div_ceil((count * products).max(1)).min(inner / 128).max(1);
+        // Enough parts to occupy the device, but none shorter than 128 steps.
+        let target = machine.limits().target_workgroups as usize;
+        let parts = target.div_ceil((count * products).max(1)).min(inner / 128).max(1);
         let part = inner.div_ceil(parts).max(1).next_multiple_of(DEPTH);
         Tiles { count, across, down, wide, products, parts: inner.div_ceil(part).max(1), part }
     }
 
-    /// A run of a kernel over these tiles.
-    pub(super) fn run(&self, kernel: &'static Kernel) -> Run {
+    /// A launch of a kernel over these tiles.
+    pub(super) fn run(&self, kernel: &'static Kernel) -> LaunchBuilder {
         let run = kernel.groups(self.count).layers(self.products * self.parts).set("ACROSS", self.across);
         let run = run.set("DOWN", self.down).set("INVOCATIONS", self.across * self.down);
         let quads = if self.wide { 4 } else { 2 };
@@ -125,8 +125,8 @@ impl Tiles {
         run.set("A_LENGTH", DEPTH * (2 * self.down + 1)).set("B_LENGTH", DEPTH * (quads * self.across + 1))
     }
 
-    /// Runs a product that writes a result of this shape a part, and adds them up.
-    pub(super) fn sum(&self, run: Run, shape: Shape) -> Tensor {
+    /// Launches a product that writes one result of this shape for each part, and adds these up.
+    pub(super) fn sum(&self, run: LaunchBuilder, shape: Shape) -> Tensor {
         if self.parts == 1 {
             return run.write(shape);
         }

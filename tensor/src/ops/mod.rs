@@ -1,5 +1,5 @@
-//! The operations, a file each. The file of the same name in `autograd` holds its gradient, the one in `tests/ops` its laws,
-//! the one in `shaders` its kernels for other machines.
+//! The operations, one file each. The file of the same name in `autograd` holds the gradient, the one in `tests/ops` the tests, and
+//! the one in `shaders` the GPU kernels.
 
 pub(crate) mod adam;
 pub(crate) mod argmax;
@@ -8,7 +8,7 @@ pub(crate) mod binary;
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
 pub(crate) mod gather;
-pub(crate) mod guard;
+pub(crate) mod gradient_monitor;
 pub(crate) mod interpolate;
 pub(crate) mod layout;
 pub(crate) mod matmul;
@@ -20,7 +20,7 @@ pub(crate) mod unary;
 
 use crate::kernel::Kernel;
 
-/// Every kernel that operations launch.
+/// All kernels that operations launch.
 pub static KERNELS: [&Kernel; 31] = [
     &adam::ADAM,
     &argmax::ARGMAX,
@@ -33,15 +33,15 @@ pub static KERNELS: [&Kernel; 31] = [
     &binary::BINARY_BROADCAST,
     &conv2d::CONV2D,
     &conv_transpose2d::CONV_TRANSPOSE2D,
-    &gather::PICK,
-    &gather::PICK_GRADIENT,
-    &gather::ROWS,
-    &guard::GUARD,
-    &guard::GUARD_SQUARES,
+    &gather::GATHER,
+    &gather::GATHER_GRADIENT,
+    &gather::INDEX_SELECT,
+    &gradient_monitor::GRADIENT_MONITOR,
+    &gradient_monitor::GRADIENT_SQUARES,
     &interpolate::INTERPOLATE,
     &interpolate::INTERPOLATE_GRADIENT,
-    &layout::LAYOUT_FILL,
-    &layout::LAYOUT_MOVE,
+    &crate::launch::LAYOUT_FILL,
+    &crate::launch::LAYOUT_MOVE,
     &matmul::MATMUL,
     &pool::AVG_POOL2D,
     &pool::AVG_POOL2D_GRADIENT,

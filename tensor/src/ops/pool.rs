@@ -1,30 +1,30 @@
 //! Pooling over square windows, [batch, channels, height, width] → [batch, channels, (height + 2p − k)/s + 1, …]:
-//!   max: the largest pixel of a window that lies inside the image; backward sends dy to the first such pixel, found again;
-//!   avg: Σ / k², pixels outside the image counting as zeros; backward deals dy/k² out.
+//!   max: the largest pixel of the window inside the image; backward finds the first such pixel again and adds dy to it;
+//!   avg: Σ / k², where pixels outside the image count as zeros; backward adds dy/k² to every pixel of the window.
 //! The global average is the mean over height and width: → [batch, channels].
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
-use crate::launch::Run;
+use crate::kernel::Kernel;
+use crate::launch::LaunchBuilder;
 use crate::ops::conv2d::Conv;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/pool.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::POOL];
 pub(super) static MAX_POOL2D: Kernel = Kernel::checked(&WGSL, "max_pool2d");
 pub(super) static MAX_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "max_pool2d_gradient");
 pub(super) static AVG_POOL2D: Kernel = Kernel::checked(&WGSL, "avg_pool2d");
 pub(super) static AVG_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "avg_pool2d_gradient");
 
-/// A square window and how it slides, along `[batch, channels, height, width]` → `[batch, channels, (height + 2p − k)/s + 1, …]`:
-/// `kernel_size`, `stride` and `padding` of PyTorch's pooling.
+/// The size, stride and padding of a square pooling window, PyTorch's `kernel_size`, `stride` and `padding`:
+/// `[batch, channels, height, width]` → `[batch, channels, (height + 2p − k)/s + 1, …]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pool {
-    /// The window's side.
+    /// The side of the window.
     pub kernel: usize,
-    /// Pixels between neighbouring windows, at least 1.
+    /// The step between neighbouring windows, at least 1.
     pub stride: usize,
-    /// Rows and columns around the image, at most half the kernel.
+    /// The number of rows and columns on each side of the image, at most half the kernel.
     pub padding: usize,
 }
 
@@ -40,13 +40,13 @@ impl Pool {
         [batch, channels, oh, ow]
     }
 
-    /// A run of a kernel, an invocation a number of `of`, told what it must know of windows over `image` that give `out`.
-    fn run(self, kernel: &'static Kernel, of: [usize; 4], image: [usize; 4], out: [usize; 4]) -> Run {
+    /// A launch of a kernel with one invocation for each number of `of`, and the sizes of windows over `image` that give `out`.
+    fn run(self, kernel: &'static Kernel, of: [usize; 4], image: [usize; 4], out: [usize; 4]) -> LaunchBuilder {
         let sizes = [image[0] * image[1], image[2], image[3], out[2], out[3], self.kernel, self.stride, self.padding];
         kernel.over(of.iter().product()).params(sizes)
     }
 
-    /// The pixels, row by row, of the window at (i, j) that lie inside the image.
+    /// The pixels inside the image of the window at (i, j), row by row.
     fn pixels(self, [i, j]: [usize; 2], [height, width]: [usize; 2]) -> impl Iterator<Item = usize> {
         let along = |place: usize, size: usize| {
             let start = place * self.stride;
@@ -63,7 +63,7 @@ impl Pool {
 }
 
 impl Tensor {
-    /// The largest pixel of each window that lies inside the image (PyTorch's `max_pool2d`).
+    /// The largest pixel of each window (PyTorch's `max_pool2d`). Pixels outside the image are ignored.
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.
@@ -76,11 +76,11 @@ impl Tensor {
         self.pooled(size, |image, at, size| image[pool.largest(image, at, size)])
     }
 
-    /// The gradient of [`max_pool2d`](Tensor::max_pool2d) at `self`, from its result's gradient: it goes to the first largest
-    /// pixel of each window.
+    /// The gradient of [`max_pool2d`](Tensor::max_pool2d) at `self`, from the gradient of its result: each dy is added to the first
+    /// largest pixel of its window.
     ///
     /// # Panics
-    /// If `dy` is not shaped as its result.
+    /// If `dy` does not have the shape of the result.
     #[track_caller]
     pub fn max_pool2d_gradient(&self, dy: &Tensor, pool: Pool) -> Tensor {
         let out = pool.output("max_pool2d_gradient", self);
@@ -95,7 +95,7 @@ impl Tensor {
         })
     }
 
-    /// The sum of each window over k²: pixels outside the image count as zeros (PyTorch's `avg_pool2d`).
+    /// The sum of each window divided by k² (PyTorch's `avg_pool2d`). Pixels outside the image count as zeros.
     ///
     /// # Panics
     /// If the padded image is smaller than the window, or the padding more than half of it.
@@ -109,10 +109,10 @@ impl Tensor {
         self.pooled(size, |image, at, size| share * pool.pixels(at, size).map(|p| image[p]).sum::<f32>())
     }
 
-    /// The gradient of [`avg_pool2d`](Tensor::avg_pool2d) for images of `size`, from its result's gradient `self`.
+    /// The gradient of [`avg_pool2d`](Tensor::avg_pool2d) for images of `size`, from the gradient of its result, `self`.
     ///
     /// # Panics
-    /// If `self` is not shaped as its result.
+    /// If `self` does not have the shape of the result.
     #[track_caller]
     pub fn avg_pool2d_gradient(&self, pool: Pool, size: [usize; 2]) -> Tensor {
         let [batch, channels, oh, ow] = self.shape().nchw("avg_pool2d_gradient");
@@ -140,7 +140,7 @@ impl Tensor {
         let [_, _, height, width] = self.shape().nchw("pool");
         let [_, _, oh, ow] = out;
         Tensor::build(out.into(), |y| {
-            parallel::rows(y, oh * ow, |plane, y| {
+            parallel::for_each_row(y, oh * ow, |plane, y| {
                 let image = &self.data()[plane * height * width..][..height * width];
                 y.iter_mut().enumerate().for_each(|(p, y)| *y = window(image, [p / ow, p % ow], [height, width]));
             });
@@ -153,7 +153,7 @@ fn check(dy: &Tensor, out: [usize; 4]) {
     assert_eq!(dy.shape()[..], out, "pooling: gradient {} for a result of {out:?}", dy.shape());
 }
 
-/// Deals every window's `dy` out to the pixels of its plane of the image.
+/// Distributes every window's `dy` to the pixels of its plane of the image.
 fn dealt(
     dy: &Tensor,
     out: [usize; 4],
@@ -162,7 +162,7 @@ fn dealt(
 ) -> Tensor {
     let ([_, _, oh, ow], [_, _, height, width]) = (out, image);
     Tensor::build(image.into(), |dx| {
-        parallel::rows(dx, height * width, |plane, dx| {
+        parallel::for_each_row(dx, height * width, |plane, dx| {
             dx.fill(0.0);
             for (p, &dy) in dy.data()[plane * oh * ow..][..oh * ow].iter().enumerate() {
                 deal(plane, [p / ow, p % ow], [height, width], dy, dx);

@@ -1,5 +1,6 @@
 //! Sums, means and maxima over chosen dimensions:  y[kept] = Σ_reduced x.
-//! Long sums are taken in tiles of a fixed size whose totals are added in order in f64: the number of threads changes no bit.
+//! Long sums are cut into tiles of a fixed size. The totals of the tiles are added in order in f64, so the number of threads does not
+//! change the result.
 
 use rayon::prelude::*;
 
@@ -7,11 +8,11 @@ use crate::cpu::channels::sum_of;
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel};
+use crate::kernel::Kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 2] = [GRID, include_str!("../../../shaders/reduce.wgsl")];
+static WGSL: [&str; 2] = [shaders::GRID, shaders::REDUCE];
 pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows");
 pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns");
 
@@ -38,10 +39,11 @@ impl Tensor {
         sum.mul_scalar(sum.count() as f32 / self.count() as f32)
     }
 
-    /// The largest element over `dims`, which stay as sizes of 1 with `keepdim`. No less than `f32::MIN`: a NaN or −∞ is never it.
+    /// The largest element over `dims`, which stay as sizes of 1 with `keepdim`. The result is at least `f32::MIN`: a NaN or −∞ is
+    /// never the largest.
     ///
     /// # Panics
-    /// If a dimension does not exist or is named twice, or nothing is there to choose from.
+    /// If a dimension does not exist or is named twice, or the tensor has no element.
     #[track_caller]
     pub fn max(&self, dims: &[usize], keepdim: bool) -> Tensor {
         assert!(self.count() > 0, "max: {} has no element", self.shape());
@@ -60,7 +62,7 @@ impl Tensor {
         self.mean(&all, false)
     }
 
-    /// The sum over whatever broadcasting had repeated: the adjoint of broadcasting `shape` to this tensor's shape.
+    /// The sum over all dimensions that broadcasting repeats: the adjoint of broadcasting `shape` to this tensor's shape.
     ///
     /// # Panics
     /// If `shape` does not broadcast to this tensor's.
@@ -75,7 +77,7 @@ impl Tensor {
         self.sum(&dims, true).reshape(shape)
     }
 
-    /// Reduces one run of neighbouring dimensions after another, the last first: each is `outer × size × inner`.
+    /// Reduces groups of neighbouring dimensions one after the other, beginning with the last: each group is `outer × size × inner`.
     #[track_caller]
     fn reduced(&self, what: &str, dims: &[usize], keepdim: bool, runs: fn(&Tensor, [usize; 3]) -> Tensor) -> Tensor {
         let shape = *self.shape();
@@ -110,17 +112,17 @@ fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     let isa = Isa::current();
     Tensor::build([outer, inner].into(), |out| {
         if inner == 1 && size > TILE && outer < 64 {
-            // Few long sums: the tiles of each are spread over the cores.
+            // Few long sums: the cores share the tiles of each.
             for (row, out) in out.iter_mut().enumerate() {
                 let tiles = x[row * size..][..size].par_chunks(TILE).map(|tile| isa.run(|| sum_slice(tile)));
                 *out = tiles.collect::<Vec<f64>>().into_iter().sum::<f64>() as f32;
             }
         } else if inner == 1 {
-            parallel::rows(out, 1, |row, out| {
+            parallel::for_each_row(out, 1, |row, out| {
                 out[0] = x[row * size..][..size].chunks(TILE).map(sum_slice).sum::<f64>() as f32;
             });
         } else {
-            parallel::rows(out, inner, |row, out| {
+            parallel::for_each_row(out, inner, |row, out| {
                 let mut sums = vec![0.0f64; inner];
                 for line in x[row * size * inner..][..size * inner].chunks(inner) {
                     sums.iter_mut().zip(line).for_each(|(sum, &x)| *sum += f64::from(x));
@@ -137,7 +139,7 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     }
     let x = x.data();
     Tensor::build([outer, inner].into(), |out| {
-        parallel::rows(out, inner, |row, out| {
+        parallel::for_each_row(out, inner, |row, out| {
             out.fill(f32::MIN);
             for line in x[row * size * inner..][..size * inner].chunks(inner) {
                 out.iter_mut().zip(line).for_each(|(max, &x)| *max = if x > *max { x } else { *max });
@@ -146,8 +148,8 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     })
 }
 
-/// Sums or maxima on a machine: of parts of the reduced dimension, and of those again, until one is left. Long rows have a
-/// workgroup each, columns and short rows an invocation.
+/// Sums or maxima on an accelerator. Parts of the reduced dimension are reduced to one number each, and these again, until one is
+/// left. A long row is reduced by a workgroup, a column or a short row by one invocation.
 fn runs_on_device(x: &Tensor, [outer, mut size, inner]: [usize; 3], maximum: bool) -> Tensor {
     let mut x = x.clone();
     loop {

@@ -1,10 +1,10 @@
-//! The same elements, in the same order, under another shape. Nothing is copied.
+//! The same elements in the same order under another shape. Nothing is copied.
 
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 impl Tensor {
-    /// The same elements under another shape; the elements are shared.
+    /// The same elements under another shape. The result shares them.
     ///
     /// # Panics
     /// If the shapes have different numbers of elements.

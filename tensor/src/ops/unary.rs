@@ -1,63 +1,63 @@
 //! Functions of one number, element by element:  y = f(x),  dx = dy · f′.
-//! A row names what the derivative is written in: x, or y where that is shorter and saves keeping x.
+//! Each row of the table says whether the derivative is computed from the input x or from the output y. Only that one is saved.
 
 use crate::cpu::parallel;
 use crate::device::Device;
-use crate::kernel::{GRID, Kernel, MATH};
+use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [GRID, MATH, include_str!("../../../shaders/unary.wgsl")];
+static WGSL: [&str; 3] = [shaders::GRID, shaders::MATH, shaders::UNARY];
 pub(super) static UNARY: Kernel = Kernel::checked(&WGSL, "unary");
 pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradient");
 
-/// What the derivative of a [`Unary`] is a function of.
+/// The tensor that is saved to compute the derivative of a [`Unary`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Keeps {
-    /// The argument.
-    X,
-    /// The result.
-    Y,
+pub enum Saved {
+    /// x.
+    Input,
+    /// y.
+    Output,
 }
 
-/// The functions, a row each: `name(parameters): f = …, df = …, keeps x|y`. Hands all rows to the macro `$with`, so that
-/// tensors, variables and tests each make of them what they need.
+/// The functions, one per row: `name(parameters): f = …, df = …, saved Input|Output`. The macro passes all rows to the macro `$with`,
+/// so that tensors, variables and tests are generated from the same table.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! unary_table {
     ($with:ident) => {
         $with! {
             /// max(x, 0), with derivative 0 at 0.
-            relu(): f = |x| if x < 0.0 { 0.0 } else { x }, df = |y| if y > 0.0 { 1.0 } else { 0.0 }, keeps Y;
+            relu(): f = |x| if x < 0.0 { 0.0 } else { x }, df = |y| if y > 0.0 { 1.0 } else { 0.0 }, saved Output;
             /// x above 0, slope·x below.
-            leaky_relu(slope): f = |x| if x > 0.0 { x } else { slope * x }, df = |x| if x > 0.0 { 1.0 } else { slope }, keeps X;
+            leaky_relu(slope): f = |x| if x > 0.0 { x } else { slope * x }, df = |x| if x > 0.0 { 1.0 } else { slope }, saved Input;
             /// 1 / (1 + e⁻ˣ).
-            sigmoid(): f = |x| logistic(x), df = |y| y * (1.0 - y), keeps Y;
+            sigmoid(): f = |x| logistic(x), df = |y| y * (1.0 - y), saved Output;
             /// The hyperbolic tangent.
-            tanh(): f = |x| x.tanh(), df = |y| 1.0 - y * y, keeps Y;
+            tanh(): f = |x| x.tanh(), df = |y| 1.0 - y * y, saved Output;
             /// eˣ.
-            exp(): f = |x| x.exp(), df = |y| y, keeps Y;
+            exp(): f = |x| x.exp(), df = |y| y, saved Output;
             /// The natural logarithm.
-            log(): f = |x| x.ln(), df = |x| 1.0 / x, keeps X;
+            log(): f = |x| x.ln(), df = |x| 1.0 / x, saved Input;
             /// The square root.
-            sqrt(): f = |x| x.sqrt(), df = |y| 0.5 / y, keeps Y;
+            sqrt(): f = |x| x.sqrt(), df = |y| 0.5 / y, saved Output;
             /// The absolute value, with derivative 0 at 0.
-            abs(): f = |x| x.abs(), df = |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 }, keeps X;
+            abs(): f = |x| x.abs(), df = |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { 0.0 }, saved Input;
             /// x².
-            square(): f = |x| x * x, df = |x| 2.0 * x, keeps X;
+            square(): f = |x| x * x, df = |x| 2.0 * x, saved Input;
             /// ln(1 + eˣ), finite for every finite x.
-            softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), keeps X;
-            /// x within `[low, high]`, the nearer end outside, where the derivative is 0.
+            softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), saved Input;
+            /// x limited to `[low, high]`. Outside, the derivative is 0.
             clamp(low, high): f = |x| if x < low { low } else if x > high { high } else { x },
-                df = |x| if x < low || x > high { 0.0 } else { 1.0 }, keeps X;
+                df = |x| if x < low || x > high { 0.0 } else { 1.0 }, saved Input;
             /// x + c.
-            add_scalar(c): f = |x| x + c, df = |_y| 1.0, keeps Y;
+            add_scalar(c): f = |x| x + c, df = |_y| 1.0, saved Output;
             /// c·x.
-            mul_scalar(c): f = |x| c * x, df = |_y| c, keeps Y;
+            mul_scalar(c): f = |x| c * x, df = |_y| c, saved Output;
         }
     };
 }
 
-/// 1 / (1 + e⁻ˣ), whose exponential never overflows.
+/// 1 / (1 + e⁻ˣ), computed so that the exponential never overflows.
 #[inline(always)]
 fn logistic(x: f32) -> f32 {
     let e = (-x.abs()).exp();
@@ -69,9 +69,9 @@ fn logistic(x: f32) -> f32 {
 pub struct Unary {
     /// The function's name.
     pub name: &'static str,
-    /// What its derivative is a function of.
-    pub keeps: Keeps,
-    row: usize, // its number in the table, by which the shader knows it
+    /// Which tensor [`gradient`](Unary::gradient) needs.
+    pub saved: Saved,
+    row: usize, // its number in the table and in the shader
     parameters: [f32; 2],
     forward: fn(&Tensor, [f32; 2]) -> Tensor,
     backward: fn(&Tensor, &Tensor, [f32; 2]) -> Tensor,
@@ -90,7 +90,7 @@ impl Unary {
         }
     }
 
-    /// dx = dy · f′(kept), where `kept` is x or y, as [`keeps`](Unary::keeps) says.
+    /// dx = dy · f′(kept), where `kept` is x or y, as [`saved`](Unary::saved) says.
     pub fn gradient(&self, kept: &Tensor, dy: &Tensor) -> Tensor {
         match dy.device() {
             Device::Cpu => (self.backward)(kept, dy, self.parameters),
@@ -104,7 +104,7 @@ impl Unary {
 }
 
 macro_rules! tensor_functions {
-    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, keeps $keeps:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, saved $saved:ident;)*) => {
         #[allow(non_camel_case_types)]
         enum Row { $($name),* }
 
@@ -117,7 +117,7 @@ macro_rules! tensor_functions {
                     parameters.iter_mut().zip([$($p),*]).for_each(|(slot, value): (&mut f32, f32)| *slot = value);
                     Unary {
                         name: stringify!($name),
-                        keeps: Keeps::$keeps,
+                        saved: Saved::$saved,
                         row: Row::$name as usize,
                         parameters,
                         forward: |x, [$($p,)* ..]| map(x, |$x| $f),
@@ -142,7 +142,7 @@ unary_table!(tensor_functions);
 fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Send) -> Tensor {
     let data = x.data();
     Tensor::build(*x.shape(), |out| {
-        parallel::over(out, |first, part| {
+        parallel::for_each_chunk(out, |first, part| {
             part.iter_mut().zip(&data[first..]).for_each(|(out, &x)| *out = f(x));
         });
     })
@@ -151,7 +151,7 @@ fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Send) -> Tensor {
 fn map2(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
     let (a_data, b_data) = (a.data(), b.data());
     Tensor::build(*a.shape(), |out| {
-        parallel::over(out, |first, part| {
+        parallel::for_each_chunk(out, |first, part| {
             let pairs = a_data[first..].iter().zip(&b_data[first..]);
             part.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = f(a, b));
         });

@@ -5,12 +5,12 @@ use approx::assert_relative_eq;
 use pollster::block_on;
 use reference::law::{between, dot, draws};
 use reference::place::{everywhere, fetch};
-use tensor::{AdamPart, AdamStep, Device, Generator, Guard, Guarded, Tensor};
+use tensor::{AdamPart, AdamStep, Device, Generator, GradientMonitor, GradientStatus, Tensor};
 
 const STEP: AdamStep = AdamStep { learning_rate: 0.1, beta1: 0.0, beta2: 0.0, eps: 1.0, weight_decay: 0.0, step: 1 };
 
-fn noted(guard: &Guard, count: usize) -> Vec<Guarded> {
-    block_on(guard.read(count)).expect("the device works")
+fn noted(monitor: &GradientMonitor, count: usize) -> Vec<GradientStatus> {
+    block_on(monitor.read(count)).expect("the device works")
 }
 
 /// Three numbers to watch, of the six that may be.
@@ -19,11 +19,11 @@ fn watched(device: &Device) -> [Tensor; 3] {
 }
 
 /// How far a parameter of zeros goes along `gradient`. Without moments and with ε = 1: by 0.1·g/(|g| + 1).
-fn moved(guard: &Guard, gradient: f32, device: &Device) -> f32 {
+fn moved(monitor: &GradientMonitor, gradient: f32, device: &Device) -> f32 {
     let zero = Tensor::zeros([1]).upload(device);
     let gradient = Tensor::full([1], gradient).upload(device);
     let mut parts = [AdamPart { moments: AdamPart::moments(&zero), parameter: zero, gradient }];
-    STEP.apply(&mut parts, guard);
+    STEP.apply(&mut parts, monitor);
     -fetch(&parts[0].parameter).data()[0]
 }
 
@@ -41,12 +41,12 @@ fn the_norm_is_that_of_all_gradients_together() {
         let norm = gradients.iter().map(|g| dot(g, g)).sum::<f64>().sqrt();
         everywhere(|device| {
             let there: Vec<Tensor> = gradients.iter().map(|g| g.upload(device)).collect();
-            let mut guard = Guard::new(3, device);
+            let mut monitor = GradientMonitor::new(3, device);
             let w = watched(device);
-            guard.observe(1, &there.iter().collect::<Vec<_>>(), &w.each_ref(), None);
-            let noted = noted(&guard, 2)[1];
+            monitor.observe(1, &there.iter().collect::<Vec<_>>(), &w.each_ref(), None);
+            let noted = noted(&monitor, 2)[1];
             assert_relative_eq!(f64::from(noted.norm), norm, max_relative = 1e-6);
-            assert_eq!((noted.bad, noted.watched), (false, [1.0, -2.0, 30.0, 0.0, 0.0, 0.0]));
+            assert_eq!((noted.non_finite, noted.watched), (false, [1.0, -2.0, 30.0, 0.0, 0.0, 0.0]));
         });
     }
 }
@@ -58,10 +58,10 @@ fn gradients_are_scaled_to_the_limit_and_never_up() {
     everywhere(|device| {
         let there = gradients.each_ref().map(|g| g.upload(device));
         for (limit, factor) in [(None, 1.0), (Some(6.5), 0.5), (Some(14.0), 1.0)] {
-            let mut guard = Guard::new(1, device);
-            guard.observe(0, &there.each_ref(), &watched(device).each_ref(), limit);
+            let mut monitor = GradientMonitor::new(1, device);
+            monitor.observe(0, &there.each_ref(), &watched(device).each_ref(), limit);
             let g = 2.0 * factor;
-            assert_relative_eq!(moved(&guard, 2.0, device), 0.1 * g / (g + 1.0), max_relative = 1e-5);
+            assert_relative_eq!(moved(&monitor, 2.0, device), 0.1 * g / (g + 1.0), max_relative = 1e-5);
         }
     });
 }
@@ -72,10 +72,10 @@ fn nothing_moves_once_anything_was_not_finite() {
     everywhere(|device| {
         let fine = Tensor::ones([5]).upload(device);
         for (place, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().cycle().take(9).enumerate() {
-            let mut guard = Guard::new(3, device);
-            assert!(moved(&guard, 2.0, device) > 0.0, "before the first step nothing is wrong");
-            guard.observe(0, &[&fine], &watched(device).each_ref(), None);
-            assert!(moved(&guard, 2.0, device) > 0.0);
+            let mut monitor = GradientMonitor::new(3, device);
+            assert!(moved(&monitor, 2.0, device) > 0.0, "before the first step nothing is wrong");
+            monitor.observe(0, &[&fine], &watched(device).each_ref(), None);
+            assert!(moved(&monitor, 2.0, device) > 0.0);
             let mut w = watched(device);
             let mut gradient = [1.0; 5];
             match place / 3 {
@@ -84,11 +84,11 @@ fn nothing_moves_once_anything_was_not_finite() {
                 _ => w[2] = Tensor::scalar(bad).upload(device),
             }
             let gradient = Tensor::new(&gradient, [5]).upload(device);
-            guard.observe(1, &[&gradient, &fine], &w.each_ref(), Some(1.0));
-            assert_eq!(moved(&guard, 2.0, device), 0.0, "{bad} at {place} on {device}");
-            guard.observe(2, &[&fine], &watched(device).each_ref(), None);
-            assert_eq!(moved(&guard, 2.0, device), 0.0, "what was bad once stays bad");
-            let bad: Vec<bool> = noted(&guard, 3).iter().map(|noted| noted.bad).collect();
+            monitor.observe(1, &[&gradient, &fine], &w.each_ref(), Some(1.0));
+            assert_eq!(moved(&monitor, 2.0, device), 0.0, "{bad} at {place} on {device}");
+            monitor.observe(2, &[&fine], &watched(device).each_ref(), None);
+            assert_eq!(moved(&monitor, 2.0, device), 0.0, "what was bad once stays bad");
+            let bad: Vec<bool> = noted(&monitor, 3).iter().map(|noted| noted.non_finite).collect();
             assert_eq!(bad, [false, true, true]);
         }
     });
@@ -101,29 +101,33 @@ fn one_to_six_numbers_are_watched() {
         let fine = Tensor::ones([5]).upload(device);
         for known in 1..=6 {
             let mut numbers: Vec<f32> = (1..=known).map(|i| i as f32).collect();
-            let mut guard = Guard::new(2, device);
+            let mut monitor = GradientMonitor::new(2, device);
             for row in 0..2 {
                 let there: Vec<Tensor> = numbers.iter().map(|&x| Tensor::scalar(x).upload(device)).collect();
-                guard.observe(row, &[&fine], &there.iter().collect::<Vec<_>>(), None);
+                monitor.observe(row, &[&fine], &there.iter().collect::<Vec<_>>(), None);
                 numbers[known - 1] = f32::INFINITY;
             }
-            let noted = noted(&guard, 2);
+            let noted = noted(&monitor, 2);
             let expected = std::array::from_fn(|i| if i < known { (i + 1) as f32 } else { 0.0 });
-            assert_eq!((noted[0].watched, noted[0].bad, noted[1].bad), (expected, false, true), "{known} on {device}");
+            assert_eq!(
+                (noted[0].watched, noted[0].non_finite, noted[1].non_finite),
+                (expected, false, true),
+                "{known} on {device}"
+            );
         }
     });
 }
 
 #[test]
-#[should_panic(expected = "guard: watches 1 to 6 numbers, not 7")]
+#[should_panic(expected = "monitor: watches 1 to 6 numbers, not 7")]
 fn more_than_six_numbers_are_refused() {
     let one = Tensor::scalar(1.0);
-    Guard::new(1, &Device::Cpu).observe(0, &[&one], &[&one; 7], None);
+    GradientMonitor::new(1, &Device::Cpu).observe(0, &[&one], &[&one; 7], None);
 }
 
 #[test]
-#[should_panic(expected = "guard: no row 2 in a history of 2")]
+#[should_panic(expected = "monitor: no row 2 in a history of 2")]
 fn a_row_past_the_history_is_refused() {
     let w = watched(&Device::Cpu);
-    Guard::new(2, &Device::Cpu).observe(2, &[&Tensor::ones([1])], &w.each_ref(), None);
+    GradientMonitor::new(2, &Device::Cpu).observe(2, &[&Tensor::ones([1])], &w.each_ref(), None);
 }

@@ -1,46 +1,46 @@
-//! How the matrix products of `conv.rs` see images: what a place of a grid reads, and where its sum goes.
+//! The operands of the matrix products in `conv.rs`: which pixels each place of a grid reads, and where its sum is stored.
 //!
 //! ```text
 //!   a row of pixels             · a b c d e f ·          with its border
 //!   split by the step (2)       · b d f │ a c e ·        so that neighbouring places read neighbouring numbers
-//!   a panel's row               b d f, a c e, d f · …    runs of a split row, one for each tap and line of places
+//!   a row of a panel            b d f, a c e, d f · …    runs of a split row, one for each tap and line of places
 //! ```
-//! A row is split once and then copied from, three times by a 3 × 3 kernel. Where the step is 1, or few taps look at a row,
-//! its numbers go straight to the panel.
+//! A row is split once and then copied from, three times for a 3 × 3 kernel. If the step is 1, or few taps read a row, its numbers
+//! are copied directly to the panel.
 
 use std::ops::Range;
 
-use super::parallel::Disjoint;
+use super::parallel::DisjointSliceMut;
 use super::pool::scratch;
-use super::simd::{Isa, Job, Vector, soon};
+use super::simd::{Isa, SimdKernel, Vector, prefetch};
 
-/// A grid of places over each image of a batch. From place (y, x), tap t sees pixel (step·y, step·x) + offset t; pixels
-/// outside the image are 0. Places are numbered through the batch, image by image and row by row.
-pub(super) struct Taps {
+/// The matrix of im2col without storing it: a grid of places over each image of a batch. At place (y, x), tap t reads pixel
+/// (step·y, step·x) + offset t, or 0 outside the image. Places are numbered through the batch, image by image and row by row.
+pub(super) struct ImplicitIm2col {
     image: [usize; 2],
     pub(super) grid: [usize; 2],
     step: usize,
-    /// The rows of the image that some tap sees from a row of the grid, by their offsets.
+    /// The offsets of the image rows that any tap reads from a row of the grid.
     rows: Vec<isize>,
     taps: Vec<Tap>,
-    /// Columns of border before a row, whole steps.
+    /// Columns of border before a row, a multiple of the step.
     left: usize,
-    /// Numbers of one part of a split row.
+    /// The length of one part of a split row.
     each: usize,
 }
 
-/// `len` neighbouring places of a panel that see pixels `step` apart inside the image.
+/// `len` neighbouring places of a panel that read pixels `step` apart inside the image.
 struct Run {
-    at: usize,    // where in the panel
-    pixel: usize, // where in the first channel of the batch's first image
+    at: usize,    // the first place in the panel
+    pixel: usize, // its pixel, counted from the first channel of the batch's first image
     len: usize,
 }
 
 struct Tap {
     dy: isize,
     dx: isize,
-    row: usize,   // which of `rows` it sees
-    start: usize, // where in a split row the pixel that it sees from column 0 lies
+    row: usize,   // the index in `rows` of the row that it reads
+    start: usize, // the index in a split row of the pixel that it reads from column 0
 }
 
 /// Neighbouring places of a panel on one row of the grid.
@@ -48,13 +48,13 @@ struct Line {
     image: usize,
     row: usize,
     column: usize,
-    at: usize, // where in the panel
+    at: usize, // the first place in the panel
     len: usize,
 }
 
-impl Taps {
+impl ImplicitIm2col {
     /// The grid of `grid` places over images of `image` pixels, and the offset of each tap.
-    pub(super) fn new(image: [usize; 2], grid: [usize; 2], step: usize, offsets: &[[isize; 2]]) -> Taps {
+    pub(super) fn new(image: [usize; 2], grid: [usize; 2], step: usize, offsets: &[[isize; 2]]) -> ImplicitIm2col {
         let mut rows: Vec<isize> = offsets.iter().map(|&[dy, _]| dy).collect();
         rows.sort_unstable();
         rows.dedup();
@@ -67,15 +67,15 @@ impl Taps {
             Tap { dy, dx, row, start: from(dx) % step * each + from(dx) / step }
         };
         let taps = offsets.iter().map(tap).collect();
-        Taps { image, grid, step, rows, taps, left, each }
+        ImplicitIm2col { image, grid, step, rows, taps, left, each }
     }
 
-    /// Places over one image.
+    /// The number of places over one image.
     pub(super) fn places(&self) -> usize {
         self.grid[0] * self.grid[1]
     }
 
-    /// `panel[(c, t)][place]` for the (channel, tap) pairs `ks`, which count taps fastest.
+    /// Fills `panel[(c, t)][place]` for the (channel, tap) pairs `ks`, in which the tap changes fastest.
     pub(super) fn pack(
         &self,
         isa: Isa,
@@ -88,21 +88,21 @@ impl Taps {
         if self.step == 1 || self.taps.len() <= self.step * self.rows.len() {
             let runs: Vec<_> = self.taps.iter().map(|tap| self.runs(tap, channels, places.clone())).collect();
             let (plane, step) = (self.image[0] * self.image[1], self.step);
-            return isa.vectors(PackRuns { x, plane, step, runs: &runs, ks, width, panel });
+            return isa.dispatch(PackRuns { x, plane, step, runs: &runs, ks, width, panel });
         }
-        // More taps look at a row than it has parts: split once, it is copied from often.
+        // More taps read a row than it has parts, so it is split once and copied from often.
         if places.len() < width {
             panel.fill(0.0);
         }
         let lines: Vec<Line> = self.lines(places).collect();
         let split = self.step * self.each;
         scratch(lines.len() * self.rows.len() * split, |rows| {
-            rows.fill(0.0); // what is border stays so
-            isa.vectors(PackSplit { taps: self, x, channels, lines: &lines, ks, width, panel, rows, split });
+            rows.fill(0.0); // the border stays 0
+            isa.dispatch(PackSplit { taps: self, x, channels, lines: &lines, ks, width, panel, rows, split });
         });
     }
 
-    /// The runs of `places` that see pixels through one tap.
+    /// The runs of `places` that read pixels through one tap.
     fn runs(&self, &Tap { dy, dx, .. }: &Tap, channels: usize, places: Range<usize>) -> Vec<Run> {
         let [height, width] = self.image;
         let step = self.step as isize;
@@ -133,7 +133,7 @@ impl Taps {
         runs
     }
 
-    /// A range of places row by row.
+    /// The rows of a range of places.
     fn lines(&self, places: Range<usize>) -> impl Iterator<Item = Line> {
         let rows = places.start / self.grid[1]..places.end.div_ceil(self.grid[1]);
         rows.map(move |row| {
@@ -144,7 +144,7 @@ impl Taps {
     }
 }
 
-/// A panel from runs of the image, those of each tap the same in every channel.
+/// Packs a panel from runs of the image. The runs of a tap are the same in every channel.
 struct PackRuns<'a> {
     x: &'a [f32],
     plane: usize,
@@ -155,7 +155,7 @@ struct PackRuns<'a> {
     panel: &'a mut [f32],
 }
 
-impl Job for PackRuns<'_> {
+impl SimdKernel for PackRuns<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for (k, out) in self.ks.zip(self.panel.chunks_mut(self.width)) {
@@ -174,13 +174,13 @@ impl Job for PackRuns<'_> {
     }
 }
 
-/// Channels ahead of which pixels are asked for from memory: a channel's are few and together, the next one's far away, which the
-/// processor's own prefetching notices too late.
+/// How many channels ahead pixels are prefetched. The pixels of a channel are few and close together, but far from those of the next
+/// channel, so the processor's own prefetching is too late.
 const AHEAD: usize = 2;
 
-/// A panel from rows that are split first.
+/// Packs a panel from rows that are split first.
 struct PackSplit<'a> {
-    taps: &'a Taps,
+    taps: &'a ImplicitIm2col,
     x: &'a [f32],
     channels: usize,
     lines: &'a [Line],
@@ -191,7 +191,7 @@ struct PackSplit<'a> {
     split: usize,
 }
 
-impl Job for PackSplit<'_> {
+impl SimdKernel for PackSplit<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let PackSplit { taps, x, channels, lines, ks, width, panel, rows, split } = self;
@@ -206,7 +206,7 @@ impl Job for PackSplit<'_> {
                     let y = (line.row * taps.step) as isize + dy;
                     if (0..height as isize).contains(&y) {
                         let start = ((line.image * channels + channel) * height + y as usize) * columns;
-                        soon(x, start + AHEAD * height * columns, columns);
+                        prefetch(x, start + AHEAD * height * columns, columns);
                         taps.split::<V>(&x[start..start + columns], to);
                     }
                 }
@@ -223,8 +223,8 @@ impl Job for PackSplit<'_> {
     }
 }
 
-impl Taps {
-    /// A row of pixels into its place between borders, split by the step.
+impl ImplicitIm2col {
+    /// Splits a row of pixels by the step and writes it between the borders.
     #[inline(always)]
     fn split<V: Vector>(&self, row: &[f32], to: &mut [f32]) {
         let (step, each) = (self.step, self.each);
@@ -241,7 +241,7 @@ impl Taps {
         let mut done = 0;
         while done + V::LANES <= pairs && 2 * (done + V::LANES) <= row.len() {
             let from = &row[2 * done..];
-            let [a, b] = V::read(from).separate(V::read(&from[V::LANES..]));
+            let [a, b] = V::read(from).deinterleave(V::read(&from[V::LANES..]));
             a.write(&mut even[first + done..]);
             b.write(&mut odd[first + done..]);
             done += V::LANES;
@@ -253,7 +253,7 @@ impl Taps {
     }
 }
 
-/// Copies as many numbers as `to` holds: the last by a vector that copies some again.
+/// Copies as many numbers as `to` holds. The last vector overlaps the one before.
 #[inline(always)]
 fn copy<V: Vector>(from: &[f32], to: &mut [f32]) {
     #[inline(always)]
@@ -289,7 +289,7 @@ pub(super) struct ImageRun {
     pub(super) len: usize,
 }
 
-/// Cuts a range of places at the borders between images of `size` places.
+/// Cuts a range of places into one run per image of `size` places.
 pub(super) fn runs_by_image(places: Range<usize>, size: usize) -> impl Iterator<Item = ImageRun> {
     let images = places.start / size..places.end.div_ceil(size);
     images.map(move |image| {
@@ -298,13 +298,13 @@ pub(super) fn runs_by_image(places: Range<usize>, size: usize) -> impl Iterator<
     })
 }
 
-/// Where sums go: the pixels `step·place + phase` of every channel.
+/// The pixels that sums are stored to: `step·place + phase` of every channel.
 pub(super) struct Image<'a> {
     pub(super) channels: usize,
     pub(super) size: [usize; 2],
     pub(super) step: usize,
     pub(super) phase: [usize; 2],
-    /// With a step of 2: the sums of the phase one column before, `[image][channel][place]`, which go to memory with these.
+    /// With a step of 2: the sums of the phase one column before, `[image][channel][place]`, which are stored together with these.
     pub(super) before: Option<&'a [f32]>,
 }
 
@@ -312,22 +312,22 @@ impl Image<'_> {
     pub(super) fn store(
         &self,
         isa: Isa,
-        to: &Disjoint,
-        taps: &Taps,
+        to: &DisjointSliceMut,
+        taps: &ImplicitIm2col,
         bias: Option<&[f32]>,
         rows: Range<usize>,
         places: Range<usize>,
         sums: &[f32],
         stride: usize,
     ) {
-        isa.vectors(Store { image: self, to, taps, bias, rows, places, sums, stride });
+        isa.dispatch(Store { image: self, to, taps, bias, rows, places, sums, stride });
     }
 }
 
 struct Store<'a> {
     image: &'a Image<'a>,
-    to: &'a Disjoint<'a>,
-    taps: &'a Taps,
+    to: &'a DisjointSliceMut<'a>,
+    taps: &'a ImplicitIm2col,
     bias: Option<&'a [f32]>,
     rows: Range<usize>,
     places: Range<usize>,
@@ -335,7 +335,7 @@ struct Store<'a> {
     stride: usize,
 }
 
-impl Job for Store<'_> {
+impl SimdKernel for Store<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Store { image, to, taps, bias, rows, places, sums, stride } = self;
@@ -347,7 +347,7 @@ impl Job for Store<'_> {
                 let at = run.image * channels + channel;
                 let start = at * size[0] * size[1];
                 if step == 1 {
-                    // SAFETY: `multiply` stores each element once, and phases come one after another.
+                    // SAFETY: `multiply` stores each element once, and the phases follow one another.
                     let out = unsafe { to.part(start + run.first..start + run.first + run.len) };
                     for i in 0..out.len() {
                         out[i] = sums[i] + bias;
@@ -363,13 +363,13 @@ impl Job for Store<'_> {
                     match before {
                         Some(before) => {
                             let before = &before[at * taps.places() + place..][..line.len()];
-                            // SAFETY: likewise; the places of one task on one row lie beside those of the next.
+                            // SAFETY: as above. On a row, the places of one task end where those of the next begin.
                             let out = unsafe { to.part(first..first + 2 * line.len()) };
                             interleave::<V>(before, line, bias, out);
                         }
                         None => {
                             let (first, last) = (first + phase[1], first + phase[1] + (line.len() - 1) * step);
-                            // SAFETY: likewise.
+                            // SAFETY: as above.
                             let out = unsafe { to.part(first..last + 1) };
                             out.iter_mut().step_by(step).zip(line).for_each(|(out, s)| *out = s + bias);
                         }

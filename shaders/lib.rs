@@ -1,0 +1,51 @@
+//! The WGSL source of every compute shader, as constants.
+//!
+#![doc = include_str!("README.md")]
+//!
+//! # Constants
+//!
+//! A constant is named after its file. The library files in `lib/` define helper functions and come first in a kernel's source. The
+//! file of an operation follows and holds the entry points.
+#![forbid(unsafe_code)]
+
+/// Library: which item an invocation works on.
+pub const GRID: &str = include_str!("lib/grid.wgsl");
+/// Library: exponentials, logarithms and hyperbolic tangents, accurate on every driver.
+pub const MATH: &str = include_str!("lib/math.wgsl");
+/// Library: sums over a workgroup.
+pub const SUM: &str = include_str!("lib/sum.wgsl");
+/// Library: a matrix product in tiles.
+pub const TILE: &str = include_str!("lib/tile.wgsl");
+
+/// A step of Adam.
+pub const ADAM: &str = include_str!("adam.wgsl");
+/// The index of the largest number along a dimension.
+pub const ARGMAX: &str = include_str!("argmax.wgsl");
+/// Batch normalisation and its gradients.
+pub const BATCH_NORM: &str = include_str!("batch_norm.wgsl");
+/// Sums, differences, products and quotients, with broadcasting.
+pub const BINARY: &str = include_str!("binary.wgsl");
+/// Convolution and the gradient of its weight.
+pub const CONV2D: &str = include_str!("conv2d.wgsl");
+/// Transposed convolution, which is also the gradient of a convolution's input.
+pub const CONV_TRANSPOSE2D: &str = include_str!("conv_transpose2d.wgsl");
+/// Elements and rows chosen by index.
+pub const GATHER: &str = include_str!("gather.wgsl");
+/// The norm of all gradients, and whether they are finite.
+pub const GRADIENT_MONITOR: &str = include_str!("gradient_monitor.wgsl");
+/// Resizing of images and its gradient.
+pub const INTERPOLATE: &str = include_str!("interpolate.wgsl");
+/// Permutation, concatenation, slices and filling.
+pub const LAYOUT: &str = include_str!("layout.wgsl");
+/// Matrix products.
+pub const MATMUL: &str = include_str!("matmul.wgsl");
+/// Max and average pooling and their gradients.
+pub const POOL: &str = include_str!("pool.wgsl");
+/// Dropout's mask, drawn from ChaCha8.
+pub const RANDOM: &str = include_str!("random.wgsl");
+/// Sums and maxima along dimensions.
+pub const REDUCE: &str = include_str!("reduce.wgsl");
+/// The logarithm of a sum of exponentials.
+pub const SOFTMAX: &str = include_str!("softmax.wgsl");
+/// Functions of one number and their derivatives.
+pub const UNARY: &str = include_str!("unary.wgsl");

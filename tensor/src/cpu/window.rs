@@ -1,0 +1,45 @@
+//! How a convolution slides over an image, and which pixels each output pixel reads through which tap of the kernel.
+
+/// The sizes of a convolution. All are `[height, width]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    pub(crate) batch: usize,
+    pub(crate) input: [usize; 2],
+    pub(crate) output: [usize; 2],
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: usize,
+    pub(crate) padding: usize,
+}
+
+impl Window {
+    pub(super) fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// The input pixels that each output pixel reads.
+    pub(super) fn output_tap_offsets(&self) -> TapOffsets {
+        let p = self.padding as isize;
+        let tap = |t: usize| ([(t / self.kernel[1]) as isize - p, (t % self.kernel[1]) as isize - p], t);
+        (0..self.taps()).map(tap).collect()
+    }
+
+    /// The output pixels that read each input pixel whose row and column are `phase` modulo the stride.
+    pub(super) fn input_tap_offsets(&self, phase: [usize; 2]) -> TapOffsets {
+        let s = self.stride as isize;
+        // Through kernel index t, input pixel g·s + phase belongs to output pixel g + (phase + padding − t) / s.
+        let offset = |phase: usize, t: usize| {
+            let ahead = (phase + self.padding) as isize - t as isize;
+            (ahead % s == 0).then_some(ahead / s)
+        };
+        let tap = |t: usize| Some(([offset(phase[0], t / self.kernel[1])?, offset(phase[1], t % self.kernel[1])?], t));
+        (0..self.taps()).filter_map(tap).collect()
+    }
+
+    /// All phases of the input's rows and columns.
+    pub(super) fn phases(&self) -> impl Iterator<Item = [usize; 2]> {
+        (0..self.stride).flat_map(|y| (0..self.stride).map(move |x| [y, x]))
+    }
+}
+
+/// The pixels that each place of a grid reads: an offset from the place, and the tap of the kernel for it.
+pub(super) type TapOffsets = Vec<([isize; 2], usize)>;
