@@ -8,7 +8,7 @@ use tensor::{Device, Generator, GradientMonitor, Shape, Tensor};
 use vae::config::Config;
 use vae::learn;
 use vae::model::{self, Vae, reparameterise};
-use vae::objective::{END, ScheduleContext, Objective, Terms};
+use vae::objective::{END, Objective, ScheduleContext, Terms};
 
 /// What one step needs.
 pub struct Step {

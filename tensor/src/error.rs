@@ -19,6 +19,16 @@ pub enum Error {
         /// The reason.
         what: String,
     },
+    /// The environment variable `TENSOR_ISA` asks for vector instructions that this processor lacks, or that do not exist.
+    #[error(
+        "TENSOR_ISA={wanted}: this processor has no such instruction set; choose one of {available}, or unset the variable"
+    )]
+    InstructionSet {
+        /// The variable's value.
+        wanted: String,
+        /// The values that this processor takes.
+        available: String,
+    },
 }
 
 /// A result whose error is a failure of a device or of the system.

@@ -14,7 +14,7 @@ use reference::place::fetch;
 use tensor::{Device, Generator, GradientMonitor, GradientStatus, Tensor};
 use vae::config::{Config, Stem};
 use vae::model::{self, Vae, reparameterise};
-use vae::objective::{END, Moment, Objective};
+use vae::objective::{END, ScheduleContext, Objective};
 
 const BATCH: usize = 4;
 /// Steps whose losses the device keeps.
@@ -59,7 +59,7 @@ impl Training {
         let ctx = ForwardContext::train(1, self.steps as u64);
         let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &ctx);
         let z = reparameterise(&mu, &logvar, &eps);
-        let moment = Moment { epochs: END, images: BATCH };
+        let moment = ScheduleContext { epochs: END, images: BATCH };
         let terms = self.objective.terms(&self.model.decode(&z, &ctx), &x, [&z, &mu, &logvar], moment);
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();

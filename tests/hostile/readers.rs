@@ -115,7 +115,7 @@ fn npz(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.npz");
     put(bytes, &path);
     let latents = told(npy::codes(&path, corpus::LATENTS), |error| error);
-    [latents, told(vae::info::read(&path), |error| error)].concat()
+    [latents, told(vae::run::info::read(&path), |error| error)].concat()
 }
 
 fn mat(bytes: &[u8], _: &Path) -> Vec<Error> {
@@ -181,7 +181,7 @@ fn encoder(bytes: &[u8], dir: &Path) -> Vec<Error> {
     thread_local!(static MODEL: Box<dyn Learner> = learn::build(&encoder_config()));
     let path = dir.join("file.safetensors");
     put(bytes, &path);
-    MODEL.with(|model| told(vae::transfer::load_encoder(&**model, &path, false), |error| error))
+    MODEL.with(|model| told(vae::run::transfer::load_encoder(&**model, &path, false), |error| error))
 }
 
 /// What `encoder` begins the encoder of.
@@ -195,7 +195,7 @@ pub(crate) fn encoder_config() -> Config {
 fn info(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.safetensors");
     put(bytes, &path);
-    let read = vae::info::read(&path).map(|info| {
+    let read = vae::run::info::read(&path).map(|info| {
         let words = info.to_string();
         assert!(!words.contains(|c: char| c.is_control() && c != '\n'), "{words}");
     });

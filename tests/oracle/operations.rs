@@ -9,7 +9,7 @@ use reference::place::fetch;
 use reference::{Array, score};
 use serde_json::Value;
 use tensor::{Device, Tensor};
-use vae::score::frechet::Features;
+use vae::scores::frechet::Features;
 
 use crate::file::{File, agree};
 
@@ -165,13 +165,13 @@ fn run(op: &str, i: &Inputs) -> Result<Var> {
         }
         "frechet" => {
             let (a, b) = (i.var("a")?, i.var("b")?);
-            let ours = vae::score::frechet::frechet_distance(&features(a)?, &features(b)?);
+            let ours = vae::scores::frechet::frechet_distance(&features(a)?, &features(b)?);
             both(score::frechet(&exact(a), &exact(b)), ours)?
         }
         "laplacian_variance" => {
             let x = exact(i.var("x")?);
             let [_, _, height, width] = x.shape.nchw("image");
-            both(score::laplacian_variance(&x), vae::score::laplacian::of_luma(&x.data, [height, width]))?
+            both(score::laplacian_variance(&x), vae::image_quality::laplacian::laplacian_variance_of_luma(&x.data, [height, width]))?
         }
         _ => bail!("unknown op {op}"),
     })

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tensor::{Device, GradientMonitor, Tensor};
 use vae::config::{Config, DecoderConv, LossKind, ModelKind, Output, Reconstruction, Reduction, Stem, Upsampling};
 use vae::model::{self, Vae};
-use vae::objective::{END, Moment, Objective};
+use vae::objective::{END, ScheduleContext, Objective};
 
 use crate::file::{File, agree};
 
@@ -48,7 +48,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
         let (mu, logvar) = model.encode(&autograd::Var::constant(x.clone()), &ctx);
         let z = model::reparameterise(&mu, &logvar, &eps);
         let xhat = model.decode(&z, &ctx);
-        let moment = Moment { epochs: END, images: x.shape()[0] };
+        let moment = ScheduleContext { epochs: END, images: x.shape()[0] };
         let terms = objective.terms(&xhat, &x, [&z, &mu, &logvar], moment);
         let got: Vec<f32> = terms.watched().into_iter().map(|loss| fetch(loss).data()[0]).collect();
         let tolerance = if step == 0 { FIRST_LOSSES } else { LATER_LOSSES };

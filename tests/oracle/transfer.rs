@@ -14,11 +14,11 @@ use reference::place::gpu;
 use safetensors::SafeTensors;
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::config::{Config, ModelKind, Settings};
-use vae::export::{self, Part};
+use vae::run::export::{self, Part};
 use vae::learn::{self, Batch};
 use vae::model::{self, Classifier, reparameterise};
-use vae::objective::Moment;
-use vae::transfer::Frozen;
+use vae::objective::ScheduleContext;
+use vae::run::transfer::Frozen;
 
 use crate::file::{File, agree};
 use crate::{check_all, files, folder, models, training};
@@ -131,7 +131,7 @@ fn a_frozen_encoder_is_a_constant() {
             assert!(held == 0 || Frozen::of(&*other).expect("a hash") != before, "other numbers, the same hash");
             for step in 0..3 {
                 let images = Generator::new(step).uniform_tensor([4, 1, 32, 32], 0.0, 1.0).upload(&device);
-                let batch = Batch::of_step(images, vec![0; 4], Moment { epochs: 0.0, images: 4 }, 1, step);
+                let batch = Batch::of_step(images, vec![0; 4], ScheduleContext { epochs: 0.0, images: 4 }, 1, step);
                 let trace = Trace::default();
                 let total = model
                     .forward(&batch, &ForwardContext { trace: Some(&trace), ..ForwardContext::train(1, step) })

@@ -10,7 +10,7 @@ use tensor::Device;
 use vae::config::{Config, Settings};
 use vae::data::Dataset;
 use vae::learn;
-use vae::run::{Event, Folder, Outcome, Past, run};
+use vae::run::{Event, Folder, Outcome, ResumedRun, RunFigures, run};
 use vae::train::Trainer;
 
 /// Epochs of three steps, the last of fewer images, and everything on that keeps something from step to step.
@@ -35,14 +35,14 @@ fn config(settings: &[&[&str]]) -> Config {
 }
 
 fn trainer(config: &Config, device: &Device) -> Trainer {
-    Trainer::of(config.clone(), Dataset::load(config).unwrap(), learn::build(config), device.clone())
+    Trainer::from_learner(config.clone(), Dataset::built_in(config).unwrap(), learn::build(config), device.clone())
 }
 
 /// A run from its beginning or from where it stood, stopped after so many more steps.
 fn train(config: &Config, device: &Device, path: &Path, steps: usize) -> Outcome {
-    let past = path.join("config.toml").exists().then(|| Past::read(path).unwrap());
-    past.iter().for_each(|past| past.check(config).unwrap());
-    let mut folder = if past.is_some() { Folder::open(path) } else { Folder::prepare(path) }.unwrap();
+    let resumed = path.join("config.toml").exists().then(|| ResumedRun::read(path).unwrap());
+    resumed.iter().for_each(|resumed| resumed.check(config).unwrap());
+    let mut folder = if resumed.is_some() { Folder::open(path) } else { Folder::prepare(path) }.unwrap();
     let mut left = steps;
     let mut tell = |event: Event| {
         if let Event::Step(_) = event {
@@ -50,7 +50,7 @@ fn train(config: &Config, device: &Device, path: &Path, steps: usize) -> Outcome
         }
         left > 0
     };
-    run(&mut trainer(config, device), &mut folder, past, &mut tell).unwrap()
+    run(&mut trainer(config, device), &mut folder, resumed, RunFigures::NONE, &mut tell).unwrap()
 }
 
 /// Every file of a run, without its times.
@@ -155,7 +155,7 @@ fn a_finished_run_may_become_longer() {
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
     train(&long, &Device::Cpu, &whole, usize::MAX);
     train(&short, &Device::Cpu, &parts, usize::MAX);
-    assert!(Past::read(&parts).unwrap().is_finished(&short));
+    assert!(ResumedRun::read(&parts).unwrap().is_finished(&short));
     train(&long, &Device::Cpu, &parts, usize::MAX);
     assert!(files(&whole) == files(&parts));
 }

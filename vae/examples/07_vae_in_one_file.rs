@@ -13,7 +13,7 @@ use nn::{ForwardContext, Layer, Linear, Module, Visitor, loss};
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::Result;
 use vae::config::Config;
-use vae::data::Dataset;
+use vae::data;
 
 const Z: usize = 8;
 
@@ -64,7 +64,7 @@ fn print(pixels: &[f32], size: usize) {
 }
 
 fn main() -> Result<()> {
-    let dataset = Dataset::load(&Config::default())?; // the digits inside the program, padded to 32 pixels
+    let dataset = data::load(&Config::default())?; // the digits inside the program, padded to 32 pixels
     let [_, size, _] = dataset.transform.shape();
     let pixels = size * size;
     let mut rng = Generator::new(1);

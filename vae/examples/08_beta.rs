@@ -9,7 +9,7 @@ use pollster::block_on;
 use tensor::Device;
 use vae::Result;
 use vae::config::Settings;
-use vae::data::Dataset;
+use vae::data;
 use vae::learn;
 use vae::train::{Trainer, Validation};
 
@@ -28,8 +28,8 @@ fn trained(beta: &str) -> Result<Validation> {
     settings.assignment(&format!("loss.beta={beta}"))?;
     let config = settings.resolve()?;
     config.check()?;
-    let (dataset, model) = (Dataset::load(&config)?, learn::build(&config));
-    let mut trainer = Trainer::of(config, dataset, model, Device::Cpu);
+    let (dataset, model) = (data::load(&config)?, learn::build(&config));
+    let mut trainer = Trainer::from_learner(config, dataset, model, Device::Cpu);
     for epoch in 1..=8 {
         block_on(trainer.epoch(epoch, &mut |_| true))?;
     }

@@ -12,9 +12,8 @@ use pollster::block_on;
 use tensor::Device;
 use vae::Result;
 use vae::config::Settings;
-use vae::data::Dataset;
+use vae::data;
 use vae::learn;
-use vae::objective::effective_beta;
 use vae::train::Trainer;
 
 fn main() -> Result<()> {
@@ -30,9 +29,9 @@ fn main() -> Result<()> {
         settings.assignment(&format!("loss.beta={beta}"))?;
         let config = settings.resolve()?;
         config.check()?;
-        println!("{what}: effective β = {}", effective_beta(&config));
-        let (dataset, model) = (Dataset::load(&config)?, learn::build(&config));
-        let mut trainer = Trainer::of(config, dataset, model, Device::Cpu);
+        println!("{what}: effective β = {}", config.effective_beta());
+        let (dataset, model) = (data::load(&config)?, learn::build(&config));
+        let mut trainer = Trainer::from_learner(config, dataset, model, Device::Cpu);
         for epoch in 1..=6 {
             block_on(trainer.epoch(epoch, &mut |_| true))?;
         }

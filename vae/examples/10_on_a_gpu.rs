@@ -11,7 +11,7 @@ use pollster::block_on;
 use tensor::Device;
 use vae::Result;
 use vae::config::{DeviceChoice, Settings};
-use vae::data::Dataset;
+use vae::data;
 use vae::device;
 use vae::learn;
 use vae::train::Trainer;
@@ -23,8 +23,8 @@ fn losses(device: Device) -> Result<Vec<f64>> {
     }
     let config = settings.resolve()?;
     config.check()?;
-    let (dataset, model) = (Dataset::load(&config)?, learn::build(&config));
-    let mut trainer = Trainer::of(config, dataset, model, device);
+    let (dataset, model) = (data::load(&config)?, learn::build(&config));
+    let mut trainer = Trainer::from_learner(config, dataset, model, device);
     let mut losses = Vec::new();
     block_on(trainer.epoch(1, &mut |progress| {
         losses.push(progress.losses.total);

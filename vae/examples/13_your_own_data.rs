@@ -10,7 +10,7 @@ use pollster::block_on;
 use tensor::Device;
 use vae::Result;
 use vae::config::Settings;
-use vae::data::{Augmentation, Dataset, Images, Source, Split, Transform};
+use vae::data::{Dataset, Images, Source, Split};
 use vae::learn;
 use vae::train::Trainer;
 
@@ -57,12 +57,9 @@ fn main() -> Result<()> {
     let config = settings.resolve()?;
     config.check()?;
 
-    let (train, validation, test) = (blobs(4096), blobs(512), blobs(512));
-    // From bytes to what the model sees, and what training images go through besides: nothing here.
-    let (transform, augmentation) = (Transform::new(&config, &train)?, Augmentation::new(&config));
-    let dataset = Dataset { train, validation, test, transform, augmentation };
+    let dataset = Dataset::new(&config, [blobs(4096), blobs(512), blobs(512)])?; // to train on, to validate, to test
     let model = learn::build(&config);
-    let mut trainer = Trainer::of(config, dataset, model, Device::Cpu);
+    let mut trainer = Trainer::from_learner(config, dataset, model, Device::Cpu);
     let before = block_on(trainer.validate())?;
     for epoch in 1..=10 {
         block_on(trainer.epoch(epoch, &mut |_| true))?;

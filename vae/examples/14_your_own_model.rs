@@ -12,7 +12,7 @@ use pollster::block_on;
 use tensor::{Device, Generator, Interpolation};
 use vae::Result;
 use vae::config::Settings;
-use vae::data::Dataset;
+use vae::data;
 use vae::model::Vae;
 use vae::train::Trainer;
 
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     wanted.iter().try_for_each(|setting| settings.assignment(setting))?;
     let config = settings.resolve()?;
     config.check()?;
-    let dataset = Dataset::load(&config)?;
+    let dataset = data::load(&config)?;
     let rng = &mut Generator::new(1);
     let model = Own {
         shrink: Conv2d::new(rng, 1, 8, 4, Conv { stride: 4, padding: 0 }, true),

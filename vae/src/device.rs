@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gpu::{Context, Options};
 use pollster::block_on;
-use tensor::Device;
+use tensor::{Device, Isa};
 use vae_core::config::DeviceChoice;
 use vae_core::{Error, Result};
 
@@ -39,9 +39,10 @@ pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
 /// Opens what the configuration asks for. `threads` compute on the CPU.
 ///
 /// # Errors
-/// If a GPU was asked for and there is none.
+/// If a GPU was asked for and there is none, or `TENSOR_ISA` names instructions that this processor lacks.
 pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
-    let cpu = format!("cpu, {threads} thread{}", if threads == 1 { "" } else { "s" });
+    let isa = Isa::preferred().map_err(|error| Error::config(error.to_string()))?;
+    let cpu = format!("cpu, {threads} thread{}, {isa}", if threads == 1 { "" } else { "s" });
     let on_cpu = |words| Ok(Chosen { device: Device::Cpu, gpu: None, words, threads });
     let on_gpu = |context: Arc<Context>, why| {
         let words = format!("gpu: {}{why}", context.adapter());

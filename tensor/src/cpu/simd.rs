@@ -1,11 +1,19 @@
 //! The vector instructions that a kernel may use: detected at run time, or forced.
 //!
+//! The environment variable `TENSOR_ISA` (`avx512`, `avx2`, `neon` or `portable`) chooses them for a whole process, and
+//! [`Isa::force`] for a part of one.
+//!
 //! An operation reads [`Isa::current`] once, on the calling thread, and passes it to its parallel parts. Simple inner loops are
 //! ordinary Rust inside [`Isa::run`], which compiles them for every instruction set. Loops that keep values in vector registers (the
 //! matrix tile, Winograd's transforms) are a [`SimdKernel`], written once for any [`Vector`].
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::ffi::OsStr;
+use std::fmt;
 use std::sync::OnceLock;
+
+use crate::error::{Error, Result};
 
 /// A family of vector instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,12 +51,37 @@ impl Isa {
         }
     }
 
-    /// The family to use on this thread: the forced one, or else the widest.
+    /// The one to use on this thread: the forced one, else [`Isa::preferred`].
+    ///
+    /// # Panics
+    /// If `TENSOR_ISA` is set to what [`Isa::preferred`] refuses. A program asks that first, and reports its error.
     pub fn current() -> Isa {
-        static WIDEST: OnceLock<Isa> = OnceLock::new();
-        FORCED
-            .get()
-            .unwrap_or_else(|| *WIDEST.get_or_init(|| *Isa::available().last().expect("Portable is always there")))
+        FORCED.get().unwrap_or_else(|| Isa::preferred().unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// The one to use where none is forced: what the environment variable `TENSOR_ISA` says, else the widest there is. The
+    /// variable is read once.
+    ///
+    /// # Errors
+    /// If the variable names no instruction set, or one that this processor lacks.
+    pub fn preferred() -> Result<Isa> {
+        static PREFERRED: OnceLock<Result<Isa>> = OnceLock::new();
+        PREFERRED
+            .get_or_init(|| Isa::named(std::env::var_os("TENSOR_ISA").as_deref().map(OsStr::to_string_lossy)))
+            .clone()
+    }
+
+    /// The available one of this name, or the widest if none is named.
+    fn named(name: Option<Cow<'_, str>>) -> Result<Isa> {
+        let available = Isa::available();
+        let found = match &name {
+            None => available.last().copied(),
+            Some(name) => available.iter().copied().find(|isa| isa.to_string() == **name),
+        };
+        found.ok_or_else(|| Error::InstructionSet {
+            wanted: name.unwrap_or_default().into_owned(),
+            available: available.iter().map(Isa::to_string).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// Runs `body` while this family is forced for every operation that the calling thread starts.
@@ -96,6 +129,18 @@ impl Isa {
             Isa::Neon => kernel.run::<std::arch::aarch64::float32x4_t>(),
             _ => kernel.run::<[f32; 4]>(),
         }
+    }
+}
+
+/// The name as `TENSOR_ISA` takes it.
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Isa::Portable => "portable",
+            Isa::Neon => "neon",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        })
     }
 }
 
@@ -342,4 +387,23 @@ mod arm {
 
     register!(float32x4_t, 4 lanes, 8 rows, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
         |c, a, b| vfmaq_f32(c, a, b), interleave4, deinterleave4, vld1q_f32, vst1q_f32);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_set_is_found_by_its_name_or_refused() {
+        let available = Isa::available();
+        for isa in &available {
+            assert_eq!(Isa::named(Some(isa.to_string().into())).unwrap(), *isa);
+        }
+        assert_eq!(Isa::named(None).unwrap(), *available.last().unwrap());
+        let lacking = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+        for name in ["", "AVX2", "sse9", lacking] {
+            let error = Isa::named(Some(name.into())).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("TENSOR_ISA={name}: ")) && error.contains("portable"), "{error}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ mod trainer_state;
 use std::ops::Deref;
 
 use autograd::Param;
-use nn::optim::{Adam, AdamConfig, Ema, SwappedIn, Plateau, Schedule};
+use nn::optim::{Adam, AdamConfig, Ema, Plateau, Schedule, SwappedIn};
 use nn::{ForwardContext, Module, Trace};
 use tensor::{Device, GradientMonitor, Tensor};
 
@@ -92,7 +92,7 @@ impl Trainer {
         let params = nn::parameters(&*model);
         let waiting = match &device {
             // A CPU that acts as a GPU gains nothing from steps that wait, and its user would wait for them.
-            Device::Gpu(machine) if machine.limits().software => WAITING,
+            Device::Gpu(machine) if !machine.limits().software => WAITING,
             _ => 1,
         };
         let monitor = GradientMonitor::new(waiting, &device);

@@ -1,5 +1,7 @@
 //! Laws of a small run.
 
+use std::sync::{Arc, OnceLock};
+
 use autograd::{Var, no_grad};
 use nn::Layer;
 
@@ -245,29 +247,6 @@ fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
     }
 }
 
-/// Every kind that is learnt, on a GPU: its first step and its validation are the CPU's, part for part.
-#[test]
-fn every_kind_is_on_a_gpu_what_it_is_on_the_cpu() {
-    let kinds: [&[&str]; 4] = [
-        &["model.kind=classifier", "model.width=4"],
-        &["model.conditional=true"],
-        &["model.kind=vq", "model.codes=16", "model.code_width=4", "model.widths=4,6"],
-        &["model.kind=vq", "model.codes=5", "model.encoder=resnet18", "data.image_size=32"],
-    ];
-    for kind in kinds {
-        let told = [Device::Cpu, gpu()].map(|device| {
-            let mut trainer = trainer_on(device, kind);
-            let step = pollster::block_on(trainer.step(&[0, 1, 2, 3, 4, 5, 6, 7], 1e-9)).unwrap();
-            [step, pollster::block_on(trainer.validate()).unwrap().losses]
-        });
-        for (here, there) in told[0].iter().zip(&told[1]) {
-            for ((name, here), (_, there)) in here.parts.iter().zip(&there.parts) {
-                assert!((here - there).abs() <= 1e-4 * here.abs(), "{kind:?}, {name}: {here} and {there}");
-            }
-        }
-    }
-}
-
 #[test]
 fn finite_is_told_by_the_bits() {
     assert!(all_finite(&[0.0, -1.0, f32::MAX, f32::MIN_POSITIVE, 1e-45]) && all_finite(&[]));
@@ -289,10 +268,13 @@ fn a_plateau_waits_as_long_as_it_says() {
     assert_eq!(rates, [1.0, 1.0, 0.1, 0.1]);
 }
 
-/// A GPU as a small one would be; what it computes is read sixteen steps at a time.
+/// A GPU as a small one would be; what it computes is read sixteen steps at a time. The tests share it, so that its kernels are
+/// compiled once.
 fn gpu() -> Device {
+    static SHARED: OnceLock<Arc<gpu::Context>> = OnceLock::new();
     let options = gpu::Options { default_limits: true, ..gpu::Options::default() };
-    Device::Gpu(pollster::block_on(gpu::Context::open(options)).unwrap_or_else(|error| panic!("{error}")))
+    let open = || pollster::block_on(gpu::Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
+    Device::Gpu(SHARED.get_or_init(open).clone())
 }
 
 /// 22 steps, one whole group of sixteen and a part of one, so small that each step's loss is that of its images alone: larger
