@@ -1,4 +1,4 @@
-//! Weights on their way between PyTorch and here: what `export` writes has PyTorch's names, shapes and types, and not a bit
+//! Weights on their way between PyTorch and here: what `vae export` writes has PyTorch's names, shapes and types, and not a bit
 //! is lost on the way in and out again. And a frozen encoder is a constant: no history, no gradient, no number changed.
 //! `load_ours.py` beside this file loads an exported file into PyTorch itself.
 

@@ -4,7 +4,7 @@
 //! and back, [`objective`] scores that, [`learn`] is both together, and [`transfer`] begins with another model's encoder; [`train`]
 //! is one step, one epoch; `figure` draws what came out, `checkpoint` is what a run goes on from, `run` the folder that keeps
 //! it, `trained` opens it again, `gallery` draws, `score` measures and `report` tells it, `export` takes weights to PyTorch,
-//! `album` pictures to a folder, and `info` tells what is in a file; `session` trains as commands do, `paper` what a paper
+//! `album` pictures to a folder, and `info` tells what is in a file; `session` trains as `cli`, the command line, asks, `paper` what a paper
 //! trained, and `claims` judges what the paper says of it; `serve` shows pages in a browser: a trained run's latents
 //! (`explore`), and a run under way (`live`).
 //!
@@ -34,8 +34,10 @@ pub mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod claims;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod command;
+pub mod cli;
 pub mod config;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod console;
 pub mod data;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod device;
@@ -84,3 +86,20 @@ pub mod trained;
 pub mod transfer;
 
 pub use error::{Error, Result};
+
+/// A browser has no command line: there, the programs do nothing.
+#[cfg(target_arch = "wasm32")]
+pub mod cli {
+    use std::ffi::OsString;
+    use std::process::ExitCode;
+
+    /// Does nothing.
+    pub fn main(_words: impl IntoIterator<Item = OsString>) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+
+    /// Does nothing.
+    pub fn train_main(_words: impl IntoIterator<Item = OsString>) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}

@@ -102,7 +102,7 @@ pub fn tell(run: &Trained, options: Option<&score::Options>, alone: bool) -> Res
         parameters: Summary::new(config, &*run.trainer.model).parameters,
         loss: crate::config::describe_loss(config),
         images: [&dataset.train, &dataset.validation, &dataset.test].map(|split| split.count()),
-        verdict: verdict::verdict(config, &run.history, run.epoch, used, &crate::command::quoted(&path)),
+        verdict: verdict::verdict(config, &run.history, run.epoch, used, &crate::console::shell_quote(&path)),
         used,
         settings: settings::settings(config),
         metrics: run.history.iter().map(Epoch::json).collect(),

@@ -20,7 +20,7 @@ use super::extractor::Extractor;
 use super::frechet::{Features, frechet_distance, kernel_distance};
 use super::two_stage::{Linear, accuracy};
 use super::{Judged, Options, Scores, laplacian, similarity};
-use crate::command::warn;
+use crate::console::warn;
 use crate::error::Result;
 use crate::nearest;
 use crate::train::part_unit;

@@ -18,7 +18,7 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 use tokio::sync::Notify;
 
-use crate::command::warn;
+use crate::console::warn;
 use crate::error::{Error, Result};
 
 /// How long answers that are under way may take once the server is to end.

@@ -1,8 +1,8 @@
-//! `--profile`: where the seconds of a run went, a row a kind of work, by its `timing.json`.
+//! `--profile`: how much time each kind of work took, from the run's `timing.json`.
 
 use std::path::Path;
 
-use super::table::markdown;
+use super::table::markdown_table;
 use crate::error::Result;
 use crate::run::Timings;
 use crate::say;
@@ -12,7 +12,7 @@ use crate::train::Timing;
 pub(super) fn print(run: &Path) -> Result<()> {
     match Timings::read(run)? {
         Some(timings) => say!("\n{}", table(&timings).trim_end()),
-        None => say!("\nno epoch has ended: there is no profile"),
+        None => say!("\nno epoch has ended, so there is no profile"),
     }
     Ok(())
 }
@@ -28,7 +28,7 @@ fn table(timings: &Timings) -> String {
         [format!("{}, {} threads", timings.device, timings.threads), "s".into(), "s an epoch".into(), "share".into()];
     let kinds = Timing::KINDS.iter().zip(timings.total.seconds()).map(|(kind, seconds)| row(kind, seconds));
     let cells: Vec<_> = std::iter::once(head.to_vec()).chain(kinds).chain([row("all", all)]).collect();
-    markdown(&cells)
+    markdown_table(&cells)
 }
 
 #[cfg(test)]
