@@ -80,7 +80,7 @@ fn every_model_and_every_loss_begins_on_a_gpu_as_on_the_cpu() {
             let learner = learn::build(&config);
             let mut trainer = Trainer::from_learner(config, dataset, learner, device);
             let step = block_on(trainer.step(&images, 1e-9)).expect("a finite loss");
-            let unseen = block_on(trainer.judge(&trainer.dataset.validation, &images));
+            let unseen = block_on(trainer.predictor().evaluate(&trainer.dataset.validation, &images));
             [step, unseen.expect("the device works").losses]
         });
         for (cpu, gpu) in told[0].iter().zip(&told[1]) {

@@ -14,7 +14,7 @@ use reference::place::fetch;
 use tensor::{Device, Generator, GradientMonitor, GradientStatus, Tensor};
 use vae::config::{Config, Stem};
 use vae::model::{self, Vae, reparameterise};
-use vae::objective::{END, ScheduleContext, Objective};
+use vae::objective::{END, Objective, ScheduleContext};
 
 const BATCH: usize = 4;
 /// Steps whose losses the device keeps.

@@ -94,7 +94,7 @@ fn numpy() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What `info` tells of as of any other file: there is no model that it does not fit.
+/// What `vae info` tells of as of any other file: there is no model that it does not fit.
 const FOREIGN: [&str; 7] = [
     "a tensor of 2⁶² numbers",
     "nothing, 2⁶³ times 2⁶³",

@@ -21,10 +21,10 @@ pub(crate) const DSPRITES: usize = 3;
 /// Numbers a row of an array of latents.
 pub(crate) const LATENTS: usize = 2;
 
-const LIST: &[u8] = include_bytes!("../../vae/tests/fixtures/list.mat");
-const PACKED_LIST: &[u8] = include_bytes!("../../vae/tests/fixtures/list-packed.mat");
-const CMYK: &[u8] = include_bytes!("../../vae/tests/fixtures/cmyk.jpg");
-const GREY: &[u8] = include_bytes!("../../vae/tests/fixtures/grey.jpg");
+const LIST: &[u8] = include_bytes!("../../vae/data/tests/fixtures/list.mat");
+const PACKED_LIST: &[u8] = include_bytes!("../../vae/data/tests/fixtures/list-packed.mat");
+const CMYK: &[u8] = include_bytes!("../../vae/data/tests/fixtures/cmyk.jpg");
+const GREY: &[u8] = include_bytes!("../../vae/data/tests/fixtures/grey.jpg");
 
 /// A whole file as it is before it is packed or its checksums are made: what is changed there, a reader looks into.
 pub(crate) struct Source {

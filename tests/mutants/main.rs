@@ -98,14 +98,14 @@ const SCORES: &[&str] = &["-p", "vae", "--lib", "score::"];
 /// What holds commands, what they draw and tell, and the pages they serve.
 #[rustfmt::skip]
 const COMMANDS: &[&str] = &[
-    "-p", "vae", "--lib", "--test", "train", "--",
-    "claims::", "explore::", "figure::", "gallery::", "glance::", "live::", "manner::", "nearest::", "profile::", "serve::",
+    "-p", "vae", "--lib", "--test", "cli", "--",
+    "claims::", "explore::", "figure::", "gallery::", "glance::", "live::", "cli_flags::", "nearest::", "profile::", "serve::",
     "tensorboard::", "verdict::",
 ];
 /// The files that these hold.
 #[rustfmt::skip]
-const TOLD: [&str; 12] = [
-    "claims", "command", "explore", "figure", "gallery", "glance", "live", "nearest", "report", "serve", "session", "tensorboard",
+const TOLD: [&str; 13] = [
+    "claims", "cli", "console", "explore", "figure", "gallery", "glance", "live", "nearest", "report", "serve", "session", "tensorboard",
 ];
 
 fn laws(mutant: &Mutant) -> Laws {

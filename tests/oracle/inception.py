@@ -1,7 +1,7 @@
-"""Compares our Inception-v3 with pytorch-fid's, with random weights: python tests/oracle/inception.py EVALUATE RUN DATA
+"""Compares our Inception-v3 with pytorch-fid's, with random weights: python tests/oracle/inception.py VAE RUN DATA
 
-EVALUATE is the command `evaluate`, RUN the folder of a VAE's run on `mnist` (it is copied first), DATA the folder of its data.
-Writes weights by torchvision's names, has `evaluate --inception` look at the first four test images, and reads what it saw from
+VAE is the program `vae`, RUN the folder of a VAE's run on `mnist` (it is copied first), DATA the folder of its data.
+Writes weights by torchvision's names, has `vae evaluate --inception` look at the first four test images, and reads what it saw from
 the run's cache. Needs torch, torchvision, pytorch-fid and safetensors. Agreement is to 1e-4 of the largest feature, in f32.
 """
 import gzip
@@ -48,7 +48,7 @@ def test_images(data, count, size):
     return torch.from_numpy(bordered).expand(-1, 3, -1, -1)
 
 
-def main(evaluate, run, data):
+def main(vae, run, data):
     size = tomllib.loads((pathlib.Path(run) / "config.toml").read_text())["data"]["image_size"]
     net = network()
     fid.fid_inception_v3 = lambda: net
@@ -59,7 +59,7 @@ def main(evaluate, run, data):
         weights = folder / "inception.safetensors"
         save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, weights)
         options = ["--images", "4", "--data-dir", data, "--device", "cpu", "--inception", weights]
-        subprocess.run([evaluate, folder / "run", *options], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([vae, "evaluate", folder / "run", *options], check=True, stdout=subprocess.DEVNULL)
         # Two networks looked at the real images; ours is the one with 2,048 features.
         kept = [load_file(file)["features"] for file in (folder / "run/cache").glob("features-*.safetensors")]
         ours = next(features for features in kept if features.shape[1] == 2048)

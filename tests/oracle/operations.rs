@@ -171,7 +171,10 @@ fn run(op: &str, i: &Inputs) -> Result<Var> {
         "laplacian_variance" => {
             let x = exact(i.var("x")?);
             let [_, _, height, width] = x.shape.nchw("image");
-            both(score::laplacian_variance(&x), vae::image_quality::laplacian::laplacian_variance_of_luma(&x.data, [height, width]))?
+            both(
+                score::laplacian_variance(&x),
+                vae::image_quality::laplacian::laplacian_variance_of_luma(&x.data, [height, width]),
+            )?
         }
         _ => bail!("unknown op {op}"),
     })

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tensor::{Device, GradientMonitor, Tensor};
 use vae::config::{Config, DecoderConv, LossKind, ModelKind, Output, Reconstruction, Reduction, Stem, Upsampling};
 use vae::model::{self, Vae};
-use vae::objective::{END, ScheduleContext, Objective};
+use vae::objective::{END, Objective, ScheduleContext};
 
 use crate::file::{File, agree};
 

@@ -1,4 +1,4 @@
-//! Weights on their way between PyTorch and here: what `export` writes has PyTorch's names, shapes and types, and not a bit
+//! Weights on their way between PyTorch and here: what `vae export` writes has PyTorch's names, shapes and types, and not a bit
 //! is lost on the way in and out again. And a frozen encoder is a constant: no history, no gradient, no number changed.
 //! `load_ours.py` beside this file loads an exported file into PyTorch itself.
 
@@ -14,10 +14,10 @@ use reference::place::gpu;
 use safetensors::SafeTensors;
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::config::{Config, ModelKind, Settings};
-use vae::run::export::{self, Part};
 use vae::learn::{self, Batch};
 use vae::model::{self, Classifier, reparameterise};
 use vae::objective::ScheduleContext;
+use vae::run::export::{self, Part};
 use vae::run::transfer::Frozen;
 
 use crate::file::{File, agree};

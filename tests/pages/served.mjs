@@ -1,4 +1,4 @@
-// Starts what serves pages, explore of a run and train --live, and uses both in a browser: see explore.mjs, live.mjs and
+// Starts what serves pages, vae explore with a run and train --live, and uses both in a browser: see explore.mjs, live.mjs and
 // visit.mjs.
 //
 //   node served.mjs BROWSER FOLDER-OF-COMMANDS RUN FOLDER-FOR-RUNS [--shots FOLDER]
@@ -37,7 +37,7 @@ async function start(name, ...flags) {
 }
 
 const visit = await browse(browser, shots);
-const explorer = await start("explore", run);
+const explorer = await start("vae", "explore", run);
 await visit("explore", explorer.url, use);
 await explorer.ends(0);
 

@@ -34,7 +34,7 @@ const TOML: &str = include_str!("../papers/claims.toml");
 pub struct Claim {
     /// What it is called.
     pub id: String,
-    /// The paper, as `paper` calls it.
+    /// The paper, as `vae paper` calls it.
     pub paper: String,
     /// Where in the paper.
     pub section: String,

@@ -30,7 +30,8 @@
 #![forbid(unsafe_code)]
 
 pub mod claims;
-pub mod command;
+pub mod cli;
+pub mod console;
 pub mod device;
 pub mod explore;
 pub mod live;

@@ -58,13 +58,29 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
 pub fn all(dir: &Path, config: &Config) -> Result<(Images, bool)> {
     let (names, found) = labelled(dir)?;
     if found.is_empty() {
-        return Err(Error::file(dir, "holds no pictures (.jpg, .jpeg, .png)"));
+        return Err(no_pictures(dir));
     }
     let region = Region::Crop(config.data.crop.unwrap_or(Crop::Centre));
     let is_labelled = found.iter().any(|(_, path)| path.parent() != Some(dir));
     let (labels, pictures): (_, Vec<_>) =
         found.into_iter().map(|(label, path)| (label, Picture { path, region })).unzip();
     Ok((picture::images(&pictures, labels, config)?.named(&names), is_labelled))
+}
+
+/// The paths of all pictures of a folder and its sub-folders, in the order in which [`all`] reads them.
+///
+/// # Errors
+/// If there are none.
+pub fn paths(dir: &Path) -> Result<Vec<PathBuf>> {
+    let (_, found) = labelled(dir)?;
+    if found.is_empty() {
+        return Err(no_pictures(dir));
+    }
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn no_pictures(dir: &Path) -> Error {
+    Error::file(dir, "holds no pictures (.jpg, .jpeg, .png)")
 }
 
 /// Whether there are pictures.

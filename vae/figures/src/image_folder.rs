@@ -43,12 +43,18 @@ impl ImageFolder {
     /// # Errors
     /// If one cannot be written.
     pub fn add(&mut self, pixels: &[f32]) -> Result<()> {
-        for image in pixels.chunks_exact(self.shape.iter().product()) {
-            let path = self.beside.path().join(format!("{:05}.png", self.count));
-            let written = write(&path, image, self.shape);
-            written.map_err(|error| Error::file(&self.place, format!("cannot be made: {error}")))?;
-            self.count += 1;
-        }
+        let images = pixels.chunks_exact(self.shape.iter().product());
+        images.into_iter().try_for_each(|image| self.add_named(&format!("{:05}.png", self.count), image))
+    }
+
+    /// Adds one picture, in a file of this name.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn add_named(&mut self, name: &str, pixels: &[f32]) -> Result<()> {
+        let written = write(&self.beside.path().join(name), pixels, self.shape);
+        written.map_err(|error| Error::file(&self.place, format!("cannot be made: {error}")))?;
+        self.count += 1;
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! What a trained model is worth, in numbers: each score a file that opens with its formula, all of them a [`Scores`], which
-//! `evaluate` writes to `scores.json` of the run and everybody else reads there.
+//! `vae evaluate` writes to `scores.json` of the run and everybody else reads there.
 //!
 //! ```text
 //! {"run": "quickstart-20261121-160000", "epoch": 5, "images": 1024,

@@ -12,7 +12,7 @@
 use serde::Serialize;
 
 use super::{Claim, Rule};
-use crate::session::table::digits;
+use crate::session::table::five_digits;
 
 /// What came of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -205,6 +205,6 @@ impl Claim {
 /// The values of a run, one a seed.
 pub fn told(values: &[Value], run: &str) -> String {
     let numbers: Vec<String> =
-        values.iter().filter(|value| value.run == run).map(|value| digits(value.value)).collect();
+        values.iter().filter(|value| value.run == run).map(|value| five_digits(value.value)).collect();
     if numbers.is_empty() { "–".into() } else { numbers.join(" / ") }
 }

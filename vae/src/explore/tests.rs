@@ -1,7 +1,6 @@
 //! What is asked of an explored run, and what it answers.
 
 use vae_core::config::Settings;
-use vae_core::data::Dataset;
 use vae_core::learn;
 use vae_core::objective::Losses;
 use vae_core::predict::{Predictor, Validation};

@@ -48,7 +48,7 @@ pub const PAPERS: [(&str, &str); 5] = [
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paper {
-    /// What `paper` calls it.
+    /// What `vae paper` calls it.
     #[serde(skip)]
     pub name: String,
     /// Its title.
@@ -128,7 +128,7 @@ pub struct Row {
 pub struct Figure {
     /// Which, and what it shows.
     pub of: String,
-    /// What `draw` calls ours.
+    /// What `vae draw` calls ours.
     pub draw: String,
     /// Of which runs.
     pub runs: Vec<String>,

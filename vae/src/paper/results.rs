@@ -15,7 +15,7 @@ use super::{Asked, Figure, Paper, Planned, Row, Table, claims_of, folder};
 use crate::claims::verdict::{Judged, Verdict, judge, told};
 use crate::claims::{self, Claim};
 use crate::session::grid::{Grid, epochs};
-use crate::session::table::{digits, markdown};
+use crate::session::table::{five_digits, markdown_table};
 
 /// The runs of a paper, as far as they have come.
 pub struct Results<'a> {
@@ -110,7 +110,7 @@ impl Results<'_> {
         let quick = if self.asked.quick { " --quick" } else { "" };
         let seeds = self.asked.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
         let set: String = self.asked.set.iter().map(|set| format!(" --set {set}")).collect();
-        let _ = writeln!(text, "`paper {}{quick} --seeds {seeds}{set}`\n", self.paper.name);
+        let _ = writeln!(text, "`vae paper {}{quick} --seeds {seeds}{set}`\n", self.paper.name);
         if self.asked.quick {
             text.push_str("Small runs: fewer images and epochs than the paper's, and where that is much faster, narrower models. ");
             let _ = match self.paper.stand_in() {
@@ -155,7 +155,7 @@ impl Results<'_> {
                 );
             }
         }
-        markdown(&cells)
+        markdown_table(&cells)
     }
 
     fn cell(&self, row: &Row, seed: u64, quantity: &String, grid: &Grid) -> String {
@@ -186,7 +186,7 @@ impl Results<'_> {
             let file = format!("{}/{}.png", folder(run, seed), figure.draw);
             let _ = match grid.folder.path().join(&file).exists() {
                 true => writeln!(text, "![{}: {run}, seed {seed}](<{file}>)\n", figure.of),
-                false => writeln!(text, "- `{run}`, seed {seed}: not drawn; `draw RUN {}` draws it\n", figure.draw),
+                false => writeln!(text, "- `{run}`, seed {seed}: not drawn; `vae draw RUN {}` draws it\n", figure.draw),
             };
         }
         text
@@ -233,7 +233,7 @@ fn beside(ours: String, printed: Option<&f64>, corrected: Option<&f64>, quantity
 
 /// A number as its quantity is written.
 fn counted(quantity: &str, x: f64) -> String {
-    if claims::is_count(quantity) { format!("{x}") } else { digits(x) }
+    if claims::is_count(quantity) { format!("{x}") } else { five_digits(x) }
 }
 
 /// A number, or NaN for the word that JSON has for it.

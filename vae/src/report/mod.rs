@@ -21,7 +21,7 @@ use vae_run::LoadedRun;
 use vae_run::{Folder, Timings};
 use vae_scores::{self as score, Scores};
 
-use crate::command::{quoted, warn};
+use crate::console::{shell_quote, warn};
 
 pub use chart::{Chart, Line, Point, Tick};
 pub use page::page;
@@ -104,7 +104,7 @@ pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> R
         parameters: Summary::new(config, &*run.predictor.model).parameters,
         loss: vae_core::config::describe_loss(config),
         images: [&dataset.train, &dataset.validation, &dataset.test].map(|split| split.count()),
-        verdict: verdict::verdict(config, &run.history, run.epoch, used, &quoted(&path)),
+        verdict: verdict::verdict(config, &run.history, run.epoch, used, &shell_quote(&path)),
         used,
         settings: settings::settings(config),
         metrics: run.history.iter().map(Epoch::json).collect(),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use vae_core::config::{Config, Settings};
 use vae_core::recipe::Recipe;
 
-use crate::command::quoted;
+use crate::console::shell_quote;
 
 /// Where a run was computed and where its files lay: it moves no number of the run but the last bits.
 const PLACES: [&str; 3] = ["device", "data.dir", "train.checkpoint_minutes"];
@@ -62,15 +62,15 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
 /// The command that repeats a run whose folder is `path`.
 pub(super) fn command(config: &Config, path: &str) -> String {
     if Recipe::named(&config.name).is_none() {
-        return format!("train --recipe {}", quoted(&format!("{path}/config.toml")));
+        return format!("train --recipe {}", shell_quote(&format!("{path}/config.toml")));
     }
-    let mut words = vec!["train".to_owned(), "--recipe".into(), quoted(&config.name)];
+    let mut words = vec!["train".to_owned(), "--recipe".into(), shell_quote(&config.name)];
     words.extend(["--device".to_owned(), config.device.to_string()]);
     if config.data.dir != Config::default().data.dir {
-        words.extend(["--data-dir".to_owned(), quoted(&config.data.dir)]);
+        words.extend(["--data-dir".to_owned(), shell_quote(&config.data.dir)]);
     }
     for Setting { key, value, .. } in settings(config).into_iter().filter(|setting| setting.instead_of.is_some()) {
-        words.extend(["--set".to_owned(), quoted(&format!("{key}={}", value.trim_matches('"')))]);
+        words.extend(["--set".to_owned(), shell_quote(&format!("{key}={}", value.trim_matches('"')))]);
     }
     words.join(" ")
 }

@@ -19,7 +19,7 @@ use axum::routing::{MethodRouter, get};
 use tokio::sync::Notify;
 use vae_core::{Error, Result};
 
-use crate::command::warn;
+use crate::console::warn;
 
 /// How long answers that are under way may take once the server is to end.
 const GRACE: Duration = Duration::from_secs(1);

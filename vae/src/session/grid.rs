@@ -17,17 +17,18 @@ use vae_core::{Error, Result};
 use vae_run::{Folder, LAST, Outcome, ResumedRun};
 
 use super::points::Point;
-use super::{Extras, eprint_line, run_in};
+use super::{RunOptions, train_run};
+use crate::console::eprint_line;
 use crate::device::Chosen;
 
 /// A line of `results.jsonl`: `point`, `settings`, and `best_epoch`, `epochs`, `seconds`, `validation`, or `failed`.
-pub type Line = Map<String, Value>;
+pub type ResultLine = Map<String, Value>;
 
 /// The folder of many runs, and what came of them.
 pub struct Grid {
-    /// Where they lie.
+    /// The folder.
     pub folder: Folder,
-    results: Vec<Line>,
+    results: Vec<ResultLine>,
 }
 
 impl Grid {
@@ -48,7 +49,7 @@ impl Grid {
     }
 
     /// What came of a run, if it has ended.
-    pub fn result(&self, point: &Point) -> Option<&Line> {
+    pub fn result(&self, point: &Point) -> Option<&ResultLine> {
         self.results.iter().find(|line| line.get("point").is_some_and(|name| *name == point.name))
     }
 
@@ -61,9 +62,9 @@ impl Grid {
     ///
     /// # Errors
     /// Whatever else keeps it from its end.
-    pub fn run(&mut self, point: &Point, chosen: &Chosen, extras: Extras) -> Result<bool> {
+    pub fn run(&mut self, point: &Point, chosen: &Chosen, options: RunOptions) -> Result<bool> {
         let path = self.path(point);
-        let line = match run_in(point.config.clone(), chosen, &path, point.past(&path)?, extras) {
+        let line = match train_run(point.config.clone(), chosen, &path, point.resume(&path)?, options) {
             Ok(Outcome::Interrupted) => return Ok(false),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
             // The same numbers would come out again: it counts as done, and the others go on.
@@ -103,7 +104,7 @@ impl Point {
     }
 
     /// What an interrupted run of this very configuration left to go on from. What cannot be used is taken away.
-    fn past(&self, run: &Path) -> Result<Option<ResumedRun>> {
+    fn resume(&self, run: &Path) -> Result<Option<ResumedRun>> {
         if !run.join("config.toml").exists() {
             return Ok(None);
         }
@@ -117,13 +118,13 @@ impl Point {
     }
 
     /// Its name and settings.
-    pub fn line(&self) -> Line {
-        let settings: Line = self.settings.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    pub fn line(&self) -> ResultLine {
+        let settings: ResultLine = self.settings.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         [("point".to_owned(), json!(self.name)), ("settings".to_owned(), Value::Object(settings))].into_iter().collect()
     }
 
     /// The line of a run that ended, from its epochs: the one with the lowest validation loss, as early stopping has it.
-    fn result(&self, epochs: &[Value]) -> Line {
+    fn result(&self, epochs: &[Value]) -> ResultLine {
         let total = |epoch: &Value| epoch["validation"]["total"].as_f64().unwrap_or(f64::INFINITY);
         let best = epochs.iter().reduce(|best, epoch| if total(epoch) < total(best) { epoch } else { best });
         let best = best.cloned().unwrap_or_default();
@@ -137,7 +138,7 @@ impl Point {
     }
 
     /// The line of a run that diverged.
-    fn failure(&self, why: &str) -> Line {
+    fn failure(&self, why: &str) -> ResultLine {
         let mut line = self.line();
         line.insert("failed".into(), json!(why));
         line
@@ -145,7 +146,7 @@ impl Point {
 }
 
 /// The lines of `results.jsonl` whose runs are still there.
-fn results(grid: &Path) -> Result<Vec<Line>> {
+fn results(grid: &Path) -> Result<Vec<ResultLine>> {
     let path = grid.join("results.jsonl");
     if !path.exists() {
         return Ok(Vec::new());
@@ -159,7 +160,7 @@ fn results(grid: &Path) -> Result<Vec<Line>> {
 }
 
 /// The objects of a file, one a line.
-fn lines(path: &Path) -> Result<Vec<Line>> {
+fn lines(path: &Path) -> Result<Vec<ResultLine>> {
     let text = fs::read_to_string(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
     let object = |(i, line): (usize, &str)| {
         serde_json::from_str(line)

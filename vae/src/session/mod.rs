@@ -1,7 +1,8 @@
-//! Runs as a command trains them, one or many: what is told on the way, what Ctrl-C does, and what is left in which folder.
+//! Trains runs for the command line: prints what happens, stops after Ctrl-C, and writes the files of each run.
 //!
-//! [`run_in`] is one run; `points` are the runs of a grid, `grid` the folder that they lie in; `plan` says what will be done,
-//! `teller` what happens, `progress` how far it has come, `profile` where the time went, `memory` how much room there is.
+//! [`train_run`] trains one run. `points` are the runs of a grid, `grid` is the folder that holds them. `plan` describes a run
+//! before it starts, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
+//! system how much memory is free.
 
 pub mod grid;
 pub mod memory;
@@ -9,28 +10,27 @@ pub mod plan;
 pub mod points;
 mod profile;
 mod progress;
+mod run_reporter;
 pub mod table;
-mod teller;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use plan::{Plan, grouped};
+use plan::{Plan, with_thousands};
 use progress::Progress;
-use teller::Teller;
+use run_reporter::{RunReporter, tensorboard_log};
 use vae_core::config::Config;
 use vae_core::learn::Summary;
 use vae_core::learn::{self, Learner};
 use vae_core::train::{Fault, Trainer};
 use vae_core::{Error, Result};
 use vae_figures::gallery::OF_TRAINING;
-use vae_run::LoadedRun;
-use vae_run::checkpoint;
 use vae_run::transfer::{self, Frozen, Loaded};
-use vae_run::{Event, Folder, LAST, Outcome, ResumedRun};
+use vae_run::{Event, Folder, LAST, LoadedRun, Outcome, ResumedRun, checkpoint};
 use vae_scores::Options;
 
+use crate::console::eprint_line;
 use crate::device::Chosen;
 use crate::live::{self, Live};
 use crate::report;
@@ -38,29 +38,29 @@ use crate::say;
 use crate::serve::Place;
 use crate::tensorboard;
 
-/// Samples and test images that a run is scored on when it ends: `evaluate` takes as long as it is given.
-const REPORTED: usize = 256;
+/// Samples and test images that a run is scored on when it ends. `vae evaluate` takes more.
+const REPORT_IMAGES: usize = 256;
 
 /// Set by the first Ctrl-C or SIGTERM.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// What a run does besides training and keeping its files.
+/// What a run does besides training and writing its files.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Extras {
-    /// `report.html` when it has ended.
+pub struct RunOptions {
+    /// Write `report.html` at the end.
     pub report: bool,
-    /// A table of where its time went, at its end.
+    /// Print a table of times at the end.
     pub profile: bool,
-    /// TensorBoard's event files.
+    /// Write TensorBoard's event files.
     pub tensorboard: bool,
-    /// A page that shows it while it goes on, served there.
+    /// Serve a page that shows the run while it trains, at this address.
     pub live: Option<Place>,
 }
 
 /// From now on the first Ctrl-C or SIGTERM asks a run to stop, and the second ends the process.
 ///
 /// # Errors
-/// If the system does not let us.
+/// If the system refuses to install the handler.
 pub fn catch_signals() -> Result<()> {
     let set = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -71,34 +71,34 @@ pub fn catch_signals() -> Result<()> {
     set.map_err(|error| Error::Thread(format!("Ctrl-C cannot be caught: {error}")))
 }
 
-/// Whether somebody asked to stop.
+/// Whether a signal asked to stop.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// One run in a folder of its own, from its beginning or from where it stood, told as it goes.
+/// Trains one run in a folder of its own, from the start or from its last checkpoint.
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
-pub fn run_in(
+pub fn train_run(
     config: Config,
     chosen: &Chosen,
     path: &Path,
     past: Option<ResumedRun>,
-    extras: Extras,
+    options: RunOptions,
 ) -> Result<Outcome> {
-    let mut live = extras.live.map(Live::start).transpose()?;
-    let outcome = train_in(config, chosen, path, past, extras, &mut live);
+    let mut live = options.live.map(Live::start).transpose()?;
+    let outcome = train_with_page(config, chosen, path, past, options, &mut live);
     live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));
     outcome
 }
 
-fn train_in(
+fn train_with_page(
     mut config: Config,
     chosen: &Chosen,
     path: &Path,
     past: Option<ResumedRun>,
-    extras: Extras,
+    options: RunOptions,
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
     let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
@@ -106,7 +106,7 @@ fn train_in(
     let dataset = vae_data::load(&config)?;
     let seconds = start.elapsed().as_secs_f64();
     let (model, encoder) = match &past {
-        None => initialised(&config)?,
+        None => initial_model(&config)?,
         Some(_) => {
             let model = learn::build(&config);
             checkpoint::load(&*model, &path.join(LAST))?; // what is frozen is told by its hash before the first step
@@ -119,7 +119,7 @@ fn train_in(
     Plan { config: &config, summary: &summary, encoder: told, frozen: held, chosen, data: Ok(&dataset), seconds }
         .print();
     say!("  folder     {}", folder.path().display());
-    past.iter().for_each(|past| say!("  resumed    after step {}", grouped(past.steps_done() as usize)));
+    past.iter().for_each(|past| say!("  resumed    after step {}", with_thousands(past.steps_done() as usize)));
     if let Some(live) = &mut *live {
         say!("  live       {}", live.url());
         live.begin(&config, dataset.train.count(), past.as_ref().map_or_else(Vec::new, |past| past.history().to_vec()));
@@ -134,20 +134,21 @@ fn train_in(
     config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
     let epochs = config.train.epochs;
     let done = past.as_ref().map_or(0, ResumedRun::steps_done);
-    let board = extras.tensorboard.then(|| teller::board(folder.path(), done)).transpose()?;
-    let mut teller = Teller { progress: Progress::new(dataset.train.count(), epochs), epochs, live, board };
+    let tensorboard = options.tensorboard.then(|| tensorboard_log(folder.path(), done)).transpose()?;
+    let progress = Progress::new(dataset.train.count(), epochs);
+    let mut reporter = RunReporter { progress, epochs, live, tensorboard };
     let mut trainer = Trainer::from_learner(config, dataset, model, chosen.device.clone());
-    fault()?.into_iter().for_each(|fault| trainer.inject(fault));
+    injected_fault()?.into_iter().for_each(|fault| trainer.inject(fault));
     let outcome = vae_run::run(&mut trainer, &mut folder, past, OF_TRAINING, &mut |event| {
         let is_epoch = matches!(event, Event::Epoch(..));
-        teller.tell(event);
+        reporter.report(event);
         if is_epoch {
             // What validation and a last, smaller batch left behind would be held beside the next epoch's.
             chosen.gpu.iter().for_each(|gpu| gpu.trim());
         }
         !interrupted()
     });
-    teller.progress.finish();
+    reporter.progress.finish();
     let outcome = outcome?;
     match outcome {
         Outcome::Finished | Outcome::Interrupted => {}
@@ -167,17 +168,17 @@ fn train_in(
     if let Some(counters) = chosen.gpu.as_ref().map(|gpu| gpu.counters()) {
         say!(
             "gpu: {} launches in {} submissions, {} kernels compiled, at most {:.0} MB of tensors",
-            grouped(counters.launches as usize),
-            grouped(counters.submits as usize),
+            with_thousands(counters.launches as usize),
+            with_thousands(counters.submits as usize),
             counters.pipelines,
             counters.peak_bytes as f64 / 1e6
         );
     }
-    if extras.profile {
+    if options.profile {
         profile::print(folder.path())?;
     }
-    if extras.report && outcome != Outcome::Interrupted {
-        // The run is saved: whatever goes wrong here is mended by asking for the report again.
+    if options.report && outcome != Outcome::Interrupted {
+        // The run is saved. If this fails, `vae report` can write the report later.
         match write_report(trainer, &mut folder) {
             Ok(sentence) => {
                 say!("\n{sentence}");
@@ -190,7 +191,7 @@ fn train_in(
     let files = folder.files();
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));
-    if extras.tensorboard {
+    if options.tensorboard {
         say!("  {}/  for tensorboard --logdir {}", tensorboard::FOLDER, folder.path().display());
     }
     Ok(outcome)
@@ -198,25 +199,25 @@ fn train_in(
 
 /// Scores the run on a few images, writes its report, and gives its verdict.
 fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
-    let options = Options { images: REPORTED, extractor: None, inception: None };
+    let options = Options { images: REPORT_IMAGES, extractor: None, inception: None };
     let run = LoadedRun::from_trainer(folder.path(), trainer)?;
     let told = report::tell(&run, Some(&options), true)?;
     folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
     Ok(told.verdict.sentence)
 }
 
-/// What the tests ask to be spoiled, by `VAE_FAULT`: `loss@STEP` or `gradient@STEP`.
-fn fault() -> Result<Option<Fault>> {
+/// The fault that a test injects by the variable `VAE_FAULT`: `loss@STEP` or `gradient@STEP`.
+fn injected_fault() -> Result<Option<Fault>> {
     let Ok(text) = std::env::var("VAE_FAULT") else { return Ok(None) };
     let fault = Fault::parse(&text);
     fault.map(Some).ok_or_else(|| Error::config(format!("VAE_FAULT={text}: loss@STEP or gradient@STEP")))
 }
 
-/// The model, its weights fresh or those of `model.init`, its encoder perhaps that of `model.init_encoder`.
+/// A model with new weights, or with those of `model.init`, or with the encoder of `model.init_encoder`.
 ///
 /// # Errors
 /// If one of the two files cannot be used.
-pub fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)> {
+pub fn initial_model(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)> {
     let (model, keys) = (learn::build(config), &config.model);
     if !keys.init.is_empty() {
         checkpoint::load(&*model, Path::new(&keys.init))?;
@@ -226,10 +227,4 @@ pub fn initialised(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)
     }
     let loaded = transfer::load_encoder(&*model, Path::new(&keys.init_encoder), keys.freeze_encoder)?;
     Ok((model, Some(loaded)))
-}
-
-/// Writes a line to stderr.
-pub fn eprint_line(words: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{words}");
 }

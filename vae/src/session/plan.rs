@@ -39,11 +39,15 @@ impl Plan<'_> {
         say!("  data       {}", self.data_line());
         let halves = match summary.decoder_parameters {
             0 => String::new(),
-            decoder => format!(" (encoder {}, decoder {})", grouped(summary.encoder_parameters), grouped(decoder)),
+            decoder => format!(
+                " (encoder {}, decoder {})",
+                with_thousands(summary.encoder_parameters),
+                with_thousands(decoder)
+            ),
         };
-        say!("  model      {}, {} parameters{halves}", model.words(), grouped(summary.parameters));
+        say!("  model      {}, {} parameters{halves}", model.words(), with_thousands(summary.parameters));
         if summary.trainable_parameters != summary.parameters {
-            say!("             {} of them trained", grouped(summary.trainable_parameters));
+            say!("             {} of them trained", with_thousands(summary.trainable_parameters));
         }
         self.encoder_words().iter().for_each(|words| say!("  encoder    {words}"));
         self.frozen.iter().for_each(|frozen| say!("  frozen     {frozen}"));
@@ -79,9 +83,9 @@ impl Plan<'_> {
             Err(missing) => format!("{kind}, {shape}; not found: {missing}"),
             Ok(dataset) => format!(
                 "{kind}: {} training, {} validation, {} test images; {shape}, {}",
-                grouped(dataset.train.count()),
-                grouped(dataset.validation.count()),
-                grouped(dataset.test.count()),
+                with_thousands(dataset.train.count()),
+                with_thousands(dataset.validation.count()),
+                with_thousands(dataset.test.count()),
                 range(self.config.data.normalise, dataset)
             ),
         }
@@ -93,9 +97,9 @@ impl Plan<'_> {
         say!("\n  {:width$}  {:>16}  {:>12}", "layer", "output", "parameters");
         for row in &self.summary.layers {
             let shape = row.output.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
-            say!("  {:width$}  {shape:>16}  {:>12}", row.name, grouped(row.parameters));
+            say!("  {:width$}  {shape:>16}  {:>12}", row.name, with_thousands(row.parameters));
         }
-        say!("  {:width$}  {:>16}  {:>12}", "all", "", grouped(self.summary.parameters));
+        say!("  {:width$}  {:>16}  {:>12}", "all", "", with_thousands(self.summary.parameters));
     }
 
     /// One object for a program.
@@ -149,7 +153,7 @@ fn range(normalise: Normalise, dataset: &Dataset) -> String {
 }
 
 /// A number with commas between thousands.
-pub fn grouped(number: usize) -> String {
+pub fn with_thousands(number: usize) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
     let mut groups = vec![&digits[..first]];
@@ -159,11 +163,11 @@ pub fn grouped(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::with_thousands;
 
     #[test]
     fn thousands_are_set_apart() {
-        let words = [0, 12, 123, 1_234, 23_910_275, 100_000].map(grouped);
+        let words = [0, 12, 123, 1_234, 23_910_275, 100_000].map(with_thousands);
         assert_eq!(words, ["0", "12", "123", "1,234", "23,910,275", "100,000"]);
     }
 }

@@ -5,7 +5,7 @@ use vae_core::config::{Config, Settings};
 use vae_core::{Error, Result};
 
 /// The most points that a grid may have.
-const MOST: usize = 1000;
+const MAX_POINTS: usize = 1000;
 
 /// A combination of values.
 pub struct Point {
@@ -63,8 +63,8 @@ pub fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
         return Err(Error::config(format!("--sweep: {} is swept twice; give all its values at once", twice[0])));
     }
     let count = axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
-    let Some(count) = count.filter(|&count| count <= MOST) else {
-        return Err(Error::config(format!("--sweep: more than {MOST} points; sweep fewer keys or values")));
+    let Some(count) = count.filter(|&count| count <= MAX_POINTS) else {
+        return Err(Error::config(format!("--sweep: more than {MAX_POINTS} points; sweep fewer keys or values")));
     };
     let mut points: Vec<Point> = Vec::with_capacity(count);
     for mut rest in 0..count {

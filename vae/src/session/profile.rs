@@ -1,4 +1,4 @@
-//! `--profile`: where the seconds of a run went, a row a kind of work, by its `timing.json`.
+//! `--profile`: how much time each kind of work took, from the run's `timing.json`.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use vae_core::Result;
 use vae_core::train::Timing;
 use vae_run::Timings;
 
-use super::table::markdown;
+use super::table::markdown_table;
 use crate::say;
 
 /// The table of a run that has ended, or was interrupted.
 pub(super) fn print(run: &Path) -> Result<()> {
     match Timings::read(run)? {
         Some(timings) => say!("\n{}", table(&timings).trim_end()),
-        None => say!("\nno epoch has ended: there is no profile"),
+        None => say!("\nno epoch has ended, so there is no profile"),
     }
     Ok(())
 }
@@ -29,7 +29,7 @@ fn table(timings: &Timings) -> String {
         [format!("{}, {} threads", timings.device, timings.threads), "s".into(), "s an epoch".into(), "share".into()];
     let kinds = Timing::KINDS.iter().zip(timings.total.seconds()).map(|(kind, seconds)| row(kind, seconds));
     let cells: Vec<_> = std::iter::once(head.to_vec()).chain(kinds).chain([row("all", all)]).collect();
-    markdown(&cells)
+    markdown_table(&cells)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How far training has come: a bar on a terminal, elsewhere a plain line every ten seconds, and nothing where somebody asked for
-//! silence. No colours, so there is nothing for NO_COLOR to turn off.
+//! The progress of training: a bar on a terminal, elsewhere a plain line every ten seconds, and nothing with `--quiet`. It has no
+//! colours, so there is nothing for NO_COLOR to turn off.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -7,51 +7,65 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vae_core::train::Progress as Step;
 
-use crate::command::is_quiet;
+use crate::console::is_quiet;
 
-/// Between two plain lines.
-const PAUSE: Duration = Duration::from_secs(10);
+/// The time between two plain lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The progress of a run, on stderr.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
-    /// Images of an epoch, of all epochs, and those done, which is not 0 where a run goes on.
-    images: u64,
-    all: u64,
+    /// Images of an epoch.
+    epoch_images: u64,
+    /// Images of all epochs.
+    total_images: u64,
+    /// Images so far. A resumed run does not start at 0.
     done: u64,
-    /// When the step before this one ended, unless training paused.
-    since: Option<Instant>,
-    /// Time that steps took, and the images in them.
-    spent: Duration,
-    timed: u64,
-    spoke: Instant,
+    /// When the previous step ended; none after a pause.
+    previous_step: Option<Instant>,
+    /// The time of the steps that were timed, and the images in them.
+    timed: Duration,
+    timed_images: u64,
+    last_line: Instant,
 }
 
 impl Progress {
     pub(super) fn new(images: usize, epochs: usize) -> Progress {
-        let all = (images as u64).saturating_mul(epochs as u64);
+        let total_images = (images as u64).saturating_mul(epochs as u64);
         let bar = (std::io::stderr().is_terminal() && !is_quiet()).then(|| {
             let style = ProgressStyle::with_template("{prefix} {bar:24} {msg}").expect("a template of our own");
-            let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
+            let bar = ProgressBar::with_draw_target(Some(total_images), ProgressDrawTarget::stderr());
             bar.with_style(style.progress_chars("━╸─"))
         });
-        let images = images as u64;
-        Progress { bar, images, all, done: 0, since: None, spent: Duration::ZERO, timed: 0, spoke: Instant::now() }
+        Progress {
+            bar,
+            epoch_images: images as u64,
+            total_images,
+            done: 0,
+            previous_step: None,
+            timed: Duration::ZERO,
+            timed_images: 0,
+            last_line: Instant::now(),
+        }
     }
 
     pub(super) fn step(&mut self, step: &Step) {
         let now = Instant::now();
-        let before = (step.epoch - 1) as u64 * self.images;
-        self.done = before + (self.images * step.step as u64).div_ceil(step.steps.max(1) as u64);
+        let before = (step.epoch - 1) as u64 * self.epoch_images;
+        self.done = before + (self.epoch_images * step.step as u64).div_ceil(step.steps.max(1) as u64);
         // Time between epochs (validation, files) is no part of the speed: a step counts from the one before it.
-        if let Some(since) = self.since {
-            self.spent += now - since;
-            self.timed += step.images as u64;
+        if let Some(previous) = self.previous_step {
+            self.timed += now - previous;
+            self.timed_images += step.images as u64;
         }
-        self.since = Some(now);
-        let speed = self.timed as f64 / self.spent.as_secs_f64().max(1e-9);
-        let known = self.spent > Duration::ZERO;
-        let left = if known { clock((self.all - self.done.min(self.all)) as f64 / speed) } else { "?".into() };
+        self.previous_step = Some(now);
+        let speed = self.timed_images as f64 / self.timed.as_secs_f64().max(1e-9);
+        let known = self.timed > Duration::ZERO;
+        let left = if known {
+            format_duration((self.total_images - self.done.min(self.total_images)) as f64 / speed)
+        } else {
+            "?".into()
+        };
         let speed = if known { format!("{speed:.0}") } else { "?".into() };
         let words = format!("{speed} images/s · loss {:.2} · {left} left", step.losses.total);
         match &self.bar {
@@ -60,8 +74,8 @@ impl Progress {
                 bar.set_position(self.done);
                 bar.set_message(words);
             }
-            None if now - self.spoke >= PAUSE && !is_quiet() => {
-                self.spoke = now;
+            None if now - self.last_line >= LINE_INTERVAL && !is_quiet() => {
+                self.last_line = now;
                 let _ =
                     writeln!(std::io::stderr(), "epoch {}, step {} of {} · {words}", step.epoch, step.step, step.steps);
             }
@@ -71,14 +85,14 @@ impl Progress {
 
     /// Training pauses: what follows does not count as its time.
     pub(super) fn pause(&mut self) {
-        self.since = None;
+        self.previous_step = None;
         if let Some(bar) = &self.bar {
             bar.set_message("validating");
         }
     }
 
-    /// Writes something else without tearing the bar.
-    pub(super) fn aside(&self, write: impl FnOnce()) {
+    /// Hides the bar while something else is written.
+    pub(super) fn suspend(&self, write: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -93,7 +107,7 @@ impl Progress {
 }
 
 /// Seconds as minutes and seconds, or hours and minutes.
-fn clock(seconds: f64) -> String {
+fn format_duration(seconds: f64) -> String {
     let seconds = seconds.clamp(0.0, 1e9).round() as u64;
     match seconds {
         0..3600 => format!("{}:{:02} min", seconds / 60, seconds % 60),
@@ -103,11 +117,11 @@ fn clock(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clock;
+    use super::format_duration;
 
     #[test]
     fn time_left_reads_well() {
-        assert_eq!([0.2, 65.0, 3600.0, 7384.0].map(clock), ["0:00 min", "1:05 min", "1:00 h", "2:03 h"]);
-        assert_eq!(clock(f64::INFINITY), clock(1e9));
+        assert_eq!([0.2, 65.0, 3600.0, 7384.0].map(format_duration), ["0:00 min", "1:05 min", "1:00 h", "2:03 h"]);
+        assert_eq!(format_duration(f64::INFINITY), format_duration(1e9));
     }
 }

@@ -1,7 +1,7 @@
-//! A Markdown table, its columns of one width, so that it reads as well where nothing sets it.
+//! Markdown tables whose columns are aligned, so that they are readable as plain text.
 
-/// The rows under the first of them, which is the head; cells are set to the right.
-pub fn markdown(cells: &[Vec<String>]) -> String {
+/// A table of these rows, the first of which is the head. Cells are right-aligned.
+pub fn markdown_table(cells: &[Vec<String>]) -> String {
     let columns = cells.first().map_or(0, Vec::len);
     let width = |i: usize| cells.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -15,7 +15,7 @@ pub fn markdown(cells: &[Vec<String>]) -> String {
 }
 
 /// A number to five digits, with six decimals at most.
-pub fn digits(x: f64) -> String {
+pub fn five_digits(x: f64) -> String {
     let decimals = (4.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{x:.decimals$}")
 }
@@ -26,13 +26,13 @@ mod tests {
 
     #[test]
     fn numbers_have_five_digits() {
-        let told = [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(digits);
+        let told = [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(five_digits);
         assert_eq!(told, ["123457", "134.27", "13.456", "0.012346", "0.000000", "-2.5000"]);
     }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let cells = [["β", "total"], ["10", "2"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(markdown(&cells), "|  β | total |\n|---:|------:|\n| 10 |     2 |\n");
+        assert_eq!(markdown_table(&cells), "|  β | total |\n|---:|------:|\n| 10 |     2 |\n");
     }
 }

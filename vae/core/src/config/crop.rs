@@ -2,16 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What of a picture is shown.
+/// The part of a picture that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Crop {
-    /// All of it, stretched to a square.
+    /// The whole picture, stretched to a square.
     None,
-    /// The largest square around its centre.
+    /// The largest square around the centre.
     Centre,
-    /// So many pixels each way around its centre; all where there are fewer.
+    /// A square of so many pixels around the centre, or less where the picture is smaller.
     Pixels(u32),
+}
+
+impl Crop {
+    /// The words that a crop can be, besides a number of pixels, each with its documentation.
+    pub const WORDS: &'static [(&'static str, &'static str)] =
+        &[("none", "The whole picture, stretched to a square."), ("centre", "The largest square around the centre.")];
 }
 
 impl std::fmt::Display for Crop {

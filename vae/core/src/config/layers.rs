@@ -83,10 +83,18 @@ impl Settings {
         Ok(config)
     }
 
+    /// The value of a key as TOML writes it, if one of the settings gives it.
+    pub fn get(&self, key: &str) -> Option<String> {
+        let path = |table: &Table| {
+            key.split('.').try_fold(Value::Table(table.clone()), |value, part| value.get(part).cloned())
+        };
+        path(&self.table).map(|value| value.to_string())
+    }
+
     /// A setting written as text; what it may be is decided by the key.
     fn text(&mut self, key: &str, text: &str, source: &str, written: &str) -> Result<()> {
         let Some((_, example)) = known_keys().into_iter().find(|(known, _)| known == key) else {
-            return Err(unknown(source, written, known_keys().into_iter().map(|(known, _)| known)));
+            return Err(unknown_key(source, written));
         };
         let value = match example {
             Value::Integer(_) => text.replace('_', "").parse().ok().map(Value::Integer),
@@ -104,7 +112,7 @@ impl Settings {
     /// A setting of a TOML type, refused if the key is unknown or the value is not one that it may have.
     fn put(&mut self, key: &str, value: Value, source: &str, written: &str) -> Result<()> {
         let Some((_, example)) = known_keys().into_iter().find(|(known, _)| known == key) else {
-            return Err(unknown(source, written, known_keys().into_iter().map(|(known, _)| known)));
+            return Err(unknown_key(source, written));
         };
         let value = match (&example, value) {
             (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
@@ -196,6 +204,11 @@ fn whole_numbers(text: &str) -> Option<Value> {
 
 fn variable(key: &str) -> String {
     format!("VAE_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// The error for a key that does not exist: it names the nearest one that does.
+pub fn unknown_key(source: &str, written: &str) -> Error {
+    unknown(source, written, known_keys().into_iter().map(|(known, _)| known))
 }
 
 fn unknown(source: &str, written: &str, known: impl Iterator<Item = String>) -> Error {

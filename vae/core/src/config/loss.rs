@@ -1,5 +1,5 @@
-//! What is minimised: the keys of `[loss]`. Each kind reads some of them; `reconstruction`, `reduction` and `schedule` are
-//! everybody's, as far as `check` lets them.
+//! The objective: the keys of `[loss]`. Each kind of loss reads some of them. All read `reconstruction`, `reduction` and
+//! `schedule`; `check` refuses combinations that make no sense.
 //!
 //! ```text
 //! beta       beta            (with the schedule capacity: gamma in its place)
@@ -13,131 +13,109 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::rule;
+use super::keys::keys;
 use super::{Config, named};
 use crate::error::Result;
 
-/// What is minimised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Loss {
-    /// The objective: `beta`, reconstruction + β·KL; `weighted`, k1·reconstruction + k2·KL; or `tc`, reconstruction + α·MI +
-    /// β·TC + γ·DW-KL, the KL in three parts. Default `beta`.
-    pub kind: LossKind,
-    /// The reconstruction term: `sse` Σ(x−x̂)², `half-sse` ½Σ(x−x̂)², or `bce`, the cross-entropy of pixels in [0, 1].
-    /// Default `sse`.
-    pub reconstruction: Reconstruction,
-    /// `sum` over pixels and latents, or `mean` over pixels and over latents; always mean over images. Default `sum`.
-    pub reduction: Reduction,
-    /// The weight of the KL term of `beta`: 0 is an autoencoder, 1 the evidence bound; and of the TC of `tc`. Default 1.
-    pub beta: f64,
-    /// The weight of the reconstruction term of `weighted`; 0 leaves only the KL. Default 0.5.
-    pub k1: f64,
-    /// The weight of the KL term of `weighted`; 0 is an autoencoder. Default 0.5.
-    pub k2: f64,
-    /// The weight of `vq`'s commitment term. Default 0.25.
-    pub commitment: f64,
-    /// The weight of the mutual information of image and latents, in `tc`. Default 1.
-    pub alpha: f64,
-    /// The weight of the dimension-wise KL, in `tc`; with the schedule `capacity`, that of |KL − C|. Default 1.
-    pub gamma: f64,
-    /// How `tc` estimates q(z) from a batch: `batch`, `mws` (minibatch weighted), `mss` (minibatch stratified) or
-    /// `unnormalised`. Default `batch`.
-    pub estimator: Estimator,
-    /// How the KL's weight changes with training: `constant`; `linear`, rising over `warmup`; `cyclical`, `cycles` times
-    /// rising over the first half of a cycle; `free-bits`, no less than `free_bits` a latent; or `capacity`, drawn to a
-    /// value that rises to `capacity` over `warmup`. It moves with every step; validation counts as at the end. Default
-    /// `constant`.
-    pub schedule: KlScheduleKind,
-    /// Epochs until `linear` and `capacity` have risen to their end, above 0, fractions allowed. Default 1.
-    pub warmup: f64,
-    /// How many equal cycles `cyclical` makes of `train.epochs`. Default 4.
-    pub cycles: usize,
-    /// Nats that `free-bits` leaves each latent for nothing. Default 0.25.
-    pub free_bits: f64,
-    /// Nats that `capacity` rises to. Default 25.
-    pub capacity: f64,
+keys! {
+    /// The objective that training minimises.
+    Loss {
+        /// The objective.
+        kind: LossKind = LossKind::Beta;
+        /// The reconstruction term, for an image x and its reconstruction x̂.
+        reconstruction: Reconstruction = Reconstruction::Sse;
+        /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
+        reduction: Reduction = Reduction::Sum;
+        /// The weight β of the KL term of `beta`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
+        /// 1 the loss is the negative evidence lower bound (ELBO).
+        beta: f64 = 1.0, at_least(0.0);
+        /// The weight of the reconstruction term of `weighted`.
+        k1: f64 = 0.5, at_least(0.0);
+        /// The weight of the KL term of `weighted`.
+        k2: f64 = 0.5, at_least(0.0);
+        /// The weight of the commitment term of `model.kind = "vq"`.
+        commitment: f64 = 0.25, at_least(0.0);
+        /// The weight α of the mutual information between image and latents, in `tc`.
+        alpha: f64 = 1.0, at_least(0.0);
+        /// The weight γ of the dimension-wise KL in `tc`, and of |KL − C| with the schedule `capacity`.
+        gamma: f64 = 1.0, at_least(0.0);
+        /// How `tc` estimates the density q(z) from a batch of B of the N training images. Each word is the weight of each of the
+        /// batch's posteriors.
+        estimator: Estimator = Estimator::Batch;
+        /// The schedule of the weight of the KL term. It changes with every step. Validation uses the weight at the end.
+        schedule: KlScheduleKind = KlScheduleKind::Constant;
+        /// The number of epochs T over which `linear` and `capacity` rise. It may be a fraction, and must not exceed
+        /// `train.epochs`.
+        warmup: f64 = 1.0, above(0.0);
+        /// The number of equal cycles that `cyclical` divides the training into.
+        cycles: usize = 4, at_least(1.0).at_most(1000.0);
+        /// The KL in nats below which `free-bits` does not push a latent. A nat is log₂ e ≈ 1.44 bits.
+        free_bits: f64 = 0.25, at_least(0.0);
+        /// The KL in nats that `capacity` rises to.
+        capacity: f64 = 25.0, at_least(0.0);
+    }
 }
 
 named! {
     /// An objective.
     LossKind {
-        /// Reconstruction + β·KL.
+        /// The β-VAE: reconstruction + β·KL.
         Beta = "beta",
         /// k1·reconstruction + k2·KL.
         Weighted = "weighted",
-        /// Reconstruction + α·MI + β·TC + γ·DW-KL.
+        /// The β-TC-VAE, which splits the KL into three terms: reconstruction + α·MI + β·TC + γ·DW-KL. MI is the mutual
+        /// information of image and latents, TC the total correlation of the latents, DW-KL the KL of each dimension.
         Tc = "tc",
     }
 }
 named! {
-    /// A reconstruction term.
+    /// A reconstruction term, for an image x and its reconstruction x̂.
     Reconstruction {
-        /// Σ (x − x̂)².
+        /// The squared error, Σ (x − x̂)².
         Sse = "sse",
-        /// ½ Σ (x − x̂)².
+        /// Half of the squared error, ½ Σ (x − x̂)².
         HalfSse = "half-sse",
-        /// −Σ (x ln x̂ + (1 − x) ln(1 − x̂)).
+        /// The binary cross-entropy of pixels in [0, 1], −Σ (x ln x̂ + (1 − x) ln(1 − x̂)).
         Bce = "bce",
     }
 }
 named! {
-    /// How pixels and latents are added up.
+    /// How the terms of pixels and of latents are combined.
     Reduction {
-        /// Sums.
+        /// The sum.
         Sum = "sum",
-        /// Means.
+        /// The mean.
         Mean = "mean",
     }
 }
 named! {
-    /// How q(z) is estimated from a batch of B of N images: the weight of each of its posteriors.
+    /// How q(z) is estimated from a batch of B of N images: the weight of each of the batch's posteriors.
     Estimator {
         /// 1/B.
         Batch = "batch",
         /// 1/(N·B): minibatch weighted sampling.
         Mws = "mws",
-        /// 1/N for an image's own, (N − M)/(N·M) for the next, 1/M for the others, M = B − 1: minibatch stratified
-        /// sampling.
+        /// Minibatch stratified sampling, with M = B − 1: 1/N for the image's own posterior, (N − M)/(N·M) for the next, 1/M for
+        /// the others.
         Mss = "mss",
         /// 1.
         Unnormalised = "unnormalised",
     }
 }
 named! {
-    /// How the weight of the KL changes.
+    /// A schedule of the weight of the KL term.
     KlScheduleKind {
-        /// It does not.
+        /// The weight stays the same.
         Constant = "constant",
-        /// The weight times min(1, t/T), t the epochs so far, T `warmup`.
+        /// The weight rises from 0 over `warmup` epochs: it is multiplied by min(1, t/T) after t epochs.
         Linear = "linear",
-        /// The weight times min(1, 2τ), τ the part of a cycle that has passed.
+        /// The weight rises from 0 in each of `cycles` cycles: it is multiplied by min(1, 2τ), τ being the fraction of the cycle
+        /// that has passed.
         Cyclical = "cyclical",
-        /// Σ_d max(λ, KL_d) in place of the KL, KL_d a mean over the batch, λ `free_bits`.
+        /// The KL of a latent counts as `free_bits` at least: Σ_d max(λ, KL_d) instead of the KL. KL_d is a mean over the batch.
         FreeBits = "free-bits",
-        /// γ·|KL − C(t)| in place of β·KL, C(t) = `capacity`·min(1, t/T).
+        /// The KL is drawn to a value that rises: γ·|KL − C(t)| instead of β·KL, with C(t) = `capacity`·min(1, t/T).
         Capacity = "capacity",
-    }
-}
-
-impl Default for Loss {
-    fn default() -> Loss {
-        Loss {
-            kind: LossKind::Beta,
-            reconstruction: Reconstruction::Sse,
-            reduction: Reduction::Sum,
-            beta: 1.0,
-            k1: 0.5,
-            k2: 0.5,
-            commitment: 0.25,
-            alpha: 1.0,
-            gamma: 1.0,
-            estimator: Estimator::Batch,
-            schedule: KlScheduleKind::Constant,
-            warmup: 1.0,
-            cycles: 4,
-            free_bits: 0.25,
-            capacity: 25.0,
-        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! What a run is: every key, its unit and its default. `layers` reads them from recipe, environment and flags; `check`
-//! refuses, before any tensor exists, what cannot be trained.
+//! The configuration of a run. The structs describe every key: its meaning, type, default and range; [`Config::sections`] lists
+//! these descriptions. `layers` reads settings from recipe, environment and flags. `check` refuses what cannot be trained,
+//! before any tensor exists.
 
 mod check;
 mod crop;
+mod keys;
 mod layers;
 mod loss;
 mod memory;
@@ -15,118 +17,117 @@ use serde::{Deserialize, Serialize};
 
 pub use check::describe_loss;
 pub use crop::Crop;
-pub use layers::Settings;
+use keys::keys;
+pub use keys::{Bound, Key, Kind, Range, Section};
+pub use layers::{Settings, unknown_key};
 pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub(crate) use sizes::{HUES, PLACES, SHAPES};
 pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS, split_sizes};
 
-/// A whole run. Everything that decides a run's numbers is in here; the same configuration gives the same losses.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// What the run is called: names its folder and titles its plots. Default `run`.
-    pub name: String,
-    /// Seed of all random numbers: weights, split, order, noise. Below 2⁶³. Default 1.
-    pub seed: u64,
-    /// Where to compute: `auto`, `cpu` or `gpu`. Default `auto`.
-    pub device: DeviceChoice,
-    /// The network.
-    pub model: Model,
-    /// What is minimised.
-    pub loss: Loss,
+keys! {
+    /// The configuration of a run. It decides all of the run's numbers: the same configuration gives the same losses.
+    Config {
+        /// The name of the run. It names the run's folder and is the title of its plots. Letters, digits, `-`, `_` and `.` are
+        /// allowed, 64 at most; the first is no `.`.
+        name: String = String::from("run");
+        /// The seed of all random numbers: initial weights, split of the data, order and noise. It is below 2⁶³.
+        seed: u64 = 1;
+        /// The device to compute on.
+        device: DeviceChoice = DeviceChoice::Auto;
+
+        tables {
+            /// The network.
+            model: Model;
+            /// The objective that training minimises.
+            loss: Loss;
+            /// The images.
+            data: Data;
+            /// The optimiser and the length of the training.
+            train: Train;
+        }
+    }
+}
+
+keys! {
     /// The images.
-    pub data: Data,
-    /// How it is minimised.
-    pub train: Train,
+    Data {
+        /// The data set. All but `digits` and `shapes` are read from files in `data.dir`.
+        kind: DataKind = DataKind::Digits;
+        /// The folder that holds the files of the data set.
+        dir: String = String::from("data");
+        /// The width and height in pixels to which images are scaled. The default depends on `data.kind`: 32 for `digits`,
+        /// `mnist`, `fashion-mnist` and `cifar10`, 64 for the others. The network needs a multiple of some number, which an
+        /// error names.
+        image_size: Option<usize> = None, at_least(1.0);
+        /// The number of colour channels, 1 (grey) or 3 (colour). The default is that of `data.kind`; for `shapes` it is 1.
+        channels: Option<usize> = None, one_of(&[1.0, 3.0]);
+        /// The part of each picture that is used, for `celeba`, `chairs` and `folder`. A number such as `148` is the side of a
+        /// square around the centre, in pixels. The default is 148 for `celeba`, 400 for `chairs`, and `none` for `folder`.
+        crop: Option<Crop> = None;
+        /// The number of labels, for classifiers and conditional models. The default is that of `data.kind`. It must be set for
+        /// `stanford-dogs`, `chairs` and `folder`, where it depends on the files.
+        classes: Option<usize> = None, at_least(1.0).at_most(65536.0);
+        /// The range to which pixels are scaled.
+        normalise: Normalise = Normalise::Unit;
+        /// Train on the first N images only; 0 for all.
+        limit: usize = 0;
+        /// The augmentation of training images, drawn again each time that an image is seen.
+        augment: Augment = Augment::None;
+        /// The standard deviation of Gaussian noise that is added to training images; 0 for none. Black is 0 and full
+        /// brightness is 1.
+        noise_std: f64 = 0.0, at_least(0.0);
+        /// The fraction of training images that get noise.
+        noise_fraction: f64 = 1.0, at_least(0.0).at_most(1.0);
+        /// The image that a model should reconstruct from a noisy image. The default, `noisy`, makes the noise a part of the
+        /// training data.
+        noise_target: NoiseTarget = NoiseTarget::Noisy;
+        /// The number of images of `shapes`; 0 for all combinations. The seed decides which combinations are drawn.
+        images: usize = SHAPES_IMAGES, at_least(12.0).or(&[0.0]);
+        /// The number of rotations of `shapes`, evenly spaced over the full turn.
+        rotations: usize = SHAPES_ROTATIONS, at_least(1.0).at_most(360.0);
+    }
 }
 
-/// The images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Data {
-    /// Which images: `digits` (inside the program), `shapes` (drawn); or files, `mnist`, `fashion-mnist`, `cifar10`, `stl10`,
-    /// `stanford-dogs`, `celeba`, `chairs`, `dsprites`, or `folder`, any folder of pictures. Default `digits`.
-    pub kind: DataKind,
-    /// The folder that holds the files. Default `data`.
-    pub dir: String,
-    /// Side of the images that the model sees, pixels. Default: what suits `data.kind`, 32 for `digits`, `mnist`,
-    /// `fashion-mnist` and `cifar10`, else 64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<usize>,
-    /// Colour channels that the model sees, 1 or 3. Default: those of `data.kind`, 1 for `shapes`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<usize>,
-    /// What is shown of the pictures of `celeba`, `chairs` and `folder`: `none`, all, stretched to a square; `centre`, the largest
-    /// square; or a number of pixels each way around the centre, such as `148`. Default: 148 for `celeba`, 400 for
-    /// `chairs`, else `none`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub crop: Option<Crop>,
-    /// How many different things the images show, for models that are told or that name them. Default: those of `data.kind`;
-    /// of `stanford-dogs`, `chairs` and `folder` only the files tell.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub classes: Option<usize>,
-    /// The range of the pixels: `unit` [0, 1], `symmetric` [−1, 1], or `standard`, mean 0 and deviation 1 in every
-    /// channel of the training images. Default `unit`.
-    pub normalise: Normalise,
-    /// Train on the first so many images only; 0 for all. Default 0.
-    pub limit: usize,
-    /// What training images go through each time they are seen: `none`; `flip`, half of them mirrored; or `flip-crop`, which
-    /// also moves them by up to 4 pixels. Default `none`.
-    pub augment: Augment,
-    /// Deviation of the Gaussian noise that is added to training images, where black is 0 and full 1; 0 for none. Default 0.
-    pub noise_std: f64,
-    /// The part of the training images that get noise, in [0, 1]. Default 1.
-    pub noise_fraction: f64,
-    /// What is to be given back for a noisy image: it itself, `noisy`, or the image without noise, `clean`. Default `noisy`:
-    /// noise "to some training images" is in what is learnt from.
-    pub noise_target: NoiseTarget,
-    /// Of `shapes`: how many images, drawn from all combinations by the seed; 0 for all. Default 12,000.
-    pub images: usize,
-    /// Of `shapes`: rotations, evenly spaced over the full turn. Default 40.
-    pub rotations: usize,
-}
-
-/// How the loss is minimised: Adam, and when to stop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Train {
-    /// Passes over the training images, at most. Default 5.
-    pub epochs: usize,
-    /// Images a step. Default 64.
-    pub batch_size: usize,
-    /// Adam's step size at the start. Default 0.001.
-    pub learning_rate: f64,
-    /// Adam's memory of the gradient, in [0, 1). Default 0.9.
-    pub beta1: f64,
-    /// Adam's memory of the squared gradient, in [0, 1). Default 0.999.
-    pub beta2: f64,
-    /// How the learning rate changes: `constant`; `linear` and `cosine`, which fall from epoch to epoch and would reach 0
-    /// an epoch after the last; or `plateau`, a tenth after `plateau_patience` epochs without a better validation loss.
-    /// Default `constant`.
-    pub schedule: ScheduleKind,
-    /// Epochs without improvement before `plateau` lowers the rate. Default 3.
-    pub plateau_patience: usize,
-    /// Added to the gradient for each unit of weight (L2, as PyTorch's Adam). Default 0.
-    pub weight_decay: f64,
-    /// Largest norm of the whole gradient, scaled down to it; 0 for none. Default 0.
-    pub clip: f64,
-    /// Stop after so many epochs without a better validation loss, and keep the best weights; 0 for never. Default 0.
-    pub early_stopping: usize,
-    /// Write a line to steps.jsonl every so many steps; 0 for none. Default 0.
-    pub log_steps: usize,
-    /// The decay d, in [0, 1), of a moving average of the weights, `w̄ ← d·w̄ + (1 − d)·w` after each step, such as 0.999: it is
-    /// what is validated, drawn and kept as the best. 0 for none. Default 0.
-    pub ema: f64,
-    /// Minutes between two checkpoints in the middle of an epoch, besides those at its end; 0 for none. Default 5.
-    pub checkpoint_minutes: f64,
+keys! {
+    /// The optimiser, Adam, and the length of the training.
+    Train {
+        /// The largest number of epochs. An epoch is one pass over the training images.
+        epochs: usize = 5, at_least(1.0);
+        /// The number of images in a batch. Each batch is one step of the optimiser.
+        batch_size: usize = 64, at_least(1.0);
+        /// Adam's learning rate at the start.
+        learning_rate: f64 = 1e-3, above(0.0);
+        /// The decay rate of Adam's running mean of the gradient.
+        beta1: f64 = 0.9, at_least(0.0).below(1.0);
+        /// The decay rate of Adam's running mean of the squared gradient.
+        beta2: f64 = 0.999, at_least(0.0).below(1.0);
+        /// The schedule of the learning rate.
+        schedule: ScheduleKind = ScheduleKind::Constant;
+        /// The number of epochs without a better validation loss after which `plateau` lowers the learning rate.
+        plateau_patience: usize = 3, at_least(1.0);
+        /// The factor of L2 regularisation: this times each weight is added to its gradient, as in PyTorch's Adam.
+        weight_decay: f64 = 0.0, at_least(0.0);
+        /// The largest norm of the whole gradient; a longer gradient is scaled down to it. 0 turns this off.
+        clip: f64 = 0.0, at_least(0.0);
+        /// The number of epochs without a better validation loss after which training stops; 0 for never. The best weights are
+        /// kept.
+        early_stopping: usize = 0;
+        /// Write a line to steps.jsonl every N steps; 0 for none.
+        log_steps: usize = 0;
+        /// The decay d of a moving average of the weights, such as 0.999; 0 for none. After each step, `w̄ ← d·w̄ + (1 − d)·w`.
+        /// The average is what is validated, drawn and kept as the best weights.
+        ema: f64 = 0.0, at_least(0.0).below(1.0);
+        /// The minutes between two checkpoints within an epoch; 0 for none. There is also a checkpoint at the end of each epoch.
+        checkpoint_minutes: f64 = 5.0, at_least(0.0);
+    }
 }
 
 named! {
-    /// Where to compute.
+    /// A device to compute on.
     DeviceChoice {
-        /// The fastest there is.
+        /// A GPU if there is one, else the CPU.
         Auto = "auto",
         /// This machine's processor.
         Cpu = "cpu",
@@ -135,78 +136,84 @@ named! {
     }
 }
 named! {
-    /// A set of images.
+    /// A data set.
     DataKind {
-        /// MNIST's 10,000 test digits, inside the program.
+        /// The 10,000 test digits of MNIST. They are inside the program.
         Digits = "digits",
-        /// MNIST, 70,000 digits.
+        /// MNIST: 70,000 handwritten digits.
         Mnist = "mnist",
-        /// Fashion-MNIST, 70,000 pieces of clothing.
+        /// Fashion-MNIST: 70,000 pictures of clothing.
         FashionMnist = "fashion-mnist",
-        /// CIFAR-10, 60,000 colour images.
+        /// CIFAR-10: 60,000 colour images of ten classes.
         Cifar10 = "cifar10",
-        /// STL-10, 113,000 colour images.
+        /// STL-10: 113,000 colour images, most of them without labels.
         Stl10 = "stl10",
-        /// Stanford Dogs, 20,580 dogs cut out of pictures.
+        /// Stanford Dogs: 20,580 dogs, cut out of pictures.
         StanfordDogs = "stanford-dogs",
-        /// CelebA, 202,599 faces.
+        /// CelebA: 202,599 faces.
         Celeba = "celeba",
         /// Renders of 1,393 chairs.
         Chairs = "chairs",
-        /// dSprites, 737,280 black and white images of three shapes.
+        /// dSprites: 737,280 black and white images of three shapes.
         Dsprites = "dsprites",
-        /// Squares, ellipses and hearts, drawn when asked for.
+        /// Squares, ellipses and hearts, drawn by the program.
         Shapes = "shapes",
-        /// Any folder of pictures.
+        /// The pictures of any folder. Sub-folders are labels.
         Folder = "folder",
     }
 }
 named! {
-    /// What training images go through.
+    /// An augmentation of training images.
     Augment {
-        /// Nothing.
+        /// No augmentation.
         None = "none",
-        /// Half of them are mirrored.
+        /// Half of the images are mirrored.
         Flip = "flip",
-        /// That, and they are moved by up to 4 pixels.
+        /// Half of the images are mirrored, and all are moved by up to 4 pixels.
         FlipCrop = "flip-crop",
     }
 }
 named! {
-    /// What is to be given back for a noisy image.
+    /// The image that a model should reconstruct from a noisy image.
     NoiseTarget {
-        /// It itself.
+        /// The noisy image itself.
         Noisy = "noisy",
         /// The image without noise.
         Clean = "clean",
     }
 }
 named! {
-    /// The range of pixels.
+    /// The range to which pixels are scaled.
     Normalise {
         /// [0, 1].
         Unit = "unit",
         /// [−1, 1].
         Symmetric = "symmetric",
-        /// Mean 0, deviation 1.
+        /// Mean 0 and standard deviation 1 in every channel of the training images.
         Standard = "standard",
     }
 }
 named! {
-    /// How the learning rate changes.
+    /// A schedule of the learning rate.
     ScheduleKind {
-        /// It does not.
+        /// The rate stays the same.
         Constant = "constant",
-        /// `lr·(E − e)/E`, e from 0.
+        /// The rate falls linearly: `lr·(E − e)/E` in epoch e of E, counted from 0.
         Linear = "linear",
-        /// `lr·½(1 + cos πe/E)`, e from 0.
+        /// The rate falls along a cosine: `lr·½(1 + cos πe/E)` in epoch e of E, counted from 0.
         Cosine = "cosine",
-        /// A tenth whenever the validation loss stands still.
+        /// The rate is divided by 10 after `plateau_patience` epochs without a better validation loss.
         Plateau = "plateau",
     }
 }
 
 impl Config {
+    /// The description of every key, by the tables of a file.
+    pub fn sections() -> Vec<Section> {
+        let top = Section { name: "", doc: "The run as a whole.".into(), keys: Config::keys("") };
+        std::iter::once(top).chain(Config::tables()).collect()
+    }
+
     /// Side of the images that the model sees.
     pub fn image_size(&self) -> usize {
         self.data.image_size.unwrap_or(self.data.kind.image_size())
@@ -287,57 +294,5 @@ impl DataKind {
     }
 }
 
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            name: "run".into(),
-            seed: 1,
-            device: DeviceChoice::Auto,
-            model: Model::default(),
-            loss: Loss::default(),
-            data: Data::default(),
-            train: Train::default(),
-        }
-    }
-}
-
-impl Default for Data {
-    fn default() -> Data {
-        Data {
-            kind: DataKind::Digits,
-            dir: "data".into(),
-            image_size: None,
-            channels: None,
-            crop: None,
-            classes: None,
-            normalise: Normalise::Unit,
-            limit: 0,
-            augment: Augment::None,
-            noise_std: 0.0,
-            noise_fraction: 1.0,
-            noise_target: NoiseTarget::Noisy,
-            images: SHAPES_IMAGES,
-            rotations: SHAPES_ROTATIONS,
-        }
-    }
-}
-
-impl Default for Train {
-    fn default() -> Train {
-        Train {
-            epochs: 5,
-            batch_size: 64,
-            learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            schedule: ScheduleKind::Constant,
-            plateau_patience: 3,
-            weight_decay: 0.0,
-            clip: 0.0,
-            early_stopping: 0,
-            log_steps: 0,
-            ema: 0.0,
-            checkpoint_minutes: 5.0,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! The network: the keys of `[model]`. Each kind reads some of them; `init` is everybody's, `output` that of all that give
-//! images, `z_dim`, `conditional`, `init_encoder` and `freeze_…` those of every VAE.
+//! The network: the keys of `[model]`. Each kind of model reads some of them. All read `init`; all that give images read
+//! `output`; all VAEs read `z_dim`, `conditional`, `init_encoder` and `freeze_…`.
 //!
 //! ```text
 //! resnet18, resnet50   width stem upsample decoder_conv batch_norm
@@ -12,108 +12,106 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::keys;
 use super::named;
 
-/// The network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    /// The architecture: a VAE, `resnet18`, `resnet50`, `basic`, `conv3`, `skip` or `dense`; a `classifier`, which is the
-    /// encoder of `resnet18` and a linear layer; or `vq`, a vector-quantised autoencoder. Default `resnet18`.
-    pub kind: ModelKind,
-    /// Latent dimensions. Default 128.
-    pub z_dim: usize,
-    /// Channels of the first stage; the others have 2, 4 and 8 times as many. Default 64.
-    pub width: usize,
-    /// The encoder's first layer: `3x3` of stride 2, or `7x7-pool`, ImageNet's 7×7 of stride 2 and max pooling.
-    /// Default `3x3`.
-    pub stem: Stem,
-    /// How the decoder enlarges: `bilinear` or `nearest`. Default `bilinear`.
-    pub upsample: Upsampling,
-    /// The decoder's convolutions: `transposed` or `plain`. Default `transposed`.
-    pub decoder_conv: DecoderConv,
-    /// Batch normalisation after every convolution but the last; without it, each convolution has a bias. Default true.
-    pub batch_norm: bool,
-    /// Features of each hidden layer of `dense`. Default 256.
-    pub hidden: usize,
-    /// Hidden layers of `dense`, in the encoder and in the decoder. Default 1.
-    pub layers: usize,
-    /// Channels of each convolution of `basic` and `conv3`: `[32, 64]`, on the command line `32,64`; empty for the kind's
-    /// own, 32, 64 and 64, 128, 256. Default empty.
-    pub widths: Vec<usize>,
-    /// How `basic` and `conv3` halve: `stride` 2, or max `pool` after stride 1, and nearest upsampling in the decoder.
-    /// Default `stride`.
-    pub down: Down,
-    /// What `skip` multiplies numbers below 0 by, above 0. Default 11/48, the mean of 1/8 and 1/3.
-    pub slope: f64,
-    /// The blocks of `skip`: `two-conv` or `pre-activation`. Default `two-conv`.
-    pub block: SkipBlock,
-    /// What the decoder's numbers pass through to become pixels: `linear`, `sigmoid` (for `unit` data) or `tanh` (for
-    /// `symmetric` data). Default `linear`.
-    pub output: Output,
-    /// Whether a VAE is told each image's label: as planes beside the image, and as columns beside the latents.
-    /// Default false.
-    pub conditional: bool,
-    /// What `vq` encodes and decodes by: `resnet18`, `resnet50`, `basic` or `conv3`. Default `basic`.
-    pub encoder: ModelKind,
-    /// Vectors in the codebook of `vq`. Default 512.
-    pub codes: usize,
-    /// Numbers in each of them. Default 64.
-    pub code_width: usize,
-    /// How much of a code's running mean a step keeps, from 0.001 to below 1. Default 0.99.
-    pub decay: f64,
-    /// A checkpoint whose encoder training starts from, up to its last maps: a classifier's, a VAE's, or any safetensors
-    /// file with torchvision's names; empty for fresh weights. Default empty.
-    pub init_encoder: String,
-    /// Whether the encoder stays as it is, running statistics too, up to its heads. Default false.
-    pub freeze_encoder: bool,
-    /// Whether its heads stay as well. Default false.
-    pub freeze_heads: bool,
-    /// A checkpoint of the same model whose weights training starts from; empty for fresh ones. Default empty.
-    pub init: String,
+keys! {
+    /// The network.
+    Model {
+        /// The kind of model. All but `classifier` and `vq` are VAEs.
+        kind: ModelKind = ModelKind::Resnet18;
+        /// The number of latent dimensions.
+        z_dim: usize = 128, at_least(1.0);
+        /// The number of channels of the first stage of `resnet18`, `resnet50` and `skip`. The other stages have 2, 4 and 8
+        /// times as many.
+        width: usize = 64, at_least(1.0);
+        /// The first layer of a ResNet's encoder.
+        stem: Stem = Stem::Small;
+        /// How a ResNet's decoder enlarges its maps.
+        upsample: Upsampling = Upsampling::Bilinear;
+        /// The convolutions of a ResNet's decoder.
+        decoder_conv: DecoderConv = DecoderConv::Transposed;
+        /// Whether there is batch normalisation after every convolution but the last. Without it, each convolution has a bias.
+        batch_norm: bool = true;
+        /// The number of features of each hidden layer of `dense`.
+        hidden: usize = 256, at_least(1.0);
+        /// The number of hidden layers of `dense`, in the encoder and in the decoder.
+        layers: usize = 1, at_least(1.0);
+        /// The channels of each convolution of `basic` and `conv3`, such as `[32, 64]`; on the command line `32,64`. There may
+        /// be 12 convolutions at most. The default, an empty list, means 32, 64 for `basic` and 64, 128, 256 for `conv3`.
+        widths: Vec<usize> = Vec::new(), at_least(1.0);
+        /// How `basic` and `conv3` halve their maps.
+        down: Down = Down::Stride;
+        /// The slope of the leaky ReLU of `skip` for negative numbers. The default is 11/48, the mean of 1/8 and 1/3.
+        slope: f64 = 11.0 / 48.0, above(0.0);
+        /// The blocks of `skip`.
+        block: SkipBlock = SkipBlock::TwoConv;
+        /// The activation of the decoder's last layer, which gives the pixels.
+        output: Output = Output::Linear;
+        /// Whether a VAE is conditional. Then each image's label is an input of the encoder, as planes beside the image, and of
+        /// the decoder, as columns beside the latents.
+        conditional: bool = false;
+        /// The encoder and decoder of `vq`: `resnet18`, `resnet50`, `basic` or `conv3`.
+        encoder: ModelKind = ModelKind::Basic;
+        /// The number of vectors in the codebook of `vq`.
+        codes: usize = 512, at_least(1.0).at_most(16_777_215.0);
+        /// The length of each vector in the codebook of `vq`.
+        code_width: usize = 64, at_least(1.0);
+        /// The decay of the running mean by which `vq` updates its codebook.
+        decay: f64 = 0.99, at_least(0.001).below(1.0);
+        /// A checkpoint that the encoder's weights are loaded from; empty for new weights. It may be a classifier's, a VAE's, or
+        /// any safetensors file with torchvision's names. All layers but the last are loaded.
+        init_encoder: String = String::new();
+        /// Whether the encoder stays as it is, with its running statistics. Its last layers, the heads, are trained nevertheless.
+        freeze_encoder: bool = false;
+        /// Whether the heads of a frozen encoder stay as they are too.
+        freeze_heads: bool = false;
+        /// A checkpoint of the same model that the weights are loaded from; empty for new weights.
+        init: String = String::new();
+    }
 }
 
 named! {
-    /// An architecture.
+    /// A kind of model.
     ModelKind {
-        /// A ResNet-18 and its mirror image.
+        /// A VAE: a ResNet-18 and its mirror image.
         Resnet18 = "resnet18",
-        /// A ResNet-50 and its mirror image.
+        /// A VAE: a ResNet-50 and its mirror image.
         Resnet50 = "resnet50",
-        /// Two convolutions, and three transposed ones.
+        /// A VAE: two convolutions, and three transposed convolutions.
         Basic = "basic",
-        /// Three convolutions, and three transposed ones of 4×4.
+        /// A VAE: three convolutions, and three transposed convolutions of 4×4.
         Conv3 = "conv3",
-        /// Blocks with a convolution in their shortcut.
+        /// A VAE: residual blocks with a convolution in their shortcut.
         Skip = "skip",
-        /// Linear layers.
+        /// A VAE: linear layers.
         Dense = "dense",
-        /// A ResNet-18 that names what it sees.
+        /// A classifier: the encoder of `resnet18` and a linear layer.
         Classifier = "classifier",
-        /// An autoencoder whose latents are vectors of a codebook.
+        /// A vector-quantised autoencoder: its latents are vectors of a codebook.
         Vq = "vq",
     }
 }
 named! {
-    /// An encoder's first layer.
+    /// The first layer of a ResNet.
     Stem {
-        /// 3×3, stride 2.
+        /// A convolution of 3×3 and stride 2.
         Small = "3x3",
-        /// 7×7, stride 2, then max pooling 3×3 of stride 2.
+        /// That of ImageNet: a convolution of 7×7 and stride 2, then max pooling of 3×3 and stride 2.
         Large = "7x7-pool",
     }
 }
 named! {
-    /// How a decoder enlarges.
+    /// How a decoder enlarges its maps.
     Upsampling {
-        /// Weighted means of the four nearest.
+        /// Bilinear interpolation.
         Bilinear = "bilinear",
-        /// Copies of the nearest.
+        /// Nearest-neighbour interpolation.
         Nearest = "nearest",
     }
 }
 named! {
-    /// A decoder's convolutions.
+    /// The convolutions of a decoder.
     DecoderConv {
         /// `ConvTranspose2d`.
         Transposed = "transposed",
@@ -124,9 +122,9 @@ named! {
 named! {
     /// How an encoder halves its maps.
     Down {
-        /// Convolutions of stride 2, transposed ones in the decoder.
+        /// Convolutions of stride 2; the decoder has transposed convolutions.
         Stride = "stride",
-        /// Max pooling, nearest upsampling in the decoder.
+        /// Max pooling; the decoder has nearest-neighbour interpolation.
         Pool = "pool",
     }
 }
@@ -135,18 +133,18 @@ named! {
     SkipBlock {
         /// Two convolutions, and one in the shortcut.
         TwoConv = "two-conv",
-        /// A convolution; then norm, activation, convolution, norm are added to what it gave.
+        /// A convolution; to its result, norm, activation, convolution and norm are added.
         PreActivation = "pre-activation",
     }
 }
 named! {
-    /// What makes pixels of a decoder's numbers.
+    /// The activation of a decoder's last layer.
     Output {
-        /// Nothing: they are pixels.
+        /// None.
         Linear = "linear",
-        /// 1 / (1 + e⁻ˣ), in [0, 1].
+        /// 1 / (1 + e⁻ˣ), for pixels in [0, 1].
         Sigmoid = "sigmoid",
-        /// tanh x, in [−1, 1].
+        /// tanh x, for pixels in [−1, 1].
         Tanh = "tanh",
     }
 }
@@ -205,36 +203,6 @@ impl Model {
                 format!("{} by {}: {shape}, {} codes of {}", self.kind, self.encoder, self.codes, self.code_width)
             }
             kind => format!("{kind}: {shape}, z {}{}", self.z_dim, if self.conditional { ", conditional" } else { "" }),
-        }
-    }
-}
-
-impl Default for Model {
-    fn default() -> Model {
-        Model {
-            kind: ModelKind::Resnet18,
-            z_dim: 128,
-            width: 64,
-            stem: Stem::Small,
-            upsample: Upsampling::Bilinear,
-            decoder_conv: DecoderConv::Transposed,
-            batch_norm: true,
-            hidden: 256,
-            layers: 1,
-            widths: Vec::new(),
-            down: Down::Stride,
-            slope: 11.0 / 48.0,
-            block: SkipBlock::TwoConv,
-            output: Output::Linear,
-            conditional: false,
-            encoder: ModelKind::Basic,
-            codes: 512,
-            code_width: 64,
-            decay: 0.99,
-            init_encoder: String::new(),
-            freeze_encoder: false,
-            freeze_heads: false,
-            init: String::new(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The figures of a trained run: each a file that says at its top what is drawn, all of them a [`Drawing`], which `draw` writes
+//! The figures of a trained run: each a file that says at its top what is drawn, all of them a [`Drawing`], which `vae draw` writes
 //! into the folder of the run and a report shows. What is drawn with is `figure`.
 
 pub mod curves;

@@ -1,0 +1,7 @@
+//! `train`: the same as `vae train`. See `vae::cli`.
+
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    vae::cli::train_main(std::env::args_os())
+}

@@ -1,0 +1,1 @@
+complete -c PROGRAM -a '(PROGRAM __complete (commandline -opc) (commandline -ct) 2> /dev/null)'

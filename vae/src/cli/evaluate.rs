@@ -1,0 +1,92 @@
+//! `vae evaluate`: the scores of a trained run, as a table.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vae_run::Folder;
+use vae_scores::{FILE, Options, Scores};
+
+use super::load::LoadOptions;
+use crate::console::warn;
+use crate::say;
+
+/// A test runs every line that starts with `  vae evaluate`.
+const EXAMPLES: &str = "\
+Examples:
+  vae evaluate runs/quickstart                                        a table, and scores.json in the folder of the run
+  vae evaluate runs/quickstart --images 512 --json                    fewer images, and JSON on stdout
+  vae evaluate runs/quickstart --extractor runs/mnist-classifier      Fréchet distance by your own classifier
+
+With --inception FILE the Fréchet distance is that of pytorch-fid: its weights as safetensors, by torchvision's names:
+  safetensors.torch.save_file(torch.load(\"pt_inception-2015-12-05-6726825d.pth\"), \"inception.safetensors\")
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
+
+/// Scores a trained model on test images: losses, reconstructions, samples and latents.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The folder of the run
+    run: PathBuf,
+    /// Samples to draw, and test images to take at most
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(2..=50_000))]
+    images: u32,
+    /// A classifier whose features the Fréchet distance compares: a run's folder, or a checkpoint [default: for digits one that is inside the program]
+    #[arg(long, value_name = "RUN|FILE")]
+    extractor: Option<PathBuf>,
+    /// Compare features of pytorch-fid's Inception-v3 instead, with these weights
+    #[arg(long, value_name = "FILE")]
+    inception: Option<PathBuf>,
+    /// Print scores.json instead of a table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    load: LoadOptions,
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let run = args.load.load(&args.run)?;
+    let options = Options { images: args.images as usize, extractor: args.extractor, inception: args.inception };
+    let scores = vae_scores::evaluate(&run, &options)?;
+    scores.warnings.iter().for_each(|words| warn(words));
+    scores.write(&mut Folder::of_run(&run.path))?;
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(&scores)?);
+    } else {
+        say!("{}\n\n{}", run.title(), table(&scores));
+        say!("{}", run.path.join(FILE).display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line a score: name, value, unit, what it is of; then what there is none of, and why.
+fn table(scores: &Scores) -> String {
+    let rows: Vec<[String; 4]> = scores
+        .scores
+        .iter()
+        .map(|score| [score.name.clone(), short(score.value), score.unit.clone(), score.of.clone()])
+        .collect();
+    let names = scores.missing.iter().map(|missing| &missing.name);
+    let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let first = names.map(|name| name.chars().count()).max().unwrap_or(0).max(wide(0));
+    let (second, third) = (wide(1), wide(2));
+    let mut text = String::new();
+    for [name, value, unit, of] in &rows {
+        text += &format!("{name:first$}  {value:>second$}  {unit:third$}  {of}\n");
+    }
+    for missing in &scores.missing {
+        text += &format!("{:first$}  {:>second$}  {}\n", missing.name, "–", missing.why);
+    }
+    text
+}
+
+/// Five digits, as a person reads them.
+fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size if !size.is_finite() => value.to_string(),
+        size if !(1e-3..1e7).contains(&size) => format!("{value:.3e}"),
+        size => format!("{value:.*}", (4 - size.log10().floor() as i32).clamp(0, 6) as usize),
+    }
+}

@@ -1,0 +1,37 @@
+//! `vae explore`: the latents of a trained model in a browser.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::load::LoadOptions;
+use crate::explore;
+use crate::serve::Place;
+
+/// A test parses every line that starts with `  vae explore`.
+const EXAMPLES: &str = "\
+Examples:
+  vae explore runs/quickstart                            a page on 127.0.0.1, opened if there is a display
+  vae explore runs/quickstart --port 8080                on this port; a tunnel brings it elsewhere: ssh -L 8080:127.0.0.1:8080 HOST
+  vae explore runs/quickstart --host 0.0.0.0             for everybody who reaches this machine; there is no password
+
+Ctrl-C ends it. Exit codes: 0 done, 1 failed, 2 bad usage.";
+
+/// Shows a trained model's latents in a browser: sliders, images, interpolations and a map.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The folder of the run
+    run: PathBuf,
+    #[command(flatten)]
+    page: Place,
+    #[command(flatten)]
+    load: LoadOptions,
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    explore::serve(args.load.load(&args.run)?, args.page)?;
+    Ok(ExitCode::SUCCESS)
+}

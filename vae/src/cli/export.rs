@@ -1,0 +1,77 @@
+//! `vae export`: the weights of a run, in a file that PyTorch loads. `vae_run::export` describes the format.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use vae_core::Error;
+use vae_run::checkpoint_of;
+use vae_run::export;
+use vae_run::write_new;
+
+use crate::say;
+
+/// A test runs every line that starts with `  vae export`.
+const EXAMPLES: &str = "\
+Examples:
+  vae export runs/quickstart --out model.safetensors                     all of it, by our names
+  vae export runs/quickstart --part encoder --out encoder.safetensors    torchvision's names, and the heads mu and logvar
+  vae export runs/quickstart/checkpoints/last.safetensors --out last.safetensors --check check.safetensors
+                                                                     and images, and what comes of them here
+
+In PyTorch: model.load_state_dict(safetensors.torch.load_file(\"model.safetensors\"))
+Exit codes: 0 done, 1 failed, 2 bad usage.";
+
+/// Writes a run's weights to a file that PyTorch loads.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A run's folder, whose best epoch is taken, or a checkpoint
+    #[arg(value_name = "RUN|FILE")]
+    run: PathBuf,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = Part::Model)]
+    part: Part,
+    /// The file to write, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Also write four random images and what the model makes of them, to compare with elsewhere
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    Encoder,
+    Decoder,
+    Model,
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let part = match args.part {
+        Part::Encoder => export::Part::Encoder,
+        Part::Decoder => export::Part::Decoder,
+        Part::Model => export::Part::Model,
+    };
+    if args.check.as_ref() == Some(&args.out) {
+        return Err(
+            Error::config(format!("{}: --out and --check name it twice; name two files", args.out.display())).into()
+        );
+    }
+    if let Some(path) = [Some(&args.out), args.check.as_ref()].into_iter().flatten().find(|path| path.exists()) {
+        return Err(Error::config(format!("{}: is there already; name another file", path.display())).into());
+    }
+    let file = checkpoint_of(&args.run)?;
+    let config = export::config(&file)?;
+    let mut files = vec![(args.out, export::part(&config, &file, part)?)];
+    if let Some(check) = args.check {
+        files.push((check, export::outputs(&config, &file)?));
+    }
+    for (path, bytes) in files {
+        write_new(&path, &bytes)?;
+        say!("{}  {:.1} kB", path.display(), bytes.len() as f64 / 1e3);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,41 @@
+//! The images that a command line names: a split of the run's data set, or picture files.
+
+use std::path::{Path, PathBuf};
+
+use vae_core::config::{Config, Crop};
+use vae_core::data::Split;
+use vae_core::{Error, Result};
+use vae_data::picture::{self, Picture, Region};
+use vae_run::LoadedRun;
+
+/// The split that is named, if the words are `train`, `validation` or `test`.
+pub(super) fn split_named<'a>(run: &'a LoadedRun, words: &[PathBuf]) -> Option<&'a Split> {
+    let dataset = &run.dataset;
+    let [word] = words else { return None };
+    let splits = [("train", &dataset.train), ("validation", &dataset.validation), ("test", &dataset.test)];
+    splits.into_iter().find(|(name, _)| word == Path::new(name)).map(|(_, split)| split)
+}
+
+/// Picture files as the model sees them, without labels.
+///
+/// # Errors
+/// If one cannot be read.
+pub(super) fn read(files: &[PathBuf], config: &Config) -> Result<Split> {
+    let region = Region::Crop(config.data.crop.unwrap_or(Crop::Centre));
+    let pictures: Vec<Picture> = files.iter().map(|path| Picture { path: path.clone(), region }).collect();
+    Ok(Split::all(picture::images(&pictures, vec![0; pictures.len()], config)?))
+}
+
+/// A conditional model needs labels, which picture files do not have.
+///
+/// # Errors
+/// If the model is conditional.
+pub(super) fn refuse_conditional(config: &Config, command: &str) -> Result<()> {
+    if config.told_classes() == 0 {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "the model needs labels (model.conditional), and other pictures have none that it knows; {command} train, validation \
+         or test"
+    )))
+}

@@ -1,0 +1,61 @@
+//! The options of every command that loads trained runs, and the loading.
+
+use std::path::Path;
+
+use clap::Args;
+use vae_core::config::Config;
+use vae_core::{Error, Result};
+use vae_run::LoadedRun;
+use vae_run::loaded;
+
+use crate::device::{self, Chosen};
+
+/// Where the images of a trained run are, and what to compute on.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct LoadOptions {
+    /// The folder that holds the data files [default: the run's]
+    #[arg(long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
+    pub(super) data_dir: Option<String>,
+    /// Where to compute: auto, cpu or gpu [default: as the run]
+    #[arg(long, value_name = "DEVICE", global = true)]
+    pub(super) device: Option<String>,
+    /// Threads to compute with [default: one a core]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) threads: Option<u64>,
+}
+
+impl LoadOptions {
+    /// Loads one run.
+    ///
+    /// # Errors
+    /// If it cannot be loaded; see [`loaded::open`].
+    pub(super) fn load(&self, run: &Path) -> Result<LoadedRun> {
+        let (_, mut runs) = self.load_all(&[run])?;
+        Ok(runs.remove(0))
+    }
+
+    /// Loads runs, all on one device: the device of the first run, unless `--device` names another.
+    ///
+    /// # Errors
+    /// If one of them cannot be loaded; see [`loaded::open`].
+    pub(super) fn load_all<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<LoadedRun>)> {
+        let (chosen, configs) = self.configs(runs)?;
+        let opened =
+            runs.iter().zip(configs).map(|(run, config)| LoadedRun::open(run.as_ref(), config, chosen.device.clone()));
+        let mut opened = opened.collect::<Result<Vec<_>>>()?;
+        opened.iter_mut().zip(loaded::distinct_names(runs)).for_each(|(run, name)| run.name = name);
+        Ok((chosen, opened))
+    }
+
+    /// The device and the configurations of runs, for commands that load them one after the other.
+    ///
+    /// # Errors
+    /// If one of the folders holds no run, or the device is not available.
+    pub(super) fn configs<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Config>)> {
+        let flags =
+            [("data.dir", self.data_dir.as_deref(), "--data-dir"), ("device", self.device.as_deref(), "--device")];
+        let configs = runs.iter().map(|run| loaded::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
+        let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
+        Ok((device::choose(choice, device::start_threads(self.threads)?)?, configs))
+    }
+}

@@ -1,0 +1,72 @@
+//! `vae report`: one HTML file about the result of a run, or of several runs.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use vae_core::Error;
+use vae_run::Folder;
+use vae_run::{LoadedRun, loaded};
+use vae_scores::Options;
+
+use super::load::LoadOptions;
+use crate::{report, say};
+
+const EXAMPLES: &str = "\
+Examples:
+  vae report runs/quickstart-20261121-120000                      report.html in the folder of the run
+  vae report runs/quickstart-20261121-120000 --images 10000       score it again, on more images
+  vae report grid/beta=1 grid/beta=4 --out beta.html              runs beside each other
+
+A run that was not evaluated is scored first; the scores are kept in its scores.json.
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
+
+/// Writes an HTML file about a run, or a comparison of several: verdict, curves, scores, figures, times.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The folders of the runs
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The file to write [default: report.html in the folder of the first run]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Score on so many samples, and test images at most, whatever was scored before [default: what was, else 1024]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    images: Option<u32>,
+    /// A classifier whose features the Fréchet distance compares: a run's folder or a checkpoint [default: the one inside
+    /// the program, for digits]
+    #[arg(long, value_name = "RUN")]
+    extractor: Option<PathBuf>,
+    #[command(flatten)]
+    load: LoadOptions,
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let again = args.images.is_some() || args.extractor.is_some();
+    let options = again.then(|| Options {
+        images: args.images.map_or(report::IMAGES, |images| images as usize),
+        extractor: args.extractor.clone(),
+        inception: None,
+    });
+    let (chosen, configs) = args.load.configs(&args.runs)?;
+    let mut told = Vec::new();
+    let alone = args.runs.len() == 1;
+    for ((run, config), name) in args.runs.iter().zip(configs).zip(loaded::distinct_names(&args.runs)) {
+        let mut run = LoadedRun::open(run, config, chosen.device.clone())?; // one at a time: each holds its images
+        run.name = name;
+        told.push(report::tell(&run, options.as_ref(), alone)?);
+    }
+    let page = report::page(&told);
+    let path = args.out.unwrap_or_else(|| args.runs[0].join(report::FILE));
+    let file = path.file_name().and_then(|name| name.to_str());
+    let name = file.ok_or_else(|| Error::config(format!("--out {}: is no name of a file", path.display())))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Folder::of_run(folder).write(name, page.as_bytes())?;
+    for run in &told {
+        say!("{}: {}", run.name, run.verdict.sentence);
+    }
+    say!("{} ({:.1} MB)", path.display(), page.len() as f64 / 1e6);
+    Ok(ExitCode::SUCCESS)
+}

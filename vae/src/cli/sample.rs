@@ -1,0 +1,83 @@
+//! `vae sample`: images that a trained model decodes from random latents.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use pollster::block_on;
+use vae_core::Error;
+use vae_core::random::Purpose;
+use vae_figures::image_folder::ImageFolder;
+
+use super::load::LoadOptions;
+use crate::say;
+
+/// A test runs every line that starts with `  vae sample`.
+const EXAMPLES: &str = "\
+Examples:
+  vae sample runs/quickstart -n 16 --png samples               the first are those of the run's samples.png
+  vae sample runs/quickstart -n 16 --png tame --seed 7 --temperature 0.7
+
+Exit codes: 0 done, 1 failed, 2 bad usage.";
+
+/// Images that are decoded at once, before their pictures are written.
+const CHUNK: usize = 1024;
+
+/// Decodes random latents, drawn from N(0, I), into new pictures.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The folder of the run
+    run: PathBuf,
+    /// The number of pictures
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: u32,
+    /// A folder to make, of pictures 00000.png, 00001.png, …
+    #[arg(long, value_name = "DIR")]
+    png: PathBuf,
+    /// Seed of the draws [default: the run's]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The standard deviation of the draws
+    #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = temperature)]
+    temperature: f32,
+    /// The label that a conditional model shows [default: as many of each label, in turn]
+    #[arg(long, value_name = "L")]
+    label: Option<usize>,
+    #[command(flatten)]
+    load: LoadOptions,
+}
+
+fn temperature(words: &str) -> Result<f32, String> {
+    let number = words.parse().ok().filter(|number: &f32| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "it must be a number, 0 or more".into())
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    let predictor = args.load.load(&args.run)?.predictor;
+    let (config, shape) = (&predictor.config, predictor.transform.shape());
+    if !config.model.is_vae() {
+        bail!(Error::config(format!("model.kind = \"{}\" gives no images of its own", config.model.kind)));
+    }
+    let (count, classes) = (args.count as usize, config.told_classes());
+    let labels: Vec<usize> = match args.label {
+        Some(_) if classes == 0 => {
+            bail!(Error::config("--label: this model is told none (model.conditional = false); leave it out"))
+        }
+        Some(label) if label >= classes => {
+            bail!(Error::config(format!("--label: {label} is no label: they are 0 to {}", classes - 1)))
+        }
+        Some(label) => vec![label; count],
+        None => (0..count).map(|i| i * classes / count).collect(),
+    };
+    let mut album = ImageFolder::new(&args.png, shape)?;
+    let mut rng = Purpose::Samples.stream(args.seed.unwrap_or(config.seed), 0);
+    let z = rng.normal_tensor([count, config.model.z_dim]).mul_scalar(args.temperature);
+    for (labels, first) in labels.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+        let pixels = block_on(predictor.decode(&z.slice(0, first, labels.len()), labels))?;
+        album.add(&pixels.expect("a VAE decodes latents"))?;
+    }
+    say!("{} images: {}", album.finish()?, args.png.display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,119 @@
+//! `vae train`: from a recipe to a trained model and its pictures.
+//!
+//! `args` are the options; `download` fetches data, `resume` continues a run, `sweep` trains a grid of runs, `folder` names the
+//! folder of a new run. `crate::session` trains one run; `vae paper` uses it too.
+
+mod args;
+mod download;
+mod folder;
+mod resume;
+mod sweep;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use folder::run_folder;
+use resume::Resumed;
+use vae_core::Error;
+use vae_core::config::Config;
+use vae_core::learn;
+use vae_core::learn::Summary;
+use vae_core::recipe::RECIPES;
+use vae_run::transfer::Frozen;
+use vae_run::{Folder, LAST, Outcome, ResumedRun};
+
+use crate::console::{self, eprint_line};
+use crate::device::{self, Chosen};
+use crate::say;
+use crate::serve::Place;
+use crate::session::plan::Plan;
+use crate::session::{catch_signals, initial_model, memory, train_run};
+
+pub(super) use args::{Args, short_name};
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> Result<ExitCode> {
+    if args.quiet {
+        console::set_quiet();
+    }
+    if args.list_recipes {
+        let width = RECIPES.iter().map(|recipe| recipe.name.len()).max().unwrap_or(0);
+        RECIPES.iter().for_each(|recipe| say!("{:width$}  {}", recipe.name, recipe.description()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.live && args.page != Place::default() {
+        return Err(Error::config("--port and --host say where a page is served: there is one with --live").into());
+    }
+    let resumed = args.resume.as_ref().map(|run| Resumed::read(&args, run)).transpose()?;
+    if !args.sweep.is_empty() {
+        return sweep::run(&args);
+    }
+    let config = resumed.as_ref().map_or_else(|| args.config(), |resumed| Ok(resumed.config.clone()))?;
+    config.check()?;
+    let chosen = device::choose(config.device, device::start_threads(args.threads)?)?;
+    resumed.iter().for_each(|resumed| resumed.compare(&chosen));
+    if chosen.computes_in_memory() {
+        config.check_memory(memory::available())?;
+    }
+    if args.download {
+        download::fetch(&config)?;
+    }
+    match args.dry_run {
+        true => dry_run(&args, &config, &chosen),
+        false => train(&args, config, &chosen, resumed.map(|resumed| resumed.past)),
+    }
+}
+
+fn dry_run(args: &Args, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
+    let start = Instant::now();
+    let dataset = match vae_data::load(config) {
+        Err(error) if !vae_data::is_there(config) => Err(error.to_string()),
+        dataset => Ok(dataset?),
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    if let Some(out) = &args.out {
+        Folder::prepare(&run_folder(Some(out), &config.name)?)?; // and gone again
+    }
+    // An encoder that is not there yet is told as missing data are: a dry run counts without either.
+    let file = Path::new(&config.model.init_encoder);
+    let absent = !config.model.init_encoder.is_empty() && !file.exists();
+    let (model, encoder) = match absent {
+        true => (learn::build(config), Some(Err(format!("{}: not found", file.display())))),
+        false => initial_model(config).map(|(model, encoder)| (model, encoder.map(Ok)))?,
+    };
+    let summary = Summary::new(config, &*model);
+    let frozen = if absent { None } else { Frozen::of(&*model)? };
+    let (encoder, frozen) = (encoder.as_ref().map(Result::as_ref), frozen.as_ref());
+    let data = dataset.as_ref().map_err(Clone::clone);
+    let plan = Plan { config, summary: &summary, encoder, frozen, chosen, data, seconds };
+    if args.json {
+        say!("{}", plan.json());
+    } else {
+        plan.print();
+        plan.print_layers();
+        say!("\nNothing was trained: --dry-run.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn train(args: &Args, config: Config, chosen: &Chosen, past: Option<ResumedRun>) -> Result<ExitCode> {
+    catch_signals()?;
+    let path = args.resume.clone().map_or_else(|| run_folder(args.out.as_deref(), &config.name), Ok)?;
+    if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
+        say!("{}: this run is finished; nothing is left to train", path.display());
+    }
+    let outcome = train_run(config, chosen, &path, past, args.run_options())?;
+    if args.quiet {
+        console::print_line(&path.display().to_string());
+    }
+    if outcome != Outcome::Interrupted {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprint_line(&match path.join(LAST).exists() {
+        true => format!("interrupted: it is saved; to go on: {}", resume::command(&path)),
+        false => "interrupted before the first step: nothing was kept".to_owned(),
+    });
+    Ok(ExitCode::from(130))
+}

@@ -1,0 +1,62 @@
+//! What programs write to the terminal. Results go to stdout, everything else to stderr.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set by `--quiet`.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on [`say!`](crate::say) prints nothing and no progress is shown. Warnings, errors and [`print_line`] still print.
+pub fn set_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`set_quiet`] was called.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Formats a line and writes it to stdout, unless the program is quiet.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => {
+        if !$crate::console::is_quiet() {
+            $crate::console::print_line(&format!($($words)*));
+        }
+    };
+}
+
+/// Writes a line to stdout, quiet or not. A closed pipe is ignored: training goes on when nobody reads its output.
+pub fn print_line(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Writes a line to stderr.
+pub fn eprint_line(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Writes a warning to stderr.
+pub fn warn(words: &str) {
+    eprint_line(&format!("warning: {words}"));
+}
+
+/// Quotes a word for a shell, if it needs quotes.
+pub fn shell_quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+,:@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_quote;
+
+    #[test]
+    fn a_shell_reads_back_the_quoted_word() {
+        let words = ["runs/a=1,b", "my run", "it's", ""].map(shell_quote);
+        assert_eq!(words, ["runs/a=1,b", "'my run'", "'it'\\''s'", "''"]);
+    }
+}

@@ -1,0 +1,82 @@
+//! Reports the events of a run while it trains: to the terminal, a live page and TensorBoard.
+
+use std::path::Path;
+
+use vae_core::train::Epoch;
+use vae_core::{Error, Result};
+use vae_figures::preview::Preview;
+use vae_run::Event;
+
+use super::progress::Progress;
+use crate::console::eprint_line;
+use crate::live::Live;
+use crate::say;
+use crate::tensorboard::{self, Log};
+
+/// The places that a run reports to.
+pub(super) struct RunReporter<'a> {
+    pub(super) progress: Progress,
+    pub(super) epochs: usize,
+    pub(super) live: &'a mut Option<Live>,
+    pub(super) tensorboard: Option<Log>,
+}
+
+/// Starts TensorBoard's event file in the folder of a run that has made `steps` steps so far.
+///
+/// # Errors
+/// If the file cannot be created.
+pub(super) fn tensorboard_log(run: &Path, steps: u64) -> Result<Log> {
+    Log::create(run, steps).map_err(|error| Error::file(&run.join(tensorboard::FOLDER), format!("{error}")))
+}
+
+impl RunReporter<'_> {
+    /// Reports an event.
+    pub(super) fn report(&mut self, event: Event) {
+        match event {
+            Event::Step(step) => {
+                self.progress.step(step);
+                self.live.iter_mut().for_each(|live| live.step(step));
+                self.log_scalars(|log| log.step(step));
+            }
+            Event::Validating => {
+                self.progress.pause();
+                self.live.iter_mut().for_each(Live::pause);
+            }
+            Event::Epoch(epoch, trainer) => {
+                let words = epoch_line(epoch, self.epochs);
+                self.progress.suspend(|| say!("{words}"));
+                if self.live.is_some() || self.tensorboard.is_some() {
+                    let shown = Preview::at(trainer);
+                    self.log_scalars(|log| log.epoch(epoch, &shown));
+                    self.live.iter_mut().for_each(|live| live.epoch(epoch, shown.clone(), &words));
+                }
+            }
+            Event::Tested(words) => {
+                self.progress.suspend(|| say!("\n{words}\n"));
+                self.live.iter().for_each(|live| live.line(&words));
+            }
+            Event::Warning(words) => {
+                let words = format!("warning: {words}");
+                self.progress.suspend(|| eprint_line(&words));
+                self.live.iter().for_each(|live| live.line(&words));
+            }
+        }
+    }
+
+    /// Writes to TensorBoard's file. If that fails, as on a full disk, training goes on: there is one warning, and no more is written.
+    fn log_scalars(&mut self, write: impl FnOnce(&mut Log) -> std::io::Result<()>) {
+        if let Some(Err(error)) = self.tensorboard.as_mut().map(write) {
+            self.tensorboard = None;
+            let words = format!("warning: {}/: {error}; nothing more is written for TensorBoard", tensorboard::FOLDER);
+            self.progress.suspend(|| eprint_line(&words));
+        }
+    }
+}
+
+fn epoch_line(epoch: &Epoch, epochs: usize) -> String {
+    let width = epochs.to_string().len();
+    format!(
+        "epoch {:width$}/{epochs}  train {}  |  validation {}  |  lr {:.3e}  {:.1} s  {:.0} images/s",
+        epoch.epoch, epoch.train, epoch.validation.losses, epoch.learning_rate, epoch.seconds, epoch.images_per_second
+    )
+}

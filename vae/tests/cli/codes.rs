@@ -1,0 +1,269 @@
+//! `vae encode`, `decode`, `reconstruct`, `sample` and `info`: images to latents and back, and the contents of files.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::{done, refused, train, vae};
+
+fn run(command: &str, dir: &Path, words: &[&str]) -> Output {
+    vae(dir, &[&[command], words].concat())
+}
+
+/// A run of a second on 240 drawn shapes of 16 pixels, 20 of them to test on.
+fn trained(dir: &Path, out: &str, settings: &[&str]) {
+    let small = [
+        "data.kind=shapes",
+        "data.images=240",
+        "data.image_size=16",
+        "model.kind=dense",
+        "model.hidden=8",
+        "model.z_dim=3",
+        "train.epochs=1",
+    ];
+    let settings = small.iter().chain(settings).flat_map(|setting| ["--set", setting]);
+    done(&train(dir).args(settings).args(["--device", "cpu", "--out", out]).output().unwrap());
+}
+
+/// The header of an array in what `encode` wrote, which packs nothing, and the bytes from its numbers on.
+fn array<'a>(npz: &'a [u8], name: &str) -> (String, &'a [u8]) {
+    let place = |bytes: &[u8], words: &[u8]| bytes.windows(words.len()).position(|window| window == words).unwrap();
+    let named = &npz[place(npz, name.as_bytes())..];
+    let array = &named[place(named, b"\x93NUMPY")..];
+    (String::from_utf8(array[10..128].to_vec()).unwrap(), &array[128..])
+}
+
+#[test]
+fn the_examples_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "runs/quickstart", &[]);
+    fs::create_dir(dir.join("photos")).unwrap();
+    for name in ["photos/1.png", "photos/2.png", "a.png", "b.png"] {
+        image::RgbImage::from_pixel(20, 30, image::Rgb([200, 100, 0])).save(dir.join(name)).unwrap();
+    }
+    for (command, count) in [("encode", 3), ("decode", 2), ("reconstruct", 3), ("sample", 2), ("info", 3)] {
+        let help = done(&run(command, dir, &["--help"]));
+        let examples: Vec<&str> = help.lines().filter(|line| line.starts_with(&format!("  vae {command} "))).collect();
+        assert_eq!(examples.len(), count, "{help}");
+        for example in examples {
+            let words: Vec<&str> = example.trim().split("  ").next().unwrap().split(' ').skip(2).collect();
+            done(&run(command, dir, &words));
+        }
+    }
+    assert_eq!(fs::read_dir(dir.join("decoded")).unwrap().count(), 20);
+    assert_eq!(image::open(dir.join("tame/00015.png")).unwrap().width(), 16);
+}
+
+#[test]
+fn what_is_encoded_is_decoded_to_the_same_pictures_by_either_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &[]);
+    assert_eq!(done(&run("encode", dir, &["run", "test", "--out", "test.npz"])), "20 images, z = 3: test.npz\n");
+    let npz = fs::read(dir.join("test.npz")).unwrap();
+    let (header, mu) = array(&npz, "mu.npy");
+    assert!(header.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (20, 3), }"), "{header}");
+    let mu: Vec<f32> = mu.chunks_exact(4).take(60).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect();
+    assert!(mu.iter().any(|x| *x != mu[0]) && mu.iter().all(|x| x.is_finite()));
+    assert!(array(&npz, "logvar.npy").0.contains("(20, 3)") && array(&npz, "labels.npy").0.contains("'<i8'"));
+    done(&run("encode", dir, &["run", "test", "--out", "again.npz"]));
+    assert_eq!(fs::read(dir.join("again.npz")).unwrap(), npz, "equal images are equal bytes");
+
+    let told = done(&run("decode", dir, &["run", "test.npz", "--png", "png", "--out", "pixels.npy"]));
+    assert_eq!(told, "20 images: pixels.npy\n20 images: png\n");
+    let pixels = fs::read(dir.join("pixels.npy")).unwrap();
+    assert_eq!(pixels.len(), 128 + 4 * 20 * 256);
+    let png = image::open(dir.join("png/00007.png")).unwrap().into_luma8();
+    let number = |i: usize| f32::from_le_bytes(pixels[128 + 4 * (7 * 256 + i)..][..4].try_into().unwrap());
+    assert!((0..256).all(|i| (number(i) * 255.0).round() as u8 == png.as_raw()[i]));
+
+    // What a run draws at its end are its first samples; another seed is another, no temperature is none.
+    let first = |words: &[&str], place: &str| {
+        done(&run("sample", dir, &[&["run", "--png", place], words].concat()));
+        fs::read(dir.join(place).join("00000.png")).unwrap()
+    };
+    let one = first(&["-n", "3"], "three");
+    assert_eq!(one, first(&["-n", "3", "--seed", "1"], "seeded"), "the run's seed is 1");
+    assert_ne!(one, first(&["-n", "3", "--seed", "8"], "other"));
+    let still = first(&["-n", "3", "--temperature", "0"], "still");
+    assert_eq!(still, fs::read(dir.join("still/00002.png")).unwrap());
+    assert!(!fs::read_dir(dir).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with('.')));
+}
+
+#[test]
+fn reconstruct_is_encode_and_decode_in_one_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &[]);
+    let read = |path: &str| fs::read(dir.join(path)).unwrap();
+    done(&run("encode", dir, &["run", "test", "--out", "test.npz"]));
+    done(&run("decode", dir, &["run", "test.npz", "--png", "steps"]));
+    assert_eq!(done(&run("reconstruct", dir, &["run", "test", "--png", "once"])), "20 images: once\n");
+    for i in 0..20 {
+        assert_eq!(read(&format!("steps/{i:05}.png")), read(&format!("once/{i:05}.png")), "{i}");
+    }
+    // The files of a folder, of its sub-folders and from elsewhere; two are called alike.
+    for (name, grey) in [("set/a.png", 10), ("set/b.png", 250), ("deep/cats/a.png", 90), ("a.png", 200)] {
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        image::GrayImage::from_pixel(20, 30, image::Luma([grey])).save(dir.join(name)).unwrap();
+    }
+    let said = done(&run("reconstruct", dir, &["run", "set", "deep", "a.png", "--png", "seen"]));
+    assert_eq!(said, "4 images: seen\n");
+    let mut names: Vec<_> = fs::read_dir(dir.join("seen")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a-2.png", "a.png", "b.png", "cats-a.png"]);
+    done(&run("encode", dir, &["run", "set", "--out", "set.npz"]));
+    done(&run("decode", dir, &["run", "set.npz", "--png", "by-steps"]));
+    assert_eq!((read("seen/a.png"), read("seen/b.png")), (read("by-steps/00000.png"), read("by-steps/00001.png")));
+    refused(&run("reconstruct", dir, &["run", "set", "--png", "seen"]), 2, &["seen: is there already"]);
+    refused(&run("reconstruct", dir, &["run", "nowhere.png", "--png", "x"]), 1, &["nowhere.png"]);
+    refused(&run("reconstruct", dir, &["run", "run/checkpoints", "--png", "x"]), 1, &["holds no pictures"]);
+    refused(&run("reconstruct", dir, &["run", "--png", "x"]), 2, &["PICTURES"]);
+    trained(dir, "names", &["model.kind=classifier", "model.width=2"]);
+    refused(&run("reconstruct", dir, &["names", "test", "--png", "x"]), 2, &["\"classifier\" gives no images"]);
+    trained(dir, "told", &["model.conditional=true"]);
+    done(&run("reconstruct", dir, &["told", "test", "--png", "told-test"]));
+    refused(&run("reconstruct", dir, &["told", "set", "--png", "x"]), 2, &["model.conditional", "reconstruct train"]);
+    assert!(!dir.join("x").exists());
+}
+
+#[test]
+fn pictures_are_encoded_with_their_folders_as_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &[]);
+    for (name, grey) in [("set/dark/1.png", 10), ("set/light/1.png", 250), ("set/light/2.png", 240)] {
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        image::GrayImage::from_pixel(16, 16, image::Luma([grey])).save(dir.join(name)).unwrap();
+    }
+    let labels = |words: &[&str]| {
+        done(&run("encode", dir, &[&["run"], words, &["--out", "x.npz"]].concat()));
+        let npz = fs::read(dir.join("x.npz")).unwrap();
+        fs::remove_file(dir.join("x.npz")).unwrap();
+        let numbers = array(&npz, "labels.npy").1.chunks_exact(8).take(3);
+        numbers.map(|x| i64::from_le_bytes(x.try_into().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(labels(&["set"]), [0, 1, 1]);
+    assert_eq!(labels(&["set/dark/1.png", "set/light/2.png", "set/light/1.png"]), [-1; 3]);
+}
+
+#[test]
+fn a_conditional_model_is_told_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &["model.conditional=true"]);
+    done(&run("encode", dir, &["run", "test", "--out", "test.npz"]));
+    done(&run("decode", dir, &["run", "test.npz", "--png", "own"]));
+    done(&run("decode", dir, &["run", "test.npz", "--png", "hearts", "--labels", "2"]));
+    let differ = (0..20).filter(|i| {
+        let [own, heart] = ["own", "hearts"].map(|place| fs::read(dir.join(format!("{place}/{i:05}.png"))).unwrap());
+        own != heart
+    });
+    assert!((1..20).contains(&differ.count()), "those that are hearts stay");
+    done(&run("sample", dir, &["run", "-n", "2", "--png", "two", "--label", "1"]));
+    refused(
+        &run("sample", dir, &["run", "--png", "x", "--label", "3"]),
+        2,
+        &["--label: 3 is no label: they are 0 to 2"],
+    );
+    refused(&run("decode", dir, &["run", "test.npz", "--png", "x", "--labels", "1,2"]), 2, &["2 for 20 images"]);
+    refused(&run("decode", dir, &["run", "test.npz", "--png", "x", "--labels=-1"]), 2, &["-1 is no label"]);
+    refused(
+        &run("encode", dir, &["run", "two", "--out", "x.npz"]),
+        2,
+        &["model.conditional", "encode train, validation or test"],
+    );
+    assert!(!dir.join("x").exists() && !dir.join("x.npz").exists());
+}
+
+#[test]
+fn files_tell_what_they_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &[]);
+    let told = done(&run("info", dir, &["run"]));
+    for words in [
+        "a run's checkpoint",
+        "checksum  ok",
+        "epochs    1",
+        "best      epoch 1, validation loss ",
+        "z_dim = 3",
+        "encoder.mu.weight",
+        "F32  [3, 8]",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let json = |words: &[&str]| -> Value {
+        serde_json::from_str(&done(&run("info", dir, &[words, &["--json"]].concat()))).unwrap()
+    };
+    let last = json(&["run/checkpoints/last.safetensors"]);
+    assert_eq!(
+        (&last["kind"], &last["checksum_ok"], &last["standing"]["epoch"]),
+        (&"checkpoint".into(), &true.into(), &2.into())
+    );
+    assert_eq!(last["config"]["model"]["hidden"], 8);
+    let mut bytes = fs::read(dir.join("run/checkpoints/best.safetensors")).unwrap();
+    let middle = bytes.len() - 9;
+    bytes[middle] ^= 1;
+    fs::write(dir.join("bent"), &bytes).unwrap();
+    let bent = json(&["bent"]);
+    assert_eq!((&bent["checksum_ok"], &bent["standing"]["best"]["epoch"]), (&false.into(), &1.into()));
+    done(&run("encode", dir, &["run", "test", "--out", "test.npz"]));
+    let npz = json(&["test.npz"]);
+    assert_eq!(
+        (&npz["kind"], &npz["numbers"], &npz["tensors"][2]["dtype"]),
+        (&"numpy".into(), &140.into(), &"<i8".into())
+    );
+    // Somebody else's: half precision, and a line of metadata.
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::BF16, vec![2, 3], &[0; 12]).unwrap();
+    let metadata = Some([("by".to_owned(), "somebody\n\u{1b}[2J".to_owned())].into());
+    fs::write(dir.join("other"), safetensors::serialize([("h.0", view)], metadata).unwrap()).unwrap();
+    let other = done(&run("info", dir, &["other"]));
+    assert!(other.contains("metadata  by: somebody\\n\\u{1b}[2J") && other.contains("h.0  BF16  [2, 3]"), "{other}");
+    refused(&run("info", dir, &["run/config.toml"]), 1, &["config.toml: holds nothing that is known here"]);
+    refused(&run("info", dir, &["absent"]), 1, &["absent: cannot be read"]);
+    fs::create_dir(dir.join("empty")).unwrap();
+    refused(&run("info", dir, &["empty"]), 1, &["empty: holds neither"]);
+}
+
+#[test]
+fn what_cannot_be_done_is_told_in_a_line_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &[]);
+    done(&run("encode", dir, &["run", "test", "--out", "test.npz"]));
+    refused(&run("encode", dir, &["run", "test", "--out", "test.npz"]), 2, &["test.npz: is there already"]);
+    refused(&run("encode", dir, &["run", "--out", "x.npz"]), 2, &["DATA"]);
+    refused(&run("encode", dir, &["run", "nowhere.png", "--out", "x.npz"]), 1, &["nowhere.png"]);
+    refused(&run("encode", dir, &["nowhere", "test", "--out", "x.npz"]), 1, &["nowhere/config.toml"]);
+    refused(&run("encode", dir, &["run", "run/checkpoints", "--out", "x.npz"]), 1, &["holds no pictures"]);
+    refused(&run("decode", dir, &["run", "test.npz"]), 2, &["--png", "--out"]);
+    refused(
+        &run("decode", dir, &["run", "run/samples.png", "--png", "x"]),
+        1,
+        &["samples.png", "neither an .npy nor an .npz"],
+    );
+    refused(
+        &run("decode", dir, &["run", "test.npz", "--png", "run"]),
+        2,
+        &["run: is there already; name another folder"],
+    );
+    refused(
+        &run("decode", dir, &["run", "test.npz", "--png", "x", "--labels", "1"]),
+        2,
+        &["model.conditional = false"],
+    );
+    refused(&run("sample", dir, &["run", "--png", "x", "--temperature=-1"]), 2, &["--temperature"]);
+    refused(&run("sample", dir, &["run", "--png", "x", "--label", "1"]), 2, &["model.conditional = false"]);
+    refused(&run("sample", dir, &["run", "-n", "0", "--png", "x"]), 2, &["--count"]);
+    trained(dir, "wide", &["model.z_dim=4"]);
+    refused(&run("decode", dir, &["wide", "test.npz", "--png", "x"]), 1, &["[20, 3]", "[images, 4]"]);
+    trained(dir, "names", &["model.kind=classifier", "model.width=2"]);
+    refused(&run("encode", dir, &["names", "test", "--out", "x.npz"]), 2, &["\"classifier\" makes no Gaussians"]);
+    refused(&run("decode", dir, &["names", "test.npz", "--png", "x"]), 2, &["\"classifier\" decodes no latents"]);
+    refused(&run("sample", dir, &["names", "--png", "x"]), 2, &["\"classifier\" gives no images"]);
+    assert!(!dir.join("x").exists() && !dir.join("x.npz").exists());
+}

@@ -1,0 +1,138 @@
+//! `vae explore`: a run's latents, asked for over real sockets.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::web::{Answer, Served, refuses_strangers};
+use crate::{done, process, refused, train};
+
+fn explore(dir: &Path, words: &[&str]) -> Command {
+    let mut command = process("vae", dir);
+    command.arg("explore").args(words);
+    command
+}
+
+/// A run in `run`.
+fn trained(dir: &Path) {
+    let settings = ["model.kind=dense", "model.hidden=16", "model.z_dim=4", "train.epochs=1"];
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    done(&train(dir).args(settings).args(["--limit", "256", "--device", "cpu", "--out", "run"]).output().unwrap());
+}
+
+fn decode(served: &Served, body: &Value) -> Answer {
+    served.ask("POST /decode", &[("Content-Type", "application/json")], body.to_string().as_bytes())
+}
+
+fn object(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+#[test]
+fn a_page_explores_a_run_and_ctrl_c_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    trained(dir.path());
+    let served = Served::start(explore(dir.path(), &["run", "--threads", "1"]));
+    let page = String::from_utf8(served.get("/")).unwrap();
+    assert!(page.contains("/page.js") && !page.contains("http"), "{page}");
+    assert!(!served.get("/page.js").is_empty() && !served.get("/page.css").is_empty());
+    let about = object(&served.get("/about"));
+    assert_eq!((about["latents"].as_array().unwrap().len(), &about["images"]), (4, &json!(833)));
+    let kl = |i: usize| about["latents"][i]["kl"].as_f64().unwrap();
+    assert!((0..3).all(|i| kl(i) >= kl(i + 1)), "{about}");
+    // The latent of the highest KL moves the picture.
+    let mut z = [0.0; 4];
+    let still = decode(&served, &json!({ "z": z }));
+    z[about["latents"][0]["dim"].as_u64().unwrap() as usize] = 3.0;
+    let moved = decode(&served, &json!({ "z": z }));
+    let [still, moved] = [still, moved].map(|answer| {
+        assert!(answer.status == 200 && answer.headers.contains("content-type: image/png"), "{}", answer.headers);
+        image::load_from_memory(&answer.body).unwrap().into_luma8()
+    });
+    let changed = still.pixels().zip(moved.pixels()).filter(|(a, b)| a.0[0].abs_diff(b.0[0]) > 8).count();
+    assert!(changed > 10, "{changed} of {} pixels", still.len());
+    // An image is encoded to where the map has it.
+    let [image, map] = ["/image?place=3", "/map?x=1&y=2"].map(|path| object(&served.get(path)));
+    let off = |k: usize| image["z"][k + 1].as_f64().unwrap() - map["points"][3][k].as_f64().unwrap();
+    assert!(off(0).abs() < 1e-4 && off(1).abs() < 1e-4 && image["label"] == map["labels"][3], "{image}");
+    // So is a picture of somebody's own.
+    let file = std::fs::read(dir.path().join("run/samples.png")).unwrap();
+    let picture = served.ask("POST /picture", &[("Content-Type", "image/png")], &file);
+    assert_eq!(object(&picture.body)["z"].as_array().map(Vec::len), Some(4));
+    assert_eq!(served.interrupt().code(), Some(0));
+}
+
+#[test]
+fn strangers_and_nonsense_are_refused_and_it_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    trained(dir.path());
+    let served = Served::start(explore(dir.path(), &["run", "--threads", "1"]));
+    refuses_strangers(&served, dir.path());
+    let is_json = [("Content-Type", "application/json")];
+    for (what, body, status) in [
+        ("POST /decode", &b"{"[..], 400),
+        ("POST /decode", br#"{"z":[1,2]}"#, 400),
+        ("POST /decode", br#"{"z":[1e999,0,0,0]}"#, 400),
+        ("POST /decode", br#"{"z":[1e30,0,0,0]}"#, 400),
+        ("POST /decode", br#"{"z":"0000"}"#, 422),
+        ("POST /decode", &[b' '; 300_000], 413),
+        ("POST /picture", b"<html>", 400),
+        ("POST /picture?label=x", b"", 400),
+        ("GET /image?place=-1", b"", 400),
+        ("GET /image?place=833", b"", 400),
+        ("GET /map?x=0&y=4", b"", 400),
+        ("GET /map", b"", 400),
+    ] {
+        assert_eq!(served.ask(what, &is_json, body).status, status, "{what}");
+    }
+    // Too large by what it says, and by what comes.
+    let says = format!("POST /picture HTTP/1.1\r\nHost: {}\r\nContent-Length: 10000001\r\n\r\n", served.address);
+    assert_eq!(served.send(says.as_bytes()).unwrap().status, 413);
+    let own = served.address;
+    let mut comes = format!("POST /picture HTTP/1.1\r\nHost: {own}\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for _ in 0..11 {
+        comes.extend(b"f4240\r\n");
+        comes.extend([0; 1_000_000]);
+        comes.extend(b"\r\n");
+    }
+    assert!(served.send(&comes).is_none_or(|answer| answer.status == 413));
+    assert_eq!(decode(&served, &json!({ "z": [0, 0, 0, 0] })).status, 200);
+}
+
+#[test]
+fn two_hundred_ask_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    trained(dir.path());
+    let served = Served::start(explore(dir.path(), &["run", "--threads", "1"]));
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = |i: u32| {
+            let served = &served;
+            scope.spawn(move || decode(served, &json!({ "z": [f64::from(i) / 100.0, 0, 0, 0] })).status)
+        };
+        let all: Vec<_> = (0..200).map(ask).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [200; 200]);
+}
+
+#[test]
+fn what_cannot_be_served_is_told_in_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    trained(dir.path());
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = explore(dir.path(), &["run", "--port", &port]).output().unwrap();
+    refused(&output, 1, &["something else is served there; name another --port"]);
+    refused(&explore(dir.path(), &["nowhere"]).output().unwrap(), 1, &["nowhere/config.toml", "name a folder"]);
+    refused(&explore(dir.path(), &["run", "--port", "70000"]).output().unwrap(), 2, &["70000"]);
+    refused(&explore(dir.path(), &["run", "--host", "example.org"]).output().unwrap(), 2, &["example.org"]);
+    done(
+        &train(dir.path())
+            .args(["--set", "model.kind=vq", "--set", "model.encoder=basic", "--set", "train.epochs=1"])
+            .args(["--limit", "64", "--device", "cpu", "--out", "vq"])
+            .output()
+            .unwrap(),
+    );
+    refused(&explore(dir.path(), &["vq"]).output().unwrap(), 2, &["model.kind = \"vq\" has no latents to explore"]);
+}

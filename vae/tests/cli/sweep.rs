@@ -1,0 +1,191 @@
+//! `train --sweep`: a grid in one folder, refused whole or run whole, resumed where it stopped.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+/// Settings of runs that take a moment.
+const TINY: &[&str] = &[
+    "--limit",
+    "64",
+    "--device",
+    "cpu",
+    "--set",
+    "model.kind=dense",
+    "--set",
+    "model.hidden=8",
+    "--set",
+    "train.epochs=2",
+];
+/// Four of them.
+const GRID: &[&str] = &["--sweep", "loss.beta=0,2", "--sweep", "model.z_dim=2,3", "--out", "grid"];
+
+fn train(dir: &Path, args: &[&[&str]]) -> Output {
+    crate::train(dir).args(args.concat()).output().unwrap()
+}
+
+/// Asserts success, and gives what was printed.
+#[track_caller]
+fn done(dir: &Path, args: &[&[&str]]) -> String {
+    crate::done(&train(dir, args))
+}
+
+fn results(dir: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(dir.join("grid/results.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn written(path: &Path) -> SystemTime {
+    fs::metadata(path).unwrap().modified().unwrap()
+}
+
+#[test]
+fn a_grid_is_run_whole_and_its_runs_are_those_of_single_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = done(dir.path(), &[TINY, GRID]);
+    let names = ["beta=0,z_dim=2", "beta=0,z_dim=3", "beta=2,z_dim=2", "beta=2,z_dim=3"];
+    let table: Vec<&str> = said.lines().filter(|line| line.starts_with('|')).collect();
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let head = ["", "loss.beta", "model.z_dim", "best epoch", "total", "reconstruction", "kl", "mse", "seconds", ""];
+    assert_eq!((table.len(), cells(table[0])), (6, head.map(str::to_owned).to_vec()), "{said}");
+    assert_eq!(cells(table[4])[1..4], ["2", "2", "2 of 2"].map(str::to_owned), "{said}");
+    let kept = fs::read_to_string(dir.path().join("grid/table.md")).unwrap();
+    assert_eq!(kept.lines().collect::<Vec<_>>(), table);
+    assert_eq!(&fs::read(dir.path().join("grid/curves.png")).unwrap()[1..4], b"PNG");
+    let svg = fs::read_to_string(dir.path().join("grid/curves.svg")).unwrap();
+    assert!(names.iter().all(|name| svg.contains(&format!(">{name}</text>"))), "{svg}");
+    for (result, name) in results(dir.path()).iter().zip(names) {
+        assert_eq!((result["point"].as_str(), result["best_epoch"].as_u64()), (Some(name), Some(2)));
+        assert!(dir.path().join("grid").join(name).join("checkpoints/best.safetensors").exists());
+        let metrics = fs::read_to_string(dir.path().join("grid").join(name).join("metrics.jsonl")).unwrap();
+        let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+        assert_eq!(last["validation"], result["validation"]);
+    }
+    done(dir.path(), &[TINY, &["--set", "loss.beta=2", "--set", "model.z_dim=3", "--out", "single"]]);
+    let losses = |run: &str| {
+        let text = fs::read_to_string(dir.path().join(run).join("metrics.jsonl")).unwrap();
+        let part = |line: &str| serde_json::from_str::<Value>(line).unwrap()["validation"].clone();
+        text.lines().map(part).collect::<Vec<_>>()
+    };
+    assert_eq!(losses("single"), losses("grid/beta=2,z_dim=3"));
+}
+
+#[test]
+fn a_grid_goes_on_where_it_stopped_and_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), &[TINY, &["--sweep", "loss.beta=0,2", "--out", "grid"]]);
+    let before = results(dir.path());
+    let kept = written(&dir.path().join("grid/beta=0/config.toml"));
+    // As if the second had been interrupted: no result, and only a part of its files.
+    fs::write(dir.path().join("grid/results.jsonl"), format!("{}\n", before[0])).unwrap();
+    fs::write(dir.path().join("grid/beta=2/metrics.jsonl"), "torn").unwrap();
+    let listed = done(dir.path(), &[TINY, &["--sweep", "loss.beta=0,2,4", "--out", "grid", "--dry-run"]]);
+    assert!(listed.contains("beta=0  effective β = 0, done before\nbeta=2  effective β = 2\nbeta=4"), "{listed}");
+    let said = done(dir.path(), &[TINY, &["--sweep", "loss.beta=0,2,4", "--out", "grid"]]);
+    assert!(said.contains("point 1 of 3: beta=0, done before") && said.contains("point 2 of 3: beta=2\n"), "{said}");
+    assert_eq!(written(&dir.path().join("grid/beta=0/config.toml")), kept, "it was not run again");
+    let after = results(dir.path());
+    assert_eq!((after.len(), &after[0], &after[1]["validation"]), (3, &before[0], &before[1]["validation"]));
+    // Another configuration has no business in this folder.
+    let other = [TINY, &["--set", "seed=2", "--sweep", "loss.beta=0,2,4", "--out", "grid"]];
+    refused(dir.path(), &other, &["grid/beta=0", "another configuration", "--out"]);
+    assert_eq!(results(dir.path()), after);
+}
+
+/// Asserts exit code 2 and one line on stderr that holds all of `words`.
+#[track_caller]
+fn refused(dir: &Path, args: &[&[&str]], words: &[&str]) {
+    crate::refused(&train(dir, args), 2, words);
+}
+
+#[test]
+fn a_bad_point_is_refused_before_any_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let many = format!("loss.beta={}", (0..40).map(|beta| beta.to_string()).collect::<Vec<_>>().join(","));
+    let seeds = many.replace("loss.beta", "seed");
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["loss.beta"], &["key=value"]),
+        (&["loss.beta=1,,2"], &["a value is missing"]),
+        (&["loss.beta="], &["a value is missing"]),
+        (&["loss.bta=1,2"], &["--sweep", "did you mean loss.beta?"]),
+        (&["loss.beta=1,two"], &["--sweep", "loss.beta must be a number"]),
+        (&["loss.beta=1,-2"], &["beta=2", "loss.beta = -2"]),
+        (&["model.z_dim=2,0", "loss.beta=1,2"], &["z_dim=0,beta=1", "model.z_dim = 0"]),
+        (&["loss.beta=1", "loss.beta=2"], &["loss.beta is swept twice"]),
+        (&["loss.beta=1,1"], &["beta=1", "twice"]),
+        (&["loss.beta=1,1.0"], &["beta=1.0", "twice"]),
+        (&["device=cpu,gpu"], &["--device"]),
+        (&["loss.k1+loss.k2=1:2:3"], &["2 keys take one value, or 2"]),
+        (&["model.hidden=8,9000000000000000"], &["hidden=9000000000000000", "GiB"]),
+        (&[&many, &seeds], &["more than 1000 points"]),
+    ];
+    for (sweeps, words) in cases {
+        let sweeps: Vec<&str> = sweeps.iter().flat_map(|sweep| ["--sweep", sweep]).collect();
+        refused(dir.path(), &[TINY, &sweeps, &["--out", "grid"]], words);
+        refused(dir.path(), &[TINY, &sweeps, &["--dry-run"]], words);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    done(dir.path(), &[TINY, &["--out", "run"]]);
+    refused(dir.path(), &[TINY, &["--sweep", "loss.beta=1", "--out", "run"]], &["already holds a run", "--out"]);
+}
+
+#[test]
+fn a_dry_run_lists_the_points_and_touches_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let tied = ["--set", "loss.kind=tc", "--sweep", "loss.alpha+loss.beta+loss.gamma=1,3", "--dry-run"];
+    let said = done(dir.path(), &[TINY, &tied]);
+    assert!(said.contains("alpha+beta+gamma=3  effective β = 3\n") && said.contains("2 points"), "{said}");
+    let plan: Value = serde_json::from_str(&done(dir.path(), &[TINY, &tied, &["--json"]])).unwrap();
+    let loss = &plan["points"][1]["config"]["loss"];
+    assert_eq!([&loss["alpha"], &loss["beta"], &loss["gamma"]].map(Value::as_f64), [Some(3.0); 3]);
+    assert_eq!(plan["points"][1]["settings"]["loss.gamma"], "3");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_point_that_diverges_does_not_keep_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let rates = ["--sweep", "train.learning_rate=1e30,1e-3", "--out", "grid"];
+    for _ in 0..2 {
+        let output = train(dir.path(), &[TINY, &rates]);
+        let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.ends_with("error: 1 of 2 points diverged; results.jsonl says where\n"), "{errors}");
+        let row = said.lines().find(|line| line.starts_with('|') && line.contains("1e30")).unwrap();
+        assert!(row.contains("diverged") && row.contains('–'), "{said}");
+    }
+    let results = results(dir.path());
+    assert!(results[0]["failed"].as_str().unwrap().contains("is not finite"), "{results:?}");
+    assert_eq!((results.len(), results[1]["best_epoch"].as_u64()), (2, Some(2)));
+}
+
+/// Stopped by Ctrl-C in its second run, a grid keeps the first and says how to go on.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_grid_can_be_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = ["--sweep", "train.epochs=1,100000", "--out", "grid"];
+    let mut child = crate::process("train", dir.path())
+        .args([TINY, &long].concat())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let second = dir.path().join("grid/epochs=100000/metrics.jsonl");
+    let start = Instant::now();
+    while !second.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(), "no second run");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.contains("1 of 2 points are done; the same command with --out grid goes on"), "{errors}");
+    assert_eq!(results(dir.path()).len(), 1);
+    let listed = done(dir.path(), &[TINY, &long, &["--dry-run"]]);
+    assert_eq!(listed.matches("done before").count(), 1, "{listed}");
+}

@@ -1,0 +1,443 @@
+//! The `train` command as a user meets it: exit codes, one-line errors, and what a run leaves behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::{done, process, refused, train, vae};
+
+/// Settings of a run that takes a second.
+const TINY: &[&str] = &["--limit", "64", "--set", "model.width=2", "--set", "model.z_dim=3", "--set", "train.epochs=1"];
+
+fn output(dir: &Path, args: &[&str]) -> Output {
+    train(dir).args(args).output().unwrap()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The lines of a metrics file without its times.
+fn losses(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for line in &mut lines {
+        for key in ["seconds", "images_per_second"] {
+            assert!(line.as_object_mut().unwrap().remove(key).unwrap().as_f64().unwrap() > 0.0);
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_examples_of_the_help_work() {
+    let dir = folder();
+    let help = done(&output(dir.path(), &["--help"]));
+    done(&output(dir.path(), &[TINY, &["--out", "runs/quickstart-20261121-120000"]].concat()));
+    let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  train")).collect();
+    assert_eq!(examples.len(), 11, "{help}");
+    for example in examples {
+        // An explanation stands behind two spaces, or on the next line.
+        let words = example.trim().split("  ").next().unwrap().split(' ').skip(1).filter(|word| *word != "--dry-run");
+        let args: Vec<&str> = words.chain(["--dry-run"]).collect();
+        done(&output(dir.path(), &args));
+    }
+}
+
+#[test]
+fn recipes_and_version_are_told() {
+    let dir = folder();
+    let recipes = done(&output(dir.path(), &["--list-recipes"]));
+    assert!(recipes.starts_with("quickstart ") && recipes.contains("\nbeta-resnet18  "), "{recipes}");
+    assert_eq!(done(&output(dir.path(), &["--version"])), format!("train {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(done(&vae(dir.path(), &["--version"])), format!("vae {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// `train` and `vae train` are the same command by two names.
+#[test]
+fn train_is_vae_train() {
+    let dir = folder();
+    let [short, long] = [output(dir.path(), &["--dry-run"]), vae(dir.path(), &["train", "--dry-run"])];
+    assert_eq!(done(&short).replace(char::is_numeric, ""), done(&long).replace(char::is_numeric, ""));
+    let [short, long] = [&output(dir.path(), &["--help"]), &vae(dir.path(), &["train", "--help"])].map(done);
+    assert!(short.contains("Usage: train [OPTIONS]") && long.contains("Usage: vae train [OPTIONS]"), "{short}{long}");
+    assert_eq!(
+        short,
+        long.replace("  vae train ", "  train ")
+            .replace(": vae train", ": train")
+            .replace("(vae train", "(train")
+            .replace(
+                "                                                         ",
+                "                                                     "
+            )
+    );
+}
+
+#[test]
+fn the_help_lists_every_command_and_a_wrong_one_is_refused() {
+    let dir = folder();
+    let help = done(&vae(dir.path(), &["--help"]));
+    for words in
+        ["Usage: vae <COMMAND>", "\nTrain:\n  train ", "\nLook:\n  report ", "\nMeasure:\n", "\nUse:\n  encode "]
+    {
+        assert!(help.contains(words), "{words:?} is not in: {help}");
+    }
+    let none = vae(dir.path(), &[]);
+    assert_eq!((none.status.code(), String::from_utf8_lossy(&none.stderr).contains("Measure:")), (Some(2), true));
+    refused(&vae(dir.path(), &["drw"]), 2, &["drw", "draw", "try --help"]);
+    refused(&vae(dir.path(), &["export", "--frobnicate"]), 2, &["--frobnicate"]);
+}
+
+#[test]
+fn a_dry_run_counts_and_touches_nothing() {
+    let dir = folder();
+    for (settings, count) in [
+        (&["model.z_dim=128"][..], 23_910_275),
+        (&["model.z_dim=64"], 23_811_843),
+        (&["model.stem=7x7-pool"], 23_917_955),
+        (&["data.channels=1"], 23_907_969),
+    ] {
+        let mut args = vec!["--recipe", "beta-resnet18", "--dry-run", "--json"];
+        settings.iter().for_each(|setting| args.extend(["--set", setting]));
+        let plan: Value = serde_json::from_str(&done(&output(dir.path(), &args))).unwrap();
+        assert_eq!((&plan["parameters"], &plan["trainable_parameters"]), (&count.into(), &count.into()));
+        let halves = [&plan["encoder_parameters"], &plan["decoder_parameters"]].map(|half| half.as_u64().unwrap());
+        assert_eq!(halves[0] + halves[1], count);
+        assert_eq!((plan["effective_beta"].as_f64(), &plan["data"]["found"]), (Some(1.0), &Value::Bool(false)));
+        let layers = plan["layers"].as_array().unwrap();
+        let summed: u64 = layers.iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
+        assert_eq!(summed, count);
+        let channels = if settings == ["data.channels=1"] { 1 } else { 3 };
+        assert_eq!(plan["input_shape"], serde_json::json!([channels, 32, 32]));
+        assert_eq!(layers.last().unwrap()["output_shape"], serde_json::json!([channels, 32, 32]));
+    }
+    let table = done(&output(dir.path(), &["--dry-run"]));
+    assert!(table.contains("encoder.layer1.0.conv1") && table.contains("16×16×16"), "{table}");
+    assert!(table.contains("8,334 training") && table.contains("effective β = 1"), "{table}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn bad_configuration_is_one_line_and_code_2() {
+    let dir = folder();
+    fs::write(dir.path().join("bad.toml"), "[model]\nzdim = 3\n").unwrap();
+    fs::write(dir.path().join("torn.toml"), "[model\n").unwrap();
+    let set = |setting| ["--set", setting];
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--recipe", "quickstrat"], &["quickstrat", "quickstart, beta-resnet18"]),
+        (&["--recipe", "no/such.toml"], &["no/such.toml", "cannot be read"]),
+        (&["--recipe", "bad.toml"], &["bad.toml", "model.zdim", "did you mean model.z_dim?"]),
+        (&["--recipe", "torn.toml"], &["torn.toml, line 1"]),
+        (&["--frobnicate"], &["--frobnicate"]),
+        (&["--see", "1"], &["--see", "--seed"]),
+        (&["stray"], &["stray"]),
+        (&["--json"], &["--dry-run"]),
+        (&["--seed", "one"], &["--seed", "whole number"]),
+        (&["--seed", "-1"], &["-1"]),
+        (&["--device", "tpu"], &["device", "`auto`"]),
+        (&["--limit", "0"], &["--limit"]),
+        (&["--limit", "-3"], &["-3"]),
+        (&["--threads", "0"], &["--threads"]),
+        (&["--threads", "many"], &["--threads"]),
+        (&["--threads", "100000"], &["--threads", "1024"]),
+        (&["--out", ""], &["--out"]),
+        (&set("model.zdim=3"), &["model.zdim", "did you mean model.z_dim?"]),
+        (&set("model.z_dim"), &["key=value"]),
+        (&set("model.z_dim=0"), &["model.z_dim = 0"]),
+        (&set("model.z_dim=-4"), &["model.z_dim", "whole number"]),
+        (&set("model.width=0"), &["model.width = 0"]),
+        (&set("model.kind=resnet81"), &["model.kind", "resnet81", "resnet18"]),
+        (&set("loss.beta=-1"), &["loss.beta = -1"]),
+        (&set("loss.beta=nan"), &["loss.beta = NaN"]),
+        (
+            &["--set", "loss.kind=weighted", "--set", "loss.k1=0", "--set", "loss.k2=0"],
+            &["loss.k1 = 0 and loss.k2 = 0"],
+        ),
+        (&set("train.learning_rate=nan"), &["train.learning_rate = NaN"]),
+        (&set("train.learning_rate=0"), &["train.learning_rate = 0"]),
+        (&set("train.batch_size=0"), &["train.batch_size = 0"]),
+        (&set("data.image_size=28"), &["data.image_size = 28", "multiples of 16", "32"]),
+        (&["--set", "model.stem=7x7-pool", "--set", "data.image_size=48"], &["multiples of 32"]),
+        (&["--set", "model.kind=conv3", "--set", "data.image_size=28"], &["conv3", "multiples of 8", "32"]),
+        (&["--set", "model.kind=dense", "--set", "model.output=tanh"], &["bce", "model.output = \"sigmoid\""]),
+        (&set("model.widths=a"), &["model.widths", "whole numbers"]),
+        (&set("model.widths=0"), &["model.widths = [0]"]),
+        (&set("data.normalise=standard"), &["bce", "[0, 1]", "data.normalise = \"unit\""]),
+        (&set("model.output=linear"), &["bce", "model.output = \"sigmoid\""]),
+        (&["--set", "model.output=tanh", "--set", "loss.reconstruction=sse"], &["tanh", "symmetric"]),
+        (&["--set", "data.image_size=16", "--set", "train.batch_size=8333"], &["holds 1 of 8334 images"]),
+        (&set("model.width=1000000000"), &["GiB", "model.width"]),
+        (&set("model.z_dim=9000000000000000000"), &["GiB", "model.z_dim"]),
+        (&set("data.image_size=1600000000000000"), &["GiB", "data.image_size"]),
+        (&set("train.ema=1"), &["train.ema = 1", "0.999"]),
+        (&set("train.ema=nan"), &["train.ema = NaN"]),
+        (&set("train.checkpoint_minutes=-1"), &["train.checkpoint_minutes = -1"]),
+        (&set("train.checkpoint_minutes=inf"), &["train.checkpoint_minutes = inf"]),
+        (&set("name=../x"), &["name"]),
+    ];
+    for (args, words) in cases {
+        for extra in [&["--out", "run"][..], &["--dry-run"]] {
+            if args.iter().any(|arg| ["--out", "--json"].contains(arg)) && !extra.is_empty() {
+                refused(&output(dir.path(), args), 2, words);
+            } else {
+                refused(&output(dir.path(), &[args, extra].concat()), 2, words);
+            }
+        }
+    }
+    refused(&train(dir.path()).arg("--dry-run").env("VAE_MODEL_ZDIM", "3").output().unwrap(), 2, &["VAE_MODEL_Z_DIM"]);
+    refused(&train(dir.path()).arg("--dry-run").env("VAE_SEED", "x").output().unwrap(), 2, &["VAE_SEED"]);
+    assert!(!dir.path().join("run").exists() && !dir.path().join("runs").exists());
+}
+
+#[test]
+fn settings_come_from_recipe_environment_and_flags_in_that_order() {
+    let dir = folder();
+    let z = |environment: Option<&str>, args: &[&str]| {
+        let mut command = train(dir.path());
+        command.args(["--dry-run", "--json"]).args(args);
+        environment.map(|value| command.env("VAE_MODEL_Z_DIM", value));
+        let plan: Value = serde_json::from_str(&done(&command.output().unwrap())).unwrap();
+        plan["config"]["model"]["z_dim"].as_u64().unwrap()
+    };
+    assert_eq!([z(None, &[]), z(Some("5"), &[]), z(Some("5"), &["--set", "model.z_dim=6"])], [16, 5, 6]);
+}
+
+#[test]
+fn a_bad_world_is_one_line_and_code_1() {
+    let dir = folder();
+    let run = |args: &[&str]| output(dir.path(), &[args, &["--out", "run"]].concat());
+    let mnist = ["--set", "data.kind=mnist", "--data-dir", "data"];
+    let cifar = ["--recipe", "beta-resnet18"];
+    refused(
+        &run(&mnist),
+        1,
+        &["data: mnist is not there", "train-images-idx3-ubyte", "MNIST/raw/", "https://", "--data-dir"],
+    );
+    refused(&run(&cifar), 1, &["data: cifar10 is not there", "cifar-10-batches-bin", "https://"]);
+    let told = done(&output(dir.path(), &[&mnist[..], &["--dry-run"]].concat()));
+    assert!(told.contains("not found") && told.contains("MNIST/raw/"), "{told}");
+
+    let raw = dir.path().join("data/MNIST/raw");
+    fs::create_dir_all(&raw).unwrap();
+    let images = [2051, 2, 2, 2].map(u32::to_be_bytes).concat();
+    let whole = [&images[..], &[9; 8]].concat();
+    let labels = [&[2049_u32, 2].map(u32::to_be_bytes).concat()[..], &[1, 2]].concat();
+    for set in ["train", "t10k"] {
+        fs::write(raw.join(format!("{set}-images-idx3-ubyte")), &whole).unwrap();
+        fs::write(raw.join(format!("{set}-labels-idx1-ubyte")), &labels).unwrap();
+    }
+    let first = raw.join("train-images-idx3-ubyte");
+    for (bytes, words) in [
+        (&whole[..20], "cut off"),
+        (&labels[..], "starts with 2049, expected 2051"),
+        (b"<!DOCTYPE html><title>404</title>", "web page"),
+        (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xff, 0xff, 1, 2, 3, 4, 5, 6, 7, 8][..], "damaged"),
+        (&[0x1f, 0x8b, 8, 0][..], "cut off"),
+        (&whole[..], "expected 60000 and 10000"),
+    ] {
+        fs::write(&first, bytes).unwrap();
+        refused(&run(&mnist), 1, &[words]);
+        refused(&output(dir.path(), &[&mnist[..], &["--dry-run"]].concat()), 1, &[words]);
+    }
+
+    fs::write(dir.path().join("garbage"), "not a checkpoint").unwrap();
+    refused(&run(&["--init", "garbage"]), 1, &["garbage", "no whole checkpoint"]);
+    refused(&run(&["--init", "nothing"]), 1, &["nothing", "cannot be read"]);
+    refused(&run(&["--init", "data"]), 1, &["data", "not a file"]);
+    assert!(!dir.path().join("run").exists(), "a run that never began leaves nothing");
+
+    fs::write(dir.path().join("file"), "").unwrap();
+    refused(&output(dir.path(), &["--out", "file/run"]), 1, &["file/run", "--out"]);
+    refused(&output(dir.path(), &["--out", "file"]), 1, &["file", "--out"]);
+}
+
+#[test]
+fn a_run_leaves_everything_and_its_configuration_repeats_it() {
+    let dir = folder();
+    let first = [TINY, &["--out", "a", "--set", "train.log_steps=1", "--set", "train.batch_size=24"]].concat();
+    let told = done(&output(dir.path(), &first));
+    for words in ["cpu", "digits: 64 training", "resnet18", "effective β = 1", "Adam", "epoch 1/1", "samples.png"] {
+        assert!(told.contains(words), "{words} is not in: {told}");
+    }
+    let files: &[&str] = &[
+        "checkpoints/best.safetensors",
+        "checkpoints/last.safetensors",
+        "config.toml",
+        "curves.png",
+        "curves.svg",
+        "metrics.jsonl",
+        "reconstructions.png",
+        "report.html",
+        "samples.png",
+        "scores.json",
+        "steps.jsonl",
+        "timing.json",
+    ];
+    let mut found: Vec<PathBuf> = ["a", "a/checkpoints"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(dir.path().join(folder)).unwrap().map(|entry| entry.unwrap().path()))
+        .filter(|path| path.is_file())
+        .collect();
+    found.sort();
+    assert_eq!(found, files.iter().map(|name| dir.path().join("a").join(name)).collect::<Vec<_>>());
+    for name in files.iter().filter(|name| name.ends_with(".png")) {
+        assert_eq!(&fs::read(dir.path().join("a").join(name)).unwrap()[1..4], b"PNG");
+    }
+
+    let metrics = losses(&dir.path().join("a"));
+    let line = &metrics[0];
+    assert_eq!((metrics.len(), &line["epoch"], &line["learning_rate"]), (1, &1.into(), &1e-3.into()));
+    for part in ["train", "validation"] {
+        let [total, reconstruction, kl] =
+            ["total", "reconstruction", "kl"].map(|key| line[part][key].as_f64().unwrap());
+        assert!((total - reconstruction - kl).abs() < 1e-9 * total && kl >= 0.0, "{line}");
+    }
+    assert_eq!(line["validation"]["kl_per_dim"].as_array().unwrap().len(), 3);
+    assert!((0.0..1.0).contains(&line["validation"]["mse"].as_f64().unwrap()));
+    let steps = fs::read_to_string(dir.path().join("a/steps.jsonl")).unwrap();
+    let steps: Vec<Value> = steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mean =
+        steps.iter().zip([24.0, 24.0, 16.0]).map(|(step, n)| step["total"].as_f64().unwrap() * n).sum::<f64>() / 64.0;
+    assert!((mean - line["train"]["total"].as_f64().unwrap()).abs() < 1e-9, "images count, not batches");
+
+    done(&output(dir.path(), &["--recipe", "a/config.toml", "--out", "b"]));
+    assert_eq!(losses(&dir.path().join("b")), metrics);
+    let toml = |run: &str| fs::read_to_string(dir.path().join(run).join("config.toml")).unwrap();
+    assert_eq!(toml("a"), toml("b"));
+
+    refused(&output(dir.path(), &["--recipe", "a/config.toml", "--out", "a"]), 2, &["already holds a run", "--out"]);
+    let from_a = |out, more: &[&str]| {
+        let args = ["--recipe", "a/config.toml", "--init", "a/checkpoints/last.safetensors", "--out", out];
+        output(dir.path(), &[&args, more].concat())
+    };
+    done(&from_a("c", &[]));
+    let total = |line: &Value| line["train"]["total"].as_f64().unwrap();
+    assert!(total(&losses(&dir.path().join("c"))[0]) < total(line), "it went on from where it was");
+    refused(
+        &from_a("d", &["--set", "model.width=3"]),
+        1,
+        &["last.safetensors", "another model", "encoder.conv1.weight"],
+    );
+    let bytes = fs::read(dir.path().join("a/checkpoints/last.safetensors")).unwrap();
+    fs::write(dir.path().join("half"), &bytes[..bytes.len() / 2]).unwrap();
+    refused(
+        &output(dir.path(), &["--recipe", "a/config.toml", "--out", "d", "--init", "half"]),
+        1,
+        &["half", "no whole checkpoint"],
+    );
+    assert!(!dir.path().join("d").exists());
+}
+
+#[test]
+fn losses_do_not_depend_on_threads_but_on_the_seed() {
+    let dir = folder();
+    let run = |out: &str, args: &[&str]| {
+        done(&output(dir.path(), &[TINY, &["--out", out], args].concat()));
+        losses(&dir.path().join(out))
+    };
+    let one = run("1", &["--threads", "1"]);
+    assert_eq!(run("2", &["--threads", "2"]), one);
+    assert_eq!(run("3", &["--threads", "3"]), one);
+    assert_ne!(run("other", &["--seed", "2"]), one);
+}
+
+#[test]
+fn without_out_the_folder_is_named_after_recipe_and_time() {
+    let dir = folder();
+    done(&output(dir.path(), &[TINY, &["--set", "name=small"]].concat()));
+    let runs: Vec<_> = fs::read_dir(dir.path().join("runs")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let name = runs[0].to_str().unwrap();
+    assert!(runs.len() == 1 && name.starts_with("small-20") && name.len() == "small-20261121-120000".len(), "{name}");
+}
+
+#[test]
+fn divergence_stops_the_run_and_keeps_the_last_good_weights() {
+    let dir = folder();
+    let args = [&TINY[..6], &["--out", "run", "--set", "train.learning_rate=1e30", "--set", "train.epochs=3"]].concat();
+    refused(&output(dir.path(), &args), 1, &["is not finite at step", "train.learning_rate"]);
+}
+
+#[test]
+fn weights_that_the_last_step_spoiled_are_never_kept() {
+    // One step: what it did to the weights shows in validation alone.
+    let dir = folder();
+    let args = [&TINY[..6], &["--out", "run", "--set", "train.learning_rate=1e30", "--set", "train.epochs=1"]].concat();
+    refused(&output(dir.path(), &args), 1, &["the validation loss is not finite", "train.learning_rate"]);
+    assert!(!dir.path().join("run/checkpoints/best.safetensors").exists());
+    let told = done(&output(dir.path(), &["--resume", "run", "--dry-run"]));
+    assert!(told.contains("Nothing was trained"), "the checkpoint is that of the beginning: {told}");
+}
+
+#[test]
+fn every_so_many_steps_of_the_run_are_logged() {
+    let dir = folder();
+    let args =
+        [TINY, &["--set", "train.batch_size=16", "--set", "train.epochs=3", "--set", "train.log_steps=5"]].concat();
+    done(&output(dir.path(), &[&args[..], &["--out", "run"]].concat()));
+    let lines = fs::read_to_string(dir.path().join("run/steps.jsonl")).unwrap();
+    let steps: Vec<_> =
+        lines.lines().map(|line| line.split("\"step\":").nth(1).unwrap().split(',').next().unwrap()).collect();
+    assert_eq!(steps, ["5", "10"], "three epochs of four steps");
+}
+
+#[test]
+fn a_run_that_began_from_a_checkpoint_says_so_and_repeats() {
+    let dir = folder();
+    done(&output(dir.path(), &[TINY, &["--out", "first"]].concat()));
+    let from = ["--init", "first/checkpoints/last.safetensors", "--out", "second"];
+    done(&output(dir.path(), &[TINY, &from].concat()));
+    done(&output(dir.path(), &["--recipe", "second/config.toml", "--out", "third"]));
+    let read = |run: &str| fs::read(dir.path().join(run).join("checkpoints/last.safetensors")).unwrap();
+    let losses = |run: &str| {
+        let line = fs::read_to_string(dir.path().join(run).join("metrics.jsonl")).unwrap();
+        line.split("\"learning_rate\"").next().unwrap().to_owned()
+    };
+    assert_ne!(losses("first"), losses("second"), "it goes on from where the first ended");
+    assert_eq!((losses("second"), read("second")), (losses("third"), read("third")));
+}
+
+#[test]
+fn a_dry_run_sees_that_the_folder_is_taken() {
+    let dir = folder();
+    done(&output(dir.path(), &[TINY, &["--out", "run"]].concat()));
+    refused(&output(dir.path(), &[TINY, &["--out", "run", "--dry-run"]].concat()), 2, &["already holds a run"]);
+    done(&output(dir.path(), &[TINY, &["--out", "new", "--dry-run"]].concat()));
+    assert!(!dir.path().join("new").exists());
+}
+
+#[test]
+fn a_collapsed_posterior_is_warned_of_once() {
+    let dir = folder();
+    let args = [&TINY[..6], &["--out", "run", "--set", "loss.beta=1e6", "--set", "train.epochs=12"]].concat();
+    let output = output(dir.path(), &args);
+    done(&output);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.matches("warning: ").count(), 1, "{errors}");
+    assert!(errors.contains("collapsed") && errors.contains("loss.beta"), "{errors}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_its_weights_and_says_130() {
+    let dir = folder();
+    for signal in ["-INT", "-TERM"] {
+        let mut command = process("train", dir.path());
+        let args = ["--set", "model.width=2", "--set", "train.epochs=1000", "--out", signal.trim_start_matches('-')];
+        let silent = std::process::Stdio::null;
+        let mut child = command.args(args).stdout(silent()).stderr(silent()).spawn().unwrap();
+        let run = dir.path().join(signal.trim_start_matches('-'));
+        let start = Instant::now();
+        while !run.join("config.toml").exists() && start.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        for name in ["checkpoints/last.safetensors", "reconstructions.png", "samples.png"] {
+            assert!(run.join(name).exists(), "{name}");
+        }
+    }
+}
