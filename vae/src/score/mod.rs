@@ -14,6 +14,7 @@ mod images;
 pub mod inception;
 pub mod laplacian;
 mod latents;
+mod matrix;
 mod negation;
 pub mod similarity;
 pub mod two_stage;
