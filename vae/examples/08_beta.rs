@@ -11,7 +11,8 @@ use vae::Result;
 use vae::config::Settings;
 use vae::data;
 use vae::learn;
-use vae::train::{Trainer, Validation};
+use vae::predict::Validation;
+use vae::train::Trainer;
 
 fn trained(beta: &str) -> Result<Validation> {
     let mut settings = Settings::default();

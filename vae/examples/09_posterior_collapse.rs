@@ -38,7 +38,8 @@ fn main() -> Result<()> {
         let validation = block_on(trainer.validate())?;
         let kl = validation.losses.part("kl").unwrap_or(f64::NAN);
         // Two different digits: do their reconstructions differ?
-        let [_, back] = block_on(trainer.reconstruct(2))?.expect("a VAE gives images");
+        let [_, back] = block_on(trainer.predictor().reconstructions(&trainer.dataset.validation, &[0, 1]))?
+            .expect("a VAE gives images");
         let (a, b) = back.split_at(back.len() / 2);
         let difference = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / a.len() as f32;
         println!("  KL {kl:.3} nats, mean squared error {:.4}", validation.mse.unwrap_or(f64::NAN));

@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crc::{CRC_32_ISCSI, Crc};
-use prost::Message;
 use vae_core::objective::Losses;
 use vae_core::train::{Epoch, Progress};
 use vae_figures::preview::Preview;
@@ -25,58 +24,56 @@ pub const FOLDER: &str = "tensorboard";
 const POINTS: usize = 50;
 const CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 /// `SessionLog.START`: what earlier files have from its step on is void.
-const START: i32 = 1;
+const START: u64 = 1;
 
-/// tensorboard/compat/proto/event.proto
-#[derive(Message)]
-struct Event {
-    /// Seconds since 1970.
-    #[prost(double, tag = "1")]
-    wall_time: f64,
-    #[prost(int64, tag = "2")]
-    step: i64,
-    #[prost(string, optional, tag = "3")]
-    file_version: Option<String>,
-    #[prost(message, optional, tag = "5")]
-    summary: Option<Summary>,
-    #[prost(message, optional, tag = "7")]
-    session_log: Option<SessionLog>,
+/// Fields of `Event` (tensorboard/compat/proto/event.proto), of which an event has one beside its time and step.
+const FILE_VERSION: u64 = 3;
+const SUMMARY: u64 = 5;
+const SESSION_LOG: u64 = 7;
+
+/// A message in protobuf's wire format (protobuf.dev, "Encoding"): each field is a key, its number·8 + the type of its value, and
+/// the value.
+#[derive(Clone, Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    /// Seven bits a byte, the lowest first; the eighth says that more follow.
+    fn varint(mut self, mut x: u64) -> Message {
+        while x >= 0x80 {
+            self.0.push(x as u8 | 0x80);
+            x >>= 7;
+        }
+        self.0.push(x as u8);
+        self
+    }
+
+    /// An integer; 0 is left out, as it is what a reader takes if there is none.
+    fn integer(self, field: u64, x: u64) -> Message {
+        if x == 0 { self } else { self.varint(field << 3).varint(x) }
+    }
+
+    fn double(self, field: u64, x: f64) -> Message {
+        self.varint(field << 3 | 1).raw(&x.to_le_bytes())
+    }
+
+    /// A string, bytes, or a message.
+    fn bytes(self, field: u64, bytes: &[u8]) -> Message {
+        self.varint(field << 3 | 2).varint(bytes.len() as u64).raw(bytes)
+    }
+
+    fn float(self, field: u64, x: f32) -> Message {
+        self.varint(field << 3 | 5).raw(&x.to_le_bytes())
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Message {
+        self.0.extend_from_slice(bytes);
+        self
+    }
 }
 
-/// tensorboard/compat/proto/summary.proto
-#[derive(Message)]
-struct Summary {
-    #[prost(message, repeated, tag = "1")]
-    value: Vec<Value>,
-}
-
-#[derive(Message)]
-struct Value {
-    #[prost(string, tag = "1")]
-    tag: String,
-    #[prost(float, optional, tag = "2")]
-    simple_value: Option<f32>,
-    #[prost(message, optional, tag = "4")]
-    image: Option<Image>,
-}
-
-#[derive(Message)]
-struct Image {
-    #[prost(int32, tag = "1")]
-    height: i32,
-    #[prost(int32, tag = "2")]
-    width: i32,
-    /// Bytes of a pixel, here RGB.
-    #[prost(int32, tag = "3")]
-    colorspace: i32,
-    #[prost(bytes, tag = "4")]
-    encoded_image_string: Vec<u8>,
-}
-
-#[derive(Message)]
-struct SessionLog {
-    #[prost(int32, tag = "1")]
-    status: i32,
+/// An event's time in seconds since 1970, its step, and one more field.
+fn event(wall_time: f64, step: usize, field: u64, content: &[u8]) -> Message {
+    Message::default().double(1, wall_time).integer(2, step as u64).bytes(field, content)
 }
 
 /// The file of a run that is under way. It is whole after every epoch.
@@ -96,8 +93,8 @@ impl Log {
         fs::create_dir_all(&folder)?;
         let name = format!("events.out.tfevents.{:010.0}.{}.vae", now().floor(), std::process::id());
         let mut log = Log { file: BufWriter::new(File::create_new(folder.join(name))?), step: done as usize + 1 };
-        log.write(Event { file_version: Some("brain.Event:2".into()), ..Event::default() })?;
-        log.write(Event { session_log: Some(SessionLog { status: START }), ..Event::default() })?;
+        log.write(FILE_VERSION, b"brain.Event:2")?;
+        log.write(SESSION_LOG, &session_log().0)?;
         log.file.flush()?;
         Ok(log)
     }
@@ -132,15 +129,23 @@ impl<W: Write> Log<W> {
         self.file.flush()
     }
 
-    fn summary(&mut self, value: Vec<Value>) -> io::Result<()> {
-        self.write(Event { summary: Some(Summary { value }), ..Event::default() })
+    fn summary(&mut self, values: Vec<Message>) -> io::Result<()> {
+        self.write(SUMMARY, &summary(values).0)
     }
 
     /// A record of an event of this very moment.
-    fn write(&mut self, event: Event) -> io::Result<()> {
-        let data = Event { wall_time: now(), step: self.step as i64, ..event }.encode_to_vec();
-        self.file.write_all(&record(&data))
+    fn write(&mut self, field: u64, content: &[u8]) -> io::Result<()> {
+        self.file.write_all(&record(&event(now(), self.step, field, content).0))
     }
+}
+
+fn session_log() -> Message {
+    Message::default().integer(1, START)
+}
+
+/// tensorboard/compat/proto/summary.proto, as are the values.
+fn summary(values: Vec<Message>) -> Message {
+    values.iter().fold(Message::default(), |summary, value| summary.bytes(1, &value.0))
 }
 
 /// Data as a record.
@@ -151,20 +156,24 @@ fn record(data: &[u8]) -> Vec<u8> {
 }
 
 /// A loss and its parts.
-fn scalars(of: &str, losses: &Losses) -> Vec<Value> {
+fn scalars(of: &str, losses: &Losses) -> Vec<Message> {
     let parts = losses.parts.iter().copied();
     std::iter::once(("total", losses.total)).chain(parts).map(|(name, x)| scalar(&format!("{of}/{name}"), x)).collect()
 }
 
-fn scalar(tag: &str, x: f64) -> Value {
-    Value { tag: tag.into(), simple_value: Some(x as f32), image: None }
+fn scalar(tag: &str, x: f64) -> Message {
+    Message::default().bytes(1, tag.as_bytes()).float(2, x as f32)
 }
 
 /// The bytes of a PNG, whose bytes 16–24 are its width and height (PNG specification, IHDR).
-fn picture(tag: &str, png: Vec<u8>) -> Value {
-    let side = |at: usize| i32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]);
-    let image = Image { width: side(16), height: side(20), colorspace: 3, encoded_image_string: png };
-    Value { tag: tag.into(), simple_value: None, image: Some(image) }
+fn picture(tag: &str, png: Vec<u8>) -> Message {
+    let side = |at: usize| u64::from(u32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]));
+    Message::default().bytes(1, tag.as_bytes()).bytes(4, &image(side(20), side(16), &png).0)
+}
+
+fn image(height: u64, width: u64, png: &[u8]) -> Message {
+    const RGB: u64 = 3; // bytes of a pixel
+    Message::default().integer(1, height).integer(2, width).integer(3, RGB).bytes(4, png)
 }
 
 fn now() -> f64 {
@@ -175,14 +184,55 @@ fn now() -> f64 {
 mod tests {
     use super::*;
 
+    /// A field's number and value: an integer, a float's or double's bits, or bytes.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Field {
+        Number(u64, u64),
+        Bytes(u64, Vec<u8>),
+    }
+
+    fn fields(mut bytes: &[u8]) -> Vec<Field> {
+        fn varint(bytes: &mut &[u8]) -> u64 {
+            let length = bytes.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+            let (head, rest) = bytes.split_at(length);
+            *bytes = rest;
+            head.iter().rev().fold(0, |x, byte| x << 7 | u64::from(byte & 0x7f))
+        }
+        fn take(bytes: &mut &[u8], length: usize) -> Vec<u8> {
+            let (head, rest) = bytes.split_at(length);
+            *bytes = rest;
+            head.to_vec()
+        }
+        let mut fields = Vec::new();
+        while !bytes.is_empty() {
+            let key = varint(&mut bytes);
+            fields.push(match key & 7 {
+                0 => Field::Number(key >> 3, varint(&mut bytes)),
+                1 => Field::Number(key >> 3, u64::from_le_bytes(take(&mut bytes, 8).try_into().unwrap())),
+                5 => Field::Number(key >> 3, u32::from_le_bytes(take(&mut bytes, 4).try_into().unwrap()).into()),
+                kind => {
+                    assert_eq!(kind, 2);
+                    let length = varint(&mut bytes) as usize;
+                    Field::Bytes(key >> 3, take(&mut bytes, length))
+                }
+            });
+        }
+        fields
+    }
+
+    fn inside(field: &Field) -> Vec<Field> {
+        let Field::Bytes(_, bytes) = field else { panic!("{field:?}") };
+        fields(bytes)
+    }
+
     /// The data of the records of a file, whose checksums hold.
-    fn events(mut bytes: &[u8]) -> Vec<Event> {
+    fn events(mut bytes: &[u8]) -> Vec<Vec<Field>> {
         let mut events = Vec::new();
         while !bytes.is_empty() {
             let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
             let data = &bytes[12..12 + length];
             assert_eq!(record(data), bytes[..16 + length]);
-            events.push(Event::decode(data).unwrap());
+            events.push(fields(data));
             bytes = &bytes[16 + length..];
         }
         events
@@ -195,14 +245,11 @@ mod tests {
     /// What `tensorboard.summary.writer.record_writer.RecordWriter` of TensorBoard 2.20 writes for the same events.
     #[test]
     fn its_bytes_are_tensorboard_s() {
-        let version = Event { wall_time: 1.5, file_version: Some("brain.Event:2".into()), ..Event::default() };
-        let session = Some(SessionLog { status: START });
-        let start = Event { wall_time: 2.25, step: 7, session_log: session, ..Event::default() };
-        let image = Image { height: 2, width: 3, colorspace: 3, encoded_image_string: b"png".to_vec() };
-        let samples = Value { tag: "samples".into(), simple_value: None, image: Some(image) };
-        let summary = Some(Summary { value: vec![scalar("train/kl", 12.5), samples] });
-        let values = Event { wall_time: 3.0, step: 300, summary, ..Event::default() };
-        let written = [version, start, values].map(|event| hex(&record(&event.encode_to_vec())));
+        let version = event(1.5, 0, FILE_VERSION, b"brain.Event:2");
+        let start = event(2.25, 7, SESSION_LOG, &session_log().0);
+        let samples = Message::default().bytes(1, b"samples").bytes(4, &image(2, 3, b"png").0);
+        let values = event(3.0, 300, SUMMARY, &summary(vec![scalar("train/kl", 12.5), samples]).0);
+        let written = [version, start, values].map(|event| hex(&record(&event.0)));
         assert_eq!(
             written,
             [
@@ -227,14 +274,12 @@ mod tests {
         drop(log);
         let file = fs::read_dir(dir.path().join(FOLDER)).unwrap().next().unwrap().unwrap().path();
         let events = events(&fs::read(file).unwrap());
-        assert_eq!((events[1].step, events[1].session_log.as_ref().unwrap().status), (101, START));
-        let told = |event: &Event| {
-            let values = &event.summary.as_ref().unwrap().value;
-            let values: Vec<_> = values.iter().map(|value| (value.tag.clone(), value.simple_value.unwrap())).collect();
-            (event.step, values)
-        };
-        let values = vec![("step/total".to_owned(), 3.0), ("step/kl".to_owned(), 1.0)];
-        let expected: Vec<_> = [102, 104, 106, 108, 110].map(|step| (step, values.clone())).into();
+        assert_eq!(events[1][1], Field::Number(2, 101));
+        assert_eq!(inside(&events[1][2]), [Field::Number(1, START)]);
+        let told = |event: &Vec<Field>| (event[1].clone(), inside(&event[2]).iter().map(inside).collect::<Vec<_>>());
+        let value = |tag: &str, x: f32| vec![Field::Bytes(1, tag.into()), Field::Number(2, x.to_bits().into())];
+        let values = vec![value("step/total", 3.0), value("step/kl", 1.0)];
+        let expected: Vec<_> = [102, 104, 106, 108, 110].map(|step| (Field::Number(2, step), values.clone())).into();
         assert_eq!(events[2..].iter().map(told).collect::<Vec<_>>(), expected);
     }
 }

@@ -7,10 +7,12 @@
 //! ```
 //!
 //! No matrix root is taken: with Σ₁ = AᵀA and Σ₂ = BᵀB, Σ₁Σ₂ has the eigenvalues λ of the symmetric (ABᵀ)ᵀ(ABᵀ), none of which is
-//! below 0, so that tr (Σ₁Σ₂)^½ = Σ √λ. A is the centred features over √(n − 1), or what a QR decomposition leaves of them
-//! where there are more images than features. The distance of equal sets is 0 up to rounding, and clamped there.
+//! below 0, so that tr (Σ₁Σ₂)^½ = Σ √λ. A is the centred features over √(n − 1), or, where there are more images than features,
+//! Cholesky's root of Σ. The distance of equal sets is 0 up to rounding, and clamped there.
 
-use nalgebra::DMatrix;
+use tensor::Tensor;
+
+use super::matrix::Matrix;
 
 /// Images whose kernels with all others are computed together.
 const BLOCK: usize = 256;
@@ -31,8 +33,8 @@ impl Features {
     }
 
     /// `[images, width]`.
-    pub(super) fn matrix(&self) -> DMatrix<f64> {
-        DMatrix::from_row_iterator(self.images(), self.width, self.numbers.iter().map(|&x| f64::from(x)))
+    pub(super) fn matrix(&self) -> Matrix {
+        Matrix { columns: self.width, numbers: self.numbers.iter().map(|&x| f64::from(x)).collect() }
     }
 
     fn is_finite(&self) -> bool {
@@ -46,45 +48,54 @@ pub fn frechet_distance(a: &Features, b: &Features) -> f64 {
     if !(a.is_finite() && b.is_finite()) || a.images().min(b.images()) < 2 {
         return f64::NAN;
     }
-    let ((mean_a, root_a), (mean_b, root_b)) = (gaussian(a), gaussian(b));
-    let between = &root_a * root_b.transpose();
+    let (Some((mean_a, root_a)), Some((mean_b, root_b))) = (gaussian(a), gaussian(b)) else { return f64::NAN };
+    let between = root_a.matmul_nt(&root_b);
     // Of the two products that have the same eigenvalues, the smaller.
-    let symmetric = match between.shape() {
-        (rows, columns) if rows < columns => &between * between.transpose(),
-        _ => between.tr_mul(&between),
-    };
-    let overlap: f64 = symmetric.symmetric_eigenvalues().iter().map(|lambda| lambda.max(0.0).sqrt()).sum();
-    let apart = (mean_a - mean_b).norm_squared();
+    let smaller = if between.rows() < between.columns { between } else { between.transpose() };
+    let eigenvalues = smaller.matmul_nt(&smaller).symmetric_eigenvalues();
+    let overlap: f64 = eigenvalues.iter().map(|lambda| lambda.max(0.0).sqrt()).sum();
+    let apart: f64 = mean_a.iter().zip(&mean_b).map(|(a, b)| (a - b).powi(2)).sum();
     (apart + root_a.norm_squared() + root_b.norm_squared() - 2.0 * overlap).max(0.0)
 }
 
-/// The mean, `[1, width]`, and A of AᵀA = Σ.
-fn gaussian(features: &Features) -> (DMatrix<f64>, DMatrix<f64>) {
-    let mut x = features.matrix();
-    let (images, width) = x.shape();
-    let mean = DMatrix::from_fn(1, width, |_, j| x.column(j).sum() / images as f64);
-    let scale = 1.0 / (images as f64 - 1.0).sqrt();
-    for (mut column, mean) in x.column_iter_mut().zip(mean.iter()) {
-        column.apply(|number| *number = (*number - mean) * scale);
+/// The mean of each feature, and A of AᵀA = Σ. None if Σ is not finite.
+fn gaussian(features: &Features) -> Option<(Vec<f64>, Matrix)> {
+    let x = features.matrix();
+    let (images, width) = (x.rows(), x.columns);
+    let mut mean = vec![0.0; width];
+    for row in x.numbers.chunks_exact(width) {
+        mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x / images as f64);
     }
-    (mean, if images > width { x.qr().unpack_r() } else { x })
+    let scale = 1.0 / (images as f64 - 1.0).sqrt();
+    let centred = Matrix::from_fn(images, width, |i, j| (x.row(i)[j] - mean[j]) * scale);
+    if images <= width {
+        return Some((mean, centred));
+    }
+    let columns = centred.transpose();
+    Some((mean, columns.matmul_nt(&columns).cholesky()?.transpose()))
 }
 
 /// The kernel inception distance, which is about 0 for sets of one distribution, and may lie below. NaN if a set has fewer than
-/// two images.
+/// two images. The products are those of the tensor library, in f32 as the features are; kernels are added up in f64.
 pub fn kernel_distance(a: &Features, b: &Features) -> f64 {
-    let (x, y) = (a.matrix(), b.matrix());
-    let kernel = |product: f64| (product / a.width as f64 + 1.0).powi(3);
+    if a.images().min(b.images()) < 2 {
+        return f64::NAN;
+    }
+    let width = a.width;
+    let kernel = |product: f32| (f64::from(product) / width as f64 + 1.0).powi(3);
+    let tensor = |rows: &[f32]| Tensor::new(rows, [rows.len() / width, width]);
     // A block of rows at a time: all pairs of many images would not fit into memory.
-    let sum = |x: &DMatrix<f64>, y: &DMatrix<f64>| {
-        let blocks = (0..x.nrows()).step_by(BLOCK).map(|first| x.rows(first, BLOCK.min(x.nrows() - first)));
-        blocks.map(|rows| (rows * y.transpose()).map(kernel).sum()).sum::<f64>()
+    let sum = |x: &Features, y: &Features| {
+        let y = tensor(&y.numbers);
+        let products = x.numbers.chunks(BLOCK * width).map(|rows| tensor(rows).matmul_nt(&y));
+        products.map(|products| products.data().iter().map(|&product| kernel(product)).sum::<f64>()).sum::<f64>()
     };
-    let within = |x: &DMatrix<f64>| {
-        let (itself, n) = (x.row_iter().map(|row| kernel(row.norm_squared())).sum::<f64>(), x.nrows() as f64);
+    let within = |x: &Features| {
+        let itself: f64 = x.numbers.chunks_exact(width).map(|row| kernel(row.iter().map(|x| x * x).sum())).sum();
+        let n = x.images() as f64;
         (sum(x, x) - itself) / (n * (n - 1.0))
     };
-    within(&x) + within(&y) - 2.0 * sum(&x, &y) / (x.nrows() * y.nrows()) as f64
+    within(a) + within(b) - 2.0 * sum(a, b) / (a.images() * b.images()) as f64
 }
 
 #[cfg(test)]
@@ -110,9 +121,10 @@ mod tests {
             assert!(frechet_distance(&a, &a) < 1e-6);
             near(frechet_distance(&a, &with(&|x| x + 2.0)), 4.0 * width as f64);
             let x = a.matrix();
-            let mean: Vec<f64> = (0..width).map(|j| x.column(j).mean()).collect();
+            let column = |j: usize| (0..images).map(|i| x.row(i)[j]).collect::<Vec<f64>>();
+            let mean: Vec<f64> = (0..width).map(|j| column(j).iter().sum::<f64>() / images as f64).collect();
             let trace: f64 = (0..width)
-                .map(|j| x.column(j).iter().map(|x| (x - mean[j]).powi(2)).sum::<f64>() / (images as f64 - 1.0))
+                .map(|j| column(j).iter().map(|x| (x - mean[j]).powi(2)).sum::<f64>() / (images as f64 - 1.0))
                 .sum();
             let norm: f64 = mean.iter().map(|m| m * m).sum();
             near(frechet_distance(&a, &with(&|x| 3.0 * x)), 4.0 * (norm + trace));

@@ -15,6 +15,7 @@ pub mod frechet;
 mod images;
 pub mod inception;
 mod latents;
+mod matrix;
 mod negation;
 pub mod two_stage;
 

@@ -9,50 +9,54 @@
 //! sees, so that it is small and exact: least squares onto one-hot labels, W = (XᵀX + λn·I)⁻¹·Xᵀ(Y − Ȳ), X centred and divided by
 //! each feature's deviation, λ = 0.01; the label is the largest of XW + Ȳ.
 
-use nalgebra::{DMatrix, RowDVector};
-
 use super::frechet::Features;
+use super::matrix::Matrix;
 
 const LAMBDA: f64 = 0.01;
 
 /// A linear classifier.
 pub struct Linear {
-    mean: RowDVector<f64>,
-    scale: RowDVector<f64>,
-    weight: DMatrix<f64>,
-    shares: RowDVector<f64>,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    /// Wᵀ, a row a class.
+    weight: Matrix,
+    shares: Vec<f64>,
 }
 
 impl Linear {
     /// Trains it. None if the features are no finite numbers.
     pub fn train(features: &Features, labels: &[usize], classes: usize) -> Option<Linear> {
-        let x = features.matrix();
-        let (n, width) = x.shape();
-        let mean = x.row_mean();
-        let deviation = x.row_variance().map(f64::sqrt);
-        let scale = deviation.map(|deviation| if deviation > 1e-9 { 1.0 / deviation } else { 0.0 });
-        let mut y = DMatrix::zeros(n, classes);
-        labels.iter().enumerate().for_each(|(row, &label)| y[(row, label)] = 1.0);
-        let shares = y.row_mean();
-        let x = standardised(x, &mean, &scale);
-        let square = x.tr_mul(&x) + DMatrix::identity(width, width) * (LAMBDA * n as f64);
-        let weight = square.cholesky()?.solve(&x.tr_mul(&y)); // X is centred: so is what Ȳ would take away
+        let columns = features.matrix().transpose();
+        let (n, width) = (columns.columns as f64, features.width);
+        let mean: Vec<f64> = (0..width).map(|j| columns.row(j).iter().sum::<f64>() / n).collect();
+        let variance = |j: usize| columns.row(j).iter().map(|x| (x - mean[j]).powi(2)).sum::<f64>() / n;
+        let deviations = (0..width).map(|j| variance(j).sqrt());
+        let scale: Vec<f64> =
+            deviations.map(|deviation| if deviation > 1e-9 { 1.0 / deviation } else { 0.0 }).collect();
+        let one_hot = Matrix::from_fn(classes, labels.len(), |class, i| f64::from(labels[i] == class));
+        let shares = (0..classes).map(|class| one_hot.row(class).iter().sum::<f64>() / n).collect();
+        let x = standardised(features, &mean, &scale).transpose();
+        let mut square = x.matmul_nt(&x);
+        square.numbers.iter_mut().step_by(width + 1).for_each(|number| *number += LAMBDA * n);
+        let weight = square.cholesky()?.cholesky_solve(&one_hot.matmul_nt(&x)); // X is centred: so is what Ȳ would take away
         Some(Linear { mean, scale, weight, shares })
     }
 
     /// The label of each image.
     pub fn name(&self, features: &Features) -> Vec<usize> {
-        let mut scores = standardised(features.matrix(), &self.mean, &self.scale) * &self.weight;
-        scores.row_iter_mut().for_each(|mut row| row += &self.shares);
-        scores.row_iter().map(|row| row.transpose().imax()).collect()
+        let scores = standardised(features, &self.mean, &self.scale).matmul_nt(&self.weight);
+        let score = |image: usize, class: usize| scores.row(image)[class] + self.shares[class];
+        let best = |image: usize| {
+            let classes = (0..self.shares.len()).rev(); // of equal ones the first
+            classes.max_by(|&a, &b| score(image, a).total_cmp(&score(image, b))).unwrap_or(0)
+        };
+        (0..features.images()).map(best).collect()
     }
 }
 
-fn standardised(mut x: DMatrix<f64>, mean: &RowDVector<f64>, scale: &RowDVector<f64>) -> DMatrix<f64> {
-    for (j, mut column) in x.column_iter_mut().enumerate() {
-        column.apply(|number| *number = (*number - mean[j]) * scale[j]);
-    }
-    x
+fn standardised(features: &Features, mean: &[f64], scale: &[f64]) -> Matrix {
+    let x = features.matrix();
+    Matrix::from_fn(x.rows(), x.columns, |i, j| (x.row(i)[j] - mean[j]) * scale[j])
 }
 
 /// The share of labels that are right.
