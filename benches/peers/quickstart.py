@@ -13,7 +13,7 @@ arguments = [int(a) for a in sys.argv[1:]]
 epochs, seed = arguments + [5, 0][len(arguments) :]
 torch.set_num_threads(2)
 torch.manual_seed(seed)
-file = pathlib.Path(__file__).parents[2] / "vae/data/t10k-images-idx3-ubyte.gz"
+file = pathlib.Path(__file__).parents[2] / "vae/core/digits/t10k-images-idx3-ubyte.gz"
 digits = torch.frombuffer(bytearray(gzip.open(file).read()[16:]), dtype=torch.uint8).reshape(-1, 1, 28, 28)
 digits = F.pad(digits.float() / 255, (2, 2, 2, 2))[torch.randperm(10_000)]
 train, validation = digits[:8334], digits[8334:9167]

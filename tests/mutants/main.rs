@@ -116,11 +116,11 @@ fn laws(mutant: &Mutant) -> Laws {
         Laws { nearest, everything: FLOORS }
     };
     match path.split('/').next() {
-        _ if path.starts_with("vae/src/data/") || path == "vae/src/error.rs" => {
+        _ if path.starts_with("vae/core/src/data/") || path == "vae/core/src/error.rs" => {
             Laws { nearest: Vec::new(), everything: READERS }
         }
         _ if path == "nn/src/state.rs" => Laws { everything: READERS, ..floors("layers", "state::") },
-        _ if path.starts_with("vae/src/score/") => Laws { nearest: Vec::new(), everything: SCORES },
+        _ if path.starts_with("vae/scores/src/") => Laws { nearest: Vec::new(), everything: SCORES },
         Some("vae") if path.split(['/', '.']).nth(2).is_some_and(|part| TOLD.contains(&part)) => {
             Laws { nearest: Vec::new(), everything: COMMANDS }
         }

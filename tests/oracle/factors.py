@@ -1,6 +1,6 @@
 """MIG, SAP and DCI's entropies as disentanglement_lib computes them (google-research/disentanglement_lib, evaluation/metrics:
 utils.py, mig.py, sap_score.py, dci.py, there with scikit-learn and SciPy), on a code that is a formula. What this prints stands in
-vae/src/score/latents/tests.rs; a tree and a classifier of scikit-learn (`pip install numpy scikit-learn`) for forest.rs and logistic.rs there.
+vae/scores/src/latents/tests.rs; a tree and a classifier of scikit-learn (`pip install numpy scikit-learn`) for forest.rs and logistic.rs there.
 
     python tests/oracle/factors.py
 """

@@ -4,7 +4,7 @@
 //!
 //! What is d/dμ E[z²] for z ~ N(μ, σ²)? Exactly: E[z²] = μ² + σ², so 2μ; and d/dlogvar is σ² = e^logvar.
 //! (logvar = ln σ² is what an encoder gives: any number will do, and σ² = e^logvar is never negative.)
-//! A draw has no derivative, but z = μ + σ·ε with a fixed ε ~ N(0, 1) has one: `reparameterise`, in `vae/src/model/mod.rs`.
+//! A draw has no derivative, but z = μ + σ·ε with a fixed ε ~ N(0, 1) has one: `reparameterise`, in `vae/core/src/model/mod.rs`.
 //! The other way, z²·d log q(z)/dμ (REINFORCE), needs no derivative of z², and pays for it in noise.
 //! Next: `07_vae_in_one_file.rs`.
 

@@ -1,4 +1,4 @@
-//! What the five papers claim (`vae/recipes/claims.toml`), and what runs say to it: a verdict by rule, never by eye.
+//! What the five papers claim (`vae/papers/claims.toml`), and what runs say to it: a verdict by rule, never by eye.
 //!
 //! A claim compares one quantity of a few runs. For values a, b, … in the order of the claim's runs, and differences of less than
 //! its tolerance (a share of the larger, or an amount) counting as none,
@@ -155,7 +155,7 @@ fn parse(text: &str) -> Result<Vec<Claim>> {
     let file: File = toml::from_str(text).map_err(|error| paper::not_toml("claims.toml", text, &error))?;
     for (i, claim) in file.claims.iter().enumerate() {
         let twice = file.claims[..i].iter().any(|before| before.id == claim.id);
-        let wrong = twice.then(|| "is there twice".to_owned()).or_else(|| claim.wrong());
+        let wrong = twice.then(|| "occurs twice".to_owned()).or_else(|| claim.wrong());
         if let Some(what) = wrong {
             return Err(Error::config(format!("claims.toml: {:?} {what}", claim.id)));
         }
@@ -171,7 +171,7 @@ impl Claim {
         let stray = self.printed.keys().chain(self.corrected.keys()).find(|run| !named.contains(run));
         let quantities = std::iter::once(&self.quantity).chain(&self.minus);
         if !paper::PAPERS.iter().any(|(name, _)| *name == self.paper) {
-            return Some(format!("is about {:?}, which is no paper", self.paper));
+            return Some(format!("is about {:?}, which is not one of the papers", self.paper));
         }
         let Some(rule) = self.rule else {
             let idle = self.not_comparable.is_none();
@@ -186,14 +186,14 @@ impl Claim {
         quantities
             .clone()
             .find(|name| !is_known(name))
-            .map(|name| format!("asks for {name:?}, which no run has"))
+            .map(|name| format!("uses {name:?}, which no run has"))
             .or_else(|| stray.map(|run| format!("prints a value of {run:?}, which it does not compare")))
             .or_else(|| empty.then(|| "lacks its id, section or sentence".into()))
             .or_else(|| unbound.then(|| "needs a bound with under or over, and with nothing else".into()))
-            .or_else(|| unprinted.then(|| "has equals, and a run without a printed value".into()))
+            .or_else(|| unprinted.then(|| "has the rule equals and a run without a printed value".into()))
             .or_else(|| (!(0.0..1.0).contains(&self.within)).then(|| "has a tolerance outside [0, 1)".into()))
             .or_else(|| (self.floor.is_nan() || self.floor < 0.0).then(|| "has a negative floor".into()))
-            .or_else(|| (self.seeds == 0).then(|| "asks for no seed".into()))
+            .or_else(|| (self.seeds == 0).then(|| "must require at least one seed".into()))
             .or_else(|| {
                 let few = self.runs.is_empty() || self.runs.iter().any(|group| group.len() < least);
                 few.then(|| format!("needs {least} runs or more in every group"))
@@ -211,17 +211,21 @@ impl Claim {
         let words = match rule {
             Rule::Rises => "rises".into(),
             Rule::Falls => "falls".into(),
-            Rule::Lowest => "is lowest in the first".into(),
-            Rule::Highest => "is highest in the first".into(),
-            Rule::Alike => "is alike in all".into(),
-            Rule::NoBetter => "is no lower in any other than in the first".into(),
+            Rule::Lowest => "is lowest in the first run".into(),
+            Rule::Highest => "is highest in the first run".into(),
+            Rule::Alike => "is equal in all runs".into(),
+            Rule::NoBetter => "is not lower in any other run than in the first".into(),
             Rule::Under => format!("is below {bound}"),
             Rule::Over => format!("is above {bound}"),
             Rule::Equals => return format!("{quantity} is the printed number"),
         };
         let floor = if self.floor > 0.0 { format!(" or {}", self.floor) } else { String::new() };
         let bounded = matches!(rule, Rule::Under | Rule::Over);
-        let alike = if bounded { String::new() } else { format!("; alike within {} %{floor}", 100.0 * self.within) };
+        let alike = if bounded {
+            String::new()
+        } else {
+            format!("; differences within {} %{floor} are ignored", 100.0 * self.within)
+        };
         format!("{quantity} {words}{alike}")
     }
 }

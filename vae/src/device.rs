@@ -28,11 +28,11 @@ pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
     let threads = match wanted {
         None => 0, // one a core
         Some(wanted) if wanted <= most => wanted as usize,
-        Some(wanted) => return Err(Error::config(format!("--threads {wanted}: {most} is the most"))),
+        Some(wanted) => return Err(Error::config(format!("--threads {wanted}: the maximum is {most}"))),
     };
     tensor::start_threads(threads).map_err(|error| match wanted {
         Some(_) => Error::config(format!("--threads {threads}: {error}; ask for fewer")),
-        None => Error::Thread(format!("the system starts no thread a core ({error}); try --threads 1")),
+        None => Error::Thread(format!("the system cannot start one thread for each core ({error}); try --threads 1")),
     })
 }
 

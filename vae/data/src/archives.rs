@@ -157,12 +157,12 @@ pub(super) fn missing(kind: DataKind, dir: &Path, layout: &str) -> Error {
     let addresses: Vec<&str> = of(kind).iter().map(|archive| archive.url).collect();
     let (published, program) = match kind {
         DataKind::Celeba => {
-            ("https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (by hand: it has no plain address)".into(), "")
+            ("https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (by hand, because it has no direct address)".into(), "")
         }
-        _ => (addresses.join(", "), "--download fetches it, or "),
+        _ => (addresses.join(", "), "use --download to fetch it, or "),
     };
     let what = format!(
-        "{kind} is not there: expected {layout} in it, published at {published}; {program}name another folder by --data-dir"
+        "{kind} not found: expected {layout} in this folder, published at {published}; {program}name another folder with --data-dir"
     );
     Error::file(dir, what)
 }

@@ -64,7 +64,7 @@ fn folder(dir: &Path) -> Option<PathBuf> {
 /// The first line that is no name and part, or names a picture again; what is cut off.
 pub fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
     unpack::refuse_web_page(list, "a list of pictures")?;
-    let text = std::str::from_utf8(list).map_err(|_| "is not a text: not the list; fetch it again")?;
+    let text = std::str::from_utf8(list).map_err(|_| "is not a text file, so it is not the list; download it again")?;
     let mut parts = [const { Vec::new() }; 3];
     let mut known = HashSet::new();
     for (line, words) in text.lines().enumerate().filter(|(_, words)| !words.trim().is_empty()) {
@@ -76,14 +76,14 @@ pub fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
         let part = words.next().and_then(|part| part.parse::<usize>().ok()).filter(|&part| part < 3);
         match (name, part, words.next()) {
             (Some(name), Some(_), None) if !known.insert(name) => {
-                return Err(format!("line {} names {name} again", line + 1));
+                return Err(format!("line {} repeats {name}", line + 1));
             }
             (Some(name), Some(part), None) => parts[part].push(name.to_owned()),
-            _ => return Err(format!("line {} is no name and part, such as 000001.jpg 0", line + 1)),
+            _ => return Err(format!("line {} is not a name and a split, such as 000001.jpg 0", line + 1)),
         }
     }
     match parts.iter().position(Vec::is_empty) {
-        Some(part) => Err(format!("has no picture of part {part}: it is cut off; fetch it again")),
+        Some(part) => Err(format!("has no picture of split {part}: it is cut off; download it again")),
         None => Ok(parts),
     }
 }
@@ -147,11 +147,11 @@ mod tests {
         let folder = fake(dir.path());
         let good = std::fs::read_to_string(folder.join(LIST)).unwrap();
         for (list, what) in [
-            (&good[..13], "no picture of part 1"),
-            ("a.jpg 0\nb.jpg 3\n", "line 2 is no name and part"),
+            (&good[..13], "no picture of split 1"),
+            ("a.jpg 0\nb.jpg 3\n", "line 2 is not a name and a split"),
             ("a.jpg\n", "line 1"),
             ("../a.jpg 0\n", "line 1"),
-            ("a.jpg 0\nb.jpg 1\na.jpg 2\n", "line 3 names a.jpg again"),
+            ("a.jpg 0\nb.jpg 1\na.jpg 2\n", "line 3 repeats a.jpg"),
             ("<html>", "web page"),
             (&good.replace("000003", "000009"), "000009.jpg: cannot be read"),
         ] {

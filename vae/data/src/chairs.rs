@@ -29,7 +29,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     };
     let models = models(&folder)?;
     if models.len() < 12 {
-        let what = format!("holds {} chairs (MODEL/renders/), expected 12 at least, to split 10:1:1", models.len());
+        let what = format!("contains {} chairs (MODEL/renders/), expected at least 12, to split 10:1:1", models.len());
         return Err(Error::file(&folder, what));
     }
     let order = Purpose::Split.stream(config.seed, 0).permutation(models.len());
@@ -69,7 +69,10 @@ fn models(folder: &Path) -> Result<Vec<String>> {
     let mut models = folder::folders(folder)?;
     models.retain(|model| folder.join(model).join("renders").is_dir());
     if models.len() > usize::from(u16::MAX) {
-        return Err(Error::file(folder, format!("holds {} chairs, {} are the most", models.len(), u16::MAX)));
+        return Err(Error::file(
+            folder,
+            format!("contains {} chairs, but at most {} are supported", models.len(), u16::MAX),
+        ));
     }
     Ok(models)
 }
@@ -133,7 +136,7 @@ mod tests {
         let missing = says();
         assert!(missing.contains("MODEL/renders/*.png") && missing.contains("rendered_chairs.tar"), "{missing}");
         fake(dir.path(), 11, 1);
-        assert!(says().contains("holds 11 chairs"));
+        assert!(says().contains("contains 11 chairs"));
         fake(dir.path(), 12, 1);
         std::fs::write(dir.path().join("rendered_chairs/03abc/renders/image_000.png"), b"<html>").unwrap();
         assert!(says().contains("image_000.png: is a web page"));

@@ -71,11 +71,14 @@ pub fn append(
     let expected = count * RECORD;
     if bytes.len() != expected {
         let found = bytes.len();
-        return Err(format!("has {found} bytes, expected {expected} ({count} records of {RECORD}); fetch it again"));
+        return Err(format!("has {found} bytes, expected {expected} ({count} records of {RECORD}); download it again"));
     }
     for (i, record) in bytes.chunks_exact(RECORD).enumerate() {
         if record[0] > 9 {
-            return Err(format!("record {i} has label {}, expected 0 to 9: not a batch of CIFAR-10", record[0]));
+            return Err(format!(
+                "record {i} has label {}, expected 0 to 9; this is not a batch of CIFAR-10",
+                record[0]
+            ));
         }
         labels.push(u16::from(record[0]));
         pixels.extend_from_slice(&record[1..]);

@@ -41,7 +41,10 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let breeds: BTreeSet<&str> = train.iter().chain(&test).map(|name| breed(name)).collect();
     let breeds: Vec<String> = breeds.into_iter().map(str::to_owned).collect();
     if breeds.len() > usize::from(u16::MAX) {
-        return Err(Error::file(&folder, format!("lists {} breeds, {} are the most", breeds.len(), u16::MAX)));
+        return Err(Error::file(
+            &folder,
+            format!("lists {} breeds, but at most {} are supported", breeds.len(), u16::MAX),
+        ));
     }
     if config.data.limit > 0 {
         train.truncate(config.data.limit);
@@ -84,22 +87,22 @@ fn list(folder: &Path, name: &str) -> Result<Vec<String>> {
         mat::words(&bytes, "file_list").map_err(fail)?
     } else {
         unpack::refuse_web_page(&bytes, "a list of pictures").map_err(fail)?;
-        let text = String::from_utf8(bytes).map_err(|_| fail("is not a text of names".into()))?;
+        let text = String::from_utf8(bytes).map_err(|_| fail("is not a text file of names".into()))?;
         text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
     };
     if names.is_empty() {
-        return Err(fail("names no pictures".into()));
+        return Err(fail("lists no pictures".into()));
     }
     let inside = |name: &&String| {
         let parts: Vec<_> = Path::new(name).components().collect();
         parts.len() == 2 && parts.iter().all(|part| matches!(part, Component::Normal(_)))
     };
     if let Some(name) = names.iter().find(|name| !inside(name)) {
-        return Err(fail(format!("names {name:?}, expected breed/picture.jpg")));
+        return Err(fail(format!("lists {name:?}, expected breed/picture.jpg")));
     }
     let mut known = HashSet::new();
     match names.iter().find(|name| !known.insert(name.as_str())) {
-        Some(name) => Err(fail(format!("names {name} twice"))),
+        Some(name) => Err(fail(format!("lists {name} twice"))),
         None => Ok(names),
     }
 }
@@ -123,14 +126,14 @@ pub fn bounds(annotation: &Path) -> Result<[i64; 4]> {
 }
 
 fn parse(xml: &[u8]) -> std::result::Result<[i64; 4], String> {
-    let text = std::str::from_utf8(xml).map_err(|_| "is no XML: it is not a text")?;
-    let tree = Document::parse(text).map_err(|error| format!("is no XML of VOC: {error}"))?;
+    let text = std::str::from_utf8(xml).map_err(|_| "is not XML: it is not a text file")?;
+    let tree = Document::parse(text).map_err(|error| format!("is not an annotation in VOC's XML: {error}"))?;
     let object = child(tree.root_element(), "object").ok_or("has no <object>")?;
     let found = child(object, "bndbox").ok_or("has no <bndbox> in its first <object>")?;
     let mut edges = [0; 4];
     for (edge, name) in edges.iter_mut().zip(["xmin", "ymin", "xmax", "ymax"]) {
         let number = child(found, name).and_then(|node| node.text()).and_then(|text| text.trim().parse::<i64>().ok());
-        *edge = number.ok_or_else(|| format!("has no whole number in <{name}> of its first <bndbox>"))?;
+        *edge = number.ok_or_else(|| format!("has no integer in <{name}> of its first <bndbox>"))?;
     }
     Ok(edges)
 }
@@ -229,19 +232,19 @@ mod tests {
         let many: String = (0..1 << 16).map(|breed| format!("{breed}/one.jpg\n")).collect();
         for (name, text, what) in [
             ("train_list.txt", "../../etc/passwd\n", "expected breed/picture.jpg"),
-            ("train_list.txt", "b-pug/one.jpg\na-chow/two.jpg\nb-pug/one.jpg\n", "names b-pug/one.jpg twice"),
-            ("train_list.txt", &many, "lists 65537 breeds, 65535 are the most"),
-            ("train_list.txt", "\n", "names no pictures"),
+            ("train_list.txt", "b-pug/one.jpg\na-chow/two.jpg\nb-pug/one.jpg\n", "lists b-pug/one.jpg twice"),
+            ("train_list.txt", &many, "lists 65537 breeds, but at most 65535"),
+            ("train_list.txt", "\n", "lists no pictures"),
             ("test_list.txt", "<html>", "web page"),
             ("Annotation/b-pug/one", "<annotation></annotation>", "has no <object>"),
             ("Annotation/b-pug/one", "<annotation><object></object></annotation>", "has no <bndbox>"),
-            ("Annotation/b-pug/one", "<annotation", "no XML"),
+            ("Annotation/b-pug/one", "<annotation", "not an annotation in VOC's XML"),
             ("Annotation/b-pug/one", &" ".repeat(1 + (1 << 14)), "has more than 16384 bytes"),
-            ("Annotation/b-pug/one", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotation/>", "no XML"),
-            ("Annotation/b-pug/one", &format!("<a>{}</a>", object([90, 0, 95, 5])), "holds no pixel"),
+            ("Annotation/b-pug/one", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotation/>", "not an annotation in VOC's XML"),
+            ("Annotation/b-pug/one", &format!("<a>{}</a>", object([90, 0, 95, 5])), "contains no pixel"),
             ("Annotation/b-pug/one", &format!("<a>{}</a>", object([0; 4]).replace("<xmax>0", "<xmax>zero")), "<xmax>"),
             ("Images/a-chow/two.jpg", "nothing", "neither a JPEG nor a PNG"),
-            ("train_list.mat", "nothing", "no MATLAB file"),
+            ("train_list.mat", "nothing", "not a MATLAB file"),
         ] {
             let good = std::fs::read(folder.join(name)).ok();
             std::fs::write(folder.join(name), text).unwrap();

@@ -67,7 +67,7 @@ fn unpack(path: &Path, count: usize) -> Outcome<Images> {
     let mut start = Vec::new();
     open()?.take(256).read_to_end(&mut start).map_err(|error| format!("cannot be read: {error}"))?;
     unpack::refuse_web_page(&start, "an .npz")?;
-    let damaged = |error: zip::result::ZipError| format!("is no whole .npz ({error}); fetch it again");
+    let damaged = |error: zip::result::ZipError| format!("is not a complete .npz ({error}); download it again");
     let mut zip = ZipArchive::new(BufReader::new(open()?)).map_err(damaged)?;
 
     let mut bits = Bits::default();
@@ -80,7 +80,7 @@ fn unpack(path: &Path, count: usize) -> Outcome<Images> {
         bits.push(image);
     })?;
     if let Some(i) = bad {
-        return Err(format!("has pixels other than 0 and 1 in image {i}: not dSprites"));
+        return Err(format!("has pixels other than 0 and 1 in image {i}; this is not dSprites"));
     }
 
     let mut values = Vec::with_capacity(count * FACTORS.len());
@@ -115,12 +115,12 @@ fn each(
     shape: &[usize],
     mut take: impl FnMut(usize, &[u8]),
 ) -> Outcome<()> {
-    let cut = |error: std::io::Error| format!("is cut off or damaged in {name}.npy ({error}); fetch it again");
+    let cut = |error: std::io::Error| format!("is cut off or damaged in {name}.npy ({error}); download it again");
     let found = npy::head(&mut array).map_err(cut)?;
     let sizes = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
     let wanted = [format!("'descr':'{descr}'"), "'fortran_order':False".into(), format!("'shape':({sizes})")];
     if let Some(wanted) = wanted.iter().find(|wanted| !found.contains(wanted.as_str())) {
-        return Err(format!("holds {name}.npy with {found}, expected {wanted}"));
+        return Err(format!("contains {name}.npy with {found}, expected {wanted}"));
     }
     let number = if descr == "<i8" { 8 } else { 1 };
     let mut row = vec![0; number * shape[1..].iter().product::<usize>()];
@@ -130,7 +130,7 @@ fn each(
     }
     match array.read(&mut [0]).map_err(cut)? {
         0 => Ok(()),
-        _ => Err(format!("holds {name}.npy with more than {} rows", shape[0])),
+        _ => Err(format!("contains {name}.npy with more than {} rows", shape[0])),
     }
 }
 
@@ -214,17 +214,17 @@ mod tests {
             (npy("|u1", "(737280, 64, 64)", &pixels), good_classes.clone(), "expected 'shape':(24,64,64)"),
             (npy("|u1", IMAGES, &pixels[1..]), good_classes.clone(), "cut off or damaged in imgs.npy"),
             (npy("|u1", IMAGES, &[&pixels[..], &[0]].concat()), good_classes.clone(), "more than 24 rows"),
-            (good_images.clone(), numbers.clone(), "no NumPy array of version 1"),
+            (good_images.clone(), numbers.clone(), "not a NumPy array of version 1"),
         ] {
             npz(&path, &arrays(imgs, classes));
             let message = read(&path, COUNT).expect_err(says).to_string();
             assert!(message.contains(says), "{says}: {message}");
         }
         npz(&path, &arrays(good_images, good_classes)[..1]);
-        assert!(read(&path, COUNT).unwrap_err().to_string().contains("no whole .npz"));
+        assert!(read(&path, COUNT).unwrap_err().to_string().contains("not a complete .npz"));
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert!(read(&path, COUNT).unwrap_err().to_string().contains("no whole .npz"));
+        assert!(read(&path, COUNT).unwrap_err().to_string().contains("not a complete .npz"));
         std::fs::write(&path, b"<!doctype html>").unwrap();
         assert!(splits(&config).unwrap_err().to_string().contains("is a web page"));
     }

@@ -17,7 +17,9 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
         false => Err(IoError::other("it is not a file")),
     });
     match read {
-        Ok(n) if n as u64 > most => Err(Error::file(path, format!("has more than {most} bytes: not such a file"))),
+        Ok(n) if n as u64 > most => {
+            Err(Error::file(path, format!("has more than {most} bytes, so it is not such a file")))
+        }
         Ok(_) => Ok(bytes),
         Err(error) => Err(Error::file(path, format!("cannot be read: {error}"))),
     }

@@ -27,8 +27,8 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let (names, found) = labelled(dir)?;
     if found.len() < 12 {
         let what = format!(
-            "holds {} pictures (.jpg, .jpeg, .png), expected 12 at least, to split 10:1:1; \
-             put pictures there, in a sub-folder a label if they have labels, or name another folder by --data-dir",
+            "contains {} pictures (.jpg, .jpeg, .png), expected at least 12, to split 10:1:1; \
+             put pictures there, in one sub-folder for each label if they have labels, or name another folder with --data-dir",
             found.len()
         );
         return Err(Error::file(dir, what));
@@ -80,7 +80,7 @@ pub fn paths(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn no_pictures(dir: &Path) -> Error {
-    Error::file(dir, "holds no pictures (.jpg, .jpeg, .png)")
+    Error::file(dir, "contains no pictures (.jpg, .jpeg, .png)")
 }
 
 /// Whether there are pictures.
@@ -103,11 +103,11 @@ fn labelled(dir: &Path) -> Result<(Vec<String>, Vec<Labelled>)> {
             continue;
         }
         if let Some(path) = alone.first() {
-            let what = format!("lies beside folders that are labels, such as {name}/: put it into one of them");
+            let what = format!("is next to folders that are labels, such as {name}/; move it into one of them");
             return Err(Error::file(path, what));
         }
         let Ok(label) = u16::try_from(names.len()) else {
-            return Err(Error::file(dir, format!("holds more than {} sub-folders of pictures", u16::MAX)));
+            return Err(Error::file(dir, format!("contains more than {} sub-folders of pictures", u16::MAX)));
         };
         found.extend(inside.into_iter().map(|path| (label, path)));
         names.push(name);
@@ -230,10 +230,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let says = |dir: &Path| splits(&config(dir)).unwrap_err().to_string();
         assert!(says(&dir.path().join("no")).contains("no: cannot be read"));
-        assert!(says(dir.path()).contains("holds 0 pictures"));
+        assert!(says(dir.path()).contains("contains 0 pictures"));
         (0..12).for_each(|i| put(&dir.path().join(format!("a/{i}.png")), i));
         put(&dir.path().join("alone.png"), 3);
-        assert!(says(dir.path()).contains("alone.png: lies beside folders that are labels, such as a/"));
+        assert!(says(dir.path()).contains("alone.png: is next to folders that are labels, such as a/"));
         std::fs::remove_file(dir.path().join("alone.png")).unwrap();
         std::fs::write(dir.path().join("a/7.png"), b"").unwrap();
         assert!(says(dir.path()).contains("7.png: starts with"));

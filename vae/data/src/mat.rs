@@ -21,7 +21,9 @@ const TEXT: u8 = 4;
 pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
     if file.get(124..128) != Some(&[0x00, 0x01, b'I', b'M']) {
         let found = &file[file.len().min(124)..file.len().min(128)];
-        return Err(format!("is no MATLAB file of level 5: has {found:02x?} at byte 124, expected [00, 01, 49, 4d]"));
+        return Err(format!(
+            "is not a MATLAB file of level 5: has {found:02x?} at byte 124, expected [00, 01, 49, 4d]"
+        ));
     }
     let mut rest = &file[128..];
     let mut left = unpack::believable(file.len()); // for all variables together
@@ -42,7 +44,7 @@ pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
             return Ok(words);
         }
     }
-    Err(format!("holds no list {name}"))
+    Err(format!("contains no list {name}"))
 }
 
 /// The words of a matrix, if it is the cell array of this name.
@@ -56,7 +58,7 @@ fn cell(mut matrix: &[u8], name: &str) -> Result<Option<Vec<String>>, String> {
         let (_, mut word) = next(&mut matrix)?;
         let (class, letters, _) = head(&mut word)?;
         if class != TEXT {
-            return Err(format!("{name}({}) is no text but of class {class}", words.len() + 1));
+            return Err(format!("{name}({}) is not text but of class {class}", words.len() + 1));
         }
         let (kind, data) = next(&mut word)?;
         let text = match kind {
@@ -68,11 +70,11 @@ fn cell(mut matrix: &[u8], name: &str) -> Result<Option<Vec<String>>, String> {
         };
         match text {
             Some(text) if text.chars().count() as u64 == letters => words.push(text),
-            _ => return Err(format!("{name}({}) is no line of text", words.len() + 1)),
+            _ => return Err(format!("{name}({}) is not a line of text", words.len() + 1)),
         }
     }
     if words.len() as u64 != count {
-        return Err(format!("holds {} words in {name}, expected {count} by its dimensions", words.len()));
+        return Err(format!("contains {} strings in {name}, but its dimensions say {count}", words.len()));
     }
     Ok(Some(words))
 }
@@ -89,7 +91,7 @@ fn head<'a>(matrix: &mut &'a [u8]) -> Result<(u8, u64, &'a [u8]), String> {
 
 /// The type and data of the first element; what follows is left.
 fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, &'a [u8]), String> {
-    let cut = || "is cut off: an element ends after the file; fetch it again".to_owned();
+    let cut = || "is cut off: an element extends past the end of the file; download it again".to_owned();
     let word = |at: usize| rest.get(at..at + 4).map(|b| u32::from_le_bytes(b.try_into().expect("four")));
     let first = word(0).ok_or_else(cut)?;
     let (kind, start, len) = match first >> 16 {
@@ -134,19 +136,19 @@ mod tests {
         let mut long = PACKED.to_vec();
         long[132..136].copy_from_slice(&u32::MAX.to_le_bytes());
         for (file, says) in [
-            (&PLAIN[..127], "no MATLAB file of level 5"),
-            (b"<html>", "no MATLAB file"),
+            (&PLAIN[..127], "not a MATLAB file of level 5"),
+            (b"<html>", "not a MATLAB file"),
             (&PLAIN[..300], "cut off"),
             (&PACKED[..200], "cut off"),
             (&packed, "damaged"),
             (&long, "cut off"),
-            (&numbers, "holds 3 words in file_list, expected 4294967295"),
-            (&PLAIN[..128], "holds no list file_list"),
+            (&numbers, "contains 3 strings in file_list, but its dimensions say 4294967295"),
+            (&PLAIN[..128], "contains no list file_list"),
         ] {
             let message = words(file, "file_list").expect_err(says);
             assert!(message.contains(says), "{says}: {message}");
         }
-        assert!(words(PLAIN, "labels").unwrap_err().contains("holds no list labels"));
+        assert!(words(PLAIN, "labels").unwrap_err().contains("contains no list labels"));
     }
 
     #[test]

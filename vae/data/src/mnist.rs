@@ -70,7 +70,7 @@ impl Set {
         let (images, labels) = (file::read(&paths[0], unpack::LIMIT)?, file::read(&paths[1], unpack::LIMIT)?);
         let read = idx::read(&images, &labels).map_err(|(which, what)| Error::file(&paths[which], what))?;
         if read.classes() > self.classes.len() {
-            let what = format!("holds the label {}, expected 0 to 9: not {}", read.classes() - 1, self.kind);
+            let what = format!("contains the label {}, expected 0 to 9; this is not {}", read.classes() - 1, self.kind);
             return Err(Error::file(&paths[1], what));
         }
         Ok(read.named(self.classes))
@@ -141,7 +141,7 @@ mod tests {
         fake(&raw, 6, 1);
         assert!(is_there(dir.path(), &FASHION) && !is_there(dir.path(), &MNIST));
         let told = splits(&dir.path().join("no"), &FASHION).unwrap_err().to_string();
-        assert!(told.contains("fashion-mnist is not there: expected FashionMNIST/raw/ with"), "{told}");
+        assert!(told.contains("fashion-mnist not found: expected FashionMNIST/raw/ with"), "{told}");
         // Zipped, and one label too large.
         let labels = raw.join("train-labels-idx1-ubyte");
         let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -150,7 +150,10 @@ mod tests {
         std::fs::write(raw.join("train-labels-idx1-ubyte.gz"), zipped.finish().unwrap()).unwrap();
         std::fs::remove_file(labels).unwrap();
         let told = splits(dir.path(), &FASHION).unwrap_err().to_string();
-        assert!(told.contains("idx1-ubyte.gz: holds the label 10, expected 0 to 9: not fashion-mnist"), "{told}");
+        assert!(
+            told.contains("idx1-ubyte.gz: contains the label 10, expected 0 to 9; this is not fashion-mnist"),
+            "{told}"
+        );
     }
 
     #[test]

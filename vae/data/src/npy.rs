@@ -62,7 +62,7 @@ impl Header {
 
     fn read(array: &mut impl Read) -> Outcome<Header> {
         let text = head(array).map_err(|error| error.to_string())?;
-        Header::parse(&text).ok_or_else(|| format!("its header is {text}, and not as NumPy writes it"))
+        Header::parse(&text).ok_or_else(|| format!("its header is {text}, which NumPy does not write"))
     }
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn head(array: &mut impl Read) -> std::io::Result<String> {
     let mut start = [0; 10];
     array.read_exact(&mut start)?;
     if start[..8] != *MAGIC {
-        let what = format!("it starts with {:02x?}: no NumPy array of version 1", &start[..8]);
+        let what = format!("it starts with {:02x?}, so it is not a NumPy array of version 1", &start[..8]);
         return Err(std::io::Error::new(ErrorKind::InvalidData, what));
     }
     let mut text = vec![0; usize::from(u16::from_le_bytes([start[8], start[9]]))];
@@ -124,7 +124,7 @@ fn each(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let data = std::fs::metadata(path).map_err(cannot)?;
     if !data.is_file() || data.len() > LIMIT {
-        return Err(format!("is no file of {LIMIT} bytes at most"));
+        return Err(format!("is not a file of at most {LIMIT} bytes"));
     }
     let mut start = Vec::new();
     File::open(path).map_err(cannot)?.take(256).read_to_end(&mut start).map_err(cannot)?;
@@ -137,9 +137,9 @@ fn each(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
     }
     if !start.starts_with(ZIP) {
         let start = &start[..start.len().min(4)];
-        return Err(format!("starts with the bytes {start:02x?}: neither an .npy nor an .npz"));
+        return Err(format!("starts with the bytes {start:02x?}, so it is neither an .npy nor an .npz"));
     }
-    let damaged = |error: zip::result::ZipError| format!("is no whole .npz ({error}); make it again");
+    let damaged = |error: zip::result::ZipError| format!("is not a complete .npz ({error}); create it again");
     let mut zip = ZipArchive::new(file).map_err(damaged)?;
     let mut arrays = Vec::new();
     let most = believable(data.len() as usize);
@@ -147,9 +147,9 @@ fn each(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
         let mut member = zip.by_index(i).map_err(damaged)?;
         let name = member.name().map_err(damaged)?.into_owned();
         let Some(name) = name.strip_suffix(".npy").map(str::to_owned) else {
-            return Err(format!("holds {name}, which is no NumPy array"));
+            return Err(format!("contains {name}, which is not a NumPy array"));
         };
-        let of = |what: String| format!("holds {name}.npy: {what}");
+        let of = |what: String| format!("contains {name}.npy: {what}");
         let header = Header::read(&mut member).map_err(of)?;
         let numbers = if wanted(&name) { numbers(member, &header, most).map_err(of)? } else { Vec::new() };
         arrays.push(Array { name, header, numbers });
@@ -165,17 +165,17 @@ fn numbers(array: impl Read, header: &Header, most: u64) -> Outcome<Vec<u8>> {
         descr => return Err(format!("its numbers are {descr}, expected <f4 or <f8: save z.astype(\"float32\")")),
     };
     if header.fortran {
-        return Err("its columns follow each other, not its rows: save numpy.ascontiguousarray(z)".into());
+        return Err("it is stored column by column, not row by row: save numpy.ascontiguousarray(z)".into());
     }
     let len = header.count().and_then(|count| count.checked_mul(width)).filter(|&len| len as u64 <= most);
     let len =
-        len.ok_or_else(|| format!("it says that it holds {:?}: more than can be in such a file", header.shape))?;
+        len.ok_or_else(|| format!("its header says {:?}, which is more than such a file can hold", header.shape))?;
     let mut bytes = Vec::new();
     let read = array.take(len as u64 + 1).read_to_end(&mut bytes).map_err(|error| format!("it is damaged: {error}"))?;
     match read.cmp(&len) {
         std::cmp::Ordering::Less => Err(format!("it is cut off: {read} bytes of {:?}, expected {len}", header.shape)),
         std::cmp::Ordering::Equal => Ok(bytes),
-        std::cmp::Ordering::Greater => Err(format!("it has more bytes than the {len} of {:?}", header.shape)),
+        std::cmp::Ordering::Greater => Err(format!("it has more bytes than the {len} that {:?} needs", header.shape)),
     }
 }
 
@@ -184,24 +184,24 @@ fn latents(arrays: Vec<Array>, z_dim: usize) -> Outcome<Codes> {
     let Some(array) = find("").or_else(|| find("z")).or_else(|| find("mu")) else {
         let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
         return Err(format!(
-            "holds neither z nor mu, but {}",
+            "contains neither z nor mu, but {}",
             if names.is_empty() { "nothing".into() } else { names.join(", ") }
         ));
     };
     let shape = &array.header.shape;
     let count = match shape[..] {
         [count, width] if count > 0 && width == z_dim => count,
-        _ => return Err(format!("holds latents of shape {shape:?}, and this model's are [images, {z_dim}]")),
+        _ => return Err(format!("contains latents of shape {shape:?}, but this model needs [images, {z_dim}]")),
     };
     let z: Vec<f32> = match array.header.descr.as_str() {
         "<f4" => array.numbers.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().expect("four"))).collect(),
         "<f8" => {
             array.numbers.chunks_exact(8).map(|x| f64::from_le_bytes(x.try_into().expect("eight")) as f32).collect()
         }
-        descr => return Err(format!("holds latents of type {descr}, expected <f4 or <f8")),
+        descr => return Err(format!("contains latents of type {descr}, expected <f4 or <f8")),
     };
     if let Some(at) = z.iter().position(|x| !x.is_finite()) {
-        return Err(format!("holds {} in row {}: latents are finite", z[at], at / z_dim));
+        return Err(format!("contains {} in row {}, but latents must be finite", z[at], at / z_dim));
     }
     let labels = find("labels").filter(|array| array.header.descr == "<i8" && array.header.shape == [count]);
     let labels = labels
@@ -310,17 +310,17 @@ mod tests {
         for (bytes, says) in [
             (good[..good.len() - 1].to_vec(), "cut off: 23 bytes of [2, 3], expected 24"),
             ([&good[..], &[0]].concat(), "more bytes than the 24"),
-            (of_f32(&[2, 2], &[0.0; 4]), "shape [2, 2], and this model's are [images, 3]"),
-            (of_f32(&[6], &[0.0; 6]), "shape [6], and this model's are [images, 3]"),
+            (of_f32(&[2, 2], &[0.0; 4]), "shape [2, 2], but this model needs [images, 3]"),
+            (of_f32(&[6], &[0.0; 6]), "shape [6], but this model needs [images, 3]"),
             (of_f32(&[0, 3], &[]), "shape [0, 3]"),
-            (of_f32(&[1, 3], &[0.0, f32::NAN, 0.0]), "holds NaN in row 0"),
+            (of_f32(&[1, 3], &[0.0, f32::NAN, 0.0]), "contains NaN in row 0"),
             (of_i64(&[1, 3], &[0; 3]), "of type <i8"),
-            (claims("(1000000000000, 3)"), "more than can be"),
-            (claims("(18446744073709551615, 3)"), "more than can be"),
+            (claims("(1000000000000, 3)"), "more than such a file can hold"),
+            (claims("(18446744073709551615, 3)"), "more than such a file can hold"),
             ([&good[..10], &turned, &good[128..]].concat(), "ascontiguousarray"),
             (zipped(&[("x", good.clone())]), "neither z nor mu, but x"),
-            (zipped(&[("mu", b"no array at all".to_vec())]), "holds mu.npy: it starts with"),
-            (zipped(&[("z", good.clone())])[..90].to_vec(), "no whole .npz"),
+            (zipped(&[("mu", b"no array at all".to_vec())]), "contains mu.npy: it starts with"),
+            (zipped(&[("z", good.clone())])[..90].to_vec(), "not a complete .npz"),
             (b"<html>".to_vec(), "is a web page"),
             (b"".to_vec(), "starts with the bytes []"),
         ] {

@@ -132,7 +132,7 @@ impl Region {
                 let [left, top] = [clip(edges[0], width), clip(edges[1], height)];
                 let [right, bottom] = [clip(edges[2], width), clip(edges[3], height)];
                 if left >= right || top >= bottom {
-                    return Err(format!("the box {edges:?} holds no pixel of a picture of {width}×{height}"));
+                    return Err(format!("the box {edges:?} contains no pixel of a picture of {width}×{height}"));
                 }
                 Ok([left, top, right - left, bottom - top])
             }
@@ -145,19 +145,21 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     match reader.format() {
         Some(ImageFormat::Jpeg) if !is_whole_jpeg(bytes) => {
-            return Err(format!("is cut off: {} bytes of a JPEG without its end; fetch it again", bytes.len()));
+            return Err(format!("is cut off: {} bytes of a JPEG without its end; download it again", bytes.len()));
         }
         Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
         _ => {
             let start = &bytes[..bytes.len().min(4)];
-            return Err(format!("starts with the bytes {start:02x?}: neither a JPEG nor a PNG; fetch it again"));
+            return Err(format!("starts with the bytes {start:02x?}: neither a JPEG nor a PNG; download it again"));
         }
     }
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE));
     limits.max_alloc = Some(believable(bytes.len()));
     reader.limits(limits);
-    reader.decode().map_err(|error| format!("is damaged or no picture of these sets: {error}; fetch it again"))
+    reader
+        .decode()
+        .map_err(|error| format!("is damaged, or not a picture of these data sets: {error}; download it again"))
 }
 
 /// Whether the marker that ends a JPEG (ff d9) follows the start of its first scan (ff da). The decoder fills what is missing with
@@ -261,7 +263,7 @@ mod tests {
         assert_eq!(shown(Region::Box([-3, 2, 99, 5])), [0, 2, 10, 3]);
         assert_eq!(Region::Crop(Crop::Pixels(148)).within(178, 218).unwrap(), [15, 35, 148, 148]); // as torchvision
         for nothing in [[4, 4, 4, 6], [10, 0, 12, 7], [5, 5, 2, 6], [i64::MIN, 0, -1, 9]] {
-            assert!(Region::Box(nothing).within(10, 7).unwrap_err().contains("holds no pixel"));
+            assert!(Region::Box(nothing).within(10, 7).unwrap_err().contains("contains no pixel"));
         }
     }
 

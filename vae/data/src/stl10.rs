@@ -108,7 +108,7 @@ fn labels(path: &Path, count: usize) -> Result<Vec<u16>> {
     let mut file = open(path, count as u64)?;
     file.read_exact(&mut bytes).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
     if let Some(place) = bytes.iter().position(|label| !(1..=10).contains(label)) {
-        let what = format!("label {place} is {}, expected 1 to 10: not labels of STL-10", bytes[place]);
+        let what = format!("label {place} is {}, expected 1 to 10; these are not labels of STL-10", bytes[place]);
         return Err(Error::file(path, what));
     }
     Ok(bytes.into_iter().map(|label| u16::from(label) - 1).collect())

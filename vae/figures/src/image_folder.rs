@@ -25,7 +25,7 @@ impl ImageFolder {
     pub fn new(place: &Path, shape: [usize; 3]) -> Result<ImageFolder> {
         let empty = fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
         if place.exists() && !empty {
-            return Err(Error::config(format!("{}: is there already; name another folder", place.display())));
+            return Err(Error::config(format!("{}: exists already; choose another folder", place.display())));
         }
         let cannot = |error| Error::file(place, format!("cannot be made: {error}"));
         let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(pixels("00001.png"), [128, 128, 128, 255, 255, 0]);
         assert_eq!(fs::read_dir(dir.path().join("deep")).unwrap().count(), 1, "nothing else is left");
         let error = ImageFolder::new(&place, [1, 1, 1]).unwrap_err();
-        assert!(error.exit_code() == 2 && error.to_string().contains("is there already"), "{error}");
+        assert!(error.exit_code() == 2 && error.to_string().contains("exists already"), "{error}");
         drop(ImageFolder::new(&dir.path().join("other"), [1, 1, 1]).unwrap());
         assert!(!dir.path().join("other").exists());
         fs::create_dir(dir.path().join("empty")).unwrap();

@@ -84,7 +84,7 @@ impl Pick {
             Pick::Places(places) => {
                 if let Some(place) = places.iter().find(|&&place| place >= split.count()) {
                     let last = split.count() - 1;
-                    return Err(Error::config(format!("there is no image {place}: the split has images 0 to {last}")));
+                    return Err(Error::config(format!("there is no image {place}; the split has images 0 to {last}")));
                 }
                 Picked::new(predictor, split, places[..count.min(places.len())].to_vec())
             }
@@ -98,9 +98,9 @@ impl Pick {
             Pick::Class(name) => {
                 let names = split.images().class_names();
                 let Some(label) = names.iter().position(|known| known == name) else {
-                    let known = if names.is_empty() { "no class has a name".into() } else { names.join(", ") };
+                    let known = if names.is_empty() { "the classes have no names".into() } else { names.join(", ") };
                     return Err(Error::config(format!(
-                        "there is no class \"{name}\" ({known}); name places such as 0,7,12, or files"
+                        "there is no class \"{name}\" ({known}); name numbers of images such as 0,7,12, or files"
                     )));
                 };
                 let places = (0..split.count()).filter(|&place| split.label(place) == label).collect();
@@ -149,7 +149,7 @@ pub fn blend(
 ) -> Result<Blended> {
     let count = a.places.len().min(b.places.len());
     if count == 0 {
-        return Err(Error::config("there is nothing to blend: no image on one of the two sides"));
+        return Err(Error::config("there is nothing to blend: one of the two sides has no image"));
     }
     a.truncate(count);
     b.truncate(count);
@@ -159,7 +159,10 @@ pub fn blend(
         Negate::Dark => b.pixels.chunks(shape.iter().product()).map(|x| is_dark_inside(x, shape)).collect(),
         Negate::Places(places) => {
             if let Some(place) = places.iter().find(|&&place| place >= count) {
-                return Err(Error::config(format!("--negate {place}: the pairs are 0 to {}", count - 1)));
+                return Err(Error::config(format!(
+                    "--negate {place}: there is no such pair; pairs are 0 to {}",
+                    count - 1
+                )));
             }
             (0..count).map(|place| places.contains(&place)).collect()
         }
@@ -293,7 +296,7 @@ mod tests {
             (&vae, "10", "the split has images 0 to 9"),
             (&vae, "horse", "there is no class \"horse\" (square, ellipse, heart)"),
             (&vae, "nowhere.png", "nowhere.png"),
-            (&vae, "0", "--negate 1: the pairs are 0 to 0"),
+            (&vae, "0", "--negate 1: there is no such pair; pairs are 0 to 0"),
         ] {
             let error = told(model, words).unwrap_err().to_string();
             assert!(error.contains(says) && !error.contains('\n'), "{words}: {error}");

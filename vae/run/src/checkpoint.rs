@@ -143,7 +143,7 @@ pub fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
         None => Ok(None),
         Some((true, meta)) => meta.map(Some),
         Some((false, _)) => {
-            Err("is damaged: its bytes do not come to the checksum in it; copy or train it again".into())
+            Err("is damaged: its bytes do not match its checksum; copy it again, or train again".into())
         }
     }
 }
@@ -156,11 +156,12 @@ pub(crate) fn told(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, Stri
     let format = serde_json::from_str::<Value>(&json).ok().and_then(|meta| meta["format"].as_u64());
     if format != Some(u64::from(FORMAT)) {
         let format = format.map_or("no".into(), |format| format.to_string());
-        let what = format!("has format {format}, and this program knows {FORMAT}: take the program that wrote it");
+        let what =
+            format!("has format {format}, but this program reads format {FORMAT}; use the version that wrote it");
         return Some((is_whole, Err(what)));
     }
     let meta = serde_json::from_str(&json);
-    Some((is_whole, meta.map_err(|error| format!("says of its run what cannot be read: {error}"))))
+    Some((is_whole, meta.map_err(|error| format!("has metadata that cannot be read: {error}"))))
 }
 
 /// A file's bytes, and what they say of a run, if they do.
@@ -183,12 +184,12 @@ pub fn fill(module: &dyn Module, bytes: &[u8], path: &Path) -> Result<()> {
             Error::file(
                 path,
                 format!(
-                    "belongs to another model: {some}{more}; build the one it was saved from by --recipe and --set"
+                    "belongs to another model: {some}{more}; use --recipe and --set to build the model that it was saved from"
                 ),
             )
         }
         StateError::Damaged(what) => {
-            Error::file(path, format!("is no whole checkpoint ({what}); copy or train it again"))
+            Error::file(path, format!("is not a complete checkpoint ({what}); copy it again, or train again"))
         }
         StateError::Device(error) => Error::Device(error),
     })
@@ -238,8 +239,11 @@ impl Meta {
         let damaged = |error: StateError| Error::file(path, error);
         let steps = trainer.dataset.train.count().div_ceil(trainer.config().train.batch_size);
         if self.epoch == 0 || self.step > steps {
-            let at = format!("stands at step {} of epoch {}", self.step, self.epoch);
-            return Err(Error::file(path, format!("{at}, and an epoch of these images has {steps}: other images?")));
+            let at = format!("is from step {} of epoch {}", self.step, self.epoch);
+            return Err(Error::file(
+                path,
+                format!("{at}, but an epoch of these images has only {steps} steps; are these other images?"),
+            ));
         }
         let (names, _) = nn::state::contents(bytes, KEY).map_err(damaged)?;
         let slots = trainer.optimiser_slots(&names);
@@ -275,8 +279,8 @@ pub(crate) fn check(old: &Config, new: &Config) -> Result<()> {
     match of_all {
         Some(key) if before != after => {
             return Err(Error::config(format!(
-                "train.epochs = {after}: this run's {key} was laid out over {before} epochs, so that {after} would be \
-                 another run from its first step on; begin one with --out"
+                "train.epochs = {after}: this run's {key} was planned for {before} epochs, so with {after} it would be \
+                 a different run from the first step on; start a new run with --out"
             )));
         }
         None if after > before => old.train.epochs = after,
@@ -286,7 +290,7 @@ pub(crate) fn check(old: &Config, new: &Config) -> Result<()> {
     let Some(key) = old.keys().chain(new.keys()).find(|key| old.get(*key) != new.get(*key)) else { return Ok(()) };
     let value = |all: &BTreeMap<String, Value>| all.get(key).map_or("not set".into(), Value::to_string);
     Err(Error::config(format!(
-        "{key} = {}: a run that goes on keeps its configuration, where it is {}; leave it so, or begin a run with --out",
+        "{key} = {}: a resumed run keeps its configuration, in which it is {}; leave it unchanged, or start a new run with --out",
         value(&new),
         value(&old)
     )))

@@ -40,18 +40,23 @@ pub enum Part {
 /// If the file cannot be read, is no checkpoint, or cannot hold the model that it tells of.
 pub fn config(file: &Path) -> Result<Config> {
     let (bytes, meta) = checkpoint::file(file)?;
-    let meta = meta.ok_or_else(|| Error::file(file, "says nothing of its run: name a checkpoint that train wrote"))?;
+    let meta =
+        meta.ok_or_else(|| Error::file(file, "has no metadata about its run; name a checkpoint that train wrote"))?;
     let config = meta
         .config(file)
         .and_then(|config| config.check().map(|()| config))
-        .map_err(|error| Error::file(file, format!("the configuration in its metadata is not readable: {error}")))?;
+        .map_err(|error| Error::file(file, format!("the configuration in its metadata cannot be read: {error}")))?;
     // Nothing is built by a claim: the estimate is rough, so a model three times the file's size still passes.
     let ([claimed, _], held) = (config.weight_and_image_bytes(), bytes.len() as f64);
     if claimed > 3.0 * held + 1e7 {
         let megabytes = |bytes: f64| (bytes / 1e6).ceil();
         return Err(Error::file(
             file,
-            format!("tells of a model of {} MB and holds {} MB: it is damaged", megabytes(claimed), megabytes(held)),
+            format!(
+                "describes a model of {} MB but contains {} MB, so it is damaged",
+                megabytes(claimed),
+                megabytes(held)
+            ),
         ));
     }
     Ok(config)
@@ -63,7 +68,7 @@ pub fn config(file: &Path) -> Result<Config> {
 /// If the checkpoint is not the configuration's, or the model has no such part.
 pub fn part(config: &Config, file: &Path, part: Part) -> Result<Vec<u8>> {
     if part == Part::Decoder && config.model.kind == ModelKind::Classifier {
-        return Err(Error::config("--part decoder: model.kind = \"classifier\" has none; take encoder or model"));
+        return Err(Error::config("--part decoder: model.kind = \"classifier\" has no decoder; use encoder or model"));
     }
     let model = learn::build(config);
     checkpoint::load(&*model, file)?;
@@ -82,7 +87,7 @@ pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
     if image > 1e9 {
         let (size, gigabytes) = (config.image_size(), (4e-9 * image).ceil());
         return Err(Error::config(format!(
-            "--check: four images of data.image_size = {size} take about {gigabytes} GB; leave it out"
+            "--check: four images of data.image_size = {size} need about {gigabytes} GB; leave it out"
         )));
     }
     let (mut rng, ctx, size) = (Generator::new(0), ForwardContext::eval(), config.image_size());

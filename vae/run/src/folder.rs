@@ -42,14 +42,14 @@ impl Folder {
         let foreign = config.exists() && !fs::read_to_string(&config).is_ok_and(is_ours);
         if foreign || [METRICS, LAST, BEST].iter().any(|name| path.join(name).exists()) {
             return Err(Error::config(format!(
-                "{}: already holds a run; go on with it by --resume, or name another folder by --out",
+                "{}: contains a run already; continue it with --resume, or name another folder with --out",
                 path.display()
             )));
         }
         let made = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let mut folder = Folder { path: path.to_owned(), made: made.map(Path::to_owned).collect(), _lock: None };
         let cannot =
-            |error| Error::file(path, format!("no run can be written there: {error}; name another folder by --out"));
+            |error| Error::file(path, format!("no run can be written there: {error}; name another folder with --out"));
         fs::create_dir_all(path).map_err(cannot)?;
         tempfile::tempfile_in(path).map_err(cannot)?;
         folder._lock = lock(path)?;
@@ -138,7 +138,9 @@ impl Drop for Folder {
 fn lock(path: &Path) -> Result<Option<File>> {
     let Ok(folder) = File::open(path) else { return Ok(None) };
     match folder.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(Error::file(path, "another process is training there; let it end first")),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::file(path, "another process is training there; wait until it ends"))
+        }
         _ => Ok(Some(folder)),
     }
 }
@@ -155,7 +157,7 @@ pub fn checkpoint_of(place: &Path) -> Result<PathBuf> {
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
         Error::file(
             place,
-            "holds neither checkpoints/best.safetensors nor last.safetensors: name a run's folder or a checkpoint",
+            "contains neither checkpoints/best.safetensors nor last.safetensors; name a run's folder or a checkpoint",
         )
     })
 }

@@ -153,7 +153,7 @@ fn safetensors(path: &Path, info: &mut Info) -> Result<()> {
     let bytes = std::fs::read(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
     let other = |what: String| {
         let ours = "name a checkpoint or other safetensors, an .npz or .npy, or a run's folder";
-        Error::file(path, format!("holds nothing that is known here ({what}); {ours}"))
+        Error::file(path, format!("is not a file that this program knows ({what}); {ours}"))
     };
     nn::state::contents(&bytes, "").map_err(|error| other(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| other(error.to_string()))?;
@@ -203,7 +203,7 @@ impl Display for Info {
             writeln!(f, "epochs    {epochs}")?;
         }
         if let Some(Standing { epoch, step, best }) = &self.standing {
-            writeln!(f, "stands at epoch {epoch}, {step} steps done in it")?;
+            writeln!(f, "at epoch {epoch}, after {step} of its steps")?;
             if let Some(Best { epoch, loss }) = best {
                 writeln!(f, "best      epoch {epoch}, validation loss {loss}")?;
             }

@@ -40,10 +40,11 @@ pub struct LoadedRun {
 pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Result<Config> {
     let path = folder.join("config.toml");
     let text = std::fs::read_to_string(&path).map_err(|error| match run_inside(folder) {
-        Some(run) => {
-            Error::config(format!("{}: holds runs, and is none; name one of them, such as {run}", folder.display()))
-        }
-        None => Error::file(&path, format!("cannot be read: {error}; name a folder that train has left")),
+        Some(run) => Error::config(format!(
+            "{}: contains runs, but is not a run itself; name one of them, such as {run}",
+            folder.display()
+        )),
+        None => Error::file(&path, format!("cannot be read: {error}; name the folder of a run")),
     })?;
     let mut settings = Settings::default();
     settings.file(&text, &path.display().to_string())?;
@@ -167,12 +168,12 @@ mod tests {
     fn a_folder_of_runs_is_told_from_a_run() {
         let dir = tempfile::tempdir().unwrap();
         let told = |folder: &Path| configuration(folder, &[]).unwrap_err().to_string();
-        assert!(told(dir.path()).contains("name a folder that train has left"));
+        assert!(told(dir.path()).contains("name the folder of a run"));
         for name in ["seed=2", "seed=1"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
             std::fs::write(dir.path().join(name).join("config.toml"), "").unwrap();
         }
         let told = told(dir.path());
-        assert!(told.contains("holds runs, and is none") && told.ends_with("seed=1"), "{told}");
+        assert!(told.contains("contains runs, but is not a run itself") && told.ends_with("seed=1"), "{told}");
     }
 }

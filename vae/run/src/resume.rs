@@ -34,22 +34,19 @@ impl ResumedRun {
         let path = run.join(LAST);
         if !path.exists() {
             return Err(Error::config(format!(
-                "{}: holds no checkpoint ({LAST}), so there is no run to go on with; begin one with --out",
+                "{}: contains no checkpoint ({LAST}), so there is no run to continue; start one with --out",
                 run.display()
             )));
         }
         let (bytes, meta) = checkpoint::file(&path)?;
         let meta = meta.ok_or_else(|| {
-            Error::file(
-                &path,
-                "is no checkpoint of a run: there is nothing to go on from; its weights are read by --init",
-            )
+            Error::file(&path, "is not a checkpoint of a run, so it cannot be resumed; use --init to load its weights")
         })?;
         let config = meta.config(&path)?;
         let state = meta.state();
         let (text, metrics) = head(&run.join(METRICS), state.epoch.saturating_sub(1))?;
         let history = epochs(text.lines())
-            .ok_or_else(|| Error::file(&run.join(METRICS), "has lines that are no epochs of this run"))?;
+            .ok_or_else(|| Error::file(&run.join(METRICS), "has lines that are not epochs of this run"))?;
         let steps = match config.train.log_steps {
             0 => 0,
             every => head(&run.join(STEPS), state.adam as usize / every)?.1,
@@ -64,7 +61,7 @@ impl ResumedRun {
                 if !fits {
                     return Err(Error::file(
                         &path,
-                        format!("is not that of epoch {epoch}, which {LAST} takes for the best"),
+                        format!("is not that of epoch {epoch}, which is the best according to {LAST}"),
                     ));
                 }
                 Some(bytes)
@@ -119,7 +116,7 @@ pub fn history(run: &Path) -> Result<Vec<Epoch>> {
     }
     let text = fs::read_to_string(&path).map_err(|error| Error::file(&path, format!("cannot be read: {error}")))?;
     let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    epochs(whole).ok_or_else(|| Error::file(&path, "has lines that are no epochs of a run"))
+    epochs(whole).ok_or_else(|| Error::file(&path, "has lines that are not epochs of a run"))
 }
 
 /// What lines tell, if they are epochs in their order.
@@ -137,7 +134,7 @@ fn head(path: &Path, lines: usize) -> Result<(String, u64)> {
     let found = text.split_inclusive('\n').filter(|line| line.ends_with('\n')).take(lines);
     let (count, len) = found.fold((0, 0), |(count, len), line| (count + 1, len + line.len()));
     if count < lines {
-        return Err(Error::file(path, format!("has {count} lines, and the last checkpoint knows of {lines}")));
+        return Err(Error::file(path, format!("has {count} lines, but the last checkpoint counts {lines}")));
     }
     text.truncate(len);
     Ok((text, len as u64))

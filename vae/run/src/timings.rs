@@ -63,7 +63,9 @@ impl Timings {
         }
         let text = fs::read_to_string(&path).map_err(|error| Error::file(&path, format!("cannot be read: {error}")))?;
         let timings = serde_json::from_str(&text);
-        timings.map(Some).map_err(|error| Error::file(&path, format!("holds no times of a run ({error}); remove it")))
+        timings
+            .map(Some)
+            .map_err(|error| Error::file(&path, format!("does not contain the times of a run ({error}); remove it")))
     }
 
     /// Goes on after so many epochs of a run. A file that is lost or damaged costs the times before, and nothing else.
@@ -120,7 +122,7 @@ mod tests {
         assert_eq!((second.epochs.len(), second.total.forward, second.device.as_str()), (3, 8.0, "another"));
         fs::write(dir.path().join(TIMING), "{}").unwrap();
         let told = Timings::read(dir.path()).unwrap_err().to_string();
-        assert!(told.contains("timing.json: holds no times of a run"), "{told}");
+        assert!(told.contains("timing.json: does not contain the times of a run"), "{told}");
         let mut third = Timings::new("cpu");
         third.go_on(dir.path(), 2);
         assert_eq!(third.epochs, []);

@@ -191,8 +191,8 @@ impl Run<'_> {
             && self.history.iter().all(|before| collapsed(before).is_none())
         {
             (self.tell)(Event::Warning(format!(
-                "the KL of epoch {number} is {kl:.3} nats: the posterior has collapsed onto the prior and the latents \
-                 say nothing; try {}",
+                "the KL of epoch {number} is {kl:.3} nats: the posterior has collapsed onto the prior, so the latents \
+                 carry no information; try {}",
                 hint_against_collapse(&self.trainer.config().loss)
             )));
         }
@@ -277,7 +277,7 @@ fn kept(error: Error, last: &Path) -> Error {
 fn config_file(trainer: &Trainer) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
-        "{CONFIG_HEAD} {version}, every key resolved. Again: train --recipe <this file>\n\n{}",
+        "{CONFIG_HEAD} {version} with every key. Repeat it with: train --recipe <this file>\n\n{}",
         trainer.config().to_toml()
     )
 }
@@ -294,7 +294,7 @@ pub fn describe(config: &Config) -> String {
 /// What its total is measured in.
 pub fn loss_unit(config: &Config) -> &'static str {
     match config.loss.reduction {
-        Reduction::Sum => "nats an image",
+        Reduction::Sum => "nats per image",
         Reduction::Mean => "loss (means)",
     }
 }

@@ -45,14 +45,14 @@ pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Load
     if filled.loaded.is_empty() || whole && lacking > 0 {
         let wants = match whole {
             true => {
-                "model.freeze_encoder needs all of the encoder there (without it, --dry-run --json lists every tensor)"
+                "model.freeze_encoder needs a file with the whole encoder (without it, --dry-run --json lists every tensor)"
             }
-            false => "it begins no encoder here",
+            false => "it contains no encoder that fits here",
         };
         let what = words(&filled);
         return Err(Error::file(
             path,
-            format!("{what}: {wants}; model.kind, model.width and model.stem must be the file's"),
+            format!("{what}: {wants}; model.kind, model.width and model.stem must match the file"),
         ));
     }
     Ok(Loaded { path: path.to_owned(), filled })
@@ -68,7 +68,7 @@ impl Loaded {
     /// Every tensor by name, a line each, under what became of it. `num_batches_tracked`, which has no place here, is left out.
     pub fn list(&self) -> String {
         let LoadReport { loaded, missing, misfit, skipped } = &self.filled;
-        let mut text = format!("# The encoder began with {}\n", self.path.display());
+        let mut text = format!("# The encoder started from {}\n", self.path.display());
         let kinds = [("loaded", loaded), ("not in the file", missing), ("misfit", misfit), ("skipped", skipped)];
         for (what, names) in kinds {
             text += &format!("\n{what}: {}\n", names.len());
@@ -124,7 +124,7 @@ fn words(filled: &LoadReport) -> String {
     if let Some(first) = filled.misfit.first() {
         let more =
             if filled.misfit.len() > 1 { format!(" and {} more", filled.misfit.len() - 1) } else { String::new() };
-        words += &format!("; misfit: {first}{more}");
+        words += &format!("; does not fit: {first}{more}");
     }
     words
 }
@@ -222,7 +222,10 @@ mod tests {
         assert!(list.contains("\nloaded: 99\n  encoder.bn1.weight\n") && list.lines().count() == 1 + 8 + 102, "{list}");
         assert!(told.contains("misfit: encoder.conv1.weight is [2, 1, 7, 7], not [2, 1, 3, 3]"), "{told}");
         let refused = load_encoder(&*model, &path, true).unwrap_err();
-        assert!(refused.to_string().contains("needs all of the encoder") && refused.exit_code() == 1, "{refused}");
+        assert!(
+            refused.to_string().contains("needs a file with the whole encoder") && refused.exit_code() == 1,
+            "{refused}"
+        );
         let large = learn::build(&config(&["model.stem=7x7-pool", "data.image_size=64"]));
         assert!(load_encoder(&*large, &path, true).unwrap().to_string().contains("loaded 100 tensors"));
     }

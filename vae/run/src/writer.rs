@@ -31,7 +31,7 @@ impl Log {
         let path = folder.path().join(self.name);
         let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path)?;
         if file.metadata()?.len() < self.written {
-            return Err(IoError::other("lines that were there are gone"));
+            return Err(IoError::other("lines that were written before are missing"));
         }
         file.set_len(self.written)?; // what a write that failed left
         file.seek(SeekFrom::End(0))?;
@@ -131,7 +131,7 @@ impl<'a> RunWriter<'a> {
     pub(crate) fn warning(&mut self) -> Option<String> {
         let trouble = self.trouble.as_ref().filter(|_| !self.told)?;
         self.told = true;
-        Some(format!("{trouble}; training goes on in memory, and writing is tried again"))
+        Some(format!("{trouble}; training continues in memory, and writing is tried again later"))
     }
 
     /// What is not on the disk.
@@ -152,7 +152,7 @@ impl<'a> RunWriter<'a> {
         let Some(trouble) = self.trouble.as_ref().filter(|_| !unsaved.is_empty()) else { return Ok(()) };
         let last = self.folder.path().join(LAST);
         let kept = match last.exists() {
-            true => format!("the last checkpoint that was saved is in {}", last.display()),
+            true => format!("the last saved checkpoint is {}", last.display()),
             false => "no checkpoint was saved".to_owned(),
         };
         Err(Error::file(self.folder.path(), format!("not saved: {unsaved} ({trouble}); {kept}")))
@@ -178,7 +178,7 @@ mod tests {
         fs::rename(&here, &gone).unwrap();
         keeper.line("metrics.jsonl", "2");
         let told = keeper.warning().unwrap();
-        assert!(told.contains("metrics.jsonl: cannot be written") && told.contains("goes on in memory"), "{told}");
+        assert!(told.contains("metrics.jsonl: cannot be written") && told.contains("continues in memory"), "{told}");
         keeper.file(BEST, b"best".to_vec());
         keeper.file(LAST, b"second".to_vec());
         assert_eq!(keeper.warning(), None, "once is enough");
@@ -211,7 +211,7 @@ mod tests {
         let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
         assert_eq!([read(LAST), read("curves.png")], [b"first".to_vec(), b"curves".to_vec()]);
         let error = keeper.finish().unwrap_err().to_string();
-        assert!(error.contains("the last checkpoint that was saved is in"), "{error}");
+        assert!(error.contains("the last saved checkpoint is"), "{error}");
         fs::remove_dir(dir.path().join(BEST)).unwrap();
         keeper.finish().unwrap();
         assert_eq!([read(LAST), read(BEST)], [b"second".to_vec(), b"best".to_vec()]);

@@ -80,8 +80,8 @@ impl Extractor {
             let theirs = export::config(&file)?;
             if theirs.model.kind != ModelKind::Classifier {
                 let what = format!(
-                    "is a model of kind \"{}\": --extractor wants a classifier's run or checkpoint, such as \
-                     train --recipe mnist-classifier leaves",
+                    "is a model of kind \"{}\": --extractor needs a classifier's run or checkpoint, such as the one that \
+                     train --recipe mnist-classifier writes",
                     theirs.model.kind
                 );
                 return Err(Error::file(place, what));
@@ -133,13 +133,16 @@ impl Extractor {
         let bytes = checkpoint::file(file)?.0;
         let net = Inception::new();
         let wants =
-            "--inception wants the weights of pytorch-fid's Inception-v3 as safetensors, by torchvision's names";
+            "--inception needs the weights of pytorch-fid's Inception-v3 as safetensors, with torchvision's names";
         let filled = block_on(nn::state::load_partial(&net, &bytes, |_| true, |name| Some(name.to_owned())));
         let filled = filled.map_err(|error| Error::file(file, format!("{error}; {wants}")))?;
         let wrong = filled.missing.iter().map(|name| format!("{name} is missing")).chain(filled.misfit.iter().cloned());
         let wrong: Vec<String> = wrong.collect();
         if let Some(first) = wrong.first() {
-            return Err(Error::file(file, format!("{first}, one of {} that do not fit; {wants}", wrong.len())));
+            return Err(Error::file(
+                file,
+                format!("{first} ({} tensors are missing or do not fit); {wants}", wrong.len()),
+            ));
         }
         nn::upload(&net, device);
         let preprocess = Preprocess { channels: 3, size: None, mean: vec![0.0; 3], std: vec![1.0; 3] };

@@ -9,7 +9,7 @@
 //! | `frechet_distance`, `kid` | samples against test images: see `frechet`, `extractor` |
 //! | `frechet_distance_reconstructions`, `kid_reconstructions` | reconstructions against test images |
 //! | `label_histogram` | total variation ½ Σ \|p − 1/classes\| of the labels that samples are given from uniform; the parts are p |
-//! | `two_stage_recognised`, `two_stage_taught` | see `two_stage`; the parts: of reconstructions, of the originals |
+//! | `two_stage_recognised`, `two_stage_taught` | see `two_stage`; the parts: for reconstructions, for the originals |
 //! | `nearest_training_mse`, `…_test` | the mean over samples, and over test images, of the error of the nearest training image |
 //! | `nearest_training_ratio` | the first over the second: well below 1 where samples are copies of training images |
 
@@ -57,7 +57,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     let Some([originals, reconstructions]) = block_on(run.predictor.reconstructions(judged.split, &judged.places))?
     else {
         let all = OF_RECONSTRUCTIONS.iter().chain(&OF_SAMPLES).chain(DISTANCES.as_flattened());
-        all.for_each(|name| scores.lacks(name, format!("model.kind = \"{kind}\" gives no images")));
+        all.for_each(|name| scores.lacks(name, format!("model.kind = \"{kind}\" does not reconstruct images")));
         return Ok(());
     };
     let samples = block_on(run.predictor.sample(options.images))?;
@@ -78,15 +78,15 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
 /// What training minimised, on images that it never saw.
 fn losses(run: &LoadedRun, judged: &Judged, scores: &mut Scores) -> Result<()> {
     let validation = block_on(run.predictor.evaluate(judged.split, &judged.places))?;
-    let drawn = if validation.kl_per_dim.is_empty() { "" } else { ", z drawn once an image" };
+    let drawn = if validation.kl_per_dim.is_empty() { "" } else { ", one draw of z per image" };
     let of = format!("{judged}{drawn}");
-    scores.add("total", validation.losses.total, "as minimised, an image", &of);
+    scores.add("total", validation.losses.total, "as minimised, per image", &of);
     for &(name, part) in &validation.losses.parts {
         scores.add(name, part, part_unit(name), &of);
     }
     if !validation.kl_per_dim.is_empty() {
         let parts = validation.kl_per_dim;
-        scores.add_list("kl_per_dim", parts.iter().sum(), "nats an image", judged.to_string(), parts);
+        scores.add_list("kl_per_dim", parts.iter().sum(), "nats per image", judged.to_string(), parts);
     }
     Ok(())
 }
@@ -99,8 +99,8 @@ fn similarities(pictures: &Pictures, judged: &Judged, scores: &mut Scores) {
     let measured: Vec<_> = pairs.map(|(a, b)| (similarity::mse(a, b), similarity::ssim(a, b, *shape))).collect();
     let of = format!("{judged} and their reconstructions, z = mu, in [0, 1]");
     let errors = || measured.iter().map(|(mse, _)| *mse);
-    scores.add("mse", mean(errors()), "a pixel", &of);
-    scores.add("psnr", mean(errors().map(similarity::psnr)), "dB", format!("{of}: the mean of each pair's"));
+    scores.add("mse", mean(errors()), "per pixel", &of);
+    scores.add("psnr", mean(errors().map(similarity::psnr)), "dB", format!("{of}; the mean over pairs"));
     match measured.iter().map(|(_, ssim)| *ssim).collect::<Option<Vec<f64>>>() {
         Some(ssim) => scores.add("ssim", mean(ssim.into_iter()), "", of),
         None => scores.lacks("ssim", format!("an image is smaller than its window of {} pixels", similarity::WINDOW)),
@@ -139,8 +139,8 @@ fn distances(
     let Some(extractor) = extractor else {
         let known: usize = if pictures.samples.is_some() { 0 } else { 1 };
         let why = format!(
-            "no classifier of {} is known: train one, such as by train --recipe cifar10-classifier --set data.kind={0}, and \
-             name its run by --extractor; or name pytorch-fid's weights by --inception",
+            "there is no classifier of {}: train one, for example with train --recipe cifar10-classifier --set data.kind={0}, and \
+             name its run with --extractor; or name pytorch-fid's weights with --inception",
             run.predictor.config.data.kind
         );
         DISTANCES[known..].as_flattened().iter().for_each(|name| scores.lacks(name, &*why));
@@ -154,14 +154,18 @@ fn distances(
         let seen = extractor.features(pixels, pictures.shape)?;
         let of = format!("{} {what}, {judged}; {}", seen.images(), extractor.words());
         let too_few = seen.images().min(real.images()) < extractor.width;
-        let of_frechet = if too_few { format!("{of}: fewer images than features, it says little") } else { of.clone() };
+        let of_frechet = if too_few {
+            format!("{of}; unreliable, because there are fewer images than features")
+        } else {
+            of.clone()
+        };
         few |= too_few;
         scores.add(frechet, frechet_distance(&seen, &real), "", of_frechet);
         scores.add(kid, kernel_distance(&seen, &real), "", of);
     }
     if few {
         scores.warnings.push(format!(
-            "the Fréchet distance of fewer images than the {} features of {} says little: evaluate more by --images",
+            "the Fréchet distance is unreliable with fewer images than the {} features of {}; use more with --images",
             extractor.width, extractor.name
         ));
     }
@@ -181,7 +185,7 @@ fn named(
     let Some((extractor, classes)) = known else {
         let names = [RECOGNISED, TAUGHT, "label_histogram"];
         let names = &names[..if pictures.samples.is_some() { 3 } else { 2 }];
-        let why = "no classifier of these labels is known: train one on data.kind and name its run by --extractor";
+        let why = "there is no classifier of these labels: train one on data.kind and name its run with --extractor";
         names
             .iter()
             .for_each(|name| scores.lacks(name, why.replace("data.kind", &predictor.config.data.kind.to_string())));
@@ -191,15 +195,15 @@ fn named(
         let labels = extractor.labels(&extractor.features(samples, shape)?)?;
         let shares = shares(&labels, classes);
         let away = 0.5 * shares.iter().map(|share| (share - 1.0 / classes as f64).abs()).sum::<f64>();
-        let of = format!("{} samples, as {} names them; parts: the share of each label", labels.len(), extractor.name);
+        let of = format!("{} samples, classified by {}; parts: the share of each label", labels.len(), extractor.name);
         scores.add_list("label_histogram", away, "total variation from uniform", of, shares);
     }
     let truth = judged.split.labels(&judged.places);
     let real = extractor.kept_features(run, &pictures.originals, shape)?;
     let rightly = |features: &Features| Ok::<_, vae_core::Error>(accuracy(&extractor.labels(features)?, &truth));
     let parts = vec![rightly(&extractor.features(&pictures.reconstructions, shape)?)?, rightly(&real)?];
-    let beside = "parts: of reconstructions, of the originals";
-    let of = format!("reconstructions of {judged}, named rightly by {}; {beside}", extractor.name);
+    let beside = "parts: for reconstructions, for the originals";
+    let of = format!("reconstructions of {judged}, share that {} classifies correctly; {beside}", extractor.name);
     scores.add_list(RECOGNISED, parts[0], "share of the images", of, parts);
 
     let places: Vec<usize> = (0..run.dataset.train.count().min(judged.places.len())).collect();
@@ -211,7 +215,7 @@ fn named(
     };
     let parts = vec![taught(&pair[1])?, taught(&pair[0])?];
     let of = format!(
-        "{judged}, named rightly by what {} reconstructed training images taught a linear classifier of {}; {beside}",
+        "{judged}, share that a linear classifier labels correctly after training on {} reconstructed training images, using {}; {beside}",
         places.len(),
         extractor.words()
     );
@@ -235,10 +239,15 @@ fn neighbours(run: &LoadedRun, pictures: &Pictures, judged: &Judged, scores: &mu
     let (of_samples, of_test) = (error(samples)?, error(&pictures.originals)?);
     let count = run.dataset.train.count();
     let drawn = samples.len() / pictures.shape.iter().product::<usize>();
-    let of = |what: &str| format!("{what}, each and the nearest of {count} training images");
-    scores.add("nearest_training_mse", of_samples, "a pixel", of(&format!("{drawn} samples")));
-    scores.add("nearest_training_mse_test", of_test, "a pixel", of(&judged.to_string()));
-    scores.add("nearest_training_ratio", of_samples / of_test, "", "the former of the latter; copies are far below 1");
+    let of = |what: &str| format!("{what}, each compared with the nearest of {count} training images");
+    scores.add("nearest_training_mse", of_samples, "per pixel", of(&format!("{drawn} samples")));
+    scores.add("nearest_training_mse_test", of_test, "per pixel", of(&judged.to_string()));
+    scores.add(
+        "nearest_training_ratio",
+        of_samples / of_test,
+        "",
+        "the former divided by the latter; far below 1 if samples are copies",
+    );
     Ok(())
 }
 

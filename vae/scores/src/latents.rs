@@ -61,7 +61,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
         return Ok(());
     }
     let Some([mu, logvar]) = block_on(predictor.encode(test, &places))? else {
-        lack_all(scores, &format!("model.kind = \"{}\" gives no posterior", predictor.config.model.kind));
+        lack_all(scores, &format!("model.kind = \"{}\" has no posterior", predictor.config.model.kind));
         return Ok(());
     };
     let latents = columns(&mu);
@@ -73,7 +73,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
 
     let spread: Vec<f64> = latents.iter().map(|codes| variance(codes)).collect();
     let active = spread.iter().filter(|&&variance| variance > ACTIVE).count();
-    let words = format!("{of}, of {} latents those with Var(mu) > {ACTIVE}; parts: Var(mu)", latents.len());
+    let words = format!("{of}; latents (of {}) with Var(mu) > {ACTIVE}; parts: Var(mu)", latents.len());
     add(scores, "active_units", active as f64, "latents", words, spread);
 
     let members: Vec<usize> = places.iter().map(|&place| test.members()[place]).collect();
@@ -96,7 +96,9 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     let (names, factors): (Vec<&str>, Vec<_>) =
         factors.filter(|(_, values)| values.iter().any(|value| *value != values[0])).unzip();
     if places.len() < FEWEST || factors.is_empty() {
-        let why = format!("{of} are too few to tell factors by: {FEWEST} are needed, and factors that vary among them");
+        let why = format!(
+            "{of} are too few to score factors: at least {FEWEST} are needed, and factors that vary among them"
+        );
         OF_FACTORS.iter().for_each(|name| scores.lacks(name, why.clone()));
         return Ok(());
     }
@@ -118,10 +120,10 @@ fn of_factors(
     let gaps = mig::gaps(latents, factors);
     add(scores, "mig", mean(&gaps), "", format!("{of}, {} bins; parts: {each}", mig::BINS), gaps);
     let leads = sap::leads(latents, factors);
-    add(scores, "sap", mean(&leads), "", format!("{of}, factors as numbers; parts: {each}"), leads);
+    add(scores, "sap", mean(&leads), "", format!("{of}, factors treated as numbers; parts: {each}"), leads);
 
     let dci = dci::scores(latents, factors);
-    let by = format!("{of}, a forest of {} trees a factor", forest::TREES);
+    let by = format!("{of}, a random forest of {} trees for each factor", forest::TREES);
     let [by_latent, by_factor] = ["latent", "factor"].map(|part| format!("{by}; parts: by {part}"));
     add(scores, "dci_disentanglement", dci.disentanglement, "", by_latent, dci.by_latent);
     add(scores, "dci_completeness", dci.completeness, "", by_factor, dci.by_factor);
@@ -129,7 +131,7 @@ fn of_factors(
     add(scores, "dci_informativeness", mean(&dci.informativeness), "", words, dci.informativeness);
 
     let Some(shared) = fixed_factor::Shared::new(latents, factors) else {
-        let why = format!("among {of} no two share a value of one of {each}");
+        let why = format!("for one of {each}, no two of {of} have the same value");
         OF_FACTORS[5..].iter().for_each(|name| scores.lacks(name, why.clone()));
         return;
     };

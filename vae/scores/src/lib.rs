@@ -151,7 +151,7 @@ impl Scores {
         let scores = serde_json::from_str(&text);
         scores
             .map(Some)
-            .map_err(|error| Error::file(&path, format!("holds no scores ({error}); evaluate the run again")))
+            .map_err(|error| Error::file(&path, format!("does not contain scores ({error}); evaluate the run again")))
     }
 
     /// Keeps them in the folder of the run.

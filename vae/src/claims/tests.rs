@@ -91,11 +91,11 @@ fn a_direction_must_hold_for_every_seed() {
     assert_eq!(verdict(&two, &[up, up]).0, Verdict::Reproduced);
     assert_eq!(verdict(&two, &[down, down]).0, Verdict::Contradicted);
     for (values, words) in [
-        (&[up, down][..], "mixed: the direction shows with seed 1, and not with seed 2"),
-        (&[up, flat], "alike, to the tolerance (seed 2)"),
+        (&[up, down][..], "mixed: the runs show this direction with seed 1, but not with seed 2"),
+        (&[up, flat], "do not differ by more than the tolerance (seed 2)"),
         (&[down, flat], "alike"),
-        (&[up], "1 seed of the 2"),
-        (&[down], "1 seed of the 2"),
+        (&[up], "requires 2 seeds, and there is 1"),
+        (&[down], "requires 2 seeds, and there is 1"),
     ] {
         let (verdict, why) = verdict(&two, values);
         assert!(verdict == Verdict::NotComparable && why.contains(words), "{values:?}: {verdict}, {why}");
@@ -155,9 +155,9 @@ fn a_claim_that_cannot_be_is_refused_by_name() {
         (&format!("{ruled}bound = 1.0"), "needs a bound with under or over, and with nothing else"),
         (&format!("{ruled}within = 1.5"), "tolerance"),
         (&format!("{ruled}floor = -1.0"), "floor"),
-        (&format!("{ruled}seeds = 0"), "no seed"),
+        (&format!("{ruled}seeds = 0"), "at least one seed"),
         (&format!("{ruled}printed = {{ z = 1.0 }}"), "\"z\""),
-        (&format!("{ruled}{base}{ruled}"), "is there twice"),
+        (&format!("{ruled}{base}{ruled}"), "occurs twice"),
     ] {
         let error = parse(&format!("{base}{more}")).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains(words), "{more}: {error}");

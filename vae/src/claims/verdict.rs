@@ -183,18 +183,22 @@ impl Claim {
         let (verdict, told) = if all(Sign::Holds) && self.correction.is_some() {
             (Verdict::Corrected, "the corrected sentence holds")
         } else if all(Sign::Holds) {
-            (Verdict::Reproduced, "the direction shows")
+            (Verdict::Reproduced, "the runs show this direction")
         } else if all(Sign::Fails) {
-            (Verdict::Contradicted, "the direction does not show")
+            (Verdict::Contradicted, "the runs do not show this direction")
         } else if !alike.is_empty() {
-            return (Verdict::NotComparable, format!("the values are alike, to the tolerance (seed {alike})"));
+            return (
+                Verdict::NotComparable,
+                format!("the values do not differ by more than the tolerance (seed {alike})"),
+            );
         } else {
-            let words = format!("mixed: the direction shows with seed {holds}, and not with seed {fails}");
+            let words = format!("mixed: the runs show this direction with seed {holds}, but not with seed {fails}");
             return (Verdict::NotComparable, words);
         };
         if signs.len() < self.seeds {
             let (here, wanted) = (signs.len(), self.seeds);
-            let words = format!("{here} seed of the {wanted} that a difference of this size asks for; on it, {told}");
+            let words =
+                format!("a difference of this size requires {wanted} seeds, and there is {here}; with it, {told}");
             return (Verdict::NotComparable, words);
         }
         let correction = self.correction.as_ref().map_or_else(String::new, |what| format!("; {what}"));

@@ -53,19 +53,19 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
-        bail!(Error::config(format!("{}: is there already; name another file", out.display())));
+        bail!(Error::config(format!("{}: exists already; choose another file", out.display())));
     }
     let predictor = args.load.load(&args.run)?.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
     if !config.model.is_vae() {
-        bail!(Error::config(format!("model.kind = \"{}\" decodes no latents", config.model.kind)));
+        bail!(Error::config(format!("model.kind = \"{}\" cannot decode latents", config.model.kind)));
     }
     let codes = npy::codes(&args.file, config.model.z_dim)?;
     let count = codes.z.shape()[0];
     let labels = labels(config, &codes, &args.labels)?;
     let numbers = shape.iter().product::<usize>();
     if args.out.is_some() && count.saturating_mul(4 * numbers) > MAX_ARRAY_BYTES {
-        bail!(Error::config(format!("--out: the pixels of {count} images are more than 4 GB; decode a part of them")));
+        bail!(Error::config(format!("--out: the pixels of {count} images are more than 4 GB; decode fewer")));
     }
     let mut album = args.png.as_ref().map(|place| ImageFolder::new(place, shape)).transpose()?;
     let mut all = Vec::new();
@@ -94,7 +94,9 @@ fn labels(config: &Config, codes: &Codes, given: &[i64]) -> Result<Vec<usize>> {
     let (count, classes) = (codes.z.shape()[0], config.told_classes());
     if classes == 0 {
         if !given.is_empty() {
-            bail!(Error::config("--labels: this model is told none (model.conditional = false); leave them out"));
+            bail!(Error::config(
+                "--labels: this model does not use labels (model.conditional = false); leave them out"
+            ));
         }
         return Ok(vec![0; count]);
     }
@@ -102,15 +104,19 @@ fn labels(config: &Config, codes: &Codes, given: &[i64]) -> Result<Vec<usize>> {
         ([], Some(labels)) => labels.clone(),
         ([], None) => {
             bail!(Error::config(format!(
-                "--labels: this model is told what to show, and the file has no labels; give one of 0 to {}, or {count}",
+                "--labels: this model needs labels, and the file has none; give one label from 0 to {}, or {count} labels",
                 classes - 1
             )));
         }
         ([one], _) => vec![*one; count],
         (all, _) if all.len() == count => all.to_vec(),
-        (some, _) => bail!(Error::config(format!("--labels: {} for {count} images", some.len()))),
+        (some, _) => bail!(Error::config(format!(
+            "--labels: there are {} labels for {count} images; give one label, or one for each image",
+            some.len()
+        ))),
     };
     let known = |&label: &i64| usize::try_from(label).ok().filter(|label| *label < classes).ok_or(label);
     let known = labels.iter().map(known).collect::<Result<_, i64>>();
-    Ok(known.map_err(|bad| Error::config(format!("--labels: {bad} is no label: they are 0 to {}", classes - 1)))?)
+    Ok(known
+        .map_err(|bad| Error::config(format!("--labels: {bad} is not a label; labels are 0 to {}", classes - 1)))?)
 }

@@ -44,17 +44,19 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     if args.out.exists() {
-        return Err(Error::config(format!("{}: is there already; name another file", args.out.display())).into());
+        return Err(Error::config(format!("{}: exists already; choose another file", args.out.display())).into());
     }
     let run = args.load.load(&args.run)?;
     let (split, is_labelled) = images(&run, &args.data)?;
     let places: Vec<usize> = (0..split.count()).collect();
     if places.is_empty() {
-        return Err(Error::config("this split of the run's images is empty").into());
+        return Err(Error::config("this split of the images is empty; choose another one").into());
     }
     let Some([mu, logvar]) = block_on(run.predictor.encode(&split, &places))? else {
         let kind = run.predictor.config.model.kind;
-        return Err(Error::config(format!("model.kind = \"{kind}\" makes no Gaussians of images")).into());
+        return Err(
+            Error::config(format!("model.kind = \"{kind}\" has no posterior, so there is nothing to encode")).into()
+        );
     };
     let labels: Vec<i64> =
         places.iter().map(|&place| if is_labelled { split.label(place) as i64 } else { -1 }).collect();

@@ -56,12 +56,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         Part::Model => export::Part::Model,
     };
     if args.check.as_ref() == Some(&args.out) {
-        return Err(
-            Error::config(format!("{}: --out and --check name it twice; name two files", args.out.display())).into()
-        );
+        return Err(Error::config(format!(
+            "{}: --out and --check name the same file; choose two files",
+            args.out.display()
+        ))
+        .into());
     }
     if let Some(path) = [Some(&args.out), args.check.as_ref()].into_iter().flatten().find(|path| path.exists()) {
-        return Err(Error::config(format!("{}: is there already; name another file", path.display())).into());
+        return Err(Error::config(format!("{}: exists already; choose another file", path.display())).into());
     }
     let file = checkpoint_of(&args.run)?;
     let config = export::config(&file)?;

@@ -57,13 +57,16 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     };
     let places: Vec<usize> = (0..split.count()).collect();
     if places.is_empty() {
-        bail!(Error::config("this split of the run's images is empty"));
+        bail!(Error::config("this split of the images is empty; choose another one"));
     }
     let shape = predictor.transform.shape();
     let mut folder = ImageFolder::new(&args.png, shape)?;
     for (places, names) in places.chunks(CHUNK).zip(names.chunks(CHUNK)) {
         let Some([_, pixels]) = block_on(predictor.reconstructions(&split, places))? else {
-            bail!(Error::config(format!("model.kind = \"{}\" gives no images", predictor.config.model.kind)));
+            bail!(Error::config(format!(
+                "model.kind = \"{}\" does not reconstruct images",
+                predictor.config.model.kind
+            )));
         };
         for (name, image) in names.iter().zip(pixels.chunks_exact(shape.iter().product())) {
             folder.add_named(&format!("{name}.png"), image)?;

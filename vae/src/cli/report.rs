@@ -61,7 +61,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let page = report::page(&told);
     let path = args.out.unwrap_or_else(|| args.runs[0].join(report::FILE));
     let file = path.file_name().and_then(|name| name.to_str());
-    let name = file.ok_or_else(|| Error::config(format!("--out {}: is no name of a file", path.display())))?;
+    let name =
+        file.ok_or_else(|| Error::config(format!("--out {}: this is not the name of a file", path.display())))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Folder::of_run(folder).write(name, page.as_bytes())?;
     for run in &told {

@@ -58,15 +58,15 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let predictor = args.load.load(&args.run)?.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
     if !config.model.is_vae() {
-        bail!(Error::config(format!("model.kind = \"{}\" gives no images of its own", config.model.kind)));
+        bail!(Error::config(format!("model.kind = \"{}\" cannot draw samples", config.model.kind)));
     }
     let (count, classes) = (args.count as usize, config.told_classes());
     let labels: Vec<usize> = match args.label {
         Some(_) if classes == 0 => {
-            bail!(Error::config("--label: this model is told none (model.conditional = false); leave it out"))
+            bail!(Error::config("--label: this model does not use labels (model.conditional = false); leave it out"))
         }
         Some(label) if label >= classes => {
-            bail!(Error::config(format!("--label: {label} is no label: they are 0 to {}", classes - 1)))
+            bail!(Error::config(format!("--label: {label} is not a label; labels are 0 to {}", classes - 1)))
         }
         Some(label) => vec![label; count],
         None => (0..count).map(|i| i * classes / count).collect(),

@@ -142,10 +142,12 @@ impl Explorer {
     pub fn decode(&self, point: &Point) -> Result<Vec<u8>> {
         let (z_dim, predictor) = (self.z_dim(), &self.run.predictor);
         if point.z.len() != z_dim {
-            return Err(Error::config(format!("z has {} numbers; this model's has {z_dim}", point.z.len())));
+            return Err(Error::config(format!("z has {} numbers, but this model needs {z_dim}", point.z.len())));
         }
         if let Some(bad) = point.z.iter().find(|x| x.is_nan() || x.abs() > LARGEST) {
-            return Err(Error::config(format!("z holds {bad}; its numbers lie between -{LARGEST} and {LARGEST}")));
+            return Err(Error::config(format!(
+                "z contains {bad}; its numbers must be between -{LARGEST} and {LARGEST}"
+            )));
         }
         self.check_label(point.label)?;
         let z = Tensor::new(&point.z, [1, z_dim]);
@@ -162,7 +164,7 @@ impl Explorer {
         match test.count() {
             0 => Err(Error::config("this run has no test images")),
             count if place >= count => {
-                Err(Error::config(format!("there is no test image {place}: they are 0 to {}", count - 1)))
+                Err(Error::config(format!("there is no test image {place}; test images are 0 to {}", count - 1)))
             }
             _ => self.code(test, place, Some(test.label(place))),
         }
@@ -192,7 +194,7 @@ impl Explorer {
     pub fn map(&self, dims: [usize; 2]) -> Result<Map> {
         let z_dim = self.z_dim();
         if let Some(dim) = dims.iter().find(|&&dim| dim >= z_dim) {
-            return Err(Error::config(format!("there is no latent {dim}: they are 0 to {}", z_dim - 1)));
+            return Err(Error::config(format!("there is no latent {dim}; latents are 0 to {}", z_dim - 1)));
         }
         let points: Vec<[f32; 2]> = self.codes.chunks_exact(z_dim).map(|mu| dims.map(|dim| mu[dim])).collect();
         let places: Vec<usize> = (0..points.len()).collect();
@@ -211,7 +213,7 @@ impl Explorer {
         match self.run.predictor.config.told_classes() {
             0 => Ok(()), // it is not told
             classes if label < classes => Ok(()),
-            classes => Err(Error::config(format!("{label} is no label: they are 0 to {}", classes - 1))),
+            classes => Err(Error::config(format!("{label} is not a label; labels are 0 to {}", classes - 1))),
         }
     }
 

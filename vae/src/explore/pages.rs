@@ -152,7 +152,7 @@ async fn picture(
         Err(refused) => return refused.into_response(),
     };
     let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "pictures have 10 MB at most");
+    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "a picture may have at most 10 MB");
     if said.is_some_and(|said| said > PICTURE) {
         return too_large.into_response();
     }
@@ -167,14 +167,14 @@ impl Desk {
     async fn ask(&self, question: Question) -> Response {
         let (reply, answered) = oneshot::channel();
         if self.line.try_send((question, reply)).is_err() {
-            return (StatusCode::SERVICE_UNAVAILABLE, "too many requests wait; try again").into_response();
+            return (StatusCode::SERVICE_UNAVAILABLE, "too many requests are waiting; try again").into_response();
         }
         match answered.await {
             Ok(Ok(Answer::Png(bytes))) => serve::png(bytes),
             Ok(Ok(Answer::Json(text))) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
             Ok(Err(error @ Error::Config(_))) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
             Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the explorer is ending").into_response(),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the explorer is stopping").into_response(),
         }
     }
 }

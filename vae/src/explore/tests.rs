@@ -65,12 +65,12 @@ fn another_point_is_another_picture_and_the_same_the_same() {
 #[test]
 fn what_is_no_point_is_refused_in_a_line() {
     let explorer = explorer(&[]);
-    assert!(error(explorer.decode(&point(&[0.0; 2]))).contains("z has 2 numbers; this model's has 3"));
+    assert!(error(explorer.decode(&point(&[0.0; 2]))).contains("z has 2 numbers, but this model needs 3"));
     for bad in [f32::NAN, f32::INFINITY, -1.1e4] {
-        assert!(error(explorer.decode(&point(&[0.0, bad, 0.0]))).contains("z holds"), "{bad}");
+        assert!(error(explorer.decode(&point(&[0.0, bad, 0.0]))).contains("z contains"), "{bad}");
     }
-    assert!(error(explorer.image(833)).contains("they are 0 to 832"));
-    assert!(error(explorer.map([0, 3])).contains("there is no latent 3: they are 0 to 2"));
+    assert!(error(explorer.image(833)).contains("are 0 to 832"));
+    assert!(error(explorer.map([0, 3])).contains("there is no latent 3; latents are 0 to 2"));
 }
 
 #[test]
@@ -100,6 +100,6 @@ fn a_model_that_is_told_labels_shows_what_it_is_told() {
     let explorer = explorer(&["model.conditional=true"]);
     let decode = |label| explorer.decode(&Point { z: vec![0.0; 3], label });
     assert!(explorer.about().told == 10 && decode(1).unwrap() != decode(2).unwrap());
-    assert!(error(decode(10)).contains("10 is no label: they are 0 to 9"));
-    assert!(error(explorer.picture(b"", 10)).contains("10 is no label"));
+    assert!(error(decode(10)).contains("10 is not a label; labels are 0 to 9"));
+    assert!(error(explorer.picture(b"", 10)).contains("10 is not a label"));
 }

@@ -119,7 +119,7 @@ pub fn ended(outcome: &Result<vae_run::Outcome>) -> String {
     match outcome {
         Ok(vae_run::Outcome::Finished) => "finished".into(),
         Ok(vae_run::Outcome::Stopped { after, best }) => {
-            format!("stopped after epoch {after}: no better validation loss since epoch {best}")
+            format!("stopped after epoch {after}: the validation loss has not improved since epoch {best}")
         }
         Ok(vae_run::Outcome::Interrupted) => "interrupted".into(),
         Err(error) => format!("failed: {error}"),

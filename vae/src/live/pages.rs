@@ -70,7 +70,7 @@ pub(super) fn pages(mut messages: UnboundedReceiver<Message>) -> (Router, impl F
 
 async fn events(Shared(hub): Shared<Arc<Hub>>) -> Response {
     let Ok(place) = hub.room.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open; close one").into_response();
     };
     let page = {
         let state = hub.lock();
@@ -86,7 +86,7 @@ async fn events(Shared(hub): Shared<Arc<Hub>>) -> Response {
 }
 
 fn picture(bytes: Option<Vec<u8>>) -> Response {
-    bytes.map_or_else(|| (StatusCode::NOT_FOUND, "nothing is drawn yet").into_response(), serve::png)
+    bytes.map_or_else(|| (StatusCode::NOT_FOUND, "there is no picture yet").into_response(), serve::png)
 }
 
 impl Hub {

@@ -1,4 +1,4 @@
-//! The runs, tables and figures of the five papers: a TOML file each in `vae/recipes/papers/`, and `--quick` variants that take
+//! The runs, tables and figures of the five papers: a TOML file each in `vae/papers/`, and `--quick` variants that take
 //! minutes instead of days.
 //!
 //! ```text
@@ -270,7 +270,7 @@ impl Planned {
     pub fn missing(&self) -> Option<String> {
         let file = Path::new(&self.point.config.model.init_encoder);
         let lacks = self.encoder.as_ref().filter(|_| !file.exists());
-        let told = |encoder| format!("the encoder that it begins with is not here: {encoder}");
+        let told = |encoder| format!("the encoder that it starts from is missing: {encoder}");
         self.missing_images().or_else(|| lacks.map(told))
     }
 
@@ -281,7 +281,7 @@ impl Planned {
             return None;
         }
         let why = vae_data::load(config).err()?;
-        Some(format!("the images of {} are not here: {why}", config.data.kind))
+        Some(format!("the images of {} are missing: {why}", config.data.kind))
     }
 }
 

@@ -69,9 +69,9 @@ impl Results<'_> {
     /// A quantity of a run, or why there is none.
     fn measure(&self, grid: &Grid, run: &str, seed: u64, quantity: &str) -> std::result::Result<f64, String> {
         let planned = self.plan.iter().find(|planned| planned.run == run && planned.seed == seed);
-        let planned = planned.ok_or_else(|| format!("{run} is not among the runs that were asked for"))?;
+        let planned = planned.ok_or_else(|| format!("{run} is not one of the selected runs"))?;
         if let Some(why) = self.skipped.get(&planned.point.name) {
-            return Err(format!("{run} was left out: {why}"));
+            return Err(format!("{run} was skipped: {why}"));
         }
         let line = grid.result(&planned.point).ok_or_else(|| format!("{run} has not run"))?;
         if let Some(why) = line.get("failed").and_then(Value::as_str) {
@@ -112,14 +112,14 @@ impl Results<'_> {
         let set: String = self.asked.set.iter().map(|set| format!(" --set {set}")).collect();
         let _ = writeln!(text, "`vae paper {}{quick} --seeds {seeds}{set}`\n", self.paper.name);
         if self.asked.quick {
-            text.push_str("Small runs: fewer images and epochs than the paper's, and where that is much faster, narrower models. ");
+            text.push_str("These are small runs: they use fewer images and epochs than the paper, and narrower models if that is much faster. ");
             let _ = match self.paper.stand_in() {
                 Some(stand_in) => writeln!(text, "Instead of {stand_in}.\n"),
                 None => writeln!(text, "\n"),
             };
         }
         text.push_str(
-            "A verdict is about a direction; absolute values depend on split, hardware and length of training.\n\n",
+            "A verdict is about the direction of a claim. Absolute values depend on the split, the hardware and the length of training.\n\n",
         );
         text.push_str("## Claims\n\n");
         let count = |verdict| judged.iter().filter(|judged| judged.verdict == verdict).count();
@@ -130,12 +130,12 @@ impl Results<'_> {
         for table in &self.paper.tables {
             let _ = writeln!(text, "## {}\n\n{}", table.title, self.table(table, grid));
         }
-        text.push_str("(In brackets: the paper's number; after an arrow: what it should have been.)\n\n## Figures\n\n");
+        text.push_str("(The number in brackets is the paper's; the number after an arrow is the corrected one.)\n\n## Figures\n\n");
         for (figure, picture) in self.paper.figures.iter().zip(pictures) {
             let _ = writeln!(text, "### {}\n\n{picture}", figure.of);
         }
         if !self.skipped.is_empty() {
-            text.push_str("## Runs left out\n\n");
+            text.push_str("## Skipped runs\n\n");
             for (run, why) in self.skipped {
                 let _ = writeln!(text, "- `{run}`: {why}");
             }
@@ -173,7 +173,7 @@ impl Results<'_> {
             }
         }
         if curves.is_empty() {
-            return Ok("Nothing to draw: none of its runs is here.\n".into());
+            return Ok("There is nothing to draw, because none of its runs exists.\n".into());
         }
         grid.folder.write(file, &overlay(&figure.of, &curves).png())?;
         Ok(format!("![{}]({file})\n", figure.of))
@@ -201,7 +201,7 @@ fn claim(text: &mut String, judged: &Judged) {
     let _ = writeln!(text, "### {}: {}\n\n> {} ({section})\n", claim.id, judged.verdict, claim.says);
     let _ = writeln!(text, "{}: {}.", title_case(&judged.verdict.to_string()), judged.why.trim_end_matches('.'));
     if claim.rule.is_some() {
-        let _ = writeln!(text, "Asked: {}.\n", claim.rule_words());
+        let _ = writeln!(text, "Rule: {}.\n", claim.rule_words());
         let mut seen: Vec<&String> = Vec::new();
         for run in claim.runs.iter().flatten() {
             if !seen.contains(&run) {

@@ -159,7 +159,7 @@ fn columns(run: &Told) -> Vec<String> {
     let losses = halves.flat_map(|half| {
         std::iter::once("total").chain(parts(run)).map(move |part| format!("{half} {}", part_words(part)))
     });
-    losses.chain(["MSE", "learning rate", "seconds", "images a second"].map(str::to_owned)).collect()
+    losses.chain(["MSE", "learning rate", "seconds", "images per second"].map(str::to_owned)).collect()
 }
 
 fn epochs(run: &Told) -> Vec<Row> {
@@ -203,7 +203,7 @@ fn times(runs: &[Told]) -> Vec<Row> {
         "data" => "waiting for images to be prepared",
         "forward" => "the model and its loss",
         "backward" => "gradients",
-        "optimiser" => "guard, Adam, moving average",
+        "optimiser" => "gradient check, Adam, moving average",
         "reading" => "waiting for the device to finish",
         "validation" => "the validation images, after each epoch",
         _ => "progress, logs, checkpoints",

@@ -65,8 +65,8 @@ pub struct Verdict {
 pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Option<Used>, run: &str) -> Verdict {
     let Some(epoch) = history.get(shown.saturating_sub(1)) else {
         return Verdict {
-            sentence: "No epoch has ended: there is nothing to tell yet.".into(),
-            advice: vec![format!("Go on: train --resume {run}")],
+            sentence: "The run has not finished an epoch, so there are no results yet.".into(),
+            advice: vec![format!("Continue: train --resume {run}")],
         };
     };
     let collapsed = collapse(epoch).is_some();
@@ -74,13 +74,13 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Op
     let mut sentence = first_half(config, epoch, used);
     sentence += &match trend {
         _ if collapsed => String::new(),
-        Trend::Short => "; one epoch shows no trend yet".into(),
+        Trend::Short => "; one epoch is too few to show a trend".into(),
         Trend::Improving(part) => {
-            format!("; validation still improves, by {} in the last epoch: train longer", percent(part))
+            format!("; the validation loss still improves, by {} in the last epoch, so train longer", percent(part))
         }
-        Trend::Standing => "; validation stands still: more epochs alone will change little".into(),
+        Trend::Standing => "; the validation loss no longer changes, so more epochs alone will help little".into(),
         Trend::Worse(since, part) => {
-            format!("; validation has been getting worse since epoch {since}, by {} so far", percent(part))
+            format!("; the validation loss has been rising since epoch {since}, by {} so far", percent(part))
         }
     };
     sentence.push('.');
@@ -97,17 +97,20 @@ fn first_half(config: &Config, epoch: &Epoch, used: Option<Used>) -> String {
     let error = epoch.validation.mse.map(|mse| format!("reconstructs with {} MSE", short(mse)));
     let error = error.unwrap_or_else(|| format!("reaches a validation loss of {}", short(losses.total)));
     if let Some(kl) = collapse(epoch) {
-        return format!("The posterior has collapsed: its KL is {} nats, the latents say nothing", short(kl));
+        return format!(
+            "The posterior has collapsed: its KL is {} nats, so the latents carry no information",
+            short(kl)
+        );
     }
     match (config.model.kind, used) {
         (ModelKind::Classifier, _) => {
             let right = losses.part("accuracy").unwrap_or(f64::NAN);
-            format!("The model names {} of the validation images rightly", percent(right))
+            format!("The model classifies {} of the validation images correctly", percent(right))
         }
         (ModelKind::Vq, _) => {
             let perplexity = losses.part("perplexity").unwrap_or(f64::NAN);
             format!(
-                "The model uses its {} codes as evenly as {} would be, and {error}",
+                "The model uses its {} codes about as evenly as {} equally frequent ones, and {error}",
                 config.model.codes,
                 short(perplexity)
             )
@@ -127,7 +130,7 @@ fn advice(
 ) -> Vec<String> {
     let (mut advice, losses) = (Vec::new(), &epoch.validation.losses);
     if collapse(epoch).is_some() {
-        advice.push(format!("Against the collapse: {}.", hint_against_collapse(&config.loss)));
+        advice.push(format!("To prevent the collapse, try {}.", hint_against_collapse(&config.loss)));
     }
     match trend {
         _ if collapse(epoch).is_some() => {}
@@ -135,29 +138,31 @@ fn advice(
             advice.push(format!("More epochs: train --resume {run} --set train.epochs={}", 2 * config.train.epochs));
         }
         Trend::Worse(since, _) if config.train.early_stopping == 0 => advice.push(format!(
-            "Stop in time: train.early_stopping = 5 would have kept epoch {since} and saved the epochs after it."
+            "Stop earlier: train.early_stopping = 5 keeps the weights of epoch {since} and skips epochs that do not improve."
         )),
         _ => {}
     }
     let gap = (losses.total - epoch.train.total) / epoch.train.total.abs().max(1e-9);
     if gap > ABOVE && history.len() > 1 {
         advice.push(format!(
-            "Validation is {} above training: more images, data.augment, train.weight_decay or a smaller model would narrow \
-             that.",
+            "The validation loss is {} above the training loss. More images, data.augment, train.weight_decay or a smaller model would narrow \
+             the gap.",
             percent(gap)
         ));
     }
     if config.model.is_vae() && config.loss.kind == LossKind::Beta && config.loss.beta == 0.0 {
-        advice.push("β = 0 makes an autoencoder: its samples are decoded from places where no image was put.".into());
+        advice.push(
+            "With β = 0 this is a plain autoencoder: its samples are decoded from latents that no image has.".into(),
+        );
     }
     match used {
         Some(Used { active, of }) if collapse(epoch).is_none() && 2 * active <= of && of > 1 => advice.push(format!(
-            "{} of {of} latents carry nothing: a smaller model.z_dim would do as well, or a smaller weight of the KL would \
+            "{} of {of} latents carry no information. A smaller model.z_dim would do as well, or a smaller weight of the KL would \
              use them.",
             of - active
         )),
         Some(Used { active, of }) if active == of && least(&epoch.validation.kl_per_dim) > 0.5 => {
-            advice.push(format!("All {of} latents are in use: a larger model.z_dim may reconstruct better."));
+            advice.push(format!("All {of} latents are in use. A larger model.z_dim may reconstruct better."));
         }
         _ => {}
     }
@@ -218,8 +223,8 @@ mod tests {
         let verdict = told(&config(&[]), &history(&[150.0, 120.0, 114.0], 12.0), 11, 16);
         assert_eq!(
             verdict.sentence,
-            "The model uses 11 of 16 latents and reconstructs with 0.0123 MSE; validation still improves, by 5.00 % in the \
-             last epoch: train longer."
+            "The model uses 11 of 16 latents and reconstructs with 0.0123 MSE; the validation loss still improves, by 5.00 % in the \
+             last epoch, so train longer."
         );
         assert_eq!(verdict.advice, ["More epochs: train --resume runs/a --set train.epochs=10"]);
     }
@@ -238,7 +243,10 @@ mod tests {
     #[test]
     fn a_collapse_goes_before_everything_else() {
         let verdict = told(&config(&["loss.beta=50"]), &history(&[150.0, 120.0], 0.04), 0, 16);
-        assert_eq!(verdict.sentence, "The posterior has collapsed: its KL is 0.0400 nats, the latents say nothing.");
+        assert_eq!(
+            verdict.sentence,
+            "The posterior has collapsed: its KL is 0.0400 nats, so the latents carry no information."
+        );
         assert!(verdict.advice[0].contains("a smaller loss.beta, loss.schedule = \"linear\""), "{:?}", verdict.advice);
         assert_eq!(verdict.advice.len(), 1, "neither more epochs nor fewer latents: {:?}", verdict.advice);
     }
@@ -248,14 +256,18 @@ mod tests {
         let mut worse = history(&[150.0, 120.0, 130.0], 12.0);
         worse[2].train.total = 100.0;
         let verdict = told(&config(&[]), &worse, 6, 16);
-        assert!(verdict.sentence.ends_with("getting worse since epoch 2, by 8.33 % so far."), "{}", verdict.sentence);
-        let begins = ["Stop in time", "Validation is 30.0 % above training", "10 of 16 latents carry nothing"];
+        assert!(verdict.sentence.ends_with("rising since epoch 2, by 8.33 % so far."), "{}", verdict.sentence);
+        let begins = [
+            "Stop earlier",
+            "The validation loss is 30.0 % above the training loss",
+            "10 of 16 latents carry no information",
+        ];
         assert_eq!(verdict.advice.len(), begins.len());
         begins.iter().zip(&verdict.advice).for_each(|(begin, advice)| assert!(advice.starts_with(begin), "{advice}"));
         let stopping = told(&config(&["train.early_stopping=2"]), &worse, 9, 16);
-        assert!(stopping.advice[0].starts_with("Validation"), "it is on already: {:?}", stopping.advice);
+        assert!(stopping.advice[0].starts_with("The validation loss"), "it is on already: {:?}", stopping.advice);
         let full = told(&config(&[]), &history(&[150.0, 150.0], 12.0), 2, 2);
-        assert_eq!(full.advice, ["All 2 latents are in use: a larger model.z_dim may reconstruct better."]);
+        assert_eq!(full.advice, ["All 2 latents are in use. A larger model.z_dim may reconstruct better."]);
         let plain = told(&config(&["loss.beta=0"]), &history(&[150.0, 150.0], 12.0), 9, 16);
         assert!(plain.advice.len() == 1 && plain.advice[0].starts_with("β = 0"), "{:?}", plain.advice);
     }
@@ -263,7 +275,7 @@ mod tests {
     #[test]
     fn whatever_is_trained_has_a_verdict() {
         let none = verdict(&config(&[]), &[], 0, None, "runs/a");
-        assert_eq!(none.advice, ["Go on: train --resume runs/a"]);
+        assert_eq!(none.advice, ["Continue: train --resume runs/a"]);
         let one = |settings: &[&str], part: (&'static str, f64), mse| {
             let mut history = history(&[0.5], 12.0);
             (history[0].validation.losses.parts, history[0].validation.mse) = (vec![part], mse);
@@ -271,12 +283,12 @@ mod tests {
         };
         assert_eq!(
             one(&["model.kind=classifier"], ("accuracy", 0.985), None),
-            "The model names 98.5 % of the validation images rightly; one epoch shows no trend yet."
+            "The model classifies 98.5 % of the validation images correctly; one epoch is too few to show a trend."
         );
         assert_eq!(
             one(&["model.kind=vq"], ("perplexity", 100.0), Some(0.02)),
-            "The model uses its 512 codes as evenly as 100 would be, and reconstructs with 0.0200 MSE; one epoch shows no \
-             trend yet."
+            "The model uses its 512 codes about as evenly as 100 equally frequent ones, and reconstructs with 0.0200 MSE; one epoch is too few \
+             to show a trend."
         );
     }
 }

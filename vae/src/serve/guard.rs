@@ -68,24 +68,24 @@ fn admit(headers: &HeaderMap, address: IpAddr) -> Result<(), &'static str> {
         let mut values = headers.get_all(&name).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),
-            (Some(value), None) => value.to_str().map(Some).map_err(|_| "a header is no text"),
-            _ => Err("a header is there twice"),
+            (Some(value), None) => value.to_str().map(Some).map_err(|_| "a header is not text"),
+            _ => Err("a header occurs twice"),
         }
     };
-    let host = word(header::HOST)?.ok_or("no Host is named")?;
+    let host = word(header::HOST)?.ok_or("the request has no Host header")?;
     if !is_ours(host, address) {
-        return Err("this Host is not the page's: open it by its address, such as http://127.0.0.1:PORT/");
+        return Err("this Host is not that of the page; open it by its address, such as http://127.0.0.1:PORT/");
     }
     if let Some(origin) = word(header::ORIGIN)?
         && !origin.strip_prefix("http://").is_some_and(|from| from.eq_ignore_ascii_case(host))
     {
-        return Err("this Origin is not the page's");
+        return Err("this Origin is not that of the page");
     }
     let [site, mode] = ["sec-fetch-site", "sec-fetch-mode"].map(HeaderName::from_static);
     match word(site)? {
         None | Some("same-origin" | "none") => Ok(()),
         Some(_) if word(mode)? == Some("navigate") => Ok(()),
-        Some(_) => Err("another site asks for this"),
+        Some(_) => Err("the request comes from another site"),
     }
 }
 

@@ -56,16 +56,18 @@ impl Server {
         let refuse = |error: std::io::Error| {
             Error::Address(match error.kind() {
                 std::io::ErrorKind::AddrInUse => {
-                    format!("{asked}: something else is served there; name another --port, or none for a free one")
+                    format!(
+                        "{asked}: the port is already in use; choose another --port, or leave it out to get a free one"
+                    )
                 }
-                _ => format!("{asked}: nothing can be served there: {error}; name another --port or --host"),
+                _ => format!("{asked}: cannot serve the page there: {error}; choose another --port or --host"),
             })
         };
         let listener = TcpListener::bind(asked).map_err(refuse)?;
         listener.set_nonblocking(true).map_err(refuse)?;
         let address = listener.local_addr().map_err(refuse)?;
         if !address.ip().is_loopback() {
-            warn(&format!("whoever reaches {address} can see and use the page; there is no password"));
+            warn(&format!("everybody who can reach {address} can see and use the page; there is no password"));
         }
         let stop = Arc::new(Notify::new());
         let pages = guard::guarded(pages, address.ip());
@@ -165,7 +167,7 @@ mod tests {
         let first = start(None).unwrap();
         let port = first.address.port();
         let error = start(Some(port)).err().unwrap();
-        assert!(error.to_string().contains("something else is served there; name another --port"), "{error}");
+        assert!(error.to_string().contains("the port is already in use; choose another --port"), "{error}");
         assert_eq!((error.exit_code(), first.address.ip().is_loopback()), (1, true));
         drop(first);
         drop(start(Some(port)).unwrap());

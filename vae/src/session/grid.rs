@@ -98,7 +98,7 @@ impl Point {
             return Ok(());
         }
         Err(Error::config(format!(
-            "{}: holds a run of another configuration; name another folder by --out",
+            "{}: contains a run with another configuration; name another folder with --out",
             path.parent().unwrap_or(grid).display()
         )))
     }
@@ -110,10 +110,12 @@ impl Point {
         }
         match ResumedRun::read(run).and_then(|past| past.check(&self.config).map(|()| past)) {
             Ok(past) => return Ok(Some(past)),
-            Err(error) if run.join(LAST).exists() => eprint_line(&format!("warning: {error}; the run is begun anew")),
+            Err(error) if run.join(LAST).exists() => {
+                eprint_line(&format!("warning: {error}; the run is started again"))
+            }
             Err(_) => {} // nothing was trained
         }
-        fs::remove_dir_all(run).map_err(|error| Error::file(run, format!("cannot be begun anew: {error}")))?;
+        fs::remove_dir_all(run).map_err(|error| Error::file(run, format!("cannot be started again: {error}")))?;
         Ok(None)
     }
 
@@ -164,7 +166,7 @@ fn lines(path: &Path) -> Result<Vec<ResultLine>> {
     let text = fs::read_to_string(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
     let object = |(i, line): (usize, &str)| {
         serde_json::from_str(line)
-            .map_err(|error| Error::file(path, format!("line {} is no result ({error}); remove the folder", i + 1)))
+            .map_err(|error| Error::file(path, format!("line {} is not a result ({error}); remove the folder", i + 1)))
     };
     text.lines().enumerate().map(object).collect()
 }

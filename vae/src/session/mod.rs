@@ -66,7 +66,7 @@ pub fn catch_signals() -> Result<()> {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprint_line("\nstopping after this step; once more to leave at once");
+        eprint_line("\nstopping after this step; press Ctrl-C again to stop at once");
     });
     set.map_err(|error| Error::Thread(format!("Ctrl-C cannot be caught: {error}")))
 }
@@ -153,17 +153,19 @@ fn train_with_page(
     match outcome {
         Outcome::Finished | Outcome::Interrupted => {}
         Outcome::Stopped { after, best } => {
-            say!("stopped after epoch {after}: no better validation loss since epoch {best}, whose weights are kept");
+            say!(
+                "stopped after epoch {after}: the validation loss has not improved since epoch {best}, whose weights are kept"
+            );
         }
     }
     if let Some(before) = &frozen {
         let after = Frozen::of(trainer.model())?;
         let sha256 = after.as_ref().map_or("of nothing", |after| &after.sha256);
         if after.as_ref() != Some(before) {
-            let what = format!("sha256 {} before, {sha256} after; a mistake of the program's", before.sha256);
-            return Err(Error::file(path, format!("what is frozen has changed: {what}")));
+            let what = format!("sha256 {} before, {sha256} after; this is a bug in the program", before.sha256);
+            return Err(Error::file(path, format!("frozen weights have changed: {what}")));
         }
-        say!("frozen: {before}, as before the first step");
+        say!("frozen: {before}, unchanged since before the first step");
     }
     if let Some(counters) = chosen.gpu.as_ref().map(|gpu| gpu.counters()) {
         say!(
@@ -210,7 +212,7 @@ fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
 fn injected_fault() -> Result<Option<Fault>> {
     let Ok(text) = std::env::var("VAE_FAULT") else { return Ok(None) };
     let fault = Fault::parse(&text);
-    fault.map(Some).ok_or_else(|| Error::config(format!("VAE_FAULT={text}: loss@STEP or gradient@STEP")))
+    fault.map(Some).ok_or_else(|| Error::config(format!("VAE_FAULT={text}: it must be loss@STEP or gradient@STEP")))
 }
 
 /// A model with new weights, or with those of `model.init`, or with the encoder of `model.init_encoder`.

@@ -33,12 +33,12 @@ impl Axis {
             return Err(refuse("a value is missing"));
         }
         if axis.keys.iter().any(|key| key == "device") {
-            return Err(refuse("one device serves the whole grid, and --device names it; sweep another key"));
+            return Err(refuse("all runs of a grid use one device, which --device sets; sweep another key"));
         }
         if axis.keys.len() > 1
             && axis.values.iter().any(|value| ![1, axis.keys.len()].contains(&value.split(':').count()))
         {
-            let what = format!("{} keys take one value, or {0} between colons", axis.keys.len());
+            let what = format!("{} keys need one value, or {0} values between colons", axis.keys.len());
             return Err(Error::config(format!("--sweep {text}: {what}, such as loss.k1+loss.k2=1:0,0.9:0.1")));
         }
         Ok(axis)
@@ -60,7 +60,7 @@ pub fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
     let mut keys: Vec<&str> = axes.iter().flat_map(|axis| &axis.keys).map(String::as_str).collect();
     keys.sort_unstable();
     if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(Error::config(format!("--sweep: {} is swept twice; give all its values at once", twice[0])));
+        return Err(Error::config(format!("--sweep: {} is swept twice; give all its values in one --sweep", twice[0])));
     }
     let count = axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
     let Some(count) = count.filter(|&count| count <= MAX_POINTS) else {
@@ -75,7 +75,7 @@ pub fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
         }
         let point = Point::new(settings.clone(), &axes, &values)?;
         if let Some(same) = points.iter().find(|known| known.name == point.name || known.config == point.config) {
-            return Err(Error::config(format!("--sweep: {} is there twice, as {}", point.name, same.name)));
+            return Err(Error::config(format!("--sweep: {} occurs twice, as {}", point.name, same.name)));
         }
         points.push(point);
     }
@@ -111,7 +111,9 @@ impl Point {
         };
         let name = axes.iter().zip(values).map(part).collect::<Vec<_>>().join(",");
         if name.len() > 200 {
-            return Err(Error::config(format!("--sweep: {name} is too long for a folder's name; sweep fewer keys")));
+            return Err(Error::config(format!(
+                "--sweep: {name} is too long for the name of a folder; sweep fewer keys"
+            )));
         }
         Ok(Point { name, config: settings.resolve()?, settings: pairs })
     }

@@ -118,12 +118,12 @@ fn reconstruct_is_encode_and_decode_in_one_step() {
     done(&run("encode", dir, &["run", "set", "--out", "set.npz"]));
     done(&run("decode", dir, &["run", "set.npz", "--png", "by-steps"]));
     assert_eq!((read("seen/a.png"), read("seen/b.png")), (read("by-steps/00000.png"), read("by-steps/00001.png")));
-    refused(&run("reconstruct", dir, &["run", "set", "--png", "seen"]), 2, &["seen: is there already"]);
+    refused(&run("reconstruct", dir, &["run", "set", "--png", "seen"]), 2, &["seen: exists already"]);
     refused(&run("reconstruct", dir, &["run", "nowhere.png", "--png", "x"]), 1, &["nowhere.png"]);
-    refused(&run("reconstruct", dir, &["run", "run/checkpoints", "--png", "x"]), 1, &["holds no pictures"]);
+    refused(&run("reconstruct", dir, &["run", "run/checkpoints", "--png", "x"]), 1, &["contains no pictures"]);
     refused(&run("reconstruct", dir, &["run", "--png", "x"]), 2, &["PICTURES"]);
     trained(dir, "names", &["model.kind=classifier", "model.width=2"]);
-    refused(&run("reconstruct", dir, &["names", "test", "--png", "x"]), 2, &["\"classifier\" gives no images"]);
+    refused(&run("reconstruct", dir, &["names", "test", "--png", "x"]), 2, &["\"classifier\" cannot draw samples"]);
     trained(dir, "told", &["model.conditional=true"]);
     done(&run("reconstruct", dir, &["told", "test", "--png", "told-test"]));
     refused(&run("reconstruct", dir, &["told", "set", "--png", "x"]), 2, &["model.conditional", "reconstruct train"]);
@@ -167,10 +167,10 @@ fn a_conditional_model_is_told_labels() {
     refused(
         &run("sample", dir, &["run", "--png", "x", "--label", "3"]),
         2,
-        &["--label: 3 is no label: they are 0 to 2"],
+        &["--label: 3 is not a label; labels are 0 to 2"],
     );
-    refused(&run("decode", dir, &["run", "test.npz", "--png", "x", "--labels", "1,2"]), 2, &["2 for 20 images"]);
-    refused(&run("decode", dir, &["run", "test.npz", "--png", "x", "--labels=-1"]), 2, &["-1 is no label"]);
+    refused(&run("decode", dir, &["run", "test.npz", "--png", "x", "--labels", "1,2"]), 2, &["2 labels for 20 images"]);
+    refused(&run("decode", dir, &["run", "test.npz", "--png", "x", "--labels=-1"]), 2, &["-1 is not a label"]);
     refused(
         &run("encode", dir, &["run", "two", "--out", "x.npz"]),
         2,
@@ -223,10 +223,10 @@ fn files_tell_what_they_hold() {
     fs::write(dir.join("other"), safetensors::serialize([("h.0", view)], metadata).unwrap()).unwrap();
     let other = done(&run("info", dir, &["other"]));
     assert!(other.contains("metadata  by: somebody\\n\\u{1b}[2J") && other.contains("h.0  BF16  [2, 3]"), "{other}");
-    refused(&run("info", dir, &["run/config.toml"]), 1, &["config.toml: holds nothing that is known here"]);
+    refused(&run("info", dir, &["run/config.toml"]), 1, &["config.toml: is not a file that this program knows"]);
     refused(&run("info", dir, &["absent"]), 1, &["absent: cannot be read"]);
     fs::create_dir(dir.join("empty")).unwrap();
-    refused(&run("info", dir, &["empty"]), 1, &["empty: holds neither"]);
+    refused(&run("info", dir, &["empty"]), 1, &["empty: contains neither"]);
 }
 
 #[test]
@@ -235,11 +235,11 @@ fn what_cannot_be_done_is_told_in_a_line_and_leaves_nothing() {
     let dir = dir.path();
     trained(dir, "run", &[]);
     done(&run("encode", dir, &["run", "test", "--out", "test.npz"]));
-    refused(&run("encode", dir, &["run", "test", "--out", "test.npz"]), 2, &["test.npz: is there already"]);
+    refused(&run("encode", dir, &["run", "test", "--out", "test.npz"]), 2, &["test.npz: exists already"]);
     refused(&run("encode", dir, &["run", "--out", "x.npz"]), 2, &["DATA"]);
     refused(&run("encode", dir, &["run", "nowhere.png", "--out", "x.npz"]), 1, &["nowhere.png"]);
     refused(&run("encode", dir, &["nowhere", "test", "--out", "x.npz"]), 1, &["nowhere/config.toml"]);
-    refused(&run("encode", dir, &["run", "run/checkpoints", "--out", "x.npz"]), 1, &["holds no pictures"]);
+    refused(&run("encode", dir, &["run", "run/checkpoints", "--out", "x.npz"]), 1, &["contains no pictures"]);
     refused(&run("decode", dir, &["run", "test.npz"]), 2, &["--png", "--out"]);
     refused(
         &run("decode", dir, &["run", "run/samples.png", "--png", "x"]),
@@ -249,7 +249,7 @@ fn what_cannot_be_done_is_told_in_a_line_and_leaves_nothing() {
     refused(
         &run("decode", dir, &["run", "test.npz", "--png", "run"]),
         2,
-        &["run: is there already; name another folder"],
+        &["run: exists already; choose another folder"],
     );
     refused(
         &run("decode", dir, &["run", "test.npz", "--png", "x", "--labels", "1"]),
@@ -262,8 +262,8 @@ fn what_cannot_be_done_is_told_in_a_line_and_leaves_nothing() {
     trained(dir, "wide", &["model.z_dim=4"]);
     refused(&run("decode", dir, &["wide", "test.npz", "--png", "x"]), 1, &["[20, 3]", "[images, 4]"]);
     trained(dir, "names", &["model.kind=classifier", "model.width=2"]);
-    refused(&run("encode", dir, &["names", "test", "--out", "x.npz"]), 2, &["\"classifier\" makes no Gaussians"]);
-    refused(&run("decode", dir, &["names", "test.npz", "--png", "x"]), 2, &["\"classifier\" decodes no latents"]);
-    refused(&run("sample", dir, &["names", "--png", "x"]), 2, &["\"classifier\" gives no images"]);
+    refused(&run("encode", dir, &["names", "test", "--out", "x.npz"]), 2, &["\"classifier\" has no posterior"]);
+    refused(&run("decode", dir, &["names", "test.npz", "--png", "x"]), 2, &["\"classifier\" cannot decode latents"]);
+    refused(&run("sample", dir, &["names", "--png", "x"]), 2, &["\"classifier\" cannot draw samples"]);
     assert!(!dir.join("x").exists() && !dir.join("x.npz").exists());
 }

@@ -64,15 +64,12 @@ fn labels_of_a_folder_are_counted_before_a_model_is_told_them() {
         let (code, _, errors) = train(dir.path(), &[&args[..], &["--set", "data.classes=2"]].concat());
         assert_eq!(code, 0, "{out}: {errors}");
         let (code, _, errors) = train(dir.path(), &args);
-        assert!(
-            out == "vq" || code == 2 && errors.contains("only the files tell: set data.classes"),
-            "{out}: {errors}"
-        );
+        assert!(out == "vq" || code == 2 && errors.contains("only the files say how many labels"), "{out}: {errors}");
     }
     let table = fs::read_to_string(dir.path().join("classifier/confusion.csv")).unwrap();
     assert_eq!(table.lines().count(), 3, "{table}");
     let (code, _, errors) = train(dir.path(), &[FOLDER, &["--dry-run", "--set", "data.classes=1"]].concat());
-    assert!(code == 2 && errors.contains("show 2 different things: set data.classes = 2"), "{errors}");
+    assert!(code == 2 && errors.contains("have 2 labels; set data.classes = 2"), "{errors}");
 }
 
 /// A grid over kinds of images: drawn ones, and a folder's.

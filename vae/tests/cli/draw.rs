@@ -53,7 +53,7 @@ fn every_stage_is_shown() {
     refused(
         &draw(dir.path(), &["run", "features", "--image", "833"]),
         2,
-        &["--image 833: the test images are 0 to 832"],
+        &["--image 833: there is no such test image; test images are 0 to 832"],
     );
 }
 
@@ -115,29 +115,33 @@ fn a_sweep_s_curves_have_a_panel_a_value() {
         assert!(svg.contains(words), "{words}");
     }
     refused(&draw(dir.path(), &["grid", "curves", "--by", "loss.beth"]), 2, &["--by loss.beth", "no such key"]);
-    refused(&draw(dir.path(), &["grid", "kl"]), 2, &["grid: holds runs, and is none; name one of them", "grid/beta=1"]);
+    refused(
+        &draw(dir.path(), &["grid", "kl"]),
+        2,
+        &["grid: contains runs, but is not a run itself; name one of them", "grid/beta=1"],
+    );
     refused(&draw(dir.path(), &["nowhere", "curves"]), 1, &["nowhere/config.toml"]);
 }
 
 #[test]
 fn what_cannot_be_drawn_is_told_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
-    refused(
-        &draw(dir.path(), &["nowhere", "pegasus"]),
-        1,
-        &["nowhere/config.toml", "name a folder that train has left"],
-    );
+    refused(&draw(dir.path(), &["nowhere", "pegasus"]), 1, &["nowhere/config.toml", "name the folder of a run"]);
     trained(dir.path());
     refused(&draw(dir.path(), &["run", "pegasus"]), 2, &["there is no class \"horse\" (square, ellipse, heart)"]);
     refused(&draw(dir.path(), &["run", "pegasus", "--weight", "1.5"]), 2, &["--weight", "from 0 to 1"]);
     refused(&draw(dir.path(), &["run", "pegasus", "--negate", "some"]), 2, &["auto, none, all"]);
     refused(&draw(dir.path(), &["run", "winged"]), 2, &["winged"]);
-    refused(&draw(dir.path(), &["run", "features"]), 2, &["\"dense\" has no maps to show"]);
-    refused(&draw(dir.path(), &["run", "tsne"]), 2, &["tsne: there are 20 test images"]);
+    refused(&draw(dir.path(), &["run", "features"]), 2, &["\"dense\" has no feature maps to show"]);
+    refused(&draw(dir.path(), &["run", "tsne"]), 2, &["test images, and there are 20"]);
     refused(&draw(dir.path(), &["run", "latent-grid"]), 2, &["16 latents", "--dims"]);
     refused(&draw(dir.path(), &["run", "scatter", "--dims", "1"]), 2, &["two latents, such as 3,7"]);
     refused(&draw(dir.path(), &["run", "interpolation", "--a", "1"]), 2, &["--b"]);
-    refused(&draw(dir.path(), &["run", "traversal", "--image", "20"]), 2, &["--image 20: the test images are 0 to 19"]);
+    refused(
+        &draw(dir.path(), &["run", "traversal", "--image", "20"]),
+        2,
+        &["--image 20: there is no such test image; test images are 0 to 19"],
+    );
     refused(&draw(dir.path(), &["run", "reconstructions", "--with", "away"]), 1, &["away/config.toml"]);
     let best = dir.path().join("run/checkpoints/best.safetensors");
     let bytes = fs::read(&best).unwrap();
@@ -145,6 +149,6 @@ fn what_cannot_be_drawn_is_told_in_a_line() {
     refused(
         &draw(dir.path(), &["run", "pegasus", "--a", "0", "--b", "1"]),
         1,
-        &["best.safetensors", "no whole checkpoint"],
+        &["best.safetensors", "not a complete checkpoint"],
     );
 }

@@ -66,7 +66,10 @@ fn digits_are_scored_the_same_twice_and_by_the_cache() {
     let output = evaluate(dir.path(), &["run", "--images", "48"]);
     done(&output);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(errors.starts_with("warning: the Fréchet distance of fewer images than the 64 features"), "{errors}");
+    assert!(
+        errors.starts_with("warning: the Fréchet distance is unreliable with fewer images than the 64 features"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn what_does_not_apply_is_missing_and_says_why() {
     trained(dir.path(), "shapes", &["data.kind=shapes", "data.images=240", "model.kind=dense", "model.hidden=8"]);
     done(&evaluate(dir.path(), &["shapes", "--images", "16"]));
     let all = read(dir.path(), "shapes");
-    assert!(missing(&all, "frechet_distance").contains("name its run by --extractor"));
+    assert!(missing(&all, "frechet_distance").contains("name its run with --extractor"));
     assert!(missing(&all, "two_stage_taught").contains("no classifier of these labels"));
     score(&all, "nearest_training_mse");
 
@@ -85,7 +88,7 @@ fn what_does_not_apply_is_missing_and_says_why() {
     done(&evaluate(dir.path(), &["classifier", "--images", "20"]));
     let all = read(dir.path(), "classifier");
     assert!(score(&all, "cross_entropy").0 == score(&all, "total").0 && score(&all, "accuracy").0 <= 1.0);
-    assert!(missing(&all, "mse").contains("\"classifier\" gives no images"));
+    assert!(missing(&all, "mse").contains("\"classifier\" does not reconstruct images"));
 
     // With it the shapes are scored, 64 px brought to its 32; its 16 features are fewer than the images.
     done(&evaluate(dir.path(), &["shapes", "--images", "20", "--extractor", "classifier"]));
@@ -104,15 +107,15 @@ fn what_does_not_apply_is_missing_and_says_why() {
 fn what_cannot_be_scored_is_told_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let refuses = |words: &[&str], code, says: &[&str]| refused(&evaluate(dir.path(), words), code, says);
-    refuses(&["nowhere"], 1, &["nowhere/config.toml", "name a folder that train has left"]);
+    refuses(&["nowhere"], 1, &["nowhere/config.toml", "name the folder of a run"]);
     trained(dir.path(), "run", &DENSE);
     refuses(&["run", "--images", "1"], 2, &["--images", "2..=50000"]);
     refuses(&["run", "--extractor", "run"], 1, &["run: is a model of kind \"dense\"", "mnist-classifier"]);
     refuses(&["run", "--extractor", "nowhere"], 1, &["nowhere", "cannot be read"]);
-    refuses(&["run", "--extractor", "run/config.toml"], 1, &["config.toml", "says nothing of its run"]);
-    refuses(&["run", "--inception", "run/config.toml"], 1, &["config.toml", "--inception wants the weights"]);
+    refuses(&["run", "--extractor", "run/config.toml"], 1, &["config.toml", "has no metadata about its run"]);
+    refuses(&["run", "--inception", "run/config.toml"], 1, &["config.toml", "--inception needs the weights"]);
     let best = "run/checkpoints/best.safetensors";
-    refuses(&["run", "--inception", best], 1, &["Conv2d_1a_3x3.conv.weight is missing, one of 470"]);
+    refuses(&["run", "--inception", best], 1, &["Conv2d_1a_3x3.conv.weight is missing (470 tensors"]);
     assert!(!dir.path().join("run/scores.json").exists());
 }
 

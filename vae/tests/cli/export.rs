@@ -110,30 +110,34 @@ fn what_cannot_be_exported_is_refused_in_a_line_and_nothing_is_written() {
     refused(&export(dir, &with(&["run", "--part", "head"])), 2, &["head", "encoder, decoder, model"]);
     refused(&export(dir, &with(&["absent"])), 1, &["absent: cannot be read"]);
     fs::create_dir(dir.join("empty")).unwrap();
-    refused(&export(dir, &with(&["empty"])), 1, &["empty: holds neither checkpoints/best.safetensors"]);
-    refused(&export(dir, &with(&["run/config.toml"])), 1, &["config.toml", "says nothing of its run"]);
+    refused(&export(dir, &with(&["empty"])), 1, &["empty: contains neither checkpoints/best.safetensors"]);
+    refused(&export(dir, &with(&["run/config.toml"])), 1, &["config.toml", "has no metadata about its run"]);
     let whole = fs::read(dir.join("run/checkpoints/best.safetensors")).unwrap();
     fs::write(dir.join("torn"), &whole[..whole.len() - 9]).unwrap();
-    refused(&export(dir, &with(&["torn"])), 1, &["torn: ", "says nothing of its run"]);
+    refused(&export(dir, &with(&["torn"])), 1, &["torn: ", "has no metadata about its run"]);
     // The same length, and another model or a monstrous one in its metadata: damaged, or with a checksum that says otherwise.
     let swap = |from: &str, to: &str| {
         let at = place(&whole, from);
         [&whole[..at], to.as_bytes(), &whole[at + from.len()..]].concat()
     };
     fs::write(dir.join("bent"), swap("z_dim = 3", "z_dim = 4")).unwrap();
-    refused(&export(dir, &with(&["bent"])), 1, &["bent: is damaged: its bytes do not come to the checksum"]);
+    refused(&export(dir, &with(&["bent"])), 1, &["bent: is damaged: its bytes do not match its checksum"]);
     fs::write(dir.join("other"), signed(swap("z_dim = 3", "z_dim = 4"))).unwrap();
     refused(&export(dir, &with(&["other"])), 1, &["other: ", "encoder.mu.weight"]);
     fs::write(dir.join("huge"), signed(swap("width = 2", "width=999"))).unwrap();
-    refused(&export(dir, &with(&["huge"])), 1, &["huge: tells of a model of 2", " MB and holds 1 MB: it is damaged"]);
+    refused(
+        &export(dir, &with(&["huge"])),
+        1,
+        &["huge: describes a model of 2", " MB but contains 1 MB, so it is damaged"],
+    );
     fs::write(dir.join("wide"), signed(swap("image_size = 16", "image_size=9984"))).unwrap();
     let check = ["wide", "--out", "out.safetensors", "--check", "check.safetensors"];
-    refused(&export(dir, &check), 2, &["--check: four images of data.image_size = 9984 take about"]);
+    refused(&export(dir, &check), 2, &["--check: four images of data.image_size = 9984 need about"]);
     done(&export(dir, &["run", "--part", "encoder", "--out", "encoder.safetensors"]));
-    refused(&export(dir, &with(&["encoder.safetensors"])), 1, &["says nothing of its run"]);
-    refused(&export(dir, &["run", "--out", "encoder.safetensors"]), 2, &["encoder.safetensors: is there already"]);
+    refused(&export(dir, &with(&["encoder.safetensors"])), 1, &["has no metadata about its run"]);
+    refused(&export(dir, &["run", "--out", "encoder.safetensors"]), 2, &["encoder.safetensors: exists already"]);
     let both = ["run", "--out", "both.safetensors", "--check", "encoder.safetensors"];
-    refused(&export(dir, &both), 2, &["encoder.safetensors: is there already"]);
+    refused(&export(dir, &both), 2, &["encoder.safetensors: exists already"]);
     refused(&export(dir, &["run", "--out", "both.safetensors", "--check", "both.safetensors"]), 2, &["twice"]);
     refused(&export(dir, &["run", "--out", "torn/in.safetensors"]), 1, &["torn/in.safetensors: cannot be written"]);
     for name in ["out.safetensors", "both.safetensors"] {

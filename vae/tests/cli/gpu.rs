@@ -110,7 +110,7 @@ fn divergence_on_a_gpu_is_named() {
         let output = train(dir.path(), &[], &[RUN, &wild, &["--device", device, "--out", device]].concat());
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{errors}");
-        assert!(errors.contains("is not finite at step 2: the run has diverged"), "on {device}: {errors}");
+        assert!(errors.contains("is not finite at step 2, so the run has diverged"), "on {device}: {errors}");
         let steps = lines(&dir.path().join(device).join("steps.jsonl"));
         assert_eq!(steps.len(), 1, "the steps before are told");
     }

@@ -44,7 +44,10 @@ fn a_classifier_tells_its_confusions_and_lends_its_encoder() {
     let told = done(&run(dir.path(), "vae", &frozen, &["--init-encoder", best]));
     assert!(told.contains("loaded 100 tensors (bn1, conv1, layer1, layer2, layer3, layer4); skipped: 2 tensors (fc)"));
     let hashes: Vec<&str> = told.split("100 tensors, sha256 ").skip(1).map(|rest| &rest[..64]).collect();
-    assert!(hashes.len() == 2 && hashes[0] == hashes[1] && told.contains(", as before the first step\n"), "{told}");
+    assert!(
+        hashes.len() == 2 && hashes[0] == hashes[1] && told.contains(", unchanged since before the first step\n"),
+        "{told}"
+    );
     let list = fs::read_to_string(dir.path().join("vae/encoder.txt")).unwrap();
     assert!(list.contains("\nloaded: 100\n  encoder.conv1.weight\n") && list.contains("\n  fc.weight\n"), "{list}");
     let plan = done(&run(dir.path(), "planned", &frozen, &["--init-encoder", best, "--dry-run", "--json"]));

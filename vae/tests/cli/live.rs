@@ -122,7 +122,7 @@ fn what_cannot_be_served_is_told_before_anything_is_trained() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output = command(dir.path(), 1, &["--live", "--port", &port, "--out", "run"]).output().unwrap();
-    refused(&output, 1, &["something else is served there; name another --port"]);
+    refused(&output, 1, &["the port is already in use; choose another --port"]);
     assert!(!dir.path().join("run").exists());
     refused(&command(dir.path(), 1, &["--port", "80"]).output().unwrap(), 2, &["--live"]);
     refused(&command(dir.path(), 1, &["--live", "--sweep", "seed=1,2"]).output().unwrap(), 2, &["--sweep", "--live"]);

@@ -60,10 +60,10 @@ fn a_paper_is_run_and_told_and_its_runs_are_not_repeated() {
     let read = || files.map(|file| fs::read(dir.path().join("p").join(file)).unwrap());
     let before = read();
     let said = done(&paper(dir.path(), &[&three, TINY]));
-    assert_eq!(said.matches("done before").count(), 3, "{said}");
+    assert_eq!(said.matches("already done").count(), 3, "{said}");
     assert_eq!(read(), before);
     let listed = done(&paper(dir.path(), &[&three, TINY, &["--dry-run"]]));
-    assert_eq!(listed.matches("done before").count(), 3, "{listed}");
+    assert_eq!(listed.matches("already done").count(), 3, "{listed}");
     let other = [&three[..], TINY, &["--set", "train.epochs=3"]];
     refused(&paper(dir.path(), &other), 2, &["p/dense,z_dim=16,seed=1", "another configuration", "--out"]);
 }
@@ -74,11 +74,11 @@ fn what_is_missing_is_left_out_with_its_reason() {
     let output = paper(dir.path(), &[&["pegasus"], TINY]);
     done(&output);
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(errors.contains("pegasus,seed=1 is left out: the images of cifar10 are not here"), "{errors}");
+    assert!(errors.contains("pegasus,seed=1 is skipped: the images of cifar10 are missing"), "{errors}");
     let (told, why) = verdict(dir.path(), "negation-flips-brightness");
-    assert!(told == "not-comparable" && why.contains("the images of cifar10 are not here"), "{told}: {why}");
+    assert!(told == "not-comparable" && why.contains("the images of cifar10 are missing"), "{told}: {why}");
     let page = fs::read_to_string(dir.path().join("p/results.md")).unwrap();
-    assert!(page.contains("## Runs left out\n\n- `pegasus,seed=1`: the images of cifar10"), "{page}");
+    assert!(page.contains("## Skipped runs\n\n- `pegasus,seed=1`: the images of cifar10"), "{page}");
 }
 
 /// A run that diverges decides nothing, and the others go on.
@@ -116,7 +116,7 @@ fn an_interrupted_paper_goes_on() {
     let output = child.wait_with_output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{errors}");
-    assert!(errors.contains("runs are done; the same command goes on from there"), "{errors}");
+    assert!(errors.contains("runs are done; run the same command again to continue"), "{errors}");
     assert!(!dir.path().join("p/claims.json").exists());
     let said = done(&process("vae", dir.path()).arg("paper").args(&long).output().unwrap());
     assert!(said.contains("  resumed    after step "), "{said}");
@@ -131,7 +131,7 @@ fn what_cannot_be_is_refused_in_a_line() {
     for (args, words) in [
         (&["vae"][..], &["vae: there is no such paper", "transfer, tc, mnist, residual, pegasus"][..]),
         (&[], &["--help"]),
-        (&["mnist", "--seeds", "1,2,1"], &["--seeds: 1 is there twice"]),
+        (&["mnist", "--seeds", "1,2,1"], &["--seeds: 1 is given twice"]),
         (&["mnist", "--seeds", "one"], &["--seeds"]),
         (&["mnist", "--only", "denser"], &["--only denser", "dense,z_dim=16"]),
         (&["mnist", "--set", "seed=2"], &["--set seed", "--seeds"]),

@@ -179,10 +179,10 @@ fn a_schedule_is_told_and_moves_the_training_loss_but_not_the_validation_s() {
         let more = ["--limit", "64", "--set", "train.batch_size=16", "--device", "cpu", "--out", schedule];
         let said = train(dir.path(), "quickstart", &settings, &more);
         let words = match schedule {
-            "constant" => "nat of reconstruction)\n",
+            "constant" => "relative to the reconstruction)\n",
             "linear" => "the KL's weight rises from 0 over the first 2 epochs",
             "cyclical" => "over the first half of each of 1 cycles of 2 epochs",
-            "free-bits" => "counts as 0.25 nats at least",
+            "free-bits" => "counts as at least 0.25 nats",
             _ => "C rises from 0 to 25 nats over the first 2 epochs",
         };
         assert!(said.contains(words), "{said}");

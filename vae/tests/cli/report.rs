@@ -182,7 +182,7 @@ fn several_runs_stand_beside_each_other() {
     assert!(!differ.contains("train.epochs"), "{differ}");
     let curves = between(&page, "<h2 id=\"curves\">", "</section>")[0];
     assert!(curves.contains("a, epoch 2: ") && curves.contains("b, epoch 2: ") && curves.contains("accuracy"));
-    assert!(json[2]["verdict"]["sentence"].as_str().unwrap().starts_with("The model names "));
+    assert!(json[2]["verdict"]["sentence"].as_str().unwrap().starts_with("The model classifies "));
 }
 
 /// Names of folders are foreign text.
@@ -208,11 +208,11 @@ fn foreign_names_are_text() {
 #[test]
 fn what_cannot_be_told_is_one_line() {
     let dir = tempfile::tempdir().unwrap();
-    refused(&report(dir.path(), &["nowhere"]), 1, &["nowhere/config.toml", "name a folder that train has left"]);
+    refused(&report(dir.path(), &["nowhere"]), 1, &["nowhere/config.toml", "name the folder of a run"]);
     refused(&report(dir.path(), &[]), 2, &["RUN", "--help"]);
     trained(dir.path(), "run", &[]);
     refused(&report(dir.path(), &["run", "--images", "0"]), 2, &["--images"]);
-    refused(&report(dir.path(), &["run", "--out", ".."]), 2, &["--out ..", "no name of a file"]);
+    refused(&report(dir.path(), &["run", "--out", ".."]), 2, &["--out ..", "not the name of a file"]);
     refused(&report(dir.path(), &["run", "--out", "no/such/folder.html"]), 1, &["no/such/folder.html"]);
     let spoil = |file: &str, words: &[&str]| {
         let path = dir.path().join("run").join(file);

@@ -145,7 +145,7 @@ fn an_interrupted_run_says_how_to_go_on_and_does() {
         let output = child.wait_with_output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(130), "{errors}");
-        let command = errors.trim_end().lines().last().unwrap().split_once("to go on: ").unwrap().1;
+        let command = errors.trim_end().lines().last().unwrap().split_once("To continue: ").unwrap().1;
         assert!(command.contains(&format!("--resume '{out}'")), "{command}");
         let again = Command::new("sh").args(["-c", command]).current_dir(dir.path()).output().unwrap();
         assert!(done(&again).contains("  resumed    after step "));
@@ -181,15 +181,15 @@ fn what_cannot_go_on_is_refused_in_a_line() {
     fs::create_dir(dir.path().join("empty")).unwrap();
     let set = |setting| ["--resume", "run", "--set", setting];
     for (args, words) in [
-        (&["--resume", "nowhere"][..], &["--resume nowhere", "is no folder"][..]),
+        (&["--resume", "nowhere"][..], &["--resume nowhere", "not the folder of a run"][..]),
         (&["--resume", "empty"], &["empty", "no checkpoint"]),
         (&["--resume", "run", "--recipe", "quickstart"], &["leave out --recipe"]),
         (&["--resume", "run", "--out", "other"], &["leave out --out"]),
         (&["--resume", "run", "--init", "x"], &["leave out --init"]),
         (&["--resume", "run", "--sweep", "seed=1,2"], &["leave out --sweep"]),
-        (&set("model.z_dim=3"), &["model.z_dim = 3", "where it is 2"]),
-        (&set("train.log_steps=3"), &["train.log_steps = 3", "where it is 1"]),
-        (&["--resume", "run", "--seed", "2"], &["seed = 2", "where it is 1"]),
+        (&set("model.z_dim=3"), &["model.z_dim = 3", "in which it is 2"]),
+        (&set("train.log_steps=3"), &["train.log_steps = 3", "in which it is 1"]),
+        (&["--resume", "run", "--seed", "2"], &["seed = 2", "in which it is 1"]),
         (&["--resume", "run", "--limit", "32"], &["data.limit = 32"]),
         (&set("train.epochs=0"), &["train.epochs = 0"]),
         (&["--resume", "linear", "--set", "train.epochs=3"], &["train.epochs = 3", "train.schedule", "--out"]),
@@ -213,19 +213,19 @@ fn what_cannot_go_on_is_refused_in_a_line() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         fs::write(&last, bad).unwrap();
-        let what = ["last.safetensors", if at == 9 { "is no checkpoint" } else { "is damaged" }];
+        let what = ["last.safetensors", if at == 9 { "is not a checkpoint" } else { "is damaged" }];
         refused(&output(dir.path(), &["--resume", "run"]), 1, &what);
         if at != 9 {
             refused(&output(dir.path(), &["--init", "run/checkpoints/last.safetensors", "--out", "x"]), 1, &what);
         }
     }
     fs::write(&last, &good[..good.len() - 4]).unwrap();
-    refused(&output(dir.path(), &["--resume", "run"]), 1, &["last.safetensors", "is no checkpoint"]);
+    refused(&output(dir.path(), &["--resume", "run"]), 1, &["last.safetensors", "is not a checkpoint"]);
     fs::write(&last, &good).unwrap();
     let metrics = dir.path().join("run/metrics.jsonl");
     let lines = fs::read_to_string(&metrics).unwrap();
     fs::write(&metrics, lines.lines().next().unwrap().to_owned() + "\n").unwrap();
-    refused(&output(dir.path(), &["--resume", "run"]), 1, &["metrics.jsonl", "has 1 lines", "knows of 2"]);
+    refused(&output(dir.path(), &["--resume", "run"]), 1, &["metrics.jsonl", "has 1 lines", "checkpoint counts 2"]);
     fs::write(&metrics, lines).unwrap();
     fs::remove_file(dir.path().join("run/checkpoints/best.safetensors")).unwrap();
     refused(&output(dir.path(), &["--resume", "run"]), 1, &["best.safetensors", "cannot be read"]);
@@ -242,7 +242,7 @@ fn a_full_disk_does_not_end_training_and_is_told_at_the_end() {
     let output = Command::new("sh").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert_eq!(errors.matches("training goes on in memory").count(), 1, "{errors}");
+    assert_eq!(errors.matches("training continues in memory").count(), 1, "{errors}");
     for words in ["cannot be written: ", "error: run: not saved: ", "best.safetensors"] {
         assert!(errors.contains(words), "{words}: {errors}");
     }
@@ -280,8 +280,8 @@ fn what_is_not_finite_is_named_and_the_last_good_checkpoint_stays() {
         ["data.limit=320", "train.epochs=3", "train.batch_size=16", "train.checkpoint_minutes=0", "loss.beta=0"];
     for device in ["cpu", "gpu"] {
         for (fault, words) in [
-            ("loss@27", "the reconstruction loss is not finite at step 27: "),
-            ("gradient@27", "the gradient of encoder.logvar.bias (layer encoder.logvar) is not finite at step 27: "),
+            ("loss@27", "the reconstruction loss is not finite at step 27, "),
+            ("gradient@27", "the gradient of encoder.logvar.bias (layer encoder.logvar) is not finite at step 27, "),
         ] {
             let out = format!("{device}-{fault}");
             let args = [settings(&[SMALL, &quick]), vec!["--device", device, "--out", &out]].concat();
@@ -345,6 +345,6 @@ fn a_grid_goes_on_within_a_run() {
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let told = done(&output(dir.path(), &grid("grid")));
-    assert!(told.contains("beta=1, done before") && told.contains("  resumed    after step "), "{told}");
+    assert!(told.contains("beta=1, already done") && told.contains("  resumed    after step "), "{told}");
     same(&dir.path().join("grid/beta=2"), &files(&dir.path().join("whole/beta=2")));
 }

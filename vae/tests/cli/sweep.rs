@@ -83,9 +83,9 @@ fn a_grid_goes_on_where_it_stopped_and_grows() {
     fs::write(dir.path().join("grid/results.jsonl"), format!("{}\n", before[0])).unwrap();
     fs::write(dir.path().join("grid/beta=2/metrics.jsonl"), "torn").unwrap();
     let listed = done(dir.path(), &[TINY, &["--sweep", "loss.beta=0,2,4", "--out", "grid", "--dry-run"]]);
-    assert!(listed.contains("beta=0  effective β = 0, done before\nbeta=2  effective β = 2\nbeta=4"), "{listed}");
+    assert!(listed.contains("beta=0  effective β = 0, already done\nbeta=2  effective β = 2\nbeta=4"), "{listed}");
     let said = done(dir.path(), &[TINY, &["--sweep", "loss.beta=0,2,4", "--out", "grid"]]);
-    assert!(said.contains("point 1 of 3: beta=0, done before") && said.contains("point 2 of 3: beta=2\n"), "{said}");
+    assert!(said.contains("point 1 of 3: beta=0, already done") && said.contains("point 2 of 3: beta=2\n"), "{said}");
     assert_eq!(written(&dir.path().join("grid/beta=0/config.toml")), kept, "it was not run again");
     let after = results(dir.path());
     assert_eq!((after.len(), &after[0], &after[1]["validation"]), (3, &before[0], &before[1]["validation"]));
@@ -118,7 +118,7 @@ fn a_bad_point_is_refused_before_any_runs() {
         (&["loss.beta=1,1"], &["beta=1", "twice"]),
         (&["loss.beta=1,1.0"], &["beta=1.0", "twice"]),
         (&["device=cpu,gpu"], &["--device"]),
-        (&["loss.k1+loss.k2=1:2:3"], &["2 keys take one value, or 2"]),
+        (&["loss.k1+loss.k2=1:2:3"], &["2 keys need one value, or 2"]),
         (&["model.hidden=8,9000000000000000"], &["hidden=9000000000000000", "GiB"]),
         (&[&many, &seeds], &["more than 1000 points"]),
     ];
@@ -129,7 +129,7 @@ fn a_bad_point_is_refused_before_any_runs() {
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     done(dir.path(), &[TINY, &["--out", "run"]]);
-    refused(dir.path(), &[TINY, &["--sweep", "loss.beta=1", "--out", "run"]], &["already holds a run", "--out"]);
+    refused(dir.path(), &[TINY, &["--sweep", "loss.beta=1", "--out", "run"]], &["contains a run already", "--out"]);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_point_that_diverges_does_not_keep_the_others() {
         let output = train(dir.path(), &[TINY, &rates]);
         let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         assert_eq!(output.status.code(), Some(1), "{errors}");
-        assert!(errors.ends_with("error: 1 of 2 points diverged; results.jsonl says where\n"), "{errors}");
+        assert!(errors.ends_with("error: 1 of 2 points diverged; results.jsonl shows where\n"), "{errors}");
         let row = said.lines().find(|line| line.starts_with('|') && line.contains("1e30")).unwrap();
         assert!(row.contains("diverged") && row.contains('–'), "{said}");
     }
@@ -184,8 +184,8 @@ fn an_interrupted_grid_can_be_resumed() {
     let output = child.wait_with_output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{errors}");
-    assert!(errors.contains("1 of 2 points are done; the same command with --out grid goes on"), "{errors}");
+    assert!(errors.contains("1 of 2 points are done; run the same command with --out grid to continue"), "{errors}");
     assert_eq!(results(dir.path()).len(), 1);
     let listed = done(dir.path(), &[TINY, &long, &["--dry-run"]]);
-    assert_eq!(listed.matches("done before").count(), 1, "{listed}");
+    assert_eq!(listed.matches("already done").count(), 1, "{listed}");
 }

@@ -159,16 +159,16 @@ fn bad_configuration_is_one_line_and_code_2() {
         (&set("train.learning_rate=nan"), &["train.learning_rate = NaN"]),
         (&set("train.learning_rate=0"), &["train.learning_rate = 0"]),
         (&set("train.batch_size=0"), &["train.batch_size = 0"]),
-        (&set("data.image_size=28"), &["data.image_size = 28", "multiples of 16", "32"]),
-        (&["--set", "model.stem=7x7-pool", "--set", "data.image_size=48"], &["multiples of 32"]),
-        (&["--set", "model.kind=conv3", "--set", "data.image_size=28"], &["conv3", "multiples of 8", "32"]),
+        (&set("data.image_size=28"), &["data.image_size = 28", "multiple of 16", "32"]),
+        (&["--set", "model.stem=7x7-pool", "--set", "data.image_size=48"], &["multiple of 32"]),
+        (&["--set", "model.kind=conv3", "--set", "data.image_size=28"], &["conv3", "multiple of 8", "32"]),
         (&["--set", "model.kind=dense", "--set", "model.output=tanh"], &["bce", "model.output = \"sigmoid\""]),
         (&set("model.widths=a"), &["model.widths", "whole numbers"]),
         (&set("model.widths=0"), &["model.widths = [0]"]),
         (&set("data.normalise=standard"), &["bce", "[0, 1]", "data.normalise = \"unit\""]),
         (&set("model.output=linear"), &["bce", "model.output = \"sigmoid\""]),
         (&["--set", "model.output=tanh", "--set", "loss.reconstruction=sse"], &["tanh", "symmetric"]),
-        (&["--set", "data.image_size=16", "--set", "train.batch_size=8333"], &["holds 1 of 8334 images"]),
+        (&["--set", "data.image_size=16", "--set", "train.batch_size=8333"], &["has only 1 of 8334 images"]),
         (&set("model.width=1000000000"), &["GiB", "model.width"]),
         (&set("model.z_dim=9000000000000000000"), &["GiB", "model.z_dim"]),
         (&set("data.image_size=1600000000000000"), &["GiB", "data.image_size"]),
@@ -214,9 +214,9 @@ fn a_bad_world_is_one_line_and_code_1() {
     refused(
         &run(&mnist),
         1,
-        &["data: mnist is not there", "train-images-idx3-ubyte", "MNIST/raw/", "https://", "--data-dir"],
+        &["data: mnist not found", "train-images-idx3-ubyte", "MNIST/raw/", "https://", "--data-dir"],
     );
-    refused(&run(&cifar), 1, &["data: cifar10 is not there", "cifar-10-batches-bin", "https://"]);
+    refused(&run(&cifar), 1, &["data: cifar10 not found", "cifar-10-batches-bin", "https://"]);
     let told = done(&output(dir.path(), &[&mnist[..], &["--dry-run"]].concat()));
     assert!(told.contains("not found") && told.contains("MNIST/raw/"), "{told}");
 
@@ -244,7 +244,7 @@ fn a_bad_world_is_one_line_and_code_1() {
     }
 
     fs::write(dir.path().join("garbage"), "not a checkpoint").unwrap();
-    refused(&run(&["--init", "garbage"]), 1, &["garbage", "no whole checkpoint"]);
+    refused(&run(&["--init", "garbage"]), 1, &["garbage", "not a complete checkpoint"]);
     refused(&run(&["--init", "nothing"]), 1, &["nothing", "cannot be read"]);
     refused(&run(&["--init", "data"]), 1, &["data", "not a file"]);
     assert!(!dir.path().join("run").exists(), "a run that never began leaves nothing");
@@ -308,7 +308,7 @@ fn a_run_leaves_everything_and_its_configuration_repeats_it() {
     let toml = |run: &str| fs::read_to_string(dir.path().join(run).join("config.toml")).unwrap();
     assert_eq!(toml("a"), toml("b"));
 
-    refused(&output(dir.path(), &["--recipe", "a/config.toml", "--out", "a"]), 2, &["already holds a run", "--out"]);
+    refused(&output(dir.path(), &["--recipe", "a/config.toml", "--out", "a"]), 2, &["contains a run already", "--out"]);
     let from_a = |out, more: &[&str]| {
         let args = ["--recipe", "a/config.toml", "--init", "a/checkpoints/last.safetensors", "--out", out];
         output(dir.path(), &[&args, more].concat())
@@ -326,7 +326,7 @@ fn a_run_leaves_everything_and_its_configuration_repeats_it() {
     refused(
         &output(dir.path(), &["--recipe", "a/config.toml", "--out", "d", "--init", "half"]),
         1,
-        &["half", "no whole checkpoint"],
+        &["half", "not a complete checkpoint"],
     );
     assert!(!dir.path().join("d").exists());
 }
@@ -403,7 +403,7 @@ fn a_run_that_began_from_a_checkpoint_says_so_and_repeats() {
 fn a_dry_run_sees_that_the_folder_is_taken() {
     let dir = folder();
     done(&output(dir.path(), &[TINY, &["--out", "run"]].concat()));
-    refused(&output(dir.path(), &[TINY, &["--out", "run", "--dry-run"]].concat()), 2, &["already holds a run"]);
+    refused(&output(dir.path(), &[TINY, &["--out", "run", "--dry-run"]].concat()), 2, &["contains a run already"]);
     done(&output(dir.path(), &[TINY, &["--out", "new", "--dry-run"]].concat()));
     assert!(!dir.path().join("new").exists());
 }

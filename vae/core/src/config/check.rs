@@ -28,7 +28,10 @@ impl Config {
             && !self.name.starts_with('.')
             && self.name.chars().all(plain);
         rule(ok, || {
-            format!("name = {:?}: it names a folder: use letters, digits, - _ and . only, 64 at most", self.name)
+            format!(
+                "name = {:?}: it is the name of a folder; use only letters, digits, - _ and ., at most 64",
+                self.name
+            )
         })
     }
 
@@ -43,7 +46,7 @@ impl Config {
             rule(size >= 1, || format!("model.{key} = 0: {needs}"))?;
         }
         rule(model.widths.len() <= 12 && model.widths.iter().all(|&width| width >= 1), || {
-            format!("model.widths = {:?}: 12 convolutions at most, of at least one channel each", model.widths)
+            format!("model.widths = {:?}: give at most 12 convolutions with at least one channel each", model.widths)
         })?;
         let slope = model.slope as f32; // as the kernels have it
         rule(slope.is_finite() && slope > 0.0, || {
@@ -57,18 +60,18 @@ impl Config {
                 _ => String::new(),
             };
             format!(
-                "data.image_size = {size}: {}{halved} takes multiples of {multiple} only; the next is {}",
+                "data.image_size = {size}: {}{halved} needs a multiple of {multiple}; the next one is {}",
                 model.kind,
                 size.div_ceil(multiple).max(1) * multiple
             )
         })?;
         let (crop, kind) = (self.crop(), self.data.kind);
         rule(self.data.crop.is_none() || kind.crop().is_some(), || {
-            format!("data.crop = {crop}: {kind} is shown as it is; only celeba, chairs and folder can be cropped")
+            format!("data.crop = {crop}: {kind} cannot be cropped; only celeba, chairs and folder can")
         })?;
         let channels = self.channels();
         rule(channels == 1 || channels == 3, || {
-            format!("data.channels = {channels}: images have 1 (grey) or 3 (colour)")
+            format!("data.channels = {channels}: it must be 1 (grey) or 3 (colour)")
         })?;
         let (wanted, pixels) = match self.model.output {
             Output::Linear => return Ok(()),
@@ -77,7 +80,7 @@ impl Config {
         };
         rule(self.data.normalise == wanted, || {
             format!(
-                "model.output = \"{}\" gives pixels in {pixels}, but data.normalise = \"{}\": \
+                "model.output = \"{}\" produces pixels in {pixels}, but data.normalise = \"{}\": \
                  set data.normalise = \"{wanted}\", or model.output = \"linear\"",
                 self.model.output, self.data.normalise
             )
@@ -89,38 +92,40 @@ impl Config {
         let (model, kind) = (&self.model, self.model.kind);
         rule(model.is_vae() || self.loss.kind == LossKind::Beta, || {
             format!(
-                "loss.kind = \"{}\" weighs a KL, and model.kind = \"{kind}\" has none: leave it at \"beta\"",
+                "loss.kind = \"{}\" puts a weight on the KL, and model.kind = \"{kind}\" has no KL; leave it at \"beta\"",
                 self.loss.kind
             )
         })?;
         rule(model.is_vae() || self.loss.schedule == KlScheduleKind::Constant, || {
             format!(
-                "loss.schedule = \"{}\" is for a KL, and model.kind = \"{kind}\" has none: leave it at \"constant\"",
+                "loss.schedule = \"{}\" changes the weight of the KL, and model.kind = \"{kind}\" has no KL; leave it at \"constant\"",
                 self.loss.schedule
             )
         })?;
         rule(model.is_vae() || !model.conditional, || {
-            format!("model.conditional tells a VAE the labels, and model.kind = \"{kind}\" is none: set it to false")
+            format!(
+                "model.conditional gives labels to a VAE, and model.kind = \"{kind}\" is not a VAE; set it to false"
+            )
         })?;
         let labels = match kind {
-            ModelKind::Classifier => Some("model.kind = \"classifier\" names"),
-            _ => model.conditional.then_some("model.conditional tells"),
+            ModelKind::Classifier => Some("model.kind = \"classifier\" predicts"),
+            _ => model.conditional.then_some("model.conditional uses"),
         };
         if let Some(labels) = labels {
             let (data, classes) = (self.data.kind, self.classes());
             rule(classes != 0, || {
                 format!(
-                    "{labels} labels, and how many there are of data.kind = \"{data}\" only the files tell: set data.classes"
+                    "{labels} labels, but only the files say how many labels data.kind = \"{data}\" has; set data.classes"
                 )
             })?;
             rule(classes != 1, || {
                 format!(
-                    "{labels} labels, and images of data.kind = \"{data}\" have but one: take another kind of either"
+                    "{labels} labels, but all images of data.kind = \"{data}\" have the same label; choose other data or another model"
                 )
             })?;
         }
         rule(kind != ModelKind::Classifier || self.data.noise_target == NoiseTarget::Noisy, || {
-            "data.noise_target = \"clean\" is for models that give images back, and model.kind = \"classifier\" is none: \
+            "data.noise_target = \"clean\" is for models that reconstruct images, and model.kind = \"classifier\" does not; \
              leave it at \"noisy\""
                 .into()
         })?;
@@ -132,25 +137,25 @@ impl Config {
         for (key, wanted) in transfers {
             rule(!wanted || kind != ModelKind::Classifier, || {
                 format!(
-                    "model.{key} is for models that have an encoder, and model.kind = \"{kind}\" is one: leave it out"
+                    "model.{key} is for models that contain an encoder, and model.kind = \"{kind}\" is an encoder itself; leave it out"
                 )
             })?;
         }
         rule(!model.freeze_heads || model.freeze_encoder, || {
-            "model.freeze_heads holds the heads of a frozen encoder: set model.freeze_encoder = true too".into()
+            "model.freeze_heads freezes the heads of a frozen encoder; set model.freeze_encoder = true too".into()
         })?;
         rule(model.init.is_empty() || model.init_encoder.is_empty(), || {
-            "model.init and model.init_encoder both name where the encoder comes from: leave one of them out".into()
+            "model.init and model.init_encoder both set the encoder's weights; leave one of them out".into()
         })?;
         if kind != ModelKind::Vq {
             return Ok(());
         }
         use ModelKind::{Basic, Conv3, Resnet18, Resnet50};
         rule(matches!(model.encoder, Resnet18 | Resnet50 | Basic | Conv3), || {
-            format!("model.encoder = \"{}\": vq takes resnet18, resnet50, basic or conv3", model.encoder)
+            format!("model.encoder = \"{}\": vq needs resnet18, resnet50, basic or conv3", model.encoder)
         })?;
         rule((1..1 << 24).contains(&model.codes), || {
-            format!("model.codes = {}: a codebook holds 1 to 16777215 vectors", model.codes)
+            format!("model.codes = {}: a codebook has 1 to 16777215 vectors", model.codes)
         })?;
         rule(model.code_width >= 1, || "model.code_width = 0: a code has at least one number".into())?;
         rule((1e-3..1.0).contains(&(model.decay as f32)), || {
@@ -197,41 +202,51 @@ impl Config {
     fn check_data(&self) -> Result<()> {
         let data = &self.data;
         rule(data.noise_std.is_finite() && data.noise_std >= 0.0, || {
-            format!("data.noise_std = {}: it must be 0 (off) or more, where 1 is from black to full", data.noise_std)
+            format!(
+                "data.noise_std = {}: it must be 0 (off) or more; 1 is the whole range of brightness",
+                data.noise_std
+            )
         })?;
         rule((0.0..=1.0).contains(&data.noise_fraction), || {
-            format!("data.noise_fraction = {}: it is a part of the images, 0 to 1", data.noise_fraction)
+            format!("data.noise_fraction = {}: it must be a share of the images from 0 to 1", data.noise_fraction)
         })?;
         let size = self.image_size();
         rule(data.augment != Augment::FlipCrop || size > 2 * PADDING, || {
             format!(
-                "data.augment = \"flip-crop\" moves images by {PADDING} pixels: data.image_size = {size} is too small"
+                "data.augment = \"flip-crop\" shifts images by up to {PADDING} pixels: data.image_size = {size} is too small"
             )
         })?;
         rule(data.classes.is_none_or(|classes| (1..=1 << 16).contains(&classes)), || {
-            format!("data.classes = {}: 1 to 65536", self.classes())
+            format!("data.classes = {}: it must be 1 to 65536", self.classes())
         })?;
         let kind = data.kind;
         for (key, value, default) in
             [("images", data.images, SHAPES_IMAGES), ("rotations", data.rotations, SHAPES_ROTATIONS)]
         {
             rule(kind == DataKind::Shapes || value == default, || {
-                format!("data.{key} = {value}: only data.kind = \"shapes\" has it, not \"{kind}\"; see data.limit")
+                format!(
+                    "data.{key} = {value}: only data.kind = \"shapes\" uses it, not \"{kind}\"; data.limit limits other data"
+                )
             })?;
         }
         rule(data.images == 0 || data.images >= 12, || {
-            format!("data.images = {}: 12 at least, ten to train on, one to validate, one to test", data.images)
+            format!(
+                "data.images = {}: at least 12 are needed: ten for training, one for validation, one for testing",
+                data.images
+            )
         })?;
-        rule((1..=360).contains(&data.rotations), || format!("data.rotations = {}: 1 to 360", data.rotations))?;
+        rule((1..=360).contains(&data.rotations), || {
+            format!("data.rotations = {}: it must be 1 to 360", data.rotations)
+        })?;
         let drawn = self.shapes_images();
         rule(kind != DataKind::Shapes || drawn <= SHAPES_MOST, || {
-            format!("data.images = {}: that is {drawn} images; {} at most", data.images, SHAPES_MOST)
+            format!("data.images = {}: that makes {drawn} images; the maximum is {}", data.images, SHAPES_MOST)
         })
     }
 
     fn check_training(&self) -> Result<()> {
         let train = &self.train;
-        rule(train.epochs >= 1, || "train.epochs = 0: train for at least one".into())?;
+        rule(train.epochs >= 1, || "train.epochs = 0: it must be at least 1".into())?;
         rule(train.batch_size >= 1, || "train.batch_size = 0: a step needs at least one image".into())?;
         let rate = train.learning_rate;
         rule(rate.is_finite() && rate > 0.0, || {
@@ -266,7 +281,7 @@ impl Config {
         let last = if images.is_multiple_of(batch) { batch.min(images) } else { images % batch };
         rule(!self.model.has_batch_norm() || smallest > 1 || last != 1, || {
             format!(
-                "the last of the batches of {batch} holds 1 of {images} images, and a batch norm on 1×1 maps \
+                "with batches of {batch} the last one has only 1 of {images} images, and a batch norm on 1×1 maps \
                  cannot train on one: change train.batch_size or data.limit, or set model.batch_norm = false"
             )
         })
@@ -281,7 +296,7 @@ pub fn describe_loss(config: &Config) -> String {
         ModelKind::Vq => format!("{words}, {reduction} over pixels and codes, mean over images"),
         _ => format!(
             "{words}, {reduction} over pixels and latents, mean over images; \
-             effective β = {} (nats of KL for a nat of reconstruction){}",
+             effective β = {} (the weight of the KL relative to the reconstruction){}",
             config.effective_beta(),
             config.loss.schedule_words(config.train.epochs)
         ),

@@ -124,11 +124,13 @@ impl Config {
     pub(super) fn check_kl_schedule(&self) -> Result<()> {
         let Loss { kind, schedule, warmup, cycles, free_bits, capacity, .. } = self.loss;
         rule(warmup.is_finite() && warmup > 0.0, || {
-            format!("loss.warmup = {warmup}: it counts epochs, and must be a number above 0, such as 1")
+            format!("loss.warmup = {warmup}: it is a number of epochs and must be above 0, such as 1")
         })?;
-        rule((1..=1000).contains(&cycles), || format!("loss.cycles = {cycles}: there may be 1 to 1000"))?;
+        rule((1..=1000).contains(&cycles), || format!("loss.cycles = {cycles}: it must be 1 to 1000"))?;
         for (key, nats) in [("free_bits", free_bits), ("capacity", capacity)] {
-            rule(nats.is_finite() && nats >= 0.0, || format!("loss.{key} = {nats}: it counts nats, 0 or more"))?;
+            rule(nats.is_finite() && nats >= 0.0, || {
+                format!("loss.{key} = {nats}: it is a number of nats and must be 0 or more")
+            })?;
         }
         let (fits, kinds) = match schedule {
             KlScheduleKind::Constant | KlScheduleKind::Linear | KlScheduleKind::Cyclical => (true, ""),
@@ -137,14 +139,14 @@ impl Config {
         };
         rule(fits, || {
             format!(
-                "loss.schedule = \"{schedule}\" goes with loss.kind = {kinds}, not \"{kind}\": set another of the two"
+                "loss.schedule = \"{schedule}\" works with loss.kind = {kinds}, not \"{kind}\"; change one of the two"
             )
         })?;
         let epochs = self.train.epochs;
         let rises = matches!(schedule, KlScheduleKind::Linear | KlScheduleKind::Capacity);
         rule(!rises || warmup <= epochs as f64, || {
             format!(
-                "loss.warmup = {warmup}: the run ends after {epochs} epochs, before \"{schedule}\" has risen; lower it"
+                "loss.warmup = {warmup}: the run ends after {epochs} epochs, before \"{schedule}\" reaches its end; lower it"
             )
         })
     }
@@ -157,7 +159,7 @@ impl Loss {
         let first = if *warmup == 1.0 { "the first epoch".into() } else { format!("the first {warmup} epochs") };
         let words = match self.schedule {
             KlScheduleKind::Constant => return String::new(),
-            KlScheduleKind::FreeBits => return format!("; a latent's KL counts as {free_bits} nats at least"),
+            KlScheduleKind::FreeBits => return format!("; the KL of each latent counts as at least {free_bits} nats"),
             KlScheduleKind::Linear => format!("the KL's weight rises from 0 over {first}"),
             KlScheduleKind::Cyclical => format!(
                 "the KL's weight rises from 0 over the first half of each of {cycles} cycles of {} epochs",
@@ -165,7 +167,7 @@ impl Loss {
             ),
             KlScheduleKind::Capacity => format!("C rises from 0 to {capacity} nats over {first}"),
         };
-        format!("; {words}, and validation weighs as at the end")
+        format!("; {words}, and validation uses the final values")
     }
 }
 
@@ -179,7 +181,7 @@ mod tests {
             (KlScheduleKind::Constant, ""),
             (KlScheduleKind::Linear, "the KL's weight rises from 0 over the first 2.5 epochs, and validation"),
             (KlScheduleKind::Cyclical, "over the first half of each of 4 cycles of 2.5 epochs, and validation"),
-            (KlScheduleKind::FreeBits, "a latent's KL counts as 0.25 nats at least"),
+            (KlScheduleKind::FreeBits, "the KL of each latent counts as at least 0.25 nats"),
             (KlScheduleKind::Capacity, "C rises from 0 to 25 nats over the first 2.5 epochs, and validation"),
         ] {
             let loss = Loss { schedule, warmup: 2.5, ..Loss::default() };

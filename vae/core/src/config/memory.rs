@@ -24,7 +24,7 @@ impl Config {
             _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
         };
         Err(Error::config(format!(
-            "this run needs about {:.1} GiB of memory and {:.1} GiB are free: \
+            "this run needs about {:.1} GiB of memory, but only {:.1} GiB are free; \
              lower train.batch_size ({}), data.image_size ({}), {sizes} or model.z_dim ({})",
             need / GIB,
             available as f64 / GIB,

@@ -78,8 +78,9 @@ mod background {
                 }
             };
             let thread = Builder::new().name("images".into()).spawn(work);
-            let thread = thread
-                .map_err(|error| Error::Thread(format!("the thread that prepares images does not start: {error}")))?;
+            let thread = thread.map_err(|error| {
+                Error::Thread(format!("the thread that prepares images cannot be started: {error}"))
+            })?;
             Ok(Background { queue: Some(queue), thread: Some(thread) })
         }
     }
@@ -93,7 +94,7 @@ mod background {
             }
             self.queue = None; // the thread has ended; how?
             let panic = self.thread.take()?.join().err()?;
-            Some(Err(Error::Thread(format!("the thread that prepares images broke down: {}", words(&*panic)))))
+            Some(Err(Error::Thread(format!("the thread that prepares images failed: {}", words(&*panic)))))
         }
     }
 

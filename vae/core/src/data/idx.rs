@@ -22,8 +22,10 @@ pub fn read(images: &[u8], labels: &[u8]) -> Result<Images, (usize, String)> {
     let labels = read_labels(labels).map_err(|what| (1, what))?;
     let count = pixels.len() / (size[0] * size[1]);
     if count != labels.len() {
-        let what =
-            format!("holds {} labels, but there are {count} images: the files belong to different sets", labels.len());
+        let what = format!(
+            "contains {} labels, but there are {count} images; the files belong to different data sets",
+            labels.len()
+        );
         return Err((1, what));
     }
     let labels = labels.into_iter().map(u16::from).collect();
@@ -34,7 +36,7 @@ fn read_images(file: &[u8]) -> Result<([usize; 2], Vec<u8>), String> {
     let bytes = unpack(file)?;
     let [count, height, width] = header::<3>(&bytes, IMAGES, "images")?;
     if count == 0 || height == 0 || width == 0 || height > 4096 || width > 4096 {
-        return Err(format!("claims {count} images of {height}×{width} pixels: not a set of images"));
+        return Err(format!("claims {count} images of {height}×{width} pixels, so it is not a set of images"));
     }
     let body = body(bytes, 16, count as u64 * height as u64 * width as u64)?;
     Ok(([height as usize, width as usize], body))
@@ -63,7 +65,7 @@ fn header<const N: usize>(bytes: &[u8], magic: u32, what: &str) -> Result<[u32; 
         Some(found) => return Err(format!("starts with {found}, expected {magic}, the magic number of IDX {what}")),
         None => {
             return Err(format!(
-                "is cut off: {} bytes, too few for the header of IDX {what}; fetch it again",
+                "is cut off: {} bytes, too few for the header of IDX {what}; download it again",
                 bytes.len()
             ));
         }
@@ -71,7 +73,7 @@ fn header<const N: usize>(bytes: &[u8], magic: u32, what: &str) -> Result<[u32; 
     let mut numbers = [0; N];
     for (i, number) in numbers.iter_mut().enumerate() {
         *number =
-            word(i + 1).ok_or(format!("is cut off in its header, after {} bytes; fetch it again", bytes.len()))?;
+            word(i + 1).ok_or(format!("is cut off in its header, after {} bytes; download it again", bytes.len()))?;
     }
     Ok(numbers)
 }
@@ -81,9 +83,9 @@ fn body(bytes: Cow<'_, [u8]>, start: usize, claimed: u64) -> Result<Vec<u8>, Str
     let found = (bytes.len() - start) as u64;
     match found.cmp(&claimed) {
         std::cmp::Ordering::Less => {
-            Err(format!("is cut off: {found} bytes of data, expected {claimed} by its header; fetch it again"))
+            Err(format!("is cut off: {found} bytes of data, but its header says {claimed}; download it again"))
         }
-        std::cmp::Ordering::Greater => Err(format!("has {found} bytes of data, expected {claimed} by its header")),
+        std::cmp::Ordering::Greater => Err(format!("has {found} bytes of data, but its header says {claimed}")),
         std::cmp::Ordering::Equal => {
             let mut bytes = bytes.into_owned();
             bytes.drain(..start);
@@ -142,11 +144,11 @@ mod tests {
             (&good_labels, &good_labels, 0, "starts with 2049, expected 2051"),
             (&good_images, &good_images, 1, "starts with 2051, expected 2049"),
             (b"\n<!DOCTYPE html><html>", &good_labels, 0, "web page"),
-            (&zipped[..zipped.len() / 2], &good_labels, 0, "what is packed ends"),
+            (&zipped[..zipped.len() / 2], &good_labels, 0, "compressed data ends"),
             (&flipped, &good_labels, 0, "damaged"),
             (&bomb, &good_labels, 0, "unpacks to more than"),
             (&absurd, &good_labels, 0, "not a set of images"),
-            (&[&good_images[..], b"x"].concat(), &good_labels, 0, "has 25 bytes of data, expected 24"),
+            (&[&good_images[..], b"x"].concat(), &good_labels, 0, "has 25 bytes of data, but its header says 24"),
             (&good_images, &labels_of(3), 1, "holds 3 labels, but there are 4 images"),
         ] {
             let (which, message) = read(images, labels).expect_err(says);

@@ -130,9 +130,9 @@ impl Dataset {
         if config.data.limit > 0 {
             train.truncate(config.data.limit);
         }
-        for (split, purpose) in [(&train, "train on"), (&validation, "validate")] {
+        for (split, purpose) in [(&train, "train"), (&validation, "validate")] {
             if split.count() == 0 {
-                let what = format!("there are too few images of {}: none to {purpose}", config.data.kind);
+                let what = format!("there are too few images of {}: none are left to {purpose}", config.data.kind);
                 return Err(Error::File { path: config.data.dir.clone(), what });
             }
         }
@@ -140,7 +140,7 @@ impl Dataset {
         if config.data.classes.is_some_and(|told| told < classes) {
             let (told, kind) = (config.classes(), config.data.kind);
             return Err(Error::config(format!(
-                "data.classes = {told}, but the images of {kind} show {classes} different things: set data.classes = {classes}"
+                "data.classes = {told}, but the images of {kind} have {classes} labels; set data.classes = {classes}"
             )));
         }
         config.check_last_batch(train.count())?; // again, for those whose files alone say how many they are

@@ -19,10 +19,10 @@ pub fn unpack(reader: impl Read, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     match reader.take(most + 1).read_to_end(&mut bytes) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-            Err(format!("is cut off: what is packed ends after {} unpacked bytes; fetch it again", bytes.len()))
+            Err(format!("is cut off: the compressed data ends after {} unpacked bytes; download it again", bytes.len()))
         }
-        Err(error) => Err(format!("is damaged: {error}; fetch it again")),
-        Ok(n) if n as u64 > most => Err(format!("unpacks to more than {most} bytes: not such a file")),
+        Err(error) => Err(format!("is damaged: {error}; download it again")),
+        Ok(n) if n as u64 > most => Err(format!("unpacks to more than {most} bytes, so it is not such a file")),
         Ok(_) => Ok(bytes),
     }
 }
@@ -34,7 +34,7 @@ pub fn unpack(reader: impl Read, most: u64) -> Result<Vec<u8>, String> {
 pub fn refuse_web_page(bytes: &[u8], expected: &str) -> Result<(), String> {
     let start = bytes[..bytes.len().min(256)].trim_ascii_start().to_ascii_lowercase();
     if start.starts_with(b"<!doctype") || start.starts_with(b"<html") {
-        return Err(format!("is a web page, not {expected}: the download got an error page; fetch it again"));
+        return Err(format!("is a web page, not {expected}: the server sent an error page; download it again"));
     }
     Ok(())
 }

@@ -93,8 +93,8 @@ pub fn part_unit(name: &str) -> &'static str {
     match name {
         "accuracy" => "share of the images",
         "perplexity" => "codes",
-        "commitment" => "squared distance an image",
-        _ => "nats an image",
+        "commitment" => "squared distance per image",
+        _ => "nats per image",
     }
 }
 

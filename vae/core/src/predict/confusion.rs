@@ -50,7 +50,7 @@ impl fmt::Display for Confusion {
         if self.counts.len() > 20 {
             return Ok(());
         }
-        write!(f, "; a row is a label, a column what it was taken for\n      ")?;
+        write!(f, "; a row is a true label, a column a predicted label\n      ")?;
         (0..self.counts.len()).try_for_each(|named| write!(f, " {named:>5}"))?;
         for (label, row) in self.counts.iter().enumerate() {
             write!(f, "\n{label:>6}")?;

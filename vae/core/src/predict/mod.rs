@@ -124,7 +124,7 @@ impl Predictor {
     }
 
     /// Decoded draws from N(0, I), as pixels in [0, 1]; of a conditional model as many of each label, in turn. `None` for a model that
-    /// decodes no latents.
+    /// cannot decode latents.
     pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
         let classes = self.config.told_classes();
@@ -145,7 +145,7 @@ impl Predictor {
     }
 
     /// The images that latents `[count, z]` decode to, as pixels in [0, 1], image after image. There are `count` labels, which only a
-    /// conditional model uses. `None` for a model that decodes no latents.
+    /// conditional model uses. `None` for a model that cannot decode latents.
     pub async fn decode(&self, z: &Tensor, labels: &[usize]) -> Result<Option<Vec<f32>>> {
         let mut pixels = Vec::new();
         let size = self.config.train.batch_size;

@@ -109,12 +109,12 @@ impl Trainer {
     /// What to say when `what` is not finite after this many steps.
     pub fn diverged(&self, what: String, steps: u64) -> Error {
         let logvar = if self.config().model.is_vae() {
-            "; if the KL grew large first, logvar is at fault: a larger loss.beta or loss.schedule = \"linear\" holds it"
+            "; if the KL grew large first, logvar is the cause; a larger loss.beta or loss.schedule = \"linear\" limits it"
         } else {
             ""
         };
         Error::Diverged(format!(
-            "{what} is not finite at step {steps}: the run has diverged; lower train.learning_rate ({}) or set \
+            "{what} is not finite at step {steps}, so the run has diverged; lower train.learning_rate ({}) or set \
              train.clip = 1{logvar}",
             self.config().train.learning_rate
         ))

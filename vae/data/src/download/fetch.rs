@@ -59,14 +59,16 @@ pub(super) fn fetch(archive: &Archive<'_>, part: &Path, on_progress: &mut dyn Fn
                 let now = length(part);
                 (most, in_vain) = if now > most { (now, 0) } else { (most, in_vain + 1) };
                 if in_vain == ATTEMPTS {
-                    return fail(format!("{what}; {now} bytes are kept: try again later to go on from there"));
+                    return fail(format!("{what}; {now} bytes are saved; try again later to continue"));
                 }
             }
         }
     }
     verify(archive.checksum, part).or_else(|what| {
         let _ = std::fs::remove_file(part);
-        fail(format!("{what}: damaged on the way, or not the published file; it was removed, try again"))
+        fail(format!(
+            "{what}: the file was damaged in transit, or is not the published file; it was removed, so try again"
+        ))
     })
 }
 
@@ -88,10 +90,10 @@ fn attempt(
     let mut done = if resumed { have } else { 0 };
     if resumed && !head.field("content-range").starts_with(&format!("bytes {have}-")) {
         let range = head.field("content-range");
-        return Err(Permanent(format!("the server sends {range:?} when asked for the bytes from {have} on")));
+        return Err(Permanent(format!("the server sent {range:?} instead of the bytes from {have} on")));
     }
     if head.field("content-type").starts_with("text/html") {
-        return Err(Permanent("is a web page, not the archive: it may have moved".into()));
+        return Err(Permanent("is a web page, not the archive; the archive may have moved".into()));
     }
     let total = head.field("content-length").parse::<u64>().ok().map(|rest| done.saturating_add(rest));
     let too_long = || Permanent(format!("is longer than the {} bytes of the published file", archive.size));

@@ -53,7 +53,7 @@ pub fn download(archives: &[Archive<'_>], dir: &Path, on_progress: &mut dyn FnMu
         return Ok(());
     }
     let there: Vec<&str> = archives.iter().flat_map(|archive| archive.gives).copied().collect();
-    let what = format!("{} are there, but not whole: move them away and try again", there.join(", "));
+    let what = format!("{} exist, but are incomplete; move them away and try again", there.join(", "));
     Err(Error::file(dir, what))
 }
 
@@ -63,7 +63,7 @@ pub fn by_hand(kind: DataKind, dir: &Path) -> Vec<String> {
         let folder = dir.join(archive.folder);
         let verb = if archive.pack == Pack::File { "put" } else { "unpack" };
         let gives = archive.gives.iter().map(|name| folder.join(name).display().to_string()).collect::<Vec<_>>();
-        format!("{verb} {} so that there is {}", archive.url, gives.join(" and "))
+        format!("{verb} {} to get {}", archive.url, gives.join(" and "))
     };
     archives::of(kind).iter().map(line).collect()
 }

@@ -126,7 +126,7 @@ fn a_file_arrives_once() {
     assert_eq!(std::fs::read(dir.path().join("a/b/set.bin")).unwrap(), body);
     assert!(!dir.path().join("a/b/set.bin.part").exists());
     let again = get(&archive, dir.path()).unwrap_err().to_string();
-    assert!(again.contains("set.bin are there, but not whole"), "{again}");
+    assert!(again.contains("set.bin exist, but are incomplete"), "{again}");
     assert_eq!(server.starts(), [0]);
 }
 

@@ -26,7 +26,7 @@ const HEADERS: u64 = 1 << 16;
 /// If the archive is damaged, or holds what it should not, or not what it should. Then nothing is moved or removed.
 pub fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) -> Result<(), String> {
     let aside = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(folder);
-    let aside = aside.map_err(|error| format!("cannot be unpacked beside it: {error}"))?;
+    let aside = aside.map_err(|error| format!("cannot be unpacked next to it: {error}"))?;
     let file = BufReader::new(File::open(archive).map_err(|error| format!("cannot be read: {error}"))?);
     match pack {
         Pack::TarGz => each(MultiGzDecoder::new(file), aside.path()),
@@ -35,10 +35,10 @@ pub fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) -> Resu
     for name in gives {
         let (from, to) = (aside.path().join(name), folder.join(name));
         if !from.exists() {
-            return Err(format!("holds no {name}"));
+            return Err(format!("contains no {name}"));
         }
         if !to.exists() {
-            std::fs::rename(&from, &to).map_err(|error| format!("{} cannot be put there: {error}", to.display()))?;
+            std::fs::rename(&from, &to).map_err(|error| format!("{} cannot be moved there: {error}", to.display()))?;
         }
     }
     std::fs::remove_file(archive).map_err(|error| format!("cannot be removed: {error}"))
@@ -53,7 +53,7 @@ fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
     for (count, entry) in archive.entries().map_err(damaged)?.enumerate() {
         let mut entry = entry.map_err(damaged)?;
         if count == FILES {
-            return Err(format!("holds more than {FILES} files"));
+            return Err(format!("contains more than {FILES} files"));
         }
         let kind = entry.header().entry_type();
         if kind == EntryType::XGlobalHeader {
@@ -76,7 +76,7 @@ fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
                     return Err(format!("is cut off in {}", name.display()));
                 }
             }
-            _ => return Err(format!("holds {}, which is neither file nor folder", name.display())),
+            _ => return Err(format!("contains {}, which is neither a file nor a folder", name.display())),
         }
         budget.set(HEADERS);
     }
@@ -103,9 +103,13 @@ impl<R: Read> Read for Budgeted<'_, R> {
 
 /// An entry's path, if it leads nowhere else.
 fn inside(entry: &Entry<'_, impl Read>) -> Result<PathBuf, String> {
-    let path = entry.path().map_err(|error| format!("holds a name that is none: {error}"))?;
+    let path = entry.path().map_err(|error| format!("contains an invalid file name: {error}"))?;
     let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if plain { Ok(path.into_owned()) } else { Err(format!("holds {}, a place outside of it", path.display())) }
+    if plain {
+        Ok(path.into_owned())
+    } else {
+        Err(format!("contains {}, which is outside of the folder", path.display()))
+    }
 }
 
 #[cfg(test)]
@@ -181,11 +185,14 @@ mod tests {
         for (bytes, says) in [
             (tar(&[(EntryType::GNULongName, "././@LongLink", &endless), good]), "more than 65536 bytes of headers"),
             (tar(&[(EntryType::XHeader, "pax", &endless), good]), "more than 65536 bytes of headers"),
-            (tar(&[good, (FILE, "../escaped", "!")]), "../escaped, a place outside"),
-            (tar(&[good, (FILE, "bin/../../escaped", "!")]), "a place outside"),
-            (tar(&[good, (FILE, "/escaped", "!")]), "a place outside"),
-            (tar(&[good, (EntryType::Symlink, "bin/link", "")]), "holds bin/link, which is neither file nor folder"),
-            (tar(&[(FILE, "other/one", "1")]), "holds no bin"),
+            (tar(&[good, (FILE, "../escaped", "!")]), "../escaped, which is outside"),
+            (tar(&[good, (FILE, "bin/../../escaped", "!")]), "which is outside"),
+            (tar(&[good, (FILE, "/escaped", "!")]), "which is outside"),
+            (
+                tar(&[good, (EntryType::Symlink, "bin/link", "")]),
+                "contains bin/link, which is neither a file nor a folder",
+            ),
+            (tar(&[(FILE, "other/one", "1")]), "contains no bin"),
             (whole[..whole.len() - 4_000].to_vec(), "is cut off in bin/two"),
             (huge, "unpacks to more than"),
         ] {

@@ -130,7 +130,7 @@ mod tests {
             vec![epoch(1, 100.0)],
             (1..=40).map(|e| epoch(e, 100.0 / e as f64)).collect(),
         ] {
-            let plot = curves("a run", &history, "nats an image");
+            let plot = curves("a run", &history, "nats per image");
             let picture = image::load_from_memory(&plot.png()).unwrap();
             assert_eq!(picture.width(), if history.is_empty() { 430 } else { 1270 });
             roxmltree::Document::parse(&plot.svg()).unwrap();

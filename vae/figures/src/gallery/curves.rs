@@ -23,7 +23,7 @@ pub fn of_run(run: &LoadedRun) -> Result<Drawing> {
 
 fn one(name: &str, config: &Config, history: &[Epoch]) -> Result<Drawing> {
     let (Some(first), Some(last)) = (history.first(), history.last()) else {
-        return Err(Error::config(format!("curves: no epoch of {name} has ended")));
+        return Err(Error::config(format!("curves: {name} has not finished an epoch")));
     };
     let title = format!("{name}, epoch {}: {}", last.epoch, vae_run::describe(config));
     let plot = figure::curves(&title, history, vae_run::loss_unit(config));
@@ -58,7 +58,7 @@ pub fn of_folders(folders: &[PathBuf], by: Option<&str>) -> Result<Drawing> {
     }
     all.retain(|(_, _, history)| !history.is_empty());
     if all.is_empty() {
-        return Err(Error::config("curves: no epoch of any of these runs has ended"));
+        return Err(Error::config("curves: none of these runs has finished an epoch"));
     }
     let curve = |name: &str, history: &[Epoch]| {
         Curve::of_validation(name, &history.iter().map(Epoch::json).collect::<Vec<_>>())

@@ -19,7 +19,7 @@ pub fn draw(run: &LoadedRun, place: usize) -> Result<Drawing> {
     let image = predictor.batch(test, &[place])?;
     let stages = block_on(stages(&*predictor.model, &image.upload(predictor.device()), test.label(place)))?;
     let (Some(first), Some(last)) = (stages.first(), stages.last()) else {
-        return Err(not_for(predictor, "features", "has no maps to show"));
+        return Err(not_for(predictor, "features", "has no feature maps to show"));
     };
     let title = format!("{}: four maps of each stage, test image {place}", run.title());
     let pixels = block_on(predictor.to_unit(&image))?;

@@ -32,7 +32,11 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
         places.iter().try_for_each(|&place| check_place(run, flag, place))?;
     }
     if a.len() != b.len() {
-        return Err(Error::config(format!("--a names {} images and --b {}: name as many of each", a.len(), b.len())));
+        return Err(Error::config(format!(
+            "--a names {} images and --b {}; name the same number for both",
+            a.len(),
+            b.len()
+        )));
     }
     let labels: Vec<usize> = (0..test.count()).map(|place| test.label(place)).collect();
     let pairs: Vec<[usize; 2]> = match a {
@@ -40,7 +44,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
         a => a.iter().zip(b).map(|(&a, &b)| [a, b]).collect(),
     };
     if pairs.is_empty() {
-        return Err(Error::config("interpolation: it takes two test images, and there are fewer"));
+        return Err(Error::config("interpolation: it needs two test images, and there are fewer"));
     }
     let (shape, len) = (predictor.transform.shape(), predictor.transform.shape().iter().product::<usize>());
     let mut rows: Vec<(String, Vec<f32>)> = Vec::new();
@@ -61,7 +65,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
     let drawn: Vec<Row> = rows.iter().map(|(name, pixels)| Row { name, pixels }).collect();
     let steps = (0..STEPS).map(|k| format!("{:.2}", k as f64 / (STEPS - 1) as f64));
     let heads: Vec<String> = std::iter::once("image".into()).chain(steps).chain(["image".into()]).collect();
-    let told = if predictor.config.told_classes() > 0 { ", told the first one's label" } else { "" };
+    let told = if predictor.config.told_classes() > 0 { ", with the label of the first" } else { "" };
     let title = format!("{}: from the mean of one test image, t = 0, to that of another, t = 1{told}", run.title());
     let png = grid_of_columns(&title, &heads, &drawn, shape, 2);
     let shown = pairs.iter().map(|&[a, b]| format!("{} to {}", class(run, test.label(a)), class(run, test.label(b))));

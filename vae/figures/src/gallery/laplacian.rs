@@ -20,8 +20,8 @@ const SIZE: [u32; 2] = [760, 420];
 pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let (predictor, test) = (&run.predictor, &run.dataset.test);
     let places = first_places(run, MANY)?;
-    let samples =
-        block_on(predictor.sample(places.len()))?.ok_or_else(|| not_for(predictor, "laplacian", "draws no samples"))?;
+    let samples = block_on(predictor.sample(places.len()))?
+        .ok_or_else(|| not_for(predictor, "laplacian", "cannot draw samples"))?;
     let images = predictor.batch(test, &places)?;
     let reconstructions =
         block_on(predictor.reconstruction(test, &places, &images))?.expect("what draws samples gives images");

@@ -25,7 +25,7 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
     let (shape, z_dim) = (run.predictor.transform.shape(), run.predictor.config.model.z_dim);
     if z_dim != 2 && dims.is_none() {
         return Err(Error::config(format!(
-            "latent-grid: the model has {z_dim} latents; name two by --dims, such as {a},{b}"
+            "latent-grid: the model has {z_dim} latents; choose two with --dims, such as {a},{b}"
         )));
     }
     let at: Vec<f64> = (0..SIDE).map(|i| quantile((i as f64 + 0.5) / SIDE as f64)).collect();

@@ -14,7 +14,7 @@ pub(super) fn by_kl(run: &LoadedRun, figure: &str) -> Result<Vec<(usize, f64)>> 
     }
     let epoch = run.history.iter().find(|epoch| epoch.epoch == run.epoch);
     let epoch = epoch.ok_or_else(|| {
-        Error::config(format!("{figure}: no epoch of this run has ended, so the KL of its latents is not known"))
+        Error::config(format!("{figure}: this run has not finished an epoch, so the KL of its latents is not known"))
     })?;
     Ok(highest_first(&epoch.validation.kl_per_dim))
 }
@@ -31,7 +31,10 @@ pub(super) fn two(run: &LoadedRun, figure: &str, asked: Option<[usize; 2]>) -> R
     match (asked, &order[..]) {
         (Some(dims), _) => {
             if let Some(dim) = dims.iter().find(|&&dim| dim >= order.len()) {
-                return Err(Error::config(format!("--dims {dim}: the latents are 0 to {}", order.len() - 1)));
+                return Err(Error::config(format!(
+                    "--dims {dim}: there is no such latent; latents are 0 to {}",
+                    order.len() - 1
+                )));
             }
             if dims[0] == dims[1] {
                 return Err(Error::config(format!("--dims {0},{0}: name two different latents", dims[0])));
@@ -39,7 +42,7 @@ pub(super) fn two(run: &LoadedRun, figure: &str, asked: Option<[usize; 2]>) -> R
             Ok(dims)
         }
         (None, [(a, _), (b, _), ..]) => Ok([*a.min(b), *a.max(b)]),
-        _ => Err(Error::config(format!("{figure}: the model has one latent, and a plane takes two"))),
+        _ => Err(Error::config(format!("{figure}: the model has one latent, and a plane needs two"))),
     }
 }
 

@@ -155,9 +155,10 @@ fn not_for(predictor: &Predictor, figure: &str, lacks: &str) -> Error {
 fn check_place(run: &LoadedRun, flag: &str, place: usize) -> Result<()> {
     match run.dataset.test.count() {
         0 => Err(Error::config("there are no test images")),
-        count if place >= count => {
-            Err(Error::config(format!("{flag} {place}: the test images are 0 to {}", count - 1)))
-        }
+        count if place >= count => Err(Error::config(format!(
+            "{flag} {place}: there is no such test image; test images are 0 to {}",
+            count - 1
+        ))),
         _ => Ok(()),
     }
 }

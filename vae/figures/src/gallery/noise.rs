@@ -36,7 +36,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
         let noisy = noisy(&images, &noise, &ranges, deviation);
         let seen = block_on(predictor.to_unit(&noisy))?;
         let back = block_on(predictor.reconstruction(test, &places, &noisy))?;
-        let back = back.ok_or_else(|| not_for(predictor, "noise", "gives no images"))?;
+        let back = back.ok_or_else(|| not_for(predictor, "noise", "does not reconstruct images"))?;
         let [before, after] = [&seen, &back].map(|pixels| told(mse(pixels, &clean)));
         rows.push((format!("σ = {deviation}, MSE {before}"), seen[..shown].to_vec()));
         rows.push((format!("decoded, MSE {after}"), back[..shown].to_vec()));
@@ -44,7 +44,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     }
     let drawn: Vec<Row> = rows.iter().map(|(name, pixels)| Row { name, pixels }).collect();
     let title = format!(
-        "{}: noisy test images over their reconstructions; MSE of a pixel in [0, 1] against the clean images, {} of them",
+        "{}: noisy test images above their reconstructions; MSE of a pixel in [0, 1] against the clean images, {} of them",
         run.title(),
         places.len()
     );

@@ -44,7 +44,7 @@ pub fn draw(
         }
         let images = other.batch(split, &places)?;
         let pixels = block_on(other.reconstruction(split, &places, &images))?;
-        let pixels = pixels.ok_or_else(|| not_for(other, "reconstructions", "gives no images"))?;
+        let pixels = pixels.ok_or_else(|| not_for(other, "reconstructions", "does not reconstruct images"))?;
         all.push((name.clone(), pixels));
     }
     let errors = all[1..].iter().map(|(name, pixels)| {
@@ -64,7 +64,7 @@ pub fn draw(
         .collect();
     let (name, whose) =
         if others.is_empty() { ("reconstructions", title) } else { ("reconstructions-compared", "several runs") };
-    let title = format!("{whose}: validation images over their reconstructions");
+    let title = format!("{whose}: validation images above their reconstructions");
     let png = grid(&title, &rows, shape, all.len());
     Ok(Drawing::picture(name, title, alt, png))
 }

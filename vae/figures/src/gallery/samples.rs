@@ -21,15 +21,16 @@ pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Resul
     let name = |label: usize| class_names.get(label).cloned().unwrap_or_else(|| format!("label {label}"));
     let names: Vec<String> = (0..classes).map(name).collect();
     let count = if classes > 0 { classes } else { ROWS } * COLUMNS;
-    let pixels = block_on(predictor.sample(count))?.ok_or_else(|| not_for(predictor, "samples", "draws none"))?;
+    let pixels =
+        block_on(predictor.sample(count))?.ok_or_else(|| not_for(predictor, "samples", "cannot draw samples"))?;
     let name = |row: usize| names.get(row).map_or("", String::as_str);
     let rows = pixels.chunks(len).enumerate().map(|(row, pixels)| Row { name: name(row), pixels });
     let rows: Vec<Row> = rows.collect();
-    let title = format!("{title}: decoded draws from N(0, I)");
+    let title = format!("{title}: random draws from N(0, I), decoded");
     let each = if classes > 0 { format!(", {COLUMNS} of each label") } else { String::new() };
     let mean = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / pixels.len() as f64;
     let alt = format!(
-        "{count} images decoded from draws of the prior{each}; their mean pixel, 0 black to 1 full, is {}.",
+        "{count} images decoded from random draws of the prior{each}; their mean pixel, 0 black to 1 full, is {}.",
         told(mean)
     );
     let png = grid(&title, &rows, shape, rows.len());

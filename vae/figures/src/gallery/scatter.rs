@@ -59,10 +59,7 @@ fn by_label(points: &[[f64; 2]], labels: &[usize]) -> Vec<(usize, Vec<[f64; 2]>)
 
 /// How many points have one of their own label for their nearest neighbour, in words.
 pub(super) fn agreement_words(points: &[[f64; 2]], labels: &[usize]) -> String {
-    format!(
-        "the nearest neighbour shows the same as the image itself for {:.0} % of them",
-        100.0 * agreement(points, labels)
-    )
+    format!("for {:.0} % of them the nearest neighbour has the same label", 100.0 * agreement(points, labels))
 }
 
 /// The share of points whose nearest neighbour has their own label.

@@ -85,8 +85,8 @@ fn what_a_model_lacks_is_left_out_and_told_when_asked_for() {
     for (drawn, says) in [
         (traversal::draw(&classifier, None), [classifies, "traversal", "has no latents"]),
         (tsne::draw(&classifier), [classifies, "tsne", "has no latents"]),
-        (laplacian::draw(&vq), ["laplacian", "\"vq\"", "draws no samples"]),
-        (noise::draw(&classifier), [classifies, "noise", "gives no images"]),
+        (laplacian::draw(&vq), ["laplacian", "\"vq\"", "cannot draw samples"]),
+        (noise::draw(&classifier), [classifies, "noise", "does not reconstruct images"]),
         (latent_grid::draw(&many, None), ["latent-grid", "5 latents", "--dims"]),
         (latent_grid::draw(&many, Some([1, 5])), ["--dims 5", "0 to 4", ""]),
         (scatter::draw(&many, Some([1, 1])), ["--dims 1,1", "different", ""]),
@@ -95,7 +95,7 @@ fn what_a_model_lacks_is_left_out_and_told_when_asked_for() {
         (interpolation::draw(&many, &[1, 2], &[3]), ["--a names 2", "--b 1", ""]),
         (interpolation::draw(&many, &[1], &[20]), ["--b 20", "0 to 19", ""]),
         (tsne::draw(&many), ["tsne", "20 test images", "180"]),
-        (features::draw(&many, 0), ["features", "\"dense\"", "has no maps to show"]),
+        (features::draw(&many, 0), ["features", "\"dense\"", "has no feature maps to show"]),
     ] {
         let error = drawn.unwrap_err();
         let words = error.to_string();

@@ -40,7 +40,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let least = 2 * NEIGHBOURS;
     if places.len() < least {
         return Err(Error::config(format!(
-            "tsne: there are {} test images, and it takes {least} at least",
+            "tsne: it needs at least {least} test images, and there are {}",
             places.len()
         )));
     }

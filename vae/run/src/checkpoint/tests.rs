@@ -72,7 +72,7 @@ fn a_format_of_the_future_is_named() {
     let sum = checksum(&bytes, place);
     bytes[place..place + DIGITS].copy_from_slice(sum.as_bytes());
     let refused = meta(&bytes).unwrap_err();
-    assert!(refused.starts_with("has format 7, and this program knows 1"), "{refused}");
+    assert!(refused.starts_with("has format 7, but this program reads format 1"), "{refused}");
 }
 
 #[test]

@@ -212,7 +212,7 @@ fn every_score_is_there_or_its_reason() {
         (told.scores.len(), told.missing.len(), told.missing.last().unwrap().why.clone())
     };
     let (there, missing, why) = told(&["model.kind=classifier", "model.width=2", "data.image_size=16"]);
-    assert!((there, missing) == (0, 22) && why.contains("\"classifier\" gives no posterior"), "{why}");
+    assert!((there, missing) == (0, 22) && why.contains("\"classifier\" has no posterior"), "{why}");
     let (there, missing, why) =
         told(&["data.kind=digits", "data.images=12000", "data.image_size=28", "model.conditional=true"]);
     assert!((there, missing) == (15, 7) && why.contains("factors of these images are not known"), "{why}");

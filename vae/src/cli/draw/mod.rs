@@ -125,7 +125,9 @@ struct Features {
 
 fn dims(words: &str) -> Result<[usize; 2], String> {
     let numbers: Option<Vec<usize>> = words.split(',').map(|word| word.trim().parse().ok()).collect();
-    numbers.and_then(|dims| dims.try_into().ok()).ok_or_else(|| "it must be two latents, such as 3,7".into())
+    numbers
+        .and_then(|dims| dims.try_into().ok())
+        .ok_or_else(|| "it must be the numbers of two latents, such as 3,7".into())
 }
 
 /// Writes the run's folder as `./NAME` if it exists, so that a folder called `samples` is not taken for the figure.

@@ -43,7 +43,7 @@ fn negate(words: &str) -> Result<Negate, String> {
         "all" => Ok(Negate::Each(true)),
         places => match places.split(',').map(|place| place.trim().parse()).collect() {
             Ok(places) => Ok(Negate::Places(places)),
-            Err(_) => Err("it must be auto, none, all, or places such as 0,2".into()),
+            Err(_) => Err("it must be auto, none, all, or numbers of pairs such as 0,2".into()),
         },
     }
 }
@@ -92,7 +92,7 @@ fn picture(run: &LoadedRun, options: &Options, [a, b]: [&Picked; 2], blended: &B
         (0..groups).flat_map(|i| kinds.iter().map(move |(name, pixels)| (*name, part(pixels, i)))).collect();
     let rows: Vec<Row> = parts.iter().map(|(name, pixels)| Row { name, pixels }).collect();
     let title = format!(
-        "{}: a, b, b from its latents (negated where it is dark inside), the blend, and the training image nearest to it",
+        "{}: a, b, b decoded from its latents (negated if it is dark inside), the blend, and the training image nearest to the blend",
         run.title()
     );
     grid(&title, &rows, shape, kinds.len())

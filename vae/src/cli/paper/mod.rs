@@ -93,14 +93,14 @@ impl Args {
         let mut seeds = self.seeds.clone();
         seeds.sort_unstable();
         if let Some(twice) = seeds.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::config(format!("--seeds: {} is there twice", twice[0])).into());
+            return Err(Error::config(format!("--seeds: {} is given twice; remove one", twice[0])).into());
         }
         let flags = [("data.dir", &self.load.data_dir, "--data-dir"), ("device", &self.load.device, "--device")];
         let given = flags.into_iter().filter_map(|(key, value, flag)| Some((key.into(), value.clone()?, flag)));
         for key in ["seed", "device", "data.dir", "model.init_encoder"] {
             if self.set.iter().any(|set| set.split('=').next().is_some_and(|given| given.trim() == key)) {
                 return Err(Error::config(format!(
-                    "--set {key}: seeds, device, data folder and encoders are the paper's own: use --seeds, --device and --data-dir"
+                    "--set {key}: the paper sets this key itself; use --seeds, --device or --data-dir instead"
                 ))
                 .into());
             }
@@ -110,7 +110,9 @@ impl Args {
 
     fn folder(&self, name: &str) -> Result<PathBuf> {
         match &self.out {
-            Some(out) if out.as_os_str().is_empty() => Err(Error::config("--out: is empty; name a folder").into()),
+            Some(out) if out.as_os_str().is_empty() => {
+                Err(Error::config("--out: the name is empty; name a folder").into())
+            }
             Some(out) => Ok(out.clone()),
             None => Ok(Path::new("runs").join(format!("paper-{name}{}", if self.quick { "-quick" } else { "" }))),
         }
@@ -122,7 +124,10 @@ impl Args {
             let mut names: Vec<&str> = plan.iter().map(|planned| planned.run.as_str()).collect();
             names.dedup();
             let names = names.join(" ");
-            return Err(Error::config(format!("--only {none}: no run's name begins so; there are {names}")).into());
+            return Err(Error::config(format!(
+                "--only {none}: no run has a name that begins with this; the names are {names}"
+            ))
+            .into());
         }
         let wanted =
             |run: &Planned| self.only.is_empty() || self.only.iter().any(|only| run.point.name.starts_with(only));
@@ -140,9 +145,9 @@ fn list() -> Result<ExitCode> {
             Ok(format!("{} {runs}, {}", plan.len(), duration(&plan.iter().collect::<Vec<_>>())))
         };
         let (claims, full, quick) = (claims_of(name)?.len(), told(false)?, told(true)?);
-        say!("{name:8}  {}\n          {claims} claims; {full}; --quick: {quick}", paper.title);
+        say!("{name:8}  {}\n          {claims} claims; full runs: {full}; --quick: {quick}", paper.title);
     }
-    say!("\nTraining on two cores, scores aside; a GPU, or more cores, take less.");
+    say!("\nThese times are for training on two cores, without scores. A GPU or more cores take less.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -155,14 +160,18 @@ fn show(paper: &Paper, asked: &Asked, plan: &[Planned], here: &[usize], grid: &G
     let width = runs.iter().map(|run| run.point.name.len()).max().unwrap_or(0);
     for run in &runs {
         let told = match (grid.result(&run.point), run.missing_images()) {
-            (Some(_), _) => "done before".into(),
+            (Some(_), _) => "already done".into(),
             (None, Some(why)) => why,
             (None, None) => duration(&[run]),
         };
         say!("  {:width$}  {told}", run.point.name);
     }
     let claims = claims_of(&paper.name)?.len();
-    say!("\n{} runs, {}, scores aside; {claims} claims. Nothing was trained: --dry-run.", runs.len(), duration(&runs));
+    say!(
+        "\n{} runs, {} without scores; {claims} claims. Nothing was trained, because of --dry-run.",
+        runs.len(),
+        duration(&runs)
+    );
     Ok(())
 }
 

@@ -40,9 +40,9 @@ pub(super) fn run(
             return Ok(stopped(plan, &grid));
         }
         if grid.result(&planned.point).is_some() {
-            say!("{place}, done before");
+            say!("{place}, already done");
         } else if let Some(why) = planned.missing() {
-            eprint_line(&format!("warning: {place} is left out: {why}"));
+            eprint_line(&format!("warning: {place} is skipped: {why}"));
             skipped.insert(planned.point.name.clone(), why);
             continue;
         } else {
@@ -97,6 +97,9 @@ fn measure(paper: &Paper, asked: &Asked, planned: &Planned, grid: &Grid, chosen:
 
 fn stopped(plan: &[Planned], grid: &Grid) -> ExitCode {
     let done = grid.done(plan.iter().map(|planned| &planned.point));
-    eprint_line(&format!("interrupted: {done} of {} runs are done; the same command goes on from there", plan.len()));
+    eprint_line(&format!(
+        "interrupted: {done} of {} runs are done; run the same command again to continue",
+        plan.len()
+    ));
     ExitCode::from(130)
 }

@@ -182,7 +182,7 @@ impl Args {
             Err(_) => {
                 let names: Vec<_> = RECIPES.iter().map(|recipe| recipe.name).collect();
                 Err(Error::config(format!(
-                    "--recipe {name}: unknown; the recipes are {}, or name a file",
+                    "--recipe {name}: there is no such recipe; the recipes are {}; or give a file",
                     names.join(", ")
                 ))
                 .into())

@@ -26,10 +26,10 @@ pub(super) fn fetch(config: &Config) -> Result<()> {
     if archives.is_empty() {
         let why = match kind {
             DataKind::Celeba => {
-                "has no address that a program could use: fetch img_align_celeba.zip and list_eval_partition.txt by hand \
+                "cannot be downloaded by a program: fetch img_align_celeba.zip and list_eval_partition.txt by hand \
                  from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and unpack them into celeba/ under --data-dir"
             }
-            _ => "is not published: name a folder of pictures by --data-dir",
+            _ => "is not a published data set: name a folder of pictures with --data-dir",
         };
         return Err(Error::config(format!("--download: {kind} {why}")).into());
     }

@@ -10,7 +10,7 @@ use vae_core::Error;
 pub(super) fn run_folder(out: Option<&Path>, name: &str) -> Result<PathBuf> {
     if let Some(out) = out {
         if out.as_os_str().is_empty() {
-            return Err(Error::config("--out: is empty; name a folder").into());
+            return Err(Error::config("--out: the name is empty; name a folder").into());
         }
         return Ok(out.to_owned());
     }

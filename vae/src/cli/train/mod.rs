@@ -44,7 +44,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !args.live && args.page != Place::default() {
-        return Err(Error::config("--port and --host say where a page is served: there is one with --live").into());
+        return Err(Error::config(
+            "--port and --host set the address of the page of --live; add --live or leave them out",
+        )
+        .into());
     }
     let resumed = args.resume.as_ref().map(|run| Resumed::read(&args, run)).transpose()?;
     if !args.sweep.is_empty() {
@@ -93,7 +96,7 @@ fn dry_run(args: &Args, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     } else {
         plan.print();
         plan.print_layers();
-        say!("\nNothing was trained: --dry-run.");
+        say!("\nNothing was trained, because of --dry-run.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -102,7 +105,7 @@ fn train(args: &Args, config: Config, chosen: &Chosen, past: Option<ResumedRun>)
     catch_signals()?;
     let path = args.resume.clone().map_or_else(|| run_folder(args.out.as_deref(), &config.name), Ok)?;
     if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
-        say!("{}: this run is finished; nothing is left to train", path.display());
+        say!("{}: this run is finished; there is nothing left to train", path.display());
     }
     let outcome = train_run(config, chosen, &path, past, args.run_options())?;
     if args.quiet {
@@ -112,8 +115,8 @@ fn train(args: &Args, config: Config, chosen: &Chosen, past: Option<ResumedRun>)
         return Ok(ExitCode::SUCCESS);
     }
     eprint_line(&match path.join(LAST).exists() {
-        true => format!("interrupted: it is saved; to go on: {}", resume::command(&path)),
-        false => "interrupted before the first step: nothing was kept".to_owned(),
+        true => format!("interrupted; the run is saved. To continue: {}", resume::command(&path)),
+        false => "interrupted before the first step; nothing was saved".to_owned(),
     });
     Ok(ExitCode::from(130))
 }

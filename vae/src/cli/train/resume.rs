@@ -30,12 +30,16 @@ impl Resumed {
             (!args.sweep.is_empty(), "--sweep"),
         ] {
             if given {
-                let why = "takes folder, configuration and weights from the run that goes on";
-                return Err(Error::config(format!("--resume {why}: leave out {flag}")).into());
+                let why = "takes the folder, the configuration and the weights from the run that it continues";
+                return Err(Error::config(format!("--resume {why}; leave out {flag}")).into());
             }
         }
         if !run.is_dir() {
-            return Err(Error::config(format!("--resume {}: is no folder of a run", run.display())).into());
+            return Err(Error::config(format!(
+                "--resume {}: this is not the folder of a run; name one",
+                run.display()
+            ))
+            .into());
         }
         let past = ResumedRun::read(run)?;
         let (config, device) = configuration(args, run)?;
@@ -48,8 +52,8 @@ impl Resumed {
         let (before, now) = (self.device, chosen.choice());
         if before != now {
             eprint_line(&format!(
-                "warning: the run was computed on the {before} so far and goes on on the {now}: it will not be bit for bit \
-                 what it would have been"
+                "warning: the run used the {before} so far and continues on the {now}: the result will not equal bit for bit \
+                 that of an uninterrupted run"
             ));
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     for (i, point) in points.iter().enumerate() {
         let place = format!("point {} of {}: {}", i + 1, points.len(), point.name);
         if grid.result(point).is_some() {
-            say!("{place}, done before");
+            say!("{place}, already done");
             continue;
         }
         if interrupted() {
@@ -73,7 +73,7 @@ fn at(point: &Point, error: &Error) -> Error {
 
 fn stopped(points: &[Point], grid: &Grid) -> ExitCode {
     eprint_line(&format!(
-        "interrupted: {} of {} points are done; the same command with --out {} goes on from there",
+        "interrupted: {} of {} points are done; run the same command with --out {} to continue",
         grid.done(points),
         points.len(),
         grid.folder.path().display()
@@ -94,7 +94,7 @@ fn dry_run(args: &Args, points: &[Point], grid: &Grid) {
     }
     let width = points.iter().map(|point| point.name.len()).max().unwrap_or(0);
     for point in points {
-        let done = if grid.result(point).is_some() { ", done before" } else { "" };
+        let done = if grid.result(point).is_some() { ", already done" } else { "" };
         say!("{:width$}  effective β = {}{done}", point.name, point.config.effective_beta());
     }
     say!("\n{} points. Nothing was trained: --dry-run.", points.len());
@@ -120,7 +120,7 @@ fn conclude(args: &Args, points: &[Point], grid: &mut Grid) -> Result<ExitCode> 
     }
     say!("{0}/results.jsonl, {0}/table.md, {0}/curves.png", grid.folder.path().display());
     if failed > 0 {
-        bail!("{failed} of {rows} points diverged; results.jsonl says where");
+        bail!("{failed} of {rows} points diverged; results.jsonl shows where");
     }
     Ok(ExitCode::SUCCESS)
 }

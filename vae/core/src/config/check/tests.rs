@@ -47,21 +47,21 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("train.batch_size=0", "train.batch_size = 0"),
         ("train.epochs=0", "train.epochs = 0"),
         ("train.clip=-1", "train.clip = -1"),
-        ("data.image_size=28", "multiples of 16 only; the next is 32"),
-        ("data.crop=64", "data.crop = 64: digits is shown as it is"),
+        ("data.image_size=28", "multiple of 16; the next one is 32"),
+        ("data.crop=64", "data.crop = 64: digits cannot be cropped"),
         ("data.classes=0", "data.classes = 0"),
         ("data.classes=65537", "data.classes = 65537"),
-        ("data.image_size=0", "multiples of 16 only; the next is 16"),
+        ("data.image_size=0", "multiple of 16; the next one is 16"),
         ("data.channels=2", "1 (grey) or 3 (colour)"),
         ("data.normalise=standard", "\"bce\" needs targets in [0, 1]"),
         ("model.output=tanh", "needs model.output = \"sigmoid\""),
         ("model.output=linear", "needs model.output = \"sigmoid\""),
-        ("name=a/b", "names a folder"),
+        ("name=a/b", "name of a folder"),
         ("data.noise_std=-0.1", "data.noise_std = -0.1"),
         ("data.noise_std=inf", "data.noise_std = inf"),
         ("data.noise_fraction=1.5", "data.noise_fraction = 1.5"),
         ("data.noise_fraction=nan", "data.noise_fraction = NaN"),
-        ("data.images=500", "only data.kind = \"shapes\" has it, not \"digits\""),
+        ("data.images=500", "only data.kind = \"shapes\" uses it, not \"digits\""),
         ("data.rotations=4", "only data.kind = \"shapes\""),
     ] {
         let message = says(&[setting]);
@@ -73,11 +73,11 @@ fn each_rule_names_its_key_and_the_remedy() {
 fn shapes_and_crops_have_their_bounds() {
     let shapes = "data.kind=shapes";
     assert_eq!(says(&[shapes, "data.images=12", "data.rotations=1"]), "fine");
-    assert!(says(&[shapes, "data.images=11"]).contains("data.images = 11: 12 at least"));
-    assert!(says(&[shapes, "data.rotations=0"]).contains("data.rotations = 0: 1 to 360"));
+    assert!(says(&[shapes, "data.images=11"]).contains("data.images = 11: at least 12"));
+    assert!(says(&[shapes, "data.rotations=0"]).contains("data.rotations = 0: it must be 1 to 360"));
     assert_eq!(says(&[shapes, "data.images=0", "data.channels=3"]), "fine");
     let many = says(&[shapes, "data.images=0", "data.channels=3", "data.rotations=90"]);
-    assert!(many.contains("that is 16588800 images; 10000000 at most"), "{many}");
+    assert!(many.contains("that makes 16588800 images; the maximum is 10000000"), "{many}");
     assert!(says(&[shapes, "data.rotations=361"]).contains("data.rotations = 361"));
     let small = ["model.kind=dense", "data.image_size=8"];
     assert_eq!(says(&[&small[..], &["data.augment=flip"]].concat()), "fine");
@@ -87,33 +87,33 @@ fn shapes_and_crops_have_their_bounds() {
 #[test]
 fn the_large_stem_wants_multiples_of_32() {
     assert_eq!(says(&["data.image_size=48"]), "fine");
-    assert!(says(&["data.image_size=48", "model.stem=7x7-pool"]).contains("multiples of 32 only; the next is 64"));
+    assert!(says(&["data.image_size=48", "model.stem=7x7-pool"]).contains("multiple of 32; the next one is 64"));
     assert_eq!(says(&["data.image_size=64", "model.stem=7x7-pool"]), "fine");
 }
 
 #[test]
 fn what_a_kind_cannot_do_is_refused() {
     for (settings, says_so) in [
-        (&["model.kind=classifier", "model.conditional=true"][..], "model.kind = \"classifier\" is none"),
-        (&["model.kind=vq", "model.conditional=true"], "model.kind = \"vq\" is none"),
+        (&["model.kind=classifier", "model.conditional=true"][..], "model.kind = \"classifier\" is not a VAE"),
+        (&["model.kind=vq", "model.conditional=true"], "model.kind = \"vq\" is not a VAE"),
         (&["model.kind=vq", "loss.kind=weighted"], "leave it at \"beta\""),
         (&["model.kind=classifier", "loss.schedule=linear"], "leave it at \"constant\""),
-        (&["model.kind=classifier", "model.freeze_encoder=true"], "model.freeze_encoder is for models that have"),
-        (&["model.kind=classifier", "model.init_encoder=x"], "model.init_encoder is for models that have"),
+        (&["model.kind=classifier", "model.freeze_encoder=true"], "model.freeze_encoder is for models that contain"),
+        (&["model.kind=classifier", "model.init_encoder=x"], "model.init_encoder is for models that contain"),
         (&["model.init=x", "model.init_encoder=y"], "leave one of them out"),
-        (&["model.kind=vq", "model.encoder=dense"], "vq takes resnet18, resnet50, basic or conv3"),
-        (&["model.kind=vq", "model.encoder=vq"], "vq takes resnet18, resnet50, basic or conv3"),
+        (&["model.kind=vq", "model.encoder=dense"], "vq needs resnet18, resnet50, basic or conv3"),
+        (&["model.kind=vq", "model.encoder=vq"], "vq needs resnet18, resnet50, basic or conv3"),
         (&["model.kind=vq", "model.codes=0"], "model.codes = 0"),
         (&["model.kind=vq", "model.codes=16777216"], "model.codes = 16777216"),
         (&["model.kind=vq", "model.code_width=0"], "model.code_width = 0"),
         (&["model.kind=vq", "model.decay=1"], "model.decay = 1"),
         (&["model.kind=vq", "model.decay=0"], "model.decay = 0"),
-        (&["model.kind=vq", "data.image_size=30"], "vq with 2 convolutions takes multiples of 4 only"),
-        (&["model.kind=vq", "model.encoder=resnet18", "data.image_size=40"], "multiples of 16 only"),
-        (&["model.kind=classifier", "data.kind=folder"], "only the files tell: set data.classes"),
-        (&["model.conditional=true", "data.kind=chairs"], "only the files tell: set data.classes"),
-        (&["model.kind=classifier", "data.kind=celeba", "data.channels=1"], "have but one"),
-        (&["model.conditional=true", "data.kind=folder", "data.classes=1"], "have but one"),
+        (&["model.kind=vq", "data.image_size=30"], "vq with 2 convolutions needs a multiple of 4"),
+        (&["model.kind=vq", "model.encoder=resnet18", "data.image_size=40"], "multiple of 16"),
+        (&["model.kind=classifier", "data.kind=folder"], "only the files say how many labels"),
+        (&["model.conditional=true", "data.kind=chairs"], "only the files say how many labels"),
+        (&["model.kind=classifier", "data.kind=celeba", "data.channels=1"], "have the same label"),
+        (&["model.conditional=true", "data.kind=folder", "data.classes=1"], "have the same label"),
         (&["model.kind=classifier", "data.kind=folder", "data.classes=2"], "fine"),
         (&["model.kind=classifier", "data.noise_target=clean"], "leave it at \"noisy\""),
         (&["model.kind=vq", "data.noise_target=clean"], "fine"),
@@ -129,11 +129,11 @@ fn what_a_kind_cannot_do_is_refused() {
 #[test]
 fn each_kind_says_which_sizes_it_takes() {
     for (kind, size, says_so) in [
-        ("resnet50", 28, "resnet50 with model.stem = \"3x3\" takes multiples of 16 only; the next is 32"),
-        ("skip", 40, "skip takes multiples of 16 only; the next is 48"),
-        ("basic", 30, "basic with 2 convolutions takes multiples of 4 only; the next is 32"),
-        ("conv3", 28, "conv3 with 3 convolutions takes multiples of 8 only; the next is 32"),
-        ("dense", 0, "dense takes multiples of 1 only; the next is 1"),
+        ("resnet50", 28, "resnet50 with model.stem = \"3x3\" needs a multiple of 16; the next one is 32"),
+        ("skip", 40, "skip needs a multiple of 16; the next one is 48"),
+        ("basic", 30, "basic with 2 convolutions needs a multiple of 4; the next one is 32"),
+        ("conv3", 28, "conv3 with 3 convolutions needs a multiple of 8; the next one is 32"),
+        ("dense", 0, "dense needs a multiple of 1; the next one is 1"),
         ("dense", 27, "fine"),
         ("basic", 28, "fine"),
         ("conv3", 24, "fine"),
@@ -188,7 +188,7 @@ fn a_schedule_fits_its_loss_and_its_run() {
 fn a_batch_norm_never_trains_on_one_value() {
     // 8,334 = 3·2778, so batches of 49 leave 4 and batches of 8,333 leave 1.
     let one = &["data.image_size=16", "train.batch_size=8333"];
-    assert!(says(one).contains("holds 1 of 8334 images"));
+    assert!(says(one).contains("has only 1 of 8334 images"));
     assert_eq!(says(&[one[0], one[1], "model.batch_norm=false"]), "fine");
     assert_eq!(says(&["train.batch_size=8333"]), "fine", "2×2 maps have four values");
     assert!(says(&["train.batch_size=1", "data.image_size=16"]).contains("1 of 8334"));
