@@ -91,21 +91,19 @@ struct Laws {
 const FLOORS: &[&str] =
     &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
 const MODELS: &[&str] = &["--test", "oracle", "--test", "runs"];
-/// What holds readers of files.
+/// Laws of the readers of files.
 const READERS: &[&str] = &["--test", "hostile"];
-/// What holds scores: planted cases beside them.
-const SCORES: &[&str] = &["-p", "vae", "--lib", "score::"];
-/// What holds commands, what they draw and tell, and the pages they serve.
+/// Laws of images in memory and of measures of images, in the tests beside them.
+const CORE: &[&str] = &["-p", "vae-core", "--lib", "--", "nearest_neighbours::", "image_quality::", "luma::"];
+/// Laws of scores, in the tests beside them.
+const SCORES: &[&str] = &["-p", "vae-scores", "--lib"];
+/// Laws of figures, in the tests beside them.
+const FIGURES: &[&str] = &["-p", "vae-figures", "--lib"];
+/// Laws of commands, of what they print, and of the pages that they serve.
 #[rustfmt::skip]
 const COMMANDS: &[&str] = &[
     "-p", "vae", "--lib", "--test", "cli", "--",
-    "claims::", "explore::", "figure::", "gallery::", "glance::", "live::", "cli_flags::", "nearest::", "profile::", "serve::",
-    "tensorboard::", "verdict::",
-];
-/// The files that these hold.
-#[rustfmt::skip]
-const TOLD: [&str; 13] = [
-    "claims", "cli", "console", "explore", "figure", "gallery", "glance", "live", "nearest", "report", "serve", "session", "tensorboard",
+    "claims::", "explore::", "live::", "cli_flags::", "profile::", "serve::", "tensorboard::", "verdict::",
 ];
 
 fn laws(mutant: &Mutant) -> Laws {
@@ -116,14 +114,19 @@ fn laws(mutant: &Mutant) -> Laws {
         Laws { nearest, everything: FLOORS }
     };
     match path.split('/').next() {
-        _ if path.starts_with("vae/core/src/data/") || path == "vae/core/src/error.rs" => {
+        _ if path.contains("/nearest_neighbours.rs") || path.contains("/image_quality/") => {
+            Laws { nearest: Vec::new(), everything: CORE }
+        }
+        _ if path.starts_with("vae/data/src/")
+            || path.starts_with("vae/core/src/data/")
+            || path == "vae/core/src/error.rs" =>
+        {
             Laws { nearest: Vec::new(), everything: READERS }
         }
         _ if path == "nn/src/state.rs" => Laws { everything: READERS, ..floors("layers", "state::") },
         _ if path.starts_with("vae/scores/src/") => Laws { nearest: Vec::new(), everything: SCORES },
-        Some("vae") if path.split(['/', '.']).nth(2).is_some_and(|part| TOLD.contains(&part)) => {
-            Laws { nearest: Vec::new(), everything: COMMANDS }
-        }
+        _ if path.starts_with("vae/figures/src/") => Laws { nearest: Vec::new(), everything: FIGURES },
+        _ if path.starts_with("vae/src/") => Laws { nearest: Vec::new(), everything: COMMANDS },
         Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
         Some("nn") => floors("layers", ""),
         Some("shaders") => match stem {
