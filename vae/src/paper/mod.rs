@@ -18,6 +18,7 @@
 //!
 //! A run is called by its name and the values of its sweep, `random,beta=0,z_dim=128`; its folder has the seed behind that.
 
+pub mod claims;
 pub mod results;
 
 #[cfg(test)]
@@ -32,7 +33,6 @@ use vae_core::recipe::Recipe;
 use vae_core::{Error, Result};
 use vae_run::BEST;
 
-use crate::claims;
 use crate::session::points::{Point, points};
 
 /// Their names and files, in the order of the project.
@@ -283,12 +283,4 @@ impl Planned {
         let why = vae_data::load(config).err()?;
         Some(format!("the images of {} are missing: {why}", config.data.kind))
     }
-}
-
-/// The claims about a paper.
-///
-/// # Errors
-/// If `claims.toml` was changed to what cannot be.
-pub fn claims_of(paper: &str) -> Result<Vec<claims::Claim>> {
-    Ok(claims::all()?.into_iter().filter(|claim| claim.paper == paper).collect())
 }

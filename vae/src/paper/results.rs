@@ -11,9 +11,9 @@ use vae_core::learn::Summary;
 use vae_figures::figure::{Curve, overlay};
 use vae_scores::Scores;
 
-use super::{Asked, Figure, Paper, Planned, Row, Table, claims_of, folder};
-use crate::claims::verdict::{Judged, Verdict, judge, told};
-use crate::claims::{self, Claim};
+use super::{Asked, Figure, Paper, Planned, Row, Table, folder};
+use crate::paper::claims::verdict::{Judged, Verdict, judge, told};
+use crate::paper::claims::{self, Claim};
 use crate::session::grid::{Grid, epochs};
 use crate::session::table::{five_digits, markdown_table};
 
@@ -54,7 +54,7 @@ impl Results<'_> {
     fn judged(&self, grid: &Grid) -> Result<Vec<Judged>> {
         let measure = |run: &str, seed: u64, quantity: &str| self.measure(grid, run, seed, quantity);
         let judge = |claim: Claim| judge(&self.of_this_size(claim), &self.asked.seeds, self.asked.quick, &measure);
-        Ok(claims_of(&self.paper.name)?.into_iter().map(judge).collect())
+        Ok(claims::of_paper(&self.paper.name)?.into_iter().map(judge).collect())
     }
 
     /// The claim with those groups of runs that --quick has all of, if there are any.

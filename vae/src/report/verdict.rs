@@ -269,7 +269,7 @@ mod tests {
         let full = told(&config(&[]), &history(&[150.0, 150.0], 12.0), 2, 2);
         assert_eq!(full.advice, ["All 2 latents are in use. A larger model.z_dim may reconstruct better."]);
         let plain = told(&config(&["loss.beta=0"]), &history(&[150.0, 150.0], 12.0), 9, 16);
-        assert!(plain.advice.len() == 1 && plain.advice[0].starts_with("β = 0"), "{:?}", plain.advice);
+        assert!(plain.advice.len() == 1 && plain.advice[0].starts_with("With β = 0"), "{:?}", plain.advice);
     }
 
     #[test]

@@ -138,7 +138,7 @@ mod background {
                 Background::start((0..10).map(|i| if i == 2 { panic!("at {i}\nhere") } else { Ok(i) })).unwrap();
             assert_eq!((&mut panicking).take(2).map(Result::unwrap).collect::<Vec<_>>(), [0, 1]);
             let told = panicking.next().unwrap().unwrap_err().to_string();
-            assert!(told.contains("broke down: at 2 here") && !told.contains('\n'), "{told}");
+            assert!(told.contains("failed: at 2 here") && !told.contains('\n'), "{told}");
             assert!(panicking.next().is_none());
         }
 

@@ -137,7 +137,7 @@ mod tests {
         let mut absurd = good_images.clone();
         absurd[4..16].fill(0xff);
         for (images, labels, file, says) in [
-            (&good_images[..20], &good_labels[..], 0, "cut off: 4 bytes of data, expected 24"),
+            (&good_images[..20], &good_labels[..], 0, "cut off: 4 bytes of data, but its header says 24"),
             (&good_images[..10], &good_labels, 0, "cut off in its header"),
             (&good_images[..2], &good_labels, 0, "too few for the header"),
             (b"", &good_labels, 0, "cut off: 0 bytes"),

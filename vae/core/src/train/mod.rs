@@ -88,17 +88,17 @@ impl Trainer {
             // Ours counts the epochs waited for, PyTorch's those forgiven.
             ScheduleKind::Plateau => Schedule::Plateau(Plateau::new(0.1, train.plateau_patience - 1)),
         };
-        nn::upload(&*model, &device); // before the optimiser takes its tensors
-        let params = nn::parameters(&*model);
         let waiting = match &device {
             // A CPU that acts as a GPU gains nothing from steps that wait, and its user would wait for them.
             Device::Gpu(machine) if !machine.limits().software => WAITING,
             _ => 1,
         };
         let monitor = GradientMonitor::new(waiting, &device);
-        let ema = Some(train.ema).filter(|&decay| decay > 0.0).map(|decay| Ema::new(decay, &params));
+        let ema_decay = Some(train.ema).filter(|&decay| decay > 0.0);
+        let predictor = Predictor::new(config, model, dataset.transform.clone(), device); // moves the model to the device
+        let params = nn::parameters(&*predictor.model);
+        let ema = ema_decay.map(|decay| Ema::new(decay, &params));
         let (adam, sums) = (Adam::new(adam), Losses::default());
-        let predictor = Predictor::new(config, model, dataset.transform.clone(), device);
         Trainer {
             dataset,
             predictor,

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use image::{GrayImage, Rgb, RgbImage};
 
-use super::plot::{Anchor, Surface};
 use super::style::{BLACK, Colour, Marker, WHITE};
+use super::surface::{Anchor, Surface};
 
 /// Width and height of a letter.
 pub(super) const LETTER: [u32; 2] = [9, 18];

@@ -9,6 +9,7 @@ mod features;
 mod grid;
 mod plot;
 mod style;
+mod surface;
 mod svg;
 
 use canvas::Canvas;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::plot::{Anchor, Surface};
 use super::style::{Colour, Marker};
+use super::surface::{Anchor, Surface};
 
 /// An SVG in progress. Coordinates have one decimal, so that its bytes are the same everywhere.
 pub(super) struct Svg {

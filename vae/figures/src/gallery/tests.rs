@@ -94,7 +94,7 @@ fn what_a_model_lacks_is_left_out_and_told_when_asked_for() {
         (traversal::draw(&many, Some(20)), ["--image 20", "0 to 19", ""]),
         (interpolation::draw(&many, &[1, 2], &[3]), ["--a names 2", "--b 1", ""]),
         (interpolation::draw(&many, &[1], &[20]), ["--b 20", "0 to 19", ""]),
-        (tsne::draw(&many), ["tsne", "20 test images", "180"]),
+        (tsne::draw(&many), ["tsne", "there are 20", "180"]),
         (features::draw(&many, 0), ["features", "\"dense\"", "has no feature maps to show"]),
     ] {
         let error = drawn.unwrap_err();

@@ -9,9 +9,9 @@ use anyhow::Result;
 use vae_core::Error;
 
 use super::load::LoadOptions;
-use crate::claims;
 use crate::device;
-use crate::paper::{Asked, PAPERS, Paper, Planned, claims_of};
+use crate::paper::claims;
+use crate::paper::{Asked, PAPERS, Paper, Planned};
 use crate::say;
 use crate::session::grid::Grid;
 use crate::session::memory;
@@ -144,7 +144,7 @@ fn list() -> Result<ExitCode> {
             let runs = if plan.len() == 1 { "run" } else { "runs" };
             Ok(format!("{} {runs}, {}", plan.len(), duration(&plan.iter().collect::<Vec<_>>())))
         };
-        let (claims, full, quick) = (claims_of(name)?.len(), told(false)?, told(true)?);
+        let (claims, full, quick) = (claims::of_paper(name)?.len(), told(false)?, told(true)?);
         say!("{name:8}  {}\n          {claims} claims; full runs: {full}; --quick: {quick}", paper.title);
     }
     say!("\nThese times are for training on two cores, without scores. A GPU or more cores take less.");
@@ -166,7 +166,7 @@ fn show(paper: &Paper, asked: &Asked, plan: &[Planned], here: &[usize], grid: &G
         };
         say!("  {:width$}  {told}", run.point.name);
     }
-    let claims = claims_of(&paper.name)?.len();
+    let claims = claims::of_paper(&paper.name)?.len();
     say!(
         "\n{} runs, {} without scores; {claims} claims. Nothing was trained, because of --dry-run.",
         runs.len(),

@@ -15,6 +15,14 @@
 
 pub mod verdict;
 
+/// The claims about a paper.
+///
+/// # Errors
+/// If `claims.toml` was changed to what cannot be.
+pub fn of_paper(paper: &str) -> Result<Vec<Claim>> {
+    Ok(all()?.into_iter().filter(|claim| claim.paper == paper).collect())
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +31,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vae_core::{Error, Result};
 
-use crate::paper;
-
 /// The file.
-const TOML: &str = include_str!("../papers/claims.toml");
+const TOML: &str = include_str!("../../papers/claims.toml");
 
 /// A sentence of a paper, and how runs are asked about it. Each field is documented at the top of `claims.toml`, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,7 +158,7 @@ fn parse(text: &str) -> Result<Vec<Claim>> {
     struct File {
         claims: Vec<Claim>,
     }
-    let file: File = toml::from_str(text).map_err(|error| paper::not_toml("claims.toml", text, &error))?;
+    let file: File = toml::from_str(text).map_err(|error| super::not_toml("claims.toml", text, &error))?;
     for (i, claim) in file.claims.iter().enumerate() {
         let twice = file.claims[..i].iter().any(|before| before.id == claim.id);
         let wrong = twice.then(|| "occurs twice".to_owned()).or_else(|| claim.wrong());
@@ -170,7 +176,7 @@ impl Claim {
         let named: Vec<&String> = self.runs.iter().flatten().collect();
         let stray = self.printed.keys().chain(self.corrected.keys()).find(|run| !named.contains(run));
         let quantities = std::iter::once(&self.quantity).chain(&self.minus);
-        if !paper::PAPERS.iter().any(|(name, _)| *name == self.paper) {
+        if !super::PAPERS.iter().any(|(name, _)| *name == self.paper) {
             return Some(format!("is about {:?}, which is not one of the papers", self.paper));
         }
         let Some(rule) = self.rule else {

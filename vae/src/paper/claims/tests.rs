@@ -93,7 +93,7 @@ fn a_direction_must_hold_for_every_seed() {
     for (values, words) in [
         (&[up, down][..], "mixed: the runs show this direction with seed 1, but not with seed 2"),
         (&[up, flat], "do not differ by more than the tolerance (seed 2)"),
-        (&[down, flat], "alike"),
+        (&[down, flat], "do not differ"),
         (&[up], "requires 2 seeds, and there is 1"),
         (&[down], "requires 2 seeds, and there is 1"),
     ] {
