@@ -10,7 +10,7 @@ use vae_core::Result;
 use vae_core::image_quality::similarity::mse;
 use vae_run::LoadedRun;
 
-use super::latents::{by_kl, class, decode, means, label_words};
+use super::latents::{by_kl, class, decode, label_words, means};
 use super::{Drawing, check_place};
 use crate::figure::{self, Row, Still, animation, grid_of_columns};
 
