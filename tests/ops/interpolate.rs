@@ -1,4 +1,4 @@
-//! Resizing, nearest and bilinear with both readings of a corner, up, down, and from a single pixel.
+//! Resizing: nearest, and bilinear with both conventions for corners; up, down, and from a single pixel.
 
 use reference::interpolate::interpolate;
 use reference::law::{self, Within, between, draws};
@@ -11,7 +11,7 @@ const HOW: [Interpolation; 3] = [
     Interpolation::Bilinear { align_corners: true },
 ];
 
-/// Sizes of an image and of its copy: whole factors up, factors down, no change, and to and from a single pixel.
+/// The sizes of an image and of the result: integer factors up and down, no change, and to and from a single pixel.
 fn sizes(rng: &mut Generator) -> ([usize; 4], [usize; 2]) {
     let (h, w) = (between(rng, 1, 6), between(rng, 1, 6));
     let image = [between(rng, 1, 3), between(rng, 1, 3), h, w];
@@ -59,7 +59,7 @@ fn gradients_are_the_reference_s() {
     for ((image, size), mut rng) in drawn.chain(known().into_iter().zip(draws(100))) {
         let x = [rng.normal_tensor(image)];
         for how in HOW {
-            // Nearest may leave pixels, even all of a small image but one, unseen; their gradient is 0.
+            // Nearest may skip pixels, even all but one of a small image. Their gradient is 0.
             let what = format!("{image:?} to {size:?}, {how:?}");
             law::gradient(&what, &x, |x| x[0].interpolate(size, how), |x| interpolate(&x[0], size, how));
         }

@@ -1,4 +1,4 @@
-//! Numbers and rows chosen by index.
+//! Selection of elements and rows by index.
 
 use crate::{Array, at, build, build_ranked, place};
 

@@ -1,4 +1,4 @@
-//! The files of the papers are whole, and --quick is quick.
+//! The papers' files are complete and valid, and `--quick` is quick.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn plan(name: &str, quick: bool) -> (Paper, Vec<Planned>) {
 }
 
 #[test]
-fn every_run_is_named_once_and_tables_and_figures_know_theirs() {
+fn runs_have_unique_names_and_tables_and_figures_use_them() {
     for (name, quick) in PAPERS.iter().flat_map(|(name, _)| [(name, false), (name, true)]) {
         let (paper, plan) = plan(name, quick);
         for (i, planned) in plan.iter().enumerate() {
@@ -36,9 +36,9 @@ fn every_run_is_named_once_and_tables_and_figures_know_theirs() {
     }
 }
 
-/// With one seed, on two cores; what a run costs is known for all.
+/// With one seed on two cores. The time of every run is known.
 #[test]
-fn quick_is_minutes() {
+fn quick_takes_minutes() {
     for (name, _) in PAPERS {
         let minutes = |quick| {
             let plan = plan(name, quick).1;
@@ -62,7 +62,7 @@ fn time_is_images_over_speed() {
 }
 
 #[test]
-fn what_is_asked_for_is_laid_over_every_run() {
+fn options_apply_to_every_run() {
     let paper = Paper::named("transfer").unwrap();
     let settings = vec![("data.dir".to_owned(), "there".to_owned(), "--data-dir")];
     let set = vec!["train.epochs=3".to_owned()];

@@ -2,24 +2,24 @@
 
 use super::style::{Colour, Marker};
 
-/// What a plot is drawn on. Places are pixels from the upper left corner.
+/// A surface that a plot is drawn on. Positions are in pixels from the upper left corner.
 pub(super) trait Surface {
-    /// A line from point to point.
+    /// Draws a line through the points.
     fn line(&mut self, points: &[[f32; 2]], width: f32, colour: Colour);
-    /// A mark around a point, and what it says when it is pointed at; nothing if that is empty.
+    /// Draws a marker around a point. `says` is its tooltip; it has none if `says` is empty.
     fn mark(&mut self, at: [f32; 2], marker: Marker, radius: f32, colour: Colour, says: &str);
-    /// A rectangle from its upper left corner.
+    /// Draws a rectangle, given by its upper left corner and its size, with a tooltip as [`mark`](Surface::mark).
     fn bar(&mut self, corner: [f32; 2], size: [f32; 2], colour: Colour, says: &str);
-    /// Words beside, around or after a point, at its height.
+    /// Draws text at a point, centred on it vertically.
     fn text(&mut self, at: [f32; 2], words: &str, anchor: Anchor);
 }
 
-/// Where words stand to their point.
+/// The position of text relative to its point.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
     Middle,
     End,
-    /// Around it, and they read upwards.
+    /// Centred on it, reading upwards.
     Upwards,
 }

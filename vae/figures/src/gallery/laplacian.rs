@@ -1,5 +1,6 @@
-//! `laplacian`: how sharp images are (`score::laplacian`), of test images, their reconstructions from z = μ, and samples: the mean
-//! over five of each, as in the first paper, and over a thousand, which is a number to compare.
+//! `laplacian`: the sharpness of images (`score::laplacian`), for test images, their reconstructions from z = μ, and samples.
+//! The figure shows the mean over five images of each, as in the first paper, and over a thousand, which is precise enough to
+//! compare models.
 
 use pollster::block_on;
 use vae_core::Result;
@@ -13,10 +14,10 @@ const FEW: usize = 5;
 const MANY: usize = 1_000;
 const SIZE: [u32; 2] = [760, 420];
 
-/// Draws it.
+/// Draws the figure.
 ///
 /// # Errors
-/// If the model gives no images or draws none, there are no test images, or the device fails.
+/// If the model does not decode images or cannot sample, there are no test images, or the device fails.
 pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let (predictor, test) = (&run.predictor, &run.dataset.test);
     let places = first_places(run, MANY)?;

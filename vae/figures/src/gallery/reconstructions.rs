@@ -1,4 +1,4 @@
-//! `reconstructions`: validation images over x̂ = decoder(μ(x)); of other runs too, each in a row of its own.
+//! `reconstructions`: validation images above x̂ = decoder(μ(x)), with one row for each run.
 
 use pollster::block_on;
 use vae_core::data::Split;
@@ -9,14 +9,14 @@ use vae_core::{Error, Result};
 use super::{Drawing, not_for};
 use crate::figure::{Row, grid, told};
 
-/// Images that are shown unless more or fewer are asked for.
+/// The default number of images.
 pub const COUNT: usize = 48;
 const COLUMNS: usize = 12;
 
-/// Draws the first validation images `split` of a run, and what it and others, each under its name, make of them.
+/// Draws the first `count` images of `split` and their reconstructions by a model and by `others`, each under its name.
 ///
 /// # Errors
-/// If a model gives no images or takes other ones, or the device fails.
+/// If a model does not reconstruct images or takes images of another shape, or the device fails.
 pub fn draw(
     title: &str,
     predictor: &Predictor,

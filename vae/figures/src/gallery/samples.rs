@@ -1,4 +1,4 @@
-//! `samples`: decoder(z) of z ~ N(0, I); where the model is told labels, a row of each.
+//! `samples`: decoder(z) of z ~ N(0, I). A conditional model has one row per label.
 
 use pollster::block_on;
 use vae_core::Result;
@@ -10,10 +10,10 @@ use crate::figure::{Row, grid, told};
 const COLUMNS: usize = 12;
 const ROWS: usize = 8;
 
-/// Draws them.
+/// Draws the figure.
 ///
 /// # Errors
-/// If the model gives no images of its own, or the device fails.
+/// If the model cannot generate images, or the device fails.
 pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Result<Drawing> {
     let shape = predictor.transform.shape();
     let len = COLUMNS * shape.iter().product::<usize>();
