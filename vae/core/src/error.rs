@@ -59,14 +59,14 @@ const MAX_CHARS: usize = 2_000;
 /// Returns the text as one line. Control characters, line separators and characters that change the text direction are
 /// escaped. The result is cut off after 2,000 characters.
 pub fn line(text: &str) -> String {
-    let needs_escape = |c: char| {
+    let moves = |c: char| {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let mut line = String::new();
     for (index, c) in text.chars().enumerate() {
         match c {
             _ if index == MAX_CHARS => return line + " …",
-            c if needs_escape(c) => line.extend(c.escape_default()),
+            c if moves(c) => line.extend(c.escape_default()),
             c => line.push(c),
         }
     }
