@@ -1,4 +1,4 @@
-//! ShapeSource images whose factors of variation are all known. The factors are those of dSprites (Matthey et al. 2017), at
+//! Drawn images whose factors of variation are all known. The factors are those of dSprites (Matthey et al. 2017), at
 //! any size, in grey or colour, without a file.
 //!
 //! | factor | values | meaning of value k |
