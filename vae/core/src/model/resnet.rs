@@ -96,7 +96,7 @@ impl Trunk {
             Stem::Small => (3, None),
             Stem::Large => (7, Some(Pool { kernel: 3, stride: 2, padding: 1 })),
         };
-        let stem = down(rng, channels, w, kernel, 2, norm);
+        let stem = conv_norm(rng, channels, w, kernel, 2, norm);
         let (expansion, counts) = blocks(config.model.body());
         let mut input = w;
         let mut stage = |i: usize| {
@@ -149,18 +149,19 @@ fn blocks(kind: ModelKind) -> (usize, [usize; 4]) {
 
 fn encoder_block(rng: &mut Generator, input: usize, middle: usize, output: usize, stride: usize, norm: bool) -> Block {
     let units = if middle == output {
-        vec![down(rng, input, output, 3, stride, norm), down(rng, output, output, 3, 1, norm)]
+        vec![conv_norm(rng, input, output, 3, stride, norm), conv_norm(rng, output, output, 3, 1, norm)]
     } else {
-        let narrow = down(rng, input, middle, 1, 1, norm);
-        vec![narrow, down(rng, middle, middle, 3, stride, norm), down(rng, middle, output, 1, 1, norm)]
+        let narrow = conv_norm(rng, input, middle, 1, 1, norm);
+        vec![narrow, conv_norm(rng, middle, middle, 3, stride, norm), conv_norm(rng, middle, output, 1, 1, norm)]
     };
     let changes = stride != 1 || input != output;
-    let shortcut = changes.then(|| Shortcut { name: "downsample", unit: down(rng, input, output, 1, stride, norm) });
+    let shortcut =
+        changes.then(|| Shortcut { name: "downsample", unit: conv_norm(rng, input, output, 1, stride, norm) });
     Block { units, shortcut }
 }
 
 /// Creates a convolution that keeps the size at stride 1, with its norm. Without norms it has a bias.
-fn down(rng: &mut Generator, input: usize, output: usize, kernel: usize, stride: usize, norm: bool) -> Unit {
+fn conv_norm(rng: &mut Generator, input: usize, output: usize, kernel: usize, stride: usize, norm: bool) -> Unit {
     let conv = Conv2d::new(rng, input, output, kernel, Conv { stride, padding: kernel / 2 }, !norm);
     Unit { conv: Box::new(conv), enlarge: None, norm: norm.then(|| BatchNorm2d::new(output)) }
 }
@@ -227,7 +228,7 @@ impl DecoderTrunk {
             stage.push(block(rng, output, i > 0));
             Sequential::new(stage)
         });
-        let conv1 = Unit { norm: None, ..up.unit(rng, w, config.channels(), true, true) };
+        let conv1 = Unit { norm: None, ..up.conv3x3(rng, w, config.channels(), true, true) };
         DecoderTrunk { interpolation, stages, conv1 }
     }
 }
@@ -261,27 +262,29 @@ struct Up {
 
 impl Up {
     fn block(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool) -> Block {
-        let units = vec![self.unit(rng, input, input, false, false), self.unit(rng, input, output, enlarge, enlarge)];
-        let shortcut = enlarge.then(|| Shortcut { name: "upsample", unit: self.unit(rng, input, output, true, true) });
+        let units =
+            vec![self.conv3x3(rng, input, input, false, false), self.conv3x3(rng, input, output, enlarge, enlarge)];
+        let shortcut =
+            enlarge.then(|| Shortcut { name: "upsample", unit: self.conv3x3(rng, input, output, true, true) });
         Block { units, shortcut }
     }
 
     fn bottleneck(&self, rng: &mut Generator, input: usize, middle: usize, output: usize, enlarge: bool) -> Block {
-        let narrow = self.point(rng, input, middle, false);
+        let narrow = self.conv1x1(rng, input, middle, false);
         let units =
-            vec![narrow, self.unit(rng, middle, middle, enlarge, false), self.point(rng, middle, output, false)];
+            vec![narrow, self.conv3x3(rng, middle, middle, enlarge, false), self.conv1x1(rng, middle, output, false)];
         let changes = input != output;
-        let shortcut = changes.then(|| Shortcut { name: "upsample", unit: self.point(rng, input, output, enlarge) });
+        let shortcut = changes.then(|| Shortcut { name: "upsample", unit: self.conv1x1(rng, input, output, enlarge) });
         Block { units, shortcut }
     }
 
     /// Creates a 1×1 convolution with its norm. A transposed 1×1 convolution would be the same function.
-    fn point(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool) -> Unit {
-        Unit { enlarge: enlarge.then_some(self.interpolation), ..down(rng, input, output, 1, 1, self.norm) }
+    fn conv1x1(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool) -> Unit {
+        Unit { enlarge: enlarge.then_some(self.interpolation), ..conv_norm(rng, input, output, 1, 1, self.norm) }
     }
 
     /// Creates a 3×3 convolution with its norm. It always has a bias if there are no norms.
-    fn unit(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool, bias: bool) -> Unit {
+    fn conv3x3(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool, bias: bool) -> Unit {
         let bias = bias || !self.norm;
         let conv: Box<dyn Layer> = match self.conv {
             DecoderConv::Transposed => {

@@ -6,7 +6,7 @@
 
 use autograd::{Var, no_grad};
 
-use super::latent_terms::{LatentTerms, between, pair_densities, same_shape};
+use super::latent_terms::{LatentTerms, pair_densities, same_shape, terms_from_densities};
 
 /// The number of values in a block.
 const BLOCK: usize = 1 << 20;
@@ -40,7 +40,7 @@ fn blocked(z: &Var, mu: &Var, logvar: &Var, [rows, columns]: [usize; 2]) -> Late
             joint.push(stack(&joints, 1).logsumexp(1).add_scalar(share));
             product.push(stack(&singles, 1).logsumexp(1).add_scalar(share).sum(&[1], false));
         }
-        between(z, mu, logvar, &stack(&joint, 0), &stack(&product, 0))
+        terms_from_densities(z, mu, logvar, &stack(&joint, 0), &stack(&product, 0))
     })
 }
 

@@ -57,7 +57,7 @@ pub fn latent_terms(z: &Var, mu: &Var, logvar: &Var, estimator: Estimator, datas
     let pairs = pair_densities(z, mu, logvar);
     let joint = (pairs.sum(&[2], false) + Var::constant(weights.clone())).logsumexp(1);
     let product = (pairs + Var::constant(weights.reshape([b, b, 1]))).logsumexp(1).sum(&[1], false);
-    between(z, mu, logvar, &joint, &product)
+    terms_from_densities(z, mu, logvar, &joint, &product)
 }
 
 /// Returns w_ij, the logarithm of the weight of image j's posterior (columns) in the estimate of q(z_i) (rows):
@@ -84,7 +84,7 @@ pub fn log_weights(estimator: Estimator, batch: usize, dataset: usize) -> Tensor
 }
 
 /// Returns the three terms, given log q(z) and log Π_d q(z_d) of each image, both `[B]`.
-pub(super) fn between(z: &Var, mu: &Var, logvar: &Var, joint: &Var, product: &Var) -> LatentTerms {
+pub(super) fn terms_from_densities(z: &Var, mu: &Var, logvar: &Var, joint: &Var, product: &Var) -> LatentTerms {
     let own = log_density(z, mu, logvar).sum(&[1], false);
     let prior = z.square().add_scalar(LN_2PI).mul_scalar(-0.5).sum(&[1], false);
     LatentTerms { mi: (own - joint).mean_all(), tc: (joint - product).mean_all(), dw_kl: (product - &prior).mean_all() }
