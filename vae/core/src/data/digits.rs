@@ -1,4 +1,5 @@
-//! MNIST's 10,000 test digits, inside the program: real data without a download. Their terms are in `data/NOTICE`.
+//! The 10,000 test digits of MNIST, compiled into the program. They are real data without a download. `digits/NOTICE`
+//! states their licence.
 
 use std::sync::Arc;
 
@@ -10,10 +11,10 @@ use crate::random::Purpose;
 const IMAGES: &[u8] = include_bytes!("../../digits/t10k-images-idx3-ubyte.gz");
 const LABELS: &[u8] = include_bytes!("../../digits/t10k-labels-idx1-ubyte.gz");
 
-/// 8,334 digits to train on, 833 to validate, 833 to test, dealt by the seed.
+/// Returns the splits: 8,334 training, 833 validation and 833 test digits. The seed decides the assignment.
 ///
 /// # Errors
-/// If the program's own copy of them is damaged.
+/// If the program's copy of the digits is damaged.
 pub fn splits(seed: u64) -> Result<[Split; 3]> {
     let digits =
         idx::read(IMAGES, LABELS).map_err(|(_, what)| Error::config(format!("the digits in this program: {what}")))?;
@@ -26,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn splits_are_disjoint_complete_and_the_seeds() {
+    fn splits_are_disjoint_and_complete_and_depend_on_the_seed() {
         let [train, validation, test] = splits(1).unwrap();
         assert_eq!([train.count(), validation.count(), test.count()], [8_334, 833, 833]);
         let mut all = [train.members(), validation.members(), test.members()].concat();
@@ -37,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_digits() {
+    fn every_class_has_about_a_tenth_of_the_images() {
         let [train, ..] = splits(1).unwrap();
         let mut seen = [0; 10];
         (0..train.count()).for_each(|place| seen[train.label(place)] += 1);

@@ -1,9 +1,12 @@
 //! A vector-quantised autoencoder as a learner.
 //!
-//!   loss: reconstruction + commitment·Σ |e − sg(q)|², e the encoder's maps, q their codes, sg: without gradient
+//! ```text
+//! loss = reconstruction + commitment·Σ |e − sg(q)|²
+//! ```
 //!
-//! The codes are no part of it: they follow running means (`model::vq`). Told beside it: the perplexity exp(−Σ p ln p) of the
-//! batch's codes, p the share of places that each code stands at, which is how many codes are in use.
+//! e are the feature maps of the encoder, q their codes, and sg stops the gradient. The loss does not train the codes,
+//! which follow moving averages (`model::vq`). The metric `perplexity` is exp(−Σ p ln p), where p is the fraction of
+//! the batch's positions that each code has. It is the effective number of codes in use.
 
 use autograd::Var;
 use nn::{ForwardContext, Module, Visitor};
@@ -13,7 +16,7 @@ use crate::learn::{Batch, Evaluation, Forward, Learner};
 use crate::model::{Quantised, Vq};
 use crate::objective::{Objective, Terms};
 
-/// A VQ-VAE and what it minimises.
+/// A VQ-VAE and its objective.
 pub struct Quantiser {
     model: Vq,
     objective: Objective,
@@ -21,7 +24,7 @@ pub struct Quantiser {
 }
 
 impl Quantiser {
-    /// The model, and the weights that the configuration asks for.
+    /// Creates a learner from a model and the weights of the configuration.
     pub fn new(config: &Config, model: Vq) -> Quantiser {
         let side = config.image_size() / config.model.divisor();
         let commitment = match config.loss.reduction {
@@ -31,8 +34,8 @@ impl Quantiser {
         Quantiser { model, objective: Objective::new(config), commitment }
     }
 
-    /// What was computed on the way, the decoder's numbers last, and the loss.
-    fn pass(&self, batch: &Batch, ctx: &ForwardContext) -> (Vec<(&'static str, Var)>, Var, Terms) {
+    /// Returns the intermediate results, the decoder's output and the loss.
+    fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> (Vec<(&'static str, Var)>, Var, Terms) {
         let x = Var::constant(batch.images.clone());
         let maps = self.model.encode(&x, ctx);
         let Quantised { codes, commitment, perplexity } = self.model.quantise(&maps, ctx);
@@ -47,13 +50,13 @@ impl Quantiser {
 
 impl Learner for Quantiser {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
-        let (mut seen, logits, terms) = self.pass(batch, ctx);
+        let (mut seen, logits, terms) = self.forward_pass(batch, ctx);
         seen.push(("the decoder's output", logits));
         Forward { terms, seen }
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
-        let (_, logits, terms) = self.pass(batch, ctx);
+        let (_, logits, terms) = self.forward_pass(batch, ctx);
         Evaluation { terms, kl_per_dim: None, reconstruction: Some(logits), named: None }
     }
 }
