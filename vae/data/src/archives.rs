@@ -1,7 +1,8 @@
-//! Where data sets are published, and under which checksums: for messages about missing files, and for `--download`.
+//! The addresses and checksums of published data sets. Messages about missing files and `--download` use them.
 //!
-//! SHA-256 and sizes are those that TensorFlow Datasets recorded (`tensorflow_datasets/url_checksums`). For dSprites only an
-//! MD5 is on record (in several public loaders), for the chairs one as well (in one); neither is published by the authors.
+//! The SHA-256 checksums and the sizes are those that TensorFlow Datasets recorded (`tensorflow_datasets/url_checksums`). The
+//! authors of dSprites and of the chairs publish no checksum. We use the MD5 that public loaders of these sets contain: several
+//! loaders for dSprites, one for the chairs.
 
 use std::path::Path;
 
@@ -11,37 +12,38 @@ use vae_core::config::DataKind;
 /// One published file.
 #[derive(Clone, Copy, Debug)]
 pub struct Archive<'a> {
-    /// Its address.
+    /// The address of the file.
     pub url: &'a str,
-    /// Where under the data folder it, or what is in it, belongs: torchvision's folder, where torchvision has the set.
+    /// The folder, relative to the data folder, that receives the file or its contents. It is torchvision's folder if torchvision
+    /// has this data set.
     pub folder: &'a str,
-    /// Where it or what is in it then lies, under `folder`: if this exists, nothing is fetched.
+    /// The paths, relative to `folder`, that exist after the download. If all of them exist already, nothing is fetched.
     pub gives: &'a [&'a str],
-    /// What it must add up to.
+    /// The checksum of the file.
     pub checksum: Checksum<'a>,
-    /// Bytes that it has, or, if that is not on record, more than it can have.
+    /// The size in bytes. If the exact size is unknown, an upper bound.
     pub size: u64,
-    /// Whether there are files inside.
+    /// How files are packed into this file.
     pub pack: Pack,
 }
 
-/// A checksum in hexadecimal digits.
+/// A checksum in lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug)]
 pub enum Checksum<'a> {
     /// 64 digits.
     Sha256(&'a str),
-    /// 32 digits: finds damage, not forgery.
+    /// 32 digits. It detects damage, but not forgery.
     Md5(&'a str),
 }
 
 /// How files are packed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pack {
-    /// Not at all: the file is read as it is.
+    /// Not packed: the readers read the file itself.
     File,
-    /// tar.
+    /// A tar archive.
     Tar,
-    /// tar, then gzip.
+    /// A tar archive compressed with gzip.
     TarGz,
 }
 
@@ -138,7 +140,8 @@ const DSPRITES: &[Archive<'static>] = &[Archive {
     pack: Pack::File,
 }];
 
-/// What is published of a data set; nothing where there is nothing, or no address that a program could use.
+/// Returns the published files of a data set. The list is empty for generated data sets, and for those without an address that a
+/// program can download from.
 pub fn of(kind: DataKind) -> &'static [Archive<'static>] {
     match kind {
         DataKind::Mnist => MNIST,
@@ -152,7 +155,7 @@ pub fn of(kind: DataKind) -> &'static [Archive<'static>] {
     }
 }
 
-/// What to say where the files of a data set are missing: `layout` is what they should look like under `dir`.
+/// Returns the error for missing files of a data set. `layout` describes the files that were expected under `dir`.
 pub(super) fn missing(kind: DataKind, dir: &Path, layout: &str) -> Error {
     let addresses: Vec<&str> = of(kind).iter().map(|archive| archive.url).collect();
     let (published, program) = match kind {
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checksums_are_whole_and_addresses_are_no_folders() {
+    fn checksums_are_complete_and_addresses_name_files() {
         for archive in [MNIST, FASHION, CIFAR10, STL10, DOGS, CHAIRS, DSPRITES].concat() {
             let (digits, len) = match archive.checksum {
                 Sha256(digits) => (digits, 64),
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digits_inside_the_program_have_the_checksums_on_record() {
+    fn the_built_in_digits_have_the_recorded_checksums() {
         use sha2::Digest;
 
         let files: [&[u8]; 2] = [

@@ -1,13 +1,14 @@
-//! CelebA, aligned and cropped: 162,770 faces to train on, 19,867 to validate, 19,962 to test, as the list says.
+//! CelebA, aligned and cropped. The published list splits it into 162,770 faces for training, 19,867 for validation and 19,962
+//! for testing.
 //!
 //! ```text
-//! celeba/  (torchvision's folder, or the folder itself)
+//! celeba/  (torchvision's folder; its files may also be directly in data.dir)
 //!   img_align_celeba/000001.jpg            178×218 pixels
-//!   list_eval_partition.txt                "000001.jpg 0", a line a picture: 0 trains, 1 validates, 2 tests
+//!   list_eval_partition.txt                one line per picture, "000001.jpg 0": 0 training, 1 validation, 2 test
 //! ```
 //!
-//! All are decoded once, at the start, on all threads, and kept as bytes at the model's side: 2.5 GB for 64 px in colour.
-//! (Z. Liu et al., 2015, <https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html>)
+//! All pictures are decoded once, before training, on all threads. They are kept in memory as bytes at the model's image size,
+//! which takes 2.5 GB for 64×64 pixels in colour. (Z. Liu et al., 2015, <https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html>)
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -24,10 +25,11 @@ use crate::picture::{self, Picture, Region};
 const PICTURES: &str = "img_align_celeba";
 const LIST: &str = "list_eval_partition.txt";
 
-/// Training, validation and test images.
+/// Returns the training, validation and test images.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = folder(dir) else {
@@ -48,7 +50,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     Ok(splits.try_into().expect("three parts"))
 }
 
-/// Whether the list and the pictures' folder are there.
+/// Returns whether the list and the folder of pictures exist.
 pub fn is_there(dir: &Path) -> bool {
     folder(dir).is_some()
 }
@@ -58,10 +60,11 @@ fn folder(dir: &Path) -> Option<PathBuf> {
     [dir.join("celeba"), dir.to_path_buf()].into_iter().find(holds)
 }
 
-/// The names of each part, none twice.
+/// Returns the file names of the training, validation and test pictures, from the contents of the list.
 ///
 /// # Errors
-/// The first line that is no name and part, or names a picture again; what is cut off.
+/// Returns a message if a line is not a name and a split, if a line repeats a name, or if a split has no picture because the
+/// list is cut off.
 pub fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
     unpack::refuse_web_page(list, "a list of pictures")?;
     let text = std::str::from_utf8(list).map_err(|_| "is not a text file, so it is not the list; download it again")?;
@@ -70,8 +73,8 @@ pub fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
     for (line, words) in text.lines().enumerate().filter(|(_, words)| !words.trim().is_empty()) {
         let mut words = words.split_whitespace();
         let name = words.next().filter(|name| {
-            let mut way = Path::new(name).components();
-            matches!((way.next(), way.next()), (Some(Component::Normal(_)), None))
+            let mut components = Path::new(name).components();
+            matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
         });
         let part = words.next().and_then(|part| part.parse::<usize>().ok()).filter(|&part| part < 3);
         match (name, part, words.next()) {
@@ -100,7 +103,7 @@ mod tests {
         config
     }
 
-    /// Six faces of 178×218, white in the middle 148×148; the red of the middle tells which.
+    /// Writes six pictures of 178×218 pixels that are white in the middle 148×148. The red channel there encodes the number.
     fn fake(dir: &Path) -> PathBuf {
         let folder = dir.join("celeba");
         std::fs::create_dir_all(folder.join(PICTURES)).unwrap();
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_splits_and_the_middle_is_shown() {
+    fn the_list_defines_the_splits_and_pictures_are_cropped_to_the_middle() {
         let dir = tempfile::tempdir().unwrap();
         fake(dir.path());
         let [train, validation, test] = splits(&config(dir.path())).unwrap();
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named() {
+    fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let says = || splits(&config(dir.path())).unwrap_err().to_string();
         let missing = says();

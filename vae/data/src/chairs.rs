@@ -1,8 +1,9 @@
-//! Chairs: 1,393 models rendered from 62 sides each, 10:1:1 by model, so that no chair is both trained on and judged by.
+//! Rendered chairs: 1,393 models, each rendered from 62 viewpoints. The models are split 10:1:1, so that no chair is in two
+//! splits.
 //!
 //! ```text
-//! rendered_chairs/  (or the folder itself)
-//!   MODEL/renders/image_000_p020_t011_r096.png      600×600 pixels, of which the middle 400 hold the chair
+//! rendered_chairs/  (its folders may also be directly in data.dir)
+//!   MODEL/renders/image_000_p020_t011_r096.png      600×600 pixels; the chair is within the middle 400×400
 //! ```
 //!
 //! (M. Aubry et al., 2014, <https://www.di.ens.fr/willow/research/seeing3Dchairs/>)
@@ -18,10 +19,11 @@ use vae_core::{Error, Result};
 use crate::picture::{self, Picture, Region};
 use crate::{archives, folder};
 
-/// Training, validation and test images.
+/// Returns the training, validation and test images.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = find(dir) else {
@@ -54,7 +56,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     Ok(splits.try_into().expect("three parts"))
 }
 
-/// Whether there are chairs.
+/// Returns whether there are chairs.
 pub fn is_there(dir: &Path) -> bool {
     find(dir).is_some()
 }
@@ -64,7 +66,7 @@ fn find(dir: &Path) -> Option<PathBuf> {
     [dir.join("rendered_chairs"), dir.to_path_buf()].into_iter().find(holds)
 }
 
-/// The folders that hold renders, sorted.
+/// Returns the names of the folders that contain renders, sorted.
 fn models(folder: &Path) -> Result<Vec<String>> {
     let mut models = folder::folders(folder)?;
     models.retain(|model| folder.join(model).join("renders").is_dir());
@@ -91,7 +93,7 @@ mod tests {
         config
     }
 
-    /// Renders of 60×60 whose middle 40 have the model's number times 8, white around.
+    /// Writes renders of 60×60 pixels. The middle 40×40 have the brightness 8 times the model's number; the border is white.
     fn fake(dir: &Path, models: u8, renders: usize) {
         for model in 0..models {
             let folder = dir.join(format!("rendered_chairs/{model:02}abc/renders"));
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let says = || splits(&config(dir.path())).unwrap_err().to_string();
         let missing = says();

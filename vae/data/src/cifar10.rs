@@ -1,5 +1,6 @@
-//! CIFAR-10 from its binary version, `cifar-10-batches-bin/`: five files to train on, one whose halves, dealt by the
-//! seed, validate and test. A record is a label, then 1,024 bytes of red, of green and of blue.
+//! CIFAR-10, from its binary version in `cifar-10-batches-bin/`. Five files are the training images. The images of the sixth file
+//! are shuffled by the seed and divided into validation and test images. A record is one byte of label, then 1,024 bytes each of
+//! red, green and blue.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,10 +22,11 @@ const TEST: &str = "test_batch.bin";
 /// The names in `batches.meta.txt`.
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// Training, validation and test images of the folder `dir`.
+/// Returns the training, validation and test images in the folder `dir`.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     let Some(folder) = folder(dir) else {
         let layout = format!("cifar-10-batches-bin/ with {}, {TEST}", TRAIN.join(", "));
@@ -37,7 +39,7 @@ pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     Ok([Split::new(train, members), validation, test])
 }
 
-/// Whether the files are there.
+/// Returns whether all files exist.
 pub fn is_there(dir: &Path) -> bool {
     folder(dir).is_some()
 }
@@ -47,6 +49,7 @@ fn folder(dir: &Path) -> Option<PathBuf> {
     [dir.join("cifar-10-batches-bin"), dir.to_path_buf()].into_iter().find(holds)
 }
 
+/// Returns the images of these files, in order.
 fn read(folder: &Path, names: &[&str]) -> Result<Images> {
     let (mut labels, mut pixels) = (Vec::new(), Vec::new());
     for name in names {
@@ -57,10 +60,10 @@ fn read(folder: &Path, names: &[&str]) -> Result<Images> {
     Ok(Images::new(pixels, labels, 3, [32, 32]).named(CLASSES))
 }
 
-/// The labels and pixels of a file's records, which must be `count`; the published files have 10,000 each.
+/// Appends the labels and pixels of a file with `count` records. Each published file has 10,000 records.
 ///
 /// # Errors
-/// If there are more or fewer, or a label is none.
+/// Returns a message if the number of records is not `count`, or if a label is not in 0 to 9.
 pub fn append(
     labels: &mut Vec<u16>,
     pixels: &mut Vec<u8>,
@@ -90,7 +93,7 @@ pub fn append(
 mod tests {
     use super::*;
 
-    /// A folder of six files whose image `i` of file `f` is filled with bytes that tell.
+    /// Writes six files. The first red and the first green byte of image `i` of file `f` encode `f` and `i`.
     fn fake(dir: &Path) -> PathBuf {
         let folder = dir.join("cifar-10-batches-bin");
         std::fs::create_dir_all(&folder).unwrap();

@@ -1,15 +1,17 @@
-//! Stanford Dogs: 12,000 pictures of 120 breeds to train on, 8,580 to validate; each cropped to the dog's box and stretched
-//! to a square. The paper that used it so has no third split: the test split is the validation pictures again.
+//! Stanford Dogs: 12,000 pictures of 120 breeds for training and 8,580 for validation. Each picture is cropped to the bounding
+//! box of the dog and stretched to a square. The transfer paper, which uses the data set in this way, has no third split, so the
+//! test split is the same as the validation split.
 //!
 //! ```text
-//! stanford-dogs/  (or the folder itself)
+//! stanford-dogs/  (its files may also be directly in data.dir)
 //!   Images/n02085620-Chihuahua/n02085620_10074.jpg
 //!   Annotation/n02085620-Chihuahua/n02085620_10074      VOC's XML: annotation/object/bndbox/{xmin, ymin, xmax, ymax}
-//!   train_list.mat, test_list.mat                       the cell array file_list; or train_list.txt, a name a line
+//!   train_list.mat, test_list.mat                       the cell array file_list; or train_list.txt, one name per line
 //! ```
 //!
-//! Of several objects the first counts; boxes past the edge are clipped. A breed's number is its folder's place among the
-//! sorted ones, which is what the published `labels` say, less 1. (<http://vision.stanford.edu/aditya86/ImageNetDogs/>)
+//! If an annotation has several objects, the first one counts. A box that extends past the edge of the picture is clipped. The
+//! label of a breed is the index of its folder in sorted order, which is the published `labels` minus 1.
+//! (<http://vision.stanford.edu/aditya86/ImageNetDogs/>)
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -24,13 +26,15 @@ use crate::file;
 use crate::picture::{self, Picture, Region};
 use crate::{archives, mat};
 
-/// The published ones have 3 KB. Parsers check attributes and name spaces against each other: 64 KB can take seconds.
+/// The maximum size in bytes of an annotation. The published ones have 3 KB. XML parsers compare all attributes and namespaces
+/// with each other, so that a crafted file of 64 KB can take seconds.
 const LARGEST_ANNOTATION: u64 = 1 << 14;
 
-/// Training, validation and test images.
+/// Returns the training, validation and test images.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = folder(dir) else {
@@ -50,7 +54,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
         train.truncate(config.data.limit);
     }
     let read = |names: &[String]| -> Result<Images> {
-        let pictures = names.iter().map(|name| boxed(&folder, name)).collect::<Result<Vec<_>>>()?;
+        let pictures = names.iter().map(|name| cropped(&folder, name)).collect::<Result<Vec<_>>>()?;
         let number = |name: &String| {
             breeds.binary_search_by(|known| known.as_str().cmp(breed(name))).expect("all are there") as u16
         };
@@ -61,7 +65,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     Ok([train, validation.clone(), validation])
 }
 
-/// Whether the folders and lists are there.
+/// Returns whether the folders and lists exist.
 pub fn is_there(dir: &Path) -> bool {
     folder(dir).is_some()
 }
@@ -78,7 +82,7 @@ fn list_file(folder: &Path, name: &str) -> Option<PathBuf> {
     ["mat", "txt"].map(|kind| folder.join(name).with_extension(kind)).into_iter().find(|path| path.is_file())
 }
 
-/// The pictures that a list names, as `breed/picture.jpg`.
+/// Returns the pictures in a list, as `breed/picture.jpg`.
 fn list(folder: &Path, name: &str) -> Result<Vec<String>> {
     let path = list_file(folder, name).unwrap_or_else(|| folder.join(name));
     let bytes = file::read(&path, file::LIST)?;
@@ -111,16 +115,16 @@ fn breed(name: &str) -> &str {
     name.split('/').next().unwrap_or_default()
 }
 
-/// A picture and the box of its first dog.
-fn boxed(folder: &Path, name: &str) -> Result<Picture> {
+/// Returns a picture, cropped to the box of its first dog.
+fn cropped(folder: &Path, name: &str) -> Result<Picture> {
     let path = folder.join("Annotation").join(Path::new(name).with_extension(""));
     Ok(Picture { path: folder.join("Images").join(name), region: Region::Box(bounds(&path)?) })
 }
 
-/// xmin, ymin, xmax, ymax of the first object of an annotation.
+/// Returns xmin, ymin, xmax and ymax, in pixels, of the first object in an annotation file.
 ///
 /// # Errors
-/// If the file cannot be read, is no XML, declares entities, or has no such numbers.
+/// Returns an error if the file cannot be read, is not XML, declares entities, or does not contain these numbers.
 pub fn bounds(annotation: &Path) -> Result<[i64; 4]> {
     parse(&file::read(annotation, LARGEST_ANNOTATION)?).map_err(|what| Error::file(annotation, what))
 }
@@ -158,13 +162,13 @@ mod tests {
         )
     }
 
-    /// A picture of 20×10, white inside `dog` and black outside, with these objects.
+    /// Writes a picture of 20×10 pixels, white inside `dog` and black outside, and an annotation with these objects.
     fn put(folder: &Path, name: &str, dog: [u32; 4], objects: &[[i64; 4]]) {
         let path = folder.join("Images").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let inside = |x, y| dog[0] <= x && x < dog[2] && dog[1] <= y && y < dog[3];
         let picture = RgbImage::from_fn(20, 10, |x, y| Rgb(if inside(x, y) { WHITE } else { BLACK }));
-        picture.save_with_format(&path, image::ImageFormat::Png).unwrap(); // some of the published .jpg are PNG, too
+        picture.save_with_format(&path, image::ImageFormat::Png).unwrap(); // some of the published .jpg files are PNG as well
         let path = folder.join("Annotation").join(name).with_extension("");
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let objects: String = objects.iter().map(|&edges| object(edges)).collect();
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_matlab_are_read() {
+    fn matlab_lists_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path();
         let list: &[u8] = include_bytes!("../tests/fixtures/list-packed.mat");
@@ -223,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named() {
+    fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let says = || splits(&config(dir.path())).unwrap_err().to_string();
         let missing = says();

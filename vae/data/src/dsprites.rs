@@ -1,12 +1,12 @@
-//! dSprites: 737,280 black and white images of 64×64, one for each combination of shape, scale, rotation, x and y; 10:1:1 by the
-//! seed.
+//! dSprites: 737,280 black and white images of 64×64 pixels, one for each combination of shape, scale, rotation, x and y. The
+//! seed splits them 10:1:1.
 //!
-//! `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz`, in `dsprites/` or in the folder itself, is a zip of NumPy arrays, of which
-//! we read `imgs` [737280, 64, 64], u8 of 0 and 1, and `latents_classes` [737280, 6], i64: colour (always 0), shape (square,
-//! ellipse, heart), scale, rotation, x, y. How an array lies in its file is told in `npy`. (L. Matthey et al., 2017,
-//! <https://github.com/google-deepmind/dsprites-dataset>.)
+//! The file `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz`, in `dsprites/` or directly in `data.dir`, is a zip of NumPy arrays.
+//! We read two of them: `imgs` [737280, 64, 64], u8 with the values 0 and 1, and `latents_classes` [737280, 6], i64, with the
+//! columns colour (always 0), shape (square, ellipse, heart), scale, rotation, x and y. The module [`npy`] describes the format of
+//! an array. (L. Matthey et al., 2017, <https://github.com/google-deepmind/dsprites-dataset>.)
 //!
-//! The images unpack to 3 GB; they are read one at a time and kept a bit a pixel, 377 MB.
+//! The unpacked images would take 3 GB. They are read one at a time and kept with one bit per pixel, in 377 MB.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -30,10 +30,11 @@ const SHAPE: usize = 1;
 const SHAPES: [&str; 3] = ["square", "ellipse", "heart"];
 const PUBLISHED: usize = 737_280;
 
-/// Training, validation and test images.
+/// Returns the training, validation and test images.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(path) = path(dir) else {
@@ -43,7 +44,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     Ok(deal(Arc::new(images), split_sizes(PUBLISHED), &mut Purpose::Split.stream(config.seed, 0)))
 }
 
-/// Whether the file is there.
+/// Returns whether the file exists.
 pub fn is_there(dir: &Path) -> bool {
     path(dir).is_some()
 }
@@ -54,10 +55,10 @@ fn path(dir: &Path) -> Option<PathBuf> {
 
 type Outcome<T> = std::result::Result<T, String>;
 
-/// The images of a file that holds `count`; the published one has 737,280.
+/// Returns the images of a file that contains `count` of them. The published file has 737,280.
 ///
 /// # Errors
-/// If the file cannot be read, or is not of this form.
+/// Returns an error if the file cannot be read, or if its arrays have another type, shape or range.
 pub fn read(path: &Path, count: usize) -> Result<Images> {
     unpack(path, count).map_err(|what| Error::file(path, what))
 }
@@ -73,7 +74,7 @@ fn unpack(path: &Path, count: usize) -> Outcome<Images> {
     let mut bits = Bits::default();
     let array = zip.by_name("imgs.npy").map_err(damaged)?;
     let mut bad = None;
-    each(array, "imgs", "|u1", &[count, SIDE, SIDE], |i, image| {
+    for_each_row(array, "imgs", "|u1", &[count, SIDE, SIDE], |i, image| {
         if image.iter().any(|&x| x > 1) {
             bad.get_or_insert(i);
         }
@@ -86,7 +87,7 @@ fn unpack(path: &Path, count: usize) -> Outcome<Images> {
     let mut values = Vec::with_capacity(count * FACTORS.len());
     let array = zip.by_name("latents_classes.npy").map_err(damaged)?;
     let mut bad = None;
-    each(array, "latents_classes", "<i8", &[count, FACTORS.len()], |i, row| {
+    for_each_row(array, "latents_classes", "<i8", &[count, FACTORS.len()], |i, row| {
         for (number, (name, size)) in row.chunks_exact(8).zip(FACTORS) {
             let number = i64::from_le_bytes(number.try_into().expect("eight bytes"));
             if !(0..size as i64).contains(&number) {
@@ -107,8 +108,8 @@ fn unpack(path: &Path, count: usize) -> Outcome<Images> {
     Ok(Images::new(bits, labels, 1, [SIDE, SIDE]).named(SHAPES).with_factors(factors))
 }
 
-/// Calls `take` with the number and the bytes of each row of an array, which must be of this type and shape.
-fn each(
+/// Calls `take` with the index and the bytes of each row of an array. The array must have the type `descr` and the shape `shape`.
+fn for_each_row(
     mut array: impl Read,
     name: &str,
     descr: &str,
@@ -116,7 +117,7 @@ fn each(
     mut take: impl FnMut(usize, &[u8]),
 ) -> Outcome<()> {
     let cut = |error: std::io::Error| format!("is cut off or damaged in {name}.npy ({error}); download it again");
-    let found = npy::head(&mut array).map_err(cut)?;
+    let found = npy::header_text(&mut array).map_err(cut)?;
     let sizes = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
     let wanted = [format!("'descr':'{descr}'"), "'fortran_order':False".into(), format!("'shape':({sizes})")];
     if let Some(wanted) = wanted.iter().find(|wanted| !found.contains(wanted.as_str())) {
@@ -160,7 +161,7 @@ mod tests {
         zip.finish().unwrap();
     }
 
-    /// Image `i` has its first `i` pixels white.
+    /// Returns images of which image `i` has `i` white pixels at its start.
     fn images() -> Vec<u8> {
         (0..COUNT).flat_map(|i| (0..SIDE * SIDE).map(move |place| u8::from(place < i))).collect()
     }
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named() {
+    fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(NAME);
         let mut config = Config::default();

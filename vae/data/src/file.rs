@@ -1,4 +1,4 @@
-//! Reading a file that should be of a known kind and of a believable size.
+//! Reading of a whole file, with a limit on its size.
 
 use std::fs;
 use std::io::{Error as IoError, Read};
@@ -6,10 +6,14 @@ use std::path::Path;
 
 use vae_core::{Error, Result};
 
-/// Bytes of a list of pictures at most. CelebA's has 3 MB.
+/// The maximum size in bytes of a list of pictures. CelebA's list has 3 MB.
 pub(crate) const LIST: u64 = 64 << 20;
 
-/// The bytes of a file, at most `most`. Folders and pipes are not opened, since reading a pipe would wait for its writer.
+/// Returns the bytes of a file.
+///
+/// # Errors
+/// Returns an error if the file has more than `most` bytes or cannot be read. Folders and pipes are refused without opening them,
+/// because reading a pipe would wait for its writer.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = fs::metadata(path).and_then(|data| match data.is_file() {
@@ -30,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_file_or_too_large_is_not_read() {
+    fn files_that_are_too_large_and_other_things_than_files_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("list");
         std::fs::write(&path, [7; 10]).unwrap();

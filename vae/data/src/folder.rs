@@ -1,11 +1,13 @@
-//! Any folder of pictures, 10:1:1 by the seed: sub-folders are labels, in the order of their names.
+//! Any folder of JPEG and PNG pictures. The seed splits them 10:1:1. If there are sub-folders, each one is a label, in the order of
+//! their names.
 //!
 //! ```text
 //! FOLDER/cats/1.jpg, FOLDER/cats/old/2.png, FOLDER/dogs/1.jpg      two labels
-//! FOLDER/1.jpg, FOLDER/2.png                                       none: all are of one class
+//! FOLDER/1.jpg, FOLDER/2.png                                       no labels: all pictures are in one class
 //! ```
 //!
-//! JPEG and PNG; other files are left alone, and so is what starts with a dot. `data.crop` says what of a picture is shown.
+//! Other files are ignored, as are files and folders whose names start with a dot. `data.crop` selects the part of a picture that
+//! the model sees.
 
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
@@ -18,10 +20,11 @@ use vae_core::{Error, Result};
 
 use crate::picture::{self, Picture, Region};
 
-/// Training, validation and test images.
+/// Returns the training, validation and test images.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir: &Path = config.data.dir.as_ref();
     let (names, found) = labelled(dir)?;
@@ -50,11 +53,11 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     Ok(splits.try_into().expect("three parts"))
 }
 
-/// All pictures of a folder, in the order of their paths, and whether sub-folders are their labels. What `data.crop` does not
-/// say is a square from the middle.
+/// Returns all pictures of a folder in the order of their paths, and whether its sub-folders are labels. Without `data.crop`, a
+/// square is cropped from the middle.
 ///
 /// # Errors
-/// If there are none, or one cannot be read.
+/// Returns an error if there are no pictures, or if a picture cannot be read.
 pub fn all(dir: &Path, config: &Config) -> Result<(Images, bool)> {
     let (names, found) = labelled(dir)?;
     if found.is_empty() {
@@ -67,10 +70,10 @@ pub fn all(dir: &Path, config: &Config) -> Result<(Images, bool)> {
     Ok((picture::images(&pictures, labels, config)?.named(&names), is_labelled))
 }
 
-/// The paths of all pictures of a folder and its sub-folders, in the order in which [`all`] reads them.
+/// Returns the paths of all pictures in a folder and its sub-folders, in the order in which [`all`] reads them.
 ///
 /// # Errors
-/// If there are none.
+/// Returns an error if there are no pictures, or if the folder cannot be read.
 pub fn paths(dir: &Path) -> Result<Vec<PathBuf>> {
     let (_, found) = labelled(dir)?;
     if found.is_empty() {
@@ -83,7 +86,7 @@ fn no_pictures(dir: &Path) -> Error {
     Error::file(dir, "contains no pictures (.jpg, .jpeg, .png)")
 }
 
-/// Whether there are pictures.
+/// Returns whether there are pictures.
 pub fn is_there(dir: &Path) -> bool {
     labelled(dir).is_ok_and(|(_, pictures)| !pictures.is_empty())
 }
@@ -91,14 +94,14 @@ pub fn is_there(dir: &Path) -> bool {
 /// A picture's label and path.
 type Labelled = (u16, PathBuf);
 
-/// The labels' names, and the pictures, sorted.
+/// Returns the names of the labels, and the pictures sorted by path.
 fn labelled(dir: &Path) -> Result<(Vec<String>, Vec<Labelled>)> {
     let alone = pictures(dir)?;
     let mut names = Vec::new();
     let mut found = Vec::new();
     for name in folders(dir)? {
         let mut inside = Vec::new();
-        gather(&dir.join(&name), &mut inside)?;
+        collect_pictures(&dir.join(&name), &mut inside)?;
         if inside.is_empty() {
             continue;
         }
@@ -119,24 +122,25 @@ fn labelled(dir: &Path) -> Result<(Vec<String>, Vec<Labelled>)> {
     Ok((names, found))
 }
 
-/// The pictures of a folder and of those in it.
-fn gather(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+/// Appends the pictures of a folder and of its sub-folders.
+fn collect_pictures(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     found.extend(pictures(dir)?);
-    folders(dir)?.iter().try_for_each(|name| gather(&dir.join(name), found))
+    folders(dir)?.iter().try_for_each(|name| collect_pictures(&dir.join(name), found))
 }
 
-/// The pictures right in a folder, sorted by name.
+/// Returns the pictures directly in a folder, sorted by name.
 pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
     let names = names(folder, |kind| !kind.is_dir())?;
     Ok(names.iter().map(|name| folder.join(name)).filter(|path| picture::is_picture(path)).collect())
 }
 
-/// The names of the folders right in a folder, sorted.
+/// Returns the names of the folders directly in a folder, sorted.
 pub(super) fn folders(folder: &Path) -> Result<Vec<String>> {
     names(folder, |kind| kind.is_dir())
 }
 
-/// The names in a folder, sorted, without those that start with a dot. A link to a folder is none, or a walk might not end.
+/// Returns the names in a folder, sorted, without those that start with a dot. A symbolic link to a folder does not count as a
+/// folder, because following it might never end.
 fn names(folder: &Path, wanted: impl Fn(FileType) -> bool) -> Result<Vec<String>> {
     let fail = |error| Error::file(folder, format!("cannot be read: {error}"));
     let mut names = Vec::new();
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_folder_is_one_class_and_crops_as_told() {
+    fn a_flat_folder_is_one_class_and_data_crop_applies() {
         let dir = tempfile::tempdir().unwrap();
         for i in 0..12 {
             let pixel = |x: u32, _| Rgb(if (4..8).contains(&x) { [255; 3] } else { [0; 3] });
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let says = |dir: &Path| splits(&config(dir)).unwrap_err().to_string();
         assert!(says(&dir.path().join("no")).contains("no: cannot be read"));

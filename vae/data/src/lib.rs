@@ -1,7 +1,8 @@
-//! Data sets that are files under `data.dir`: [`load`] reads the one that a configuration asks for.
+//! Readers of data sets that are files under `data.dir`. [`load`] reads the data set that a configuration names.
 //!
-//! Each data set has a reader, whose file opens with the layout that it expects. `picture` makes bytes of a JPEG or PNG, `npy`
-//! reads and writes NumPy's arrays, `archives` knows where the sets are published, and `download` fetches them.
+//! Each data set has its own module, whose documentation shows the expected folder layout. [`picture`] decodes JPEG and PNG
+//! files, [`npy`] reads and writes NumPy arrays, [`archives`] lists where the data sets are published, and [`download`] fetches
+//! them.
 
 #![forbid(unsafe_code)]
 
@@ -25,11 +26,11 @@ use vae_core::Result;
 use vae_core::config::{Config, DataKind};
 use vae_core::data::{Dataset, Split};
 
-/// The images that a configuration asks for, read from its folder where they are files. Nothing is downloaded.
+/// Returns the data set that a configuration names. Files are read from `data.dir`; nothing is downloaded.
 ///
 /// # Errors
-/// If files are missing or damaged (which, what was expected, and where they are published), or there are too few images,
-/// or more classes, than the configuration can do with.
+/// Returns an error if a file is missing or damaged, if there are too few images for the configuration, or if there are more
+/// classes than `data.classes` allows. The message names the file, what was expected, and where the data set is published.
 pub fn load(config: &Config) -> Result<Dataset> {
     match config.data.kind {
         DataKind::Digits | DataKind::Shapes => Dataset::built_in(config),
@@ -37,10 +38,11 @@ pub fn load(config: &Config) -> Result<Dataset> {
     }
 }
 
-/// Training, validation and test images.
+/// Returns the training, validation and test images.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 fn splits(config: &Config) -> Result<[Split; 3]> {
     match config.data.kind {
         DataKind::Mnist => mnist::splits(config.data.dir.as_ref(), &mnist::MNIST),
@@ -56,7 +58,7 @@ fn splits(config: &Config) -> Result<[Split; 3]> {
     }
 }
 
-/// Whether the files of a data set exist. They may still be damaged.
+/// Returns whether the files of a data set exist. Their contents are not checked.
 pub fn is_there(config: &Config) -> bool {
     let dir = config.data.dir.as_ref();
     match config.data.kind {

@@ -1,10 +1,13 @@
-//! Lists of words in MATLAB files (level 5), as Stanford Dogs has its splits.
+//! Lists of strings in MATLAB files (level 5). Stanford Dogs publishes its splits in this format.
 //!
-//! After 128 bytes of header (a text, then version 0x0100 and "IM", which says little-endian at 124) come elements: type and
-//! length, two u32, then the data, padded to 8 bytes; or, up to 4 bytes, length and type as two u16 and the data in their
-//! place. Type 15 is an element packed by zlib, unpadded; type 14 a matrix, whose data are again elements: flags (the first
-//! byte is the class: 1 a cell array, 4 text), dimensions, name, then text as numbers or, in a cell array, matrices.
-//! *MAT-File Format*, The MathWorks; [`matfile`](https://docs.rs/matfile) reads numbers only, others want a C library.
+//! The header has 128 bytes: a text, then, at byte 124, the version 0x0100 and "IM", which means little-endian. Elements follow.
+//! An element is its type and its length, two u32, then the data, padded to 8 bytes. An element of at most 4 bytes may instead have
+//! its type and length as two u16 in one u32, followed by the data. Type 15 is an element compressed with zlib, without padding.
+//! Type 14 is a matrix. Its data are again elements: flags (the first byte is the class, 1 for a cell array and 4 for text),
+//! dimensions, name, and then the text as numbers or, in a cell array, one matrix for each cell.
+//!
+//! Source: *MAT-File Format*, The MathWorks. The crate [`matfile`](https://docs.rs/matfile) reads numbers only, and other readers
+//! need a C library.
 
 use flate2::read::ZlibDecoder;
 use vae_core::data::unpack;
@@ -14,10 +17,11 @@ const MATRIX: u32 = 14;
 const CELL: u8 = 1;
 const TEXT: u8 = 4;
 
-/// The words of the cell array of this name.
+/// Returns the strings of the cell array with this name.
 ///
 /// # Errors
-/// What is wrong with the file: it is no such file, is cut off, or holds no words by this name.
+/// Returns a message if `file` is not a MATLAB file of level 5, is damaged or cut off, or has no cell array of strings with this
+/// name.
 pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
     if file.get(124..128) != Some(&[0x00, 0x01, b'I', b'M']) {
         let found = &file[file.len().min(124)..file.len().min(128)];
@@ -28,16 +32,16 @@ pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
     let mut rest = &file[128..];
     let mut left = unpack::believable(file.len()); // for all variables together
     while !rest.is_empty() {
-        let found = match next(&mut rest)? {
+        let found = match next_element(&mut rest)? {
             (COMPRESSED, packed) => {
                 let bytes = unpack::unpack(ZlibDecoder::new(packed), left)?;
                 left -= bytes.len() as u64;
-                match next(&mut &bytes[..])? {
-                    (MATRIX, matrix) => cell(matrix, name)?,
+                match next_element(&mut &bytes[..])? {
+                    (MATRIX, matrix) => cell_array(matrix, name)?,
                     _ => None,
                 }
             }
-            (MATRIX, matrix) => cell(matrix, name)?,
+            (MATRIX, matrix) => cell_array(matrix, name)?,
             _ => None,
         };
         if let Some(words) = found {
@@ -47,20 +51,20 @@ pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
     Err(format!("contains no list {name}"))
 }
 
-/// The words of a matrix, if it is the cell array of this name.
-fn cell(mut matrix: &[u8], name: &str) -> Result<Option<Vec<String>>, String> {
-    let (class, count, found) = head(&mut matrix)?;
+/// Returns the strings of a matrix, or `None` if it is not the cell array with this name.
+fn cell_array(mut matrix: &[u8], name: &str) -> Result<Option<Vec<String>>, String> {
+    let (class, count, found) = matrix_header(&mut matrix)?;
     if class != CELL || found != name.as_bytes() {
         return Ok(None);
     }
     let mut words = Vec::new();
     while !matrix.is_empty() {
-        let (_, mut word) = next(&mut matrix)?;
-        let (class, letters, _) = head(&mut word)?;
+        let (_, mut word) = next_element(&mut matrix)?;
+        let (class, letters, _) = matrix_header(&mut word)?;
         if class != TEXT {
             return Err(format!("{name}({}) is not text but of class {class}", words.len() + 1));
         }
-        let (kind, data) = next(&mut word)?;
+        let (kind, data) = next_element(&mut word)?;
         let text = match kind {
             4 | 17 => char::decode_utf16(data.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])))
                 .collect::<Result<String, _>>()
@@ -79,18 +83,18 @@ fn cell(mut matrix: &[u8], name: &str) -> Result<Option<Vec<String>>, String> {
     Ok(Some(words))
 }
 
-/// A matrix's class, number of elements and name; what follows is left.
-fn head<'a>(matrix: &mut &'a [u8]) -> Result<(u8, u64, &'a [u8]), String> {
-    let (_, flags) = next(matrix)?;
-    let (_, dimensions) = next(matrix)?;
-    let (_, name) = next(matrix)?;
+/// Returns the class, the number of elements and the name of a matrix, and advances `matrix` past them.
+fn matrix_header<'a>(matrix: &mut &'a [u8]) -> Result<(u8, u64, &'a [u8]), String> {
+    let (_, flags) = next_element(matrix)?;
+    let (_, dimensions) = next_element(matrix)?;
+    let (_, name) = next_element(matrix)?;
     let sizes = dimensions.chunks_exact(4).map(|bytes| u64::from(u32::from_le_bytes(bytes.try_into().expect("four"))));
     let count = sizes.fold(1_u64, u64::saturating_mul);
     flags.first().map(|&class| (class, count, name)).ok_or("is damaged: a matrix without a class".into())
 }
 
-/// The type and data of the first element; what follows is left.
-fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, &'a [u8]), String> {
+/// Returns the type and the data of the next element, and advances `rest` past it.
+fn next_element<'a>(rest: &mut &'a [u8]) -> Result<(u32, &'a [u8]), String> {
     let cut = || "is cut off: an element extends past the end of the file; download it again".to_owned();
     let word = |at: usize| rest.get(at..at + 4).map(|b| u32::from_le_bytes(b.try_into().expect("four")));
     let first = word(0).ok_or_else(cut)?;
@@ -108,7 +112,7 @@ fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, &'a [u8]), String> {
 mod tests {
     use super::*;
 
-    /// `scipy.io.savemat` of three words a list, without and with `do_compression`.
+    /// Lists of three strings, written by `scipy.io.savemat` without and with `do_compression`.
     const PLAIN: &[u8] = include_bytes!("../tests/fixtures/list.mat");
     const PACKED: &[u8] = include_bytes!("../tests/fixtures/list-packed.mat");
 
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_and_never_trusted() {
+    fn damaged_files_are_refused() {
         let mut numbers = PLAIN.to_vec();
         let place = |needle: &[u8]| PLAIN.windows(needle.len()).position(|window| window == needle).unwrap();
         let dimensions = place(b"file_list") - 16; // [3, 1], before the name's tag
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cut_makes_it_panic() {
+    fn cut_off_and_flipped_bytes_never_panic() {
         for file in [PLAIN, PACKED] {
             (0..file.len()).for_each(|end| drop(words(&file[..end], "labels")));
             for at in 128..file.len() {

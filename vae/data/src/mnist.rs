@@ -1,5 +1,6 @@
-//! MNIST and Fashion-MNIST from their four IDX files, plain or gzipped, in `MNIST/raw/` or `FashionMNIST/raw/` (torchvision's
-//! folders) or in the folder itself. The first 50,000 of the training file train, its last 10,000 validate; the test file tests.
+//! MNIST and Fashion-MNIST, from their four IDX files, plain or gzipped. The files are in `MNIST/raw/` or `FashionMNIST/raw/`
+//! (torchvision's folders), or directly in `data.dir`. The first 50,000 images of the training file are the training split, its
+//! last 10,000 the validation split. The test file is the test split.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use vae_core::{Error, Result};
 use crate::archives;
 use crate::file;
 
-/// A data set of MNIST's form.
+/// A data set in MNIST's file format.
 #[derive(Debug)]
 pub struct Set {
     kind: DataKind,
@@ -20,27 +21,28 @@ pub struct Set {
     classes: [&'static str; 10],
 }
 
-/// Handwritten digits.
+/// MNIST: handwritten digits.
 pub const MNIST: Set =
     Set { kind: DataKind::Mnist, folder: "MNIST", classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"] };
 
-/// Clothing.
+/// Fashion-MNIST: clothing.
 pub const FASHION: Set = Set {
     kind: DataKind::FashionMnist,
     folder: "FashionMNIST",
     classes: ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"],
 };
 
-/// Training, validation and test images of the folder `dir`.
+/// Returns the training, validation and test images in the folder `dir`.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(dir: &Path, set: &Set) -> Result<[Split; 3]> {
     let Some(folder) = set.folder(dir) else {
         return Err(set.missing(dir));
     };
-    let train = Arc::new(set.pair(&folder, "train")?);
-    let test = Arc::new(set.pair(&folder, "t10k")?);
+    let train = Arc::new(set.read(&folder, "train")?);
+    let test = Arc::new(set.read(&folder, "t10k")?);
     let last = train.count().min(50_000);
     let part = |images: &Arc<Images>, members: std::ops::Range<usize>| Split::new(images.clone(), members.collect());
     let [a, b, c] = [part(&train, 0..last), part(&train, last..train.count()), part(&test, 0..test.count())];
@@ -51,7 +53,7 @@ pub fn splits(dir: &Path, set: &Set) -> Result<[Split; 3]> {
     Ok([a, b, c])
 }
 
-/// Whether the files are there.
+/// Returns whether all files exist.
 pub fn is_there(dir: &Path, set: &Set) -> bool {
     set.folder(dir).is_some()
 }
@@ -62,38 +64,40 @@ impl Set {
     }
 
     fn folder(&self, dir: &Path) -> Option<PathBuf> {
-        self.folders(dir).into_iter().find(|folder| holds(folder))
+        self.folders(dir).into_iter().find(|folder| has_all_files(folder))
     }
 
-    fn pair(&self, folder: &Path, part: &str) -> Result<Images> {
-        let paths = names(part).map(|name| existing(folder, &name).unwrap_or_else(|| folder.join(&name)));
+    /// Returns the images and labels of `part`, "train" or "t10k".
+    fn read(&self, folder: &Path, part: &str) -> Result<Images> {
+        let paths = file_names(part).map(|name| find_file(folder, &name).unwrap_or_else(|| folder.join(&name)));
         let (images, labels) = (file::read(&paths[0], unpack::LIMIT)?, file::read(&paths[1], unpack::LIMIT)?);
-        let read = idx::read(&images, &labels).map_err(|(which, what)| Error::file(&paths[which], what))?;
-        if read.classes() > self.classes.len() {
-            let what = format!("contains the label {}, expected 0 to 9; this is not {}", read.classes() - 1, self.kind);
+        let images = idx::read(&images, &labels).map_err(|(which, what)| Error::file(&paths[which], what))?;
+        if images.classes() > self.classes.len() {
+            let what =
+                format!("contains the label {}, expected 0 to 9; this is not {}", images.classes() - 1, self.kind);
             return Err(Error::file(&paths[1], what));
         }
-        Ok(read.named(self.classes))
+        Ok(images.named(self.classes))
     }
 
     fn missing(&self, dir: &Path) -> Error {
         let folder = self.folders(dir).into_iter().find(|folder| folder.is_dir());
-        let absent = |name: &String| folder.as_ref().is_none_or(|folder| existing(folder, name).is_none());
-        let files: Vec<String> = ["train", "t10k"].iter().flat_map(|part| names(part)).filter(absent).collect();
+        let absent = |name: &String| folder.as_ref().is_none_or(|folder| find_file(folder, name).is_none());
+        let files: Vec<String> = ["train", "t10k"].iter().flat_map(|part| file_names(part)).filter(absent).collect();
         let layout = format!("{}/raw/ with {} (plain or .gz)", self.folder, files.join(", "));
         archives::missing(self.kind, dir, &layout)
     }
 }
 
-fn names(part: &str) -> [String; 2] {
+fn file_names(part: &str) -> [String; 2] {
     [format!("{part}-images-idx3-ubyte"), format!("{part}-labels-idx1-ubyte")]
 }
 
-fn holds(folder: &Path) -> bool {
-    ["train", "t10k"].iter().flat_map(|part| names(part)).all(|name| existing(folder, &name).is_some())
+fn has_all_files(folder: &Path) -> bool {
+    ["train", "t10k"].iter().flat_map(|part| file_names(part)).all(|name| find_file(folder, &name).is_some())
 }
 
-fn existing(folder: &Path, name: &str) -> Option<PathBuf> {
+fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
     [name.to_owned(), format!("{name}.gz")].iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
@@ -101,10 +105,10 @@ fn existing(folder: &Path, name: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// A folder with the four files, the images of one pixel each.
+    /// Writes the four files. Each image has one pixel.
     fn fake(dir: &Path, train: u32, test: u32) {
         for (set, count) in [("train", train), ("t10k", test)] {
-            let [images, labels] = names(set).map(|name| dir.join(name));
+            let [images, labels] = file_names(set).map(|name| dir.join(name));
             let head = [2051, count, 1, 1].map(u32::to_be_bytes).concat();
             std::fs::write(images, [head, (0..count).map(|i| (i % 251) as u8).collect()].concat()).unwrap();
             let head = [2049, count].map(u32::to_be_bytes).concat();
@@ -134,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sets_do_not_take_each_other_s_folders_and_are_called_by_their_names() {
+    fn each_set_reads_its_own_folder_and_errors_name_the_set() {
         let dir = tempfile::tempdir().unwrap();
         let raw = dir.path().join("FashionMNIST/raw");
         std::fs::create_dir_all(&raw).unwrap();
         fake(&raw, 6, 1);
         assert!(is_there(dir.path(), &FASHION) && !is_there(dir.path(), &MNIST));
-        let told = splits(&dir.path().join("no"), &FASHION).unwrap_err().to_string();
-        assert!(told.contains("fashion-mnist not found: expected FashionMNIST/raw/ with"), "{told}");
+        let message = splits(&dir.path().join("no"), &FASHION).unwrap_err().to_string();
+        assert!(message.contains("fashion-mnist not found: expected FashionMNIST/raw/ with"), "{message}");
         // Zipped, and one label too large.
         let labels = raw.join("train-labels-idx1-ubyte");
         let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -149,15 +153,15 @@ mod tests {
         std::io::Write::write_all(&mut zipped, &[&head[..], &[1, 2, 3, 10, 4, 5]].concat()).unwrap();
         std::fs::write(raw.join("train-labels-idx1-ubyte.gz"), zipped.finish().unwrap()).unwrap();
         std::fs::remove_file(labels).unwrap();
-        let told = splits(dir.path(), &FASHION).unwrap_err().to_string();
+        let message = splits(dir.path(), &FASHION).unwrap_err().to_string();
         assert!(
-            told.contains("idx1-ubyte.gz: contains the label 10, expected 0 to 9; this is not fashion-mnist"),
-            "{told}"
+            message.contains("idx1-ubyte.gz: contains the label 10, expected 0 to 9; this is not fashion-mnist"),
+            "{message}"
         );
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let message = |dir: &Path| splits(dir, &MNIST).unwrap_err().to_string();
         assert!(message(&dir.path().join("no")).contains("MNIST/raw/ with train-images-idx3-ubyte, train-labels"));

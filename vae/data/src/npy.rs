@@ -1,14 +1,17 @@
-//! NumPy's files: an array (`.npy`), or a zip of arrays by name (`.npz`).
+//! NumPy's files: one array (`.npy`), or a zip of named arrays (`.npz`).
+//!
+//! An `.npy` file is:
 //!
 //! ```text
 //! "\x93NUMPY" 01 00    the length of the text as u16    the text    the numbers, little-endian, row after row
 //! {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }        blanks and a newline, up to a multiple of 64 bytes
 //! ```
 //!
-//! (`numpy.lib.format`, version 1.0; NumPy writes the text, a Python dictionary, in this form and no other.) Latents are read of
-//! `<f4` and `<f8`; `<f4` and `<i8` are written, not packed. Sizes are claims: memory is taken for what is there.
+//! This is version 1.0 of `numpy.lib.format`. The text is a Python dictionary that NumPy always writes in this form. Latents are
+//! read from arrays of `<f4` (f32) and `<f8` (f64). We write `<f4` and `<i8` (i64), without compression. The sizes in a header are
+//! not trusted: memory is allocated only for the bytes that the file contains.
 //!
-//! `npyz` would bring twenty crates, and a parser of Python that follows brackets as deep as a file nests them.
+//! The crate `npyz` would bring twenty more crates, and a parser of Python whose recursion is as deep as the brackets in a file.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, ErrorKind, Read, Write};
@@ -21,24 +24,24 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 use zip::{CompressionMethod, DateTime, ZipArchive};
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
-/// What a zip starts with.
+/// The first bytes of a zip file.
 const ZIP: &[u8; 4] = b"PK\x03\x04";
 
 type Outcome<T> = std::result::Result<T, String>;
 
-/// What an array says of itself.
+/// The header of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The type of its numbers, such as `<f4`.
+    /// The type of the numbers, such as `<f4`.
     pub descr: String,
-    /// Whether columns follow each other, not rows.
+    /// Whether the numbers are stored column by column (Fortran order) instead of row by row (C order).
     pub fortran: bool,
-    /// Its sizes; none of a single number.
+    /// The shape; empty for a single number.
     pub shape: Vec<usize>,
 }
 
 impl Header {
-    /// From the text without blanks.
+    /// Parses the text of a header without blanks. Returns `None` if NumPy does not write such a text.
     fn parse(text: &str) -> Option<Header> {
         let rest = text.strip_prefix("{'descr':")?;
         let (descr, rest) = rest.split_once(",'fortran_order':")?;
@@ -55,19 +58,19 @@ impl Header {
         matches!(rest, "}" | ",}").then_some(Header { descr, fortran, shape })
     }
 
-    /// How many numbers; None if that is beyond counting.
+    /// Returns how many numbers the array has, or `None` if that overflows a usize.
     pub fn count(&self) -> Option<usize> {
         self.shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size))
     }
 
     fn read(array: &mut impl Read) -> Outcome<Header> {
-        let text = head(array).map_err(|error| error.to_string())?;
+        let text = header_text(array).map_err(|error| error.to_string())?;
         Header::parse(&text).ok_or_else(|| format!("its header is {text}, which NumPy does not write"))
     }
 }
 
-/// The text of an array's header, without blanks; what is left to read are the numbers.
-pub(crate) fn head(array: &mut impl Read) -> std::io::Result<String> {
+/// Reads the header of an array. Returns its text without blanks; the numbers of the array are next in the reader.
+pub(crate) fn header_text(array: &mut impl Read) -> std::io::Result<String> {
     let mut start = [0; 10];
     array.read_exact(&mut start)?;
     if start[..8] != *MAGIC {
@@ -82,32 +85,33 @@ pub(crate) fn head(array: &mut impl Read) -> std::io::Result<String> {
 /// Latents to decode.
 #[derive(Clone, Debug)]
 pub struct Codes {
-    /// `[images, z]`.
+    /// The latents, `[images, z_dim]`.
     pub z: Tensor,
-    /// What each is to show, where the file says.
+    /// The label of each image, if the file has labels.
     pub labels: Option<Vec<i64>>,
 }
 
-/// Latents of so many numbers each: the array of an `.npy`, or `z`, else `mu`, of an `.npz`, with its `labels` if it has them.
+/// Reads latents of `z_dim` numbers each. They are the array of an `.npy` file, or the array `z` of an `.npz` file, or its array
+/// `mu` if there is no `z`. The array `labels` of an `.npz` file is read as well, if there is one.
 ///
 /// # Errors
-/// If the file cannot be read, or holds nothing of this kind.
+/// Returns an error if the file cannot be read, or contains no finite latents of shape `[images, z_dim]`.
 pub fn codes(path: &Path, z_dim: usize) -> Result<Codes> {
-    each(path, |name| ["z", "mu", "labels"].contains(&name))
+    read_arrays(path, |name| ["z", "mu", "labels"].contains(&name))
         .and_then(|arrays| latents(arrays, z_dim))
         .map_err(|what| Error::file(path, what))
 }
 
-/// The arrays in a file and what they say of themselves; that of an `.npy` has no name.
+/// Returns the name and the header of each array in a file. The name of the array in an `.npy` file is empty.
 ///
 /// # Errors
-/// If the file cannot be read, or holds something else.
+/// Returns an error if the file cannot be read, or is not a NumPy file.
 pub fn contents(path: &Path) -> Result<Vec<(String, Header)>> {
-    let arrays = each(path, |_| false).map_err(|what| Error::file(path, what))?;
+    let arrays = read_arrays(path, |_| false).map_err(|what| Error::file(path, what))?;
     Ok(arrays.into_iter().map(|array| (array.name, array.header)).collect())
 }
 
-/// Whether a file begins as one of these does.
+/// Returns whether the first bytes of a file are those of an `.npy` or an `.npz` file.
 pub fn is_numpy(start: &[u8]) -> bool {
     start.starts_with(&MAGIC[..6]) || start.starts_with(ZIP)
 }
@@ -115,12 +119,13 @@ pub fn is_numpy(start: &[u8]) -> bool {
 struct Array {
     name: String,
     header: Header,
-    /// Of those that were asked for.
+    /// The bytes of the numbers; empty if the array was not requested.
     numbers: Vec<u8>,
 }
 
-/// All arrays of a file, with the numbers of those that are `wanted`; that of an `.npy` is called "" and always wanted, if any.
-fn each(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
+/// Returns all arrays of a file, with the numbers of those whose name is `wanted`. The array of an `.npy` file has the name "",
+/// and its numbers are read if `z` is wanted.
+fn read_arrays(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let data = std::fs::metadata(path).map_err(cannot)?;
     if !data.is_file() || data.len() > LIMIT {
@@ -157,7 +162,7 @@ fn each(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
     Ok(arrays)
 }
 
-/// The bytes of an array's numbers, if there are as many as it says, and `most` at most.
+/// Reads the bytes of an array's numbers. Their count must match the header, and they must have at most `most` bytes.
 fn numbers(array: impl Read, header: &Header, most: u64) -> Outcome<Vec<u8>> {
     let width = match header.descr.as_str() {
         "<f4" => 4,
@@ -209,17 +214,17 @@ fn latents(arrays: Vec<Array>, z_dim: usize) -> Outcome<Codes> {
     Ok(Codes { z: Tensor::new(&z, [count, z_dim]), labels })
 }
 
-/// The bytes of an array of f32.
+/// Returns an array of f32 as the bytes of an `.npy` file.
 pub fn of_f32(shape: &[usize], numbers: &[f32]) -> Vec<u8> {
-    written("<f4", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
+    encode("<f4", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
 }
 
-/// The bytes of an array of i64.
+/// Returns an array of i64 as the bytes of an `.npy` file.
 pub fn of_i64(shape: &[usize], numbers: &[i64]) -> Vec<u8> {
-    written("<i8", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
+    encode("<i8", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
 }
 
-fn written(descr: &str, shape: &[usize], numbers: impl Iterator<Item = u8>) -> Vec<u8> {
+fn encode(descr: &str, shape: &[usize], numbers: impl Iterator<Item = u8>) -> Vec<u8> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let sizes = if shape.len() > 1 { sizes.trim_end_matches(", ") } else { sizes.trim_end() };
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}");
@@ -230,11 +235,11 @@ fn written(descr: &str, shape: &[usize], numbers: impl Iterator<Item = u8>) -> V
     bytes
 }
 
-/// The bytes of an `.npz` of arrays by name.
+/// Returns the bytes of an `.npz` file, from names and the bytes of `.npy` files.
 pub fn zipped(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::default()) // equal arrays are equal bytes
+        .last_modified_time(DateTime::default()) // equal arrays give equal bytes
         .large_file(arrays.iter().any(|(_, bytes)| bytes.len() > 1 << 31));
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in arrays {
@@ -254,20 +259,21 @@ mod tests {
         codes(file.path(), z_dim).map_err(|error| error.to_string())
     }
 
-    /// What `numpy.save` wrote of `numpy.array([[1, 2, 3], [4, 5, -6.5]], "float32")`, and of `numpy.zeros(7, "int64")`.
+    /// Compares with what `numpy.save` wrote for `numpy.array([[1, 2, 3], [4, 5, -6.5]], "float32")` and
+    /// `numpy.zeros(7, "int64")`.
     #[test]
-    fn an_array_is_written_as_numpy_does() {
+    fn an_array_is_written_as_numpy_writes_it() {
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
-        let there = [&b"\x93NUMPY\x01\x00\x76\x00"[..], format!("{text:<117}\n").as_bytes()].concat();
+        let theirs = [&b"\x93NUMPY\x01\x00\x76\x00"[..], format!("{text:<117}\n").as_bytes()].concat();
         let ours = of_f32(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, -6.5]);
-        assert_eq!(ours[..128], there);
+        assert_eq!(ours[..128], theirs);
         assert_eq!(ours[128..][20..], (-6.5_f32).to_le_bytes());
         let text = "{'descr': '<i8', 'fortran_order': False, 'shape': (7,), }";
         assert_eq!(of_i64(&[7], &[0; 7])[10..128], *format!("{text:<117}\n").as_bytes());
     }
 
     #[test]
-    fn latents_come_back_from_each_kind_of_file() {
+    fn latents_are_read_from_each_kind_of_file() {
         let numbers = [1.0, 2.0, 3.0, 4.0, 5.0, -6.5];
         let array = of_f32(&[2, 3], &numbers);
         let plain = read(&array, 3).unwrap();
@@ -277,13 +283,13 @@ mod tests {
         assert_eq!((codes.z.data(), codes.labels), (&numbers[..], Some(vec![7, -1])));
         let both = [&all[..], &[("z", of_f32(&[1, 3], &[9.0; 3]))]].concat();
         assert_eq!(read(&zipped(&both), 3).unwrap().z.data(), [9.0; 3], "z goes before mu");
-        let doubles = written("<f8", &[1, 2], [0.5_f64, -2.0].iter().flat_map(|x| x.to_le_bytes()));
+        let doubles = encode("<f8", &[1, 2], [0.5_f64, -2.0].iter().flat_map(|x| x.to_le_bytes()));
         assert_eq!(read(&doubles, 2).unwrap().z.data(), [0.5, -2.0]);
         assert_eq!(zipped(&all), zipped(&all));
     }
 
     #[test]
-    fn headers_are_taken_in_numpys_form_alone() {
+    fn only_headers_in_numpys_form_are_accepted() {
         let parse = |text: &str| Header::parse(text);
         let header = parse("{'descr':'<f4','fortran_order':True,'shape':(),}").unwrap();
         assert_eq!((header.count(), header.fortran), (Some(1), true));
@@ -300,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_latents_is_told_in_a_line() {
+    fn files_without_latents_give_an_error_in_one_line() {
         let good = of_f32(&[2, 3], &[0.0; 6]);
         let claims = |shape: &str| {
             let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");

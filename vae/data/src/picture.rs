@@ -1,9 +1,10 @@
-//! A picture file as the model sees it: decoded, cropped, grey or in colour, at the model's side, a byte a number.
+//! Reads a picture file into the form that a model takes: decoded, cropped, converted to grey or RGB, and resized to a square, with
+//! one byte per pixel and channel.
 //!
-//! JPEG (grey, colour or CMYK) and PNG, told apart by their first bytes whatever the name says. Transparency is dropped and
-//! EXIF's rotation ignored, as Pillow's `convert("RGB")` does. Resizing is bilinear and antialiased: a triangle as wide as
-//! the reduction (torchvision's `antialias=True`, which is Pillow's `BILINEAR`); without it a face of 148 pixels shrunk to
-//! 64 would be drawn from less than half of its pixels.
+//! JPEG (grey, colour or CMYK) and PNG are supported. The first bytes of a file decide which of them it is; its name does not
+//! matter. Transparency is dropped and EXIF rotation is ignored, as in Pillow's `convert("RGB")`. Resizing is bilinear with
+//! antialiasing: the triangle filter is as wide as the reduction factor (torchvision's `antialias=True`, Pillow's `BILINEAR`).
+//! Without antialiasing, a face of 148 pixels that is resized to 64 would use less than half of its pixels.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -19,43 +20,46 @@ use vae_core::{Error, Result};
 
 use crate::{file, jpeg};
 
-/// No picture of these sets is wider or higher than this.
+/// The maximum width and height in pixels. No picture of these data sets is larger.
 const LARGEST_SIDE: u32 = 16_384;
-/// Bytes that one picture may unpack to.
+/// The maximum size in bytes of a picture file, and of a decoded picture.
 const LARGEST_PICTURE: u64 = 256 << 20;
 
-/// A file, and what of it is shown.
+/// A picture file, and the region of it that the model sees.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What of it is shown.
+    /// The region that the model sees.
     pub region: Region,
 }
 
-/// What of a picture is shown, stretched to a square if it is none.
+/// A region of a picture. A region that is not square is stretched to a square.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Region {
-    /// A place that suits all pictures.
+    /// The same crop for all pictures.
     Crop(Crop),
-    /// Pixels from `left` and `top` up to, but not including, `right` and `bottom`, as far as the picture goes.
+    /// A box `[left, top, right, bottom]` in pixels. `right` and `bottom` are exclusive. The box is clipped to the picture.
     Box([i64; 4]),
 }
 
-/// Bytes that a picture's file may unpack to, since memory is set aside by the sizes in its header, which are claims: 2,048
-/// times its own, more than a zipped white page or an empty JPEG comes to, and a few megabytes in any case. Where that is
-/// more than 64 MiB, 256 times: large pictures show something.
+/// Returns how many bytes the decoder may allocate for a picture file of `bytes` bytes. The decoder allocates by the sizes in the
+/// header, which a damaged or crafted file can set to anything.
+///
+/// The limit is 4 MiB plus 2,048 times the file size, because a compressed white page or an empty JPEG expands by less than that.
+/// Above 64 MiB it is 256 times the file size, because large pictures are rarely empty.
 fn believable(bytes: usize) -> u64 {
     let bytes = bytes as u64;
     (2048 * bytes + (4 << 20)).min((256 * bytes).max(64 << 20)).min(LARGEST_PICTURE)
 }
 
-/// The bytes of pictures in their order, `[pictures, channels, side, side]`; read on all threads.
+/// Returns the pixels of all pictures in order, `[pictures, channels, side, side]`. The files are read on all threads.
 ///
 /// # Errors
-/// The first picture that is missing or damaged: none is skipped, or every split would silently be another one.
+/// Returns the error of the first picture that is missing or damaged. No picture is skipped, because that would silently change
+/// every split.
 pub fn read_all(pictures: &[Picture], channels: usize, side: usize) -> Result<Vec<u8>> {
-    // Before memory is set aside for what a list claims; reading says what is wrong.
+    // Missing files are found before memory is allocated for the whole list. Reading such a file gives its error message.
     let missing = |picture: &&Picture| !picture.path.is_file();
     pictures.iter().filter(missing).try_for_each(|picture| file::read(&picture.path, 0).map(drop))?;
     let len = channels * side * side;
@@ -67,28 +71,28 @@ pub fn read_all(pictures: &[Picture], channels: usize, side: usize) -> Result<Ve
     }
 }
 
-/// The same as images with labels, as a configuration wants to see them.
+/// Returns the pictures as images with labels, with the channels and the image size of a configuration.
 ///
 /// # Errors
-/// See [`read_all`].
+/// Returns the same errors as [`read_all`].
 pub fn images(pictures: &[Picture], labels: Vec<u16>, config: &Config) -> Result<Images> {
     let [channels, side] = [config.channels(), config.image_size()];
     Ok(Images::new(read_all(pictures, channels, side)?, labels, channels, [side, side]))
 }
 
-/// One picture as `[channels, side, side]`; channels are 1 or 3.
+/// Reads one picture into `out`, `[channels, side, side]`. `channels` is 1 (grey) or 3 (RGB).
 ///
 /// # Errors
-/// If the file is missing, no picture, damaged, or larger than any of these sets has.
+/// Returns an error if the file is missing, is not a picture, is damaged, or is larger than the limits of this module.
 pub fn read(picture: &Picture, channels: usize, side: usize, out: &mut [u8]) -> Result<()> {
     let bytes = file::read(&picture.path, LARGEST_PICTURE)?;
     from_bytes(&bytes, picture.region, channels, side, out).map_err(|what| Error::file(&picture.path, what))
 }
 
-/// The bytes of a picture's file as `[channels, side, side]`; channels are 1 or 3.
+/// Decodes the bytes of a picture file into `out`, `[channels, side, side]`. `channels` is 1 (grey) or 3 (RGB).
 ///
 /// # Errors
-/// What is wrong with them, without a subject.
+/// Returns a message without a subject, such as "is cut off", if the bytes are not a complete picture.
 pub fn from_bytes(
     bytes: &[u8],
     region: Region,
@@ -102,7 +106,7 @@ pub fn from_bytes(
     Ok(())
 }
 
-/// Pixels in memory as `[channels, side, side]`.
+/// Resizes a decoded picture into `out`, `[channels, side, side]`. `channels` is 1 (grey) or 3 (RGB).
 pub fn show(pixels: &DynamicImage, channels: usize, side: usize, out: &mut [u8]) {
     if channels == 1 {
         return out.copy_from_slice(&resize(&grey(pixels), side));
@@ -113,14 +117,14 @@ pub fn show(pixels: &DynamicImage, channels: usize, side: usize, out: &mut [u8])
     }
 }
 
-/// Whether a file's name says that it is a picture.
+/// Returns whether a file's extension is that of a JPEG or PNG.
 pub fn is_picture(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     ["jpg", "jpeg", "png"].iter().any(|known| extension == *known)
 }
 
 impl Region {
-    /// Left, top, width and height in a picture of this size.
+    /// Returns left, top, width and height of this region in a picture of `width`×`height` pixels.
     fn within(self, width: u32, height: u32) -> std::result::Result<[u32; 4], String> {
         let centred = |wide: u32, high: u32| Ok([(width - wide) / 2, (height - high) / 2, wide, high]);
         match self {
@@ -164,20 +168,21 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     reader.decode().map_err(|error| damaged(error.to_string()))
 }
 
-/// Whether the marker that ends a JPEG (ff d9) follows the start of its first scan (ff da). The decoder fills what is missing with
-/// grey, and says nothing. Scans hold no such marker; segments before them, which say how long they are, may (a preview).
+/// Returns whether the end marker of a JPEG (ff d9) follows the start of its first scan (ff da). The decoder does not report a
+/// file that is cut off; it fills the missing part with grey. The data of a scan never contain the end marker, but a segment
+/// before the scans may, for example an embedded preview. These segments have a length, so they can be skipped.
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4)
         && marker != 0xda
     {
-        // A lone ff is padding; every other segment before a scan has a length, itself included.
+        // A single ff is padding. Every other segment before a scan starts with its length, which includes the length field.
         at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
     }
     bytes.get(at..).is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, 0xd9]))
 }
 
-/// Bilinear, antialiased.
+/// Resizes to a square by bilinear interpolation with antialiasing.
 fn resize<P>(image: &ImageBuffer<P, Vec<u8>>, side: usize) -> Vec<u8>
 where
     P: Pixel<Subpixel = u8> + 'static,
@@ -185,7 +190,7 @@ where
     imageops::resize(image, side as u32, side as u32, FilterType::Triangle).into_raw()
 }
 
-/// The luma of every pixel.
+/// Returns the luma of every pixel.
 fn grey(picture: &DynamicImage) -> GrayImage {
     if !picture.color().has_color() {
         return picture.to_luma8();
@@ -198,7 +203,7 @@ fn grey(picture: &DynamicImage) -> GrayImage {
 mod tests {
     use super::*;
 
-    /// Flat quarters of 8×8 pixels: red, green, blue and yellow, as Pillow made them and reads them back.
+    /// The colours of four quarters of 8×8 pixels: red, green, blue and yellow. Pillow wrote the files and reads back these values.
     const QUARTERS: [[u8; 3]; 4] = [[200, 40, 60], [30, 180, 90], [20, 60, 220], [240, 230, 20]];
     const CMYK: &[u8] = include_bytes!("../tests/fixtures/cmyk.jpg");
     const GREY: &[u8] = include_bytes!("../tests/fixtures/grey.jpg");
@@ -209,7 +214,7 @@ mod tests {
         bytes.into_inner()
     }
 
-    fn seen(bytes: &[u8], region: Region, channels: usize, side: usize) -> Result<Vec<u8>> {
+    fn decoded(bytes: &[u8], region: Region, channels: usize, side: usize) -> Result<Vec<u8>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("picture");
         std::fs::write(&path, bytes).unwrap();
@@ -221,23 +226,24 @@ mod tests {
     #[test]
     fn cmyk_grey_and_colour_jpegs_are_read() {
         let near = |found: u8, wanted: u8| found.abs_diff(wanted) <= 2;
-        let colour = seen(CMYK, WHOLE, 3, 16).unwrap();
+        let colour = decoded(CMYK, WHOLE, 3, 16).unwrap();
         for (quarter, wanted) in QUARTERS.iter().enumerate() {
             let at = (4 + 8 * (quarter / 2)) * 16 + 4 + 8 * (quarter % 2);
             let found = [colour[at], colour[256 + at], colour[512 + at]];
             assert!(found.iter().zip(wanted).all(|(&f, &w)| near(f, w)), "{found:?}, expected {wanted:?}");
         }
         for (bytes, what) in [(GREY, "grey"), (CMYK, "made grey")] {
-            let grey = seen(bytes, WHOLE, 1, 16).unwrap();
+            let grey = decoded(bytes, WHOLE, 1, 16).unwrap();
             let found = [grey[4 * 16 + 4], grey[4 * 16 + 12], grey[12 * 16 + 4], grey[12 * 16 + 12]];
             assert!(found.iter().zip([90, 125, 66, 209]).all(|(&f, w)| near(f, w)), "{what}: {found:?}");
         }
-        assert_eq!(seen(GREY, WHOLE, 3, 16).unwrap(), seen(GREY, WHOLE, 1, 16).unwrap().repeat(3));
+        assert_eq!(decoded(GREY, WHOLE, 3, 16).unwrap(), decoded(GREY, WHOLE, 1, 16).unwrap().repeat(3));
     }
 
     #[test]
-    fn shrinking_is_pillow_s() {
-        // Image.fromarray(x).resize((3, 3), Image.BILINEAR), and the upper left 3×3 enlarged to 4×4
+    fn resizing_agrees_with_pillow() {
+        // The expected values are those of Image.fromarray(x).resize((3, 3), Image.BILINEAR), and of its upper left 3×3 pixels
+        // enlarged to 4×4.
         #[rustfmt::skip]
         let x: [u8; 63] = [
             95, 130, 194, 217, 207, 235, 15, 163, 33, 215, 217, 130, 248, 189, 16, 69, 184, 232, 205, 78, 169, 61, 125, 10,
@@ -248,9 +254,9 @@ mod tests {
         let close = |found: Vec<u8>, wanted: &[u8]| {
             assert!(found.iter().zip(wanted).all(|(&f, &w)| f.abs_diff(w) <= 1), "{found:?}, expected {wanted:?}");
         };
-        close(seen(&picture, WHOLE, 1, 3).unwrap(), &[106, 181, 159, 91, 91, 117, 144, 135, 129]);
+        close(decoded(&picture, WHOLE, 1, 3).unwrap(), &[106, 181, 159, 91, 91, 117, 144, 135, 129]);
         close(
-            seen(&picture, Region::Box([0, 0, 3, 3]), 1, 4).unwrap(),
+            decoded(&picture, Region::Box([0, 0, 3, 3]), 1, 4).unwrap(),
             &[95, 117, 154, 194, 138, 95, 121, 207, 108, 70, 105, 203, 16, 49, 112, 184],
         );
     }
@@ -263,7 +269,7 @@ mod tests {
         assert_eq!(shown(Region::Crop(Crop::Pixels(4))), [3, 1, 4, 4]);
         assert_eq!(shown(Region::Crop(Crop::Pixels(8))), [1, 0, 8, 7]);
         assert_eq!(shown(Region::Box([-3, 2, 99, 5])), [0, 2, 10, 3]);
-        assert_eq!(Region::Crop(Crop::Pixels(148)).within(178, 218).unwrap(), [15, 35, 148, 148]); // as torchvision
+        assert_eq!(Region::Crop(Crop::Pixels(148)).within(178, 218).unwrap(), [15, 35, 148, 148]); // as in torchvision
         for nothing in [[4, 4, 4, 6], [10, 0, 12, 7], [5, 5, 2, 6], [i64::MIN, 0, -1, 9]] {
             assert!(Region::Box(nothing).within(10, 7).unwrap_err().contains("contains no pixel"));
         }
@@ -286,17 +292,17 @@ mod tests {
         std::fs::write(&pictures[30].path, b"").unwrap();
         std::fs::remove_file(&pictures[20].path).unwrap();
         assert!(read_all(&pictures, 3, 2).unwrap_err().to_string().contains("20.png: cannot be read"));
-        // Nothing is set aside for pictures that are not there: these would take 480 terabytes.
+        // No memory is allocated if a picture is missing. This size would need 480 terabytes.
         assert!(read_all(&pictures, 3, 1 << 21).unwrap_err().to_string().contains("20.png: cannot be read"));
     }
 
     #[test]
-    fn what_is_no_whole_picture_is_an_error_with_its_path() {
+    fn an_incomplete_picture_is_an_error_with_its_path() {
         let preview = [&CMYK[..2], &[0xff, 0xe1, 0, 4, 0xff, 0xd9], &CMYK[2..CMYK.len() - 2]].concat();
         let whole = png(RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8 * 5, y as u8 * 3, (x * y) as u8])));
         let mut flipped = whole.clone();
         flipped[60] ^= 0x40;
-        let mut huge = whole.clone(); // the header claims 60,000 pixels a row; its checksum is made to fit
+        let mut huge = whole.clone(); // the header claims 60,000 pixels per row, with a valid checksum
         huge[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
         let mut checksum = flate2::Crc::new();
         checksum.update(&huge[12..29]);
@@ -313,7 +319,7 @@ mod tests {
             (b"GIF89a, once upon a time", "[47, 49, 46, 38]: neither a JPEG nor a PNG"),
             (b"<!DOCTYPE html><html>", "web page"),
         ] {
-            let message = seen(bytes, WHOLE, 3, 8).expect_err(says).to_string();
+            let message = decoded(bytes, WHOLE, 3, 8).expect_err(says).to_string();
             assert!(message.contains("picture: ") && message.contains(says), "{says}: {message}");
             assert!(!message.contains('\n'), "{message}");
         }

@@ -1,9 +1,10 @@
-//! STL-10, `stl10_binary/`: 5,000 labelled and 100,000 unlabelled images to train on; the 8,000 test images, halved by the
-//! seed, validate and test.
+//! STL-10, in `stl10_binary/`. The 5,000 labelled and the 100,000 unlabelled images are the training split. The 8,000 test images
+//! are shuffled by the seed and divided into validation and test images.
 //!
-//! An image is 27,648 bytes, three planes column after column: pixel (c, row, col) is byte c·9216 + col·96 + row. Labels are a
-//! byte each, 1 to 10. (A. Coates, <https://cs.stanford.edu/~acoates/stl10/>; torchvision transposes alike.) The files hold
-//! 3.1 GB: they are read a few hundred images at a time, and kept as bytes at the side that the model sees.
+//! An image is 27,648 bytes: three planes, each stored column by column, so that pixel (c, row, col) is byte
+//! c·9216 + col·96 + row. torchvision transposes in the same way. A label is one byte, 1 to 10.
+//! (A. Coates, <https://cs.stanford.edu/~acoates/stl10/>.) The files have 3.1 GB. They are read a few hundred images at a time,
+//! and kept in memory as bytes at the model's image size.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -23,26 +24,27 @@ use crate::{archives, picture};
 const SIDE: usize = 96;
 const IMAGE: usize = 3 * SIDE * SIDE;
 const FILES: [&str; 5] = ["train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin"];
-/// The names in `class_names.txt`, and one for images that nobody labelled.
+/// The names in `class_names.txt`, and one more for unlabelled images.
 const CLASSES: [&str; 11] =
     ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck", "unlabelled"];
 const UNLABELLED: u16 = 10;
 
-/// Images in the files: labelled to train on, unlabelled, to test on.
+/// The numbers of images in the published files: labelled training images, unlabelled training images, test images.
 const PUBLISHED: [usize; 3] = [5_000, 100_000, 8_000];
 
-/// Images that are read, then shrunk on all threads, at once: 14 MB.
+/// Images that are read at once and then resized on all threads. They have 14 MB.
 const CHUNK: usize = 512;
 
-/// Training, validation and test images.
+/// Returns the training, validation and test images.
 ///
 /// # Errors
-/// If files are missing, damaged, or not those of the set: the first, with what was found and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
+/// the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     read(config, PUBLISHED)
 }
 
-/// Whether the files are there.
+/// Returns whether all files exist.
 pub fn is_there(dir: &Path) -> bool {
     folder(dir).is_some()
 }
@@ -52,16 +54,17 @@ fn folder(dir: &Path) -> Option<PathBuf> {
     [dir.join("stl10_binary"), dir.to_path_buf()].into_iter().find(holds)
 }
 
-/// The same of files that hold so many images: labelled to train on, unlabelled, to test on.
+/// Returns the training, validation and test images of files with these numbers of images: labelled training images, unlabelled
+/// training images, test images.
 ///
 /// # Errors
-/// If a file is missing, has another size, or holds a label that is none.
+/// Returns an error if a file is missing, has another size, or contains an invalid label.
 pub fn read(config: &Config, [labelled, unlabelled, test]: [usize; 3]) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = folder(dir) else {
         return Err(archives::missing(DataKind::Stl10, dir, &format!("stl10_binary/ with {}", FILES.join(", "))));
     };
-    // Before memory is set aside for images that may not be there.
+    // The sizes of all files are checked before memory is allocated for their images.
     let bytes = [labelled * IMAGE, labelled, unlabelled * IMAGE, test * IMAGE, test];
     FILES.iter().zip(bytes).try_for_each(|(name, bytes)| open(&folder.join(name), bytes as u64).map(drop))?;
     let [channels, side] = [config.channels(), config.image_size()];
@@ -85,7 +88,7 @@ pub fn read(config: &Config, [labelled, unlabelled, test]: [usize; 3]) -> Result
     Ok([Split::all(train), validation, test])
 }
 
-/// The first images of a file that holds `count`, as many as `out` has room for.
+/// Reads the first images of a file with `count` images into `out`, `[images, channels, side, side]`.
 fn images(path: &Path, count: usize, channels: usize, side: usize, out: &mut [u8]) -> Result<()> {
     let mut file = open(path, (count * IMAGE) as u64)?;
     let len = channels * side * side;
@@ -103,6 +106,7 @@ fn images(path: &Path, count: usize, channels: usize, side: usize, out: &mut [u8
     Ok(())
 }
 
+/// Returns the labels of a file with `count` labels, counted from 0.
 fn labels(path: &Path, count: usize) -> Result<Vec<u16>> {
     let mut bytes = vec![0; count];
     let mut file = open(path, count as u64)?;
@@ -114,7 +118,7 @@ fn labels(path: &Path, count: usize) -> Result<Vec<u16>> {
     Ok(bytes.into_iter().map(|label| u16::from(label) - 1).collect())
 }
 
-/// A file that must have so many bytes.
+/// Opens a file, which must have `expected` bytes.
 fn open(path: &Path, expected: u64) -> Result<BufReader<File>> {
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (found, mut file) = opened.map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
@@ -133,7 +137,7 @@ mod tests {
 
     const COUNTS: [usize; 3] = [3, 600, 4]; // more unlabelled than one chunk
 
-    /// Image `i` of a file: pixel (c, row, col) tells where it is.
+    /// Returns pixel (c, row, col) of image `i` of a file. The value depends on the position.
     fn pixel(i: usize, c: usize, row: usize, col: usize) -> u8 {
         (i + 50 * c + 2 * row + col) as u8
     }
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_kept_at_the_model_s_side_and_no_more_are_read_than_asked_for() {
+    fn images_have_the_model_s_size_and_data_limit_applies() {
         let dir = tempfile::tempdir().unwrap();
         fake(dir.path());
         let mut config = config(dir.path(), 48);
@@ -193,7 +197,7 @@ mod tests {
         assert_eq!((train.count(), train.images().memory(), validation.count()), (5, 5 * 3 * 48 * 48, 2));
         let mut image = vec![0; 3 * 48 * 48];
         train.read(0, &mut image).unwrap();
-        let inside = image[48 * 10 + 20]; // a linear ramp stays one: between pixels 20, 21 and 40, 41
+        let inside = image[48 * 10 + 20]; // a linear ramp stays linear; this pixel is between 20, 21 and 40, 41
         assert!(inside.abs_diff(40 + 1 + 40 + 1) <= 1, "{inside}");
         config.data.limit = 2;
         assert_eq!(read(&config, COUNTS).unwrap()[0].count(), 2);
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named() {
+    fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let says = || read(&config(dir.path(), 32), COUNTS).unwrap_err().to_string();
         let missing = says();

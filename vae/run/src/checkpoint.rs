@@ -1,21 +1,27 @@
-//! A checkpoint: all that decides the rest of a run, in one safetensors file.
+//! A checkpoint: the complete state of a run in one safetensors file.
 //!
 //! ```text
-//! NAME                     the model's tensors, as a state dict has them
-//! train.adam.m.NAME        Adam's moments of a parameter that ever had a gradient, of its shape
-//! train.adam.v.NAME
-//! train.ema.NAME           the average of a parameter, with train.ema
+//! NAME                     the tensors of the model, as in a state dict
+//! train.adam.m.NAME        Adam's first and second moments of each parameter that ever had a gradient,
+//! train.adam.v.NAME          in the shape of the parameter
+//! train.ema.NAME           the moving average of a parameter, with train.ema
 //! __metadata__.checkpoint  JSON: {sha256, format, config, epoch, step, sums, adam, plateau, best}
 //! ```
 //!
-//! `last.safetensors` has all of it, `best.safetensors` only the model's tensors as they were validated (averages, with
-//! `train.ema`). In the JSON, `config` is TOML without paths, device and what else moves no number, `epoch` and `step` where the
-//! next step stands, `sums` the losses of this epoch's steps over images, `adam` the optimiser's t, `plateau` and `best` what
-//! the schedule and early stopping know. Numbers that are f64 are written as their bits, in hexadecimal: what is read is what
-//! was. No random state is kept, since there is none: every draw is a function of (seed, step | epoch | image). Nothing of time,
-//! place, device or threads is in it, so that equal runs leave equal bytes.
+//! `last.safetensors` has all of these. `best.safetensors` has only the tensors of the model that were validated, which are the
+//! moving averages with `train.ema`. The keys of the JSON object are:
 //!
-//! `sha256` is that of the whole file with these 64 digits being 0, so that it answers for every byte.
+//! - `sha256`: the SHA-256 of the whole file with these 64 digits replaced by zeros, so that it covers every byte,
+//! - `format`: the version of this format,
+//! - `config`: the configuration as TOML, without paths, the device, and other keys that do not change the results,
+//! - `epoch` and `step`: the position of the next step,
+//! - `sums`: the losses, summed over the images of this epoch's steps so far,
+//! - `adam`: the number of optimiser steps, Adam's t,
+//! - `plateau` and `best`: the states of the learning-rate schedule and of early stopping.
+//!
+//! Each f64 is written as its bits in hexadecimal, so that it is read back exactly. There is no state of a random generator,
+//! because every draw is a function of the seed and of the step, epoch or image. A checkpoint contains no time, path, device or
+//! number of threads. Therefore equal runs write equal bytes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,15 +38,15 @@ use vae_core::objective::{Losses, part_name};
 use vae_core::train::{EarlyStopping, ModelAndOptimiser, Trainer, TrainerState};
 use vae_core::{Error, Result};
 
-/// The version of what is described above.
+/// The version of the format.
 const FORMAT: u32 = 1;
-/// The entry of the metadata, and how its checksum begins as JSON inside JSON.
+/// The key in the metadata, and the text before the checksum. It is JSON in a JSON string, so its quotes are escaped.
 const KEY: &str = "checkpoint";
 const BEFORE_SUM: &[u8] = br#"\"sha256\":\""#;
-/// Hexadecimal digits of a checksum.
+/// The number of hexadecimal digits of a checksum.
 const DIGITS: usize = 64;
 
-/// What a checkpoint says beside its tensors.
+/// The metadata of a checkpoint: everything except its tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Meta {
@@ -55,7 +61,7 @@ pub struct Meta {
     best: Option<(usize, Bits)>,
 }
 
-/// A number by its bits.
+/// An f64 that is serialised as its bits in hexadecimal.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 struct Bits(f64);
@@ -74,10 +80,10 @@ impl TryFrom<String> for Bits {
     }
 }
 
-/// The bytes of `last.safetensors`.
+/// Returns the bytes of `last.safetensors`.
 ///
 /// # Errors
-/// If a weight is not finite, or a tensor cannot be fetched from its device.
+/// Returns an error if a weight is not finite, or if a tensor cannot be read from its device.
 pub fn last(trainer: &Trainer, early: &EarlyStopping) -> Result<Vec<u8>> {
     if let Some(what) = block_on(trainer.first_bad_weight())? {
         return Err(trainer.diverged(what, trainer.steps()));
@@ -86,10 +92,10 @@ pub fn last(trainer: &Trainer, early: &EarlyStopping) -> Result<Vec<u8>> {
     bytes(trainer, early, &ModelAndOptimiser { model: trainer.model(), optimiser: &tensors })
 }
 
-/// The bytes of `best.safetensors`.
+/// Returns the bytes of `best.safetensors`.
 ///
 /// # Errors
-/// If a tensor cannot be fetched from its device.
+/// Returns an error if a tensor cannot be read from its device.
 pub fn best(trainer: &Trainer, early: &EarlyStopping) -> Result<Vec<u8>> {
     bytes(trainer, early, &*trainer.predictor().model)
 }
@@ -114,21 +120,21 @@ fn bytes(trainer: &Trainer, early: &EarlyStopping, module: &dyn Module) -> Resul
         StateError::Device(error) => Error::Device(error),
         error => Error::Diverged(error.to_string()),
     })?;
-    let at = place_of_sum(&bytes).expect("it was just written");
+    let at = checksum_offset(&bytes).expect("it was just written");
     let sum = checksum(&bytes, at);
     bytes[at..at + DIGITS].copy_from_slice(sum.as_bytes());
     Ok(bytes)
 }
 
-/// Where the checksum's digits are: in the header, whose length is the file's first eight bytes.
-fn place_of_sum(bytes: &[u8]) -> Option<usize> {
+/// Returns the offset of the checksum's digits. They are in the header, whose length is in the first eight bytes of the file.
+fn checksum_offset(bytes: &[u8]) -> Option<usize> {
     let header = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     let header = bytes.get(..usize::try_from(header).ok()?.checked_add(8)?)?;
     let at = header.windows(BEFORE_SUM.len()).position(|window| window == BEFORE_SUM)? + BEFORE_SUM.len();
     (at + DIGITS <= header.len()).then_some(at)
 }
 
-/// The checksum of a file whose own checksum stands there.
+/// Computes the checksum of a file that has its checksum at offset `at`.
 fn checksum(bytes: &[u8], at: usize) -> String {
     let mut hash = Sha256::new();
     hash.update(&bytes[..at]);
@@ -137,9 +143,12 @@ fn checksum(bytes: &[u8], at: usize) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What the bytes of a file say if they are a checkpoint of ours; None if they are something else, or not even safetensors.
+/// Returns the metadata of a checkpoint, or `None` if the bytes are not a checkpoint that this program wrote.
+///
+/// # Errors
+/// Returns a message if the checkpoint is damaged or has another format.
 pub fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
-    match told(bytes) {
+    match inspect(bytes) {
         None => Ok(None),
         Some((true, meta)) => meta.map(Some),
         Some((false, _)) => {
@@ -148,11 +157,12 @@ pub fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
     }
 }
 
-/// Of a checkpoint of ours, damaged or not: whether its bytes come to the checksum in it, and what it says of its run.
-pub(crate) fn told(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, String>)> {
+/// Returns whether a checkpoint matches its checksum, and its metadata. A damaged checkpoint is read as far as possible. Returns
+/// `None` if the bytes are not a checkpoint that this program wrote.
+pub(crate) fn inspect(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, String>)> {
     let Ok((_, Some(json))) = nn::state::contents(bytes, KEY) else { return None };
-    let found = place_of_sum(bytes).map(|at| (&bytes[at..at + DIGITS], checksum(bytes, at)));
-    let is_whole = found.is_some_and(|(told, sum)| told == sum.as_bytes());
+    let found = checksum_offset(bytes).map(|at| (&bytes[at..at + DIGITS], checksum(bytes, at)));
+    let is_whole = found.is_some_and(|(recorded, sum)| recorded == sum.as_bytes());
     let format = serde_json::from_str::<Value>(&json).ok().and_then(|meta| meta["format"].as_u64());
     if format != Some(u64::from(FORMAT)) {
         let format = format.map_or("no".into(), |format| format.to_string());
@@ -164,7 +174,10 @@ pub(crate) fn told(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, Stri
     Some((is_whole, meta.map_err(|error| format!("has metadata that cannot be read: {error}"))))
 }
 
-/// A file's bytes, and what they say of a run, if they do.
+/// Reads a file. Returns its bytes and, if it is a checkpoint that this program wrote, its metadata.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, or if it is a damaged checkpoint.
 pub fn file(path: &Path) -> Result<(Vec<u8>, Option<Meta>)> {
     let bytes = || match fs::metadata(path)?.is_file() {
         true => fs::read(path),
@@ -175,7 +188,10 @@ pub fn file(path: &Path) -> Result<(Vec<u8>, Option<Meta>)> {
     Ok((bytes, meta))
 }
 
-/// Fills a module with the tensors of a file that was at `path`.
+/// Loads the tensors of a safetensors file into a module. `path` is the path of the file, for messages.
+///
+/// # Errors
+/// Returns an error if the bytes are not safetensors, or if a tensor is missing, unexpected or of another shape.
 pub fn fill(module: &dyn Module, bytes: &[u8], path: &Path) -> Result<()> {
     block_on(nn::state::load(module, bytes)).map_err(|error| match error {
         StateError::Mismatch(tensors) => {
@@ -195,28 +211,35 @@ pub fn fill(module: &dyn Module, bytes: &[u8], path: &Path) -> Result<()> {
     })
 }
 
-/// The bytes of a file of weights; if it is a checkpoint of ours, its checksum holds.
+/// Returns the bytes of a file of weights. If it is a checkpoint that this program wrote, its checksum is verified.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, or if it is a damaged checkpoint.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(file(path)?.0)
 }
 
-/// Fills a model with the weights of a checkpoint.
+/// Loads the weights of a checkpoint into a model.
 ///
 /// # Errors
-/// If the file cannot be read, is no checkpoint, or is another model's: every tensor that does not fit, by name.
+/// Returns an error if the file cannot be read, is not a checkpoint, or belongs to another model. The message names the first
+/// tensors that do not fit.
 pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
     fill(model, &read(path)?, path)
 }
 
 impl Meta {
-    /// The configuration, but for what moves no number.
+    /// Returns the configuration of the run, without paths, the device, and other keys that do not change the results.
+    ///
+    /// # Errors
+    /// Returns an error if the configuration in the metadata is invalid. `path` is the path of the file, for messages.
     pub fn config(&self, path: &Path) -> Result<Config> {
         let mut settings = Settings::default();
         settings.file(&self.config, &path.display().to_string())?;
         settings.resolve()
     }
 
-    /// Where training stands.
+    /// Returns the state of the trainer.
     pub(crate) fn state(&self) -> TrainerState {
         let mut sums = Losses::default();
         for (name, Bits(sum)) in &self.sums {
@@ -229,12 +252,12 @@ impl Meta {
         TrainerState { epoch: self.epoch, step: self.step, sums, adam: self.adam, plateau }
     }
 
-    /// The best epoch and its loss.
+    /// Returns the best epoch and its validation loss.
     pub(crate) fn best(&self) -> Option<(usize, f64)> {
         self.best.map(|(epoch, loss)| (epoch, loss.0))
     }
 
-    /// Puts a trainer where the one stood that wrote these bytes, which were at `path`.
+    /// Restores a trainer to the state in this checkpoint. `bytes` are the checkpoint, and `path` is its path, for messages.
     pub(crate) fn restore(&self, trainer: &mut Trainer, bytes: &[u8], path: &Path) -> Result<()> {
         let damaged = |error: StateError| Error::file(path, error);
         let steps = trainer.dataset.train.count().div_ceil(trainer.config().train.batch_size);
@@ -253,7 +276,7 @@ impl Meta {
     }
 }
 
-/// A configuration without paths, device and whatever else moves no number.
+/// Returns a configuration without paths, the device, and other keys that do not change the results.
 fn portable(config: &Config) -> Config {
     let mut config = config.clone();
     config.device = DeviceChoice::Auto;
@@ -263,20 +286,20 @@ fn portable(config: &Config) -> Config {
     config
 }
 
-/// Refuses what a run that was trained by `old` cannot go on with: whatever moves a number, but for more epochs where nothing
-/// else depends on how many there are.
+/// Checks that a run with the configuration `old` can be resumed with `new`. Keys that do not change the results may differ.
+/// `train.epochs` may become larger, unless a schedule depends on it.
 ///
 /// # Errors
-/// In one line, which names the key.
+/// Returns an error that names the first key that must not change.
 pub(crate) fn check(old: &Config, new: &Config) -> Result<()> {
     let (mut old, new) = (portable(old), portable(new));
     let (before, after) = (old.train.epochs, new.train.epochs);
-    let of_all = match (new.train.schedule, new.loss.schedule) {
+    let depends_on_epochs = match (new.train.schedule, new.loss.schedule) {
         (ScheduleKind::Linear | ScheduleKind::Cosine, _) => Some("train.schedule"),
         (_, KlScheduleKind::Cyclical) => Some("loss.schedule"),
         _ => None,
     };
-    match of_all {
+    match depends_on_epochs {
         Some(key) if before != after => {
             return Err(Error::config(format!(
                 "train.epochs = {after}: this run's {key} was planned for {before} epochs, so with {after} it would be \
@@ -296,7 +319,7 @@ pub(crate) fn check(old: &Config, new: &Config) -> Result<()> {
     )))
 }
 
-/// Every key of a configuration, and its value.
+/// Returns every key of a configuration with its value.
 fn settings(config: &Config) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     if let Ok(Value::Object(sections)) = serde_json::to_value(config) {

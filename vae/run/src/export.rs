@@ -1,14 +1,14 @@
-//! Weights for PyTorch: a run's model, its encoder or its decoder, as safetensors that `safetensors.torch.load_file` reads and
-//! `load_state_dict` takes strictly.
+//! Exports weights for PyTorch: the model of a run, its encoder or its decoder, as a safetensors file.
+//! `safetensors.torch.load_file` reads the file, and `load_state_dict` accepts it with `strict=True`.
 //!
 //! ```text
-//! model     encoder.conv1.weight, … decoder.conv1.bias           the names of our own checkpoints
-//! encoder   conv1.weight, bn1.running_mean, … mu.bias            without "encoder.": torchvision's, and the heads
+//! model     encoder.conv1.weight, … decoder.conv1.bias           the same names as in a checkpoint
+//! encoder   conv1.weight, bn1.running_mean, … mu.bias            without "encoder.": torchvision's names, and the heads
 //! decoder   linear.weight, layer4.0.conv1.weight, … conv1.bias   without "decoder."
 //! ```
 //!
-//! A classifier's names are torchvision's as they are; its encoder is all but `fc`. Tensors are f32; each norm also has its
-//! counter of batches, `num_batches_tracked`, an i64 that is 0. The metadata are those of PyTorch's own files, `format: pt`.
+//! A classifier has torchvision's names already. Its encoder is everything except `fc`. The tensors are f32. Each batch norm also
+//! has `num_batches_tracked`, an i64 with the value 0. The metadata are `format: pt`, as in PyTorch's own files.
 
 use std::path::Path;
 
@@ -23,21 +23,21 @@ use vae_core::{Error, Result};
 
 use crate::checkpoint;
 
-/// What is taken out of a model.
+/// The part of a model that is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The encoder, with its heads.
     Encoder,
     /// The decoder.
     Decoder,
-    /// All of it.
+    /// The whole model.
     Model,
 }
 
-/// The configuration of the run that a checkpoint is of.
+/// Returns the configuration in a checkpoint.
 ///
 /// # Errors
-/// If the file cannot be read, is no checkpoint, or cannot hold the model that it tells of.
+/// Returns an error if the file cannot be read, is not a checkpoint, or is too small for the model that it describes.
 pub fn config(file: &Path) -> Result<Config> {
     let (bytes, meta) = checkpoint::file(file)?;
     let meta =
@@ -46,7 +46,8 @@ pub fn config(file: &Path) -> Result<Config> {
         .config(file)
         .and_then(|config| config.check().map(|()| config))
         .map_err(|error| Error::file(file, format!("the configuration in its metadata cannot be read: {error}")))?;
-    // Nothing is built by a claim: the estimate is rough, so a model three times the file's size still passes.
+    // The metadata are not trusted: a damaged configuration must not build a huge model. The estimate is rough, so a model of three
+    // times the size of the file is still accepted.
     let ([claimed, _], held) = (config.weight_and_image_bytes(), bytes.len() as f64);
     if claimed > 3.0 * held + 1e7 {
         let megabytes = |bytes: f64| (bytes / 1e6).ceil();
@@ -62,26 +63,31 @@ pub fn config(file: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// The bytes of a part of the model in a checkpoint of this configuration.
+/// Returns a part of the model in a checkpoint as the bytes of a safetensors file.
 ///
 /// # Errors
-/// If the checkpoint is not the configuration's, or the model has no such part.
+/// Returns an error if the checkpoint does not match the configuration, or if the model has no such part.
 pub fn part(config: &Config, file: &Path, part: Part) -> Result<Vec<u8>> {
     if part == Part::Decoder && config.model.kind == ModelKind::Classifier {
         return Err(Error::config("--part decoder: model.kind = \"classifier\" has no decoder; use encoder or model"));
     }
     let model = learn::build(config);
     checkpoint::load(&*model, file)?;
-    saved(&Taken { model: &*model, part })
+    encode(&ModelPart { model: &*model, part })
 }
 
-/// Four images `x` of random numbers in [0, 1), and what the model in a checkpoint makes of them in evaluation. Of a VAE:
-/// `mu`, `logvar`, and `xhat`, decoded from random latents `z` before the output activation; a conditional one is given
-/// its labels' planes and columns in `x` and `z` as random numbers, too. Of a `vq`: `maps`, and `xhat` decoded from them; of a
-/// classifier: `logits`.
+/// Returns example inputs and outputs of the model in a checkpoint, as the bytes of a safetensors file. PyTorch code can compare
+/// its own outputs with them.
+///
+/// The inputs are four images `x` of random numbers in [0, 1). The model is in evaluation mode. The outputs are:
+///
+/// - for a VAE, `mu`, `logvar`, and `xhat`, decoded from random latents `z`, before the output activation. If the model is
+///   conditional, the label channels of `x` and the label columns of `z` are random numbers as well,
+/// - for a `vq` model, `maps`, and `xhat` decoded from them,
+/// - for a classifier, `logits`.
 ///
 /// # Errors
-/// If the checkpoint is not the configuration's, or its images are too large for an example.
+/// Returns an error if the checkpoint does not match the configuration, or if the images are too large for an example.
 pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
     let [_, image] = config.weight_and_image_bytes();
     if image > 1e9 {
@@ -92,7 +98,7 @@ pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
     }
     let (mut rng, ctx, size) = (Generator::new(0), ForwardContext::eval(), config.image_size());
     let mut images = |channels| rng.uniform_tensor([4, channels, size, size], 0.0, 1.0);
-    let any = &mut Generator::new(0); // of weights that are replaced
+    let any = &mut Generator::new(0); // for initial weights, which are replaced
     let tensors = match config.model.kind {
         ModelKind::Classifier => {
             let (model, x) = (Classifier::new(any, config), images(config.channels()));
@@ -117,35 +123,36 @@ pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
             vec![("x", x), ("z", z), ("mu", mu), ("logvar", logvar), ("xhat", xhat)]
         }
     };
-    saved(&Tensors(tensors.into_iter().map(|(name, tensor)| (name, Buffer::new(tensor))).collect()))
+    encode(&Tensors(tensors.into_iter().map(|(name, tensor)| (name, Buffer::new(tensor))).collect()))
 }
 
-fn saved(module: &dyn Module) -> Result<Vec<u8>> {
+/// Returns the tensors of a module as the bytes of a safetensors file with PyTorch's metadata.
+fn encode(module: &dyn Module) -> Result<Vec<u8>> {
     block_on(nn::state::save(module, Some(("format", "pt")))).map_err(|error| match error {
         nn::state::StateError::Device(error) => Error::Device(error),
         error => unreachable!("a model in memory is whole: {error}"),
     })
 }
 
-/// A part of a model under its own names.
-struct Taken<'a> {
+/// A part of a model, with the names that the part has on its own.
+struct ModelPart<'a> {
     model: &'a dyn Module,
     part: Part,
 }
 
-impl Taken<'_> {
-    /// What a tensor of the model is called in the part, if it is there.
+impl ModelPart<'_> {
+    /// Returns the name of a tensor in the part, or `None` if the tensor is not in the part.
     fn name<'n>(&self, path: &'n str) -> Option<&'n str> {
         match (self.part, path.split_once('.')) {
             (Part::Model, _) => Some(path),
             (Part::Encoder, Some(("encoder", rest))) | (Part::Decoder, Some(("decoder", rest))) => Some(rest),
             (Part::Encoder, Some(("decoder" | "codebook" | "fc", _))) | (Part::Decoder, _) => None,
-            (Part::Encoder, _) => Some(path), // a classifier's
+            (Part::Encoder, _) => Some(path), // a classifier has no prefix
         }
     }
 }
 
-impl Module for Taken<'_> {
+impl Module for ModelPart<'_> {
     fn visit(&self, v: &mut Visitor) {
         nn::visit(self.model, |path, slot| match (self.name(path), slot) {
             (Some(name), Slot::Param(param)) => v.param(name, param),
@@ -155,7 +162,7 @@ impl Module for Taken<'_> {
     }
 }
 
-/// Tensors with names of their own.
+/// Named tensors.
 struct Tensors(Vec<(&'static str, Buffer)>);
 
 impl Module for Tensors {

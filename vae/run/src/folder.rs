@@ -1,5 +1,6 @@
-//! The folder of a run. A file is there whole or not at all: it is written beside its place as `NAME.part`, flushed to the disk
-//! and renamed; what was there before stays until then. Only those that grow, a line at a time, may end in a torn line.
+//! The folder of a run. Files are replaced atomically: the new contents are written to `NAME.part`, flushed to the disk, and
+//! renamed to `NAME`. Until then the old file stays as it was. Only the logs, which grow line by line, can end in an incomplete
+//! line.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
@@ -7,35 +8,35 @@ use std::path::{Path, PathBuf};
 
 use vae_core::{Error, Result};
 
-/// The lines of all epochs.
+/// The log of epochs, one line per epoch.
 pub(crate) const METRICS: &str = "metrics.jsonl";
-/// The lines of steps, with `train.log_steps`.
+/// The log of steps, which `train.log_steps` turns on.
 pub(crate) const STEPS: &str = "steps.jsonl";
 /// The weights of the epoch with the lowest validation loss.
 pub const BEST: &str = "checkpoints/best.safetensors";
-/// The checkpoint from which a run goes on.
+/// The checkpoint from which a run resumes.
 pub const LAST: &str = "checkpoints/last.safetensors";
-/// How `config.toml` of a run begins.
+/// The first words in the `config.toml` of a run.
 pub(crate) const CONFIG_HEAD: &str = "# A run of train";
 
-/// What a file is called before it is whole.
+/// The suffix of a file that is not complete yet.
 const PART: &str = ".part";
 
-/// The folder of one run, which no other process trains in.
+/// The folder of one run. While training uses it, it is locked against other processes.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Folders that were made for it, innermost first; they go again unless a file is written.
-    made: Vec<PathBuf>,
+    /// The folders that [`Folder::prepare`] created, innermost first. They are removed again unless a file is written.
+    created: Vec<PathBuf>,
     _lock: Option<File>,
 }
 
 impl Folder {
-    /// Makes the folder, or takes one that holds no run, and sees that files can be written in it. A run that was ended by
-    /// force before its first checkpoint is none.
+    /// Creates and locks the folder of a new run, and checks that files can be written in it. The folder may exist if it contains
+    /// no run. A run that was killed before its first checkpoint does not count.
     ///
     /// # Errors
-    /// If it holds a run, another process trains in it, or files cannot be written there.
+    /// Returns an error if the folder contains a run, another process trains in it, or files cannot be written there.
     pub fn prepare(path: &Path) -> Result<Folder> {
         let is_ours = |text: String| text.starts_with(CONFIG_HEAD);
         let config = path.join("config.toml");
@@ -46,8 +47,8 @@ impl Folder {
                 path.display()
             )));
         }
-        let made = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-        let mut folder = Folder { path: path.to_owned(), made: made.map(Path::to_owned).collect(), _lock: None };
+        let created = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        let mut folder = Folder { path: path.to_owned(), created: created.map(Path::to_owned).collect(), _lock: None };
         let cannot =
             |error| Error::file(path, format!("no run can be written there: {error}; name another folder with --out"));
         fs::create_dir_all(path).map_err(cannot)?;
@@ -57,17 +58,17 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Takes the folder of a run that is to go on.
+    /// Opens and locks the folder of a run that is resumed.
     ///
     /// # Errors
-    /// If another process trains in it, or what is half written cannot be removed.
+    /// Returns an error if another process trains in it, or if an incomplete file cannot be removed.
     pub fn open(path: &Path) -> Result<Folder> {
-        let folder = Folder { path: path.to_owned(), made: Vec::new(), _lock: lock(path)? };
+        let folder = Folder { path: path.to_owned(), created: Vec::new(), _lock: lock(path)? };
         folder.remove_parts()?;
         Ok(folder)
     }
 
-    /// Removes what a killed process left half written.
+    /// Removes the incomplete files of a process that was killed.
     fn remove_parts(&self) -> Result<()> {
         for (name, _) in self.files().into_iter().filter(|(name, _)| name.ends_with(PART)) {
             let path = self.path.join(name);
@@ -76,22 +77,22 @@ impl Folder {
         Ok(())
     }
 
-    /// The folder of a run to add pictures to, even while it is trained: nothing is locked.
+    /// Opens the folder of a run without locking it, to add files such as figures. This works even while the run is trained.
     pub fn of_run(path: &Path) -> Folder {
-        Folder { path: path.to_owned(), made: Vec::new(), _lock: None }
+        Folder { path: path.to_owned(), created: Vec::new(), _lock: None }
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes a file, whole. A folder that is gone is not made again: it may come back.
+    /// Writes a file atomically. If the folder was removed, it is not created again, because it may come back (a network drive).
     ///
     /// # Errors
-    /// If it cannot be written; what was there before is as it was.
+    /// Returns an error if the file cannot be written. The previous file is then unchanged.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.made.clear();
+        self.created.clear();
         let path = self.path.join(name);
         let part = self.path.join(format!("{name}{PART}"));
         let parent = path.parent().unwrap_or(&self.path);
@@ -104,7 +105,7 @@ impl Folder {
             file.sync_all()?;
             fs::rename(&part, &path)?;
             #[cfg(unix)]
-            File::open(parent)?.sync_all()?; // the new name, too, survives a power cut
+            File::open(parent)?.sync_all()?; // so that the new name survives a power cut
             Ok(())
         };
         written().map_err(|error| {
@@ -113,7 +114,7 @@ impl Folder {
         })
     }
 
-    /// The files in it, by name, and their sizes.
+    /// Returns the names of the files in the folder, sorted, and their sizes in bytes.
     pub fn files(&self) -> Vec<(String, u64)> {
         let mut files = Vec::new();
         for prefix in ["", "checkpoints"] {
@@ -130,11 +131,11 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        self.made.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+        self.created.iter().for_each(|folder| drop(fs::remove_dir(folder)));
     }
 }
 
-/// Holds a folder for this process, where the system can.
+/// Locks a folder for this process. Returns `None` if the system does not support that.
 fn lock(path: &Path) -> Result<Option<File>> {
     let Ok(folder) = File::open(path) else { return Ok(None) };
     match folder.try_lock() {
@@ -145,13 +146,14 @@ fn lock(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// A run's checkpoint: the file itself, or of a run's folder the best epoch's, else the last one's.
+/// Returns the path of a checkpoint. `place` is either a checkpoint file or the folder of a run. In a folder it is the checkpoint
+/// of the best epoch, or the last checkpoint if there is no best one.
 ///
 /// # Errors
-/// If neither is there.
+/// Returns an error if the folder contains neither checkpoint.
 pub fn checkpoint_of(place: &Path) -> Result<PathBuf> {
     if !place.is_dir() {
-        return Ok(place.to_owned()); // whether it can be read is seen when it is
+        return Ok(place.to_owned()); // reading it reports whether it exists
     }
     let files = ["best", "last"].map(|name| place.join(format!("checkpoints/{name}.safetensors")));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
@@ -162,15 +164,15 @@ pub fn checkpoint_of(place: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Writes a file that is not there yet, whole or not at all.
+/// Writes a new file atomically.
 ///
 /// # Errors
-/// If it is there, or cannot be written.
+/// Returns an error if the file exists or cannot be written.
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = beside(folder)?;
+        let mut file = temporary_file(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path)?;
@@ -179,8 +181,9 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     written().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
 }
 
-/// A file to write before it gets its name; readable by whom the user's umask lets, not by the user alone.
-fn beside(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+/// Creates a temporary file in the folder. Its permissions follow the user's umask, as those of other files do; by default, a
+/// temporary file is readable by its owner only.
+fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -192,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unused_folder_goes_again_and_a_used_one_stays() {
+    fn an_unused_folder_is_removed_and_a_used_one_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         drop(Folder::prepare(&path).unwrap());
@@ -205,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_whole_and_nothing_else_is_left() {
+    fn files_are_complete_and_partial_files_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = Folder::prepare(dir.path()).unwrap();
         folder.write("a", b"old").unwrap();
@@ -218,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_never_had_a_checkpoint_is_begun_again_and_somebody_s_own_file_stays() {
+    fn a_run_without_a_checkpoint_starts_again_and_a_user_s_file_stays() {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("config.toml");
         fs::create_dir(dir.path().join("checkpoints")).unwrap();
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_a_file_cannot_be_a_folder() {
+    fn a_path_inside_a_file_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("f"), b"").unwrap();
         let error = Folder::prepare(&dir.path().join("f/run")).unwrap_err();
@@ -245,7 +248,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn one_process_at_a_time() {
+    fn a_folder_is_locked_against_other_processes() {
         let dir = tempfile::tempdir().unwrap();
         let held = Folder::open(dir.path()).unwrap();
         assert!(Folder::open(dir.path()).unwrap_err().to_string().contains("another process"));

@@ -1,7 +1,8 @@
-//! What a file holds: a checkpoint of ours or any safetensors, the folder of a run, or NumPy's arrays.
+//! Describes the contents of a file: a checkpoint or other safetensors, the folder of a run, or NumPy arrays.
 //!
-//! Of a checkpoint its configuration, where training stands, the best epoch, and whether its bytes come to its checksum; of all of
-//! them every tensor by name, type and shape. What is damaged or foreign is told as far as it can be read.
+//! The description of every kind of file lists its tensors with name, type and shape. That of a checkpoint also has the
+//! configuration, the position in training, the best epoch, and whether the checksum is correct. A damaged checkpoint is described
+//! as far as it can be read.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
@@ -19,94 +20,94 @@ use crate::checkpoint;
 use crate::folder::checkpoint_of;
 use crate::resume::history;
 
-/// Letters of a line of foreign metadata that are shown.
+/// The number of characters of a metadata value that are shown.
 const SHOWN: usize = 100;
 
-/// What a file holds.
+/// The description of a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Info {
-    /// The file.
+    /// The path of the file.
     pub path: String,
-    /// What it is.
+    /// The kind of file.
     pub kind: Kind,
-    /// Its size.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Of a run's folder: epochs that have ended.
+    /// The number of epochs that have ended (folder of a run only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<usize>,
-    /// Of a checkpoint: whether its bytes come to the checksum in it.
+    /// Whether the checksum is correct (checkpoints only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum_ok: Option<bool>,
-    /// Of a checkpoint: where training stands.
+    /// The position in training (checkpoints only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
-    /// Of a checkpoint: its run's configuration, without paths and device.
+    /// The configuration of the run, without paths and device (checkpoints only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Box<Config>>,
-    /// Why what a checkpoint says of its run cannot be told.
+    /// Why the metadata of a checkpoint cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What others wrote beside their tensors.
+    /// The metadata of a safetensors file that is not a checkpoint of this program.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// Numbers in all tensors together.
+    /// The number of elements of all tensors together.
     pub numbers: u64,
-    /// The tensors, in the order in which they lie there.
+    /// The tensors, in the order of the file.
     pub tensors: Vec<Entry>,
 }
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A checkpoint that `train` wrote.
     Checkpoint,
-    /// The folder of a run, told of by its best checkpoint, else its last.
+    /// The folder of a run. The description is that of its best checkpoint, or of its last if there is no best one.
     Run,
-    /// Safetensors of somebody else.
+    /// Safetensors of another program.
     Safetensors,
-    /// An array, or several, of NumPy.
+    /// One or several NumPy arrays.
     Numpy,
 }
 
-/// Where the training of a checkpoint stands.
+/// The position of a checkpoint in training.
 #[derive(Clone, Debug, Serialize)]
 pub struct Standing {
-    /// The epoch that the next step belongs to, from 1.
+    /// The epoch of the next step, counted from 1.
     pub epoch: usize,
-    /// Steps done in it.
+    /// The number of steps done in this epoch.
     pub step: usize,
-    /// The epoch with the least validation loss, and that loss.
+    /// The best epoch so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
 }
 
-/// The epoch that was best.
+/// The epoch with the lowest validation loss.
 #[derive(Clone, Debug, Serialize)]
 pub struct Best {
-    /// From 1.
+    /// The number of the epoch, counted from 1.
     pub epoch: usize,
-    /// A number, or a word for what JSON has none for.
+    /// Its validation loss: a number, or a string such as "NaN" for a value that JSON has no number for.
     pub loss: serde_json::Value,
 }
 
 /// A tensor.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Its name; empty of an array that has none.
+    /// The name of the tensor; empty for the array in an `.npy` file.
     pub name: String,
-    /// The type of its numbers, in the file's own words.
+    /// The element type, as the file names it.
     pub dtype: String,
-    /// Its sizes.
+    /// The shape.
     pub shape: Vec<usize>,
-    /// How many numbers.
+    /// The number of elements.
     pub count: u64,
 }
 
-/// What is in a file, or in the folder of a run.
+/// Describes a file, or the folder of a run.
 ///
 /// # Errors
-/// If it cannot be read, or is nothing of this kind.
+/// Returns an error if the file cannot be read, or if it is of no known kind.
 pub fn read(path: &Path) -> Result<Info> {
     if path.is_dir() {
         let of_run = read(&checkpoint_of(path)?)?;
@@ -136,7 +137,7 @@ pub fn read(path: &Path) -> Result<Info> {
     Ok(info)
 }
 
-/// The first bytes of a file.
+/// Returns the first 256 bytes of a file.
 fn start(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read;
     let mut start = Vec::new();
@@ -148,7 +149,7 @@ fn start(path: &Path) -> Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Whatever can be told of safetensors.
+/// Adds the contents of a safetensors file to a description.
 fn safetensors(path: &Path, info: &mut Info) -> Result<()> {
     let bytes = std::fs::read(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
     let other = |what: String| {
@@ -161,7 +162,7 @@ fn safetensors(path: &Path, info: &mut Info) -> Result<()> {
     info.tensors =
         named.map(|(tensor, name)| entry(&name, format!("{:?}", tensor.dtype), tensor.shape.clone())).collect();
     info.kind = Kind::Safetensors;
-    let Some((is_whole, meta)) = checkpoint::told(&bytes) else {
+    let Some((is_whole, meta)) = checkpoint::inspect(&bytes) else {
         info.metadata.extend(header.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
         return Ok(());
     };
@@ -184,7 +185,7 @@ fn entry(name: &str, dtype: String, shape: Vec<usize>) -> Entry {
     Entry { name: line(name), dtype: line(&dtype), shape, count }
 }
 
-/// For people: what is in one line first, the tensors last.
+/// Text for people: the file in the first line, its tensors at the end.
 impl Display for Info {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let what = match self.kind {

@@ -1,8 +1,9 @@
-//! The folder of a run: what training writes there, and how it is read again.
+//! The folder of a training run: writing it, resuming from it, and loading it.
 //!
-//! [`run`] trains and writes: every epoch a line in `metrics.jsonl`, checkpoints ([`checkpoint`] describes the format), the time that was
-//! spent ([`Timings`]). [`ResumedRun`] goes on from the last checkpoint, however the run was interrupted. [`loaded`] opens a finished
-//! run for use, [`transfer`] starts from another model's encoder, [`export`] writes weights for PyTorch, and [`info`] describes files.
+//! [`run()`] trains a model and writes the folder: one line per epoch in `metrics.jsonl`, checkpoints in the format that
+//! [`checkpoint`] describes, and the seconds of each epoch ([`Timings`]). [`ResumedRun`] continues an interrupted run from its last
+//! checkpoint. [`loaded`] opens a run for use, [`transfer`] loads the encoder of another model, [`export`] writes weights for
+//! PyTorch, and [`info`] describes files.
 
 #![forbid(unsafe_code)]
 

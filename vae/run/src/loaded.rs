@@ -1,5 +1,5 @@
-//! A run that was trained, open again: its configuration, its images, what its epochs came to, and the weights of its best
-//! epoch (else the last).
+//! Loading a run: its configuration, its images, the metrics of its epochs, and a model with the weights of its best epoch. If
+//! there is no best epoch, the weights are those of the last checkpoint.
 
 use std::collections::BTreeSet;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
@@ -17,29 +17,31 @@ use crate::checkpoint::{self, Meta};
 use crate::folder::{BEST, checkpoint_of};
 use crate::resume::history;
 
-/// A run, and its model.
+/// A run with its model and its data set.
 pub struct LoadedRun {
-    /// Its folder.
+    /// The folder of the run.
     pub path: PathBuf,
-    /// What it is called: the folder's name, or more of its path where runs beside it have the same; see [`names`].
+    /// The name of the run: the name of its folder, or a longer part of its path if several runs have the same folder name; see
+    /// [`distinct_names`].
     pub name: String,
     /// The model with the weights of `epoch`.
     pub predictor: Predictor,
-    /// The images.
+    /// The training, validation and test images.
     pub dataset: Dataset,
-    /// All its epochs.
+    /// The metrics of all epochs.
     pub history: Vec<Epoch>,
-    /// Whose weights these are, counted from 1; 0 if no epoch has ended.
+    /// The epoch of the weights, counted from 1; 0 if no epoch has ended.
     pub epoch: usize,
 }
 
-/// The configuration of a run, but for what flags say: key, value and name of each that is given.
+/// Returns the configuration of a run, with the keys that command-line flags override. Each entry of `flags` is a key, its value
+/// if the flag is given, and the name of the flag.
 ///
 /// # Errors
-/// If the folder holds no run, or its configuration was changed to what cannot be.
+/// Returns an error if the folder contains no run, or if its configuration is invalid.
 pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Result<Config> {
     let path = folder.join("config.toml");
-    let text = std::fs::read_to_string(&path).map_err(|error| match run_inside(folder) {
+    let text = std::fs::read_to_string(&path).map_err(|error| match first_run_in(folder) {
         Some(run) => Error::config(format!(
             "{}: contains runs, but is not a run itself; name one of them, such as {run}",
             folder.display()
@@ -56,13 +58,14 @@ pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Res
     Ok(config)
 }
 
-/// A run that lies in this folder.
-fn run_inside(folder: &Path) -> Option<String> {
+/// Returns the path of the first run in a folder of runs.
+fn first_run_in(folder: &Path) -> Option<String> {
     let runs = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     Some(runs.filter(|path| path.join("config.toml").is_file()).min()?.display().to_string())
 }
 
-/// Fills a model with the weights of a run's best epoch, else its last. Returns all epochs, and which of them that is.
+/// Loads the weights of the best epoch of a run, or those of the last checkpoint, into a model. Returns the metrics of all epochs,
+/// and the epoch of the weights.
 fn load_best(folder: &Path, model: &dyn Module) -> Result<(Vec<Epoch>, usize)> {
     let (history, file) = (history(folder)?, checkpoint_of(folder)?);
     let (bytes, meta) = checkpoint::file(&file)?;
@@ -71,13 +74,14 @@ fn load_best(folder: &Path, model: &dyn Module) -> Result<(Vec<Epoch>, usize)> {
     Ok((history, epoch))
 }
 
-/// Whose weights a checkpoint holds.
+/// Returns the epoch of the weights in a checkpoint.
 fn epoch(history: &[Epoch], meta: Option<Meta>, file: &Path) -> usize {
     let best = meta.and_then(|meta| meta.best()).filter(|_| file.ends_with(BEST));
     best.map_or(history.len(), |(epoch, _)| epoch)
 }
 
-/// The names of folders, however they were written, each with as many of the folders around it as tells all of them apart.
+/// Returns the names of folders. Each name has as many parent folders in front as are needed to make all names different. Different
+/// spellings of one path, such as `a` and `a/.`, give the same name.
 pub fn distinct_names<P: AsRef<Path>>(folders: &[P]) -> Vec<String> {
     let whole = |folder: &P| folder.as_ref().canonicalize().unwrap_or_else(|_| folder.as_ref().to_owned());
     let paths: Vec<PathBuf> = folders.iter().map(whole).collect();
@@ -94,10 +98,11 @@ pub fn distinct_names<P: AsRef<Path>>(folders: &[P]) -> Vec<String> {
 }
 
 impl LoadedRun {
-    /// Opens a run of this configuration on a device: the weights of its best epoch, and its images.
+    /// Opens a run with this configuration on a device. The model has the weights of the best epoch.
     ///
     /// # Errors
-    /// If the images are not there, the checkpoint is missing, damaged, or another model's, or the metrics are no epochs.
+    /// Returns an error if the images are missing, if the checkpoint is missing, damaged or of another model, or if the metrics
+    /// cannot be read.
     pub fn open(folder: &Path, config: Config, device: Device) -> Result<LoadedRun> {
         let dataset = vae_data::load(&config)?;
         let model = learn::build(&config);
@@ -106,10 +111,10 @@ impl LoadedRun {
         Ok(LoadedRun::new(folder, predictor, dataset, history, epoch))
     }
 
-    /// The same for a run that has just ended, whose trainer is at hand.
+    /// Loads a run that has just ended. The model and the data set are taken from its trainer.
     ///
     /// # Errors
-    /// If the checkpoint is missing or damaged, or the metrics are no epochs.
+    /// Returns an error if the checkpoint is missing or damaged, or if the metrics cannot be read.
     pub fn from_trainer(folder: &Path, mut trainer: Trainer) -> Result<LoadedRun> {
         let mut found = None;
         trainer.load_final_weights(|model| {
@@ -132,12 +137,12 @@ impl LoadedRun {
         }
     }
 
-    /// The names of the labels; empty where the data set has none.
+    /// Returns the names of the labels. The list is empty if the data set has no labels.
     pub fn class_names(&self) -> &[String] {
         self.dataset.test.images().class_names()
     }
 
-    /// What a figure of this run is headed by: which run, and whose weights.
+    /// Returns the title of a figure of this run: the name of the run and the epoch of the weights.
     pub fn title(&self) -> String {
         format!("{}, epoch {}", self.name, self.epoch)
     }
@@ -148,32 +153,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_that_are_called_alike_are_told_apart() {
+    fn runs_with_the_same_folder_name_get_different_names() {
         let dir = tempfile::tempdir().unwrap();
-        let made = |path: &str| {
+        let create = |path: &str| {
             let path = dir.path().join(path);
             std::fs::create_dir_all(&path).unwrap();
             path
         };
-        let [a, b, c] = ["random/beta=1", "pretrained/beta=1", "random/beta=4"].map(made);
+        let [a, b, c] = ["random/beta=1", "pretrained/beta=1", "random/beta=4"].map(create);
         assert_eq!(distinct_names(&[&a]), ["beta=1"]);
         assert_eq!(distinct_names(&[&a, &c]), ["beta=1", "beta=4"]);
         assert_eq!(distinct_names(&[&a, &b, &c]), ["random/beta=1", "pretrained/beta=1", "random/beta=4"]);
-        assert_eq!(distinct_names(&[&a, &a.join(".")]), ["beta=1", "beta=1"]); // the same one twice
+        assert_eq!(distinct_names(&[&a, &a.join(".")]), ["beta=1", "beta=1"]); // the same folder twice
         assert_eq!(distinct_names(&[Path::new("nowhere/at/all")]), ["all"]);
         assert_eq!(distinct_names::<PathBuf>(&[]), [""; 0]);
     }
 
     #[test]
-    fn a_folder_of_runs_is_told_from_a_run() {
+    fn a_folder_of_runs_is_not_a_run() {
         let dir = tempfile::tempdir().unwrap();
-        let told = |folder: &Path| configuration(folder, &[]).unwrap_err().to_string();
-        assert!(told(dir.path()).contains("name the folder of a run"));
+        let error_of = |folder: &Path| configuration(folder, &[]).unwrap_err().to_string();
+        assert!(error_of(dir.path()).contains("name the folder of a run"));
         for name in ["seed=2", "seed=1"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
             std::fs::write(dir.path().join(name).join("config.toml"), "").unwrap();
         }
-        let told = told(dir.path());
-        assert!(told.contains("contains runs, but is not a run itself") && told.ends_with("seed=1"), "{told}");
+        let error = error_of(dir.path());
+        assert!(error.contains("contains runs, but is not a run itself") && error.ends_with("seed=1"), "{error}");
     }
 }

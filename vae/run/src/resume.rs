@@ -1,4 +1,4 @@
-//! What a run has behind it, as its folder tells: the last checkpoint, and as much of the files beside it as that knows of.
+//! Reading the folder of a run in order to resume it: the last checkpoint, and the part of the logs that belongs to it.
 
 use std::fs;
 use std::path::Path;
@@ -10,26 +10,26 @@ use vae_core::{Error, Result};
 use crate::checkpoint::{self, Meta};
 use crate::folder::{BEST, LAST, METRICS, STEPS};
 
-/// A run that can go on.
+/// An interrupted run that can be resumed.
 pub struct ResumedRun {
     pub(crate) path: std::path::PathBuf,
     bytes: Vec<u8>,
     meta: Meta,
-    /// Its configuration, but for paths, device and what else moves no number.
+    /// The configuration of the run, without paths, the device, and other keys that do not change the results.
     config: Config,
     pub(crate) history: Vec<Epoch>,
-    /// Bytes of the two logs that the checkpoint knows of.
+    /// The length in bytes of the two logs up to the checkpoint.
     pub(crate) metrics: u64,
     pub(crate) steps: u64,
-    /// `best.safetensors`, if any epoch was the best.
+    /// The bytes of `best.safetensors`, if the run has a best epoch.
     pub(crate) best: Option<Vec<u8>>,
 }
 
 impl ResumedRun {
-    /// Reads what the folder of a run holds, and sees that it is whole.
+    /// Reads the folder of a run, and checks that its files belong together.
     ///
     /// # Errors
-    /// In one line: what is missing, or does not fit the rest.
+    /// Returns an error if a file is missing, is damaged, or does not match the last checkpoint.
     pub fn read(run: &Path) -> Result<ResumedRun> {
         let path = run.join(LAST);
         if !path.exists() {
@@ -44,19 +44,19 @@ impl ResumedRun {
         })?;
         let config = meta.config(&path)?;
         let state = meta.state();
-        let (text, metrics) = head(&run.join(METRICS), state.epoch.saturating_sub(1))?;
+        let (text, metrics) = first_lines(&run.join(METRICS), state.epoch.saturating_sub(1))?;
         let history = epochs(text.lines())
             .ok_or_else(|| Error::file(&run.join(METRICS), "has lines that are not epochs of this run"))?;
         let steps = match config.train.log_steps {
             0 => 0,
-            every => head(&run.join(STEPS), state.adam as usize / every)?.1,
+            every => first_lines(&run.join(STEPS), state.adam as usize / every)?.1,
         };
         let best = match meta.best() {
             None => None,
             Some((epoch, _)) => {
                 let path = run.join(BEST);
                 let (bytes, found) = checkpoint::file(&path)?;
-                // It may be of a later epoch, whose end the last checkpoint did not see.
+                // The best checkpoint may be of a later epoch, if the run was killed before it wrote the last checkpoint.
                 let fits = found.and_then(|found| found.best()).is_some_and(|(found, _)| found >= epoch);
                 if !fits {
                     return Err(Error::file(
@@ -70,45 +70,45 @@ impl ResumedRun {
         Ok(ResumedRun { path, bytes, meta, config, history, metrics, steps, best })
     }
 
-    /// Refuses a configuration that the run cannot go on with.
+    /// Checks that the run can be resumed with this configuration.
     ///
     /// # Errors
-    /// In one line, which names the key.
+    /// Returns an error that names the first key that must not change.
     pub fn check(&self, config: &Config) -> Result<()> {
         checkpoint::check(&self.config, config)
     }
 
-    /// Steps done.
+    /// Returns the number of steps that were done.
     pub fn steps_done(&self) -> u64 {
         self.meta.state().adam
     }
 
-    /// Whether nothing is left to train by this configuration.
+    /// Returns whether nothing is left to train with this configuration.
     pub fn is_finished(&self, config: &Config) -> bool {
         let done = self.history.len();
         done >= config.train.epochs || self.meta.state().step == 0 && self.early(config).is_over(done)
     }
 
-    /// Its epochs.
+    /// Returns the metrics of the epochs that have ended.
     pub fn history(&self) -> &[Epoch] {
         &self.history
     }
 
-    /// What early stopping knows.
+    /// Returns the state of early stopping at the checkpoint.
     pub(crate) fn early(&self, config: &Config) -> EarlyStopping {
         EarlyStopping::since(config.train.early_stopping, self.meta.best())
     }
 
-    /// Puts a trainer where this run stands.
+    /// Restores a trainer to the state of the checkpoint.
     pub(crate) fn restore(&self, trainer: &mut Trainer) -> Result<()> {
         self.meta.restore(trainer, &self.bytes, &self.path)
     }
 }
 
-/// The epochs of a run. A torn last line, of a run that was killed as it wrote, is left out.
+/// Returns the metrics of all epochs of a run. An incomplete last line, which a killed run can leave, is ignored.
 ///
 /// # Errors
-/// If the file cannot be read, or its lines are no epochs.
+/// Returns an error if the file cannot be read, or if a line is not an epoch.
 pub fn history(run: &Path) -> Result<Vec<Epoch>> {
     let path = run.join(METRICS);
     if !path.exists() {
@@ -119,14 +119,14 @@ pub fn history(run: &Path) -> Result<Vec<Epoch>> {
     epochs(whole).ok_or_else(|| Error::file(&path, "has lines that are not epochs of a run"))
 }
 
-/// What lines tell, if they are epochs in their order.
+/// Parses one epoch per line. Returns `None` if a line is not an epoch, or if the epochs are not numbered 1, 2, 3 and so on.
 fn epochs<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Epoch>> {
-    let told = lines.map(|line| serde_json::from_str(line).ok().as_ref().and_then(Epoch::of_json));
-    told.collect::<Option<Vec<_>>>().filter(|all| all.iter().zip(1..).all(|(e, n)| e.epoch == n))
+    let parsed = lines.map(|line| serde_json::from_str(line).ok().as_ref().and_then(Epoch::of_json));
+    parsed.collect::<Option<Vec<_>>>().filter(|all| all.iter().zip(1..).all(|(e, n)| e.epoch == n))
 }
 
-/// The first lines of a file, and their length in bytes.
-fn head(path: &Path, lines: usize) -> Result<(String, u64)> {
+/// Returns the first `lines` lines of a file, and their length in bytes.
+fn first_lines(path: &Path, lines: usize) -> Result<(String, u64)> {
     if lines == 0 {
         return Ok((String::new(), 0));
     }

@@ -1,5 +1,5 @@
-//! `timing.json`: where the seconds of each epoch went, on what, by which program. Apart from the metrics, which are the same for
-//! every run of a configuration.
+//! The file `timing.json`: the seconds that each epoch took, the device, and the version of the program. They are in a file of
+//! their own, because the metrics are identical for every run of a configuration and times are not.
 
 use std::fs;
 use std::path::Path;
@@ -8,39 +8,39 @@ use serde::{Deserialize, Serialize};
 use vae_core::train::Timing;
 use vae_core::{Error, Result};
 
-/// The file's name.
+/// The name of the file.
 pub(crate) const TIMING: &str = "timing.json";
 
-/// The file.
+/// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
     /// The version of the program.
     pub version: String,
-    /// The commit of the working copy that the program lies in, if it lies in one.
+    /// The git commit of the working copy that contains the program, if there is one.
     pub commit: Option<String>,
-    /// What computed the latest epoch.
+    /// The device of the latest epoch.
     pub device: String,
-    /// Threads of the CPU that did.
+    /// The number of CPU threads in the latest epoch.
     pub threads: usize,
-    /// Seconds of all these epochs.
+    /// The sum over all epochs in `epochs`, in seconds.
     pub total: Timing,
-    /// In their order; those that ended before times were kept are not there.
+    /// The epochs in order. Epochs whose times are unknown are missing.
     pub epochs: Vec<EpochTiming>,
 }
 
-/// Seconds of an epoch; of one that was interrupted, since it went on.
+/// The seconds of an epoch. If the epoch was interrupted, only the time since the run was resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochTiming {
-    /// Counted from 1.
+    /// The number of the epoch, counted from 1.
     pub epoch: usize,
-    /// By kind of work.
+    /// The seconds of each kind of work.
     #[serde(flatten)]
     pub timing: Timing,
 }
 
 impl Timings {
-    /// Before the first epoch, on a device of this name.
+    /// Returns the timings of a run before its first epoch, on a device with this name.
     pub(crate) fn new(device: &str) -> Timings {
         Timings {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -52,10 +52,10 @@ impl Timings {
         }
     }
 
-    /// Those of a run, if it has any.
+    /// Reads the timings of a run. Returns `None` if the run has no such file.
     ///
     /// # Errors
-    /// If the file is there and cannot be read as such.
+    /// Returns an error if the file exists but cannot be read or parsed.
     pub fn read(run: &Path) -> Result<Option<Timings>> {
         let path = run.join(TIMING);
         if !path.exists() {
@@ -68,27 +68,27 @@ impl Timings {
             .map_err(|error| Error::file(&path, format!("does not contain the times of a run ({error}); remove it")))
     }
 
-    /// Goes on after so many epochs of a run. A file that is lost or damaged costs the times before, and nothing else.
-    pub(crate) fn go_on(&mut self, run: &Path, epochs: usize) {
+    /// Adds the times of the first `epochs` epochs of a resumed run. If the file is missing or damaged, only these times are lost.
+    pub(crate) fn resume(&mut self, run: &Path, epochs: usize) {
         let before = Timings::read(run).ok().flatten().map_or_else(Vec::new, |before| before.epochs);
         before.iter().filter(|of| of.epoch <= epochs).for_each(|of| self.add(of.epoch, of.timing));
     }
 
-    /// An epoch has ended.
+    /// Adds the times of an epoch that has ended.
     pub(crate) fn add(&mut self, epoch: usize, timing: Timing) {
         self.total.add(&timing);
         self.epochs.push(EpochTiming { epoch, timing });
     }
 
-    /// The file's bytes.
+    /// Returns the bytes of the file.
     pub(crate) fn json(&self) -> Vec<u8> {
         let json = serde_json::to_string_pretty(self).expect("numbers and words");
         format!("{json}\n").into_bytes()
     }
 }
 
-/// The commit that the working copy around a file stands at, as git's own files say it: `.git/HEAD` names it, or a branch
-/// whose file or whose line in `packed-refs` does.
+/// Returns the checked-out commit of the git working copy that contains a file. `.git/HEAD` contains either the commit or the name
+/// of a branch. The commit of a branch is in the file of the branch or in `packed-refs`.
 fn commit(inside: &Path) -> Option<String> {
     let git = inside.ancestors().map(|folder| folder.join(".git")).find(|git| git.is_dir())?;
     let head = fs::read_to_string(git.join("HEAD")).ok()?;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_goes_on_keeps_the_times_of_the_epochs_behind_it() {
+    fn a_resumed_run_keeps_the_times_of_its_earlier_epochs() {
         let dir = tempfile::tempdir().unwrap();
         let timing = |forward| Timing { forward, ..Timing::default() };
         let mut first = Timings::new("cpu");
@@ -117,19 +117,19 @@ mod tests {
         fs::write(dir.path().join(TIMING), first.json()).unwrap();
         assert_eq!(Timings::read(dir.path()).unwrap().unwrap(), first);
         let mut second = Timings::new("another");
-        second.go_on(dir.path(), 2);
+        second.resume(dir.path(), 2);
         second.add(3, timing(5.0));
         assert_eq!((second.epochs.len(), second.total.forward, second.device.as_str()), (3, 8.0, "another"));
         fs::write(dir.path().join(TIMING), "{}").unwrap();
-        let told = Timings::read(dir.path()).unwrap_err().to_string();
-        assert!(told.contains("timing.json: does not contain the times of a run"), "{told}");
+        let error = Timings::read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("timing.json: does not contain the times of a run"), "{error}");
         let mut third = Timings::new("cpu");
-        third.go_on(dir.path(), 2);
+        third.resume(dir.path(), 2);
         assert_eq!(third.epochs, []);
     }
 
     #[test]
-    fn a_commit_is_found_however_git_keeps_it() {
+    fn a_commit_is_found_in_each_way_that_git_stores_it() {
         let dir = tempfile::tempdir().unwrap();
         let (git, program) = (dir.path().join(".git"), dir.path().join("target/release/train"));
         fs::create_dir_all(git.join("refs/heads")).unwrap();

@@ -1,5 +1,6 @@
-//! A run in its folder: every epoch a line in `metrics.jsonl`, checkpoints and curves; at the end the pictures. One that was
-//! interrupted in any way goes on from its last checkpoint ([`ResumedRun`]) as if nothing had happened.
+//! Trains a model and writes the folder of the run: one line per epoch in `metrics.jsonl`, checkpoints, and curves, and at the end
+//! the figures of the final weights. An interrupted run continues from its last checkpoint ([`ResumedRun`]) and gives the same
+//! results as a run without interruption.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,12 +21,12 @@ use crate::writer::RunWriter;
 /// A file to write: its name in the folder, and its bytes.
 pub type RunFile = (String, Vec<u8>);
 
-/// What a run draws. The run decides when and writes the files; the figures are the caller's.
+/// The figures of a run. The caller draws them; the run decides when, and writes the files.
 #[derive(Clone, Copy)]
 pub struct RunFigures {
-    /// Figures of the epochs so far, after each epoch: such as curves.
+    /// Draws figures of all epochs so far, such as curves. Called after each epoch.
     pub after_epoch: fn(&Config, &[Epoch]) -> Vec<RunFile>,
-    /// Figures of the final weights, whose epoch is given, at the end: such as reconstructions.
+    /// Draws figures of the final weights, such as reconstructions. Called at the end with the epoch of these weights.
     pub at_end: fn(&Predictor, &Dataset, usize) -> Result<Vec<RunFile>>,
 }
 
@@ -34,17 +35,17 @@ impl RunFigures {
     pub const NONE: RunFigures = RunFigures { after_epoch: |_, _| Vec::new(), at_end: |_, _, _| Ok(Vec::new()) };
 }
 
-/// What the run tells while it goes on.
+/// What a run reports while it trains.
 pub enum Event<'a> {
-    /// A step is done.
+    /// A step has ended.
     Step(&'a Progress),
-    /// The training half of an epoch is done; validation comes.
+    /// The training steps of an epoch have ended, and validation starts.
     Validating,
-    /// An epoch is done, by this trainer.
+    /// An epoch has ended.
     Epoch(&'a Epoch, &'a Trainer),
-    /// Something to worry about.
+    /// A problem that does not stop the run.
     Warning(String),
-    /// What the test images say, at the end.
+    /// The result on the test images, at the end of the run.
     Tested(String),
 }
 
@@ -53,27 +54,28 @@ pub enum Event<'a> {
 pub enum Outcome {
     /// All epochs are done.
     Finished,
-    /// Validation stopped improving; the weights are those of this epoch.
+    /// Early stopping ended the run, because the validation loss stopped improving. The weights are those of the best epoch.
     Stopped {
         /// The last epoch.
         after: usize,
-        /// The best one.
+        /// The best epoch.
         best: usize,
     },
-    /// Somebody asked it to stop.
+    /// The caller stopped the run.
     Interrupted,
 }
 
-/// Trains to the end, or until `tell` answers false; from the beginning, or from where a run stood.
+/// Trains until all epochs are done, or until `on_event` returns false. Training starts at the checkpoint of `resumed`, if given.
 ///
 /// # Errors
-/// If training diverges, the device fails, or something could not be saved to the end: then all else is done nevertheless.
+/// Returns an error if training diverges, if the device fails, or if a file could not be saved until the end. A file that cannot
+/// be saved does not stop the training.
 pub fn run(
     trainer: &mut Trainer,
     folder: &mut Folder,
     resumed: Option<ResumedRun>,
     figures: RunFigures,
-    tell: &mut dyn FnMut(Event) -> bool,
+    on_event: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Outcome> {
     folder.write("config.toml", config_file(trainer).as_bytes())?;
     let last = folder.path().join(LAST);
@@ -81,43 +83,43 @@ pub fn run(
     let (early, history, best) = (EarlyStopping::new(patience), Vec::new(), None);
     let (writer, saved) = (RunWriter::new(folder), Instant::now());
     let timings = Timings::new(trainer.device().name());
-    let mut run = Run { trainer, writer, early, history, timings, best, figures, tell, saved };
+    let mut run = Run { trainer, writer, early, history, timings, best, figures, on_event, saved };
     run.begin(resumed)?;
-    let outcome = run.train().map_err(|error| kept(error, &last))?;
+    let outcome = run.train().map_err(|error| with_last_checkpoint(error, &last))?;
     run.end(outcome)?;
     run.writer.finish()?;
     Ok(outcome)
 }
 
-/// A run that goes on.
+/// The state of a run while it trains.
 struct Run<'a> {
     trainer: &'a mut Trainer,
     writer: RunWriter<'a>,
     early: EarlyStopping,
     history: Vec<Epoch>,
     timings: Timings,
-    /// The best checkpoint, if early stopping will want it.
+    /// The bytes of the best checkpoint, if early stopping may load it at the end.
     best: Option<Vec<u8>>,
     figures: RunFigures,
-    tell: &'a mut dyn FnMut(Event) -> bool,
-    /// When the last checkpoint was written.
+    on_event: &'a mut dyn FnMut(Event) -> bool,
+    /// The time when the last checkpoint was written.
     saved: Instant,
 }
 
 impl Run<'_> {
-    /// Goes to where the run stood, or writes the checkpoint of its beginning.
+    /// Restores the state of a resumed run, or writes the first checkpoint of a new run.
     fn begin(&mut self, resumed: Option<ResumedRun>) -> Result<()> {
         let Some(resumed) = resumed else { return self.save() };
         resumed.restore(self.trainer)?;
         self.early = resumed.early(self.trainer.config());
-        self.writer.go_on(METRICS, resumed.metrics)?;
-        self.writer.go_on(STEPS, resumed.steps)?;
-        self.timings.go_on(self.writer.folder(), resumed.history.len());
+        self.writer.resume_log(METRICS, resumed.metrics)?;
+        self.writer.resume_log(STEPS, resumed.steps)?;
+        self.timings.resume(self.writer.folder(), resumed.history.len());
         (self.history, self.best) = (resumed.history, resumed.best);
         Ok(())
     }
 
-    /// Every epoch that is left.
+    /// Trains all remaining epochs.
     fn train(&mut self) -> Result<Outcome> {
         let epochs = self.trainer.config().train.epochs;
         loop {
@@ -132,31 +134,31 @@ impl Run<'_> {
                 self.save()?;
                 return Ok(Outcome::Interrupted);
             };
-            let go_on = self.conclude(epoch)?;
-            if !go_on && done + 1 < epochs && !self.early.is_over(done + 1) {
+            let keep_going = self.conclude(epoch)?;
+            if !keep_going && done + 1 < epochs && !self.early.is_over(done + 1) {
                 return Ok(Outcome::Interrupted);
             }
         }
     }
 
-    /// One epoch, or what is left of it, timed; None if it was interrupted.
+    /// Trains and validates one epoch, or the rest of it after an interruption. Returns `None` if it is interrupted again.
     fn epoch(&mut self, number: usize) -> Result<Option<Epoch>> {
         let train = &self.trainer.config().train;
         let (log, minutes) = (train.log_steps, train.checkpoint_minutes);
         let pause = Some(minutes).filter(|&minutes| minutes > 0.0);
         let pause = pause.and_then(|minutes| Duration::try_from_secs_f64(60.0 * minutes).ok());
-        let learning_rate = self.trainer.learning_rate(number); // validation may lower it for the next
+        let learning_rate = self.trainer.learning_rate(number); // read before validation, which may lower it for the next epoch
         let (start, mut images) = (Instant::now(), 0);
-        let _ = self.trainer.timing(); // of an epoch that was given up
+        let _ = self.trainer.timing(); // discards the times of an epoch that was interrupted
         let train = loop {
             let mut stop = false;
-            let Run { trainer, writer, tell, saved, .. } = self;
+            let Run { trainer, writer, on_event, saved, .. } = self;
             let train = block_on(trainer.epoch(number, &mut |progress| {
                 images += progress.images;
                 if log > 0 && progress.number().is_multiple_of(log) {
                     writer.line(STEPS, &progress.json().to_string());
                 }
-                stop |= !tell(Event::Step(progress));
+                stop |= !on_event(Event::Step(progress));
                 !stop && pause.is_none_or(|pause| saved.elapsed() < pause)
             }))?;
             match train {
@@ -168,7 +170,7 @@ impl Run<'_> {
         let mut timing = self.trainer.timing();
         let trained = start.elapsed();
         let images_per_second = images as f64 / trained.as_secs_f64();
-        (self.tell)(Event::Validating);
+        (self.on_event)(Event::Validating);
         let validation = block_on(self.trainer.validate())?;
         if !validation.losses.is_finite() {
             return Err(self.trainer.diverged("the validation loss".into(), self.trainer.steps()));
@@ -181,7 +183,7 @@ impl Run<'_> {
         Ok(Some(Epoch { epoch: number, train, validation, learning_rate, seconds, images_per_second }))
     }
 
-    /// Keeps and tells what an epoch came to; the answer says whether to go on.
+    /// Writes and reports the results of an epoch. Returns whether to continue training.
     fn conclude(&mut self, epoch: Epoch) -> Result<bool> {
         let number = epoch.epoch;
         self.writer.line(METRICS, &epoch.json().to_string());
@@ -190,7 +192,7 @@ impl Run<'_> {
         if let Some(kl) = collapsed(&epoch)
             && self.history.iter().all(|before| collapsed(before).is_none())
         {
-            (self.tell)(Event::Warning(format!(
+            (self.on_event)(Event::Warning(format!(
                 "the KL of epoch {number} is {kl:.3} nats: the posterior has collapsed onto the prior, so the latents \
                  carry no information; try {}",
                 hint_against_collapse(&self.trainer.config().loss)
@@ -204,7 +206,7 @@ impl Run<'_> {
         self.history.push(epoch);
         self.draw();
         self.save()?;
-        Ok((self.tell)(Event::Epoch(&self.history[number - 1], self.trainer)))
+        Ok((self.on_event)(Event::Epoch(&self.history[number - 1], self.trainer)))
     }
 
     /// Writes the figures of the epochs so far.
@@ -213,7 +215,7 @@ impl Run<'_> {
         files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));
     }
 
-    /// A checkpoint of this very moment.
+    /// Writes a checkpoint of the current state.
     fn save(&mut self) -> Result<()> {
         self.writer.file(LAST, checkpoint::last(self.trainer, &self.early)?);
         self.saved = Instant::now();
@@ -223,11 +225,11 @@ impl Run<'_> {
 
     fn warn(&mut self) {
         if let Some(words) = self.writer.warning() {
-            (self.tell)(Event::Warning(words));
+            (self.on_event)(Event::Warning(words));
         }
     }
 
-    /// Pictures and what the test images say, by the weights that are to be kept.
+    /// Draws the figures of the final weights, and reports the result on the test images.
     fn end(&mut self, outcome: Outcome) -> Result<()> {
         if outcome != Outcome::Interrupted {
             if let Some(best) = self.best.take().filter(|_| self.trainer.config().train.early_stopping > 0) {
@@ -241,7 +243,7 @@ impl Run<'_> {
         files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));
         if let Some(table) = block_on(predictor.confusion(&self.trainer.dataset.test))? {
             self.writer.file("confusion.csv", table.csv().into_bytes());
-            (self.tell)(Event::Tested(format!("on the test images: {table}")));
+            (self.on_event)(Event::Tested(format!("on the test images: {table}")));
         }
         drop(predictor);
         self.warn();
@@ -249,7 +251,7 @@ impl Run<'_> {
     }
 }
 
-/// What to try when the KL vanishes.
+/// Returns what to try after a posterior collapse, that is, when the KL is close to 0.
 pub fn hint_against_collapse(loss: &Loss) -> String {
     let weights = match (loss.kind, loss.schedule) {
         (LossKind::Weighted, _) => "a smaller loss.k2",
@@ -262,13 +264,13 @@ pub fn hint_against_collapse(loss: &Loss) -> String {
     format!("{sums}{weights}, {slowly}or another seed")
 }
 
-/// Where the last good weights are, for somebody whose run diverged or whose device failed.
-fn kept(error: Error, last: &Path) -> Error {
-    let there = |what: &str| format!("{what}; the last good weights are in {}", last.display());
+/// Adds the path of the last good weights to the error of a run that diverged or whose device failed.
+fn with_last_checkpoint(error: Error, last: &Path) -> Error {
+    let extended = |what: &str| format!("{what}; the last good weights are in {}", last.display());
     match error {
-        Error::Diverged(what) if last.exists() => Error::Diverged(there(&what)),
+        Error::Diverged(what) if last.exists() => Error::Diverged(extended(&what)),
         Error::Device(tensor::Error::Device { device, what }) if last.exists() => {
-            Error::Device(tensor::Error::Device { device, what: there(&what) })
+            Error::Device(tensor::Error::Device { device, what: extended(&what) })
         }
         error => error,
     }
@@ -282,16 +284,16 @@ fn config_file(trainer: &Trainer) -> String {
     )
 }
 
-/// What is trained, in a line: images, model and losses.
+/// Describes in one line what a configuration trains: the images, the model and the losses.
 pub fn describe(config: &Config) -> String {
-    let told = format!("{} · {} · {}", config.data.kind, config.model.words(), config.loss_words());
+    let words = format!("{} · {} · {}", config.data.kind, config.model.words(), config.loss_words());
     match config.model.is_vae() {
-        true => format!("{told}, effective β = {}", config.effective_beta()),
-        false => told,
+        true => format!("{words}, effective β = {}", config.effective_beta()),
+        false => words,
     }
 }
 
-/// What its total is measured in.
+/// Returns the unit of the total loss.
 pub fn loss_unit(config: &Config) -> &'static str {
     match config.loss.reduction {
         Reduction::Sum => "nats per image",
@@ -311,7 +313,7 @@ mod tests {
 
     #[test]
     fn early_stopping_keeps_the_best_weights() {
-        // A step this large spoils the weights again soon.
+        // With so large a learning rate, the weights become worse again after a few epochs.
         let mut settings = Settings::default();
         for setting in [
             "model.width=2",

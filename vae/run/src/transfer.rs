@@ -1,7 +1,10 @@
-//! Beginning with another model's encoder, and holding it: whatever bears torchvision's names, with `encoder.` before them (a
-//! VAE's checkpoint) or without (a classifier's, torchvision's own), is taken where its shape fits; heads are not.
+//! Loads the encoder of another model, and verifies that frozen weights do not change.
 //!
-//! What is held, weights and running statistics, is told by a SHA-256 before and after: frozen means byte for byte.
+//! The file has torchvision's names, either with `encoder.` in front (the checkpoint of a VAE) or without (a classifier of this
+//! program, or torchvision's own weights). A tensor is loaded if its shape fits. The heads, which compute mu and logvar, are not
+//! loaded.
+//!
+//! A SHA-256 of the frozen weights and running statistics, before and after training, proves that no byte of them changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,20 +19,21 @@ use vae_core::{Error, Result};
 
 use crate::checkpoint::read;
 
-/// What an encoder began with. Displayed, it is a line; names are in [`Loaded::list`].
+/// The result of loading an encoder. `Display` gives one line; [`Loaded::list`] gives the names of all tensors.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The file.
+    /// The file that was loaded.
     pub path: PathBuf,
-    /// Every tensor by name: loaded, missing, misfit, skipped.
+    /// The names of the tensors that were loaded, missing, of another shape, or skipped.
     pub filled: LoadReport,
 }
 
-/// Fills a model's encoder, up to its heads, from a safetensors file, and says what was loaded and what was not.
-/// With `whole`, all of it must be in the file.
+/// Loads the encoder of a model, without its heads, from a safetensors file. Returns which tensors were loaded. With `whole`, the
+/// file must contain the complete encoder.
 ///
 /// # Errors
-/// If the file cannot be read, holds nothing of the encoder, or not all of it with `whole`.
+/// Returns an error if the file cannot be read, if no tensor of the encoder can be loaded, or, with `whole`, if a tensor is missing
+/// or has another shape.
 pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Loaded> {
     let bytes = read(path)?;
     let place = |name: &str| match name.split('.').next() {
@@ -49,7 +53,7 @@ pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Load
             }
             false => "it contains no encoder that fits here",
         };
-        let what = words(&filled);
+        let what = summary(&filled);
         return Err(Error::file(
             path,
             format!("{what}: {wants}; model.kind, model.width and model.stem must match the file"),
@@ -60,12 +64,13 @@ pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Load
 
 impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), words(&self.filled))
+        write!(f, "{}: {}", self.path.display(), summary(&self.filled))
     }
 }
 
 impl Loaded {
-    /// Every tensor by name, a line each, under what became of it. `num_batches_tracked`, which has no place here, is left out.
+    /// Returns the names of all tensors, one per line, in groups: loaded, missing, of another shape, skipped. PyTorch's
+    /// `num_batches_tracked` is not listed, because our batch norm has no such tensor.
     pub fn list(&self) -> String {
         let LoadReport { loaded, missing, misfit, skipped } = &self.filled;
         let mut text = format!("# The encoder started from {}\n", self.path.display());
@@ -78,20 +83,20 @@ impl Loaded {
     }
 }
 
-/// What training may not change: how many tensors, weights and running statistics, and the SHA-256 of their bytes.
+/// The frozen weights and running statistics of a model, which training must not change: their number and their SHA-256.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frozen {
-    /// How many there are.
+    /// The number of frozen tensors.
     pub tensors: usize,
-    /// Of their numbers as little-endian f32, one tensor after another as the model declares them, in hexadecimal digits.
+    /// The SHA-256, in hexadecimal digits, of their numbers as little-endian f32, in the order in which the model declares them.
     pub sha256: String,
 }
 
 impl Frozen {
-    /// What is frozen of a model; None if nothing is.
+    /// Returns the hash of the frozen tensors of a model, or `None` if it has none.
     ///
     /// # Errors
-    /// If the device fails.
+    /// Returns an error if the device fails.
     pub fn of(model: &dyn Module) -> Result<Option<Frozen>> {
         let mut held = Vec::new();
         nn::visit(model, |_, slot| match slot {
@@ -114,7 +119,8 @@ impl fmt::Display for Frozen {
     }
 }
 
-fn words(filled: &LoadReport) -> String {
+/// Describes in one line what was loaded.
+fn summary(filled: &LoadReport) -> String {
     let mut words = format!("loaded {}", groups(&filled.loaded));
     for (what, names) in [("not in the file", &filled.missing), ("skipped", &filled.skipped)] {
         if !names.is_empty() {
@@ -129,7 +135,7 @@ fn words(filled: &LoadReport) -> String {
     words
 }
 
-/// `22 tensors (conv1, layer1 …)`: names by their first part, in the order they are first met.
+/// Describes tensors by their number and the first parts of their names, sorted: `22 tensors (conv1, layer1, …)`.
 fn groups(names: &[String]) -> String {
     let mut groups: BTreeMap<&str, usize> = BTreeMap::new();
     for name in names {
@@ -158,7 +164,7 @@ mod tests {
         all.resolve().unwrap()
     }
 
-    /// The tensors of a residual encoder, by torchvision's names.
+    /// Returns the tensors of a residual encoder, by torchvision's names.
     fn trunk(model: &dyn Module) -> BTreeMap<String, Vec<f32>> {
         let mut tensors = BTreeMap::new();
         nn::visit(model, |name, slot| {
@@ -182,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_classifier_s_encoder_is_taken_whole_and_nothing_else() {
+    fn only_the_encoder_of_a_classifier_is_loaded() {
         let dir = tempfile::tempdir().unwrap();
         let (path, theirs) = saved(dir.path(), &["model.kind=classifier"]);
         let model = learn::build(&config(&[]));
@@ -196,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vae_s_encoder_is_taken_and_its_decoder_is_not() {
+    fn only_the_encoder_of_a_vae_is_loaded() {
         let dir = tempfile::tempdir().unwrap();
         let (path, theirs) = saved(dir.path(), &["model.z_dim=5"]);
         let model = learn::build(&config(&[]));
@@ -210,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stem_of_another_shape_stays_and_is_named() {
+    fn a_stem_of_another_shape_is_reported_and_not_loaded() {
         let dir = tempfile::tempdir().unwrap();
         let (path, _) = saved(dir.path(), &["model.kind=classifier", "model.stem=7x7-pool"]);
         let model = learn::build(&config(&[]));
@@ -231,9 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn a_vae_of_another_kind_and_stem_is_taken_where_it_fits() {
+    fn tensors_that_fit_are_loaded_from_a_vae_of_another_kind() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, theirs) = saved(dir.path(), &["model.stem=7x7-pool"]); // a VAE's, with names under encoder.
+        let (path, theirs) = saved(dir.path(), &["model.stem=7x7-pool"]); // a VAE: its names start with encoder.
         let model = learn::build(&config(&["model.kind=vq", "model.encoder=resnet18"]));
         let loaded = load_encoder(&*model, &path, false).unwrap();
         assert_eq!((loaded.filled.loaded.len(), loaded.filled.missing.len()), (99, 0));
@@ -241,9 +247,9 @@ mod tests {
         assert_eq!(trunk(&*model)["layer4.1.bn2.running_var"], theirs["layer4.1.bn2.running_var"]);
     }
 
-    /// The hash is of what is frozen, all of it, and of nothing else.
+    /// Changing any frozen tensor changes the hash. Changing any other tensor does not.
     #[test]
-    fn the_hash_sees_every_frozen_number_and_no_other() {
+    fn the_hash_covers_exactly_the_frozen_tensors() {
         let free = learn::build(&config(&[]));
         assert_eq!(Frozen::of(&*free).unwrap(), None);
         let model = learn::build(&config(&["model.freeze_encoder=true"]));
@@ -267,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_an_encoder_is_refused_in_a_line() {
+    fn a_file_without_an_encoder_is_refused_in_one_line() {
         let dir = tempfile::tempdir().unwrap();
         let (path, _) = saved(dir.path(), &["model.kind=dense", "model.hidden=2"]);
         let model = learn::build(&config(&[]));

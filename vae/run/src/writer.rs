@@ -1,7 +1,8 @@
-//! What a run writes while it goes on. A disk that is full, a folder that is gone or closed does not end it: what could not
-//! be written waits in memory, is tried again with each next file, and is named at the end if it was never saved.
+//! Writes the files of a run. A full disk, or a folder that was removed or is read-only, does not end the run. A file that could
+//! not be written stays in memory, and writing is tried again together with each later file. If it was never saved, the error at
+//! the end of the run names it.
 //!
-//! `last.safetensors` goes last: it is written only when nothing else waits, so that it never knows of an epoch whose line or
+//! `last.safetensors` is written last, and only when nothing else is waiting. Therefore it never refers to an epoch whose line or
 //! whose best weights are not on the disk.
 
 use std::fs::OpenOptions;
@@ -12,18 +13,18 @@ use vae_core::{Error, Result};
 
 use crate::folder::{BEST, Folder, LAST};
 
-/// A file that grows.
+/// A file that grows line by line.
 #[derive(Debug, Default)]
 struct Log {
     name: &'static str,
-    /// Bytes of it that are on the disk: whole lines.
+    /// The number of bytes on the disk. They are complete lines.
     written: u64,
-    /// Lines that are not.
+    /// The lines that are not on the disk yet.
     waiting: String,
 }
 
 impl Log {
-    /// Writes the lines that wait; with `sync`, so that they survive a power cut.
+    /// Writes the waiting lines. With `sync` they survive a power cut.
     fn flush(&mut self, folder: &Folder, sync: bool) -> std::io::Result<()> {
         if self.waiting.is_empty() && (!sync || self.written == 0) {
             return Ok(());
@@ -33,7 +34,7 @@ impl Log {
         if file.metadata()?.len() < self.written {
             return Err(IoError::other("lines that were written before are missing"));
         }
-        file.set_len(self.written)?; // what a write that failed left
+        file.set_len(self.written)?; // removes what a failed write left
         file.seek(SeekFrom::End(0))?;
         file.write_all(self.waiting.as_bytes())?;
         if sync {
@@ -45,23 +46,25 @@ impl Log {
     }
 }
 
-/// A run's folder, and what is not in it yet.
+/// The folder of a run, and the data that are not in it yet.
 #[derive(Debug)]
 pub(crate) struct RunWriter<'a> {
     folder: &'a mut Folder,
     logs: Vec<Log>,
     files: Vec<(String, Vec<u8>)>,
-    trouble: Option<Error>,
-    told: bool,
+    /// The latest error, as long as something is unsaved.
+    error: Option<Error>,
+    /// Whether [`RunWriter::warning`] has returned this error.
+    warned: bool,
 }
 
 impl<'a> RunWriter<'a> {
     pub(crate) fn new(folder: &'a mut Folder) -> RunWriter<'a> {
-        RunWriter { folder, logs: Vec::new(), files: Vec::new(), trouble: None, told: false }
+        RunWriter { folder, logs: Vec::new(), files: Vec::new(), error: None, warned: false }
     }
 
-    /// A log that goes on after its first `written` bytes; what follows them on the disk is given up.
-    pub(crate) fn go_on(&mut self, name: &'static str, written: u64) -> Result<()> {
+    /// Continues a log after its first `written` bytes. The rest of the file is cut off.
+    pub(crate) fn resume_log(&mut self, name: &'static str, written: u64) -> Result<()> {
         let path = self.folder.path().join(name);
         if path.exists() {
             let cut = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(written));
@@ -71,7 +74,7 @@ impl<'a> RunWriter<'a> {
         Ok(())
     }
 
-    /// Adds a line to a file, and hands it to the system at once.
+    /// Appends a line to a log, and writes it to the file at once.
     pub(crate) fn line(&mut self, name: &'static str, line: &str) {
         let at = self.logs.iter().position(|log| log.name == name).unwrap_or_else(|| {
             self.logs.push(Log { name, ..Log::default() });
@@ -81,16 +84,16 @@ impl<'a> RunWriter<'a> {
         log.waiting += line;
         log.waiting.push('\n');
         if let Err(error) = log.flush(self.folder, false) {
-            self.failed(name, &error);
+            self.record_error(name, &error);
         }
     }
 
-    /// Where everything goes.
+    /// Returns the path of the folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Writes a file, whole, and whatever waits.
+    /// Writes a file atomically, and everything that is waiting.
     pub(crate) fn file(&mut self, name: &str, bytes: Vec<u8>) {
         self.files.retain(|(waiting, _)| waiting != name);
         self.files.push((name.to_owned(), bytes));
@@ -102,60 +105,60 @@ impl<'a> RunWriter<'a> {
         let mut logs = std::mem::take(&mut self.logs);
         for log in &mut logs {
             if let Err(error) = log.flush(self.folder, sync) {
-                self.failed(log.name, &error);
+                self.record_error(log.name, &error);
             }
         }
-        let mut whole = logs.iter().all(|log| log.waiting.is_empty());
+        let mut complete = logs.iter().all(|log| log.waiting.is_empty());
         self.logs = logs;
         for (name, bytes) in std::mem::take(&mut self.files) {
-            let written = if name == LAST && !whole { None } else { Some(self.folder.write(&name, &bytes)) };
+            let written = if name == LAST && !complete { None } else { Some(self.folder.write(&name, &bytes)) };
             if let Some(Ok(())) = written {
                 continue;
             }
             if let Some(Err(error)) = written {
-                self.trouble = Some(error);
+                self.error = Some(error);
             }
-            whole &= name != BEST; // a picture that is missing can be drawn again
+            complete &= name != BEST; // a missing figure can be drawn again
             self.files.push((name, bytes));
         }
         if self.unsaved().is_empty() {
-            (self.trouble, self.told) = (None, false);
+            (self.error, self.warned) = (None, false);
         }
     }
 
-    fn failed(&mut self, name: &str, error: &IoError) {
-        self.trouble = Some(Error::file(&self.folder.path().join(name), format!("cannot be written: {error}")));
+    fn record_error(&mut self, name: &str, error: &IoError) {
+        self.error = Some(Error::file(&self.folder.path().join(name), format!("cannot be written: {error}")));
     }
 
-    /// What to say of a file that could not be written, once until all is well again.
+    /// Returns a warning if a file could not be written. It is returned once, until everything is saved again.
     pub(crate) fn warning(&mut self) -> Option<String> {
-        let trouble = self.trouble.as_ref().filter(|_| !self.told)?;
-        self.told = true;
-        Some(format!("{trouble}; training continues in memory, and writing is tried again later"))
+        let error = self.error.as_ref().filter(|_| !self.warned)?;
+        self.warned = true;
+        Some(format!("{error}; training continues in memory, and writing is tried again later"))
     }
 
-    /// What is not on the disk.
+    /// Returns the names of the files that are not completely on the disk.
     fn unsaved(&self) -> Vec<&str> {
         let logs = self.logs.iter().filter(|log| !log.waiting.is_empty()).map(|log| log.name);
         logs.chain(self.files.iter().map(|(name, _)| name.as_str())).collect()
     }
 
-    /// Tries once more.
+    /// Tries once more to write everything that is waiting.
     ///
     /// # Errors
-    /// If something is still not on the disk: what, and why.
+    /// Returns an error that names the files that could not be saved, and the reason.
     pub(crate) fn finish(&mut self) -> Result<()> {
         if !self.unsaved().is_empty() {
             self.write();
         }
         let unsaved = self.unsaved().join(", ");
-        let Some(trouble) = self.trouble.as_ref().filter(|_| !unsaved.is_empty()) else { return Ok(()) };
+        let Some(error) = self.error.as_ref().filter(|_| !unsaved.is_empty()) else { return Ok(()) };
         let last = self.folder.path().join(LAST);
-        let kept = match last.exists() {
+        let checkpoint = match last.exists() {
             true => format!("the last saved checkpoint is {}", last.display()),
             false => "no checkpoint was saved".to_owned(),
         };
-        Err(Error::file(self.folder.path(), format!("not saved: {unsaved} ({trouble}); {kept}")))
+        Err(Error::file(self.folder.path(), format!("not saved: {unsaved} ({error}); {checkpoint}")))
     }
 }
 
@@ -165,66 +168,69 @@ mod tests {
 
     use super::*;
 
-    /// The folder is gone for a while, by another name: nothing is lost, and one warning is given each time.
+    /// The folder is renamed for a while. Nothing is lost, and there is one warning each time.
     #[test]
-    fn what_cannot_be_written_waits_and_is_saved_when_it_can() {
+    fn unwritable_files_wait_and_are_saved_later() {
         let dir = tempfile::tempdir().unwrap();
         let (here, gone) = (dir.path().join("run"), dir.path().join("gone"));
         let mut folder = Folder::prepare(&here).unwrap();
-        let mut keeper = RunWriter::new(&mut folder);
-        keeper.line("metrics.jsonl", "1");
-        keeper.file(LAST, b"first".to_vec());
-        assert_eq!((keeper.warning(), keeper.finish().is_ok()), (None, true));
+        let mut writer = RunWriter::new(&mut folder);
+        writer.line("metrics.jsonl", "1");
+        writer.file(LAST, b"first".to_vec());
+        assert_eq!((writer.warning(), writer.finish().is_ok()), (None, true));
         fs::rename(&here, &gone).unwrap();
-        keeper.line("metrics.jsonl", "2");
-        let told = keeper.warning().unwrap();
-        assert!(told.contains("metrics.jsonl: cannot be written") && told.contains("continues in memory"), "{told}");
-        keeper.file(BEST, b"best".to_vec());
-        keeper.file(LAST, b"second".to_vec());
-        assert_eq!(keeper.warning(), None, "once is enough");
-        let error = keeper.finish().unwrap_err().to_string();
+        writer.line("metrics.jsonl", "2");
+        let warning = writer.warning().unwrap();
+        assert!(
+            warning.contains("metrics.jsonl: cannot be written") && warning.contains("continues in memory"),
+            "{warning}"
+        );
+        writer.file(BEST, b"best".to_vec());
+        writer.file(LAST, b"second".to_vec());
+        assert_eq!(writer.warning(), None, "the warning is given once");
+        let error = writer.finish().unwrap_err().to_string();
         let names = "not saved: metrics.jsonl, checkpoints/best.safetensors, checkpoints/last.safetensors (";
         assert!(error.contains(names) && error.contains("no checkpoint was saved"), "{error}");
-        keeper.file("curves.png", b"curves".to_vec());
-        assert!(!here.exists(), "a folder that is gone is not made again");
+        writer.file("curves.png", b"curves".to_vec());
+        assert!(!here.exists(), "a missing folder is not created again");
         fs::rename(&gone, &here).unwrap();
-        keeper.line("metrics.jsonl", "3");
-        keeper.finish().unwrap();
+        writer.line("metrics.jsonl", "3");
+        writer.finish().unwrap();
         let read = |name: &str| fs::read_to_string(here.join(name)).unwrap();
         assert_eq!([read("metrics.jsonl"), read(BEST), read(LAST)], ["1\n2\n3\n", "best", "second"]);
         fs::rename(&here, &gone).unwrap();
-        keeper.line("metrics.jsonl", "4");
-        assert!(keeper.warning().is_some(), "a second time is told again");
+        writer.line("metrics.jsonl", "4");
+        assert!(writer.warning().is_some(), "the second failure gives a warning again");
     }
 
     /// While best.safetensors cannot be written, last.safetensors stays what it was.
     #[test]
-    fn the_last_checkpoint_waits_for_what_it_knows_of() {
+    fn the_last_checkpoint_waits_for_the_files_that_it_refers_to() {
         let dir = tempfile::tempdir().unwrap();
         let mut folder = Folder::prepare(dir.path()).unwrap();
-        let mut keeper = RunWriter::new(&mut folder);
-        keeper.file(LAST, b"first".to_vec());
-        fs::create_dir(dir.path().join(BEST)).unwrap(); // in its place
-        keeper.file(BEST, b"best".to_vec());
-        keeper.file("curves.png", b"curves".to_vec());
-        keeper.file(LAST, b"second".to_vec());
+        let mut writer = RunWriter::new(&mut folder);
+        writer.file(LAST, b"first".to_vec());
+        fs::create_dir(dir.path().join(BEST)).unwrap(); // a folder of this name
+        writer.file(BEST, b"best".to_vec());
+        writer.file("curves.png", b"curves".to_vec());
+        writer.file(LAST, b"second".to_vec());
         let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
         assert_eq!([read(LAST), read("curves.png")], [b"first".to_vec(), b"curves".to_vec()]);
-        let error = keeper.finish().unwrap_err().to_string();
+        let error = writer.finish().unwrap_err().to_string();
         assert!(error.contains("the last saved checkpoint is"), "{error}");
         fs::remove_dir(dir.path().join(BEST)).unwrap();
-        keeper.finish().unwrap();
+        writer.finish().unwrap();
         assert_eq!([read(LAST), read(BEST)], [b"second".to_vec(), b"best".to_vec()]);
     }
 
     #[test]
-    fn a_torn_line_is_cut_off() {
+    fn an_incomplete_line_is_cut_off() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("steps.jsonl"), "1\n2\n3\nto").unwrap();
         let mut folder = Folder::open(dir.path()).unwrap();
-        let mut keeper = RunWriter::new(&mut folder);
-        keeper.go_on("steps.jsonl", 4).unwrap();
-        keeper.line("steps.jsonl", "4");
+        let mut writer = RunWriter::new(&mut folder);
+        writer.resume_log("steps.jsonl", 4).unwrap();
+        writer.line("steps.jsonl", "4");
         assert_eq!(fs::read_to_string(dir.path().join("steps.jsonl")).unwrap(), "1\n2\n4\n");
     }
 }

@@ -1,11 +1,11 @@
-//! One file from one address: `NAME.part` grows until it is complete, then its checksum decides.
+//! Downloads one file. The bytes are appended to `NAME.part` until the file is complete. Then its checksum is verified.
 //!
 //! The system's `curl` program does the transfer, because TLS in this program was a tenth of its first build, for a flag that
-//! few people use. `curl` writes the head of the response and then the body to its standard output. We read both, so this file
-//! decides what is kept and how long it may become.
+//! few people use. `curl` writes the head of the response and then the body to its standard output. This module reads both, so it
+//! can refuse a response, and it limits the size of the file.
 //!
-//! A request for `bytes=N-` is answered by 206 and the rest, by 200 and everything (the server supports no ranges, and we start
-//! over), or by 416 if there is no rest (RFC 9110, 14.2).
+//! A server answers a request for the range `bytes=N-` with one of these statuses (RFC 9110, 14.2): 206 and the remaining bytes,
+//! 200 and the whole file if it does not support ranges, so that we start over, or 416 if no bytes remain.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -23,17 +23,17 @@ use crate::archives::{Archive, Checksum};
 /// The program that transfers files.
 const CURL: &str = "curl";
 
-/// What every transfer has in common. `curl` wants `--disable` first; it ignores a `.curlrc`, which could change any of this.
+/// The arguments of every transfer. `--disable` must be the first one. It ignores a `.curlrc`, which could change the others.
 #[rustfmt::skip]
 const ARGUMENTS: [&str; 14] = [
     "--disable", "--silent", "--show-error", "--globoff",
     "--include", // the head of the response comes before its body
     "--location", "--max-redirs", "10",
     "--connect-timeout", "60",
-    "--speed-limit", "1", "--speed-time", "60", // a server that sends nothing for a minute is gone
+    "--speed-limit", "1", "--speed-time", "60", // give up on a server that sends nothing for a minute
 ];
 
-/// Attempts in a row that bring nothing new.
+/// The number of consecutive attempts without new bytes after which we give up.
 const ATTEMPTS: usize = 3;
 
 /// Why an attempt failed.
@@ -46,19 +46,19 @@ pub(super) enum FetchError {
 
 use FetchError::{Permanent, Temporary};
 
-/// Makes `part` the complete file.
+/// Downloads the rest of the file to `part`, and verifies its checksum.
 pub(super) fn fetch(archive: &Archive<'_>, part: &Path, on_progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
     let fail = |what: String| Err(Error::File { path: archive.url.into(), what });
-    let (mut most, mut in_vain) = (0, 0);
-    // Where no size is on record, `size` is more than the file has: the server says when it is complete.
+    let (mut most, mut failures) = (0, 0);
+    // If the exact size is unknown, `size` is an upper bound, and the server reports when the file is complete.
     while length(part) != archive.size {
         match attempt(archive, part, on_progress) {
             Ok(()) => break,
             Err(Permanent(what)) => return fail(what),
             Err(Temporary(what)) => {
                 let now = length(part);
-                (most, in_vain) = if now > most { (now, 0) } else { (most, in_vain + 1) };
-                if in_vain == ATTEMPTS {
+                (most, failures) = if now > most { (now, 0) } else { (most, failures + 1) };
+                if failures == ATTEMPTS {
                     return fail(format!("{what}; {now} bytes are saved; try again later to continue"));
                 }
             }
@@ -72,7 +72,7 @@ pub(super) fn fetch(archive: &Archive<'_>, part: &Path, on_progress: &mut dyn Fn
     })
 }
 
-/// Fetches what is missing of the file, or a part of that.
+/// Transfers the missing bytes of the file, or some of them.
 fn attempt(
     archive: &Archive<'_>,
     part: &Path,
@@ -80,10 +80,10 @@ fn attempt(
 ) -> std::result::Result<(), FetchError> {
     let have = length(part);
     let mut transfer = Transfer::start(CURL, archive.url, have)?;
-    let Some(head) = transfer.head() else { return Err(transfer.never_began()) };
+    let Some(head) = transfer.head() else { return Err(transfer.missing_head_error()) };
     match head.status {
         200 | 206 => {}
-        416 if have > 0 => return Ok(()), // nothing is missing, or everything is wrong
+        416 if have > 0 => return Ok(()), // the file is complete, or its checksum will be wrong
         status => return Err(Permanent(format!("the server answers with status {status}"))),
     }
     let resumed = head.status == 206;
@@ -132,20 +132,20 @@ fn attempt(
     }
 }
 
-/// A running `curl`. It ends with this value.
+/// A running `curl` process. Dropping this value ends the process.
 pub(super) struct Transfer {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
-/// What a response says before its body.
+/// The head of a response: its status and its header fields.
 struct Head {
     status: u16,
     lines: Vec<String>,
 }
 
 impl Transfer {
-    /// Asks for the bytes from `from` on. No shell reads the address.
+    /// Starts `program`, which requests the bytes of `url` from the offset `from` on. The address is not passed through a shell.
     pub(super) fn start(program: &str, url: &str, from: u64) -> std::result::Result<Transfer, FetchError> {
         // A redirection may lead neither to a file on this machine nor from https to http.
         let protocols = if url.starts_with("https:") { "=https" } else { "=http,https" };
@@ -166,7 +166,7 @@ impl Transfer {
         Ok(Transfer { child, output })
     }
 
-    /// The head of the last response; those of redirections come before it. None if `curl` ends before.
+    /// Reads the head of the final response and skips those of redirections. Returns `None` if `curl` ends before it.
     fn head(&mut self) -> Option<Head> {
         loop {
             let mut lines = Vec::new();
@@ -187,7 +187,7 @@ impl Transfer {
         }
     }
 
-    /// Waits for the end: `curl`'s exit code and its message, unless all is well.
+    /// Waits until `curl` ends. If it fails, returns its exit code and its message.
     fn end(&mut self) -> std::result::Result<(), (Option<i32>, String)> {
         let mut message = String::new();
         self.child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut message));
@@ -199,8 +199,8 @@ impl Transfer {
         }
     }
 
-    /// Why there was no head.
-    fn never_began(&mut self) -> FetchError {
+    /// Returns why the transfer has no response head.
+    fn missing_head_error(&mut self) -> FetchError {
         const TIMED_OUT: i32 = 28;
         match self.end() {
             Err((Some(TIMED_OUT), why)) => Temporary(why),
@@ -218,13 +218,14 @@ impl Drop for Transfer {
 }
 
 impl Head {
-    /// A field's value, empty if there is none.
+    /// Returns the value of a header field, or an empty string if the response does not have it.
     fn field(&self, name: &str) -> &str {
         let fields = self.lines.iter().filter_map(|line| line.split_once(':'));
         fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next().unwrap_or("")
     }
 }
 
+/// Returns the length of a file in bytes, or 0 if it does not exist.
 fn length(path: &Path) -> u64 {
     path.metadata().map_or(0, |metadata| metadata.len())
 }
@@ -241,7 +242,7 @@ fn verify(checksum: Checksum<'_>, path: &Path) -> std::result::Result<(), String
     }
 }
 
-/// A file's checksum in hexadecimal digits.
+/// Returns the checksum of a file in hexadecimal digits.
 fn hash<D: Digest>(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut digest = D::new();

@@ -1,8 +1,8 @@
-//! Fetches published archives into the folders where the readers look for them: `fetch` brings a file, whole and with the right
-//! checksum or not at all; `unpack` takes it apart.
+//! Downloads published data sets into the folders where the readers look for them. `fetch` downloads a file and verifies its
+//! checksum, and `unpack` extracts an archive.
 //!
-//! Nothing is fetched unasked, and nothing that is there is replaced. What was cut off goes on where it stopped, in the
-//! same run or the next: the bytes wait in `NAME.part` beside the place where they belong.
+//! Nothing is downloaded without `--download`, and no existing file is replaced. A transfer that was cut off continues where it
+//! stopped, in the same run or in the next one. Until it is complete, its bytes are in `NAME.part` in the folder of the file.
 
 mod fetch;
 mod unpack;
@@ -16,22 +16,23 @@ use vae_core::{Error, Result};
 
 use crate::archives::{self, Archive, Pack};
 
-/// How far a file has come.
+/// The progress of a download.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// Which.
+    /// The address of the file.
     pub url: &'a str,
-    /// Bytes that are there.
+    /// The number of bytes that have arrived.
     pub done: u64,
-    /// Bytes that there will be, if the server says so.
+    /// The size of the file in bytes, if the server reports it.
     pub total: Option<u64>,
 }
 
-/// Fetches what is missing under `dir`, and calls `on_progress` on the way.
+/// Downloads the archives that are missing under `dir`, and calls `on_progress` during each transfer.
 ///
 /// # Errors
-/// If the program `curl` is not installed; if an address cannot be reached, gives something else or stops for good; if a checksum is wrong, or an archive holds what it
-/// should not; if the disk is full. What came before stays; what is wrong is removed.
+/// Returns an error if the program `curl` is not installed, an address cannot be reached, a server sends something else or stops
+/// for good, a checksum is wrong, an archive contains unexpected entries, or the disk is full. The files before the failing one
+/// are kept. A file with a wrong checksum is removed.
 pub fn download(archives: &[Archive<'_>], dir: &Path, on_progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
     let mut fetched = false;
     for archive in archives {
@@ -57,7 +58,7 @@ pub fn download(archives: &[Archive<'_>], dir: &Path, on_progress: &mut dyn FnMu
     Err(Error::file(dir, what))
 }
 
-/// How to do by hand what [`download`] does, a line a file.
+/// Returns instructions for doing by hand what [`download`] does, one line per file.
 pub fn by_hand(kind: DataKind, dir: &Path) -> Vec<String> {
     let line = |archive: &Archive<'_>| {
         let folder = dir.join(archive.folder);

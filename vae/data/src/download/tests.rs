@@ -1,4 +1,4 @@
-//! Downloads from a server of our own, which cuts connections, lies and knows no ranges as it is told.
+//! Downloads from a local server, which can cut connections, send wrong answers and ignore ranges.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,23 +11,23 @@ use crate::archives::Checksum;
 
 /// How the server behaves.
 #[derive(Clone, Copy)]
-struct Manners {
-    /// Bytes of a body after which it hangs up.
+struct Behaviour {
+    /// The number of bytes of a body after which it closes the connection.
     cut: usize,
-    /// Whether it answers a request for a range by that range.
+    /// Whether it supports range requests.
     ranges: bool,
-    /// The type that it names.
+    /// The content type in its answers.
     kind: &'static str,
-    /// The status of a whole answer.
+    /// The status of an answer with the whole file.
     status: &'static str,
-    /// Where it sends those who ask for `/set.bin`.
+    /// The address to which it redirects requests for `/set.bin`.
     moved: Option<&'static str>,
 }
 
-const POLITE: Manners =
-    Manners { cut: usize::MAX, ranges: true, kind: "application/x-gzip", status: "200 OK", moved: None };
+const NORMAL: Behaviour =
+    Behaviour { cut: usize::MAX, ranges: true, kind: "application/x-gzip", status: "200 OK", moved: None };
 
-/// A server on this machine, and where each request wanted to begin.
+/// A local server, and the first byte that each request asked for.
 struct Server {
     address: String,
     starts: Arc<Mutex<Vec<usize>>>,
@@ -35,14 +35,14 @@ struct Server {
 
 impl Server {
     /// Serves `body` to every request, for as long as the test runs.
-    fn start(body: &[u8], manners: Manners) -> Server {
+    fn start(body: &[u8], behaviour: Behaviour) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/set.bin", listener.local_addr().unwrap());
         let starts = Arc::new(Mutex::new(Vec::new()));
         let (seen, body) = (starts.clone(), body.to_vec());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                answer(stream.unwrap(), &body, manners, &seen);
+                answer(stream.unwrap(), &body, behaviour, &seen);
             }
         });
         Server { address, starts }
@@ -64,15 +64,15 @@ impl Server {
     }
 }
 
-/// Answers one request, and notes where it wanted to begin.
-fn answer(mut stream: TcpStream, body: &[u8], manners: Manners, starts: &Mutex<Vec<usize>>) {
+/// Answers one request, and records the first byte that it asked for.
+fn answer(mut stream: TcpStream, body: &[u8], behaviour: Behaviour, starts: &Mutex<Vec<usize>>) {
     let head: Vec<String> = BufReader::new(&stream)
         .lines()
         .map_while(std::result::Result::ok)
         .take_while(|line| !line.is_empty())
         .map(|line| line.to_ascii_lowercase())
         .collect();
-    if let Some(place) = manners.moved.filter(|_| head[0].starts_with("get /set.bin ")) {
+    if let Some(place) = behaviour.moved.filter(|_| head[0].starts_with("get /set.bin ")) {
         let head = format!("HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 5\r\nconnection: close\r\n\r\n");
         let _ = stream.write_all(format!("{head}moved").as_bytes());
         return;
@@ -80,9 +80,9 @@ fn answer(mut stream: TcpStream, body: &[u8], manners: Manners, starts: &Mutex<V
     let range = head.iter().find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse().ok());
     starts.lock().unwrap().push(range.unwrap_or(0));
     let (status, first) = match range {
-        Some(start) if manners.ranges && start < body.len() => ("206 Partial Content", start),
-        Some(_) if manners.ranges => ("416 Range Not Satisfiable", body.len()),
-        _ => (manners.status, 0),
+        Some(start) if behaviour.ranges && start < body.len() => ("206 Partial Content", start),
+        Some(_) if behaviour.ranges => ("416 Range Not Satisfiable", body.len()),
+        _ => (behaviour.status, 0),
     };
     let rest = &body[first..];
     let range = format!("content-range: bytes {first}-{}/{}\r\n", body.len() - 1, body.len());
@@ -90,10 +90,10 @@ fn answer(mut stream: TcpStream, body: &[u8], manners: Manners, starts: &Mutex<V
         stream,
         "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-type: {}\r\n{}connection: close\r\n\r\n",
         rest.len(),
-        manners.kind,
+        behaviour.kind,
         if status.starts_with("206") { &range } else { "" },
     );
-    let _ = stream.write_all(&rest[..rest.len().min(manners.cut)]);
+    let _ = stream.write_all(&rest[..rest.len().min(behaviour.cut)]);
 }
 
 fn body() -> Vec<u8> {
@@ -104,7 +104,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Downloads into a folder; gives what was told last.
+/// Downloads into a folder, and returns the last progress in bytes.
 fn get(archive: &Archive<'_>, dir: &Path) -> Result<u64> {
     let mut last = 0;
     download(&[*archive], dir, &mut |progress| last = progress.done)?;
@@ -120,7 +120,7 @@ fn refused(archive: &Archive<'_>, dir: &Path, says: &str) {
 #[test]
 fn a_file_arrives_once() {
     let (body, dir) = (body(), tempfile::tempdir().unwrap());
-    let (server, sum) = (Server::start(&body, POLITE), sha256(&body));
+    let (server, sum) = (Server::start(&body, NORMAL), sha256(&body));
     let archive = server.archive(&sum, body.len());
     assert_eq!(get(&archive, dir.path()).unwrap(), body.len() as u64);
     assert_eq!(std::fs::read(dir.path().join("a/b/set.bin")).unwrap(), body);
@@ -131,23 +131,23 @@ fn a_file_arrives_once() {
 }
 
 #[test]
-fn a_cut_connection_is_taken_up_where_it_broke() {
+fn a_cut_connection_is_resumed() {
     let (body, dir) = (body(), tempfile::tempdir().unwrap());
-    let (server, sum) = (Server::start(&body, Manners { cut: 110_000, ..POLITE }), sha256(&body));
-    get(&server.archive(&sum, 1 << 20), dir.path()).unwrap(); // its size is not on record
+    let (server, sum) = (Server::start(&body, Behaviour { cut: 110_000, ..NORMAL }), sha256(&body));
+    get(&server.archive(&sum, 1 << 20), dir.path()).unwrap(); // its exact size is unknown
     assert_eq!(std::fs::read(dir.path().join("a/b/set.bin")).unwrap(), body);
     assert_eq!(server.starts(), [0, 110_000, 220_000]);
 }
 
 #[test]
-fn the_next_run_goes_on_with_the_part() {
+fn the_next_run_continues_a_partial_file() {
     let (body, sum) = (body(), sha256(&body()));
     for (have, size, starts) in [
         (70_000, body.len(), &[70_000][..]),
-        (body.len(), body.len(), &[]),        // whole: nothing is asked for
-        (body.len(), 1 << 20, &[body.len()]), // whole, as the server says by 416
+        (body.len(), body.len(), &[]),        // complete: there is no request
+        (body.len(), 1 << 20, &[body.len()]), // complete: the server answers 416
     ] {
-        let (dir, server) = (tempfile::tempdir().unwrap(), Server::start(&body, POLITE));
+        let (dir, server) = (tempfile::tempdir().unwrap(), Server::start(&body, NORMAL));
         std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
         std::fs::write(dir.path().join("a/b/set.bin.part"), &body[..have]).unwrap();
         get(&server.archive(&sum, size), dir.path()).unwrap();
@@ -159,48 +159,48 @@ fn the_next_run_goes_on_with_the_part() {
 #[test]
 fn a_server_without_ranges_starts_over() {
     let (body, dir) = (body(), tempfile::tempdir().unwrap());
-    let (server, sum) = (Server::start(&body, Manners { ranges: false, ..POLITE }), sha256(&body));
+    let (server, sum) = (Server::start(&body, Behaviour { ranges: false, ..NORMAL }), sha256(&body));
     std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
     std::fs::write(dir.path().join("a/b/set.bin.part"), &body[..70_000]).unwrap();
     get(&server.archive(&sum, body.len()), dir.path()).unwrap();
     assert_eq!(std::fs::read(dir.path().join("a/b/set.bin")).unwrap(), body);
 
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(&body, Manners { ranges: false, cut: 50_000, ..POLITE });
+    let server = Server::start(&body, Behaviour { ranges: false, cut: 50_000, ..NORMAL });
     refused(&server.archive(&sum, body.len()), dir.path(), "cut off after 50000 bytes");
-    assert_eq!(server.starts(), [0, 50_000, 50_000, 50_000]); // in vain three times
+    assert_eq!(server.starts(), [0, 50_000, 50_000, 50_000]); // three attempts without new bytes
     assert_eq!(std::fs::read(dir.path().join("a/b/set.bin.part")).unwrap(), body[..50_000]);
 }
 
 #[test]
 fn a_wrong_checksum_removes_the_file() {
     let (body, dir) = (body(), tempfile::tempdir().unwrap());
-    let server = Server::start(&body, POLITE);
+    let server = Server::start(&body, NORMAL);
     refused(&server.archive(&sha256(b"other"), body.len()), dir.path(), "has the SHA-256");
     assert!(!dir.path().join("a/b/set.bin.part").exists());
     refused(&server.archive("5eb63bbbe01eeed093cb22bb8f5acdc3", body.len()), dir.path(), "has the MD5");
-    let server = Server::start(b"hello world", POLITE);
-    get(&server.archive("5eb63bbbe01eeed093cb22bb8f5acdc3", 11), dir.path()).unwrap(); // RFC 1321's, of these words
+    let server = Server::start(b"hello world", NORMAL);
+    get(&server.archive("5eb63bbbe01eeed093cb22bb8f5acdc3", 11), dir.path()).unwrap(); // the MD5 of this text
 }
 
 #[test]
-fn what_is_no_archive_is_named_and_not_kept() {
+fn a_response_that_is_no_archive_is_named_and_not_kept() {
     let page = b"\n<!DOCTYPE html><html>Please log in</html>";
     let sum = sha256(page);
-    for (body, manners, size, says) in [
-        (&page[..], POLITE, 100, "is a web page, not the archive"),
-        (b"Moved", Manners { kind: "text/html; charset=utf-8", ..POLITE }, 100, "is a web page, not the archive"),
-        (b"no", Manners { status: "404 Not Found", ..POLITE }, 100, "answers with status 404"),
-        (&[7; 200], POLITE, 100, "longer than the 100 bytes"),
+    for (body, behaviour, size, says) in [
+        (&page[..], NORMAL, 100, "is a web page, not the archive"),
+        (b"Moved", Behaviour { kind: "text/html; charset=utf-8", ..NORMAL }, 100, "is a web page, not the archive"),
+        (b"no", Behaviour { status: "404 Not Found", ..NORMAL }, 100, "answers with status 404"),
+        (&[7; 200], NORMAL, 100, "longer than the 100 bytes"),
     ] {
-        let (dir, server) = (tempfile::tempdir().unwrap(), Server::start(body, manners));
+        let (dir, server) = (tempfile::tempdir().unwrap(), Server::start(body, behaviour));
         refused(&server.archive(&sum, size), dir.path(), says);
         assert!(!dir.path().join("a").exists(), "{says}");
     }
 }
 
 #[test]
-fn nobody_there_is_said_at_once() {
+fn an_unreachable_server_fails_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/set.bin", listener.local_addr().unwrap());
     drop(listener);
@@ -210,24 +210,24 @@ fn nobody_there_is_said_at_once() {
 }
 
 #[test]
-fn a_redirection_leads_to_the_file_but_not_into_this_machine() {
+fn a_redirection_is_followed_but_not_to_a_local_file() {
     let (body, dir) = (body(), tempfile::tempdir().unwrap());
     let sum = sha256(&body);
-    let server = Server::start(&body, Manners { moved: Some("/elsewhere.bin"), cut: 200_000, ..POLITE });
+    let server = Server::start(&body, Behaviour { moved: Some("/elsewhere.bin"), cut: 200_000, ..NORMAL });
     get(&server.archive(&sum, body.len()), dir.path()).unwrap();
     assert_eq!(std::fs::read(dir.path().join("a/b/set.bin")).unwrap(), body);
     assert_eq!(server.starts(), [0, 200_000]);
 
     let (place, dir) = (concat!("file://", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), tempfile::tempdir().unwrap());
-    let server = Server::start(&body, Manners { moved: Some(place), ..POLITE });
+    let server = Server::start(&body, Behaviour { moved: Some(place), ..NORMAL });
     refused(&server.archive(&sum, body.len()), dir.path(), "cannot be reached");
-    let server = Server::start(&body, Manners { moved: Some("/set.bin"), ..POLITE }); // in a circle
+    let server = Server::start(&body, Behaviour { moved: Some("/set.bin"), ..NORMAL }); // to itself
     refused(&server.archive(&sum, body.len()), dir.path(), "redirects");
     assert!(!dir.path().join("a").exists());
 }
 
 #[test]
-fn without_curl_the_package_is_named() {
+fn without_curl_the_message_says_how_to_install_it() {
     let started = fetch::Transfer::start("curl-that-nobody-installed", "http://127.0.0.1/", 0);
     let Err(fetch::FetchError::Permanent(what)) = started else { panic!("it started") };
     assert!(
@@ -237,7 +237,7 @@ fn without_curl_the_package_is_named() {
 }
 
 #[test]
-fn by_hand_names_each_address_and_place() {
+fn instructions_name_each_address_and_path() {
     let lines = by_hand(DataKind::StanfordDogs, Path::new("data"));
     assert_eq!(lines.len(), 3);
     assert_eq!(

@@ -1,8 +1,9 @@
-//! Archives taken apart beside where they belong, then moved there whole: no reader ever sees half a folder.
+//! Extracts tar archives. An archive is extracted into a temporary folder beside the destination and then moved, so that no reader
+//! ever sees a half-extracted folder.
 //!
-//! An archive may name no place outside its folder, hold no links, and unpack to no more than a fixed limit. Names longer
-//! than 100 bytes come as entries of their own, which `tar` reads into memory whole: what is read between two files has a
-//! limit, too.
+//! An archive is refused if an entry has a path outside the folder, if it contains links, or if it extracts to more bytes than a
+//! fixed limit. A file name of more than 100 bytes is an entry of its own, and the crate `tar` reads such an entry into memory as a
+//! whole. Therefore the number of bytes between two files is limited as well.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -14,23 +15,24 @@ use tar::{Entry, EntryType};
 
 use crate::archives::Pack;
 
-/// Ten times what the largest unpacks to.
+/// The maximum size in bytes of all extracted files. It is ten times the size of the largest data set.
 const BYTES: u64 = 32 << 30;
 const FILES: usize = 2_000_000;
-/// Bytes between two files; a header has 512, a name no more than 4,096.
+/// The maximum number of bytes between two files. A header has 512 bytes, and a name has at most 4,096.
 const HEADERS: u64 = 1 << 16;
 
-/// Moves `gives` out of an archive into `folder`, but for those that are there, and removes the archive.
+/// Extracts the paths `gives` of an archive into `folder`, except those that exist, and removes the archive.
 ///
 /// # Errors
-/// If the archive is damaged, or holds what it should not, or not what it should. Then nothing is moved or removed.
+/// Returns a message if the archive is damaged, contains an entry that is not allowed, or lacks one of these paths. Then nothing
+/// is moved or removed.
 pub fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) -> Result<(), String> {
     let aside = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(folder);
     let aside = aside.map_err(|error| format!("cannot be unpacked next to it: {error}"))?;
     let file = BufReader::new(File::open(archive).map_err(|error| format!("cannot be read: {error}"))?);
     match pack {
-        Pack::TarGz => each(MultiGzDecoder::new(file), aside.path()),
-        Pack::Tar | Pack::File => each(file, aside.path()),
+        Pack::TarGz => extract(MultiGzDecoder::new(file), aside.path()),
+        Pack::Tar | Pack::File => extract(file, aside.path()),
     }?;
     for name in gives {
         let (from, to) = (aside.path().join(name), folder.join(name));
@@ -45,7 +47,7 @@ pub fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) -> Resu
 }
 
 /// Writes every file of an archive under `folder`.
-fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
+fn extract(archive: impl Read, folder: &Path) -> Result<(), String> {
     let damaged = |error: std::io::Error| format!("cannot be unpacked: {error}");
     let mut left = BYTES;
     let budget = Cell::new(HEADERS);
@@ -59,7 +61,7 @@ fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
         if kind == EntryType::XGlobalHeader {
             continue; // a comment
         }
-        let name = inside(&entry)?;
+        let name = relative_path(&entry)?;
         let path = folder.join(&name);
         match kind {
             EntryType::Directory => std::fs::create_dir_all(&path).map_err(damaged)?,
@@ -83,7 +85,7 @@ fn each(archive: impl Read, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A reader that gives no more bytes than somebody else allows.
+/// A reader that returns an error after `budget` bytes. Its user can change the budget between reads.
 struct Budgeted<'a, R> {
     reader: R,
     budget: &'a Cell<u64>,
@@ -101,8 +103,8 @@ impl<R: Read> Read for Budgeted<'_, R> {
     }
 }
 
-/// An entry's path, if it leads nowhere else.
-fn inside(entry: &Entry<'_, impl Read>) -> Result<PathBuf, String> {
+/// Returns the path of an entry. A path that leaves the folder is an error.
+fn relative_path(entry: &Entry<'_, impl Read>) -> Result<PathBuf, String> {
     let path = entry.path().map_err(|error| format!("contains an invalid file name: {error}"))?;
     let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if plain {
@@ -120,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// An archive of entries: type, path as it is written, contents.
+    /// Returns an archive of these entries: type, path (written as it is), contents.
     fn tar(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
         let mut tar = Builder::new(Vec::new());
         for (kind, path, text) in entries {
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_files_come_out_whole() {
+    fn folders_and_files_are_extracted() {
         let dir = tempfile::tempdir().unwrap();
         let (folder, read) = (dir.path(), |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap());
         let entries = [(EntryType::Directory, "bin/", ""), (FILE, "./bin/one.bin", "1"), (FILE, "bin/deep/two", "two")];
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_escapes_and_nothing_half_is_left() {
+    fn no_file_is_written_outside_and_nothing_incomplete_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("inner");
         std::fs::create_dir(&folder).unwrap();

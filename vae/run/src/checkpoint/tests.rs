@@ -1,4 +1,4 @@
-//! Laws of checkpoints: the checksum answers for every byte, and bytes depend on nothing that moves no number.
+//! The checksum of a checkpoint covers every byte, and its bytes depend only on keys that change the results.
 
 use tensor::Device;
 use vae_core::data::Dataset;
@@ -28,7 +28,7 @@ fn early() -> EarlyStopping {
 }
 
 #[test]
-fn a_byte_that_changed_is_noticed_wherever_it_is() {
+fn every_changed_byte_is_detected() {
     let good = last(&trained(&["train.batch_size=8"]), &early()).unwrap();
     assert!(meta(&good).unwrap().is_some());
     let header = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
@@ -36,7 +36,7 @@ fn a_byte_that_changed_is_noticed_wherever_it_is() {
         for bit in [0, 5] {
             let mut bad = good.clone();
             bad[at] ^= 1 << bit;
-            // Either it is no longer taken for a checkpoint, or it is refused.
+            // Either it is no longer recognised as a checkpoint, or it is refused.
             assert!(!matches!(meta(&bad), Ok(Some(_))), "byte {at}");
         }
     }
@@ -46,7 +46,7 @@ fn a_byte_that_changed_is_noticed_wherever_it_is() {
 }
 
 #[test]
-fn numbers_come_back_by_their_bits() {
+fn numbers_are_read_back_exactly() {
     let trainer = trained(&["train.batch_size=8", "train.schedule=plateau"]);
     let meta = meta(&last(&trainer, &early()).unwrap()).unwrap().unwrap();
     assert_eq!(meta.state(), trainer.state());
@@ -55,7 +55,7 @@ fn numbers_come_back_by_their_bits() {
 }
 
 #[test]
-fn what_moves_no_number_leaves_no_trace() {
+fn keys_that_do_not_change_results_do_not_change_the_bytes() {
     let settings = ["device=cpu", "data.dir=elsewhere", "train.checkpoint_minutes=1", "model.init=x"];
     let bytes = |settings: &[&str]| last(&trained(settings), &early()).unwrap();
     assert_eq!(bytes(&settings), bytes(&[]));
@@ -63,12 +63,12 @@ fn what_moves_no_number_leaves_no_trace() {
 }
 
 #[test]
-fn a_format_of_the_future_is_named() {
+fn an_unknown_format_is_refused() {
     let mut bytes = last(&trained(&[]), &early()).unwrap();
     let old = br#"\"format\":1"#;
     let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
     bytes[at + old.len() - 1] = b'7';
-    let place = place_of_sum(&bytes).unwrap();
+    let place = checksum_offset(&bytes).unwrap();
     let sum = checksum(&bytes, place);
     bytes[place..place + DIGITS].copy_from_slice(sum.as_bytes());
     let refused = meta(&bytes).unwrap_err();
@@ -76,7 +76,7 @@ fn a_format_of_the_future_is_named() {
 }
 
 #[test]
-fn weights_that_are_not_finite_are_not_kept() {
+fn weights_that_are_not_finite_are_not_saved() {
     let trainer = trained(&[]);
     let (_, bias) = nn::parameters(trainer.model()).into_iter().next_back().unwrap();
     bias.set(bias.value().mul_scalar(f32::INFINITY).add_scalar(f32::INFINITY));
@@ -85,7 +85,7 @@ fn weights_that_are_not_finite_are_not_kept() {
 }
 
 #[test]
-fn only_what_moves_no_number_and_more_epochs_may_change() {
+fn only_keys_that_do_not_change_results_and_more_epochs_may_change() {
     let base = ["train.epochs=3"];
     let check = |more: &[&str]| check(&config(&base), &config(&[&base[..], more].concat()));
     for fine in [&[][..], &["device=gpu", "data.dir=x", "train.checkpoint_minutes=0"], &["train.epochs=4"]] {
@@ -100,12 +100,12 @@ fn only_what_moves_no_number_and_more_epochs_may_change() {
         let refused = check(&[other]).unwrap_err();
         assert!(refused.to_string().contains(says) && refused.exit_code() == 2, "{refused}");
     }
-    for (key, laid_out) in [
+    for (key, schedule) in [
         ("train.schedule", "train.schedule=cosine"),
         ("train.schedule", "train.schedule=linear"),
         ("loss.schedule", "loss.schedule=cyclical"),
     ] {
-        let (old, new) = (config(&["train.epochs=3", laid_out]), config(&["train.epochs=4", laid_out]));
+        let (old, new) = (config(&["train.epochs=3", schedule]), config(&["train.epochs=4", schedule]));
         let refused = super::check(&old, &new).unwrap_err().to_string();
         assert!(refused.contains(key) && refused.contains("train.epochs = 4"), "{refused}");
     }
