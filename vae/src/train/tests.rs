@@ -257,11 +257,11 @@ fn a_plateau_waits_as_long_as_it_says() {
     assert_eq!(rates, [1.0, 1.0, 0.1, 0.1]);
 }
 
-/// A GPU as a small one would be; what it computes is read sixteen steps at a time. The tests share it, so that its kernels are
-/// compiled once.
+/// A GPU as a small one would be; what it computes is read sixteen steps at a time. The tests share it, and it is opened as in
+/// `tests/reference/place.rs`: its kernels are compiled once, and a driver that keeps what it compiled (Mesa's does) has them.
 fn gpu() -> Device {
     static SHARED: OnceLock<Arc<gpu::Context>> = OnceLock::new();
-    let options = gpu::Options { default_limits: true, ..gpu::Options::default() };
+    let options = gpu::Options { default_limits: true, checked: true, ..gpu::Options::default() };
     let open = || pollster::block_on(gpu::Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
     Device::Gpu(SHARED.get_or_init(open).clone())
 }
