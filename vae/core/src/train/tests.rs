@@ -273,7 +273,7 @@ fn a_plateau_waits_for_its_patience() {
 /// kernels are compiled once.
 fn gpu() -> Device {
     static SHARED: OnceLock<Arc<gpu::Context>> = OnceLock::new();
-    let options = gpu::Options { default_limits: true, ..gpu::Options::default() };
+    let options = gpu::Options { default_limits: true, checked: true, ..gpu::Options::default() };
     let open = || pollster::block_on(gpu::Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
     Device::Gpu(SHARED.get_or_init(open).clone())
 }
