@@ -46,7 +46,7 @@ impl Source for Blobs {
 /// `count` images, labelled by the half in which the blob is.
 fn blobs(count: usize) -> Split {
     let label = |i: usize| u16::from(Blobs::centre(i)[1] > SIZE as f32 / 2.0);
-    Split::all(Images::new(Blobs, (0..count).map(label).collect(), 1, [SIZE, SIZE]).named(["left", "right"]))
+    Split::all(Images::new(Blobs, (0..count).map(label).collect(), 1, [SIZE, SIZE]).with_class_names(["left", "right"]))
 }
 
 fn main() -> Result<()> {

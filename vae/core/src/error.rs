@@ -34,12 +34,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Creates an [`Error::Config`] from its message.
     pub fn config(message: impl Into<String>) -> Error {
-        Error::Config(line(&message.into()))
+        Error::Config(single_line(&message.into()))
     }
 
     /// Creates an [`Error::File`] from a path and a description of the problem.
     pub fn file(path: &std::path::Path, what: impl std::fmt::Display) -> Error {
-        Error::File { path: line(&path.display().to_string()), what: line(&what.to_string()) }
+        Error::File { path: single_line(&path.display().to_string()), what: single_line(&what.to_string()) }
     }
 
     /// Returns the exit code of a program that ends with this error: 2 for invalid input by the user, 1 for everything
@@ -58,7 +58,7 @@ const MAX_CHARS: usize = 2_000;
 
 /// Returns the text as one line. Control characters, line separators and characters that change the text direction are
 /// escaped. The result is cut off after 2,000 characters.
-pub fn line(text: &str) -> String {
+pub fn single_line(text: &str) -> String {
     let moves = |c: char| {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };

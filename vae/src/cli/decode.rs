@@ -91,7 +91,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 
 /// The label of each image; zeros for a model that is not conditional.
 fn labels(config: &Config, codes: &Codes, given: &[i64]) -> Result<Vec<usize>> {
-    let (count, classes) = (codes.z.shape()[0], config.told_classes());
+    let (count, classes) = (codes.z.shape()[0], config.condition_classes());
     if classes == 0 {
         if !given.is_empty() {
             bail!(Error::config(

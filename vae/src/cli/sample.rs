@@ -60,7 +60,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     if !config.model.is_vae() {
         bail!(Error::config(format!("model.kind = \"{}\" cannot draw samples", config.model.kind)));
     }
-    let (count, classes) = (args.count as usize, config.told_classes());
+    let (count, classes) = (args.count as usize, config.condition_classes());
     let labels: Vec<usize> = match args.label {
         Some(_) if classes == 0 => {
             bail!(Error::config("--label: this model does not use labels (model.conditional = false); leave it out"))

@@ -130,7 +130,7 @@ impl Explorer {
             latents,
             images: self.run.dataset.test.count(),
             classes: self.run.dataset.test.images().class_names().to_vec(),
-            told: predictor.config.told_classes(),
+            told: predictor.config.condition_classes(),
         }
     }
 
@@ -183,7 +183,7 @@ impl Explorer {
         picture::from_bytes(bytes, region, channels, side, &mut pixels)
             .map_err(|what| Error::config(format!("the picture {what}")))?;
         let split = Split::all(Images::new(pixels, vec![label as u16], channels, [side, side]));
-        self.code(&split, 0, Some(label).filter(|_| config.told_classes() > 0))
+        self.code(&split, 0, Some(label).filter(|_| config.condition_classes() > 0))
     }
 
     /// Returns the positions of the test images in the plane of two latents.
@@ -209,7 +209,7 @@ impl Explorer {
     }
 
     fn check_label(&self, label: usize) -> Result<()> {
-        match self.run.predictor.config.told_classes() {
+        match self.run.predictor.config.condition_classes() {
             0 => Ok(()), // the model takes no labels
             classes if label < classes => Ok(()),
             classes => Err(Error::config(format!("{label} is not a label; labels are 0 to {}", classes - 1))),

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minijinja::value::{Serde, Value as Safe};
 use minijinja::{AutoEscape, Environment, HtmlEscape, context};
 use serde::Serialize;
-use vae_core::objective::{number, part_unit, part_words};
+use vae_core::objective::{number, part_label, part_unit};
 use vae_core::train::{Epoch, Timing};
 use vae_figures::gallery::Drawing;
 use vae_run::loss_unit;
@@ -142,7 +142,7 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
                 .collect(),
         };
         let unit = if name == "total" { loss_unit(&runs[0].config) } else { part_unit(name) };
-        charts.push(lines(&part_words(name), unit, &all));
+        charts.push(lines(&part_label(name), unit, &all));
     }
     let error = |epoch: &Epoch| epoch.validation.mse.unwrap_or(f64::NAN);
     let all: Vec<Series> = runs.iter().map(|run| (run.name.clone(), series(run, &error))).collect();
@@ -157,7 +157,7 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
 fn columns(run: &Told) -> Vec<String> {
     let halves = ["training", "validation"].iter();
     let losses = halves.flat_map(|half| {
-        std::iter::once("total").chain(parts(run)).map(move |part| format!("{half} {}", part_words(part)))
+        std::iter::once("total").chain(parts(run)).map(move |part| format!("{half} {}", part_label(part)))
     });
     losses.chain(["MSE", "learning rate", "seconds", "images per second"].map(str::to_owned)).collect()
 }

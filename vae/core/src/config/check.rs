@@ -3,7 +3,7 @@
 
 use super::{
     Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output, PADDING,
-    Reconstruction, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS,
+    Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS,
 };
 use crate::error::{Error, Result};
 
@@ -240,8 +240,8 @@ impl Config {
             format!("data.rotations = {}: it must be 1 to 360", data.rotations)
         })?;
         let drawn = self.shapes_images();
-        rule(kind != DataKind::Shapes || drawn <= SHAPES_MOST, || {
-            format!("data.images = {}: that makes {drawn} images; the maximum is {}", data.images, SHAPES_MOST)
+        rule(kind != DataKind::Shapes || drawn <= SHAPES_MAX, || {
+            format!("data.images = {}: that makes {drawn} images; the maximum is {}", data.images, SHAPES_MAX)
         })
     }
 

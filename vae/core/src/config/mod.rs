@@ -24,7 +24,7 @@ pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduct
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub(crate) use sizes::{HUES, PLACES, SHAPES};
-pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS, split_sizes};
+pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, split_sizes};
 
 keys! {
     /// The configuration of a run. It decides all of the run's numbers: the same configuration gives the same losses.
@@ -226,16 +226,16 @@ impl Config {
 
     /// Channels that a VAE's encoder sees: the images', and a plane for each label if it is told them.
     pub fn encoder_channels(&self) -> usize {
-        self.channels() + self.told_classes()
+        self.channels() + self.condition_classes()
     }
 
     /// Numbers that a VAE's decoder is given: the latents, and one for each label if it is told them.
     pub fn decoder_inputs(&self) -> usize {
-        self.model.z_dim + self.told_classes()
+        self.model.z_dim + self.condition_classes()
     }
 
     /// Labels that the model is told; 0 if it is not.
-    pub fn told_classes(&self) -> usize {
+    pub fn condition_classes(&self) -> usize {
         if self.model.conditional { self.classes() } else { 0 }
     }
 

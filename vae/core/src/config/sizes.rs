@@ -10,7 +10,7 @@ pub const PADDING: usize = 4;
 /// The default of `data.images`.
 pub const SHAPES_IMAGES: usize = 12_000;
 /// The largest number of images of `shapes`. Each needs 20 bytes of memory.
-pub const SHAPES_MOST: usize = 10_000_000;
+pub const SHAPES_MAX: usize = 10_000_000;
 /// The default of `data.rotations`, as in dSprites.
 pub const SHAPES_ROTATIONS: usize = 40;
 

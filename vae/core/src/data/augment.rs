@@ -190,7 +190,7 @@ mod tests {
             touched += usize::from(a != b);
             assert_eq!(
                 a != b,
-                noisy.augmentation.is_noisy(noisy.train.members()[place]),
+                noisy.augmentation.is_noisy(noisy.train.indices()[place]),
                 "the image decides, not its place"
             );
             assert!(a.iter().all(|x| (-1.0..=1.0).contains(x)));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::config::split_sizes;
-use crate::data::{Split, deal, idx};
+use crate::data::{Split, idx, random_split};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
 
@@ -19,7 +19,7 @@ pub fn splits(seed: u64) -> Result<[Split; 3]> {
     let digits =
         idx::read(IMAGES, LABELS).map_err(|(_, what)| Error::config(format!("the digits in this program: {what}")))?;
     let counts = split_sizes(digits.count());
-    Ok(deal(Arc::new(digits), counts, &mut Purpose::Split.stream(seed, 0)))
+    Ok(random_split(Arc::new(digits), counts, &mut Purpose::Split.stream(seed, 0)))
 }
 
 #[cfg(test)]
@@ -30,11 +30,11 @@ mod tests {
     fn splits_are_disjoint_and_complete_and_depend_on_the_seed() {
         let [train, validation, test] = splits(1).unwrap();
         assert_eq!([train.count(), validation.count(), test.count()], [8_334, 833, 833]);
-        let mut all = [train.members(), validation.members(), test.members()].concat();
+        let mut all = [train.indices(), validation.indices(), test.indices()].concat();
         all.sort_unstable();
         assert_eq!(all, (0..10_000).collect::<Vec<_>>());
-        assert_eq!(splits(1).unwrap()[0].members(), train.members());
-        assert_ne!(splits(2).unwrap()[0].members(), train.members());
+        assert_eq!(splits(1).unwrap()[0].indices(), train.indices());
+        assert_ne!(splits(2).unwrap()[0].indices(), train.indices());
     }
 
     #[test]

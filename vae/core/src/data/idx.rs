@@ -53,7 +53,7 @@ fn read_labels(file: &[u8]) -> Result<Vec<u8>, String> {
 /// Returns the bytes of the file, decompressed if they are gzipped.
 fn unpack(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     if file.starts_with(&[0x1f, 0x8b]) {
-        return unpack::unpack(MultiGzDecoder::new(file), unpack::believable(file.len())).map(Cow::Owned);
+        return unpack::unpack(MultiGzDecoder::new(file), unpack::max_unpacked_size(file.len())).map(Cow::Owned);
     }
     refuse_web_page(file, "the archive")?;
     Ok(Cow::Borrowed(file))

@@ -85,7 +85,7 @@ impl Split {
     }
 
     /// Returns the indices of the split's images in the underlying [`Images`].
-    pub fn members(&self) -> &[usize] {
+    pub fn indices(&self) -> &[usize] {
         &self.members
     }
 
@@ -195,7 +195,7 @@ pub fn order(seed: u64, epoch: usize, images: usize) -> Vec<usize> {
 
 /// Splits images at random into `N` splits of the given sizes, like PyTorch's `random_split`. Images beyond the sum of
 /// the sizes are in no split.
-pub fn deal<const N: usize>(images: Arc<Images>, counts: [usize; N], rng: &mut Generator) -> [Split; N] {
+pub fn random_split<const N: usize>(images: Arc<Images>, counts: [usize; N], rng: &mut Generator) -> [Split; N] {
     let order = rng.permutation(images.count());
     let mut rest = order.as_slice();
     counts.map(|count| {
@@ -225,7 +225,7 @@ mod tests {
         let mut config = Config::default();
         config.data.limit = 7;
         let few = Dataset::built_in(&config).unwrap();
-        assert_eq!(few.train.members(), &whole.train.members()[..7]);
-        assert_eq!(few.validation.members(), whole.validation.members());
+        assert_eq!(few.train.indices(), &whole.train.indices()[..7]);
+        assert_eq!(few.validation.indices(), whole.validation.indices());
     }
 }

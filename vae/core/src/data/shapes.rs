@@ -27,7 +27,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::config::{Config, HUES, PLACES, SHAPES, split_sizes};
-use crate::data::{Factors, Images, Source, Split, deal};
+use crate::data::{Factors, Images, Source, Split, random_split};
 use crate::error::Result;
 use crate::random::Purpose;
 
@@ -171,8 +171,9 @@ pub fn splits(config: &Config) -> [Split; 3] {
     let factors = Factors { names, sizes: grid.sizes.clone(), values };
     let [count, side] = [grid.images(), grid.side];
     let drawn = ShapeSource { grid, combinations };
-    let images = Images::new(drawn, labels, config.channels(), [side, side]).named(SHAPES).with_factors(factors);
-    deal(Arc::new(images), split_sizes(count), &mut Purpose::Split.stream(config.seed, 0))
+    let images =
+        Images::new(drawn, labels, config.channels(), [side, side]).with_class_names(SHAPES).with_factors(factors);
+    random_split(Arc::new(images), split_sizes(count), &mut Purpose::Split.stream(config.seed, 0))
 }
 
 /// Returns `count` of the numbers `0..all` in ascending order. All sets of this size are equally likely (Floyd's
@@ -315,7 +316,7 @@ mod tests {
         let (grid, factors) = (Grid::new(&few), images.factors().unwrap());
         let mut out = vec![0; 1024];
         for place in 0..100 {
-            let index = train.members()[place];
+            let index = train.indices()[place];
             train.read(place, &mut out).unwrap();
             assert_eq!(out, draw(&grid, factors.of(index)));
             assert_eq!(train.label(place), usize::from(factors.of(index)[0]));

@@ -93,7 +93,7 @@ pub struct Images {
 
 impl Images {
     /// Creates a set of images, one for each label. `size` is `[rows, columns]`. Labels count from 0. The number of
-    /// classes is the largest label plus 1; [`Images::named`] and [`Images::with_classes`] set a larger number.
+    /// classes is the largest label plus 1; [`Images::with_class_names`] and [`Images::with_classes`] set a larger number.
     pub fn new(source: impl Source + 'static, labels: Vec<u16>, channels: usize, size: [usize; 2]) -> Images {
         let classes = labels.iter().max().map_or(0, |&most| usize::from(most) + 1);
         Images { source: Box::new(source), labels, channels, size, classes, names: Vec::new(), factors: None }
@@ -112,7 +112,7 @@ impl Images {
     ///
     /// # Panics
     /// If a label is not below the number of classes.
-    pub fn named<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Images {
+    pub fn with_class_names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Images {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         Images { names: names.clone(), ..self.with_classes(names.len()) }
     }
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(make().with_classes(400).classes(), 400);
         let factors = Factors { names: vec!["x", "y"], sizes: vec![4, 9], values: vec![0, 1, 3, 8, 2, 2] };
         assert_eq!(make().with_factors(factors).factors().unwrap().of(1), [3, 8]);
-        let named = Images::new(vec![0_u8; 2], vec![1, 0], 1, [1, 1]).named(["cat", "dog"]);
+        let named = Images::new(vec![0_u8; 2], vec![1, 0], 1, [1, 1]).with_class_names(["cat", "dog"]);
         assert_eq!((named.class_names()[1].as_str(), named.classes()), ("dog", 2));
         assert!(std::panic::catch_unwind(|| make().with_classes(300)).is_err());
     }

@@ -7,7 +7,7 @@ pub const LIMIT: u64 = 1 << 30;
 
 /// Returns the maximum unpacked size in bytes of a file of `packed` bytes: 64 times its size plus 4 MiB, at most
 /// [`LIMIT`]. Images of digits unpack to 5 times their size and lists to 30 times, a decompression bomb to 1,000 times.
-pub fn believable(packed: usize) -> u64 {
+pub fn max_unpacked_size(packed: usize) -> u64 {
     (64 * packed as u64 + (4 << 20)).min(LIMIT)
 }
 
@@ -47,6 +47,6 @@ mod tests {
     fn data_that_unpacks_to_too_many_bytes_is_refused() {
         assert_eq!(unpack(&[1; 9][..], 9).unwrap(), [1; 9]);
         assert!(unpack(&[1; 10][..], 9).unwrap_err().contains("unpacks to more than 9 bytes"));
-        assert_eq!([0, 1 << 20, usize::MAX >> 8].map(believable), [4 << 20, 68 << 20, LIMIT]);
+        assert_eq!([0, 1 << 20, usize::MAX >> 8].map(max_unpacked_size), [4 << 20, 68 << 20, LIMIT]);
     }
 }

@@ -36,7 +36,7 @@ impl Autoencoder {
     /// Creates a learner from a model with `config.model.z_dim` latents and the objective of the configuration. The
     /// encoder must take `config.encoder_channels()` channels and the decoder `config.decoder_inputs()` inputs.
     pub fn new(config: &Config, model: Box<dyn Vae>) -> Autoencoder {
-        let (z_dim, classes) = (config.model.z_dim, config.told_classes());
+        let (z_dim, classes) = (config.model.z_dim, config.condition_classes());
         Autoencoder { model, objective: Objective::new(config), z_dim, classes }
     }
 
@@ -83,21 +83,21 @@ impl Autoencoder {
 impl Learner for Autoencoder {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
         let ForwardPass { x, mu, logvar, z, logits, terms } = self.forward_pass(batch, ctx);
-        let seen = [
+        let intermediates = [
             ("the images", x),
             ("encoder.mu", mu),
             ("encoder.logvar", logvar),
             ("the latents", z),
             ("the decoder's output", logits),
         ];
-        Forward { terms, seen: seen.into() }
+        Forward { terms, intermediates: intermediates.into() }
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
         let ForwardPass { mu, logvar, terms, .. } = self.forward_pass(batch, ctx);
         let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
         let reconstruction = Some(self.model.decode(&self.with_columns(&mu, &batch.labels), ctx));
-        Evaluation { terms, kl_per_dim, reconstruction, named: None }
+        Evaluation { terms, kl_per_dim, reconstruction, predicted: None }
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {

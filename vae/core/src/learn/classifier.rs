@@ -24,11 +24,14 @@ impl Classifier {
 impl Learner for Classifier {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
         let (logits, _, terms) = self.score(batch, ctx);
-        Forward { terms, seen: vec![("the images", Var::constant(batch.images.clone())), ("the logits", logits)] }
+        Forward {
+            terms,
+            intermediates: vec![("the images", Var::constant(batch.images.clone())), ("the logits", logits)],
+        }
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
         let (_, predicted, terms) = self.score(batch, ctx);
-        Evaluation { terms, kl_per_dim: None, reconstruction: None, named: Some(predicted) }
+        Evaluation { terms, kl_per_dim: None, reconstruction: None, predicted: Some(predicted) }
     }
 }

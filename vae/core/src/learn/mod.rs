@@ -21,7 +21,7 @@ pub use autoencoder::Autoencoder;
 pub use batch::Batch;
 pub use stages::{Stage, stages};
 pub use summary::{LayerRow, Summary};
-pub use vq::Quantiser;
+pub use vq::VqAutoencoder;
 
 /// A model and its loss.
 pub trait Learner: Module {
@@ -53,7 +53,7 @@ pub struct Forward {
     pub terms: Terms,
     /// Intermediate results with their names, in order of computation. If the loss is not finite, the error names the
     /// first of them that is not finite.
-    pub seen: Vec<(&'static str, Var)>,
+    pub intermediates: Vec<(&'static str, Var)>,
 }
 
 /// The result of [`Learner::evaluate`].
@@ -66,7 +66,7 @@ pub struct Evaluation {
     /// reconstructs images.
     pub reconstruction: Option<Var>,
     /// The predicted label of each image, a whole number, `[batch]`, if the model is a classifier.
-    pub named: Option<Tensor>,
+    pub predicted: Option<Tensor>,
 }
 
 /// Builds the learner of a configuration on the CPU. The seed determines its initial weights. Its encoder is frozen if
@@ -75,7 +75,7 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     let learner: Box<dyn Learner> = match config.model.kind {
         ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
-        ModelKind::Vq => Box::new(Quantiser::new(config, Vq::new(&mut rng, config))),
+        ModelKind::Vq => Box::new(VqAutoencoder::new(config, Vq::new(&mut rng, config))),
         _ => Box::new(Autoencoder::new(config, model::build(config))),
     };
     if config.model.freeze_encoder {

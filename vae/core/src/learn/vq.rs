@@ -17,21 +17,21 @@ use crate::model::{Quantised, Vq};
 use crate::objective::{Objective, Terms};
 
 /// A VQ-VAE and its objective.
-pub struct Quantiser {
+pub struct VqAutoencoder {
     model: Vq,
     objective: Objective,
     commitment: f64,
 }
 
-impl Quantiser {
+impl VqAutoencoder {
     /// Creates a learner from a model and the weights of the configuration.
-    pub fn new(config: &Config, model: Vq) -> Quantiser {
+    pub fn new(config: &Config, model: Vq) -> VqAutoencoder {
         let side = config.image_size() / config.model.divisor();
         let commitment = match config.loss.reduction {
             Reduction::Sum => config.loss.commitment,
             Reduction::Mean => config.loss.commitment / (config.model.code_width * side * side) as f64,
         };
-        Quantiser { model, objective: Objective::new(config), commitment }
+        VqAutoencoder { model, objective: Objective::new(config), commitment }
     }
 
     /// Returns the intermediate results, the decoder's output and the loss.
@@ -43,25 +43,25 @@ impl Quantiser {
         let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
         let weight = self.objective.reconstruction;
         let parts = [("reconstruction", weight, reconstruction), ("commitment", self.commitment, commitment)];
-        let seen = vec![("the images", x), ("the encoder's output", maps), ("the codes", codes)];
-        (seen, logits, Terms::weighted(parts).with_metric("perplexity", perplexity))
+        let intermediates = vec![("the images", x), ("the encoder's output", maps), ("the codes", codes)];
+        (intermediates, logits, Terms::weighted(parts).with_metric("perplexity", perplexity))
     }
 }
 
-impl Learner for Quantiser {
+impl Learner for VqAutoencoder {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
-        let (mut seen, logits, terms) = self.forward_pass(batch, ctx);
-        seen.push(("the decoder's output", logits));
-        Forward { terms, seen }
+        let (mut intermediates, logits, terms) = self.forward_pass(batch, ctx);
+        intermediates.push(("the decoder's output", logits));
+        Forward { terms, intermediates }
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
         let (_, logits, terms) = self.forward_pass(batch, ctx);
-        Evaluation { terms, kl_per_dim: None, reconstruction: Some(logits), named: None }
+        Evaluation { terms, kl_per_dim: None, reconstruction: Some(logits), predicted: None }
     }
 }
 
-impl Module for Quantiser {
+impl Module for VqAutoencoder {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
     }

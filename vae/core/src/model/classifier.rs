@@ -35,11 +35,11 @@ impl Classifier {
 
     /// Returns the logits of images, `[n, classes]`.
     pub fn logits(&self, x: &Var, ctx: &ForwardContext) -> Var {
-        self.name(&self.features(x, ctx), ctx)
+        self.logits_from_features(&self.features(x, ctx), ctx)
     }
 
     /// Returns the logits from the features `[n, 8w]` that [`Classifier::features`] returns.
-    pub fn name(&self, features: &Var, ctx: &ForwardContext) -> Var {
+    pub fn logits_from_features(&self, features: &Var, ctx: &ForwardContext) -> Var {
         self.fc.forward(features, ctx)
     }
 }

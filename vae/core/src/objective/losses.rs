@@ -41,10 +41,10 @@ impl Losses {
     }
 
     /// Reads the losses from a JSON object that [`Losses::json`] wrote. The keys of other metrics are skipped.
-    pub fn of_json(map: &Map<String, Value>) -> Option<Losses> {
+    pub fn from_json(map: &Map<String, Value>) -> Option<Losses> {
         let parts = map.iter().filter(|(key, _)| !["total", "kl_per_dim", "mse"].contains(&key.as_str()));
-        let parts = parts.map(|(name, x)| Some((part_name(name), of_number(x)?))).collect::<Option<_>>()?;
-        Some(Losses { total: of_number(map.get("total")?)?, parts })
+        let parts = parts.map(|(name, x)| Some((part_name(name), parse_number(x)?))).collect::<Option<_>>()?;
+        Some(Losses { total: parse_number(map.get("total")?)?, parts })
     }
 
     /// Returns the losses as a JSON object: the total, then the parts.
@@ -59,7 +59,7 @@ impl std::fmt::Display for Losses {
         let fine = self.part("cross_entropy").is_some() || self.total.abs() < 1.0; // small values need more digits
         write!(f, "{:8.*}", if fine { 4 } else { 2 }, self.total)?;
         for (i, &(name, part)) in self.parts.iter().enumerate() {
-            write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_words(name))?;
+            write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_label(name))?;
             match name {
                 "reconstruction" => write!(f, "{part:8.2}")?,
                 "cross_entropy" => write!(f, "{part:8.4}")?,
@@ -72,7 +72,7 @@ impl std::fmt::Display for Losses {
 }
 
 /// Returns the display name of a part.
-pub fn part_words(name: &str) -> String {
+pub fn part_label(name: &str) -> String {
     match name {
         "kl" | "mi" | "tc" => name.to_uppercase(),
         "dw_kl" => "DW-KL".into(),
@@ -104,7 +104,7 @@ pub fn number(x: f64) -> Value {
 }
 
 /// Returns the value of JSON that [`number`] wrote.
-pub fn of_number(x: &Value) -> Option<f64> {
+pub fn parse_number(x: &Value) -> Option<f64> {
     x.as_f64().or_else(|| x.as_str()?.parse().ok())
 }
 

@@ -28,9 +28,9 @@ use crate::config::{Config, Estimator, LossKind, Output, Reconstruction, Reducti
 
 pub use exact::exact_latent_terms;
 pub use latent_terms::{LatentTerms, latent_terms, log_weights};
-pub use losses::{Losses, number, of_number, part_name, part_unit, part_words};
+pub use losses::{Losses, number, parse_number, part_label, part_name, part_unit};
 pub use schedule::{END, KlSchedule};
-pub use terms::{Outline, Part, Terms};
+pub use terms::{Part, TermWeights, Terms};
 
 /// An objective with its weights.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +161,7 @@ mod tests {
                 Reduction::Mean => 1.5 / 4.0 + 3.0 * 0.5 / 2.0,
             };
             assert_eq!(terms.total.value().data(), [expected as f32]);
-            assert_eq!(terms.outline().losses(&[1.5, 0.5]).total, expected);
+            assert_eq!(terms.term_weights().losses(&[1.5, 0.5]).total, expected);
         }
     }
 

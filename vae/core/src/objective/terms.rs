@@ -28,7 +28,7 @@ pub struct Part {
 
 /// The names of the parts and their weights in the total, without the values.
 #[derive(Clone, Debug)]
-pub struct Outline(Vec<(&'static str, f64)>);
+pub struct TermWeights(Vec<(&'static str, f64)>);
 
 impl Terms {
     /// Creates the weighted sum of these parts, each a name, a weight and a value.
@@ -59,8 +59,8 @@ impl Terms {
     }
 
     /// Returns the names and weights.
-    pub fn outline(&self) -> Outline {
-        Outline(self.parts.iter().map(|part| (part.name, part.weight)).collect())
+    pub fn term_weights(&self) -> TermWeights {
+        TermWeights(self.parts.iter().map(|part| (part.name, part.weight)).collect())
     }
 
     /// Reads the values from the device.
@@ -69,11 +69,11 @@ impl Terms {
         for part in &self.parts {
             values.push(part.value.value().read().await?[0]);
         }
-        Ok(self.outline().losses(&values))
+        Ok(self.term_weights().losses(&values))
     }
 }
 
-impl Outline {
+impl TermWeights {
     /// Returns the losses with these values, one per part. The total is summed in f64.
     pub fn losses(&self, values: &[f32]) -> Losses {
         let parts: Vec<_> = self.0.iter().zip(values).map(|(&(name, _), &value)| (name, f64::from(value))).collect();

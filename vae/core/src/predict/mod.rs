@@ -100,9 +100,9 @@ impl Predictor {
         let mut table = Confusion::new(self.config.classes());
         for batch in split.first(usize::MAX).chunks(self.config.train.batch_size) {
             let x = self.batch(split, batch)?;
-            let Some(named) = self.forward(split, batch, &x).named else { return Ok(None) };
-            let pairs = batch.iter().zip(named.read().await?);
-            pairs.for_each(|(&place, named)| table.add(split.label(place), named as usize));
+            let Some(predicted) = self.forward(split, batch, &x).predicted else { return Ok(None) };
+            let pairs = batch.iter().zip(predicted.read().await?);
+            pairs.for_each(|(&place, predicted)| table.add(split.label(place), predicted as usize));
         }
         Ok(Some(table))
     }
@@ -132,7 +132,7 @@ impl Predictor {
     /// latents. The samples of a conditional model are ordered by label, each label equally often.
     pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
-        let classes = self.config.told_classes();
+        let classes = self.config.condition_classes();
         self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await
     }
 
@@ -183,7 +183,7 @@ impl Predictor {
 
     /// Creates a batch of images that are not trained on.
     fn held_out(&self, split: &Split, places: &[usize], x: &Tensor) -> Batch {
-        let members = places.iter().map(|&place| split.members()[place]).collect();
+        let members = places.iter().map(|&place| split.indices()[place]).collect();
         let schedule = ScheduleContext { epochs: END, images: split.count() };
         Batch::of_images(x.upload(&self.device), split.labels(places), schedule, self.config.seed, members)
     }

@@ -14,7 +14,7 @@ pub enum Verdict {
     /// The loss is the best so far. Keep these weights.
     Best,
     /// The loss is not the best. Continue.
-    GoOn,
+    Continue,
     /// There was no improvement for `patience` epochs. Stop.
     Stop,
 }
@@ -45,7 +45,7 @@ impl EarlyStopping {
             self.best = Some((epoch, loss));
             return Verdict::Best;
         }
-        if self.is_over(epoch) { Verdict::Stop } else { Verdict::GoOn }
+        if self.is_over(epoch) { Verdict::Stop } else { Verdict::Continue }
     }
 
     /// Returns the best epoch and its loss, or `None` if every loss so far was NaN.

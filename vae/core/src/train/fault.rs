@@ -7,7 +7,7 @@ use nn::Trace;
 use super::Trainer;
 use crate::error::{Error, Result};
 use crate::learn::Forward;
-use crate::objective::part_words;
+use crate::objective::part_label;
 
 /// A number to make infinite on purpose, at a step counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Trainer {
     pub(super) async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
         let images = self.dataset.training_batch(self.epoch, places)?;
         let trace = Trace::default();
-        let Forward { terms, seen } = self.forward(step, &images, Some(&trace));
-        if let Some((_, x)) = seen.first().filter(|(name, _)| *name == "the images")
+        let Forward { terms, intermediates } = self.forward(step, &images, Some(&trace));
+        if let Some((_, x)) = intermediates.first().filter(|(name, _)| *name == "the images")
             && !all_finite(&x.value().read().await?)
         {
             return Ok("the images".to_owned());
@@ -68,8 +68,8 @@ impl Trainer {
             }
         }
         let gradients = terms.total.backward();
-        let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_words(part.name)), &part.value));
-        for (name, var) in seen.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
+        let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_label(part.name)), &part.value));
+        for (name, var) in intermediates.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
             if !all_finite(&var.value().read().await?) {
                 return Ok(name);
             }

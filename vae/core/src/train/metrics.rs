@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::objective::{Losses, number, of_number};
+use crate::objective::{Losses, number, parse_number};
 use crate::predict::Validation;
 
 /// The progress of an epoch after a step.
@@ -58,20 +58,20 @@ pub struct Epoch {
 
 impl Epoch {
     /// Reads an epoch from a line of `metrics.jsonl`.
-    pub fn of_json(line: &Value) -> Option<Epoch> {
+    pub fn from_json(line: &Value) -> Option<Epoch> {
         let validation = line["validation"].as_object()?;
         let per_dim = validation.get("kl_per_dim").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         Some(Epoch {
             epoch: line["epoch"].as_u64()? as usize,
-            train: Losses::of_json(line["train"].as_object()?)?,
+            train: Losses::from_json(line["train"].as_object()?)?,
             validation: Validation {
-                losses: Losses::of_json(validation)?,
-                kl_per_dim: per_dim.iter().map(of_number).collect::<Option<_>>()?,
-                mse: validation.get("mse").and_then(of_number),
+                losses: Losses::from_json(validation)?,
+                kl_per_dim: per_dim.iter().map(parse_number).collect::<Option<_>>()?,
+                mse: validation.get("mse").and_then(parse_number),
             },
-            learning_rate: of_number(&line["learning_rate"])?,
-            seconds: of_number(&line["seconds"])?,
-            images_per_second: of_number(&line["images_per_second"])?,
+            learning_rate: parse_number(&line["learning_rate"])?,
+            seconds: parse_number(&line["seconds"])?,
+            images_per_second: parse_number(&line["images_per_second"])?,
         })
     }
 
@@ -117,8 +117,8 @@ mod tests {
             r#""learning_rate":0.001,"seconds":2.0,"images_per_second":10.0}"#,
         ];
         assert_eq!(epoch.json().to_string(), parts.concat());
-        let again = Epoch::of_json(&serde_json::from_str(&parts.concat()).unwrap()).unwrap();
+        let again = Epoch::from_json(&serde_json::from_str(&parts.concat()).unwrap()).unwrap();
         assert_eq!(again.json(), epoch.json());
-        assert_eq!(Epoch::of_json(&json!({ "epoch": 1 })), None);
+        assert_eq!(Epoch::from_json(&json!({ "epoch": 1 })), None);
     }
 }

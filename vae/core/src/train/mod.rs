@@ -28,7 +28,7 @@ use crate::data::{Dataset, Prepared, batches, order};
 use crate::error::{Error, Result};
 use crate::learn::{Autoencoder, Batch, Forward, Learner};
 use crate::model::Vae;
-use crate::objective::{Losses, Outline, ScheduleContext};
+use crate::objective::{Losses, ScheduleContext, TermWeights};
 use crate::predict::{Predictor, Validation};
 use crate::random::Purpose;
 
@@ -63,7 +63,7 @@ pub struct Trainer {
 }
 
 /// A step whose losses were not read yet: the positions of its images, and the names and weights of its losses.
-type Waiting<'a> = (&'a [usize], Outline);
+type Waiting<'a> = (&'a [usize], TermWeights);
 
 /// Every `async` method waits for the device. Its error is that of the device, or of an image that cannot be read.
 impl Trainer {
@@ -133,14 +133,14 @@ impl Trainer {
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
         let images = self.dataset.training_batch(self.epoch, places)?;
         self.clock.start();
-        let outline = self.begin(0, &images, learning_rate).await?;
-        let (mut losses, error) = self.collect_losses(&[(places, outline)]).await?;
+        let term_weights = self.begin(0, &images, learning_rate).await?;
+        let (mut losses, error) = self.collect_losses(&[(places, term_weights)]).await?;
         error.map_or_else(|| Ok(losses.remove(0)), Err)
     }
 
     /// Submits a step without waiting for its results. The monitor stores its losses at `row` of its history. Returns
     /// the names and weights of these losses.
-    async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<Outline> {
+    async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<TermWeights> {
         let terms = self.forward(self.steps, images, None).terms;
         self.steps += 1;
         self.clock.lap(|timing| &mut timing.forward);
@@ -155,7 +155,7 @@ impl Trainer {
             machine.end_step().await?;
         }
         self.clock.lap(|timing| &mut timing.optimiser);
-        Ok(terms.outline())
+        Ok(terms.term_weights())
     }
 
     /// Runs the forward pass of step number `step`, and records it in `trace` if given.
@@ -180,13 +180,13 @@ impl Trainer {
     async fn collect_losses(&self, waiting: &[Waiting<'_>]) -> Result<(Vec<Losses>, Option<Error>)> {
         let mut losses = Vec::with_capacity(waiting.len());
         for (i, status) in self.monitor.read(waiting.len()).await?.iter().enumerate() {
-            let (places, outline) = &waiting[i];
+            let (places, term_weights) = &waiting[i];
             if status.non_finite {
                 let step = self.steps - (waiting.len() - i) as u64;
                 let bad = self.first_bad(step, places).await?;
                 return Ok((losses, Some(self.diverged(bad, step + 1))));
             }
-            losses.push(outline.losses(&status.watched[1..])); // the first is the total in f32
+            losses.push(term_weights.losses(&status.watched[1..])); // the first is the total in f32
         }
         Ok((losses, None))
     }

@@ -1,7 +1,7 @@
 //! Curves over the epochs: the training and validation losses of one run, or the validation losses of several.
 
 use serde_json::Value;
-use vae_core::objective::{Losses, part_unit, part_words};
+use vae_core::objective::{Losses, part_label, part_unit};
 use vae_core::train::Epoch;
 
 use super::axis::Axis;
@@ -20,7 +20,7 @@ pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Plot {
     let mut panels = vec![panel("total", unit, &|losses| losses.total)];
     panels.extend(
         parts.iter().map(|(name, _)| {
-            panel(&part_words(name), part_unit(name), &|losses| losses.part(name).unwrap_or(f64::NAN))
+            panel(&part_label(name), part_unit(name), &|losses| losses.part(name).unwrap_or(f64::NAN))
         }),
     );
     Plot { title: title.into(), columns: panels.len(), size: PANEL, panels }
@@ -95,7 +95,7 @@ pub fn overlay_by(title: &str, groups: &[(String, Vec<Curve>)]) -> Plot {
         };
         let whole = lines("", part_unit(figure), all().filter_map(line));
         for (group, curves) in groups {
-            let heading = format!("{group}{}{}", if group.is_empty() { "" } else { ": " }, part_words(figure));
+            let heading = format!("{group}{}{}", if group.is_empty() { "" } else { ": " }, part_label(figure));
             let panel = lines(&heading, part_unit(figure), curves.iter().filter_map(line));
             panels.push(Panel { x: whole.x.clone(), y: whole.y.clone(), ..panel });
         }

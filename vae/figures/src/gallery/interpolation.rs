@@ -66,7 +66,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
     let drawn: Vec<Row> = rows.iter().map(|(name, pixels)| Row { name, pixels }).collect();
     let steps = (0..STEPS).map(|k| format!("{:.2}", k as f64 / (STEPS - 1) as f64));
     let heads: Vec<String> = std::iter::once("image".into()).chain(steps).chain(["image".into()]).collect();
-    let told = if predictor.config.told_classes() > 0 { ", with the label of the first" } else { "" };
+    let told = if predictor.config.condition_classes() > 0 { ", with the label of the first" } else { "" };
     let title = format!("{}: from the mean of one test image, t = 0, to that of another, t = 1{told}", run.title());
     let png = grid_of_columns(&title, &heads, &drawn, shape, 2);
     let shown = pairs.iter().map(|&[a, b]| format!("{} to {}", class(run, test.label(a)), class(run, test.label(b))));

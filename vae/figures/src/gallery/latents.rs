@@ -62,7 +62,7 @@ pub(super) fn decode(run: &LoadedRun, z: &[f32], label: usize) -> Result<Vec<f32
 
 /// The part of a title that names the label which a conditional model gets; empty for other models.
 pub(super) fn label_words(run: &LoadedRun, label: usize) -> String {
-    if run.predictor.config.told_classes() > 0 { format!(", told {}", class(run, label)) } else { String::new() }
+    if run.predictor.config.condition_classes() > 0 { format!(", told {}", class(run, label)) } else { String::new() }
 }
 
 /// The name of a class.

@@ -32,7 +32,7 @@ pub fn draw(
     let mut all = vec![("original".to_owned(), originals)];
     for (name, other) in [(own, predictor)].iter().chain(others) {
         let there = other.transform.shape();
-        if there != shape || other.config.told_classes() > predictor.config.classes() {
+        if there != shape || other.config.condition_classes() > predictor.config.classes() {
             let words = |[c, h, w]: [usize; 3]| format!("{c}×{h}×{w}");
             return Err(Error::config(format!(
                 "--with {name}: it was trained on other images ({} of {}, not {} of {})",

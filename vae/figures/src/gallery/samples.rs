@@ -17,7 +17,7 @@ const ROWS: usize = 8;
 pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Result<Drawing> {
     let shape = predictor.transform.shape();
     let len = COLUMNS * shape.iter().product::<usize>();
-    let classes = predictor.config.told_classes();
+    let classes = predictor.config.condition_classes();
     let name = |label: usize| class_names.get(label).cloned().unwrap_or_else(|| format!("label {label}"));
     let names: Vec<String> = (0..classes).map(name).collect();
     let count = if classes > 0 { classes } else { ROWS } * COLUMNS;
