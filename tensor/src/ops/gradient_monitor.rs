@@ -74,7 +74,10 @@ impl GradientMonitor {
         let last_row = self.history();
         assert!(row < last_row, "gradient_monitor: no row {row} in a history of {last_row}");
         let known = watched.len();
-        assert!((1..=MAX_WATCHED).contains(&known), "gradient_monitor: watches 1 to {MAX_WATCHED} numbers, not {known}");
+        assert!(
+            (1..=MAX_WATCHED).contains(&known),
+            "gradient_monitor: watches 1 to {MAX_WATCHED} numbers, not {known}"
+        );
         assert!(watched.iter().all(|w| w.count() == 1), "gradient_monitor: watches single numbers");
         let limit = limit.unwrap_or(f32::MAX);
         if let Device::Gpu(machine) = self.rows.device() {

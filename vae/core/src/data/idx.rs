@@ -151,7 +151,7 @@ mod tests {
             (&bomb, &good_labels, 0, "unpacks to more than"),
             (&absurd, &good_labels, 0, "not a set of images"),
             (&[&good_images[..], b"x"].concat(), &good_labels, 0, "has 25 bytes of data, but its header says 24"),
-            (&good_images, &labels_of(3), 1, "holds 3 labels, but there are 4 images"),
+            (&good_images, &labels_of(3), 1, "contains 3 labels, but there are 4 images"),
         ] {
             let (which, message) = read(images, labels).expect_err(says);
             assert!(which == file && message.contains(says) && !message.contains('\n'), "{says}: {which} {message}");
