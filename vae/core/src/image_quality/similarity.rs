@@ -8,8 +8,9 @@
 //!
 //! SSIM is the structural similarity of Wang, Bovik, Sheikh and Simoncelli (2004). Means, variances and covariance at a
 //! position are weighted by a normalised Gaussian with σ = 1.5 over 11 × 11 pixels. Positions are those whose window is
-//! inside the image. scikit-image computes the same with `structural_similarity(a, b, gaussian_weights=True, sigma=1.5,
-//! use_sample_covariance=False, data_range=1)`. For colour images the result is the mean over channels.
+//! inside the image. scikit-image computes the same with
+//! `structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1)`. For
+//! colour images the result is the mean over channels.
 
 /// The width of the window of SSIM in pixels.
 pub const WINDOW: usize = 11;

@@ -38,9 +38,9 @@ pub trait Learner: Module {
         None
     }
 
-    /// Decodes latents `z` `[batch, z]`, such as draws from N(0, I), to images before the output activation, `[batch,
-    /// channels, size, size]`. A conditional model decodes them to images with these labels. Returns `None` if the
-    /// model cannot decode latents.
+    /// Decodes latents `z` `[batch, z]`, such as draws from N(0, I), to images before the output activation,
+    /// `[batch, channels, size, size]`. A conditional model decodes them to images with these labels. Returns `None` if
+    /// the model cannot decode latents.
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         let _ = (z, labels);
         None

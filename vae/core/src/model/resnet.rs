@@ -24,8 +24,8 @@ use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 use crate::model::residual::{Block, Shortcut, Unit};
 
-/// A residual VAE (He et al., 1512.03385). The encoder is a ResNet-18 or ResNet-50, `[n, C, S, S]` → spatial means `[n,
-/// 8w]` or `[n, 32w]` → mu, logvar `[n, z]`. The decoder is its mirror image. S is a multiple of 16.
+/// A residual VAE (He et al., 1512.03385). The encoder is a ResNet-18 or ResNet-50, `[n, C, S, S]` → spatial means
+/// `[n, 8w]` or `[n, 32w]` → mu, logvar `[n, z]`. The decoder is its mirror image. S is a multiple of 16.
 pub struct Resnet {
     encoder: Encoder,
     decoder: Decoder,

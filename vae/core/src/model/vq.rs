@@ -139,7 +139,7 @@ impl Codebook {
         codes.matmul_nt(places).sub(&half).argmax(0)
     }
 
-    /// Replaces codes that are hardly used by vectors of this batch.
+    /// Replaces codes that are hardly used. Their new values are vectors of this batch.
     fn restart(&self, places: &Tensor, step: u64) {
         let (counts, k) = (self.counts.value(), self.counts.shape()[0]);
         let dead = counts.mul_scalar(-1.0).add_scalar(DEAD).mul_scalar(1e9).clamp(0.0, 1.0); // [K, 1]: 1 or 0
