@@ -3,8 +3,8 @@
 //! ```text
 //! name: what it breaks
 //! path/of/the/file.rs
-//! - text that stands in the file exactly once
-//! + what takes its place
+//! - text that occurs in the file exactly once
+//! + its replacement
 //! ```
 
 use std::fmt;

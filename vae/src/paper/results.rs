@@ -12,7 +12,7 @@ use vae_figures::figure::{Curve, overlay};
 use vae_scores::Scores;
 
 use super::{Asked, Figure, Paper, Planned, Row, Table, folder};
-use crate::paper::claims::verdict::{Judged, Verdict, evaluate, format_values};
+use crate::paper::claims::verdict::{ClaimResult, Verdict, evaluate, format_values};
 use crate::paper::claims::{self, Claim};
 use crate::session::grid::{Grid, epochs};
 use crate::session::table::{five_digits, markdown_table};
@@ -34,7 +34,7 @@ impl Results<'_> {
     ///
     /// # Errors
     /// If a file cannot be read or written.
-    pub fn write(&self, grid: &mut Grid) -> Result<Vec<Judged>> {
+    pub fn write(&self, grid: &mut Grid) -> Result<Vec<ClaimResult>> {
         let judged = self.judged(grid)?;
         let mut pictures = Vec::new();
         for (i, figure) in self.paper.figures.iter().enumerate() {
@@ -51,7 +51,7 @@ impl Results<'_> {
         Ok(judged)
     }
 
-    fn judged(&self, grid: &Grid) -> Result<Vec<Judged>> {
+    fn judged(&self, grid: &Grid) -> Result<Vec<ClaimResult>> {
         let measure = |run: &str, seed: u64, quantity: &str| self.measure(grid, run, seed, quantity);
         let evaluate =
             |claim: Claim| evaluate(&self.of_this_size(claim), &self.asked.seeds, self.asked.quick, &measure);
@@ -106,7 +106,7 @@ impl Results<'_> {
         .ok_or_else(|| format!("{run} has no {quantity}"))
     }
 
-    fn page(&self, judged: &[Judged], pictures: &[String], grid: &Grid) -> String {
+    fn page(&self, judged: &[ClaimResult], pictures: &[String], grid: &Grid) -> String {
         let mut text = format!("# {}\n\n", self.paper.title);
         let quick = if self.asked.quick { " --quick" } else { "" };
         let seeds = self.asked.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
@@ -195,7 +195,7 @@ impl Results<'_> {
 }
 
 /// Appends the section of a claim.
-fn claim(text: &mut String, judged: &Judged) {
+fn claim(text: &mut String, judged: &ClaimResult) {
     let claim = &judged.claim;
     let numbered = claim.section.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
     let section = format!("{}{}", if numbered { "section " } else { "" }, claim.section);

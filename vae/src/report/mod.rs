@@ -1,6 +1,6 @@
 //! A report of one run, or of several for comparison, as one HTML file without dependencies.
 //!
-//! [`tell`] collects the contents from a run: `metrics.jsonl`, `scores.json` and `timing.json`, the configuration, and the
+//! [`tell`] gathers the contents from a run: `metrics.jsonl`, `scores.json` and `timing.json`, the configuration, and the
 //! figures. `verdict` summarises the numbers in a sentence, `settings` lists what differs from the recipe, `chart` draws, and
 //! `page` fills the template in `assets/report/`. A number on the page is written `<data value="…">`, with all its digits in
 //! `value`. The page also contains the numbers of all tables as JSON (`<script type="application/json">`), under the same names

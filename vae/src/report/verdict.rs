@@ -24,7 +24,7 @@ enum Trend {
     /// Fewer than two epochs, so there is no trend.
     Short,
     Improving(f64),
-    Standing,
+    Flat,
     /// Worse since this epoch, by this relative amount.
     Worse(usize, f64),
 }
@@ -39,7 +39,7 @@ fn trend(history: &[Epoch]) -> Trend {
     match change {
         change if change <= -BETTER => Trend::Improving(-change),
         change if change >= WORSE => Trend::Worse(best.epoch, change),
-        _ => Trend::Standing,
+        _ => Trend::Flat,
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Op
         Trend::Improving(part) => {
             format!("; the validation loss still improves, by {} in the last epoch, so train longer", percent(part))
         }
-        Trend::Standing => "; the validation loss no longer changes, so more epochs alone will help little".into(),
+        Trend::Flat => "; the validation loss no longer changes, so more epochs alone will help little".into(),
         Trend::Worse(since, part) => {
             format!("; the validation loss has been rising since epoch {since}, by {} so far", percent(part))
         }
@@ -233,7 +233,7 @@ mod tests {
     fn the_trend_has_its_thresholds() {
         let of = |totals: &[f64]| trend(&history(totals, 5.0));
         assert_eq!([of(&[]), of(&[3.0])], [Trend::Short; 2]);
-        assert_eq!([of(&[100.0, 99.95]), of(&[100.0, 100.9]), of(&[100.0, 100.0])], [Trend::Standing; 3]);
+        assert_eq!([of(&[100.0, 99.95]), of(&[100.0, 100.9]), of(&[100.0, 100.0])], [Trend::Flat; 3]);
         assert!(matches!(of(&[100.0, 99.89]), Trend::Improving(_)));
         assert!(matches!(of(&[120.0, 100.0, 110.0, 101.0]), Trend::Worse(2, part) if (part - 0.01).abs() < 1e-12));
         assert!(matches!(of(&[-100.0, -101.0]), Trend::Improving(_)), "losses may be below 0");

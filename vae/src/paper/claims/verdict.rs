@@ -30,7 +30,7 @@ pub enum Verdict {
 
 /// A claim, its verdict and the values behind it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct ClaimResult {
     /// The claim.
     pub claim: Claim,
     /// The verdict.
@@ -78,7 +78,7 @@ pub fn evaluate(
     seeds: &[u64],
     quick: bool,
     measure: &dyn Fn(&str, u64, &str) -> Result<f64, String>,
-) -> Judged {
+) -> ClaimResult {
     let mut values: Vec<Value> = Vec::new();
     let mut signs = Vec::new();
     let mut lacking = None;
@@ -103,7 +103,7 @@ pub fn evaluate(
         Some(why) => (Verdict::NotComparable, why),
         None => claim.decide(seeds, &signs),
     };
-    Judged { claim: claim.clone(), verdict, why, values }
+    ClaimResult { claim: claim.clone(), verdict, why, values }
 }
 
 /// The finite value that the claim compares for a run, or the reason why there is none.
