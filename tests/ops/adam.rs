@@ -50,7 +50,7 @@ fn follow(settings: Settings, counts: &[usize], steps: u64, rng: &mut Generator)
 }
 
 #[test]
-fn steps_are_the_reference_s() {
+fn steps_match_the_reference() {
     let usual = Settings { rate: 0.05, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
     let settings = [
         usual,

@@ -5,7 +5,7 @@ use reference::law::{self, Within, between, draws};
 use tensor::Tensor;
 
 #[test]
-fn places_are_the_reference_s() {
+fn places_match_the_reference() {
     for mut rng in draws(60) {
         let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 1, 9)).collect();
         let dim = rng.below(shape.len());

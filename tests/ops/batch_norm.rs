@@ -25,7 +25,7 @@ fn shape(rng: &mut Generator) -> [usize; 4] {
 }
 
 #[test]
-fn statistics_are_the_reference_s() {
+fn statistics_match_the_reference() {
     let large = [[3, 2, 70, 61], [64, 3, 2, 2], [2, 5, 1, 1]];
     for (shape, mut rng) in draws(30).map(|mut rng| (shape(&mut rng), rng)).chain(large.into_iter().zip(draws(3))) {
         let x = [inputs(&mut rng, shape).swap_remove(0)];
@@ -58,7 +58,7 @@ fn inputs_off_corners(rng: &mut Generator, shape: [usize; 4], before: impl Fn(&[
 }
 
 #[test]
-fn values_and_gradients_in_training_are_the_reference_s() {
+fn values_and_gradients_in_training_match_the_reference() {
     let eps = f64::from(EPS);
     for mut rng in draws(14) {
         let shape = shape(&mut rng);
@@ -76,7 +76,7 @@ fn values_and_gradients_in_training_are_the_reference_s() {
 }
 
 #[test]
-fn values_and_gradients_in_evaluation_are_the_reference_s() {
+fn values_and_gradients_in_evaluation_match_the_reference() {
     let eps = f64::from(EPS);
     for mut rng in draws(14) {
         let shape = shape(&mut rng);

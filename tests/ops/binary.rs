@@ -37,7 +37,7 @@ fn inputs(rng: &mut Generator, [a, b]: &[Vec<usize>; 2]) -> [Tensor; 2] {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     let known = [
         [vec![2, 3, 4, 5], vec![3, 1, 1]],
         [vec![3, 1, 1], vec![2, 3, 4, 5]],
@@ -58,7 +58,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(40) {
         let shapes = shapes(&mut rng);
         let x = inputs(&mut rng, &shapes);

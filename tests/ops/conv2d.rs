@@ -113,7 +113,7 @@ fn forward(case: &Case, rng: &mut Generator) {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(120) {
         forward(&Case::draw(&mut rng), &mut rng);
     }
@@ -123,7 +123,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn values_by_every_algorithm_are_the_reference_s() {
+fn values_by_every_algorithm_match_the_reference() {
     let large = large().into_iter().filter(|case| case.weight[2..] == [3, 3] && case.conv.stride == 1);
     for (mut rng, case) in draws(100).zip(small_kernels().into_iter().chain(large)) {
         let inputs = case.inputs(&mut rng);
@@ -137,7 +137,7 @@ fn values_by_every_algorithm_are_the_reference_s() {
 
 /// Finite differences of so many elements would take long. With stride 1 the gradient of the image is a transposed convolution.
 #[test]
-fn gradients_by_every_algorithm_are_the_reference_s() {
+fn gradients_by_every_algorithm_match_the_reference() {
     for (mut rng, case) in draws(100).zip(small_kernels()) {
         let [batch, _, height, width] = case.image;
         let [oh, ow] = case.conv.output([height, width], [3, 3]).expect("the kernel fits");
@@ -165,7 +165,7 @@ fn gradients_by_every_algorithm_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     let drawn = draws(40).map(|mut rng| (Case::draw(&mut rng), rng));
     let known = known().into_iter().zip(draws(100));
     for (case, mut rng) in drawn.chain(known) {

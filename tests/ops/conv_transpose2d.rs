@@ -80,7 +80,7 @@ fn forward(case: &Case, rng: &mut Generator) {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(120) {
         forward(&Case::draw(&mut rng), &mut rng);
     }
@@ -90,7 +90,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     let drawn = draws(40).map(|mut rng| (Case::draw(&mut rng), rng));
     let known = known().into_iter().zip(draws(100));
     for (case, mut rng) in drawn.chain(known) {
@@ -102,7 +102,7 @@ fn gradients_are_the_reference_s() {
 
 /// With a 3×3 kernel and stride 1 it is a convolution, for which there are several algorithms.
 #[test]
-fn every_algorithm_is_the_reference_s() {
+fn every_algorithm_matches_the_reference() {
     let sizes = [[1, 1], [2, 2], [3, 1], [4, 4], [5, 7], [9, 8]];
     for (mut rng, ([height, width], padding)) in
         draws(100).zip(sizes.into_iter().flat_map(|size| [(size, 0), (size, 1), (size, 2)]))

@@ -24,7 +24,7 @@ fn gathered_elements_and_their_gradients_match_the_reference() {
 }
 
 #[test]
-fn rows_are_the_reference_s() {
+fn rows_match_the_reference() {
     for mut rng in draws(40) {
         let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 1, 5)).collect();
         let index: Vec<usize> = (0..rng.below(7)).map(|_| rng.below(shape[0])).collect(); // some twice, some never
@@ -33,7 +33,7 @@ fn rows_are_the_reference_s() {
             &format!("{shape:?} at {index:?}"),
             &x,
             |x| x[0].index_select(&x[1]),
-            |x| gather::rows(&x[0], &index),
+            |x| gather::index_select(&x[0], &index),
             Within::Exact,
         );
     }

@@ -35,7 +35,7 @@ fn known() -> [([usize; 4], [usize; 2]); 5] {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     let drawn = draws(100).map(|mut rng| (sizes(&mut rng), rng));
     let large = [([2, 3, 40, 33], [80, 66]), ([2, 3, 96, 96], [64, 64])];
     for ((image, size), mut rng) in drawn.chain(known().into_iter().chain(large).zip(draws(100))) {
@@ -54,7 +54,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     let drawn = draws(25).map(|mut rng| (sizes(&mut rng), rng));
     for ((image, size), mut rng) in drawn.chain(known().into_iter().zip(draws(100))) {
         let x = [rng.normal_tensor(image)];

@@ -24,7 +24,7 @@ fn beside(rng: &mut Generator, parts: usize) -> (Vec<Vec<usize>>, usize) {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(80) {
         let sizes = shape(&mut rng);
         let x = [rng.normal_tensor(&sizes[..])];
@@ -73,7 +73,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(30) {
         let sizes = shape(&mut rng);
         let x = [rng.normal_tensor(&sizes[..])];
@@ -128,7 +128,7 @@ fn a_large_permutation_is_undone_by_its_inverse() {
 
 /// Expanded and filled tensors, bit for bit.
 #[test]
-fn expanded_and_filled_tensors_are_the_reference_s() {
+fn expanded_and_filled_tensors_match_the_reference() {
     for mut rng in draws(20) {
         let whole = shape(&mut rng);
         let missing = rng.below(whole.len());

@@ -38,7 +38,7 @@ fn laws(rng: &mut Generator, [m, n, k]: [usize; 3]) {
 }
 
 #[test]
-fn products_are_the_reference_s() {
+fn products_match_the_reference() {
     for mut rng in draws(60) {
         let size = [0; 3].map(|_| one_of(&mut rng, &SIZES));
         laws(&mut rng, size);
@@ -46,7 +46,7 @@ fn products_are_the_reference_s() {
 }
 
 #[test]
-fn large_products_are_the_reference_s() {
+fn large_products_match_the_reference() {
     for (mut rng, size) in draws(LARGE.len() as u64).zip(LARGE) {
         laws(&mut rng, size);
     }
@@ -63,7 +63,7 @@ fn a_product_with_an_empty_inner_dimension_is_zero() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(12) {
         let [m, n, k] = [0; 3].map(|_| one_of(&mut rng, &[1, 2, 3, 5, 9, 13]));
         let (a, b) = (rng.normal_tensor([m, k]), rng.normal_tensor([k, n]));

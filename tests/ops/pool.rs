@@ -19,7 +19,7 @@ fn distinct(rng: &mut Generator, shape: [usize; 4]) -> Tensor {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(100) {
         let (pool, shape) = case(&mut rng);
         // All elements are negative, so that padding must not be the maximum.
@@ -44,7 +44,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(40) {
         let (pool, shape) = case(&mut rng);
         let x = [distinct(&mut rng, shape)];

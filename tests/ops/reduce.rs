@@ -30,7 +30,7 @@ fn largest_of_sizes(x: &Tensor, dims: &[usize]) -> f64 {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for ((shape, dims, keepdim), mut rng) in
         draws(150).map(|mut rng| (case(&mut rng), rng)).chain(large().into_iter().zip(draws(4)))
     {
@@ -76,7 +76,7 @@ fn all_at_once_is_over_all_dimensions() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(40) {
         let (shape, dims, keepdim) = case(&mut rng);
         // All of one sign. A GPU sums in f32, where sums that cancel would leave more rounding than result.

@@ -11,7 +11,7 @@ fn case(rng: &mut Generator) -> (Tensor, usize) {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(80) {
         let (x, dim) = case(&mut rng);
         let what = format!("{} along {dim}", x.shape());
@@ -37,7 +37,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(30) {
         let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 2, 6)).collect();
         let (x, dim) = ([rng.normal_tensor(&shape[..])], rng.below(shape.len()));

@@ -27,7 +27,7 @@ macro_rules! functions {
 tensor::unary_table!(functions);
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for function in TABLE {
         let row = unary::row(function.name);
         let parameters = row.parameters.map(f64::from);
@@ -46,7 +46,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for function in TABLE {
         let row = unary::row(function.name);
         let parameters = row.parameters.map(f64::from);

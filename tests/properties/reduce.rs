@@ -19,7 +19,7 @@ fn some() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, bool)> {
 }
 
 #[test]
-fn sums_means_and_maxima_are_the_reference_s() {
+fn sums_means_and_maxima_match_the_reference() {
     check(200, some(), |(sizes, dims, keepdim)| {
         let x = [numbers(&sizes)];
         let what = format!("{sizes:?} over {dims:?}, keepdim {keepdim}");
@@ -82,7 +82,7 @@ fn wrong_dimensions_are_refused() {
 }
 
 #[test]
-fn products_of_any_sides_are_the_reference_s_or_refused() {
+fn products_of_any_sides_match_the_reference_or_are_refused() {
     check(150, (vec(0..9_usize, 3), 0..3_usize), |(sides, more)| {
         let [m, k, n] = sides[..] else { unreachable!("three sides") };
         let x = [numbers(&[m, k]), numbers(&[k, n])];

@@ -140,7 +140,7 @@ pub struct Figure {
 
 /// The options of the command line.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct PaperOptions {
     /// Whether to run the small variant.
     pub quick: bool,
     /// The seeds. Every run is repeated with each.
@@ -152,7 +152,7 @@ pub struct Asked {
 }
 
 /// A run of a paper with one seed.
-pub struct Planned {
+pub struct PlannedRun {
     /// The name, without the seed.
     pub run: String,
     /// The seed.
@@ -202,7 +202,7 @@ impl Paper {
     ///
     /// # Errors
     /// If a configuration is invalid.
-    pub fn plan(&self, asked: &Asked, out: &Path) -> Result<Vec<Planned>> {
+    pub fn plan(&self, asked: &PaperOptions, out: &Path) -> Result<Vec<PlannedRun>> {
         let mut plan = Vec::new();
         for block in &self.runs {
             let quick = block.quick.as_ref().filter(|_| asked.quick);
@@ -218,7 +218,13 @@ impl Paper {
 }
 
 impl Block {
-    fn planned(&self, quick: Option<&QuickBlock>, seed: u64, asked: &Asked, out: &Path) -> Result<Vec<Planned>> {
+    fn planned(
+        &self,
+        quick: Option<&QuickBlock>,
+        seed: u64,
+        asked: &PaperOptions,
+        out: &Path,
+    ) -> Result<Vec<PlannedRun>> {
         let recipe = quick.and_then(|quick| quick.recipe.as_ref()).unwrap_or(&self.recipe);
         let recipe = Recipe::named(recipe)
             .ok_or_else(|| Error::config(format!("{}: there is no recipe {recipe}", self.name)))?;
@@ -244,7 +250,7 @@ impl Block {
             point.config.check().map_err(|error| Error::config(format!("{run}: {error}")))?;
             let speed = quick.map_or(self.speed, |quick| quick.speed);
             let seconds = images(&point.config, self.images).map(|images| images / speed);
-            Ok(Planned { run, seed, point, encoder: encoder.clone(), seconds })
+            Ok(PlannedRun { run, seed, point, encoder: encoder.clone(), seconds })
         };
         match self.sweep.is_empty() {
             true => {
@@ -266,7 +272,7 @@ fn images(config: &Config, told: Option<usize>) -> Option<f64> {
     Some(config.train.epochs as f64 * (train as f64 + 0.25 * validation as f64))
 }
 
-impl Planned {
+impl PlannedRun {
     /// Returns what keeps the run from starting, in one line: missing images or a missing encoder.
     pub fn missing(&self) -> Option<String> {
         let file = Path::new(&self.point.config.model.init_encoder);

@@ -11,7 +11,7 @@ use vae_core::learn::Summary;
 use vae_figures::figure::{Curve, overlay};
 use vae_scores::Scores;
 
-use super::{Asked, Figure, Paper, Planned, Row, Table, folder};
+use super::{Figure, Paper, PaperOptions, PlannedRun, Row, Table, folder};
 use crate::paper::claims::verdict::{ClaimResult, Verdict, evaluate, format_values};
 use crate::paper::claims::{self, Claim};
 use crate::session::grid::{Grid, epochs};
@@ -22,9 +22,9 @@ pub struct Results<'a> {
     /// The paper.
     pub paper: &'a Paper,
     /// The options.
-    pub asked: &'a Asked,
+    pub asked: &'a PaperOptions,
     /// The runs.
-    pub plan: &'a [Planned],
+    pub plan: &'a [PlannedRun],
     /// The reasons why runs were left out, by folder.
     pub skipped: &'a BTreeMap<String, String>,
 }

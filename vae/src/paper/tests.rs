@@ -2,9 +2,10 @@
 
 use super::*;
 
-fn plan(name: &str, quick: bool) -> (Paper, Vec<Planned>) {
+fn plan(name: &str, quick: bool) -> (Paper, Vec<PlannedRun>) {
     let paper = Paper::named(name).unwrap();
-    let plan = paper.plan(&Asked { quick, seeds: vec![1, 2], ..Asked::default() }, Path::new("out")).unwrap();
+    let plan =
+        paper.plan(&PaperOptions { quick, seeds: vec![1, 2], ..PaperOptions::default() }, Path::new("out")).unwrap();
     (paper, plan)
 }
 
@@ -66,7 +67,7 @@ fn options_apply_to_every_run() {
     let paper = Paper::named("transfer").unwrap();
     let settings = vec![("data.dir".to_owned(), "there".to_owned(), "--data-dir")];
     let set = vec!["train.epochs=3".to_owned()];
-    let plan = paper.plan(&Asked { quick: true, seeds: vec![7], settings, set }, Path::new("out")).unwrap();
+    let plan = paper.plan(&PaperOptions { quick: true, seeds: vec![7], settings, set }, Path::new("out")).unwrap();
     for planned in &plan {
         let config = &planned.point.config;
         assert_eq!((config.data.dir.as_str(), config.train.epochs, config.model.width), ("there", 3, 16));
@@ -76,6 +77,6 @@ fn options_apply_to_every_run() {
     assert_eq!(file, Path::new("out").join("classifier,seed=7").join(BEST));
     assert!(frozen.missing_images().unwrap().contains("cifar10"), "no images in a folder that is not there");
     assert!(Paper::named("vae").unwrap_err().to_string().contains("transfer, tc, mnist, residual, pegasus"));
-    let bad = Asked { seeds: vec![1], set: vec!["model.z_dims=2".into()], ..Asked::default() };
+    let bad = PaperOptions { seeds: vec![1], set: vec!["model.z_dims=2".into()], ..PaperOptions::default() };
     assert!(paper.plan(&bad, Path::new("out")).err().unwrap().to_string().contains("did you mean model.z_dim?"));
 }

@@ -1,6 +1,6 @@
 //! A report of one run, or of several for comparison, as one HTML file without dependencies.
 //!
-//! [`tell`] gathers the contents from a run: `metrics.jsonl`, `scores.json` and `timing.json`, the configuration, and the
+//! [`collect`] gathers the contents from a run: `metrics.jsonl`, `scores.json` and `timing.json`, the configuration, and the
 //! figures. `verdict` summarises the numbers in a sentence, `settings` lists what differs from the recipe, `chart` draws, and
 //! `page` fills the template in `assets/report/`. A number on the page is written `<data value="…">`, with all its digits in
 //! `value`. The page also contains the numbers of all tables as JSON (`<script type="application/json">`), under the same names
@@ -37,7 +37,7 @@ pub const IMAGES: usize = 1024;
 
 /// The contents of a report on one run.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub struct RunReport {
     /// The name of its folder.
     pub name: String,
     /// The epoch of the weights that were scored and drawn, counted from 1.
@@ -78,7 +78,7 @@ pub struct Told {
 ///
 /// # Errors
 /// If a file of the run cannot be read, or the device fails.
-pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> Result<Told> {
+pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> Result<RunReport> {
     let config = &run.predictor.config;
     let known = Scores::read(&run.path)?;
     let fits = |scores: &Scores| {
@@ -98,7 +98,7 @@ pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> R
     let used = used(run);
     let path = run.path.display().to_string();
     let dataset = &run.dataset;
-    Ok(Told {
+    Ok(RunReport {
         name: run.name.clone(),
         epoch: run.epoch,
         command: settings::command(config, &path),
@@ -114,7 +114,7 @@ pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> R
         timing: Timings::read(&run.path)?,
         config: config.clone(),
         history: run.history.clone(),
-        figures: if alone { gallery::standard(run)? } else { gallery::beside_others(run)? },
+        figures: if alone { gallery::standard(run)? } else { gallery::comparison(run)? },
     })
 }
 
@@ -125,7 +125,7 @@ fn used(run: &LoadedRun) -> Option<Used> {
     (!per_dim.is_empty()).then_some(Used { active, of: per_dim.len() })
 }
 
-impl Told {
+impl RunReport {
     /// The reported epoch.
     fn epoch(&self) -> Option<&Epoch> {
         self.history.get(self.epoch.checked_sub(1)?)

@@ -13,7 +13,7 @@ use vae_run::loss_unit;
 
 use super::chart::{Chart, Series, bars, lines};
 use super::settings::differences;
-use super::{FILE, Told};
+use super::{FILE, RunReport};
 
 /// A table row: a heading, and one cell per run.
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ const OWN: [&str; 2] = ["curves", "kl"];
 /// What the page shows of one run.
 #[derive(Serialize)]
 struct Shown<'a> {
-    told: &'a Told,
+    told: &'a RunReport,
     latents: Option<Chart>,
     figures: Vec<Figure>,
 }
@@ -48,7 +48,7 @@ struct Shown<'a> {
 ///
 /// # Panics
 /// If `runs` is empty.
-pub fn page(runs: &[Told]) -> String {
+pub fn page(runs: &[RunReport]) -> String {
     assert!(!runs.is_empty(), "a report of no run");
     let mut templates = Environment::new();
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -76,7 +76,7 @@ pub fn page(runs: &[Told]) -> String {
     page.expect("a template of ours")
 }
 
-fn title(runs: &[Told]) -> String {
+fn title(runs: &[RunReport]) -> String {
     match runs {
         [run] => run.name.clone(),
         runs => format!("{} runs", runs.len()),
@@ -111,13 +111,13 @@ fn digits(x: f64) -> String {
 }
 
 /// The names of the parts of a run's loss.
-fn parts(run: &Told) -> Vec<&'static str> {
+fn parts(run: &RunReport) -> Vec<&'static str> {
     run.history.first().map_or_else(Vec::new, |epoch| epoch.train.parts.iter().map(|&(name, _)| name).collect())
 }
 
 /// One chart for the total loss, one for each part, and one for the error. With one run they show training and validation, with
 /// several runs the validation of each.
-fn curves(runs: &[Told]) -> Vec<Chart> {
+fn curves(runs: &[RunReport]) -> Vec<Chart> {
     let mut names = vec!["total"];
     for part in runs.iter().flat_map(parts) {
         if !names.contains(&part) {
@@ -128,7 +128,8 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
         "total" => losses.total,
         _ => losses.part(name).unwrap_or(f64::NAN),
     };
-    let series = |run: &Told, pick: &dyn Fn(&Epoch) -> f64| run.history.iter().map(|e| (e.epoch, pick(e))).collect();
+    let series =
+        |run: &RunReport, pick: &dyn Fn(&Epoch) -> f64| run.history.iter().map(|e| (e.epoch, pick(e))).collect();
     let mut charts = Vec::new();
     for name in names {
         let all: Vec<Series> = match runs {
@@ -154,7 +155,7 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
 }
 
 /// The headings of the table of epochs.
-fn columns(run: &Told) -> Vec<String> {
+fn columns(run: &RunReport) -> Vec<String> {
     let halves = ["training", "validation"].iter();
     let losses = halves.flat_map(|half| {
         std::iter::once("total").chain(parts(run)).map(move |part| format!("{half} {}", part_label(part)))
@@ -162,7 +163,7 @@ fn columns(run: &Told) -> Vec<String> {
     losses.chain(["MSE", "learning rate", "seconds", "images per second"].map(str::to_owned)).collect()
 }
 
-fn epochs(run: &Told) -> Vec<Row> {
+fn epochs(run: &RunReport) -> Vec<Row> {
     let row = |epoch: &Epoch| {
         let halves = [&epoch.train, &epoch.validation.losses].into_iter();
         let losses = halves.flat_map(|losses| {
@@ -177,7 +178,7 @@ fn epochs(run: &Told) -> Vec<Row> {
 }
 
 /// The rows of all scores that at least one run has.
-fn scores(runs: &[Told]) -> Vec<Row> {
+fn scores(runs: &[RunReport]) -> Vec<Row> {
     let mut names: Vec<&str> = Vec::new();
     for score in runs.iter().flat_map(|run| &run.scores.scores) {
         if !names.contains(&score.name.as_str()) {
@@ -195,7 +196,7 @@ fn scores(runs: &[Told]) -> Vec<Row> {
 }
 
 /// Seconds by kind of work, each with a bar whose length is its share of the total.
-fn times(runs: &[Told]) -> Vec<Row> {
+fn times(runs: &[RunReport]) -> Vec<Row> {
     if runs.iter().all(|run| run.timing.is_none()) {
         return Vec::new();
     }
@@ -209,7 +210,7 @@ fn times(runs: &[Told]) -> Vec<Row> {
         _ => "progress, logs, checkpoints",
     };
     let row = |(i, kind): (usize, &&str)| {
-        let part = |run: &Told| match &run.timing {
+        let part = |run: &RunReport| match &run.timing {
             None => Safe::from("–"),
             Some(timing) => {
                 let (seconds, all) = (timing.total.seconds()[i], timing.total.sum());
@@ -226,14 +227,14 @@ fn times(runs: &[Told]) -> Vec<Row> {
 }
 
 /// The chart of the KL of each latent.
-fn latents(run: &Told) -> Option<Chart> {
+fn latents(run: &RunReport) -> Option<Chart> {
     let per_dim = &run.epoch()?.validation.kl_per_dim;
     (!per_dim.is_empty()).then(|| bars("KL of each latent", "nats", "latent", per_dim))
 }
 
 /// The figures of a run, without those that the page draws itself. A plot is included as SVG, with tooltips, unless it is too
 /// large.
-fn figures(run: &Told) -> Vec<Figure> {
+fn figures(run: &RunReport) -> Vec<Figure> {
     let figure = |drawing: &Drawing| {
         let svg = drawing.svg.as_ref().filter(|svg| svg.len() <= LARGEST_SVG && svg.starts_with("<svg "));
         let alt = HtmlEscape(&drawing.alt);

@@ -25,7 +25,7 @@ use vae_core::learn::Summary;
 use vae_core::learn::{self, Learner};
 use vae_core::train::{Fault, Trainer};
 use vae_core::{Error, Result};
-use vae_figures::gallery::OF_TRAINING;
+use vae_figures::gallery::TRAINING_FIGURES;
 use vae_run::transfer::{self, Frozen, Loaded};
 use vae_run::{Event, Folder, LAST, LoadedRun, Outcome, ResumedRun, checkpoint};
 use vae_scores::Options;
@@ -145,7 +145,7 @@ fn train_with_page(
     let mut reporter = RunReporter { progress, epochs, live, tensorboard };
     let mut trainer = Trainer::from_learner(config, dataset, model, chosen.device.clone());
     injected_fault()?.into_iter().for_each(|fault| trainer.inject(fault));
-    let outcome = vae_run::run(&mut trainer, &mut folder, resumed, OF_TRAINING, &mut |event| {
+    let outcome = vae_run::run(&mut trainer, &mut folder, resumed, TRAINING_FIGURES, &mut |event| {
         let is_epoch = matches!(event, Event::Epoch(..));
         reporter.report(event);
         if is_epoch {
@@ -210,7 +210,7 @@ fn train_with_page(
 fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
     let options = Options { images: REPORT_IMAGES, extractor: None, inception: None };
     let run = LoadedRun::from_trainer(folder.path(), trainer)?;
-    let told = report::tell(&run, Some(&options), true)?;
+    let told = report::collect(&run, Some(&options), true)?;
     folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
     Ok(told.verdict.sentence)
 }

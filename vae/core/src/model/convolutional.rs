@@ -128,7 +128,7 @@ struct Decoder {
     relu: bool,
     /// Channels, rows and columns of the first feature maps.
     first_shape: [usize; 3],
-    mirror: DecoderTrunk,
+    decoder_trunk: DecoderTrunk,
 }
 
 /// A transposed convolution with an optional enlargement before it.
@@ -141,21 +141,21 @@ impl Decoder {
     fn new(rng: &mut Generator, config: &Config, first_shape: [usize; 3]) -> Decoder {
         let linear = Linear::new(rng, config.decoder_inputs(), first_shape.iter().product());
         let relu = config.model.kind != ModelKind::Basic;
-        Decoder { linear, relu, first_shape, mirror: DecoderTrunk::new(rng, config) }
+        Decoder { linear, relu, first_shape, decoder_trunk: DecoderTrunk::new(rng, config) }
     }
 
     fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
         let x = self.linear.forward(z, ctx);
         let x = if self.relu { x.relu() } else { x };
         let [channels, height, width] = self.first_shape;
-        self.mirror.forward(&x.reshape([z.shape()[0], channels, height, width]), ctx)
+        self.decoder_trunk.forward(&x.reshape([z.shape()[0], channels, height, width]), ctx)
     }
 }
 
 impl Module for Decoder {
     fn visit(&self, v: &mut Visitor) {
         v.child("linear", &self.linear);
-        self.mirror.visit(v);
+        self.decoder_trunk.visit(v);
     }
 }
 

@@ -170,14 +170,14 @@ struct Decoder {
     linear: Linear,
     /// The side of the first feature maps.
     first_size: usize,
-    mirror: DecoderTrunk,
+    decoder_trunk: DecoderTrunk,
 }
 
 impl Decoder {
     fn new(rng: &mut Generator, config: &Config) -> Decoder {
         let (expansion, _) = blocks(config.model.body());
         let linear = Linear::new(rng, config.decoder_inputs(), expansion * 8 * config.model.width);
-        Decoder { linear, first_size: config.image_size() / 16, mirror: DecoderTrunk::new(rng, config) }
+        Decoder { linear, first_size: config.image_size() / 16, decoder_trunk: DecoderTrunk::new(rng, config) }
     }
 
     fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
@@ -185,15 +185,15 @@ impl Decoder {
         let [batch, channels] = x.shape().matrix("decoder");
         let x = x
             .reshape([batch, channels, 1, 1])
-            .interpolate([self.first_size, self.first_size], self.mirror.interpolation);
-        self.mirror.forward(&x, ctx)
+            .interpolate([self.first_size, self.first_size], self.decoder_trunk.interpolation);
+        self.decoder_trunk.forward(&x, ctx)
     }
 }
 
 impl Module for Decoder {
     fn visit(&self, v: &mut Visitor) {
         v.child("linear", &self.linear);
-        self.mirror.visit(v);
+        self.decoder_trunk.visit(v);
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Vq {
     /// 1×1 convolutions from the encoder's channels to the width of the codes, and back.
     code: Conv2d,
     back: Conv2d,
-    mirror: Box<dyn Layer>,
+    decoder_trunk: Box<dyn Layer>,
     book: Codebook,
 }
 
@@ -81,11 +81,11 @@ impl Vq {
         let point = Conv { stride: 1, padding: 0 };
         let code = Conv2d::new(rng, features, model.code_width, 1, point, true);
         let back = Conv2d::new(rng, model.code_width, features, 1, point, true);
-        let mirror: Box<dyn Layer> = match model.body() {
+        let decoder_trunk: Box<dyn Layer> = match model.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(resnet::DecoderTrunk::new(rng, config)),
             _ => Box::new(convolutional::DecoderTrunk::new(rng, config)),
         };
-        Vq { trunk, code, back, mirror, book: Codebook::new(config) }
+        Vq { trunk, code, back, decoder_trunk, book: Codebook::new(config) }
     }
 
     /// Returns the feature maps before quantisation, `[n, D, s, s]`.
@@ -120,7 +120,7 @@ impl Vq {
 
     /// Decodes quantised feature maps to images before the output activation.
     pub fn decode(&self, codes: &Var, ctx: &ForwardContext) -> Var {
-        self.mirror.forward(&self.back.forward(codes, ctx).relu(), ctx)
+        self.decoder_trunk.forward(&self.back.forward(codes, ctx).relu(), ctx)
     }
 }
 
@@ -169,7 +169,7 @@ impl Module for Vq {
     fn visit(&self, v: &mut Visitor) {
         v.child("encoder", &Half(&*self.trunk, &self.code));
         v.child("codebook", &self.book);
-        v.child("decoder", &Half(&*self.mirror, &self.back));
+        v.child("decoder", &Half(&*self.decoder_trunk, &self.back));
     }
 }
 

@@ -65,7 +65,7 @@ fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
 }
 
 /// Formats a number for readers: four significant digits and at most six decimals.
-pub fn told(x: f64) -> String {
+pub fn format_value(x: f64) -> String {
     if x == 0.0 {
         return "0".into();
     }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn values_have_four_digits() {
         assert_eq!(
-            [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(told),
+            [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(format_value),
             ["123457", "134.3", "13.46", "0.01235", "0", "-2.500"]
         );
     }

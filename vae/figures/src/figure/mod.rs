@@ -16,7 +16,7 @@ use canvas::Canvas;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 pub use animation::{Still, animation};
-pub use axis::{Axis, told};
+pub use axis::{Axis, format_value};
 pub use curves::{Curve, curves, overlay, overlay_by};
 pub use features::features;
 pub use grid::{Row, grid, grid_of_columns};

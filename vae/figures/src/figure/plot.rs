@@ -4,7 +4,7 @@
 //! This module replaces the crate plotters. Without a font parser, which is unmaintained, plotters writes no text into a PNG;
 //! it rounds all positions to whole pixels; and it has no tooltips in SVG. What would remain in use of it are the axes.
 
-use super::axis::{Axis, told};
+use super::axis::{Axis, format_value};
 use super::canvas::{Canvas, LETTER, width_of, wrap};
 use super::style::{BLACK, GREY, Style};
 use super::surface::{Anchor, Surface};
@@ -243,7 +243,7 @@ impl Framed<'_> {
             let size = [(to - from - gap).max(0.5), (zero - high).max(0.0)];
             surface.bar([from, high], size, series.style.colour, &self.says(series, [x, y]));
             if written {
-                surface.text([(from + to) / 2.0, high - 10.0], &told(y), Anchor::Middle);
+                surface.text([(from + to) / 2.0, high - 10.0], &format_value(y), Anchor::Middle);
             }
         }
     }
@@ -253,7 +253,7 @@ impl Framed<'_> {
         let Panel { x: across, y: up, .. } = self.panel;
         let known = across.ticks.iter().find(|(tick, _)| *tick == x).map(|(_, words)| words.clone());
         let name = if series.name.is_empty() { String::new() } else { format!("{}, ", series.name) };
-        format!("{name}{} {}: {} {}", across.label, known.unwrap_or_else(|| x.to_string()), told(y), up.label)
+        format!("{name}{} {}: {} {}", across.label, known.unwrap_or_else(|| x.to_string()), format_value(y), up.label)
     }
 }
 

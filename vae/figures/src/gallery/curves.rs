@@ -12,7 +12,7 @@ use vae_run::loaded;
 use vae_run::{self, history};
 
 use super::Drawing;
-use crate::figure::{self, Curve, Plot, overlay, overlay_by, told};
+use crate::figure::{self, Curve, Plot, format_value, overlay, overlay_by};
 
 /// Draws the losses of one run.
 ///
@@ -28,7 +28,7 @@ fn one(name: &str, config: &Config, history: &[Epoch]) -> Result<Drawing> {
     };
     let title = format!("{name}, epoch {}: {}", last.epoch, vae_run::describe(config));
     let plot = figure::curves(&title, history, vae_run::loss_unit(config));
-    let total = |epoch: &Epoch| told(epoch.validation.losses.total);
+    let total = |epoch: &Epoch| format_value(epoch.validation.losses.total);
     let best = history.iter().min_by(|a, b| a.validation.losses.total.total_cmp(&b.validation.losses.total));
     let best = best.unwrap_or(last);
     let alt = format!(
@@ -102,9 +102,9 @@ fn compared(plot: &Plot, all: &[(String, Config, Vec<Epoch>)]) -> String {
          least totals {} of {}.",
         plot.panels.len(),
         all.len(),
-        told(low.0),
+        format_value(low.0),
         low.1,
-        told(high.0),
+        format_value(high.0),
         high.1
     )
 }

@@ -74,7 +74,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
         "Decoded images on the way between test images ({}), linearly and spherically in {STEPS} steps; no step changes a \
          pixel by more than {} in root mean square.",
         shown.collect::<Vec<_>>().join(", "),
-        figure::told(jumps.iter().copied().fold(0.0, f64::max))
+        figure::format_value(jumps.iter().copied().fold(0.0, f64::max))
     );
     Ok(Drawing::picture("interpolation", title, alt, png))
 }

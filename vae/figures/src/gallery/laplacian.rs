@@ -8,7 +8,7 @@ use vae_core::image_quality::laplacian::laplacian_variance;
 use vae_run::LoadedRun;
 
 use super::{Drawing, first_places, not_for};
-use crate::figure::{Axis, Kind, Panel, Plot, Series, Style, told};
+use crate::figure::{Axis, Kind, Panel, Plot, Series, Style, format_value};
 
 const FEW: usize = 5;
 const MANY: usize = 1_000;
@@ -48,7 +48,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let y = Axis::around("mean variance (0 to 255 squared)", numbers.chain([0.0]));
     let panel = Panel { heading: String::new(), x, y, series };
     let title = format!("{}: Laplacian variance, higher is sharper", run.title());
-    let words = all.iter().map(|(name, values)| format!("{name} {}", told(mean(values, counts[1]))));
+    let words = all.iter().map(|(name, values)| format!("{name} {}", format_value(mean(values, counts[1]))));
     let alt = format!(
         "Bars of the mean Laplacian variance over {} of each: {}.",
         counts[1],

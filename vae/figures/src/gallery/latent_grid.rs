@@ -54,7 +54,7 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
          next along latent {a} a pixel changes by {} in root mean square.",
         at[0],
         at[SIDE - 1],
-        figure::told(steps / (SIDE * (SIDE - 1)) as f64)
+        figure::format_value(steps / (SIDE * (SIDE - 1)) as f64)
     );
     Ok(Drawing::picture("latent-grid", title, alt, png))
 }

@@ -101,7 +101,7 @@ pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
 }
 
 /// The figures of `vae train`: curves after each epoch, reconstructions and samples at the end.
-pub const OF_TRAINING: RunFigures = RunFigures { after_epoch, at_end };
+pub const TRAINING_FIGURES: RunFigures = RunFigures { after_epoch, at_end };
 
 fn after_epoch(config: &Config, history: &[Epoch]) -> Vec<RunFile> {
     let title = format!("{}, epoch {}: {}", config.name, history.len(), vae_run::describe(config));
@@ -124,7 +124,7 @@ fn at_end(predictor: &Predictor, dataset: &Dataset, epoch: usize) -> Result<Vec<
 ///
 /// # Errors
 /// As [`standard`].
-pub fn beside_others(run: &LoadedRun) -> Result<Vec<Drawing>> {
+pub fn comparison(run: &LoadedRun) -> Result<Vec<Drawing>> {
     drawn(&[
         &|| {
             reconstructions::draw(

@@ -10,7 +10,7 @@ use vae_core::random::Purpose;
 use vae_run::LoadedRun;
 
 use super::{Drawing, Stream, first_places, not_for};
-use crate::figure::{Row, grid, told};
+use crate::figure::{Row, format_value, grid};
 
 const DEVIATIONS: [f32; 5] = [0.0, 0.1, 0.2, 0.4, 0.8];
 const COLUMNS: usize = 12;
@@ -38,7 +38,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
         let seen = block_on(predictor.to_unit(&noisy))?;
         let back = block_on(predictor.reconstruction(test, &places, &noisy))?;
         let back = back.ok_or_else(|| not_for(predictor, "noise", "does not reconstruct images"))?;
-        let [before, after] = [&seen, &back].map(|pixels| told(mse(pixels, &clean)));
+        let [before, after] = [&seen, &back].map(|pixels| format_value(mse(pixels, &clean)));
         rows.push((format!("σ = {deviation}, MSE {before}"), seen[..shown].to_vec()));
         rows.push((format!("decoded, MSE {after}"), back[..shown].to_vec()));
         errors.push(format!("{after} at σ = {deviation}"));

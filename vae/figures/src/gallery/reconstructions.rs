@@ -7,7 +7,7 @@ use vae_core::predict::Predictor;
 use vae_core::{Error, Result};
 
 use super::{Drawing, not_for};
-use crate::figure::{Row, grid, told};
+use crate::figure::{Row, format_value, grid};
 
 /// The default number of images.
 pub const COUNT: usize = 48;
@@ -48,7 +48,7 @@ pub fn draw(
         all.push((name.clone(), pixels));
     }
     let errors = all[1..].iter().map(|(name, pixels)| {
-        let error = told(mse(pixels, &all[0].1));
+        let error = format_value(mse(pixels, &all[0].1));
         if others.is_empty() { error } else { format!("{error} ({name})") }
     });
     let alt = format!(

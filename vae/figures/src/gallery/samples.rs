@@ -5,7 +5,7 @@ use vae_core::Result;
 use vae_core::predict::Predictor;
 
 use super::{Drawing, not_for};
-use crate::figure::{Row, grid, told};
+use crate::figure::{Row, format_value, grid};
 
 const COLUMNS: usize = 12;
 const ROWS: usize = 8;
@@ -31,7 +31,7 @@ pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Resul
     let mean = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / pixels.len() as f64;
     let alt = format!(
         "{count} images decoded from random draws of the prior{each}; their mean pixel, 0 black to 1 full, is {}.",
-        told(mean)
+        format_value(mean)
     );
     let png = grid(&title, &rows, shape, rows.len());
     Ok(Drawing::picture("samples", title, alt, png))

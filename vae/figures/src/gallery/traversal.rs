@@ -55,8 +55,9 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
 
     let changes = pixels.chunks_exact(STEPS * len).map(|row| mse(&row[..len], &row[row.len() - len..]).sqrt());
     let changes: Vec<f64> = changes.collect();
-    let along_one =
-        |i: usize| format!("{} along latent {} (KL {:.2} nats)", figure::told(changes[i]), order[i].0, order[i].1);
+    let along_one = |i: usize| {
+        format!("{} along latent {} (KL {:.2} nats)", figure::format_value(changes[i]), order[i].0, order[i].1)
+    };
     let last = order.len() - 1;
     let rest = if last > 0 { format!(" and by {}", along_one(last)) } else { String::new() };
     let alt = format!(

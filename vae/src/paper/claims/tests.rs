@@ -2,7 +2,7 @@
 
 use super::verdict::{Sign, Verdict, evaluate, format_values};
 use super::*;
-use crate::paper::{Asked, PAPERS, Paper};
+use crate::paper::{PAPERS, Paper, PaperOptions};
 
 /// A claim about one group of runs a, b, c, …
 fn claim(rule: &str, runs: usize, more: &str) -> Claim {
@@ -173,7 +173,7 @@ fn the_file_is_valid_and_complete() {
     for (name, _) in PAPERS {
         let paper = Paper::named(name).unwrap();
         let plan = |quick| {
-            let asked = Asked { quick, seeds: vec![1], ..Asked::default() };
+            let asked = PaperOptions { quick, seeds: vec![1], ..PaperOptions::default() };
             paper.plan(&asked, std::path::Path::new("runs")).unwrap()
         };
         let (full, quick) = (plan(false), plan(true));
