@@ -20,6 +20,7 @@ mod resume;
 mod shapes;
 mod sweep;
 mod train;
+mod train_runs;
 mod web;
 
 use std::path::Path;

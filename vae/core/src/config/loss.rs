@@ -20,7 +20,7 @@ use crate::error::Result;
 keys! {
     /// The objective that training minimises.
     Loss {
-        /// The objective.
+        /// The form of the objective.
         kind: LossKind = LossKind::Beta;
         /// The reconstruction term, for an image x and its reconstruction x̂.
         reconstruction: Reconstruction = Reconstruction::Sse;

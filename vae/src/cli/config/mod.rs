@@ -133,7 +133,8 @@ fn example(key: &Key, recipes: &[(String, Vec<&str>)]) -> String {
         Kind::Integers => "32,64".into(),
         Kind::Text => "NAME".into(),
         Kind::Integer => (default.parse().unwrap_or(0_u64) + 1).to_string(),
-        _ => (default.parse().unwrap_or(0.0) / 2.0).to_string(),
+        // All whose default is 0 are off by default, and take a small number.
+        _ => default.parse().ok().filter(|&number: &f64| number > 0.0).map_or(0.1, |number| number / 2.0).to_string(),
     });
     value.replace([' ', '"', '[', ']'], "")
 }
