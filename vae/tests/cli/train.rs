@@ -1,13 +1,12 @@
 //! The command line of `train`: its help, its settings, its exit codes and its one-line errors.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::{done, process, refused, train, vae};
+use crate::{done, refused, train, vae};
 
 /// Settings of a run that takes a second.
 pub(crate) const TINY: &[&str] =
