@@ -88,7 +88,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
 
     let Some(known) = test.images().factors() else {
         let why = "the factors of these images are not known; data.kind = \"shapes\" and \"dsprites\" have them";
-        OF_FACTORS.iter().for_each(|name| scores.lacks(name, why));
+        OF_FACTORS.iter().for_each(|name| scores.add_missing(name, why));
         return Ok(());
     };
     let values = |k: usize| members.iter().map(|&index| usize::from(known.of(index)[k])).collect::<Vec<_>>();
@@ -99,7 +99,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
         let why = format!(
             "{of} are too few to score factors: at least {FEWEST} are needed, and factors that vary among them"
         );
-        OF_FACTORS.iter().for_each(|name| scores.lacks(name, why.clone()));
+        OF_FACTORS.iter().for_each(|name| scores.add_missing(name, why.clone()));
         return Ok(());
     }
     let mut rng = Purpose::Scores.stream(predictor.config.seed, FIXED_FACTOR);
@@ -132,14 +132,14 @@ fn of_factors(
 
     let Some(shared) = fixed_factor::Shared::new(latents, factors) else {
         let why = format!("for one of {each}, no two of {of} have the same value");
-        OF_FACTORS[5..].iter().for_each(|name| scores.lacks(name, why.clone()));
+        OF_FACTORS[5..].iter().for_each(|name| scores.add_missing(name, why.clone()));
         return;
     };
     let chance = format!("{of}, chance is {:.2}", 1.0 / factors.len() as f64);
     scores.add("beta_vae_score", shared.beta_vae(rng), "", chance.clone());
     match shared.factor_vae(rng) {
         Some(value) => scores.add("factor_vae_score", value, "", chance),
-        None => scores.lacks("factor_vae_score", "no latent is active"),
+        None => scores.add_missing("factor_vae_score", "no latent is active"),
     }
 }
 
@@ -170,11 +170,11 @@ fn read(terms: &LatentTerms) -> [f64; 3] {
 }
 
 fn lack_all(scores: &mut Scores, why: &str) {
-    scores.lacks("active_units", why);
+    scores.add_missing("active_units", why);
     for how in ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]) {
-        TERMS.iter().for_each(|term| scores.lacks(&format!("{term}_{how}"), why));
+        TERMS.iter().for_each(|term| scores.add_missing(&format!("{term}_{how}"), why));
     }
-    likelihood::NAMES.iter().chain(&OF_FACTORS).for_each(|name| scores.lacks(name, why));
+    likelihood::NAMES.iter().chain(&OF_FACTORS).for_each(|name| scores.add_missing(name, why));
 }
 
 fn add(scores: &mut Scores, name: &str, value: f64, unit: &str, of: String, parts: Vec<f64>) {

@@ -24,13 +24,13 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     let (predictor, test) = (&run.predictor, &run.dataset.test);
     let places: Vec<usize> = (0..test.count().min(options.images).min(MOST)).collect();
     if places.is_empty() {
-        scores.lacks(NAME, "there are no test images");
+        scores.add_missing(NAME, "there are no test images");
         return Ok(());
     }
     let labels: Vec<usize> = places.iter().map(|&place| test.label(place)).collect();
-    let lacks = "the model has no Gaussian latents whose sign could change";
+    let reason = "the model has no Gaussian latents whose sign could change";
     let Some([mu, _]) = block_on(predictor.encode(test, &places))? else {
-        scores.lacks(NAME, lacks);
+        scores.add_missing(NAME, reason);
         return Ok(());
     };
     let decode = |sign: f32| {
@@ -38,12 +38,12 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
         block_on(predictor.decode(&Tensor::new(&numbers, [places.len(), predictor.config.model.z_dim]), &labels))
     };
     let [Some(plus), Some(minus), Some(origin)] = [decode(1.0)?, decode(-1.0)?, decode(0.0)?] else {
-        scores.lacks(NAME, lacks);
+        scores.add_missing(NAME, reason);
         return Ok(());
     };
     match correlation(&plus, &minus, &origin) {
         Some(rho) => scores.add(NAME, rho, "", format!("{} test images, z = μ and −μ", places.len())),
-        None => scores.lacks(NAME, "every latent decodes to the same image"),
+        None => scores.add_missing(NAME, "every latent decodes to the same image"),
     }
     Ok(())
 }
