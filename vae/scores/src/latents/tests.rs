@@ -32,12 +32,12 @@ fn noise(count: usize) -> Vec<Vec<f64>> {
     (0..4).map(|_| rng.normal_tensor([count]).data().iter().map(|&x| f64::from(x)).collect()).collect()
 }
 
-/// The scores of a code, in the order of `OF_FACTORS`.
+/// The scores of a code, in the order of `FACTOR_SCORES`.
 fn told(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> [f64; 7] {
     let mut scores =
         Scores { run: "a".into(), epoch: 1, images: 1, scores: Vec::new(), missing: Vec::new(), warnings: Vec::new() };
-    of_factors(latents, &["a", "b", "c", "d"], factors, &mut Generator::new(5), "images", &mut scores);
-    OF_FACTORS.map(|name| scores.get(name).expect(name).value)
+    add_factor_scores(latents, &["a", "b", "c", "d"], factors, &mut Generator::new(5), "images", &mut scores);
+    FACTOR_SCORES.map(|name| scores.get(name).expect(name).value)
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_model_that_knows_nothing_has_the_likelihood_of_its_grey() {
     assert_eq!((active.value, active.parts.len()), (0.0, run.predictor.config.model.z_dim));
     assert!(scores.get("mi_exact").unwrap().value.abs() < 1e-5);
     let missing: Vec<&str> = scores.missing.iter().map(|missing| missing.name.as_str()).collect();
-    assert_eq!(missing, OF_FACTORS, "50 images are too few");
+    assert_eq!(missing, FACTOR_SCORES, "50 images are too few");
 }
 
 #[test]
