@@ -24,7 +24,7 @@ use vae_run::LoadedRun;
 
 use super::extractor::Extractor;
 use super::frechet::{Features, frechet_distance, kernel_distance};
-use super::two_stage::{Linear, accuracy};
+use super::two_stage::{LinearClassifier, accuracy};
 use super::{EvalImages, Options, Scores};
 
 const OF_RECONSTRUCTIONS: [&str; 7] =
@@ -213,8 +213,8 @@ fn classified(
     let labels = run.dataset.train.labels(&places);
     let pair = block_on(predictor.reconstructions(&run.dataset.train, &places))?.expect("it gave images before");
     let taught = |pixels: &[f32]| {
-        let linear = Linear::train(&extractor.features(pixels, shape)?, &labels, classes);
-        Ok::<_, vae_core::Error>(linear.map_or(f64::NAN, |linear| accuracy(&linear.name(&real), &truth)))
+        let linear = LinearClassifier::train(&extractor.features(pixels, shape)?, &labels, classes);
+        Ok::<_, vae_core::Error>(linear.map_or(f64::NAN, |linear| accuracy(&linear.predict(&real), &truth)))
     };
     let parts = vec![taught(&pair[1])?, taught(&pair[0])?];
     let of = format!(

@@ -135,14 +135,14 @@ fn add_factor_scores(
     let words = format!("R² on the last third of {of}; parts: {each}");
     add(scores, "dci_informativeness", mean(&dci.informativeness), "", words, dci.informativeness);
 
-    let Some(shared) = fixed_factor::Shared::new(latents, factors) else {
+    let Some(groups) = fixed_factor::FactorGroups::new(latents, factors) else {
         let why = format!("for one of {each}, no two of {of} have the same value");
         FACTOR_SCORES[5..].iter().for_each(|name| scores.add_missing(name, why.clone()));
         return;
     };
     let chance = format!("{of}, chance is {:.2}", 1.0 / factors.len() as f64);
-    scores.add("beta_vae_score", shared.beta_vae(rng), "", chance.clone());
-    match shared.factor_vae(rng) {
+    scores.add("beta_vae_score", groups.beta_vae(rng), "", chance.clone());
+    match groups.factor_vae(rng) {
         Some(value) => scores.add("factor_vae_score", value, "", chance),
         None => scores.add_missing("factor_vae_score", "no latent is active"),
     }
