@@ -7,11 +7,12 @@
 //!                  → features, [images, width]
 //! ```
 //!
-//! The features of a classifier of this program are those after its global average pooling. The classifier is that of a run, a
-//! checkpoint, or, for digits, the built-in one. pytorch-fid's Inception-v3 gives 2,048 features; see `inception`.
+//! The features of a classifier of this program are those after its global average pooling. The classifier is that of a
+//! run, a checkpoint, or, for digits, the built-in one. pytorch-fid's Inception-v3 gives 2,048 features; see
+//! `inception`.
 //!
-//! The features of real images are cached in the folder of the run, as `cache/features-KEY.safetensors`. KEY is a SHA-256 of the
-//! pixels, of the file of the network, and of the preprocessing, so that it changes with any of them.
+//! The features of real images are cached in the folder of the run, as `cache/features-KEY.safetensors`. KEY is a
+//! SHA-256 of the pixels, of the file of the network, and of the preprocessing, so that it changes with any of them.
 
 use std::path::Path;
 
@@ -34,8 +35,8 @@ use super::Options;
 use super::frechet::Features;
 use super::inception::{self, Inception};
 
-/// The built-in classifier of digits. `DIGITS_MOMENTS` are the mean and the standard deviation of the pixels that it was trained
-/// on, MNIST's first 50,000 images at 32 × 32.
+/// The built-in classifier of digits. `DIGITS_MOMENTS` are the mean and the standard deviation of the pixels that it
+/// was trained on, MNIST's first 50,000 images at 32 × 32.
 const DIGITS: &[u8] = include_bytes!("../weights/digits-classifier.safetensors");
 const DIGITS_NAME: &str = "digits-classifier";
 const DIGITS_MOMENTS: [f64; 2] = [0.100_267_237_362_132_35, 0.275_574_759_975_600_8];
@@ -74,8 +75,8 @@ impl Extractor {
     /// Returns the classifier in the options, or the built-in one if the images are digits, or `None`.
     ///
     /// # Errors
-    /// Returns an error if the file is not a classifier. If its preprocessing needs the mean of its training images, also if these
-    /// images are missing.
+    /// Returns an error if the file is not a classifier. If its preprocessing needs the mean of its training images,
+    /// also if these images are missing.
     pub(super) fn classifier(run: &LoadedRun, options: &Options) -> Result<Option<Extractor>> {
         let (config, device) = (&run.predictor.config, run.predictor.device());
         if let Some(place) = &options.extractor {
@@ -128,8 +129,8 @@ impl Extractor {
         Ok(Extractor { name, width, net, preprocess, digest, device: device.clone() })
     }
 
-    /// Returns pytorch-fid's Inception-v3, with weights from a safetensors file. Other tensors in the file, such as `fc.weight`,
-    /// are ignored.
+    /// Returns pytorch-fid's Inception-v3, with weights from a safetensors file. Other tensors in the file, such as
+    /// `fc.weight`, are ignored.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, or if a tensor is missing or has another shape.
@@ -245,8 +246,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 impl Preprocess {
-    /// Returns the preprocessing of a classifier with this configuration. With `data.normalise = "standard"`, the mean and standard
-    /// deviation are computed from its training images, which are read from `data_dir`.
+    /// Returns the preprocessing of a classifier with this configuration. With `data.normalise = "standard"`, the mean
+    /// and standard deviation are computed from its training images, which are read from `data_dir`.
     fn of(config: &Config, data_dir: &str) -> Result<Preprocess> {
         let (channels, size) = (config.channels(), Some(config.image_size()));
         let (mean, std) = match config.data.normalise {

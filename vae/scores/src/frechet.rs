@@ -1,4 +1,5 @@
-//! Distances between two sets of images, computed from the features `[images, features]` that an extractor gives each image.
+//! Distances between two sets of images, computed from the features `[images, features]` that an extractor gives each
+//! image.
 //!
 //! ```text
 //! Fréchet distance   |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½),  Σ divided by n − 1     (Heusel et al. 2017, of fitted Gaussians)
@@ -6,10 +7,10 @@
 //!                                                                                   (Bińkowski et al. 2018, unbiased)
 //! ```
 //!
-//! KID is the kernel inception distance. The Fréchet distance needs no matrix square root: with Σ₁ = AᵀA and Σ₂ = BᵀB, Σ₁Σ₂ has the
-//! same eigenvalues λ ≥ 0 as the symmetric matrix (ABᵀ)ᵀ(ABᵀ), so that tr (Σ₁Σ₂)^½ = Σ √λ. A is the matrix of centred features
-//! divided by √(n − 1). If there are more images than features, A is instead the transposed Cholesky factor of Σ. The distance of
-//! equal sets is 0 up to rounding; a negative result is clamped to 0.
+//! KID is the kernel inception distance. The Fréchet distance needs no matrix square root: with Σ₁ = AᵀA and Σ₂ = BᵀB,
+//! Σ₁Σ₂ has the same eigenvalues λ ≥ 0 as the symmetric matrix (ABᵀ)ᵀ(ABᵀ), so that tr (Σ₁Σ₂)^½ = Σ √λ. A is the matrix
+//! of centred features divided by √(n − 1). If there are more images than features, A is instead the transposed
+//! Cholesky factor of Σ. The distance of equal sets is 0 up to rounding; a negative result is clamped to 0.
 
 use tensor::Tensor;
 
@@ -44,8 +45,8 @@ impl Features {
 }
 
 /// Returns the Fréchet distance between the Gaussians that are fitted to the features of two sets,
-/// |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½) (Heusel et al., 1706.08500). The result is NaN if a feature is not finite, or if a set has
-/// fewer than two images.
+/// |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½) (Heusel et al., 1706.08500). The result is NaN if a feature is not finite, or
+/// if a set has fewer than two images.
 pub fn frechet_distance(a: &Features, b: &Features) -> f64 {
     if !(a.is_finite() && b.is_finite()) || a.images().min(b.images()) < 2 {
         return f64::NAN;
@@ -77,9 +78,9 @@ fn gaussian(features: &Features) -> Option<(Vec<f64>, Matrix)> {
     Some((mean, columns.matmul_nt(&columns).cholesky()?.transpose()))
 }
 
-/// Returns the kernel inception distance (Bińkowski et al. 2018). It is close to 0 for two sets from one distribution, and can be
-/// slightly negative. The result is NaN if a set has fewer than two images. The products are computed in f32, the type of the
-/// features, and the kernels are summed in f64.
+/// Returns the kernel inception distance (Bińkowski et al. 2018). It is close to 0 for two sets from one distribution,
+/// and can be slightly negative. The result is NaN if a set has fewer than two images. The products are computed in
+/// f32, the type of the features, and the kernels are summed in f64.
 pub fn kernel_distance(a: &Features, b: &Features) -> f64 {
     if a.images().min(b.images()) < 2 {
         return f64::NAN;
@@ -115,8 +116,8 @@ mod tests {
         assert!((a - b).abs() < 1e-6 * b.abs().max(1.0), "{a} is not {b}");
     }
 
-    /// For a shift, the distance is its squared length. For a scale s, it is (s − 1)²·(|μ|² + tr Σ). Both are tested with more images
-    /// than features and with fewer.
+    /// For a shift, the distance is its squared length. For a scale s, it is (s − 1)²·(|μ|² + tr Σ). Both are tested
+    /// with more images than features and with fewer.
     #[test]
     fn distances_of_shifted_and_scaled_sets() {
         for (images, width) in [(40, 6), (6, 40)] {
@@ -144,8 +145,8 @@ mod tests {
         assert!(frechet_distance(&odd, &b).is_nan() && frechet_distance(&a, &draws(3, 1, 8)).is_nan());
     }
 
-    /// One feature and the sets {0, 1} and {1, 2}: k = (xy + 1)³ is 1 within the first set, 27 within the second, and 1, 1, 8, 27
-    /// between them.
+    /// One feature and the sets {0, 1} and {1, 2}: k = (xy + 1)³ is 1 within the first set, 27 within the second, and
+    /// 1, 1, 8, 27 between them.
     #[test]
     fn kernel_distances() {
         let set = |numbers: &[f32]| Features { width: 1, numbers: numbers.to_vec() };

@@ -1,7 +1,7 @@
 //! Scores of images: reconstructions of test images, and samples from the prior.
 //!
-//! - `total`, and its parts such as `reconstruction`, `kl`, `accuracy`: the losses on test images, computed as in validation, with
-//!   one draw of z per image.
+//! - `total`, and its parts such as `reconstruction`, `kl`, `accuracy`: the losses on test images, computed as in
+//!   validation, with one draw of z per image.
 //! - `kl_per_dim`: the KL on the same images, in nats. The parts are the latents.
 //! - `mse`, `psnr`, `ssim`: reconstructions compared with test images, z = mu, pixels in [0, 1]; see
 //!   `vae_core::image_quality::similarity`.
@@ -9,12 +9,14 @@
 //!   `vae_core::image_quality::laplacian`.
 //! - `frechet_distance`, `kid`: samples compared with test images; see `frechet` and `extractor`.
 //! - `frechet_distance_reconstructions`, `kid_reconstructions`: reconstructions compared with test images.
-//! - `label_histogram`: a classifier labels the samples. The score is the total variation ½ Σ |p − 1/classes| between the shares p of
-//!   the labels and a uniform distribution. The parts are p.
-//! - `two_stage_recognised`, `two_stage_taught`: see `two_stage`. The parts are the scores of reconstructions and of originals.
-//! - `nearest_training_mse`, `nearest_training_mse_test`: the error of the nearest training image, as a mean over samples and over
-//!   test images.
-//! - `nearest_training_ratio`: the first of these divided by the second. It is far below 1 if samples are copies of training images.
+//! - `label_histogram`: a classifier labels the samples. The score is the total variation ½ Σ |p − 1/classes| between
+//!   the shares p of the labels and a uniform distribution. The parts are p.
+//! - `two_stage_recognised`, `two_stage_taught`: see `two_stage`. The parts are the scores of reconstructions and of
+//!   originals.
+//! - `nearest_training_mse`, `nearest_training_mse_test`: the error of the nearest training image, as a mean over
+//!   samples and over test images.
+//! - `nearest_training_ratio`: the first of these divided by the second. It is far below 1 if samples are copies of
+//!   training images.
 
 use pollster::block_on;
 use rayon::prelude::*;

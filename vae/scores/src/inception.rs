@@ -1,5 +1,5 @@
-//! The Inception-v3 of pytorch-fid, the network behind most published Fréchet distances (Szegedy et al. 2016). Its weights were
-//! trained in TensorFlow, whose pooling differs from that of torchvision's model of the same name.
+//! The Inception-v3 of pytorch-fid, the network behind most published Fréchet distances (Szegedy et al. 2016). Its
+//! weights were trained in TensorFlow, whose pooling differs from that of torchvision's model of the same name.
 //!
 //! ```text
 //! x in [0, 1], [n, 3, h, w] → bilinear to 299 × 299 → 2x − 1
@@ -12,9 +12,9 @@
 //! global average pool: 2,048 features
 //! ```
 //!
-//! A convolution has no bias and is followed by batch norm (ε = 0.001) and ReLU. Average pools are 3 × 3 and do not count the padding
-//! (`count_include_pad=False` in PyTorch). The pool of Mixed_7c is a max pool. The names are torchvision's, such as
-//! `Mixed_6b.branch7x7_2.conv.weight`.
+//! A convolution has no bias and is followed by batch norm (ε = 0.001) and ReLU. Average pools are 3 × 3 and do not
+//! count the padding (`count_include_pad=False` in PyTorch). The pool of Mixed_7c is a max pool. The names are
+//! torchvision's, such as `Mixed_6b.branch7x7_2.conv.weight`.
 
 use autograd::{Act, Buffer, Interpolation, Param, Pool, Var};
 use nn::{Module, Visitor};
@@ -43,8 +43,8 @@ struct Unit {
     padding: [usize; 2],
 }
 
-/// A unit: name, input channels, output channels, kernel and stride. Units of stride 1 keep the size of the image, except two of
-/// the stem.
+/// A unit: name, input channels, output channels, kernel and stride. Units of stride 1 keep the size of the image,
+/// except two of the stem.
 type Row = (&'static str, usize, usize, [usize; 2], usize);
 
 impl Inception {
@@ -230,8 +230,8 @@ impl Module for Unit {
     }
 }
 
-/// Pads the rows and the columns of images with zeros. The convolution of the tensor library pads both by the same amount, so a
-/// kernel of 1×7 needs this.
+/// Pads the rows and the columns of images with zeros. The convolution of the tensor library pads both by the same
+/// amount, so a kernel of 1×7 needs this.
 fn pad(x: &Var, padding: [usize; 2]) -> Var {
     let mut x = x.clone();
     for (dim, width) in [2, 3].into_iter().zip(padding).filter(|&(_, width)| width > 0) {

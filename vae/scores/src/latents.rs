@@ -1,12 +1,14 @@
 //! Scores of latents, from the posteriors q(z|x) = N(mu, e^logvar) of test images:
 //!
 //! - Active units: |{d: Var_x(mu_d) > 0.01}| (Burda, Grosse and Salakhutdinov, 1509.00519).
-//! - MI (the mutual information of an image and its latents), TC (total correlation) and DW-KL (dimension-wise KL): the three terms
-//!   of the KL, as `vae_core::objective::latent_terms` defines them, for z ~ q(z|x). Three estimators compute them on batches of 64
-//!   images, where N is the number of images used. `exact` computes them with the q(z) of all these images.
+//! - MI (the mutual information of an image and its latents), TC (total correlation) and DW-KL (dimension-wise KL): the
+//!   three terms of the KL, as `vae_core::objective::latent_terms` defines them, for z ~ q(z|x). Three estimators
+//!   compute them on batches of 64 images, where N is the number of images used. `exact` computes them with the q(z) of
+//!   all these images.
 //! - The log-likelihood: `likelihood`, the bound of importance-weighted autoencoders (IWAE).
-//! - If the factors that generated the images are known (`vae_core::data::Factors`): `mig`, `sap`, `dci` and `fixed_factor` measure
-//!   how well each latent represents one factor. `dci` learns with `forest`, and `fixed_factor` with `logistic`.
+//! - If the factors that generated the images are known (`vae_core::data::Factors`): `mig`, `sap`, `dci` and
+//!   `fixed_factor` measure how well each latent represents one factor. `dci` learns with `forest`, and `fixed_factor`
+//!   with `logistic`.
 //!
 //! The scores of factors use the codes only, that is, mu. They identify an image by its index.
 
@@ -34,8 +36,8 @@ use super::{Options, Score, Scores};
 const ACTIVE: f64 = 0.01;
 /// The batch size of the estimators.
 const BATCH: usize = 64;
-/// The minimum number of images for the scores of factors. It is about half the number of cells in a histogram of 20 bins by a
-/// factor of 6 values.
+/// The minimum number of images for the scores of factors. It is about half the number of cells in a histogram of 20
+/// bins by a factor of 6 values.
 const MIN_IMAGES: usize = 64;
 
 const ESTIMATORS: [(&str, Estimator); 3] =
@@ -111,8 +113,8 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     Ok(())
 }
 
-/// Adds the scores that compare codes with factors. `latents` has a list for each latent and `factors` a list for each factor, both
-/// with one number per image. `names` are the names of the factors.
+/// Adds the scores that compare codes with factors. `latents` has a list for each latent and `factors` a list for each
+/// factor, both with one number per image. `names` are the names of the factors.
 fn add_factor_scores(
     latents: &[Vec<f64>],
     names: &[&str],
@@ -148,8 +150,8 @@ fn add_factor_scores(
     }
 }
 
-/// Computes MI, TC and DW-KL in nats, with each estimator and exactly. `mu` and `logvar` of the posteriors and `noise`, which draws
-/// one z from each of them, are `[N, z_dim]`.
+/// Computes MI, TC and DW-KL in nats, with each estimator and exactly. `mu` and `logvar` of the posteriors and `noise`,
+/// which draws one z from each of them, are `[N, z_dim]`.
 fn latent_term_means(mu: &Tensor, logvar: &Tensor, noise: &Tensor) -> Vec<(&'static str, [f64; 3])> {
     let [mu, logvar] = [mu, logvar].map(|x| Var::constant(x.clone()));
     let count = mu.shape()[0];
@@ -205,7 +207,8 @@ fn variance(x: &[f64]) -> f64 {
     x.iter().map(|x| (x - centre).powi(2)).sum::<f64>() / x.len() as f64
 }
 
-/// Returns the difference between the largest and the second largest of some scores ≥ 0. A single score is compared with 0.
+/// Returns the difference between the largest and the second largest of some scores ≥ 0. A single score is compared
+/// with 0.
 fn lead(scores: impl Iterator<Item = f64>) -> f64 {
     let [best, second] =
         scores.fold([0.0, 0.0], |[best, second], x| if x > best { [x, best] } else { [best, f64::max(second, x)] });

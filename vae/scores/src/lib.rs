@@ -1,6 +1,6 @@
-//! Scores of trained models. Each score has a module, whose documentation starts with the formula. [`evaluate`] computes all of
-//! them and returns a [`Scores`]. `vae evaluate` writes it to `scores.json` in the folder of the run, and the other commands read
-//! that file:
+//! Scores of trained models. Each score has a module, whose documentation starts with the formula. [`evaluate`]
+//! computes all of them and returns a [`Scores`]. `vae evaluate` writes it to `scores.json` in the folder of the run,
+//! and the other commands read that file:
 //!
 //! ```text
 //! {"run": "quickstart-20261121-160000", "epoch": 5, "images": 1024,
@@ -84,8 +84,8 @@ pub struct Missing {
 pub struct Options {
     /// The number of samples to draw, and the maximum number of test images to use.
     pub images: usize,
-    /// A classifier of this program whose features the Fréchet distance compares: the folder of a run, or a checkpoint. `None`
-    /// means the built-in classifier of digits, which is used for images of digits only.
+    /// A classifier of this program whose features the Fréchet distance compares: the folder of a run, or a checkpoint.
+    /// `None` means the built-in classifier of digits, which is used for images of digits only.
     pub extractor: Option<PathBuf>,
     /// The weights of pytorch-fid's Inception-v3 as safetensors. If given, it replaces the classifier for the distances.
     pub inception: Option<PathBuf>,

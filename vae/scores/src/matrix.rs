@@ -1,14 +1,15 @@
 //! Matrices of f64 for the scores: products, the Cholesky decomposition, and eigenvalues.
 //!
-//! The order of every sum is fixed, so that the results do not depend on the number of threads. A linear-algebra library would also
-//! bring vectors of fixed lengths, complex numbers and SIMD types, which took 4 % of the first build.
+//! The order of every sum is fixed, so that the results do not depend on the number of threads. A linear-algebra
+//! library would also bring vectors of fixed lengths, complex numbers and SIMD types, which took 4 % of the first
+//! build.
 
 use rayon::prelude::*;
 
 /// The number of partial sums in a dot product. The compiler computes them in SIMD lanes.
 const LANES: usize = 8;
-/// The number of rows that stay in the cache while they are multiplied by each row of the other matrix (`BLOCK`), and the number of
-/// rows that share the loads of that row (`TILE`).
+/// The number of rows that stay in the cache while they are multiplied by each row of the other matrix (`BLOCK`), and
+/// the number of rows that share the loads of that row (`TILE`).
 const BLOCK: usize = 64;
 const TILE: usize = 4;
 
@@ -61,9 +62,9 @@ impl Matrix {
         dot(&self.numbers, &self.numbers)
     }
 
-    /// Returns the lower triangular matrix L with L·Lᵀ = self, which must be symmetric and have no negative eigenvalue. If a row of
-    /// self depends linearly on the rows before it, up to rounding, the corresponding column of L is 0. Returns `None` if a number
-    /// is not finite.
+    /// Returns the lower triangular matrix L with L·Lᵀ = self, which must be symmetric and have no negative eigenvalue.
+    /// If a row of self depends linearly on the rows before it, up to rounding, the corresponding column of L is 0.
+    /// Returns `None` if a number is not finite.
     pub(super) fn cholesky(mut self) -> Option<Matrix> {
         let n = self.columns;
         let largest = (0..n).map(|i| self.row(i)[i]).fold(0.0, f64::max);
@@ -102,16 +103,16 @@ impl Matrix {
         x
     }
 
-    /// Returns the eigenvalues of a symmetric matrix, unsorted. Householder reflections make the matrix tridiagonal, then rotations
-    /// make it diagonal (Golub and Van Loan, "Matrix Computations", 8.3).
+    /// Returns the eigenvalues of a symmetric matrix, unsorted. Householder reflections make the matrix tridiagonal,
+    /// then rotations make it diagonal (Golub and Van Loan, "Matrix Computations", 8.3).
     pub(super) fn symmetric_eigenvalues(self) -> Vec<f64> {
         let (mut d, mut e) = self.tridiagonal();
         diagonalise(&mut d, &mut e);
         d
     }
 
-    /// Returns the diagonal and the off-diagonal of a tridiagonal matrix with the same eigenvalues. It is H·self·H for the reflections
-    /// H = I − β·v·vᵀ, one for each column.
+    /// Returns the diagonal and the off-diagonal of a tridiagonal matrix with the same eigenvalues. It is H·self·H for
+    /// the reflections H = I − β·v·vᵀ, one for each column.
     fn tridiagonal(mut self) -> (Vec<f64>, Vec<f64>) {
         let n = self.columns;
         let mut e = vec![0.0; n];
@@ -144,8 +145,8 @@ impl Matrix {
     }
 }
 
-/// Makes a tridiagonal matrix diagonal by QL steps with Wilkinson's shift (EISPACK's `tql1`). `d` is the diagonal. `e[i]` is the
-/// off-diagonal element between `d[i]` and `d[i + 1]`, and the last `e` is 0.
+/// Makes a tridiagonal matrix diagonal by QL steps with Wilkinson's shift (EISPACK's `tql1`). `d` is the diagonal.
+/// `e[i]` is the off-diagonal element between `d[i]` and `d[i + 1]`, and the last `e` is 0.
 fn diagonalise(d: &mut [f64], e: &mut [f64]) {
     /// The maximum number of steps for an eigenvalue. Each one takes about two.
     const STEPS: usize = 60;
@@ -256,8 +257,8 @@ mod tests {
         assert_eq!(Matrix { columns: 1, numbers: vec![f64::NAN] }.cholesky(), None);
     }
 
-    /// The eigenvalues of Clement's matrix are −(n − 1), −(n − 3), …, n − 1. A diagonal matrix keeps its eigenvalues, also equal ones,
-    /// after reflections on both sides.
+    /// The eigenvalues of Clement's matrix are −(n − 1), −(n − 3), …, n − 1. A diagonal matrix keeps its eigenvalues,
+    /// also equal ones, after reflections on both sides.
     #[test]
     fn known_eigenvalues_are_found() {
         let sorted = |matrix: Matrix| {

@@ -4,9 +4,9 @@
 //! ρ = Σ (D(μ) − D₀)·(D(−μ) − D₀) / √(Σ (D(μ) − D₀)² · Σ (D(−μ) − D₀)²),   summed over pixels and images
 //! ```
 //!
-//! ρ is −1 if every pixel that was brighter than D₀ becomes darker by the same amount (a linear decoder), 1 if the sign of the
-//! latents does not matter, and 0 if the two images are unrelated. The pegasus paper negates the latents of birds with dark wings
-//! to make the wings white.
+//! ρ is −1 if every pixel that was brighter than D₀ becomes darker by the same amount (a linear decoder), 1 if the sign
+//! of the latents does not matter, and 0 if the two images are unrelated. The pegasus paper negates the latents of
+//! birds with dark wings to make the wings white.
 
 use pollster::block_on;
 use tensor::Tensor;

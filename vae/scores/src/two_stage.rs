@@ -1,14 +1,14 @@
-//! The quality of reconstructions, measured by classifiers. The transfer paper cites such a measure (Leontev, Mikheev, Sviatov and
-//! Sukhov, "Quality metrics of variational autoencoders", 2020: "a two stage classifier to measure the quality of the generated
-//! images") without its formula, and we found no public text of it. Here it means:
+//! The quality of reconstructions, measured by classifiers. The transfer paper cites such a measure (Leontev, Mikheev,
+//! Sviatov and Sukhov, "Quality metrics of variational autoencoders", 2020: "a two stage classifier to measure the
+//! quality of the generated images") without its formula, and we found no public text of it. Here it means:
 //!
 //! 1. Recognised: the accuracy, on reconstructions, of a classifier that was trained on real images.
 //! 2. Taught: the accuracy, on real test images, of a classifier that was trained on reconstructions of training images.
 //!
-//! Each score also has the accuracy for the originals as a second part. The second classifier is a linear one on the features of
-//! the first classifier. It has a closed form, the least-squares fit to one-hot labels Y: W = (XᵀX + λn·I)⁻¹·Xᵀ(Y − Ȳ), where X are
-//! the features, centred and divided by their standard deviations, n is the number of images, and λ = 0.01. The predicted label is
-//! the index of the largest number in XW + Ȳ.
+//! Each score also has the accuracy for the originals as a second part. The second classifier is a linear one on the
+//! features of the first classifier. It has a closed form, the least-squares fit to one-hot labels Y: W = (XᵀX +
+//! λn·I)⁻¹·Xᵀ(Y − Ȳ), where X are the features, centred and divided by their standard deviations, n is the number of
+//! images, and λ = 0.01. The predicted label is the index of the largest number in XW + Ȳ.
 
 use super::frechet::Features;
 use super::matrix::Matrix;

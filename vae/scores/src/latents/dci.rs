@@ -1,14 +1,15 @@
 //! Disentanglement, completeness and informativeness (Eastwood and Williams 2018, openreview By-7dz-AZ).
 //!
-//! A regressor predicts each factor v from all latents d. R_dv ≥ 0 is the importance of latent d for factor v, with Σ_d R_dv = 1.
-//! H_b is the entropy to base b of numbers that are divided by their sum. With F factors and z latents:
+//! A regressor predicts each factor v from all latents d. R_dv ≥ 0 is the importance of latent d for factor v, with Σ_d
+//! R_dv = 1. H_b is the entropy to base b of numbers that are divided by their sum. With F factors and z latents:
 //!
 //!   disentanglement = Σ_d ρ_d·(1 − H_F(R_d·)),   ρ_d = Σ_v R_dv / Σ R        1: each latent serves one factor
 //!   completeness    = Σ_v ρ_v·(1 − H_z(R_·v)),   ρ_v = Σ_d R_dv / Σ R        1: each factor is served by one latent
 //!   informativeness = mean_v max(0, R²_v) on images not used in training the regressor     1: the latents determine all factors
 //!
-//! The regressor is the paper's second one, a random forest (`forest`). R_dv is the importance of latent d in the forest of factor v.
-//! disentanglement_lib instead uses boosted trees and their accuracy. As there, the entropies are those of R + 1e-11.
+//! The regressor is the paper's second one, a random forest (`forest`). R_dv is the importance of latent d in the
+//! forest of factor v. disentanglement_lib instead uses boosted trees and their accuracy. As there, the entropies are
+//! those of R + 1e-11.
 
 use super::forest::Forest;
 use super::variance;
@@ -25,8 +26,8 @@ pub(super) struct Dci {
     pub(super) informativeness: Vec<f64>,
 }
 
-/// Computes the scores. `latents` has a list of codes for each latent and `factors` a list of values for each factor, both with one
-/// number per image. The first two thirds of the images train the regressors, and the rest test them.
+/// Computes the scores. `latents` has a list of codes for each latent and `factors` a list of values for each factor,
+/// both with one number per image. The first two thirds of the images train the regressors, and the rest test them.
 pub(super) fn scores(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Dci {
     let count = factors[0].len();
     let taught = count - count / 3;
@@ -84,14 +85,16 @@ mod tests {
 
     #[test]
     fn entropies_are_those_of_rows_and_columns() {
-        // Two factors and three latents. One latent represents the first factor; two latents represent the second factor equally.
+        // Two factors and three latents. One latent represents the first factor; two latents represent the second
+        // factor equally.
         let dci = of_importances(&[vec![1.0, 0.0, 0.0], vec![0.0, 0.5, 0.5]], vec![1.0, 0.5]);
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-8, "{a} {b}");
         near(dci.disentanglement, 1.0);
         near(dci.by_factor[0], 1.0);
         near(dci.by_factor[1], 1.0 - 2_f64.ln() / 3_f64.ln());
         near(dci.completeness, (dci.by_factor[0] + dci.by_factor[1]) / 2.0);
-        // A latent that is equally important for both factors is not disentangled. Its weight is its share of the importance.
+        // A latent that is equally important for both factors is not disentangled. Its weight is its share of the
+        // importance.
         let dci = of_importances(&[vec![0.5, 0.5], vec![0.5, 0.5]], vec![0.0; 2]);
         near(dci.disentanglement, 0.0);
         let dci = of_importances(&[vec![0.9, 0.1], vec![0.9, 0.1], vec![0.9, 0.1]], vec![0.0; 3]);

@@ -1,13 +1,15 @@
-//! Two scores that draw a factor v at random, keep it fixed, and predict from the codes mu which factor it is. Both are accuracies
-//! on draws that were not used in training the classifier.
+//! Two scores that draw a factor v at random, keep it fixed, and predict from the codes mu which factor it is. Both are
+//! accuracies on draws that were not used in training the classifier.
 //!
-//! - β-VAE (Higgins et al. 2017, openreview Sy2fzU9gl): 64 pairs of images are drawn. The two images of a pair have the same value of
-//!   v. A linear classifier (logistic regression) predicts v from the mean of |mu(x) − mu(x')| over the pairs.
+//! - β-VAE (Higgins et al. 2017, openreview Sy2fzU9gl): 64 pairs of images are drawn. The two images of a pair have the
+//!   same value of v. A linear classifier (logistic regression) predicts v from the mean of |mu(x) − mu(x')| over the
+//!   pairs.
 //! - FactorVAE (Kim and Mnih 2018, 1802.05983): 64 images with one value of v are drawn. The latent d* = argmin_d
-//!   Var(mu_d)/Var_all(mu_d), among the active latents, votes for v. The classifier predicts the factor with the most votes for d*.
+//!   Var(mu_d)/Var_all(mu_d), among the active latents, votes for v. The classifier predicts the factor with the most
+//!   votes for d*.
 //!
-//! Both follow disentanglement_lib, with one exception: images are drawn from the test images, not generated for each draw, so that
-//! each image is encoded once.
+//! Both follow disentanglement_lib, with one exception: images are drawn from the test images, not generated for each
+//! draw, so that each image is encoded once.
 
 use tensor::Generator;
 
@@ -31,8 +33,8 @@ pub(super) struct FactorGroups<'a> {
 }
 
 impl<'a> FactorGroups<'a> {
-    /// Groups the images. `latents` and `factors` have a list for each latent and each factor, with one number per image. Returns
-    /// `None` if there is a factor of which no two images have the same value.
+    /// Groups the images. `latents` and `factors` have a list for each latent and each factor, with one number per
+    /// image. Returns `None` if there is a factor of which no two images have the same value.
     pub(super) fn new(latents: &'a [Vec<f64>], factors: &'a [Vec<usize>]) -> Option<FactorGroups<'a>> {
         let (mut groups, mut paired) = (Vec::new(), Vec::new());
         for values in factors {
@@ -45,7 +47,8 @@ impl<'a> FactorGroups<'a> {
         paired.iter().all(|images| !images.is_empty()).then_some(FactorGroups { latents, factors, groups, paired })
     }
 
-    /// Draws an image. Returns it, and all images with the same value of a factor, which are itself and at least one more.
+    /// Draws an image. Returns it, and all images with the same value of a factor, which are itself and at least one
+    /// more.
     fn draw(&self, factor: usize, rng: &mut Generator) -> (usize, &[usize]) {
         let images = &self.paired[factor];
         let image = images[rng.below(images.len())];

@@ -1,13 +1,14 @@
 //! A random forest for regression (Breiman 2001), and the importance of each of its inputs.
 //!
-//! A tree splits the images of a node by a threshold on one input x_d. It chooses the input and the threshold that reduce the squared
-//! error most. With s, the sum of y − ȳ over the left images, the reduction is
+//! A tree splits the images of a node by a threshold on one input x_d. It chooses the input and the threshold that
+//! reduce the squared error most. With s, the sum of y − ȳ over the left images, the reduction is
 //!
 //!   Σ (y − ȳ)² − Σ_left (y − ȳ_left)² − Σ_right (y − ȳ_right)² = s²·n / (n_left·n_right)
 //!
-//! A node is a leaf if no split reduces the error, or at depth `DEPTH`. A leaf predicts the mean of its images, and the forest
-//! predicts the mean of its trees. Each tree learns from n images, drawn with replacement from the n images. Every split may use any
-//! input. Many forests choose from a random subset of inputs instead, which would give some importance to unrelated inputs.
+//! A node is a leaf if no split reduces the error, or at depth `DEPTH`. A leaf predicts the mean of its images, and the
+//! forest predicts the mean of its trees. Each tree learns from n images, drawn with replacement from the n images.
+//! Every split may use any input. Many forests choose from a random subset of inputs instead, which would give some
+//! importance to unrelated inputs.
 //!
 //! The importance of an input is its share of the total error reduction, as a mean over the trees (scikit-learn's
 //! `feature_importances_`).
@@ -50,8 +51,8 @@ struct Split {
 }
 
 impl Forest {
-    /// Trains a forest to predict y. `inputs` has a list for each input, with one number per image. The same numbers give the same
-    /// forest.
+    /// Trains a forest to predict y. `inputs` has a list for each input, with one number per image. The same numbers
+    /// give the same forest.
     pub(super) fn fit(inputs: &[&[f64]], y: &[f64]) -> Forest {
         let order: Vec<Vec<usize>> = inputs.iter().map(|x| argsort(x)).collect();
         let tree = |number: usize| {
@@ -121,8 +122,9 @@ impl Tree {
     }
 }
 
-/// Returns the split that reduces the squared error most, or `None` if no split reduces it. The inputs are tried in a random order,
-/// and the first of equal splits is chosen, so that two inputs with the same information share their importance.
+/// Returns the split that reduces the squared error most, or `None` if no split reduces it. The inputs are tried in a
+/// random order, and the first of equal splits is chosen, so that two inputs with the same information share their
+/// importance.
 fn best_split(inputs: &[&[f64]], y: &[f64], mean: f64, images: &[Vec<usize>], rng: &mut Generator) -> Option<Split> {
     let mut best = None;
     let mut most = 0.0;

@@ -1,16 +1,17 @@
-//! A lower bound on the log-likelihood of an image, by importance sampling from its posterior (Burda et al., 1509.00519, eq. 8):
+//! A lower bound on the log-likelihood of an image, by importance sampling from its posterior (Burda et al.,
+//! 1509.00519, eq. 8):
 //!
 //!   log p(x) ≥ E log [ 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) ],   z_k ~ q(z|x)
 //!
-//! K = 1 gives the ELBO. The bound rises with K towards log p(x). The model sees y = (x − mean)/std for pixels x in [0, 1], so
-//! log p(x) = log p(y) − Σ ln std. The reconstruction term of the loss determines p(y|z), over D numbers:
+//! K = 1 gives the ELBO. The bound rises with K towards log p(x). The model sees y = (x − mean)/std for pixels x in [0,
+//! 1], so log p(x) = log p(y) − Σ ln std. The reconstruction term of the loss determines p(y|z), over D numbers:
 //!
 //!   sse       N(ŷ, ½I):  −Σ(y − ŷ)² − D/2·ln π
 //!   half-sse  N(ŷ, I):   −½Σ(y − ŷ)² − D/2·ln 2π
 //!   bce       Σ y·ln ŷ + (1 − y)·ln(1 − ŷ):  not a density unless all pixels are 0 or 1, because it does not integrate to 1
 //!
-//! The score in bits per dimension is −log p(x)/(D·ln 2) + 8, because a byte value is an interval of 1/256 in [0, 1]. For bce, the 8
-//! is left out.
+//! The score in bits per dimension is −log p(x)/(D·ln 2) + 8, because a byte value is an interval of 1/256 in [0, 1].
+//! For bce, the 8 is left out.
 
 use std::f64::consts::{LN_2, PI};
 
@@ -73,8 +74,8 @@ pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Sc
     Ok(())
 }
 
-/// Returns the bound for one image. `mu` and `logvar` are its posterior, and `noise` has a row of standard normal numbers for each
-/// of the K draws. `log_p` computes log p(x|z) for all draws z.
+/// Returns the bound for one image. `mu` and `logvar` are its posterior, and `noise` has a row of standard normal
+/// numbers for each of the K draws. `log_p` computes log p(x|z) for all draws z.
 fn log_likelihood<E>(
     [mu, logvar]: [&[f32]; 2],
     noise: &[f32],
@@ -121,7 +122,8 @@ mod tests {
 
     use super::*;
 
-    /// A linear model: x = W·z + b + noise of variance ½, with two numbers in z and in x, so that log p(x) = log N(x; b, W·Wᵀ + ½I).
+    /// A linear model: x = W·z + b + noise of variance ½, with two numbers in z and in x, so that log p(x) = log N(x;
+    /// b, W·Wᵀ + ½I).
     const W: [[f64; 2]; 2] = [[1.5, 0.4], [-0.7, 0.9]];
     const B: [f64; 2] = [0.3, -0.2];
 
@@ -147,7 +149,8 @@ mod tests {
         bound
     }
 
-    /// If q is the exact posterior, the bound is log p(x) for every K. Here W = diag(2, 1), so that the posterior factorises.
+    /// If q is the exact posterior, the bound is log p(x) for every K. Here W = diag(2, 1), so that the posterior
+    /// factorises.
     #[test]
     fn the_exact_posterior_gives_the_likelihood_for_any_number_of_draws() {
         // For x = w·z + noise of variance ½, the posterior is N(2w·x/(2w² + 1), 1/(2w² + 1)), and p(x) = N(0, w² + ½).

@@ -2,12 +2,14 @@
 //!
 //!   Σ_i −ln p(y_i | x_i) + ½ Σ_k ‖w_k‖²        scikit-learn's `LogisticRegression()`, C = 1
 //!
-//! This convex function is minimised by L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5). A step is −H·g, where g is the
-//! gradient, and H approximates the inverse Hessian from the last `PAIRS` steps s and the changes t of the gradient.
+//! This convex function is minimised by L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5). A step is −H·g, where
+//! g is the gradient, and H approximates the inverse Hessian from the last `PAIRS` steps s and the changes t of the
+//! gradient.
 
 /// The number of steps in the approximation of the inverse Hessian.
 const PAIRS: usize = 10;
-/// The maximum number of steps (`STEPS`), and the gradient below which the minimum is reached (`FLAT`, for every component).
+/// The maximum number of steps (`STEPS`), and the gradient below which the minimum is reached (`FLAT`, for every
+/// component).
 const STEPS: usize = 1_000;
 const FLAT: f64 = 1e-6;
 
@@ -19,7 +21,8 @@ pub(super) struct Classifier {
 }
 
 impl Classifier {
-    /// Trains a classifier. `points` has `inputs` numbers for each point, and `truth` has the class of each point, below `classes`.
+    /// Trains a classifier. `points` has `inputs` numbers for each point, and `truth` has the class of each point,
+    /// below `classes`.
     pub(super) fn fit(points: &[f64], inputs: usize, truth: &[usize], classes: usize) -> Classifier {
         let start = vec![0.0; classes * (inputs + 1)];
         let weights = minimise(|weights, slope| loss(weights, points, inputs, truth, slope), start);
@@ -61,7 +64,8 @@ fn loss(weights: &[f64], points: &[f64], inputs: usize, truth: &[usize], slope: 
     loss
 }
 
-/// Returns the minimum of a convex function `f`, starting at `x`. `f` returns its value and writes its gradient to its second argument.
+/// Returns the minimum of a convex function `f`, starting at `x`. `f` returns its value and writes its gradient to its
+/// second argument.
 fn minimise(mut f: impl FnMut(&[f64], &mut [f64]) -> f64, mut x: Vec<f64>) -> Vec<f64> {
     let mut g = vec![0.0; x.len()];
     let mut y = f(&x, &mut g);

@@ -3,15 +3,16 @@
 //!   MIG = mean_v [ (I(z_(1); v) − I(z_(2); v)) / H(v) ]
 //!
 //! where z_(1) and z_(2) are the two latents with the largest mutual information I with v, and H is the entropy. As in
-//! disentanglement_lib, the codes mu of a latent are sorted into 20 bins of equal width between their minimum and maximum. I and H
-//! are computed from counts, in nats.
+//! disentanglement_lib, the codes mu of a latent are sorted into 20 bins of equal width between their minimum and
+//! maximum. I and H are computed from counts, in nats.
 
 use super::lead;
 
 /// The number of bins of a latent.
 pub(super) const BINS: usize = 20;
 
-/// Returns the gap of each factor. Each latent and each factor has one number per image. A factor must have at least two values.
+/// Returns the gap of each factor. Each latent and each factor has one number per image. A factor must have at least
+/// two values.
 pub(super) fn gaps(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Vec<f64> {
     let binned: Vec<Vec<usize>> = latents.iter().map(|codes| bins(codes)).collect();
     let gap = |values: &Vec<usize>| {

@@ -1,4 +1,5 @@
-//! Codes with known scores: perfect codes, rotated codes and noise, and formulas whose scores the reference Python code printed.
+//! Codes with known scores: perfect codes, rotated codes and noise, and formulas whose scores the reference Python code
+//! printed.
 
 use tensor::{Device, Generator};
 use vae_core::config::Settings;
@@ -66,8 +67,8 @@ fn perfect_codes_score_one_rotated_codes_little_and_noise_nothing() {
     assert!(informativeness < 0.05 && beta < 0.35 && factor < 0.4, "{informativeness} {beta} {factor}");
 }
 
-/// Each latent is a factor with a little noise, at a very different scale. The latent with the smallest variance is not the one of
-/// the fixed factor, so the variances must be normalised.
+/// Each latent is a factor with a little noise, at a very different scale. The latent with the smallest variance is not
+/// the one of the fixed factor, so the variances must be normalised.
 #[test]
 fn factor_vae_normalises_the_variance_of_each_latent() {
     let factors = four_factors(768);
@@ -174,8 +175,8 @@ fn scores(run: &LoadedRun, images: usize) -> Scores {
     scores
 }
 
-/// If all weights are 0, the posterior is the prior, and every image is decoded to y = 0, which is medium grey with `symmetric`. The
-/// variance ½ of y is a variance of ⅛ of x.
+/// If all weights are 0, the posterior is the prior, and every image is decoded to y = 0, which is medium grey with
+/// `symmetric`. The variance ½ of y is a variance of ⅛ of x.
 #[test]
 fn a_model_without_weights_has_the_likelihood_of_medium_grey() {
     let run = untrained(&["model.output=linear", "data.normalise=symmetric", "loss.reconstruction=sse"]);
