@@ -1,9 +1,12 @@
-//! Our side of `benches/compare_cpu.sh` and `compare_peers.sh`: seconds of a step, a forward pass and each kernel, as one line of JSON.
+//! This library's part of `benches/compare_cpu.sh` and `compare_peers.sh`: seconds per step, forward pass and kernel, as one
+//! line of JSON.
 //!
 //!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels | --known]
 //!
-//! A model called `…-frozen` is held up to its heads, as `model.freeze_encoder` holds it. Names and shapes are those of `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up.
-//! `--known` adds what shows that two sides compute the same model: how many parameters, the loss and its gradient's length at known ones.
+//! A model called `…-frozen` has a frozen encoder, as with `model.freeze_encoder`. Names and shapes are those of
+//! `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up. `--known` adds numbers that show
+//! that two libraries compute the same model: the number of parameters, the loss, and the norm of its gradient, for fixed
+//! inputs.
 
 #![forbid(unsafe_code)]
 
@@ -63,7 +66,7 @@ fn median<R>(runs: usize, mut body: impl FnMut() -> R) -> f64 {
     times[runs / 2]
 }
 
-/// Each kernel forward, and forward with backward from a gradient of ones.
+/// Times each kernel forward, and forward with backward from a gradient of ones.
 fn kernels(figures: &mut Vec<(String, f64)>) {
     let rng = &mut Generator::new(1);
     for n in [512, 1024, 2048] {

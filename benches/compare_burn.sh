@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# matmul 512³ and conv2d 3×3 (64, 64, 16, 16) → 64 on the same adapter, here and in burn's wgpu backend, in turn.
-#   benches/compare_burn.sh [ROUNDS]      3 rounds; the first call compiles burn, ten minutes on two cores
-# Prints medians in GFLOP/s, and seconds of the first call (compiling included).
+# matmul 512³ and conv2d 3×3 (64, 64, 16, 16) → 64 on the same adapter, in this library and in burn's wgpu backend, in turn.
+#   benches/compare_burn.sh [ROUNDS]      3 rounds; the first call compiles burn, which takes ten minutes on two cores
+# Prints medians in GFLOP/s, and seconds of the first call (with compilation).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-3}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A training step, a forward pass and every kernel, here and in PyTorch's two layouts, in turn on this machine.
+# A training step, a forward pass and every kernel, in this library and in PyTorch's two layouts, in turn on this machine.
 #   benches/compare_cpu.sh [ROUNDS] [WHAT…]      (3 rounds, a few minutes; the first call installs torch, a few GB)
-# Prints medians over the rounds in milliseconds, and the ratio to PyTorch's better layout; and how much of a step is left when the
-# encoder is frozen. WHAT is a line of `compare`'s arguments each, such as "64 --model=skip"; by default all of them.
+# Prints medians over the rounds in milliseconds, the ratio to PyTorch's better layout, and the time of a step with a frozen encoder
+# relative to a full step. Each WHAT is a line of arguments for `compare`, such as "64 --model=skip". The default is all of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-3}

@@ -1,10 +1,11 @@
-//! Our side of `benches/compare_gpu.sh`: a training step of the first paper's model and each of its kernels on a GPU.
+//! This library's part of `benches/compare_gpu.sh`: a training step of the first paper's model, and each of its kernels, on a
+//! GPU.
 //!
 //!     cargo run --release -p benches --bin compare_gpu [BATCH] [--profile | --kernels | --two] [--small]
 //!
-//! One line of JSON: seconds of the first step (compiling included) and of a step in a steady row, launches a step, and
-//! what the row creates (nothing, after a few steps). `--profile` times every launch instead and prints a table, `--kernels`
-//! rates of single kernels; `--two` is our side of `benches/compare_burn.sh`.
+//! Prints one line of JSON: the seconds of the first step (with compilation) and of a step in a steady loop, the launches per
+//! step, and the objects that the loop creates (none after a few steps). `--profile` times every launch instead and prints a
+//! table, `--kernels` prints the rates of single kernels, and `--two` is this library's part of `benches/compare_burn.sh`.
 
 #![forbid(unsafe_code)]
 
@@ -46,10 +47,10 @@ fn main() {
     let first = start.elapsed().as_secs_f64();
     (0..4).for_each(|_| step.train());
     step.latest();
-    let _ = context.profile(); // from here on
+    let _ = context.profile(); // starts the profile
     let before = context.counters();
 
-    // As many as make a second, and at least three.
+    // Enough steps for one second, and at least three.
     let start = Instant::now();
     let mut steps = 0;
     while steps < 3 || (start.elapsed().as_secs_f64() < 1.0 && steps < 200) {
@@ -78,12 +79,12 @@ fn main() {
          \"peak_mb\": {:.0}}}",
         context.name(),
         (after.launches - before.launches) / steps as u64,
-        after.reads - before.reads - 1, // the one that ended the row
+        after.reads - before.reads - 1, // without the read that ends the loop
         after.peak_bytes as f64 / 1e6
     );
 }
 
-/// Multiplications and additions in registers and nothing else: what the rest is measured against.
+/// Multiplications and additions in registers and nothing else: the peak rate that the kernels are compared with.
 static PEAK: Kernel = Kernel {
     wgsl: &["
 @group(0) @binding(0) var<storage, read_write> out: array<vec4<f32>>;
@@ -101,7 +102,7 @@ fn peak(@builtin(global_invocation_id) id: vec3<u32>) {
     unchecked: true,
 };
 
-/// FLOP a second of [`PEAK`], the best of five.
+/// Returns the FLOP per second of [`PEAK`], the best of five runs.
 fn peak(context: &Context) -> f64 {
     const GROUPS: u32 = 1024;
     let invocations = 256 * GROUPS as usize;
@@ -120,7 +121,7 @@ fn peak(context: &Context) -> f64 {
     (2 * 4 * 8 * 1024 * invocations) as f64 / best
 }
 
-/// Products and convolutions: GFLOP/s, a multiply-add being two, and their share of what registers alone reach.
+/// Prints GFLOP/s of matrix products and convolutions (a multiply-add is two FLOP), and their share of the peak rate.
 fn kernels(context: &Context, device: &Device) {
     let rng = &mut Generator::new(1);
     let peak = peak(context);
@@ -149,7 +150,7 @@ fn kernels(context: &Context, device: &Device) {
     }
 }
 
-/// The two kernels that burn is measured at: seconds of the first call, and the median of seven more.
+/// Times the two kernels that burn is compared on: seconds of the first call, and the median of seven more.
 fn two(device: &Device) {
     let rng = &mut Generator::new(1);
     let seconds = |body: &dyn Fn() -> Tensor| {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A training step of the first paper's model on this machine's GPU, here and in PyTorch (CUDA, f32), in turn.
+# A training step of the first paper's model on this machine's GPU, in this library and in PyTorch (CUDA, f32), in turn.
 #   benches/compare_gpu.sh [ROUNDS]      3 rounds
-# $COMPARE_GPU names a built binary, for machines without cargo; $TORCH_PYTHON a Python with PyTorch. Without CUDA only our
-# side runs. Prints medians in milliseconds, launches a step, each kernel's share of our step, and rates of single kernels.
+# $COMPARE_GPU names a built binary, for machines without cargo, and $TORCH_PYTHON a Python with PyTorch. Without CUDA only this
+# library runs. Prints medians in milliseconds, launches per step, each kernel's share of a step, and rates of single kernels.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-3}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What it costs a run to be watched: an epoch of the default run, without and with --live and a page that listens, in turn.
-#   benches/compare_live.sh [ROUNDS]      (12 rounds of a quarter of a minute; wants curl)
+# The cost of the live page: an epoch of the default run, without --live and with it and a connected page, in turn.
+#   benches/compare_live.sh [ROUNDS]      (12 rounds of 15 seconds; requires curl)
 # Prints the median seconds of the whole process, and the mean of the rounds' ratios.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# A training step of conv3 and single kernels here, in PyTorch, in burn and in candle, in turn on this machine's CPU, two threads each.
+# A training step of conv3 and single kernels in this library, in PyTorch, in burn and in candle, in turn on this machine's CPU, two threads each.
 #   benches/compare_peers.sh [ROUNDS]      (3 rounds, a few minutes; the first call compiles burn and candle, ten minutes
 #                                          or more on two cores, and installs torch, a few GB)
-# Every peer at its fastest: PyTorch's better layout, burn's flex (its other pure backend, ndarray, is deprecated and many times slower),
-# burn and candle compiled for this very machine, AVX-512 included. Before anything is said all must agree on conv3: its parameters, and
-# its loss and the length of its gradient at known numbers. Prints a table in Markdown: medians over the rounds in milliseconds, and the
-# ratio of ours to the best of the others; below it, what a peer lacks.
+# Each library runs with its fastest settings: PyTorch's better layout, burn's flex backend (its other pure backend, ndarray, is
+# deprecated and many times slower), burn and candle compiled for this processor with AVX-512. First all must agree on conv3: the
+# number of its parameters, its loss, and the norm of its gradient, for fixed inputs. Prints a table in Markdown: medians over the
+# rounds in milliseconds, and the ratio of this library to the best of the others. Below it is a list of operations that a library lacks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-3}
@@ -13,7 +13,7 @@ venv=${TORCH_VENV:-target/torch-venv}
 [ -x "$venv/bin/python" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet torch; }
 cargo build --release --locked --quiet -p benches --bin compare
 [ -d target/peers/candle ] || echo "compiling burn and candle for the first time: ten minutes or more on two cores" >&2
-peer() { # NAME, and what cargo is told
+peer() { # NAME, and the arguments for cargo
     RUSTFLAGS="-C target-cpu=native" \
         cargo build --release --quiet --manifest-path "benches/peers/$1/Cargo.toml" --target-dir "target/peers/$1" "${@:2}"
 }

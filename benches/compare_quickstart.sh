@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The recipe `quickstart` here and in PyTorch, in turn, on this machine: seconds of each round and what both reach.
+# The recipe `quickstart` in this library and in PyTorch, in turn, on this machine: the seconds of each round, and the losses of both.
 #   benches/compare_quickstart.sh [ROUNDS]      (3 rounds of about two minutes; the first call installs torch, a few GB)
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,7 +1,7 @@
-//! Each kernel at the sizes that the first paper's model uses: `cargo bench -p benches --bench kernels [-- FILTER]`.
-//! Throughput is in FLOP (a multiply-add is two; padding counts) for products and convolutions, in bytes moved elsewhere.
+//! Each kernel at the sizes of the first paper's model: `cargo bench -p benches --bench kernels [-- FILTER]`. The throughput of
+//! matrix products and convolutions is in FLOP (a multiply-add is two, padding is included), that of other kernels in bytes.
 
-#![allow(missing_docs)] // criterion's macros
+#![allow(missing_docs)] // for criterion's macros
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use tensor::{Act, BatchNorm, Conv, ConvTranspose, Generator, Interpolation, Tensor};
@@ -24,7 +24,7 @@ fn matmul(c: &mut Criterion) {
     }
 }
 
-/// in, out, side, kernel, stride, padding.
+/// Input channels, output channels, side, kernel, stride, padding.
 const CONVOLUTIONS: [[usize; 6]; 7] = [
     [64, 64, 16, 3, 1, 1],
     [128, 128, 8, 3, 1, 1],

@@ -1,4 +1,4 @@
-//! A whole training step to time: a model, its optimiser and one batch, without data or files.
+//! A complete training step for benchmarks: a model, its optimiser and one batch, without a data set or files.
 
 use autograd::{Param, Var, no_grad};
 use nn::ForwardContext;
@@ -10,7 +10,7 @@ use vae::learn;
 use vae::model::{self, Vae, reparameterise};
 use vae::objective::{END, Objective, ScheduleContext, Terms};
 
-/// What one step needs.
+/// What a step needs.
 pub struct Step {
     model: Box<dyn Vae>,
     objective: Objective,
@@ -24,7 +24,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// The model of a configuration, and a batch of `batch` random images, on a device.
+    /// The model of a configuration with a batch of `batch` random images, on a device.
     pub fn new(config: &Config, batch: usize, device: &Device) -> Step {
         let model = model::build(config);
         if config.model.freeze_encoder {
@@ -47,7 +47,7 @@ impl Step {
         }
     }
 
-    /// Forward, backward, Adam. Waits for nothing that a GPU computes.
+    /// Runs one step: forward, backward, Adam. Does not wait for a GPU.
     pub fn train(&mut self) {
         let terms = self.loss(&ForwardContext::train(1, self.steps));
         let mut gradients = terms.total.backward();
@@ -60,13 +60,13 @@ impl Step {
         }
     }
 
-    /// The loss of the latest step: on a GPU, waits for it.
+    /// Returns the loss of the latest step. Waits for a GPU.
     pub fn latest(&self) -> f32 {
         block_on(self.monitor.read(1)).expect("the GPU goes on")[0].watched[0]
     }
 
-    /// With parameters, images and noise that every side of `compare_peers.sh` fills alike: how many parameters, the loss, and the
-    /// length of its gradient. On the CPU.
+    /// Fills parameters, images and noise with the fixed numbers of `compare_peers.sh`. Returns the number of parameters, the
+    /// loss, and the norm of its gradient. On the CPU only.
     pub fn known(&mut self) -> (usize, f32, f64) {
         let values = |k: u64, shape: &Shape, scale: f64, shift: f64| {
             let value = |i| ((((i + k) * (i + k)) as f64).sin() * scale + shift) as f32;
@@ -84,7 +84,7 @@ impl Step {
         (nn::count(&*self.model), loss, squares.sqrt())
     }
 
-    /// Forward alone, in evaluation. Returns the loss.
+    /// Runs the forward pass in evaluation mode and returns the loss.
     pub fn forward(&self) -> f32 {
         let total = no_grad(|| self.loss(&ForwardContext::eval()).total);
         block_on(total.value().read()).expect("the GPU goes on")[0]

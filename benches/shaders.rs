@@ -1,10 +1,11 @@
-//! Every shader beside its CPU twin, at sizes of the first paper's model: `cargo bench -p benches --bench shaders [-- FILTER]`.
+//! Every shader and the CPU kernel of the same operation, at sizes of the first paper's model:
+//! `cargo bench -p benches --bench shaders [-- FILTER]`.
 //!
-//! Criterion's line gives the time and the rate; the line before it the same in GFLOP/s (a multiply-add is two; padding
-//! counts) and GB/s (what must be read and written once). The GPU's time is that of a row of runs with one read at its end,
-//! divided by the runs.
+//! Criterion's line has the time and the rate. The line before it has the rate in GFLOP/s (a multiply-add is two, padding is
+//! included) and in GB/s (what must be read and written once). The GPU's time is that of several runs with one read at the end,
+//! divided by the number of runs.
 
-#![allow(missing_docs)] // criterion's macros
+#![allow(missing_docs)] // for criterion's macros
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ type Body<'a> = Box<dyn FnMut() -> Tensor + 'a>;
 /// One kernel at one size.
 struct Case {
     name: &'static str,
-    /// Multiplications and additions; 0 where memory alone counts.
+    /// Multiplications and additions; 0 if memory alone limits the kernel.
     flop: usize,
     /// Bytes that must be read or written.
     bytes: usize,
@@ -106,7 +107,7 @@ fn others(rng: &mut Generator) -> Vec<Case> {
     ]
 }
 
-/// The kernels of gradients and of moves that the others do not run.
+/// The kernels of gradients and copies that the other cases do not run.
 fn more(rng: &mut Generator) -> Vec<Case> {
     let x = rng.normal_tensor([64, 64, 16, 16]);
     let small = rng.normal_tensor([64, 64, 8, 8]);
@@ -130,7 +131,7 @@ fn more(rng: &mut Generator) -> Vec<Case> {
     ]
 }
 
-/// A step's end for two parameters of a million numbers each: their squares, the decision, and Adam in place.
+/// The end of a step for two parameters of a million elements each: the gradient monitor, and Adam in place.
 fn monitor_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) {
     let count = 1 << 20;
     let (mut monitor, one) = (GradientMonitor::new(1, device), Tensor::scalar(1.0).upload(device));
@@ -147,7 +148,7 @@ fn monitor_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) 
         step.apply(&mut parts, &monitor);
         parts[0].gradient.clone()
     };
-    (4 * 2 * count * (1 + 1 + 6), run) // gradients twice; parameters and both moments read and written
+    (4 * 2 * count * (1 + 1 + 6), run) // gradients are read twice; parameters and both moments are read and written
 }
 
 fn shaders(c: &mut Criterion) {
@@ -176,7 +177,7 @@ fn shaders(c: &mut Criterion) {
     measure(c, "monitor and adam 2 x 1M", 0, monitor_and_adam(&Device::Cpu).0, rows);
 }
 
-/// One line of rates and one of criterion's for each device.
+/// Runs the benchmark on each device: one line of rates and one of criterion's.
 fn measure(c: &mut Criterion, name: &str, flop: usize, bytes: usize, rows: [(&str, Body<'_>); 2]) {
     let mut group = c.benchmark_group(name);
     group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(800));

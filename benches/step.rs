@@ -1,8 +1,9 @@
-//! A whole training step and a forward pass: `cargo bench -p benches --bench step`.
+//! A complete training step and a forward pass: `cargo bench -p benches --bench step`.
 //!
-//! `beta-resnet18` is the first paper's model (23.9 million parameters, 32 × 32 RGB, z = 128), `quickstart` the default run's.
+//! `beta-resnet18` is the first paper's model (23.9 million parameters, 32 × 32 RGB, z = 128), `quickstart` is that of the
+//! default run.
 
-#![allow(missing_docs)] // criterion's macros
+#![allow(missing_docs)] // for criterion's macros
 
 use std::time::Duration;
 

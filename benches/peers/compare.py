@@ -1,5 +1,5 @@
-"""PyTorch's side of compare_cpu.sh, compare_peers.sh and compare_gpu.sh. One line of JSON.
-python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels | --known] [--cuda]; on CUDA in f32 throughout (no TF32), as here."""
+"""PyTorch's part of compare_cpu.sh, compare_peers.sh and compare_gpu.sh. Prints one line of JSON.
+python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels | --known] [--cuda]; on CUDA in f32 without TF32, like this library."""
 import json
 import statistics
 import sys
@@ -37,7 +37,7 @@ def median(runs, body):
 def step():
     make, size = MODELS[name.removesuffix("-frozen")]
     model, x = make().to(memory_format=order), torch.rand(batch, 3, size, size).to(memory_format=order)
-    if name.endswith("-frozen"):  # all but the heads: no gradients, norms evaluate, nothing in the optimiser
+    if name.endswith("-frozen"):  # the encoder without its heads: no gradients, norms in evaluation mode, not in the optimiser
         model.encoder.requires_grad_(False).eval()
     adam = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3)
 
@@ -52,7 +52,7 @@ def step():
         adam.step()
         return value if device == "cuda" else value.item()
 
-    if device == "cuda":  # a row of steps with one wait at its end
+    if device == "cuda":  # several steps with one wait at the end
         yield "train_step_s", median(5, lambda: [train() for _ in range(20)]) / 20
     else:
         yield "train_step_s", median(8, train)

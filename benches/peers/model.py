@@ -1,4 +1,4 @@
-"""Models of this repository in PyTorch: what speed is compared with. Names of parameters are PyTorch's own here."""
+"""This repository's models in PyTorch, for comparisons of speed. Their parameters have PyTorch's names."""
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -32,7 +32,7 @@ class Down(nn.Module):
 
 
 class Back(nn.Module):
-    """A block of the decoder; one that narrows also doubles the image."""
+    """A block of the decoder. If it has fewer output than input channels, it also doubles the size of the image."""
 
     def __init__(self, i, o, up):
         super().__init__()
@@ -68,12 +68,12 @@ def draw(mu, logvar, eps=None):
 
 
 def known(k, shape):
-    """The numbers of the k-th tensor that all sides of compare_peers.sh fill alike."""
+    """The numbers of the k-th tensor, the same in all libraries of compare_peers.sh."""
     return torch.sin((torch.arange(shape.numel(), dtype=torch.float64) + k) ** 2).float().reshape(shape)
 
 
 class Plain(nn.Module):
-    """`basic` and `conv3`: convolutions, one linear layer each way, transposed convolutions."""
+    """`basic` and `conv3`: convolutions, one linear layer to the latents and one back, transposed convolutions."""
 
     def __init__(self, z, channels, size, widths, up):
         super().__init__()
@@ -89,7 +89,7 @@ class Plain(nn.Module):
         return self.decoder(self.linear(draw(mu, logvar, eps))), mu, logvar
 
     def fill(self):
-        """With the parameters that all sides know, in the order in which they make them."""
+        """Fills the parameters with the same numbers as the other libraries, in the order in which those create them."""
         heads = (part for i in (0, 1) for part in (self.heads.weight.chunk(2)[i], self.heads.bias.chunk(2)[i]))
         with torch.no_grad():
             for k, p in enumerate((*self.encoder.parameters(), *heads, *self.linear.parameters(), *self.decoder.parameters())):
@@ -107,7 +107,7 @@ def conv3():
 
 
 class SkipBlock(nn.Module):
-    """Two convolutions beside one; halves its maps, or enlarges them."""
+    """Two convolutions with a convolution as shortcut. Halves the size of the maps, or enlarges them."""
 
     def __init__(self, i, o, factor):
         super().__init__()
@@ -140,11 +140,11 @@ class Skip(nn.Module):
         return self.decoder(draw(mu, logvar)[:, :, None, None]), mu, logvar
 
 
-# Each with the side of its images, which have three channels.
+# The models with the size of their images, which have three channels.
 MODELS = {"resnet18": (ResVae, 32), "basic": (basic, 32), "conv3": (conv3, 64), "skip": (Skip, 64)}
 
 def kl(mu, logvar):
-    """Summed over latents, averaged over images."""
+    """The KL summed over latents, averaged over images."""
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum() / len(mu)
 
 

@@ -1,4 +1,4 @@
-"""The recipe `quickstart` in PyTorch: python quickstart.py [EPOCHS] [SEED]. Prints an epoch a line, then the seconds of all."""
+"""The recipe `quickstart` in PyTorch: python quickstart.py [EPOCHS] [SEED]. Prints one line per epoch, then the total seconds."""
 import gzip
 import pathlib
 import sys

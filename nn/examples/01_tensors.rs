@@ -1,50 +1,52 @@
-//! 1. A tensor is numbers and a shape.
+//! 1. A tensor is an array of numbers with a shape.
 //!
 //!     cargo run -p nn --example 01_tensors
 //!
-//! Next: `02_gradients.rs`. What runs here lies in `tensor/src/tensor.rs` and `tensor/src/ops/`.
+//! Next: `02_gradients.rs`. The implementation is in `tensor/src/tensor.rs` and `tensor/src/ops/`.
 
 use tensor::{Generator, Tensor};
 
 fn main() {
-    // Six numbers, read as two rows of three.
+    // Six numbers as two rows of three.
     let a = Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
     println!("a is {}: {:?}", a.shape(), a.data());
 
-    // Element by element, with NumPy's broadcasting: sizes of 1 are repeated as needed, so that a row is added to every row.
+    // Operations work element by element, with NumPy's broadcasting: a size of 1 is repeated as needed. Here the row is added
+    // to every row of `a`.
     let row = Tensor::new(&[10.0, 20.0, 30.0], [3]);
     let sum = a.add(&row);
     println!("a + row = {:?}", sum.data());
     assert_eq!(sum.data(), [11.0, 22.0, 33.0, 14.0, 25.0, 36.0]);
 
-    // A column is a shape of its own: one number a row.
+    // A column has one number per row.
     let column = Tensor::new(&[100.0, 200.0], [2, 1]);
     println!("a + column = {:?}", a.add(&column).data());
 
-    // Sums go along dimensions. `true` keeps a size of 1 in their place, so that the result still fits its origin.
+    // Reductions take dimensions. With `true` the reduced dimension remains with size 1, so that the result broadcasts against
+    // `a`.
     let means = a.mean(&[1], true);
     let centred = a.sub(&means);
     println!("row means {:?}, without them {:?}", means.data(), centred.data());
     assert_eq!(centred.sum(&[1], false).data(), [0.0, 0.0]);
 
-    // The product of matrices: [2, 3]·[3, 2] is [2, 2].
+    // The matrix product of [2, 3] and [3, 2] is [2, 2].
     let product = a.matmul(&a.transpose(0, 1));
     println!("a·aᵀ = {:?}", product.data());
     assert_eq!(product.data(), [14.0, 32.0, 32.0, 77.0]);
 
-    // Reshaping shares the numbers and copies nothing. But a tensor is a value: whoever writes into shared numbers gets a copy.
+    // Reshaping shares the numbers and copies nothing. But tensors are values: writing to shared numbers copies them first.
     let mut flat = a.reshape([6]);
-    flat.data_mut()[0] = -1.0; // shared with a, so this copies first
+    flat.data_mut()[0] = -1.0; // the numbers are shared with a, so this copies them
     println!("changed {:?}, a still {:?}", flat.data(), a.data());
     assert_eq!(a.data()[0], 1.0);
 
-    // Random numbers come from a seed: the same on every machine, whatever its threads.
+    // Random numbers follow from a seed. They are the same on every machine and for any number of threads.
     let noise = Generator::new(1).normal_tensor([1000]);
     let (mean, square) = (noise.mean_all(), noise.mul(&noise).mean_all());
     println!("1,000 normals: mean {:.3}, mean square {:.3}", mean.data()[0], square.data()[0]);
     assert_eq!(noise.data(), Generator::new(1).normal_tensor([1000]).data());
 
-    // A shape that does not fit is a programmer's mistake: the call panics, and says both shapes.
+    // A shape that does not fit is a programming error: the call panics with a message that contains both shapes.
     std::panic::set_hook(Box::new(|panic| println!("refused: {panic}")));
     let mistake = std::panic::catch_unwind(|| Tensor::ones([2, 3]).add(&Tensor::ones([2, 4])));
     assert!(mistake.is_err());

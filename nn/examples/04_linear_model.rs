@@ -1,9 +1,9 @@
-//! 4. Learning: a linear model finds the rule behind noisy numbers.
+//! 4. Training: a linear model learns a rule from noisy data.
 //!
 //!     cargo run -p nn --example 04_linear_model
 //!
-//! y = 3·x₁ − 2·x₂ + 0.5 + noise. The model is one `Linear` layer; Adam (`nn/src/optim/adam.rs`) moves its parameters.
-//! Next: `05_convolution.rs`.
+//! The rule is y = 3·x₁ − 2·x₂ + 0.5 + noise. The model is one `Linear` layer. Adam (`nn/src/optim/adam.rs`) updates its
+//! parameters. Next: `05_convolution.rs`.
 
 use autograd::Var;
 use nn::optim::{Adam, AdamConfig};
@@ -20,12 +20,13 @@ fn main() {
     println!("{} parameters: {:?}", nn::count(&model), names(&model));
     let params = nn::parameters(&model);
     let mut adam = Adam::new(AdamConfig::default());
-    // Looks at all gradients before Adam does: if one is NaN or infinite, no parameter moves.
+    // The monitor checks the gradients of each step: if one is NaN or infinite, Adam changes no parameter.
     let mut monitor = GradientMonitor::new(1, &Device::Cpu);
 
     let mut last = f32::INFINITY;
     for step in 0..300 {
-        // The pass says that this is training, and which step: batch norm and dropout want to know, a linear layer does not.
+        // The context says that this is a training step, and its number. Batch norm and dropout need this, a linear layer does
+        // not.
         let guess = model.forward(&Var::constant(x.clone()), &ForwardContext::train(0, step));
         let loss = (guess - Var::constant(y.clone())).square().mean_all();
         let mut gradients = loss.backward();
@@ -42,7 +43,7 @@ fn main() {
     }
     let weight = params[0].1.value();
     assert!((weight.data()[0] - 3.0).abs() < 0.05 && (weight.data()[1] + 2.0).abs() < 0.05);
-    assert!(last < 0.02, "what is left is the noise, 0.01: {last}");
+    assert!(last < 0.02, "only the noise should remain, 0.01: {last}");
 }
 
 fn names(model: &dyn Module) -> Vec<String> {

@@ -1,5 +1,5 @@
-//! What tensors ask of a machine, seen by one that only counts: buffers come and go with the tensors that share them, and
-//! nothing is read back unasked.
+//! The requests of tensors to a device, recorded by a device that only counts: tensors that share a buffer free it once, and
+//! nothing is read back without a request.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use pollster::block_on;
 use reference::counting::{Counting, Counts};
 use tensor::{Accelerator, Device, Generator, Tensor};
 
-/// A machine that counts, and the device that it is.
+/// A counting device.
 pub(crate) fn machine() -> (Arc<Counting>, Device) {
     let machine = Arc::new(Counting::default());
     let shared: Arc<dyn Accelerator> = machine.clone();
@@ -15,7 +15,7 @@ pub(crate) fn machine() -> (Arc<Counting>, Device) {
 }
 
 #[test]
-fn a_tensor_goes_there_and_back_unchanged() {
+fn uploading_and_reading_returns_the_same_elements() {
     let (machine, device) = machine();
     let x = Generator::new(1).normal_tensor([3, 5]);
     let there = block_on(x.to(&device)).expect("the machine takes it");
@@ -28,7 +28,7 @@ fn a_tensor_goes_there_and_back_unchanged() {
 }
 
 #[test]
-fn a_buffer_is_given_back_with_its_last_tensor_and_only_once() {
+fn a_buffer_is_freed_once_with_its_last_tensor() {
     let (machine, device) = machine();
     let x = block_on(Tensor::ones([4, 6]).to(&device)).expect("the machine takes it");
     let (clone, reshaped) = (x.clone(), x.reshape([24]));
@@ -42,7 +42,7 @@ fn a_buffer_is_given_back_with_its_last_tensor_and_only_once() {
 }
 
 #[test]
-fn a_tensor_that_is_there_already_is_shared() {
+fn uploading_to_the_same_device_shares_the_buffer() {
     let (machine, device) = machine();
     let x = block_on(Tensor::ones([4]).to(&device)).expect("the machine takes it");
     let again = block_on(x.to(&device)).expect("it is there");
@@ -53,7 +53,7 @@ fn a_tensor_that_is_there_already_is_shared() {
 }
 
 #[test]
-fn from_one_machine_to_another_goes_by_the_cpu() {
+fn copies_between_devices_go_through_the_cpu() {
     let ((one, first), (two, second)) = (machine(), machine());
     assert!(first != second && first == first.clone());
     let x = block_on(Tensor::full([3], 2.0).to(&first)).expect("the first takes it");
@@ -62,9 +62,9 @@ fn from_one_machine_to_another_goes_by_the_cpu() {
     assert_eq!(block_on(y.read()).expect("the second gives it"), [2.0; 3]);
 }
 
-/// What the device's failure says comes out of whatever asks for numbers, as an error and not as a panic.
+/// Every request for elements returns the device's error; none panics.
 #[test]
-fn a_failed_machine_is_an_error_that_names_it() {
+fn a_failed_device_returns_its_error() {
     let (machine, device) = machine();
     let x = block_on(Tensor::ones([3]).to(&device)).expect("the machine takes it");
     machine.fail("out of memory");
@@ -76,7 +76,7 @@ fn a_failed_machine_is_an_error_that_names_it() {
 
 #[test]
 #[should_panic(expected = "the tensor [3] is on counting, not on the CPU")]
-fn elements_elsewhere_cannot_be_looked_at_in_place() {
+fn elements_on_a_device_cannot_be_borrowed() {
     let (_, device) = machine();
     let _ = block_on(Tensor::ones([3]).to(&device)).expect("the machine takes it").data();
 }
@@ -89,7 +89,7 @@ fn devices_have_names() {
 }
 
 #[test]
-fn what_is_shared_there_is_copied_before_it_is_written_to() {
+fn a_shared_buffer_is_copied_before_it_is_written() {
     let (machine, device) = machine();
     let mut x = Tensor::ones([5]).upload(&device);
     let one = Tensor::ones([5]).upload(&device);
@@ -104,7 +104,7 @@ fn what_is_shared_there_is_copied_before_it_is_written_to() {
 
 #[test]
 #[should_panic(expected = "binary: [3] is on counting and [3] on cpu")]
-fn operands_on_two_devices_are_refused_with_both() {
+fn operands_on_two_devices_are_refused_and_both_are_named() {
     let (_, device) = machine();
     let _ = Tensor::ones([3]).upload(&device).add(&Tensor::ones([3]));
 }

@@ -1,5 +1,5 @@
-//! Every kind of model in training: a step asks the machine for no number, and leaves behind as many buffers as the last;
-//! on a GPU its losses are the CPU's.
+//! A training step of every kind of model: it reads nothing from the device and leaves as many buffers as before. On a GPU its
+//! losses equal the CPU's.
 
 use nn::ForwardContext;
 use pollster::block_on;
@@ -51,10 +51,10 @@ fn a_step_of_any_kind_reads_nothing() {
     }
 }
 
-/// The losses of a first step, and of 16 images that are not trained on, at a rate so small that the weights stay: every part
-/// of them is the same sum on both devices, in another order.
+/// The losses of a first step, and of 16 validation images at a learning rate so small that the weights stay the same. Every
+/// part of the loss is the same sum on both devices, in another order.
 #[test]
-fn every_model_and_every_loss_begins_on_a_gpu_as_on_the_cpu() {
+fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
     let dense = &["model.kind=dense", "model.hidden=8", "model.z_dim=4"][..];
     let of_a_loss = |kind: &'static str, other: &'static str| [dense, &[kind, other]].concat();
     let cases = [

@@ -1,5 +1,5 @@
-//! A real machine at its limits: tensors larger than a buffer may be, more workgroups than one dimension of a grid takes, and
-//! no more than what every WebGPU device offers.
+//! A GPU at its limits: tensors larger than the largest buffer, more workgroups than one dimension of a grid may have, and the
+//! minimal limits that every WebGPU device guarantees.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use reference::place::{fetch, gpu};
 use reference::{Array, batch_norm, matmul, reduce};
 use tensor::{Accelerator, Device, Generator, Tensor};
 
-/// A machine of its own, with the limits that every device has.
+/// A context of its own with the minimal limits of WebGPU.
 fn small() -> (Arc<Context>, Device) {
     let options = Options { default_limits: true, ..Options::default() };
     let context = block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
@@ -18,7 +18,7 @@ fn small() -> (Arc<Context>, Device) {
 }
 
 #[test]
-fn a_tensor_goes_there_and_back_unchanged() {
+fn uploading_and_reading_returns_the_same_elements() {
     let device = gpu();
     for shape in [vec![], vec![1], vec![3, 5], vec![7, 0, 2], vec![64, 3, 33, 31]] {
         let x = Generator::new(1).normal_tensor(&shape[..]);
@@ -30,21 +30,21 @@ fn a_tensor_goes_there_and_back_unchanged() {
 }
 
 #[test]
-fn every_machine_offers_what_webgpu_promises() {
+fn every_device_has_the_guaranteed_limits() {
     let limits = small().0.limits();
     assert_eq!((limits.buffers, limits.groups, 4 * limits.buffer_len), (8, 65_535, 128 << 20));
 }
 
-/// The failure names the tensor and says what to do, comes out of every later read and end of a step, and is no panic.
+/// The error names the tensor and says what to do. Every later read and end of a step returns it, and nothing panics.
 #[test]
-fn a_tensor_larger_than_a_buffer_may_be_is_an_error_that_sticks() {
+fn a_tensor_larger_than_a_buffer_is_a_persistent_error() {
     let (context, device) = small();
     let x = Tensor::full([3], 2.0).upload(&device);
     assert_eq!(block_on(x.read()).expect("nothing is wrong yet"), [2.0; 3]);
     block_on(context.end_step()).expect("nothing is wrong yet");
 
     let large = Tensor::ones([1]).upload(&device).expand([1 << 25 | 1]);
-    let after = large.mul_scalar(2.0).add(&large); // nobody looks: no panic
+    let after = large.mul_scalar(2.0).add(&large); // nothing is read, so nothing panics
     let errors = [
         block_on(context.end_step()).expect_err("a step with that tensor"),
         block_on(large.read()).expect_err("the tensor itself"),
@@ -61,14 +61,14 @@ fn a_tensor_larger_than_a_buffer_may_be_is_an_error_that_sticks() {
     }
 }
 
-/// One dimension of a grid has 65,535 workgroups at most: kernels that count their items, their rows, their channels and
-/// their tiles all go on along another.
+/// One dimension of a grid has at most 65,535 workgroups. Kernels that count elements, rows, channels or tiles use a second
+/// dimension beyond that.
 #[test]
 fn more_workgroups_than_one_dimension_takes() {
     let (_, device) = small();
     let mut rng = Generator::new(2);
 
-    let [x, y] = [[5_592_410, 3], [1, 3]].map(|shape| rng.uniform_tensor(shape, -1.0, 1.0)); // of 256: 65,537
+    let [x, y] = [[5_592_410, 3], [1, 3]].map(|shape| rng.uniform_tensor(shape, -1.0, 1.0)); // in workgroups of 256: 65,537
     assert_same_bits("items", &x.upload(&device).add(&y.upload(&device)), &x.add(&y));
 
     let x = rng.normal_tensor([66_000, 65]);
@@ -81,14 +81,14 @@ fn more_workgroups_than_one_dimension_takes() {
     assert_close("means of channels", &stats.mean, &mean, 1e-6);
     assert_close("variances of channels", &stats.var, &var, 1e-5);
 
-    let [x, y] = [[1, 1], [1, 16_777_217]].map(|shape| rng.uniform_tensor(shape, 0.5, 1.0)); // of up to 256: 65,537
+    let [x, y] = [[1, 1], [1, 16_777_217]].map(|shape| rng.uniform_tensor(shape, 0.5, 1.0)); // in workgroups of up to 256: 65,537
     let expected = matmul::nn(&Array::of(&x), &Array::of(&y));
     assert_close("tiles", &x.upload(&device).matmul(&y.upload(&device)), &expected, 1e-6);
 }
 
-/// Buffers are used again: what a tensor left behind must never show through, least of all behind the last whole four.
+/// Buffers are reused. Old elements must never show through, in particular not in the padding to a multiple of four.
 #[test]
-fn what_is_left_in_a_buffer_is_not_seen() {
+fn old_elements_of_a_buffer_are_not_visible() {
     let (_, device) = small();
     let nan = Tensor::full([61], f32::NAN);
     for count in [1, 2, 3, 5, 57, 61] {
@@ -101,14 +101,14 @@ fn what_is_left_in_a_buffer_is_not_seen() {
     }
 }
 
-/// A buffer that is given back may be filled anew while work that reads it is still to run: that work sees what was there.
+/// A freed buffer may be filled again before work that reads it has run. That work must see the old elements.
 #[test]
-fn what_is_uploaded_later_does_not_reach_work_recorded_before() {
+fn a_later_upload_does_not_change_earlier_work() {
     let (context, device) = small();
     let mut results = Vec::new();
     for i in 0..600 {
         let x = Tensor::full([1000], i as f32).upload(&device);
-        results.push(x.mul_scalar(2.0)); // x goes, and the next one takes its buffer
+        results.push(x.mul_scalar(2.0)); // x is dropped, and the next tensor reuses its buffer
     }
     assert!(context.counters().buffers < 700, "{:?}", context.counters());
     for (i, y) in results.iter().enumerate() {

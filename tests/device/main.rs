@@ -1,5 +1,4 @@
-//! What lies between tensors and the machine they are on: what is asked of it, what a real one does at its limits, and what
-//! a whole training step costs.
+//! Tests of devices: the requests that they get, a GPU at its limits, and the cost of a training step.
 #![forbid(unsafe_code)]
 
 mod counting;

@@ -1,5 +1,5 @@
-//! A whole training step of a small model, forward, backward and Adam: on a machine that only counts, on one with no more
-//! than what every WebGPU device offers, and over and over, where nothing new may be made.
+//! A complete training step of a small model (forward, backward, Adam): on a counting device, on a GPU with WebGPU's minimal
+//! limits, and in a loop, which must not create new objects.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use vae::model::{self, Vae, reparameterise};
 use vae::objective::{END, Objective, ScheduleContext};
 
 const BATCH: usize = 4;
-/// Steps whose losses the device keeps.
+/// The number of steps whose losses the device stores.
 const HISTORY: usize = 16;
 
 struct Training {
@@ -36,7 +36,7 @@ impl Training {
     fn new(device: &Device) -> Training {
         let mut config = Config::default();
         (config.model.width, config.model.z_dim) = (8, 5);
-        config.model.stem = Stem::Large; // max pooling too
+        config.model.stem = Stem::Large; // includes max pooling
         let model = model::build(&config);
         nn::upload(&*model, device);
         Training {
@@ -52,7 +52,7 @@ impl Training {
         }
     }
 
-    /// Forward, backward, Adam, as the trainer does it. Nothing is waited for but a machine that is two steps behind.
+    /// One step of the trainer. It waits only for a device that is two steps behind.
     fn step(&mut self) {
         let x = self.rng.uniform_tensor(&self.shapes[0][..], 0.0, 1.0).upload(&self.device);
         let eps = self.rng.normal_tensor(&self.shapes[1][..]).upload(&self.device);
@@ -88,10 +88,9 @@ fn open(default_limits: bool) -> (Arc<Context>, Device) {
     (context.clone(), Device::Gpu(context))
 }
 
-/// Nobody asks for a number during a step, and all that a step takes it gives back. Every launch is one that the counting
-/// machine finds in order.
+/// A step reads no element and frees all that it allocates. The counting device checks every launch.
 #[test]
-fn a_step_reads_nothing_and_leaves_nothing_behind() {
+fn a_step_reads_nothing_and_leaves_no_buffers() {
     let (machine, device) = crate::counting::machine();
     let mut training = Training::new(&device).steps(1);
     let (live, before) = (machine.live(), machine.counts());
@@ -106,9 +105,9 @@ fn a_step_reads_nothing_and_leaves_nothing_behind() {
     assert_eq!(allocs, frees);
 }
 
-/// With eight buffers a kernel and 128 MiB a buffer the whole model trains, and comes to what the CPU comes to.
+/// The whole model trains with eight buffers per kernel and 128 MiB per buffer, and its losses equal the CPU's.
 #[test]
-fn a_step_needs_no_more_than_every_device_has_and_is_the_cpu_s() {
+fn a_step_works_with_minimal_limits_and_equals_the_cpu_s() {
     let (_, device) = open(true);
     let there = Training::new(&device).steps(1);
     let here = Training::new(&Device::Cpu).steps(1);
@@ -120,9 +119,9 @@ fn a_step_needs_no_more_than_every_device_has_and_is_the_cpu_s() {
     approx::assert_relative_eq!(there.norm, here.norm, max_relative = 1e-4);
 }
 
-/// What the first steps made serves all that follow: no kernel, no bind group, no buffer is made, and nothing is read.
+/// After the first steps nothing is created: no kernel, no bind group, no buffer. Nothing is read.
 #[test]
-fn a_steady_loop_makes_nothing() {
+fn a_steady_loop_creates_nothing() {
     let (context, device) = open(false);
     let training = Training::new(&device).steps(5);
     let before = context.counters();
@@ -145,7 +144,7 @@ fn a_steady_loop_makes_nothing() {
     assert!(training.noted().iter().all(|noted| !noted.non_finite && noted.norm > 0.0));
 }
 
-/// Sums are taken in a fixed order, on whichever thread or unit: the same steps give the same bits.
+/// Sums have a fixed order on every thread and GPU, so the same steps give the same bits.
 #[test]
 fn the_same_steps_give_the_same_bits() {
     let (_, device) = open(false);

@@ -1,5 +1,5 @@
-//! Products with wide tiles, which a machine takes that keeps more numbers in registers (a CPU that acts as a GPU), and
-//! without the checks that naga adds: what the laws see with narrow tiles and all checks must come out of these too.
+//! Matrix products with wide tiles, for devices with more registers (a software GPU), and without naga's bounds checks. They
+//! must give the same results as narrow tiles with all checks.
 
 use gpu::{Context, Options};
 use pollster::block_on;
@@ -13,7 +13,7 @@ fn holds(device: &Device) {
         let there: Vec<Tensor> = inputs.iter().map(|x| x.upload(device)).collect();
         assert_close(what, &op(&there), &Array::of(&op(inputs)), 1e-5);
     };
-    // Rows and columns on both sides of every tile's, whole and torn.
+    // Rows and columns below and above the size of each tile, with whole and partial tiles.
     for [m, n, k] in [[20, 257, 33], [33, 129, 4100], [130, 50, 64]] {
         let mut draw = |shape: [usize; 2]| rng.normal_tensor(shape);
         let (a, b, at, bt) = (draw([m, k]), draw([k, n]), draw([k, m]), draw([n, k]));
@@ -42,7 +42,7 @@ fn holds(device: &Device) {
 }
 
 #[test]
-fn wide_and_unchecked_tiles_make_what_narrow_and_checked_ones_do() {
+fn wide_and_unchecked_tiles_equal_narrow_and_checked_ones() {
     for checked in [true, false] {
         let options = Options { checked, ..Options::default() };
         let context = block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"));

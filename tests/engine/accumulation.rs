@@ -1,4 +1,4 @@
-//! A value that is used more than once gets the sum of its gradients, in whatever order they arrive.
+//! A value that is used more than once gets the sum of its gradients, in any order.
 
 use autograd::Var;
 use reference::place::{everywhere, fetch};
@@ -11,8 +11,8 @@ fn numbers(x: &Array, f: impl Fn(f64) -> f64) -> Array {
     reference::map(x, f)
 }
 
-/// An operation of another shape beside one of its own: a library that stores the first gradient and adds the second in
-/// place must get both orders right.
+/// The gradients of a resizing and of a multiplication arrive in either order. The first is stored and the second added in
+/// place, so both orders must be correct.
 #[test]
 fn a_resized_value_and_its_multiple_in_either_order() {
     let x = [Generator::new(1).normal_tensor([2, 3, 4, 5])];
@@ -45,7 +45,7 @@ fn a_value_used_twice_by_one_operation() {
     law::gradient("x·xᵀ", &x, |x| x[0].matmul_nt(&x[0]), |x| reference::matmul::nt(&x[0], &x[0]));
 }
 
-/// x → a, b → a·b + a: a's two gradients must be together before x sees any of them.
+/// x → a, b → a·b + a: both gradients of a must be added before x gets any.
 #[test]
 fn a_diamond() {
     let x = [Generator::new(3).uniform_tensor([7], 0.5, 2.0)];
@@ -81,9 +81,9 @@ fn many_uses_all_count() {
     });
 }
 
-/// A broadcast operand's gradient is summed to its shape before it is added to one that had it already.
+/// The gradient of a broadcast operand is summed to its shape before it is added to an existing gradient.
 #[test]
-fn shapes_are_made_equal_before_gradients_are_added() {
+fn broadcast_gradients_are_summed_before_they_are_added() {
     let mut rng = Generator::new(4);
     let inputs = [rng.normal_tensor([3, 1]), rng.normal_tensor([2, 3, 4])];
     let exact = |x: &[Array]| {
@@ -95,12 +95,12 @@ fn shapes_are_made_equal_before_gradients_are_added() {
     law::gradient("a² + a·b", &inputs, |x| x[0].square() + &x[0] * &x[1], exact);
 }
 
-/// `y = a + b` hands one gradient to two parents. Adding more to a's must leave b's alone.
+/// `y = a + b` passes one gradient to both operands. Adding to a's gradient must not change b's.
 #[test]
-fn what_is_added_to_one_gradient_is_not_added_to_another() {
+fn adding_to_a_shared_gradient_does_not_change_the_other() {
     everywhere(|device| {
         let [a, b] = [0; 2].map(|_| Var::leaf(Tensor::ones([5000]).upload(device)));
-        let twice = a.mul_scalar(10.0); // its gradient reaches a after the sum's
+        let twice = a.mul_scalar(10.0); // its gradient reaches a after that of the sum
         let y = twice + (&a + &b);
         let gradients = y.backward_with(Tensor::ones([5000]).upload(device));
         assert_eq!(fetch(gradients.of(&a).expect("a gradient")).data(), vec![11.0; 5000]);
@@ -108,7 +108,7 @@ fn what_is_added_to_one_gradient_is_not_added_to_another() {
     });
 }
 
-/// The same with a reshape, which shares its elements with what it is a reshape of.
+/// The same with a reshape, whose result shares its elements with its input.
 #[test]
 fn a_shared_gradient_behind_a_reshape_is_not_written_to() {
     everywhere(|device| {

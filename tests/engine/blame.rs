@@ -1,4 +1,4 @@
-//! A misuse panics at the line that made it, not at one inside the library (`#[track_caller]`, which closures lose).
+//! A misuse panics with the caller's line, not with a line inside the library (`#[track_caller]`, which closures lose).
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,7 +11,7 @@ thread_local! {
     static FILE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// The file that a misuse is blamed on.
+/// The file that the panic of a misuse names.
 fn blamed(misuse: impl FnOnce()) -> String {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -28,7 +28,7 @@ fn blamed(misuse: impl FnOnce()) -> String {
 }
 
 #[test]
-fn a_misuse_is_blamed_on_who_made_it() {
+fn a_misuse_is_reported_at_the_caller_s_line() {
     let var = |shape: &[usize]| Var::leaf(Tensor::ones(shape));
     let image = || var(&[1, 2, 3, 3]);
     let (kernel, pool) = (|| var(&[4, 2, 5, 5]), Pool { kernel: 5, stride: 5, padding: 0 });

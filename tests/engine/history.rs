@@ -1,9 +1,9 @@
-//! What a value remembers: nothing it need not, no deeper than the stack is, and only once.
+//! The recorded history of a value: it contains only what gradients need, is released without recursion, and is used once.
 
 use autograd::{Param, Var, no_grad};
 use tensor::Tensor;
 
-/// Two hundred thousand operations, backward and dropped, on a stack of a test thread (2 MiB).
+/// Two hundred thousand operations, with backward and drop, on a test thread's stack (2 MiB).
 #[test]
 fn a_long_chain_overflows_no_stack() {
     let chain = |x: &Var| (0..200_000).fold(x.clone(), |y, _| y.add_scalar(1.0));
@@ -12,10 +12,10 @@ fn a_long_chain_overflows_no_stack() {
     assert_eq!(y.value().data(), [200_001.0]);
     assert_eq!(y.backward().of(&x).expect("a gradient").data(), [1.0]);
     drop(y);
-    drop(chain(&x)); // with its history whole
+    drop(chain(&x)); // drops the complete history
 }
 
-/// Two ways back at every step, where a history that is not a chain might still be let go recursively.
+/// Two paths at every step, which a release that handles only chains iteratively would follow recursively.
 #[test]
 fn a_long_ladder_overflows_no_stack() {
     let x = Var::leaf(Tensor::scalar(0.0));
@@ -35,7 +35,7 @@ fn constants_make_constants() {
 fn no_grad_keeps_no_history_and_ends_with_its_body() {
     let (x, p) = (Var::leaf(Tensor::ones([3])), Param::new(Tensor::ones([3])));
     let inside = no_grad(|| {
-        no_grad(|| ()); // one inside another does not end it
+        no_grad(|| ()); // an inner no_grad does not end the outer one
         assert!(!p.var().has_gradient());
         &x * &p.var()
     });
@@ -84,7 +84,7 @@ fn what_the_result_does_not_depend_on_has_no_gradient() {
 }
 
 #[test]
-fn a_leaf_is_its_own_gradient_s_seed() {
+fn a_leaf_has_a_gradient_of_one() {
     let x = Var::leaf(Tensor::ones([2]));
     let gradients = x.backward_with(Tensor::new(&[3.0, 4.0], [2]));
     assert_eq!(gradients.of(&x).expect("a gradient").data(), [3.0, 4.0]);
@@ -92,7 +92,7 @@ fn a_leaf_is_its_own_gradient_s_seed() {
 
 #[test]
 #[should_panic(expected = "used up by an earlier backward pass")]
-fn a_history_serves_once() {
+fn a_history_can_be_used_once() {
     let x = Var::leaf(Tensor::ones([2]));
     let y = x.square().sum_all();
     y.backward();
@@ -101,13 +101,13 @@ fn a_history_serves_once() {
 
 #[test]
 #[should_panic(expected = "backward: [2] is not one number")]
-fn backward_starts_from_one_number() {
+fn backward_requires_a_scalar() {
     Var::leaf(Tensor::ones([2])).exp().backward();
 }
 
-/// A gradient is asked only of the inputs that want one.
+/// A gradient is computed only for the inputs that need one.
 #[test]
-fn rules_are_told_which_gradients_are_wanted() {
+fn rules_know_which_gradients_are_needed() {
     let (x, c) = (Var::leaf(Tensor::ones([2])), Var::constant(Tensor::ones([2])));
     let y = Var::record("sum", x.value().add(c.value()), |edge| {
         edge.joint([&x, &c], |dy, wanted| {

@@ -1,6 +1,5 @@
-//! The laws of differentiation itself: how gradients add up, what a history holds and lets go, that nobody's tensor changes
-//! under his hands, that a wrong rule is found out, that a misuse is blamed on who made it, and that the number of threads changes
-//! no bit.
+//! Tests of automatic differentiation: gradients add up, histories are released, no operation changes the tensor of another,
+//! wrong backward rules are detected, a misuse is reported at the caller's line, and the number of threads changes no bit.
 #![forbid(unsafe_code)]
 
 mod accumulation;

@@ -1,5 +1,4 @@
-//! `check::gradients` is itself held to account: wrong rules, kept here, must be refused, and the right ones pass, on a GPU
-//! as on the CPU.
+//! Tests of `check::gradients`: it must refuse the wrong rules in this file and accept the right ones, on the CPU and on a GPU.
 
 use autograd::Var;
 use autograd::check::{self, Array, Mismatch};
@@ -7,7 +6,7 @@ use pollster::block_on;
 use reference::place::everywhere;
 use tensor::{Device, Generator, Tensor};
 
-/// Checks an operation whose value is x², with the given gradient, `dx = rule(x, dy)`.
+/// Checks an operation with the value x² and the given backward rule, `dx = rule(x, dy)`.
 fn square(device: &Device, rule: fn(&Tensor, &Tensor) -> Tensor) -> Result<(), Mismatch> {
     let op = |x: &[Var]| {
         let kept = x[0].value().clone();
@@ -46,7 +45,7 @@ fn wrong_rules_are_refused() {
     });
 }
 
-/// One element of fifteen that is wrong.
+/// One wrong element of fifteen.
 #[test]
 fn a_single_wrong_element_is_refused_and_named() {
     everywhere(|device| {
@@ -69,9 +68,9 @@ fn a_wrong_value_is_refused_before_any_gradient() {
     });
 }
 
-/// Softmax's gradient without its second term: a cotangent of ones could not tell.
+/// The gradient of softmax without its second term. With a cotangent of ones it would pass.
 #[test]
-fn a_softmax_that_forgets_its_normalisation_is_refused() {
+fn a_softmax_without_its_normalisation_is_refused() {
     let op = |x: &[Var]| {
         let y = x[0].value().log_softmax(1);
         Var::record("log_softmax", y, |edge| edge.to(&x[0], |dy| dy.clone()))
@@ -83,9 +82,9 @@ fn a_softmax_that_forgets_its_normalisation_is_refused() {
     });
 }
 
-/// A constant where a gradient is due has gradient 0, which is wrong too.
+/// A constant in place of a differentiable result has gradient 0, which is wrong, too.
 #[test]
-fn a_rule_that_is_missing_is_refused() {
+fn a_missing_rule_is_refused() {
     let op = |x: &[Var]| &x[0] * x[1].detach();
     let mut rng = Generator::new(4);
     let x = [rng.normal_tensor([4]), rng.normal_tensor([4])];
@@ -96,10 +95,10 @@ fn a_rule_that_is_missing_is_refused() {
     });
 }
 
-/// Kinks are left out, but not so many that nothing is checked.
+/// Inputs at kinks are left out, but the check fails if too few remain.
 #[test]
 #[should_panic(expected = "sit on kinks")]
-fn inputs_on_kinks_are_sent_back() {
+fn inputs_at_kinks_are_refused() {
     let exact = |x: &[Array]| reference::map(&x[0], |x| x.max(0.0));
     let _ = block_on(check::gradients(&Device::Cpu, |x| x[0].relu(), exact, &[Tensor::full([10], 2e-4)], 1));
 }

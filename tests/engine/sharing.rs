@@ -1,4 +1,4 @@
-//! Tensors are values: whoever holds one sees it unchanged, whatever is written elsewhere.
+//! Tensors are values: a tensor does not change when another one that shares its elements is written.
 
 use autograd::{Param, Var};
 use reference::place::{everywhere, fetch};
@@ -25,9 +25,9 @@ fn adding_to_a_shared_tensor_copies_it_first() {
     });
 }
 
-/// A rule keeps the values it needs; moving a parameter between forward and backward must not reach them.
+/// A rule saves the values that it needs. Changing a parameter between forward and backward must not change them.
 #[test]
-fn a_parameter_that_moves_does_not_move_the_history() {
+fn changing_a_parameter_does_not_change_the_history() {
     let p = Param::new(Tensor::full([2000], 3.0));
     let y = p.var().square().sum_all();
     p.update(|value| value.data_mut().fill(100.0));
@@ -36,9 +36,9 @@ fn a_parameter_that_moves_does_not_move_the_history() {
     assert_eq!(p.value().data(), vec![100.0; 2000]);
 }
 
-/// The optimiser writes into parameters; a value that a computation still holds keeps its numbers.
+/// The optimiser writes to parameters. A value that a computation still uses keeps its elements.
 #[test]
-fn adam_does_not_move_a_value_that_a_computation_holds() {
+fn adam_does_not_change_a_value_that_a_computation_uses() {
     everywhere(|device| {
         let p = Param::new(Tensor::full([2000], 3.0).upload(device));
         let held = p.var();
@@ -52,7 +52,7 @@ fn adam_does_not_move_a_value_that_a_computation_holds() {
 }
 
 #[test]
-fn gradients_are_the_caller_s_own() {
+fn gradients_belong_to_the_caller() {
     let x = Var::leaf(Tensor::ones([2000]));
     let seed = Tensor::full([2000], 2.0);
     let gradients = x.add_scalar(1.0).backward_with(seed.clone());

@@ -1,10 +1,11 @@
-//! The same bits at 1, 2 and 3 threads: work is cut by shape alone, and parts are added in a fixed order.
+//! Results have the same bits with 1, 2 and 3 threads: the shape alone determines how work is split, and partial sums are added
+//! in a fixed order.
 
 use autograd::Var;
 use reference::compare;
 use tensor::{Act, Conv, ConvTranspose, Generator, Interpolation, Isa, Pool, Tensor};
 
-/// A computation at sizes where its work is spread over cores, and everything that comes out of it.
+/// Compares all results of a computation that is large enough for several threads.
 fn agree(what: &str, compute: impl Fn() -> Vec<Tensor> + Sync) {
     for isa in Isa::available() {
         let on = |threads: usize| {

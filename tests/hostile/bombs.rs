@@ -1,5 +1,5 @@
-//! Files made to do harm, each refused by its reader: what unpacks without end, claims what is not there, nests, repeats,
-//! leads elsewhere, or plays with the terminal.
+//! Malicious files that their readers must refuse: they decompress without end, declare contents that are absent, nest, repeat,
+//! use paths outside their folder, or contain terminal escapes.
 
 use std::io::{Cursor, Write};
 
@@ -14,7 +14,7 @@ use super::corpus::{
     written, zipped,
 };
 
-/// What each is, and its bytes.
+/// A description and the bytes of each file for a reader.
 pub(crate) fn of(reader: &str) -> Vec<(&'static str, Vec<u8>)> {
     match reader {
         "idx" => idx(),
@@ -94,7 +94,7 @@ fn numpy() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What `vae info` tells of as of any other file: there is no model that it does not fit.
+/// Files that `vae info` accepts, because it describes files of any model.
 const FOREIGN: [&str; 7] = [
     "a tensor of 2⁶² numbers",
     "nothing, 2⁶³ times 2⁶³",
@@ -102,7 +102,7 @@ const FOREIGN: [&str; 7] = [
     "twenty thousand tensors",
     "a name for a terminal",
     "a name of 100,000 letters",
-    "one name twice", // the library keeps the last
+    "one name twice", // the library uses the last one
 ];
 
 fn matlab() -> Vec<(&'static str, Vec<u8>)> {
@@ -189,7 +189,7 @@ fn picture() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A PNG of zeros, packed as well as can be.
+/// A PNG of zeros with the best compression.
 fn black_png(side: usize) -> Vec<u8> {
     let mut rows = ZlibEncoder::new(Vec::new(), Compression::best());
     (0..=side).for_each(|_| rows.write_all(&vec![0; side]).expect("in memory"));
@@ -224,7 +224,7 @@ fn state() -> Vec<(&'static str, Vec<u8>)> {
         format!("\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{from},{to}]}}")
     };
     let file = |tensors: &[String]| safetensors(&format!("{{{}}}", tensors.join(",")), 0);
-    let most = (1_u64 << 61) - 1; // bytes whose bits can be counted
+    let most = (1_u64 << 61) - 1; // the largest number of bytes whose number of bits fits into 64 bits
     let up: Vec<String> =
         (0..8).map(|i| tensor(&format!("t{i}"), "U8", &format!("[{most}]"), i * most, (i + 1) * most)).collect();
     let rest = tensor("z", "U8", "[7]", 8 * most, 8 * most + 7);

@@ -1,4 +1,4 @@
-//! Small whole files of every kind, made to the published layouts; and files made to do harm.
+//! Small valid files of every format, following the published layouts, and malicious files.
 
 use std::io::{Cursor, Write};
 
@@ -13,12 +13,12 @@ use super::readers;
 
 /// Records in a file of CIFAR-10.
 pub(crate) const CIFAR10: usize = 2;
-/// Images in the files of STL-10: labelled, unlabelled, to test on.
+/// Images in the files of STL-10: labelled, unlabelled, test.
 pub(crate) const STL10: [usize; 3] = [1, 1, 2];
 /// Images in a file of dSprites.
 pub(crate) const DSPRITES: usize = 3;
 
-/// Numbers a row of an array of latents.
+/// Elements per row of an array of latents.
 pub(crate) const LATENTS: usize = 2;
 
 const LIST: &[u8] = include_bytes!("../../vae/data/tests/fixtures/list.mat");
@@ -26,7 +26,7 @@ const PACKED_LIST: &[u8] = include_bytes!("../../vae/data/tests/fixtures/list-pa
 const CMYK: &[u8] = include_bytes!("../../vae/data/tests/fixtures/cmyk.jpg");
 const GREY: &[u8] = include_bytes!("../../vae/data/tests/fixtures/grey.jpg");
 
-/// A whole file as it is before it is packed or its checksums are made: what is changed there, a reader looks into.
+/// A valid file before it is compressed or gets its checksums. Mutations at this point reach the inner layers of a reader.
 pub(crate) struct Source {
     pub(crate) bytes: Vec<u8>,
     pub(crate) finish: fn(Vec<u8>) -> Vec<u8>,
@@ -45,7 +45,7 @@ fn both(files: Vec<Vec<u8>>, finish: fn(Vec<u8>) -> Vec<u8>) -> Vec<Source> {
     plain(whole).into_iter().chain(made(files, finish)).collect()
 }
 
-/// Whole files for a reader, which takes each of them.
+/// Valid files for a reader, which accepts each of them.
 pub(crate) fn sources(reader: &str) -> Vec<Source> {
     match reader {
         "idx" => [plain(idx_files()), both(idx_files(), |bytes| gzip(&bytes))].into_iter().flatten().collect(),
@@ -86,7 +86,7 @@ pub(crate) fn sources(reader: &str) -> Vec<Source> {
     }
 }
 
-/// Pieces that mean something to a reader.
+/// Tokens with a meaning for a reader.
 pub(crate) fn words(reader: &str) -> &'static [&'static str] {
     match reader {
         "dsprites" => {
@@ -135,7 +135,7 @@ pub(crate) fn idx_labels(count: u8) -> Vec<u8> {
     [[2049, u32::from(count)].map(u32::to_be_bytes).concat(), (0..count).collect()].concat()
 }
 
-/// The names and bytes of the five files.
+/// The names and contents of the five files.
 pub(crate) fn stl10() -> [(&'static str, Vec<u8>); 5] {
     let images = |count: usize| (0..count * 3 * 96 * 96).map(|i| (i / 7) as u8).collect();
     [
@@ -164,7 +164,7 @@ fn npy_labels() -> Vec<u8> {
     npy("<i8", "(3,)", &[0_i64, 7, -1].map(i64::to_le_bytes).concat())
 }
 
-/// What a checkpoint of ours says of its run; no file that is changed comes to its checksum.
+/// The metadata of one of our checkpoints. No mutated file has this checksum.
 const CHECKPOINT: &str = r#"{"sha256":"0000000000000000000000000000000000000000000000000000000000000000","format":1,
 "config":"seed = 3\n[model]\nz_dim = 4\n","epoch":2,"step":1,"sums":[["total","4059000000000000"]],"adam":3,"plateau":null,
 "best":[1,"4059000000000000"]}"#;
@@ -178,7 +178,7 @@ pub(crate) fn npz(images: &[u8], classes: &[u8], packed: bool) -> Vec<u8> {
     zipped(&[("imgs.npy", images), ("latents_classes.npy", classes)], packed)
 }
 
-/// Latents in an archive, with labels.
+/// Latents with labels in an archive.
 pub(crate) fn npz_latents(latents: &[u8]) -> Vec<u8> {
     zipped(&[("mu.npy", latents), ("labels.npy", &npy_labels())], true)
 }
@@ -194,7 +194,7 @@ pub(crate) fn zipped(arrays: &[(&str, &[u8])], packed: bool) -> Vec<u8> {
     zip.finish().expect("in memory").into_inner()
 }
 
-/// An element of a MATLAB file, packed.
+/// A compressed element of a MATLAB file.
 pub(crate) fn packed(element: &[u8]) -> Vec<u8> {
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(element).expect("in memory");
@@ -247,12 +247,12 @@ pub(crate) fn state(metadata: Option<(&str, &str)>) -> Vec<u8> {
     block_on(nn::state::save(&readers::small_model(2), metadata)).expect("on the CPU")
 }
 
-/// A file of safetensors with this header, and so many bytes after it.
+/// A safetensors file with this header and `data` bytes after it.
 pub(crate) fn safetensors(header: &str, data: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
 }
 
-/// An archive of a folder with two files, one of a long name.
+/// An archive of a folder with two files, one with a long name.
 pub(crate) fn tar() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let long = format!("set/{}/two.bin", "deep/".repeat(30));
@@ -265,7 +265,7 @@ pub(crate) fn tar() -> Vec<u8> {
     tar.into_inner().expect("in memory")
 }
 
-/// One entry: type, name and size as the header claims them, and what follows.
+/// One entry: the type, name and size that its header declares, and the bytes that follow.
 pub(crate) fn tar_entry(kind: tar::EntryType, name: &[u8], size: u64, bytes: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.as_mut_bytes()[..name.len()].copy_from_slice(name);
@@ -276,7 +276,8 @@ pub(crate) fn tar_entry(kind: tar::EntryType, name: &[u8], size: u64, bytes: &[u
     [header.as_bytes(), bytes, &padding].concat()
 }
 
-/// Makes the length of a header of safetensors lead to where its outermost brace closes, and blanks after it.
+/// Corrects the header length of a safetensors file to the position of the outermost closing brace, and overwrites the rest
+/// with spaces.
 fn mend_header(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(end) = bytes.windows(2).position(|pair| pair == b"}}") {
         let blanks = bytes[end + 2..].iter().take_while(|&&byte| byte == b' ').count();
@@ -286,7 +287,7 @@ fn mend_header(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Makes the checksum of each header of a tar what it should be, as far as sizes lead from one to the next.
+/// Corrects the checksums of all headers of a tar, as far as the sizes lead from one to the next.
 fn mend_tar(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut at = 0;
     while let Some(block) = bytes.get_mut(at..at + 512) {
@@ -300,7 +301,7 @@ fn mend_tar(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Makes the checksum of each chunk of a PNG what it should be, as far as lengths lead from one to the next.
+/// Corrects the checksums of all chunks of a PNG, as far as the lengths lead from one to the next.
 pub(crate) fn mend_png(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut at = 8;
     while let Some(len) = bytes.get(at..at + 4).map(|len| u32::from_be_bytes(len.try_into().expect("four")) as usize) {

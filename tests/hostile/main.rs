@@ -1,7 +1,7 @@
-//! Hostile files: every reader is given 20,000 mutants of whole files, and files made to do harm.
+//! Fuzz tests of file readers: each reads 20,000 mutated files and a set of malicious files.
 //!
-//! Whatever a file holds, a reader takes it or says in one line which file is wrong and why. It does not panic, hold more memory
-//! than its file explains, or take long. What each mutant is depends on `LAWS_SEED` (default 1) and its number alone.
+//! A reader must accept a file or return one line that names the file and the error. It must not panic, use more memory than
+//! the size of the file justifies, or take long. Mutations depend only on `LAWS_SEED` (default 1) and the number of the file.
 #![forbid(unsafe_code)]
 
 mod bombs;
@@ -23,23 +23,23 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 const MUTANTS: u64 = 20_000;
 
-/// A reader that takes longer repeats itself: the slowest of these files takes a tenth, on a machine that does nothing else.
+/// A reader that takes longer is in a loop. The slowest of these files takes a tenth of this on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One reader at a time, or the memory of one would be counted for another.
+/// Only one reader runs at a time, because memory is measured for the whole process.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// A folder, in memory where the system has one for that.
+/// A temporary folder, in memory if the system has a memory file system.
 fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     tempfile::Builder::new().prefix("hostile-").tempdir_in(place).expect("a folder for files")
 }
 
-/// What a file did to its reader that it should not: `Err`; otherwise what the reader refused.
+/// Reads a file. `Err` describes a violation; `Ok` contains the errors that the reader returned.
 fn tried(reader: &Reader, bytes: &[u8], dir: &Path) -> Result<Vec<String>, String> {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
@@ -61,7 +61,7 @@ fn tried(reader: &Reader, bytes: &[u8], dir: &Path) -> Result<Vec<String>, Strin
     Ok(said)
 }
 
-/// Gives a reader whole files, which it takes; their mutants; and what was made for it.
+/// Gives a reader its valid files, their mutations, and the malicious files.
 #[track_caller]
 fn hold(name: &str) {
     let reader = READERS.iter().find(|reader| reader.name == name).expect("a reader of this name");
@@ -70,7 +70,7 @@ fn hold(name: &str) {
     let sources = corpus::sources(name);
     for (i, source) in sources.iter().enumerate() {
         let whole = (source.finish)(source.bytes.clone());
-        (reader.read)(&whole, dir.path()); // what is made once is made now
+        (reader.read)(&whole, dir.path()); // initialises what is created once
         assert_eq!(tried(reader, &whole, dir.path()), Ok(Vec::new()), "{name}, whole file {i}");
     }
     for (what, bytes) in bombs::of(name) {
@@ -103,7 +103,7 @@ macro_rules! readers {
 
 readers!(idx, cifar10, stl10, dsprites, npz, mat, voc, celeba, picture, config, state, encoder, info, tar, tar_gz);
 
-/// Writes the whole files and the harmful ones to `fuzz/corpus`, for `cargo fuzz` to begin with.
+/// Writes the valid and the malicious files to `fuzz/corpus`, as a starting point for `cargo fuzz`.
 #[test]
 #[ignore = "writes fuzz/corpus"]
 fn write_the_corpus() {

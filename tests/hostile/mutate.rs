@@ -1,16 +1,16 @@
-//! Files gone wrong: one to four changes of a whole one, as a disk, a network or an enemy would make them.
+//! Mutations of a valid file: one to four changes, as a disk, a network or an attacker could make them.
 
 use reference::law::{between, one_of};
 use tensor::Generator;
 
-/// What header fields are set to: none, the largest of each width, and the first that overflows it.
+/// Values for header fields: zero, the largest of each width, and the smallest that overflows it.
 const EDGES: [u64; 9] =
     [0, 1, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, 0xffff_ffff_ffff_ffff];
-/// The same where numbers are written in digits.
+/// The same for numbers written as digits.
 const DIGITS: [&str; 8] =
     ["0", "-1", "2147483648", "4294967295", "9223372036854775807", "18446744073709551615", "1e308", "00000000000"];
 
-/// A mutant of `bytes`: `other` is a second file to take parts of, `words` are pieces that mean something to a reader.
+/// A mutation of `bytes`. `other` is a second file to take parts from, `words` are tokens with a meaning for the reader.
 pub(crate) fn mutant(rng: &mut Generator, bytes: &[u8], other: &[u8], words: &[&str]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..between(rng, 1, 4) {
@@ -63,7 +63,7 @@ fn change(rng: &mut Generator, bytes: &mut Vec<u8>, other: &[u8], words: &[&str]
     }
 }
 
-/// A place up to the end; every second time in the first 64 bytes or the last, where headers are.
+/// A position in the file or at its end. Every second one is in the first or last 64 bytes, where headers are.
 fn place(rng: &mut Generator, len: usize) -> usize {
     let near = rng.below(65.min(len + 1));
     match rng.below(4) {

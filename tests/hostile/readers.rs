@@ -1,4 +1,4 @@
-//! Every reader of files as a function of one file's bytes: what it has to say, a line for each refusal.
+//! Every file reader as a function from the bytes of a file to a list of errors.
 //!
 //! The fuzz targets call the same functions, one each.
 
@@ -18,33 +18,33 @@ use vae::learn::{self, Learner};
 
 use super::corpus;
 
-/// A reader.
+/// A file reader.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader {
-    /// What its corpus and its fuzz target are called.
+    /// The name of its corpus and of its fuzz target.
     pub(crate) name: &'static str,
-    /// Reads a file's bytes, in a folder that is there for it: the refusals, none if all is well.
+    /// Reads the bytes and returns the errors, none if the file is accepted. The folder is for files that the reader needs.
     pub(crate) read: fn(&[u8], &Path) -> Vec<Error>,
-    /// Bytes that it may hold at once: so many times those of the file, and so many besides.
+    /// The bytes of memory that it may use: a multiple of the file's size, and a constant.
     pub(crate) memory: [usize; 2],
 }
 
 const MIB: usize = 1 << 20;
 
-/// All of them. A parsed file is a few times its bytes. What unpacks is believed up to 64 times (a picture up to 2,048
-/// times) its size and 4 MiB, and is there three times while a vector grows or a picture changes its form.
+/// All readers. A parsed file takes a few times its size. Decompressed data may have 64 times the size of the file and 4 MiB
+/// more, a picture 2,048 times. It may exist three times, while a vector grows or while a picture is converted.
 pub(crate) const READERS: [Reader; 15] = [
     Reader { name: "idx", read: idx, memory: [200, 13 * MIB] },
     Reader { name: "cifar10", read: cifar10, memory: [8, MIB] },
     Reader { name: "stl10", read: stl10, memory: [64, 4 * MIB] },
     Reader { name: "dsprites", read: dsprites, memory: [64, 4 * MIB] },
-    // Numbers are there as bytes, while those grow, as f32 and as a tensor.
+    // The elements exist as bytes, in a growing vector, as f32, and as a tensor.
     Reader { name: "npz", read: npz, memory: [320, 24 * MIB] },
     Reader { name: "mat", read: mat, memory: [200, 13 * MIB] },
-    // A node or an attribute takes a hundred bytes, and `<` or `=` announces one.
+    // A node or an attribute takes a hundred bytes, and begins with a single `<` or `=`.
     Reader { name: "voc", read: voc, memory: [256, MIB] },
     Reader { name: "celeba", read: celeba, memory: [64, MIB] },
-    // A progressive JPEG is there in coefficients of 16 bits as well.
+    // A progressive JPEG also exists as 16-bit coefficients.
     Reader { name: "picture", read: picture, memory: [6 * 2048, 24 * MIB] },
     Reader { name: "config", read: config, memory: [128, 4 * MIB] },
     Reader { name: "state", read: state, memory: [64, 4 * MIB] },
@@ -54,7 +54,7 @@ pub(crate) const READERS: [Reader; 15] = [
     Reader { name: "tar_gz", read: tar_gz, memory: [8, 4 * MIB] },
 ];
 
-/// One line of text that names the file.
+/// Whether an error is one line of text that names the file.
 pub(crate) fn is_clear(line: &str) -> bool {
     let dump = ["Error(", "Error {", "Custom {", "Some(", "Err("].iter().any(|part| line.contains(part));
     let named = ["file", "train_X.bin", "train_y.bin"].iter().any(|name| line.contains(name));
@@ -73,7 +73,7 @@ fn put(bytes: &[u8], path: &Path) {
     std::fs::write(path, bytes).expect("a file in a folder of our own");
 }
 
-/// As images and as labels.
+/// Reads the file as images and as labels.
 fn idx(bytes: &[u8], _: &Path) -> Vec<Error> {
     let said = [idx::read(bytes, &corpus::idx_labels(3)), idx::read(&corpus::idx_images(3), bytes)];
     if said.iter().any(Result::is_ok) {
@@ -86,7 +86,7 @@ fn cifar10(bytes: &[u8], _: &Path) -> Vec<Error> {
     told(cifar10::append(&mut Vec::new(), &mut Vec::new(), bytes, corpus::CIFAR10), file)
 }
 
-/// As images and as labels, beside four good files.
+/// Reads the file as images and as labels, next to four valid files.
 fn stl10(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let folder = dir.join("stl10_binary");
     let good = corpus::stl10();
@@ -110,7 +110,7 @@ fn dsprites(bytes: &[u8], dir: &Path) -> Vec<Error> {
     told(dsprites::read(&path, corpus::DSPRITES), |error| error)
 }
 
-/// As latents, and as arrays of any kind.
+/// Reads the file as latents, and as arrays of any type.
 fn npz(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.npz");
     put(bytes, &path);
@@ -132,7 +132,7 @@ fn celeba(bytes: &[u8], _: &Path) -> Vec<Error> {
     told(celeba::parts(bytes), file)
 }
 
-/// In colour, a part of it; and grey, all of it.
+/// Reads a crop in colour, and the whole picture in grey.
 fn picture(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.jpg");
     put(bytes, &path);
@@ -144,16 +144,16 @@ fn picture(bytes: &[u8], dir: &Path) -> Vec<Error> {
     [colour, grey].concat()
 }
 
-/// A recipe, up to what can be said of it before a model is built; what is fine is written and read again.
+/// Reads a recipe and checks it without building a model. A valid one is written and read again.
 fn config(bytes: &[u8], _: &Path) -> Vec<Error> {
-    let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() }; // refused when the file is read
+    let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() }; // the file reader refuses it
     let read = |text: &str| {
         let mut settings = Settings::default();
         settings.file(text, "file.toml")?;
         settings.resolve()
     };
     let checked = read(text).and_then(|config| {
-        let named = |error| Error::config(format!("file.toml: {error}")); // a check names keys
+        let named = |error| Error::config(format!("file.toml: {error}")); // the check names keys, not files
         config.check().and_then(|()| config.check_memory(u64::MAX)).map_err(named)?;
         let again = read(&config.to_toml())?;
         assert_eq!(again.to_toml(), config.to_toml(), "a configuration that is written and read");
@@ -162,7 +162,7 @@ fn config(bytes: &[u8], _: &Path) -> Vec<Error> {
     told(checked, |error| error)
 }
 
-/// Every tensor, and those that fit.
+/// Loads every tensor, and then only those that fit.
 fn state(bytes: &[u8], _: &Path) -> Vec<Error> {
     let model = small_model(1);
     let all = told(block_on(nn::state::load(&model, bytes)), |error| file(error.to_string()));
@@ -171,7 +171,7 @@ fn state(bytes: &[u8], _: &Path) -> Vec<Error> {
     [all, some].concat()
 }
 
-/// What `state` reads the state of.
+/// The model into which `state` loads.
 pub(crate) fn small_model(seed: u64) -> impl Module {
     let mut rng = Generator::new(seed);
     Sequential::new(vec![Box::new(BatchNorm2d::new(3)), Box::new(Linear::new(&mut rng, 5, 4))])
@@ -184,14 +184,14 @@ fn encoder(bytes: &[u8], dir: &Path) -> Vec<Error> {
     MODEL.with(|model| told(vae::run::transfer::load_encoder(&**model, &path, false), |error| error))
 }
 
-/// What `encoder` begins the encoder of.
+/// The configuration of the model into which `encoder` loads.
 pub(crate) fn encoder_config() -> Config {
     let mut settings = Settings::default();
     ["model.width=1", "model.z_dim=1"].iter().for_each(|key| settings.assignment(key).expect("a key"));
     settings.resolve().expect("a small model")
 }
 
-/// What there is to be told of a file.
+/// Reads what `vae info` reports of a file.
 fn info(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.safetensors");
     put(bytes, &path);
@@ -210,7 +210,7 @@ fn tar_gz(bytes: &[u8], dir: &Path) -> Vec<Error> {
     archive(bytes, dir, Pack::TarGz)
 }
 
-/// Unpacked one folder down: whatever lies beside that folder afterwards has escaped.
+/// Unpacks into a subfolder. Any file next to that folder afterwards has escaped.
 fn archive(bytes: &[u8], dir: &Path, pack: Pack) -> Vec<Error> {
     let (path, inner) = (dir.join("file.tar"), dir.join("inner"));
     put(bytes, &path);

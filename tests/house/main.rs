@@ -1,26 +1,26 @@
-//! What holds of the repository itself: where things lie, what stands on what, and how files begin.
+//! Checks of the repository itself: files in their folders, dependencies between crates, and the first line of each file.
 #![forbid(unsafe_code)]
 
+mod dependencies;
 #[path = "../mutants/list.rs"]
 mod list;
-mod modules;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Operations that have no gradient: the generator, places, and what looks at gradients and follows them.
+/// Operations without a gradient: random numbers, indices, and those that process gradients.
 const NO_GRADIENT: [&str; 4] = ["random", "argmax", "gradient_monitor", "adam"];
-/// Operations that no machine computes: a reshape shares its elements.
+/// Operations without a shader: a reshape shares its elements.
 const NO_SHADER: [&str; 1] = ["reshape"];
-/// Operations whose law needs no formula of its own.
+/// Operations whose test needs no reference.
 const NO_REFERENCE: [&str; 3] = ["random", "reshape", "gradient_monitor"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
 }
 
-/// Every file below `folder` (relative to the root) that the repository would hold.
+/// All files in `folder` (relative to the root) that git would track.
 fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     walk(&root().join(folder), &mut found);
@@ -41,7 +41,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names, without extension, of the files in a folder.
+/// The names of the files in a folder, without extension.
 fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
     let Ok(entries) = fs::read_dir(root().join(folder)) else { return BTreeSet::new() };
     let paths = entries.map(|entry| entry.expect("an entry of a folder").path());
@@ -58,16 +58,16 @@ fn rust_files() -> Vec<(String, String)> {
     sources("rs")
 }
 
-/// The names and texts of all files with this extension.
+/// The names and contents of all files with this extension.
 fn sources(extension: &str) -> Vec<(String, String)> {
     let sources = files("").into_iter().filter(|path| path.extension().is_some_and(|e| e == extension));
     let read = |path: PathBuf| (name(&path), fs::read_to_string(&path).expect("a source file is text"));
     sources.map(read).collect()
 }
 
-/// `ls */src/ops/conv2d.rs shaders/conv2d.wgsl tests/ops/conv2d.rs` finds all of an operation.
+/// `ls */src/ops/conv2d.rs shaders/conv2d.wgsl tests/ops/conv2d.rs` lists all files of an operation.
 #[test]
-fn every_operation_has_its_siblings() {
+fn every_operation_has_all_its_files() {
     let operations = stems("tensor/src/ops", "rs");
     assert!(operations.len() >= 13, "{operations:?}");
     let all: BTreeSet<String> = operations.iter().cloned().chain(["random".to_owned()]).collect();
@@ -88,41 +88,50 @@ fn every_operation_has_its_siblings() {
     }
 }
 
+/// Crates that `cargo run` and `cargo install` build, each in its folder, and the ones that each may use. Arrows point down only.
+const CRATES: [(&str, &str, &[&str]); 10] = [
+    ("shaders", "shaders", &[]),
+    ("tensor", "tensor", &["shaders"]),
+    ("gpu", "gpu", &["tensor"]),
+    ("autograd", "autograd", &["tensor"]),
+    ("nn", "nn", &["tensor", "autograd"]),
+    ("vae-core", "vae/core", &["tensor", "autograd", "nn"]),
+    ("vae-data", "vae/data", &["tensor", "vae-core"]),
+    ("vae-run", "vae/run", &["tensor", "autograd", "nn", "vae-core", "vae-data"]),
+    ("vae-figures", "vae/figures", &["tensor", "autograd", "nn", "vae-core", "vae-data", "vae-run"]),
+    ("vae-scores", "vae/scores", &["tensor", "autograd", "nn", "vae-core", "vae-data", "vae-run"]),
+];
+
 #[test]
-fn a_lower_floor_knows_nothing_of_a_higher_one() {
-    let house = ["shaders", "tensor", "autograd", "gpu", "nn", "vae", "tests", "benches"];
-    let floors: [(&str, &[&str]); 5] = [
-        ("shaders", &[]),
-        ("tensor", &["shaders"]),
-        ("gpu", &["tensor"]),
-        ("autograd", &["tensor"]),
-        ("nn", &["tensor", "autograd"]),
-    ];
-    for (member, allowed) in floors {
-        let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).expect("a manifest");
-        let dependencies = manifest.split("dependencies]").skip(1).flat_map(|section| {
+fn crates_use_lower_crates_only() {
+    let ours: Vec<&str> = CRATES.iter().map(|(name, ..)| *name).chain(["vae", "tests", "benches"]).collect();
+    for (member, folder, allowed) in CRATES {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
+        let normal = manifest.split("\n[dev-dependencies]").next().unwrap_or_default(); // tests may use more
+        let dependencies = normal.split("dependencies]").skip(1).flat_map(|section| {
             section
                 .lines()
                 .take_while(|line| !line.starts_with('['))
                 .filter_map(|line| line.split(['.', ' ', '=']).next())
         });
-        for dependency in dependencies.filter(|d| house.contains(d)) {
-            assert!(allowed.contains(&dependency), "{member} names {dependency}");
+        for dependency in dependencies.filter(|name| ours.contains(name)) {
+            assert!(allowed.contains(&dependency), "{member} depends on {dependency}");
         }
     }
 }
 
 /// Crates that `./test` packages.
-const PACKAGES: [&str; 5] = ["shaders", "tensor", "autograd", "gpu", "nn"];
+const PACKAGES: [&str; 6] = ["shaders", "tensor", "autograd", "gpu", "nn", "vae/core"];
 
-/// What `cargo package` packs is complete: a README, both licences, and no file that is included from outside the crate.
+/// Everything that `cargo package` needs is present: a README, both licences, and no include of a file outside the crate.
 #[test]
 fn packages_are_complete() {
     let text = |path: &Path| fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let script = text(&root().join("test"));
     for package in PACKAGES {
         let folder = root().join(package);
-        assert!(script.contains(&format!("-p {package} ")), "./test does not package {package}");
+        let argument = format!("-p {} ", package.replace("vae/", "vae-"));
+        assert!(script.contains(&argument), "./test does not run cargo package {argument}");
         assert!(text(&folder.join("README.md")).starts_with("# "), "{package}/README.md has no title");
         for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
             let same = text(&folder.join(licence)) == text(&root().join(licence));
@@ -138,7 +147,7 @@ fn packages_are_complete() {
     }
 }
 
-/// `unsafe` lives in the CPU's kernels and behind the GPU's; every other crate, binary and test forbids it.
+/// `unsafe` is allowed only in the CPU kernels and in the GPU crate. Every other crate, program and test forbids it.
 #[test]
 fn unsafe_code_stays_where_it_belongs() {
     let keyword = concat!("un", "safe");
@@ -156,7 +165,7 @@ fn unsafe_code_stays_where_it_belongs() {
     }
 }
 
-/// The roots of crates that forbid unsafe code: all but `tensor`, whose kernels need it.
+/// Whether a file is the root of a crate that must forbid unsafe code: all except `tensor`, whose kernels need it.
 fn is_crate_root(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     match parts[..] {
@@ -171,9 +180,9 @@ fn is_crate_root(name: &str) -> bool {
     }
 }
 
-/// A clone works anywhere: nothing in it knows the folders of the machine that it was written on.
+/// A clone works anywhere: no file contains a path of the machine on which it was written.
 #[test]
-fn no_file_names_a_folder_of_some_machine() {
+fn no_file_contains_a_machine_path() {
     let folders = ["home", "root", "Users", "work", "tmp"].map(|folder| format!("/{folder}/"));
     for path in files("") {
         let Ok(text) = fs::read_to_string(&path) else { continue }; // pictures, data
@@ -189,7 +198,7 @@ fn no_file_names_a_folder_of_some_machine() {
     }
 }
 
-/// A file opens by saying what it is about, and is short enough to be read at once.
+/// Every file begins with a comment about its subject, and is short enough to be read in one go.
 #[test]
 fn every_file_is_a_chapter() {
     for (extension, opening) in [("rs", "//! "), ("wgsl", "// ")] {
@@ -201,8 +210,7 @@ fn every_file_is_a_chapter() {
     }
 }
 
-/// Each mutant still has its line to break, under a name of its own, and every operation, rule and shader is broken
-/// somewhere.
+/// The line of each mutant exists, names are unique, and every operation, backward rule and shader has a mutant.
 #[test]
 fn mutants_are_up_to_date_and_cover_every_operation() {
     let mutants = list::read().expect("the list of mutants");
@@ -223,9 +231,9 @@ fn mutants_are_up_to_date_and_cover_every_operation() {
     }
 }
 
-/// Documents lead to files by their paths, as `tensor/src/ops/conv2d.rs`.
+/// Documents name files by their paths, such as `tensor/src/ops/conv2d.rs`.
 #[test]
-fn the_files_that_documents_name_are_there() {
+fn files_named_in_documents_exist() {
     let tops = ["tensor", "autograd", "gpu", "nn", "vae", "shaders", "tests", "benches", "docs", "fuzz"];
     let mut seen = 0;
     for (document, text) in sources("md") {
@@ -241,7 +249,7 @@ fn the_files_that_documents_name_are_there() {
     assert!(seen > 50, "{seen} paths: documents are not read as they are written");
 }
 
-/// What CONTRIBUTING.md quotes is what the compiler sees and the tests try: each block stands in the file named above it.
+/// The code quoted in CONTRIBUTING.md is real code: each block is in the file that is named above it.
 #[test]
 fn quotes_are_verbatim() {
     let text = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("the document is there");

@@ -1,15 +1,15 @@
-//! No two modules of a crate import each other, directly or around a ring.
+//! No two modules of a crate import each other, directly or through other modules.
 //!
-//! The files of a crate are followed from its root by their `mod` lines. A path such as `crate::shape::Shape` or `super::simd::Isa`
-//! is an edge between two modules of one folder: the first ones where the paths of the importing and the imported module differ.
-//! A name that the crate's root re-exports (`crate::Error`) counts as the module that defines it. Tests and comments are not read,
-//! and a module may use its own parent and children.
+//! The files of a crate are followed from its root by their `mod` lines. A path such as `crate::shape::Shape` or
+//! `super::simd::Isa` is an edge between two modules of one folder: the first ones where the paths of the importing and the
+//! imported module differ. A name that the crate's root re-exports (`crate::Error`) counts as the module that defines it. Tests
+//! and comments are not read, and a module may use its own parent and children.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Crates that are not read.
+/// Crates that are not checked.
 const LEFT_OUT: [&str; 0] = [];
 
 #[test]
@@ -60,24 +60,24 @@ fn crate_roots(folder: &Path) -> Vec<PathBuf> {
 /// The path of a module below the root, `["cpu", "simd"]`.
 type Module = Vec<String>;
 
-/// What the files of one crate say.
+/// The modules of one crate.
 #[derive(Default)]
 struct Crate {
     modules: BTreeSet<Module>,
-    /// What the root re-exports, and from where.
+    /// The names that the root re-exports, and their paths.
     exports: BTreeMap<String, Vec<String>>,
-    /// (importing module, imported path from the root, file).
+    /// (Importing module, imported path from the root, file.)
     imports: Vec<(Module, Vec<String>, PathBuf)>,
 }
 
-/// A description of every ring among the modules of the crate with this root. `read` gives the text of a file that exists.
+/// Describes every ring among the modules of the crate with this root. `read` returns the text of a file that exists.
 fn find_rings(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Vec<String> {
     let mut all = Crate::default();
     let text = read(root).unwrap_or_else(|| panic!("{} cannot be read", root.display()));
     let folder = root.parent().unwrap_or(Path::new("")).to_owned();
     read_module(&mut all, Vec::new(), root, &folder, &text, read);
 
-    // For each folder of modules: who imports whom, and an example.
+    // For each folder of modules: which module imports which, with an example.
     let mut graphs: BTreeMap<Module, BTreeMap<String, BTreeMap<String, String>>> = BTreeMap::new();
     for (from, path, file) in &all.imports {
         let path = match path.first().and_then(|name| all.exports.get(name)) {
@@ -315,7 +315,7 @@ fn tokens(text: &str) -> Vec<String> {
     all
 }
 
-/// The rings of a crate that is written here.
+/// The rings of a crate given by its files.
 fn rings_of(files: &[(&str, &str)]) -> Vec<String> {
     let read = |path: &Path| files.iter().find(|(name, _)| Path::new(name) == path).map(|(_, text)| (*text).to_owned());
     find_rings(Path::new("lib.rs"), &read)
@@ -332,11 +332,11 @@ fn rings_are_found_wherever_they_are() {
     assert!(direct.len() == 1 && direct[0].contains("a → b → a") && direct[0].contains("b.rs names a"), "{direct:?}");
     let around = rings_of(&[("lib.rs", root), ("a.rs", to_b), ("b.rs", to_c), ("c.rs", "use crate::{a::Y, d};")]);
     assert!(around.len() == 1 && around[0].contains("a → b → c → a"), "{around:?}");
-    // Through what the root re-exports.
+    // Through a re-export of the root.
     let exported =
         rings_of(&[("lib.rs", root), ("a.rs", "use crate::Thing;"), ("b.rs", ""), ("c.rs", "use super::a::Y;")]);
     assert!(exported.len() == 1 && exported[0].contains("a → c → a"), "{exported:?}");
-    // Inside a folder, and between a file of a folder and a module beside the folder.
+    // In a folder, and between a file in a folder and a module next to the folder.
     let folder =
         [("lib.rs", "mod a;\nmod b;"), ("a/mod.rs", "mod x;\nmod y;"), ("a/y.rs", "use super::x::X;"), ("b.rs", "")];
     let inside = rings_of(&[&folder[..], &[("a/x.rs", "mod z { use super::super::y; }")]].concat());
@@ -345,7 +345,7 @@ fn rings_are_found_wherever_they_are() {
         [&folder[..3], &[("a/x.rs", "pub(crate) use crate::b::B;"), ("b.rs", "use crate::a::x::X;")]].concat();
     assert!(rings_of(&outside).len() == 1);
 
-    // Neither tests nor comments nor strings import anything, and a module may use its parent.
+    // Tests, comments and strings are not imports, and a module may use its parent.
     let quiet = "// use crate::a;\n/// crate::a\nconst S: &str = \"crate::a\"; const R: &str = r#\"crate::a\"#;\n\
                  fn f<'a>(_: &'a str) -> char { '\"' }\n#[cfg(test)]\nmod tests { use crate::a; fn g() {} }\nuse crate::c::C;";
     assert_eq!(rings_of(&[("lib.rs", root), ("a.rs", to_b), ("b.rs", quiet), ("c.rs", "")]), [""; 0]);

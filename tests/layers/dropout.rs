@@ -1,4 +1,5 @@
-//! Dropout: a share p of zeros, the rest larger by 1/(1 − p), drawn anew for each step and the same for the same one.
+//! Dropout sets a fraction p of the elements to zero and scales the rest by 1/(1 − p). Masks differ between steps and are the
+//! same for the same step.
 
 use autograd::Var;
 use nn::{Dropout, ForwardContext, Layer};
@@ -6,13 +7,13 @@ use reference::place::{everywhere, fetch};
 use tensor::{Device, Tensor};
 
 #[test]
-fn a_share_is_dropped_and_the_rest_made_up_for() {
+fn a_fraction_is_dropped_and_the_rest_is_scaled() {
     let x = Var::leaf(Tensor::full([200, 100], 3.0));
     let y = Dropout::new(0.25, 0).forward(&x, &ForwardContext::train(1, 1));
     let dropped = y.value().data().iter().filter(|&&y| y == 0.0).count();
     assert!((4_700..5_300).contains(&dropped), "{dropped} of 20,000 at a quarter"); // ± 5 standard deviations
     assert!(y.value().data().iter().all(|&y| y == 0.0 || (y - 4.0).abs() < 1e-6));
-    // What was dropped has no gradient, what was kept has it enlarged.
+    // Dropped elements have no gradient, and the others have a scaled one.
     let value = y.value().clone();
     let gradients = y.backward_with(Tensor::full([200, 100], 1.5));
     let dx = gradients.of(&x).expect("a gradient");
@@ -20,7 +21,7 @@ fn a_share_is_dropped_and_the_rest_made_up_for() {
 }
 
 #[test]
-fn masks_depend_on_seed_step_and_stream_alone() {
+fn masks_depend_only_on_seed_step_and_stream() {
     let on = |device: &Device, seed, step, stream| {
         let x = Var::constant(Tensor::ones([1000]).upload(device));
         fetch(Dropout::new(0.5, stream).forward(&x, &ForwardContext::train(seed, step)).value()).data().to_vec()
@@ -33,7 +34,7 @@ fn masks_depend_on_seed_step_and_stream_alone() {
 }
 
 #[test]
-fn evaluation_and_a_share_of_zero_change_nothing() {
+fn evaluation_and_a_probability_of_zero_change_nothing() {
     let x = Var::constant(Tensor::full([50], 3.0));
     assert_eq!(Dropout::new(0.9, 0).forward(&x, &ForwardContext::eval()).value().data(), [3.0; 50]);
     assert_eq!(Dropout::new(0.0, 0).forward(&x, &ForwardContext::train(1, 1)).value().data(), [3.0; 50]);
@@ -41,6 +42,6 @@ fn evaluation_and_a_share_of_zero_change_nothing() {
 
 #[test]
 #[should_panic(expected = "probability 1 is not in [0, 1)")]
-fn everything_cannot_be_dropped() {
+fn a_probability_of_one_is_refused() {
     Dropout::new(1.0, 0);
 }

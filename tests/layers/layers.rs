@@ -1,4 +1,4 @@
-//! Each layer computes its formula with the parameters that it shows, initialised as PyTorch does by default.
+//! Each layer computes its formula from its parameters, which are initialised as PyTorch does by default.
 
 use autograd::{Param, Var};
 use nn::{Activation, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Upsample};
@@ -8,7 +8,7 @@ use tensor::{Conv, ConvTranspose, Generator, Interpolation, Pool, Tensor};
 
 use crate::param;
 
-/// Holds a layer's value and the gradients of its input and parameters against a formula of [x, parameters…].
+/// Compares a layer's value and the gradients of its input and parameters with a formula of [x, parameters…].
 #[track_caller]
 fn check(layer: &dyn Layer, x: Tensor, formula: impl Fn(&[Array]) -> Array) {
     let params: Vec<Param> = nn::parameters(layer).into_iter().map(|(_, p)| p).collect();
@@ -105,7 +105,7 @@ fn layers_in_sequence_run_in_order_and_are_named_by_number() {
     });
 }
 
-/// Uniform in ±1/√fan_in, weights and biases alike; a transposed weight's fan counts its output channels, as PyTorch does.
+/// Uniform in ±1/√fan_in, for weights and biases. The fan of a transposed weight counts its output channels, as in PyTorch.
 #[test]
 fn parameters_start_as_pytorch_s() {
     let mut rng = Generator::new(5);

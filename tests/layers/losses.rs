@@ -1,4 +1,4 @@
-//! Losses are summed over pixels and averaged over images, and their gradients are those of their formulas.
+//! Losses are sums over pixels and means over images, and their gradients follow from their formulas.
 
 use approx::assert_relative_eq;
 use autograd::Var;
@@ -15,7 +15,7 @@ fn total(a: &Array, b: &Array, by: f64, f: impl Fn(f64, f64) -> f64) -> Array {
 #[test]
 fn reconstruction_losses_are_their_formulas() {
     for mut rng in law::draws(5) {
-        let shape = [3, 2, 4, 5]; // three images of forty numbers
+        let shape = [3, 2, 4, 5]; // three images of forty elements
         let (output, target) = (rng.normal_tensor(shape), rng.uniform_tensor(shape, 0.0, 1.0));
         let exact = Array::of(&target);
         let x = [output];
@@ -34,7 +34,7 @@ fn reconstruction_losses_are_their_formulas() {
     }
 }
 
-/// ln(1 + e¹⁰⁰) is 100, its complement 0: neither may overflow or become NaN, nor may their gradients.
+/// ln(1 + e¹⁰⁰) is 100 and its complement 0. Neither they nor their gradients may overflow or become NaN.
 #[test]
 fn bce_is_stable_at_a_hundred() {
     everywhere(|device| {
@@ -93,7 +93,7 @@ fn cross_entropy_is_its_formula() {
             },
         );
     }
-    // Nothing known of ten classes costs ln 10.
+    // A uniform guess of ten classes costs ln 10.
     let blank = loss::cross_entropy(&Var::constant(Tensor::zeros([3, 10])), &Tensor::zeros([3]));
     assert_relative_eq!(blank.value().data()[0], 10.0f32.ln(), max_relative = 1e-6);
 }
@@ -104,7 +104,7 @@ fn other_shapes_are_refused_with_both() {
     loss::sse(&Var::constant(Tensor::zeros([2, 3])), &Tensor::zeros([3, 2]));
 }
 
-/// Sixty-five images count as sixty-five: the loss of two batches, weighed by their sizes, is that of both together.
+/// The loss of two batches, weighted by their sizes, is the loss of both together.
 #[test]
 fn a_loss_is_a_mean_over_images() {
     let mut rng = Generator::new(9);

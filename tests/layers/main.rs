@@ -1,5 +1,4 @@
-//! The laws of `nn`: layers are their formulas with the parameters that they show, losses are their formulas, the optimiser
-//! is its paper's, and a state dict goes out and comes back whole or not at all.
+//! Tests of `nn`: layers, losses and the optimiser compute their formulas, and a state dict is loaded completely or not at all.
 #![forbid(unsafe_code)]
 
 mod dropout;
@@ -14,7 +13,7 @@ mod state;
 use autograd::Param;
 use nn::Module;
 
-/// A parameter of a module by its name.
+/// The parameter of a module with this name.
 #[track_caller]
 fn param(module: &dyn Module, name: &str) -> Param {
     let found = nn::parameters(module).into_iter().find(|(path, _)| path == name);

@@ -1,4 +1,4 @@
-//! One visit names everything: for counting, freezing, and the table of a dry run.
+//! Visiting a module names all its tensors, for counting, freezing, and the table of a dry run.
 
 use autograd::Var;
 use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Sequential, Slot, Trace, Visitor};
@@ -63,7 +63,7 @@ fn running_statistics_are_not_counted() {
 }
 
 #[test]
-fn freezing_holds_parameters_and_statistics_and_thaws_both() {
+fn freezing_applies_to_parameters_and_statistics_and_can_be_undone() {
     let block = Block::new();
     for frozen in [true, false] {
         nn::freeze(&block, frozen);
@@ -91,7 +91,7 @@ fn freezing_a_part_leaves_the_rest() {
 }
 
 #[test]
-fn a_trace_knows_what_each_layer_made() {
+fn a_trace_records_the_output_of_each_layer() {
     let (block, trace) = (Block::new(), Trace::default());
     let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
     let x = Var::constant(Tensor::zeros([2, 3, 5, 6]));
@@ -103,7 +103,7 @@ fn a_trace_knows_what_each_layer_made() {
 }
 
 #[test]
-fn a_trace_keeps_the_last_maps_of_each_stage_in_the_order_of_the_first() {
+fn a_trace_keeps_the_last_maps_of_each_stage_in_the_first_order() {
     let trace = Trace::default();
     let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
     for (i, name) in ["a", "b", "a"].into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Batch normalisation as a layer: which statistics it uses, and how the running ones move.
+//! Batch normalisation as a layer: which statistics it uses, and how it updates the running ones.
 
 use autograd::{Act, Buffer, Var};
 use nn::{BatchNorm2d, ForwardContext, Layer, Slot};
@@ -33,7 +33,7 @@ fn image(rng: &mut Generator) -> Tensor {
     rng.normal_tensor([4, 3, 2, 5]).mul_scalar(1.7).add_scalar(0.6)
 }
 
-/// In f64: running ← 0.9·running + 0.1·new, the variance unbiased: divided by the count less one.
+/// In f64: running ← 0.9·running + 0.1·new. The variance is unbiased, divided by the count less one.
 #[test]
 fn running_statistics_move_by_a_tenth_of_the_unbiased() {
     everywhere(|device| {
@@ -50,7 +50,7 @@ fn running_statistics_move_by_a_tenth_of_the_unbiased() {
             compare::assert_close("in training", y.value(), &expected, 1e-5);
             for c in 0..3 {
                 mean[c] = 0.9 * mean[c] + 0.1 * batch_mean.data[c];
-                var[c] = 0.9 * var[c] + 0.1 * batch_var.data[c] * 40.0 / 39.0; // 4·2·5 numbers a channel
+                var[c] = 0.9 * var[c] + 0.1 * batch_var.data[c] * 40.0 / 39.0; // 4·2·5 elements per channel
             }
             for (name, expected) in [("running_mean", &mean), ("running_var", &var)] {
                 let expected = Array::new([3], expected.clone());
@@ -108,6 +108,6 @@ fn a_frozen_norm_evaluates_even_in_training() {
 
 #[test]
 #[should_panic(expected = "one element per channel")]
-fn one_number_a_channel_has_no_variance() {
+fn one_element_per_channel_has_no_variance() {
     BatchNorm2d::new(3).forward(&Var::constant(Tensor::ones([1, 3, 1, 1])), &ForwardContext::train(1, 1));
 }

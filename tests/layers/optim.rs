@@ -1,4 +1,4 @@
-//! The optimiser: Adam over named parameters follows its paper in f64, wherever they are, and does as its guard says.
+//! The optimiser: Adam equals the formula of its paper in f64 on every device, and follows the gradient monitor.
 
 use autograd::{Gradients, Param, Var};
 use nn::optim::{Adam, AdamConfig, Ema};
@@ -7,7 +7,7 @@ use reference::place::{everywhere, fetch, gpu};
 use reference::{Array, compare};
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 
-/// Gradients that are exactly `wanted`, through Σ wanted·p.
+/// Gradients with exactly the elements of `wanted`, from the loss Σ wanted·p.
 fn gradients(params: &[(String, Param)], wanted: &[Tensor]) -> Gradients {
     let there = |p: &Param, g: &Tensor| Var::constant(g.upload(&p.value().device()));
     let products = params.iter().zip(wanted).map(|((_, p), g)| (p.var() * there(p, g)).sum_all());
@@ -36,7 +36,7 @@ fn parameters_follow_the_reference() {
             let fresh = |x: &Tensor| x.data().iter().map(|&x| adam::Adam::new(f64::from(x))).collect::<Vec<_>>();
             let mut exact: Vec<Vec<adam::Adam>> = start.iter().map(fresh).collect();
             for step in 0..8 {
-                let rate = 0.1 / f64::from(step + 1); // a schedule: the rate is the step's, not the optimiser's
+                let rate = 0.1 / f64::from(step + 1); // the learning rate belongs to the step
                 let wanted: Vec<Tensor> = start.iter().map(|x| rng.normal_tensor(x.shape())).collect();
                 adam.step(&params, &mut gradients(&params, &wanted), rate, &GradientMonitor::new(1, device));
                 let settings = Settings { rate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
@@ -67,7 +67,7 @@ fn a_parameter_without_a_gradient_stays_where_it_is() {
 }
 
 #[test]
-fn a_step_that_its_guard_refuses_moves_nothing() {
+fn a_step_with_a_non_finite_gradient_changes_nothing() {
     everywhere(|device| {
         let params = named(&[Tensor::ones([2]), Tensor::ones([3])], device);
         let mut adam = Adam::new(AdamConfig::default());
@@ -83,7 +83,8 @@ fn a_step_that_its_guard_refuses_moves_nothing() {
     });
 }
 
-/// d = ¾: from 4 by weights 8, 16, 16, and none of a frozen one; and the weights are back where they were.
+/// The average with d = ¾ moves from 4 with the weights 8, 16, 16; a frozen parameter has none. Afterwards the weights are
+/// restored.
 #[test]
 fn an_average_follows_its_weights() {
     for device in [Device::Cpu, gpu()] {
@@ -107,9 +108,9 @@ fn an_average_follows_its_weights() {
     }
 }
 
-/// Another optimiser with this one's moments and t does what this one does.
+/// A new optimiser with the moments and step count of another one continues like it.
 #[test]
-fn an_optimiser_goes_on_from_its_moments() {
+fn an_optimiser_continues_from_its_moments() {
     for device in [Device::Cpu, gpu()] {
         let fresh = |x: &Tensor| vec![("w".to_owned(), Param::new(x.upload(&device)))];
         let start = Tensor::new(&[1.0, -2.0, 3.0, 0.5, 4.0], [5]);

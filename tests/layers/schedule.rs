@@ -7,7 +7,7 @@ use nn::optim::{Plateau, Schedule};
 fn constant_linear_and_cosine() {
     let rates = |schedule: Schedule, epochs| (0..epochs).map(|e| schedule.rate(4e-4, e, epochs)).collect::<Vec<_>>();
     assert_eq!(rates(Schedule::Constant, 3), [4e-4; 3]);
-    // 4e-4 … 4e-6 over a hundred epochs, in equal steps
+    // From 4e-4 to 4e-6 over a hundred epochs, in equal steps.
     let linear = rates(Schedule::Linear, 100);
     assert_relative_eq!(linear[0], 4e-4);
     assert_relative_eq!(linear[99], 4e-6, max_relative = 1e-9);
@@ -26,7 +26,7 @@ fn a_plateau_lowers_the_rate_when_patience_ends() {
         rates.push(schedule.rate(1.0, epoch, 9));
         schedule.observe(loss);
     }
-    // Equal is no improvement; the third epoch without one lowers the rate. Neither is NaN.
+    // Neither an equal loss nor NaN is an improvement. The third epoch without one lowers the rate.
     let expected = [1.0, 1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1];
     rates.iter().zip(expected).for_each(|(r, e)| assert_relative_eq!(*r, e, max_relative = 1e-12));
     assert_relative_eq!(schedule.rate(1.0, 9, 9), 0.01, max_relative = 1e-12);

@@ -1,5 +1,5 @@
-//! A state dict goes out under PyTorch's names and comes back bit for bit; one that does not fit changes nothing and names
-//! everything that is wrong.
+//! A state dict has PyTorch's names and is loaded bit for bit. One that does not fit changes nothing, and the error names every
+//! tensor that is wrong.
 
 use std::collections::HashMap;
 
@@ -41,12 +41,12 @@ fn bytes_of(tensors: &HashMap<String, (Vec<usize>, Vec<f32>)>) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_saved_is_loaded_bit_for_bit() {
+fn saved_tensors_are_loaded_bit_for_bit() {
     let (from, to) = (model(1), model(2));
     let mut rng = Generator::new(3);
     nn::visit(&from, |_, slot| {
         if let Slot::Buffer(buffer) = slot {
-            buffer.set(rng.normal_tensor(buffer.shape())); // running statistics travel too
+            buffer.set(rng.normal_tensor(buffer.shape())); // running statistics are saved, too
         }
     });
     assert_ne!(tensors(&from), tensors(&to));
@@ -56,7 +56,7 @@ fn what_is_saved_is_loaded_bit_for_bit() {
 }
 
 #[test]
-fn the_file_holds_pytorch_s_names_shapes_and_counters() {
+fn the_file_has_pytorch_s_names_shapes_and_counters() {
     let bytes = block_on(state::save(&model(1), Some(("config", "[model]")))).expect("a CPU tensor can be read");
     let file = SafeTensors::deserialize(&bytes).expect("whole safetensors");
     let mut names: Vec<&str> = file.names();

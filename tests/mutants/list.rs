@@ -1,15 +1,15 @@
-//! The list of mutants, `list.txt`: a few lines each, separated by blank lines.
+//! Reads the list of mutants, `list.txt`. Each mutant has a few lines, and blank lines separate them.
 //!
 //! ```text
 //! name: what it breaks
 //! path/of/the/file.rs
-//! - text that stands in the file exactly once
-//! + what takes its place
+//! - text that occurs in the file exactly once
+//! + its replacement
 //! ```
 
 use std::fmt;
 
-/// One line of code, and a wrong one to put in its place.
+/// A replacement of one piece of code by a wrong one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Mutant {
     pub(crate) name: String,
@@ -19,7 +19,7 @@ pub(crate) struct Mutant {
     pub(crate) replacement: String,
 }
 
-/// All of them, in the order of the list.
+/// All mutants in the order of the list.
 pub(crate) fn read() -> Result<Vec<Mutant>, String> {
     let text = include_str!("list.txt");
     let lines = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>();
@@ -40,7 +40,7 @@ fn parse(block: &[&str]) -> Result<Mutant, String> {
 }
 
 impl Mutant {
-    /// The source with the mutant in it.
+    /// The source text with the mutation applied.
     pub(crate) fn apply(&self, source: &str) -> Result<String, String> {
         match source.matches(&self.original).count() {
             1 => Ok(source.replacen(&self.original, &self.replacement, 1)),

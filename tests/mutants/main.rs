@@ -1,13 +1,13 @@
-//! Breaks the code on purpose, one line at a time, and shows that the laws notice.
+//! Mutation tests: changes the code in one place at a time and shows that a test fails.
 //!
 //! ```text
 //! cargo run -p tests --bin mutants [NAME…]      only those whose name or path contains one of these
 //! ```
 //!
-//! Works on a copy of the repository (what git tracks or would), in the build folder: the laws must hold on it unchanged,
-//! then each mutant of `list.txt` is put in and the laws are run again. A mutant is *caught* when a law fails or hangs. One
-//! that does not compile, or whose original text is gone, is *invalid*: it proves nothing, and must be mended. At the end a
-//! changed comment must survive, so that what was caught was caught for its own sake.
+//! Works on a copy of the repository (the files that git tracks or would track) in the build folder. First the tests must pass
+//! on the unchanged copy. Then each mutant of `list.txt` is applied and the tests run again. A mutant is *caught* if a test
+//! fails or hangs. One that does not compile, or whose original text is gone, is *invalid*: it proves nothing and must be
+//! corrected. At the end a changed comment must survive, which shows that the mutants were caught because of their mutations.
 #![forbid(unsafe_code)]
 
 mod list;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use list::Mutant;
 
-/// Laws that run longer than this hang.
+/// Tests that run longer than this hang.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,33 +79,31 @@ fn main() -> Result<ExitCode> {
     Ok(if count(Outcome::Caught) == mutants.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Arguments of `cargo test` that select laws.
+/// Arguments of `cargo test` that select tests.
 struct Laws {
-    /// Those that know the mutant's file best, tried first.
+    /// The tests closest to the mutant's file, which run first.
     nearest: Vec<String>,
-    /// All that can notice.
+    /// All tests that can catch the mutant.
     everything: &'static [&'static str],
 }
 
-/// Laws of the floors that stand below the models, which need not be compiled for them.
+/// Tests of the crates below the models. They run without compiling the models.
 const FLOORS: &[&str] =
     &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
 const MODELS: &[&str] = &["--test", "oracle", "--test", "runs"];
-/// What holds readers of files.
+/// Laws of the readers of files.
 const READERS: &[&str] = &["--test", "hostile"];
-/// What holds scores: planted cases beside them.
-const SCORES: &[&str] = &["-p", "vae", "--lib", "score::"];
-/// What holds commands, what they draw and tell, and the pages they serve.
+/// Laws of images in memory and of measures of images, in the tests beside them.
+const CORE: &[&str] = &["-p", "vae-core", "--lib", "--", "nearest_neighbours::", "image_quality::", "luma::"];
+/// Laws of scores, in the tests beside them.
+const SCORES: &[&str] = &["-p", "vae-scores", "--lib"];
+/// Laws of figures, in the tests beside them.
+const FIGURES: &[&str] = &["-p", "vae-figures", "--lib"];
+/// Laws of commands, of what they print, and of the pages that they serve.
 #[rustfmt::skip]
 const COMMANDS: &[&str] = &[
     "-p", "vae", "--lib", "--test", "cli", "--",
-    "claims::", "explore::", "figure::", "gallery::", "glance::", "live::", "cli_flags::", "nearest::", "profile::", "serve::",
-    "tensorboard::", "verdict::",
-];
-/// The files that these hold.
-#[rustfmt::skip]
-const TOLD: [&str; 13] = [
-    "claims", "cli", "console", "explore", "figure", "gallery", "glance", "live", "nearest", "report", "serve", "session", "tensorboard",
+    "claims::", "explore::", "live::", "cli_flags::", "profile::", "serve::", "tensorboard::", "verdict::",
 ];
 
 fn laws(mutant: &Mutant) -> Laws {
@@ -116,14 +114,19 @@ fn laws(mutant: &Mutant) -> Laws {
         Laws { nearest, everything: FLOORS }
     };
     match path.split('/').next() {
-        _ if path.starts_with("vae/core/src/data/") || path == "vae/core/src/error.rs" => {
+        _ if path.contains("/nearest_neighbours.rs") || path.contains("/image_quality/") => {
+            Laws { nearest: Vec::new(), everything: CORE }
+        }
+        _ if path.starts_with("vae/data/src/")
+            || path.starts_with("vae/core/src/data/")
+            || path == "vae/core/src/error.rs" =>
+        {
             Laws { nearest: Vec::new(), everything: READERS }
         }
         _ if path == "nn/src/state.rs" => Laws { everything: READERS, ..floors("layers", "state::") },
         _ if path.starts_with("vae/scores/src/") => Laws { nearest: Vec::new(), everything: SCORES },
-        Some("vae") if path.split(['/', '.']).nth(2).is_some_and(|part| TOLD.contains(&part)) => {
-            Laws { nearest: Vec::new(), everything: COMMANDS }
-        }
+        _ if path.starts_with("vae/figures/src/") => Laws { nearest: Vec::new(), everything: FIGURES },
+        _ if path.starts_with("vae/src/") => Laws { nearest: Vec::new(), everything: COMMANDS },
         Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
         Some("nn") => floors("layers", ""),
         Some("shaders") => match stem {
@@ -142,7 +145,7 @@ fn laws(mutant: &Mutant) -> Laws {
     }
 }
 
-/// The repository's files beside its build, kept from run to run so that cargo need not start over.
+/// A copy of the repository with a separate build folder, kept between runs so that cargo can compile incrementally.
 struct Copy {
     tree: PathBuf,
     target: PathBuf,
@@ -164,7 +167,7 @@ impl Copy {
         for name in &names {
             let (from, to) = (root.join(name), copy.tree.join(name));
             let bytes = fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
-            // Files that are the same keep their time, and cargo what it made of them.
+            // Unchanged files keep their modification time, so that cargo does not compile them again.
             if fs::read(&to).is_ok_and(|old| old == bytes) {
                 continue;
             }
@@ -175,7 +178,7 @@ impl Copy {
         Ok(copy)
     }
 
-    /// What an earlier run copied and the repository no longer has.
+    /// Removes files of an earlier copy that the repository no longer has.
     fn remove_others(&self, folder: &Path, names: &[&str]) -> Result<()> {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
@@ -197,17 +200,17 @@ impl Copy {
         fs::read_to_string(&path).with_context(|| format!("reading {} for {mutant}", path.display()))
     }
 
-    /// Puts a mutant in, runs the laws, and takes it out again.
+    /// Applies a mutant, runs the tests, and restores the file.
     fn try_out(&self, mutant: &Mutant) -> Result<Outcome> {
         let source = self.source(mutant)?;
         let path = self.tree.join(&mutant.path);
         fs::write(&path, mutant.apply(&source).map_err(anyhow::Error::msg)?)?;
-        let outcome = self.judge(&laws(mutant));
+        let outcome = self.run_tests(&laws(mutant));
         fs::write(&path, source)?;
         outcome
     }
 
-    fn judge(&self, laws: &Laws) -> Result<Outcome> {
+    fn run_tests(&self, laws: &Laws) -> Result<Outcome> {
         if !laws.nearest.is_empty() {
             let nearest: Vec<&str> = laws.nearest.iter().map(String::as_str).collect();
             if !self.build(&nearest)? {
@@ -223,13 +226,13 @@ impl Copy {
         Ok(if self.test(laws.everything)? { Outcome::Survived } else { Outcome::Caught })
     }
 
-    /// Whether these laws compile.
+    /// Whether these tests compile.
     fn build(&self, which: &[&str]) -> Result<bool> {
         let targets: Vec<&str> = which.iter().copied().take_while(|argument| *argument != "--").collect();
         self.cargo(&[&targets[..], &["--no-run"]].concat(), Duration::MAX)
     }
 
-    /// Whether these laws hold; one that hangs does not.
+    /// Whether these tests pass. One that hangs does not.
     fn test(&self, which: &[&str]) -> Result<bool> {
         self.cargo(which, PATIENCE)
     }
@@ -243,14 +246,14 @@ impl Copy {
             .args(arguments)
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.target)
-            // Compiled again and again, run once: the time goes into compiling.
+            // Each build is tested once, so compiling must be fast.
             .env("CARGO_PROFILE_DEV_DEBUG", "none")
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
         #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0); // so that a hang can be ended with its children
+        std::os::unix::process::CommandExt::process_group(&mut command, 0); // so that a hanging test can be ended with its children
         let mut child = command.spawn().context("starting cargo")?;
         let started = Instant::now();
         loop {

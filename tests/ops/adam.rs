@@ -1,5 +1,5 @@
-//! Adam's step against its formula in f64, over several steps, with weight decay, at settings other than the defaults, for
-//! several parameters at once.
+//! Adam's step against its formula in f64: several steps, weight decay, other settings than the defaults, several parameters at
+//! once.
 
 use approx::assert_relative_eq;
 use reference::adam::{Adam, Settings};
@@ -15,7 +15,7 @@ fn part(parameter: &Tensor, gradient: &Tensor, device: &Device) -> AdamPart {
     AdamPart { moments: AdamPart::moments(&parameter), parameter, gradient: gradient.upload(device) }
 }
 
-/// Parameters of these sizes, moved together.
+/// Compares the steps of parameters of these sizes with the reference.
 fn follow(settings: Settings, counts: &[usize], steps: u64, rng: &mut Generator) {
     let start: Vec<Tensor> = counts.iter().map(|&count| rng.normal_tensor([count])).collect();
     let mut draw = || counts.iter().map(|&count| rng.normal_tensor([count])).collect::<Vec<Tensor>>();
@@ -32,7 +32,7 @@ fn follow(settings: Settings, counts: &[usize], steps: u64, rng: &mut Generator)
             for (i, part) in parts.iter().enumerate() {
                 let count = counts[i];
                 exact[i].iter_mut().zip(gradients[i].data()).for_each(|(p, &g)| p.step(f64::from(g), settings));
-                // What moved, not where to: a step that is a thousandth too long must be seen.
+                // Compares the movement, not the position, so that a step which is a thousandth too long is detected.
                 let moved = |p: f64, start: f32| p - f64::from(start);
                 let expected = exact[i].iter().zip(start[i].data()).map(|(e, &s)| moved(e.p, s)).collect();
                 let (now, start) = (fetch(&part.parameter), start[i].data());
@@ -40,7 +40,7 @@ fn follow(settings: Settings, counts: &[usize], steps: u64, rng: &mut Generator)
                 let got = Tensor::new(&got.collect::<Vec<_>>(), [count]);
                 let what = format!("{settings:?}, step {step}, parameter {i} of {counts:?} on {device}");
                 compare::assert_close(&what, &got, &Array::new([count], expected), 2e-5);
-                // 1 − 0.999 in f32 is 5e-5 off, which a step of p hides.
+                // 1 − 0.999 has an error of 5e-5 in f32, which the step of p hides.
                 let squares = Array::new([count], exact[i].iter().map(|e| e.v).collect());
                 let v = part.moments.slice(0, 1, 1).slice(1, 0, count).reshape([count]);
                 compare::assert_close(&format!("{what}: v"), &v, &squares, 1e-6);
@@ -50,7 +50,7 @@ fn follow(settings: Settings, counts: &[usize], steps: u64, rng: &mut Generator)
 }
 
 #[test]
-fn steps_are_the_reference_s() {
+fn steps_match_the_reference() {
     let usual = Settings { rate: 0.05, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
     let settings = [
         usual,
@@ -60,24 +60,24 @@ fn steps_are_the_reference_s() {
     ];
     for (mut rng, settings) in law::draws(4).zip(settings) {
         follow(settings, &[57], 12, &mut rng);
-        follow(settings, &[3, 40_003, 130], 2, &mut rng); // an odd number of them, one more than one core's share
+        follow(settings, &[3, 40_003, 130], 2, &mut rng); // an odd number of elements, and one more than one core's share
     }
 }
 
 #[test]
-fn far_along_the_corrections_vanish() {
+fn after_many_steps_the_bias_corrections_vanish() {
     everywhere(|device| {
         let mut parts = [part(&Tensor::ones([1]), &Tensor::full([1], 2.0), device)];
         parts[0].moments = Tensor::new(&[2.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0], [2, 4]).upload(device);
         AdamStep { step: u64::MAX, ..STEP }.apply(&mut parts, &GradientMonitor::new(1, device));
-        // m/√v is 1: a step of the learning rate.
+        // m/√v is 1, so the step is the learning rate.
         assert_relative_eq!(fetch(&parts[0].parameter).data()[0], 0.9, max_relative = 1e-6);
     });
 }
 
-/// The step writes in place, but never into elements that somebody else holds.
+/// The step writes in place, but not to elements that another tensor shares.
 #[test]
-fn others_keep_what_they_hold() {
+fn tensors_that_share_elements_keep_them() {
     everywhere(|device| {
         let monitor = GradientMonitor::new(1, device);
         let mut parts = [part(&Tensor::ones([2000]), &Tensor::ones([2000]), device)];

@@ -1,15 +1,15 @@
-//! argmax along every dimension: where the largest number is, the first of equals.
+//! argmax along every dimension: the index of the largest element, the first one of equal elements.
 
 use reference::argmax::argmax;
 use reference::law::{self, Within, between, draws};
 use tensor::Tensor;
 
 #[test]
-fn places_are_the_reference_s() {
+fn places_match_the_reference() {
     for mut rng in draws(60) {
         let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 1, 9)).collect();
         let dim = rng.below(shape.len());
-        // Whole numbers below 4: most have equals.
+        // Integers below 4: most occur several times.
         let many = rng.uniform_tensor(&shape[..], -4.0, 4.0);
         let few = Tensor::new(&many.data().iter().map(|x| x.round()).collect::<Vec<_>>(), &shape[..]);
         for (what, x) in [("distinct", many), ("equal", few)] {
@@ -19,9 +19,9 @@ fn places_are_the_reference_s() {
     }
 }
 
-/// More rows than a workgroup has invocations, and numbers below every start that one might think of.
+/// More rows than a workgroup has invocations, with elements below any plausible initial value.
 #[test]
-fn long_and_very_negative_ones_too() {
+fn long_and_very_negative_rows_match_the_reference() {
     for mut rng in draws(2) {
         let x = [rng.normal_tensor([700, 130]).add_scalar(-3e38)];
         let far = [Tensor::new(&[-3.4e38, -3.3e38, -3.35e38], [3, 1])];
@@ -35,6 +35,6 @@ fn long_and_very_negative_ones_too() {
 
 #[test]
 #[should_panic(expected = "argmax: [2, 0] has nothing along dimension 1")]
-fn nothing_has_no_largest() {
+fn an_empty_dimension_is_refused() {
     Tensor::zeros([2, 0]).argmax(1);
 }

@@ -1,5 +1,5 @@
-//! Batch normalisation in training and evaluation, with and without a residual and each activation, against its formula;
-//! and the fused forms against the operations that they are made of.
+//! Batch normalisation in training and evaluation, with and without a residual and each activation, against its formula, and
+//! the fused forms against the separate operations.
 
 use autograd::Var;
 use reference::law::{self, Within, between, draws};
@@ -10,7 +10,7 @@ use tensor::{Act, BatchNorm, Device, Generator, Tensor};
 const EPS: f32 = 1e-5;
 const ACTS: [Act; 3] = [Act::Identity, Act::Relu, Act::LeakyRelu(0.2)];
 
-/// x, weight, bias, residual. Channels differ in mean and spread, so that a mix-up of channels cannot go unseen.
+/// x, weight, bias, residual. Channels differ in mean and variance, so that exchanged channels are detected.
 fn inputs(rng: &mut Generator, shape: [usize; 4]) -> Vec<Tensor> {
     let c = shape[1];
     let scale = rng.uniform_tensor([c, 1, 1], 0.5, 2.0);
@@ -20,12 +20,12 @@ fn inputs(rng: &mut Generator, shape: [usize; 4]) -> Vec<Tensor> {
 }
 
 fn shape(rng: &mut Generator) -> [usize; 4] {
-    // At least three numbers a channel: two always normalise to about ±1, whatever they are, and have no gradient.
+    // At least three elements per channel: two are always normalised to about ±1 and have no gradient.
     [between(rng, 3, 5), between(rng, 1, 5), between(rng, 1, 5), between(rng, 1, 6)]
 }
 
 #[test]
-fn statistics_are_the_reference_s() {
+fn statistics_match_the_reference() {
     let large = [[3, 2, 70, 61], [64, 3, 2, 2], [2, 5, 1, 1]];
     for (shape, mut rng) in draws(30).map(|mut rng| (shape(&mut rng), rng)).chain(large.into_iter().zip(draws(3))) {
         let x = [inputs(&mut rng, shape).swap_remove(0)];
@@ -48,8 +48,8 @@ fn statistics_are_the_reference_s() {
     }
 }
 
-/// As [`inputs`], drawn until what goes into the activation (`before`) keeps away from its corner, where no difference
-/// tells the slope.
+/// Like [`inputs`], but drawn until the input of the activation (`before`) is away from its corner, where a finite difference
+/// is not the slope.
 fn inputs_off_corners(rng: &mut Generator, shape: [usize; 4], before: impl Fn(&[Array]) -> Array) -> Vec<Tensor> {
     let mut drawn = std::iter::repeat_with(|| inputs(rng, shape)).take(1000);
     let off =
@@ -58,7 +58,7 @@ fn inputs_off_corners(rng: &mut Generator, shape: [usize; 4], before: impl Fn(&[
 }
 
 #[test]
-fn values_and_gradients_in_training_are_the_reference_s() {
+fn values_and_gradients_in_training_match_the_reference() {
     let eps = f64::from(EPS);
     for mut rng in draws(14) {
         let shape = shape(&mut rng);
@@ -76,7 +76,7 @@ fn values_and_gradients_in_training_are_the_reference_s() {
 }
 
 #[test]
-fn values_and_gradients_in_evaluation_are_the_reference_s() {
+fn values_and_gradients_in_evaluation_match_the_reference() {
     let eps = f64::from(EPS);
     for mut rng in draws(14) {
         let shape = shape(&mut rng);
@@ -100,9 +100,9 @@ fn values_and_gradients_in_evaluation_are_the_reference_s() {
     }
 }
 
-/// With variances around ε itself, so that leaving ε out, or taking the root before adding it, is seen.
+/// Variances near ε, so that a missing ε, or one added after the square root, is detected.
 #[test]
-fn epsilon_counts_where_the_variance_is_small() {
+fn epsilon_matters_for_small_variances() {
     for mut rng in draws(5) {
         let inputs = inputs(&mut rng, [4, 2, 3, 3]);
         let x = inputs[0].mul_scalar(2e-3);
@@ -116,7 +116,7 @@ fn epsilon_counts_where_the_variance_is_small() {
 }
 
 #[test]
-fn the_fused_form_is_the_operations_it_is_made_of() {
+fn the_fused_form_equals_the_separate_operations() {
     let mut rng = Generator::new(7);
     let inputs = inputs(&mut rng, [5, 4, 7, 6]);
     let dy = rng.normal_tensor([5, 4, 7, 6]);
@@ -129,7 +129,7 @@ fn the_fused_form_is_the_operations_it_is_made_of() {
     };
     let fused =
         |device: &Device| run(device, &|x| x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::LeakyRelu(0.1), EPS, None));
-    // On the CPU: a GPU's is held to other operations than its own.
+    // On the CPU, because a GPU uses other kernels for the separate operations.
     let composed = run(&Device::Cpu, &|x| {
         let column = |v: &Var| v.reshape([4, 1, 1]);
         let centred = &x[0] - x[0].mean(&[0, 2, 3], true);
@@ -146,9 +146,9 @@ fn the_fused_form_is_the_operations_it_is_made_of() {
     });
 }
 
-/// A mean that dwarfs the spread: E[x²] − E[x]² in f32 would leave nothing of the variance.
+/// A mean much larger than the standard deviation. E[x²] − E[x]² in f32 would leave nothing of the variance.
 #[test]
-fn a_large_mean_does_not_swallow_the_variance() {
+fn a_large_mean_does_not_cancel_the_variance() {
     let mut rng = Generator::new(8);
     let x = rng.normal_tensor([8, 2, 9, 9]).add_scalar(3000.0);
     law::forward(

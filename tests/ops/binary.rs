@@ -1,4 +1,4 @@
-//! Sums, differences, products and quotients, with broadcasting on either side and on both.
+//! Sums, differences, products and quotients, with broadcasting of either operand and of both.
 
 use autograd::Var;
 use reference::binary::broadcast;
@@ -21,7 +21,7 @@ const TABLE: [Function; 4] = [
     Function { name: "div", tensor: Tensor::div, var: |a, b| a / b, exact: |a, b| a / b },
 ];
 
-/// Two shapes that broadcast: any dimension of either may be 1, and one may have fewer.
+/// Two shapes that broadcast: any dimension of either may be 1, and one may have fewer dimensions.
 fn shapes(rng: &mut Generator) -> [Vec<usize>; 2] {
     let whole: Vec<usize> = (0..rng.below(5)).map(|_| between(rng, 1, 5)).collect();
     [0, 1].map(|_| {
@@ -37,7 +37,7 @@ fn inputs(rng: &mut Generator, [a, b]: &[Vec<usize>; 2]) -> [Tensor; 2] {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     let known = [
         [vec![2, 3, 4, 5], vec![3, 1, 1]],
         [vec![3, 1, 1], vec![2, 3, 4, 5]],
@@ -58,7 +58,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(40) {
         let shapes = shapes(&mut rng);
         let x = inputs(&mut rng, &shapes);
@@ -80,10 +80,10 @@ fn adding_in_place_is_adding() {
             let mut sum = a.clone();
             sum.add_assign(&b);
             assert_same_bits("a += b", &sum, &expected);
-            sum.add_assign(&b); // now that nobody shares it
+            sum.add_assign(&b); // it is no longer shared
             assert_same_bits("a + b += b", &sum, &expected.add(&fetch(&b)));
             let again = sum.clone();
-            sum.add_assign(&again); // to itself
+            sum.add_assign(&again); // added to itself
             assert_same_bits("s += s", &sum, &fetch(&again).mul_scalar(2.0));
         });
     }

@@ -1,4 +1,4 @@
-//! Convolution and its two gradients: strides 1 to 3, paddings, kernels from 1 to 7 wide, even and oblong ones, images
+//! Convolution and its two gradients: strides 1 to 3, paddings, kernels of width 1 to 7, even and rectangular kernels, images
 //! down to one pixel.
 
 use reference::conv_transpose2d::conv_transpose2d;
@@ -22,7 +22,7 @@ impl Case {
             0 => [one_of(rng, &[1, 2, 4, 5, 7]), between(rng, 1, 7)],
             _ => [between(rng, 1, 7); 2],
         };
-        // From the smallest image that the kernel fits on.
+        // From the smallest image that fits the kernel.
         let side = |rng: &mut Generator, k: usize| k.saturating_sub(2 * conv.padding).max(1) + rng.below(6);
         let (height, width) = (side(rng, kh), side(rng, kw));
         Case { image: [batch, cin, height, width], weight: [cout, cin, kh, kw], conv, biased: rng.below(2) == 0 }
@@ -39,7 +39,7 @@ impl Case {
     }
 }
 
-/// By name, those that once went wrong somewhere: 1×1 and 2×2 maps, 1×1 strided, even kernels, padding as wide as a kernel.
+/// Cases that once failed: 1×1 and 2×2 maps, 1×1 kernels with stride, even kernels, padding as wide as a kernel.
 fn known() -> Vec<Case> {
     let case = |image, weight, stride, padding| Case { image, weight, conv: Conv { stride, padding }, biased: true };
     vec![
@@ -56,7 +56,7 @@ fn known() -> Vec<Case> {
     ]
 }
 
-/// Large enough that every cut of the work happens: blocks of rows and columns, chunks and parts of the sum.
+/// Large enough for every split of the work: blocks of rows and columns, and sums in chunks and parts.
 fn large() -> Vec<Case> {
     let case = |image, weight, stride, padding| Case { image, weight, conv: Conv { stride, padding }, biased: true };
     vec![
@@ -65,7 +65,7 @@ fn large() -> Vec<Case> {
         case([2, 3, 4, 4], [520, 3, 3, 3], 1, 1),
         case([7, 5, 17, 19], [6, 5, 5, 4], 2, 2),
         case([1, 4, 40, 33], [3, 4, 3, 3], 3, 0),
-        case([2, 3, 9, 8], [150, 3, 3, 3], 2, 1), // a gradient with sums so long that a GPU cuts them
+        case([2, 3, 9, 8], [150, 3, 3, 3], 2, 1), // a gradient with sums so long that a GPU splits them
         case([6, 24, 13, 14], [20, 24, 3, 3], 1, 1),
         case([9, 16, 8, 8], [33, 16, 3, 3], 1, 0),
         case([32, 16, 24, 23], [17, 16, 3, 3], 1, 1), // several images at once, and a last task of fewer
@@ -75,8 +75,8 @@ fn large() -> Vec<Case> {
     ]
 }
 
-/// 3×3 at stride 1, where there are other ways to compute a convolution: maps from one pixel up, whole tiles and torn ones,
-/// every padding, channels below, at and above a vector of 16.
+/// 3×3 kernels with stride 1, for which there are several algorithms: maps from one pixel up, whole and partial tiles, every
+/// padding, and channels below, at and above a vector of 16.
 fn small_kernels() -> Vec<Case> {
     let channels = [[1, 1], [3, 5], [17, 9], [16, 33]];
     let sizes = [[1, 1], [2, 2], [3, 1], [4, 4], [5, 7], [8, 8], [9, 13]];
@@ -87,7 +87,7 @@ fn small_kernels() -> Vec<Case> {
             let image = [1 + (i + padding) % 3, cin, size[0], size[1]];
             let conv = Conv { stride: 1, padding };
             cases.push(Case { image, weight: [cout, cin, 3, 3], conv, biased: padding != 1 });
-            // To few channels, and from few, which is the weight gradient's other side.
+            // Few channels in or out; the latter is the other case of the weight gradient.
             let few = 1 + (i + padding) % 3;
             cases.push(Case { image, weight: [few, cin, 3, 3], conv, biased: padding == 1 });
             let image = [2, few, size[0], size[1]];
@@ -97,7 +97,7 @@ fn small_kernels() -> Vec<Case> {
     cases
 }
 
-/// On every algorithm, even where it would not be chosen.
+/// Runs the test with every algorithm, even those that would not be chosen.
 fn on_every_algorithm(case: &Case, law: impl Fn(&str)) {
     for algorithm in ConvAlgorithm::ALL {
         algorithm.force(|| law(&format!("{} by {algorithm:?}", case.name())));
@@ -108,12 +108,12 @@ fn forward(case: &Case, rng: &mut Generator) {
     let op = |x: &[Tensor]| ConvAlgorithm::Direct.force(|| x[0].conv2d(&x[1], x.get(2), case.conv));
     let inputs = case.inputs(rng);
     let [_, cin, kh, kw] = case.weight;
-    let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // products of normals add up to a root's worth
+    let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // a sum of n products of normals grows with √n
     law::forward(&case.name(), &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(120) {
         forward(&Case::draw(&mut rng), &mut rng);
     }
@@ -123,11 +123,11 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn values_by_every_algorithm_are_the_reference_s() {
+fn values_by_every_algorithm_match_the_reference() {
     let large = large().into_iter().filter(|case| case.weight[2..] == [3, 3] && case.conv.stride == 1);
     for (mut rng, case) in draws(100).zip(small_kernels().into_iter().chain(large)) {
         let inputs = case.inputs(&mut rng);
-        let within = Within::By(1e-5 * ((case.weight[1] * 9 + 1) as f64).sqrt()); // transforms round a little more
+        let within = Within::By(1e-5 * ((case.weight[1] * 9 + 1) as f64).sqrt()); // transforms add some rounding
         let op = |x: &[Tensor]| x[0].conv2d(&x[1], x.get(2), case.conv);
         on_every_algorithm(&case, |what| {
             law::forward(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
@@ -135,9 +135,9 @@ fn values_by_every_algorithm_are_the_reference_s() {
     }
 }
 
-/// Slopes of so many would take long; at stride 1 the image's gradient is a transposed convolution.
+/// Finite differences of so many elements would take long. With stride 1 the gradient of the image is a transposed convolution.
 #[test]
-fn gradients_by_every_algorithm_are_the_reference_s() {
+fn gradients_by_every_algorithm_match_the_reference() {
     for (mut rng, case) in draws(100).zip(small_kernels()) {
         let [batch, _, height, width] = case.image;
         let [oh, ow] = case.conv.output([height, width], [3, 3]).expect("the kernel fits");
@@ -165,7 +165,7 @@ fn gradients_by_every_algorithm_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     let drawn = draws(40).map(|mut rng| (Case::draw(&mut rng), rng));
     let known = known().into_iter().zip(draws(100));
     for (case, mut rng) in drawn.chain(known) {

@@ -1,5 +1,5 @@
-//! Transposed convolution and its gradients: strides 1 to 3 with every output padding, kernels smaller than the stride
-//! (gaps between the traces) and larger (overlaps), images down to one pixel.
+//! Transposed convolution and its gradients: strides 1 to 3 with every output padding, kernels smaller than the stride (gaps in
+//! the output) and larger (overlaps), images down to one pixel.
 
 use reference::conv_transpose2d::conv_transpose2d;
 use reference::law::{self, Within, between, draws};
@@ -23,7 +23,7 @@ impl Case {
         };
         let (height, width) = (between(rng, 1, 6), between(rng, 1, 6));
         let output_padding = rng.below(stride);
-        // As much padding as leaves a pixel.
+        // The largest padding that leaves a pixel.
         let whole = ((height - 1) * stride + kh).min((width - 1) * stride + kw) + output_padding;
         let conv = ConvTranspose { stride, padding: rng.below(4).min((whole - 1) / 2), output_padding };
         Case { image: [batch, cin, height, width], weight: [cin, cout, kh, kw], conv, biased: rng.below(2) == 0 }
@@ -50,7 +50,7 @@ fn known() -> Vec<Case> {
         case([2, 5, 2, 2], [5, 4, 3, 3], 1, 1, 0),
         case([2, 3, 5, 4], [3, 2, 4, 4], 2, 1, 0),
         case([1, 2, 4, 5], [2, 3, 3, 3], 2, 1, 1),
-        case([1, 2, 3, 3], [2, 2, 1, 1], 3, 0, 2), // most of the output is bias alone
+        case([1, 2, 3, 3], [2, 2, 1, 1], 3, 0, 2), // most of the output is the bias alone
         case([2, 1, 3, 4], [1, 2, 2, 2], 3, 0, 1),
         case([1, 2, 3, 3], [2, 1, 7, 7], 3, 3, 2),
     ]
@@ -66,7 +66,7 @@ fn large() -> Vec<Case> {
         case([2, 130, 5, 4], [130, 13, 3, 3], 1, 1, 0),
         case([2, 3, 4, 4], [3, 520, 4, 4], 2, 1, 0),
         case([4, 6, 23, 19], [6, 5, 3, 3], 2, 1, 1),
-        case([1, 150, 5, 4], [150, 3, 4, 4], 2, 1, 0), // sums so long that a GPU cuts them, a quarter of the taps each
+        case([1, 150, 5, 4], [150, 3, 4, 4], 2, 1, 0), // sums so long that a GPU splits them
         case([6, 24, 13, 14], [24, 20, 3, 3], 1, 1, 0),
     ]
 }
@@ -75,12 +75,12 @@ fn forward(case: &Case, rng: &mut Generator) {
     let op = |x: &[Tensor]| ConvAlgorithm::Direct.force(|| x[0].conv_transpose2d(&x[1], x.get(2), case.conv));
     let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), case.conv);
     let [cin, _, kh, kw] = case.weight;
-    let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // products of normals add up to a root's worth
+    let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // a sum of n products of normals grows with √n
     law::forward(&case.name(), &case.inputs(rng), op, expected, within);
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(120) {
         forward(&Case::draw(&mut rng), &mut rng);
     }
@@ -90,7 +90,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     let drawn = draws(40).map(|mut rng| (Case::draw(&mut rng), rng));
     let known = known().into_iter().zip(draws(100));
     for (case, mut rng) in drawn.chain(known) {
@@ -100,22 +100,22 @@ fn gradients_are_the_reference_s() {
     }
 }
 
-/// 3×3 at stride 1 it is itself a convolution, with other ways to compute it.
+/// With a 3×3 kernel and stride 1 it is a convolution, for which there are several algorithms.
 #[test]
-fn every_algorithm_is_the_reference_s() {
+fn every_algorithm_matches_the_reference() {
     let sizes = [[1, 1], [2, 2], [3, 1], [4, 4], [5, 7], [9, 8]];
     for (mut rng, ([height, width], padding)) in
         draws(100).zip(sizes.into_iter().flat_map(|size| [(size, 0), (size, 1), (size, 2)]))
     {
         if height.min(width) + 2 <= 2 * padding {
-            continue; // nothing would be left
+            continue; // the output would be empty
         }
         let conv = ConvTranspose { stride: 1, padding, output_padding: 0 };
         let (cin, cout) = (between(&mut rng, 1, 18), between(&mut rng, 1, 9));
         let case = Case { image: [2, cin, height, width], weight: [cin, cout, 3, 3], conv, biased: padding != 1 };
         let inputs = case.inputs(&mut rng);
         let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), conv);
-        let within = Within::By(1e-5 * ((cin * 9 + 1) as f64).sqrt()); // transforms round a little more
+        let within = Within::By(1e-5 * ((cin * 9 + 1) as f64).sqrt()); // transforms add some rounding
         for algorithm in ConvAlgorithm::ALL {
             let what = format!("{} by {algorithm:?}", case.name());
             let op = |x: &[Tensor]| algorithm.force(|| x[0].conv_transpose2d(&x[1], x.get(2), conv));

@@ -1,4 +1,4 @@
-//! `gather` takes one number of each row and sends its gradient back there; `index_select` takes whole rows.
+//! `gather` takes one element of each row and returns its gradient to it; `index_select` takes whole rows.
 
 use autograd::Var;
 use reference::gather;
@@ -11,7 +11,7 @@ fn whole(index: &[usize]) -> Tensor {
 }
 
 #[test]
-fn picked_numbers_and_their_gradients_are_the_reference_s() {
+fn gathered_elements_and_their_gradients_match_the_reference() {
     for mut rng in draws(40) {
         let (n, c) = (between(&mut rng, 1, 9), between(&mut rng, 1, 7));
         let index: Vec<usize> = (0..n).map(|_| rng.below(c)).collect();
@@ -24,7 +24,7 @@ fn picked_numbers_and_their_gradients_are_the_reference_s() {
 }
 
 #[test]
-fn rows_are_the_reference_s() {
+fn rows_match_the_reference() {
     for mut rng in draws(40) {
         let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 1, 5)).collect();
         let index: Vec<usize> = (0..rng.below(7)).map(|_| rng.below(shape[0])).collect(); // some twice, some never
@@ -33,7 +33,7 @@ fn rows_are_the_reference_s() {
             &format!("{shape:?} at {index:?}"),
             &x,
             |x| x[0].index_select(&x[1]),
-            |x| gather::rows(&x[0], &index),
+            |x| gather::index_select(&x[0], &index),
             Within::Exact,
         );
     }
@@ -47,13 +47,13 @@ fn an_index_past_the_end_is_refused() {
 
 #[test]
 #[should_panic(expected = "index 0.5 is not one of 0..4")]
-fn half_an_index_is_refused() {
+fn a_fractional_index_is_refused() {
     Tensor::zeros([1, 4]).gather(&Tensor::new(&[0.5], [1]));
 }
 
-/// A GPU is not waited for, so it cannot refuse: whatever an index outside picks must at least be no number.
+/// A GPU does not report errors immediately, so it cannot refuse an index. An index out of range must at least give NaN.
 #[test]
-fn on_a_gpu_an_index_outside_gives_nan() {
+fn an_index_out_of_range_gives_nan_on_a_gpu() {
     let x = Tensor::ones([4, 4]).upload(&gpu());
     let at = Tensor::new(&[1.0, 4.0, -1.0, 0.5], [4]).upload(&gpu());
     let picked = fetch(&x.gather(&at));

@@ -1,5 +1,4 @@
-//! The guard: the norm of all gradients together, the scale that clipping asks for, and that nothing moves once anything was
-//! not finite.
+//! The gradient monitor: the norm of all gradients together, the scale for clipping, and no update once a value was not finite.
 
 use approx::assert_relative_eq;
 use pollster::block_on;
@@ -13,12 +12,12 @@ fn noted(monitor: &GradientMonitor, count: usize) -> Vec<GradientStatus> {
     block_on(monitor.read(count)).expect("the device works")
 }
 
-/// Three numbers to watch, of the six that may be.
+/// Three watched values of the six that are possible.
 fn watched(device: &Device) -> [Tensor; 3] {
     [1.0, -2.0, 30.0].map(|x| Tensor::scalar(x).upload(device))
 }
 
-/// How far a parameter of zeros goes along `gradient`. Without moments and with ε = 1: by 0.1·g/(|g| + 1).
+/// How far a parameter of zeros moves along `gradient`. Without moments and with ε = 1, this is 0.1·g/(|g| + 1).
 fn moved(monitor: &GradientMonitor, gradient: f32, device: &Device) -> f32 {
     let zero = Tensor::zeros([1]).upload(device);
     let gradient = Tensor::full([1], gradient).upload(device);
@@ -28,7 +27,7 @@ fn moved(monitor: &GradientMonitor, gradient: f32, device: &Device) -> f32 {
 }
 
 fn drawn(rng: &mut Generator) -> Vec<Tensor> {
-    // More than one launch takes, of sizes that fill no quad, and one that fills several workgroups.
+    // More tensors than one launch takes, of sizes that are not multiples of four, and one that fills several workgroups.
     let mut sizes: Vec<usize> = (0..between(rng, 1, 17)).map(|_| between(rng, 1, 40)).collect();
     sizes.push(50_003);
     sizes.iter().map(|&size| rng.normal_tensor([size])).collect()
@@ -53,8 +52,8 @@ fn the_norm_is_that_of_all_gradients_together() {
 
 /// PyTorch's limit/(norm + 1e-6), and 1 below the limit.
 #[test]
-fn gradients_are_scaled_to_the_limit_and_never_up() {
-    let gradients = [Tensor::new(&[3.0, 0.0], [2]), Tensor::new(&[0.0, 4.0, 12.0], [3])]; // of length 13
+fn gradients_are_scaled_down_to_the_limit_and_never_up() {
+    let gradients = [Tensor::new(&[3.0, 0.0], [2]), Tensor::new(&[0.0, 4.0, 12.0], [3])]; // of norm 13
     everywhere(|device| {
         let there = gradients.each_ref().map(|g| g.upload(device));
         for (limit, factor) in [(None, 1.0), (Some(6.5), 0.5), (Some(14.0), 1.0)] {
@@ -66,9 +65,10 @@ fn gradients_are_scaled_to_the_limit_and_never_up() {
     });
 }
 
-/// Whatever was not finite, a gradient or a watched number: no parameter moves from then on, and every later row says so.
+/// If a gradient or a watched value was not finite, no parameter moves from then on, and every later row of the history reports
+/// it.
 #[test]
-fn nothing_moves_once_anything_was_not_finite() {
+fn nothing_moves_once_a_value_was_not_finite() {
     everywhere(|device| {
         let fine = Tensor::ones([5]).upload(device);
         for (place, bad) in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().cycle().take(9).enumerate() {
@@ -94,9 +94,9 @@ fn nothing_moves_once_anything_was_not_finite() {
     });
 }
 
-/// Each of the numbers that it may watch is noted, and any of them may be what is not finite.
+/// Each of the watched values is recorded, and each may be the one that is not finite.
 #[test]
-fn one_to_six_numbers_are_watched() {
+fn one_to_six_values_can_be_watched() {
     everywhere(|device| {
         let fine = Tensor::ones([5]).upload(device);
         for known in 1..=6 {
@@ -120,14 +120,14 @@ fn one_to_six_numbers_are_watched() {
 
 #[test]
 #[should_panic(expected = "monitor: watches 1 to 6 numbers, not 7")]
-fn more_than_six_numbers_are_refused() {
+fn more_than_six_values_are_refused() {
     let one = Tensor::scalar(1.0);
     GradientMonitor::new(1, &Device::Cpu).observe(0, &[&one], &[&one; 7], None);
 }
 
 #[test]
 #[should_panic(expected = "monitor: no row 2 in a history of 2")]
-fn a_row_past_the_history_is_refused() {
+fn a_row_beyond_the_history_is_refused() {
     let w = watched(&Device::Cpu);
     GradientMonitor::new(2, &Device::Cpu).observe(2, &[&Tensor::ones([1])], &w.each_ref(), None);
 }

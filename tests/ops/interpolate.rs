@@ -1,4 +1,4 @@
-//! Resizing, nearest and bilinear with both readings of a corner, up, down, and from a single pixel.
+//! Resizing: nearest, and bilinear with both conventions for corners; up, down, and from a single pixel.
 
 use reference::interpolate::interpolate;
 use reference::law::{self, Within, between, draws};
@@ -11,7 +11,7 @@ const HOW: [Interpolation; 3] = [
     Interpolation::Bilinear { align_corners: true },
 ];
 
-/// Sizes of an image and of its copy: whole factors up, factors down, no change, and to and from a single pixel.
+/// The sizes of an image and of the result: integer factors up and down, no change, and to and from a single pixel.
 fn sizes(rng: &mut Generator) -> ([usize; 4], [usize; 2]) {
     let (h, w) = (between(rng, 1, 6), between(rng, 1, 6));
     let image = [between(rng, 1, 3), between(rng, 1, 3), h, w];
@@ -35,7 +35,7 @@ fn known() -> [([usize; 4], [usize; 2]); 5] {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     let drawn = draws(100).map(|mut rng| (sizes(&mut rng), rng));
     let large = [([2, 3, 40, 33], [80, 66]), ([2, 3, 96, 96], [64, 64])];
     for ((image, size), mut rng) in drawn.chain(known().into_iter().chain(large).zip(draws(100))) {
@@ -54,12 +54,12 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     let drawn = draws(25).map(|mut rng| (sizes(&mut rng), rng));
     for ((image, size), mut rng) in drawn.chain(known().into_iter().zip(draws(100))) {
         let x = [rng.normal_tensor(image)];
         for how in HOW {
-            // Nearest may leave pixels, even all of a small image but one, unseen; their gradient is 0.
+            // Nearest may skip pixels, even all but one of a small image. Their gradient is 0.
             let what = format!("{image:?} to {size:?}, {how:?}");
             law::gradient(&what, &x, |x| x[0].interpolate(size, how), |x| interpolate(&x[0], size, how));
         }

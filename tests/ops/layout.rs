@@ -1,4 +1,4 @@
-//! permute, transpose, concat and slice put every number where the reference does, and take gradients back.
+//! permute, transpose, concat and slice put every element where the reference does, and so do their gradients.
 
 use reference::binary::broadcast;
 use reference::compare::assert_same_bits;
@@ -11,7 +11,7 @@ fn shape(rng: &mut Generator) -> Vec<usize> {
     (0..between(rng, 1, 5)).map(|_| between(rng, 1, 5)).collect()
 }
 
-/// The sizes of `parts` tensors that fit side by side along a dimension.
+/// The shapes of `parts` tensors that can be concatenated along a dimension.
 fn beside(rng: &mut Generator, parts: usize) -> (Vec<Vec<usize>>, usize) {
     let whole = shape(rng);
     let dim = rng.below(whole.len());
@@ -24,7 +24,7 @@ fn beside(rng: &mut Generator, parts: usize) -> (Vec<Vec<usize>>, usize) {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(80) {
         let sizes = shape(&mut rng);
         let x = [rng.normal_tensor(&sizes[..])];
@@ -73,7 +73,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(30) {
         let sizes = shape(&mut rng);
         let x = [rng.normal_tensor(&sizes[..])];
@@ -126,9 +126,9 @@ fn a_large_permutation_is_undone_by_its_inverse() {
     });
 }
 
-/// What repeats along dimensions and what is filled, bit for bit.
+/// Expanded and filled tensors, bit for bit.
 #[test]
-fn expanded_and_filled_tensors_are_the_reference_s() {
+fn expanded_and_filled_tensors_match_the_reference() {
     for mut rng in draws(20) {
         let whole = shape(&mut rng);
         let missing = rng.below(whole.len());
@@ -145,9 +145,9 @@ fn expanded_and_filled_tensors_are_the_reference_s() {
     }
 }
 
-/// A move looks at bits alone: numbers that arithmetic would change arrive as they were.
+/// Copies do not compute: elements that arithmetic would change keep their bits.
 #[test]
-fn moves_keep_denormal_numbers_and_the_sign_of_zero() {
+fn copies_keep_denormal_numbers_and_the_sign_of_zero() {
     let x = Tensor::new(&[-0.0, 1e-40, -1e-45, 0.0, f32::MIN_POSITIVE, -3.0], [2, 3]);
     everywhere(|device| {
         let there = x.upload(device);

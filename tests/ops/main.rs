@@ -1,6 +1,6 @@
-//! The laws of every operation, in a file named as the operation's own in `tensor/src/ops`: its values are the f64
-//! reference's, its gradient is the reference's slope along a random cotangent, at odd sizes, with random numbers, on the CPU
-//! with every set of vector instructions of this machine, and on a GPU.
+//! Tests of every operation, in a file with the same name as in `tensor/src/ops`. Values equal those of a reference in f64, and
+//! gradients equal the slope of the reference along a random cotangent, for odd sizes and random numbers, on the CPU with every
+//! instruction set of this machine, and on a GPU.
 #![forbid(unsafe_code)]
 
 mod adam;

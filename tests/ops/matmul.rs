@@ -1,15 +1,15 @@
-//! Matrix products in all three layouts, at sizes around those of tiles, blocks and chunks.
+//! Matrix products in all three layouts, at sizes near those of tiles, blocks and chunks.
 
 use reference::law::{self, Within, draws, one_of};
 use reference::matmul;
 use reference::place::{everywhere, fetch};
 use tensor::{Generator, Tensor};
 
-/// Rows, columns and inner sizes worth trying: below, at and above tiles of 4, 8, 12, 24 and 48.
+/// Numbers of rows, columns and inner elements: below, at and above tiles of 4, 8, 12, 24 and 48.
 const SIZES: [usize; 15] = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 25, 31, 48, 49, 97];
 
-/// Sizes that cut the work up: more rows than a block, many blocks of columns, several chunks of the sum, a sum so long
-/// that it is cut too; and a GPU's tiles of every form, several of them, with sums in parts and whole.
+/// Sizes that split the work: more rows than a block, many blocks of columns, several chunks of a sum, and a sum so long that
+/// it is split, too. For a GPU: tiles of every form, several of them, with sums in parts and whole.
 const LARGE: [[usize; 3]; 8] = [
     [520, 5, 9],
     [3, 1700, 11],
@@ -24,7 +24,7 @@ const LARGE: [[usize; 3]; 8] = [
 fn laws(rng: &mut Generator, [m, n, k]: [usize; 3]) {
     let (a, b) = (rng.normal_tensor([m, k]), rng.normal_tensor([k, n]));
     let (at, bt) = (rng.normal_tensor([k, m]), rng.normal_tensor([n, k]));
-    let within = Within::By(4e-6 * (k as f64).sqrt()); // products of normals add up to about √k
+    let within = Within::By(4e-6 * (k as f64).sqrt()); // a sum of products of normals grows with √k
     let what = format!("[{m}, {k}]·[{k}, {n}]");
     law::forward(
         &format!("nn {what}"),
@@ -38,7 +38,7 @@ fn laws(rng: &mut Generator, [m, n, k]: [usize; 3]) {
 }
 
 #[test]
-fn products_are_the_reference_s() {
+fn products_match_the_reference() {
     for mut rng in draws(60) {
         let size = [0; 3].map(|_| one_of(&mut rng, &SIZES));
         laws(&mut rng, size);
@@ -46,14 +46,14 @@ fn products_are_the_reference_s() {
 }
 
 #[test]
-fn large_products_are_the_reference_s() {
+fn large_products_match_the_reference() {
     for (mut rng, size) in draws(LARGE.len() as u64).zip(LARGE) {
         laws(&mut rng, size);
     }
 }
 
 #[test]
-fn a_product_over_nothing_is_zero_and_of_nothing_is_empty() {
+fn a_product_with_an_empty_inner_dimension_is_zero() {
     everywhere(|device| {
         let [a, b, bt, none, some] = [[3, 0], [0, 2], [2, 0], [0, 4], [4, 2]].map(|s| Tensor::zeros(s).upload(device));
         assert_eq!(fetch(&a.matmul(&b)).data(), [0.0; 6]);
@@ -63,7 +63,7 @@ fn a_product_over_nothing_is_zero_and_of_nothing_is_empty() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(12) {
         let [m, n, k] = [0; 3].map(|_| one_of(&mut rng, &[1, 2, 3, 5, 9, 13]));
         let (a, b) = (rng.normal_tensor([m, k]), rng.normal_tensor([k, n]));
@@ -76,6 +76,6 @@ fn gradients_are_the_reference_s() {
 
 #[test]
 #[should_panic(expected = "matmul: [2, 3] times [4, 5]")]
-fn sizes_that_do_not_meet_are_refused_with_both_shapes() {
+fn mismatched_sizes_are_refused_with_both_shapes() {
     Tensor::zeros([2, 3]).matmul(&Tensor::zeros([4, 5]));
 }

@@ -1,4 +1,4 @@
-//! Max, average and global pooling, with overlap, gaps and padding; of equal pixels the first takes all of the gradient.
+//! Max, average and global pooling, with overlap, gaps and padding. Among equal pixels the first gets the whole gradient.
 
 use reference::law::{self, Within, between, draws};
 use reference::place::{everywhere, fetch};
@@ -12,17 +12,17 @@ fn case(rng: &mut Generator) -> (Pool, [usize; 4]) {
     (pool, [between(rng, 1, 3), between(rng, 1, 3), side(rng), side(rng)])
 }
 
-/// Numbers that are all different by at least 0.01: no window's largest is near another.
+/// Elements that differ by at least 0.01, so that every window has a clear maximum.
 fn distinct(rng: &mut Generator, shape: [usize; 4]) -> Tensor {
     let order = rng.permutation(shape.iter().product());
     Tensor::new(&order.iter().map(|&i| 0.01 * i as f32 - 1.0).collect::<Vec<_>>(), shape)
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(100) {
         let (pool, shape) = case(&mut rng);
-        // Below zero throughout: padding must not look like the largest pixel.
+        // All elements are negative, so that padding must not be the maximum.
         let x = [rng.uniform_tensor(shape, -3.0, -1.0)];
         let what = format!("{shape:?}, {pool:?}");
         law::forward(&format!("max {what}"), &x, |x| x[0].max_pool2d(pool), |x| max_pool2d(&x[0], pool), Within::Exact);
@@ -44,7 +44,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(40) {
         let (pool, shape) = case(&mut rng);
         let x = [distinct(&mut rng, shape)];
@@ -56,12 +56,12 @@ fn gradients_are_the_reference_s() {
 }
 
 #[test]
-fn of_equal_pixels_the_first_takes_the_gradient() {
+fn the_first_of_equal_pixels_gets_the_gradient() {
     let pool = Pool { kernel: 3, stride: 2, padding: 1 };
     let dy = Tensor::new(&[1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2]);
     everywhere(|device| {
         let dx = Tensor::full([1, 1, 4, 4], 5.0).upload(device).max_pool2d_gradient(&dy.upload(device), pool);
-        // Windows begin at rows and columns −1 and 1; each one's first pixel inside the image:
+        // Windows begin at rows and columns −1 and 1. The first pixel of each that is inside the image:
         let first = [1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         assert_eq!(fetch(&dx).data(), first);
     });

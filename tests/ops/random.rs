@@ -1,4 +1,4 @@
-//! The seeded generator: the same numbers everywhere and always, streams that do not meet, and the distributions promised.
+//! The seeded generator: the same numbers on every machine, independent streams, and the documented distributions.
 
 use approx::assert_abs_diff_eq;
 use reference::compare::assert_same_bits;
@@ -7,7 +7,7 @@ use reference::place::everywhere;
 use tensor::{Device, Generator};
 
 #[test]
-fn a_seed_and_a_stream_say_everything() {
+fn numbers_depend_only_on_seed_and_stream() {
     let draw = |seed, stream| Generator::stream(seed, stream).normal_tensor([9]).data().to_vec();
     assert_eq!(draw(3, 5), draw(3, 5));
     assert_ne!(draw(3, 5), draw(3, 6));
@@ -15,7 +15,7 @@ fn a_seed_and_a_stream_say_everything() {
     assert_eq!(Generator::new(3).uniform().to_bits(), Generator::stream(3, 0).uniform().to_bits());
 }
 
-/// An odd number of normals leaves half a pair unused; shapes do not matter, only the count.
+/// An odd number of normals leaves half a pair unused. Only the number of elements matters, not the shape.
 #[test]
 fn a_tensor_of_normals_is_its_elements_drawn_in_order() {
     let long = Generator::new(1).normal_tensor([10]);
@@ -23,10 +23,10 @@ fn a_tensor_of_normals_is_its_elements_drawn_in_order() {
     assert_eq!(short.data()[..], long.data()[..9]);
 }
 
-/// Drawn where they are used, masks are the same bits everywhere, and take as many words: also from the middle of a block of
-/// the generator's sixteen, and of streams and seeds that fill all their bits.
+/// Masks have the same bits on every device and use as many random words: also from the middle of the generator's block of
+/// sixteen, and for streams and seeds that use all their bits.
 #[test]
-fn masks_are_the_same_everywhere() {
+fn masks_are_the_same_on_every_device() {
     for mut rng in draws(20) {
         let (seed, stream) = (between(&mut rng, 0, usize::MAX - 1) as u64, between(&mut rng, 0, usize::MAX - 1) as u64);
         let (before, probability) = (rng.below(40), rng.uniform());
@@ -51,9 +51,9 @@ fn masks_are_the_same_everywhere() {
     }
 }
 
-/// A CPU's mask is drawn number by number: 0 below the probability, else what makes up for it.
+/// A mask on the CPU is one draw per element: 0 below the probability, else the scale.
 #[test]
-fn a_mask_is_a_draw_a_number() {
+fn a_mask_is_one_draw_per_element() {
     let (mut one, mut two) = (Generator::new(6), Generator::new(6));
     let mask = one.mask([1000], 0.2, &Device::Cpu);
     for (i, &kept) in mask.data().iter().enumerate() {
@@ -83,7 +83,7 @@ fn normals_have_the_moments_of_a_normal_and_are_independent() {
 }
 
 #[test]
-fn permutations_are_of_all_and_every_place_is_as_likely() {
+fn permutations_contain_all_elements_with_equal_probability() {
     let mut rng = Generator::new(4);
     let mut counts = [[0u32; 5]; 5];
     for _ in 0..20_000 {
@@ -94,7 +94,7 @@ fn permutations_are_of_all_and_every_place_is_as_likely() {
 }
 
 #[test]
-fn below_is_even() {
+fn below_is_uniform() {
     let mut rng = Generator::new(5);
     let mut counts = [0u32; 7];
     (0..70_000).for_each(|_| counts[rng.below(7)] += 1);

@@ -5,7 +5,7 @@ use reference::place::{everywhere, fetch};
 use reference::{Array, map, reduce};
 use tensor::{Generator, Tensor};
 
-/// A shape, some of its dimensions in any order, and whether they stay.
+/// A shape, some of its dimensions in any order, and whether the reduced dimensions are kept.
 fn case(rng: &mut Generator) -> (Vec<usize>, Vec<usize>, bool) {
     let shape: Vec<usize> = (0..rng.below(6)).map(|_| between(rng, 1, 5)).collect();
     let order = rng.permutation(shape.len());
@@ -13,7 +13,7 @@ fn case(rng: &mut Generator) -> (Vec<usize>, Vec<usize>, bool) {
     (shape, dims, rng.below(2) == 0)
 }
 
-/// Large enough for tiles: one long sum, several, sums down columns.
+/// Large enough for tiles: one long sum, several, and sums along columns.
 fn large() -> [(Vec<usize>, Vec<usize>, bool); 4] {
     [
         (vec![100_003], vec![0], false),
@@ -23,14 +23,14 @@ fn large() -> [(Vec<usize>, Vec<usize>, bool); 4] {
     ]
 }
 
-/// The largest Σ |x| over these dimensions: what the rounding of a sum in f32 goes by.
+/// The largest Σ |x| over these dimensions, to which the rounding of a sum in f32 is relative.
 fn largest_of_sizes(x: &Tensor, dims: &[usize]) -> f64 {
     let sums = reduce::sum(&map(&Array::of(x), f64::abs), dims, false);
     sums.data.into_iter().fold(0.0, f64::max)
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for ((shape, dims, keepdim), mut rng) in
         draws(150).map(|mut rng| (case(&mut rng), rng)).chain(large().into_iter().zip(draws(4)))
     {
@@ -76,10 +76,10 @@ fn all_at_once_is_over_all_dimensions() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(40) {
         let (shape, dims, keepdim) = case(&mut rng);
-        // All of one sign: sums that cancel, which a GPU takes in f32, would leave more rounding than result.
+        // All of one sign. A GPU sums in f32, where sums that cancel would leave more rounding than result.
         let x = [rng.uniform_tensor(&shape[..], 0.5, 2.0)];
         let what = format!("{shape:?} over {dims:?}, keepdim {keepdim}");
         law::gradient(&format!("sum {what}"), &x, |x| x[0].sum(&dims, keepdim), |x| reduce::sum(&x[0], &dims, keepdim));
@@ -105,7 +105,7 @@ fn a_sum_over_nothing_is_zero() {
     });
 }
 
-/// Σ over what broadcasting repeated: ⟨broadcast(x), y⟩ = ⟨x, sum_to(y)⟩.
+/// Sums over the dimensions that broadcasting repeated: ⟨broadcast(x), y⟩ = ⟨x, sum_to(y)⟩.
 #[test]
 fn summing_to_a_shape_is_the_adjoint_of_broadcasting() {
     for mut rng in draws(60) {
@@ -120,7 +120,7 @@ fn summing_to_a_shape_is_the_adjoint_of_broadcasting() {
     }
 }
 
-/// A hundred thousand times a third: added one by one in f32 the sum drifts by a thousandth.
+/// A hundred thousand times 1/3. Added one by one in f32, the sum has an error of a thousandth.
 #[test]
 fn long_sums_do_not_drift() {
     let x = [Tensor::full([2, 300_001], 1.0 / 3.0)];
@@ -129,6 +129,6 @@ fn long_sums_do_not_drift() {
 
 #[test]
 #[should_panic(expected = "sum: no dimension 2 in [3, 4]")]
-fn a_dimension_that_is_not_there_is_refused() {
+fn a_missing_dimension_is_refused() {
     Tensor::zeros([3, 4]).sum(&[2], false);
 }

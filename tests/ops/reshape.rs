@@ -15,7 +15,7 @@ fn elements_stay_in_order_and_are_shared() {
 #[test]
 fn the_gradient_is_reshaped_back() {
     let x = [Generator::new(2).normal_tensor([3, 4])];
-    // Multiplied by something of the new shape, so that a gradient in the wrong order is seen.
+    // Multiplied by a factor of the new shape, so that a gradient in the wrong order is detected.
     let factor = Generator::new(3).normal_tensor([2, 6]);
     law::gradient(
         "reshape",

@@ -1,4 +1,4 @@
-//! logsumexp and log_softmax along every dimension, and where their exponentials would overflow.
+//! logsumexp and log_softmax along every dimension, also for inputs whose exponentials would overflow.
 
 use reference::law::{self, Within, between, draws};
 use reference::place::{everywhere, fetch};
@@ -11,11 +11,11 @@ fn case(rng: &mut Generator) -> (Tensor, usize) {
 }
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for mut rng in draws(80) {
         let (x, dim) = case(&mut rng);
         let what = format!("{} along {dim}", x.shape());
-        // Not relative to the result: a sum of two exponentials may come near 1, and its logarithm near 0.
+        // Not relative to the result: a sum of exponentials may be near 1, and its logarithm near 0.
         let x = [x];
         let largest = x[0].data().iter().fold(1.0f32, |m, x| m.max(x.abs()));
         let shifted = |y: Tensor| y.add_scalar(2.0 * largest);
@@ -37,7 +37,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for mut rng in draws(30) {
         let shape: Vec<usize> = (0..between(&mut rng, 1, 4)).map(|_| between(&mut rng, 2, 6)).collect();
         let (x, dim) = ([rng.normal_tensor(&shape[..])], rng.below(shape.len()));
@@ -57,7 +57,7 @@ fn gradients_are_the_reference_s() {
 }
 
 #[test]
-fn large_numbers_stay_finite() {
+fn large_inputs_stay_finite() {
     for shift in [-1e4, 1e4] {
         let x = [Generator::new(3).normal_tensor([4, 9]).add_scalar(shift)];
         law::forward("logsumexp", &x, |x| x[0].logsumexp(1), |x| logsumexp(&x[0], 1), Within::Each(1e-6));
@@ -72,9 +72,10 @@ fn large_numbers_stay_finite() {
     law::forward("log_softmax", &x, |x| x[0].log_softmax(1), |x| log_softmax(&x[0], 1), Within::Largest(1e-6));
 }
 
-/// What the logits share must not cost precision: near 10⁴ an f32 is good for a thousandth only, their differences are exact.
+/// A common offset of the logits must not cost precision: an f32 near 10⁴ is precise to a thousandth, but the differences are
+/// exact.
 #[test]
-fn a_log_softmax_depends_on_differences_alone() {
+fn a_log_softmax_depends_only_on_differences() {
     for mut rng in draws(10) {
         let x = [rng.normal_tensor([5, 8]).add_scalar(1e4)];
         law::forward("log_softmax", &x, |x| x[0].log_softmax(1), |x| log_softmax(&x[0], 1), Within::Largest(2e-6));

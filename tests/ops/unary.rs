@@ -1,4 +1,4 @@
-//! Every row of the table of functions: its values, its gradient, and its behaviour far out.
+//! Every function of the table: its values, its gradient, and its behaviour for large arguments.
 
 use approx::assert_relative_eq;
 use autograd::Var;
@@ -27,11 +27,11 @@ macro_rules! functions {
 tensor::unary_table!(functions);
 
 #[test]
-fn values_are_the_reference_s() {
+fn values_match_the_reference() {
     for function in TABLE {
         let row = unary::row(function.name);
         let parameters = row.parameters.map(f64::from);
-        // One number, odd counts, and more than one core's share.
+        // One element, odd numbers of elements, and more than one core's share.
         for (mut rng, shape) in draws(4).zip([vec![], vec![1, 7], vec![3, 5, 2], vec![3, 23, 501]]) {
             let x = rng.uniform_tensor(&shape[..], row.range[0], row.range[1]);
             law::forward(
@@ -46,7 +46,7 @@ fn values_are_the_reference_s() {
 }
 
 #[test]
-fn gradients_are_the_reference_s() {
+fn gradients_match_the_reference() {
     for function in TABLE {
         let row = unary::row(function.name);
         let parameters = row.parameters.map(f64::from);
@@ -62,7 +62,7 @@ fn gradients_are_the_reference_s() {
     }
 }
 
-/// Each is written as loops over slices; one that is longer than a part must be mapped to its end, in order.
+/// The gradients are loops over slices. A tensor longer than one slice must be processed to its end, in order.
 #[test]
 fn gradients_of_long_tensors_are_taken_element_by_element() {
     let x = Tensor::new(&(0..50_001).map(|i| i as f32 - 25_000.0).collect::<Vec<_>>(), [50_001]);
@@ -75,7 +75,7 @@ fn gradients_of_long_tensors_are_taken_element_by_element() {
 }
 
 #[test]
-fn far_out_nothing_overflows() {
+fn large_arguments_do_not_overflow() {
     let x = Tensor::new(&[-1e4, -100.0, 100.0, 1e4], [4]);
     everywhere(|device| {
         let leaf = Var::leaf(x.upload(device));
@@ -83,7 +83,7 @@ fn far_out_nothing_overflows() {
         let logistic = fetch(sigmoid.value());
         assert_eq!((logistic.data()[0], logistic.data()[3]), (0.0, 1.0));
         if *device == Device::Cpu {
-            // A denormal number, for which a GPU may put 0.
+            // A denormal number, which a GPU may flush to 0.
             assert_relative_eq!(f64::from(logistic.data()[1]), (-100.0f64).exp(), max_relative = 0.05);
         }
         assert!((0.0..1e-43).contains(&logistic.data()[1]));
@@ -97,7 +97,7 @@ fn far_out_nothing_overflows() {
     });
 }
 
-/// What is not a number must stay to be noticed: a loss that swallows it looks fine.
+/// NaN must stay NaN, so that it is noticed. A loss that hides it looks correct.
 #[test]
 fn nan_stays_nan_through_every_function() {
     everywhere(|device| {

@@ -1,6 +1,7 @@
 """MIG, SAP and DCI's entropies as disentanglement_lib computes them (google-research/disentanglement_lib, evaluation/metrics:
-utils.py, mig.py, sap_score.py, dci.py, there with scikit-learn and SciPy), on a code that is a formula. What this prints stands in
-vae/scores/src/latents/tests.rs; a tree and a classifier of scikit-learn (`pip install numpy scikit-learn`) for forest.rs and logistic.rs there.
+utils.py, mig.py, sap_score.py, dci.py, there with scikit-learn and SciPy), for latents computed by a
+formula. Its output is the expected values in vae/scores/src/latents/tests.rs, and those of a scikit-learn tree and classifier
+(`pip install numpy scikit-learn`) in forest.rs and logistic.rs of the same folder.
 
     python tests/oracle/factors.py
 """

@@ -1,4 +1,4 @@
-//! A golden file: named tensors, and metadata that says what they are of.
+//! A golden file: named tensors, and metadata that describes them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,13 +43,13 @@ impl File {
         self.tensors.get(name).with_context(|| format!("the file has no tensor {name}"))
     }
 
-    /// Those whose names begin with `prefix`, under the rest of their names.
+    /// The tensors whose names begin with `prefix`, with the prefix removed.
     pub(crate) fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Tensor)> {
         self.tensors.iter().filter_map(move |(name, tensor)| Some((name.strip_prefix(prefix)?, tensor)))
     }
 }
 
-/// A tensor against the file's, within `tolerance` of its largest absolute value.
+/// Compares a tensor with the file's, with a tolerance relative to the largest absolute value.
 pub(crate) fn agree(what: &str, got: &Tensor, expected: &Tensor, tolerance: f64) -> Result<()> {
     if got.shape() != expected.shape() {
         bail!("{what} is {}, the file's is {}", got.shape(), expected.shape());

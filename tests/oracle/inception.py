@@ -1,7 +1,7 @@
 """Compares our Inception-v3 with pytorch-fid's, with random weights: python tests/oracle/inception.py VAE RUN DATA
 
 VAE is the program `vae`, RUN the folder of a VAE's run on `mnist` (it is copied first), DATA the folder of its data.
-Writes weights by torchvision's names, has `vae evaluate --inception` look at the first four test images, and reads what it saw from
+Writes weights under torchvision's names, runs `vae evaluate --inception` on the first four test images, and reads the features from
 the run's cache. Needs torch, torchvision, pytorch-fid and safetensors. Agreement is to 1e-4 of the largest feature, in f32.
 """
 import gzip
@@ -20,7 +20,7 @@ from torchvision.models import inception_v3
 
 
 def network():
-    """pytorch-fid's network as it builds it, but for the weights that it would fetch."""
+    """pytorch-fid's network without its downloaded weights."""
     net = inception_v3(num_classes=1008, aux_logits=False, weights=None, init_weights=False)
     for name, block in [("5b", fid.FIDInceptionA(192, pool_features=32)), ("5c", fid.FIDInceptionA(256, pool_features=64)),
                         ("5d", fid.FIDInceptionA(288, pool_features=64)), ("6b", fid.FIDInceptionC(768, channels_7x7=128)),
@@ -30,7 +30,7 @@ def network():
         setattr(net, f"Mixed_{name}", block)
     generator = torch.Generator().manual_seed(0)
     for name, tensor in net.state_dict().items():
-        if name.endswith("conv.weight"):  # of a size that keeps the maps' size
+        if name.endswith("conv.weight"):  # scaled so that the maps keep their magnitude
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * (2 / tensor[0].numel()) ** 0.5)
         elif name.endswith(("bn.weight", "running_var")):
             tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
@@ -40,7 +40,7 @@ def network():
 
 
 def test_images(data, count, size):
-    """The first of MNIST's test images in [0, 1], with a black border up to this size, in three equal channels."""
+    """The first MNIST test images in [0, 1], with a black border up to this size, in three equal channels."""
     with gzip.open(pathlib.Path(data) / "MNIST/raw/t10k-images-idx3-ubyte.gz") as file:
         pixels = np.frombuffer(file.read(16 + 784 * count), np.uint8, offset=16).reshape(count, 1, 28, 28)
     border = ((size - 28) // 2, (size - 28) // 2)
@@ -60,7 +60,7 @@ def main(vae, run, data):
         save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, weights)
         options = ["--images", "4", "--data-dir", data, "--device", "cpu", "--inception", weights]
         subprocess.run([vae, "evaluate", folder / "run", *options], check=True, stdout=subprocess.DEVNULL)
-        # Two networks looked at the real images; ours is the one with 2,048 features.
+        # The cache has features of two networks; Inception's have 2,048 elements.
         kept = [load_file(file)["features"] for file in (folder / "run/cache").glob("features-*.safetensors")]
         ours = next(features for features in kept if features.shape[1] == 2048)
     with torch.no_grad():

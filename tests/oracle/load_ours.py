@@ -1,8 +1,8 @@
-"""Loads what `vae export` wrote into PyTorch, and compares outputs: python tests/oracle/load_ours.py MODEL CHECK [ENCODER]
+"""Loads a file of `vae export` into PyTorch and compares outputs: python tests/oracle/load_ours.py MODEL CHECK [ENCODER]
 
 MODEL is `vae export RUN --out MODEL --check CHECK` of a run of `resnet18` with the small stem, ENCODER `vae export RUN
---part encoder --out ENCODER`. Each is read by safetensors.torch.load_file and loaded strictly; CHECK has images x and latents z, and what
-our model makes of them: mu, logvar and xhat. Agreement is to 1e-5 of the largest number, in f32.
+--part encoder --out ENCODER`. Each is read by safetensors.torch.load_file and loaded strictly; CHECK has images x and latents z,
+and our model's outputs for them: mu, logvar and xhat. Agreement is to 1e-5 of the largest number, in f32.
 """
 import sys
 

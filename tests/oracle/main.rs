@@ -1,6 +1,6 @@
-//! An independent statement of what must come out: golden files, written by PyTorch in f64. Every file of `$ORACLE_DIR`
-//! (default: `tests/fixtures`) is run by what its metadata says. An operation's file has `op` and `attrs`, a training run's
-//! has `train`, a model's has `model`; any seed, shape, width, size and batch of the same format will do. Each is run on the CPU and on a GPU.
+//! Comparison with PyTorch through golden files, which PyTorch wrote in f64. Every file of `$ORACLE_DIR` (default:
+//! `tests/fixtures`) is replayed on the CPU and on a GPU. Its metadata says what it is: `op` and `attrs` for an operation,
+//! `train` for a training run, `model` for a model. Files with other seeds, shapes, widths, sizes and batches work as well.
 //!
 //! Tolerances are relative to the tensor's largest absolute value.
 #![forbid(unsafe_code)]
@@ -25,7 +25,7 @@ fn folder() -> PathBuf {
     std::env::var_os("ORACLE_DIR").map_or_else(|| PathBuf::from(default), PathBuf::from)
 }
 
-/// Every golden file of the folder.
+/// All golden files of the folder.
 fn files() -> Result<Vec<(String, File)>> {
     let folder = folder();
     let entries = std::fs::read_dir(&folder).with_context(|| format!("reading the folder {}", folder.display()))?;
@@ -37,15 +37,14 @@ fn files() -> Result<Vec<(String, File)>> {
     paths.iter().map(|path| Ok((name(path), File::read(path)?))).collect()
 }
 
-/// Runs `check` on every file, on every device, and panics with all that failed; a panic in one does not keep the others
-/// from running.
+/// Runs `check` on every file and every device, and panics with all failures. A panic in one file does not stop the others.
 fn check_all(what: &str, files: &[(String, File)], check: fn(&File, &Device) -> Result<()>) {
     let failures: Vec<String> =
         [Device::Cpu, gpu()].iter().flat_map(|device| check_on(device, what, files, check)).collect();
     assert!(failures.is_empty(), "{} {what} disagree:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// What failed on one device.
+/// The failures on one device.
 fn check_on(
     device: &Device,
     what: &str,
@@ -64,7 +63,7 @@ fn check_on(
             failures.push(format!("{name} on {device}: {error:#}"));
         }
     }
-    // Written past the test harness, which would keep it to itself: how much was compared is part of the result.
+    // Written past the test harness, which hides output: the number of comparisons is part of the result.
     let agree = files.len() - failures.len();
     let compared = format!("oracle: {agree} of {} {what} agree on {device}\n", files.len());
     std::io::stderr().write_all(compared.as_bytes()).expect("standard error is open");
@@ -93,7 +92,7 @@ fn oracle_models() {
 }
 
 #[test]
-fn oracle_refuses_what_it_does_not_know() {
+fn oracle_refuses_unknown_files() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/30_relu.safetensors"));
     let mut file = File::read(path).expect("a golden file");
     let check = |file: &File| operations::check(file, &Device::Cpu);

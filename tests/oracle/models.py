@@ -1,12 +1,12 @@
-"""Golden files of the models that have none from elsewhere: python tests/oracle/models.py tests/fixtures
+"""Writes golden files of models: python tests/oracle/models.py tests/fixtures
 
-Each is a small model in PyTorch, in f64, stated from the papers and not from the Rust code; parameters have
-the Rust model's names. A file holds the weights (init.…), a batch (x, eps or labels), what comes of it (mu, logvar, xhat, or
-logits), the loss (sse + KL, or cross-entropy) and the norm of every parameter's gradient (norm.…). Metadata: `model`,
-its settings and whether it is in training mode (resnet50 is not: its fifty norms of a few numbers would magnify f32's rounding; nor
-is resnet18, which has training runs of its own).
+Each is a small model in PyTorch, in f64, written from the papers and not from the Rust code. Parameters have the names of the
+Rust model. A file contains the weights (init.…), a batch (x, eps or labels), the outputs (mu, logvar, xhat, or logits), the loss
+(sse + KL, or cross-entropy) and the norm of every parameter's gradient (norm.…). Metadata: `model`, its settings and whether it
+is in training mode (resnet50 is not, because its fifty norms of a few elements would magnify the rounding of f32; resnet18 is
+not, because it has golden training runs).
 
-names_resnet18.txt is what a state dict of resnet18 (width 2, z 3, one channel) and its parts hold: part, name, dtype, shape.
+names_resnet18.txt lists the tensors in a state dict of resnet18 (width 2, z 3, one channel) and of its parts: part, name, dtype, shape.
 """
 import json
 import sys
@@ -163,7 +163,7 @@ class SkipDecoder(nn.Module):
 
 
 class Residual(nn.Module):
-    """Convolutions, norms between them, and a way around: torchvision's BasicBlock and Bottleneck, and their mirror images."""
+    """Convolutions with norms and a shortcut: torchvision's BasicBlock and Bottleneck, and their transposed forms."""
 
     def __init__(self, convs, around, name):
         super().__init__()
@@ -171,7 +171,7 @@ class Residual(nn.Module):
         self.norms = numbered(self, "bn", [nn.BatchNorm2d(width(conv)) for conv in convs])
         way = nn.Sequential(around, nn.BatchNorm2d(width(around))) if around else nn.Identity()
         setattr(self, name, way)
-        self.around = [way]  # in a list: it has its name already
+        self.around = [way]  # in a list, so that it is not registered a second time
 
     def forward(self, x):
         y = x
@@ -181,7 +181,7 @@ class Residual(nn.Module):
 
 
 class Twice(nn.Module):
-    """Bilinear ×2 in front of a convolution, whose names it bears."""
+    """Bilinear ×2 in front of a convolution, with the parameter names of the convolution."""
 
     def __init__(self, conv):
         super().__init__()
@@ -273,7 +273,7 @@ class Classifier(ResidualEncoder):
 
 def write(folder, name, settings, model, size, z=3, batch=4, training=True):
     generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():  # norms that neither pass on nor hide what they are given; numbers that f32 holds exactly
+    with torch.no_grad():  # norms far from the identity; numbers that f32 represents exactly
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 1.5, generator=generator)

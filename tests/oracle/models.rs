@@ -1,5 +1,5 @@
-//! Models against PyTorch's of the same weights: what a batch comes to, its loss, and the norm of every
-//! parameter's gradient. `models.py` beside this file writes them.
+//! Models with the same weights as PyTorch's: the outputs for a batch, the loss, and the norm of every parameter's gradient.
+//! `models.py` in this folder writes the files.
 
 use anyhow::{Context, Result, ensure};
 use autograd::{Param, Var};
@@ -50,7 +50,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     for (name, param) in &params {
         let expected = norm(file.get(&format!("norm.{name}"))?);
         let got = norm(&fetch(gradients.get(param).with_context(|| format!("no gradient of {name}"))?));
-        // A bias in front of a batch norm has none but rounding's.
+        // A bias in front of a batch norm has only a gradient of rounding errors.
         if (got - expected).abs() > NORM * expected + 1e-5 * largest {
             wrong.push(format!("the gradient of {name} has norm {got:e}, the file's {expected:e}"));
         }
@@ -60,7 +60,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// The model's parameters, once it has the file's weights and is on the device.
+/// The model's parameters after loading the file's weights on the device.
 fn filled(model: &dyn Module, file: &File, device: &Device) -> Result<Vec<(String, Param)>> {
     nn::upload(model, device);
     fill(model, file)?;

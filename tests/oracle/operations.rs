@@ -1,4 +1,4 @@
-//! One operation, on one device: its value within 1e-5, each gradient within 1e-4.
+//! One operation on one device: its value within 1e-5, each gradient within 1e-4.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) fn check(file: &File, device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// A case's inputs and attributes, by name.
+/// The inputs and attributes of a case, by name.
 struct Inputs<'a> {
     vars: BTreeMap<String, Var>,
     attrs: &'a Value,
@@ -180,18 +180,18 @@ fn run(op: &str, i: &Inputs) -> Result<Var> {
     })
 }
 
-/// Our losses are means over images; the sum over all of them.
+/// The sum over all images of a loss, which in this library is a mean.
 fn over_all_images(loss: Var, x: &Var) -> Var {
     loss.mul_scalar(x.shape()[0] as f32)
 }
 
-/// A row an image.
+/// One row per image.
 fn features(x: &Var) -> Result<Features> {
     let [_, width] = x.shape().matrix("features");
     Ok(Features { width, numbers: fetch(x.value()).data().to_vec() })
 }
 
-/// The reference's number, which is ours as well.
+/// Returns the reference's value if both agree.
 fn both(reference: f64, ours: f64) -> Result<Var> {
     ensure!((reference - ours).abs() <= 1e-6 * reference.abs(), "the reference says {reference}, we say {ours}");
     Ok(number(ours))

@@ -1,4 +1,4 @@
-"""The residual β-VAE in PyTorch, to the last name: where weights of `resnet18` go (load_ours.py), and what they are held to.
+"""The residual β-VAE in PyTorch with the same parameter names, into which load_ours.py loads the weights of `resnet18`.
 
 Encoder names are torchvision's resnet18's. At width 64: z = 128 has 23,910,275 parameters, z = 64 23,811,843.
 """

@@ -1,9 +1,9 @@
-//! A training run replayed from stored weights, images and noise: losses step by step, and of the first step the
+//! A training run replayed from stored weights, images and noise: the loss of each step, and of the first step the
 //! reconstruction, the latents, the running statistics and every gradient.
 //!
-//! Later losses are held less tightly: where a gradient is zero by construction, Adam turns its rounding noise into full
-//! steps. So are those gradients themselves (the bias of a convolution in front of a batch norm, which takes it away again):
-//! they must be small beside the model's largest.
+//! Later losses have a larger tolerance: where a gradient is zero by construction, Adam turns its rounding errors into steps of
+//! full size. Such gradients (of a convolution's bias in front of a batch norm, which subtracts it again) must be small
+//! relative to the model's largest.
 
 use anyhow::{Context, Result, ensure};
 use nn::optim::{Adam, AdamConfig};
@@ -31,7 +31,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     let config = config(meta)?;
     let model = model::build(&config);
     nn::upload(&*model, device);
-    fill(&*model, file)?; // what is loaded goes where the model is
+    fill(&*model, file)?; // the weights are loaded onto the model's device
     let params = nn::parameters(&*model);
     let objective = Objective::new(&config);
     let (mut adam, monitor) = (Adam::new(AdamConfig::default()), GradientMonitor::new(1, device));
@@ -88,7 +88,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// The configuration of the model and loss that the file is of.
+/// The configuration of the file's model and loss.
 fn config(meta: &Value) -> Result<Config> {
     let mut config = Config::default();
     config.model.kind = ModelKind::Resnet18;
@@ -117,7 +117,7 @@ fn real(meta: &Value, key: &str) -> Result<f64> {
     meta.get(key).and_then(Value::as_f64).with_context(|| format!("train metadata has no {key}"))
 }
 
-/// Loads the stored weights as the state dict that they are.
+/// Loads the stored weights as a state dict.
 pub(crate) fn fill(model: &dyn nn::Module, file: &File) -> Result<()> {
     let bytes: Vec<(&str, &Tensor, Vec<u8>)> = file
         .under("init.")
@@ -130,7 +130,7 @@ pub(crate) fn fill(model: &dyn nn::Module, file: &File) -> Result<()> {
     Ok(block_on(state::load(model, &bytes))?)
 }
 
-/// Running statistics after the first step.
+/// Compares the running statistics after the first step.
 fn running(model: &dyn Vae, file: &File) -> Result<()> {
     let mut wrong = Vec::new();
     let mut seen = 0;
@@ -151,8 +151,8 @@ fn largest(x: &Tensor) -> f64 {
     fetch(x).data().iter().fold(0.0, |largest, x| f64::max(largest, f64::from(x.abs())))
 }
 
-/// Whether a parameter is the bias of a convolution that stands in front of a batch norm: `conv2.bias` beside a `bn2`,
-/// `0.bias` beside a norm called `1`.
+/// Whether a parameter is the bias of a convolution in front of a batch norm: `conv2.bias` if there is a `bn2`, `0.bias` if `1`
+/// is a norm.
 fn is_zero_by_construction(name: &str, file: &File) -> bool {
     let Some(layer) = name.strip_suffix(".bias") else { return false };
     let (above, own) = layer.rsplit_once('.').unwrap_or(("", layer));

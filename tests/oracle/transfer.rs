@@ -1,6 +1,6 @@
-//! Weights on their way between PyTorch and here: what `vae export` writes has PyTorch's names, shapes and types, and not a bit
-//! is lost on the way in and out again. And a frozen encoder is a constant: no history, no gradient, no number changed.
-//! `load_ours.py` beside this file loads an exported file into PyTorch itself.
+//! Exchange of weights with PyTorch: files of `vae export` have PyTorch's names, shapes and types, and importing and exporting
+//! changes no bit. A frozen encoder is a constant: it has no history and no gradient, and no number of it changes.
+//! `load_ours.py` in this folder loads an exported file into PyTorch.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use vae::run::transfer::Frozen;
 use crate::file::{File, agree};
 use crate::{check_all, files, folder, models, training};
 
-/// Of a tensor's largest number.
+/// Relative to the tensor's largest element.
 const OUTPUT: f64 = 1e-5;
 
 fn config(settings: &[&str]) -> Config {
@@ -44,7 +44,7 @@ fn checkpoint(model: &dyn Module) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-/// `names_resnet18.txt` is what PyTorch's model of the same size has.
+/// `names_resnet18.txt` lists the tensors of PyTorch's model of the same size.
 #[test]
 fn exported_names_shapes_and_types_are_pytorch_s() {
     let config = config(&["data.channels=1"]);
@@ -66,9 +66,9 @@ fn exported_names_shapes_and_types_are_pytorch_s() {
     assert_eq!(theirs.len(), 496);
 }
 
-/// PyTorch's weights → our model → a checkpoint → an exported file: the same bytes; and from that file the same outputs.
+/// PyTorch's weights → our model → a checkpoint → an exported file gives the same bytes, and that file gives the same outputs.
 #[test]
-fn weights_and_outputs_survive_the_way_in_and_out() {
+fn weights_and_outputs_survive_import_and_export() {
     let mut files = files().expect("golden files");
     files.retain(|(_, file)| file.model.is_some());
     check_all("exported models", &files, there_and_back);
@@ -111,8 +111,8 @@ fn there_and_back(file: &File, device: &Device) -> Result<()> {
         .try_for_each(|(name, got)| agree(name, got.value(), file.get(name)?, OUTPUT))
 }
 
-/// Held weights and statistics stay byte for byte, nothing up to the encoder's end has a history, and of its parameters
-/// none has a gradient; all the others do.
+/// Frozen weights and statistics keep their bytes, values up to the encoder's output have no history, and the encoder's
+/// parameters have no gradient. All other parameters have one.
 #[test]
 fn a_frozen_encoder_is_a_constant() {
     for device in [Device::Cpu, gpu()] {

@@ -1,4 +1,4 @@
-// Opens pages from the disk in a browser and tells what is wrong with them: see visit.mjs.
+// Opens pages from the disk in a browser and checks them: see visit.mjs.
 //
 //   node check.mjs BROWSER PAGE.html… [--shots FOLDER]
 import { basename, resolve } from "node:path";

@@ -1,11 +1,11 @@
-// Uses the latent explorer in a browser as a person would: sliders move pixels, images are encoded, moved between and blended,
-// the map is clicked; with the mouse and by keyboard.
+// Uses the latent explorer in a browser, with the mouse and the keyboard: moves sliders, encodes images, interpolates and blends
+// them, and clicks the map.
 import { readFileSync } from "node:fs";
 
 /** What the canvas shows. */
 const shown = (page) => page.evaluate(() => document.getElementById("shown").toDataURL());
-/** Whether something comes true soon. */
-const soon = (page, what, argument) => page.waitForFunction(what, argument, { timeout: 5_000 }).then(() => true, () => false);
+/** Whether a condition becomes true within five seconds. */
+const becomesTrue = (page, what, argument) => page.waitForFunction(what, argument, { timeout: 5_000 }).then(() => true, () => false);
 const near = (a, b) => a.length === b.length && a.every((x, i) => Math.abs(x - b[i]) < 1e-4);
 
 export async function use(page, expect) {
@@ -13,10 +13,10 @@ export async function use(page, expect) {
   const changes = async (what, work) => {
     const before = await shown(page);
     await work();
-    expect(await soon(page, (before) => document.getElementById("shown").toDataURL() !== before, before), `${what}: the same picture`);
+    expect(await becomesTrue(page, (before) => document.getElementById("shown").toDataURL() !== before, before), `${what}: the same picture`);
   };
   const told = async (pattern) =>
-    expect(await soon(page, (pattern) => new RegExp(pattern).test(document.getElementById("status").textContent), pattern), `does not tell ${pattern}`);
+    expect(await becomesTrue(page, (pattern) => new RegExp(pattern).test(document.getElementById("status").textContent), pattern), `does not tell ${pattern}`);
   const kept = page.locator("#kept li");
   const keeps = async (count, what) => expect((await kept.count()) === count, `${what}: ${await kept.count()} codes are kept, not ${count}`);
   /** z, as it is copied. */
@@ -27,11 +27,11 @@ export async function use(page, expect) {
   };
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
 
-  expect(await soon(page, () => "ready" in document.body.dataset && document.getElementById("shown").width > 1), "shows no picture");
-  expect(await soon(page, () => document.querySelector("#legend li")), "shows no map");
+  expect(await becomesTrue(page, () => "ready" in document.body.dataset && document.getElementById("shown").width > 1), "shows no picture");
+  expect(await becomesTrue(page, () => document.querySelector("#legend li")), "shows no map");
   const { latents } = await page.evaluate(async () => (await fetch("/about")).json());
 
-  // By keyboard: past the skip link to the latent of the highest KL. The fastest of its pictures counts, on a machine that is busy.
+  // By keyboard: past the skip link to the latent with the highest KL. The fastest of its pictures counts, because the machine may be busy.
   await page.keyboard.press("Tab");
   expect(await page.evaluate(() => document.activeElement.className === "skip"), "Tab does not begin at the skip link");
   const sliders = page.locator("#sliders input");
@@ -52,7 +52,7 @@ export async function use(page, expect) {
   const zero = await shown(page);
   await changes("a draw", () => page.locator("#draw").click());
 
-  // What is saved is what is shown.
+  // The saved file contains the picture that is shown.
   const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#save").click()]);
   const png = readFileSync(await download.path()).toString("base64");
   const saved = await page.evaluate(async (png) => {
@@ -65,7 +65,7 @@ export async function use(page, expect) {
   }, png);
   expect(saved === (await shown(page)) && download.suggestedFilename() === "decoded.png", `saved another picture as ${download.suggestedFilename()}`);
 
-  // Two test images, the saved file, chosen, and once more, dropped.
+  // Encodes two test images, and the saved file twice: chosen, and dropped.
   for (const place of ["3", "8"]) {
     await page.locator("#place").fill(place);
     await changes(`test image ${place}`, () => page.locator("#place").press("Enter"));
@@ -88,7 +88,7 @@ export async function use(page, expect) {
   await kept.nth(3).getByRole("button", { name: /^Remove/ }).click();
   await keeps(3, "one taken away");
 
-  // Half of the way from the first to the second, and a blend with a weight and a negation: z is what it should be.
+  // Checks z halfway from the first image to the second, and for a blend with a weight and a negation.
   const codes = [];
   for (let i = 0; i < 3; i++) {
     await changes("a kept code", () => kept.nth(i).getByRole("button", { name: /^Show/ }).click());
@@ -112,7 +112,7 @@ export async function use(page, expect) {
   await page.locator("#keep").click();
   await keeps(4, "z is kept");
 
-  // A click on the map sets its two latents and no other; by keyboard, the code of the nearest image.
+  // A click on the map sets its two latents and no other. By keyboard, it takes the code of the nearest image.
   const map = page.locator("#map"), across = Number(await page.locator("#x").inputValue()), up = Number(await page.locator("#y").inputValue());
   await map.scrollIntoViewIfNeeded();
   const box = await map.boundingBox();
@@ -127,14 +127,14 @@ export async function use(page, expect) {
   const right = await page.locator("#wrong").textContent();
   expect(!right, right);
 
-  // What is wrong is told, and forgotten once something is right.
+  // An error is shown, and removed after the next success.
   await page.locator("#place").evaluate((input) => input.removeAttribute("max"));
   await page.locator("#place").fill("99999999");
   await page.locator("#place").press("Enter");
-  expect(await soon(page, () => /there is no test image/.test(document.getElementById("wrong").textContent)), "does not tell that there is no such image");
+  expect(await becomesTrue(page, () => /there is no test image/.test(document.getElementById("wrong").textContent)), "does not tell that there is no such image");
   await page.locator("#place").fill("8");
   await changes("z = 0", () => page.locator("#zero").click());
-  expect(await soon(page, () => !document.getElementById("wrong").textContent), "does not forget what was wrong");
+  expect(await becomesTrue(page, () => !document.getElementById("wrong").textContent), "does not forget what was wrong");
   expect((await shown(page)) === zero, "z = 0 has another picture the second time");
   return /status of 400/;
 }

@@ -1,4 +1,4 @@
-// Watches a run in a browser: it is under way, its pictures come; a page that is loaded again shows what it showed, and goes on.
+// Watches a training run in a browser: its progress and pictures appear, and after a reload the page shows the same and continues.
 
 /** What the page shows of its run. */
 const known = (page) => page.evaluate(() => {
@@ -11,7 +11,7 @@ const known = (page) => page.evaluate(() => {
     bars: document.querySelectorAll("#kl rect").length,
   };
 });
-const soon = (page, what, timeout = 30_000) => page.waitForFunction(what, null, { timeout }).then(() => true, () => false);
+const becomesTrue = (page, what, timeout = 30_000) => page.waitForFunction(what, null, { timeout }).then(() => true, () => false);
 const drawn = () => {
   const images = [...document.querySelectorAll("#pictures:not([hidden]) img")];
   return images.length === 2 && images.every((image) => image.complete && image.naturalWidth > 300);
@@ -24,11 +24,11 @@ const reaches = async (page, epochs) => {
 
 export async function watch(page, expect) {
   expect(await reaches(page, 3), "three epochs do not come");
-  expect(await soon(page, drawn), "no pictures come");
+  expect(await becomesTrue(page, drawn), "no pictures come");
   expect(/^\d+ of 5000$/.test(await page.locator("#epoch").textContent()), "does not tell its epoch");
   const before = await known(page);
   await page.reload();
-  expect(await soon(page, drawn, 10_000), "no pictures are there when it is loaded again");
+  expect(await becomesTrue(page, drawn, 10_000), "no pictures are there when it is loaded again");
   const after = await known(page);
   for (const key of Object.keys(before)) {
     expect(before[key] > 0 && after[key] >= before[key], `loaded again, it has ${after[key]} ${key}, and had ${before[key]}`);
@@ -46,7 +46,7 @@ export async function watch(page, expect) {
 export async function part(page, expect, interrupt) {
   const before = await known(page);
   interrupt();
-  expect(await soon(page, () => document.getElementById("state").textContent === "The run has ended: interrupted."), "does not tell the end of the run");
+  expect(await becomesTrue(page, () => document.getElementById("state").textContent === "The run has ended: interrupted."), "does not tell the end of the run");
   const after = await known(page);
   expect(Object.keys(before).every((key) => after[key] >= before[key]), `has ${JSON.stringify(after)} at the end, and had ${JSON.stringify(before)}`);
 }

@@ -1,5 +1,5 @@
-// Starts what serves pages, vae explore with a run and train --live, and uses both in a browser: see explore.mjs, live.mjs and
-// visit.mjs.
+// Starts the servers (`vae explore` with a run, and `train --live`) and uses their pages in a browser: see explore.mjs, live.mjs
+// and visit.mjs.
 //
 //   node served.mjs BROWSER FOLDER-OF-COMMANDS RUN FOLDER-FOR-RUNS [--shots FOLDER]
 import { spawn } from "node:child_process";
@@ -14,7 +14,7 @@ const TINY = ["--device", "cpu", "--limit", "4096", "--set", "model.kind=dense",
 
 /** Starts a command: the address that it prints, what interrupts it, and what waits until it ends as it should. */
 async function start(name, ...flags) {
-  const env = { ...process.env, DISPLAY: "", WAYLAND_DISPLAY: "" }; // or it would open a browser of its own
+  const env = { ...process.env, DISPLAY: "", WAYLAND_DISPLAY: "" }; // without a display it opens no browser itself
   const child = spawn(join(commands, name), flags, { env, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   child.stderr.on("data", (words) => (said += words));
@@ -24,7 +24,7 @@ async function start(name, ...flags) {
     const url = /http:\/\/\S+\//.exec(line)?.[0];
     if (!url) continue;
     child.stdout.resume();
-    const interrupt = () => child.killed || child.kill("SIGINT"); // the second would cut it short
+    const interrupt = () => child.killed || child.kill("SIGINT"); // a second signal would end it at once
     const ends = async (code) => {
       interrupt();
       const late = new Promise((done) => setTimeout(done, 20_000, "not at all"));

@@ -1,6 +1,6 @@
-// What all visits to pages have in common. A page is opened wide and narrow, light and dark; something is done there; then it
-// is looked at: words on the console, anything fetched from elsewhere, anything wider than the window, images that do not show,
-// whatever axe finds of WCAG 2.2 AA and its own best practice. A visit that hangs is wrong, and over.
+// The checks that all pages must pass. A page is opened in a wide and a narrow window, with a light and a dark theme, and used.
+// The checks then look for console messages, requests to other servers, content wider than the window, images that do not
+// load, and violations of WCAG 2.2 AA and of axe's best practices. A visit that takes too long fails.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -9,17 +9,17 @@ import { chromium } from "playwright-core";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const LOOKS = [[1280, "light"], [380, "dark"], [1280, "dark"], [380, "light"]];
-const LONGEST = 60_000; // a visit
-const ALL = 300_000; // all of them
+const LONGEST = 60_000; // milliseconds per visit
+const ALL = 300_000; // milliseconds for all visits
 
-/** The words of the command line; of them `--shots FOLDER` says where pictures of the pages go. */
+/** Returns the arguments of the command line. `--shots FOLDER` is the folder for screenshots. */
 export function words() {
   const words = process.argv.slice(2), at = words.indexOf("--shots");
   return { shots: at < 0 ? null : words.splice(at, 2)[1], words };
 }
 
 let checks = 0, wrong = 0;
-/** Counts a check, and tells what is wrong if it fails. */
+/** Counts a check, and prints `what` if it fails. */
 export function check(good, what) {
   checks += 1;
   if (good) return;
@@ -27,20 +27,20 @@ export function check(good, what) {
   console.error(what);
 }
 
-/** Tells how many checks there were, and ends. */
+/** Prints the number of checks and ends the process. */
 export function end(what) {
   console.log(`${what}: ${checks} checks, ${wrong} things wrong`);
   process.exit(wrong || !checks ? 1 : 0);
 }
 
-// What is started here ends here; the browser, too, when this process exits.
+// Signals end this process, and with it the browser.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 setTimeout(() => {
   console.error(`the pages took longer than ${ALL / 1000} s`);
   process.exit(1);
 }, ALL).unref();
 
-/** Opens a browser; what it answers is told of a page `name` at `url`, and does `act(page, expect, visit)` there. */
+/** Opens a browser. Returns a function that opens the page `name` at `url`, calls `act(page, expect, isLast)` and checks the page. */
 export async function browse(executablePath, shots) {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"], handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
   return async (name, url, act) => {
@@ -70,7 +70,7 @@ async function visit(context, url, act, isLast, shot, expect) {
     if (![ours, "data:", "blob:"].some((start) => request.url().startsWith(start))) fetched.push(request.url());
   });
   await page.goto(url);
-  // What `act` answers are words that it has made the console say.
+  // `act` returns a pattern of the console messages that it has provoked.
   const excused = await act(page, expect, isLast);
   await page.evaluate(() => scrollTo(0, 0));
   await page.mouse.move(0, 0);

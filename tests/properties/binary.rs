@@ -1,4 +1,4 @@
-//! Broadcasting: shapes aligned at the last dimension; where sizes differ one is 1, which goes for a size of 0, too.
+//! Broadcasting: shapes are aligned at the last dimension. Where sizes differ, one must be 1; the other may be 0.
 
 use autograd::Var;
 use proptest::collection::vec;
@@ -10,7 +10,7 @@ use tensor::{Shape, Tensor};
 
 use crate::{attempt, check, numbers, refused, shapes};
 
-/// Two shapes that broadcast: either may lack dimensions in front, and have a size of 1 where the other has more.
+/// Two shapes that broadcast: either may lack leading dimensions, or have a size of 1 where the other has more.
 fn pairs() -> impl Strategy<Value = [Vec<usize>; 2]> {
     let part = || (0..=5_usize, vec(0..3_usize, 5));
     (shapes(), part(), part()).prop_map(|(whole, a, b)| {
@@ -27,7 +27,7 @@ fn inputs([a, b]: &[Vec<usize>; 2]) -> [Tensor; 2] {
 }
 
 #[test]
-fn what_broadcasts_is_the_reference_s() {
+fn broadcast_results_match_the_reference() {
     check(200, pairs(), |shapes| {
         let x = inputs(&shapes);
         let held = |what: &str, op: fn(&Tensor, &Tensor) -> Tensor, exact: fn(f64, f64) -> f64| {
@@ -46,7 +46,7 @@ fn what_broadcasts_is_the_reference_s() {
 }
 
 #[test]
-fn gradients_have_the_shapes_and_values_of_what_they_are_of() {
+fn gradients_have_the_shapes_of_their_operands() {
     let some = |shapes: &[Vec<usize>; 2]| shapes.iter().flatten().all(|&size| size > 0);
     check(50, pairs().prop_filter("elements", some), |shapes| {
         let x = inputs(&shapes);
@@ -56,7 +56,7 @@ fn gradients_have_the_shapes_and_values_of_what_they_are_of() {
 }
 
 #[test]
-fn what_does_not_broadcast_is_refused_with_both_shapes() {
+fn shapes_that_do_not_broadcast_are_refused_with_both() {
     check(1000, (shapes(), shapes()), |(a, b)| {
         let (x, y) = (Tensor::zeros(&a[..]), Tensor::zeros(&b[..]));
         let fits = a.iter().rev().zip(b.iter().rev()).all(|(&m, &n)| m == n || m == 1 || n == 1);

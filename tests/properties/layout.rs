@@ -1,4 +1,4 @@
-//! Moves: any order of any dimensions, parts and wholes, there and back again, bit for bit.
+//! Permutations of any dimensions, slices and concatenations, and their inverses, bit for bit.
 
 use proptest::collection::vec;
 use proptest::strategy::Strategy;
@@ -34,7 +34,7 @@ fn a_permutation_is_the_reference_s_and_its_inverse_undoes_it() {
 }
 
 #[test]
-fn parts_side_by_side_are_the_whole() {
+fn concatenated_slices_are_the_whole() {
     check(150, (with_dimension(), vec(0..5_usize, 2)), |((sizes, dim), cuts)| {
         let x = numbers(&sizes);
         let size = sizes[dim];
@@ -46,7 +46,7 @@ fn parts_side_by_side_are_the_whole() {
             let parts: Vec<Tensor> =
                 edges.windows(2).map(|edge| whole.slice(dim, edge[0], edge[1] - edge[0])).collect();
             assert_same_bits("slices beside each other", &Tensor::concat(&parts.iter().collect::<Vec<_>>(), dim), &x);
-            // A part among zeros, and the part again; all parts among zeros add up to the whole.
+            // Pads a slice with zeros and slices it again. All padded slices add up to the whole.
             let mut sum = Tensor::zeros(&sizes[..]).upload(device);
             for (part, edge) in parts.iter().zip(&edges) {
                 let padded = part.slice_gradient(dim, *edge, size);
@@ -59,7 +59,7 @@ fn parts_side_by_side_are_the_whole() {
 }
 
 #[test]
-fn a_reshape_keeps_every_number() {
+fn a_reshape_keeps_every_element() {
     check(200, (shapes(), shapes()), |(from, to)| {
         let x = numbers(&from);
         let outcome = attempt(|| x.reshape(&to[..]));
@@ -71,7 +71,7 @@ fn a_reshape_keeps_every_number() {
 }
 
 #[test]
-fn wrong_places_are_refused() {
+fn invalid_dimensions_are_refused() {
     check(1000, (shapes(), 0..7_usize, 0..7_usize, 0..7_usize), |(sizes, dim, start, length)| {
         let x = numbers(&sizes);
         let outcome = attempt(|| x.slice(dim, start, length));

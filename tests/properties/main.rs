@@ -1,7 +1,7 @@
-//! Properties over shapes that nobody thought of: ranks 0 to 5, sizes of 0 and 1, any dimensions, right ones and wrong ones.
+//! Property tests over random shapes: ranks 0 to 5, sizes of 0 and 1, valid and invalid dimensions.
 //!
-//! What fits is what the f64 reference says, everywhere; what does not fit is refused by the operation's own words and nothing
-//! else. Shapes are drawn by proptest, which shrinks one that fails; draws are the same in every run.
+//! Valid arguments give the result of the f64 reference on every device. Invalid ones panic with the operation's own message.
+//! proptest draws the shapes and shrinks one that fails; the draws are the same in every run.
 #![forbid(unsafe_code)]
 
 mod binary;
@@ -15,7 +15,7 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tensor::{Generator, Tensor};
 
-/// Holds a property of `cases` draws. It fails by panicking, as a law does.
+/// Checks a property for `cases` draws. It fails by panicking.
 #[track_caller]
 fn check<S: Strategy>(cases: u32, draw: S, property: impl Fn(S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
@@ -27,17 +27,17 @@ fn check<S: Strategy>(cases: u32, draw: S, property: impl Fn(S::Value)) {
     held.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// Sizes of a tensor of rank 0 to 5, of at most 1,024 elements.
+/// Shapes of rank 0 to 5 with at most 1,024 elements.
 fn shapes() -> impl Strategy<Value = Vec<usize>> {
     vec(0..5_usize, 0..=5).prop_filter("small", |sizes| sizes.iter().product::<usize>() <= 1024)
 }
 
-/// Numbers that shapes decide.
+/// Elements that depend only on the shape.
 fn numbers(sizes: &[usize]) -> Tensor {
     Generator::stream(11, sizes.len() as u64).normal_tensor(sizes)
 }
 
-/// A result, or the words by which it was refused.
+/// The result, or the message of the panic.
 fn attempt<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(operation)).map_err(|refusal| match refusal.downcast::<String>() {
         Ok(words) => *words,
@@ -45,7 +45,7 @@ fn attempt<T>(operation: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Nothing but these words refuses an operation.
+/// Requires that the operation panicked with this message.
 #[track_caller]
 fn refused<T>(outcome: Result<T, String>, words: &str) {
     match outcome {

@@ -1,4 +1,4 @@
-//! Reductions over any dimensions, none and empty ones too; products of matrices with empty sides.
+//! Reductions over any dimensions, including none and empty ones, and matrix products with empty sides.
 
 use proptest::collection::vec;
 use proptest::strategy::Strategy;
@@ -19,11 +19,11 @@ fn some() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, bool)> {
 }
 
 #[test]
-fn sums_means_and_maxima_are_the_reference_s() {
+fn sums_means_and_maxima_match_the_reference() {
     check(200, some(), |(sizes, dims, keepdim)| {
         let x = [numbers(&sizes)];
         let what = format!("{sizes:?} over {dims:?}, keepdim {keepdim}");
-        // A GPU adds in f32: by the size of what is added.
+        // A GPU sums in f32, so the tolerance is relative to the size of the terms.
         let terms: f64 = x[0].data().iter().map(|&x| f64::from(x).abs()).sum();
         let within = Within::LargestOrBy(1e-6, 1e-6 * terms);
         let sum = |x: &[Array]| reduce::sum(&x[0], &dims, keepdim);
@@ -82,7 +82,7 @@ fn wrong_dimensions_are_refused() {
 }
 
 #[test]
-fn products_of_any_sides_are_the_reference_s_or_refused() {
+fn products_of_any_sides_match_the_reference_or_are_refused() {
     check(150, (vec(0..9_usize, 3), 0..3_usize), |(sides, more)| {
         let [m, k, n] = sides[..] else { unreachable!("three sides") };
         let x = [numbers(&[m, k]), numbers(&[k, n])];

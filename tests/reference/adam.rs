@@ -1,4 +1,4 @@
-//! Adam as its paper states it (1412.6980, algorithm 1), with PyTorch's weight decay: λ·p is added to the gradient.
+//! Adam by the formulas of its paper (1412.6980, algorithm 1), with PyTorch's weight decay: λ·p is added to the gradient.
 
 /// One parameter and its moments.
 #[derive(Clone, Debug)]
@@ -11,14 +11,14 @@ pub struct Adam {
     t: i32,
 }
 
-/// What Adam is run with.
+/// The settings of Adam.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The learning rate.
     pub rate: f64,
-    /// β₁, of the mean of gradients.
+    /// β₁, for the mean of gradients.
     pub beta1: f64,
-    /// β₂, of the mean of their squares.
+    /// β₂, for the mean of squared gradients.
     pub beta2: f64,
     /// ε.
     pub eps: f64,

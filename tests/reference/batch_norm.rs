@@ -1,4 +1,4 @@
-//! y = act(w·(x − μ)/√(σ² + ε) + b + residual), a channel at a time.
+//! y = act(w·(x − μ)/√(σ² + ε) + b + residual), per channel.
 
 use tensor::Act;
 
@@ -24,13 +24,13 @@ pub fn stats(x: &Array) -> (Array, Array) {
     (mean, var)
 }
 
-/// Normalisation by the batch's own statistics.
+/// Normalisation with the statistics of the batch.
 pub fn train(x: &Array, w: &Array, b: &Array, residual: Option<&Array>, act: Act, eps: f64) -> Array {
     let (mean, var) = stats(x);
     eval(x, &mean, &var, w, b, residual, act, eps)
 }
 
-/// Normalisation by given statistics.
+/// Normalisation with the given statistics.
 pub fn eval(
     x: &Array,
     mean: &Array,

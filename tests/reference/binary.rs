@@ -1,8 +1,8 @@
-//! c = a ∘ b, shapes aligned at the last dimension, sizes of 1 repeated.
+//! c = a ∘ b with broadcasting: shapes are aligned at the last dimension, and sizes of 1 are repeated.
 
 use crate::{Array, build_ranked, place};
 
-/// `f` of each pair that broadcasting makes.
+/// Applies `f` to each pair of broadcast elements.
 ///
 /// # Panics
 /// If the shapes do not broadcast.
@@ -20,7 +20,7 @@ pub fn broadcast(a: &Array, b: &Array, f: impl Fn(f64, f64) -> f64) -> Array {
     })
 }
 
-/// Sizes with ones in front.
+/// A shape with leading ones up to this rank.
 fn aligned(shape: &[usize], rank: usize) -> Vec<usize> {
     let mut sizes = vec![1; rank - shape.len()];
     sizes.extend(shape);

@@ -1,4 +1,4 @@
-//! Are two tensors the same, and if not, where do they part most? They may be on any device.
+//! Comparison of two tensors on any device, which reports the element with the largest error.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use tensor::{Shape, Tensor};
 use crate::Array;
 use crate::place::fetch;
 
-/// The element that is furthest off.
+/// The element with the largest error.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Difference {
     /// Its index.
     pub index: Vec<usize>,
-    /// What is there.
+    /// The actual value.
     pub got: f64,
-    /// What should be.
+    /// The expected value.
     pub expected: f64,
-    /// The largest difference that was allowed there.
+    /// The tolerance for this element.
     pub allowed: f64,
-    /// How many elements are off, of how many.
+    /// The number of elements outside the tolerance, and the number of all.
     pub off: [usize; 2],
 }
 
@@ -31,10 +31,10 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares with a tolerance relative to the largest absolute value expected.
+/// Compares with a tolerance relative to the largest absolute expected value.
 ///
 /// # Errors
-/// The element that is furthest off; NaN and infinities are off wherever they are.
+/// The element with the largest error. NaN and infinities are errors wherever they are.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -44,10 +44,10 @@ pub fn close(got: &Tensor, expected: &Array, tolerance: f64) -> Result<(), Diffe
     differ(got, expected, |_| tolerance * largest)
 }
 
-/// Compares with a tolerance relative to each element expected.
+/// Compares with a tolerance relative to each expected element.
 ///
 /// # Errors
-/// The element that is furthest off.
+/// The element with the largest error.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -56,10 +56,10 @@ pub fn close_each(got: &Tensor, expected: &Array, tolerance: f64) -> Result<(), 
     differ(got, expected, |expected| tolerance * expected.abs())
 }
 
-/// Compares with one absolute tolerance.
+/// Compares with an absolute tolerance.
 ///
 /// # Errors
-/// The element that is furthest off.
+/// The element with the largest error.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -68,7 +68,7 @@ pub fn close_by(got: &Tensor, expected: &Array, allowed: f64) -> Result<(), Diff
     differ(got, expected, |_| allowed)
 }
 
-/// As [`close`], and panics with `what`.
+/// Like [`close`], but panics with `what`.
 #[track_caller]
 pub fn assert_close(what: &str, got: &Tensor, expected: &Array, tolerance: f64) {
     if let Err(difference) = close(got, expected, tolerance) {
@@ -76,7 +76,7 @@ pub fn assert_close(what: &str, got: &Tensor, expected: &Array, tolerance: f64) 
     }
 }
 
-/// The same bits everywhere, NaNs included.
+/// Panics unless both tensors have the same bits, including NaNs.
 #[track_caller]
 pub fn assert_same_bits(what: &str, got: &Tensor, expected: &Tensor) {
     assert_eq!(got.shape(), expected.shape(), "{what}: the shape");
@@ -92,12 +92,12 @@ pub fn assert_same_bits(what: &str, got: &Tensor, expected: &Tensor) {
 fn differ(got: &Tensor, expected: &Array, allowed: impl Fn(f64) -> f64) -> Result<(), Difference> {
     assert_eq!(*got.shape(), expected.shape, "the shape of a result and of its reference");
     let got = fetch(got);
-    let mut worst: Option<(f64, usize)> = None; // how many times more than allowed, and where
+    let mut worst: Option<(f64, usize)> = None; // the error relative to the tolerance, and its position
     let mut off = 0;
     for (i, (&got, &expected)) in got.data().iter().zip(&expected.data).enumerate() {
         let by = (f64::from(got) - expected).abs();
         if by <= allowed(expected) {
-            continue; // a NaN is not
+            continue; // NaN does not pass
         }
         off += 1;
         let excess = if by.is_nan() { f64::INFINITY } else { by / allowed(expected) };

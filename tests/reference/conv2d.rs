@@ -13,7 +13,7 @@ pub fn conv2d(x: &Array, w: &Array, bias: Option<&Array>, Conv { stride, padding
         for c in 0..cin {
             for u in 0..kh {
                 for v in 0..kw {
-                    let (row, column) = (stride * i + u, stride * j + v); // of the padded image
+                    let (row, column) = (stride * i + u, stride * j + v); // position in the padded image
                     let inside =
                         (padding..padding + height).contains(&row) && (padding..padding + width).contains(&column);
                     if inside {
@@ -34,7 +34,7 @@ pub fn weight_gradient(x: &Array, dy: &Array, [kh, kw]: [usize; 2], Conv { strid
         for n in 0..batch {
             for i in 0..oh {
                 for j in 0..ow {
-                    let (row, column) = (stride * i + u, stride * j + v); // of the padded image
+                    let (row, column) = (stride * i + u, stride * j + v); // position in the padded image
                     if (padding..padding + height).contains(&row) && (padding..padding + width).contains(&column) {
                         sum += at(dy, [n, o, i, j]) * at(x, [n, c, row - padding, column - padding]);
                     }

@@ -1,5 +1,5 @@
-//! Every input pixel leaves its multiple of the kernel in the output, `stride` pixels from its neighbour's:
-//!   y[n, c, s·i + u − p, s·j + v − p] += w[o, c, u, v]·x[n, o, i, j];  what falls outside is cut off.
+//! Every input pixel adds its multiple of the kernel to the output, `stride` pixels apart:
+//!   y[n, c, s·i + u − p, s·j + v − p] += w[o, c, u, v]·x[n, o, i, j].  Positions outside the output are cut off.
 
 use tensor::ConvTranspose;
 
@@ -19,7 +19,7 @@ pub fn conv_transpose2d(x: &Array, w: &Array, bias: Option<&Array>, conv: ConvTr
                     for c in 0..cout {
                         for u in 0..kh {
                             for v in 0..kw {
-                                let (row, column) = (stride * i + u, stride * j + v); // of the uncut output
+                                let (row, column) = (stride * i + u, stride * j + v); // position in the output before cropping
                                 let inside =
                                     (padding..padding + oh).contains(&row) && (padding..padding + ow).contains(&column);
                                 if inside {

@@ -1,12 +1,12 @@
-//! A machine that holds buffers and runs nothing: it counts, so that tests can see what tensors ask of a device, and it
-//! refuses launches that no machine should be asked for.
+//! A device that stores buffers and computes nothing. It counts requests, so that tests can check them, and refuses launches
+//! that no device supports.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tensor::{Accelerator, BufferId, Error, Launch, Limits, Pending, Result, Shape, Span};
 
-/// What WebGPU promises everywhere: 128 MiB a binding, 256 bytes between offsets.
+/// WebGPU's guaranteed limits: 128 MiB per binding, offsets in multiples of 256 bytes.
 const LIMITS: Limits = Limits {
     buffer_len: 1 << 25,
     alignment: 64,
@@ -16,27 +16,27 @@ const LIMITS: Limits = Limits {
     target_workgroups: 256,
     software: false,
 };
-/// Words that the parameters of one launch may have.
+/// The largest number of words in the parameters of a launch.
 const WORDS: usize = 64;
 
-/// How often the machine was asked for what.
+/// The number of requests of each kind.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Counts {
-    /// Buffers asked for.
+    /// Allocated buffers.
     pub allocs: usize,
-    /// Buffers given back.
+    /// Freed buffers.
     pub frees: usize,
-    /// Buffers filled.
+    /// Buffers that were written.
     pub writes: usize,
-    /// Kernels launched.
+    /// Launched kernels.
     pub launches: usize,
-    /// Buffers read back.
+    /// Buffers that were read back.
     pub reads: usize,
-    /// Steps ended.
+    /// Ended steps.
     pub steps: usize,
 }
 
-/// The machine.
+/// The counting device.
 #[derive(Debug, Default)]
 pub struct Counting(Mutex<State>);
 
@@ -48,17 +48,17 @@ struct State {
 }
 
 impl Counting {
-    /// What it counted.
+    /// Returns the counts so far.
     pub fn counts(&self) -> Counts {
         self.with(|state| state.counts)
     }
 
-    /// Buffers that were asked for and not given back.
+    /// Returns the number of allocated buffers that have not been freed.
     pub fn live(&self) -> usize {
         self.with(|state| state.buffers.len())
     }
 
-    /// From now on every read and every end of a step fails with this.
+    /// From now on every read and every end of a step fails with this error.
     pub fn fail(&self, what: &str) {
         self.with(|state| state.failure = Some(what.to_owned()));
     }
@@ -77,7 +77,7 @@ impl State {
     }
 
     /// # Panics
-    /// If the span is not inside a buffer that is there.
+    /// If the span is not inside an allocated buffer.
     fn elements(&self, span: Span, who: &str) -> &[f32] {
         let buffer = self.buffers.get(&span.buffer);
         let buffer = buffer.unwrap_or_else(|| panic!("{who} uses {:?}, which is gone", span.buffer));
@@ -137,7 +137,7 @@ impl Accelerator for Counting {
         assert!(!writes.is_empty(), "{who} writes nothing");
         for (i, write) in writes.iter().enumerate() {
             let others = reads.iter().chain(&writes[..i]);
-            // Whole buffers: what is read and written at once by one launch is refused by machines even side by side.
+            // A launch must not read and write the same buffer: GPUs refuse that even for disjoint spans.
             let twice = others.clone().any(|other| other.buffer == write.buffer);
             assert!(!twice, "{who} lists {:?} twice, once of them to be written", write.buffer);
         }

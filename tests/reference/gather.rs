@@ -1,4 +1,4 @@
-//! Numbers and rows chosen by index.
+//! Selection of elements and rows by index.
 
 use crate::{Array, at, build, build_ranked, place};
 
@@ -8,7 +8,7 @@ pub fn gather(x: &Array, index: &[usize]) -> Array {
 }
 
 /// `y[i, …] = x[index[i], …]`
-pub fn rows(x: &Array, index: &[usize]) -> Array {
+pub fn index_select(x: &Array, index: &[usize]) -> Array {
     build_ranked(&x.shape.with(0, index.len()), |place_in_y| {
         let mut from = place_in_y.to_vec();
         from[0] = index[from[0]];

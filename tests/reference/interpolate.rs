@@ -1,4 +1,5 @@
-//! A pixel of the result lies somewhere between pixels of the image, and is made of the nearest or of the four around it.
+//! Image resizing. Each pixel of the result has a position in the image and is computed from the nearest pixel or from the four
+//! around it.
 
 use tensor::Interpolation;
 
@@ -18,16 +19,17 @@ pub fn interpolate(x: &Array, size: [usize; 2], how: Interpolation) -> Array {
     })
 }
 
-/// The pixels that pixel `i` of `to` is made of, out of `from`, with their shares.
+/// The pixels of `from` that pixel `i` of `to` depends on, with their weights.
 fn between(how: Interpolation, i: usize, from: usize, to: usize) -> [(usize, f64); 2] {
     let ratio = from as f64 / to as f64;
     let at = match how {
         Interpolation::Nearest => return [((i * from / to).min(from - 1), 1.0), (0, 0.0)],
-        // Pixels are squares: the image's outer edges meet, and beyond the outermost centres nothing changes any more.
+        // Pixels are squares. The outer edges of both images are aligned, and beyond the outermost centres the value is
+        // constant.
         Interpolation::Bilinear { align_corners: false } => {
             ((i as f64 + 0.5) * ratio - 0.5).clamp(0.0, from as f64 - 1.0)
         }
-        // Pixels are points: the outermost meet.
+        // Pixels are points. The outermost points of both images are aligned.
         Interpolation::Bilinear { align_corners: true } if to == 1 => 0.0,
         Interpolation::Bilinear { align_corners: true } => i as f64 * (from as f64 - 1.0) / (to as f64 - 1.0),
     };

@@ -1,5 +1,5 @@
-//! How a law is held: over drawn inputs, against the f64 reference, on the CPU with every set of vector instructions of this
-//! machine, and on a GPU. Inputs are drawn on the CPU; operations are given them where they are to run.
+//! Compares operations with the f64 reference for random inputs, on the CPU with every instruction set of this machine and on a
+//! GPU. Inputs are drawn on the CPU and uploaded to the device of the test.
 
 use autograd::{Var, check};
 use pollster::block_on;
@@ -8,7 +8,7 @@ use tensor::{Generator, Tensor};
 use crate::place::{Place, fetch};
 use crate::{Array, compare};
 
-/// `count` independent generators, from `$LAWS_SEED` (default 1): other seeds try other shapes and numbers.
+/// `count` independent generators, from `$LAWS_SEED` (default 1). Other seeds give other shapes and numbers.
 pub fn draws(count: u64) -> impl Iterator<Item = Generator> {
     let seed = seed();
     (0..count).map(move |case| Generator::stream(seed, case))
@@ -21,27 +21,28 @@ fn seed() -> u64 {
     }
 }
 
-/// A whole number from `low` to `high`, both included.
+/// A random integer from `low` to `high`, both included.
 pub fn between(rng: &mut Generator, low: usize, high: usize) -> usize {
     low + rng.below(high - low + 1)
 }
 
-/// One of the choices.
+/// One of the choices at random.
 pub fn one_of<T: Copy>(rng: &mut Generator, choices: &[T]) -> T {
     choices[rng.below(choices.len())]
 }
 
-/// How a result is held to its reference.
+/// The tolerance of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub enum Within {
     /// Relative to the largest element.
     Largest(f64),
-    /// By this much everywhere: for sums that may cancel, whose rounding goes by the size of what is added.
+    /// Absolute. For sums that may cancel, whose rounding errors are relative to the terms.
     By(f64),
-    /// Relative to each element: what a function of one number can.
+    /// Relative to each element, for functions of one element.
     Each(f64),
-    /// The first number relative to the largest element, for sums that a CPU takes in f64. A GPU has no f64, and where terms
-    /// cancel a sum in f32 is off by the size of its terms, not by its own: there the second number by itself, like [`By`].
+    /// The first number is relative to the largest element, for sums that a CPU computes in f64. A GPU has no f64. If terms
+    /// cancel, a sum in f32 has an error relative to the terms, so a GPU has the second number as an absolute tolerance, like
+    /// [`By`].
     ///
     /// [`By`]: Within::By
     LargestOrBy(f64, f64),
@@ -50,8 +51,7 @@ pub enum Within {
 }
 
 impl Within {
-    /// What is asked at a place. The one difference between a CPU and a GPU stands here: in everything else both are held to
-    /// the same.
+    /// The tolerance at a place. This is the only difference between the tests on a CPU and on a GPU.
     fn at(self, place: &Place) -> Within {
         match (self, place) {
             (Within::LargestOrBy(_, allowed), Place::Gpu) => Within::By(allowed),
@@ -60,7 +60,7 @@ impl Within {
     }
 }
 
-/// `op(inputs)` is what the reference says, everywhere.
+/// Requires that `op(inputs)` equals the reference at every place.
 #[track_caller]
 pub fn forward(
     what: &str,
@@ -89,10 +89,10 @@ pub fn forward(
     }
 }
 
-/// `op`'s values and gradients are those of the reference, everywhere.
+/// Requires that the value and the gradients of `op` equal those of the reference at every place.
 ///
-/// A gradient that is a sum over few numbers may happen to cancel, and leave more rounding than result. So a rule is wrong
-/// if it is off along two cotangents, drawn independently: a wrong one is off along almost all.
+/// A gradient that is a sum of few terms may cancel by chance and leave more rounding than result. So a rule counts as wrong
+/// only if it is wrong along two independent random cotangents. A wrong rule is so along almost all.
 #[track_caller]
 pub fn gradient(what: &str, inputs: &[Tensor], op: impl Fn(&[Var]) -> Var, reference: impl Fn(&[Array]) -> Array) {
     for place in Place::all() {
@@ -104,7 +104,8 @@ pub fn gradient(what: &str, inputs: &[Tensor], op: impl Fn(&[Var]) -> Var, refer
     }
 }
 
-/// ⟨Ax, y⟩ = ⟨x, Aᵀy⟩, to rounding: `ax` and `aty` are what a linear operation and its adjoint made of x and y.
+/// Requires ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ up to rounding: `ax` and `aty` are the results of a linear operation and its adjoint for x and
+/// y.
 #[track_caller]
 pub fn adjoint(what: &str, x: &Tensor, ax: &Tensor, y: &Tensor, aty: &Tensor) {
     assert_eq!((ax.shape(), aty.shape()), (y.shape(), x.shape()), "{what}: shapes of an operation and its adjoint");

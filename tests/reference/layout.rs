@@ -1,4 +1,4 @@
-//! The same numbers in other places.
+//! Operations that move elements without computing.
 
 use crate::{Array, build_ranked, place};
 
@@ -12,7 +12,7 @@ pub fn permute(x: &Array, order: &[usize]) -> Array {
     })
 }
 
-/// Arrays side by side along `dim`.
+/// Arrays concatenated along `dim`.
 pub fn concat(parts: &[&Array], dim: usize) -> Array {
     let total: usize = parts.iter().map(|part| part.shape[dim]).sum();
     build_ranked(&parts[0].shape.with(dim, total), |index| {
@@ -27,7 +27,7 @@ pub fn concat(parts: &[&Array], dim: usize) -> Array {
     })
 }
 
-/// `length` places from `start` along `dim`.
+/// `length` elements from `start` along `dim`.
 pub fn slice(x: &Array, dim: usize, start: usize, length: usize) -> Array {
     build_ranked(&x.shape.with(dim, length), |index| {
         let mut index = index.to_vec();

@@ -1,8 +1,8 @@
-//! What every operation means, in f64 and as slowly as it is plainly written.
+//! Reference implementations of every operation, in f64 and as simple as possible.
 //!
-//! A file here bears the name of the operation's file in `tensor/src/ops`. [`build`] makes an array by asking for the
-//! number at each place, so that a reference reads as its formula. [`law`] holds the fast operations against these,
-//! at every [`place`] that computes them, and [`compare`] says where two tensors part.
+//! A file has the same name as the operation's in `tensor/src/ops`. [`build`] computes an array from a function of the index,
+//! so that a reference reads like its formula. [`law`] compares the fast operations with the references at every [`place`] that
+//! computes them, and [`compare`] reports where two tensors differ.
 #![forbid(unsafe_code)]
 
 pub mod adam;
@@ -29,13 +29,13 @@ pub use autograd::check::Array;
 
 use tensor::Shape;
 
-/// The number at `index`.
+/// The element at `index`.
 #[track_caller]
 pub fn at<const RANK: usize>(x: &Array, index: [usize; RANK]) -> f64 {
     x.data[place(&x.shape, &index)]
 }
 
-/// Where the number at `index` lies in a row-major array.
+/// The position of the element at `index` in a row-major array.
 #[track_caller]
 pub fn place(shape: &[usize], index: &[usize]) -> usize {
     assert_eq!(shape.len(), index.len(), "an index of another rank");
@@ -52,7 +52,7 @@ pub fn build<const RANK: usize>(shape: [usize; RANK], mut f: impl FnMut([usize; 
     build_ranked(&shape, |index| f(index.try_into().expect("an index has the rank of its shape")))
 }
 
-/// As [`build`], for a rank that is not known beforehand.
+/// Like [`build`], for a rank that is known only at run time.
 pub fn build_ranked(shape: &[usize], mut f: impl FnMut(&[usize]) -> f64) -> Array {
     let shape = Shape::new(shape);
     let mut index = vec![0; shape.len()];
@@ -70,7 +70,7 @@ pub fn build_ranked(shape: &[usize], mut f: impl FnMut(&[usize]) -> f64) -> Arra
     Array::new(shape, data)
 }
 
-/// `f` of each number.
+/// Applies `f` to each element.
 pub fn map(x: &Array, f: impl Fn(f64) -> f64) -> Array {
     Array::new(x.shape, x.data.iter().map(|&x| f(x)).collect())
 }

@@ -1,5 +1,5 @@
-//! Where a law is held: on the CPU with each set of vector instructions that it has, and on a GPU, which all tests of a
-//! process share. A machine without one, not even in software, fails the tests: nothing is skipped in silence.
+//! The places where operations are tested: the CPU with each of its instruction sets, and a GPU, which all tests of a process
+//! share. A machine without any GPU, not even a software one, fails the tests, so that nothing is skipped silently.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,22 +8,22 @@ use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{Device, Isa, Tensor};
 
-/// A device, and how it is to compute.
+/// A device and its instruction set.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// The CPU with this set of instructions.
+    /// The CPU with this instruction set.
     Cpu(Isa),
-    /// The GPU that tests share.
+    /// The shared GPU.
     Gpu,
 }
 
 impl Place {
-    /// All of this machine.
+    /// All places of this machine.
     pub fn all() -> impl Iterator<Item = Place> {
         Isa::available().into_iter().map(Place::Cpu).chain([Place::Gpu])
     }
 
-    /// The device to put tensors on.
+    /// The device of this place.
     pub fn device(&self) -> Device {
         match self {
             Place::Cpu(_) => Device::Cpu,
@@ -31,7 +31,7 @@ impl Place {
         }
     }
 
-    /// Runs `body` with this place's instructions.
+    /// Runs `body` with this place's instruction set.
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
         match self {
             Place::Cpu(isa) => isa.force(body),
@@ -52,16 +52,16 @@ impl fmt::Display for Place {
 /// Runs `test` at every place, on its device.
 pub fn everywhere(test: impl Fn(&Device)) {
     for place in Place::all() {
-        println!("at {place}"); // the harness shows it where the test fails
+        println!("at {place}"); // the harness prints it if the test fails
         place.run(|| test(&place.device()));
     }
 }
 
-/// The GPU that all tests of this process share, so that shaders are compiled once. It is opened with no more than what
-/// every WebGPU device offers: eight buffers a kernel, 128 MiB a buffer.
+/// Returns the GPU that all tests of this process share, so that shaders are compiled once. It has only WebGPU's guaranteed
+/// limits: eight buffers per kernel, 128 MiB per buffer.
 ///
 /// # Panics
-/// If there is none; with what to do about it.
+/// If there is no GPU. The message says what to do.
 pub fn gpu() -> Device {
     static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
     let open = || {
@@ -71,10 +71,10 @@ pub fn gpu() -> Device {
     Device::Gpu(SHARED.get_or_init(open).clone())
 }
 
-/// The tensor on the CPU, from wherever it is.
+/// Copies a tensor to the CPU.
 ///
 /// # Panics
-/// If its device failed.
+/// If its device has failed.
 #[track_caller]
 pub fn fetch(x: &Tensor) -> Tensor {
     block_on(x.to(&Device::Cpu)).unwrap_or_else(|error| panic!("{error}"))

@@ -1,10 +1,10 @@
-//! The largest, or the mean, of each window of an image. Padding is less than any number for the first, 0 for the second.
+//! The maximum or the mean of each window of an image. Padding is below any number for the maximum, and 0 for the mean.
 
 use tensor::Pool;
 
 use crate::{Array, at, build};
 
-/// The largest pixel of each window.
+/// The maximum of each window.
 pub fn max_pool2d(x: &Array, pool: Pool) -> Array {
     windows(x, pool, |pixels| pixels.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
@@ -23,7 +23,7 @@ pub fn global_avg_pool2d(x: &Array) -> Array {
     })
 }
 
-/// `f` of the pixels of each window that lie inside the image.
+/// `f` of the pixels of each window that are inside the image.
 fn windows(x: &Array, Pool { kernel, stride, padding }: Pool, f: impl Fn(&[f64]) -> f64) -> Array {
     let [batch, channels, height, width] = x.shape.nchw("x");
     let size = |n: usize| (n + 2 * padding - kernel) / stride + 1;
@@ -31,7 +31,7 @@ fn windows(x: &Array, Pool { kernel, stride, padding }: Pool, f: impl Fn(&[f64])
         let mut pixels = Vec::new();
         for u in 0..kernel {
             for v in 0..kernel {
-                let (row, column) = (stride * i + u, stride * j + v); // of the padded image
+                let (row, column) = (stride * i + u, stride * j + v); // position in the padded image
                 if (padding..padding + height).contains(&row) && (padding..padding + width).contains(&column) {
                     pixels.push(at(x, [n, c, row - padding, column - padding]));
                 }

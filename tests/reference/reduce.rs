@@ -1,4 +1,4 @@
-//! One number for all that differ only in the reduced dimensions.
+//! Reductions: one element for all that differ only in the reduced dimensions.
 
 use crate::{Array, build_ranked};
 
@@ -12,12 +12,12 @@ pub fn mean(x: &Array, dims: &[usize], keepdim: bool) -> Array {
     reduced(x, dims, keepdim, |numbers| numbers.iter().sum::<f64>() / numbers.len() as f64)
 }
 
-/// The largest over `dims`.
+/// The maximum over `dims`.
 pub fn max(x: &Array, dims: &[usize], keepdim: bool) -> Array {
     reduced(x, dims, keepdim, |numbers| numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// `f` of the numbers over `dims`, for each place in the others.
+/// `f` of the elements over `dims`, for each position in the other dimensions.
 pub fn reduced(x: &Array, dims: &[usize], keepdim: bool, f: impl Fn(&[f64]) -> f64) -> Array {
     let rank = x.shape.len();
     let sizes: Vec<usize> = (0..rank).map(|d| if dims.contains(&d) { 1 } else { x.shape[d] }).collect();

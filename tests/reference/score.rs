@@ -1,8 +1,8 @@
-//! Scores of pictures, in f64, for the oracle's numbers.
+//! Image scores in f64, for comparison with PyTorch's numbers.
 
 use crate::{Array, at, build};
 
-/// Fréchet distance between Gaussians fitted to the rows of `a` and `b`: |μa − μb|² + tr(A + B − 2(AB)^½).
+/// The Fréchet distance between Gaussians fitted to the rows of `a` and `b`: |μa − μb|² + tr(A + B − 2(AB)^½).
 pub fn frechet(a: &Array, b: &Array) -> f64 {
     let ((mean_a, cov_a), (mean_b, cov_b)) = (gaussian(a), gaussian(b));
     let apart: f64 = mean_a.iter().zip(&mean_b).map(|(a, b)| (a - b).powi(2)).sum();
@@ -14,8 +14,8 @@ pub fn frechet(a: &Array, b: &Array) -> f64 {
     apart + trace(&cov_a) + trace(&cov_b) - 2.0 * lambdas.iter().map(|l| l.max(0.0).sqrt()).sum::<f64>()
 }
 
-/// Population variance of the Laplacian (0 1 0 / 1 −4 1 / 0 1 0) of an image [1, 1, height, width]; beyond its border the
-/// image is mirrored about the outermost pixels.
+/// The population variance of the Laplacian (0 1 0 / 1 −4 1 / 0 1 0) of an image [1, 1, height, width], which is mirrored at
+/// its outermost pixels.
 pub fn laplacian_variance(x: &Array) -> f64 {
     let [_, _, height, width] = x.shape.nchw("image");
     let mirrored = |i: isize, size: usize| {
@@ -38,7 +38,7 @@ pub fn laplacian_variance(x: &Array) -> f64 {
     y.data.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / count
 }
 
-/// Mean and covariance (divided by the count less one) of rows.
+/// The mean and the covariance (divided by the count less one) of rows.
 fn gaussian(x: &Array) -> (Vec<f64>, Array) {
     let [rows, columns] = x.shape.matrix("features");
     let mean: Vec<f64> = (0..columns).map(|j| (0..rows).map(|i| at(x, [i, j])).sum::<f64>() / rows as f64).collect();
@@ -61,8 +61,8 @@ fn of_symmetric(m: &Array, f: impl Fn(f64) -> f64) -> Array {
     })
 }
 
-/// Eigenvalues and eigenvectors (in columns) of a symmetric matrix, by Jacobi's rotations: each makes one pair of
-/// off-diagonal elements zero, and sweeps over all pairs are repeated until none is left.
+/// Eigenvalues and eigenvectors (in columns) of a symmetric matrix, by Jacobi's rotations. Each makes one pair of off-diagonal
+/// elements zero. Sweeps over all pairs are repeated until none is left.
 fn eigen(m: &Array) -> (Vec<f64>, Array) {
     let [n, _] = m.shape.matrix("m");
     let mut a = build([n, n], |[i, j]| (at(m, [i, j]) + at(m, [j, i])) / 2.0);
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_symmetric_matrix_is_its_eigenvectors_and_values_put_together() {
+    fn eigenvectors_and_eigenvalues_give_the_matrix() {
         let m = build([5, 5], |[i, j]| ((i * j + i + j) as f64 * 0.7).sin());
         let again = of_symmetric(&m, |lambda| lambda);
         m.data.iter().zip(&again.data).for_each(|(a, b)| assert_relative_eq!(a, b, epsilon = 1e-13));
@@ -130,7 +130,7 @@ mod tests {
         let (mean, _) = gaussian(&a);
         let trace: f64 = (0..3).map(|i| at(&cov, [i, i])).sum();
         let square: f64 = mean.iter().map(|m| m * m).sum();
-        assert_relative_eq!(frechet(&a, &a), 0.0, epsilon = 1e-7); // a root of rounding noise
+        assert_relative_eq!(frechet(&a, &a), 0.0, epsilon = 1e-7); // the square root of rounding errors
         assert_relative_eq!(frechet(&a, &moved), 12.0, epsilon = 1e-7);
         assert_relative_eq!(frechet(&a, &twice), square + trace, epsilon = 1e-7);
     }

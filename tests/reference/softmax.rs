@@ -1,9 +1,9 @@
-//! Along a dimension: ln Σ eˣ, and x − ln Σ eˣ.
+//! ln Σ eˣ and x − ln Σ eˣ along a dimension.
 
 use crate::reduce::reduced;
 use crate::{Array, binary};
 
-/// ln Σ eˣ along `dim`, which goes. The largest is taken out of the sum, or e¹⁰⁰⁰⁰ would overflow even f64.
+/// ln Σ eˣ along `dim`, which is removed. The largest element is subtracted first, because e¹⁰⁰⁰⁰ overflows even f64.
 pub fn logsumexp(x: &Array, dim: usize) -> Array {
     reduced(x, &[dim], false, |x| {
         let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);

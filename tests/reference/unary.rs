@@ -1,20 +1,20 @@
-//! One line a function: its formula, and from where to draw numbers to try it on.
+//! A table of functions of one element: the formula, and the range of numbers for its tests.
 
-/// A function of one number and up to two parameters.
+/// A function of one element and up to two parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The formula.
     pub f: fn(f64, [f64; 2]) -> f64,
-    /// Parameters to try it with.
+    /// The parameters for the tests.
     pub parameters: [f32; 2],
-    /// Where it is defined and not boring.
+    /// A range in which the function is defined and not constant.
     pub range: [f32; 2],
 }
 
 /// The row of a function by name.
 ///
 /// # Panics
-/// If there is none: every function of the tensors' table needs its line here.
+/// If there is none. Every function of `tensor` needs a row.
 #[track_caller]
 pub fn row(name: &str) -> Row {
     let wide = [-4.0, 4.0];

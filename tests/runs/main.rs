@@ -1,5 +1,5 @@
-//! The law of a run that goes on: stopped after any step and begun again by another trainer from what its folder holds, it
-//! leaves the bytes that it would have left.
+//! Tests of resumed runs: a run that is stopped after any step and resumed from its folder by another trainer writes the same
+//! bytes as one without a stop.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use vae::learn;
 use vae::run::{Event, Folder, Outcome, ResumedRun, RunFigures, run};
 use vae::train::Trainer;
 
-/// Epochs of three steps, the last of fewer images, and everything on that keeps something from step to step.
+/// Epochs of three steps, the last with fewer images, and every option on that has state between steps.
 const SMALL: &[&str] = &[
     "data.image_size=16",
     "data.limit=64",
@@ -38,7 +38,7 @@ fn trainer(config: &Config, device: &Device) -> Trainer {
     Trainer::from_learner(config.clone(), Dataset::built_in(config).unwrap(), learn::build(config), device.clone())
 }
 
-/// A run from its beginning or from where it stood, stopped after so many more steps.
+/// Starts or resumes a run and stops it after `steps` more steps.
 fn train(config: &Config, device: &Device, path: &Path, steps: usize) -> Outcome {
     let resumed = path.join("config.toml").exists().then(|| ResumedRun::read(path).unwrap());
     resumed.iter().for_each(|resumed| resumed.check(config).unwrap());
@@ -68,7 +68,7 @@ fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     files.into_iter().filter(|(name, _)| name != "timing.json").map(read).collect()
 }
 
-/// Stops after every `steps` steps, and compares what is left at the end, which it gives.
+/// Stops after every `steps` steps, compares the final files with those of an uninterrupted run, and returns them.
 #[track_caller]
 fn interrupted_is_uninterrupted(config: &Config, device: &Device, steps: usize) -> BTreeMap<String, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
@@ -95,7 +95,7 @@ fn interrupted_is_uninterrupted(config: &Config, device: &Device, steps: usize) 
 }
 
 #[test]
-fn every_kind_of_model_goes_on_as_if_it_had_never_stopped() {
+fn every_kind_of_model_resumes_as_if_it_had_not_stopped() {
     let resnet = &["model.width=2", "train.ema=0.9"][..];
     let stopping =
         &["model.kind=dense", "model.hidden=8", "train.epochs=7", "train.learning_rate=0.3", "train.early_stopping=2"];
@@ -107,9 +107,9 @@ fn every_kind_of_model_goes_on_as_if_it_had_never_stopped() {
     }
 }
 
-/// Steps too small to move a weight leave every epoch as good as the first, so that the rate falls after each.
+/// With steps too small to change a weight, no epoch improves, so the learning rate falls after each.
 #[test]
-fn a_rate_that_was_lowered_stays_so() {
+fn a_lowered_rate_stays_lowered() {
     let lowered = &["model.kind=dense", "model.hidden=8", "train.epochs=4", "train.learning_rate=1e-30"];
     let plateau = &["train.schedule=plateau", "train.plateau_patience=1"];
     let whole = interrupted_is_uninterrupted(&config(&[SMALL, lowered, plateau]), &Device::Cpu, 2);
@@ -124,7 +124,7 @@ fn the_same_on_a_gpu() {
     interrupted_is_uninterrupted(&config, &reference::place::gpu(), 2);
 }
 
-/// What is kept as the best is what was validated.
+/// The best checkpoint contains the weights that were validated.
 #[test]
 fn with_an_average_the_best_checkpoint_holds_it() {
     let config = config(&[SMALL, &["model.kind=dense", "model.hidden=8", "train.ema=0.9", "train.epochs=1"]]);
@@ -146,9 +146,9 @@ fn with_an_average_the_best_checkpoint_holds_it() {
     assert_eq!(last.len(), 4 * best.len());
 }
 
-/// More epochs where nothing was laid out over them: the run is then that of more epochs.
+/// A run without a schedule over its epochs can be extended, and is then the same as a longer run.
 #[test]
-fn a_finished_run_may_become_longer() {
+fn a_finished_run_can_be_extended() {
     let all = |epochs| config(&[SMALL, &["model.kind=dense", "model.hidden=8", epochs]]);
     let (short, long) = (all("train.epochs=1"), all("train.epochs=3"));
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Every shader is valid WGSL and translates to what Vulkan, Metal and DirectX take, with no GPU at hand.
+//! Every shader is valid WGSL and translates to the languages of Vulkan, Metal and DirectX. No GPU is needed.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use tensor::{KERNELS, Kernel};
 
-/// The module of a kernel, or where it is wrong.
+/// The parsed module of a kernel. Panics with the position of an error.
 fn parse(kernel: &Kernel) -> (naga::Module, ModuleInfo) {
     let source = kernel.wgsl.concat();
     let explain = |what: String| -> ! { panic!("{} is not valid: {what}", kernel.entry) };
@@ -63,10 +63,10 @@ fn every_kernel_translates_to_spirv_metal_and_hlsl() {
     }
 }
 
-/// Tint, the compiler of Chromium's WebGPU, is stricter than naga about barriers. Where it is not installed nothing is said
-/// of it, and the test says so.
+/// Tint, the compiler of Chromium's WebGPU, is stricter than naga about barriers. If it is not installed, the test prints that
+/// it was not checked.
 #[test]
-fn every_kernel_is_valid_for_tint_where_it_is_installed() {
+fn every_kernel_is_valid_for_tint_if_it_is_installed() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut sources = BTreeSet::new();
     for kernel in KERNELS.iter().filter(|kernel| sources.insert(kernel.wgsl.concat())) {
@@ -82,7 +82,7 @@ fn every_kernel_is_valid_for_tint_where_it_is_installed() {
     }
 }
 
-/// What lies in `shaders/` is what tensors launch, no entry point more and none less.
+/// The shaders in `shaders/` are those that tensors launch, with the same entry points.
 #[test]
 fn every_entry_point_is_launched_by_some_operation() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders");

@@ -1,11 +1,14 @@
-//! 6. The reparameterisation trick: a gradient through a draw.
+//! 6. The reparameterisation trick: a gradient through a random draw.
 //!
 //!     cargo run -p vae --example 06_reparameterisation
 //!
-//! What is d/dμ E[z²] for z ~ N(μ, σ²)? Exactly: E[z²] = μ² + σ², so 2μ; and d/dlogvar is σ² = e^logvar.
-//! (logvar = ln σ² is what an encoder gives: any number will do, and σ² = e^logvar is never negative.)
-//! A draw has no derivative, but z = μ + σ·ε with a fixed ε ~ N(0, 1) has one: `reparameterise`, in `vae/core/src/model/mod.rs`.
-//! The other way, z²·d log q(z)/dμ (REINFORCE), needs no derivative of z², and pays for it in noise.
+//! What is d/dμ E[z²] for z ~ N(μ, σ²)? The exact answer follows from E[z²] = μ² + σ²: d/dμ is 2μ, and d/dlogvar is σ² =
+//! e^logvar. (An encoder returns logvar = ln σ², because it may be any number, and σ² = e^logvar is always positive.)
+//!
+//! A random draw has no derivative. But z = μ + σ·ε has one if ε ~ N(0, 1) is drawn first and then fixed: this is
+//! `reparameterise`, in `vae/core/src/model/mod.rs`. The alternative, z²·d log q(z)/dμ (REINFORCE), needs no derivative of z²,
+//! but its estimates have much more noise.
+//!
 //! Next: `07_vae_in_one_file.rs`.
 
 use autograd::Var;
@@ -28,7 +31,7 @@ fn main() {
         let total = |x: &Var| f64::from(gradients.of(x).expect("z depends on it").sum_all().data()[0]);
         pathwise.push([total(&mu), total(&logvar)]);
 
-        // REINFORCE: E[z² · (z − μ)/σ²], the same mean by another road.
+        // REINFORCE: E[z² · (z − μ)/σ²] has the same expected value.
         let weigh = |z: &f32| f64::from(z * z * (z - MU) / (SIGMA * SIGMA));
         score.push(z.value().data().iter().map(weigh).sum::<f64>() / 64.0);
     }
@@ -40,9 +43,9 @@ fn main() {
     let (mu, mu_spread) = of(&pathwise.iter().map(|pair| pair[0]).collect::<Vec<_>>());
     let (logvar, _) = of(&pathwise.iter().map(|pair| pair[1]).collect::<Vec<_>>());
     let (reinforce, reinforce_spread) = of(&score);
-    println!("through the draw: d/dμ {mu:.4} ± {mu_spread:.4}, d/dlogvar {logvar:.4}   (batches of 64)");
-    println!("REINFORCE:        d/dμ {reinforce:.4} ± {reinforce_spread:.4}");
+    println!("reparameterised: d/dμ {mu:.4} ± {mu_spread:.4}, d/dlogvar {logvar:.4}   (batches of 64)");
+    println!("REINFORCE:       d/dμ {reinforce:.4} ± {reinforce_spread:.4}");
 
     assert!((mu - f64::from(2.0 * MU)).abs() < 0.05 && (logvar - f64::from(SIGMA * SIGMA)).abs() < 0.02);
-    assert!(reinforce_spread > 3.0 * mu_spread, "the trick is worth its while");
+    assert!(reinforce_spread > 3.0 * mu_spread, "the trick lowers the noise");
 }

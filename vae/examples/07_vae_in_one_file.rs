@@ -1,11 +1,14 @@
-//! 7. A whole variational autoencoder: model, loss and loop, nothing hidden.
+//! 7. A complete variational autoencoder in one file: model, loss and training loop.
 //!
 //!     cargo run -p vae --example 07_vae_in_one_file
 //!
 //! x [1024] → 128 → μ, logvar [8];  z = μ + e^(logvar/2)·ε;  z [8] → 128 → logits [1024]          (32×32 pixels in [0, 1])
-//! loss = Σ bce(logits, x) + KL(N(μ, σ²) ‖ N(0, I)) in nats, Σ over pixels and latents, a mean over images. A pixel is
-//! sigmoid(logit); bce takes the logits themselves, so that no logarithm meets a 0. The theory: `docs/theory/elbo.md`.
-//! Next: `08_beta.rs`, which lets the library do all this.
+//! loss = Σ bce(logits, x) + KL(N(μ, σ²) ‖ N(0, I)) in nats (1 nat = 1/ln 2 bits)
+//!
+//! The sums are over pixels and latents, and the loss is their mean over images. A pixel is sigmoid(logit); bce, the binary
+//! cross-entropy, takes the logits, so that it never computes the logarithm of 0. The theory is in `docs/theory/elbo.md`.
+//!
+//! Next: `08_beta.rs`, which trains the same kind of model with the library.
 
 use autograd::Var;
 use nn::optim::{Adam, AdamConfig};
@@ -46,7 +49,7 @@ impl Model {
     }
 }
 
-/// Names the layers, and so their parameters: `hidden.weight`, `hidden.bias`, and so on.
+/// Names the layers and thereby their parameters: `hidden.weight`, `hidden.bias`, and so on.
 impl Module for Model {
     fn visit(&self, v: &mut Visitor) {
         let parts = [("hidden", &self.hidden), ("mu", &self.mu), ("logvar", &self.logvar)];
@@ -55,7 +58,7 @@ impl Module for Model {
     }
 }
 
-/// A character for each two rows.
+/// Prints an image with one character per two rows.
 fn print(pixels: &[f32], size: usize) {
     for pair in pixels.chunks(2 * size) {
         let shade = |x: f32| b" .:-=+*#%@"[(x.clamp(0.0, 1.0) * 9.0) as usize] as char;
@@ -64,7 +67,7 @@ fn print(pixels: &[f32], size: usize) {
 }
 
 fn main() -> Result<()> {
-    let dataset = data::load(&Config::default())?; // the digits inside the program, padded to 32 pixels
+    let dataset = data::load(&Config::default())?; // the built-in digits, padded to 32 pixels
     let [_, size, _] = dataset.transform.shape();
     let pixels = size * size;
     let mut rng = Generator::new(1);
@@ -98,7 +101,7 @@ fn main() -> Result<()> {
     }
     assert!(totals[7] < 0.8 * totals[0], "{totals:?}");
 
-    let z = Var::constant(rng.normal_tensor([1, Z])); // a digit that never was
+    let z = Var::constant(rng.normal_tensor([1, Z])); // the decoder makes a new digit from a draw of the prior
     print(model.decode(&z, &ForwardContext::eval()).sigmoid().value().data(), size);
     Ok(())
 }

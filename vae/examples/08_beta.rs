@@ -1,9 +1,12 @@
-//! 8. What β does.
+//! 8. The effect of β, the weight of the KL in the loss.
 //!
 //!     cargo run -p vae --example 08_beta
 //!
-//! The same small model three times: β = 0 is an autoencoder, 1 a VAE, 8 pays reconstruction for an orderly latent space.
-//! Settings are those of `train --set`: the library's trainer does the work, a configuration says what. Next: `09_posterior_collapse.rs`.
+//! The same small model is trained three times. β = 0 is an autoencoder, β = 1 is a VAE, and β = 8 accepts worse
+//! reconstructions for latents that are closer to the prior. The library's trainer runs the loop; its settings are those of
+//! `vae train --set`.
+//!
+//! Next: `09_posterior_collapse.rs`.
 
 use pollster::block_on;
 use tensor::Device;
@@ -44,12 +47,12 @@ fn main() -> Result<()> {
         let validation = trained(beta)?;
         let [reconstruction, kl] =
             ["reconstruction", "kl"].map(|name| validation.losses.part(name).unwrap_or(f64::NAN));
-        // A latent whose KL is about 0 is N(0, 1) whatever the image: it tells the decoder nothing.
+        // A latent with a KL near 0 has the distribution N(0, 1) for every image, so it carries no information to the decoder.
         let used = validation.kl_per_dim.iter().filter(|&&kl| kl > 0.1).count();
         println!("{beta:>4}  {reconstruction:14.1}  {kl:8.1}  {used:>14}");
         rows.push((reconstruction, kl));
     }
-    println!("\nMore β: a smaller KL, and a worse reconstruction.");
+    println!("\nA larger β gives a smaller KL and a worse reconstruction.");
     assert!(rows[0].1 > rows[1].1 && rows[1].1 > rows[2].1, "the KL falls with β");
     assert!(rows[1].0 < rows[2].0, "the reconstruction rises with β");
     Ok(())

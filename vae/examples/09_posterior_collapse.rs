@@ -1,11 +1,14 @@
-//! 9. Posterior collapse, on purpose, and its cure.
+//! 9. Posterior collapse: a model that ignores its latents, and the remedy.
 //!
 //!     cargo run -p vae --example 09_posterior_collapse
 //!
-//! A common mistake: the squared error as a *mean* over pixels beside a *sum* over latents. With 1,024 pixels that weighs the KL 1,024 times
-//! too much; the cheapest way out is to tell nothing: q(z|x) = N(0, I) for every x, and every reconstruction is the mean image.
-//! The posterior has then collapsed onto the prior.
-//! Summing over pixels is the cure (`docs/theory/elbo.md`); `train` prints the effective β and warns below 0.1 nat.
+//! A common mistake is to take the *mean* of the squared error over pixels but the *sum* of the KL over latents. With 1,024
+//! pixels, this gives the KL 1,024 times its proper weight. The cheapest solution is then to encode no information: q(z|x) =
+//! N(0, I) for every x, and every reconstruction is the mean image. The posterior q has collapsed onto the prior N(0, I).
+//!
+//! The remedy is to sum over pixels, too (`docs/theory/elbo.md`). `vae train` prints the effective β and warns if the KL falls
+//! below 0.1 nat.
+//!
 //! Next: `10_on_a_gpu.rs`.
 
 use pollster::block_on;
@@ -17,8 +20,8 @@ use vae::learn;
 use vae::train::Trainer;
 
 fn main() -> Result<()> {
-    let mut told = Vec::new();
-    // 1,024 is what the mean over 32×32 pixels comes to.
+    let mut results = Vec::new();
+    // A mean over 32×32 pixels is the same as a sum with β = 1,024.
     for (what, beta) in [("mean over pixels", "1024"), ("sum over pixels", "1")] {
         let mut settings = Settings::default();
         for setting in
@@ -37,16 +40,16 @@ fn main() -> Result<()> {
         }
         let validation = block_on(trainer.validate())?;
         let kl = validation.losses.part("kl").unwrap_or(f64::NAN);
-        // Two different digits: do their reconstructions differ?
+        // Compares the reconstructions of two different digits.
         let [_, back] = block_on(trainer.predictor().reconstructions(&trainer.dataset.validation, &[0, 1]))?
             .expect("a VAE gives images");
         let (a, b) = back.split_at(back.len() / 2);
         let difference = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / a.len() as f32;
         println!("  KL {kl:.3} nats, mean squared error {:.4}", validation.mse.unwrap_or(f64::NAN));
-        println!("  two digits' reconstructions differ by {difference:.5}\n");
-        told.push((kl, difference));
+        println!("  the reconstructions of two digits differ by {difference:.5} (mean squared difference)\n");
+        results.push((kl, difference));
     }
-    assert!(told[0].0 < 0.1 && told[0].1 < 1e-3, "collapsed: nothing is told, and everything looks alike");
-    assert!(told[1].0 > 5.0 && told[1].1 > 1e-2, "cured");
+    assert!(results[0].0 < 0.1 && results[0].1 < 1e-3, "collapsed: no information, and equal reconstructions");
+    assert!(results[1].0 > 5.0 && results[1].1 > 1e-2, "not collapsed");
     Ok(())
 }

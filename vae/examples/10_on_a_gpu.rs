@@ -2,8 +2,11 @@
 //!
 //!     cargo run -p vae --example 10_on_a_gpu
 //!
-//! Nothing differs but the device: an operation looks where its tensors lie, and launches a shader or runs a loop. Any adapter will
-//! do, also one in software, a program that acts as a GPU (Debian: mesa-vulkan-drivers). Next: `11_a_shader_and_its_twin.rs`.
+//! Only the device differs. Each operation checks where its tensors are: it launches a shader on a GPU and runs a loop on the
+//! CPU. Any adapter works, including a software GPU, which is a program that runs shaders on the CPU (Debian:
+//! mesa-vulkan-drivers).
+//!
+//! Next: `11_a_shader_and_its_twin.rs`.
 
 use std::time::Instant;
 
@@ -48,11 +51,16 @@ fn main() -> Result<()> {
     };
     let start = Instant::now();
     let on_gpu = losses(gpu.device.clone())?;
-    println!("{}: {on_gpu:.3?} in {:.2} s, compiling the shaders included", gpu.words, start.elapsed().as_secs_f64());
+    println!(
+        "{}: {on_gpu:.3?} in {:.2} s, including the compilation of the shaders",
+        gpu.words,
+        start.elapsed().as_secs_f64()
+    );
 
-    // The first loss is the same sum in another order. Then Adam divides small numbers by small numbers, and last bits grow.
+    // The first losses differ only by rounding, because the sums have another order. After that the differences grow: Adam
+    // divides small numbers by small numbers.
     let apart: Vec<f64> = on_cpu.iter().zip(&on_gpu).map(|(a, b)| (a - b).abs() / a.abs()).collect();
-    println!("the losses are {} apart", apart.iter().map(|x| format!("{x:.1e}")).collect::<Vec<_>>().join(", "));
+    println!("relative differences: {}", apart.iter().map(|x| format!("{x:.1e}")).collect::<Vec<_>>().join(", "));
     assert!(apart[0] < 1e-5 && apart.iter().all(|&apart| apart < 2e-2));
     if let Some(counters) = gpu.gpu.map(|gpu| gpu.counters()) {
         println!(

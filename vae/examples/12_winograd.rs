@@ -1,9 +1,11 @@
-//! 12. Winograd's convolution in two dimensions: 16 multiplications where the definition has 36.
+//! 12. Winograd's convolution: 16 multiplications where the definition needs 36.
 //!
 //!     cargo run -p vae --example 12_winograd
 //!
-//! Four outputs (2×2) of a 3×3 kernel from a tile of 4×4 pixels:   Y = Aᵀ·[(G·w·Gᵀ) ⊙ (Bᵀ·d·B)]·A
-//! Why it works: `docs/theory/winograd.md`. The fast one: `tensor/src/cpu/winograd.rs`. Next: `13_your_own_data.rs`.
+//! It computes four outputs (2×2) of a 3×3 kernel from a tile of 4×4 pixels:   Y = Aᵀ·[(G·w·Gᵀ) ⊙ (Bᵀ·d·B)]·A
+//!
+//! The derivation is in `docs/theory/winograd.md`, the fast implementation in `tensor/src/cpu/winograd.rs`. Next:
+//! `13_your_own_data.rs`.
 
 use tensor::{Conv, ConvAlgorithm, Generator, Tensor};
 
@@ -22,13 +24,13 @@ fn transposed(a: &Matrix) -> Matrix {
     (0..a[0].len()).map(|j| a.iter().map(|row| row[j]).collect()).collect()
 }
 
-/// m·x·mᵀ: along the columns, then along the rows.
+/// m·x·mᵀ: transforms the columns, then the rows.
 fn both_ways(m: &Matrix, x: &Matrix) -> Matrix {
     times(&times(m, x), &transposed(m))
 }
 
 fn main() {
-    // For the points 0, 1, −1, ∞.
+    // The matrices for the interpolation points 0, 1, −1, ∞.
     let b_t = matrix([[-1., 0., 1., 0.], [0., 1., 1., 0.], [0., -1., 1., 0.], [0., -1., 0., 1.]]);
     let g = matrix([[-1., 0., 0.], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0., 0., 1.]]);
     let a_t = matrix([[1., 1., 1., 0.], [0., 1., -1., 1.]]);
@@ -37,7 +39,7 @@ fn main() {
     let (image, kernel) = (rng.normal_tensor([1, 1, 8, 8]), rng.normal_tensor([1, 1, 3, 3]));
     let pixel = |y: usize, x: usize| image.data()[y * 8 + x];
     let w: Matrix = kernel.data().chunks(3).map(<[f32]>::to_vec).collect();
-    let w_at_points = both_ways(&g, &w); // once for the whole image
+    let w_at_points = both_ways(&g, &w); // the kernel is transformed once for the whole image
 
     let mut out = vec![0.0; 36];
     let mut multiplications = 0;
@@ -54,18 +56,18 @@ fn main() {
     let conv = Conv { stride: 1, padding: 0 };
     let direct = image.conv2d(&kernel, None, conv);
     let apart = |found: &[f32]| found.iter().zip(direct.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    println!("{multiplications} multiplications for 36 outputs; by the definition {}", 36 * 9);
+    println!("{multiplications} multiplications for 36 outputs; the definition needs {}", 36 * 9);
     println!("largest difference from the library's convolution: {:.1e}", apart(&out));
     assert!(apart(&out) < 1e-5);
 
-    // The library's own two sizes of tiles, on a layer worth its while.
+    // The library has two tile sizes. They are compared on a larger layer.
     let (x, w) = (rng.normal_tensor([4, 32, 16, 16]), rng.normal_tensor([32, 32, 3, 3]).mul_scalar(0.06));
     let same = Conv { stride: 1, padding: 1 };
     let exact = ConvAlgorithm::Direct.force(|| x.conv2d(&w, None, same));
     for algorithm in [ConvAlgorithm::Winograd2, ConvAlgorithm::Winograd4] {
         let y: Tensor = algorithm.force(|| x.conv2d(&w, None, same));
         let apart = y.data().iter().zip(exact.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        println!("{algorithm:?}: {apart:.1e} from the direct one");
+        println!("{algorithm:?}: largest difference from the direct algorithm {apart:.1e}");
         assert!(apart < 1e-4);
     }
 }

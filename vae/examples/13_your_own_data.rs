@@ -1,9 +1,11 @@
-//! 13. Your own images.
+//! 13. Training on your own images.
 //!
 //!     cargo run -p vae --example 13_your_own_data
 //!
-//! Whatever gives bytes implements `vae::data::Source`: one image at a time, from any thread. Here nothing is stored at all: each image is a
-//! bright blob, drawn from its number when it is asked for. (A folder of pictures needs no code: `--set data.kind=folder`.)
+//! A type that provides bytes of images implements `vae::data::Source`: it returns one image at a time and may be called from
+//! any thread. In this example nothing is stored: each image is a bright blob, computed from its index on request. (A folder of
+//! image files needs no code: `--set data.kind=folder`.)
+//!
 //! Next: `14_your_own_model.rs`.
 
 use pollster::block_on;
@@ -16,7 +18,7 @@ use vae::train::Trainer;
 
 const SIZE: usize = 16;
 
-/// Blobs: the image's number says where.
+/// Images of a blob, whose position follows from the image's index.
 #[derive(Debug)]
 struct Blobs;
 
@@ -41,10 +43,10 @@ impl Source for Blobs {
     }
 }
 
-/// `count` images, labelled by the half that their blob lies in.
+/// `count` images, labelled by the half in which the blob is.
 fn blobs(count: usize) -> Split {
     let label = |i: usize| u16::from(Blobs::centre(i)[1] > SIZE as f32 / 2.0);
-    Split::all(Images::new(Blobs, (0..count).map(label).collect(), 1, [SIZE, SIZE]).named(["left", "right"]))
+    Split::all(Images::new(Blobs, (0..count).map(label).collect(), 1, [SIZE, SIZE]).with_class_names(["left", "right"]))
 }
 
 fn main() -> Result<()> {
@@ -57,7 +59,7 @@ fn main() -> Result<()> {
     let config = settings.resolve()?;
     config.check()?;
 
-    let dataset = Dataset::new(&config, [blobs(4096), blobs(512), blobs(512)])?; // to train on, to validate, to test
+    let dataset = Dataset::new(&config, [blobs(4096), blobs(512), blobs(512)])?; // training, validation, test
     let model = learn::build(&config);
     let mut trainer = Trainer::from_learner(config, dataset, model, Device::Cpu);
     let before = block_on(trainer.validate())?;
@@ -67,7 +69,7 @@ fn main() -> Result<()> {
     let after = block_on(trainer.validate())?;
     println!("validation: {:.1} before, {:.1} after ten epochs", before.losses.total, after.losses.total);
     println!("KL of each latent: {:.2?}", after.kl_per_dim);
-    println!("A latent that tells nothing of the image costs nothing: its KL is 0.");
+    println!("A KL of 0 means that the latent carries no information about the image.");
     assert!(after.losses.total < 0.5 * before.losses.total);
     Ok(())
 }

@@ -2,9 +2,11 @@
 //!
 //!     cargo run -p vae --example 14_your_own_model
 //!
-//! `nn::Module` names the parameters, `vae::model::Vae` says how images become Gaussians and latents images. That is all: the trainer brings
-//! Adam, schedules, validation, and every loss. A model that is no VAE implements `vae::learn::Learner` instead. This is the last one:
-//! `ARCHITECTURE.md` is where the library itself begins.
+//! A model implements two traits: `nn::Module` names the parameters, and `vae::model::Vae` encodes images to Gaussians and
+//! decodes latents to images. The trainer adds Adam, learning rate schedules, validation, and every loss. A model that is not a
+//! VAE implements `vae::learn::Learner` instead.
+//!
+//! This is the last example. `ARCHITECTURE.md` introduces the library itself.
 
 use autograd::{Conv, Var};
 use nn::{Conv2d, ForwardContext, Layer, Linear, Module, Upsample, Visitor};
@@ -19,7 +21,8 @@ use vae::train::Trainer;
 const Z: usize = 8;
 const SAME: Conv = Conv { stride: 1, padding: 1 };
 
-/// [1, 32, 32] → 8 maps of 8×8 → μ, logvar; back by a linear layer, an enlargement and a convolution.
+/// The encoder maps [1, 32, 32] to 8 maps of 8×8 and these to μ and logvar. The decoder is a linear layer, an enlargement and a
+/// convolution.
 struct Own {
     shrink: Conv2d,
     gaussian: Linear,

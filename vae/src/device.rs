@@ -1,4 +1,5 @@
-//! What to compute on: the GPU that was asked for, or with `auto` one of hardware if there is any, else the CPU.
+//! The choice of the compute device: the GPU if the configuration requests it, or with `auto` a hardware GPU if there is one;
+//! else the CPU.
 
 use std::sync::Arc;
 
@@ -8,25 +9,25 @@ use tensor::{Device, Isa};
 use vae_core::config::DeviceChoice;
 use vae_core::{Error, Result};
 
-/// A device, open.
+/// An open device.
 pub struct Chosen {
-    /// What tensors lie on.
+    /// The device of all tensors.
     pub device: Device,
-    /// The GPU, if it is one.
+    /// The GPU context, if the device is a GPU.
     pub gpu: Option<Arc<Context>>,
-    /// What it is, and why it was taken, for a person.
+    /// A description of the device and the reason for the choice.
     pub words: String,
     threads: usize,
 }
 
-/// Starts the threads that tensors compute with, as many as wanted or one a core, and counts them.
+/// Starts the threads that compute on the CPU: `wanted`, or one per core. Returns their number.
 ///
 /// # Errors
-/// If the system starts no such number.
+/// If the system cannot start that many threads.
 pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
-    let most = 1024; // more would only wait for each other, or not start at all
+    let most = 1024; // more threads would only wait for each other, or fail to start
     let threads = match wanted {
-        None => 0, // one a core
+        None => 0, // one per core
         Some(wanted) if wanted <= most => wanted as usize,
         Some(wanted) => return Err(Error::config(format!("--threads {wanted}: the maximum is {most}"))),
     };
@@ -36,10 +37,10 @@ pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
     })
 }
 
-/// Opens what the configuration asks for. `threads` compute on the CPU.
+/// Opens the device that the configuration requests. `threads` is the number of threads that compute on the CPU.
 ///
 /// # Errors
-/// If a GPU was asked for and there is none, or `TENSOR_ISA` names instructions that this processor lacks.
+/// If a GPU is requested and there is none, or `TENSOR_ISA` names an instruction set that this processor lacks.
 pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
     let isa = Isa::preferred().map_err(|error| Error::config(error.to_string()))?;
     let cpu = format!("cpu, {threads} thread{}, {isa}", if threads == 1 { "" } else { "s" });
@@ -51,7 +52,7 @@ pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
     match choice {
         DeviceChoice::Cpu => on_cpu(cpu),
         DeviceChoice::Gpu => on_gpu(block_on(Context::open(Options::default())).map_err(Error::Device)?, ""),
-        // A GPU that is a program on the CPU is slower than our own: for `auto` only hardware will do.
+        // A software GPU is slower than the CPU kernels of this library, so `auto` accepts hardware only.
         DeviceChoice::Auto => match block_on(Context::open(Options { software: false, ..Options::default() })) {
             Ok(context) => on_gpu(context, " (auto)"),
             Err(tensor::Error::Device { what, .. }) => on_cpu(format!("{cpu} (auto: {})", reason(&what))),
@@ -60,23 +61,23 @@ pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
     }
 }
 
-/// Why there is no GPU, without the advice on how to get one: `auto` asked for none.
+/// The reason why there is no GPU, without the advice on how to get one, because `auto` did not require it.
 fn reason(what: &str) -> &str {
     what.split(';').next().unwrap_or(what)
 }
 
 impl Chosen {
-    /// Whether tensors lie in this machine's own memory: on the CPU, or a program that acts as a GPU.
+    /// Returns whether tensors are in main memory: on the CPU, or on a software GPU.
     pub fn computes_in_memory(&self) -> bool {
         self.gpu.as_ref().is_none_or(|gpu| gpu.adapter().software)
     }
 
-    /// `cpu` or `gpu`, as a configuration says it.
+    /// Returns the device as the configuration names it.
     pub fn choice(&self) -> DeviceChoice {
         if self.gpu.is_some() { DeviceChoice::Gpu } else { DeviceChoice::Cpu }
     }
 
-    /// Threads that compute on the CPU.
+    /// Returns the number of threads that compute on the CPU.
     pub fn threads(&self) -> usize {
         self.threads
     }

@@ -29,7 +29,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod claims;
 pub mod cli;
 pub mod console;
 pub mod device;

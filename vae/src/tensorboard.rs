@@ -1,6 +1,7 @@
-//! A run for TensorBoard: `tensorboard/events.out.tfevents.TIME.PROCESS.vae` in its folder, found by `tensorboard --logdir runs`.
+//! TensorBoard's event file of a run: `tensorboard/events.out.tfevents.TIME.PROCESS.vae` in its folder. `tensorboard --logdir
+//! runs` finds it.
 //!
-//! The file is records (tensorflow/core/lib/io/record_writer.cc), whose data are `Event`s in protobuf's wire format:
+//! The file consists of records (tensorflow/core/lib/io/record_writer.cc), whose data is an `Event` in protobuf's wire format:
 //!
 //! ```text
 //! u64 length | u32 masked crc of those eight bytes | data | u32 masked crc of the data          little-endian
@@ -17,27 +18,27 @@ use vae_core::objective::Losses;
 use vae_core::train::{Epoch, Progress};
 use vae_figures::preview::Preview;
 
-/// The folder of a run that holds its files.
+/// The folder for event files in the folder of a run.
 pub const FOLDER: &str = "tensorboard";
 
-/// Points of an epoch in the curves of steps, about.
+/// The approximate number of points per epoch in the curves of steps.
 const POINTS: usize = 50;
 const CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
-/// `SessionLog.START`: what earlier files have from its step on is void.
+/// `SessionLog.START`: TensorBoard ignores what earlier files have from this step on.
 const START: u64 = 1;
 
-/// Fields of `Event` (tensorboard/compat/proto/event.proto), of which an event has one beside its time and step.
+/// Fields of `Event` (tensorboard/compat/proto/event.proto). An event has one of them besides its time and step.
 const FILE_VERSION: u64 = 3;
 const SUMMARY: u64 = 5;
 const SESSION_LOG: u64 = 7;
 
-/// A message in protobuf's wire format (protobuf.dev, "Encoding"): each field is a key, its number·8 + the type of its value, and
-/// the value.
+/// A message in protobuf's wire format (protobuf.dev, "Encoding"). Each field is a key, which is its number·8 + the type of its
+/// value, and the value.
 #[derive(Clone, Default)]
 struct Message(Vec<u8>);
 
 impl Message {
-    /// Seven bits a byte, the lowest first; the eighth says that more follow.
+    /// Appends an integer in groups of seven bits, the lowest first. The eighth bit of a byte says that more follow.
     fn varint(mut self, mut x: u64) -> Message {
         while x >= 0x80 {
             self.0.push(x as u8 | 0x80);
@@ -47,7 +48,7 @@ impl Message {
         self
     }
 
-    /// An integer; 0 is left out, as it is what a reader takes if there is none.
+    /// Appends an integer field. A 0 is omitted, because it is the default.
     fn integer(self, field: u64, x: u64) -> Message {
         if x == 0 { self } else { self.varint(field << 3).varint(x) }
     }
@@ -56,7 +57,7 @@ impl Message {
         self.varint(field << 3 | 1).raw(&x.to_le_bytes())
     }
 
-    /// A string, bytes, or a message.
+    /// Appends a string, bytes, or a message.
     fn bytes(self, field: u64, bytes: &[u8]) -> Message {
         self.varint(field << 3 | 2).varint(bytes.len() as u64).raw(bytes)
     }
@@ -71,23 +72,23 @@ impl Message {
     }
 }
 
-/// An event's time in seconds since 1970, its step, and one more field.
+/// An event: its time in seconds since 1970, its step, and one more field.
 fn event(wall_time: f64, step: usize, field: u64, content: &[u8]) -> Message {
     Message::default().double(1, wall_time).integer(2, step as u64).bytes(field, content)
 }
 
-/// The file of a run that is under way. It is whole after every epoch.
+/// The event file of a run that is training. It is flushed after every epoch.
 pub struct Log<W: Write = BufWriter<File>> {
     file: W,
-    /// The latest step of the run; before there is one, that which comes.
+    /// The latest step of the run, or the next one before the first.
     step: usize,
 }
 
 impl Log {
-    /// A new file in a run's folder; the run goes on after so many steps.
+    /// Creates a file in a run's folder. `done` is the number of steps that the run has already made.
     ///
     /// # Errors
-    /// If the file cannot be made or written.
+    /// If the file cannot be created or written.
     pub fn create(run: &Path, done: u64) -> io::Result<Log> {
         let folder = run.join(FOLDER);
         fs::create_dir_all(&folder)?;
@@ -101,7 +102,7 @@ impl Log {
 }
 
 impl<W: Write> Log<W> {
-    /// A step is done; some of them are points of the curves `step/…`.
+    /// Writes the losses of a step as points of the curves `step/…`, for a few of the steps.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -113,7 +114,7 @@ impl<W: Write> Log<W> {
         self.summary(scalars("step", &step.losses))
     }
 
-    /// An epoch is done: its losses `train/…` and `validation/…`, its rates, and pictures of what the model makes of images.
+    /// Writes the results of an epoch: its losses `train/…` and `validation/…`, its learning rate and speed, and images.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -133,7 +134,7 @@ impl<W: Write> Log<W> {
         self.write(SUMMARY, &summary(values).0)
     }
 
-    /// A record of an event of this very moment.
+    /// Writes an event with the current time.
     fn write(&mut self, field: u64, content: &[u8]) -> io::Result<()> {
         self.file.write_all(&record(&event(now(), self.step, field, content).0))
     }
@@ -143,19 +144,19 @@ fn session_log() -> Message {
     Message::default().integer(1, START)
 }
 
-/// tensorboard/compat/proto/summary.proto, as are the values.
+/// A `Summary` of values (tensorboard/compat/proto/summary.proto).
 fn summary(values: Vec<Message>) -> Message {
     values.iter().fold(Message::default(), |summary, value| summary.bytes(1, &value.0))
 }
 
-/// Data as a record.
+/// A record that contains `data`.
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let masked = |bytes: &[u8]| CASTAGNOLI.checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
     [&length[..], &masked(&length), data, &masked(data)].concat()
 }
 
-/// A loss and its parts.
+/// The total loss and its parts as summary values.
 fn scalars(of: &str, losses: &Losses) -> Vec<Message> {
     let parts = losses.parts.iter().copied();
     std::iter::once(("total", losses.total)).chain(parts).map(|(name, x)| scalar(&format!("{of}/{name}"), x)).collect()
@@ -165,14 +166,14 @@ fn scalar(tag: &str, x: f64) -> Message {
     Message::default().bytes(1, tag.as_bytes()).float(2, x as f32)
 }
 
-/// The bytes of a PNG, whose bytes 16–24 are its width and height (PNG specification, IHDR).
+/// An image summary. Bytes 16–24 of a PNG are its width and height (PNG specification, IHDR).
 fn picture(tag: &str, png: Vec<u8>) -> Message {
     let side = |at: usize| u64::from(u32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]));
     Message::default().bytes(1, tag.as_bytes()).bytes(4, &image(side(20), side(16), &png).0)
 }
 
 fn image(height: u64, width: u64, png: &[u8]) -> Message {
-    const RGB: u64 = 3; // bytes of a pixel
+    const RGB: u64 = 3; // channels
     Message::default().integer(1, height).integer(2, width).integer(3, RGB).bytes(4, png)
 }
 
@@ -184,7 +185,7 @@ fn now() -> f64 {
 mod tests {
     use super::*;
 
-    /// A field's number and value: an integer, a float's or double's bits, or bytes.
+    /// A field's number and value: an integer, the bits of a float or double, or bytes.
     #[derive(Clone, Debug, PartialEq)]
     enum Field {
         Number(u64, u64),
@@ -225,7 +226,7 @@ mod tests {
         fields(bytes)
     }
 
-    /// The data of the records of a file, whose checksums hold.
+    /// The data of a file's records. Checks their checksums.
     fn events(mut bytes: &[u8]) -> Vec<Vec<Field>> {
         let mut events = Vec::new();
         while !bytes.is_empty() {
@@ -242,9 +243,9 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What `tensorboard.summary.writer.record_writer.RecordWriter` of TensorBoard 2.20 writes for the same events.
+    /// The bytes that `tensorboard.summary.writer.record_writer.RecordWriter` of TensorBoard 2.20 writes for the same events.
     #[test]
-    fn its_bytes_are_tensorboard_s() {
+    fn bytes_equal_those_of_tensorboard() {
         let version = event(1.5, 0, FILE_VERSION, b"brain.Event:2");
         let start = event(2.25, 7, SESSION_LOG, &session_log().0);
         let samples = Message::default().bytes(1, b"samples").bytes(4, &image(2, 3, b"png").0);
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_s_file_holds_its_steps_and_goes_on_where_it_stood() {
+    fn a_resumed_run_continues_the_steps_of_its_file() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::create(dir.path(), 100).unwrap();
         let losses = Losses { total: 3.0, parts: vec![("kl", 1.0)] };

@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::GRADIENT_MONITOR];
 pub(super) static GRADIENT_SQUARES: Kernel = Kernel::checked(&WGSL, "gradient_squares");
-pub(super) static GRADIENT_MONITOR: Kernel = Kernel::checked(&WGSL, "monitor");
+pub(super) static GRADIENT_MONITOR: Kernel = Kernel::checked(&WGSL, "gradient_monitor");
 
 /// Gradients per launch. With the sums that the launch writes, these are the eight buffers that every device offers.
 const GRADIENTS_PER_LAUNCH: usize = 7;
@@ -72,10 +72,13 @@ impl GradientMonitor {
     #[track_caller]
     pub fn observe(&mut self, row: usize, gradients: &[&Tensor], watched: &[&Tensor], limit: Option<f32>) {
         let last_row = self.history();
-        assert!(row < last_row, "monitor: no row {row} in a history of {last_row}");
+        assert!(row < last_row, "gradient_monitor: no row {row} in a history of {last_row}");
         let known = watched.len();
-        assert!((1..=MAX_WATCHED).contains(&known), "monitor: watches 1 to {MAX_WATCHED} numbers, not {known}");
-        assert!(watched.iter().all(|w| w.count() == 1), "monitor: watches single numbers");
+        assert!(
+            (1..=MAX_WATCHED).contains(&known),
+            "gradient_monitor: watches 1 to {MAX_WATCHED} numbers, not {known}"
+        );
+        assert!(watched.iter().all(|w| w.count() == 1), "gradient_monitor: watches single numbers");
         let limit = limit.unwrap_or(f32::MAX);
         if let Device::Gpu(machine) = self.rows.device() {
             let chunks = gradients.chunks(GRADIENTS_PER_LAUNCH);

@@ -138,7 +138,7 @@ function draw() {
   }
 }
 
-function soon() {
+function scheduleDraw() {
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(draw);
@@ -155,7 +155,7 @@ const on = (name, act) => source.addEventListener(name, (event) => {
   const data = JSON.parse(event.data);
   if (name !== "state" && !S) return;
   act(data);
-  soon();
+  scheduleDraw();
 });
 on("state", (data) => {
   S = data;

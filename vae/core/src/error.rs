@@ -1,48 +1,49 @@
-//! What can go wrong outside the program: one line each, naming the thing and the remedy.
+//! Errors that a user can cause or resolve. Each message is one line that names what is wrong and what to do.
 
-/// A failure that the user, or the world, can mend.
+/// An error that a user can resolve.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The configuration or the command line asks for something that cannot be.
+    /// The configuration or the command line is invalid.
     #[error("{0}")]
     Config(String),
-    /// A file or folder is missing, damaged or closed to us.
+    /// A file or folder is missing, damaged or not accessible.
     #[error("{path}: {what}")]
     File {
-        /// The path, as the user gave it.
+        /// The path as the user wrote it.
         path: String,
-        /// What was found, what was expected, what to do.
+        /// What is wrong with it and what to do.
         what: String,
     },
-    /// Training met a number that is not finite.
+    /// Training produced a number that is not finite.
     #[error("{0}")]
     Diverged(String),
-    /// A thread does not start, or broke down.
+    /// A thread could not be started, or it panicked.
     #[error("{0}")]
     Thread(String),
-    /// No page can be served at an address.
+    /// A server could not use its network address.
     #[error("{0}")]
     Address(String),
-    /// The device failed.
+    /// The device reported an error.
     #[error(transparent)]
     Device(#[from] tensor::Error),
 }
 
-/// A result whose error is ours.
+/// A result with an [`Error`] of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// A configuration error, from its message.
+    /// Creates an [`Error::Config`] from its message.
     pub fn config(message: impl Into<String>) -> Error {
-        Error::Config(line(&message.into()))
+        Error::Config(single_line(&message.into()))
     }
 
-    /// A file's error, from its path and what is wrong with it.
+    /// Creates an [`Error::File`] from a path and a description of the problem.
     pub fn file(path: &std::path::Path, what: impl std::fmt::Display) -> Error {
-        Error::File { path: line(&path.display().to_string()), what: line(&what.to_string()) }
+        Error::File { path: single_line(&path.display().to_string()), what: single_line(&what.to_string()) }
     }
 
-    /// The exit code that this deserves: 2 for what the user wrote, 1 for the world.
+    /// Returns the exit code of a program that ends with this error: 2 for invalid input by the user, 1 for everything
+    /// else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Config(_) => 2,
@@ -51,18 +52,20 @@ impl Error {
     }
 }
 
-/// Letters of a message: whoever writes names into a file decides neither how long it is, nor what a terminal does with it.
-const LONGEST: usize = 2_000;
+/// The maximum length of a message in characters. Messages may contain names from files, and those can be of any
+/// length.
+const MAX_CHARS: usize = 2_000;
 
-/// What is said in one line: control characters, and those that end a line or turn its direction, are written as escapes.
-pub fn line(text: &str) -> String {
+/// Returns the text as one line. Control characters, line separators and characters that change the text direction are
+/// escaped. The result is cut off after 2,000 characters.
+pub fn single_line(text: &str) -> String {
     let moves = |c: char| {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let mut line = String::new();
-    for (place, c) in text.chars().enumerate() {
+    for (index, c) in text.chars().enumerate() {
         match c {
-            _ if place == LONGEST => return line + " …",
+            _ if index == MAX_CHARS => return line + " …",
             c if moves(c) => line.extend(c.escape_default()),
             c => line.push(c),
         }
@@ -75,16 +78,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_line_whatever_names_are_in_it() {
-        let told = Error::config("data/a\nb\u{1b}[2J\u{202e}c é µ").to_string();
-        assert_eq!(told, "data/a\\nb\\u{1b}[2J\\u{202e}c é µ");
-        let told = Error::config("é".repeat(1_000_000)).to_string();
-        assert!(told.chars().count() == LONGEST + 2 && told.ends_with("é …"), "{}", told.len());
+    fn a_message_is_one_line_whatever_names_it_contains() {
+        let message = Error::config("data/a\nb\u{1b}[2J\u{202e}c é µ").to_string();
+        assert_eq!(message, "data/a\\nb\\u{1b}[2J\\u{202e}c é µ");
+        let message = Error::config("é".repeat(1_000_000)).to_string();
+        assert!(message.chars().count() == MAX_CHARS + 2 && message.ends_with("é …"), "{}", message.len());
     }
 
     #[test]
-    fn so_are_paths() {
-        let told = Error::file(std::path::Path::new("a\nb.png"), "cannot\tbe read").to_string();
-        assert_eq!(told, "a\\nb.png: cannot\\tbe read");
+    fn a_path_is_one_line_too() {
+        let message = Error::file(std::path::Path::new("a\nb.png"), "cannot\tbe read").to_string();
+        assert_eq!(message, "a\\nb.png: cannot\\tbe read");
     }
 }

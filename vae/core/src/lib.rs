@@ -1,15 +1,22 @@
-//! Variational autoencoders: from a configuration to a model that is trained, on images in memory.
+//! Variational autoencoders: configuration, models, objectives and training on images in memory.
 //!
-//! Reading order: [`config`] says what a run is, and [`recipe`] names some. [`data`] holds images, [`model`] turns them into latents
-//! and back, [`objective`] computes the loss, and [`learn`] joins the three. [`predict`] uses a model, and [`train`] trains one: a step, an
-//! epoch, a run's schedule. [`image_quality`] measures images.
+//! The modules in reading order:
 //!
-//! Nothing here reads files, and all of it compiles for `wasm32-unknown-unknown`.
+//! - [`config`] describes a run; [`recipe`] contains ready-made configurations.
+//! - [`data`] holds images.
+//! - [`model`] maps images to latents and latents to images.
+//! - [`objective`] computes the loss.
+//! - [`learn`] combines a model and an objective into a [`learn::Learner`].
+//! - [`predict`] uses a model: it encodes, decodes and samples.
+//! - [`train`] trains a model.
+//! - [`image_quality`] measures images.
+//!
+//! This crate reads no files. All of it compiles for `wasm32-unknown-unknown`.
 //!
 //! ```
 //! use vae_core::{config::Settings, data::Dataset, learn, train::Trainer};
 //!
-//! let mut settings = Settings::default(); // a resnet18 on the digits inside the program
+//! let mut settings = Settings::default(); // a ResNet-18 on the digits inside the program
 //! for setting in ["model.width=2", "model.z_dim=8", "data.limit=128"] {
 //!     settings.assignment(setting)?;
 //! }

@@ -1,52 +1,56 @@
-//! Which random numbers serve which purpose. One seed makes a run; each purpose has a sub-seed of its own, and within
-//! it a stream for each epoch, step or image, so that no draw depends on how many came before it.
+//! The random number streams of a run.
+//!
+//! The seed of a run gives one sub-seed per [`Purpose`]. Each purpose has one stream per epoch, step or image.
+//! Therefore a draw does not depend on how many numbers were drawn before it.
 
 use tensor::{Generator, Tensor};
 
-/// What random numbers are drawn for.
+/// The use of a random number stream.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose {
-    /// The model's first weights.
+    /// The initial weights of the model.
     Weights,
-    /// Which images train and which validate.
+    /// The assignment of images to the training, validation and test splits.
     Split,
-    /// The order of the images; the stream is the epoch.
+    /// The order of the training images. There is one stream per epoch.
     Order,
-    /// The latent noise of training; the stream is the step.
+    /// The latent noise in training. There is one stream per step.
     TrainNoise,
-    /// The masks of dropout.
+    /// The dropout masks.
     Dropout,
-    /// The latent noise of validation; the stream is the image.
+    /// The latent noise in validation. There is one stream per image.
     ImageNoise,
-    /// The draws from the prior that are decoded into pictures.
+    /// The samples from the prior that are decoded into images.
     Samples,
-    /// The places of a batch at which unused codes begin again; the stream is the step.
+    /// The vectors that replace unused codes of a codebook. There is one stream per step.
     Codes,
-    /// How training images are mirrored and moved; the stream is the epoch and the image.
+    /// The flips and crops of training images. There is one stream per pair of epoch and image.
     Augment,
-    /// The noise on training images; the stream is the image.
+    /// The noise that is added to training images. There is one stream per image.
     PixelNoise,
-    /// Which maps of a network are drawn; the stream is the stage.
+    /// The feature maps that are drawn. There is one stream per stage of the network.
     Maps,
-    /// Whatever a score draws; the stream is one a score.
+    /// The draws of scores. There is one stream per score.
     Scores,
-    /// Whatever else a figure draws; the stream is one a figure.
+    /// Other draws of figures. There is one stream per figure.
     Figures,
 }
 
 impl Purpose {
-    /// The sub-seed of this purpose: no two purposes of any two seeds below 2⁶⁰ share one.
+    /// Returns the sub-seed of this purpose. For seeds below 2⁶⁰ no two pairs of purpose and seed have the same
+    /// sub-seed.
     pub fn seed(self, seed: u64) -> u64 {
         seed.wrapping_mul(16).wrapping_add(self as u64)
     }
 
-    /// One stream of numbers for this purpose.
+    /// Returns the generator of one stream of this purpose.
     pub fn stream(self, seed: u64, stream: u64) -> Generator {
         Generator::stream(self.seed(seed), stream)
     }
 }
 
-/// The latent noise of these images, `[images, z_dim]`: that of an image is always the same.
+/// Returns standard normal noise for the images with these indices, `[images, z_dim]`. The noise of an image depends on
+/// the seed and on its index only.
 pub fn image_noise(seed: u64, images: &[usize], z_dim: usize) -> Tensor {
     let mut noise = Vec::with_capacity(images.len() * z_dim);
     for &image in images {
@@ -60,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_belongs_to_the_image_not_to_its_place() {
+    fn noise_depends_on_the_image_and_not_on_its_position_in_the_batch() {
         let (a, b) = (image_noise(1, &[5, 9, 2], 3), image_noise(1, &[2, 5], 3));
         assert_eq!(a.data()[..3], b.data()[3..]);
         assert_eq!(a.data()[6..], b.data()[..3]);

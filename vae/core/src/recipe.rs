@@ -1,15 +1,15 @@
-//! Recipes: configurations with a name, as commented TOML files inside the program.
+//! Recipes: named configurations. They are commented TOML files that are compiled into the program.
 
-/// A configuration that comes with the program.
+/// A named configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
-    /// What `--recipe` calls it.
+    /// The name, as the flag `--recipe` takes it.
     pub name: &'static str,
-    /// The file.
+    /// The contents of the TOML file.
     pub toml: &'static str,
 }
 
-/// All of them; the first is what runs when none is named.
+/// All recipes. The first is the default.
 pub const RECIPES: &[Recipe] = &[
     Recipe { name: "quickstart", toml: include_str!("../recipes/quickstart.toml") },
     Recipe { name: "beta-resnet18", toml: include_str!("../recipes/beta-resnet18.toml") },
@@ -32,12 +32,12 @@ pub const RECIPES: &[Recipe] = &[
 ];
 
 impl Recipe {
-    /// The recipe of this name.
+    /// Returns the recipe with this name.
     pub fn named(name: &str) -> Option<&'static Recipe> {
         RECIPES.iter().find(|recipe| recipe.name == name)
     }
 
-    /// What it is, in a line: the file's first comment.
+    /// Returns a one-line description: the first comment of the file.
     pub fn description(&self) -> &'static str {
         self.toml.lines().next().unwrap_or_default().trim_start_matches('#').trim()
     }
@@ -52,7 +52,7 @@ mod tests {
     fn every_file_is_a_recipe() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
         let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        // Beside them: what papers claim, and what they train.
+        // A subdirectory and `claims.toml` describe papers; they are not recipes.
         for path in paths.filter(|path| path.is_file() && !path.ends_with("claims.toml")) {
             let name = path.file_stem().unwrap().to_str().unwrap();
             assert!(Recipe::named(name).is_some(), "{name} is not listed");

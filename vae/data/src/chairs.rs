@@ -51,7 +51,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
             pictures.truncate(config.data.limit);
             labels.truncate(config.data.limit);
         }
-        splits.push(Split::all(picture::images(&pictures, labels, config)?.named(&models)));
+        splits.push(Split::all(picture::images(&pictures, labels, config)?.with_class_names(&models)));
     }
     Ok(splits.try_into().expect("three parts"))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use vae_core::config::DataKind;
 use vae_core::data::unpack;
-use vae_core::data::{Images, Split, deal};
+use vae_core::data::{Images, Split, random_split};
 use vae_core::random::Purpose;
 use vae_core::{Error, Result};
 
@@ -35,7 +35,7 @@ pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     let train = Arc::new(read(&folder, &TRAIN)?);
     let test = Arc::new(read(&folder, &[TEST])?);
     let members = (0..train.count()).collect();
-    let [validation, test] = deal(test, [RECORDS / 2, RECORDS / 2], &mut Purpose::Split.stream(seed, 0));
+    let [validation, test] = random_split(test, [RECORDS / 2, RECORDS / 2], &mut Purpose::Split.stream(seed, 0));
     Ok([Split::new(train, members), validation, test])
 }
 
@@ -57,7 +57,7 @@ fn read(folder: &Path, names: &[&str]) -> Result<Images> {
         let bytes = file::read(&path, 2 * (RECORDS * RECORD) as u64)?;
         append(&mut labels, &mut pixels, &bytes, RECORDS).map_err(|what| Error::file(&path, what))?;
     }
-    Ok(Images::new(pixels, labels, 3, [32, 32]).named(CLASSES))
+    Ok(Images::new(pixels, labels, 3, [32, 32]).with_class_names(CLASSES))
 }
 
 /// Appends the labels and pixels of a file with `count` records. Each published file has 10,000 records.
@@ -120,10 +120,10 @@ mod tests {
         train.read(20_007, &mut image).unwrap();
         assert_eq!((image[0], image[1024], train.label(20_007)), (2, 7, 7));
         assert_eq!((train.images().class_names()[7].as_str(), train.images().classes()), ("horse", 10));
-        let mut halves = [validation.members(), test.members()].concat();
+        let mut halves = [validation.indices(), test.indices()].concat();
         halves.sort_unstable();
         assert_eq!(halves, (0..10_000).collect::<Vec<_>>());
-        assert_ne!(splits(dir.path(), 2).unwrap()[1].members(), validation.members());
+        assert_ne!(splits(dir.path(), 2).unwrap()[1].indices(), validation.indices());
 
         for (damage, says) in [
             (&b"<html>404"[..], "web page"),

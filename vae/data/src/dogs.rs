@@ -59,7 +59,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
             breeds.binary_search_by(|known| known.as_str().cmp(breed(name))).expect("all are there") as u16
         };
         let labels = names.iter().map(number).collect();
-        Ok(picture::images(&pictures, labels, config)?.named(&breeds))
+        Ok(picture::images(&pictures, labels, config)?.with_class_names(&breeds))
     };
     let (train, validation) = (Split::all(read(&train)?), Split::all(read(&test)?));
     Ok([train, validation.clone(), validation])

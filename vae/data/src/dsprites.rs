@@ -17,7 +17,7 @@ use std::sync::Arc;
 use vae_core::config::split_sizes;
 use vae_core::config::{Config, DataKind};
 use vae_core::data::unpack;
-use vae_core::data::{Bits, Factors, Images, Split, deal};
+use vae_core::data::{Bits, Factors, Images, Split, random_split};
 use vae_core::random::Purpose;
 use vae_core::{Error, Result};
 use zip::ZipArchive;
@@ -42,7 +42,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
         return Err(archives::missing(DataKind::Dsprites, dir, &format!("dsprites/{NAME}")));
     };
     let images = read(&path, PUBLISHED)?;
-    Ok(deal(Arc::new(images), split_sizes(PUBLISHED), &mut Purpose::Split.stream(config.seed, 0)))
+    Ok(random_split(Arc::new(images), split_sizes(PUBLISHED), &mut Purpose::Split.stream(config.seed, 0)))
 }
 
 /// Returns whether the file exists.
@@ -106,7 +106,7 @@ fn unpack(path: &Path, count: usize) -> Outcome<Images> {
         sizes: FACTORS.map(|(_, size)| size).to_vec(),
         values,
     };
-    Ok(Images::new(bits, labels, 1, [SIDE, SIDE]).named(SHAPES).with_factors(factors))
+    Ok(Images::new(bits, labels, 1, [SIDE, SIDE]).with_class_names(SHAPES).with_factors(factors))
 }
 
 /// Calls `take` with the index and the bytes of each row of an array. The array must have the type `descr` and the

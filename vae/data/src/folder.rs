@@ -48,7 +48,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
         let region = Region::Crop(config.crop());
         let pictures: Vec<_> = members.iter().map(|&i| Picture { path: found[i].1.clone(), region }).collect();
         let labels = members.iter().map(|&i| found[i].0).collect();
-        splits.push(Split::all(picture::images(&pictures, labels, config)?.named(&names)));
+        splits.push(Split::all(picture::images(&pictures, labels, config)?.with_class_names(&names)));
     }
     Ok(splits.try_into().expect("three parts"))
 }
@@ -67,7 +67,7 @@ pub fn all(dir: &Path, config: &Config) -> Result<(Images, bool)> {
     let is_labelled = found.iter().any(|(_, path)| path.parent() != Some(dir));
     let (labels, pictures): (_, Vec<_>) =
         found.into_iter().map(|(label, path)| (label, Picture { path, region })).unzip();
-    Ok((picture::images(&pictures, labels, config)?.named(&names), is_labelled))
+    Ok((picture::images(&pictures, labels, config)?.with_class_names(&names), is_labelled))
 }
 
 /// Returns the paths of all pictures in a folder and its sub-folders, in the order in which [`all`] reads them.

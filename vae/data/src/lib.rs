@@ -15,6 +15,7 @@ pub mod download;
 pub mod dsprites;
 mod file;
 pub mod folder;
+mod jpeg;
 pub mod mat;
 pub mod mnist;
 pub mod npy;

@@ -31,7 +31,7 @@ pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
         ));
     }
     let mut rest = &file[128..];
-    let mut left = unpack::believable(file.len()); // for all variables together
+    let mut left = unpack::max_unpacked_size(file.len()); // for all variables together
     while !rest.is_empty() {
         let found = match next_element(&mut rest)? {
             (COMPRESSED, packed) => {

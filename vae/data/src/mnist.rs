@@ -77,7 +77,7 @@ impl Set {
                 format!("contains the label {}, expected 0 to 9; this is not {}", images.classes() - 1, self.kind);
             return Err(Error::file(&paths[1], what));
         }
-        Ok(images.named(self.classes))
+        Ok(images.with_class_names(self.classes))
     }
 
     fn missing(&self, dir: &Path) -> Error {

@@ -19,7 +19,7 @@ use std::io::{BufReader, Cursor, ErrorKind, Read, Write};
 use std::path::Path;
 
 use tensor::Tensor;
-use vae_core::data::unpack::{LIMIT, believable, refuse_web_page};
+use vae_core::data::unpack::{LIMIT, max_unpacked_size, refuse_web_page};
 use vae_core::{Error, Result};
 use zip::write::{SimpleFileOptions, ZipWriter};
 use zip::{CompressionMethod, DateTime, ZipArchive};
@@ -148,7 +148,7 @@ fn read_arrays(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>
     let damaged = |error: zip::result::ZipError| format!("is not a complete .npz ({error}); create it again");
     let mut zip = ZipArchive::new(file).map_err(damaged)?;
     let mut arrays = Vec::new();
-    let most = believable(data.len() as usize);
+    let most = max_unpacked_size(data.len() as usize);
     for i in 0..zip.len() {
         let mut member = zip.by_index(i).map_err(damaged)?;
         let name = member.name().map_err(damaged)?.into_owned();

@@ -19,7 +19,7 @@ use vae_core::data::unpack;
 use vae_core::luma::luma8;
 use vae_core::{Error, Result};
 
-use crate::file;
+use crate::{file, jpeg};
 
 /// The maximum width and height in pixels. No picture of these data sets is larger.
 const LARGEST_SIDE: u32 = 16_384;
@@ -148,12 +148,16 @@ impl Region {
 
 fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     unpack::refuse_web_page(bytes, "a picture")?;
+    let damaged = |what: String| format!("is damaged, or not a picture of these data sets: {what}; download it again");
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     match reader.format() {
         Some(ImageFormat::Jpeg) if !is_whole_jpeg(bytes) => {
             return Err(format!("is cut off: {} bytes of a JPEG without its end; download it again", bytes.len()));
         }
-        Some(ImageFormat::Jpeg | ImageFormat::Png) => {}
+        Some(ImageFormat::Jpeg) => {
+            return jpeg::decode(bytes, LARGEST_SIDE, believable(bytes.len())).map_err(damaged);
+        }
+        Some(ImageFormat::Png) => {}
         _ => {
             let start = &bytes[..bytes.len().min(4)];
             return Err(format!("starts with the bytes {start:02x?}: neither a JPEG nor a PNG; download it again"));
@@ -163,9 +167,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE));
     limits.max_alloc = Some(believable(bytes.len()));
     reader.limits(limits);
-    reader
-        .decode()
-        .map_err(|error| format!("is damaged, or not a picture of these data sets: {error}; download it again"))
+    reader.decode().map_err(|error| damaged(error.to_string()))
 }
 
 /// Returns whether the end marker of a JPEG (ff d9) follows the start of its first scan (ff da). The decoder does not

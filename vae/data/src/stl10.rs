@@ -15,7 +15,7 @@ use image::{DynamicImage, RgbImage};
 use rayon::prelude::*;
 use vae_core::config::{Config, DataKind};
 use vae_core::data::unpack;
-use vae_core::data::{Images, Split, deal};
+use vae_core::data::{Images, Split, random_split};
 use vae_core::random::Purpose;
 use vae_core::{Error, Result};
 
@@ -77,14 +77,14 @@ pub fn read(config: &Config, [labelled, unlabelled, test]: [usize; 3]) -> Result
     let (before, after) = pixels.split_at_mut(first * channels * side * side);
     images(&folder.join(FILES[0]), labelled, channels, side, before)?;
     images(&folder.join(FILES[2]), unlabelled, channels, side, after)?;
-    let train = Images::new(pixels, train_labels, channels, [side, side]).named(CLASSES);
+    let train = Images::new(pixels, train_labels, channels, [side, side]).with_class_names(CLASSES);
 
     let test_labels = labels(&folder.join(FILES[4]), test)?;
     let mut pixels = vec![0; test * channels * side * side];
     images(&folder.join(FILES[3]), test, channels, side, &mut pixels)?;
-    let halves = Images::new(pixels, test_labels, channels, [side, side]).named(CLASSES);
+    let halves = Images::new(pixels, test_labels, channels, [side, side]).with_class_names(CLASSES);
     let deck = &mut Purpose::Split.stream(config.seed, 0);
-    let [validation, test] = deal(Arc::new(halves), [test / 2, test - test / 2], deck);
+    let [validation, test] = random_split(Arc::new(halves), [test / 2, test - test / 2], deck);
     Ok([Split::all(train), validation, test])
 }
 
@@ -181,10 +181,10 @@ mod tests {
                 assert_eq!(image[(c * SIDE + row) * SIDE + col], pixel(i, c, row, col), "{place}: {c}, {row}, {col}");
             }
         }
-        let mut halves = [validation.members(), test.members()].concat();
+        let mut halves = [validation.indices(), test.indices()].concat();
         halves.sort_unstable();
         assert_eq!(halves, [0, 1, 2, 3]);
-        assert_eq!(test.label(0), test.members()[0]);
+        assert_eq!(test.label(0), test.indices()[0]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Pictures in a folder of their own, a file each, as large as the model makes them: `00000.png`, `00001.png`, … The folder is
-//! there whole or not at all: they are written beside its place, and it gets its name when all are.
+//! A new folder of images, one file each, in the size of the model: `00000.png`, `00001.png`, … The images are written to a
+//! temporary folder next to it, which is renamed at the end, so the folder is either complete or absent.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use image::{GrayImage, ImageFormat, RgbImage};
 use tempfile::TempDir;
 use vae_core::{Error, Result};
 
-/// A folder of pictures that is being made.
+/// A folder of images that is being written.
 #[derive(Debug)]
 pub struct ImageFolder {
-    place: PathBuf,
-    beside: TempDir,
+    path: PathBuf,
+    temporary: TempDir,
     shape: [usize; 3],
     count: usize,
 }
 
 impl ImageFolder {
-    /// For pictures of so many channels, rows and columns. The folder must not be there yet, or hold nothing.
+    /// A folder at `place` for images of the shape `[channels, height, width]`. The folder must be absent or empty.
     ///
     /// # Errors
-    /// If it holds something, or cannot be made.
+    /// If the folder contains something, or cannot be created.
     pub fn new(place: &Path, shape: [usize; 3]) -> Result<ImageFolder> {
         let empty = fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
         if place.exists() && !empty {
@@ -33,40 +33,40 @@ impl ImageFolder {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".pictures-");
         #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // as the user's umask lets
-        let beside = builder.tempdir_in(parent).map_err(cannot)?;
-        Ok(ImageFolder { place: place.to_owned(), beside, shape, count: 0 })
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)); // the user's umask applies
+        let temporary = builder.tempdir_in(parent).map_err(cannot)?;
+        Ok(ImageFolder { path: place.to_owned(), temporary, shape, count: 0 })
     }
 
-    /// Adds pictures: pixels in [0, 1], image after image, plane after plane.
+    /// Adds images: pixels in [0, 1], `[images, channels, height, width]`.
     ///
     /// # Errors
-    /// If one cannot be written.
+    /// If an image cannot be written.
     pub fn add(&mut self, pixels: &[f32]) -> Result<()> {
         let images = pixels.chunks_exact(self.shape.iter().product());
         images.into_iter().try_for_each(|image| self.add_named(&format!("{:05}.png", self.count), image))
     }
 
-    /// Adds one picture, in a file of this name.
+    /// Adds one image in a file of this name.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If the image cannot be written.
     pub fn add_named(&mut self, name: &str, pixels: &[f32]) -> Result<()> {
-        let written = write(&self.beside.path().join(name), pixels, self.shape);
-        written.map_err(|error| Error::file(&self.place, format!("cannot be made: {error}")))?;
+        let written = write(&self.temporary.path().join(name), pixels, self.shape);
+        written.map_err(|error| Error::file(&self.path, format!("cannot be made: {error}")))?;
         self.count += 1;
         Ok(())
     }
 
-    /// Gives the folder its name: it is there now. How many pictures it holds.
+    /// Renames the temporary folder to its final name. Returns the number of images.
     ///
     /// # Errors
-    /// If it cannot be named so.
+    /// If the folder cannot be renamed.
     pub fn finish(self) -> Result<usize> {
-        let _ = fs::remove_dir(&self.place); // an empty one
-        let named = fs::rename(self.beside.path(), &self.place);
-        named.map_err(|error| Error::file(&self.place, format!("cannot be made: {error}")))?;
-        let _ = self.beside.keep(); // nothing is there to be removed
+        let _ = fs::remove_dir(&self.path); // removes an empty folder
+        let named = fs::rename(self.temporary.path(), &self.path);
+        named.map_err(|error| Error::file(&self.path, format!("cannot be made: {error}")))?;
+        let _ = self.temporary.keep(); // the temporary folder has been renamed and must not be removed
         Ok(self.count)
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_have_their_pixels_and_the_folder_comes_last() {
+    fn images_keep_their_pixels_and_the_folder_appears_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("deep/folder");
         let mut folder = ImageFolder::new(&place, [3, 1, 2]).unwrap();

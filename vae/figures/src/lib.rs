@@ -1,5 +1,6 @@
-//! Figures of trained models. [`gallery`] has one file for each figure, which says at its top what is drawn; [`figure`] is what they are
-//! drawn with. [`preview`] shows a model during training, [`image_folder`] writes images to a folder, and [`pegasus`] blends latents.
+//! Figures of trained models. [`gallery`] has one module for each figure and [`figure`] draws plots and grids of images.
+//! [`preview`] shows a model during training, [`image_folder`] writes images to a folder, and [`pegasus`] blends the latents of
+//! images.
 
 #![forbid(unsafe_code)]
 

@@ -1,11 +1,11 @@
-//! A winged horse from a horse and a bird: arithmetic on latents.
+//! A winged horse from a horse and a bird, by arithmetic on latents:
 //!
-//! z = w·μ(a) + (1 − w)·s·μ(b),   s = −1 where b is negated, else 1.
+//! z = w·μ(a) + (1 − w)·s·μ(b),   s = −1 if b is negated, else 1.
 //!
-//! Negating a bird's latents turns its brightness over: dark wings before a bright sky become bright wings before a dark one.
-//! The paper ("Pegasus", a residual VAE on STL-10) picks 64 white horses and 64 birds by eye, negates the birds with dark wings
-//! and takes w = 0.6. Here [`Pick::Class`] picks by whiteness, and [`Negate::Dark`] negates birds that are darker than what is
-//! around them.
+//! Negating the latents of a bird inverts its brightness: dark wings on a bright sky become bright wings on a dark one. The
+//! paper ("Pegasus", a residual VAE on STL-10) picks 64 white horses and 64 birds by eye, negates the birds with dark wings and
+//! takes w = 0.6. Here [`Pick::Class`] picks the whitest images of a class, and [`Negate::Dark`] negates birds that are darker
+//! than their surroundings.
 
 use std::path::PathBuf;
 
@@ -17,53 +17,54 @@ use vae_core::predict::Predictor;
 use vae_core::{Error, Result};
 use vae_data::picture::{self, Picture, Region};
 
-/// Which images to take.
+/// The selection of images.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pick {
-    /// The whitest of a class, by its name.
+    /// The whitest images of a class, by the name of the class.
     Class(String),
-    /// Those in these places of the split.
+    /// The images of these indices in the split.
     Places(Vec<usize>),
-    /// Pictures from anywhere.
+    /// Image files.
     Files(Vec<PathBuf>),
 }
 
-/// Which latents to negate.
+/// The selection of latents to negate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Negate {
-    /// Those of images whose middle is darker than their border.
+    /// The latents of images whose middle is darker than their border.
     Dark,
-    /// None, or all.
+    /// The latents of no image (`false`) or of all (`true`).
     Each(bool),
-    /// Those of the images in these places of the pick, from 0.
+    /// The latents of these pairs, counted from 0.
     Places(Vec<usize>),
 }
 
-/// Images, and where they come from.
+/// Selected images and their origin.
 pub struct Picked {
     split: Split,
-    /// Where each is in the split.
+    /// The index of each image in the split.
     pub places: Vec<usize>,
     /// Their pixels in [0, 1], image after image.
     pub pixels: Vec<f32>,
 }
 
-/// Pairs of images, and what came of them. All pixels are in [0, 1], image after image.
+/// Pairs of images and their blends. All pixels are in [0, 1], image after image.
 pub struct Blended {
-    /// Whether the latents of b were negated.
+    /// Whether the latents of b were negated, for each pair.
     pub negated: Vec<bool>,
-    /// What the decoder makes of s·μ(b) alone.
+    /// The decoded s·μ(b).
     pub turned: Vec<f32>,
-    /// What the decoder makes of z.
+    /// The decoded z.
     pub blends: Vec<f32>,
-    /// The training image nearest to each blend by its pixels: its place, and the mean squared error.
+    /// The training image with the smallest mean squared error to each blend: its index and this error.
     pub nearest: Vec<(usize, f64)>,
-    /// Those training images.
+    /// The pixels of those training images.
     pub neighbours: Vec<f32>,
 }
 
 impl Pick {
-    /// Whole numbers are places, a word without a dot or slash is a class, all else files; commas between them.
+    /// Parses a list separated by commas: whole numbers are indices, a word without a dot or slash is a class, and all else are
+    /// files.
     pub fn parse(words: &str) -> Pick {
         let parts: Vec<&str> = words.split(',').map(str::trim).collect();
         if let Ok(places) = parts.iter().map(|part| part.parse()).collect() {
@@ -75,10 +76,10 @@ impl Pick {
         }
     }
 
-    /// At most `count` images: of this split, or of files.
+    /// Returns at most `count` images, of `split` or of the files.
     ///
     /// # Errors
-    /// If there is no such class, place or file.
+    /// If a class, an index or a file does not exist.
     pub fn take(&self, predictor: &Predictor, split: &Split, count: usize) -> Result<Picked> {
         match self {
             Pick::Places(places) => {
@@ -126,7 +127,7 @@ impl Picked {
         self.places.truncate(count);
     }
 
-    /// Means of the posteriors, `[places, z]`.
+    /// The posterior means, `[places, z]`.
     fn latents(&self, predictor: &Predictor) -> Result<Tensor> {
         let gaussians = block_on(predictor.encode(&self.split, &self.places))?;
         let [mu, _] = gaussians.ok_or_else(|| {
@@ -136,10 +137,11 @@ impl Picked {
     }
 }
 
-/// Blends pairs, the first of a with the first of b and so on, as far as both reach. `train` is searched for the nearest images.
+/// Blends pairs: the first image of a with the first of b and so on, as many as the shorter side has. The nearest neighbours of
+/// the blends are searched in `train`.
 ///
 /// # Errors
-/// If the model has no latents, a place to negate is none, or an image cannot be read.
+/// If the model has no latents, an index to negate is out of range, or an image cannot be read.
 pub fn blend(
     predictor: &Predictor,
     train: &Split,
@@ -185,14 +187,14 @@ pub fn blend(
     Ok(Blended { negated, turned, blends, nearest, neighbours })
 }
 
-/// How white the middle of an image is, in [0, 1]: the mean of each pixel's least channel.
+/// The whiteness of the middle of an image, in [0, 1]: the mean over its pixels of the smallest channel.
 pub fn whiteness(pixels: &[f32], shape: [usize; 3]) -> f64 {
     let [_, area] = [shape[0], shape[1] * shape[2]];
     let least = |i: usize| pixels.iter().skip(i).step_by(area).copied().fold(f32::INFINITY, f32::min);
     mean((0..area).filter(|&i| is_inside(i, shape)).map(least))
 }
 
-/// Whether the middle of an image is darker than its border.
+/// Returns whether the middle of an image is darker than its border.
 pub fn is_dark_inside(pixels: &[f32], shape: [usize; 3]) -> bool {
     let area = shape[1] * shape[2];
     let of = |inside: bool| {
@@ -202,7 +204,7 @@ pub fn is_dark_inside(pixels: &[f32], shape: [usize; 3]) -> bool {
     of(true) < of(false)
 }
 
-/// Whether a place of a plane lies in the middle half of its rows and columns.
+/// Whether the pixel number `place` of a plane is in the middle half of its rows and columns.
 fn is_inside(place: usize, [_, height, width]: [usize; 3]) -> bool {
     let within = |x: usize, side: usize| (side / 4..side - side / 4).contains(&x);
     within(place / width, height) && within(place % width, width)
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_weight_gives_one_side_and_none_the_other_turned_over() {
+    fn weight_one_gives_side_a_and_zero_the_negated_side_b() {
         let (predictor, dataset) = model(&[]);
         let validation = &dataset.validation;
         let take = |places: &str| Pick::parse(places).take(&predictor, validation, 9).unwrap();
@@ -267,9 +269,9 @@ mod tests {
         assert!(white.is_sorted_by(|a, b| a >= b), "{white:?}");
     }
 
-    /// Eight by eight: red all over, but for a yellow middle of four by four.
+    /// An image of 8×8: red, with a yellow middle of 4×4.
     #[test]
-    fn white_is_all_channels_and_dark_is_less_than_around() {
+    fn whiteness_is_the_smallest_channel_and_dark_is_less_than_the_border() {
         let inside = |i: usize| is_inside(i, [3, 8, 8]);
         let green: Vec<f32> = (0..64).map(|i| if inside(i) { 1.0 } else { 0.0 }).collect();
         let pixels = [&[1.0; 64][..], &green, &[0.25; 64]].concat();
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_understood_and_what_cannot_be_is_told() {
+    fn selections_are_parsed_and_impossible_ones_refused() {
         assert_eq!(Pick::parse("3, 7"), Pick::Places(vec![3, 7]));
         assert_eq!(Pick::parse("horse"), Pick::Class("horse".into()));
         assert_eq!(Pick::parse("a.jpg,b/c"), Pick::Files(vec!["a.jpg".into(), "b/c".into()]));

@@ -1,27 +1,28 @@
-//! What a model makes of images, at a preview, while it is trained: for the live page and for TensorBoard. And images as a PNG of
-//! a pixel a pixel, to be enlarged where it is shown.
+//! Reconstructions and samples of a model during training, for the live page and TensorBoard, and images as a PNG without
+//! enlargement.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 use pollster::block_on;
 use vae_core::train::Trainer;
 
-/// Validation images that are shown over their reconstructions.
+/// The number of validation images that are shown above their reconstructions.
 const RECONSTRUCTIONS: usize = 12;
-/// Samples that are shown, in rows as long.
+/// The number of samples, in rows of the same length.
 const SAMPLES: usize = 24;
 
-/// Images and what came of them, pixels in [0, 1].
+/// Reconstructions and samples, pixels in [0, 1].
 #[derive(Clone, Debug, Default)]
 pub struct Preview {
     shape: [usize; 3],
-    /// Validation images, and what comes back of them.
+    /// Validation images, and their reconstructions.
     reconstructions: Option<[Vec<f32>; 2]>,
     samples: Option<Vec<f32>>,
 }
 
 impl Preview {
-    /// A look at a model as it is. A device that fails here fails in the next step, too, which then says so.
+    /// Reconstructs and samples with the current weights. Errors are ignored here: a device that fails fails again in the next
+    /// step, which reports it.
     pub fn at(trainer: &Trainer) -> Preview {
         let (predictor, split) = (trainer.predictor(), &trainer.dataset.validation);
         Preview {
@@ -31,25 +32,26 @@ impl Preview {
         }
     }
 
-    /// Whether the model gives images at all.
+    /// Returns whether the model has given no images.
     pub fn is_empty(&self) -> bool {
         self.reconstructions.is_none() && self.samples.is_none()
     }
 
-    /// Validation images over their reconstructions, as the bytes of a PNG.
+    /// Returns validation images above their reconstructions as a PNG.
     pub fn reconstructions(&self) -> Option<Vec<u8>> {
         let [images, reconstructions] = self.reconstructions.as_ref()?;
         let columns = images.len() / self.shape.iter().product::<usize>().max(1);
         Some(tiles(&[&images[..], reconstructions].concat(), self.shape, columns))
     }
 
-    /// Samples, as the bytes of a PNG.
+    /// Returns samples as a PNG.
     pub fn samples(&self) -> Option<Vec<u8>> {
         Some(tiles(self.samples.as_ref()?, self.shape, RECONSTRUCTIONS))
     }
 }
 
-/// Images `[channels, size, size]`, pixels in [0, 1], side by side in rows of so many, as the bytes of a PNG: a pixel a pixel.
+/// Returns a PNG of images `[channels, size, size]`, pixels in [0, 1], in rows of `columns`. Each pixel of an image is one
+/// pixel of the PNG.
 pub fn tiles(pixels: &[f32], [channels, size, _]: [usize; 3], columns: usize) -> Vec<u8> {
     let count = pixels.len() / (channels * size * size);
     let [wide, high] = [columns.min(count), count.div_ceil(columns.max(1))];
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_lie_over_what_came_back_of_them() {
+    fn images_are_above_their_reconstructions() {
         let preview =
             Preview { shape: [1, 1, 1], reconstructions: Some([vec![0.0; 2], vec![1.0; 2]]), ..Preview::default() };
         let picture = image::load_from_memory(&preview.reconstructions().unwrap()).unwrap().into_luma8();
@@ -79,8 +81,8 @@ mod tests {
     }
 
     #[test]
-    fn images_lie_in_rows_in_their_colours() {
-        // Three images of 2×2 in two columns: red in its corner, all blue, and a grey that is no number.
+    fn images_are_in_rows_and_keep_their_colours() {
+        // Three images of 2×2 in two columns: one with a red corner, one all blue, and one of NaN.
         let red = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let blue = [[0.0; 8].as_slice(), &[1.0; 4]].concat();
         let bytes = tiles(&[&red[..], &blue, &[f32::NAN; 12]].concat(), [3, 2, 2], 2);

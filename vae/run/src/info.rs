@@ -11,7 +11,7 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde::Serialize;
 use vae_core::config::Config;
-use vae_core::error::line;
+use vae_core::error::single_line;
 use vae_core::objective::number;
 use vae_core::{Error, Result};
 use vae_data::npy;
@@ -115,7 +115,7 @@ pub fn read(path: &Path) -> Result<Info> {
         return Ok(Info { kind: Kind::Run, epochs: Some(epochs), ..of_run });
     }
     let mut info = Info {
-        path: line(&path.display().to_string()),
+        path: single_line(&path.display().to_string()),
         kind: Kind::Numpy,
         bytes: std::fs::metadata(path).map_or(0, |data| data.len()),
         epochs: None,
@@ -175,14 +175,14 @@ fn safetensors(path: &Path, info: &mut Info) -> Result<()> {
     });
     match config.and_then(|config| config) {
         Ok(config) => info.config = Some(Box::new(config)),
-        Err(what) => info.problem = Some(line(&what)),
+        Err(what) => info.problem = Some(single_line(&what)),
     }
     Ok(())
 }
 
 fn entry(name: &str, dtype: String, shape: Vec<usize>) -> Entry {
     let count = shape.iter().fold(1, |count: u64, &size| count.saturating_mul(size as u64));
-    Entry { name: line(name), dtype: line(&dtype), shape, count }
+    Entry { name: single_line(name), dtype: single_line(&dtype), shape, count }
 }
 
 /// Text for people: the file in the first line, its tensors at the end.
@@ -219,7 +219,7 @@ impl Display for Info {
         for (key, value) in &self.metadata {
             let more = if value.chars().count() > SHOWN { " …" } else { "" };
             let value: String = value.chars().take(SHOWN).collect();
-            writeln!(f, "metadata  {}: {}{more}", line(key), line(&value))?;
+            writeln!(f, "metadata  {}: {}{more}", single_line(key), single_line(&value))?;
         }
         write!(f, "{} tensors, {} numbers", self.tensors.len(), self.numbers)?;
         let longest = |of: fn(&Entry) -> usize| self.tensors.iter().map(of).max().unwrap_or(0).min(60);

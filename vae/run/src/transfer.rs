@@ -228,7 +228,7 @@ mod tests {
         let named = "\nmisfit: 1\n  encoder.conv1.weight is [2, 1, 7, 7], not [2, 1, 3, 3]\n";
         assert!(list.contains(named) && list.contains("\nskipped: 2\n  fc.bias\n  fc.weight\n"), "{list}");
         assert!(list.contains("\nloaded: 99\n  encoder.bn1.weight\n") && list.lines().count() == 1 + 8 + 102, "{list}");
-        assert!(told.contains("misfit: encoder.conv1.weight is [2, 1, 7, 7], not [2, 1, 3, 3]"), "{told}");
+        assert!(told.contains("does not fit: encoder.conv1.weight is [2, 1, 7, 7], not [2, 1, 3, 3]"), "{told}");
         let refused = load_encoder(&*model, &path, true).unwrap_err();
         assert!(
             refused.to_string().contains("needs a file with the whole encoder") && refused.exit_code() == 1,

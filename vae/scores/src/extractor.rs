@@ -223,7 +223,7 @@ impl Extractor {
         let mut labels = Vec::new();
         for some in features.numbers.chunks(BATCH * self.width) {
             let x = Var::constant(Tensor::new(some, [some.len() / self.width, self.width]).upload(&self.device));
-            let predicted = no_grad(|| net.name(&x, &ForwardContext::eval()).value().argmax(1));
+            let predicted = no_grad(|| net.logits_from_features(&x, &ForwardContext::eval()).value().argmax(1));
             labels.extend(block_on(predicted.read())?.iter().map(|&label| label as usize));
         }
         Ok(labels)

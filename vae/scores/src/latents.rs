@@ -82,7 +82,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     let words = format!("{of}; latents (of {}) with Var(mu) > {ACTIVE}; parts: Var(mu)", latents.len());
     add(scores, "active_units", active as f64, "latents", words, spread);
 
-    let members: Vec<usize> = places.iter().map(|&place| test.members()[place]).collect();
+    let members: Vec<usize> = places.iter().map(|&place| test.indices()[place]).collect();
     let noise = image_noise(predictor.config.seed, &members, latents.len());
     for (how, values) in latent_term_means(&mu, &logvar, &noise) {
         let words = if how == "exact" { format!("q(z) of {of}") } else { format!("{of}, batches of {BATCH}") };

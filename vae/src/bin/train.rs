@@ -1,4 +1,4 @@
-//! `train`: the same as `vae train`. See `vae::cli`.
+//! The program `train`, which is `vae train`. See `vae::cli`.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! `vae`: all commands of this package, as subcommands. See `vae::cli`.
+//! The program `vae`, with one subcommand for each task. See `vae::cli`.
 
 #![forbid(unsafe_code)]
 

@@ -67,13 +67,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     if args.out.is_some() && count.saturating_mul(4 * numbers) > MAX_ARRAY_BYTES {
         bail!(Error::config(format!("--out: the pixels of {count} images are more than 4 GB; decode fewer")));
     }
-    let mut album = args.png.as_ref().map(|place| ImageFolder::new(place, shape)).transpose()?;
+    let mut image_folder = args.png.as_ref().map(|place| ImageFolder::new(place, shape)).transpose()?;
     let mut all = Vec::new();
     for first in (0..count).step_by(CHUNK) {
         let len = CHUNK.min(count - first);
         let pixels = block_on(predictor.decode(&codes.z.slice(0, first, len), &labels[first..first + len]))?;
         let pixels = pixels.expect("a VAE decodes latents");
-        album.as_mut().map_or(Ok(()), |album| album.add(&pixels))?;
+        image_folder.as_mut().map_or(Ok(()), |image_folder| image_folder.add(&pixels))?;
         if args.out.is_some() {
             all.extend(pixels);
         }
@@ -83,15 +83,15 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         write_new(&out, &npy::of_f32(&[count, channels, height, width], &all))?;
         say!("{count} images: {}", out.display());
     }
-    if let (Some(album), Some(place)) = (album, args.png) {
-        say!("{} images: {}", album.finish()?, place.display());
+    if let (Some(image_folder), Some(place)) = (image_folder, args.png) {
+        say!("{} images: {}", image_folder.finish()?, place.display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The label of each image; zeros for a model that is not conditional.
 fn labels(config: &Config, codes: &Codes, given: &[i64]) -> Result<Vec<usize>> {
-    let (count, classes) = (codes.z.shape()[0], config.told_classes());
+    let (count, classes) = (codes.z.shape()[0], config.condition_classes());
     if classes == 0 {
         if !given.is_empty() {
             bail!(Error::config(

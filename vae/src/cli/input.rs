@@ -31,7 +31,7 @@ pub(super) fn read(files: &[PathBuf], config: &Config) -> Result<Split> {
 /// # Errors
 /// If the model is conditional.
 pub(super) fn refuse_conditional(config: &Config, command: &str) -> Result<()> {
-    if config.told_classes() == 0 {
+    if config.condition_classes() == 0 {
         return Ok(());
     }
     Err(Error::config(format!(

@@ -131,7 +131,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// The command line of `vae`. clap has no groups of subcommands, so the help lists them itself.
 fn vae_command() -> clap::Command {
-    let command = Cli::command();
+    // `vae` alone shows the help. A subcommand without its arguments is refused with a line that names them.
+    let command = Cli::command().mut_subcommands(|subcommand| subcommand.arg_required_else_help(false));
     let mut groups = String::new();
     for (title, names) in GROUPS {
         groups += &format!("{title}:\n");

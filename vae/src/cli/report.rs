@@ -56,7 +56,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     for ((run, config), name) in args.runs.iter().zip(configs).zip(loaded::distinct_names(&args.runs)) {
         let mut run = LoadedRun::open(run, config, chosen.device.clone())?; // one at a time: each holds its images
         run.name = name;
-        told.push(report::tell(&run, options.as_ref(), alone)?);
+        told.push(report::collect(&run, options.as_ref(), alone)?);
     }
     let page = report::page(&told);
     let path = args.out.unwrap_or_else(|| args.runs[0].join(report::FILE));

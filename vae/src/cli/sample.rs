@@ -60,7 +60,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     if !config.model.is_vae() {
         bail!(Error::config(format!("model.kind = \"{}\" cannot draw samples", config.model.kind)));
     }
-    let (count, classes) = (args.count as usize, config.told_classes());
+    let (count, classes) = (args.count as usize, config.condition_classes());
     let labels: Vec<usize> = match args.label {
         Some(_) if classes == 0 => {
             bail!(Error::config("--label: this model does not use labels (model.conditional = false); leave it out"))
@@ -71,13 +71,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         Some(label) => vec![label; count],
         None => (0..count).map(|i| i * classes / count).collect(),
     };
-    let mut album = ImageFolder::new(&args.png, shape)?;
+    let mut image_folder = ImageFolder::new(&args.png, shape)?;
     let mut rng = Purpose::Samples.stream(args.seed.unwrap_or(config.seed), 0);
     let z = rng.normal_tensor([count, config.model.z_dim]).mul_scalar(args.temperature);
     for (labels, first) in labels.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
         let pixels = block_on(predictor.decode(&z.slice(0, first, labels.len()), labels))?;
-        album.add(&pixels.expect("a VAE decodes latents"))?;
+        image_folder.add(&pixels.expect("a VAE decodes latents"))?;
     }
-    say!("{} images: {}", album.finish()?, args.png.display());
+    say!("{} images: {}", image_folder.finish()?, args.png.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,7 @@
-//! The latent explorer: what a page asks of a trained model, one question at a time, without a server.
+//! The latent explorer: answers the requests of its page from a trained model. This module contains no server.
 //!
-//! z is decoded to x̂, an image is encoded to μ(x); moving and blending, z = Σᵢ wᵢ·sᵢ·zᵢ with sᵢ = ±1, is the page's own
-//! arithmetic. [`Explorer`] answers; it holds tensors, which stay on one thread, so questions reach it over a channel
-//! (`pages`).
+//! [`Explorer`] decodes z to x̂ and encodes an image to μ(x). The page itself moves and blends latents, z = Σᵢ wᵢ·sᵢ·zᵢ with
+//! sᵢ = ±1. An explorer owns tensors, which stay on one thread, so requests reach it over a channel (`pages`).
 
 mod pages;
 
@@ -20,85 +19,85 @@ use vae_run::LoadedRun;
 
 pub use pages::serve;
 
-/// Test images on the map, at most.
+/// The largest number of test images on the map.
 const MAPPED: usize = 2_000;
-/// A slider reaches at least so far to both sides: 99.7 % of the prior.
+/// The minimal range of a slider, to both sides of 0. It contains 99.7 % of the prior.
 const REACH: f32 = 3.0;
-/// No number of a latent is larger: what is, is a slip of the hand, and overflows somewhere in the decoder.
+/// The largest absolute value of a latent. Larger ones are input errors and overflow in the decoder.
 const LARGEST: f32 = 1e4;
 
-/// A trained model, and where its test images lie.
+/// A trained model and the positions of its test images.
 pub struct Explorer {
     run: LoadedRun,
     /// μ of the first test images, one after the other.
     codes: Vec<f32>,
 }
 
-/// What a page begins with.
+/// What the page needs at the beginning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct About {
     /// The run and its epoch.
     pub title: String,
-    /// What was trained, in a line.
+    /// A one-line description of the training.
     pub words: String,
-    /// Channels and side of its images.
+    /// Channels, height and width of an image.
     pub shape: [usize; 3],
-    /// Its latents, the highest KL first.
+    /// The latents in descending order of KL.
     pub latents: Vec<Latent>,
-    /// How many test images there are.
+    /// The number of test images.
     pub images: usize,
-    /// What labels are called.
+    /// The names of the classes.
     pub classes: Vec<String>,
-    /// Labels that the decoder is told; 0 if it is not.
+    /// The number of labels that a conditional decoder takes; 0 for other models.
     pub told: usize,
 }
 
 /// A latent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Latent {
-    /// Which, from 0.
+    /// The index, from 0.
     pub dim: usize,
-    /// Its KL in nats, a mean over the validation images; 0 where no epoch has ended.
+    /// The KL in nats, a mean over the validation images; 0 before the first epoch ends.
     pub kl: f64,
-    /// How far from 0 its slider reaches.
+    /// The slider's range is `-reach` to `reach`.
     pub reach: f32,
 }
 
-/// A point to decode.
+/// A point in latent space.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Point {
-    /// As many numbers as there are latents.
+    /// One number per latent.
     pub z: Vec<f32>,
-    /// What a conditional model is told to show.
+    /// The label that a conditional decoder gets.
     #[serde(default)]
     pub label: usize,
 }
 
-/// An image, encoded.
+/// An encoded image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Code {
-    /// The mean of its posterior.
+    /// The posterior mean.
     pub z: Vec<f32>,
-    /// What it shows, if that is known.
+    /// The label of the image, if it is known.
     pub label: Option<usize>,
-    /// The image as the model sees it: a PNG as a `data:` address.
+    /// The image as the model sees it, as a PNG in a `data:` URL.
     pub picture: String,
 }
 
 /// Test images in the plane of two latents.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Map {
-    /// Where each is.
+    /// The position of each image.
     pub points: Vec<[f32; 2]>,
-    /// What each shows.
+    /// The label of each image.
     pub labels: Vec<usize>,
 }
 
 impl Explorer {
-    /// An explorer of a run; encodes test images for the map.
+    /// Creates an explorer of a run and encodes the test images for the map.
     ///
     /// # Errors
-    /// If the model has no latents to explore, or the device fails.
+    /// If the model has no latents, or the device fails.
     pub fn new(run: LoadedRun) -> Result<Explorer> {
         let model = &run.predictor.config.model;
         if !model.is_vae() {
@@ -113,7 +112,7 @@ impl Explorer {
         Ok(Explorer { run, codes })
     }
 
-    /// What there is to explore.
+    /// Describes the model.
     pub fn about(&self) -> About {
         let (predictor, z_dim) = (&self.run.predictor, self.z_dim());
         let epoch = self.run.history.iter().find(|epoch| epoch.epoch == self.run.epoch);
@@ -123,7 +122,7 @@ impl Explorer {
             farthest.ceil()
         };
         let mut latents: Vec<Latent> = (0..z_dim).map(|dim| Latent { dim, kl: kl(dim), reach: reach(dim) }).collect();
-        latents.sort_by(|a, b| b.kl.total_cmp(&a.kl)); // stable: of equal ones the first
+        latents.sort_by(|a, b| b.kl.total_cmp(&a.kl)); // stable: ties stay in the order of their indices
         About {
             title: self.run.title(),
             words: vae_run::describe(&predictor.config),
@@ -131,14 +130,14 @@ impl Explorer {
             latents,
             images: self.run.dataset.test.count(),
             classes: self.run.dataset.test.images().class_names().to_vec(),
-            told: predictor.config.told_classes(),
+            told: predictor.config.condition_classes(),
         }
     }
 
-    /// What the decoder makes of a point, as the bytes of a PNG.
+    /// Decodes a point and returns the image as a PNG.
     ///
     /// # Errors
-    /// If it is no point of this model's, or the device fails.
+    /// If the point is not one of this model's latent space, or the device fails.
     pub fn decode(&self, point: &Point) -> Result<Vec<u8>> {
         let (z_dim, predictor) = (self.z_dim(), &self.run.predictor);
         if point.z.len() != z_dim {
@@ -155,7 +154,7 @@ impl Explorer {
         Ok(tiles(&pixels, predictor.transform.shape(), 1))
     }
 
-    /// A test image, encoded.
+    /// Encodes a test image.
     ///
     /// # Errors
     /// If there is no such image, it cannot be read, or the device fails.
@@ -170,11 +169,11 @@ impl Explorer {
         }
     }
 
-    /// A picture from anywhere, encoded: a JPEG or a PNG, cropped as the run's own are; a conditional model is told that it
-    /// shows `label`.
+    /// Encodes an uploaded JPEG or PNG, which is cropped like the run's own images. A conditional model takes `label` as the
+    /// class of the image.
     ///
     /// # Errors
-    /// If it is neither, damaged, or too large, or the device fails.
+    /// If the data is not a JPEG or PNG, damaged, or too large, or the device fails.
     pub fn picture(&self, bytes: &[u8], label: usize) -> Result<Code> {
         self.check_label(label)?;
         let config = &self.run.predictor.config;
@@ -184,13 +183,13 @@ impl Explorer {
         picture::from_bytes(bytes, region, channels, side, &mut pixels)
             .map_err(|what| Error::config(format!("the picture {what}")))?;
         let split = Split::all(Images::new(pixels, vec![label as u16], channels, [side, side]));
-        self.code(&split, 0, Some(label).filter(|_| config.told_classes() > 0))
+        self.code(&split, 0, Some(label).filter(|_| config.condition_classes() > 0))
     }
 
-    /// Where test images lie in the plane of two latents.
+    /// Returns the positions of the test images in the plane of two latents.
     ///
     /// # Errors
-    /// If the model has not these two.
+    /// If the model does not have these two latents.
     pub fn map(&self, dims: [usize; 2]) -> Result<Map> {
         let z_dim = self.z_dim();
         if let Some(dim) = dims.iter().find(|&&dim| dim >= z_dim) {
@@ -210,8 +209,8 @@ impl Explorer {
     }
 
     fn check_label(&self, label: usize) -> Result<()> {
-        match self.run.predictor.config.told_classes() {
-            0 => Ok(()), // it is not told
+        match self.run.predictor.config.condition_classes() {
+            0 => Ok(()), // the model takes no labels
             classes if label < classes => Ok(()),
             classes => Err(Error::config(format!("{label} is not a label; labels are 0 to {}", classes - 1))),
         }
@@ -222,7 +221,7 @@ impl Explorer {
     }
 }
 
-/// Means of the posteriors of images of a split, one after the other.
+/// Posterior means of images of a split, one after the other.
 fn means(run: &LoadedRun, split: &Split, places: &[usize]) -> Result<Vec<f32>> {
     let [mu, _] = block_on(run.predictor.encode(split, places))?.expect("a VAE has posteriors");
     Ok(mu.data().to_vec())

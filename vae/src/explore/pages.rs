@@ -1,11 +1,11 @@
-//! The explorer's page. Requests wait in a line, and the thread that owns the model answers one after the other.
+//! The HTTP interface of the explorer. Requests wait in a queue, and the thread that owns the model answers one at a time.
 //!
 //! ```text
-//! GET  /about                {"title", "latents", …}            decode, image, picture and map: 400 says what is wrong
+//! GET  /about                {"title", "latents", …}            decode, image, picture and map: 400 with the error message
 //! POST /decode               {"z": […], "label"} → a PNG
 //! GET  /image?place=7        {"z", "label", "picture"}
-//! POST /picture?label=0      a JPEG or PNG → the same           413 above 10 MB
-//! GET  /map?x=3&y=7          {"points", "labels"}               503 where too many wait
+//! POST /picture?label=0      a JPEG or PNG → as image           413 above 10 MB
+//! GET  /map?x=3&y=7          {"points", "labels"}               503 if too many requests wait
 //! ```
 
 use std::sync::Arc;
@@ -26,13 +26,13 @@ use super::{Explorer, Point};
 use crate::say;
 use crate::serve::{self, Place, Server};
 
-/// Questions that wait at most.
+/// The largest number of waiting requests.
 const WAITING: usize = 256;
-/// Bytes of a picture.
+/// The largest size of an uploaded picture, in bytes.
 const PICTURE: usize = 10_000_000;
-/// Pictures that are received at once: their bytes are in memory until they are encoded.
+/// The largest number of pictures that are received at the same time. They are in memory until they are encoded.
 const PICTURES: usize = 4;
-/// Bytes of a question.
+/// The largest size of any other request, in bytes.
 const QUESTION: usize = 256 << 10;
 
 enum Question {
@@ -48,9 +48,9 @@ enum Answer {
     Png(Vec<u8>),
 }
 
-/// Where questions are asked.
+/// The queue of requests to the thread that owns the model.
 #[derive(Clone)]
-struct Desk {
+struct RequestQueue {
     line: mpsc::Sender<(Question, oneshot::Sender<Result<Answer>>)>,
     pictures: Arc<Semaphore>,
 }
@@ -72,16 +72,16 @@ struct MapQuery {
     y: usize,
 }
 
-/// Serves the explorer of a run until the program is asked to stop, and says where.
+/// Serves the explorer of a run until Ctrl-C, and prints its address.
 ///
 /// # Errors
-/// If the run has no latents, or nothing can be served there.
+/// If the run has no latents, or the address cannot be used.
 pub fn serve(run: LoadedRun, place: Place) -> Result<()> {
     let (line, mut questions) = mpsc::channel(WAITING);
-    let desk = Desk { line, pictures: Arc::new(Semaphore::new(PICTURES)) };
-    let server = Server::start(place, pages(desk), std::future::pending())?;
+    let queue = RequestQueue { line, pictures: Arc::new(Semaphore::new(PICTURES)) };
+    let server = Server::start(place, pages(queue), std::future::pending())?;
     let stopper = server.stopper();
-    // With the server its end of the line goes, and the loop below is over.
+    // When the server stops, it drops the sender of the channel, and the loop below ends.
     ctrlc::set_handler(move || stopper.notify_one())
         .map_err(|error| Error::Thread(format!("Ctrl-C cannot be caught: {error}")))?;
     let explorer = Explorer::new(run)?;
@@ -89,7 +89,7 @@ pub fn serve(run: LoadedRun, place: Place) -> Result<()> {
     serve::open(&server.url());
     while let Some((question, reply)) = questions.blocking_recv() {
         if !reply.is_closed() {
-            let _ = reply.send(answer(&explorer, question)); // who asked may be gone by now
+            let _ = reply.send(answer(&explorer, question)); // the client may have disconnected
         }
     }
     Ok(())
@@ -108,41 +108,47 @@ fn answer(explorer: &Explorer, question: Question) -> Result<Answer> {
     })
 }
 
-fn pages(desk: Desk) -> Router {
+fn pages(queue: RequestQueue) -> Router {
     let html = include_str!("../../assets/explore/page.html");
     serve::page(html, include_str!("../../assets/explore/page.js"))
-        .route("/about", get(|State(desk): State<Desk>| async move { desk.ask(Question::About).await }))
+        .route("/about", get(|State(queue): State<RequestQueue>| async move { queue.ask(Question::About).await }))
         .route("/decode", post(decode))
         .route("/image", get(image))
         .route("/picture", post(picture))
         .route("/map", get(map))
         .layer(DefaultBodyLimit::max(QUESTION))
-        .with_state(desk)
+        .with_state(queue)
 }
 
-async fn decode(State(desk): State<Desk>, point: std::result::Result<Json<Point>, JsonRejection>) -> Response {
+async fn decode(State(queue): State<RequestQueue>, point: std::result::Result<Json<Point>, JsonRejection>) -> Response {
     match point {
-        Ok(Json(point)) => desk.ask(Question::Decode(point)).await,
+        Ok(Json(point)) => queue.ask(Question::Decode(point)).await,
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn image(State(desk): State<Desk>, query: std::result::Result<Query<ImageQuery>, QueryRejection>) -> Response {
+async fn image(
+    State(queue): State<RequestQueue>,
+    query: std::result::Result<Query<ImageQuery>, QueryRejection>,
+) -> Response {
     match query {
-        Ok(Query(query)) => desk.ask(Question::Image(query.place)).await,
+        Ok(Query(query)) => queue.ask(Question::Image(query.place)).await,
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn map(State(desk): State<Desk>, query: std::result::Result<Query<MapQuery>, QueryRejection>) -> Response {
+async fn map(
+    State(queue): State<RequestQueue>,
+    query: std::result::Result<Query<MapQuery>, QueryRejection>,
+) -> Response {
     match query {
-        Ok(Query(query)) => desk.ask(Question::Map([query.x, query.y])).await,
+        Ok(Query(query)) => queue.ask(Question::Map([query.x, query.y])).await,
         Err(refused) => refused.into_response(),
     }
 }
 
 async fn picture(
-    State(desk): State<Desk>,
+    State(queue): State<RequestQueue>,
     query: std::result::Result<Query<PictureQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
@@ -156,14 +162,14 @@ async fn picture(
     if said.is_some_and(|said| said > PICTURE) {
         return too_large.into_response();
     }
-    let Ok(_room) = desk.pictures.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
+    let Ok(_room) = queue.pictures.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     match to_bytes(body, PICTURE).await {
-        Ok(bytes) => desk.ask(Question::Picture(bytes.to_vec(), query.label)).await,
-        Err(_) => too_large.into_response(), // or nobody is there any more to be told
+        Ok(bytes) => queue.ask(Question::Picture(bytes.to_vec(), query.label)).await,
+        Err(_) => too_large.into_response(), // too large, or the client has disconnected
     }
 }
 
-impl Desk {
+impl RequestQueue {
     async fn ask(&self, question: Question) -> Response {
         let (reply, answered) = oneshot::channel();
         if self.line.try_send((question, reply)).is_err() {

@@ -1,4 +1,4 @@
-//! What is asked of an explored run, and what it answers.
+//! Tests of the explorer's requests and answers.
 
 use vae_core::config::Settings;
 use vae_core::learn;
@@ -8,7 +8,7 @@ use vae_core::train::Epoch;
 
 use super::*;
 
-/// An explorer of a model that was never trained, whose KL is made up.
+/// An explorer of an untrained model with invented KLs.
 fn explorer(settings: &[&str]) -> Explorer {
     let mut all = Settings::default();
     for setting in ["model.kind=dense", "model.hidden=8", "model.z_dim=3", "data.image_size=32"].iter().chain(settings)
@@ -43,7 +43,7 @@ fn error<T: std::fmt::Debug>(result: Result<T>) -> String {
 }
 
 #[test]
-fn the_highest_kl_comes_first_and_sliders_reach_every_code() {
+fn latents_are_sorted_by_kl_and_sliders_contain_every_mean() {
     let mut explorer = explorer(&[]);
     let about = explorer.about();
     assert_eq!(about.latents.iter().map(|latent| latent.dim).collect::<Vec<_>>(), [2, 0, 1]);
@@ -54,7 +54,7 @@ fn the_highest_kl_comes_first_and_sliders_reach_every_code() {
 }
 
 #[test]
-fn another_point_is_another_picture_and_the_same_the_same() {
+fn the_same_point_gives_the_same_picture_and_another_one_differs() {
     let explorer = explorer(&[]);
     let [a, b, c] = [[0.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]].map(|z| explorer.decode(&point(&z)).unwrap());
     assert!(a == c && a != b);
@@ -63,7 +63,7 @@ fn another_point_is_another_picture_and_the_same_the_same() {
 }
 
 #[test]
-fn what_is_no_point_is_refused_in_a_line() {
+fn an_invalid_point_is_refused_in_one_line() {
     let explorer = explorer(&[]);
     assert!(error(explorer.decode(&point(&[0.0; 2]))).contains("z has 2 numbers, but this model needs 3"));
     for bad in [f32::NAN, f32::INFINITY, -1.1e4] {
@@ -74,7 +74,7 @@ fn what_is_no_point_is_refused_in_a_line() {
 }
 
 #[test]
-fn an_image_s_code_is_its_place_on_the_map() {
+fn the_code_of_an_image_is_its_position_on_the_map() {
     let explorer = explorer(&[]);
     let (code, map) = (explorer.image(5).unwrap(), explorer.map([2, 0]).unwrap());
     assert_eq!((map.points.len(), map.labels.len()), (833, 833));
@@ -84,7 +84,7 @@ fn an_image_s_code_is_its_place_on_the_map() {
 }
 
 #[test]
-fn a_picture_is_encoded_as_the_image_that_it_shows() {
+fn an_uploaded_picture_has_the_code_of_the_same_test_image() {
     let explorer = explorer(&[]);
     let code = explorer.image(7).unwrap();
     let png = BASE64.decode(code.picture.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
@@ -96,7 +96,7 @@ fn a_picture_is_encoded_as_the_image_that_it_shows() {
 }
 
 #[test]
-fn a_model_that_is_told_labels_shows_what_it_is_told() {
+fn a_conditional_model_decodes_the_label_that_it_gets() {
     let explorer = explorer(&["model.conditional=true"]);
     let decode = |label| explorer.decode(&Point { z: vec![0.0; 3], label });
     assert!(explorer.about().told == 10 && decode(1).unwrap() != decode(2).unwrap());

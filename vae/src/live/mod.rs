@@ -1,8 +1,7 @@
-//! A run under way, in a browser: `train --live`.
+//! A page that shows a run while it trains (`vae train --live`).
 //!
-//! The training thread sends what happens over a channel, at most a few times a second, and goes on ([`Live`]). The server's
-//! thread keeps it (`state`) and tells every page that is open, whole to one that has just been loaded, then what is new
-//! (`pages`).
+//! The training thread sends messages over a channel, at most a few per second, and does not wait ([`Live`]). The server's
+//! thread stores them (`state`) and sends them to all open pages: the whole state to a new page, then the changes (`pages`).
 
 mod pages;
 mod state;
@@ -19,24 +18,24 @@ use vae_run;
 
 use crate::serve::{self, Place, Server};
 
-/// Between two messages about steps.
+/// The least time between two messages about steps.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What the training thread tells, and the server that shows it.
+/// The training thread's connection to the server of the live page.
 pub struct Live {
     messages: UnboundedSender<Message>,
     server: Server,
-    /// Images and losses since the last message, and when that was; None while training pauses.
+    /// The images and losses since the last message, and its time; `None` while training pauses.
     images: usize,
     total: f64,
     since: Option<Instant>,
 }
 
 impl Live {
-    /// Serves the page of a run that is about to begin, and opens it if there is a display.
+    /// Starts the server for a run that is about to begin, and opens the page if there is a display.
     ///
     /// # Errors
-    /// If nothing can be served there.
+    /// If the address cannot be used.
     pub fn start(place: Place) -> Result<Live> {
         let (messages, received) = unbounded_channel();
         let (pages, work) = pages::pages(received);
@@ -45,12 +44,12 @@ impl Live {
         Ok(Live { messages, server, images: 0, total: 0.0, since: None })
     }
 
-    /// Where the page is.
+    /// The URL of the page.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The run begins, or goes on after these epochs.
+    /// Reports that the run begins, or continues after the epochs of `history`.
     pub fn begin(&mut self, config: &Config, images: usize, history: Vec<Epoch>) {
         self.send(Message::Begin(Begin {
             name: config.name.clone(),
@@ -62,11 +61,11 @@ impl Live {
         }));
     }
 
-    /// A step is done.
+    /// Reports a finished step.
     pub fn step(&mut self, step: &Progress) {
         let now = Instant::now();
         let Some(since) = self.since else {
-            // The first step after a pause says when the others began.
+            // The first step after a pause only starts the clock.
             self.since = Some(now);
             return;
         };
@@ -84,23 +83,23 @@ impl Live {
         self.send(Message::Step(Step { epoch, step: step.step, steps, total, images_per_second: speed }));
     }
 
-    /// Training pauses: what follows does not count as its time.
+    /// Reports that training pauses. The time until the next step does not count.
     pub fn pause(&mut self) {
         (self.since, self.images, self.total) = (None, 0, 0.0);
     }
 
-    /// An epoch is done, told in these words; the model now makes this of images.
+    /// Reports a finished epoch, with a line of text and images of the current model.
     pub fn epoch(&mut self, epoch: &Epoch, shown: Preview, words: &str) {
         self.send(Message::Epoch(epoch.json(), shown));
         self.line(words);
     }
 
-    /// A line of what the command tells.
+    /// Reports a line that the command has printed.
     pub fn line(&self, words: &str) {
         self.send(Message::Line(words.trim().to_owned()));
     }
 
-    /// The run has ended: so does the page's news.
+    /// Reports the end of the run.
     pub fn end(self, words: &str) {
         self.send(Message::End(words.to_owned()));
         let Live { messages, server, .. } = self;
@@ -108,13 +107,13 @@ impl Live {
         server.wait();
     }
 
-    /// Nobody is hurt if the server is gone: the run is what counts.
+    /// Errors are ignored: the run continues if the server is gone.
     fn send(&self, message: Message) {
         let _ = self.messages.send(message);
     }
 }
 
-/// How a run ended, in words for its page.
+/// Describes how a run ended.
 pub fn ended(outcome: &Result<vae_run::Outcome>) -> String {
     match outcome {
         Ok(vae_run::Outcome::Finished) => "finished".into(),

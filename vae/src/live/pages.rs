@@ -1,5 +1,5 @@
-//! The live page, and its news as server-sent events (HTML standard, "server-sent events"): `state` with all that is known when
-//! a page connects, then `step`, `epoch`, `line` and `end` as they happen. A page that falls behind is told all of it again.
+//! The live page and its server-sent events (HTML standard, "server-sent events"). A page gets `state` with everything so far
+//! when it connects, then `step`, `epoch`, `line` and `end` as they happen. A page that is too slow gets `state` again.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,22 +20,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::state::{Message, State};
 use crate::serve;
 
-/// Pages that are open at once.
+/// The largest number of open pages.
 const PAGES: usize = 64;
-/// News that a page may be behind.
+/// The number of events that a page may be behind before it gets the whole state again.
 const BEHIND: usize = 64;
 
 type News = (&'static str, Value);
 
-/// What is known, and whom to tell.
+/// The state of the run and the channel to all pages.
 struct Hub {
-    /// News are told while this is held, so that who reads it and then listens misses none and hears none twice.
+    /// Events are sent while this lock is held, so that a page which reads the state and then subscribes misses none and gets
+    /// none twice.
     state: Mutex<State>,
     news: broadcast::Sender<News>,
     room: Arc<Semaphore>,
 }
 
-/// A page that listens.
+/// A connected page.
 struct Page {
     hub: Arc<Hub>,
     news: broadcast::Receiver<News>,
@@ -44,7 +45,7 @@ struct Page {
     _place: OwnedSemaphorePermit,
 }
 
-/// The pages, and the work of keeping up with a run, which is done when nobody sends messages any more.
+/// Returns the routes, and the task that processes the messages of a run. The task ends when all senders are dropped.
 pub(super) fn pages(mut messages: UnboundedReceiver<Message>) -> (Router, impl Future<Output = ()> + Send) {
     let room = Arc::new(Semaphore::new(PAGES));
     let hub = Arc::new(Hub { state: Mutex::default(), news: broadcast::channel(BEHIND).0, room });
@@ -62,7 +63,7 @@ pub(super) fn pages(mut messages: UnboundedReceiver<Message>) -> (Router, impl F
     let work = async move {
         while let Some(message) = messages.recv().await {
             let mut state = hub.lock();
-            let _ = hub.news.send(state.keep(message)); // perhaps no page is open
+            let _ = hub.news.send(state.apply(message)); // an error means that no page is open
         }
     };
     (router, work)
@@ -96,7 +97,7 @@ impl Hub {
 }
 
 impl Page {
-    /// The next news; None after the last.
+    /// Returns the next event; `None` after the last.
     async fn next(&mut self) -> Option<News> {
         if let Some(first) = self.first.take() {
             return Some(first);

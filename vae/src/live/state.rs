@@ -1,5 +1,5 @@
-//! What a live page knows: all that was told so far, in bounds, so that a page that is loaded late shows what one that was
-//! there from the beginning does.
+//! The state that a live page shows: all events so far, in bounded memory. A page that is opened late shows the same as one
+//! that was open from the beginning.
 //!
 //! ```text
 //! {"name", "words", "unit", "epochs", "images",             what runs
@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use vae_core::objective::number;
 use vae_figures::preview::Preview;
 
-/// Points of the curve of steps; where there are more, every second goes.
+/// The largest number of points in the curve of steps. When it is reached, every second point is dropped.
 const POINTS: usize = 2_000;
-/// Lines of the log.
+/// The largest number of lines in the log.
 const LINES: usize = 1_000;
 
-/// What the training thread tells.
+/// A message of the training thread.
 pub(super) enum Message {
     Begin(Begin),
     Step(Step),
@@ -30,19 +30,19 @@ pub(super) enum Message {
     End(String),
 }
 
-/// A run, as it begins.
+/// The beginning of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Begin {
     pub(super) name: String,
     pub(super) words: String,
     pub(super) unit: &'static str,
     pub(super) epochs: usize,
-    /// Training images.
+    /// The number of training images.
     pub(super) images: usize,
     pub(super) history: Vec<Value>,
 }
 
-/// Steps since the last that was told.
+/// The steps since the last message.
 pub(super) struct Step {
     pub(super) epoch: usize,
     pub(super) step: usize,
@@ -52,7 +52,7 @@ pub(super) struct Step {
     pub(super) images_per_second: f64,
 }
 
-/// All of it.
+/// The whole state.
 #[derive(Default, Serialize)]
 pub(super) struct State {
     #[serde(flatten)]
@@ -62,7 +62,7 @@ pub(super) struct State {
     pictures: Option<Value>,
     log: VecDeque<String>,
     ended: Option<String>,
-    /// Points that are left out between two of `steps`, and those since the last.
+    /// How many steps make one point of `steps`, and the number of steps since the last point.
     #[serde(skip)]
     every: usize,
     #[serde(skip)]
@@ -72,8 +72,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Keeps a message; what is new to a page that knows the rest: the name of an event, and its data.
-    pub(super) fn keep(&mut self, message: Message) -> (&'static str, Value) {
+    /// Applies a message. Returns the event for pages that have the previous state: its name and its data.
+    pub(super) fn apply(&mut self, message: Message) -> (&'static str, Value) {
         match message {
             Message::Begin(begin) => {
                 self.begin = begin;
@@ -108,17 +108,17 @@ impl State {
         }
     }
 
-    /// All of it, as a page takes it.
+    /// The whole state as JSON.
     pub(super) fn json(&self) -> Value {
         json!(self)
     }
 
-    /// How the run ended, if it has.
+    /// Returns whether the run has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.is_some()
     }
 
-    /// What the model makes of images.
+    /// The images of the current model.
     pub(super) fn shown(&self) -> &Preview {
         &self.shown
     }
@@ -150,17 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_late_is_told_what_was_told() {
+    fn a_late_page_gets_everything_so_far() {
         let mut state = State::default();
         let begin = Begin { name: "r".into(), epochs: 3, ..Begin::default() };
-        assert_eq!(state.keep(Message::Begin(begin)).0, "state");
-        let (name, told) = state.keep(step(2, 5));
+        assert_eq!(state.apply(Message::Begin(begin)).0, "state");
+        let (name, told) = state.apply(step(2, 5));
         let progress = json!({"epoch": 2, "step": 5, "steps": 10, "images_per_second": 100.0});
         assert_eq!((name, told), ("step", json!({"progress": progress, "point": [1.5, 1.5]})));
-        let (name, told) = state.keep(Message::Epoch(json!({"epoch": 2}), Preview::default()));
+        let (name, told) = state.apply(Message::Epoch(json!({"epoch": 2}), Preview::default()));
         assert_eq!((name, told), ("epoch", json!({"epoch": {"epoch": 2}, "pictures": null})));
-        state.keep(Message::Line("a".into()));
-        state.keep(Message::End("finished".into()));
+        state.apply(Message::Line("a".into()));
+        state.apply(Message::End("finished".into()));
         let all = json!({
             "name": "r", "words": "", "unit": "", "epochs": 3, "images": 0, "history": [{"epoch": 2}],
             "progress": progress, "steps": [[1.5, 1.5]], "pictures": null, "log": ["a"], "ended": "finished",
@@ -170,17 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_told_as_a_word() {
+    fn numbers_that_are_not_finite_are_sent_as_words() {
         let told = Message::Step(Step { epoch: 1, step: 1, steps: 1, total: f64::NAN, images_per_second: 1.0 });
-        assert_eq!(State::default().keep(told).1["point"], json!([1.0, "NaN"]));
+        assert_eq!(State::default().apply(told).1["point"], json!([1.0, "NaN"]));
     }
 
     #[test]
-    fn it_grows_no_further_than_it_should() {
+    fn the_state_stays_bounded() {
         let mut state = State::default();
         for i in 0..9 * POINTS {
-            state.keep(step(1 + i / 10, i % 10 + 1));
-            state.keep(Message::Line(i.to_string()));
+            state.apply(step(1 + i / 10, i % 10 + 1));
+            state.apply(Message::Line(i.to_string()));
         }
         assert!((POINTS / 2..=POINTS).contains(&state.steps.len()), "{}", state.steps.len());
         let along: Vec<f64> = state.steps.iter().map(|point| point[0].as_f64().unwrap()).collect();

@@ -1,23 +1,25 @@
-//! The runs, tables and figures of the five papers: a TOML file each in `vae/papers/`, and `--quick` variants that take
-//! minutes instead of days.
+//! The runs, tables and figures of the five papers, one TOML file each in `vae/papers/`. The `--quick` variants take minutes
+//! instead of days.
 //!
 //! ```text
-//! title = "…"                        the paper's
-//! extractor = "classifier"           the run whose features the Fréchet distance compares; else the one inside the program
+//! title = "…"                        the title of the paper
+//! extractor = "classifier"           the run whose features the Fréchet distance uses; default: the built-in extractor
 //! [quick]
-//! stand_in = "…"                     what --quick takes instead of the paper's images
-//! [[runs]]                           a recipe, or a grid of it; several may share a name and be one grid
-//! name, recipe, set, sweep           as train's --recipe, --set and --sweep have them
-//! encoder = "classifier"             the run whose encoder it begins with
-//! speed = 195                        images/s that it trains on two cores, measured
-//! images = 12_000                    training images, where only the files tell
-//! [runs.quick]                       what is different with --quick: recipe, more of set, speed; without it the run is left out
+//! stand_in = "…"                     the data set that --quick uses instead of the paper's
+//! [[runs]]                           a recipe, or a grid of it; blocks of the same name form one grid
+//! name, recipe, set, sweep           the values of the flags --recipe, --set and --sweep
+//! encoder = "classifier"             the run whose encoder it starts from
+//! speed = 195                        training speed on two cores, measured, in images/s
+//! images = 12_000                    training images, if the number is known only from the files
+//! [runs.quick]                       changes for --quick: recipe, more of set, speed; without this table --quick leaves the run out
 //! [[tables]]                         title, columns (quantities), rows = [{ run, printed, corrected }]
-//! [[figures]]                        of, draw (a figure's name), runs, together = true for one picture of all
+//! [[figures]]                        of, draw (a figure's name), runs, together = true for one figure of all runs
 //! ```
 //!
-//! A run is called by its name and the values of its sweep, `random,beta=0,z_dim=128`; its folder has the seed behind that.
+//! A run's name is the block's name and the values of its sweep, `random,beta=0,z_dim=128`. The name of its folder ends with
+//! the seed.
 
+pub mod claims;
 pub mod results;
 
 #[cfg(test)]
@@ -32,10 +34,9 @@ use vae_core::recipe::Recipe;
 use vae_core::{Error, Result};
 use vae_run::BEST;
 
-use crate::claims;
 use crate::session::points::{Point, points};
 
-/// Their names and files, in the order of the project.
+/// The names and files of the papers, in the order of the project.
 pub const PAPERS: [(&str, &str); 5] = [
     ("transfer", include_str!("../../papers/transfer.toml")),
     ("tc", include_str!("../../papers/tc.toml")),
@@ -48,12 +49,12 @@ pub const PAPERS: [(&str, &str); 5] = [
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paper {
-    /// What `vae paper` calls it.
+    /// The name for `vae paper`.
     #[serde(skip)]
     pub name: String,
-    /// Its title.
+    /// The title of the paper.
     pub title: String,
-    /// The run whose features the Fréchet distance compares.
+    /// The run whose features are used for the Fréchet distance.
     pub extractor: Option<String>,
     quick: Option<QuickPaper>,
     runs: Vec<Block>,
@@ -100,9 +101,9 @@ struct QuickBlock {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
-    /// Its heading.
+    /// The heading.
     pub title: String,
-    /// The quantities, as claims call them.
+    /// The quantities, by the names that claims use.
     pub columns: Vec<String>,
     /// The runs.
     pub rows: Vec<Row>,
@@ -112,12 +113,12 @@ pub struct Table {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// Its name, without the seed.
+    /// The name of the run, without the seed.
     pub run: String,
-    /// What the paper printed, by quantity.
+    /// The values that the paper printed, by quantity.
     #[serde(default)]
     pub printed: BTreeMap<String, f64>,
-    /// What it should have printed.
+    /// The correct values, if the paper printed wrong ones.
     #[serde(default)]
     pub corrected: BTreeMap<String, f64>,
 }
@@ -126,45 +127,46 @@ pub struct Row {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
-    /// Which, and what it shows.
+    /// The number of the figure and its subject.
     pub of: String,
-    /// What `vae draw` calls ours.
+    /// The name of the figure for `vae draw`.
     pub draw: String,
-    /// Of which runs.
+    /// The runs in the figure.
     pub runs: Vec<String>,
-    /// Whether one picture shows them all.
+    /// Whether one figure shows all runs together.
     #[serde(default)]
     pub together: bool,
 }
 
-/// What is asked for on the command line.
+/// The options of the command line.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
-    /// The small variant.
+pub struct PaperOptions {
+    /// Whether to run the small variant.
     pub quick: bool,
-    /// The seeds, every run with each.
+    /// The seeds. Every run is repeated with each.
     pub seeds: Vec<u64>,
-    /// Settings of every run: key, value, and the flag that said so.
+    /// Settings for every run: key, value, and the flag that set them.
     pub settings: Vec<(String, String, &'static str)>,
-    /// Assignments `key=value` laid over every run.
+    /// Assignments `key=value` that apply to every run.
     pub set: Vec<String>,
 }
 
 /// A run of a paper with one seed.
-pub struct Planned {
-    /// Its name, without the seed.
+pub struct PlannedRun {
+    /// The name, without the seed.
     pub run: String,
     /// The seed.
     pub seed: u64,
-    /// What it is, and where its folder is.
+    /// The configuration and the folder.
     pub point: Point,
-    /// The folder of the run whose encoder it begins with, by its name.
+    /// The folder of the run whose encoder it starts from.
     pub encoder: Option<String>,
-    /// Seconds of training on two cores, by the speed that was measured; none where only the files say how much there is.
+    /// The estimated training time in seconds on two cores, from the measured speed; `None` if the number of images is known
+    /// only from the files.
     pub seconds: Option<f64>,
 }
 
-/// The error of a TOML file inside the program.
+/// The error that a TOML file inside the program is invalid.
 pub(crate) fn not_toml(name: &str, text: &str, error: &toml::de::Error) -> Error {
     let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     Error::config(format!("{name}, line {line}: {}", error.message().split_whitespace().collect::<Vec<_>>().join(" ")))
@@ -176,10 +178,10 @@ pub fn folder(run: &str, seed: u64) -> String {
 }
 
 impl Paper {
-    /// The paper of this name.
+    /// Returns the paper of this name.
     ///
     /// # Errors
-    /// If there is none, or its file was changed to what cannot be.
+    /// If there is no such paper, or its file is invalid.
     pub fn named(name: &str) -> Result<Paper> {
         let Some((name, text)) = PAPERS.iter().find(|(known, _)| *known == name) else {
             let names = PAPERS.map(|(name, _)| name).join(", ");
@@ -191,17 +193,16 @@ impl Paper {
         Ok(paper)
     }
 
-    /// What `--quick` takes instead of the paper's images, if it does.
+    /// The data set that `--quick` uses instead of the paper's, if any.
     pub fn stand_in(&self) -> Option<&str> {
         self.quick.as_ref().map(|quick| quick.stand_in.as_str())
     }
 
-    /// Every run that was asked for, in an order in which encoders come before those who begin with them. Their folders will
-    /// lie in `out`.
+    /// Returns the requested runs. Runs whose encoders others start from come before those. `out` is the folder of all runs.
     ///
     /// # Errors
-    /// If a configuration cannot be trained.
-    pub fn plan(&self, asked: &Asked, out: &Path) -> Result<Vec<Planned>> {
+    /// If a configuration is invalid.
+    pub fn plan(&self, asked: &PaperOptions, out: &Path) -> Result<Vec<PlannedRun>> {
         let mut plan = Vec::new();
         for block in &self.runs {
             let quick = block.quick.as_ref().filter(|_| asked.quick);
@@ -217,7 +218,13 @@ impl Paper {
 }
 
 impl Block {
-    fn planned(&self, quick: Option<&QuickBlock>, seed: u64, asked: &Asked, out: &Path) -> Result<Vec<Planned>> {
+    fn planned(
+        &self,
+        quick: Option<&QuickBlock>,
+        seed: u64,
+        asked: &PaperOptions,
+        out: &Path,
+    ) -> Result<Vec<PlannedRun>> {
         let recipe = quick.and_then(|quick| quick.recipe.as_ref()).unwrap_or(&self.recipe);
         let recipe = Recipe::named(recipe)
             .ok_or_else(|| Error::config(format!("{}: there is no recipe {recipe}", self.name)))?;
@@ -243,7 +250,7 @@ impl Block {
             point.config.check().map_err(|error| Error::config(format!("{run}: {error}")))?;
             let speed = quick.map_or(self.speed, |quick| quick.speed);
             let seconds = images(&point.config, self.images).map(|images| images / speed);
-            Ok(Planned { run, seed, point, encoder: encoder.clone(), seconds })
+            Ok(PlannedRun { run, seed, point, encoder: encoder.clone(), seconds })
         };
         match self.sweep.is_empty() {
             true => {
@@ -255,7 +262,7 @@ impl Block {
     }
 }
 
-/// Images that a run goes through in all its epochs; a validation image, forward alone, counts for a quarter.
+/// The images that a run processes in all its epochs. A validation image counts for a quarter, because it has no backward pass.
 fn images(config: &Config, told: Option<usize>) -> Option<f64> {
     let limited = |images: usize| if config.data.limit == 0 { images } else { images.min(config.data.limit) };
     let (train, validation) = match config.split() {
@@ -265,8 +272,8 @@ fn images(config: &Config, told: Option<usize>) -> Option<f64> {
     Some(config.train.epochs as f64 * (train as f64 + 0.25 * validation as f64))
 }
 
-impl Planned {
-    /// What keeps it from running, in a line: images that are not there, or an encoder.
+impl PlannedRun {
+    /// Returns what keeps the run from starting, in one line: missing images or a missing encoder.
     pub fn missing(&self) -> Option<String> {
         let file = Path::new(&self.point.config.model.init_encoder);
         let lacks = self.encoder.as_ref().filter(|_| !file.exists());
@@ -274,7 +281,7 @@ impl Planned {
         self.missing_images().or_else(|| lacks.map(told))
     }
 
-    /// That its images are not there, in a line.
+    /// Returns which images are missing, in one line.
     pub fn missing_images(&self) -> Option<String> {
         let config = &self.point.config;
         if vae_data::is_there(config) {
@@ -283,12 +290,4 @@ impl Planned {
         let why = vae_data::load(config).err()?;
         Some(format!("the images of {} are missing: {why}", config.data.kind))
     }
-}
-
-/// The claims about a paper.
-///
-/// # Errors
-/// If `claims.toml` was changed to what cannot be.
-pub fn claims_of(paper: &str) -> Result<Vec<claims::Claim>> {
-    Ok(claims::all()?.into_iter().filter(|claim| claim.paper == paper).collect())
 }

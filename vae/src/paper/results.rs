@@ -1,5 +1,5 @@
-//! What the runs of a paper came to: `results.md`, the paper's claims, tables and figures with its numbers beside ours, and
-//! `claims.json`, the same claims for a program.
+//! The results of a paper's runs. `results.md` has the claims, tables and figures with the paper's numbers next to ours, and
+//! `claims.json` has the claims for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,30 +11,30 @@ use vae_core::learn::Summary;
 use vae_figures::figure::{Curve, overlay};
 use vae_scores::Scores;
 
-use super::{Asked, Figure, Paper, Planned, Row, Table, claims_of, folder};
-use crate::claims::verdict::{Judged, Verdict, judge, told};
-use crate::claims::{self, Claim};
+use super::{Figure, Paper, PaperOptions, PlannedRun, Row, Table, folder};
+use crate::paper::claims::verdict::{ClaimResult, Verdict, evaluate, format_values};
+use crate::paper::claims::{self, Claim};
 use crate::session::grid::{Grid, epochs};
 use crate::session::table::{five_digits, markdown_table};
 
-/// The runs of a paper, as far as they have come.
+/// The results of a paper's runs, including runs that have not finished.
 pub struct Results<'a> {
     /// The paper.
     pub paper: &'a Paper,
-    /// What was asked for.
-    pub asked: &'a Asked,
+    /// The options.
+    pub asked: &'a PaperOptions,
     /// The runs.
-    pub plan: &'a [Planned],
-    /// Why a run, by its folder, was left out.
+    pub plan: &'a [PlannedRun],
+    /// The reasons why runs were left out, by folder.
     pub skipped: &'a BTreeMap<String, String>,
 }
 
 impl Results<'_> {
-    /// Writes both files and the pictures of several runs, and gives the verdicts.
+    /// Writes both files and the figures of several runs. Returns the verdicts.
     ///
     /// # Errors
     /// If a file cannot be read or written.
-    pub fn write(&self, grid: &mut Grid) -> Result<Vec<Judged>> {
+    pub fn write(&self, grid: &mut Grid) -> Result<Vec<ClaimResult>> {
         let judged = self.judged(grid)?;
         let mut pictures = Vec::new();
         for (i, figure) in self.paper.figures.iter().enumerate() {
@@ -46,18 +46,19 @@ impl Results<'_> {
         let text = self.page(&judged, &pictures, grid);
         grid.folder.write("results.md", text.as_bytes())?;
         let seeds = &self.asked.seeds;
-        let told = json!({ "paper": self.paper.name, "quick": self.asked.quick, "seeds": seeds, "claims": judged });
-        grid.folder.write("claims.json", format!("{told:#}\n").as_bytes())?;
+        let claims = json!({ "paper": self.paper.name, "quick": self.asked.quick, "seeds": seeds, "claims": judged });
+        grid.folder.write("claims.json", format!("{claims:#}\n").as_bytes())?;
         Ok(judged)
     }
 
-    fn judged(&self, grid: &Grid) -> Result<Vec<Judged>> {
+    fn judged(&self, grid: &Grid) -> Result<Vec<ClaimResult>> {
         let measure = |run: &str, seed: u64, quantity: &str| self.measure(grid, run, seed, quantity);
-        let judge = |claim: Claim| judge(&self.of_this_size(claim), &self.asked.seeds, self.asked.quick, &measure);
-        Ok(claims_of(&self.paper.name)?.into_iter().map(judge).collect())
+        let evaluate =
+            |claim: Claim| evaluate(&self.of_this_size(claim), &self.asked.seeds, self.asked.quick, &measure);
+        Ok(claims::of_paper(&self.paper.name)?.into_iter().map(evaluate).collect())
     }
 
-    /// The claim with those groups of runs that --quick has all of, if there are any.
+    /// The claim, restricted to the groups whose runs are all part of the requested size.
     fn of_this_size(&self, mut claim: Claim) -> Claim {
         let here = |group: &Vec<String>| group.iter().all(|run| self.plan.iter().any(|planned| planned.run == *run));
         if claim.runs.iter().any(here) {
@@ -66,7 +67,7 @@ impl Results<'_> {
         claim
     }
 
-    /// A quantity of a run, or why there is none.
+    /// A quantity of a run, or the reason why there is none.
     fn measure(&self, grid: &Grid, run: &str, seed: u64, quantity: &str) -> std::result::Result<f64, String> {
         let planned = self.plan.iter().find(|planned| planned.run == run && planned.seed == seed);
         let planned = planned.ok_or_else(|| format!("{run} is not one of the selected runs"))?;
@@ -82,7 +83,7 @@ impl Results<'_> {
             "best_epoch" => number(line.get("best_epoch")),
             "seconds" => {
                 let all = epochs(&path).map_err(|error| error.to_string())?;
-                all.iter().filter_map(|epoch| epoch["seconds"].as_f64()).reduce(f64::min) // others slowed the rest
+                all.iter().filter_map(|epoch| epoch["seconds"].as_f64()).reduce(f64::min) // others may have been slowed by other work
             }
             "parameters" | "trainable_parameters" => {
                 let summary = Summary::new(&planned.point.config, &*learn::build(&planned.point.config));
@@ -105,7 +106,7 @@ impl Results<'_> {
         .ok_or_else(|| format!("{run} has no {quantity}"))
     }
 
-    fn page(&self, judged: &[Judged], pictures: &[String], grid: &Grid) -> String {
+    fn page(&self, judged: &[ClaimResult], pictures: &[String], grid: &Grid) -> String {
         let mut text = format!("# {}\n\n", self.paper.title);
         let quick = if self.asked.quick { " --quick" } else { "" };
         let seeds = self.asked.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
@@ -143,7 +144,7 @@ impl Results<'_> {
         text
     }
 
-    /// A row a run and seed.
+    /// A table with one row per run and seed.
     fn table(&self, table: &Table, grid: &Grid) -> String {
         let head = ["run", "seed"].into_iter().chain(table.columns.iter().map(String::as_str)).map(str::to_owned);
         let mut cells = vec![head.collect::<Vec<_>>()];
@@ -164,7 +165,7 @@ impl Results<'_> {
         beside(ours, row.printed.get(quantity), row.corrected.get(quantity), quantity)
     }
 
-    /// Curves of several runs in one picture.
+    /// One figure with the curves of several runs.
     fn together(&self, figure: &Figure, file: &str, grid: &mut Grid) -> Result<String> {
         let mut curves = Vec::new();
         for planned in self.plan.iter().filter(|planned| figure.runs.contains(&planned.run)) {
@@ -179,7 +180,7 @@ impl Results<'_> {
         Ok(format!("![{}]({file})\n", figure.of))
     }
 
-    /// A picture a run.
+    /// One figure per run.
     fn apart(&self, figure: &Figure, grid: &Grid) -> String {
         let mut text = String::new();
         for (run, &seed) in figure.runs.iter().flat_map(|run| self.asked.seeds.iter().map(move |seed| (run, seed))) {
@@ -193,8 +194,8 @@ impl Results<'_> {
     }
 }
 
-/// A claim as a section.
-fn claim(text: &mut String, judged: &Judged) {
+/// Appends the section of a claim.
+fn claim(text: &mut String, judged: &ClaimResult) {
     let claim = &judged.claim;
     let numbered = claim.section.starts_with(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
     let section = format!("{}{}", if numbered { "section " } else { "" }, claim.section);
@@ -206,7 +207,7 @@ fn claim(text: &mut String, judged: &Judged) {
         for run in claim.runs.iter().flatten() {
             if !seen.contains(&run) {
                 seen.push(run);
-                let ours = told(&judged.values, run);
+                let ours = format_values(&judged.values, run);
                 let cell = beside(ours, claim.printed.get(run), claim.corrected.get(run), &claim.quantity);
                 let _ = writeln!(text, "- `{run}`: {cell}");
             }
@@ -220,7 +221,7 @@ fn title_case(words: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// Ours, and the paper's number behind it.
+/// Our value, followed by the paper's.
 fn beside(ours: String, printed: Option<&f64>, corrected: Option<&f64>, quantity: &str) -> String {
     let word = |x: &f64| counted(quantity, *x);
     match (printed, corrected) {
@@ -231,12 +232,12 @@ fn beside(ours: String, printed: Option<&f64>, corrected: Option<&f64>, quantity
     }
 }
 
-/// A number as its quantity is written.
+/// Formats a number for its quantity.
 fn counted(quantity: &str, x: f64) -> String {
     if claims::is_count(quantity) { format!("{x}") } else { five_digits(x) }
 }
 
-/// A number, or NaN for the word that JSON has for it.
+/// A number; NaN for the words that stand for it in JSON.
 fn number(value: Option<&Value>) -> Option<f64> {
     value.map(|value| value.as_f64().unwrap_or(f64::NAN))
 }

@@ -1,15 +1,16 @@
-//! The files of the papers are whole, and --quick is quick.
+//! The papers' files are complete and valid, and `--quick` is quick.
 
 use super::*;
 
-fn plan(name: &str, quick: bool) -> (Paper, Vec<Planned>) {
+fn plan(name: &str, quick: bool) -> (Paper, Vec<PlannedRun>) {
     let paper = Paper::named(name).unwrap();
-    let plan = paper.plan(&Asked { quick, seeds: vec![1, 2], ..Asked::default() }, Path::new("out")).unwrap();
+    let plan =
+        paper.plan(&PaperOptions { quick, seeds: vec![1, 2], ..PaperOptions::default() }, Path::new("out")).unwrap();
     (paper, plan)
 }
 
 #[test]
-fn every_run_is_named_once_and_tables_and_figures_know_theirs() {
+fn runs_have_unique_names_and_tables_and_figures_use_them() {
     for (name, quick) in PAPERS.iter().flat_map(|(name, _)| [(name, false), (name, true)]) {
         let (paper, plan) = plan(name, quick);
         for (i, planned) in plan.iter().enumerate() {
@@ -36,9 +37,9 @@ fn every_run_is_named_once_and_tables_and_figures_know_theirs() {
     }
 }
 
-/// With one seed, on two cores; what a run costs is known for all.
+/// With one seed on two cores. The time of every run is known.
 #[test]
-fn quick_is_minutes() {
+fn quick_takes_minutes() {
     for (name, _) in PAPERS {
         let minutes = |quick| {
             let plan = plan(name, quick).1;
@@ -62,11 +63,11 @@ fn time_is_images_over_speed() {
 }
 
 #[test]
-fn what_is_asked_for_is_laid_over_every_run() {
+fn options_apply_to_every_run() {
     let paper = Paper::named("transfer").unwrap();
     let settings = vec![("data.dir".to_owned(), "there".to_owned(), "--data-dir")];
     let set = vec!["train.epochs=3".to_owned()];
-    let plan = paper.plan(&Asked { quick: true, seeds: vec![7], settings, set }, Path::new("out")).unwrap();
+    let plan = paper.plan(&PaperOptions { quick: true, seeds: vec![7], settings, set }, Path::new("out")).unwrap();
     for planned in &plan {
         let config = &planned.point.config;
         assert_eq!((config.data.dir.as_str(), config.train.epochs, config.model.width), ("there", 3, 16));
@@ -76,6 +77,6 @@ fn what_is_asked_for_is_laid_over_every_run() {
     assert_eq!(file, Path::new("out").join("classifier,seed=7").join(BEST));
     assert!(frozen.missing_images().unwrap().contains("cifar10"), "no images in a folder that is not there");
     assert!(Paper::named("vae").unwrap_err().to_string().contains("transfer, tc, mnist, residual, pegasus"));
-    let bad = Asked { seeds: vec![1], set: vec!["model.z_dims=2".into()], ..Asked::default() };
+    let bad = PaperOptions { seeds: vec![1], set: vec!["model.z_dims=2".into()], ..PaperOptions::default() };
     assert!(paper.plan(&bad, Path::new("out")).err().unwrap().to_string().contains("did you mean model.z_dim?"));
 }

@@ -1,24 +1,24 @@
-//! Curves and bars as coordinates, which the template draws as SVG: colours are the page's, so that they follow its light or dark,
-//! and every point carries its words for a pointer that rests on it.
+//! Curves and bars as coordinates. The template draws them as SVG in the colours of the page, so that they follow its light or
+//! dark theme. Every point has a tooltip.
 
 use serde::Serialize;
 use vae_figures::figure::Axis;
 
 use super::verdict::short;
 
-/// The drawing's size; an axis' words lie outside of the frame.
+/// Width and height of the drawing. The axis texts are outside the frame.
 const SIZE: [f64; 2] = [420.0, 270.0];
 /// Left, top, right and bottom of the frame.
 const FRAME: [f64; 4] = [62.0, 12.0, 408.0, 226.0];
-/// Points that are drawn one by one; of more, only the line.
+/// A line with more points than this is drawn without markers.
 const MARKED: usize = 1_500;
 
-/// A place on an axis.
+/// A tick of an axis.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tick {
-    /// Pixels along the axis.
+    /// The position along the axis, in pixels.
     pub at: f64,
-    /// What stands there.
+    /// The text.
     pub label: String,
 }
 
@@ -29,54 +29,54 @@ pub struct Point {
     pub x: f64,
     /// Pixels from the top.
     pub y: f64,
-    /// What it is: the line, where on it, and its number.
+    /// The tooltip: the line, the position and the value.
     pub words: String,
 }
 
 /// A line of a chart.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
-    /// Its name in the legend.
+    /// The name in the legend.
     pub name: String,
-    /// Its colour and dashes, from 0.
+    /// The number of its style (colour and dashes), from 0.
     pub style: usize,
-    /// As SVG has it; broken where a number is not finite.
+    /// The path in SVG's syntax, interrupted at values that are not finite.
     pub path: String,
-    /// Its points, unless there are too many to be told apart.
+    /// The points; empty if there are too many to distinguish.
     pub points: Vec<Point>,
 }
 
 /// Lines over epochs, or bars.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Chart {
-    /// What is drawn.
+    /// The heading.
     pub heading: String,
-    /// What the vertical axis is measured in.
+    /// The unit of the vertical axis.
     pub unit: String,
-    /// What the horizontal axis counts.
+    /// The quantity of the horizontal axis.
     pub along: String,
-    /// What is to be seen, in a sentence.
+    /// A sentence that describes the chart to readers who cannot see it.
     pub alt: String,
     /// Width and height.
     pub size: [f64; 2],
     /// The frame: left, top, right, bottom.
     pub frame: [f64; 4],
-    /// Along the horizontal axis.
+    /// The ticks of the horizontal axis.
     pub across: Vec<Tick>,
-    /// Along the vertical one.
+    /// The ticks of the vertical axis.
     pub up: Vec<Tick>,
     /// The curves.
     pub lines: Vec<Line>,
-    /// The bars, each as wide as this.
+    /// The bars.
     pub bars: Vec<Point>,
-    /// Pixels.
+    /// The width of a bar, in pixels.
     pub bar: f64,
 }
 
-/// A line before it is drawn: its name, and numbers by epoch.
+/// A line before it is drawn: its name, and its values by epoch.
 pub(super) type Series = (String, Vec<(usize, f64)>);
 
-/// Numbers over epochs.
+/// A chart of values over epochs.
 pub(super) fn lines(heading: &str, unit: &str, series: &[Series]) -> Chart {
     let finite = || series.iter().flat_map(|(_, points)| points).filter(|(_, y)| y.is_finite());
     let last = finite().map(|&(epoch, _)| epoch).max().unwrap_or(1);
@@ -125,7 +125,7 @@ pub(super) fn lines(heading: &str, unit: &str, series: &[Series]) -> Chart {
     }
 }
 
-/// A number for each of some things called 0, 1, 2, …, the largest first.
+/// A bar chart of values for the indices 0, 1, 2, …, in descending order.
 pub(super) fn bars(heading: &str, unit: &str, along: &str, numbers: &[f64]) -> Chart {
     let mut order: Vec<usize> = (0..numbers.len()).filter(|&i| numbers[i].is_finite()).collect();
     order.sort_by(|&a, &b| numbers[b].total_cmp(&numbers[a]));
@@ -156,7 +156,7 @@ pub(super) fn bars(heading: &str, unit: &str, along: &str, numbers: &[f64]) -> C
     }
 }
 
-/// A vertical axis that holds these numbers, and where a number lies on it.
+/// The ticks of a vertical axis for these values, and the map from a value to its position.
 fn scale(numbers: impl Iterator<Item = f64>) -> (Vec<Tick>, impl Fn(f64) -> f64) {
     let axis = Axis::around("", numbers);
     let [_, top, _, bottom] = FRAME;
@@ -165,7 +165,7 @@ fn scale(numbers: impl Iterator<Item = f64>) -> (Vec<Tick>, impl Fn(f64) -> f64)
     (ticks.into_iter().map(|(y, label)| Tick { at: tenth(up(y)), label }).collect(), up)
 }
 
-/// To a tenth of a pixel.
+/// Rounds to a tenth of a pixel.
 fn tenth(x: f64) -> f64 {
     (10.0 * x).round() / 10.0
 }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_hold_their_points_and_break_where_there_is_none() {
+    fn lines_contain_their_points_and_are_interrupted_at_nan() {
         let series = [
             ("training".to_owned(), vec![(1, 100.0), (2, f64::NAN), (3, 50.0), (4, 60.0)]),
             ("validation".to_owned(), vec![(1, 75.0)]),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_fall_and_keep_their_names() {
+    fn bars_descend_and_keep_their_names() {
         let chart = bars("KL", "nats", "latent", &[0.5, 2.0, f64::NAN, 1.0]);
         let words: Vec<&str> = chart.bars.iter().map(|bar| bar.words.as_str()).collect();
         assert_eq!(words, ["latent 1: 2.00 nats", "latent 3: 1.00 nats", "latent 0: 0.500 nats"]);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_points_only_the_line_is_kept() {
+    fn a_line_with_too_many_points_has_no_markers() {
         let chart = lines("total", "nats", &[("a".to_owned(), (1..=2_000).map(|e| (e, e as f64)).collect())]);
         assert!(chart.lines[0].points.is_empty() && chart.lines[0].path.len() > 10_000 && chart.across.len() <= 9);
     }

@@ -1,9 +1,10 @@
-//! A report of a run, or of several beside each other, as one HTML file that needs nothing else.
+//! A report of one run, or of several for comparison, as one HTML file without dependencies.
 //!
-//! [`tell`] gathers what there is to tell of a run: its `metrics.jsonl`, `scores.json` and `timing.json`, its configuration, its
-//! figures. `verdict` says what the numbers come to, `settings` what is unusual in the configuration, `chart` draws, and `page`
-//! puts it all into `assets/report/`. A number on the page is written `<data value="…">`, with all its digits in `value`; the
-//! numbers of all tables are in the page once more, as JSON (`<script type="application/json">`), called as in their files.
+//! [`collect`] gathers the contents from a run: `metrics.jsonl`, `scores.json` and `timing.json`, the configuration, and the
+//! figures. `verdict` summarises the numbers in a sentence, `settings` lists what differs from the recipe, `chart` draws, and
+//! `page` fills the template in `assets/report/`. A number on the page is written `<data value="…">`, with all its digits in
+//! `value`. The page also contains the numbers of all tables as JSON (`<script type="application/json">`), under the same names
+//! as in the files.
 
 mod chart;
 mod page;
@@ -28,40 +29,40 @@ pub use page::page;
 pub use settings::{Difference, Setting};
 pub use verdict::{Used, Verdict};
 
-/// The file that a run's own report is.
+/// The name of the report in a run's folder.
 pub const FILE: &str = "report.html";
 
-/// Samples, and test images at most, where a run was not evaluated before.
+/// The number of samples, and the largest number of test images, for a run that has not been evaluated.
 pub const IMAGES: usize = 1024;
 
-/// What is told of a run.
+/// The contents of a report on one run.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub struct RunReport {
     /// The name of its folder.
     pub name: String,
-    /// The epoch whose weights were scored and drawn, counted from 1.
+    /// The epoch of the weights that were scored and drawn, counted from 1.
     pub epoch: usize,
-    /// The command that repeats it.
+    /// The command that repeats the run.
     pub command: String,
-    /// What the model is, in words.
+    /// A description of the model.
     pub model: String,
-    /// Its parameters.
+    /// The number of parameters.
     pub parameters: usize,
-    /// What is minimised, in words.
+    /// A description of the loss.
     pub loss: String,
-    /// Training, validation and test images.
+    /// The numbers of training, validation and test images.
     pub images: [usize; 3],
-    /// What it comes to.
+    /// The summary.
     pub verdict: Verdict,
-    /// How many latents are used, if it has any.
+    /// The number of latents in use, if the model has latents.
     pub used: Option<Used>,
-    /// Its configuration, what is unusual first.
+    /// The configuration; keys that differ from the recipe come first.
     pub settings: Vec<Setting>,
     /// The lines of `metrics.jsonl`.
     pub metrics: Vec<Value>,
     /// `scores.json`.
     pub scores: Scores,
-    /// `timing.json`, if there is one.
+    /// `timing.json`, if the file exists.
     pub timing: Option<Timings>,
     #[serde(skip)]
     config: Config,
@@ -71,12 +72,13 @@ pub struct Told {
     figures: Vec<Drawing>,
 }
 
-/// Gathers what there is to tell of a run. Scores that are in its folder are taken from there if they are of these weights
-/// and, where `options` says so, of as many images; otherwise it is scored now, and they are kept. All figures are drawn of a run that is told of `alone`, a few of one among others.
+/// Collects the contents of a report. Scores in the run's folder are used if they are of the same weights and, if `options` is
+/// given, of the same number of images; otherwise the run is scored now and the scores are saved. With `alone`, all figures are
+/// drawn, otherwise the few that a comparison shows.
 ///
 /// # Errors
 /// If a file of the run cannot be read, or the device fails.
-pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> Result<Told> {
+pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> Result<RunReport> {
     let config = &run.predictor.config;
     let known = Scores::read(&run.path)?;
     let fits = |scores: &Scores| {
@@ -96,7 +98,7 @@ pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> R
     let used = used(run);
     let path = run.path.display().to_string();
     let dataset = &run.dataset;
-    Ok(Told {
+    Ok(RunReport {
         name: run.name.clone(),
         epoch: run.epoch,
         command: settings::command(config, &path),
@@ -112,19 +114,19 @@ pub fn tell(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -> R
         timing: Timings::read(&run.path)?,
         config: config.clone(),
         history: run.history.clone(),
-        figures: if alone { gallery::standard(run)? } else { gallery::beside_others(run)? },
+        figures: if alone { gallery::standard(run)? } else { gallery::comparison(run)? },
     })
 }
 
-/// Latents in use, by their KL on the validation images, if there are any.
+/// The latents in use, by their KL on the validation images; `None` if the model has no latents.
 fn used(run: &LoadedRun) -> Option<Used> {
     let per_dim = &run.history.get(run.epoch.checked_sub(1)?)?.validation.kl_per_dim;
     let active = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();
     (!per_dim.is_empty()).then_some(Used { active, of: per_dim.len() })
 }
 
-impl Told {
-    /// The epoch that is told of.
+impl RunReport {
+    /// The reported epoch.
     fn epoch(&self) -> Option<&Epoch> {
         self.history.get(self.epoch.checked_sub(1)?)
     }

@@ -1,21 +1,21 @@
-//! The page: tables and charts of one run or of several, and `assets/report/` around them. Names of runs, classes and files are
-//! foreign text: everything is escaped but what this file writes itself.
+//! The page of a report: fills the template in `assets/report/` with tables and charts. Names of runs, classes and files are
+//! untrusted: everything is escaped except what this module writes itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use minijinja::value::{Serde, Value as Safe};
 use minijinja::{AutoEscape, Environment, HtmlEscape, context};
 use serde::Serialize;
-use vae_core::objective::{number, part_unit, part_words};
+use vae_core::objective::{number, part_label, part_unit};
 use vae_core::train::{Epoch, Timing};
 use vae_figures::gallery::Drawing;
 use vae_run::loss_unit;
 
 use super::chart::{Chart, Series, bars, lines};
 use super::settings::differences;
-use super::{FILE, Told};
+use super::{FILE, RunReport};
 
-/// A table: a heading a row, and a cell a run.
+/// A table row: a heading, and one cell per run.
 #[derive(Serialize)]
 struct Row {
     heading: String,
@@ -23,32 +23,32 @@ struct Row {
     cells: Vec<Safe>,
 }
 
-/// A picture, as the page shows it.
+/// A figure on the page.
 #[derive(Serialize)]
 struct Figure {
     title: String,
     shown: Safe,
 }
 
-/// Bytes of the largest plot that is shown as SVG: one of thousands of points.
+/// Larger SVGs (plots of thousands of points) are replaced by PNGs. In bytes.
 const LARGEST_SVG: usize = 150_000;
 
-/// Figures that the page draws by itself.
+/// Figures that the page draws itself.
 const OWN: [&str; 2] = ["curves", "kl"];
 
-/// What the page shows of a run alone.
+/// What the page shows of one run.
 #[derive(Serialize)]
 struct Shown<'a> {
-    told: &'a Told,
+    told: &'a RunReport,
     latents: Option<Chart>,
     figures: Vec<Figure>,
 }
 
-/// The report of these runs, as the text of an HTML file.
+/// Returns the report of these runs as HTML.
 ///
 /// # Panics
-/// If there is none.
-pub fn page(runs: &[Told]) -> String {
+/// If `runs` is empty.
+pub fn page(runs: &[RunReport]) -> String {
     assert!(!runs.is_empty(), "a report of no run");
     let mut templates = Environment::new();
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -76,14 +76,14 @@ pub fn page(runs: &[Told]) -> String {
     page.expect("a template of ours")
 }
 
-fn title(runs: &[Told]) -> String {
+fn title(runs: &[RunReport]) -> String {
     match runs {
         [run] => run.name.clone(),
         runs => format!("{} runs", runs.len()),
     }
 }
 
-/// A number with all its digits in the tag and some between.
+/// A table cell that shows a number to a few digits and has all of them in the tag.
 fn cell(x: f64) -> Safe {
     let all = number(x);
     let all = all.as_str().map_or_else(|| all.to_string(), str::to_owned);
@@ -95,7 +95,7 @@ fn cell_or_none(x: Option<f64>) -> Safe {
     x.map_or_else(|| Safe::from("–"), cell)
 }
 
-/// Whole numbers as they are, with commas between thousands, others to four digits.
+/// Formats integers with commas between thousands, and other numbers to four digits.
 fn digits(x: f64) -> String {
     if x.fract() == 0.0 && x.abs() < 1e15 {
         let digits = format!("{}", x.abs());
@@ -110,14 +110,14 @@ fn digits(x: f64) -> String {
     format!("{x:.decimals$}")
 }
 
-/// The parts that a run's losses have.
-fn parts(run: &Told) -> Vec<&'static str> {
+/// The names of the parts of a run's loss.
+fn parts(run: &RunReport) -> Vec<&'static str> {
     run.history.first().map_or_else(Vec::new, |epoch| epoch.train.parts.iter().map(|&(name, _)| name).collect())
 }
 
-/// A chart for the total, one for each part, one for the error: of a run its training beside its validation, of several
-/// their validation.
-fn curves(runs: &[Told]) -> Vec<Chart> {
+/// One chart for the total loss, one for each part, and one for the error. With one run they show training and validation, with
+/// several runs the validation of each.
+fn curves(runs: &[RunReport]) -> Vec<Chart> {
     let mut names = vec!["total"];
     for part in runs.iter().flat_map(parts) {
         if !names.contains(&part) {
@@ -128,7 +128,8 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
         "total" => losses.total,
         _ => losses.part(name).unwrap_or(f64::NAN),
     };
-    let series = |run: &Told, pick: &dyn Fn(&Epoch) -> f64| run.history.iter().map(|e| (e.epoch, pick(e))).collect();
+    let series =
+        |run: &RunReport, pick: &dyn Fn(&Epoch) -> f64| run.history.iter().map(|e| (e.epoch, pick(e))).collect();
     let mut charts = Vec::new();
     for name in names {
         let all: Vec<Series> = match runs {
@@ -142,7 +143,7 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
                 .collect(),
         };
         let unit = if name == "total" { loss_unit(&runs[0].config) } else { part_unit(name) };
-        charts.push(lines(&part_words(name), unit, &all));
+        charts.push(lines(&part_label(name), unit, &all));
     }
     let error = |epoch: &Epoch| epoch.validation.mse.unwrap_or(f64::NAN);
     let all: Vec<Series> = runs.iter().map(|run| (run.name.clone(), series(run, &error))).collect();
@@ -154,15 +155,15 @@ fn curves(runs: &[Told]) -> Vec<Chart> {
 }
 
 /// The headings of the table of epochs.
-fn columns(run: &Told) -> Vec<String> {
+fn columns(run: &RunReport) -> Vec<String> {
     let halves = ["training", "validation"].iter();
     let losses = halves.flat_map(|half| {
-        std::iter::once("total").chain(parts(run)).map(move |part| format!("{half} {}", part_words(part)))
+        std::iter::once("total").chain(parts(run)).map(move |part| format!("{half} {}", part_label(part)))
     });
     losses.chain(["MSE", "learning rate", "seconds", "images per second"].map(str::to_owned)).collect()
 }
 
-fn epochs(run: &Told) -> Vec<Row> {
+fn epochs(run: &RunReport) -> Vec<Row> {
     let row = |epoch: &Epoch| {
         let halves = [&epoch.train, &epoch.validation.losses].into_iter();
         let losses = halves.flat_map(|losses| {
@@ -176,8 +177,8 @@ fn epochs(run: &Told) -> Vec<Row> {
     run.history.iter().map(row).collect()
 }
 
-/// Every score that one of the runs has.
-fn scores(runs: &[Told]) -> Vec<Row> {
+/// The rows of all scores that at least one run has.
+fn scores(runs: &[RunReport]) -> Vec<Row> {
     let mut names: Vec<&str> = Vec::new();
     for score in runs.iter().flat_map(|run| &run.scores.scores) {
         if !names.contains(&score.name.as_str()) {
@@ -194,8 +195,8 @@ fn scores(runs: &[Told]) -> Vec<Row> {
     names.into_iter().map(row).collect()
 }
 
-/// Seconds by kind of work, each with a bar as long as its part of all.
-fn times(runs: &[Told]) -> Vec<Row> {
+/// Seconds by kind of work, each with a bar whose length is its share of the total.
+fn times(runs: &[RunReport]) -> Vec<Row> {
     if runs.iter().all(|run| run.timing.is_none()) {
         return Vec::new();
     }
@@ -209,7 +210,7 @@ fn times(runs: &[Told]) -> Vec<Row> {
         _ => "progress, logs, checkpoints",
     };
     let row = |(i, kind): (usize, &&str)| {
-        let part = |run: &Told| match &run.timing {
+        let part = |run: &RunReport| match &run.timing {
             None => Safe::from("–"),
             Some(timing) => {
                 let (seconds, all) = (timing.total.seconds()[i], timing.total.sum());
@@ -225,15 +226,15 @@ fn times(runs: &[Told]) -> Vec<Row> {
     Timing::KINDS.iter().enumerate().map(row).collect()
 }
 
-/// The KL of each latent.
-fn latents(run: &Told) -> Option<Chart> {
+/// The chart of the KL of each latent.
+fn latents(run: &RunReport) -> Option<Chart> {
     let per_dim = &run.epoch()?.validation.kl_per_dim;
     (!per_dim.is_empty()).then(|| bars("KL of each latent", "nats", "latent", per_dim))
 }
 
-/// A plot as SVG, whose points tell their numbers, unless it is a large one; else a picture as PNG. What the page itself draws is
-/// left out.
-fn figures(run: &Told) -> Vec<Figure> {
+/// The figures of a run, without those that the page draws itself. A plot is included as SVG, with tooltips, unless it is too
+/// large.
+fn figures(run: &RunReport) -> Vec<Figure> {
     let figure = |drawing: &Drawing| {
         let svg = drawing.svg.as_ref().filter(|svg| svg.len() <= LARGEST_SVG && svg.starts_with("<svg "));
         let alt = HtmlEscape(&drawing.alt);
@@ -253,12 +254,12 @@ fn figures(run: &Told) -> Vec<Figure> {
     run.figures.iter().filter(|drawing| !OWN.contains(&drawing.name.as_str())).map(figure).collect()
 }
 
-/// A number of a PNG's header: at byte 16 its width, at 20 its height.
+/// Reads a number from a PNG's header: the width at byte 16, the height at byte 20.
 fn header(png: &[u8], at: usize) -> u32 {
     png.get(at..at + 4).map_or(0, |bytes| bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)))
 }
 
-/// A score's name as a person writes it: `dw_kl_exact` is "DW-KL exact".
+/// A score's name in words: `dw_kl_exact` becomes "DW-KL exact".
 fn score_words(name: &str) -> String {
     const SHORT: [&str; 10] = ["mse", "psnr", "ssim", "kid", "kl", "mi", "tc", "mig", "sap", "dci"];
     let word = |word: &str| match word {
@@ -276,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_to_read_and_whole_in_the_tag() {
+    fn numbers_are_short_on_the_page_and_complete_in_the_tag() {
         let told = [1.0 / 3.0, 12345.678, 16.0, -0.00001234, 0.0, 99.991, 23_910_275.0, -1000.0].map(digits);
         assert_eq!(told, ["0.3333", "12346", "16", "-1.23e-5", "0", "99.99", "23,910,275", "−1,000"]);
         assert_eq!(cell(1.0 / 3.0).to_string(), "<data value=\"0.3333333333333333\">0.3333</data>");

@@ -1,4 +1,4 @@
-//! A run's configuration as a table, the keys first that are not as its recipe has them; and the command that repeats it.
+//! A run's configuration as a table, with the keys first that differ from its recipe, and the command that repeats the run.
 
 use serde::Serialize;
 use vae_core::config::{Config, Settings};
@@ -6,31 +6,31 @@ use vae_core::recipe::Recipe;
 
 use crate::console::shell_quote;
 
-/// Where a run was computed and where its files lay: it moves no number of the run but the last bits.
+/// Keys that do not change the results of a run, except for rounding: the device, and the places of files.
 const PLACES: [&str; 3] = ["device", "data.dir", "train.checkpoint_minutes"];
 
-/// A key of the configuration.
+/// A key of the configuration and its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Setting {
-    /// Such as `loss.beta`.
+    /// The key, such as `loss.beta`.
     pub key: String,
-    /// As TOML writes it.
+    /// The value in TOML syntax.
     pub value: String,
-    /// What the recipe, or the default, has instead, if that is something else.
+    /// The value of the recipe or the default, if it differs.
     pub instead_of: Option<String>,
 }
 
-/// A key that not all runs have alike.
+/// A key whose value is not the same in all runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// Such as `loss.beta`.
+    /// The key, such as `loss.beta`.
     pub key: String,
-    /// A value a run; none where the run has no such key.
+    /// One value per run; `None` if a run does not have the key.
     pub values: Vec<Option<String>>,
 }
 
-/// What a run is compared with: its recipe, if it is called like one, else the defaults. What follows from the kind of the
-/// images is as for this run's.
+/// The configuration to compare a run with: the recipe with the run's name, or else the defaults. Settings that follow from the
+/// kind of the images are taken from this run.
 fn usual(config: &Config) -> Config {
     let mut settings = Settings::default();
     if let Some(recipe) = Recipe::named(&config.name) {
@@ -45,7 +45,7 @@ fn usual(config: &Config) -> Config {
     usual
 }
 
-/// All keys, those first that are not as usual.
+/// All keys; those that differ from the recipe come first.
 pub(super) fn settings(config: &Config) -> Vec<Setting> {
     let usual = usual(config).leaves();
     let setting = |(key, value): (String, String)| {
@@ -55,11 +55,11 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
         Setting { key, value, instead_of: differs.then_some(instead) }
     };
     let mut settings: Vec<Setting> = config.leaves().into_iter().map(setting).collect();
-    settings.sort_by_key(|setting| setting.instead_of.is_none()); // stable: otherwise in their order
+    settings.sort_by_key(|setting| setting.instead_of.is_none()); // stable: otherwise the order of keys is kept
     settings
 }
 
-/// The command that repeats a run whose folder is `path`.
+/// The command that repeats a run. `path` is its folder.
 pub(super) fn command(config: &Config, path: &str) -> String {
     if Recipe::named(&config.name).is_none() {
         return format!("train --recipe {}", shell_quote(&format!("{path}/config.toml")));
@@ -75,7 +75,7 @@ pub(super) fn command(config: &Config, path: &str) -> String {
     words.join(" ")
 }
 
-/// The keys in which several runs differ, but for where they were computed.
+/// The keys in which the runs differ, without those that do not change results.
 pub(super) fn differences(configs: &[Config]) -> Vec<Difference> {
     let all: Vec<Vec<(String, String)>> = configs.iter().map(Config::leaves).collect();
     let mut keys: Vec<&String> = Vec::new();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_the_recipe_has_it_comes_first_and_is_in_the_command() {
+    fn changed_settings_come_first_and_are_in_the_command() {
         let told = settings(&config("quickstart", &["loss.beta=4", "device=cpu", "train.epochs=7"]));
         let first: Vec<_> =
             told[..3].iter().map(|s| (s.key.as_str(), s.value.as_str(), s.instead_of.as_deref())).collect();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_differ_in_what_moves_their_numbers() {
+    fn runs_differ_only_in_keys_that_change_results() {
         let runs = [
             config("quickstart", &["device=cpu"]),
             config("quickstart", &["loss.beta=4", "device=gpu"]),

@@ -1,31 +1,31 @@
-//! What the numbers of a run come to, in a sentence, and what to try next: rules, each with its threshold here.
+//! A summary of a run in a sentence, and advice on what to try next. Every rule has its threshold here.
 //!
-//! The trend compares the last epoch's validation loss L with the lowest before it, L*, as a part of |L*|:
-//! improving if L is lower by 0.1 % or more, worse if it is higher by 1 % or more, else standing still.
+//! The trend compares the validation loss L of the last epoch with the lowest loss before it, L*, relative to |L*|: the run is
+//! improving if L is lower by at least 0.1 %, worse if it is higher by at least 1 %, and otherwise stagnates.
 
 use serde::Serialize;
 use vae_core::config::{Config, LossKind, ModelKind};
 use vae_core::train::Epoch;
 use vae_run::hint_against_collapse;
 
-/// KL of the whole posterior under which it has collapsed, nats.
+/// The posterior has collapsed if the KL of all latents together is below this, in nats.
 const COLLAPSED: f64 = 0.1;
-/// KL under which a latent carries nothing, nats.
+/// A latent with a KL below this, in nats, carries no information.
 pub(super) const UNUSED: f64 = 0.01;
-/// The least part of the loss by which an epoch is better.
+/// The least relative decrease of the loss that counts as better.
 const BETTER: f64 = 1e-3;
-/// The least part of the loss by which it is worse, and by which validation is above training.
+/// The least relative increase that counts as worse, and the least relative gap of validation above training that is reported.
 const WORSE: f64 = 1e-2;
 const ABOVE: f64 = 0.1;
 
-/// Where the validation loss goes.
+/// The trend of the validation loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trend {
-    /// One epoch, or none, shows none.
+    /// Fewer than two epochs, so there is no trend.
     Short,
     Improving(f64),
-    Standing,
-    /// Since this epoch, by this part.
+    Flat,
+    /// Worse since this epoch, by this relative amount.
     Worse(usize, f64),
 }
 
@@ -39,29 +39,29 @@ fn trend(history: &[Epoch]) -> Trend {
     match change {
         change if change <= -BETTER => Trend::Improving(-change),
         change if change >= WORSE => Trend::Worse(best.epoch, change),
-        _ => Trend::Standing,
+        _ => Trend::Flat,
     }
 }
 
-/// How many latents are used.
+/// The number of latents in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Used {
-    /// That many,
+    /// The number in use.
     pub active: usize,
-    /// of these.
+    /// The number of all latents.
     pub of: usize,
 }
 
-/// A sentence, and advice.
+/// A summary and advice.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
-    /// What the run came to.
+    /// The summary of the run.
     pub sentence: String,
-    /// What to try, the most urgent first.
+    /// What to try next, the most important first.
     pub advice: Vec<String>,
 }
 
-/// Of a run, by its epochs; `shown` is the one whose weights are told of, `used` its latents.
+/// Returns the verdict on a run from its epochs. `shown` is the epoch of the reported weights, and `used` are its latents.
 pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Option<Used>, run: &str) -> Verdict {
     let Some(epoch) = history.get(shown.saturating_sub(1)) else {
         return Verdict {
@@ -78,7 +78,7 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Op
         Trend::Improving(part) => {
             format!("; the validation loss still improves, by {} in the last epoch, so train longer", percent(part))
         }
-        Trend::Standing => "; the validation loss no longer changes, so more epochs alone will help little".into(),
+        Trend::Flat => "; the validation loss no longer changes, so more epochs alone will help little".into(),
         Trend::Worse(since, part) => {
             format!("; the validation loss has been rising since epoch {since}, by {} so far", percent(part))
         }
@@ -87,7 +87,7 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Op
     Verdict { sentence, advice: advice(config, history, epoch, trend, used, run) }
 }
 
-/// Its KL, if the posterior has collapsed.
+/// The KL of the epoch if the posterior has collapsed.
 fn collapse(epoch: &Epoch) -> Option<f64> {
     epoch.validation.losses.part("kl").filter(|&kl| kl < COLLAPSED)
 }
@@ -173,12 +173,12 @@ fn least(numbers: &[f64]) -> f64 {
     numbers.iter().copied().reduce(f64::min).unwrap_or(f64::NAN)
 }
 
-/// A part of one as a person writes it.
+/// Formats a fraction as a percentage.
 fn percent(part: f64) -> String {
     format!("{} %", short(100.0 * part))
 }
 
-/// A number to three digits.
+/// Formats a number to three digits.
 pub(super) fn short(x: f64) -> String {
     let decimals = (2.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
     format!("{x:.decimals$}")
@@ -198,7 +198,7 @@ mod tests {
         all.resolve().unwrap()
     }
 
-    /// Epochs with these validation losses, of which `kl` is KL.
+    /// Epochs with these validation losses, all with this KL.
     fn history(totals: &[f64], kl: f64) -> Vec<Epoch> {
         let epoch = |(i, &total): (usize, &f64)| {
             let losses = Losses { total, parts: vec![("reconstruction", total - kl), ("kl", kl)] };
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_still_improves_is_to_go_on() {
+    fn a_run_that_still_improves_should_be_continued() {
         let verdict = told(&config(&[]), &history(&[150.0, 120.0, 114.0], 12.0), 11, 16);
         assert_eq!(
             verdict.sentence,
@@ -233,7 +233,7 @@ mod tests {
     fn the_trend_has_its_thresholds() {
         let of = |totals: &[f64]| trend(&history(totals, 5.0));
         assert_eq!([of(&[]), of(&[3.0])], [Trend::Short; 2]);
-        assert_eq!([of(&[100.0, 99.95]), of(&[100.0, 100.9]), of(&[100.0, 100.0])], [Trend::Standing; 3]);
+        assert_eq!([of(&[100.0, 99.95]), of(&[100.0, 100.9]), of(&[100.0, 100.0])], [Trend::Flat; 3]);
         assert!(matches!(of(&[100.0, 99.89]), Trend::Improving(_)));
         assert!(matches!(of(&[120.0, 100.0, 110.0, 101.0]), Trend::Worse(2, part) if (part - 0.01).abs() < 1e-12));
         assert!(matches!(of(&[-100.0, -101.0]), Trend::Improving(_)), "losses may be below 0");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collapse_goes_before_everything_else() {
+    fn a_collapse_is_reported_before_everything_else() {
         let verdict = told(&config(&["loss.beta=50"]), &history(&[150.0, 120.0], 0.04), 0, 16);
         assert_eq!(
             verdict.sentence,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn overfitting_waste_and_want_are_told() {
+    fn overfitting_unused_and_missing_latents_are_reported() {
         let mut worse = history(&[150.0, 120.0, 130.0], 12.0);
         worse[2].train.total = 100.0;
         let verdict = told(&config(&[]), &worse, 6, 16);
@@ -269,11 +269,11 @@ mod tests {
         let full = told(&config(&[]), &history(&[150.0, 150.0], 12.0), 2, 2);
         assert_eq!(full.advice, ["All 2 latents are in use. A larger model.z_dim may reconstruct better."]);
         let plain = told(&config(&["loss.beta=0"]), &history(&[150.0, 150.0], 12.0), 9, 16);
-        assert!(plain.advice.len() == 1 && plain.advice[0].starts_with("β = 0"), "{:?}", plain.advice);
+        assert!(plain.advice.len() == 1 && plain.advice[0].starts_with("With β = 0"), "{:?}", plain.advice);
     }
 
     #[test]
-    fn whatever_is_trained_has_a_verdict() {
+    fn every_kind_of_model_has_a_verdict() {
         let none = verdict(&config(&[]), &[], 0, None, "runs/a");
         assert_eq!(none.advice, ["Continue: train --resume runs/a"]);
         let one = |settings: &[&str], part: (&'static str, f64), mse| {

@@ -1,11 +1,14 @@
-//! Whom the server answers. Any page that a user has open can send requests to 127.0.0.1; none but ours may.
+//! The check that every request passes. Any web page that is open in the user's browser can send requests to 127.0.0.1; only
+//! the server's own pages may get answers. The checks:
 //!
-//! - `Host` is an address of this machine, or `localhost`. A name would be one that a foreign site points at 127.0.0.1, whose
-//!   page then counts as ours to the browser (DNS rebinding). The port may be any: tunnels change it.
-//! - `Origin`, which a browser sends with what a script asks for, is the page's own: `http://` and the host.
-//! - `Sec-Fetch-Site` says that no other site's page asks, unless somebody follows a link.
+//! - `Host` must be an address of this machine or `localhost`. A domain name is refused: its owner could let it point to
+//!   127.0.0.1, and the browser would treat pages of that domain as belonging to this server (DNS rebinding). Any port is accepted,
+//!   because tunnels change it.
+//! - `Origin`, which browsers send with requests from scripts, must be the server's own: `http://` and the host.
+//! - `Sec-Fetch-Site` must say that no other site's page sends the request, unless the user follows a link.
 //!
-//! And how much: so many requests at once, so long each. Pages may load nothing from elsewhere, nor be framed.
+//! The number of simultaneous requests and their duration are limited. Response headers forbid pages to load anything from
+//! elsewhere, and other sites to show them in a frame.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,12 +22,12 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Requests that are under way at most.
+/// The largest number of simultaneous requests.
 const AT_ONCE: usize = 256;
-/// How long one may take, its body and all.
+/// The longest duration of a request, including its body.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What every answer says.
+/// The headers of every response.
 const SAID: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -36,7 +39,7 @@ const SAID: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Pages that answer whom they may, served at this address.
+/// Adds the checks to the routes of a server at this address.
 pub(super) fn guarded(pages: Router, address: IpAddr) -> Router {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     pages.layer(from_fn(move |request: Request, next: Next| {
@@ -62,7 +65,7 @@ async fn answer(request: Request, next: Next, address: IpAddr, room: &Semaphore)
     timeout(LONGEST, next.run(request)).await.unwrap_or_else(|_| late.into_response())
 }
 
-/// Whether a request with these headers is answered.
+/// Returns an error text if a request with these headers is refused.
 fn admit(headers: &HeaderMap, address: IpAddr) -> Result<(), &'static str> {
     let word = |name: HeaderName| -> Result<Option<&str>, &'static str> {
         let mut values = headers.get_all(&name).iter();
@@ -89,7 +92,7 @@ fn admit(headers: &HeaderMap, address: IpAddr) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a `Host` names this machine by an address that cannot be somebody else's name for it.
+/// Whether a `Host` is an address of this machine, or a name that nobody else can own.
 fn is_ours(host: &str, address: IpAddr) -> bool {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port),
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_the_page_s_own() {
+    fn an_origin_must_be_the_server_itself() {
         let host = ("host", "127.0.0.1:8080");
         assert!(admits(&[host, ("origin", "http://127.0.0.1:8080")], HERE));
         for origin in
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_site_s_page_asks_but_links_lead_here() {
+    fn requests_from_other_sites_are_refused_but_links_work() {
         let host = ("host", "127.0.0.1:8080");
         let asks = |site, mode| admits(&[host, ("sec-fetch-site", site), ("sec-fetch-mode", mode)], HERE);
         assert!(asks("same-origin", "cors") && asks("none", "navigate") && asks("cross-site", "navigate"));

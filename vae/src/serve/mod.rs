@@ -1,7 +1,7 @@
-//! Pages for a browser on this machine: a server on a thread of its own, which holds no tensor and computes nothing.
+//! An HTTP server for a browser on this machine. It has its own thread, owns no tensors and computes nothing.
 //!
-//! It listens on 127.0.0.1 unless told otherwise. What it gives is inside the program or in memory: no path from a URL ever
-//! reaches the disk. Whom it answers is `guard`'s business; what it answers, `explore`'s and `live`'s.
+//! It listens on 127.0.0.1 unless another address is given. All responses come from the program itself or from memory: no path
+//! in a URL is ever read from the disk. `guard` decides which requests are answered; `explore` and `live` provide the pages.
 
 mod guard;
 
@@ -21,10 +21,10 @@ use vae_core::{Error, Result};
 
 use crate::console::warn;
 
-/// How long answers that are under way may take once the server is to end.
+/// How long running requests may continue after the server is stopped.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What all pages look like.
+/// The style sheet of all pages.
 const STYLE: &str =
     concat!(include_str!("../../assets/report/page.css"), include_str!("../../assets/explore/form.css"));
 
@@ -39,7 +39,7 @@ pub struct Place {
     pub host: Option<IpAddr>,
 }
 
-/// A server at work. It ends when it is dropped.
+/// A running server. It stops when it is dropped.
 pub struct Server {
     address: SocketAddr,
     stop: Arc<Notify>,
@@ -47,10 +47,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves pages until it is told to stop, or `work`, which runs beside it, is done.
+    /// Starts a server for these routes. It runs until it is stopped or `work`, a task next to it, is finished.
     ///
     /// # Errors
-    /// If nothing can be served there: the port is taken, or not ours to take.
+    /// If the port is in use, or the address is not permitted.
     pub fn start(place: Place, pages: Router, work: impl Future<Output = ()> + Send + 'static) -> Result<Server> {
         let asked = SocketAddr::new(place.host.unwrap_or(Ipv4Addr::LOCALHOST.into()), place.port.unwrap_or(0));
         let refuse = |error: std::io::Error| {
@@ -78,23 +78,23 @@ impl Server {
         Ok(Server { address, stop, thread: Some(thread) })
     }
 
-    /// Where its page is.
+    /// The URL of the page.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// What tells it to stop, from any thread.
+    /// A handle that stops the server from any thread.
     pub fn stopper(&self) -> Arc<Notify> {
         self.stop.clone()
     }
 
-    /// Waits for its end: work that is done ends it, too.
+    /// Waits until the server has stopped, which it also does when `work` is finished.
     pub fn wait(mut self) {
         self.join();
     }
 
     fn join(&mut self) {
-        // A server that broke down has told so, and nobody's work depends on it.
+        // A server that failed has already reported the error, and no other work depends on it.
         self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
     }
 }
@@ -119,12 +119,12 @@ async fn serve(listener: TcpListener, pages: Router, stop: Arc<Notify>, work: im
     tokio::select! { _ = serving => {}, () = ending => {} }
 }
 
-/// A file inside the program.
+/// A route for a file inside the program.
 pub fn asset<S: Clone + Send + Sync + 'static>(kind: &'static str, text: &'static str) -> MethodRouter<S> {
     get(move || async move { ([(CONTENT_TYPE, kind)], text) })
 }
 
-/// A page of three files: HTML, script, and the style that all pages share.
+/// The routes of a page: HTML, script, and the common style sheet.
 pub fn page<S: Clone + Send + Sync + 'static>(html: &'static str, script: &'static str) -> Router<S> {
     Router::new()
         .route("/", asset("text/html; charset=utf-8", html))
@@ -132,12 +132,12 @@ pub fn page<S: Clone + Send + Sync + 'static>(html: &'static str, script: &'stat
         .route("/page.css", asset("text/css; charset=utf-8", STYLE))
 }
 
-/// The bytes of a PNG as an answer.
+/// A response with a PNG.
 pub fn png(bytes: Vec<u8>) -> axum::response::Response {
     ([(CONTENT_TYPE, "image/png")], bytes).into_response()
 }
 
-/// Opens a page in the user's browser, if there is a display to show it on.
+/// Opens a page in the user's browser, if there is a display.
 pub fn open(url: &str) {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let opener = match std::env::consts::OS {
@@ -148,7 +148,7 @@ pub fn open(url: &str) {
     };
     let mut command = Command::new(opener);
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Its address is printed: who has no such program opens the page by hand.
+    // The address has been printed, so a user without this program can open the page by hand.
     if let Ok(mut child) = command.spawn() {
         std::thread::spawn(move || child.wait());
     }
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_is_told_in_a_line_and_one_that_was_given_back_is_free() {
+    fn a_used_port_is_refused_in_one_line_and_a_released_one_is_free() {
         let start = |port| {
             let place = Place { port, host: None };
             Server::start(place, Router::new(), std::future::pending())
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_is_done_ends_it() {
+    fn finished_work_stops_the_server() {
         Server::start(Place::default(), Router::new(), std::future::ready(())).unwrap().wait();
     }
 }

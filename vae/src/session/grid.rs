@@ -1,12 +1,12 @@
-//! Many runs in one folder, one after the other.
+//! Trains many runs in one folder, one after the other.
 //!
 //! ```text
 //! DIR/beta=1,z_dim=10/   a run, named by its values
 //! DIR/results.jsonl      a line a run that has ended: its settings, and its best epoch
 //! ```
 //!
-//! What was interrupted goes on where it stopped: a run with a line in `results.jsonl` is not repeated, one without goes on
-//! from its last checkpoint, or is begun anew if it has none that can be used.
+//! Interrupted grids continue: a run with a line in `results.jsonl` is not repeated. Any other run continues from its last
+//! checkpoint, or starts again if it has no usable one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::device::Chosen;
 /// A line of `results.jsonl`: `point`, `settings`, and `best_epoch`, `epochs`, `seconds`, `validation`, or `failed`.
 pub type ResultLine = Map<String, Value>;
 
-/// The folder of many runs, and what came of them.
+/// A folder of many runs, and their results.
 pub struct Grid {
     /// The folder.
     pub folder: Folder,
@@ -32,10 +32,10 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Makes or takes a folder, whose runs must be these or none.
+    /// Creates or opens the folder. It may contain only these runs.
     ///
     /// # Errors
-    /// If nothing can be written there, or it holds a run of another configuration.
+    /// If the folder cannot be written, or contains a run with another configuration.
     pub fn prepare<'a>(path: &Path, points: impl IntoIterator<Item = &'a Point>) -> Result<Grid> {
         let folder = Folder::prepare(path)?;
         let grid = Grid { folder, results: results(path)? };
@@ -48,26 +48,26 @@ impl Grid {
         self.folder.path().join(&point.name)
     }
 
-    /// What came of a run, if it has ended.
+    /// The result of a run, if it has ended.
     pub fn result(&self, point: &Point) -> Option<&ResultLine> {
         self.results.iter().find(|line| line.get("point").is_some_and(|name| *name == point.name))
     }
 
-    /// How many of these have ended.
+    /// How many of these runs have ended.
     pub fn done<'a>(&self, points: impl IntoIterator<Item = &'a Point>) -> usize {
         points.into_iter().filter(|point| self.result(point).is_some()).count()
     }
 
-    /// Trains a run to its end; false if it was interrupted. One that diverges has ended, too.
+    /// Trains a run to its end. Returns `false` if it was interrupted. A run that diverges counts as ended, too.
     ///
     /// # Errors
-    /// Whatever else keeps it from its end.
+    /// If the run fails for any other reason.
     pub fn run(&mut self, point: &Point, chosen: &Chosen, options: RunOptions) -> Result<bool> {
         let path = self.path(point);
         let line = match train_run(point.config.clone(), chosen, &path, point.resume(&path)?, options) {
             Ok(Outcome::Interrupted) => return Ok(false),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
-            // The same numbers would come out again: it counts as done, and the others go on.
+            // A repetition would diverge again, so the run counts as ended, and the grid continues.
             Err(Error::Diverged(why)) => {
                 eprint_line(&format!("warning: {}: {why}", point.name));
                 point.failure(&why)
@@ -83,7 +83,7 @@ impl Grid {
 }
 
 impl Point {
-    /// Refuses a folder that holds another run than this.
+    /// Returns an error if the folder contains a run with another configuration.
     fn check_folder(&self, grid: &Path) -> Result<()> {
         let path = grid.join(&self.name).join("config.toml");
         if !path.exists() {
@@ -93,7 +93,7 @@ impl Point {
         let mut settings = Settings::default();
         settings.file(&text, &path.display().to_string())?;
         let mut there = settings.resolve()?;
-        there.device = self.config.device; // resolved in the file; the numbers do not depend on it
+        there.device = self.config.device; // the device is not compared
         if there == self.config {
             return Ok(());
         }
@@ -103,29 +103,29 @@ impl Point {
         )))
     }
 
-    /// What an interrupted run of this very configuration left to go on from. What cannot be used is taken away.
+    /// Returns the state of an interrupted run with this configuration. A run that cannot be resumed is deleted.
     fn resume(&self, run: &Path) -> Result<Option<ResumedRun>> {
         if !run.join("config.toml").exists() {
             return Ok(None);
         }
-        match ResumedRun::read(run).and_then(|past| past.check(&self.config).map(|()| past)) {
-            Ok(past) => return Ok(Some(past)),
+        match ResumedRun::read(run).and_then(|resumed| resumed.check(&self.config).map(|()| resumed)) {
+            Ok(resumed) => return Ok(Some(resumed)),
             Err(error) if run.join(LAST).exists() => {
                 eprint_line(&format!("warning: {error}; the run is started again"))
             }
-            Err(_) => {} // nothing was trained
+            Err(_) => {} // the run had not trained a step
         }
         fs::remove_dir_all(run).map_err(|error| Error::file(run, format!("cannot be started again: {error}")))?;
         Ok(None)
     }
 
-    /// Its name and settings.
+    /// The name and the settings, which begin a line of `results.jsonl`.
     pub fn line(&self) -> ResultLine {
         let settings: ResultLine = self.settings.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         [("point".to_owned(), json!(self.name)), ("settings".to_owned(), Value::Object(settings))].into_iter().collect()
     }
 
-    /// The line of a run that ended, from its epochs: the one with the lowest validation loss, as early stopping has it.
+    /// The line of a finished run. It reports the epoch with the lowest validation loss, as early stopping does.
     fn result(&self, epochs: &[Value]) -> ResultLine {
         let total = |epoch: &Value| epoch["validation"]["total"].as_f64().unwrap_or(f64::INFINITY);
         let best = epochs.iter().reduce(|best, epoch| if total(epoch) < total(best) { epoch } else { best });
@@ -147,7 +147,7 @@ impl Point {
     }
 }
 
-/// The lines of `results.jsonl` whose runs are still there.
+/// The lines of `results.jsonl` whose run folders still exist.
 fn results(grid: &Path) -> Result<Vec<ResultLine>> {
     let path = grid.join("results.jsonl");
     if !path.exists() {
@@ -161,7 +161,7 @@ fn results(grid: &Path) -> Result<Vec<ResultLine>> {
     Ok(lines)
 }
 
-/// The objects of a file, one a line.
+/// Reads the JSON objects of a file, one per line.
 fn lines(path: &Path) -> Result<Vec<ResultLine>> {
     let text = fs::read_to_string(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
     let object = |(i, line): (usize, &str)| {
@@ -171,7 +171,7 @@ fn lines(path: &Path) -> Result<Vec<ResultLine>> {
     text.lines().enumerate().map(object).collect()
 }
 
-/// The epochs of a run, as its `metrics.jsonl` has them.
+/// Reads the epochs of a run from its `metrics.jsonl`.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_epoch_is_the_first_of_the_lowest_and_words_are_no_numbers() {
+    fn the_best_epoch_is_the_first_minimum_and_words_are_not_numbers() {
         let epoch =
             |number: u64, total: Value| json!({ "epoch": number, "seconds": 1.5, "validation": { "total": total } });
         let epochs = [epoch(1, json!("NaN")), epoch(2, json!(3.0)), epoch(3, json!(2.0)), epoch(4, json!(2.0))];

@@ -1,21 +1,22 @@
-//! How much memory there is to use.
+//! The memory that is available to this process.
 
 use std::fs::read_to_string;
 
-/// Bytes that this process may still take: what the system has free, or what its control group leaves, if that is less.
+/// Returns the number of bytes that this process may still allocate: the system's free memory, or what its control group
+/// (cgroup) leaves, if that is less.
 pub fn available() -> u64 {
     let meminfo = read_to_string("/proc/meminfo").unwrap_or_default();
     let free = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let free = free.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map(|kib| kib * 1024);
     let group = |name: &str| read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok();
     let number = |name: &str| group(name)?.trim().parse::<u64>().ok();
-    // Files that the group has read count as used, and are dropped as soon as somebody wants the room.
+    // Cached files count as used memory of the group, but the kernel frees them on demand.
     let cached = group("stat").unwrap_or_default();
     let cached = cached.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse::<u64>().ok());
     let used = number("current").unwrap_or(0).saturating_sub(cached.unwrap_or(0));
     let left = number("max").map(|max| max.saturating_sub(used));
     match (free, left) {
         (Some(free), Some(left)) => free.min(left),
-        (free, left) => free.or(left).unwrap_or(64 << 30), // elsewhere: refuse only what is absurd
+        (free, left) => free.or(left).unwrap_or(64 << 30), // on other systems, refuse only absurd sizes
     }
 }

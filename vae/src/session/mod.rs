@@ -25,7 +25,7 @@ use vae_core::learn::Summary;
 use vae_core::learn::{self, Learner};
 use vae_core::train::{Fault, Trainer};
 use vae_core::{Error, Result};
-use vae_figures::gallery::OF_TRAINING;
+use vae_figures::gallery::TRAINING_FIGURES;
 use vae_run::transfer::{self, Frozen, Loaded};
 use vae_run::{Event, Folder, LAST, LoadedRun, Outcome, ResumedRun, checkpoint};
 use vae_scores::Options;
@@ -57,7 +57,7 @@ pub struct RunOptions {
     pub live: Option<Place>,
 }
 
-/// From now on the first Ctrl-C or SIGTERM asks a run to stop, and the second ends the process.
+/// Installs a handler for Ctrl-C and SIGTERM. The first signal asks the run to stop, and the second ends the process.
 ///
 /// # Errors
 /// If the system refuses to install the handler.
@@ -71,7 +71,7 @@ pub fn catch_signals() -> Result<()> {
     set.map_err(|error| Error::Thread(format!("Ctrl-C cannot be caught: {error}")))
 }
 
-/// Whether a signal asked to stop.
+/// Returns whether a signal has asked the run to stop.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
@@ -84,11 +84,11 @@ pub fn train_run(
     config: Config,
     chosen: &Chosen,
     path: &Path,
-    past: Option<ResumedRun>,
+    resumed: Option<ResumedRun>,
     options: RunOptions,
 ) -> Result<Outcome> {
     let mut live = options.live.map(Live::start).transpose()?;
-    let outcome = train_with_page(config, chosen, path, past, options, &mut live);
+    let outcome = train_with_page(config, chosen, path, resumed, options, &mut live);
     live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));
     outcome
 }
@@ -97,19 +97,19 @@ fn train_with_page(
     mut config: Config,
     chosen: &Chosen,
     path: &Path,
-    past: Option<ResumedRun>,
+    resumed: Option<ResumedRun>,
     options: RunOptions,
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
-    let mut folder = if past.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
+    let mut folder = if resumed.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
     let dataset = vae_data::load(&config)?;
     let seconds = start.elapsed().as_secs_f64();
-    let (model, encoder) = match &past {
+    let (model, encoder) = match &resumed {
         None => initial_model(&config)?,
         Some(_) => {
             let model = learn::build(&config);
-            checkpoint::load(&*model, &path.join(LAST))?; // what is frozen is told by its hash before the first step
+            checkpoint::load(&*model, &path.join(LAST))?; // the hash of frozen weights is printed before the first step
             (model, None)
         }
     };
@@ -119,31 +119,38 @@ fn train_with_page(
     Plan { config: &config, summary: &summary, encoder: told, frozen: held, chosen, data: Ok(&dataset), seconds }
         .print();
     say!("  folder     {}", folder.path().display());
-    past.iter().for_each(|past| say!("  resumed    after step {}", with_thousands(past.steps_done() as usize)));
+    resumed
+        .iter()
+        .for_each(|resumed| say!("  resumed    after step {}", with_thousands(resumed.steps_done() as usize)));
     if let Some(live) = &mut *live {
         say!("  live       {}", live.url());
-        live.begin(&config, dataset.train.count(), past.as_ref().map_or_else(Vec::new, |past| past.history().to_vec()));
+        live.begin(
+            &config,
+            dataset.train.count(),
+            resumed.as_ref().map_or_else(Vec::new, |resumed| resumed.history().to_vec()),
+        );
     }
     say!("");
     if interrupted() {
-        return Ok(Outcome::Interrupted); // before there was anything to keep
+        return Ok(Outcome::Interrupted); // nothing has been trained, so there is nothing to save
     }
     if let Some(encoder) = &encoder {
         folder.write("encoder.txt", encoder.list().as_bytes())?;
     }
-    config.device = chosen.choice(); // what `auto` came to: the run's own configuration says it
+    config.device = chosen.choice(); // the run's configuration contains the device that `auto` resolved to
     let epochs = config.train.epochs;
-    let done = past.as_ref().map_or(0, ResumedRun::steps_done);
+    let done = resumed.as_ref().map_or(0, ResumedRun::steps_done);
     let tensorboard = options.tensorboard.then(|| tensorboard_log(folder.path(), done)).transpose()?;
     let progress = Progress::new(dataset.train.count(), epochs);
     let mut reporter = RunReporter { progress, epochs, live, tensorboard };
     let mut trainer = Trainer::from_learner(config, dataset, model, chosen.device.clone());
     injected_fault()?.into_iter().for_each(|fault| trainer.inject(fault));
-    let outcome = vae_run::run(&mut trainer, &mut folder, past, OF_TRAINING, &mut |event| {
+    let outcome = vae_run::run(&mut trainer, &mut folder, resumed, TRAINING_FIGURES, &mut |event| {
         let is_epoch = matches!(event, Event::Epoch(..));
         reporter.report(event);
         if is_epoch {
-            // What validation and a last, smaller batch left behind would be held beside the next epoch's.
+            // Frees the buffers of validation and of the last, smaller batch. They would otherwise stay allocated during the
+            // next epoch.
             chosen.gpu.iter().for_each(|gpu| gpu.trim());
         }
         !interrupted()
@@ -199,26 +206,26 @@ fn train_with_page(
     Ok(outcome)
 }
 
-/// Scores the run on a few images, writes its report, and gives its verdict.
+/// Scores the run on a few images and writes its report. Returns the verdict.
 fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
     let options = Options { images: REPORT_IMAGES, extractor: None, inception: None };
     let run = LoadedRun::from_trainer(folder.path(), trainer)?;
-    let told = report::tell(&run, Some(&options), true)?;
+    let told = report::collect(&run, Some(&options), true)?;
     folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
     Ok(told.verdict.sentence)
 }
 
-/// The fault that a test injects by the variable `VAE_FAULT`: `loss@STEP` or `gradient@STEP`.
+/// The fault that tests inject with the variable `VAE_FAULT`: `loss@STEP` or `gradient@STEP`.
 fn injected_fault() -> Result<Option<Fault>> {
     let Ok(text) = std::env::var("VAE_FAULT") else { return Ok(None) };
     let fault = Fault::parse(&text);
     fault.map(Some).ok_or_else(|| Error::config(format!("VAE_FAULT={text}: it must be loss@STEP or gradient@STEP")))
 }
 
-/// A model with new weights, or with those of `model.init`, or with the encoder of `model.init_encoder`.
+/// Returns a model with new weights, with those of `model.init`, or with the encoder of `model.init_encoder`.
 ///
 /// # Errors
-/// If one of the two files cannot be used.
+/// If a weight file cannot be used.
 pub fn initial_model(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)> {
     let (model, keys) = (learn::build(config), &config.model);
     if !keys.init.is_empty() {

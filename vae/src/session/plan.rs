@@ -1,4 +1,4 @@
-//! What will be done, before it is done: as lines for a person, or as one JSON object for a program.
+//! A description of a run before it starts, as lines of text or as a JSON object.
 
 use nn::state::LoadReport;
 use serde_json::{Value, json};
@@ -11,26 +11,26 @@ use vae_run::transfer::{Frozen, Loaded};
 use crate::device::Chosen;
 use crate::say;
 
-/// All that is known before training.
+/// What is known before training.
 pub struct Plan<'a> {
-    /// What the run is.
+    /// The configuration.
     pub config: &'a Config,
-    /// Its model in numbers.
+    /// The size of the model.
     pub summary: &'a Summary,
-    /// What the encoder starts from, or why it is not there.
+    /// The weights that the encoder starts from, or why they are missing.
     pub encoder: Option<Result<&'a Loaded, &'a String>>,
-    /// What training will not change.
+    /// The frozen weights.
     pub frozen: Option<&'a Frozen>,
-    /// What computes.
+    /// The device.
     pub chosen: &'a Chosen,
-    /// The images, or why they are not there.
+    /// The images, or why they are missing.
     pub data: Result<&'a Dataset, String>,
-    /// Seconds it took to read them.
+    /// The time that reading them took, in seconds.
     pub seconds: f64,
 }
 
 impl Plan<'_> {
-    /// Lines for a person.
+    /// Prints the plan as text.
     pub fn print(&self) {
         let (config, summary) = (self.config, self.summary);
         let (model, train) = (&config.model, &config.train);
@@ -91,7 +91,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The layers as a table.
+    /// Prints a table of the layers.
     pub fn print_layers(&self) {
         let width = self.summary.layers.iter().map(|row| row.name.len()).max().unwrap_or(0);
         say!("\n  {:width$}  {:>16}  {:>12}", "layer", "output", "parameters");
@@ -102,7 +102,7 @@ impl Plan<'_> {
         say!("  {:width$}  {:>16}  {:>12}", "all", "", with_thousands(self.summary.parameters));
     }
 
-    /// One object for a program.
+    /// The plan as a JSON object.
     pub fn json(&self) -> Value {
         let config = self.config;
         let Chosen { device, words, .. } = self.chosen;
@@ -152,7 +152,7 @@ fn range(normalise: Normalise, dataset: &Dataset) -> String {
     }
 }
 
-/// A number with commas between thousands.
+/// Formats a number with commas between thousands.
 pub fn with_thousands(number: usize) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
@@ -166,7 +166,7 @@ mod tests {
     use super::with_thousands;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         let words = [0, 12, 123, 1_234, 23_910_275, 100_000].map(with_thousands);
         assert_eq!(words, ["0", "12", "123", "1,234", "23,910,275", "100,000"]);
     }

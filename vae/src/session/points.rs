@@ -1,5 +1,5 @@
-//! The points of a grid: `--sweep key=a,b,c`, given once or many times, every combination, the last key changing fastest.
-//! Keys may be tied, to one value or to one each: `--sweep loss.alpha+loss.gamma=1,3`, `--sweep loss.k1+loss.k2=1:0,0.9:0.1`.
+//! The points of a grid, from `--sweep key=a,b,c`. Several sweeps give all combinations, the last key changing fastest. Keys
+//! can be tied to one value, `--sweep loss.alpha+loss.gamma=1,3`, or to one value each, `--sweep loss.k1+loss.k2=1:0,0.9:0.1`.
 
 use vae_core::config::{Config, Settings};
 use vae_core::{Error, Result};
@@ -7,20 +7,20 @@ use vae_core::{Error, Result};
 /// The most points that a grid may have.
 const MAX_POINTS: usize = 1000;
 
-/// A combination of values.
+/// One combination of values.
 pub struct Point {
-    /// What its folder is called.
+    /// The name of the run's folder.
     pub name: String,
-    /// The swept keys and their values, as written.
+    /// The swept keys and their values, as given.
     pub settings: Vec<(String, String)>,
-    /// What they come to.
+    /// The resulting configuration.
     pub config: Config,
 }
 
-/// One `--sweep`: a key, or several tied together, and the values to go through.
+/// One `--sweep`: a key, or several tied keys, and their values.
 struct Axis {
     keys: Vec<String>,
-    /// As written: one for all keys, or one each, between colons.
+    /// The values as given; for tied keys one for all, or one each between colons.
     values: Vec<String>,
 }
 
@@ -51,10 +51,10 @@ impl Axis {
     }
 }
 
-/// Every combination of the values of `--sweep`s, each laid over the settings and resolved.
+/// Returns every combination of the values of all sweeps, applied to the settings and resolved.
 ///
 /// # Errors
-/// If one is no key with values, or there are too many.
+/// If a sweep is not of the form `key=values`, a configuration is invalid, or there are too many points.
 pub fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
     let axes = sweeps.iter().map(|text| Axis::read(text)).collect::<Result<Vec<_>>>()?;
     let mut keys: Vec<&str> = axes.iter().flat_map(|axis| &axis.keys).map(String::as_str).collect();
@@ -82,7 +82,7 @@ pub fn points(sweeps: &[String], settings: &Settings) -> Result<Vec<Point>> {
     Ok(points)
 }
 
-/// `a,b` or `[1,2],[3]`: values between commas that no bracket holds.
+/// Splits a list at the commas outside brackets: `a,b` or `[1,2],[3]`.
 fn split(list: &str) -> Vec<String> {
     let (mut values, mut depth) = (vec![String::new()], 0);
     for letter in list.chars() {
@@ -124,14 +124,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brackets_hold_their_commas() {
+    fn commas_in_brackets_do_not_split() {
         assert_eq!(split("0, 1,2.5"), ["0", "1", "2.5"]);
         assert_eq!(split("[8,16],[4]"), ["[8,16]", "[4]"]);
         assert_eq!(split("a,,b"), ["a", "", "b"]);
         assert_eq!(split(""), [""]);
     }
 
-    /// The only point of a grid of one value a key.
+    /// The only point of a grid with one value per key.
     fn point(sweeps: &[&str]) -> Point {
         let axes = sweeps.iter().map(|text| Axis::read(text).unwrap()).collect::<Vec<_>>();
         let values = axes.iter().map(|axis| axis.values[0].as_str()).collect::<Vec<_>>();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_is_named_by_its_values() {
+    fn a_point_is_named_after_its_values() {
         for (sweeps, name) in [
             (&["loss.beta=4", "model.z_dim=10"][..], "beta=4,z_dim=10"),
             (&["model.widths=[8, 16]"], "widths=8--16"),

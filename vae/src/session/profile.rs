@@ -1,4 +1,4 @@
-//! `--profile`: how much time each kind of work took, from the run's `timing.json`.
+//! `--profile`: the time of each kind of work, from the run's `timing.json`.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use vae_run::Timings;
 use super::table::markdown_table;
 use crate::say;
 
-/// The table of a run that has ended, or was interrupted.
+/// Prints the table of a run that has ended or was interrupted.
 pub(super) fn print(run: &Path) -> Result<()> {
     match Timings::read(run)? {
         Some(timings) => say!("\n{}", table(&timings).trim_end()),
@@ -18,7 +18,7 @@ pub(super) fn print(run: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Seconds of all epochs and of one, and shares of the whole.
+/// The seconds over all epochs and per epoch, and the shares of the total.
 fn table(timings: &Timings) -> String {
     let (all, epochs) = (timings.total.sum(), timings.epochs.len().max(1) as f64);
     let row = |kind: &str, seconds: f64| {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_of_the_whole() {
+    fn shares_are_relative_to_the_total() {
         let timing = Timing { forward: 1.0, backward: 2.5, validation: 0.5, ..Timing::default() };
         let mut total = timing;
         total.add(&timing);

@@ -1,5 +1,5 @@
-//! The progress of training: a bar on a terminal, elsewhere a plain line every ten seconds, and nothing with `--quiet`. It has no
-//! colours, so there is nothing for NO_COLOR to turn off.
+//! The progress of training: a bar on a terminal, elsewhere a plain line every ten seconds, and nothing with `--quiet`. It has
+//! no colours, so there is nothing for NO_COLOR to turn off.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -15,15 +15,15 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// The progress of a run, on stderr.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
-    /// Images of an epoch.
+    /// The number of images per epoch.
     epoch_images: u64,
-    /// Images of all epochs.
+    /// The number of images in all epochs.
     total_images: u64,
-    /// Images so far. A resumed run does not start at 0.
+    /// The number of images so far. It does not start at 0 in a resumed run.
     done: u64,
-    /// When the previous step ended; none after a pause.
+    /// When the previous step ended; `None` after a pause.
     previous_step: Option<Instant>,
-    /// The time of the steps that were timed, and the images in them.
+    /// The total time of the measured steps, and the images in them.
     timed: Duration,
     timed_images: u64,
     last_line: Instant,
@@ -53,7 +53,8 @@ impl Progress {
         let now = Instant::now();
         let before = (step.epoch - 1) as u64 * self.epoch_images;
         self.done = before + (self.epoch_images * step.step as u64).div_ceil(step.steps.max(1) as u64);
-        // Time between epochs (validation, files) is no part of the speed: a step counts from the one before it.
+        // Time between epochs (validation, files) must not lower the speed, so a step is measured from the end of the one
+        // before it.
         if let Some(previous) = self.previous_step {
             self.timed += now - previous;
             self.timed_images += step.images as u64;
@@ -83,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// Training pauses: what follows does not count as its time.
+    /// Notes a pause of training, which does not count as time of the next step.
     pub(super) fn pause(&mut self) {
         self.previous_step = None;
         if let Some(bar) = &self.bar {
@@ -91,7 +92,7 @@ impl Progress {
         }
     }
 
-    /// Hides the bar while something else is written.
+    /// Hides the bar while `write` prints something else.
     pub(super) fn suspend(&self, write: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -106,7 +107,7 @@ impl Progress {
     }
 }
 
-/// Seconds as minutes and seconds, or hours and minutes.
+/// Formats seconds as minutes and seconds, or hours and minutes.
 fn format_duration(seconds: f64) -> String {
     let seconds = seconds.clamp(0.0, 1e9).round() as u64;
     match seconds {
@@ -120,7 +121,7 @@ mod tests {
     use super::format_duration;
 
     #[test]
-    fn time_left_reads_well() {
+    fn durations_are_readable() {
         assert_eq!([0.2, 65.0, 3600.0, 7384.0].map(format_duration), ["0:00 min", "1:05 min", "1:00 h", "2:03 h"]);
         assert_eq!(format_duration(f64::INFINITY), format_duration(1e9));
     }

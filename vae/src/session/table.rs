@@ -1,6 +1,6 @@
 //! Markdown tables whose columns are aligned, so that they are readable as plain text.
 
-/// A table of these rows, the first of which is the head. Cells are right-aligned.
+/// A table of these rows, the first of which is the header. Cells are right-aligned.
 pub fn markdown_table(cells: &[Vec<String>]) -> String {
     let columns = cells.first().map_or(0, Vec::len);
     let width = |i: usize| cells.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
@@ -14,7 +14,7 @@ pub fn markdown_table(cells: &[Vec<String>]) -> String {
     format!("{head}|{rule}\n{}", lines.collect::<String>())
 }
 
-/// A number to five digits, with six decimals at most.
+/// Formats a number to five digits, with at most six decimals.
 pub fn five_digits(x: f64) -> String {
     let decimals = (4.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{x:.decimals$}")

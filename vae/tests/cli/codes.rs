@@ -123,7 +123,11 @@ fn reconstruct_is_encode_and_decode_in_one_step() {
     refused(&run("reconstruct", dir, &["run", "run/checkpoints", "--png", "x"]), 1, &["contains no pictures"]);
     refused(&run("reconstruct", dir, &["run", "--png", "x"]), 2, &["PICTURES"]);
     trained(dir, "names", &["model.kind=classifier", "model.width=2"]);
-    refused(&run("reconstruct", dir, &["names", "test", "--png", "x"]), 2, &["\"classifier\" cannot draw samples"]);
+    refused(
+        &run("reconstruct", dir, &["names", "test", "--png", "x"]),
+        2,
+        &["\"classifier\" does not reconstruct images"],
+    );
     trained(dir, "told", &["model.conditional=true"]);
     done(&run("reconstruct", dir, &["told", "test", "--png", "told-test"]));
     refused(&run("reconstruct", dir, &["told", "set", "--png", "x"]), 2, &["model.conditional", "reconstruct train"]);

@@ -124,7 +124,11 @@ fn what_cannot_be_served_is_told_in_a_line() {
     let port = taken.local_addr().unwrap().port().to_string();
     let output = explore(dir.path(), &["run", "--port", &port]).output().unwrap();
     refused(&output, 1, &["the port is already in use; choose another --port"]);
-    refused(&explore(dir.path(), &["nowhere"]).output().unwrap(), 1, &["nowhere/config.toml", "name a folder"]);
+    refused(
+        &explore(dir.path(), &["nowhere"]).output().unwrap(),
+        1,
+        &["nowhere/config.toml", "name the folder of a run"],
+    );
     refused(&explore(dir.path(), &["run", "--port", "70000"]).output().unwrap(), 2, &["70000"]);
     refused(&explore(dir.path(), &["run", "--host", "example.org"]).output().unwrap(), 2, &["example.org"]);
     done(

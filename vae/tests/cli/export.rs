@@ -70,7 +70,7 @@ fn other_kinds_have_their_parts_and_outputs() {
     let trunk = names(&dir.join("trunk"));
     assert!(trunk.len() == 120 && trunk.iter().all(|name| !name.starts_with("fc")), "{trunk:?}");
     assert_eq!(names(&dir.join("logits")), ["logits", "x"]);
-    refused(&export(dir, &["classifier", "--part", "decoder", "--out", "none"]), 2, &["classifier", "has none"]);
+    refused(&export(dir, &["classifier", "--part", "decoder", "--out", "none"]), 2, &["classifier", "has no decoder"]);
     assert!(!dir.join("none").exists());
     run(dir, "vq", &["model.kind=vq", "model.codes=4", "model.code_width=2", "model.widths=2,3"]);
     done(&export(dir, &["vq", "--part", "encoder", "--out", "maps", "--check", "coded"]));
@@ -138,7 +138,11 @@ fn what_cannot_be_exported_is_refused_in_a_line_and_nothing_is_written() {
     refused(&export(dir, &["run", "--out", "encoder.safetensors"]), 2, &["encoder.safetensors: exists already"]);
     let both = ["run", "--out", "both.safetensors", "--check", "encoder.safetensors"];
     refused(&export(dir, &both), 2, &["encoder.safetensors: exists already"]);
-    refused(&export(dir, &["run", "--out", "both.safetensors", "--check", "both.safetensors"]), 2, &["twice"]);
+    refused(
+        &export(dir, &["run", "--out", "both.safetensors", "--check", "both.safetensors"]),
+        2,
+        &["name the same file"],
+    );
     refused(&export(dir, &["run", "--out", "torn/in.safetensors"]), 1, &["torn/in.safetensors: cannot be written"]);
     for name in ["out.safetensors", "both.safetensors"] {
         assert!(!dir.join(name).exists(), "{name}");

@@ -224,5 +224,5 @@ fn what_cannot_be_told_is_one_line() {
     spoil("scores.json", &["run/scores.json", "evaluate the run again"]);
     spoil("timing.json", &["run/timing.json", "remove it"]);
     let help = done(&report(dir.path(), &["--help"]));
-    assert!(help.contains("\nExamples:\n  report runs/"), "{help}");
+    assert!(help.contains("\nExamples:\n  vae report runs/"), "{help}");
 }

@@ -1,4 +1,5 @@
-//! burn's side of `benches/compare_peers.sh`, on its CPU backend, flex: kernels, and a training step of `conv3`. One line of JSON.
+//! burn's part of `benches/compare_peers.sh`, on its CPU backend flex: kernels, and a training step of `conv3`. Prints one line
+//! of JSON.
 //!
 //! Names, shapes and medians are those of `benches/compare.rs`.
 #![forbid(unsafe_code)]
@@ -16,14 +17,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 const BATCH: usize = 64;
 
-/// The numbers of the `k`-th tensor that all sides fill alike: `sin((i + k)²)`.
+/// The numbers of the `k`-th tensor, the same in all libraries: `sin((i + k)²)`.
 fn known<const D: usize>(k: u64, shape: [usize; D], device: &Device) -> Tensor<D> {
     let count = shape.iter().product::<usize>() as u64;
     let values: Vec<f32> = (0..count).map(|i| (((i + k) * (i + k)) as f64).sin() as f32).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// Makes a model's parameters in their order; each has the scale of its inputs.
+/// Creates a model's parameters in order, each scaled by its number of inputs.
 struct Maker<'a> {
     made: u64,
     device: &'a Device,
@@ -54,7 +55,7 @@ impl Maker<'_> {
         conv
     }
 
-    /// burn holds the weight with its inputs first.
+    /// burn stores the weight with the inputs first.
     fn linear(&mut self, i: usize, o: usize) -> Linear {
         let mut linear = LinearConfig::new(i, o).init(self.device);
         linear.weight = Param::from_data(self.next([o, i]).transpose().into_data(), self.device);
@@ -85,7 +86,7 @@ impl Conv3 {
         }
     }
 
-    /// Squared errors summed over pixels and the KL summed over latents, mean over images.
+    /// The squared error summed over pixels and the KL summed over latents, as a mean over images.
     fn loss(&self, x: &Tensor<4>, eps: &Tensor<2>) -> Tensor<1> {
         let h: Tensor<2> = self.encoder.iter().fold(x.clone(), |x, conv| relu(conv.forward(x))).flatten(1, 3);
         let (mu, logvar) = (self.mu.forward(h.clone()), self.logvar.forward(h));
@@ -130,7 +131,7 @@ impl Report {
         self.0.push(format!("{name:?}: {:.7}", median(runs, body)));
     }
 
-    /// Forward, and forward with backward from a gradient of ones.
+    /// Times forward, and forward with backward from a gradient of ones.
     fn pair<I: Clone>(&mut self, name: &str, plain: &I, leaves: &I, op: impl Fn(I) -> Tensor<4>) {
         self.say(name, 15, || op(plain.clone()));
         self.say(&format!("{name}, with backward"), 15, || op(leaves.clone()).backward());
@@ -150,7 +151,7 @@ impl Report {
         self.pair("transposed 4x4 s2 128to64@8", &(x, weight), &(x_leaf, leaf), |(x, w)| {
             conv_transpose2d(x, w, None, ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1))
         });
-        // Only what gradients are tracked of is normed by its batch.
+        // burn uses the batch's own statistics only if gradients are tracked.
         let norm = BatchNormConfig::new(64).init(&tracked);
         self.pair("batch norm 64@16", &known(1, [BATCH, 64, 16, 16], &tracked), &image_leaf, |x| norm.forward(x));
         let twice = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);

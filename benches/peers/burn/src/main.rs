@@ -17,7 +17,7 @@ fn seconds(mut run: impl FnMut()) -> (f64, f64) {
     (first, times[times.len() / 2])
 }
 
-/// Waits for the numbers: data alone is a promise.
+/// Waits for the result, which is computed lazily.
 fn fetch(data: TensorData) {
     std::hint::black_box(data.to_vec::<f32>().expect("numbers"));
 }

@@ -1,6 +1,7 @@
-//! candle's side of `benches/compare_peers.sh`, on the CPU: kernels, and a training step of `conv3`. One line of JSON.
+//! candle's part of `benches/compare_peers.sh`, on the CPU: kernels, and a training step of `conv3`. Prints one line of JSON.
 //!
-//! Names, shapes and medians are those of `benches/compare.rs`. What candle cannot do is under `absent`, in candle's own words.
+//! Names, shapes and medians are those of `benches/compare.rs`. Operations that candle lacks are under `absent`, with its error
+//! message.
 #![forbid(unsafe_code)]
 
 use std::time::Instant;
@@ -12,14 +13,14 @@ use candle_nn::{
 
 const BATCH: usize = 64;
 
-/// The numbers of the `k`-th tensor that all sides fill alike: `sin((i + k)²)`.
+/// The numbers of the `k`-th tensor, the same in all libraries: `sin((i + k)²)`.
 fn known(k: u64, shape: &[usize]) -> Result<Tensor> {
     let count = shape.iter().product::<usize>() as u64;
     let values: Vec<f32> = (0..count).map(|i| (((i + k) * (i + k)) as f64).sin() as f32).collect();
     Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
-/// Every parameter of a model, in the order of its making; each has the scale of its inputs.
+/// The parameters of a model in the order of their creation, each scaled by its number of inputs.
 #[derive(Default)]
 struct Parameters(Vec<Var>);
 
@@ -69,7 +70,7 @@ impl Conv3 {
         })
     }
 
-    /// Squared errors summed over pixels and the KL summed over latents, mean over images.
+    /// The squared error summed over pixels and the KL summed over latents, as a mean over images.
     fn loss(&self, x: &Tensor, eps: &Tensor) -> Result<Tensor> {
         let h = self.encoder.iter().try_fold(x.clone(), |x, conv| conv.forward(&x)?.relu())?.flatten_from(1)?;
         let (mu, logvar) = (self.mu.forward(&h)?, self.logvar.forward(&h)?);
@@ -93,7 +94,7 @@ fn median<R>(runs: usize, mut body: impl FnMut() -> Result<R>) -> Result<f64> {
     Ok(times[runs / 2])
 }
 
-/// What is printed: figures, and what there is none of.
+/// The output: figures, and the operations that are absent.
 #[derive(Default)]
 struct Report {
     figures: Vec<String>,
@@ -108,7 +109,7 @@ impl Report {
         }
     }
 
-    /// Forward, and forward with backward from a gradient of ones.
+    /// Times forward, and forward with backward from a gradient of ones.
     fn pair(&mut self, name: &str, inputs: &[Tensor], op: impl Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
         self.say(name, median(15, || op(inputs)));
         let leaves: Vec<Var> = inputs.iter().map(Var::from_tensor).collect::<Result<_>>()?;

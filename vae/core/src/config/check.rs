@@ -1,19 +1,20 @@
-//! Refuses what cannot be trained, before any tensor exists: each check is a rule, its message the rule and the remedy.
+//! Rejects configurations that cannot be trained, before any tensor is allocated. Each message states the rule and what
+//! to change.
 
 use super::{
     Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output, PADDING,
-    Reconstruction, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS,
+    Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS,
 };
 use crate::error::{Error, Result};
 
 impl Config {
-    /// Every rule that a configuration must keep, whatever the data hold.
+    /// Checks every rule that does not depend on the files of the data set.
     ///
     /// # Errors
-    /// The first rule that is broken, with the key and what to set it to, in one line.
+    /// If a rule is violated. The message names the key and a valid value.
     pub fn check(&self) -> Result<()> {
         self.check_name()?;
-        self.check_loss()?; // before the output: what it needs decides what the output must be
+        self.check_loss()?; // before the output, because the loss restricts it
         self.check_model()?;
         self.check_kind()?;
         self.check_data()?;
@@ -48,7 +49,7 @@ impl Config {
         rule(model.widths.len() <= 12 && model.widths.iter().all(|&width| width >= 1), || {
             format!("model.widths = {:?}: give at most 12 convolutions with at least one channel each", model.widths)
         })?;
-        let slope = model.slope as f32; // as the kernels have it
+        let slope = model.slope as f32; // the kernels compute with f32
         rule(slope.is_finite() && slope > 0.0, || {
             format!("model.slope = {}: it must be a number above 0, such as 0.2", model.slope)
         })?;
@@ -87,7 +88,7 @@ impl Config {
         })
     }
 
-    /// What only some kinds can do.
+    /// Rules for keys that only some kinds of model support.
     fn check_kind(&self) -> Result<()> {
         let (model, kind) = (&self.model, self.model.kind);
         rule(model.is_vae() || self.loss.kind == LossKind::Beta, || {
@@ -239,8 +240,8 @@ impl Config {
             format!("data.rotations = {}: it must be 1 to 360", data.rotations)
         })?;
         let drawn = self.shapes_images();
-        rule(kind != DataKind::Shapes || drawn <= SHAPES_MOST, || {
-            format!("data.images = {}: that makes {drawn} images; the maximum is {}", data.images, SHAPES_MOST)
+        rule(kind != DataKind::Shapes || drawn <= SHAPES_MAX, || {
+            format!("data.images = {}: that makes {drawn} images; the maximum is {}", data.images, SHAPES_MAX)
         })
     }
 
@@ -271,13 +272,14 @@ impl Config {
         rule(train.plateau_patience >= 1, || "train.plateau_patience = 0: wait for at least one epoch".into())
     }
 
-    /// A batch norm that sees one value a channel has no variance: with 1×1 maps, no batch may hold a single image.
+    /// Checks that batch norm never trains on a single value per channel, which has no variance: with feature maps of
+    /// 1×1, a batch must have more than one image.
     ///
     /// # Errors
-    /// If, of so many images, the last batch would.
+    /// If the last batch of `images` images has only one.
     pub fn check_last_batch(&self, images: usize) -> Result<()> {
         let batch = self.train.batch_size;
-        let smallest = self.image_size() / self.model.divisor(); // the side of the last maps
+        let smallest = self.image_size() / self.model.divisor(); // the side of the last feature maps
         let last = if images.is_multiple_of(batch) { batch.min(images) } else { images % batch };
         rule(!self.model.has_batch_norm() || smallest > 1 || last != 1, || {
             format!(
@@ -288,7 +290,7 @@ impl Config {
     }
 }
 
-/// The loss in words, for the start of a run.
+/// Returns a description of the loss, which is printed at the start of a run.
 pub fn describe_loss(config: &Config) -> String {
     let (words, reduction) = (config.loss_words(), config.loss.reduction);
     match config.model.kind {
@@ -304,7 +306,7 @@ pub fn describe_loss(config: &Config) -> String {
 }
 
 impl Config {
-    /// The terms of the loss and their weights.
+    /// Returns a description of the terms of the loss and their weights.
     pub fn loss_words(&self) -> String {
         match self.model.kind {
             ModelKind::Classifier => "cross-entropy".into(),
@@ -315,7 +317,7 @@ impl Config {
 }
 
 impl Loss {
-    /// The terms and their weights.
+    /// Returns a description of the terms and their weights.
     pub fn words(&self) -> String {
         match self.kind {
             LossKind::Beta if self.schedule == KlScheduleKind::Capacity => {

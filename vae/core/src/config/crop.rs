@@ -1,4 +1,4 @@
-//! `data.crop`: a word or a number, in quotes in a file and without on the command line.
+//! The value of `data.crop`: a word or a number. It is quoted in a file and unquoted on the command line.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +10,12 @@ pub enum Crop {
     None,
     /// The largest square around the centre.
     Centre,
-    /// A square of so many pixels around the centre, or less where the picture is smaller.
+    /// A square of this side in pixels around the centre, or smaller if the picture is smaller.
     Pixels(u32),
 }
 
 impl Crop {
-    /// The words that a crop can be, besides a number of pixels, each with its documentation.
+    /// The words that are allowed besides a number, each with its documentation.
     pub const WORDS: &'static [(&'static str, &'static str)] =
         &[("none", "The whole picture, stretched to a square."), ("centre", "The largest square around the centre.")];
 }

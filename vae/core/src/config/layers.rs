@@ -1,22 +1,22 @@
-//! Where settings come from: defaults < recipe < `VAE_*` environment < flags. Each is put in place alone and checked
-//! alone, so that a message names the one that is wrong and where it was written.
+//! The sources of settings: defaults < recipe < `VAE_*` environment variables < flags. Later sources override earlier
+//! ones. Each setting is checked on its own, so that a message names the wrong setting and its source.
 
 use toml::{Table, Value};
 
 use super::{Config, Crop};
 use crate::error::{Error, Result};
 
-/// Settings laid over the defaults, the later over the earlier.
+/// Settings that override the defaults. Later settings override earlier ones.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     table: Table,
 }
 
 impl Settings {
-    /// All the settings of a TOML file, called `source` in messages.
+    /// Adds all settings of a TOML file. Messages call the file `source`.
     ///
     /// # Errors
-    /// If it is no TOML (the line), or as [`Settings::assignment`].
+    /// If the text is not valid TOML, with the line, or as [`Settings::assignment`].
     pub fn file(&mut self, text: &str, source: &str) -> Result<()> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -27,10 +27,11 @@ impl Settings {
         leaves.into_iter().try_for_each(|(key, value)| self.put(&key, value, source, &key))
     }
 
-    /// One setting `key=value`, as `--set` takes it.
+    /// Adds one setting, written `key=value` as in `--set`.
     ///
     /// # Errors
-    /// If there is no such key (the nearest that there is), or the value is not of its type or not one of its words.
+    /// If the key does not exist, with the nearest key that does, or if the value does not have the type of the key or
+    /// is not one of its words.
     pub fn assignment(&mut self, text: &str) -> Result<()> {
         let Some((key, value)) = text.split_once('=') else {
             return Err(Error::config(format!(
@@ -40,7 +41,7 @@ impl Settings {
         self.text(key.trim(), value.trim(), "--set", key.trim())
     }
 
-    /// One setting from a flag of its own.
+    /// Adds one setting from a command-line flag that has its own name.
     ///
     /// # Errors
     /// As [`Settings::assignment`].
@@ -48,8 +49,8 @@ impl Settings {
         self.text(key, value, flag, key)
     }
 
-    /// Every variable that starts with `VAE_`: `VAE_MODEL_Z_DIM=8` is `model.z_dim = 8`. Those of the command line,
-    /// such as `VAE_OUT`, are left alone.
+    /// Adds a setting for every variable that begins with `VAE_`: `VAE_MODEL_Z_DIM=8` is `model.z_dim = 8`. Variables
+    /// that are not keys, such as `VAE_OUT`, are skipped.
     ///
     /// # Errors
     /// As [`Settings::assignment`].
@@ -70,10 +71,11 @@ impl Settings {
         Ok(())
     }
 
-    /// The configuration that all of them come to, over the defaults. [`Config::check`] then says whether it can be trained.
+    /// Returns the configuration: the defaults with all settings. [`Config::check`] then checks whether it can be
+    /// trained.
     ///
     /// # Errors
-    /// If a value is not one that its key may have.
+    /// If a value is invalid for its key.
     pub fn resolve(self) -> Result<Config> {
         let mut config: Config =
             Value::Table(self.table).try_into().map_err(|e: toml::de::Error| Error::config(one_line(e.message())))?;
@@ -83,7 +85,7 @@ impl Settings {
         Ok(config)
     }
 
-    /// The value of a key as TOML writes it, if one of the settings gives it.
+    /// Returns the value of a key in TOML syntax, if a setting gives it.
     pub fn get(&self, key: &str) -> Option<String> {
         let path = |table: &Table| {
             key.split('.').try_fold(Value::Table(table.clone()), |value, part| value.get(part).cloned())
@@ -91,7 +93,7 @@ impl Settings {
         path(&self.table).map(|value| value.to_string())
     }
 
-    /// A setting written as text; what it may be is decided by the key.
+    /// Adds a setting that is written as text. The key determines its type.
     fn text(&mut self, key: &str, text: &str, source: &str, written: &str) -> Result<()> {
         let Some((_, example)) = known_keys().into_iter().find(|(known, _)| known == key) else {
             return Err(unknown_key(source, written));
@@ -109,7 +111,7 @@ impl Settings {
         }
     }
 
-    /// A setting of a TOML type, refused if the key is unknown or the value is not one that it may have.
+    /// Adds a setting. It fails if the key is unknown or the value is invalid for it.
     fn put(&mut self, key: &str, value: Value, source: &str, written: &str) -> Result<()> {
         let Some((_, example)) = known_keys().into_iter().find(|(known, _)| known == key) else {
             return Err(unknown_key(source, written));
@@ -136,7 +138,7 @@ impl Settings {
 }
 
 impl Config {
-    /// Every key that is set and its value, as TOML writes it, in the order of the file.
+    /// Returns every key that is set with its value in TOML syntax, in the order of the file.
     pub fn leaves(&self) -> Vec<(String, String)> {
         let table = Table::try_from(self).expect("a configuration is a table");
         let mut leaves = Vec::new();
@@ -144,7 +146,8 @@ impl Config {
         leaves.into_iter().map(|(key, value)| (key, value.to_string())).collect()
     }
 
-    /// The value of a key such as `loss.beta`, as `--set` takes it. `None` if it is unknown or not set.
+    /// Returns the value of a key such as `loss.beta` in the syntax of `--set`, or `None` if the key is unknown or not
+    /// set.
     pub fn value(&self, key: &str) -> Option<String> {
         let table = Table::try_from(self).expect("a configuration is a table");
         let mut leaves = Vec::new();
@@ -157,14 +160,14 @@ impl Config {
     }
 }
 
-/// Variables that start with `VAE_` and are no configuration: the command line reads them, `gpu` its own, and `VAE_FAULT` is
-/// the tests'.
+/// Variables that begin with `VAE_` but are not keys. The command line reads them, except that the crate `gpu` reads
+/// `VAE_GPU` and tests use `VAE_FAULT`.
 const NOT_KEYS: &[&str] = &["VAE_FAULT", "VAE_GPU", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
 
-/// Every key, with a value of the type that it takes.
+/// Returns every key with a value of its type.
 fn known_keys() -> Vec<(String, Value)> {
     let mut full = Config::default();
-    // Unset, these would be missing from the list.
+    // Keys that are not set would be missing from the list.
     let data = &mut full.data;
     (data.image_size, data.channels, data.classes, data.crop) = (Some(32), Some(1), Some(1), Some(Crop::None));
     let table = Table::try_from(full).expect("a configuration is a table");
@@ -195,7 +198,7 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-/// `32,64` or `[32, 64]`.
+/// Parses `32,64` or `[32, 64]`.
 fn whole_numbers(text: &str) -> Option<Value> {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let numbers = inner.split(',').map(str::trim).filter(|number| !number.is_empty());
@@ -206,7 +209,7 @@ fn variable(key: &str) -> String {
     format!("VAE_{}", key.replace('.', "_").to_uppercase())
 }
 
-/// The error for a key that does not exist: it names the nearest one that does.
+/// Returns the error for a key that does not exist. The message names the nearest key that does.
 pub fn unknown_key(source: &str, written: &str) -> Error {
     unknown(source, written, known_keys().into_iter().map(|(known, _)| known))
 }
@@ -229,10 +232,11 @@ fn mismatch(source: &str, written: &str, value: &str, example: &Value) -> Error 
     Error::config(format!("{source}: {written} must be {wanted}, not {}", one_line(value)))
 }
 
-/// No key is longer; to compare two takes the product of their lengths.
+/// The largest length of a word that is compared with keys. No key is longer, and the time of a comparison is the
+/// product of both lengths.
 const LONGEST_KEY: usize = 100;
 
-/// The candidate with the fewest letters to change; one in the wrong section, or in none, costs a letter.
+/// Returns the candidate with the smallest edit distance. A difference of only the section counts as one letter.
 fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     if word.len() > LONGEST_KEY {
         return None;
@@ -244,7 +248,7 @@ fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<Strin
     })
 }
 
-/// Letters to insert, delete or replace to make `b` of `a` (Levenshtein).
+/// Returns the number of letters to insert, delete or replace to change `a` into `b` (Levenshtein distance).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -337,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_the_wrong_kind_are_named() {
+    fn the_message_for_a_wrong_value_names_its_key() {
         let mut settings = Settings::default();
         for (text, says) in [
             ("model.z_dim=many", "must be a whole number"),

@@ -120,7 +120,7 @@ named! {
 }
 
 impl Config {
-    /// The rules of the KL's schedule.
+    /// Checks the schedule of the KL term.
     pub(super) fn check_kl_schedule(&self) -> Result<()> {
         let Loss { kind, schedule, warmup, cycles, free_bits, capacity, .. } = self.loss;
         rule(warmup.is_finite() && warmup > 0.0, || {
@@ -153,7 +153,7 @@ impl Config {
 }
 
 impl Loss {
-    /// What the schedule does, after a semicolon; nothing where it does nothing.
+    /// Returns a description of the schedule, with a leading semicolon. It is empty for a constant weight.
     pub(super) fn schedule_words(&self, epochs: usize) -> String {
         let Loss { warmup, cycles, free_bits, capacity, .. } = self;
         let first = if *warmup == 1.0 { "the first epoch".into() } else { format!("the first {warmup} epochs") };
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_schedule_is_told_in_words() {
+    fn every_schedule_is_described() {
         for (schedule, words) in [
             (KlScheduleKind::Constant, ""),
             (KlScheduleKind::Linear, "the KL's weight rises from 0 over the first 2.5 epochs, and validation"),
@@ -185,8 +185,8 @@ mod tests {
             (KlScheduleKind::Capacity, "C rises from 0 to 25 nats over the first 2.5 epochs, and validation"),
         ] {
             let loss = Loss { schedule, warmup: 2.5, ..Loss::default() };
-            let told = loss.schedule_words(10);
-            assert!(told.contains(words) && told.is_empty() == words.is_empty(), "{told}");
+            let text = loss.schedule_words(10);
+            assert!(text.contains(words) && text.is_empty() == words.is_empty(), "{text}");
         }
     }
 }

@@ -1,6 +1,9 @@
-//! Memory that training takes, roughly, told before any of it is taken: a weight is there ten times (itself, its
-//! gradient, Adam's two moments, and a checkpoint in the making, which holds it and its moments twice), three times more with
-//! `train.ema`, once more with early stopping, which keeps the best; a batch's maps as often as backward needs them.
+//! An estimate of the memory that training needs, made before any of it is allocated.
+//!
+//! - Each weight is stored ten times: the weight, its gradient, Adam's two moments, and a checkpoint that is being
+//!   written, which holds the weight and the moments twice. `train.ema` adds three copies, and early stopping, which
+//!   keeps the best weights, adds one.
+//! - The feature maps of a batch are counted as often as the backward pass needs them.
 
 use super::{Config, DataKind, Down, LossKind, ModelKind};
 use crate::error::{Error, Result};
@@ -8,10 +11,10 @@ use crate::error::{Error, Result};
 const GIB: f64 = (1_u64 << 30) as f64;
 
 impl Config {
-    /// Refuses what this machine's memory cannot hold, `available` bytes of it.
+    /// Checks that training fits into `available` bytes of memory.
     ///
     /// # Errors
-    /// If [`Config::memory`] is more than that: which keys to lower.
+    /// If [`Config::memory`] is larger. The message names the keys to lower.
     pub fn check_memory(&self, available: u64) -> Result<()> {
         let need = self.memory();
         if need <= available as f64 {
@@ -34,25 +37,26 @@ impl Config {
         )))
     }
 
-    /// Bytes that training takes, roughly.
+    /// Returns an estimate of the memory that training needs, in bytes.
     pub fn memory(&self) -> f64 {
         let batch = self.train.batch_size.min(self.train_images().unwrap_or(usize::MAX)) as f64;
         let (weights, maps) = self.weights_and_maps();
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
-        let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // each image's latents under each posterior
+        let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // of images and posteriors
         let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
         let train = &self.train;
         let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
         4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
     }
 
-    /// Bytes of the weights themselves, and of all maps and pixels of an image, roughly.
+    /// Returns estimates of the size of the weights, and of all feature maps and pixels of one image, in bytes.
     pub fn weight_and_image_bytes(&self) -> [f64; 2] {
         let (weights, maps) = self.weights_and_maps();
         [4.0 * weights, 4.0 * (maps + self.channels() as f64 * (self.image_size() as f64).powi(2))]
     }
 
-    /// Bytes of the images that are kept at the model's size, or a bit a pixel; the others are small.
+    /// Returns the size in bytes of images that are kept in memory, scaled to the model's size or with one bit per
+    /// pixel. The other data sets are small.
     fn images(&self) -> f64 {
         let (train, others) = match self.data.kind {
             DataKind::Stl10 => (105_000, 8_000),
@@ -66,25 +70,26 @@ impl Config {
         (train + others) as f64 * self.channels() as f64 * (self.image_size() as f64).powi(2)
     }
 
-    /// Numbers in the weights, and in what a step keeps of one image besides its pixels and latents.
+    /// Returns the number of weights, and the number of values that a step keeps of one image besides its pixels and
+    /// latents.
     fn weights_and_maps(&self) -> (f64, f64) {
         let (model, area) = (&self.model, (self.image_size() as f64).powi(2));
         let w = model.width as f64;
         match model.kind {
             ModelKind::Classifier => (2_730.0 * w * w, 7.0 * w * area),
             ModelKind::Vq => {
-                let (weights, maps) = self.body_s_weights_and_maps(0.0);
+                let (weights, maps) = self.body_weights_and_maps(0.0);
                 let (codes, width) = (model.codes as f64, model.code_width as f64);
-                // Of the codes: their running sums, how far each place is from each, and which is the nearest.
+                // The running averages of the codes, the distance of each position to each code, and the nearest codes.
                 let places = area / (model.divisor() as f64).powi(2);
                 (weights + 2.0 * codes * width, maps + places * (4.0 * codes + 8.0 * width))
             }
-            _ => self.body_s_weights_and_maps(self.decoder_inputs() as f64),
+            _ => self.body_weights_and_maps(self.decoder_inputs() as f64),
         }
     }
 
-    /// The same for encoder and decoder with z latents.
-    fn body_s_weights_and_maps(&self, z: f64) -> (f64, f64) {
+    /// Returns the same for an encoder and a decoder with `z` latents.
+    fn body_weights_and_maps(&self, z: f64) -> (f64, f64) {
         let (model, area) = (&self.model, (self.image_size() as f64).powi(2));
         let w = model.width as f64;
         match model.body() {
@@ -125,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn a_run_that_does_not_fit_is_refused() {
         config(&["model.width=64"]).check_memory(8 << 30).unwrap();
         for absurd in
             ["model.width=1000000000", "model.z_dim=4000000000000", "data.image_size=160000000", "model.width=4096"]
@@ -151,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn images_kept_in_memory_count() {
+    fn images_that_are_kept_in_memory_are_counted() {
         let need = |settings: &[&str]| config(settings).memory();
         let (few, all) = (need(&["data.kind=celeba", "data.limit=1000"]), need(&["data.kind=celeba"]));
         assert_eq!(all - few, 161_770.0 * 3.0 * 64.0 * 64.0);
@@ -160,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_estimated_to_a_quarter() {
+    fn estimated_weights_are_within_a_quarter() {
         for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq"] {
             for setting in ["model.z_dim=20", "model.z_dim=512"] {
                 let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
@@ -168,7 +173,7 @@ mod tests {
                 nn::visit(&*build(&config), |_, slot| {
                     truth += match slot {
                         nn::Slot::Param(param) => param.shape().count(),
-                        nn::Slot::Buffer(buffer) => buffer.shape().count(), // a codebook is one
+                        nn::Slot::Buffer(buffer) => buffer.shape().count(), // a codebook is a buffer
                     } as f64;
                 });
                 let estimate = config.weights_and_maps().0;

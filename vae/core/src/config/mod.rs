@@ -24,7 +24,7 @@ pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduct
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub(crate) use sizes::{HUES, PLACES, SHAPES};
-pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MOST, SHAPES_ROTATIONS, split_sizes};
+pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, split_sizes};
 
 keys! {
     /// The configuration of a run. It decides all of the run's numbers: the same configuration gives the same losses.
@@ -208,55 +208,56 @@ named! {
 }
 
 impl Config {
-    /// The description of every key, by the tables of a file.
+    /// Returns the descriptions of all keys, one section per table of a file.
     pub fn sections() -> Vec<Section> {
         let top = Section { name: "", doc: "The run as a whole.".into(), keys: Config::keys("") };
         std::iter::once(top).chain(Config::tables()).collect()
     }
 
-    /// Side of the images that the model sees.
+    /// Returns the width and height of the model input.
     pub fn image_size(&self) -> usize {
         self.data.image_size.unwrap_or(self.data.kind.image_size())
     }
 
-    /// Channels of the images that the model sees.
+    /// Returns the number of channels of the images.
     pub fn channels(&self) -> usize {
         self.data.channels.unwrap_or(self.data.kind.channels())
     }
 
-    /// Channels that a VAE's encoder sees: the images', and a plane for each label if it is told them.
+    /// Returns the number of input channels of a VAE's encoder: the channels of the images, and one per label in a
+    /// conditional model.
     pub fn encoder_channels(&self) -> usize {
-        self.channels() + self.told_classes()
+        self.channels() + self.condition_classes()
     }
 
-    /// Numbers that a VAE's decoder is given: the latents, and one for each label if it is told them.
+    /// Returns the number of inputs of a VAE's decoder: the latents, and one per label in a conditional model.
     pub fn decoder_inputs(&self) -> usize {
-        self.model.z_dim + self.told_classes()
+        self.model.z_dim + self.condition_classes()
     }
 
-    /// Labels that the model is told; 0 if it is not.
-    pub fn told_classes(&self) -> usize {
+    /// Returns the number of labels of a conditional model, or 0 if the model is not conditional.
+    pub fn condition_classes(&self) -> usize {
         if self.model.conditional { self.classes() } else { 0 }
     }
 
-    /// How many different things the images show; 0 where only the files tell.
+    /// Returns the number of labels, or 0 if only the files determine it.
     pub fn classes(&self) -> usize {
         self.data.classes.or(self.data.kind.classes()).unwrap_or(0)
     }
 
-    /// What is shown of each picture.
+    /// Returns the part of each picture that is used.
     pub fn crop(&self) -> Crop {
         self.data.crop.unwrap_or(self.data.kind.crop().unwrap_or(Crop::None))
     }
 
-    /// The file that repeats this run: every key, whatever it came from.
+    /// Returns the configuration with all keys as a TOML file, which repeats the run.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("tables of numbers and words, and seeds below 2⁶³")
     }
 }
 
 impl DataKind {
-    /// Side that the images have unless told otherwise.
+    /// Returns the default of `data.image_size`.
     pub fn image_size(self) -> usize {
         match self {
             DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Cifar10 => 32,
@@ -264,7 +265,7 @@ impl DataKind {
         }
     }
 
-    /// Channels that the images have unless told otherwise.
+    /// Returns the default of `data.channels`.
     pub fn channels(self) -> usize {
         match self {
             DataKind::Cifar10 | DataKind::Stl10 | DataKind::StanfordDogs | DataKind::Celeba | DataKind::Folder => 3,
@@ -272,7 +273,7 @@ impl DataKind {
         }
     }
 
-    /// What is shown of its pictures unless told otherwise; none if it is no choice.
+    /// Returns the default of `data.crop`, or `None` if the data set cannot be cropped.
     pub fn crop(self) -> Option<Crop> {
         match self {
             DataKind::Celeba => Some(Crop::Pixels(148)),
@@ -282,11 +283,11 @@ impl DataKind {
         }
     }
 
-    /// How many different things the images show; none where only the files tell.
+    /// Returns the number of labels, or `None` if only the files determine it.
     pub fn classes(self) -> Option<usize> {
         match self {
             DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Cifar10 => Some(10),
-            DataKind::Stl10 => Some(11), // ten, and the unlabelled
+            DataKind::Stl10 => Some(11), // ten classes, and one for images without labels
             DataKind::Celeba => Some(1),
             DataKind::Dsprites | DataKind::Shapes => Some(3),
             DataKind::StanfordDogs | DataKind::Chairs | DataKind::Folder => None,

@@ -150,7 +150,8 @@ named! {
 }
 
 impl Model {
-    /// The kind whose layers it has: a classifier's and a `vq`'s are another's.
+    /// Returns the kind that describes the layers: `resnet18` for a classifier, `model.encoder` for `vq`, and
+    /// `model.kind` for all others.
     pub fn body(&self) -> ModelKind {
         match self.kind {
             ModelKind::Classifier => ModelKind::Resnet18,
@@ -159,12 +160,12 @@ impl Model {
         }
     }
 
-    /// Whether it is a variational autoencoder: the others have neither posterior nor KL.
+    /// Returns whether the model is a variational autoencoder. Other models have neither a posterior nor a KL.
     pub fn is_vae(&self) -> bool {
         !matches!(self.kind, ModelKind::Classifier | ModelKind::Vq)
     }
 
-    /// Channels of each convolution of `basic` and `conv3`.
+    /// Returns the channels of each convolution of `basic` and `conv3`.
     pub fn conv_widths(&self) -> &[usize] {
         match (self.body(), &self.widths[..]) {
             (ModelKind::Basic, []) => &[32, 64],
@@ -173,7 +174,7 @@ impl Model {
         }
     }
 
-    /// What an image's side must be a multiple of: whatever the encoder divides it by.
+    /// Returns the number that the image size must be a multiple of: the factor by which the encoder reduces it.
     pub fn divisor(&self) -> usize {
         match self.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 if self.stem == Stem::Large => 32, // the decoder's 16 divides it
@@ -183,13 +184,13 @@ impl Model {
         }
     }
 
-    /// Whether there is a batch norm in it.
+    /// Returns whether the model has batch norms.
     pub fn has_batch_norm(&self) -> bool {
         let may = matches!(self.body(), ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip);
         may && self.batch_norm
     }
 
-    /// The model in words: its kind and the keys that it reads.
+    /// Returns a description of the model: its kind and the keys that this kind uses.
     pub fn words(&self) -> String {
         let shape = match self.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 => format!("width {}, stem {}", self.width, self.stem),

@@ -1,38 +1,40 @@
-//! How many images a configuration means, as far as it says so without reading a file: the splits of each data set, and the
-//! combinations of factors that `shapes` draws.
+//! The number of images that follows from a configuration without reading files: the splits of each data set, and the
+//! combinations of factors of `shapes`.
 
 use super::{Config, DataKind};
 
-/// `flip-crop` moves a training image by at most this many pixels in each direction, over a black border of this width.
+/// The width in pixels of the border that `flip-crop` adds, which is also the largest shift of an image in each
+/// direction.
 pub const PADDING: usize = 4;
 
-/// Images of `shapes`, unless `data.images` says otherwise.
+/// The default of `data.images`.
 pub const SHAPES_IMAGES: usize = 12_000;
-/// Images of `shapes` at most: each takes 20 bytes of memory.
-pub const SHAPES_MOST: usize = 10_000_000;
-/// Rotations of `shapes`, unless `data.rotations` says otherwise. dSprites has as many.
+/// The largest number of images of `shapes`. Each needs 20 bytes of memory.
+pub const SHAPES_MAX: usize = 10_000_000;
+/// The default of `data.rotations`, as in dSprites.
 pub const SHAPES_ROTATIONS: usize = 40;
 
-/// Values that each factor of `shapes` takes, besides the rotation.
+/// The values of the factors of `shapes`. The number of rotations is configurable.
 pub(crate) const SHAPES: [&str; 3] = ["square", "ellipse", "heart"];
 const SCALES: usize = 6;
 pub(crate) const PLACES: usize = 32;
 pub(crate) const HUES: usize = 10;
 
-/// Sizes of the training, validation and test split in the ratio 10 : 1 : 1. The remainder goes to training.
+/// Returns the sizes of the training, validation and test splits in the ratio 10 : 1 : 1. The remainder goes to
+/// training.
 pub fn split_sizes(count: usize) -> [usize; 3] {
     let part = count / 12;
     [count - 2 * part, part, part]
 }
 
 impl Config {
-    /// Training images of an epoch; `None` where only the files tell.
+    /// Returns the number of training images in an epoch, or `None` if only the files determine it.
     pub fn train_images(&self) -> Option<usize> {
         let [all, ..] = self.split()?;
         Some(if self.data.limit == 0 { all } else { all.min(self.data.limit) })
     }
 
-    /// Training, validation and test images; `None` where only the files tell.
+    /// Returns the numbers of training, validation and test images, or `None` if only the files determine them.
     pub fn split(&self) -> Option<[usize; 3]> {
         Some(match self.data.kind {
             DataKind::Digits => [8_334, 833, 833],
@@ -45,7 +47,8 @@ impl Config {
         })
     }
 
-    /// How many values each factor of `shapes` takes: shape, scale, rotation, x, y, and the hue of colour images.
+    /// Returns the number of values of each factor of `shapes`: shape, scale, rotation, x, y, and the hue of colour
+    /// images.
     pub fn shapes_factors(&self) -> Vec<usize> {
         let mut sizes = vec![SHAPES.len(), SCALES, self.data.rotations, PLACES, PLACES];
         if self.channels() == 3 {
@@ -54,13 +57,13 @@ impl Config {
         sizes
     }
 
-    /// Images that `shapes` draws: `data.images`, or all combinations of the factors.
+    /// Returns the number of images of `shapes`: `data.images`, or all combinations of the factors.
     pub fn shapes_images(&self) -> usize {
         let combinations = self.shapes_factors().iter().product();
         if self.data.images == 0 { combinations } else { self.data.images.min(combinations) }
     }
 
-    /// Numbers in an image as the model sees it: channels × rows × columns.
+    /// Returns the number of values in a model input: channels × rows × columns.
     pub fn pixels(&self) -> usize {
         self.channels() * self.image_size() * self.image_size()
     }
@@ -71,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_parts_train_and_one_each_validates_and_tests() {
+    fn the_splits_have_the_ratio_10_to_1_to_1() {
         assert_eq!(Some(split_sizes(10_000)), Config::default().split());
         assert_eq!(split_sizes(24), [20, 2, 2]);
         assert_eq!(split_sizes(11), [11, 0, 0]);

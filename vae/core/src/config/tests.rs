@@ -1,4 +1,4 @@
-//! The descriptions of the keys are true: names, defaults and ranges.
+//! Tests that the descriptions of the keys (names, defaults and ranges) match the behaviour.
 
 use super::{Bound, Config, Crop, Key, Kind, Range, Settings};
 
@@ -23,7 +23,7 @@ fn every_key_is_described_in_the_order_of_the_file() {
 }
 
 #[test]
-fn the_defaults_that_are_printed_are_the_defaults() {
+fn the_documented_defaults_are_the_defaults() {
     let text: String =
         all().iter().filter_map(|key| Some(format!("{} = {}\n", key.name, key.default.as_ref()?))).collect();
     let config: Config = toml::from_str(&text).unwrap();
@@ -33,7 +33,7 @@ fn the_defaults_that_are_printed_are_the_defaults() {
 }
 
 #[test]
-fn each_word_is_one_that_its_key_takes_and_others_are_refused() {
+fn documented_words_are_accepted_and_others_are_refused() {
     for key in all().iter().filter(|key| !key.kind.words().is_empty()) {
         for (word, _) in key.kind.words() {
             Settings::default().assignment(&format!("{}={word}", key.name)).unwrap();
@@ -43,10 +43,10 @@ fn each_word_is_one_that_its_key_takes_and_others_are_refused() {
     }
 }
 
-/// Whether a value is refused: a line that names the key, where it matters.
+/// Returns the message if a value is refused.
 fn refusal(key: &Key, value: f64) -> Option<String> {
     let mut settings = Settings::default();
-    // Only where a key is read are there rules for it, and only some sizes suit a network.
+    // Rules apply only to keys that are used, and a network supports only some image sizes.
     let context = match key.name.as_str() {
         "data.images" | "data.rotations" => "data.kind=shapes",
         "data.image_size" => "model.kind=dense",
@@ -59,7 +59,7 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
 }
 
 #[test]
-fn the_ranges_are_those_that_check_refuses_beyond() {
+fn the_documented_ranges_are_the_checked_ranges() {
     let mut bounds = 0;
     for key in all() {
         let Range { low, high, also } = key.range;
@@ -82,12 +82,12 @@ fn the_ranges_are_those_that_check_refuses_beyond() {
         }
     }
     assert!(bounds > 35, "{bounds}");
-    // Without an upper end, large numbers are allowed. (Memory is another matter, and has its own check.)
+    // Without an upper bound, large numbers are allowed. The memory check is separate.
     for key in all().iter().filter(|key| key.kind == Kind::Float && key.range.high.is_none()) {
         let large = if key.name == "loss.warmup" { 5.0 } else { 1e30 };
         assert_eq!(refusal(key, large), None, "{}", key.name);
     }
-    // A number without a range would be one whose rule is not described.
+    // Every number has a range, so that its rule is documented.
     assert!(
         all()
             .iter()

@@ -1,9 +1,11 @@
-//! What training images go through, and no others, each time they are seen; every draw belongs to (seed, epoch, image).
+//! Random changes to training images. Validation and test images are not changed.
 //!
-//! `flip` mirrors half of them, left for right. `flip-crop` then also moves each by up to four pixels either way, as if it
-//! were cut out of its copy with a black border of four (He et al. 2015, section 4.2). Noise, σ·N(0, 1) in units where black is 0
-//! and full 1, is added to every pixel of a fraction of the images and the sum kept in [0, 1]; which images, and what noise,
-//! depends on (seed, image) alone: in every epoch the same, as if the files held them so.
+//! - `flip` mirrors an image horizontally with probability ½.
+//! - `flip-crop` also adds a black border of four pixels and crops a random window of the original size (He et al.
+//!   2015, section 4.2). These draws depend on (seed, epoch, image).
+//! - Noise adds σ·N(0, 1) to every pixel of a fraction of the images, in units where black is 0 and full brightness is
+//!   1. The sum is clamped to [0, 1]. These draws depend on (seed, image): an image has the same noise in every epoch,
+//!   as if it were stored with it.
 
 use tensor::Tensor;
 
@@ -11,7 +13,7 @@ use crate::config::{Augment, Config, NoiseTarget, PADDING};
 use crate::data::Transform;
 use crate::random::Purpose;
 
-/// What is done to training images.
+/// The augmentation and the noise of training images.
 #[derive(Clone, Debug)]
 pub struct Augmentation {
     seed: u64,
@@ -22,7 +24,7 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
-    /// What a configuration asks for.
+    /// Creates the augmentation of a configuration.
     pub fn new(config: &Config) -> Augmentation {
         let data = &config.data;
         Augmentation {
@@ -34,7 +36,7 @@ impl Augmentation {
         }
     }
 
-    /// Mirrors and moves an image, `[channels, size, size]`, in place.
+    /// Applies `flip` or `flip-crop` to an image, `[channels, size, size]`, in place.
     pub fn flip_and_crop(&self, transform: &Transform, epoch: usize, image: usize, pixels: &mut [f32]) {
         if self.augment == Augment::None {
             return;
@@ -52,19 +54,19 @@ impl Augmentation {
         }
     }
 
-    /// Whether this image is among those that noise is added to.
+    /// Returns whether noise is added to this image.
     pub fn is_noisy(&self, image: usize) -> bool {
         self.noise_std > 0.0 && self.noise(image).1
     }
 
-    /// An image's own numbers, the first of which says whether it is noisy.
+    /// Returns the generator of an image's noise, and whether the image is noisy, which its first draw decides.
     fn noise(&self, image: usize) -> (tensor::Generator, bool) {
         let mut draw = Purpose::PixelNoise.stream(self.seed, image as u64);
         let noisy = f64::from(draw.uniform()) < self.noise_fraction;
         (draw, noisy)
     }
 
-    /// Adds its noise to an image, if it is to have any.
+    /// Adds its noise to an image, if it is noisy, in place.
     pub fn add_noise(&self, transform: &Transform, image: usize, pixels: &mut [f32]) {
         if !self.is_noisy(image) {
             return;
@@ -79,18 +81,20 @@ impl Augmentation {
         }
     }
 
-    /// The images without their noise, where they are what is to be given back.
+    /// Returns a copy of the images if they are the reconstruction target, as `data.noise_target = "clean"` requires.
+    /// Call it before the noise is added.
     pub fn clean(&self, images: &Tensor) -> Option<Tensor> {
         (self.noise_std > 0.0 && self.noise_target == NoiseTarget::Clean).then(|| images.clone())
     }
 }
 
-/// What shows of a plane with a border of [`PADDING`] in a window of its own size that starts at this row and column.
+/// Crops a plane with a black border of width [`PADDING`] to its original size, in place. The window starts at row
+/// `down` and column `right` of the bordered plane.
 fn crop(plane: &mut [f32], size: usize, [down, right]: [usize; 2], black: f32) {
     let before = plane.to_vec();
     plane.fill(black);
-    let (top, left) = (down.saturating_sub(PADDING), right.saturating_sub(PADDING)); // first that shows
-    let (y, x) = (PADDING.saturating_sub(down), PADDING.saturating_sub(right)); // and where
+    let (top, left) = (down.saturating_sub(PADDING), right.saturating_sub(PADDING)); // first visible row and column
+    let (y, x) = (PADDING.saturating_sub(down), PADDING.saturating_sub(right)); // their position in the result
     let [height, width] = [size - top - y, size - left - x];
     for row in 0..height {
         plane[(y + row) * size + x..][..width].copy_from_slice(&before[(top + row) * size + left..][..width]);
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crop_is_a_window_on_a_bordered_copy() {
+    fn a_crop_is_a_window_of_a_bordered_copy() {
         let size = 9;
         let plane: Vec<f32> = (1..=81).map(|x| x as f32).collect();
         for down in 0..=2 * PADDING {
@@ -123,7 +127,7 @@ mod tests {
                 let mut out = plane.clone();
                 crop(&mut out, size, [down, right], -1.0);
                 for (i, &x) in out.iter().enumerate() {
-                    let (row, column) = (i / size + down, i % size + right); // in the bordered copy
+                    let (row, column) = (i / size + down, i % size + right); // in the bordered plane
                     let inside = |at: usize| (PADDING..PADDING + size).contains(&at);
                     let shows = inside(row) && inside(column);
                     let wanted = if shows { plane[(row - PADDING) * size + column - PADDING] } else { -1.0 };
@@ -134,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn half_are_mirrored_and_an_epoch_s_draws_are_its_own() {
+    fn half_are_mirrored_and_each_epoch_has_its_own_draws() {
         let [plain, flipped] = ["none", "flip"].map(|way| dataset(&[&format!("data.augment={way}")]));
         let places: Vec<usize> = (0..400).collect();
         let (before, after) = (batch(&plain, 1, &places), batch(&flipped, 1, &places));
@@ -156,8 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn crops_move_by_four_pixels_at_most_and_lose_no_digit() {
-        // A digit lies within 20×20 of its 28×28 (LeCun et al.), 32×32 with the border: a move by 4 cuts nothing off.
+    fn crops_shift_by_at_most_four_pixels_and_cut_off_no_digit() {
+        // A digit is within 20×20 of its 28×28 pixels (LeCun et al.), and 32×32 with the border: a shift by 4 cuts
+        // nothing off.
         let moved = dataset(&["data.augment=flip-crop"]);
         let plain = moved.batch(&moved.train, &[5]).unwrap();
         let sum = |x: &Tensor| x.data().iter().map(|&x| f64::from(x)).sum::<f64>();
@@ -171,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_meets_a_fraction_of_the_images_with_its_deviation() {
+    fn noise_has_the_configured_fraction_and_standard_deviation() {
         let config =
             ["data.noise_std=0.05", "data.noise_fraction=0.25", "data.kind=shapes", "data.normalise=symmetric"];
         let noisy = dataset(&[&config[..], &["data.images=1200", "data.noise_target=clean"]].concat());
@@ -185,11 +190,11 @@ mod tests {
             touched += usize::from(a != b);
             assert_eq!(
                 a != b,
-                noisy.augmentation.is_noisy(noisy.train.members()[place]),
+                noisy.augmentation.is_noisy(noisy.train.indices()[place]),
                 "the image decides, not its place"
             );
             assert!(a.iter().all(|x| (-1.0..=1.0).contains(x)));
-            // Where nothing was cut off: well inside the range.
+            // Only pixels that were not clamped: those well inside the range.
             for (a, b) in a.iter().zip(b).filter(|(_, b)| b.abs() < 0.5) {
                 squares += if a == b { 0.0 } else { f64::from(a - b).powi(2) };
                 n += usize::from(a != b);
@@ -206,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_a_training_batch_is_the_images() {
+    fn without_augmentation_a_training_batch_equals_the_images() {
         let plain = dataset(&[]);
         let pair = plain.training_batch(1, &[4, 2]).unwrap();
         assert_eq!(pair.input.data(), plain.batch(&plain.train, &[4, 2]).unwrap().data());

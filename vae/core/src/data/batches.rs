@@ -1,27 +1,27 @@
-//! Batches, prepared on a thread of their own while the device computes: read, transformed, augmented, in the order asked for.
+//! Prepares batches on a background thread while the device computes.
 //!
-//! What a batch holds is a function of (seed, epoch, image), so a thread changes no number, only when it is computed. The queue
-//! is bounded: two batches wait at most, beside the one in work. Where there are no threads (a browser), each is prepared when
-//! it is asked for.
+//! The contents of a batch are a function of (seed, epoch, image), so the thread does not change the results. At most
+//! two batches wait in the queue. On platforms without threads, such as browsers, a batch is prepared when it is
+//! requested.
 
 use tensor::{Device, Tensor};
 
 use crate::data::Dataset;
 use crate::error::Result;
 
-/// Images for a step.
+/// The images of one training step.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// What the model sees, `[images, channels, size, size]`.
+    /// The model input, `[images, channels, size, size]`.
     pub input: Tensor,
-    /// What it is to give back, where that is not what it sees.
+    /// The reconstruction target, if it differs from `input`.
     pub clean: Option<Tensor>,
-    /// What each shows.
+    /// The label of each image.
     pub labels: Vec<usize>,
 }
 
 impl Prepared {
-    /// What the model sees and what it is to give back, on a device.
+    /// Copies the input and the reconstruction target to a device.
     pub fn upload(&self, device: &Device) -> [Tensor; 2] {
         let input = self.input.upload(device);
         let target = self.clean.as_ref().map_or_else(|| input.clone(), |clean| clean.upload(device));
@@ -29,10 +29,11 @@ impl Prepared {
     }
 }
 
-/// The training images in these places, so many at a time. Dropping it ends the thread behind it.
+/// Returns an iterator over batches of `size` training images, at the positions `places` in this order. Dropping the
+/// iterator ends its thread.
 ///
 /// # Errors
-/// If the system starts no thread. What goes wrong on the thread comes in the place of its batch, and is the last.
+/// If the operating system cannot start a thread. An error on the thread becomes the last item of the iterator.
 pub fn batches(
     dataset: &Dataset,
     epoch: usize,
@@ -56,19 +57,19 @@ mod background {
 
     use crate::error::{Error, Result};
 
-    /// Items that wait to be asked for.
-    const WAITING: usize = 2;
+    /// The number of prepared items in the queue.
+    const QUEUE_CAPACITY: usize = 2;
 
-    /// An iterator that runs ahead on a thread of its own.
+    /// An iterator whose items are computed ahead of time on a background thread.
     pub(super) struct Background<T> {
-        /// Gone first when this is dropped: a thread whose item nobody takes ends.
+        /// It is dropped before the thread is joined: the thread ends when it cannot send.
         queue: Option<Receiver<Result<T>>>,
         thread: Option<JoinHandle<()>>,
     }
 
     impl<T: Send + 'static> Background<T> {
         pub(super) fn start(items: impl Iterator<Item = Result<T>> + Send + 'static) -> Result<Background<T>> {
-            let (sender, queue) = sync_channel(WAITING);
+            let (sender, queue) = sync_channel(QUEUE_CAPACITY);
             let work = move || {
                 for item in items {
                     let last = item.is_err();
@@ -92,21 +93,21 @@ mod background {
             if let Ok(item) = self.queue.as_ref()?.recv() {
                 return Some(item);
             }
-            self.queue = None; // the thread has ended; how?
+            self.queue = None; // the thread has ended, normally or by a panic
             let panic = self.thread.take()?.join().err()?;
-            Some(Err(Error::Thread(format!("the thread that prepares images failed: {}", words(&*panic)))))
+            Some(Err(Error::Thread(format!("the thread that prepares images failed: {}", panic_message(&*panic)))))
         }
     }
 
     impl<T> Drop for Background<T> {
         fn drop(&mut self) {
             self.queue = None;
-            let _ = self.thread.take().map(JoinHandle::join); // whatever came of it, nobody asks any more
+            let _ = self.thread.take().map(JoinHandle::join); // a panic is ignored because nobody reads further items
         }
     }
 
-    /// What a panic said, in one line.
-    fn words(panic: &(dyn Any + Send)) -> String {
+    /// Returns the message of a panic in one line.
+    fn panic_message(panic: &(dyn Any + Send)) -> String {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         text.unwrap_or("a panic").replace('\n', " ")
     }
@@ -127,7 +128,7 @@ mod background {
         }
 
         #[test]
-        fn errors_and_panics_come_in_their_place_and_end_it() {
+        fn errors_and_panics_come_in_order_and_end_the_iterator() {
             let bad = |i: i32| if i == 3 { Err(Error::config("no")) } else { Ok(i) };
             let mut failing = Background::start((0..10).map(bad)).unwrap();
             assert_eq!((&mut failing).take(3).map(Result::unwrap).collect::<Vec<_>>(), [0, 1, 2]);
@@ -137,13 +138,13 @@ mod background {
             let mut panicking =
                 Background::start((0..10).map(|i| if i == 2 { panic!("at {i}\nhere") } else { Ok(i) })).unwrap();
             assert_eq!((&mut panicking).take(2).map(Result::unwrap).collect::<Vec<_>>(), [0, 1]);
-            let told = panicking.next().unwrap().unwrap_err().to_string();
-            assert!(told.contains("broke down: at 2 here") && !told.contains('\n'), "{told}");
+            let message = panicking.next().unwrap().unwrap_err().to_string();
+            assert!(message.contains("failed: at 2 here") && !message.contains('\n'), "{message}");
             assert!(panicking.next().is_none());
         }
 
         #[test]
-        fn no_more_than_the_queue_runs_ahead_and_dropping_ends_it() {
+        fn only_the_queue_is_computed_ahead_and_dropping_ends_the_thread() {
             struct Gone(Arc<AtomicUsize>);
             impl Drop for Gone {
                 fn drop(&mut self) {
@@ -159,7 +160,7 @@ mod background {
             let mut running = Background::start(endless).unwrap();
             assert_eq!(running.next().unwrap().unwrap(), 0);
             std::thread::sleep(Duration::from_millis(50));
-            assert!(made.load(SeqCst) <= 1 + 2 + 1, "{}", made.load(SeqCst)); // taken, waiting, in hand
+            assert!(made.load(SeqCst) <= 1 + 2 + 1, "{}", made.load(SeqCst)); // taken, in the queue, being sent
             drop(running);
             assert_eq!(gone.load(SeqCst), 1, "the thread outlived its iterator");
         }
@@ -172,7 +173,7 @@ mod tests {
     use crate::data::{Dataset, batches};
 
     #[test]
-    fn prepared_batches_are_those_made_on_the_spot() {
+    fn background_batches_equal_directly_computed_ones() {
         let mut settings = Settings::default();
         for setting in
             ["data.augment=flip-crop", "data.noise_std=0.2", "data.noise_fraction=0.5", "data.noise_target=clean"]

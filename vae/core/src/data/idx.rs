@@ -1,7 +1,8 @@
-//! The IDX format of MNIST and its kin, plain or gzipped.
+//! Reader of the IDX format, which MNIST and similar data sets use, plain or gzipped.
 //!
-//! Big-endian: magic 2051 (images) or 2049 (labels), count, for images rows and columns, then a byte a pixel or label.
-//! The header's sizes are claims: what is there must match them, and no file unpacks to more than is believable.
+//! All numbers are big-endian: the magic number 2051 (images) or 2049 (labels), the count, for images the rows and
+//! columns, and then one byte per pixel or label. The sizes in the header are not trusted: the data must match them,
+//! and the unpacked size is limited.
 
 use std::borrow::Cow;
 
@@ -13,10 +14,11 @@ use crate::data::unpack::{self, refuse_web_page};
 const IMAGES: u32 = 2051;
 const LABELS: u32 = 2049;
 
-/// Images and labels of two files of the same data set.
+/// Reads a file of images and the file of their labels.
 ///
 /// # Errors
-/// If one is damaged, or they do not fit each other: which file, by 0 and 1, and what is wrong.
+/// If a file is damaged or the files do not match. The error is the file, 0 for images and 1 for labels, and what is
+/// wrong.
 pub fn read(images: &[u8], labels: &[u8]) -> Result<Images, (usize, String)> {
     let (size, pixels) = read_images(images).map_err(|what| (0, what))?;
     let labels = read_labels(labels).map_err(|what| (1, what))?;
@@ -48,16 +50,16 @@ fn read_labels(file: &[u8]) -> Result<Vec<u8>, String> {
     body(bytes, 8, u64::from(count))
 }
 
-/// The bytes, unzipped if they are zipped.
+/// Returns the bytes of the file, decompressed if they are gzipped.
 fn unpack(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     if file.starts_with(&[0x1f, 0x8b]) {
-        return unpack::unpack(MultiGzDecoder::new(file), unpack::believable(file.len())).map(Cow::Owned);
+        return unpack::unpack(MultiGzDecoder::new(file), unpack::max_unpacked_size(file.len())).map(Cow::Owned);
     }
     refuse_web_page(file, "the archive")?;
     Ok(Cow::Borrowed(file))
 }
 
-/// The numbers that follow the magic.
+/// Checks the magic number and returns the `N` numbers that follow it.
 fn header<const N: usize>(bytes: &[u8], magic: u32, what: &str) -> Result<[u32; N], String> {
     let word = |i: usize| bytes.get(4 * i..4 * i + 4).map(|b| u32::from_be_bytes(b.try_into().expect("four bytes")));
     match word(0) {
@@ -78,7 +80,7 @@ fn header<const N: usize>(bytes: &[u8], magic: u32, what: &str) -> Result<[u32; 
     Ok(numbers)
 }
 
-/// What follows the header: as many bytes as it claims, neither fewer nor more.
+/// Returns the bytes after the header, whose number must be `claimed`.
 fn body(bytes: Cow<'_, [u8]>, start: usize, claimed: u64) -> Result<Vec<u8>, String> {
     let found = (bytes.len() - start) as u64;
     match found.cmp(&claimed) {
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_and_zipped_files_read_alike() {
+    fn plain_and_gzipped_files_give_the_same_images() {
         for (images, labels) in [(images(4), labels(4)), (gzip(&images(4)), gzip(&labels(4)))] {
             let read = read(&images, &labels).unwrap();
             assert_eq!((read.count(), read.size(), read.channels()), (4, [2, 3], 1));
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn each_damage_has_its_own_words() {
+    fn each_kind_of_damage_has_its_own_message() {
         let (good_images, good_labels) = (images(4), labels(4));
         let zipped = gzip(&good_images);
         let mut flipped = zipped.clone();
@@ -137,7 +139,7 @@ mod tests {
         let mut absurd = good_images.clone();
         absurd[4..16].fill(0xff);
         for (images, labels, file, says) in [
-            (&good_images[..20], &good_labels[..], 0, "cut off: 4 bytes of data, expected 24"),
+            (&good_images[..20], &good_labels[..], 0, "cut off: 4 bytes of data, but its header says 24"),
             (&good_images[..10], &good_labels, 0, "cut off in its header"),
             (&good_images[..2], &good_labels, 0, "too few for the header"),
             (b"", &good_labels, 0, "cut off: 0 bytes"),
@@ -149,7 +151,7 @@ mod tests {
             (&bomb, &good_labels, 0, "unpacks to more than"),
             (&absurd, &good_labels, 0, "not a set of images"),
             (&[&good_images[..], b"x"].concat(), &good_labels, 0, "has 25 bytes of data, but its header says 24"),
-            (&good_images, &labels_of(3), 1, "holds 3 labels, but there are 4 images"),
+            (&good_images, &labels_of(3), 1, "contains 3 labels, but there are 4 images"),
         ] {
             let (which, message) = read(images, labels).expect_err(says);
             assert!(which == file && message.contains(says) && !message.contains('\n'), "{says}: {which} {message}");

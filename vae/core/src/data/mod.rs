@@ -1,8 +1,13 @@
-//! Images, kept as bytes until a batch of them is needed.
+//! Images and data sets. Images are stored as bytes and converted to `f32` when a batch needs them.
 //!
-//! A [`Source`] gives the bytes of an image, and [`Images`] describes a set of them. A [`Dataset`] is such a set in three parts.
-//! A [`Transform`] makes what the model sees: size, channels, range. Two data sets need no files: `digits` are inside the program,
-//! and `shapes` are drawn. Readers of files are in the crate `vae-data`. [`batches`] are prepared on a thread of their own.
+//! - A [`Source`] provides the bytes of each image; [`Images`] adds labels, classes and known factors.
+//! - A [`Dataset`] has three [`Split`]s: training, validation and test images.
+//! - A [`Transform`] converts bytes into model input: size, channels and range.
+//! - An [`Augmentation`] changes training images at random.
+//! - [`batches`] prepares batches on a background thread.
+//!
+//! Two data sets need no files: [`digits`] are part of the program, and [`shapes`] are drawn by it. The crate
+//! `vae-data` reads the others from files.
 
 mod augment;
 mod batches;
@@ -28,7 +33,7 @@ pub use nearest_neighbours::nearest_neighbours;
 pub use source::{Bits, Factors, Images, Source};
 pub use transform::Transform;
 
-/// Some of the images, in an order.
+/// An ordered subset of [`Images`], like PyTorch's `Subset`.
 #[derive(Clone, Debug)]
 pub struct Split {
     images: Arc<Images>,
@@ -36,27 +41,27 @@ pub struct Split {
 }
 
 impl Split {
-    /// The images at these indices of `images`, in this order.
+    /// Creates a split of the images with the indices `members`, in this order.
     pub fn new(images: Arc<Images>, members: Vec<usize>) -> Split {
         Split { images, members }
     }
 
-    /// All images, in their order.
+    /// Creates a split of all images in their original order.
     pub fn all(images: Images) -> Split {
         Split { members: (0..images.count()).collect(), images: Arc::new(images) }
     }
 
-    /// How many there are.
+    /// Returns the number of images in the split.
     pub fn count(&self) -> usize {
         self.members.len()
     }
 
-    /// The images that it is a part of.
+    /// Returns the underlying images.
     pub fn images(&self) -> &Arc<Images> {
         &self.images
     }
 
-    /// Writes the bytes of the image in this place.
+    /// Writes the bytes of the image at position `place` of the split to `out`.
     ///
     /// # Errors
     /// See [`Source::read`].
@@ -64,23 +69,23 @@ impl Split {
         self.images.read(self.members[place], out)
     }
 
-    /// The label of the image in this place.
+    /// Returns the label of the image at position `place`.
     pub fn label(&self, place: usize) -> usize {
         self.images.label(self.members[place])
     }
 
-    /// The labels of the images in these places.
+    /// Returns the labels of the images at the positions `places`.
     pub fn labels(&self, places: &[usize]) -> Vec<usize> {
         places.iter().map(|&place| self.label(place)).collect()
     }
 
-    /// The first places, at most `count`.
+    /// Returns the first `count` positions, or all if there are fewer.
     pub fn first(&self, count: usize) -> Vec<usize> {
         (0..count.min(self.count())).collect()
     }
 
-    /// Where the images are in the files they came from.
-    pub fn members(&self) -> &[usize] {
+    /// Returns the indices of the split's images in the underlying [`Images`].
+    pub fn indices(&self) -> &[usize] {
         &self.members
     }
 
@@ -89,26 +94,26 @@ impl Split {
     }
 }
 
-/// Images to train on, to choose by, and to judge by.
+/// A data set: its three splits and the processing of its images.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// To train on.
+    /// The images to train on.
     pub train: Split,
-    /// To choose by: early stopping, the best checkpoint.
+    /// The images that select the best checkpoint and stop training early.
     pub validation: Split,
-    /// To judge by, once.
+    /// The images for the final evaluation.
     pub test: Split,
-    /// What the model sees of an image.
+    /// The conversion of an image to model input.
     pub transform: Transform,
-    /// What is done to training images besides.
+    /// The random changes to training images.
     pub augmentation: Augmentation,
 }
 
 impl Dataset {
-    /// The images of a data set that needs no files, `digits` or `shapes`.
+    /// Creates the data set `digits` or `shapes`, which need no files.
     ///
     /// # Errors
-    /// If `data.kind` is another one, and as [`Dataset::new`].
+    /// If `data.kind` is another data set, or as [`Dataset::new`].
     pub fn built_in(config: &Config) -> Result<Dataset> {
         let splits = match config.data.kind {
             DataKind::Digits => digits::splits(config.seed)?,
@@ -122,10 +127,11 @@ impl Dataset {
         Dataset::new(config, splits)
     }
 
-    /// Training, validation and test images, as a configuration asks to see them.
+    /// Creates a data set from its training, validation and test images. `data.limit` truncates the training images.
     ///
     /// # Errors
-    /// If there are too few images, or more classes than the configuration says, or an image cannot be read.
+    /// If the training or validation images are empty, if there are more classes than `data.classes`, or if an image
+    /// cannot be read.
     pub fn new(config: &Config, [mut train, validation, test]: [Split; 3]) -> Result<Dataset> {
         if config.data.limit > 0 {
             train.truncate(config.data.limit);
@@ -137,23 +143,24 @@ impl Dataset {
             }
         }
         let classes = train.images.classes();
-        if config.data.classes.is_some_and(|told| told < classes) {
-            let (told, kind) = (config.classes(), config.data.kind);
+        if config.data.classes.is_some_and(|configured| configured < classes) {
+            let (configured, kind) = (config.classes(), config.data.kind);
             return Err(Error::config(format!(
-                "data.classes = {told}, but the images of {kind} have {classes} labels; set data.classes = {classes}"
+                "data.classes = {configured}, but the images of {kind} have {classes} labels; set data.classes = {classes}"
             )));
         }
-        config.check_last_batch(train.count())?; // again, for those whose files alone say how many they are
+        config.check_last_batch(train.count())?; // `Config::check` does not know the number of images in files
         let transform = Transform::new(config, &train)?;
         Ok(Dataset { train, validation, test, transform, augmentation: Augmentation::new(config) })
     }
 
-    /// How many different things the images show.
+    /// Returns the number of classes.
     pub fn classes(&self) -> usize {
         self.train.images.classes()
     }
 
-    /// The images in these places of a split as the model sees them, `[places, channels, size, size]`, on the CPU.
+    /// Returns the images at the positions `places` of `split` as model input, `[places, channels, size, size]`, on the
+    /// CPU.
     ///
     /// # Errors
     /// See [`Source::read`].
@@ -161,7 +168,8 @@ impl Dataset {
         self.transform.batch(split, places)
     }
 
-    /// The training images in these places as an epoch sees them: mirrored, moved, noisy.
+    /// Returns the training images at the positions `places` as model input, with the augmentation and the noise of
+    /// this epoch.
     ///
     /// # Errors
     /// See [`Source::read`].
@@ -179,14 +187,15 @@ impl Dataset {
     }
 }
 
-/// The order in which an epoch, counted from 1, sees so many training images: a permutation of `0..images`, drawn by
-/// (seed, epoch).
+/// Returns the order of the training images in an epoch, counted from 1: a permutation of `0..images` that depends on
+/// the seed and the epoch.
 pub fn order(seed: u64, epoch: usize, images: usize) -> Vec<usize> {
     Purpose::Order.stream(seed, epoch as u64).permutation(images)
 }
 
-/// Splits of the given sizes, of images in the order of a permutation that `rng` draws. Images beyond the sizes are left out.
-pub fn deal<const N: usize>(images: Arc<Images>, counts: [usize; N], rng: &mut Generator) -> [Split; N] {
+/// Splits images at random into `N` splits of the given sizes, like PyTorch's `random_split`. Images beyond the sum of
+/// the sizes are in no split.
+pub fn random_split<const N: usize>(images: Arc<Images>, counts: [usize; N], rng: &mut Generator) -> [Split; N] {
     let order = rng.permutation(images.count());
     let mut rest = order.as_slice();
     counts.map(|count| {
@@ -201,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_a_permutation_that_the_epoch_and_the_seed_decide() {
+    fn the_order_is_a_permutation_that_depends_on_seed_and_epoch() {
         let mut first = order(1, 1, 50);
         assert_ne!(first, order(1, 2, 50));
         assert_ne!(first, order(2, 1, 50));
@@ -211,12 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_keeps_the_first_and_leaves_validation_alone() {
+    fn a_limit_keeps_the_first_training_images_and_all_validation_images() {
         let whole = Dataset::built_in(&Config::default()).unwrap();
         let mut config = Config::default();
         config.data.limit = 7;
         let few = Dataset::built_in(&config).unwrap();
-        assert_eq!(few.train.members(), &whole.train.members()[..7]);
-        assert_eq!(few.validation.members(), whole.validation.members());
+        assert_eq!(few.train.indices(), &whole.train.indices()[..7]);
+        assert_eq!(few.validation.indices(), whole.validation.indices());
     }
 }

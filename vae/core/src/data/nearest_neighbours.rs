@@ -1,19 +1,22 @@
-//! The training image nearest to an image, by the mean squared error of a pixel in [0, 1].
+//! Finds the training image that is nearest to an image, by the mean squared error of pixels in [0, 1].
 //!
-//!   |a − b|² = |a|² − 2·a·b + |b|²
+//! ```text
+//! |a − b|² = |a|² − 2·a·b + |b|²
+//! ```
 //!
-//! so that all products are one of matrices. What is nearest by it is measured again by its definition: the error is exact, and
-//! which of two that are equally near is taken is a matter of rounding.
+//! All products a·b are computed as one matrix product. The error of the nearest image is then computed again from its
+//! definition, so it is exact. Rounding decides between images that are equally near.
 
 use tensor::Tensor;
 
 use super::{Split, Transform};
 use crate::error::Result;
 
-/// Images of the split that are compared at once.
+/// The number of images of the split in one matrix product.
 const BLOCK: usize = 512;
 
-/// For each of these images, whose pixels are in [0, 1]: the place in the split of the nearest image, and the mean squared error.
+/// Returns for each image, with pixels in [0, 1], the position of the nearest image in the split and the mean squared
+/// error.
 ///
 /// # Errors
 /// If an image of the split cannot be read.
@@ -21,7 +24,7 @@ pub fn nearest_neighbours(transform: &Transform, split: &Split, images: &[f32]) 
     let len = transform.shape().iter().product();
     let count = images.len() / len;
     let wanted = Tensor::new(images, [count, len]);
-    let mut best = vec![(0, f64::INFINITY); count]; // the errors lack |a|², which is the same for all
+    let mut best = vec![(0, f64::INFINITY); count]; // without |a|², which is the same for all candidates
     let all: Vec<usize> = (0..split.count()).collect();
     for places in all.chunks(BLOCK) {
         let some = pixels(transform, split, places)?;
@@ -44,7 +47,7 @@ pub fn nearest_neighbours(transform: &Transform, split: &Split, images: &[f32]) 
     Ok(best)
 }
 
-/// Images of the split as pixels in [0, 1].
+/// Returns images of the split as pixels in [0, 1].
 fn pixels(transform: &Transform, split: &Split, places: &[usize]) -> Result<Vec<f32>> {
     let mut pixels = transform.batch(split, places)?.data().to_vec();
     transform.to_unit(&mut pixels);
@@ -61,7 +64,7 @@ mod tests {
     use crate::config::Settings;
     use crate::data::Dataset;
 
-    /// More images than a block, so that the nearest may be in the second.
+    /// There are more images than one block, so the nearest may be in the second block.
     #[test]
     fn the_nearest_to_a_training_image_is_itself() {
         let mut all = Settings::default();
@@ -71,7 +74,7 @@ mod tests {
         let (transform, train) = (&dataset.transform, &dataset.train);
         let mut three = pixels(transform, train, &[7, 0, 599]).unwrap();
         assert_eq!(nearest_neighbours(transform, train, &three).unwrap(), [(7, 0.0), (0, 0.0), (599, 0.0)]);
-        // Sixteen of 256 pixels are changed by a half: too little to make another image the nearest.
+        // Sixteen of 256 pixels are changed by ½, too little to make another image the nearest.
         three[256..272].iter_mut().for_each(|x| *x = (*x - 0.5).abs());
         let (place, error) = nearest_neighbours(transform, train, &three).unwrap()[1];
         assert!(place == 0 && (error - 16.0 * 0.25 / 256.0).abs() < 1e-9, "{place}: {error}");

@@ -1,35 +1,42 @@
-//! Images whose every factor of variation is known, drawn when asked for: what dSprites has (Matthey et al. 2017), at any size,
-//! in grey or colour, without a file.
+//! Drawn images whose factors of variation are all known. The factors are those of dSprites (Matthey et al. 2017), at
+//! any size, in grey or colour, without a file.
 //!
-//! | factor | values | value k means |
+//! | factor | values | meaning of value k |
 //! |---|---|---|
 //! | shape | 3 | a square, an ellipse, a heart; also the label |
 //! | scale | 6 | radius r = 0.2·(0.5 + 0.1k) of the image's side |
 //! | rotation | `data.rotations`, R | by 2πk/R, clockwise |
 //! | x | 32 | centroid at 0.2 + 0.6k/31 of the side, from the left |
 //! | y | 32 | the same from the top |
-//! | hue | 10, in colour only | full colours, 36° apart, from red |
+//! | hue | 10, only in colour images | saturated colours, 36° apart, from red |
 //!
-//! In units of r, about the centroid: the square is |u|, |v| ≤ √½, the ellipse u² + (v/0.6)² ≤ 1, the heart
-//! (x² + y² − 1)³ ≤ x²y³ with its centroid moved to 0 and its tip to radius 1. All are whole in every image. A pixel is the
-//! covered part of 4 × 4 points in it. Of the 3·6·R·32·32(·10) combinations, numbered with the last factor fastest,
-//! `data.images` are drawn by the seed. A square turned by 90° and an ellipse turned by 180° are themselves: those rotations
-//! cannot be told from images.
+//! In units of r, relative to the centroid, the shapes are:
+//!
+//! - square: |u|, |v| ≤ √½
+//! - ellipse: u² + (v/0.6)² ≤ 1
+//! - heart: (x² + y² − 1)³ ≤ x²y³, shifted so that its centroid is 0, and scaled so that its tip has the radius 1
+//!
+//! No shape crosses the border of its image. The value of a pixel is the fraction of 4 × 4 sample points in it that the
+//! shape covers.
+//!
+//! There are 3·6·R·32·32(·10) combinations, numbered with the last factor fastest. The seed decides which `data.images`
+//! of them are used. A square rotated by 90° and an ellipse rotated by 180° do not change, so these rotations cannot be
+//! inferred from the images.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::config::{Config, HUES, PLACES, SHAPES, split_sizes};
-use crate::data::{Factors, Images, Source, Split, deal};
+use crate::data::{Factors, Images, Source, Split, random_split};
 use crate::error::Result;
 use crate::random::Purpose;
 
-/// Points a pixel, each way.
-const POINTS: usize = 4;
-/// The heart's centroid on its axis, and the distance of its tip from there.
+/// The number of sample points of a pixel along each axis.
+const SUBSAMPLES: usize = 4;
+/// The heart's centroid on its axis of symmetry, and the distance from there to its tip.
 const HEART: [f64; 2] = [0.293_478_1, 1.293_478_1];
 
-/// All combinations of factors, and how many of them are images.
+/// All combinations of factors, and how many of them are used as images.
 #[derive(Clone, Debug)]
 pub struct Grid {
     sizes: Vec<usize>,
@@ -38,22 +45,22 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// What a configuration asks for.
+    /// Creates the grid of a configuration.
     pub fn new(config: &Config) -> Grid {
         Grid { sizes: config.shapes_factors(), side: config.image_size(), images: config.shapes_images() }
     }
 
-    /// How many combinations there are.
+    /// Returns the number of combinations.
     pub fn combinations(&self) -> usize {
         self.sizes.iter().product()
     }
 
-    /// How many of them are images.
+    /// Returns the number of combinations that are used as images.
     pub fn images(&self) -> usize {
         self.images
     }
 
-    /// The factors of a combination.
+    /// Returns the factors of a combination.
     pub fn factors(&self, combination: usize) -> Vec<u16> {
         let mut rest = combination;
         let mut factors: Vec<u16> = self.sizes.iter().rev().map(|size| (rest % size, rest /= size).0 as u16).collect();
@@ -61,14 +68,14 @@ impl Grid {
         factors
     }
 
-    /// Draws a combination: `[channels, side, side]`.
+    /// Draws a combination to `out`, `[channels, side, side]`.
     pub fn draw(&self, combination: usize, out: &mut [u8]) {
         let factors: Vec<usize> = self.factors(combination).into_iter().map(usize::from).collect();
         let [shape, scale, rotation, x, y] = [0, 1, 2, 3, 4].map(|i| factors[i]);
         let side = self.side as f64;
         let radius = 0.2 * side * (0.5 + 0.1 * scale as f64);
         let [x, y] = [x, y].map(|k| side * (0.2 + 0.6 * k as f64 / (PLACES - 1) as f64));
-        let [cos, sin] = turn(rotation, self.sizes[2]);
+        let [cos, sin] = cos_sin(rotation, self.sizes[2]);
         let inside = |row: f64, column: f64| {
             let (right, down) = ((column - x) / radius, (row - y) / radius);
             contains(shape, right * cos + down * sin, down * cos - right * sin)
@@ -81,11 +88,12 @@ impl Grid {
         out.fill(0);
         for row in reach(y) {
             for column in reach(x) {
-                let point = |at: usize, k: usize| at as f64 + (k as f64 + 0.5) / POINTS as f64;
-                let points = (0..POINTS * POINTS).map(|k| (point(row, k / POINTS), point(column, k % POINTS)));
+                let point = |at: usize, k: usize| at as f64 + (k as f64 + 0.5) / SUBSAMPLES as f64;
+                let points =
+                    (0..SUBSAMPLES * SUBSAMPLES).map(|k| (point(row, k / SUBSAMPLES), point(column, k % SUBSAMPLES)));
                 let covered = points.filter(|&(row, column)| inside(row, column)).count() as u32;
                 for (plane, full) in out.chunks_exact_mut(self.side * self.side).zip(&colour) {
-                    let all = (POINTS * POINTS) as u32;
+                    let all = (SUBSAMPLES * SUBSAMPLES) as u32;
                     plane[row * self.side + column] = ((covered * full + all / 2) / all) as u8;
                 }
             }
@@ -93,8 +101,8 @@ impl Grid {
     }
 }
 
-/// Cosine and sine of `k` of `of` parts of a full turn. Quarters are exact, so that a square turned by one is itself.
-fn turn(k: usize, of: usize) -> [f64; 2] {
+/// Returns cosine and sine of the angle 2π·k/of. Quarter turns are exact, so that a square rotated by one is unchanged.
+fn cos_sin(k: usize, of: usize) -> [f64; 2] {
     let (quarter, rest) = (4 * k / of % 4, 4 * k % of);
     let angle = std::f64::consts::FRAC_PI_2 * rest as f64 / of as f64;
     let (cos, sin) = (libm::cos(angle), libm::sin(angle)); // the same on every platform
@@ -106,7 +114,7 @@ fn turn(k: usize, of: usize) -> [f64; 2] {
     }
 }
 
-/// Whether a shape of radius 1 holds a point; v points down.
+/// Returns whether a shape of radius 1 contains the point (u, v). The axis of v points down.
 fn contains(shape: usize, u: f64, v: f64) -> bool {
     match shape {
         0 => u.abs().max(v.abs()) <= std::f64::consts::FRAC_1_SQRT_2,
@@ -120,7 +128,7 @@ fn contains(shape: usize, u: f64, v: f64) -> bool {
     }
 }
 
-/// A full colour, red at 0, as bytes.
+/// Returns a saturated colour as bytes. Hue 0 is red.
 fn rgb(hue: usize) -> [u32; 3] {
     let (sector, rise) = (hue * 6 / HUES, (hue * 6 % HUES * 255 / HUES) as u32);
     let fall = 255 - rise;
@@ -134,14 +142,14 @@ fn rgb(hue: usize) -> [u32; 3] {
     }
 }
 
-/// The combinations that are images.
+/// A source that draws the chosen combinations on demand.
 #[derive(Debug)]
-struct Drawn {
+struct ShapeSource {
     grid: Grid,
     combinations: Vec<u32>,
 }
 
-impl Source for Drawn {
+impl Source for ShapeSource {
     fn read(&self, index: usize, out: &mut [u8]) -> Result<()> {
         self.grid.draw(self.combinations[index] as usize, out);
         Ok(())
@@ -152,7 +160,8 @@ impl Source for Drawn {
     }
 }
 
-/// Ten parts to train on, one to validate, one to test, drawn and dealt by the seed.
+/// Returns the training, validation and test images in the ratio 10 : 1 : 1. The seed decides which combinations are
+/// used and how they are split.
 pub fn splits(config: &Config) -> [Split; 3] {
     let grid = Grid::new(config);
     let combinations = subset(grid.combinations(), grid.images(), config.seed);
@@ -161,12 +170,14 @@ pub fn splits(config: &Config) -> [Split; 3] {
     let names = ["shape", "scale", "rotation", "x", "y", "hue"][..grid.sizes.len()].to_vec();
     let factors = Factors { names, sizes: grid.sizes.clone(), values };
     let [count, side] = [grid.images(), grid.side];
-    let drawn = Drawn { grid, combinations };
-    let images = Images::new(drawn, labels, config.channels(), [side, side]).named(SHAPES).with_factors(factors);
-    deal(Arc::new(images), split_sizes(count), &mut Purpose::Split.stream(config.seed, 0))
+    let drawn = ShapeSource { grid, combinations };
+    let images =
+        Images::new(drawn, labels, config.channels(), [side, side]).with_class_names(SHAPES).with_factors(factors);
+    random_split(Arc::new(images), split_sizes(count), &mut Purpose::Split.stream(config.seed, 0))
 }
 
-/// So many of the numbers `0..all`, each set of them equally likely (Floyd), in order.
+/// Returns `count` of the numbers `0..all` in ascending order. All sets of this size are equally likely (Floyd's
+/// algorithm).
 fn subset(all: usize, count: usize, seed: u64) -> Vec<u32> {
     if count == all {
         return (0..all as u32).collect();
@@ -196,7 +207,7 @@ mod tests {
         all.resolve().unwrap()
     }
 
-    /// The combination of these factors: the inverse of [`Grid::factors`].
+    /// Returns the combination of these factors. This is the inverse of [`Grid::factors`].
     fn combination(grid: &Grid, factors: &[u16]) -> usize {
         grid.sizes.iter().zip(factors).fold(0, |number, (size, &k)| number * size + usize::from(k))
     }
@@ -207,7 +218,7 @@ mod tests {
         out
     }
 
-    /// Mass in pixels, and the centroid in pixels from the upper left corner.
+    /// Returns the sum of all pixels in units of white pixels, and the centroid in pixels from the upper left corner.
     fn moments(image: &[u8], side: usize) -> [f64; 3] {
         let mut sums = [0.0; 3];
         for (i, &byte) in image.iter().enumerate() {
@@ -219,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn factors_go_there_and_back() {
+    fn factors_and_combinations_convert_into_each_other() {
         for settings in [&["data.rotations=7"][..], &["data.channels=3"]] {
             let grid = Grid::new(&config(settings));
             for number in (0..grid.combinations()).step_by(997) {
@@ -253,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn quarter_turns_do_what_they_do() {
+    fn quarter_turns_follow_the_symmetry_of_the_shapes() {
         let grid = Grid::new(&config(&[]));
         let turned = |shape: u16, by: u16| draw(&grid, &[shape, 4, 3 + by, 11, 20]);
         for quarter in [10, 20, 30] {
@@ -266,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn turning_is_clockwise_and_a_heart_stands_on_its_tip() {
+    fn rotation_is_clockwise_and_the_tip_of_a_heart_points_down() {
         let grid = Grid::new(&config(&["data.image_size=96"]));
-        // How far the lit pixels reach from the centroid: left, right, up, down, in radii.
+        // The extent of the bright pixels from the centroid to the left, right, top and bottom, in radii.
         let reach = |rotation| {
             let image = draw(&grid, &[2, 5, rotation, 16, 16]);
             let centre = 96.0 * (0.2 + 0.6 * 16.0 / 31.0);
@@ -297,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn splits_are_the_seeds_and_know_what_made_their_images() {
+    fn splits_depend_on_the_seed_and_have_factors() {
         let few = config(&["data.images=120", "data.image_size=32"]);
         let [train, validation, test] = splits(&few);
         assert_eq!([train.count(), validation.count(), test.count()], [100, 10, 10]);
@@ -305,7 +316,7 @@ mod tests {
         let (grid, factors) = (Grid::new(&few), images.factors().unwrap());
         let mut out = vec![0; 1024];
         for place in 0..100 {
-            let index = train.members()[place];
+            let index = train.indices()[place];
             train.read(place, &mut out).unwrap();
             assert_eq!(out, draw(&grid, factors.of(index)));
             assert_eq!(train.label(place), usize::from(factors.of(index)[0]));

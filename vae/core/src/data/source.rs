@@ -1,25 +1,26 @@
-//! Where the bytes of images come from, and what is known about them.
+//! Storage of image bytes, and the description of a set of images.
 //!
-//! A [`Source`] gives one image at a time as bytes, `[channels, height, width]`, 0 black, 255 full. No source holds f32: a data
-//! set in memory takes a byte or a bit a pixel, and one that can be read or drawn again takes nothing.
+//! A [`Source`] returns one image at a time as bytes, `[channels, height, width]`, where 0 is black and 255 is full
+//! brightness. No source stores `f32`. A source in memory needs one byte or one bit per pixel. A source that reads or
+//! draws images on demand needs almost no memory.
 
 use std::fmt::Debug;
 
 use crate::error::Result;
 
-/// Images, one at a time, from any thread.
+/// A collection of images that can be read from any thread.
 pub trait Source: Debug + Send + Sync {
-    /// Writes the bytes of an image, plane after plane.
+    /// Writes the bytes of the image `index` to `out`, plane by plane.
     ///
     /// # Errors
-    /// If the image lies in a file that cannot be read any more, or is damaged.
+    /// If the image is in a file that cannot be read any more or is damaged.
     fn read(&self, index: usize, out: &mut [u8]) -> Result<()>;
 
-    /// Bytes of memory that the images take.
+    /// Returns the size of the images in memory, in bytes.
     fn memory(&self) -> u64;
 }
 
-/// Images in memory, a byte a pixel.
+/// Images in memory with one byte per pixel.
 impl Source for Vec<u8> {
     fn read(&self, index: usize, out: &mut [u8]) -> Result<()> {
         out.copy_from_slice(&self[index * out.len()..][..out.len()]);
@@ -31,12 +32,13 @@ impl Source for Vec<u8> {
     }
 }
 
-/// Black and white images in memory: a bit a pixel, the highest of a byte first, each image from a byte of its own.
+/// Black and white images in memory with one bit per pixel. The first pixel of a byte is its highest bit, and each
+/// image begins with a new byte.
 #[derive(Clone, Debug, Default)]
 pub struct Bits(Vec<u8>);
 
 impl Bits {
-    /// Adds an image: what is not 0 is white.
+    /// Adds an image. Every byte other than 0 is white.
     pub fn push(&mut self, pixels: &[u8]) {
         let byte =
             |eight: &[u8]| eight.iter().zip(0..).fold(0, |byte, (&x, bit)| byte | (u8::from(x != 0) << (7 - bit)));
@@ -59,25 +61,25 @@ impl Source for Bits {
     }
 }
 
-/// What is known to have made each image: the value of every factor of variation, as a number below the factor's size.
+/// The known factors of variation of each image. The value of a factor is an integer below the factor's size.
 #[derive(Clone, Debug, Default)]
 pub struct Factors {
-    /// What the factors are called.
+    /// The names of the factors.
     pub names: Vec<&'static str>,
-    /// How many values each takes.
+    /// The number of values of each factor.
     pub sizes: Vec<usize>,
-    /// Image after image, a value a factor.
+    /// The values, `[images, factors]`.
     pub values: Vec<u16>,
 }
 
 impl Factors {
-    /// The values of one image.
+    /// Returns the values of one image.
     pub fn of(&self, index: usize) -> &[u16] {
         &self.values[index * self.sizes.len()..][..self.sizes.len()]
     }
 }
 
-/// Images of one size, with a label each.
+/// Images of equal size with one label each.
 #[derive(Debug)]
 pub struct Images {
     source: Box<dyn Source>,
@@ -90,61 +92,61 @@ pub struct Images {
 }
 
 impl Images {
-    /// As many images as labels, of so many channels and of `size`, `[rows, columns]`. Labels count from 0; there are as many
-    /// classes as the largest says, unless [`Images::named`] or [`Images::with_classes`] says more.
+    /// Creates a set of images, one for each label. `size` is `[rows, columns]`. Labels count from 0. The number of
+    /// classes is the largest label plus 1; [`Images::with_class_names`] and [`Images::with_classes`] set a larger number.
     pub fn new(source: impl Source + 'static, labels: Vec<u16>, channels: usize, size: [usize; 2]) -> Images {
         let classes = labels.iter().max().map_or(0, |&most| usize::from(most) + 1);
         Images { source: Box::new(source), labels, channels, size, classes, names: Vec::new(), factors: None }
     }
 
-    /// The same with this many classes, labelled or not.
+    /// Sets the number of classes.
     ///
     /// # Panics
-    /// If there is a label beyond.
+    /// If a label is not below `classes`.
     pub fn with_classes(self, classes: usize) -> Images {
         assert!(self.classes <= classes, "Images: a label is not below {classes}");
         Images { classes, ..self }
     }
 
-    /// The same with a name for each class.
+    /// Sets the names of the classes and thereby their number.
     ///
     /// # Panics
-    /// If there is a label beyond.
-    pub fn named<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Images {
+    /// If a label is not below the number of classes.
+    pub fn with_class_names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Images {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         Images { names: names.clone(), ..self.with_classes(names.len()) }
     }
 
-    /// The same with known factors.
+    /// Adds known factors of variation.
     ///
     /// # Panics
-    /// If there are not as many values as images and factors take.
+    /// If the number of values is not the number of images times the number of factors.
     pub fn with_factors(self, factors: Factors) -> Images {
         assert_eq!(factors.values.len(), self.count() * factors.sizes.len(), "Images: values of factors");
         Images { factors: Some(factors), ..self }
     }
 
-    /// How many there are.
+    /// Returns the number of images.
     pub fn count(&self) -> usize {
         self.labels.len()
     }
 
-    /// Planes an image.
+    /// Returns the number of channels.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Rows and columns.
+    /// Returns the size, `[rows, columns]`.
     pub fn size(&self) -> [usize; 2] {
         self.size
     }
 
-    /// Bytes of an image.
+    /// Returns the size of one image in bytes.
     pub fn bytes(&self) -> usize {
         self.channels * self.size[0] * self.size[1]
     }
 
-    /// Writes the bytes of one image, plane after plane.
+    /// Writes the bytes of the image `index` to `out`, plane by plane.
     ///
     /// # Errors
     /// See [`Source::read`].
@@ -152,27 +154,27 @@ impl Images {
         self.source.read(index, out)
     }
 
-    /// Bytes of memory that the images take.
+    /// Returns the size of the images in memory, in bytes.
     pub fn memory(&self) -> u64 {
         self.source.memory()
     }
 
-    /// What an image shows: a number below [`Images::classes`].
+    /// Returns the label of an image, a number below [`Images::classes`].
     pub fn label(&self, index: usize) -> usize {
         usize::from(self.labels[index])
     }
 
-    /// How many different things they show.
+    /// Returns the number of classes.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// What the classes are called; empty where nobody says.
+    /// Returns the names of the classes. It is empty if they have no names.
     pub fn class_names(&self) -> &[String] {
         &self.names
     }
 
-    /// What made each image, where it is known.
+    /// Returns the factors of variation, if they are known.
     pub fn factors(&self) -> Option<&Factors> {
         self.factors.as_ref()
     }
@@ -197,7 +199,7 @@ mod tests {
 
     #[test]
     fn no_pixel_takes_four_bytes() {
-        // A thousandth of STL-10's 105,000 images, 2.9 GB as f32 would be 11.6.
+        // A thousandth of the 105,000 images of STL-10. All of them need 2.9 GB as bytes and 11.6 GB as f32.
         let bytes = 3 * 96 * 96;
         let images = Images::new(vec![0_u8; 105 * bytes], vec![0; 105], 3, [96, 96]);
         assert_eq!(images.memory(), 105 * images.bytes() as u64);
@@ -207,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn images_know_their_classes_and_factors() {
+    fn images_have_classes_names_and_factors() {
         let make = || Images::new(vec![0_u8; 12], vec![0, 2, 300], 1, [2, 2]);
         assert_eq!((make().count(), make().bytes(), make().label(2), make().classes()), (3, 4, 300, 301));
         assert_eq!(make().with_classes(400).classes(), 400);
         let factors = Factors { names: vec!["x", "y"], sizes: vec![4, 9], values: vec![0, 1, 3, 8, 2, 2] };
         assert_eq!(make().with_factors(factors).factors().unwrap().of(1), [3, 8]);
-        let named = Images::new(vec![0_u8; 2], vec![1, 0], 1, [1, 1]).named(["cat", "dog"]);
+        let named = Images::new(vec![0_u8; 2], vec![1, 0], 1, [1, 1]).with_class_names(["cat", "dog"]);
         assert_eq!((named.class_names()[1].as_str(), named.classes()), ("dog", 2));
         assert!(std::panic::catch_unwind(|| make().with_classes(300)).is_err());
     }

@@ -1,7 +1,11 @@
-//! From bytes to what the model sees: channels, then size, then range; and back to [0, 1] for pictures and scores.
+//! Converts image bytes to model input, and model output back to pixels in [0, 1].
 //!
-//! Size: 28 grows to at most 32 by a black border, anything else is resized bilinearly (half-pixel centres, PyTorch's
-//! `align_corners=False`). Range: `unit` x, `symmetric` 2x − 1, `standard` (x − mean)/std of each channel.
+//! The steps are channels, then size, then range:
+//!
+//! - Channels: grey is repeated, colour becomes luma.
+//! - Size: images of 28 × 28 get a black border up to a size of 32. All others are resized bilinearly with half-pixel
+//!   centres, as PyTorch's `align_corners=False`.
+//! - Range, for a pixel x in [0, 1]: `unit` is x, `symmetric` is 2x − 1, `standard` is (x − mean)/std per channel.
 
 use tensor::Tensor;
 
@@ -10,21 +14,22 @@ use crate::data::Split;
 use crate::error::Result;
 use crate::luma::luma8;
 
-/// What is done to every image.
+/// The conversion of bytes to model input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transform {
     channels: usize,
     size: usize,
-    /// What each channel's pixels in [0, 1] are shifted by, before they are divided by `std`.
+    /// The mean of each channel. It is subtracted from pixels in [0, 1].
     pub mean: Vec<f64>,
-    /// What each channel's pixels are divided by.
+    /// The standard deviation of each channel. Pixels are divided by it after the subtraction.
     pub std: Vec<f64>,
-    /// What each channel makes of each byte.
+    /// For each channel the model input for each byte value.
     tables: Vec<[f32; 256]>,
 }
 
 impl Transform {
-    /// The transform that a configuration asks for; `standard` measures the images of `train`.
+    /// Creates the transform of a configuration. With `data.normalise = "standard"` it computes mean and standard
+    /// deviation of the images of `train`.
     ///
     /// # Errors
     /// See [`Source::read`](crate::data::Source::read).
@@ -36,23 +41,24 @@ impl Transform {
             Normalise::Standard => moments(train, channels, size)?,
         };
         let table = |(mean, std): (&f64, &f64)| {
-            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32) // the one place that divides
+            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32) // borders and unscaled images use this table
         };
         let tables = mean.iter().zip(&std).map(table).collect();
         Ok(Transform { channels, size, mean, std, tables })
     }
 
-    /// Channels, rows and columns of what the model sees.
+    /// Returns the shape of a model input: channels, rows, columns.
     pub fn shape(&self) -> [usize; 3] {
         [self.channels, self.size, self.size]
     }
 
-    /// What the model sees of a black and of a full pixel of a channel.
+    /// Returns the model input for the byte values 0 and 255 of a channel.
     pub fn range(&self, channel: usize) -> [f32; 2] {
         [self.tables[channel][0], self.tables[channel][255]]
     }
 
-    /// The images in these places of a split as the model sees them, `[places, channels, size, size]`, on the CPU.
+    /// Returns the images at the positions `places` of `split` as model input, `[places, channels, size, size]`, on the
+    /// CPU.
     ///
     /// # Errors
     /// See [`Source::read`](crate::data::Source::read).
@@ -65,7 +71,7 @@ impl Transform {
         Ok(out)
     }
 
-    /// The image in this place of a split, as the model sees it.
+    /// Writes the image at position `place` of `split` as model input to `out`, `[channels, size, size]`.
     ///
     /// # Errors
     /// See [`Source::read`](crate::data::Source::read).
@@ -92,7 +98,7 @@ impl Transform {
         Ok(())
     }
 
-    /// Pixels as the model gives them, mapped back to [0, 1] and clamped; `pixels` holds whole images.
+    /// Converts model output back to pixels in [0, 1], in place. `pixels` holds whole images.
     pub fn to_unit(&self, pixels: &mut [f32]) {
         for (plane, out) in pixels.chunks_exact_mut(self.size * self.size).enumerate() {
             let (mean, std) = (self.mean[plane % self.channels], self.std[plane % self.channels]);
@@ -101,8 +107,8 @@ impl Transform {
     }
 }
 
-/// Each channel's mean and standard deviation over a split, of pixels in [0, 1] at the size that the model sees. Where no pixel
-/// is interpolated the sums are of whole numbers, and exact.
+/// Returns the mean and the standard deviation of each channel over a split, of pixels in [0, 1] at the model's image
+/// size. The sums are exact if no pixel is interpolated.
 fn moments(split: &Split, channels: usize, size: usize) -> Result<(Vec<f64>, Vec<f64>)> {
     let [height, width] = split.images.size();
     let mut sums = vec![[0_u64; 2]; channels];
@@ -130,12 +136,12 @@ fn moments(split: &Split, channels: usize, size: usize) -> Result<(Vec<f64>, Vec
         let [sum, squares] = [0, 1].map(|k| whole[k] as f64 + resized[k]);
         let (mean, mean_square) = (sum / n / 255.0, squares / n / 255.0_f64.powi(2));
         let std = (mean_square - mean.powi(2)).max(0.0).sqrt();
-        (mean, if std > 1e-6 { std } else { 1.0 }) // a blank channel stays as it is
+        (mean, if std > 1e-6 { std } else { 1.0 }) // a constant channel is not scaled
     });
     Ok(moments.unzip())
 }
 
-/// The bytes of an image in as many channels as the model sees.
+/// Returns the bytes of an image, converted to `channels` channels.
 fn planes(split: &Split, place: usize, channels: usize) -> Result<Vec<u8>> {
     let [height, width] = split.images.size();
     let mut bytes = vec![0; split.images.bytes()];
@@ -147,12 +153,12 @@ fn planes(split: &Split, place: usize, channels: usize) -> Result<Vec<u8>> {
     })
 }
 
-/// The luma of a colour image, plane after plane.
+/// Returns the luma of a colour image, `[3, area]` → `[area]`.
 fn grey(bytes: &[u8], area: usize) -> Vec<u8> {
     (0..area).map(|i| luma8([bytes[i], bytes[area + i], bytes[2 * area + i]])).collect()
 }
 
-/// The width of the black border by which images come to this size; none where they are resized.
+/// Returns the width of the black border that brings an image to this size, or `None` if it must be resized.
 fn border([height, width]: [usize; 2], size: usize) -> Option<usize> {
     match [height, width] {
         [28, 28] if (28..=32).contains(&size) => Some((size - 28) / 2),
@@ -161,7 +167,7 @@ fn border([height, width]: [usize; 2], size: usize) -> Option<usize> {
     }
 }
 
-/// One plane at another size, still 0 to 255.
+/// Resizes one plane. The result is in 0 to 255.
 fn resize(plane: &[u8], [height, width]: [usize; 2], size: usize, out: &mut [f32]) {
     let columns: Vec<_> = (0..size).map(|x| neighbours(x, size, width)).collect();
     for (y, out) in out.chunks_exact_mut(size).enumerate() {
@@ -178,7 +184,7 @@ fn resize(plane: &[u8], [height, width]: [usize; 2], size: usize, out: &mut [f32
     }
 }
 
-/// The two source pixels around a target pixel's centre, and how far it is from the first to the second.
+/// Returns the two source pixels around the centre of a target pixel, and the weight of the second.
 fn neighbours(target: usize, size: usize, source: usize) -> (usize, usize, f32) {
     let centre = ((target as f32 + 0.5) * source as f32 / size as f32 - 0.5).max(0.0);
     let first = (centre as usize).min(source - 1);
@@ -239,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_go_there_and_back() {
+    fn every_range_is_correct_and_can_be_inverted() {
         let images =
             split(&(0..=255).cycle().take(2 * 3 * 256).map(|i: u8| i.wrapping_mul(7)).collect::<Vec<_>>(), 3, 16);
         for normalise in [Normalise::Unit, Normalise::Symmetric, Normalise::Standard] {
@@ -261,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn deviations_are_those_of_what_the_model_sees() {
-        // With a border, as it is, and resized: against two passes over what `unit` makes of the images.
+    fn mean_and_standard_deviation_are_those_of_the_resized_images() {
+        // Sizes without border, with border and with resizing, against a two-pass computation on `unit` pixels.
         let pixels: Vec<u8> = (0..3 * 28 * 28).map(|i: usize| (i * i % 251) as u8).collect();
         let images = split(&pixels, 1, 28);
         for size in [28, 29, 32, 40] {
@@ -288,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_hold_the_images_asked_for() {
+    fn a_batch_contains_the_requested_images() {
         let dataset = Dataset::built_in(&Config::default()).unwrap();
         let batch = dataset.batch(&dataset.train, &[3, 8]).unwrap();
         assert_eq!(**batch.shape(), [2, 1, 32, 32]);

@@ -1,20 +1,20 @@
-//! Unpacking of downloaded bytes that limits what it believes: a small file cannot fill the memory, and an error page is named.
+//! Decompression of downloaded files with a limit on the unpacked size, and detection of HTML error pages.
 
 use std::io::{ErrorKind, Read};
 
-/// Bytes of a file of images at most. EMNIST's largest file has 550 MB.
+/// The maximum size of an unpacked file in bytes. The largest file that is read is one of EMNIST, with 550 MB.
 pub const LIMIT: u64 = 1 << 30;
 
-/// Bytes that a file of this size may unpack to: 64 times as many (images of digits come to 5 times, lists to 30), and a few
-/// megabytes in any case. A decompression bomb comes to 1,000 times.
-pub fn believable(packed: usize) -> u64 {
+/// Returns the maximum unpacked size in bytes of a file of `packed` bytes: 64 times its size plus 4 MiB, at most
+/// [`LIMIT`]. Images of digits unpack to 5 times their size and lists to 30 times, a decompression bomb to 1,000 times.
+pub fn max_unpacked_size(packed: usize) -> u64 {
     (64 * packed as u64 + (4 << 20)).min(LIMIT)
 }
 
 /// Reads all bytes of a decoder, at most `most`.
 ///
 /// # Errors
-/// If the data is cut off or damaged, or unpacks to more than `most` bytes.
+/// If the data is truncated or damaged, or unpacks to more than `most` bytes.
 pub fn unpack(reader: impl Read, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     match reader.take(most + 1).read_to_end(&mut bytes) {
@@ -27,10 +27,10 @@ pub fn unpack(reader: impl Read, most: u64) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Refuses the HTML page that a server may send in place of the `expected` file.
+/// Returns an error if the bytes are an HTML page, which a server may send instead of the `expected` file.
 ///
 /// # Errors
-/// If the bytes are such a page.
+/// If the bytes begin like an HTML page.
 pub fn refuse_web_page(bytes: &[u8], expected: &str) -> Result<(), String> {
     let start = bytes[..bytes.len().min(256)].trim_ascii_start().to_ascii_lowercase();
     if start.starts_with(b"<!doctype") || start.starts_with(b"<html") {
@@ -44,9 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_unpacks_to_more_than_is_believable_is_refused() {
+    fn data_that_unpacks_to_too_many_bytes_is_refused() {
         assert_eq!(unpack(&[1; 9][..], 9).unwrap(), [1; 9]);
         assert!(unpack(&[1; 10][..], 9).unwrap_err().contains("unpacks to more than 9 bytes"));
-        assert_eq!([0, 1 << 20, usize::MAX >> 8].map(believable), [4 << 20, 68 << 20, LIMIT]);
+        assert_eq!([0, 1 << 20, usize::MAX >> 8].map(max_unpacked_size), [4 << 20, 68 << 20, LIMIT]);
     }
 }

@@ -1,17 +1,18 @@
-//! How sharp an image is: the variance of its Laplacian (Pech-Pacheco et al. 2000; "Laplacian variance" in the first paper).
+//! The sharpness of an image: the variance of its Laplacian (Pech-Pacheco et al. 2000).
 //!
 //! ```text
 //!           0  1  0
-//! L = luma * 1 −4  1       the variance of L over all pixels, divided by their count
+//! L = luma * 1 −4  1       the population variance of L over all pixels
 //!           0  1  0
 //! ```
 //!
-//! Luma is 0.299 R + 0.587 G + 0.114 B on 0 to 255, not rounded, or the one channel; beyond its border an image is mirrored about
-//! its outermost pixels (OpenCV's reflect-101).
+//! The luma of a colour image is 0.299 R + 0.587 G + 0.114 B on the scale 0 to 255, not rounded. Beyond its border an
+//! image is mirrored about its outermost pixels (OpenCV's `BORDER_REFLECT_101`).
 
 use crate::luma::LUMA;
 
-/// The Laplacian variance of an image of `[channels, height, width]` whose pixels are in [0, 1]; luma counts from 0 to 255.
+/// Returns the Laplacian variance of an image `[channels, height, width]` with pixels in [0, 1]. The result is on the
+/// scale of luma from 0 to 255.
 pub fn laplacian_variance(pixels: &[f32], [channels, height, width]: [usize; 3]) -> f64 {
     let area = height * width;
     let weights: &[f64] = if channels == 3 { &LUMA } else { &[1.0] };
@@ -20,9 +21,9 @@ pub fn laplacian_variance(pixels: &[f32], [channels, height, width]: [usize; 3])
     laplacian_variance_of_luma(&(0..area).map(luma).collect::<Vec<f64>>(), [height, width])
 }
 
-/// The same of a plane of luma, `[height, width]`, 0 to 255.
+/// Returns the Laplacian variance of a plane of luma `[height, width]`, 0 to 255.
 pub fn laplacian_variance_of_luma(luma: &[f64], [height, width]: [usize; 2]) -> f64 {
-    // The neighbours of a place along an axis; a lone pixel is its own.
+    // The two neighbours of a position along an axis. An axis of one pixel has only that pixel.
     let beside = |i: usize, size: usize| match i {
         _ if size == 1 => [0, 0],
         0 => [1, 1],
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_counts_by_its_luma() {
+    fn colour_is_weighted_by_luma() {
         let board: Vec<f32> = (0..256).map(|i| ((i / 16 + i) % 2) as f32).collect();
         let grey = laplacian_variance(&board, [1, 16, 16]);
         for (channel, weight) in [0.299, 0.587, 0.114].iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Measures of images whose pixels are in [0, 1]: how near one is to another, and how sharp one is.
+//! Measures of images with pixels in [0, 1]: similarity of two images, and sharpness of one.
 
 pub mod laplacian;
 pub mod similarity;

@@ -1,33 +1,35 @@
-//! How near one image is to another, pixels in [0, 1].
+//! The similarity of two images with pixels in [0, 1].
 //!
 //! ```text
 //! MSE   the mean of (a − b)² over pixels
 //! PSNR  10·log₁₀(1 / MSE), in decibels; infinite for equal images
-//! SSIM  the mean over places of  (2·μa·μb + C₁)·(2·σab + C₂) / ((μa² + μb² + C₁)·(σa² + σb² + C₂)),  C₁ = 0.01², C₂ = 0.03²
+//! SSIM  the mean over positions of  (2·μa·μb + C₁)·(2·σab + C₂) / ((μa² + μb² + C₁)·(σa² + σb² + C₂)),  C₁ = 0.01², C₂ = 0.03²
 //! ```
 //!
-//! SSIM is that of Wang, Bovik, Sheikh and Simoncelli (2004): means, variances and covariance around a place are weighted by a
-//! Gaussian of σ = 1.5 over 11 × 11 pixels that sums to 1, and places are those whose window lies inside the image. scikit-image
-//! has the same: `structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1)`.
-//! Of colour, the mean of the channels.
+//! SSIM is the structural similarity of Wang, Bovik, Sheikh and Simoncelli (2004). Means, variances and covariance at a
+//! position are weighted by a normalised Gaussian with σ = 1.5 over 11 × 11 pixels. Positions are those whose window is
+//! inside the image. scikit-image computes the same with
+//! `structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1)`. For
+//! colour images the result is the mean over channels.
 
-/// Pixels across SSIM's window.
+/// The width of the window of SSIM in pixels.
 pub const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
 const C: [f64; 2] = [0.01 * 0.01, 0.03 * 0.03];
 
-/// The mean squared difference of a pixel, of two lists of pixels in [0, 1].
+/// Returns the mean squared error of two lists of pixels.
 pub fn mse(a: &[f32], b: &[f32]) -> f64 {
     let squares = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
     squares.sum::<f64>() / a.len() as f64
 }
 
-/// The peak signal-to-noise ratio in decibels of a mean squared difference, 10·log₁₀(1 / MSE).
+/// Returns the peak signal-to-noise ratio in decibels of a mean squared error, 10·log₁₀(1 / MSE).
 pub fn psnr(mse: f64) -> f64 {
     -10.0 * mse.log10()
 }
 
-/// The structural similarity of two images of `[channels, height, width]`: 1 for equal ones. None where no window fits.
+/// Returns the structural similarity of two images `[channels, height, width]`: 1 for equal images, `None` if they are
+/// smaller than the window.
 pub fn ssim(a: &[f32], b: &[f32], [channels, height, width]: [usize; 3]) -> Option<f64> {
     if height.min(width) < WINDOW {
         return None;
@@ -51,7 +53,7 @@ pub fn ssim(a: &[f32], b: &[f32], [channels, height, width]: [usize; 3]) -> Opti
     Some(of_planes.sum::<f64>() / channels as f64)
 }
 
-/// A Gaussian's weights along one axis.
+/// Returns the weights of the window along one axis.
 fn window() -> [f64; WINDOW] {
     let weights: [f64; WINDOW] =
         std::array::from_fn(|i| (-0.5 * ((i as f64 - (WINDOW / 2) as f64) / SIGMA).powi(2)).exp());
@@ -59,7 +61,7 @@ fn window() -> [f64; WINDOW] {
     weights.map(|weight| weight / sum)
 }
 
-/// A plane under the window, along rows and then along columns, where it lies inside.
+/// Convolves a plane with the window, along rows and then along columns, without padding.
 fn blur(plane: &[f64], width: usize, window: &[f64; WINDOW]) -> Vec<f64> {
     let within = width - WINDOW + 1;
     let weighted = |at: &dyn Fn(usize) -> f64| (0..WINDOW).map(|k| window[k] * at(k)).sum::<f64>();
@@ -73,13 +75,13 @@ fn blur(plane: &[f64], width: usize, window: &[f64; WINDOW]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// Numbers in [0, 1) that look like none in particular, and can be made anywhere.
+    /// Returns reproducible irregular numbers in [0, 1).
     fn picture(multiplier: usize, [channels, height, width]: [usize; 3]) -> Vec<f32> {
         (0..channels * height * width).map(|i| (i * i * multiplier % 251) as f32 / 256.0).collect()
     }
 
     #[test]
-    fn equal_images_are_one_and_noise_is_measured() {
+    fn equal_images_have_ssim_1_and_a_shift_has_a_known_mse() {
         let shape = [3, 13, 17];
         let a = picture(1, shape);
         assert_eq!((mse(&a, &a), psnr(mse(&a, &a))), (0.0, f64::INFINITY));
@@ -89,9 +91,9 @@ mod tests {
         assert_eq!(ssim(&a, &a, [3, 221, 1]), None);
     }
 
-    /// scikit-image 0.26 of the same two pictures, `channel_axis=0`.
+    /// The expected numbers are from scikit-image 0.26 with `channel_axis=0`.
     #[test]
-    fn a_pair_comes_to_scikit_image_s_numbers() {
+    fn a_pair_has_the_values_of_scikit_image() {
         let shape = [3, 13, 17];
         let a = picture(1, shape);
         let b: Vec<f32> = a.iter().zip(picture(7, shape)).map(|(a, c)| 0.75 * a + 0.25 * c).collect();

@@ -1,7 +1,8 @@
-//! A variational autoencoder as a learner: z ~ N(μ(x), σ²(x)), x̂ = decoder(z), and an objective over both.
+//! A variational autoencoder as a learner: z ~ N(μ(x), σ²(x)), x̂ = decoder(z), and an objective of both.
 //!
-//! A conditional one tells its model the labels: the encoder sees a plane beside the image for each label, the decoder a number
-//! beside the latents, 1 for the image's own and 0 for the others.
+//! In a conditional VAE, encoder and decoder receive the label as a one-hot vector. The encoder's input has one
+//! additional plane per label, and the decoder's input one additional number per label: 1 for the label of the image
+//! and 0 for the others.
 
 use autograd::Var;
 use nn::{ForwardContext, Module, Visitor};
@@ -12,17 +13,17 @@ use crate::learn::{Batch, Evaluation, Forward, Learner};
 use crate::model::{Vae, reparameterise};
 use crate::objective::{Objective, Terms};
 
-/// A VAE and what it minimises.
+/// A VAE and its objective.
 pub struct Autoencoder {
     model: Box<dyn Vae>,
     objective: Objective,
     z_dim: usize,
-    /// Labels that the model is told; 0 if it is not.
+    /// The number of labels of a conditional VAE; 0 if it is not conditional.
     classes: usize,
 }
 
-/// What a batch becomes.
-struct Passed {
+/// The results of a forward pass.
+struct ForwardPass {
     x: Var,
     mu: Var,
     logvar: Var,
@@ -32,27 +33,27 @@ struct Passed {
 }
 
 impl Autoencoder {
-    /// A model of `config.model.z_dim` latents, and the objective that the configuration asks for. Its encoder must take
-    /// `config.encoder_channels()` channels, its decoder `config.decoder_inputs()` numbers.
+    /// Creates a learner from a model with `config.model.z_dim` latents and the objective of the configuration. The
+    /// encoder must take `config.encoder_channels()` channels and the decoder `config.decoder_inputs()` inputs.
     pub fn new(config: &Config, model: Box<dyn Vae>) -> Autoencoder {
-        let (z_dim, classes) = (config.model.z_dim, config.told_classes());
+        let (z_dim, classes) = (config.model.z_dim, config.condition_classes());
         Autoencoder { model, objective: Objective::new(config), z_dim, classes }
     }
 
-    fn pass(&self, batch: &Batch, ctx: &ForwardContext) -> Passed {
+    fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
         let x = Var::constant(batch.images.clone());
         let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
         let z = reparameterise(&mu, &logvar, &batch.noise(self.z_dim));
         let logits = self.model.decode(&self.with_columns(&z, &batch.labels), ctx);
         let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.schedule);
-        Passed { x, mu, logvar, z, logits, terms }
+        ForwardPass { x, mu, logvar, z, logits, terms }
     }
 
     fn posterior(&self, x: &Var, labels: &[usize], ctx: &ForwardContext) -> [Var; 2] {
         self.model.encode(&self.with_planes(x, labels), ctx).into()
     }
 
-    /// The images, and their labels' planes if the model is told them.
+    /// Returns the images, in a conditional VAE concatenated with the planes of their labels.
     fn with_planes(&self, x: &Var, labels: &[usize]) -> Var {
         if self.classes == 0 {
             return x.clone();
@@ -62,7 +63,7 @@ impl Autoencoder {
         Var::concat(&[x, &Var::constant(ones.expand([n, self.classes, height, width]))], 1)
     }
 
-    /// The latents, and their labels' columns if the model is told them.
+    /// Returns the latents, in a conditional VAE concatenated with the one-hot vectors of their labels.
     fn with_columns(&self, z: &Var, labels: &[usize]) -> Var {
         if self.classes == 0 {
             return z.clone();
@@ -70,7 +71,7 @@ impl Autoencoder {
         Var::concat(&[z, &Var::constant(self.one_hot(labels, &z.value().device()))], 1)
     }
 
-    /// 1 at each label's place: `[batch, classes]`.
+    /// Returns the one-hot vectors of labels, `[batch, classes]`.
     fn one_hot(&self, labels: &[usize], device: &Device) -> Tensor {
         let mut ones = Tensor::zeros([labels.len(), self.classes]);
         let rows = ones.data_mut().chunks_exact_mut(self.classes);
@@ -81,22 +82,22 @@ impl Autoencoder {
 
 impl Learner for Autoencoder {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
-        let Passed { x, mu, logvar, z, logits, terms } = self.pass(batch, ctx);
-        let seen = [
+        let ForwardPass { x, mu, logvar, z, logits, terms } = self.forward_pass(batch, ctx);
+        let intermediates = [
             ("the images", x),
             ("encoder.mu", mu),
             ("encoder.logvar", logvar),
             ("the latents", z),
             ("the decoder's output", logits),
         ];
-        Forward { terms, seen: seen.into() }
+        Forward { terms, intermediates: intermediates.into() }
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
-        let Passed { mu, logvar, terms, .. } = self.pass(batch, ctx);
+        let ForwardPass { mu, logvar, terms, .. } = self.forward_pass(batch, ctx);
         let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
         let reconstruction = Some(self.model.decode(&self.with_columns(&mu, &batch.labels), ctx));
-        Evaluation { terms, kl_per_dim, reconstruction, named: None }
+        Evaluation { terms, kl_per_dim, reconstruction, predicted: None }
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {

@@ -1,36 +1,37 @@
-//! What a learner is given at once: images, what they show, and noise that is theirs.
+//! The input of a learner: images, labels, and noise.
 
 use tensor::{Device, Tensor};
 
 use crate::objective::ScheduleContext;
 use crate::random::{Purpose, image_noise};
 
-/// Images, on the device that computes.
+/// A batch of images on the device that computes.
 pub struct Batch {
-    /// `[batch, channels, size, size]`, as the model sees them.
+    /// The model input, `[batch, channels, size, size]`.
     pub images: Tensor,
-    /// What is to be given back: the images, unless those are noisy and the target is not.
+    /// The reconstruction target: the images, or without their noise if `data.noise_target` is `clean`.
     pub target: Tensor,
-    /// What each shows.
+    /// The label of each image.
     pub labels: Vec<usize>,
-    /// When it comes, and out of how many images.
+    /// The time of the batch and the size of its split.
     pub schedule: ScheduleContext,
     noise: Noise,
 }
 
-/// What noise is drawn by.
+/// What the noise depends on.
 enum Noise {
     Step { seed: u64, step: u64 },
     Images { seed: u64, images: Vec<usize> },
 }
 
 impl Batch {
-    /// A batch of a training step: its noise is the step's.
+    /// Creates a training batch. Its noise depends on the step.
     pub fn of_step(images: Tensor, labels: Vec<usize>, schedule: ScheduleContext, seed: u64, step: u64) -> Batch {
         Batch { target: images.clone(), images, labels, schedule, noise: Noise::Step { seed, step } }
     }
 
-    /// A batch whose noise belongs to each image: `members` says where they are in the files they came from.
+    /// Creates a batch whose noise depends on each image. `members` are the indices of the images in their
+    /// [`Images`](crate::data::Images).
     pub fn of_images(
         images: Tensor,
         labels: Vec<usize>,
@@ -41,7 +42,7 @@ impl Batch {
         Batch { target: images.clone(), images, labels, schedule, noise: Noise::Images { seed, images: members } }
     }
 
-    /// Normal numbers for each image, `[batch, width]`: the same whenever they are asked for.
+    /// Returns standard normal noise, `[batch, width]`. Repeated calls return the same numbers.
     pub fn noise(&self, width: usize) -> Tensor {
         let noise = match &self.noise {
             Noise::Step { seed, step } => {
@@ -52,7 +53,7 @@ impl Batch {
         noise.upload(&self.device())
     }
 
-    /// Where it is.
+    /// Returns the device of the batch.
     pub fn device(&self) -> Device {
         self.images.device()
     }

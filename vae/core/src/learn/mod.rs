@@ -1,5 +1,5 @@
-//! What is learnt: a [`Learner`] turns a batch into a loss. `train` knows how to make that loss small and nothing else,
-//! so whatever implements this trait can be trained; a model that implements [`crate::model::Vae`] does, as an [`Autoencoder`].
+//! Learners. A [`Learner`] is a model together with its loss: it computes the loss of a batch. `train` can train any
+//! implementation of this trait. A model that implements [`crate::model::Vae`] becomes a learner as an [`Autoencoder`].
 
 mod autoencoder;
 mod batch;
@@ -21,57 +21,61 @@ pub use autoencoder::Autoencoder;
 pub use batch::Batch;
 pub use stages::{Stage, stages};
 pub use summary::{LayerRow, Summary};
-pub use vq::Quantiser;
+pub use vq::VqAutoencoder;
 
-/// Something that can be trained.
+/// A model and its loss.
 pub trait Learner: Module {
-    /// The loss of a batch, in training.
+    /// Computes the loss of a training batch.
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward;
 
-    /// The loss of a batch that is not trained on, and what else there is to tell of it.
+    /// Computes the loss and further results of a batch that is not trained on.
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation;
 
-    /// The Gaussian of each image, mean and logarithm of the variance, each `[batch, z]`. None for what has no posterior.
+    /// Returns mean and logarithm of the variance of the posterior of each image, each `[batch, z]`, or `None` if the
+    /// model has no posterior.
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {
         let _ = batch;
         None
     }
 
-    /// What is made of latents, such as draws from N(0, I), `[batch, z]`, before the output activation: `[batch, channels, size, size]`. A
-    /// conditional model is asked for images of these labels. None for what gives no images of its own.
+    /// Decodes latents `z` `[batch, z]`, such as draws from N(0, I), to images before the output activation,
+    /// `[batch, channels, size, size]`. A conditional model decodes them to images with these labels. Returns `None` if
+    /// the model cannot decode latents.
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         let _ = (z, labels);
         None
     }
 }
 
-/// A step's loss.
+/// The result of [`Learner::forward`].
 pub struct Forward {
     /// The loss.
     pub terms: Terms,
-    /// What was computed on the way to it, in order: should the loss not be finite, the first of these that is not is named.
-    pub seen: Vec<(&'static str, Var)>,
+    /// Intermediate results with their names, in order of computation. If the loss is not finite, the error names the
+    /// first of them that is not finite.
+    pub intermediates: Vec<(&'static str, Var)>,
 }
 
-/// What is told of images that are not trained on, such as validation images.
+/// The result of [`Learner::evaluate`].
 pub struct Evaluation {
     /// The loss.
     pub terms: Terms,
-    /// The KL of each latent of each image, in nats: `[batch, z]`.
+    /// The KL of each latent of each image in nats, `[batch, z]`, if the model has a posterior.
     pub kl_per_dim: Option<Var>,
-    /// The images again, as they come back without noise, before the output activation: shaped as they are.
+    /// The reconstructions without noise (z = mu), before the output activation, shaped as the images, if the model
+    /// reconstructs images.
     pub reconstruction: Option<Var>,
-    /// What each image is taken for, a whole number: `[batch]`.
-    pub named: Option<Tensor>,
+    /// The predicted label of each image, a whole number, `[batch]`, if the model is a classifier.
+    pub predicted: Option<Tensor>,
 }
 
-/// The learner that a configuration asks for, on the CPU: its weights drawn by the seed, its encoder frozen if
-/// `model.freeze_encoder` says so.
+/// Builds the learner of a configuration on the CPU. The seed determines its initial weights. Its encoder is frozen if
+/// `model.freeze_encoder` is set.
 pub fn build(config: &Config) -> Box<dyn Learner> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     let learner: Box<dyn Learner> = match config.model.kind {
         ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
-        ModelKind::Vq => Box::new(Quantiser::new(config, Vq::new(&mut rng, config))),
+        ModelKind::Vq => Box::new(VqAutoencoder::new(config, Vq::new(&mut rng, config))),
         _ => Box::new(Autoencoder::new(config, model::build(config))),
     };
     if config.model.freeze_encoder {
@@ -80,8 +84,9 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
     learner
 }
 
-/// Holds an encoder as it is, its running statistics too, with or without its heads. What is frozen is a constant to
-/// whatever uses it: no gradient goes there, no history is kept, and batch norm evaluates.
+/// Freezes an encoder, including its running statistics; `heads` says whether to freeze its heads too. Frozen
+/// parameters are constants: they get no gradient, they keep no autograd history, and batch norm uses its running
+/// statistics.
 pub fn freeze_encoder(model: &dyn Module, heads: bool) {
     nn::visit(model, |path, slot| {
         if is_trunk(path) || heads && path.starts_with("encoder.") {
@@ -93,7 +98,7 @@ pub fn freeze_encoder(model: &dyn Module, heads: bool) {
     });
 }
 
-/// Whether a tensor of this path belongs to an encoder, and not to its heads.
+/// Returns whether the tensor with this path belongs to an encoder without its heads.
 pub fn is_trunk(path: &str) -> bool {
     let part = path.strip_prefix("encoder.").and_then(|rest| rest.split('.').next());
     part.is_some_and(|part| !["mu", "logvar", "code"].contains(&part))

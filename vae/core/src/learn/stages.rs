@@ -1,4 +1,5 @@
-//! What a network sees: the maps at the end of each stage of encoder and decoder, for one image, without noise (z = mu).
+//! The feature maps of a network: the output of each stage of encoder and decoder for one image, without noise (z =
+//! mu).
 
 use autograd::no_grad;
 use nn::{ForwardContext, Trace};
@@ -8,19 +9,19 @@ use crate::error::Result;
 use crate::learn::{Batch, Learner};
 use crate::objective::{END, ScheduleContext};
 
-/// The maps that a stage ends with.
+/// The feature maps at the end of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
-    /// `encoder.stem`, `encoder.layer1`, … `decoder.layer1`, by the model's own names.
+    /// The name of the stage in the model: `encoder.stem`, `encoder.layer1`, … `decoder.layer1`.
     pub name: String,
     /// Channels, rows, columns.
     pub shape: [usize; 3],
-    /// Map after map, row after row.
+    /// The values, in the order of `shape`.
     pub maps: Vec<f32>,
 }
 
-/// The stages that an image, `[1, channels, size, size]` as the model sees it, passes through, in order. A conditional model
-/// is told the label. A model of linear layers has none.
+/// Returns the stages of the network for an image, `[1, channels, size, size]`, in order. A conditional model uses
+/// `label`. A model of linear layers has no stages.
 ///
 /// # Errors
 /// If the device fails.
@@ -28,7 +29,7 @@ pub async fn stages(model: &dyn Learner, image: &Tensor, label: usize) -> Result
     let trace = Trace::default();
     let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
     let schedule = ScheduleContext { epochs: END, images: 1 };
-    // The reconstruction comes last in an evaluation, and of a stage that ran twice the last run counts.
+    // An evaluation runs the decoder twice. The trace keeps the last run, which is the reconstruction from z = mu.
     no_grad(|| model.evaluate(&Batch::of_images(image.clone(), vec![label], schedule, 0, vec![0]), &ctx));
     let mut stages = Vec::new();
     for (name, maps) in trace.stages() {
@@ -56,7 +57,7 @@ mod tests {
         config
     }
 
-    fn told(settings: &[&str]) -> String {
+    fn described(settings: &[&str]) -> String {
         let config = config(settings);
         let (channels, size) = (config.channels(), config.image_size());
         let image = Generator::new(1).uniform_tensor([1, channels, size, size], 0.0, 1.0);
@@ -72,36 +73,37 @@ mod tests {
                        encoder.layer4 16x2x2";
         let decoder = "decoder.layer4 8x4x4, decoder.layer3 4x8x8, decoder.layer2 2x16x16, decoder.layer1 2x16x16";
         let both = format!("{encoder}, {decoder}");
-        assert_eq!(told(&["model.kind=resnet18"]), both);
-        assert_eq!(told(&["model.conditional=true", "model.batch_norm=false"]), both);
-        assert_eq!(told(&["model.kind=vq", "model.encoder=resnet18"]), both);
-        assert_eq!(told(&["model.kind=classifier"]), encoder);
+        assert_eq!(described(&["model.kind=resnet18"]), both);
+        assert_eq!(described(&["model.conditional=true", "model.batch_norm=false"]), both);
+        assert_eq!(described(&["model.kind=vq", "model.encoder=resnet18"]), both);
+        assert_eq!(described(&["model.kind=classifier"]), encoder);
         assert_eq!(
-            told(&["model.kind=resnet50", "data.channels=3"]),
+            described(&["model.kind=resnet50", "data.channels=3"]),
             "encoder.stem 2x16x16, encoder.layer1 8x16x16, encoder.layer2 16x8x8, encoder.layer3 32x4x4, \
              encoder.layer4 64x2x2, decoder.layer4 32x4x4, decoder.layer3 16x8x8, decoder.layer2 8x16x16, \
              decoder.layer1 2x16x16"
         );
         assert!(
-            told(&["model.stem=7x7-pool", "data.image_size=64"]).starts_with("encoder.stem 2x16x16, encoder.layer1")
+            described(&["model.stem=7x7-pool", "data.image_size=64"])
+                .starts_with("encoder.stem 2x16x16, encoder.layer1")
         );
         assert_eq!(
-            told(&["model.kind=skip"]),
+            described(&["model.kind=skip"]),
             "encoder.down1 2x16x16, encoder.down2 4x8x8, encoder.down3 8x4x4, encoder.down4 16x2x2, decoder.up1 16x2x2, \
              decoder.up2 8x4x4, decoder.up3 4x8x8, decoder.up4 2x16x16, decoder.up5 1x32x32"
         );
         assert_eq!(
-            told(&["model.kind=basic", "model.widths=3,4", "data.image_size=28"]),
+            described(&["model.kind=basic", "model.widths=3,4", "data.image_size=28"]),
             "encoder.conv1 3x14x14, encoder.conv2 4x7x7, decoder.conv1 4x14x14, decoder.conv2 3x28x28"
         );
         assert_eq!(
-            told(&["model.kind=conv3", "model.widths=3,4,5", "model.down=pool"]),
+            described(&["model.kind=conv3", "model.widths=3,4,5", "model.down=pool"]),
             "encoder.conv1 3x16x16, encoder.conv2 4x8x8, encoder.conv3 5x4x4, decoder.conv1 4x8x8, decoder.conv2 3x16x16"
         );
-        assert_eq!(told(&["model.kind=dense"]), "");
+        assert_eq!(described(&["model.kind=dense"]), "");
     }
 
-    /// The maps are those of z = mu: what the decoder's last stage makes of them is the reconstruction.
+    /// The feature maps are those of z = mu, as in the reconstruction.
     #[test]
     fn the_decoder_s_maps_are_without_noise() {
         let config = config(&["model.kind=resnet18"]);

@@ -1,4 +1,5 @@
-//! A model in numbers: parameters, and each layer's output shape, found by sending one blank image through.
+//! A summary of a model: the number of parameters, and the output shape of each layer, which one forward pass of a
+//! blank image determines.
 
 use autograd::no_grad;
 use nn::{ForwardContext, Module, Slot, Trace};
@@ -9,37 +10,37 @@ use crate::config::Config;
 use crate::learn::{Batch, Learner};
 use crate::objective::ScheduleContext;
 
-/// A model's parameters and layers.
+/// The parameters and layers of a model.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// All numbers in parameters; running statistics are not counted.
+    /// The number of values in all parameters, without running statistics.
     pub parameters: usize,
-    /// Those that training changes.
+    /// The number of values in parameters that are not frozen.
     pub trainable_parameters: usize,
-    /// The encoder's; all of a classifier's.
+    /// The number of values in the encoder's parameters; for a classifier, in all parameters.
     pub encoder_parameters: usize,
-    /// The decoder's.
+    /// The number of values in the decoder's parameters.
     pub decoder_parameters: usize,
-    /// What the model sees: channels, rows, columns.
+    /// The shape of the model input: channels, rows, columns.
     pub input_shape: [usize; 3],
-    /// Layers with parameters, in order.
+    /// The layers with parameters, in order.
     pub layers: Vec<LayerRow>,
 }
 
 /// A layer with parameters.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerRow {
-    /// Its dotted path.
+    /// The dotted path of the layer.
     pub name: String,
-    /// The shape of its result for one image.
+    /// The shape of its output for one image.
     #[serde(rename = "output_shape")]
     pub output: Vec<usize>,
-    /// Numbers in its parameters.
+    /// The number of values in its parameters.
     pub parameters: usize,
 }
 
 impl Summary {
-    /// The numbers of a model that was built by `config`.
+    /// Creates the summary of a model that was built from `config`.
     pub fn new(config: &Config, model: &dyn Learner) -> Summary {
         let (channels, size) = (config.channels(), config.image_size());
         let parameters = nn::parameters(model as &dyn Module);

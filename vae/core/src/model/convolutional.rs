@@ -1,4 +1,4 @@
-//! Plain convolutions, without norms: `basic` and `conv3`, here with their own widths.
+//! VAEs of plain convolutions without norms: `basic` and `conv3`. The diagram shows their default channels.
 //!
 //! ```text
 //! basic  x [n, C, S, S] → 32, S/2 → 64, S/4 → mu, logvar [n, z]             convolutions 3×3, stride 2, and ReLUs
@@ -7,9 +7,10 @@
 //!        z [n, z] → 256, S/8 → 128, S/4 → 64, S/2 → C, S                    transposed 4×4, stride 2
 //! ```
 //!
-//! Between latents and maps stands one linear layer each way, followed by a ReLU in the decoder of `conv3`. The papers'
-//! `basic` has one layer of 2z features for both heads; `mu` and `logvar` are its two halves. With `model.down = "pool"`
-//! strides are 1: max pooling halves, nearest upsampling doubles, and `conv3` takes 3×3 in its decoder.
+//! One linear layer connects feature maps and latents in each direction. In the decoder of `conv3` a ReLU follows it.
+//! The `basic` of the papers has one layer of 2z features for both heads; `mu` and `logvar` are its two halves. With
+//! `model.down = "pool"` all strides are 1, max pooling halves the size, nearest-neighbour upsampling doubles it, and
+//! the decoder of `conv3` has 3×3 convolutions.
 
 use autograd::{Conv, ConvTranspose, Interpolation, Pool, Var};
 use nn::{Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Visitor};
@@ -19,22 +20,22 @@ use crate::config::{Config, Down, ModelKind};
 use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 
-/// The VAEs of plain convolutions, without norms: `basic`, two convolutions 3×3 of stride 2 and three transposed 3×3, and
-/// `conv3`, three convolutions 3×3 of stride 2 and three transposed 4×4. `[n, C, S, S]` → mu, logvar `[n, z]` →
-/// `[n, C, S, S]`.
+/// A VAE of plain convolutions without norms, `[n, C, S, S]` → mu, logvar `[n, z]` → `[n, C, S, S]`. `basic` has two
+/// 3×3 convolutions of stride 2 and three transposed 3×3. `conv3` has three 3×3 convolutions of stride 2 and three
+/// transposed 4×4.
 pub struct Convolutional {
     encoder: Encoder,
     decoder: Decoder,
 }
 
 impl Convolutional {
-    /// With PyTorch's default initialisation.
+    /// Creates the model with PyTorch's default initialisation.
     pub fn new(rng: &mut Generator, config: &Config) -> Convolutional {
         let widths = config.model.conv_widths();
         let (side, last) = (config.image_size() >> widths.len(), *widths.last().expect("one convolution at least"));
-        let seed = [last, side, side];
-        let encoder = Encoder::new(rng, config, seed.iter().product());
-        Convolutional { encoder, decoder: Decoder::new(rng, config, seed) }
+        let first_shape = [last, side, side];
+        let encoder = Encoder::new(rng, config, first_shape.iter().product());
+        Convolutional { encoder, decoder: Decoder::new(rng, config, first_shape) }
     }
 }
 
@@ -80,10 +81,10 @@ impl Module for Encoder {
     }
 }
 
-/// An encoder up to its last maps, of images of any number of channels.
+/// An encoder without its heads, for images with any number of channels.
 pub(crate) struct Trunk {
     convs: Vec<Conv2d>,
-    /// Halves what a convolution of stride 1 has left as it was.
+    /// The pooling after each convolution of stride 1.
     pool: Option<Pool>,
 }
 
@@ -125,46 +126,46 @@ impl Module for Trunk {
 struct Decoder {
     linear: Linear,
     relu: bool,
-    /// Channels, rows and columns of the first maps.
-    seed: [usize; 3],
-    mirror: Mirror,
+    /// Channels, rows and columns of the first feature maps.
+    first_shape: [usize; 3],
+    decoder_trunk: DecoderTrunk,
 }
 
-/// A transposed convolution, perhaps of an enlarged input.
+/// A transposed convolution with an optional enlargement before it.
 struct Up {
     enlarge: bool,
     conv: ConvTranspose2d,
 }
 
 impl Decoder {
-    fn new(rng: &mut Generator, config: &Config, seed: [usize; 3]) -> Decoder {
-        let linear = Linear::new(rng, config.decoder_inputs(), seed.iter().product());
+    fn new(rng: &mut Generator, config: &Config, first_shape: [usize; 3]) -> Decoder {
+        let linear = Linear::new(rng, config.decoder_inputs(), first_shape.iter().product());
         let relu = config.model.kind != ModelKind::Basic;
-        Decoder { linear, relu, seed, mirror: Mirror::new(rng, config) }
+        Decoder { linear, relu, first_shape, decoder_trunk: DecoderTrunk::new(rng, config) }
     }
 
     fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
         let x = self.linear.forward(z, ctx);
         let x = if self.relu { x.relu() } else { x };
-        let [channels, height, width] = self.seed;
-        self.mirror.forward(&x.reshape([z.shape()[0], channels, height, width]), ctx)
+        let [channels, height, width] = self.first_shape;
+        self.decoder_trunk.forward(&x.reshape([z.shape()[0], channels, height, width]), ctx)
     }
 }
 
 impl Module for Decoder {
     fn visit(&self, v: &mut Visitor) {
         v.child("linear", &self.linear);
-        self.mirror.visit(v);
+        self.decoder_trunk.visit(v);
     }
 }
 
-/// A decoder from its first maps, as wide as the encoder's last, to images.
-pub(crate) struct Mirror {
+/// A decoder without its linear layer: feature maps, as many as the encoder's last → images.
+pub(crate) struct DecoderTrunk {
     convs: Vec<Up>,
 }
 
-impl Mirror {
-    pub(crate) fn new(rng: &mut Generator, config: &Config) -> Mirror {
+impl DecoderTrunk {
+    pub(crate) fn new(rng: &mut Generator, config: &Config) -> DecoderTrunk {
         let (model, colours) = (&config.model, config.channels());
         let same = (3, ConvTranspose { stride: 1, padding: 1, output_padding: 0 });
         let doubling = match (model.down, model.body()) {
@@ -177,7 +178,8 @@ impl Mirror {
             conv: ConvTranspose2d::new(rng, input, output, kernel, conv, true),
         };
         let basic = model.body() == ModelKind::Basic;
-        // What each doubling convolution gives: basic's end at full size in its first width, conv3's in colours.
+        // The output channels of each doubling convolution. Those of `basic` end with its first width at full size,
+        // those of `conv3` with the image channels.
         let widths = model.conv_widths().iter().rev().copied();
         let outputs: Vec<usize> = if basic { widths.collect() } else { widths.skip(1).chain([colours]).collect() };
         let mut input = *model.conv_widths().last().expect("one convolution at least");
@@ -189,11 +191,11 @@ impl Mirror {
         if basic {
             convs.push(up(input, colours, same, false));
         }
-        Mirror { convs }
+        DecoderTrunk { convs }
     }
 }
 
-impl Layer for Mirror {
+impl Layer for DecoderTrunk {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let mut x = x.clone();
         for (i, up) in self.convs.iter().enumerate() {
@@ -211,7 +213,7 @@ impl Layer for Mirror {
     }
 }
 
-impl Module for Mirror {
+impl Module for DecoderTrunk {
     fn visit(&self, v: &mut Visitor) {
         self.convs.iter().zip(1..).for_each(|(up, i)| v.child(&format!("conv{i}"), &up.conv));
     }

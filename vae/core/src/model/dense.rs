@@ -1,11 +1,11 @@
-//! Linear layers with ReLUs between them.
+//! A VAE of linear layers with ReLUs between them.
 //!
 //! ```text
 //! x [n, C, S, S] → [n, C·S·S] → hidden … hidden → mu, logvar [n, z]
 //! z [n, z]       → hidden … hidden → [n, C·S·S] → [n, C, S, S]
 //! ```
 //!
-//! `model.layers` hidden layers on either side, of `model.hidden` features each.
+//! Encoder and decoder have `model.layers` hidden layers each, with `model.hidden` features.
 
 use autograd::Var;
 use nn::{ForwardContext, Layer, Linear, Module, Visitor};
@@ -15,15 +15,15 @@ use crate::config::Config;
 use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 
-/// The VAE of linear layers with ReLUs between them: `[n, C, S, S]` → `model.layers` of `model.hidden` features → mu, logvar
-/// `[n, z]`, and back.
+/// A VAE of linear layers with ReLUs between them: `[n, C, S, S]` → `model.layers` layers of `model.hidden` features →
+/// mu, logvar `[n, z]`, and the same in reverse.
 pub struct Dense {
     encoder: Encoder,
     decoder: Decoder,
 }
 
 impl Dense {
-    /// With PyTorch's default initialisation.
+    /// Creates the model with PyTorch's default initialisation.
     pub fn new(rng: &mut Generator, config: &Config) -> Dense {
         let (model, shape) = (&config.model, [config.channels(), config.image_size(), config.image_size()]);
         let (pixels, z) = (shape.iter().product(), model.z_dim);
@@ -45,17 +45,17 @@ impl Vae for Dense {
     fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
         let [batch, channels, height, width] = x.shape().nchw("dense");
         let flat = x.reshape([batch, channels * height * width]);
-        self.encoder.gaussian.forward(&through(&self.encoder.hidden, &flat, ctx), ctx)
+        self.encoder.gaussian.forward(&forward_layers(&self.encoder.hidden, &flat, ctx), ctx)
     }
 
     fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
-        let pixels = self.decoder.output.forward(&through(&self.decoder.hidden, z, ctx), ctx);
+        let pixels = self.decoder.output.forward(&forward_layers(&self.decoder.hidden, z, ctx), ctx);
         let [channels, height, width] = self.decoder.shape;
         pixels.reshape([z.shape()[0], channels, height, width])
     }
 }
 
-fn through(layers: &[Linear], x: &Var, ctx: &ForwardContext) -> Var {
+fn forward_layers(layers: &[Linear], x: &Var, ctx: &ForwardContext) -> Var {
     layers.iter().fold(x.clone(), |x, layer| layer.forward(&x, ctx).relu())
 }
 
@@ -81,7 +81,7 @@ impl Module for Encoder {
 struct Decoder {
     hidden: Vec<Linear>,
     output: Linear,
-    /// Of an image.
+    /// Channels, rows and columns of an image.
     shape: [usize; 3],
 }
 

@@ -1,6 +1,8 @@
-//! The Gaussian of an image, from its encoder's features h, `[batch, features]`: two linear layers.
+//! The heads of an encoder: two linear layers from its features h, `[batch, features]`, to a Gaussian.
 //!
+//! ```text
 //! mu = A·h + a,   logvar = clamp(B·h + b, −30, 20)
+//! ```
 
 use autograd::Var;
 use nn::{ForwardContext, Layer, Linear, Module, Visitor};
@@ -8,7 +10,7 @@ use tensor::Generator;
 
 use super::clamp_logvar;
 
-/// An encoder's heads, whose parameters bear no name of their own between the encoder's and theirs.
+/// The heads of an encoder. Their parameters are named `encoder.mu` and `encoder.logvar`, without a level in between.
 pub(super) struct Gaussian {
     mu: Linear,
     logvar: Linear,

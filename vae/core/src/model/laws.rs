@@ -1,5 +1,4 @@
-//! What every model must do: have the parameters that were counted for it, make images of the size it takes, and let a
-//! gradient through to each of its parameters.
+//! Tests of all models: parameter counts, output sizes, and gradients that reach every parameter.
 
 use autograd::Var;
 use nn::ForwardContext;
@@ -18,9 +17,9 @@ fn config(settings: &[&str]) -> Config {
     config
 }
 
-/// Every count of the papers, and of their variants, through what a dry run prints.
+/// The parameter counts of the papers and of their variants, as a dry run prints them.
 #[test]
-fn the_counts_come_out() {
+fn parameter_counts_match_the_papers() {
     let cases: &[(&str, usize)] = &[
         ("kind=resnet18 z_dim=10", 23_728_791),
         ("kind=resnet18 z_dim=32", 23_762_627),
@@ -65,7 +64,7 @@ fn the_counts_come_out() {
     }
 }
 
-/// Every kind, small, with each of its options, at sizes that it takes.
+/// Every kind with small widths and each of its options.
 const SMALL: &[&[&str]] = &[
     &["kind=resnet18", "width=8"],
     &["kind=resnet18", "width=8", "batch_norm=false", "upsample=nearest", "decoder_conv=plain"],
@@ -95,7 +94,7 @@ fn small(options: &[&str], more: &[&str]) -> Config {
 }
 
 #[test]
-fn images_go_in_and_come_out_and_gradients_reach_everything() {
+fn outputs_have_the_input_shape_and_gradients_reach_every_parameter() {
     for options in SMALL {
         for channels in [1, 3] {
             let config = small(options, &[&format!("data.channels={channels}"), "data.image_size=32"]);
@@ -121,9 +120,9 @@ fn images_go_in_and_come_out_and_gradients_reach_everything() {
     }
 }
 
-/// In evaluation an image's latents are its own: those beside it in the batch do not matter.
+/// In evaluation, the latents of an image do not depend on the other images of the batch.
 #[test]
-fn images_of_a_batch_do_not_mix_in_evaluation() {
+fn images_of_a_batch_are_independent_in_evaluation() {
     for options in SMALL {
         let model = build(&small(options, &["data.channels=1", "data.image_size=32"]));
         let x = Generator::new(3).uniform_tensor([3, 1, 32, 32], 0.0, 1.0);
@@ -139,7 +138,7 @@ fn images_of_a_batch_do_not_mix_in_evaluation() {
 }
 
 #[test]
-fn every_kind_takes_the_smallest_image_that_it_may() {
+fn every_kind_accepts_its_smallest_image_size() {
     for (options, size) in [
         (&["kind=basic"][..], 4),
         (&["kind=conv3"], 8),
@@ -157,9 +156,9 @@ fn every_kind_takes_the_smallest_image_that_it_may() {
     }
 }
 
-/// Options that leave the count as it is and change what comes out, from the same weights.
+/// Options that do not change the number of parameters but change the output for equal weights.
 #[test]
-fn options_change_the_result() {
+fn options_change_the_output() {
     let decoded = |options: &[&str]| {
         let model = build(&small(options, &["data.image_size=32"]));
         let x = Var::constant(Generator::new(5).uniform_tensor([4, 1, 32, 32], 0.0, 1.0));

@@ -1,7 +1,13 @@
-//! Models: an encoder x → N(μ, σ²) and a decoder z → x̂.
+//! Models. A VAE has an encoder x → N(μ, σ²) and a decoder z → x̂:
 //!
-//! x: [batch, C, S, S] → mu, logvar: [batch, z];  z = mu + exp(logvar/2)·eps, eps ~ N(0, I);  z → logits, shaped as x.
-//! logvar comes clamped to [−30, 20], so that no exponential overflows and no variance vanishes.
+//! ```text
+//! x [batch, C, S, S] → mu, logvar [batch, z]
+//! z = mu + exp(logvar/2)·eps,  eps ~ N(0, I)
+//! z → logits [batch, C, S, S]
+//! ```
+//!
+//! C is the number of channels, S the side of the images, z the number of latents. logvar, the logarithm of σ², is
+//! clamped to [−30, 20], so that its exponential does not overflow and the variance is never 0.
 
 mod classifier;
 mod convolutional;
@@ -26,23 +32,25 @@ pub use resnet::Resnet;
 pub use skip::Skip;
 pub use vq::{Quantised, Vq};
 
-/// A variational autoencoder. Its parameters are named `encoder.…` and `decoder.…`.
+/// A variational autoencoder. The names of its parameters begin with `encoder.` and `decoder.`.
 ///
-/// If `model.conditional` is to work, the encoder takes `config.encoder_channels()` channels and the decoder
-/// `config.decoder_inputs()` numbers.
+/// To support `model.conditional`, the encoder must take `config.encoder_channels()` channels and the decoder
+/// `config.decoder_inputs()` inputs.
 pub trait Vae: Module {
-    /// The Gaussian q(z|x) of each image of `x` `[batch, channels, size, size]`: mean, and logarithm of the variance, each
-    /// `[batch, z]`. The latter should be clamped, to [−30, 20] here, where its exponential is still a number.
+    /// Returns the parameters of the Gaussian posterior q(z|x) of each image of `x` `[batch, channels, size, size]`:
+    /// the mean and the logarithm of the variance, each `[batch, z]`. Implementations should clamp the latter so that
+    /// its exponential is finite. The models of this crate clamp it to [−30, 20].
     fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var);
 
-    /// What the decoder makes of latents `z` `[batch, z]`, before the output activation: `[batch, channels, size, size]`.
+    /// Decodes latents `z` `[batch, z]` to images before the output activation, `[batch, channels, size, size]`.
     fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var;
 }
 
-/// The VAE that a configuration asks for, its weights drawn by the seed; `learn::build` makes the other kinds too.
+/// Builds the VAE of a configuration. The seed determines its initial weights. `learn::build` also builds models that
+/// are not VAEs.
 ///
 /// # Panics
-/// If it asks for another kind.
+/// If `model.kind` is not a VAE.
 #[track_caller]
 pub fn build(config: &Config) -> Box<dyn Vae> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
@@ -55,13 +63,13 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
     }
 }
 
-/// z = mu + exp(logvar/2)·eps: a draw from each Gaussian if eps ~ N(0, I), through which gradients reach both its numbers. All
-/// `[batch, z]`. (Kingma and Welling, 1312.6114, section 2.4.)
+/// Returns z = mu + exp(logvar/2)·eps, all `[batch, z]`. If eps ~ N(0, I), z is a sample from each Gaussian, and
+/// gradients flow to mu and logvar (the reparameterisation trick: Kingma and Welling, 1312.6114, section 2.4).
 pub fn reparameterise(mu: &Var, logvar: &Var, eps: &Tensor) -> Var {
     mu + &(logvar.mul_scalar(0.5).exp() * Var::constant(eps.clone()))
 }
 
-/// The range of every logvar.
+/// Clamps logvar to the range of all models.
 pub(crate) fn clamp_logvar(logvar: &Var) -> Var {
     logvar.clamp(-30.0, 20.0)
 }
@@ -74,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draw_is_mean_plus_deviation_times_noise() {
+    fn reparameterise_returns_mean_plus_deviation_times_noise() {
         let mu = Var::leaf(Tensor::new(&[1.0, -1.0], [1, 2]));
         let logvar = Var::leaf(Tensor::new(&[4_f32.ln(), 0.0], [1, 2]));
         let z = reparameterise(&mu, &logvar, &Tensor::new(&[3.0, 5.0], [1, 2]));
@@ -86,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn no_logvar_overflows_and_nan_stays_to_be_seen() {
+    fn clamped_logvar_is_finite_and_keeps_nan() {
         let logvar = clamp_logvar(&Var::constant(Tensor::new(&[1e9, -1e9, 3.0, f32::NAN], [4])));
         assert_eq!(logvar.value().data()[..3], [20.0, -30.0, 3.0]);
         assert!(logvar.value().data()[3].is_nan());

@@ -1,13 +1,14 @@
-//! What residual networks are made of: y = relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)), or three convolutions.
+//! The building blocks of residual networks: y = relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)), or the same with
+//! three convolutions.
 //!
-//! Where a block enlarges, the convolution that changes the channels (in main path and shortcut) sees its input ×2.
-//! Names are torchvision's: `conv1 bn1 conv2 bn2 …`, and `downsample.0 downsample.1` for the shortcut (`upsample.…` in a
-//! decoder).
+//! In a block that enlarges, the convolutions that change the number of channels, on the main path and on the shortcut,
+//! have an input that is enlarged by 2. Parameters have the names of torchvision: `conv1 bn1 conv2 bn2 …`, and
+//! `downsample.0 downsample.1` for the shortcut (`upsample.…` in a decoder).
 
 use autograd::{Act, Interpolation, Var};
 use nn::{BatchNorm2d, ForwardContext, Layer, Module, Visitor};
 
-/// A convolution, perhaps of an enlarged input, and the batch norm behind it, if there is one.
+/// A convolution with an optional enlargement before it and an optional batch norm after it.
 pub(crate) struct Unit {
     pub(crate) conv: Box<dyn Layer>,
     pub(crate) enlarge: Option<Interpolation>,
@@ -15,7 +16,7 @@ pub(crate) struct Unit {
 }
 
 impl Unit {
-    /// act(norm(conv(x)) + residual)
+    /// Returns act(norm(conv(x)) + residual).
     pub(crate) fn forward(&self, x: &Var, residual: Option<&Var>, act: Act, ctx: &ForwardContext) -> Var {
         let y = match self.enlarge {
             Some(how) => self.conv.forward(&double(x, how), ctx),
@@ -32,7 +33,7 @@ impl Unit {
     }
 }
 
-/// act(norm(y) + residual)
+/// Returns act(norm(y) + residual).
 pub(crate) fn norm_act(
     norm: &Option<BatchNorm2d>,
     y: &Var,
@@ -59,13 +60,13 @@ fn double(x: &Var, how: Interpolation) -> Var {
     x.interpolate([2 * height, 2 * width], how)
 }
 
-/// Convolutions in a row and a way around them: two, or a bottleneck's three.
+/// A residual block of two convolutions, or of three in a bottleneck.
 pub(crate) struct Block {
     pub(crate) units: Vec<Unit>,
     pub(crate) shortcut: Option<Shortcut>,
 }
 
-/// The way around, where shapes differ: a convolution called `downsample.0` or `upsample.0`.
+/// The shortcut of a block whose input and output shapes differ: a convolution named `downsample.0` or `upsample.0`.
 pub(crate) struct Shortcut {
     pub(crate) name: &'static str,
     pub(crate) unit: Unit,

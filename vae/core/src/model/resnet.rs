@@ -1,17 +1,19 @@
-//! ResNet-18 and ResNet-50, and their mirror images; w = 64, e = 1 for 18, 4 for 50.
+//! ResNet-18 and ResNet-50 as encoders, with mirrored networks as decoders. w = `model.width`, 64 by default; the
+//! expansion e is 1 for ResNet-18 and 4 for ResNet-50.
 //!
 //! ```text
 //! x [n, C, S, S] → stem w, S/2 → stages ew, S/2 → 2ew, S/4 → 4ew, S/8 → 8ew, S/16 → means [n, 8ew] → mu, logvar [n, z]
 //! z [n, z] → linear [n, 8ew] → S/16 → stages 4ew, S/8 → 2ew, S/4 → ew, S/2 → w, S/2 → ×2, convolution: C, S
 //!
-//! resnet18  blocks of 3×3, 3×3:           encoder 2 2 2 2, decoder 2 2 2 2, its blocks' convolutions transposed
+//! resnet18  blocks of 3×3, 3×3:           encoder 2 2 2 2, decoder 2 2 2 2; the decoder's convolutions are transposed
 //! resnet50  bottlenecks of 1×1, 3×3, 1×1: encoder 3 4 6 3, decoder 3 6 4 3
 //! ```
 //!
-//! The encoder's first block of a stage halves, with a 1×1 convolution around it; the decoder's last block of the first
-//! three stages doubles, in its 3×3 convolution and around it. The way around is 3×3 in resnet18, 1×1 in resnet50, where
-//! the last block of the fourth stage, which narrows too, has it as well. Encoder names are torchvision's, so its
-//! checkpoints' convolutions load by name.
+//! In the encoder, the first block of each stage but the first halves the size, with a 1×1 convolution as its shortcut.
+//! In the decoder, the last block of each of the first three stages doubles the size, in its 3×3 convolution and in its
+//! shortcut. The shortcut is 3×3 in resnet18 and 1×1 in resnet50. In resnet50 the last block of the fourth stage also
+//! has a shortcut, because it reduces the channels. The encoder's parameters have the names of torchvision, so the
+//! convolutions of torchvision checkpoints load by name.
 
 use autograd::{Act, Conv, ConvTranspose, Interpolation, Pool, Var};
 use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor};
@@ -22,15 +24,15 @@ use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 use crate::model::residual::{Block, Shortcut, Unit};
 
-/// A residual VAE (He et al., 1512.03385): a ResNet-18 or ResNet-50 as encoder, `[n, C, S, S]` → means `[n, 8w]` or `[n, 32w]` →
-/// mu, logvar `[n, z]`, and its mirror image as decoder. S is a multiple of 16.
+/// A residual VAE (He et al., 1512.03385). The encoder is a ResNet-18 or ResNet-50, `[n, C, S, S]` → spatial means
+/// `[n, 8w]` or `[n, 32w]` → mu, logvar `[n, z]`. The decoder is its mirror image. S is a multiple of 16.
 pub struct Resnet {
     encoder: Encoder,
     decoder: Decoder,
 }
 
 impl Resnet {
-    /// With PyTorch's default initialisation.
+    /// Creates the model with PyTorch's default initialisation.
     pub fn new(rng: &mut Generator, config: &Config) -> Resnet {
         let encoder = Encoder::new(rng, config);
         Resnet { encoder, decoder: Decoder::new(rng, config) }
@@ -78,12 +80,12 @@ impl Module for Encoder {
     }
 }
 
-/// An encoder up to its last maps, `[n, 8ew, S/16, S/16]`, of images of any number of channels.
+/// An encoder without its heads: images with any number of channels → feature maps `[n, 8ew, S/16, S/16]`.
 pub(crate) struct Trunk {
     stem: Unit,
     pool: Option<Pool>,
     stages: [Sequential; 4],
-    /// Channels of the last maps.
+    /// The number of channels of the last feature maps.
     pub(crate) features: usize,
 }
 
@@ -94,7 +96,7 @@ impl Trunk {
             Stem::Small => (3, None),
             Stem::Large => (7, Some(Pool { kernel: 3, stride: 2, padding: 1 })),
         };
-        let stem = down(rng, channels, w, kernel, 2, norm);
+        let stem = conv_norm(rng, channels, w, kernel, 2, norm);
         let (expansion, counts) = blocks(config.model.body());
         let mut input = w;
         let mut stage = |i: usize| {
@@ -137,7 +139,7 @@ impl Module for Trunk {
     }
 }
 
-/// How many times the channels of its middle a block gives, and how many blocks each stage has.
+/// Returns the expansion of a block (output channels / middle channels) and the number of blocks in each stage.
 fn blocks(kind: ModelKind) -> (usize, [usize; 4]) {
     match kind {
         ModelKind::Resnet50 => (4, [3, 4, 6, 3]),
@@ -147,67 +149,70 @@ fn blocks(kind: ModelKind) -> (usize, [usize; 4]) {
 
 fn encoder_block(rng: &mut Generator, input: usize, middle: usize, output: usize, stride: usize, norm: bool) -> Block {
     let units = if middle == output {
-        vec![down(rng, input, output, 3, stride, norm), down(rng, output, output, 3, 1, norm)]
+        vec![conv_norm(rng, input, output, 3, stride, norm), conv_norm(rng, output, output, 3, 1, norm)]
     } else {
-        let narrow = down(rng, input, middle, 1, 1, norm);
-        vec![narrow, down(rng, middle, middle, 3, stride, norm), down(rng, middle, output, 1, 1, norm)]
+        let narrow = conv_norm(rng, input, middle, 1, 1, norm);
+        vec![narrow, conv_norm(rng, middle, middle, 3, stride, norm), conv_norm(rng, middle, output, 1, 1, norm)]
     };
     let changes = stride != 1 || input != output;
-    let shortcut = changes.then(|| Shortcut { name: "downsample", unit: down(rng, input, output, 1, stride, norm) });
+    let shortcut =
+        changes.then(|| Shortcut { name: "downsample", unit: conv_norm(rng, input, output, 1, stride, norm) });
     Block { units, shortcut }
 }
 
-/// A convolution that keeps the size at stride 1, and its norm; without norms it has a bias.
-fn down(rng: &mut Generator, input: usize, output: usize, kernel: usize, stride: usize, norm: bool) -> Unit {
+/// Creates a convolution that keeps the size at stride 1, with its norm. Without norms it has a bias.
+fn conv_norm(rng: &mut Generator, input: usize, output: usize, kernel: usize, stride: usize, norm: bool) -> Unit {
     let conv = Conv2d::new(rng, input, output, kernel, Conv { stride, padding: kernel / 2 }, !norm);
     Unit { conv: Box::new(conv), enlarge: None, norm: norm.then(|| BatchNorm2d::new(output)) }
 }
 
 struct Decoder {
     linear: Linear,
-    /// Side of the first maps.
-    seed: usize,
-    mirror: Mirror,
+    /// The side of the first feature maps.
+    first_size: usize,
+    decoder_trunk: DecoderTrunk,
 }
 
 impl Decoder {
     fn new(rng: &mut Generator, config: &Config) -> Decoder {
         let (expansion, _) = blocks(config.model.body());
         let linear = Linear::new(rng, config.decoder_inputs(), expansion * 8 * config.model.width);
-        Decoder { linear, seed: config.image_size() / 16, mirror: Mirror::new(rng, config) }
+        Decoder { linear, first_size: config.image_size() / 16, decoder_trunk: DecoderTrunk::new(rng, config) }
     }
 
     fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
         let x = self.linear.forward(z, ctx);
         let [batch, channels] = x.shape().matrix("decoder");
-        let x = x.reshape([batch, channels, 1, 1]).interpolate([self.seed, self.seed], self.mirror.how);
-        self.mirror.forward(&x, ctx)
+        let x = x
+            .reshape([batch, channels, 1, 1])
+            .interpolate([self.first_size, self.first_size], self.decoder_trunk.interpolation);
+        self.decoder_trunk.forward(&x, ctx)
     }
 }
 
 impl Module for Decoder {
     fn visit(&self, v: &mut Visitor) {
         v.child("linear", &self.linear);
-        self.mirror.visit(v);
+        self.decoder_trunk.visit(v);
     }
 }
 
-/// A decoder from its first maps, `[n, 8ew, S/16, S/16]`, to images.
-pub(crate) struct Mirror {
-    how: Interpolation,
-    /// In the order they run: `layer4` … `layer1`.
+/// A decoder without its linear layer: feature maps `[n, 8ew, S/16, S/16]` → images.
+pub(crate) struct DecoderTrunk {
+    interpolation: Interpolation,
+    /// In the order of execution: `layer4` … `layer1`.
     stages: [Sequential; 4],
     conv1: Unit,
 }
 
-impl Mirror {
-    pub(crate) fn new(rng: &mut Generator, config: &Config) -> Mirror {
+impl DecoderTrunk {
+    pub(crate) fn new(rng: &mut Generator, config: &Config) -> DecoderTrunk {
         let w = config.model.width;
-        let how = match config.model.upsample {
+        let interpolation = match config.model.upsample {
             Upsampling::Bilinear => Interpolation::Bilinear { align_corners: false },
             Upsampling::Nearest => Interpolation::Nearest,
         };
-        let up = Up { how, conv: config.model.decoder_conv, norm: config.model.batch_norm };
+        let up = Up { interpolation, conv: config.model.decoder_conv, norm: config.model.batch_norm };
         let (expansion, counts) = blocks(config.model.body());
         let stages = [3, 2, 1, 0].map(|i| {
             let (middle, input) = (w << i, expansion * (w << i));
@@ -223,12 +228,12 @@ impl Mirror {
             stage.push(block(rng, output, i > 0));
             Sequential::new(stage)
         });
-        let conv1 = Unit { norm: None, ..up.unit(rng, w, config.channels(), true, true) };
-        Mirror { how, stages, conv1 }
+        let conv1 = Unit { norm: None, ..up.conv3x3(rng, w, config.channels(), true, true) };
+        DecoderTrunk { interpolation, stages, conv1 }
     }
 }
 
-impl Layer for Mirror {
+impl Layer for DecoderTrunk {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let mut x = x.clone();
         for (stage, i) in self.stages.iter().zip([4, 3, 2, 1]) {
@@ -239,7 +244,7 @@ impl Layer for Mirror {
     }
 }
 
-impl Module for Mirror {
+impl Module for DecoderTrunk {
     fn visit(&self, v: &mut Visitor) {
         for (stage, i) in self.stages.iter().zip([4, 3, 2, 1]) {
             v.child(&format!("layer{i}"), stage);
@@ -250,34 +255,36 @@ impl Module for Mirror {
 
 /// The decoder's options.
 struct Up {
-    how: Interpolation,
+    interpolation: Interpolation,
     conv: DecoderConv,
     norm: bool,
 }
 
 impl Up {
     fn block(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool) -> Block {
-        let units = vec![self.unit(rng, input, input, false, false), self.unit(rng, input, output, enlarge, enlarge)];
-        let shortcut = enlarge.then(|| Shortcut { name: "upsample", unit: self.unit(rng, input, output, true, true) });
+        let units =
+            vec![self.conv3x3(rng, input, input, false, false), self.conv3x3(rng, input, output, enlarge, enlarge)];
+        let shortcut =
+            enlarge.then(|| Shortcut { name: "upsample", unit: self.conv3x3(rng, input, output, true, true) });
         Block { units, shortcut }
     }
 
     fn bottleneck(&self, rng: &mut Generator, input: usize, middle: usize, output: usize, enlarge: bool) -> Block {
-        let narrow = self.point(rng, input, middle, false);
+        let narrow = self.conv1x1(rng, input, middle, false);
         let units =
-            vec![narrow, self.unit(rng, middle, middle, enlarge, false), self.point(rng, middle, output, false)];
+            vec![narrow, self.conv3x3(rng, middle, middle, enlarge, false), self.conv1x1(rng, middle, output, false)];
         let changes = input != output;
-        let shortcut = changes.then(|| Shortcut { name: "upsample", unit: self.point(rng, input, output, enlarge) });
+        let shortcut = changes.then(|| Shortcut { name: "upsample", unit: self.conv1x1(rng, input, output, enlarge) });
         Block { units, shortcut }
     }
 
-    /// A 1×1 convolution, which is its own mirror image, and its norm.
-    fn point(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool) -> Unit {
-        Unit { enlarge: enlarge.then_some(self.how), ..down(rng, input, output, 1, 1, self.norm) }
+    /// Creates a 1×1 convolution with its norm. A transposed 1×1 convolution would be the same function.
+    fn conv1x1(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool) -> Unit {
+        Unit { enlarge: enlarge.then_some(self.interpolation), ..conv_norm(rng, input, output, 1, 1, self.norm) }
     }
 
-    /// A 3×3 convolution and its norm; without norms it has a bias in any case.
-    fn unit(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool, bias: bool) -> Unit {
+    /// Creates a 3×3 convolution with its norm. It always has a bias if there are no norms.
+    fn conv3x3(&self, rng: &mut Generator, input: usize, output: usize, enlarge: bool, bias: bool) -> Unit {
         let bias = bias || !self.norm;
         let conv: Box<dyn Layer> = match self.conv {
             DecoderConv::Transposed => {
@@ -286,7 +293,7 @@ impl Up {
             }
             DecoderConv::Plain => Box::new(Conv2d::new(rng, input, output, 3, Conv { stride: 1, padding: 1 }, bias)),
         };
-        Unit { conv, enlarge: enlarge.then_some(self.how), norm: self.norm.then(|| BatchNorm2d::new(output)) }
+        Unit { conv, enlarge: enlarge.then_some(self.interpolation), norm: self.norm.then(|| BatchNorm2d::new(output)) }
     }
 }
 
@@ -305,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_torchvisions() {
+    fn encoder_parameters_have_the_names_of_torchvision() {
         let model = build(&config(&["model.width=2", "model.z_dim=3"]));
         let mut names = Vec::new();
         nn::visit(&*model, |name, _| names.push(name.to_owned()));
@@ -332,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn bottlenecks_have_torchvisions_names_and_counts_and_their_mirror_image_3_6_4_3() {
+    fn bottlenecks_have_the_names_and_counts_of_torchvision_and_are_mirrored_in_the_decoder() {
         let model = build(&config(&["model.kind=resnet50", "model.width=2", "model.z_dim=3"]));
         let shapes: Vec<_> =
             nn::parameters(&*model).into_iter().map(|(name, param)| (name, param.shape().to_vec())).collect();
@@ -366,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_and_size_gives_images_of_the_size_it_takes() {
+    fn every_option_and_size_gives_images_of_the_input_size() {
         for (stem, size) in [(Stem::Small, 16), (Stem::Small, 48), (Stem::Large, 64)] {
             for options in
                 [["upsample=bilinear", "decoder_conv=transposed"], ["upsample=nearest", "decoder_conv=plain"]]

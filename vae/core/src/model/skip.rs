@@ -1,4 +1,5 @@
-//! Blocks that halve or enlarge, with a convolution in their shortcut; w = 64, act a leaky ReLU.
+//! A VAE of blocks that halve or enlarge, with a convolution in their shortcut. w = `model.width`, 64 by default; act
+//! is a leaky ReLU.
 //!
 //! ```text
 //! x [n, C, S, S] → down w, S/2 → down 2w, S/4 → down 4w, S/8 → down 8w, S/16 → S/16 × S/16: mu, logvar [n, z]
@@ -10,9 +11,10 @@
 //!                 z [n, z] → linear 8w, S/16 → up 4w, S/8 → up 2w, S/4 → up w, S/2 → up w, S → convolution 3×3: C, S
 //! ```
 //!
-//! The paper's model has `two-conv`; `pre-activation` leaves the shortcut to the identity, and a linear layer makes the
-//! decoder's first maps: the reading of the paper's words that has its 19,682,307 parameters at 64 px, z = 512.
-//! All convolutions are 3×3 and have a bias; pooling takes means of 2×2, enlarging copies the nearest.
+//! The paper's model has `two-conv` blocks. In `pre-activation` blocks the shortcut is the identity, and a linear layer
+//! computes the first feature maps of the decoder. This interpretation of the paper's text has the 19,682,307
+//! parameters that it states, at 64 pixels and z = 512. All convolutions are 3×3 and have a bias. Pooling is average
+//! pooling over 2×2, and enlarging is nearest-neighbour interpolation.
 
 use autograd::{Act, Conv, Interpolation, Pool, Var};
 use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Linear, Module, Visitor};
@@ -22,40 +24,41 @@ use crate::config::{Config, SkipBlock};
 use crate::model::residual::norm_act;
 use crate::model::{Vae, clamp_logvar};
 
-/// The VAE of blocks with convolutions in their shortcuts: `[n, C, S, S]` → four blocks that halve → mu, logvar `[n, z]` → five
-/// that enlarge → `[n, C, S, S]`. S is a multiple of 16.
+/// A VAE of blocks with convolutions in their shortcuts: `[n, C, S, S]` → four blocks that halve → mu, logvar `[n, z]`
+/// → five blocks that enlarge → `[n, C, S, S]`. `pre-activation` replaces the first block of the decoder by a linear
+/// layer. S is a multiple of 16.
 pub struct Skip {
     encoder: Encoder,
     decoder: Decoder,
 }
 
 impl Skip {
-    /// With PyTorch's default initialisation.
+    /// Creates the model with PyTorch's default initialisation.
     pub fn new(rng: &mut Generator, config: &Config) -> Skip {
-        let (w, z, colours, seed) =
+        let (w, z, colours, first_size) =
             (config.model.width, config.model.z_dim, config.channels(), config.image_size() / 16);
         let mut block = |input, output, resize| Block::new(rng, config, input, output, resize);
         let down = [(config.encoder_channels(), w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)];
         let down = down.map(|(input, output)| block(input, output, Resize::Halve));
         let (first, last) = match config.model.block {
-            SkipBlock::TwoConv => (Some((config.decoder_inputs(), 8 * w, seed)), w.div_ceil(2)),
+            SkipBlock::TwoConv => (Some((config.decoder_inputs(), 8 * w, first_size)), w.div_ceil(2)),
             SkipBlock::PreActivation => (None, w),
         };
         let up = [(8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, last, 2)];
         let up = first.into_iter().chain(up);
         let up = up.map(|(input, output, times)| block(input, output, Resize::Enlarge(times))).collect();
         let whole = Conv { stride: 1, padding: 0 };
-        let mu = Conv2d::new(rng, 8 * w, z, seed, whole, true);
-        let encoder = Encoder { down, mu, logvar: Conv2d::new(rng, 8 * w, z, seed, whole, true) };
-        let maps = [8 * w, seed, seed];
+        let mu = Conv2d::new(rng, 8 * w, z, first_size, whole, true);
+        let encoder = Encoder { down, mu, logvar: Conv2d::new(rng, 8 * w, z, first_size, whole, true) };
+        let maps = [8 * w, first_size, first_size];
         let linear = first.is_none().then(|| Linear::new(rng, config.decoder_inputs(), maps.iter().product()));
-        Skip { encoder, decoder: Decoder { linear, maps, up, conv1: same(rng, last, colours) } }
+        Skip { encoder, decoder: Decoder { linear, maps, up, conv1: conv3x3(rng, last, colours) } }
     }
 }
 
 impl Vae for Skip {
     fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
-        let x = through(&self.encoder.down, x.clone(), "encoder.down", ctx);
+        let x = forward_blocks(&self.encoder.down, x.clone(), "encoder.down", ctx);
         let head = |conv: &Conv2d| {
             let y = conv.forward(&x, ctx);
             let [batch, latents, _, _] = y.shape().nchw("skip");
@@ -71,7 +74,7 @@ impl Vae for Skip {
             Some(linear) => linear.forward(z, ctx).reshape([batch, channels, height, width]),
             None => z.reshape([batch, latents, 1, 1]),
         };
-        let x = through(&self.decoder.up, z, "decoder.up", ctx);
+        let x = forward_blocks(&self.decoder.up, z, "decoder.up", ctx);
         self.decoder.conv1.forward(&x, ctx)
     }
 }
@@ -98,7 +101,7 @@ impl Module for Encoder {
 }
 
 struct Decoder {
-    /// In front of `pre-activation` blocks: their first maps, of this shape.
+    /// The linear layer of the `pre-activation` decoder.
     linear: Option<Linear>,
     maps: [usize; 3],
     up: Vec<Block>,
@@ -113,7 +116,7 @@ impl Module for Decoder {
     }
 }
 
-/// What a block does to the size of its maps.
+/// The change of size by a block.
 #[derive(Clone, Copy)]
 enum Resize {
     Halve,
@@ -127,7 +130,7 @@ struct Block {
     bn1: Option<BatchNorm2d>,
     conv2: Conv2d,
     bn2: Option<BatchNorm2d>,
-    /// The convolution around a `two-conv` block; a `pre-activation` block has none.
+    /// The convolution in the shortcut of a `two-conv` block; `None` for a `pre-activation` block.
     shortcut: Option<Conv2d>,
 }
 
@@ -139,14 +142,14 @@ impl Block {
         match model.block {
             SkipBlock::TwoConv => {
                 let middle = output.div_ceil(2);
-                let (conv1, conv2) = (same(rng, input, middle), same(rng, middle, output));
-                let shortcut = Some(same(rng, input, output));
+                let (conv1, conv2) = (conv3x3(rng, input, middle), conv3x3(rng, middle, output));
+                let shortcut = Some(conv3x3(rng, input, output));
                 Block { resize, act, conv1, bn1: norm(middle), conv2, bn2: norm(output), shortcut }
             }
             SkipBlock::PreActivation => {
                 let stride = if matches!(resize, Resize::Halve) { 2 } else { 1 };
                 let conv1 = Conv2d::new(rng, input, output, 3, Conv { stride, padding: 1 }, true);
-                let conv2 = same(rng, output, output);
+                let conv2 = conv3x3(rng, output, output);
                 Block { resize, act, conv1, bn1: norm(output), conv2, bn2: norm(output), shortcut: None }
             }
         }
@@ -174,8 +177,8 @@ impl Block {
     }
 }
 
-/// Blocks in a row, each a stage called by its number.
-fn through(blocks: &[Block], x: Var, name: &str, ctx: &ForwardContext) -> Var {
+/// Applies blocks in sequence. Each is recorded as a stage with its number.
+fn forward_blocks(blocks: &[Block], x: Var, name: &str, ctx: &ForwardContext) -> Var {
     blocks.iter().zip(1..).fold(x, |x, (block, i)| {
         let x = block.forward(&x, ctx);
         ctx.record_stage(format_args!("{name}{i}"), &x);
@@ -183,7 +186,7 @@ fn through(blocks: &[Block], x: Var, name: &str, ctx: &ForwardContext) -> Var {
     })
 }
 
-fn same(rng: &mut Generator, input: usize, output: usize) -> Conv2d {
+fn conv3x3(rng: &mut Generator, input: usize, output: usize) -> Conv2d {
     Conv2d::new(rng, input, output, 3, Conv { stride: 1, padding: 1 }, true)
 }
 

@@ -1,20 +1,24 @@
-//! VQ-VAE (van den Oord, Vinyals and Kavukcuoglu, 1711.00937): each place of the last maps becomes the nearest of K vectors.
+//! VQ-VAE (van den Oord, Vinyals and Kavukcuoglu, 1711.00937): each vector of the encoder's last feature maps is
+//! replaced by the nearest of K codes.
 //!
 //! ```text
 //! x [n, C, S, S] → an encoder without heads → 1×1 convolution → e [n, D, s, s] → nearest codes q [n, D, s, s]
 //! q → 1×1 convolution, ReLU → the decoder that mirrors the encoder → [n, C, S, S]
 //! ```
 //!
-//! Nearest: the largest of e·c − ½|c|². The decoder sees e + sg(q − e), so that its gradient reaches e as if nothing had been
-//! rounded (sg: without gradient). Codes learn by running means (appendix A.1; Razavi, van den Oord and Vinyals, 1906.00446),
-//! γ the decay, n_k the places of a training batch whose nearest code is k:
+//! The nearest code c has the largest e·c − ½|c|². The decoder receives e + sg(q − e), where sg stops the gradient. Its
+//! gradient therefore reaches e as if e had not been quantised (the straight-through estimator).
+//!
+//! The codes are not trained by gradients but follow exponential moving averages (appendix A.1; Razavi, van den Oord
+//! and Vinyals, 1906.00446). γ is the decay, and n_k is the number of positions in a training batch whose nearest code
+//! is k:
 //!
 //! ```text
-//! N_k ← γ·N_k + (1 − γ)·n_k      M_k ← γ·M_k + (1 − γ)·Σ e at those places      c_k = M_k / N_k
+//! N_k ← γ·N_k + (1 − γ)·n_k      M_k ← γ·M_k + (1 − γ)·Σ e at those positions      c_k = M_k / N_k
 //! ```
 //!
-//! A code that fewer than 0.1 places a step come to, as at the start all do, begins again at a place of the batch that
-//! the seed and the step choose, with N_k = 1. Nothing of this is read back from a device.
+//! A code with N_k < 0.1, as all codes have at the start, is replaced by a vector e of the batch, which the seed and
+//! the step choose, with N_k = 1. None of this transfers data from the device to the host.
 
 use autograd::{Buffer, Conv, Var};
 use nn::{Conv2d, ForwardContext, Layer, Module, Visitor};
@@ -24,21 +28,21 @@ use crate::config::{Config, ModelKind};
 use crate::model::{convolutional, resnet};
 use crate::random::Purpose;
 
-/// Places a step, in the running mean, below which a code begins again.
+/// The value of N_k below which a code is replaced.
 const DEAD: f32 = 0.1;
 
-/// VQ-VAE (van den Oord et al., 1711.00937): images `[n, C, S, S]` → maps `[n, D, s, s]` → the nearest of K codes at each place →
-/// images. The codes are running means of what they stand for, not moved by gradients.
+/// A VQ-VAE (van den Oord et al., 1711.00937): images `[n, C, S, S]` → feature maps `[n, D, s, s]` → the nearest of K
+/// codes at each position → images. The codes follow moving averages and get no gradients.
 pub struct Vq {
     trunk: Box<dyn Layer>,
-    /// To the codes' width, and back.
+    /// 1×1 convolutions from the encoder's channels to the width of the codes, and back.
     code: Conv2d,
     back: Conv2d,
-    mirror: Box<dyn Layer>,
+    decoder_trunk: Box<dyn Layer>,
     book: Codebook,
 }
 
-/// The codes and their running means.
+/// The codes and their moving averages.
 struct Codebook {
     codes: Buffer,  // [K, D]
     counts: Buffer, // [K, 1]: N
@@ -47,18 +51,20 @@ struct Codebook {
     seed: u64,
 }
 
-/// Maps whose places are codes.
+/// Quantised feature maps.
 pub struct Quantised {
-    /// The codes, `[n, D, s, s]`; their gradient goes to the maps that they stand for.
+    /// The codes, `[n, D, s, s]`. Their gradient flows to the feature maps that they replace.
     pub codes: Var,
-    /// Σ |e − sg(q)|² over an image's places, mean over images, unweighted: a scalar. sg: without gradient.
+    /// The commitment loss Σ |e − sg(q)|², summed over the positions of an image, averaged over images and unweighted:
+    /// a scalar. sg stops the gradient.
     pub commitment: Var,
-    /// How many codes are in use: exp(−Σ p ln p), p the share of the batch's places that each code stands at. A scalar.
+    /// The perplexity exp(−Σ p ln p), the effective number of codes in use: a scalar. p is the fraction of the batch's
+    /// positions that each code has.
     pub perplexity: Var,
 }
 
 impl Vq {
-    /// With PyTorch's default initialisation.
+    /// Creates the model with PyTorch's default initialisation.
     pub fn new(rng: &mut Generator, config: &Config) -> Vq {
         let (model, channels) = (&config.model, config.channels());
         let (trunk, features): (Box<dyn Layer>, usize) = match model.body() {
@@ -75,19 +81,19 @@ impl Vq {
         let point = Conv { stride: 1, padding: 0 };
         let code = Conv2d::new(rng, features, model.code_width, 1, point, true);
         let back = Conv2d::new(rng, model.code_width, features, 1, point, true);
-        let mirror: Box<dyn Layer> = match model.body() {
-            ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(resnet::Mirror::new(rng, config)),
-            _ => Box::new(convolutional::Mirror::new(rng, config)),
+        let decoder_trunk: Box<dyn Layer> = match model.body() {
+            ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(resnet::DecoderTrunk::new(rng, config)),
+            _ => Box::new(convolutional::DecoderTrunk::new(rng, config)),
         };
-        Vq { trunk, code, back, mirror, book: Codebook::new(config) }
+        Vq { trunk, code, back, decoder_trunk, book: Codebook::new(config) }
     }
 
-    /// The maps whose places will be codes, `[n, D, s, s]`.
+    /// Returns the feature maps before quantisation, `[n, D, s, s]`.
     pub fn encode(&self, x: &Var, ctx: &ForwardContext) -> Var {
         self.code.forward(&self.trunk.forward(x, ctx), ctx)
     }
 
-    /// The nearest code at each place of these maps; in training the codes then move.
+    /// Replaces each position of the feature maps by its nearest code. In training this also updates the codes.
     pub fn quantise(&self, maps: &Var, ctx: &ForwardContext) -> Quantised {
         let [n, d, height, width] = maps.shape().nchw("quantise");
         let places = maps.value().permute(&[0, 2, 3, 1]).reshape([n * height * width, d]);
@@ -99,9 +105,9 @@ impl Vq {
         let nearest = self.book.nearest(&places);
         let q = codes.index_select(&nearest).reshape([n, height, width, d]).permute(&[0, 3, 1, 2]);
         let chosen = Tensor::ones([n * height * width]).upload(&places.device());
-        let chosen = chosen.gather_gradient(&nearest, codes.shape()[0]); // [places, K]: 1 at the code of each
+        let chosen = chosen.gather_gradient(&nearest, codes.shape()[0]); // one-hot, [places, K]
         if learns {
-            self.book.follow(&places, &chosen);
+            self.book.update(&places, &chosen);
         }
         let shares = chosen.mean(&[0], false);
         let entropy = shares.mul(&shares.add_scalar(1e-10).log()).sum_all().mul_scalar(-1.0);
@@ -112,9 +118,9 @@ impl Vq {
         }
     }
 
-    /// Images of maps of codes, before the output activation.
+    /// Decodes quantised feature maps to images before the output activation.
     pub fn decode(&self, codes: &Var, ctx: &ForwardContext) -> Var {
-        self.mirror.forward(&self.back.forward(codes, ctx).relu(), ctx)
+        self.decoder_trunk.forward(&self.back.forward(codes, ctx).relu(), ctx)
     }
 }
 
@@ -126,14 +132,14 @@ impl Codebook {
         Codebook { codes, counts, sums, decay: config.model.decay as f32, seed: config.seed }
     }
 
-    /// The number of the code that is nearest to each place, `[places, D]` → `[places]`.
+    /// Returns the index of the nearest code of each vector, `[places, D]` → `[places]`.
     fn nearest(&self, places: &Tensor) -> Tensor {
         let codes = self.codes.value();
         let half = codes.square().sum(&[1], true).mul_scalar(0.5); // [K, 1]
         codes.matmul_nt(places).sub(&half).argmax(0)
     }
 
-    /// Sets codes that hardly any place comes to upon places of this batch.
+    /// Replaces codes that are hardly used. Their new values are vectors of this batch.
     fn restart(&self, places: &Tensor, step: u64) {
         let (counts, k) = (self.counts.value(), self.counts.shape()[0]);
         let dead = counts.mul_scalar(-1.0).add_scalar(DEAD).mul_scalar(1e9).clamp(0.0, 1.0); // [K, 1]: 1 or 0
@@ -147,8 +153,8 @@ impl Codebook {
         self.counts.set(counts.mul(&kept).add(&dead));
     }
 
-    /// Moves the running means by a batch's places and the codes that they came to.
-    fn follow(&self, places: &Tensor, chosen: &Tensor) {
+    /// Updates the moving averages with the vectors of a batch and the one-hot indices of their codes.
+    fn update(&self, places: &Tensor, chosen: &Tensor) {
         let toward = |old: Tensor, new: Tensor| old.mul_scalar(self.decay).add(&new.mul_scalar(1.0 - self.decay));
         let (k, d) = (self.codes.shape()[0], self.codes.shape()[1]);
         let counts = toward(self.counts.value(), chosen.sum(&[0], false).reshape([k, 1]));
@@ -163,11 +169,11 @@ impl Module for Vq {
     fn visit(&self, v: &mut Visitor) {
         v.child("encoder", &Half(&*self.trunk, &self.code));
         v.child("codebook", &self.book);
-        v.child("decoder", &Half(&*self.mirror, &self.back));
+        v.child("decoder", &Half(&*self.decoder_trunk, &self.back));
     }
 }
 
-/// A network and the convolution between it and the codes, called `code`.
+/// An encoder or decoder and the convolution between it and the codes, which is named `code`.
 struct Half<'a>(&'a dyn Layer, &'a Conv2d);
 
 impl Module for Half<'_> {
@@ -204,26 +210,27 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_code_is_found_the_first_of_equals() {
+    fn the_nearest_code_is_found_and_the_first_of_equal_ones() {
         let book = book(&[0.0, 0.0, 3.0, 4.0, 3.0, 4.0, 100.0, 0.0], 4, 2);
         let places = Tensor::new(&[0.1, -0.1, 2.0, 3.0, 1.4, 2.1, 52.0, 1.0, 51.0, 3.0], [5, 2]);
         assert_eq!(book.nearest(&places).data(), [0.0, 1.0, 1.0, 3.0, 1.0]);
     }
 
-    /// γ = ¾: N = ¾·1 + ¼·2, M = ¾·c + ¼·Σ e for the code that two places came to; ¾ of both for the others.
+    /// With γ = ¾: N = ¾·1 + ¼·2 and M = ¾·c + ¼·Σ e for the code that is nearest to two vectors, and ¾ of both for the
+    /// others.
     #[test]
-    fn codes_follow_running_means() {
+    fn codes_follow_moving_averages() {
         let book = book(&[0.0, 10.0, 20.0], 3, 1);
         let places = Tensor::new(&[8.0, 9.0], [2, 1]);
         let chosen = Tensor::new(&[0.0, 1.0, 0.0, 0.0, 1.0, 0.0], [2, 3]);
-        book.follow(&places, &chosen);
+        book.update(&places, &chosen);
         assert_eq!(book.counts.value().data(), [0.75, 1.25, 0.75]);
         assert_eq!(book.sums.value().data(), [0.0, 11.75, 15.0]);
         assert_eq!(book.codes.value().data(), [0.0, 11.75 / 1.25, 20.0]);
     }
 
     #[test]
-    fn a_dead_code_begins_again_at_a_place_of_the_batch_and_no_other_moves() {
+    fn an_unused_code_is_replaced_by_a_vector_of_the_batch_and_others_stay() {
         let book = book(&[0.0, 10.0, 20.0, 30.0], 4, 1);
         book.counts.set(Tensor::new(&[5.0, 0.0999, 0.1, 0.0], [4, 1]));
         let places = Tensor::new(&[7.0, 7.5], [2, 1]);
@@ -235,9 +242,9 @@ mod tests {
         assert_eq!(book.sums.value().data()[1], codes.data()[1]);
     }
 
-    /// The decoder's gradient reaches the maps as it is; what is decoded are codes.
+    /// The decoder's gradient reaches the feature maps unchanged, and the decoder's input are codes.
     #[test]
-    fn gradients_go_straight_through() {
+    fn gradients_pass_straight_through() {
         let mut settings = Settings::default();
         ["model.kind=vq", "model.codes=2", "model.code_width=1", "data.image_size=4"]
             .iter()

@@ -1,18 +1,18 @@
-//! The three parts of the KL with q(z) itself in place of a batch's estimate: q(z) = 1/N Σ_n q(z|x_n) over a whole data set.
+//! The three terms of the KL with the exact aggregate posterior q(z) = 1/N Σ_n q(z|x_n) over a whole data set.
 //!
-//! A batch of B images never shows more than log B nats of mutual information; this ends at log N. It compares each of N
-//! draws with each of N posteriors: N²·D numbers, of which a block is there at a time. The logsumexp of a line is that of
-//! its blocks' logsumexps.
+//! The estimate of the mutual information from a batch of B images is at most log B; the exact value is at most log N.
+//! The computation compares each of N draws with each of N posteriors. These are N²·D numbers, which are computed in
+//! blocks. The logsumexp of a row is the logsumexp over the results of its blocks.
 
 use autograd::{Var, no_grad};
 
-use super::latent_terms::{LatentTerms, between, pair_densities, same_shape};
+use super::latent_terms::{LatentTerms, pair_densities, same_shape, terms_from_densities};
 
-/// Numbers in a block.
+/// The number of values in a block.
 const BLOCK: usize = 1 << 20;
 
-/// The terms over a whole data set, from each image's Gaussian and one draw from it: z, mu, logvar `[N, D]` → three
-/// scalars. For reports: no gradients.
+/// Returns the terms over a whole data set. z is one draw from the posterior of each image, and mu and logvar are the
+/// parameters of the posteriors, each `[N, D]`. The terms are scalars in nats without gradients.
 ///
 /// # Panics
 /// If the shapes differ, or there are no images.
@@ -40,7 +40,7 @@ fn blocked(z: &Var, mu: &Var, logvar: &Var, [rows, columns]: [usize; 2]) -> Late
             joint.push(stack(&joints, 1).logsumexp(1).add_scalar(share));
             product.push(stack(&singles, 1).logsumexp(1).add_scalar(share).sum(&[1], false));
         }
-        between(z, mu, logvar, &stack(&joint, 0), &stack(&product, 0))
+        terms_from_densities(z, mu, logvar, &stack(&joint, 0), &stack(&product, 0))
     })
 }
 
@@ -60,7 +60,7 @@ mod tests {
         [&terms.mi, &terms.tc, &terms.dw_kl].map(|term| term.value().data()[0])
     }
 
-    /// N posteriors `[N, 3]` and a draw from each.
+    /// Returns a draw from each of N posteriors, and their parameters, `[N, 3]`.
     fn posteriors(n: usize) -> [Var; 3] {
         let mut rng = Generator::new(5);
         let mut normal = || rng.normal_tensor([n, 3]);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_set_of_one_batch_is_that_batch() {
+    fn a_data_set_of_one_batch_has_the_terms_of_the_batch() {
         let [z, mu, logvar] = posteriors(11);
         let batch = values(&latent_terms(&z, &mu, &logvar, Estimator::Batch, 11));
         for got in [exact_latent_terms(&z, &mu, &logvar), blocked(&z, &mu, &logvar, [4, 3])].map(|terms| values(&terms))
@@ -79,8 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn mutual_information_ends_at_that_of_the_data_set_not_of_a_batch() {
-        // 200 images that nothing confuses, in one latent: MI = ln 200, where batches of 8 end at ln 8.
+    fn mutual_information_is_limited_by_the_data_set_and_not_by_a_batch() {
+        // 200 images with disjoint posteriors, in one latent: MI = ln 200, but batches of 8 give at most ln 8.
         let mu = Var::constant(Tensor::new(&(0..200).map(|i| 10.0 * i as f32).collect::<Vec<_>>(), [200, 1]));
         let logvar = Var::constant(Tensor::full([200, 1], -4.0));
         let [mi, tc, _] = values(&exact_latent_terms(&mu, &mu, &logvar));

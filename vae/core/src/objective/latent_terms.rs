@@ -1,44 +1,52 @@
-//! The KL of β-TCVAE (Chen et al., 1802.04942) in three parts, each a mean over the images i of a batch, in nats:
+//! The KL of the β-TCVAE (Chen et al., 1802.04942) in three terms. Each is a mean over the images i of a batch, in
+//! nats:
 //!
-//!   MI    = log q(z_i|x_i) − log q(z_i)             what the latents know of the image
-//!   TC    = log q(z_i) − log Π_d q(z_id)            what they know of each other
-//!   DW-KL = log Π_d q(z_id) − log p(z_i)            how far each is from N(0, 1)
+//! ```text
+//! MI    = log q(z_i|x_i) − log q(z_i)             mutual information between image and latents
+//! TC    = log q(z_i) − log Π_d q(z_id)            total correlation: dependence between the latents
+//! DW-KL = log Π_d q(z_id) − log p(z_i)            dimension-wise KL to the prior N(0, 1)
+//! ```
 //!
-//! where z_i is drawn from q(z|x_i) = N(mu_i, e^logvar_i), and q(z) is that of N images, of which the batch shows B:
+//! z_i is drawn from the posterior q(z|x_i) = N(mu_i, e^logvar_i). q(z) is the mean of the posteriors of all N images.
+//! It is estimated from the B images of the batch:
 //!
-//!   log q(z_i) ≈ logsumexp_j [w_ij + log q(z_i|x_j)],   log Π_d q(z_id) ≈ Σ_d logsumexp_j [w_ij + log q(z_id|x_jd)]
+//! ```text
+//! log q(z_i) ≈ logsumexp_j [w_ij + log q(z_i|x_j)],   log Π_d q(z_id) ≈ Σ_d logsumexp_j [w_ij + log q(z_id|x_jd)]
 //!
-//!   batch  w = −log B      mws  w = −log(N·B)      unnormalised  w = 0
-//!   mss    e^w_ij = 1/N for j = i,  (N − M)/(N·M) for j = (i + 1) mod B,  1/M elsewhere,  M = B − 1
+//! batch  w = −log B      mws  w = −log(N·B)      unnormalised  w = 0
+//! mss    e^w_ij = 1/N for j = i,  (N − M)/(N·M) for j = (i + 1) mod B,  1/M elsewhere,  M = B − 1
+//! ```
 //!
-//! The weight stands once in the joint and once a dimension in the product. Whatever the weights, the three terms add up
-//! to the mean of log q(z|x) − log p(z). z, mu, logvar: `[B, D]` → three scalars; on the way there are a few `[B, B, D]`.
+//! The weight w_ij is added once in the joint density, and once per dimension in the product. For all weights, the sum
+//! of the three terms is the mean of log q(z|x) − log p(z). z, mu and logvar are `[B, D]`, the terms are scalars, and
+//! intermediate results have the shape `[B, B, D]`.
 
 use autograd::Var;
 use tensor::Tensor;
 
 use crate::config::Estimator;
 
-/// The three parts of the KL, scalars, in nats.
+/// The three terms of the KL, scalars in nats.
 #[derive(Clone, Debug)]
 pub struct LatentTerms {
-    /// Mutual information of images and latents; no more than log B by a batch's estimate.
+    /// The mutual information between images and latents. Its estimate from a batch is at most log B.
     pub mi: Var,
-    /// Total correlation: 0 where the latents are independent.
+    /// The total correlation. It is 0 if the latents are independent.
     pub tc: Var,
     /// The dimension-wise KL.
     pub dw_kl: Var,
 }
 
-/// MI, TC and DW-KL of a batch of B of `dataset` images, z drawn from its Gaussians, with gradients: z, mu, logvar `[B, D]` →
-/// three scalars in nats, which add up to the mean of log q(z|x) − log p(z) (Chen et al., 1802.04942).
+/// Returns MI, TC and DW-KL of a batch of B out of `dataset` images (Chen et al., 1802.04942). z is drawn from the
+/// posteriors with the parameters mu and logvar, each `[B, D]`. The terms are scalars in nats, and their sum is the
+/// mean of log q(z|x) − log p(z). Gradients flow through them.
 ///
 /// ```text
 /// log q(z_i) ≈ logsumexp_j [w_ij + log q(z_i|x_j)],   log Π_d q(z_id) ≈ Σ_d logsumexp_j [w_ij + log q(z_id|x_jd)]
 /// MI = log q(z_i|x_i) − log q(z_i),   TC = log q(z_i) − log Π_d q(z_id),   DW-KL = log Π_d q(z_id) − log p(z_i)
 /// ```
 ///
-/// each a mean over i, with w from [`log_weights`].
+/// Each is a mean over i. w is returned by [`log_weights`].
 ///
 /// # Panics
 /// If the shapes differ.
@@ -49,11 +57,12 @@ pub fn latent_terms(z: &Var, mu: &Var, logvar: &Var, estimator: Estimator, datas
     let pairs = pair_densities(z, mu, logvar);
     let joint = (pairs.sum(&[2], false) + Var::constant(weights.clone())).logsumexp(1);
     let product = (pairs + Var::constant(weights.reshape([b, b, 1]))).logsumexp(1).sum(&[1], false);
-    between(z, mu, logvar, &joint, &product)
+    terms_from_densities(z, mu, logvar, &joint, &product)
 }
 
-/// w_ij, the logarithm of the weight of image j's posterior (columns) in the estimate of q(z_i) (rows): `[batch, batch]`. See
-/// [`Estimator`]. A batch of one image, or of more than the `dataset` holds, is all that there is: `mss` is then `batch`.
+/// Returns w_ij, the logarithm of the weight of image j's posterior (columns) in the estimate of q(z_i) (rows):
+/// `[batch, batch]`. See [`Estimator`]. For a batch of one image, or of more than `dataset` images, `mss` uses the
+/// weights of `batch`.
 pub fn log_weights(estimator: Estimator, batch: usize, dataset: usize) -> Tensor {
     let (b, n) = (batch as f64, dataset as f64);
     let equal = |w: f64| Tensor::full([batch, batch], w as f32);
@@ -74,20 +83,20 @@ pub fn log_weights(estimator: Estimator, batch: usize, dataset: usize) -> Tensor
     }
 }
 
-/// The three terms from log q(z) and log Π_d q(z_d) of each image, both `[B]`.
-pub(super) fn between(z: &Var, mu: &Var, logvar: &Var, joint: &Var, product: &Var) -> LatentTerms {
+/// Returns the three terms, given log q(z) and log Π_d q(z_d) of each image, both `[B]`.
+pub(super) fn terms_from_densities(z: &Var, mu: &Var, logvar: &Var, joint: &Var, product: &Var) -> LatentTerms {
     let own = log_density(z, mu, logvar).sum(&[1], false);
     let prior = z.square().add_scalar(LN_2PI).mul_scalar(-0.5).sum(&[1], false);
     LatentTerms { mi: (own - joint).mean_all(), tc: (joint - product).mean_all(), dw_kl: (product - &prior).mean_all() }
 }
 
-/// log q(z_id|x_jd) of each z `[I, D]` under each Gaussian `[J, D]`: `[I, J, D]`.
+/// Returns log q(z_id|x_jd) of each z `[I, D]` under each posterior `[J, D]`: `[I, J, D]`.
 pub(super) fn pair_densities(z: &Var, mu: &Var, logvar: &Var) -> Var {
     let ([i, d], [j, _]) = (z.shape().matrix("z"), mu.shape().matrix("mu"));
     log_density(&z.reshape([i, 1, d]), &mu.reshape([1, j, d]), &logvar.reshape([1, j, d]))
 }
 
-/// ln N(z; mu, e^logvar) of each number.
+/// Returns ln N(z; mu, e^logvar) element by element.
 fn log_density(z: &Var, mu: &Var, logvar: &Var) -> Var {
     let scaled = (z - mu).square() * logvar.mul_scalar(-1.0).exp();
     (scaled + logvar.add_scalar(LN_2PI)).mul_scalar(-0.5)
@@ -115,7 +124,7 @@ mod tests {
         [&terms.mi, &terms.tc, &terms.dw_kl].map(|term| f64::from(term.value().data()[0]))
     }
 
-    /// The terms where every draw is its mean.
+    /// Returns the terms for z = mu.
     fn at_means(mu: &[f32], logvar: f32, d: usize, estimator: Estimator, dataset: usize) -> [f64; 3] {
         let shape = [mu.len() / d, d];
         let (mu, logvar) = (Var::constant(Tensor::new(mu, shape)), Var::constant(Tensor::full(shape, logvar)));
@@ -128,7 +137,7 @@ mod tests {
         assert!(near, "{got:?}, expected {expected:?}");
     }
 
-    /// z, mu, logvar, random.
+    /// Returns random z, mu and logvar.
     fn random(b: usize, d: usize) -> [Tensor; 3] {
         let mut rng = Generator::new(3);
         [1.5, 1.0, 0.5].map(|scale| rng.normal_tensor([b, d]).mul_scalar(scale))
@@ -148,7 +157,8 @@ mod tests {
         most + x.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
     }
 
-    /// The definition, in f64, by any weights; `joint_times` how often a weight counts in log q(z).
+    /// Returns the terms by their definition, in f64, for any weights. `joint_times` is how often a weight is added in
+    /// log q(z).
     fn by_definition(
         [z, mu, logvar]: [&Array; 3],
         log_weight: impl Fn(usize, usize) -> f64,
@@ -170,7 +180,7 @@ mod tests {
         sums
     }
 
-    /// What each estimator's weight is, from its paper; `mss` for B = 5 of N = 40, so M = 4.
+    /// The weights of each estimator, from its paper. For `mss`, B = 5 and N = 40, so M = 4.
     fn written_out(estimator: Estimator, i: usize, j: usize) -> f64 {
         match estimator {
             Estimator::Batch => (1.0_f64 / 5.0).ln(),
@@ -181,27 +191,27 @@ mod tests {
     }
 
     #[test]
-    fn latents_that_say_nothing_have_no_terms() {
+    fn latents_without_information_have_terms_of_zero() {
         let zeros = Var::constant(Tensor::zeros([8, 3]));
         let z = Var::constant(random(8, 3)[0].clone());
         close(values(&latent_terms(&z, &zeros, &zeros, Estimator::Batch, 100)), [0.0; 3], 1e-5);
     }
 
     #[test]
-    fn four_corners_tell_ln_4_by_independent_latents() {
+    fn four_corners_have_a_mutual_information_of_ln_4_and_no_total_correlation() {
         let corners = [50.0, 50.0, 50.0, -50.0, -50.0, 50.0, -50.0, -50.0];
         let [mi, tc, _] = at_means(&corners, -10.0, 2, Estimator::Batch, 100);
         close([mi, tc, 0.0], [4_f64.ln(), 0.0, 0.0], 1e-5);
     }
 
     #[test]
-    fn two_opposite_corners_tell_ln_2_by_latents_that_repeat_each_other() {
+    fn two_opposite_corners_have_a_mutual_information_and_total_correlation_of_ln_2() {
         let [mi, tc, _] = at_means(&[50.0, 50.0, -50.0, -50.0], -10.0, 2, Estimator::Batch, 100);
         close([mi, tc, 0.0], [2_f64.ln(), 2_f64.ln(), 0.0], 1e-5);
     }
 
     #[test]
-    fn the_terms_add_up_whatever_the_estimator() {
+    fn the_sum_of_the_terms_does_not_depend_on_the_estimator() {
         let inputs = random(7, 4);
         let [z, mu, logvar] = inputs.each_ref().map(Array::of);
         let own = |at: usize| ln_normal(z.data[at], mu.data[at], logvar.data[at]) - ln_normal(z.data[at], 0.0, 0.0);
@@ -225,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn one_image_and_a_batch_beyond_the_data_set_fall_back() {
+    fn mss_falls_back_to_batch_for_one_image_and_for_a_batch_larger_than_the_data_set() {
         for (batch, dataset) in [(1, 1), (1, 50_000), (6, 5)] {
             let inputs = random(batch, 3);
             for estimator in ALL {
@@ -252,8 +262,9 @@ mod tests {
         }
     }
 
-    /// Public code that fills the batch's matrix by strides counts columns 0 and 1 as every image's own and next. Where no
-    /// posterior overlaps another an image sees only its own, of weight 1/N: the mutual information is ln N.
+    /// Some public code fills the matrix of weights by strides, so that columns 0 and 1 take the role of i and i + 1
+    /// for every image. If no two posteriors overlap, an image has only its own posterior, with the weight 1/N: the
+    /// mutual information is ln N.
     #[test]
     fn an_image_s_own_posterior_is_on_the_diagonal() {
         let apart: Vec<f32> = (0..5).map(|i| 100.0 * i as f32).collect();
@@ -275,10 +286,10 @@ mod tests {
         assert!((ours[0] - wrong[0]).abs() > 0.1, "{ours:?} {wrong:?}");
     }
 
-    /// Public code that adds the weight before it sums over the dimensions counts it once a dimension in log q(z): D − 1
-    /// times too often, which moves that much from TC to MI. With one latent there is no difference.
+    /// Some public code adds the weight before the sum over dimensions, so that it is counted once per dimension in log
+    /// q(z). The D − 1 additional weights move that amount from TC to MI. With one latent there is no difference.
     #[test]
-    fn the_weight_stands_once_in_the_joint() {
+    fn the_weight_is_added_once_in_the_joint_density() {
         for (d, estimator) in [
             (1, Estimator::Batch),
             (1, Estimator::Mss),
@@ -291,7 +302,7 @@ mod tests {
             let ours = terms_of(&inputs, estimator, 40);
             let wrong = by_definition([&z, &mu, &logvar], |i, j| written_out(estimator, i, j), d as f64);
             let excess = match estimator {
-                Estimator::Mss => wrong[0] - ours[0], // weights differ: no closed form
+                Estimator::Mss => wrong[0] - ours[0], // no closed form because the weights differ
                 _ => (d as f64 - 1.0) * -written_out(estimator, 0, 0),
             };
             assert!(d == 1 && excess.abs() < 1e-4 || excess > 1.0, "{estimator}, {d}: {excess}");

@@ -1,20 +1,20 @@
-//! The losses of a step or an epoch on the host. Parts, such as reconstruction and KL, are unweighted: sums over pixels or latents,
-//! means over images. `total` is what was minimised.
+//! The losses of a step or an epoch, on the host. Parts such as reconstruction and KL are unweighted: sums over pixels
+//! or latents, means over images.
 
 use serde_json::{Map, Value, json};
 
-/// A loss and its parts.
+/// The value of a loss and of its parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses {
-    /// What is minimised: the weighted sum of the parts.
+    /// The minimised value: the weighted sum of the parts.
     pub total: f64,
-    /// What it is made of, and what is told beside it, unweighted, means over images: `reconstruction`, summed over pixels, `kl`,
-    /// `mi`, `tc`, `dw_kl`, in nats.
+    /// The parts and further metrics, unweighted means over images: `reconstruction`, summed over pixels, and `kl`,
+    /// `mi`, `tc`, `dw_kl` in nats.
     pub parts: Vec<(&'static str, f64)>,
 }
 
 impl Losses {
-    /// Adds the means of a batch, each image counting once.
+    /// Adds the means of a batch, multiplied by its number of images.
     pub fn add(&mut self, batch: &Losses, images: usize) {
         let n = images as f64;
         self.total += batch.total * n;
@@ -24,30 +24,30 @@ impl Losses {
         self.parts.iter_mut().zip(&batch.parts).for_each(|((_, sum), (_, part))| *sum += part * n);
     }
 
-    /// The means over images, after the sums.
+    /// Returns the sums of [`Losses::add`] divided by the number of images.
     pub fn mean(&self, images: usize) -> Losses {
         let n = images as f64;
         Losses { total: self.total / n, parts: self.parts.iter().map(|&(name, sum)| (name, sum / n)).collect() }
     }
 
-    /// Whether all of it is finite.
+    /// Returns whether the total and all parts are finite.
     pub fn is_finite(&self) -> bool {
         self.total.is_finite() && self.parts.iter().all(|(_, part)| part.is_finite())
     }
 
-    /// The part of this name.
+    /// Returns the part with this name.
     pub fn part(&self, name: &str) -> Option<f64> {
         self.parts.iter().find(|(known, _)| *known == name).map(|&(_, part)| part)
     }
 
-    /// The losses in a JSON object that [`Losses::json`] wrote; other keys of metrics are skipped.
-    pub fn of_json(map: &Map<String, Value>) -> Option<Losses> {
+    /// Reads the losses from a JSON object that [`Losses::json`] wrote. The keys of other metrics are skipped.
+    pub fn from_json(map: &Map<String, Value>) -> Option<Losses> {
         let parts = map.iter().filter(|(key, _)| !["total", "kl_per_dim", "mse"].contains(&key.as_str()));
-        let parts = parts.map(|(name, x)| Some((part_name(name), of_number(x)?))).collect::<Option<_>>()?;
-        Some(Losses { total: of_number(map.get("total")?)?, parts })
+        let parts = parts.map(|(name, x)| Some((part_name(name), parse_number(x)?))).collect::<Option<_>>()?;
+        Some(Losses { total: parse_number(map.get("total")?)?, parts })
     }
 
-    /// As a JSON object: the total, then the parts.
+    /// Returns the losses as a JSON object: the total, then the parts.
     pub fn json(&self) -> Map<String, Value> {
         let entries = std::iter::once(("total", self.total)).chain(self.parts.iter().copied());
         entries.map(|(name, x)| (name.to_owned(), number(x))).collect()
@@ -56,10 +56,10 @@ impl Losses {
 
 impl std::fmt::Display for Losses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let fine = self.part("cross_entropy").is_some() || self.total.abs() < 1.0; // hundredths of a nat matter
+        let fine = self.part("cross_entropy").is_some() || self.total.abs() < 1.0; // small values need more digits
         write!(f, "{:8.*}", if fine { 4 } else { 2 }, self.total)?;
         for (i, &(name, part)) in self.parts.iter().enumerate() {
-            write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_words(name))?;
+            write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_label(name))?;
             match name {
                 "reconstruction" => write!(f, "{part:8.2}")?,
                 "cross_entropy" => write!(f, "{part:8.4}")?,
@@ -71,8 +71,8 @@ impl std::fmt::Display for Losses {
     }
 }
 
-/// A part's name as a person writes it.
-pub fn part_words(name: &str) -> String {
+/// Returns the display name of a part.
+pub fn part_label(name: &str) -> String {
     match name {
         "kl" | "mi" | "tc" => name.to_uppercase(),
         "dw_kl" => "DW-KL".into(),
@@ -80,15 +80,15 @@ pub fn part_words(name: &str) -> String {
     }
 }
 
-/// The name of a part, for as long as the program runs.
+/// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
     const KNOWN: [&str; 9] =
         ["reconstruction", "kl", "mi", "tc", "dw_kl", "cross_entropy", "accuracy", "commitment", "perplexity"];
-    // Of a learner of somebody's own: a few letters.
+    // A learner outside this crate may have other names. Leaking a few short strings is harmless.
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
 }
 
-/// What a part is measured in.
+/// Returns the unit of a part.
 pub fn part_unit(name: &str) -> &'static str {
     match name {
         "accuracy" => "share of the images",
@@ -98,13 +98,13 @@ pub fn part_unit(name: &str) -> &'static str {
     }
 }
 
-/// A number as JSON has it; NaN and infinities, which it has not, as words.
+/// Returns a number as JSON. NaN and infinities, which JSON does not have, become strings.
 pub fn number(x: f64) -> Value {
     if x.is_finite() { json!(x) } else { json!(x.to_string()) }
 }
 
-/// What [`number`] wrote.
-pub fn of_number(x: &Value) -> Option<f64> {
+/// Returns the value of JSON that [`number`] wrote.
+pub fn parse_number(x: &Value) -> Option<f64> {
     x.as_f64().or_else(|| x.as_str()?.parse().ok())
 }
 
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_count_once_whatever_their_batch() {
+    fn images_count_equally_in_batches_of_different_size() {
         let losses = |total, kl| Losses { total, parts: vec![("reconstruction", total - kl), ("kl", kl)] };
         let mut sums = Losses::default();
         sums.add(&losses(3.0, 2.0), 64);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_told_in_a_person_s_words() {
+    fn losses_are_displayed_with_names() {
         let losses = |total, parts: &[(&'static str, f64)]| Losses { total, parts: parts.to_vec() }.to_string();
         let vae = losses(104.3, &[("reconstruction", 99.125), ("kl", 5.0), ("dw_kl", -0.5)]);
         assert_eq!(vae, "  104.30 = reconstruction    99.12, KL   5.00, DW-KL  -0.50");

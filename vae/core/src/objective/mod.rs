@@ -1,14 +1,19 @@
-//! What is minimised, summed over pixels or latents, mean over images:
+//! The objective that training minimises. Its terms are summed over pixels or latents and averaged over images:
 //!
-//!   beta:     reconstruction + β·KL(q(z|x) ‖ N(0, I))
-//!   weighted: k1·reconstruction + k2·KL
-//!   tc:       reconstruction + α·MI + β·TC + γ·DW-KL          the KL in three parts: see `latent_terms`
+//! ```text
+//! beta:     reconstruction + β·KL(q(z|x) ‖ N(0, I))
+//! weighted: k1·reconstruction + k2·KL
+//! tc:       reconstruction + α·MI + β·TC + γ·DW-KL          the KL in three parts, see `latent_terms`
+//! ```
 //!
-//! With `loss.reduction = "mean"` both sides become means, over D = C·S² pixels and over z latents: weights k1/D and k2/z.
-//! Either way the *effective* β, weight of the summed KL over weight of the summed reconstruction, says what the trade
-//! is: k2/k1 for sums, k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta` and `tc`; infinite if only the KL counts.
+//! With `loss.reduction = "mean"` the reconstruction is averaged over the D = C·S² pixel values and the KL over the z
+//! latents, so the weights are k1/D and k2/z.
 //!
-//! The KL's side may change as training goes on (`schedule`); the effective β is that of its end.
+//! The *effective* β is the weight of the summed KL divided by the weight of the summed reconstruction: k2/k1 for sums
+//! and k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta` and `tc`. It is comparable between both reductions. It
+//! is infinite if k1 = 0.
+//!
+//! A [`KlSchedule`] may change the weight of the KL during training. The effective β uses the weight at the end.
 
 mod exact;
 mod latent_terms;
@@ -23,35 +28,35 @@ use crate::config::{Config, Estimator, LossKind, Output, Reconstruction, Reducti
 
 pub use exact::exact_latent_terms;
 pub use latent_terms::{LatentTerms, latent_terms, log_weights};
-pub use losses::{Losses, number, of_number, part_name, part_unit, part_words};
+pub use losses::{Losses, number, parse_number, part_label, part_name, part_unit};
 pub use schedule::{END, KlSchedule};
-pub use terms::{Outline, Part, Terms};
+pub use terms::{Part, TermWeights, Terms};
 
-/// An objective, its weights worked out.
+/// An objective with its weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Objective {
     kind: Reconstruction,
     output: Output,
-    /// Weight of the summed reconstruction.
+    /// The weight of the summed reconstruction.
     pub reconstruction: f64,
-    /// Weight of the summed KL; with `tc` that of the total correlation.
+    /// The weight of the summed KL, or with `tc` of the summed total correlation.
     pub kl: f64,
-    /// With `tc`, the weights of MI and DW-KL, and how all three are estimated.
+    /// With `tc`, the weights of MI and DW-KL, and the estimator of all three terms.
     parts: Option<([f64; 2], Estimator)>,
     schedule: KlSchedule,
 }
 
-/// When a batch comes, and out of how many images.
+/// The time of a batch, and the size of its split.
 #[derive(Clone, Copy, Debug)]
 pub struct ScheduleContext {
-    /// Epochs since the start, with the fraction that steps add; [`END`] for validation.
+    /// Epochs since the start of training, with fractions for steps; [`END`] for validation.
     pub epochs: f64,
-    /// Images of the split that the batch is from: q(z) is that of all of them.
+    /// The number of images in the split of the batch. q(z) is a mean over all of them.
     pub images: usize,
 }
 
 impl Objective {
-    /// The objective that a configuration asks for.
+    /// Creates the objective of a configuration.
     pub fn new(config: &Config) -> Objective {
         let loss = &config.loss;
         let [k1, k2] = config.loss_weights();
@@ -70,9 +75,10 @@ impl Objective {
         }
     }
 
-    /// The loss of a batch: of the images `x` `[batch, channels, size, size]`, the decoder's numbers `logits`, shaped as x, the
-    /// encoder's Gaussians mu and logvar, and the latents z drawn from them, each `[batch, z]`. A scalar; its parts, unweighted,
-    /// are the reconstruction, and the KL or its three parts, in nats an image.
+    /// Returns the loss of a batch. `x` are the target images, `[batch, channels, size, size]`. `logits` is the
+    /// decoder's output before the activation, shaped as `x`. z, mu and logvar are the latents and the parameters of
+    /// their posteriors, each `[batch, z]`. The parts are scalars, unweighted means over images: the reconstruction
+    /// and, in nats, the KL or its three terms.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -92,8 +98,8 @@ impl Objective {
         }
     }
 
-    /// The reconstruction term of a batch, a scalar: summed over pixels, mean over images, unweighted (see [`nn::loss`]). `bce`
-    /// takes logits; the others take pixels, so `logits` pass through the output activation first.
+    /// Returns the reconstruction term of a batch, a scalar: summed over pixels, averaged over images, unweighted (see
+    /// [`nn::loss`]). `logits` is the decoder's output before the activation.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -101,13 +107,13 @@ impl Objective {
         match self.kind {
             Reconstruction::Sse => nn::loss::sse(&self.output.apply(logits), x),
             Reconstruction::HalfSse => nn::loss::half_sse(&self.output.apply(logits), x),
-            Reconstruction::Bce => nn::loss::bce(logits, x), // reads logits: the sigmoid is inside, where it is stable
+            Reconstruction::Bce => nn::loss::bce(logits, x), // takes logits for numerical stability
         }
     }
 }
 
 impl Output {
-    /// Pixels from the decoder's numbers.
+    /// Applies the output activation to the decoder's output.
     pub fn apply(self, logits: &Var) -> Var {
         match self {
             Output::Linear => logits.clone(),
@@ -155,12 +161,12 @@ mod tests {
                 Reduction::Mean => 1.5 / 4.0 + 3.0 * 0.5 / 2.0,
             };
             assert_eq!(terms.total.value().data(), [expected as f32]);
-            assert_eq!(terms.outline().losses(&[1.5, 0.5]).total, expected);
+            assert_eq!(terms.term_weights().losses(&[1.5, 0.5]).total, expected);
         }
     }
 
     #[test]
-    fn two_weights_are_a_beta_and_a_scale() {
+    fn two_weights_are_an_effective_beta_and_a_scale() {
         let weighted = |k1, k2, reduction| {
             let mut config = config(7.0, reduction);
             (config.loss.kind, config.loss.k1, config.loss.k2) = (LossKind::Weighted, k1, k2);
@@ -177,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_extreme_of_the_weights_gives_nan() {
+    fn weights_of_zero_do_not_give_nan() {
         for (k1, k2) in [(0.0, 1.0), (1.0, 0.0)] {
             let mut config = Config::default();
             (config.loss.kind, config.loss.k1, config.loss.k2) = (LossKind::Weighted, k1, k2);
@@ -207,7 +213,7 @@ mod tests {
         assert!((bce - std::f32::consts::LN_2).abs() < 1e-6); // −ln σ(0)
     }
 
-    /// The parts and total of four images, by these settings and at this time.
+    /// Returns the total and the parts for four images with these settings at this time.
     fn four(set: impl Fn(&mut Config), epochs: f64) -> Vec<f64> {
         let mut config = config(1.0, Reduction::Sum);
         (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(1), Some(2), 3);
@@ -222,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_weights_of_the_three_terms_are_the_evidence_bound_by_the_same_draws() {
+    fn the_three_terms_with_equal_weights_are_the_elbo_for_the_same_noise() {
         let bound = {
             let mut rng = tensor::Generator::new(4);
             let [x, logits] = [0, 1].map(|_| rng.normal_tensor([4, 1, 2, 2]));
@@ -236,9 +242,9 @@ mod tests {
             (sse + ratio.sum::<f64>()) / 4.0
         };
         for estimator in [Estimator::Batch, Estimator::Mws, Estimator::Mss, Estimator::Unnormalised] {
-            let told = four(|config| (config.loss.kind, config.loss.estimator) = (LossKind::Tc, estimator), END);
-            assert_eq!(told.len(), 6, "total, reconstruction, mi, tc, dw_kl, kl");
-            assert!((told[0] - bound).abs() < 1e-4, "{estimator}: {} for {bound}", told[0]);
+            let values = four(|config| (config.loss.kind, config.loss.estimator) = (LossKind::Tc, estimator), END);
+            assert_eq!(values.len(), 6, "total, reconstruction, mi, tc, dw_kl, kl");
+            assert!((values[0] - bound).abs() < 1e-4, "{estimator}: {} for {bound}", values[0]);
         }
     }
 
@@ -248,19 +254,19 @@ mod tests {
             config.loss.kind = LossKind::Tc;
             (config.loss.alpha, config.loss.beta, config.loss.gamma) = (2.0, 6.0, 0.5);
         };
-        let told = four(set, END);
-        let total = told[1] + 2.0 * told[2] + 6.0 * told[3] + 0.5 * told[4];
-        assert!((told[0] - total).abs() < 1e-5, "{told:?}");
+        let values = four(set, END);
+        let total = values[1] + 2.0 * values[2] + 6.0 * values[3] + 0.5 * values[4];
+        assert!((values[0] - total).abs() < 1e-5, "{values:?}");
         let mut config = Config::default();
         set(&mut config);
         assert_eq!(config.effective_beta(), 6.0);
         let mean = four(|config| (set(config), config.loss.reduction = Reduction::Mean).0, END);
-        let total = told[1] / 4.0 + (2.0 * told[2] + 6.0 * told[3] + 0.5 * told[4]) / 3.0;
+        let total = values[1] / 4.0 + (2.0 * values[2] + 6.0 * values[3] + 0.5 * values[4]) / 3.0;
         assert!((mean[0] - total).abs() < 1e-5, "{mean:?}");
     }
 
     #[test]
-    fn a_schedule_changes_the_total_and_nothing_that_is_told() {
+    fn a_schedule_changes_the_total_but_no_part() {
         let plain = four(|config| config.loss.beta = 3.0, 0.5);
         let [reconstruction, kl] = [plain[1], plain[2]];
         let scheduled = |schedule, epochs| {
@@ -280,9 +286,9 @@ mod tests {
             (KlScheduleKind::Capacity, 1.0, reconstruction + 10.0 * (kl - 0.125)),
             (KlScheduleKind::Capacity, END, reconstruction + 10.0 * (kl - 0.25)),
         ] {
-            let told = scheduled(schedule, epochs);
-            assert!((told[0] - total).abs() < 1e-4, "{schedule} at {epochs}: {} for {total}", told[0]);
-            assert_eq!((told[1], *told.last().unwrap()), (reconstruction, kl), "{schedule}");
+            let values = scheduled(schedule, epochs);
+            assert!((values[0] - total).abs() < 1e-4, "{schedule} at {epochs}: {} for {total}", values[0]);
+            assert_eq!((values[1], *values.last().unwrap()), (reconstruction, kl), "{schedule}");
         }
         let tc = |epochs| {
             four(|config| (config.loss.kind, config.loss.schedule) = (LossKind::Tc, KlScheduleKind::Linear), epochs)

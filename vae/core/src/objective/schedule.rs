@@ -1,34 +1,37 @@
-//! How the KL's part of the loss changes with training. t counts epochs, with the fraction that a step adds; T is
-//! `loss.warmup`, E is `train.epochs`.
+//! Schedules of the KL term. t is the number of epochs since the start, with fractions for steps; T is `loss.warmup`, E
+//! is `train.epochs`, w the weight of the KL.
 //!
-//!   constant    w·KL
-//!   linear      min(1, t/T)·w·KL                                             Bowman et al., 1511.06349
-//!   cyclical    min(1, 2·τ)·w·KL,   τ the fraction of t·cycles/E             Fu et al., 1903.10145
-//!   free-bits   w·Σ_d max(λ, KL_d), KL_d the mean over the batch             Kingma et al., 1606.04934
-//!   capacity    γ·|KL − C(t)|,   C(t) = C·min(1, t/T)                        Burgess et al., 1804.03599
+//! ```text
+//! constant    w·KL
+//! linear      min(1, t/T)·w·KL                                             Bowman et al., 1511.06349
+//! cyclical    min(1, 2·τ)·w·KL,   τ the fractional part of t·cycles/E      Fu et al., 1903.10145
+//! free-bits   w·Σ_d max(λ, KL_d), KL_d the mean over the batch             Kingma et al., 1606.04934
+//! capacity    γ·|KL − C(t)|,   C(t) = C·min(1, t/T)                        Burgess et al., 1804.03599
+//! ```
 //!
-//! At the end of time, by which validation judges every epoch alike, linear and cyclical weigh by 1 and C(t) is C.
+//! Validation uses the values for t → ∞, so that the losses of all epochs are comparable: `linear` and `cyclical`
+//! multiply by 1, and C(t) is C.
 
 use autograd::Var;
 
 use crate::config::{Config, KlScheduleKind};
 
-/// The end of time: every schedule is where it will stay.
+/// The time after the end of every schedule.
 pub const END: f64 = f64::INFINITY;
 
-/// A schedule of the KL's part of the loss, with its numbers: see [`KlScheduleKind`].
+/// A schedule of the KL term: see [`KlScheduleKind`].
 #[derive(Clone, Copy, Debug)]
 pub struct KlSchedule {
     kind: KlScheduleKind,
     warmup: f64,
-    /// Epochs of one cycle.
+    /// The number of epochs in one cycle.
     cycle: f64,
     free_bits: f64,
     capacity: f64,
 }
 
 impl KlSchedule {
-    /// The schedule that a configuration asks for.
+    /// Creates the schedule of a configuration.
     pub fn new(config: &Config) -> KlSchedule {
         let loss = &config.loss;
         KlSchedule {
@@ -40,7 +43,7 @@ impl KlSchedule {
         }
     }
 
-    /// What the KL's weight is multiplied by, t epochs after the start.
+    /// Returns the factor of the KL's weight, `t` epochs after the start.
     pub fn factor(&self, t: f64) -> f64 {
         match self.kind {
             KlScheduleKind::Linear => (t / self.warmup).min(1.0),
@@ -49,12 +52,12 @@ impl KlSchedule {
         }
     }
 
-    /// What is weighed in place of the KL, a scalar, if something is: from `per_dim`, the KL of each latent of each image,
-    /// `[batch, latents]`.
+    /// Returns the scalar that replaces the KL in the loss, or `None` if the KL itself is used. `per_dim` is the KL of
+    /// each latent of each image, `[batch, latents]`.
     pub fn penalty(&self, per_dim: &Var, t: f64) -> Option<Var> {
         match self.kind {
             KlScheduleKind::Constant | KlScheduleKind::Linear | KlScheduleKind::Cyclical => None,
-            // A latent below its free bits has no gradient, as a maximum has it.
+            // A latent whose KL is below `free_bits` has no gradient, because the maximum is constant there.
             KlScheduleKind::FreeBits => {
                 Some(per_dim.mean(&[0], false).clamp(self.free_bits as f32, f32::MAX).sum_all())
             }
@@ -64,7 +67,7 @@ impl KlSchedule {
         }
     }
 
-    /// C(t), in nats.
+    /// Returns C(t) in nats.
     pub fn capacity_at(&self, t: f64) -> f64 {
         self.capacity * (t / self.warmup).min(1.0)
     }
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_rise_as_their_formulas_say() {
+    fn factors_follow_their_formulas() {
         for (kind, times, factors) in [
             (KlScheduleKind::Constant, [0.0, 1.0, 9.5, END], [1.0; 4]),
             (KlScheduleKind::FreeBits, [0.0, 1.0, 9.5, END], [1.0; 4]),
@@ -100,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn a_latent_within_its_free_bits_costs_them_and_has_no_gradient() {
-        // Means over the batch: 0.25 of a first latent, below 0.5, and 2 of a second.
+    fn a_latent_below_free_bits_costs_free_bits_and_has_no_gradient() {
+        // The means over the batch are 0.25 for the first latent, below `free_bits`, and 2 for the second.
         let per_dim = Var::leaf(Tensor::new(&[0.5, 1.0, 0.0, 3.0], [2, 2]));
         let penalty = schedule(KlScheduleKind::FreeBits).penalty(&per_dim, 0.0).unwrap();
         assert_eq!(penalty.value().data(), [2.5]);
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn capacity_pulls_the_kl_up_and_down_to_where_it_should_be() {
+    fn capacity_penalises_a_kl_above_and_below_it() {
         let per_dim = Var::leaf(Tensor::new(&[1.0, 1.0, 2.0, 2.0], [2, 2])); // a KL of 3
         for (t, value, slope) in [(0.0, 3.0, 0.5), (1.0, 1.0, 0.5), (2.0, 1.0, -0.5), (END, 5.0, -0.5)] {
             let penalty = schedule(KlScheduleKind::Capacity).penalty(&per_dim, t).unwrap();

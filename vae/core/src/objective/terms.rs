@@ -1,4 +1,4 @@
-//! The loss of a batch: total = Σ weight·part, the part unweighted in everything that is told.
+//! The loss of a batch on the device: total = Σ weight·part. Metrics show the unweighted parts.
 
 use autograd::Var;
 use tensor::Tensor;
@@ -9,32 +9,32 @@ use crate::error::Result;
 /// The loss of a batch and its parts.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// What backward starts from.
+    /// The scalar to call `backward` on.
     pub total: Var,
-    /// What it is made of, and what is told beside it; five at most (`tensor::GradientMonitor` watches them and the total).
+    /// The parts and further metrics, at most five (`tensor::GradientMonitor` watches them and the total).
     pub parts: Vec<Part>,
 }
 
-/// A number of a batch, mean over its images.
+/// A scalar of a batch, a mean over its images.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// What metrics call it.
+    /// The name in metrics.
     pub name: &'static str,
-    /// Its weight in the total; 0 for what is only told.
+    /// The weight in the total; 0 for a metric that is not a part of it.
     pub weight: f64,
-    /// The number, unweighted.
+    /// The unweighted value.
     pub value: Var,
 }
 
-/// What the numbers of a batch are, without the numbers: names, and weights in the total.
+/// The names of the parts and their weights in the total, without the values.
 #[derive(Clone, Debug)]
-pub struct Outline(Vec<(&'static str, f64)>);
+pub struct TermWeights(Vec<(&'static str, f64)>);
 
 impl Terms {
-    /// The weighted sum of these parts, each a name, a weight and a value.
+    /// Creates the weighted sum of these parts, each a name, a weight and a value.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there are no parts.
     #[track_caller]
     pub fn weighted<const N: usize>(parts: [(&'static str, f64, Var); N]) -> Terms {
         let weighted = parts.iter().map(|(_, weight, value)| value.mul_scalar(*weight as f32));
@@ -42,39 +42,39 @@ impl Terms {
         Terms { total, parts: parts.into_iter().map(|(name, weight, value)| Part { name, weight, value }).collect() }
     }
 
-    /// The same, telling a number that is no part of the total.
+    /// Adds a metric that is not a part of the total.
     pub fn with_metric(mut self, name: &'static str, value: Var) -> Terms {
         self.parts.push(Part { name, weight: 0.0, value });
         self
     }
 
-    /// The part of this name.
+    /// Returns the part with this name.
     pub fn part(&self, name: &str) -> Option<&Var> {
         self.parts.iter().find(|part| part.name == name).map(|part| &part.value)
     }
 
-    /// The total and every part, for a guard.
+    /// Returns the total and every part, for a [`tensor::GradientMonitor`].
     pub fn watched(&self) -> Vec<&Tensor> {
         std::iter::once(self.total.value()).chain(self.parts.iter().map(|part| part.value.value())).collect()
     }
 
-    /// What is told of it.
-    pub fn outline(&self) -> Outline {
-        Outline(self.parts.iter().map(|part| (part.name, part.weight)).collect())
+    /// Returns the names and weights.
+    pub fn term_weights(&self) -> TermWeights {
+        TermWeights(self.parts.iter().map(|part| (part.name, part.weight)).collect())
     }
 
-    /// Its numbers, on the host.
+    /// Reads the values from the device.
     pub async fn read(&self) -> Result<Losses> {
         let mut values = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
             values.push(part.value.value().read().await?[0]);
         }
-        Ok(self.outline().losses(&values))
+        Ok(self.term_weights().losses(&values))
     }
 }
 
-impl Outline {
-    /// The losses that these numbers, one a part, are: the total is added up in f64.
+impl TermWeights {
+    /// Returns the losses with these values, one per part. The total is summed in f64.
     pub fn losses(&self, values: &[f32]) -> Losses {
         let parts: Vec<_> = self.0.iter().zip(values).map(|(&(name, _), &value)| (name, f64::from(value))).collect();
         let weighted = self.0.iter().zip(&parts).filter(|((_, weight), _)| *weight != 0.0);

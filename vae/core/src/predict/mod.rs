@@ -1,5 +1,5 @@
-//! Using a model: a [`Predictor`] encodes images, decodes latents, draws samples, and computes the losses of a split. It holds a model
-//! and what its inputs and outputs mean, and nothing of training: no optimiser, no images.
+//! Using a model. A [`Predictor`] encodes images, decodes latents, draws samples, and computes the losses of a split.
+//! It contains a model and the transform of its images, but neither an optimiser nor a data set.
 
 mod confusion;
 
@@ -16,13 +16,13 @@ use crate::random::Purpose;
 
 pub use confusion::Confusion;
 
-/// A model in evaluation, on a device.
+/// A model for evaluation, on a device.
 pub struct Predictor {
     /// The configuration that built the model.
     pub config: Config,
-    /// The model, and its loss.
+    /// The model and its loss.
     pub model: Box<dyn Learner>,
-    /// From the bytes of an image to what the model sees, and back to pixels.
+    /// The conversion of image bytes to model input, and back to pixels.
     pub transform: Transform,
     device: Device,
 }
@@ -30,28 +30,31 @@ pub struct Predictor {
 /// The losses of images that the model was not trained on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Validation {
-    /// With z drawn from the posterior.
+    /// The losses with z drawn from the posterior.
     pub losses: Losses,
-    /// The mean KL of each latent, in nats: those near 0 are unused. Empty for a model without a posterior.
+    /// The mean KL of each latent in nats. Latents with a KL near 0 are unused. It is empty for a model without a
+    /// posterior.
     pub kl_per_dim: Vec<f64>,
-    /// The mean squared error of a pixel in [0, 1], without noise: z = mu. `None` for a model that gives no images.
+    /// The mean squared error of the reconstruction with z = mu, for pixels in [0, 1]. `None` for a model that does not
+    /// reconstruct images.
     pub mse: Option<f64>,
 }
 
 /// Every `async` method waits for the device. Its error is that of the device, or of an image that cannot be read.
 impl Predictor {
-    /// Moves the model to the device.
+    /// Creates a predictor and moves the model to the device.
     pub fn new(config: Config, model: Box<dyn Learner>, transform: Transform, device: Device) -> Predictor {
         nn::upload(&*model, &device);
         Predictor { config, model, transform, device }
     }
 
-    /// Where it computes.
+    /// Returns the device that computes.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The images in these places of a split as the model sees them, `[places, channels, size, size]`, on the CPU.
+    /// Returns the images at the positions `places` of a split as model input, `[places, channels, size, size]`, on the
+    /// CPU.
     ///
     /// # Errors
     /// If an image cannot be read.
@@ -59,9 +62,10 @@ impl Predictor {
         self.transform.batch(split, places)
     }
 
-    /// The losses of images of a split, z drawn by noise that belongs to each image; and the error of z = mu. Schedules count as
-    /// at their end, so that epochs compare. MI, TC and DW-KL are means over batches, by the estimator of training with the N
-    /// of this split: those of the whole split are `objective::exact_latent_terms`.
+    /// Returns the losses of the images at the positions `places` of a split, with z drawn from the posterior by noise
+    /// that depends on each image, and the reconstruction error with z = mu. Schedules have their final values, so that
+    /// epochs can be compared. MI, TC and DW-KL are means over batches. They use the estimator of training with N the
+    /// size of this split. `objective::exact_latent_terms` computes those of the whole split.
     pub async fn evaluate(&self, split: &Split, places: &[usize]) -> Result<Validation> {
         let mut sums = Losses::default();
         let mut kl_per_dim = Vec::new();
@@ -91,28 +95,29 @@ impl Predictor {
         })
     }
 
-    /// Which labels a classifier gives the images of a split. `None` for any other model.
+    /// Returns the confusion table of a classifier on a split, or `None` for any other model.
     pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
         let mut table = Confusion::new(self.config.classes());
         for batch in split.first(usize::MAX).chunks(self.config.train.batch_size) {
             let x = self.batch(split, batch)?;
-            let Some(named) = self.forward(split, batch, &x).named else { return Ok(None) };
-            let pairs = batch.iter().zip(named.read().await?);
-            pairs.for_each(|(&place, named)| table.add(split.label(place), named as usize));
+            let Some(predicted) = self.forward(split, batch, &x).predicted else { return Ok(None) };
+            let pairs = batch.iter().zip(predicted.read().await?);
+            pairs.for_each(|(&place, predicted)| table.add(split.label(place), predicted as usize));
         }
         Ok(Some(table))
     }
 
-    /// Images of a split and their reconstructions without noise, z = mu, as pixels in [0, 1], image after image. `None` for a model
-    /// that gives no images.
+    /// Returns images of a split and their reconstructions with z = mu, as pixels in [0, 1], image after image, or
+    /// `None` for a model that does not reconstruct images.
     pub async fn reconstructions(&self, split: &Split, places: &[usize]) -> Result<Option<[Vec<f32>; 2]>> {
         let images = self.batch(split, places)?;
         let Some(reconstructions) = self.reconstruction(split, places, &images).await? else { return Ok(None) };
         Ok(Some([self.to_unit(&images).await?, reconstructions]))
     }
 
-    /// The reconstruction without noise, z = mu, of images as the model sees them, `[places, channels, size, size]`: those in these
-    /// places of a split, or others in their stead. Pixels in [0, 1], image after image; `None` for a model that gives no images.
+    /// Returns the reconstructions with z = mu of `images`, `[places, channels, size, size]`, as pixels in [0, 1],
+    /// image after image. The images are those at the positions `places` of the split, or changed versions of them.
+    /// Returns `None` for a model that does not reconstruct images.
     pub async fn reconstruction(&self, split: &Split, places: &[usize], images: &Tensor) -> Result<Option<Vec<f32>>> {
         let (mut pixels, size) = (Vec::new(), self.config.train.batch_size);
         for (places, first) in places.chunks(size).zip((0..).step_by(size)) {
@@ -123,15 +128,16 @@ impl Predictor {
         Ok(Some(pixels))
     }
 
-    /// Decoded draws from N(0, I), as pixels in [0, 1]; of a conditional model as many of each label, in turn. `None` for a model that
-    /// cannot decode latents.
+    /// Returns `count` decoded draws from N(0, I), as pixels in [0, 1], or `None` for a model that cannot decode
+    /// latents. The samples of a conditional model are ordered by label, each label equally often.
     pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
         let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
-        let classes = self.config.told_classes();
+        let classes = self.config.condition_classes();
         self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await
     }
 
-    /// The posteriors of images of a split: mean and logarithm of the variance, each `[places, z]`. `None` for a model without them.
+    /// Returns the mean and the logarithm of the variance of the posterior of each image, each `[places, z]`, or `None`
+    /// for a model without posteriors.
     pub async fn encode(&self, split: &Split, places: &[usize]) -> Result<Option<[Tensor; 2]>> {
         let mut both = [Vec::new(), Vec::new()];
         for places in places.chunks(self.config.train.batch_size) {
@@ -144,8 +150,8 @@ impl Predictor {
         Ok(Some(both.map(|numbers| Tensor::new(&numbers, [places.len(), self.config.model.z_dim]))))
     }
 
-    /// The images that latents `[count, z]` decode to, as pixels in [0, 1], image after image. There are `count` labels, which only a
-    /// conditional model uses. `None` for a model that cannot decode latents.
+    /// Decodes latents `[count, z]` to images, as pixels in [0, 1], image after image. `labels` has `count` entries,
+    /// which only a conditional model uses. Returns `None` for a model that cannot decode latents.
     pub async fn decode(&self, z: &Tensor, labels: &[usize]) -> Result<Option<Vec<f32>>> {
         let mut pixels = Vec::new();
         let size = self.config.train.batch_size;
@@ -157,27 +163,27 @@ impl Predictor {
         Ok(Some(pixels))
     }
 
-    /// Pixels in [0, 1] of images as the model sees them, `[images, channels, size, size]`.
+    /// Converts model input, `[images, channels, size, size]`, to pixels in [0, 1].
     pub async fn to_unit(&self, images: &Tensor) -> Result<Vec<f32>> {
         let mut pixels = images.read().await?;
         self.transform.to_unit(&mut pixels);
         Ok(pixels)
     }
 
-    /// Pixels in [0, 1] of the decoder's output before its activation.
+    /// Converts the decoder's output before its activation to pixels in [0, 1].
     pub async fn to_pixels(&self, logits: &Var) -> Result<Vec<f32>> {
         let output = no_grad(|| self.config.model.output.apply(logits));
         self.to_unit(output.value()).await
     }
 
-    /// The model's evaluation of images in these places of a split, whose pixels are `x`.
+    /// Evaluates the model on images `x`, which are at the positions `places` of the split.
     fn forward(&self, split: &Split, places: &[usize], x: &Tensor) -> Evaluation {
         no_grad(|| self.model.evaluate(&self.held_out(split, places, x), &ForwardContext::eval()))
     }
 
-    /// A batch of images that are not trained on.
+    /// Creates a batch of images that are not trained on.
     fn held_out(&self, split: &Split, places: &[usize], x: &Tensor) -> Batch {
-        let members = places.iter().map(|&place| split.members()[place]).collect();
+        let members = places.iter().map(|&place| split.indices()[place]).collect();
         let schedule = ScheduleContext { epochs: END, images: split.count() };
         Batch::of_images(x.upload(&self.device), split.labels(places), schedule, self.config.seed, members)
     }

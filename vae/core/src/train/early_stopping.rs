@@ -1,40 +1,41 @@
-//! When to stop: after so many epochs without a better validation loss. Equal is no improvement, and NaN never is one.
+//! Early stopping: training ends after a number of epochs without a better validation loss. An equal loss is not
+//! better, and NaN is never better.
 
-/// The best epoch so far.
+/// Tracks the best epoch.
 #[derive(Clone, Debug)]
 pub struct EarlyStopping {
     patience: usize,
     best: Option<(usize, f64)>,
 }
 
-/// What an epoch's loss means.
+/// The consequence of an epoch's loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The best so far: keep these weights.
+    /// The loss is the best so far. Keep these weights.
     Best,
-    /// Not the best; go on.
-    GoOn,
-    /// Too long since the best: stop.
+    /// The loss is not the best. Continue.
+    Continue,
+    /// There was no improvement for `patience` epochs. Stop.
     Stop,
 }
 
 impl EarlyStopping {
-    /// Stops after `patience` epochs without improvement; never, if that is 0.
+    /// Stops after `patience` epochs without improvement; never if it is 0.
     pub fn new(patience: usize) -> EarlyStopping {
         EarlyStopping { patience, best: None }
     }
 
-    /// The same, when the best epoch and its loss are known from before.
+    /// Creates the state of a resumed run, whose best epoch and loss are known.
     pub fn since(patience: usize, best: Option<(usize, f64)>) -> EarlyStopping {
         EarlyStopping { patience, best }
     }
 
-    /// Whether to stop after this epoch, counted from 1, or 0 before the first.
+    /// Returns whether to stop after this epoch, counted from 1; 0 is the time before the first.
     pub fn is_over(&self, epoch: usize) -> bool {
         self.patience > 0 && epoch - self.best.map_or(0, |(best, _)| best) >= self.patience
     }
 
-    /// Judges the loss of an epoch, counted from 1.
+    /// Records the validation loss of an epoch, counted from 1, and returns its consequence.
     pub fn observe(&mut self, epoch: usize, loss: f64) -> Verdict {
         let better = match self.best {
             None => !loss.is_nan(),
@@ -44,10 +45,10 @@ impl EarlyStopping {
             self.best = Some((epoch, loss));
             return Verdict::Best;
         }
-        if self.is_over(epoch) { Verdict::Stop } else { Verdict::GoOn }
+        if self.is_over(epoch) { Verdict::Stop } else { Verdict::Continue }
     }
 
-    /// The best epoch and its loss, if any epoch had a loss at all.
+    /// Returns the best epoch and its loss, or `None` if every loss so far was NaN.
     pub fn best(&self) -> Option<(usize, f64)> {
         self.best
     }
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn stops_after_epoch_8_and_restores_epoch_3() {
-        // Epoch 6's 3.0 equals the best, which is no improvement.
+        // The loss 3.0 of epoch 6 equals the best, which is not an improvement.
         let losses = [5.0, 4.0, 3.0, 3.1, 3.2, 3.0, 3.3, 3.4];
         assert_eq!(stops(5, &losses), (Some(8), Some(3)));
         assert_eq!(stops(5, &losses[..7]), (None, Some(3)));

@@ -1,5 +1,5 @@
-//! What is said of numbers that are not finite: the first bad tensor, the layer that made it, what to do. And how the tests
-//! come by such numbers.
+//! Diagnosis of numbers that are not finite: the first such tensor, the layer that computed it, and what to do. Tests
+//! inject such numbers on purpose with [`Fault`].
 
 use autograd::{Gradients, Param, Var};
 use nn::Trace;
@@ -7,19 +7,19 @@ use nn::Trace;
 use super::Trainer;
 use crate::error::{Error, Result};
 use crate::learn::Forward;
-use crate::objective::part_words;
+use crate::objective::part_label;
 
-/// A number that is made infinite on purpose, at a step counted from 1.
+/// A number to make infinite on purpose, at a step counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The loss, and its first part.
+    /// The loss and its first part.
     Loss(u64),
-    /// The gradient of the parameter in the middle of the list, while the loss stays what it is.
+    /// The gradient of the middle parameter of the list. The loss does not change.
     Gradient(u64),
 }
 
 impl Fault {
-    /// `loss@7` or `gradient@7`.
+    /// Parses `loss@7` or `gradient@7`.
     pub fn parse(text: &str) -> Option<Fault> {
         let (what, step) = text.split_once('@')?;
         let step = step.parse().ok()?;
@@ -40,7 +40,7 @@ impl Fault {
             Fault::Gradient(at) if at == step => {
                 let moving: Vec<_> = params.iter().filter(|(_, param)| !param.is_frozen()).collect();
                 let (_, param) = moving[moving.len() / 2];
-                let nothing = &param.var() - &Var::constant(param.value()); // 0, and its gradient 1
+                let nothing = &param.var() - &Var::constant(param.value()); // 0, with a gradient of 1
                 terms.total = &terms.total + &nothing.mul_scalar(1e30).mul_scalar(1e30).sum_all();
             }
             _ => {}
@@ -50,13 +50,13 @@ impl Fault {
 }
 
 impl Trainer {
-    /// Repeats a step that was not finite, with the weights that it found, and names the first tensor that is not: a layer's
-    /// result, what is made of results, a part of the loss, or a gradient.
+    /// Repeats a step that was not finite, with the same weights, and returns the name of the first tensor that is not
+    /// finite: the output of a layer, an intermediate result, a part of the loss, or a gradient.
     pub(super) async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
         let images = self.dataset.training_batch(self.epoch, places)?;
         let trace = Trace::default();
-        let Forward { terms, seen } = self.forward(step, &images, Some(&trace));
-        if let Some((_, x)) = seen.first().filter(|(name, _)| *name == "the images")
+        let Forward { terms, intermediates } = self.forward(step, &images, Some(&trace));
+        if let Some((_, x)) = intermediates.first().filter(|(name, _)| *name == "the images")
             && !all_finite(&x.value().read().await?)
         {
             return Ok("the images".to_owned());
@@ -68,8 +68,8 @@ impl Trainer {
             }
         }
         let gradients = terms.total.backward();
-        let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_words(part.name)), &part.value));
-        for (name, var) in seen.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
+        let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_label(part.name)), &part.value));
+        for (name, var) in intermediates.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
             if !all_finite(&var.value().read().await?) {
                 return Ok(name);
             }
@@ -88,7 +88,7 @@ impl Trainer {
         Ok(None)
     }
 
-    /// The first weight or running statistic that is not finite.
+    /// Returns the name of the first weight or running statistic that is not finite.
     pub async fn first_bad_weight(&self) -> Result<Option<String>> {
         let mut values = Vec::new();
         nn::visit(self.model(), |name, slot| {
@@ -106,7 +106,7 @@ impl Trainer {
         Ok(None)
     }
 
-    /// What to say when `what` is not finite after this many steps.
+    /// Returns the error for `what` not being finite at this step.
     pub fn diverged(&self, what: String, steps: u64) -> Error {
         let logvar = if self.config().model.is_vae() {
             "; if the KL grew large first, logvar is the cause; a larger loss.beta or loss.schedule = \"linear\" limits it"
@@ -121,12 +121,13 @@ impl Trainer {
     }
 }
 
-/// The layer that a parameter of this name belongs to.
+/// Returns the layer of a parameter with this name.
 fn layer(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(layer, _)| layer)
 }
 
-/// Whether no exponent is all ones. A maximum over integers vectorises; stopping at the first bad number would not.
+/// Returns whether all numbers are finite. An integer maximum vectorises; a loop that stops at the first such number
+/// does not.
 pub(super) fn all_finite(numbers: &[f32]) -> bool {
     numbers.iter().fold(0, |most, x| most.max(x.to_bits() & 0x7fff_ffff)) < 0x7f80_0000
 }

@@ -1,34 +1,34 @@
-//! The figures of a run: of a step, of an epoch.
+//! The metrics of a step and of an epoch.
 
 use serde_json::{Map, Value, json};
 
-use crate::objective::{Losses, number, of_number};
+use crate::objective::{Losses, number, parse_number};
 use crate::predict::Validation;
 
-/// Where an epoch stands, after a step.
+/// The progress of an epoch after a step.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// The epoch, counted from 1.
     pub epoch: usize,
-    /// Steps done in this epoch.
+    /// The number of steps in this epoch so far.
     pub step: usize,
-    /// Steps of an epoch.
+    /// The number of steps per epoch.
     pub steps: usize,
-    /// Images of this step.
+    /// The number of images in this step.
     pub images: usize,
-    /// The step's losses.
+    /// The losses of this step.
     pub losses: Losses,
-    /// The step's learning rate.
+    /// The learning rate of this step.
     pub learning_rate: f64,
 }
 
 impl Progress {
-    /// The step, counted from 1 through the whole run.
+    /// Returns the number of the step, counted from 1 over the whole run.
     pub fn number(&self) -> usize {
         (self.epoch - 1) * self.steps + self.step
     }
 
-    /// The step's line in `steps.jsonl`.
+    /// Returns the step's line of `steps.jsonl`.
     pub fn json(&self) -> Value {
         let mut line = Map::new();
         line.insert("epoch".into(), json!(self.epoch));
@@ -39,43 +39,43 @@ impl Progress {
     }
 }
 
-/// All of an epoch.
+/// The metrics of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epoch {
-    /// Counted from 1.
+    /// The epoch, counted from 1.
     pub epoch: usize,
-    /// Over the training images, while the weights moved.
+    /// The mean losses over the training images while the weights changed.
     pub train: Losses,
-    /// Over the validation images, after the epoch.
+    /// The losses of the validation images after the epoch.
     pub validation: Validation,
-    /// Adam's step size.
+    /// The learning rate.
     pub learning_rate: f64,
-    /// Of training and validation together.
+    /// The duration of training and validation in seconds.
     pub seconds: f64,
-    /// Training images a second, validation aside.
+    /// Training images per second, without validation.
     pub images_per_second: f64,
 }
 
 impl Epoch {
-    /// The epoch of a line of `metrics.jsonl`.
-    pub fn of_json(line: &Value) -> Option<Epoch> {
+    /// Reads an epoch from a line of `metrics.jsonl`.
+    pub fn from_json(line: &Value) -> Option<Epoch> {
         let validation = line["validation"].as_object()?;
         let per_dim = validation.get("kl_per_dim").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         Some(Epoch {
             epoch: line["epoch"].as_u64()? as usize,
-            train: Losses::of_json(line["train"].as_object()?)?,
+            train: Losses::from_json(line["train"].as_object()?)?,
             validation: Validation {
-                losses: Losses::of_json(validation)?,
-                kl_per_dim: per_dim.iter().map(of_number).collect::<Option<_>>()?,
-                mse: validation.get("mse").and_then(of_number),
+                losses: Losses::from_json(validation)?,
+                kl_per_dim: per_dim.iter().map(parse_number).collect::<Option<_>>()?,
+                mse: validation.get("mse").and_then(parse_number),
             },
-            learning_rate: of_number(&line["learning_rate"])?,
-            seconds: of_number(&line["seconds"])?,
-            images_per_second: of_number(&line["images_per_second"])?,
+            learning_rate: parse_number(&line["learning_rate"])?,
+            seconds: parse_number(&line["seconds"])?,
+            images_per_second: parse_number(&line["images_per_second"])?,
         })
     }
 
-    /// The epoch's line in `metrics.jsonl`.
+    /// Returns the epoch's line of `metrics.jsonl`.
     pub fn json(&self) -> Value {
         let mut validation = self.validation.losses.json();
         if !self.validation.kl_per_dim.is_empty() {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_holds_what_it_should_and_words_for_what_is_no_number() {
+    fn a_line_contains_every_metric_and_writes_nan_and_infinity_as_strings() {
         let losses = Losses { total: 1.5, parts: vec![("reconstruction", 1.0), ("kl", f64::NAN)] };
         let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.25, f64::INFINITY], mse: Some(0.125) };
         let epoch = Epoch {
@@ -117,8 +117,8 @@ mod tests {
             r#""learning_rate":0.001,"seconds":2.0,"images_per_second":10.0}"#,
         ];
         assert_eq!(epoch.json().to_string(), parts.concat());
-        let again = Epoch::of_json(&serde_json::from_str(&parts.concat()).unwrap()).unwrap();
+        let again = Epoch::from_json(&serde_json::from_str(&parts.concat()).unwrap()).unwrap();
         assert_eq!(again.json(), epoch.json());
-        assert_eq!(Epoch::of_json(&json!({ "epoch": 1 })), None);
+        assert_eq!(Epoch::from_json(&json!({ "epoch": 1 })), None);
     }
 }

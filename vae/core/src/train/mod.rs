@@ -1,13 +1,14 @@
-//! Training, from the inside out: [`Trainer::step`] is one batch, [`Trainer::epoch`] one pass over the images,
-//! [`Trainer::validate`] what the epoch is judged by. What is trained is a [`Learner`]: see `learn`. Files and clocks are
-//! the caller's: see `run`.
+//! Training. [`Trainer::step`] trains on one batch, [`Trainer::epoch`] on all training images once, and
+//! [`Trainer::validate`] computes the losses of the validation images. A trainer trains any [`Learner`]. It reads and
+//! writes no files.
 //!
-//! On a GPU no step waits for another: what a step's losses and gradients came to stays there (`tensor::GradientMonitor`), and the host
-//! looks at many steps at once. A step whose numbers are not finite moves no parameter, nor does any after it, so that it can
-//! be repeated, and what went wrong in it named.
+//! On a GPU, steps are submitted without waiting for their results. The losses and the finiteness of the gradients stay
+//! on the device (`tensor::GradientMonitor`), and the host reads them for several steps at once. If the loss or a
+//! gradient of a step is not finite, neither this step nor a later one changes any parameter. The step can therefore be
+//! repeated to find the first tensor that is not finite.
 //!
-//! Every number here is a function of the configuration: the order of images comes from (seed, epoch), noise from
-//! (seed, step) or (seed, image), and sums over images are taken in f64, in the order of the images.
+//! All results are functions of the configuration. The order of images depends on (seed, epoch), and noise on (seed,
+//! step) or (seed, image). Sums over images are computed in f64, in the order of the images.
 
 mod early_stopping;
 mod fault;
@@ -27,7 +28,7 @@ use crate::data::{Dataset, Prepared, batches, order};
 use crate::error::{Error, Result};
 use crate::learn::{Autoencoder, Batch, Forward, Learner};
 use crate::model::Vae;
-use crate::objective::{Losses, Outline, ScheduleContext};
+use crate::objective::{Losses, ScheduleContext, TermWeights};
 use crate::predict::{Predictor, Validation};
 use crate::random::Purpose;
 
@@ -38,12 +39,12 @@ use timing::Clock;
 pub use timing::Timing;
 pub use trainer_state::{ModelAndOptimiser, TrainerState};
 
-/// Steps whose losses a GPU keeps before the host reads them.
+/// The number of steps whose losses stay on a GPU before the host reads them.
 const WAITING: usize = 16;
 
-/// A model in training: what is minimised, over what, and how far it has come.
+/// A model in training, with its data, optimiser and progress.
 pub struct Trainer {
-    /// The images.
+    /// The data set.
     pub dataset: Dataset,
     predictor: Predictor,
     params: Vec<(String, Param)>,
@@ -52,27 +53,27 @@ pub struct Trainer {
     monitor: GradientMonitor,
     schedule: Schedule,
     steps: u64,
-    /// The pass over the images that is under way: how they are augmented depends on it.
+    /// The current epoch, counted from 1. The augmentation depends on it.
     epoch: usize,
-    /// Its steps so far, and the sums of their losses over images.
+    /// The number of steps in the current epoch so far, and the sums of their losses over images.
     done: usize,
     sums: Losses,
     clock: Clock,
     fault: Option<Fault>,
 }
 
-/// A step whose numbers were not looked at yet: its images, and what its numbers are.
-type Waiting<'a> = (&'a [usize], Outline);
+/// A step whose losses were not read yet: the positions of its images, and the names and weights of its losses.
+type Waiting<'a> = (&'a [usize], TermWeights);
 
 /// Every `async` method waits for the device. Its error is that of the device, or of an image that cannot be read.
 impl Trainer {
-    /// Before the first step of a VAE, on a device: the model moves there.
+    /// Creates a trainer of a VAE. The model is moved to the device.
     pub fn new(config: Config, dataset: Dataset, model: Box<dyn Vae>, device: Device) -> Trainer {
         let model = Box::new(Autoencoder::new(&config, model));
         Trainer::from_learner(config, dataset, model, device)
     }
 
-    /// Before the first step of anything that can be trained, on a device: the model moves there.
+    /// Creates a trainer of a learner. The model is moved to the device.
     pub fn from_learner(config: Config, dataset: Dataset, model: Box<dyn Learner>, device: Device) -> Trainer {
         let train = &config.train;
         let adam = AdamConfig {
@@ -85,20 +86,22 @@ impl Trainer {
             ScheduleKind::Constant => Schedule::Constant,
             ScheduleKind::Linear => Schedule::Linear,
             ScheduleKind::Cosine => Schedule::Cosine,
-            // Ours counts the epochs waited for, PyTorch's those forgiven.
+            // `plateau_patience` counts the epochs until the rate is lowered, PyTorch's `patience` those without
+            // effect.
             ScheduleKind::Plateau => Schedule::Plateau(Plateau::new(0.1, train.plateau_patience - 1)),
         };
-        nn::upload(&*model, &device); // before the optimiser takes its tensors
-        let params = nn::parameters(&*model);
         let waiting = match &device {
-            // A CPU that acts as a GPU gains nothing from steps that wait, and its user would wait for them.
+            // A software adapter does not compute in parallel with the host, so there is nothing to gain from delayed
+            // reading.
             Device::Gpu(machine) if !machine.limits().software => WAITING,
             _ => 1,
         };
         let monitor = GradientMonitor::new(waiting, &device);
-        let ema = Some(train.ema).filter(|&decay| decay > 0.0).map(|decay| Ema::new(decay, &params));
+        let ema_decay = Some(train.ema).filter(|&decay| decay > 0.0);
+        let predictor = Predictor::new(config, model, dataset.transform.clone(), device); // moves the model to the device
+        let params = nn::parameters(&*predictor.model);
+        let ema = ema_decay.map(|decay| Ema::new(decay, &params));
         let (adam, sums) = (Adam::new(adam), Losses::default());
-        let predictor = Predictor::new(config, model, dataset.transform.clone(), device);
         Trainer {
             dataset,
             predictor,
@@ -116,26 +119,28 @@ impl Trainer {
         }
     }
 
-    /// Spoils a step on purpose, to see what comes of it.
+    /// Makes a step fail on purpose, for tests.
     pub fn inject(&mut self, fault: Fault) {
         self.fault = Some(fault);
     }
 
-    /// One step: the images in these places of the training split, forward, backward, Adam. Returns the batch's losses.
+    /// Trains on the images at the positions `places` of the training split: forward, backward and an Adam step.
+    /// Returns the losses of the batch.
     ///
     /// # Errors
-    /// If an image cannot be read, the device fails, or the loss or a gradient is not finite: the first tensor that is not.
+    /// If an image cannot be read, the device fails, or the loss or a gradient is not finite. The message names the
+    /// first tensor that is not finite.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
         let images = self.dataset.training_batch(self.epoch, places)?;
         self.clock.start();
-        let outline = self.begin(0, &images, learning_rate).await?;
-        let (mut losses, error) = self.collect_losses(&[(places, outline)]).await?;
+        let term_weights = self.begin(0, &images, learning_rate).await?;
+        let (mut losses, error) = self.collect_losses(&[(places, term_weights)]).await?;
         error.map_or_else(|| Ok(losses.remove(0)), Err)
     }
 
-    /// Starts a step, whose losses will be found at `row` of the guard's history: what is returned says which they are.
-    /// Waits for nothing that it computes.
-    async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<Outline> {
+    /// Submits a step without waiting for its results. The monitor stores its losses at `row` of its history. Returns
+    /// the names and weights of these losses.
+    async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<TermWeights> {
         let terms = self.forward(self.steps, images, None).terms;
         self.steps += 1;
         self.clock.lap(|timing| &mut timing.forward);
@@ -150,10 +155,10 @@ impl Trainer {
             machine.end_step().await?;
         }
         self.clock.lap(|timing| &mut timing.optimiser);
-        Ok(terms.outline())
+        Ok(terms.term_weights())
     }
 
-    /// The forward pass of step number `step`, noted by `trace` if given.
+    /// Runs the forward pass of step number `step`, and records it in `trace` if given.
     fn forward(&self, step: u64, images: &Prepared, trace: Option<&Trace>) -> Forward {
         let seed = self.config().seed;
         let count = self.dataset.train.count();
@@ -170,26 +175,28 @@ impl Trainer {
         }
     }
 
-    /// The losses of the latest steps, whose images these were; up to the first that was not finite, and what is to be said
-    /// of that one.
+    /// Reads the losses of the last steps, up to the first step that was not finite. Returns these losses, and the
+    /// error for that step.
     async fn collect_losses(&self, waiting: &[Waiting<'_>]) -> Result<(Vec<Losses>, Option<Error>)> {
         let mut losses = Vec::with_capacity(waiting.len());
         for (i, status) in self.monitor.read(waiting.len()).await?.iter().enumerate() {
-            let (places, outline) = &waiting[i];
+            let (places, term_weights) = &waiting[i];
             if status.non_finite {
                 let step = self.steps - (waiting.len() - i) as u64;
                 let bad = self.first_bad(step, places).await?;
                 return Ok((losses, Some(self.diverged(bad, step + 1))));
             }
-            losses.push(outline.losses(&status.watched[1..])); // the first is the total in f32
+            losses.push(term_weights.losses(&status.watched[1..])); // the first is the total in f32
         }
         Ok((losses, None))
     }
 
-    /// One pass over the training images, or what is left of the one that is under way; `watch` sees every step and says
-    /// whether to go on. None if it said no: the same call then goes on with the next step. On a GPU it is told of steps in
-    /// groups, and a group ends before an answer counts. Epochs count from 1. The losses are means over the training images,
-    /// taken while the weights moved.
+    /// Trains one epoch, or continues an interrupted one. Returns the mean losses over the training images, computed
+    /// while the weights changed. Epochs count from 1.
+    ///
+    /// `watch` is called after every step and returns whether to continue. If it returns `false`, the result is `None`,
+    /// and another call with the same `epoch` continues with the next step. On a GPU it is called for groups of steps,
+    /// and a group is completed before training stops.
     ///
     /// # Errors
     /// As [`Trainer::step`].
@@ -223,76 +230,76 @@ impl Trainer {
             match error {
                 Some(error) => return Err(error),
                 None if !go_on => return Ok(None),
-                None => self.clock.start(), // telling is the caller's
+                None => self.clock.start(), // the time in `watch` is not counted
             }
         }
         self.done = 0;
         Ok(Some(std::mem::take(&mut self.sums).mean(places.len())))
     }
 
-    /// Where the time of steps has gone since this was last asked.
+    /// Returns the time that was spent on each kind of work since the last call.
     pub fn timing(&mut self) -> Timing {
         std::mem::take(&mut self.clock.timing)
     }
 
-    /// The run's configuration.
+    /// Returns the configuration of the run.
     pub fn config(&self) -> &Config {
         &self.predictor.config
     }
 
-    /// The model that is trained, and its loss.
+    /// Returns the model with its loss.
     pub fn model(&self) -> &dyn Learner {
         &*self.predictor.model
     }
 
-    /// The device that computes.
+    /// Returns the device that computes.
     pub fn device(&self) -> &Device {
         self.predictor.device()
     }
 
-    /// Steps so far.
+    /// Returns the number of steps so far.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Adam's step size in an epoch, counted from 1.
+    /// Returns the learning rate of an epoch, counted from 1.
     pub fn learning_rate(&self, epoch: usize) -> f64 {
         self.schedule.rate(self.config().train.learning_rate, epoch - 1, self.config().train.epochs)
     }
 
-    /// The losses of the validation images; see [`Predictor::evaluate`].
+    /// Returns the losses of the validation images; see [`Predictor::evaluate`].
     pub async fn validate(&self) -> Result<Validation> {
         let split = &self.dataset.validation;
         self.predictor().evaluate(split, &split.first(usize::MAX)).await
     }
 
-    /// The model in evaluation, with the averages of `train.ema` in its weights' place if there are any. While the result lives, the
-    /// trainer cannot take a step.
+    /// Returns the model for evaluation. With `train.ema` it has the averaged weights. The trainer cannot take a step
+    /// while the result exists.
     pub fn predictor(&self) -> AveragedPredictor<'_> {
         AveragedPredictor { predictor: &self.predictor, _averages: self.ema.as_ref().map(Ema::swap_in) }
     }
 
-    /// Ends an epoch: its validation loss may lower the next learning rates.
+    /// Reports the validation loss of an epoch to the learning rate schedule.
     pub fn observe(&mut self, validation: f64) {
         self.schedule.observe(validation);
     }
 
-    /// Lets `fill` replace the weights by those to keep, and drops the averages. Nothing should be trained after.
+    /// Replaces the weights by those that `fill` loads, and drops the averages. Do not continue training afterwards.
     ///
     /// # Errors
-    /// That of `fill`.
+    /// If `fill` returns an error.
     pub fn load_final_weights(&mut self, fill: impl FnOnce(&dyn Module) -> Result<()>) -> Result<()> {
         self.ema = None;
         fill(&*self.predictor.model)
     }
 
-    /// The model with its current weights, and the images.
+    /// Returns the model with its current weights, and the data set.
     pub fn into_parts(self) -> (Predictor, Dataset) {
         (self.predictor, self.dataset)
     }
 }
 
-/// A predictor whose model has the averages of its weights, as long as this lives.
+/// A predictor whose model has the averaged weights while this exists.
 pub struct AveragedPredictor<'a> {
     predictor: &'a Predictor,
     _averages: Option<SwappedIn<'a>>,

@@ -1,4 +1,4 @@
-//! Laws of a small run.
+//! Tests of training on small runs.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::learn;
 use crate::objective::END;
 
-/// A run on 64 digits of 16 px, with these settings.
+/// Creates a trainer for 64 digits of 16 × 16 pixels with these settings.
 fn trainer(settings: &[&str]) -> Trainer {
     trainer_on(Device::Cpu, settings)
 }
@@ -42,7 +42,7 @@ fn training_lowers_the_loss_and_repeats_itself() {
 }
 
 #[test]
-fn validation_leaves_no_trace_and_its_noise_stays() {
+fn validation_changes_no_state_and_repeats_its_noise() {
     let trainer = trainer(&[]);
     let first = pollster::block_on(trainer.validate()).unwrap();
     assert_eq!(pollster::block_on(trainer.validate()).unwrap(), first);
@@ -61,7 +61,7 @@ fn the_batch_size_does_not_change_validation() {
 }
 
 #[test]
-fn a_step_that_is_told_to_stop_is_the_last() {
+fn an_epoch_ends_after_the_step_at_which_watch_returns_false() {
     let mut trainer = trainer(&[]);
     let mut seen = Vec::new();
     let result = pollster::block_on(trainer.epoch(1, &mut |progress| {
@@ -92,7 +92,7 @@ fn a_bad_gradient_is_named_even_where_the_loss_is_fine() {
     assert_eq!(named, Some("the gradient of encoder.layer1.0.conv1.weight (layer encoder.layer1.0.conv1)".to_owned()));
 }
 
-/// A VAE that the library does not know: a linear layer each way.
+/// A VAE outside the library: one linear layer in each direction.
 struct Own {
     encoder: nn::Linear,
     decoder: nn::Linear,
@@ -117,7 +117,7 @@ impl Vae for Own {
 }
 
 #[test]
-fn a_model_of_one_s_own_trains_in_the_same_loop() {
+fn a_model_outside_the_library_can_be_trained() {
     let Trainer { predictor, dataset, .. } = trainer(&["train.learning_rate=0.01"]);
     let mut rng = tensor::Generator::new(1);
     let model = Own { encoder: nn::Linear::new(&mut rng, 256, 6), decoder: nn::Linear::new(&mut rng, 3, 256) };
@@ -129,7 +129,7 @@ fn a_model_of_one_s_own_trains_in_the_same_loop() {
 }
 
 #[test]
-fn a_classifier_learns_and_tells_what_it_takes_for_what() {
+fn a_classifier_learns_and_has_a_confusion_table() {
     let settings = ["model.kind=classifier", "data.normalise=standard", "data.limit=600", "train.learning_rate=0.01"];
     let mut trainer = trainer(&[&settings[..], &["model.width=4"]].concat());
     let losses: Vec<Losses> = (1..=4).map(|epoch| run(&mut trainer, epoch)).collect();
@@ -148,9 +148,9 @@ fn a_classifier_learns_and_tells_what_it_takes_for_what() {
     assert_eq!(pollster::block_on(trainer.predictor().sample(3)).unwrap(), None);
 }
 
-/// The label of a conditional model's sample is seen in the sample, and each label has its turn.
+/// Samples of a conditional model depend on the label, and so do its reconstructions.
 #[test]
-fn a_conditional_model_is_told_labels() {
+fn a_conditional_model_depends_on_labels() {
     for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense"] {
         let mut trainer = trainer(&[&format!("model.kind={kind}"), "model.conditional=true", "data.limit=32"]);
         let losses = run(&mut trainer, 1);
@@ -175,9 +175,9 @@ fn a_conditional_model_is_told_labels() {
     }
 }
 
-/// Twenty samples of ten labels: two of each, and the last is a 9.
+/// Twenty samples of ten labels are two of each, and the last is a 9.
 #[test]
-fn labels_in_turn_and_in_rows() {
+fn samples_of_a_conditional_model_have_each_label_equally_often() {
     let trainer = trainer(&["model.conditional=true"]);
     let all = pollster::block_on(trainer.predictor().sample(20)).unwrap().unwrap();
     let z = Purpose::Samples.stream(1, 0).normal_tensor([20, 3]);
@@ -203,14 +203,14 @@ fn a_codebook_learns_is_used_and_repeats_itself() {
         assert_eq!(pollster::block_on(a.predictor().sample(3)).unwrap(), None);
         let book = bits(&a, |path| path.starts_with("codebook."));
         assert_eq!(book.iter().map(|(path, _)| &path[9..]).collect::<Vec<_>>(), ["codes", "counts", "sums"]);
-        // A checkpoint holds it: another trainer with these weights says the same.
+        // A checkpoint contains the codebook: another trainer with these weights has the same losses.
         let state = pollster::block_on(nn::state::save(a.model(), None)).unwrap();
         pollster::block_on(nn::state::load(b.model(), &state)).unwrap();
         assert_eq!(pollster::block_on(b.validate()).unwrap(), validation);
     }
 }
 
-/// The bytes of every tensor whose path `wanted` picks.
+/// Returns the bits of every tensor whose path `wanted` selects.
 fn bits(trainer: &Trainer, wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u32>)> {
     let mut all = Vec::new();
     nn::visit(trainer.model(), |path, slot| {
@@ -225,7 +225,8 @@ fn bits(trainer: &Trainer, wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u3
     all
 }
 
-/// Weights and running statistics of a frozen encoder are the same bytes after training, and the optimiser has not heard of it.
+/// Training does not change weights and running statistics of a frozen encoder, and the optimiser has no moments for
+/// them.
 #[test]
 fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
     let head = |path: &str| path.starts_with("encoder.mu.") || path.starts_with("encoder.logvar.");
@@ -248,7 +249,7 @@ fn a_frozen_encoder_stays_and_leaves_nothing_in_adam() {
 }
 
 #[test]
-fn finite_is_told_by_the_bits() {
+fn finite_numbers_are_recognised_by_their_bits() {
     assert!(all_finite(&[0.0, -1.0, f32::MAX, f32::MIN_POSITIVE, 1e-45]) && all_finite(&[]));
     for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         assert!(!all_finite(&[1.0, bad, 2.0]));
@@ -256,7 +257,7 @@ fn finite_is_told_by_the_bits() {
 }
 
 #[test]
-fn a_plateau_waits_as_long_as_it_says() {
+fn a_plateau_waits_for_its_patience() {
     let mut trainer = trainer(&["train.schedule=plateau", "train.plateau_patience=2", "train.learning_rate=1.0"]);
     let rates: Vec<f64> = [5.0, 5.0, 5.0, 5.0]
         .iter()
@@ -268,22 +269,23 @@ fn a_plateau_waits_as_long_as_it_says() {
     assert_eq!(rates, [1.0, 1.0, 0.1, 0.1]);
 }
 
-/// A GPU as a small one would be; what it computes is read sixteen steps at a time. The tests share it, so that its kernels are
-/// compiled once.
+/// Opens a GPU with default limits, whose losses are read in groups of sixteen steps. The tests share it, so that its
+/// kernels are compiled once.
 fn gpu() -> Device {
     static SHARED: OnceLock<Arc<gpu::Context>> = OnceLock::new();
-    let options = gpu::Options { default_limits: true, ..gpu::Options::default() };
+    let options = gpu::Options { default_limits: true, checked: true, ..gpu::Options::default() };
     let open = || pollster::block_on(gpu::Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
     Device::Gpu(SHARED.get_or_init(open).clone())
 }
 
-/// 22 steps, one whole group of sixteen and a part of one, so small that each step's loss is that of its images alone: larger
-/// ones part soon, since Adam makes whole steps of rounding where a gradient is 0.
+/// 22 steps are one group of sixteen and a part of a second. The learning rate is so small that the loss of each step
+/// depends on its images only. Larger steps would soon differ between devices, because Adam amplifies rounding errors
+/// where a gradient is 0.
 const STEPS: [&str; 3] = ["data.limit=66", "train.batch_size=3", "train.learning_rate=1e-9"];
 
 #[test]
-fn steps_that_wait_on_a_gpu_are_told_in_order_and_are_the_cpu_s() {
-    let mut told = Vec::new();
+fn losses_of_a_gpu_are_reported_in_order_and_equal_those_of_the_cpu() {
+    let mut losses_by_device = Vec::new();
     for device in [gpu(), Device::Cpu] {
         let mut trainer = trainer_on(device, &STEPS);
         let mut losses = Vec::new();
@@ -294,15 +296,15 @@ fn steps_that_wait_on_a_gpu_are_told_in_order_and_are_the_cpu_s() {
         }));
         losses.push(mean.unwrap().unwrap().total);
         losses.push(pollster::block_on(trainer.validate()).unwrap().losses.total);
-        told.push(losses);
+        losses_by_device.push(losses);
     }
-    for (i, (on_gpu, on_cpu)) in told[0].iter().zip(&told[1]).enumerate() {
+    for (i, (on_gpu, on_cpu)) in losses_by_device[0].iter().zip(&losses_by_device[1]).enumerate() {
         assert!((on_gpu - on_cpu).abs() < 1e-4 * on_cpu, "{i}: {on_gpu} on the GPU, {on_cpu} on the CPU");
     }
 }
 
 #[test]
-fn a_stop_in_a_group_ends_with_it_and_hides_no_divergence() {
+fn a_stop_within_a_group_completes_it_and_does_not_hide_divergence() {
     let mut trainer = trainer_on(gpu(), &STEPS);
     let mut seen = 0;
     let mut stop = |progress: &Progress| {
@@ -329,9 +331,9 @@ fn a_repeated_step_sees_the_epoch_s_images() {
     assert_eq!(trainer.epoch, 3);
 }
 
-/// What a noisy image's reconstruction is held to, by whatever gives images back: the image itself, or the clean one.
+/// The reconstruction target of a noisy image is the image itself or the clean image.
 #[test]
-fn a_clean_target_is_another_than_a_noisy_one() {
+fn a_clean_target_differs_from_a_noisy_one() {
     for kind in ["model.kind=dense", "model.kind=vq"] {
         let [noisy, clean] = ["noisy", "clean"].map(|target| {
             let target = format!("data.noise_target={target}");

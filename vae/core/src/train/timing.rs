@@ -1,47 +1,47 @@
-//! Where the time of an epoch goes. A lap is what has passed since the one before it, so that laps add up to the whole; the clock
-//! is read five times a step, less than a microsecond.
+//! Measures where the time of an epoch goes. A lap is the time since the end of the previous lap, so the laps add up to
+//! the whole. The clock is read five times per step, which takes less than a microsecond.
 //!
-//! On a GPU these are the host's times: `forward`, `backward` and `optimiser` are spent on handing work over, and what the
-//! device needs for it is waited for in `reading`.
+//! On a GPU these are times of the host: `forward`, `backward` and `optimiser` are the time to submit work, and the
+//! host waits for the device in `reading`.
 
 use serde::{Deserialize, Serialize};
 
-/// Seconds by kind of work.
+/// Seconds per kind of work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timing {
-    /// Waiting for the thread that prepares images.
+    /// Waiting for the thread that prepares batches.
     pub data: f64,
-    /// The model and its loss.
+    /// The forward pass of the model and its loss.
     pub forward: f64,
-    /// Gradients.
+    /// The backward pass.
     pub backward: f64,
-    /// Looking at the gradients, Adam, the moving average.
+    /// The check of the gradients, Adam, and the moving average of the weights.
     pub optimiser: f64,
-    /// Waiting for the losses of steps: next to nothing on the CPU, on a GPU most of what it computes.
+    /// Reading the losses of steps. This is almost 0 on the CPU. On a GPU it is most of the device's computing time.
     pub reading: f64,
-    /// The validation images.
+    /// Validation.
     pub validation: f64,
-    /// Whatever else: progress, logs, checkpoints within the epoch.
+    /// Everything else: progress messages, logs, and checkpoints within the epoch.
     pub other: f64,
 }
 
 impl Timing {
-    /// The kinds, by name.
+    /// The names of the kinds.
     pub const KINDS: [&str; 7] = ["data", "forward", "backward", "optimiser", "reading", "validation", "other"];
 
-    /// The seconds of each kind, in the order of [`KINDS`](Timing::KINDS).
+    /// Returns the seconds of each kind in the order of [`KINDS`](Timing::KINDS).
     pub fn seconds(&self) -> [f64; 7] {
         let Timing { data, forward, backward, optimiser, reading, validation, other } = *self;
         [data, forward, backward, optimiser, reading, validation, other]
     }
 
-    /// All kinds together.
+    /// Returns the sum over all kinds.
     pub fn sum(&self) -> f64 {
         self.seconds().iter().sum()
     }
 
-    /// Adds what another epoch took.
+    /// Adds the times of another epoch.
     pub fn add(&mut self, more: &Timing) {
         let Timing { data, forward, backward, optimiser, reading, validation, other } = self;
         let kinds = [data, forward, backward, optimiser, reading, validation, other];
@@ -49,7 +49,7 @@ impl Timing {
     }
 }
 
-/// What adds laps up. Where there are no clocks, in a browser, none of them takes any time.
+/// Measures laps. On platforms without a clock, such as browsers, all laps are 0.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clock {
     pub(super) timing: Timing,
@@ -58,7 +58,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// What has passed belongs to nothing; the next lap begins.
+    /// Starts a lap. The time since the last lap is not counted.
     pub(super) fn start(&mut self) {
         #[cfg(not(target_arch = "wasm32"))]
         {
@@ -66,7 +66,7 @@ impl Clock {
         }
     }
 
-    /// A lap ends; it was spent on this.
+    /// Ends a lap, adds its time to a kind of work, and starts the next lap.
     #[cfg_attr(target_arch = "wasm32", allow(unused_variables))]
     pub(super) fn lap(&mut self, kind: fn(&mut Timing) -> &mut f64) {
         #[cfg(not(target_arch = "wasm32"))]
@@ -85,9 +85,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn laps_go_where_they_belong_and_leave_nothing_out() {
+    fn laps_are_added_to_their_kind_and_add_up_to_the_whole() {
         let mut clock = Clock::default();
-        clock.lap(|timing| &mut timing.other); // never started: nothing has passed
+        clock.lap(|timing| &mut timing.other); // the clock was never started
         assert_eq!(clock.timing, Timing::default());
         let pause = |milliseconds| std::thread::sleep(Duration::from_millis(milliseconds));
         let began = std::time::Instant::now();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_by_their_names() {
+    fn the_names_of_kinds_match_the_order_of_seconds() {
         let timing = Timing {
             data: 1.0,
             forward: 2.0,

@@ -1,6 +1,6 @@
-//! Where training stands between two steps: with the tensors of [`Trainer::optimiser_tensors`] and the model's own, all that decides
-//! the steps to come. What is drawn at random is a function of the seed and of (step | epoch | image): there is no state of a
-//! generator to keep.
+//! The state of a trainer between two steps. Together with the tensors of the model and of
+//! [`Trainer::optimiser_tensors`] it determines all further steps. Random draws are functions of the seed and of the
+//! step, epoch or image, so there is no generator state to store.
 
 use autograd::{Buffer, Param};
 use nn::optim::Schedule;
@@ -10,26 +10,27 @@ use tensor::Tensor;
 use super::Trainer;
 use crate::objective::Losses;
 
-/// The numbers of a trainer that are not in tensors.
+/// The state of a trainer without its tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainerState {
-    /// The epoch that the next step belongs to, counted from 1; or whose steps are all done, and whose validation comes.
+    /// The epoch of the next step, counted from 1, or the epoch whose steps are complete but whose validation is not.
     pub epoch: usize,
-    /// Steps done in it.
+    /// The number of steps in it so far.
     pub step: usize,
-    /// The sums of their losses over images.
+    /// The sums of the losses of these steps over images.
     pub sums: Losses,
-    /// Adam's t.
+    /// The number of Adam's steps, t.
     pub adam: u64,
-    /// Of `plateau`: the best validation loss, epochs since, and what the learning rate is multiplied by.
+    /// With the schedule `plateau`: the best validation loss, the number of epochs since, and the factor of the
+    /// learning rate.
     pub plateau: Option<(f64, usize, f64)>,
 }
 
-/// A model with an optimiser's tensors optimiser it, as `train.NAME`.
+/// A model and the optimiser's tensors as one module. The names of the latter begin with `train.`.
 pub struct ModelAndOptimiser<'a> {
     /// The model.
     pub model: &'a dyn Module,
-    /// The optimiser's tensors, by name.
+    /// The optimiser's tensors with their names.
     pub optimiser: &'a [(String, Buffer)],
 }
 
@@ -40,13 +41,13 @@ impl Module for ModelAndOptimiser<'_> {
     }
 }
 
-/// What the moments and the average of a parameter are called.
+/// The prefixes of the names of moments and averages.
 const M: &str = "train.adam.m.";
 const V: &str = "train.adam.v.";
 const EMA: &str = "train.ema.";
 
 impl Trainer {
-    /// Where it stands.
+    /// Returns the state.
     pub fn state(&self) -> TrainerState {
         let plateau = match &self.schedule {
             Schedule::Plateau(plateau) => Some((plateau.best, plateau.waited, plateau.scale)),
@@ -56,7 +57,7 @@ impl Trainer {
         TrainerState { epoch, step, sums: self.sums.clone(), adam: self.adam.steps(), plateau }
     }
 
-    /// The optimiser's tensors, by name: Adam's moments, and the averages of the weights.
+    /// Returns the optimiser's tensors with their names: Adam's moments, and the averages of the weights.
     pub fn optimiser_tensors(&self) -> Vec<(String, Buffer)> {
         let mut optimiser = Vec::new();
         for (name, param) in &self.params {
@@ -70,7 +71,8 @@ impl Trainer {
         optimiser
     }
 
-    /// Places on the CPU for those of these tensors that an optimiser of this trainer may have, and for all averages.
+    /// Returns zero tensors on the CPU to load the optimiser's tensors into: the moments in `names` that this trainer
+    /// may have, and all averages.
     pub fn optimiser_slots(&self, names: &[String]) -> Vec<(String, Buffer)> {
         let place = |name: String, param: &Param| (name, Buffer::new(Tensor::zeros(param.shape())));
         let mut slots = Vec::new();
@@ -85,8 +87,8 @@ impl Trainer {
         slots
     }
 
-    /// Goes to where another trainer of this configuration stood, with its optimiser's tensors in their slots. The model's are
-    /// filled already.
+    /// Restores the state of another trainer of the same configuration. `slots` contain its optimiser's tensors. The
+    /// model's tensors must have been loaded already.
     pub fn restore_state(&mut self, state: TrainerState, slots: &[(String, Buffer)]) {
         let find = |kind: &str, name: &str| {
             let wanted = format!("{kind}{name}");

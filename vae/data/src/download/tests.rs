@@ -242,7 +242,7 @@ fn instructions_name_each_address_and_path() {
     assert_eq!(lines.len(), 3);
     assert_eq!(
         lines[0],
-        "unpack http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar so that there is data/stanford-dogs/Images"
+        "unpack http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar to get data/stanford-dogs/Images"
     );
     assert!(by_hand(DataKind::Mnist, Path::new("data"))[1].starts_with("put https://ossci"), "{lines:?}");
 }

@@ -1,4 +1,4 @@
-//! Grids one after the other, as a GIF that begins again when it ends.
+//! A row of images that changes over time, as an animated GIF that repeats forever.
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, Frame};
@@ -6,17 +6,18 @@ use image::{Delay, DynamicImage, Frame};
 use super::canvas::Canvas;
 use super::grid::{Row, canvas};
 
-/// A frame: the words above its columns and its one row of images in [0, 1], image after image, and how long it is seen.
+/// One frame: a row of images with a name on its left, and the time for which it is shown.
 pub struct Still {
-    /// Written on the left.
+    /// Text to the left of the row.
     pub name: String,
-    /// Image after image, plane after plane.
+    /// Pixels in [0, 1], `[images, channels, size, size]`.
     pub pixels: Vec<f32>,
-    /// In milliseconds.
+    /// How long the frame is shown, in milliseconds.
     pub milliseconds: u32,
 }
 
-/// The stills of images `[channels, size, size]`, under a title and words above the columns.
+/// Returns the bytes of a GIF with one frame per still. Images are `[channels, size, size]`. Every frame has the same title,
+/// and `heads` above its columns.
 pub fn animation(title: &str, heads: &[String], stills: &[Still], shape: [usize; 3]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 10);
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_back_as_they_were_drawn() {
+    fn decoded_frames_equal_the_drawn_ones() {
         let still = |grey: f32| Still { name: "z".into(), pixels: vec![grey; 8], milliseconds: 100 };
         let bytes = animation("t", &["a".into(), "b".into()], &[still(0.0), still(1.0)], [1, 2, 2]);
         let frames = GifDecoder::new(std::io::Cursor::new(&bytes)).unwrap().into_frames().collect_frames().unwrap();

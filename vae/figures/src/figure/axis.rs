@@ -1,18 +1,18 @@
-//! The axes of a plot: which stretch of numbers they show, and where their ticks are.
+//! The axes of a plot: the range of numbers that they show, and the positions of their ticks.
 
 /// One axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// What it measures, and in what.
+    /// The quantity and its unit.
     pub(super) label: String,
     pub(crate) low: f64,
     pub(crate) high: f64,
-    /// Where a tick is, and what is written there; a plot leaves out words that there is no room for.
+    /// The position and the text of each tick. A plot leaves out text that would overlap its neighbour.
     pub ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
-    /// Round ticks around all of the finite numbers.
+    /// An axis with round ticks whose range contains all finite `numbers`.
     pub fn around(label: &str, numbers: impl Iterator<Item = f64>) -> Axis {
         let finite = numbers.filter(|x| x.is_finite());
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
@@ -20,7 +20,7 @@ impl Axis {
         Axis { label: label.into(), low: ticks[0].0, high: ticks[ticks.len() - 1].0, ticks }
     }
 
-    /// Whole numbers from 1.
+    /// An axis of the whole numbers 1 to `last`.
     pub fn counted(label: &str, last: usize) -> Axis {
         let last = last.max(1);
         let steps = (0..).flat_map(|power| [1, 2, 5].map(|k| k * 10_usize.pow(power)));
@@ -31,19 +31,20 @@ impl Axis {
         Axis { label: label.into(), low: 1.0 - edge, high: last as f64 + edge, ticks }
     }
 
-    /// Names, at 0, 1, 2, …
+    /// An axis of categories, at 0, 1, 2, …
     pub fn named(label: &str, names: impl IntoIterator<Item = String>) -> Axis {
         let ticks: Vec<(f64, String)> = names.into_iter().enumerate().map(|(i, name)| (i as f64, name)).collect();
         Axis { label: label.into(), low: -0.6, high: ticks.len().max(1) as f64 - 0.4, ticks }
     }
 
-    /// Where a number lies along the axis, 0 to 1.
+    /// The position of `x` along the axis: 0 at its low end, 1 at its high end.
     pub fn place(&self, x: f64) -> f32 {
         ((x - self.low) / (self.high - self.low)) as f32
     }
 }
 
-/// Round numbers, two to eight of them, from at or below the least to at or above the most, with as many decimals as needed.
+/// Two to eight round numbers. The first is at most `low`, the last at least `high`; all have as many decimals as the step
+/// needs.
 fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
     let span = (high - low).max(1e-9 * low.abs().max(high.abs())).max(1e-6);
     let power = 10_f64.powf((span / 5.0).log10().floor());
@@ -52,10 +53,10 @@ fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
     let (first, last) = ((low / step).floor(), (high / step).ceil());
     let count = (last - first).clamp(1.0, 10.0) as usize;
     let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-    let tick = |k: usize| (first + k as f64) * step + 0.0; // + 0.0: no -0
+    let tick = |k: usize| (first + k as f64) * step + 0.0; // + 0.0 turns -0 into 0
     let largest = tick(0).abs().max(tick(count).abs());
     let digits = (largest.log10().floor() - step.log10().floor()).clamp(0.0, 5.0) as usize;
-    // There is room for seven letters.
+    // There is room for seven characters.
     let words = |x: f64| match x {
         x if largest >= 1e6 && x != 0.0 => format!("{x:.digits$e}"),
         x => format!("{x:.decimals$}"),
@@ -63,8 +64,8 @@ fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
     (0..=count).map(|k| (tick(k), words(tick(k)))).collect()
 }
 
-/// A number as a person is told it: to four digits, six decimals at most.
-pub fn told(x: f64) -> String {
+/// Formats a number for readers: four significant digits and at most six decimals.
+pub fn format_value(x: f64) -> String {
     if x == 0.0 {
         return "0".into();
     }
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round_and_hold_the_data() {
+    fn ticks_are_round_and_contain_the_data() {
         for [low, high] in [[119.3, 241.7], [0.0, 0.0], [11.2, 11.21], [-3.0, 1e6], [1e-4, 2e-4], [5.0, 5.0]] {
             let axis = Axis::around("", [high, f64::NAN, low].into_iter());
             assert!(axis.low <= low + 1e-9 && axis.high >= high - 1e-9, "{low} {high}: {axis:?}");
@@ -106,9 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_to_four_digits() {
+    fn values_have_four_digits() {
         assert_eq!(
-            [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(told),
+            [123_456.7, 134.266, 13.456, 0.012_345_678, 0.0, -2.5].map(format_value),
             ["123457", "134.3", "13.46", "0.01235", "0", "-2.500"]
         );
     }

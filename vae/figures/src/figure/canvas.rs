@@ -1,16 +1,16 @@
-//! A picture to draw on: rectangles, smooth lines, discs and words.
+//! A raster image to draw on: rectangles, anti-aliased lines and polygons, and text.
 
 use std::sync::OnceLock;
 
 use image::{GrayImage, Rgb, RgbImage};
 
-use super::plot::{Anchor, Surface};
 use super::style::{BLACK, Colour, Marker, WHITE};
+use super::surface::{Anchor, Surface};
 
-/// Width and height of a letter.
+/// Width and height of a character, in pixels.
 pub(super) const LETTER: [u32; 2] = [9, 18];
 
-/// The letters of `assets/font.png`, 32 to a row.
+/// The characters of `assets/font.png`, 32 per row.
 const LETTERS: &str = concat!(
     " !\"#$%&'()*+,-./0123456789:;<=>?",
     "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_",
@@ -18,7 +18,7 @@ const LETTERS: &str = concat!(
     "σμ×–·"
 );
 
-/// A picture in progress, white at first. What falls outside is left out.
+/// An image that is being drawn, white at first. Drawing outside it has no effect.
 pub(super) struct Canvas {
     pub(super) image: RgbImage,
 }
@@ -28,7 +28,7 @@ impl Canvas {
         Canvas { image: RgbImage::from_pixel(width, height, Rgb(WHITE)) }
     }
 
-    /// Lays a colour over a pixel, as thick as `cover` from 0 to 1.
+    /// Blends a colour into a pixel with the opacity `cover`, which is clamped to [0, 1].
     pub(super) fn blend(&mut self, x: i64, y: i64, colour: Colour, cover: f32) {
         let inside = |at: i64, size: u32| u32::try_from(at).ok().filter(|&at| at < size);
         let (Some(x), Some(y)) = (inside(x, self.image.width()), inside(y, self.image.height())) else { return };
@@ -37,14 +37,15 @@ impl Canvas {
         }
     }
 
-    /// A rectangle with whole corners.
+    /// Fills a rectangle, given by its upper left corner and its size.
     pub(super) fn fill(&mut self, [x, y]: [u32; 2], [width, height]: [u32; 2], colour: Colour) {
         for j in y..y + height {
             (x..x + width).for_each(|i| self.blend(i64::from(i), i64::from(j), colour, 1.0));
         }
     }
 
-    /// A straight line with round ends: a pixel is covered by how near its centre is.
+    /// Draws a straight line with round ends. How much of a pixel is covered follows from the distance of its centre to the
+    /// line.
     pub(super) fn line(&mut self, from: [f32; 2], to: [f32; 2], width: f32, colour: Colour) {
         let reach = width / 2.0 + 1.0;
         let span = |k: usize| {
@@ -63,7 +64,8 @@ impl Canvas {
         }
     }
 
-    /// A convex polygon, its corners clockwise: a pixel is covered by how far inside its centre is.
+    /// Fills a convex polygon whose corners are in clockwise order. How much of a pixel is covered follows from how far inside
+    /// its centre is.
     pub(super) fn polygon(&mut self, corners: &[[f32; 2]], colour: Colour) {
         let span = |k: usize| {
             let (low, high) =
@@ -83,14 +85,14 @@ impl Canvas {
         }
     }
 
-    /// Words, from their upper left corner; letters that the font lacks become a question mark.
+    /// Draws text with its upper left corner at `[x, y]`. Characters that the font lacks are drawn as question marks.
     pub(super) fn text(&mut self, [x, y]: [i64; 2], words: &str, colour: Colour) {
         for (k, letter) in words.chars().enumerate() {
             self.letter([x + i64::from(LETTER[0]) * k as i64, y], letter, |[i, j]| [i, j], colour);
         }
     }
 
-    /// Words that read upwards, from the lower left corner of the column they fill.
+    /// Draws text that reads upwards; `[x, y]` is the lower left corner of its column.
     pub(super) fn text_upwards(&mut self, [x, y]: [i64; 2], words: &str, colour: Colour) {
         for (k, letter) in words.chars().enumerate() {
             let start = [x, y - i64::from(LETTER[0]) * k as i64];
@@ -99,7 +101,7 @@ impl Canvas {
     }
 
     fn letter(&mut self, [x, y]: [i64; 2], letter: char, turn: impl Fn([i64; 2]) -> [i64; 2], colour: Colour) {
-        let place = LETTERS.chars().position(|known| known == letter).unwrap_or(31) as u32; // 31: ?
+        let place = LETTERS.chars().position(|known| known == letter).unwrap_or(31) as u32; // 31 is the question mark
         let font = font();
         for j in 0..LETTER[1] {
             for i in 0..LETTER[0] {
@@ -145,7 +147,7 @@ impl Surface for Canvas {
     }
 }
 
-/// Words in lines of so many letters at most, unless one word is longer.
+/// Splits text into lines of at most `letters` characters. A longer word has a line to itself.
 pub(super) fn wrap(words: &str, letters: u32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words.split(' ') {
@@ -160,7 +162,7 @@ pub(super) fn wrap(words: &str, letters: u32) -> Vec<String> {
     lines
 }
 
-/// Pixels that words take from left to right.
+/// The width of text in pixels.
 pub(super) fn width_of(words: &str) -> i64 {
     i64::from(LETTER[0]) * words.chars().count() as i64
 }
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_font_has_all_its_letters() {
+    fn the_font_has_all_its_characters() {
         assert_eq!(font().dimensions(), (32 * LETTER[0], 4 * LETTER[1]));
         for (place, letter) in LETTERS.chars().enumerate() {
             let mut canvas = Canvas::new(LETTER[0], LETTER[1]);
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_wrapped_where_they_part() {
+    fn text_is_wrapped_between_words() {
         assert_eq!(wrap("a run, epoch 5: what it shows", 12), ["a run, epoch", "5: what it", "shows"]);
         assert_eq!(wrap("averylongname x", 4), ["averylongname", "x"]);
     }
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn drawing_outside_is_harmless_and_lines_are_as_wide_as_they_say() {
+    fn drawing_outside_has_no_effect_and_lines_have_their_width() {
         let mut canvas = Canvas::new(20, 20);
         canvas.text([-5, -5], "a", BLACK);
         canvas.line([-30.0, 10.0], [50.0, 10.0], 2.0, [0, 0, 0]);

@@ -1,14 +1,14 @@
-//! Curves over the epochs: of one run, training beside validation; or of several, validation over validation.
+//! Curves over the epochs: the training and validation losses of one run, or the validation losses of several.
 
 use serde_json::Value;
-use vae_core::objective::{Losses, part_unit, part_words};
+use vae_core::objective::{Losses, part_label, part_unit};
 use vae_core::train::Epoch;
 
 use super::axis::Axis;
 use super::plot::{Kind, PANEL, Panel, Plot, Series};
 use super::style::Style;
 
-/// A panel for the total and one for each part over the epochs so far. `unit` is that of the total.
+/// Returns a plot with one panel for the total loss and one for each of its parts. `unit` is the unit of the total.
 pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Plot {
     let parts = epochs.first().map_or(&[][..], |epoch| &epoch.train.parts[..]);
     let panel = |heading: &str, unit: &str, pick: &dyn Fn(&Losses) -> f64| {
@@ -20,13 +20,13 @@ pub fn curves(title: &str, epochs: &[Epoch], unit: &str) -> Plot {
     let mut panels = vec![panel("total", unit, &|losses| losses.total)];
     panels.extend(
         parts.iter().map(|(name, _)| {
-            panel(&part_words(name), part_unit(name), &|losses| losses.part(name).unwrap_or(f64::NAN))
+            panel(&part_label(name), part_unit(name), &|losses| losses.part(name).unwrap_or(f64::NAN))
         }),
     );
     Plot { title: title.into(), columns: panels.len(), size: PANEL, panels }
 }
 
-/// A panel of lines over the epochs: the name of each, the number of its style, and its points.
+/// A panel of lines over the epochs. Each line has a name, a style number and its points.
 fn lines(heading: &str, unit: &str, all: impl IntoIterator<Item = (String, usize, Vec<[f64; 2]>)>) -> Panel {
     let series = all.into_iter().map(|(name, k, points)| {
         let style = Style::number(k);
@@ -39,16 +39,16 @@ fn lines(heading: &str, unit: &str, all: impl IntoIterator<Item = (String, usize
     Panel { heading: heading.into(), x, y, series }
 }
 
-/// One run's validation figures over its epochs.
+/// The validation metrics of one run over its epochs.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// What the legend calls it.
+    /// The name in the legend.
     pub name: String,
     figures: Vec<(String, Vec<[f64; 2]>)>,
 }
 
 impl Curve {
-    /// The losses of a run, from the lines of its `metrics.jsonl`: the total and its parts.
+    /// Reads the validation losses (the total and its parts) from the lines of a run's `metrics.jsonl`.
     pub fn of_validation(name: &str, epochs: &[Value]) -> Curve {
         let first = epochs.first().and_then(|epoch| epoch["validation"].as_object());
         let names = first
@@ -67,15 +67,15 @@ impl Curve {
     }
 }
 
-/// A panel for every figure that one of the curves has, and a line for each that has it.
+/// Returns a plot with one panel for every metric that one of the curves has, and in it a line for each curve that has it.
 pub fn overlay(title: &str, curves: &[Curve]) -> Plot {
     let mut plot = overlay_by(title, &[(String::new(), curves.to_vec())]);
     plot.columns = plot.panels.len();
     plot
 }
 
-/// A row of panels for every figure, and in it a panel for every group of curves, its name above it. Along a row the axes are
-/// the same; curves of one name look alike everywhere.
+/// Returns a plot with one row of panels for every metric, and in the row one panel for every group of curves, with the group's
+/// name above it. The panels of a row have the same axes. Curves of the same name have the same style in all panels.
 pub fn overlay_by(title: &str, groups: &[(String, Vec<Curve>)]) -> Plot {
     let all = || groups.iter().flat_map(|(_, curves)| curves);
     let (mut figures, mut names): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
@@ -95,7 +95,7 @@ pub fn overlay_by(title: &str, groups: &[(String, Vec<Curve>)]) -> Plot {
         };
         let whole = lines("", part_unit(figure), all().filter_map(line));
         for (group, curves) in groups {
-            let heading = format!("{group}{}{}", if group.is_empty() { "" } else { ": " }, part_words(figure));
+            let heading = format!("{group}{}{}", if group.is_empty() { "" } else { ": " }, part_label(figure));
             let panel = lines(&heading, part_unit(figure), curves.iter().filter_map(line));
             panels.push(Panel { x: whole.x.clone(), y: whole.y.clone(), ..panel });
         }

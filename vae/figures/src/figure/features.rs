@@ -1,18 +1,19 @@
-//! What a network sees at each of its stages: a row a stage, four of its maps, each from its least (black) to its largest (white).
+//! The feature maps of a network: one row per stage with four of its maps, each scaled from its minimum (black) to its maximum
+//! (white).
 
 use vae_core::learn::Stage;
 use vae_core::random::Purpose;
 
 use super::grid::{Row, grid};
 
-/// Maps that are shown of each stage.
+/// The number of maps that are shown of each stage.
 const MAPS: usize = 4;
 
-/// The pixels of an image in [0, 1], of this `[channels, size, size]`, and below it the stages that it passes through, as a
-/// PNG; `seed` picks the maps, the same of a stage for every model that has it.
+/// Returns a PNG of an image and of the feature maps of the stages that it passes through. `image` has pixels in [0, 1] and the
+/// shape `[channels, size, size]`. `seed` selects the maps; a stage at the same depth shows the same maps in every model.
 ///
 /// # Panics
-/// If there are no pixels.
+/// If `image` is empty.
 pub fn features(title: &str, image: &[f32], shape: [usize; 3], stages: &[Stage], seed: u64) -> Vec<u8> {
     let [channels, size, _] = shape;
     let drawn: Vec<(String, Vec<f32>)> = stages
@@ -33,7 +34,8 @@ pub fn features(title: &str, image: &[f32], shape: [usize; 3], stages: &[Stage],
     grid(title, &rows, shape, rows.len())
 }
 
-/// A map in its own range, 0 to 1, each of its numbers a block of the `size` × `size` pixels; a flat one is all 0.
+/// Scales a map to [0, 1] by its own minimum and maximum and enlarges each element to a block, to `size` × `size` pixels. A
+/// constant map becomes 0.
 fn enlarged(map: &[f32], [height, width]: [usize; 2], size: usize) -> Vec<f32> {
     let finite = map.iter().filter(|x| x.is_finite());
     let (low, high) = finite.fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_map_spans_its_own_range_in_blocks() {
+    fn a_map_is_scaled_by_its_own_range_and_enlarged_in_blocks() {
         let big = enlarged(&[-2.0, 0.0, 2.0, 6.0], [2, 2], 4);
         assert_eq!(big[..8], [0.0, 0.0, 0.25, 0.25, 0.0, 0.0, 0.25, 0.25]);
         assert_eq!(big[8..12], [0.5, 0.5, 1.0, 1.0]);
@@ -55,9 +57,9 @@ mod tests {
         assert_eq!(enlarged(&[0.0, 1.0, 1.0, 0.0], [2, 2], 1), [0.0], "more maps than pixels: the first");
     }
 
-    /// Four different maps a stage, or all that it has; other maps by another seed.
+    /// Each stage shows four different maps, or all if it has fewer. Another seed selects other maps.
     #[test]
-    fn a_row_a_stage_and_maps_by_the_seed() {
+    fn one_row_per_stage_and_the_seed_selects_the_maps() {
         let stage = |name: &str, count: usize| {
             let maps = (0..count).flat_map(|map| (0..16).map(move |i| if i <= map { 1.0 } else { 0.0 })).collect();
             Stage { name: name.into(), shape: [count, 4, 4], maps }
@@ -67,7 +69,7 @@ mod tests {
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
         let picture = image::load_from_memory(&draw(1)).unwrap().into_rgb8();
-        // A cell is 64 pixels and a gap of 4, in three rows; left of them the longest name, above them the title.
+        // A cell has 64 pixels and a gap of 4, in three rows. The longest name is to the left, the title above.
         let left = 14 + 9 * "decoder.layer1  3×4×4".chars().count() as u32 + 10;
         assert_eq!(picture.dimensions(), (left + 4 * 68 + 14, 14 + 18 + 10 + 3 * 68 + 14));
         let white = |row: u32, column: u32| {

@@ -1,32 +1,32 @@
-//! Images in rows, enlarged to be looked at, under a title.
+//! Rows of enlarged images under a title.
 
 use super::canvas::{Canvas, LETTER, width_of, wrap};
 use super::png;
 use super::style::BLACK;
 
-/// Images side by side, and what to call them.
+/// A row of images with a name.
 pub struct Row<'a> {
-    /// Written on the left; may be empty.
+    /// Text to the left of the row; may be empty.
     pub name: &'a str,
-    /// Pixels in [0, 1], image after image, plane after plane.
+    /// Pixels in [0, 1], `[images, channels, size, size]`.
     pub pixels: &'a [f32],
 }
 
-/// Sides of an image, once enlarged, are at least so long.
+/// Images are enlarged by a whole factor until their sides have at least this many pixels.
 const SIDE: usize = 64;
 const GAP: u32 = 4;
 const MARGIN: u32 = 14;
-/// Height of a line of words.
+/// Height of a line of text.
 const LINE: u32 = 22;
-/// Titles are not wrapped to less than this.
+/// The least width at which titles are wrapped.
 const NARROW: u32 = 480;
 
-/// Rows of images `[channels, size, size]` as a PNG, with a gap after every `group` of rows.
+/// Returns a PNG with rows of images `[channels, size, size]` and a gap after every `group` rows.
 pub fn grid(title: &str, rows: &[Row], shape: [usize; 3], group: usize) -> Vec<u8> {
     grid_of_columns(title, &[], rows, shape, group)
 }
 
-/// The same with words above the columns, where there are any.
+/// Like [`grid`], with the texts `heads` above the columns if there are any.
 pub fn grid_of_columns(title: &str, heads: &[String], rows: &[Row], shape: [usize; 3], group: usize) -> Vec<u8> {
     png(&canvas(title, heads, rows, shape, group))
 }
@@ -86,8 +86,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pixels_land_where_they_belong_in_their_colours() {
-        // Two images of 2×2: red top left, and all blue.
+    fn pixels_are_in_their_places_with_their_colours() {
+        // Two images of 2×2: one with a red top left pixel, one all blue.
         let red = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let blue = [[0.0; 8].as_slice(), &[1.0; 4]].concat();
         let rows = [Row { name: "", pixels: &[&red[..], &blue].concat() }];
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_title_takes_lines_and_not_width() {
+    fn a_long_title_wraps_and_adds_no_width() {
         let title =
             "a title that is much longer than its one small picture, which it should not make any wider than need be";
         let picture = image::load_from_memory(&grid(title, &[Row { name: "", pixels: &[0.0; 4] }], [1, 2, 2], 1));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_pixels_do_not_trip_it() {
+    fn nan_pixels_are_drawn() {
         assert!(!grid("t", &[Row { name: "a", pixels: &[f32::NAN; 4] }], [1, 2, 2], 2).is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! What figures are drawn with: images in rows, and plots. Pictures come out as the bytes of a PNG, plots as SVG too, what moves
-//! as a GIF. Words are drawn from a font that is a picture itself (`canvas`).
+//! The drawing of figures: [`grid()`] for rows of images, [`Plot`] for panels of curves, points and bars, [`animation()`] for
+//! GIFs. Plots are drawn as PNG or SVG. The font for text is an image, too (`canvas`).
 
 mod animation;
 mod axis;
@@ -9,20 +9,21 @@ mod features;
 mod grid;
 mod plot;
 mod style;
+mod surface;
 mod svg;
 
 use canvas::Canvas;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 pub use animation::{Still, animation};
-pub use axis::{Axis, told};
+pub use axis::{Axis, format_value};
 pub use curves::{Curve, curves, overlay, overlay_by};
 pub use features::features;
 pub use grid::{Row, grid, grid_of_columns};
 pub use plot::{Kind, PANEL, Panel, Plot, Series};
 pub use style::Style;
 
-/// The bytes of a canvas as a PNG. Large pixels and flat paper are packed best as they are.
+/// Encodes a canvas as a PNG. Figures have large areas of one colour, so no PNG filter is needed.
 fn png(canvas: &Canvas) -> Vec<u8> {
     let mut bytes = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::NoFilter);

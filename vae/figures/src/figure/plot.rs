@@ -1,97 +1,77 @@
-//! Plots: panels of lines, points and bars between two axes, under a title, over a legend. One drawing, two papers: a
-//! [`Canvas`] gives the PNG, an [`Svg`] the SVG. plotters was tried: without a font parser that nobody maintains it has no
-//! words for a PNG, it places everything on whole pixels, and points that tell their value would need its SVG replaced, after
-//! which axes are all that is left of it.
+//! Plots: panels of lines, points and bars, under a title and above a legend. The same drawing code gives a PNG (on a
+//! [`Canvas`]) or an SVG (on an [`Svg`]).
+//!
+//! This module replaces the crate plotters. Without a font parser, which is unmaintained, plotters writes no text into a PNG;
+//! it rounds all positions to whole pixels; and it has no tooltips in SVG. What would remain in use of it are the axes.
 
-use super::axis::{Axis, told};
+use super::axis::{Axis, format_value};
 use super::canvas::{Canvas, LETTER, width_of, wrap};
-use super::style::{BLACK, Colour, GREY, Marker, Style};
+use super::style::{BLACK, GREY, Style};
+use super::surface::{Anchor, Surface};
 use super::svg::Svg;
 
-/// What a plot is drawn on. Places are pixels from the upper left corner.
-pub(super) trait Surface {
-    /// A line from point to point.
-    fn line(&mut self, points: &[[f32; 2]], width: f32, colour: Colour);
-    /// A mark around a point, and what it says when it is pointed at; nothing if that is empty.
-    fn mark(&mut self, at: [f32; 2], marker: Marker, radius: f32, colour: Colour, says: &str);
-    /// A rectangle from its upper left corner.
-    fn bar(&mut self, corner: [f32; 2], size: [f32; 2], colour: Colour, says: &str);
-    /// Words beside, around or after a point, at its height.
-    fn text(&mut self, at: [f32; 2], words: &str, anchor: Anchor);
-}
-
-/// Where words stand to their point.
-#[derive(Clone, Copy)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
-    End,
-    /// Around it, and they read upwards.
-    Upwards,
-}
-
-/// Panels in rows.
+/// A figure of panels in rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plot {
-    /// Above all: what it shows, the run and the epoch.
+    /// The title of the figure: what it shows, the run and the epoch.
     pub title: String,
-    /// Panels side by side.
+    /// The number of panels in a row.
     pub columns: usize,
-    /// Width and height of a panel.
+    /// Width and height of a panel, in pixels.
     pub size: [u32; 2],
-    /// Row after row.
+    /// The panels, row after row.
     pub panels: Vec<Panel>,
 }
 
-/// One pair of axes.
+/// A pair of axes and the series in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
-    /// Above it; may be empty.
+    /// Text above the panel; may be empty.
     pub heading: String,
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Upwards.
+    /// The vertical axis.
     pub y: Axis,
-    /// What lies between them.
+    /// The data.
     pub series: Vec<Series>,
 }
 
-/// Points that belong together; a legend names them wherever a plot has more than one.
+/// Data points that belong together. A plot with more than one series has a legend with their names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// In the legend.
+    /// The name in the legend.
     pub name: String,
-    /// How it is drawn.
+    /// How the series is drawn.
     pub kind: Kind,
-    /// What it is told by.
+    /// Its colour and marker.
     pub style: Style,
-    /// x and y of each; one that is not finite is left out, and breaks a line.
+    /// The x and y of each point. A point that is not finite is left out and interrupts the line.
     pub points: Vec<[f64; 2]>,
 }
 
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Marks joined by a line.
+    /// Markers joined by a line.
     Line,
-    /// Marks alone.
+    /// Markers alone.
     Points,
-    /// Bars from 0; those of several series stand side by side.
+    /// Bars from 0. The bars of several series are next to each other.
     Bars,
 }
 
-/// Width and height of a panel among others.
+/// Width and height of a panel in a figure of several panels.
 pub const PANEL: [u32; 2] = [420, 330];
-/// Around the axes of a panel: left, top, right, bottom.
+/// The space between a panel's border and its axes: left, top, right, bottom.
 const INSET: [f32; 4] = [92.0, 40.0, 14.0, 52.0];
 const MARGIN: f32 = 16.0;
-/// Height of a line of words.
+/// Height of a line of text.
 const LINE: f32 = 22.0;
-/// Bars that have their value written above them, at most.
+/// With at most this many bars in a panel, each has its value above it.
 const FEW: usize = 12;
 
 impl Plot {
-    /// The bytes of a PNG.
+    /// Returns the plot as a PNG.
     pub fn png(&self) -> Vec<u8> {
         let [width, height] = self.extent();
         let mut canvas = Canvas::new(width, height);
@@ -99,7 +79,7 @@ impl Plot {
         super::png(&canvas)
     }
 
-    /// The text of an SVG.
+    /// Returns the plot as an SVG document.
     pub fn svg(&self) -> String {
         let mut svg = Svg::new(self.extent(), &self.title);
         self.draw(&mut svg);
@@ -119,7 +99,7 @@ impl Plot {
         8.0 + LINE * self.title_lines().len() as f32
     }
 
-    /// Pixels above the axes of a panel: no room for headings where there are none.
+    /// The space above the axes of a panel, smaller if no panel has a heading.
     fn above(&self) -> f32 {
         if self.panels.iter().all(|panel| panel.heading.is_empty()) { 14.0 } else { INSET[1] }
     }
@@ -135,7 +115,7 @@ impl Plot {
         [self.width(), (self.head() + legend) as u32 + self.rows() * self.size[1]]
     }
 
-    /// The names of the series and their styles, each once; none where there is but one.
+    /// The names and styles of the series, each name once. Empty if there is only one.
     fn legend(&self) -> Vec<(&str, &Series)> {
         let mut entries: Vec<(&str, &Series)> = Vec::new();
         for series in self.panels.iter().flat_map(|panel| &panel.series) {
@@ -146,7 +126,7 @@ impl Plot {
         if entries.len() > 1 { entries } else { Vec::new() }
     }
 
-    /// Entries side by side, and the width of one.
+    /// The number of legend entries in a row, and the width of one.
     fn legend_columns(&self) -> (usize, f32) {
         let entries = self.legend();
         let entry = entries.iter().map(|(name, _)| width_of(name) as f32).fold(0.0, f32::max) + 70.0;
@@ -182,7 +162,7 @@ impl Plot {
     }
 }
 
-/// A panel on its paper: where its axes are.
+/// A panel and the position of its axes.
 struct Framed<'a> {
     panel: &'a Panel,
     left: f32,
@@ -213,7 +193,7 @@ impl Framed<'_> {
         }
     }
 
-    /// Words, ticks and rules.
+    /// Draws the axes with labels, ticks and grid lines.
     fn axes(&self, surface: &mut impl Surface) {
         let &Framed { panel, left, top, right, bottom } = self;
         surface.text([(left + right) / 2.0, top - 19.0], &panel.heading, Anchor::Middle);
@@ -252,7 +232,7 @@ impl Framed<'_> {
         }
     }
 
-    /// The bars of a series that is number `place` of `count`.
+    /// Draws the bars of the series number `place` among `count` series of bars.
     fn bars(&self, surface: &mut impl Surface, series: &Series, place: usize, count: usize) {
         let written = count * series.points.len() <= FEW;
         let wide = 0.8 / count as f64;
@@ -263,17 +243,17 @@ impl Framed<'_> {
             let size = [(to - from - gap).max(0.5), (zero - high).max(0.0)];
             surface.bar([from, high], size, series.style.colour, &self.says(series, [x, y]));
             if written {
-                surface.text([(from + to) / 2.0, high - 10.0], &told(y), Anchor::Middle);
+                surface.text([(from + to) / 2.0, high - 10.0], &format_value(y), Anchor::Middle);
             }
         }
     }
 
-    /// A point in words: its series, what is written at its x, and its value.
+    /// The tooltip of a point: its series, the tick text or number of its x, and its value.
     fn says(&self, series: &Series, [x, y]: [f64; 2]) -> String {
         let Panel { x: across, y: up, .. } = self.panel;
         let known = across.ticks.iter().find(|(tick, _)| *tick == x).map(|(_, words)| words.clone());
         let name = if series.name.is_empty() { String::new() } else { format!("{}, ", series.name) };
-        format!("{name}{} {}: {} {}", across.label, known.unwrap_or_else(|| x.to_string()), told(y), up.label)
+        format!("{name}{} {}: {} {}", across.label, known.unwrap_or_else(|| x.to_string()), format_value(y), up.label)
     }
 }
 
@@ -302,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn svg_is_xml_that_says_what_it_shows() {
+    fn the_svg_is_well_formed_xml_with_all_texts() {
         let svg = plot(Kind::Line, &["training", "validation"], &[[1.0, 4.0], [2.0, f64::NAN], [3.0, 2.0]]).svg();
         let parsed = roxmltree::Document::parse(&svg).unwrap();
         let root = parsed.root_element();
@@ -324,12 +304,12 @@ mod tests {
             ]
         );
         assert!(all("polyline").iter().all(|line| line.attribute("stroke") != Some("#0072b2") || {
-            line.attribute("points").unwrap().split(' ').count() == 2 // that of the legend: NaN parts the two points
+            line.attribute("points").unwrap().split(' ').count() == 2 // the line in the legend; NaN interrupts that of the data
         }));
     }
 
     #[test]
-    fn both_papers_are_equally_large_and_the_legend_has_room() {
+    fn png_and_svg_have_the_same_size_and_room_for_the_legend() {
         for names in [vec![], vec!["one"], (0..30).map(|_| "a run of a long name").collect::<Vec<_>>()] {
             let names: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{name} {i}")).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -346,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_high_as_its_number() {
+    fn a_bar_has_the_height_of_its_value() {
         let plot = plot(Kind::Bars, &["kl"], &[[1.0, 4.0], [2.0, 2.0]]);
         let picture = image::load_from_memory(&plot.png()).unwrap().into_rgb8();
         let blue = Style::number(0).colour;

@@ -1,14 +1,14 @@
-//! How series of a plot are told apart: by colour, and for readers who see no colour by the shape of their marks.
+//! How the series of a plot are distinguished: by colour and, for colour-blind readers, by the shape of their markers.
 
-/// A colour.
+/// Red, green and blue.
 pub(super) type Colour = [u8; 3];
 
 pub(super) const WHITE: Colour = [255, 255, 255];
 pub(super) const BLACK: Colour = [30, 30, 30];
 pub(super) const GREY: Colour = [225, 225, 225];
 
-/// Eight colours that every kind of eye tells apart (Okabe and Ito, 2008; the yellow darker, to be seen on white), and two that
-/// differ from their neighbours in brightness, since many data sets have ten classes.
+/// Eight colours that colour-blind readers can distinguish (Okabe and Ito, 2008; the yellow is darker, for contrast on white).
+/// Many data sets have ten classes, so there are two more, which differ from their neighbours in brightness.
 const COLOURS: [Colour; 10] = [
     [0, 114, 178],
     [230, 130, 0],
@@ -23,7 +23,7 @@ const COLOURS: [Colour; 10] = [
 ];
 const MARKERS: [Marker; 5] = [Marker::Disc, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::Down];
 
-/// What stands at each point.
+/// The shape that is drawn at each point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marker {
     Disc,
@@ -34,7 +34,7 @@ pub(super) enum Marker {
 }
 
 impl Marker {
-    /// The corners of one of radius 1, clockwise on paper, whose areas are alike; none of a disc.
+    /// The corners of a marker of radius 1, clockwise; empty for a disc. The areas of all markers are similar.
     pub(super) fn corners(self) -> &'static [[f32; 2]] {
         match self {
             Marker::Disc => &[],
@@ -54,7 +54,8 @@ pub struct Style {
 }
 
 impl Style {
-    /// Of series number `k`: the first fifty differ, neighbours in both, and the first ten in colour.
+    /// The style of series number `k`. The first 50 differ, neighbours differ in both colour and marker, and the first ten in
+    /// colour.
     pub fn number(k: usize) -> Style {
         Style { colour: COLOURS[k % COLOURS.len()], marker: MARKERS[(k + k / COLOURS.len()) % MARKERS.len()] }
     }

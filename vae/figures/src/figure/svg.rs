@@ -1,17 +1,17 @@
-//! A plot as SVG: words are words, and points tell their value where a mouse rests on them.
+//! SVG output of a plot. Text stays text, and points have tooltips with their values.
 
 use std::fmt::Write;
 
-use super::plot::{Anchor, Surface};
 use super::style::{Colour, Marker};
+use super::surface::{Anchor, Surface};
 
-/// An SVG in progress. Coordinates have one decimal, so that its bytes are the same everywhere.
+/// An SVG document that is being written. Coordinates have one decimal, so that the bytes are the same on every machine.
 pub(super) struct Svg {
     text: String,
 }
 
 impl Svg {
-    /// An empty one of this width and height, which is called so.
+    /// An empty document of this width and height, with a title for screen readers.
     pub(super) fn new([width, height]: [u32; 2], title: &str) -> Svg {
         let text = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" height=\"{height}\" \
@@ -22,7 +22,7 @@ impl Svg {
         Svg { text }
     }
 
-    /// All of it.
+    /// Returns the finished document.
     pub(super) fn finish(self) -> String {
         self.text + "</svg>\n"
     }
@@ -31,7 +31,7 @@ impl Svg {
         self.text.write_fmt(element).expect("a string grows");
     }
 
-    /// Ends an element that may say something.
+    /// Closes an element, with a tooltip if `says` is not empty.
     fn close(&mut self, name: &str, says: &str) {
         match says {
             "" => self.add(format_args!("/>\n")),
@@ -90,7 +90,7 @@ fn hex([red, green, blue]: Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// Words that are safe inside an element: names come from folders and files.
+/// Escapes text for an element: names come from folders and files.
 fn escaped(words: &str) -> String {
     let clean = words.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>();
     clean.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")

@@ -1,5 +1,6 @@
-//! `curves`: the losses of a run over its epochs, in training and in validation; or the validation losses of several runs, one
-//! over the other, or a panel for each value of a key that they differ in, as the first paper has them by β and by z.
+//! `curves`: the training and validation losses of a run over its epochs. For several runs: their validation losses in one
+//! plot, or in one panel for each value of a configuration key, as the first paper plots them by β and by the number of
+//! latents.
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
@@ -11,12 +12,12 @@ use vae_run::loaded;
 use vae_run::{self, history};
 
 use super::Drawing;
-use crate::figure::{self, Curve, Plot, overlay, overlay_by, told};
+use crate::figure::{self, Curve, Plot, format_value, overlay, overlay_by};
 
-/// Draws those of one run.
+/// Draws the losses of one run.
 ///
 /// # Errors
-/// If no epoch has ended.
+/// If the run has not finished an epoch.
 pub fn of_run(run: &LoadedRun) -> Result<Drawing> {
     one(&run.name, &run.predictor.config, &run.history)
 }
@@ -27,7 +28,7 @@ fn one(name: &str, config: &Config, history: &[Epoch]) -> Result<Drawing> {
     };
     let title = format!("{name}, epoch {}: {}", last.epoch, vae_run::describe(config));
     let plot = figure::curves(&title, history, vae_run::loss_unit(config));
-    let total = |epoch: &Epoch| told(epoch.validation.losses.total);
+    let total = |epoch: &Epoch| format_value(epoch.validation.losses.total);
     let best = history.iter().min_by(|a, b| a.validation.losses.total.total_cmp(&b.validation.losses.total));
     let best = best.unwrap_or(last);
     let alt = format!(
@@ -42,10 +43,11 @@ fn one(name: &str, config: &Config, history: &[Epoch]) -> Result<Drawing> {
     Ok(Drawing::plot("curves", &plot, alt))
 }
 
-/// Draws those of runs, and of the runs of sweeps, by their folders; `by` is the key, such as `loss.beta`, that makes the panels.
+/// Draws the validation losses of several runs. A folder is that of a run or of a sweep, which contains runs. `by` is a
+/// configuration key such as `loss.beta`; there is one panel for each of its values.
 ///
 /// # Errors
-/// If a folder holds no run, or no epoch of any has ended, or there is no such key.
+/// If a folder contains no run, no run has finished an epoch, or the key does not exist.
 pub fn of_folders(folders: &[PathBuf], by: Option<&str>) -> Result<Drawing> {
     let mut paths = Vec::new();
     folders.iter().try_for_each(|folder| runs(folder).map(|found| paths.extend(found)))?;
@@ -89,7 +91,7 @@ pub fn of_folders(folders: &[PathBuf], by: Option<&str>) -> Result<Drawing> {
     Ok(Drawing::plot(&name, &plot, compared(&plot, &all)))
 }
 
-/// Which of them came lowest.
+/// A sentence that names the runs with the lowest and the highest total.
 fn compared(plot: &Plot, all: &[(String, Config, Vec<Epoch>)]) -> String {
     let best = |history: &[Epoch]| history.iter().map(|e| e.validation.losses.total).fold(f64::INFINITY, f64::min);
     let mut totals: Vec<(f64, &str)> = all.iter().map(|(name, _, history)| (best(history), name.as_str())).collect();
@@ -100,24 +102,24 @@ fn compared(plot: &Plot, all: &[(String, Config, Vec<Epoch>)]) -> String {
          least totals {} of {}.",
         plot.panels.len(),
         all.len(),
-        told(low.0),
+        format_value(low.0),
         low.1,
-        told(high.0),
+        format_value(high.0),
         high.1
     )
 }
 
-/// The run in a folder, or those in the folders of a sweep, in the order of their names, numbers by their size.
+/// The run in a folder, or the runs in the folders of a sweep, sorted by name with numbers in numeric order.
 fn runs(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_run = |path: &Path| path.join("config.toml").is_file();
     let inside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut inside: Vec<PathBuf> = inside.filter(|path| is_run(path)).collect();
     inside.sort_by_cached_key(|path| in_order(&path.display().to_string()));
-    // A folder without either is named as one that is no run.
+    // A folder that is neither is returned, so that the error message names it.
     Ok(if is_run(folder) || inside.is_empty() { vec![folder.to_owned()] } else { inside })
 }
 
-/// A name that sorts as a person would: its numbers by their size.
+/// A sort key of a name that puts its numbers in numeric order.
 fn in_order(name: &str) -> String {
     let is_number = |letter: char| letter.is_ascii_digit() || letter == '.';
     let mut key = String::new();
@@ -134,7 +136,7 @@ fn in_order(name: &str) -> String {
     key
 }
 
-/// What a key, such as `loss.beta`, is set to.
+/// The value of a configuration key such as `loss.beta`.
 fn value(config: &Config, key: &str) -> Result<String> {
     config.value(key).ok_or_else(|| Error::config(format!("--by {key}: the runs have no such key")))
 }
@@ -144,14 +146,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_sort_by_their_size() {
+    fn numbers_in_names_sort_numerically() {
         let mut names = ["z_dim=128", "z_dim=10,beta=0.5", "z_dim=2", "beta=1", "z_dim=10,beta=0.25"];
         names.sort_by_cached_key(|name| in_order(name));
         assert_eq!(names, ["beta=1", "z_dim=2", "z_dim=10,beta=0.25", "z_dim=10,beta=0.5", "z_dim=128"]);
     }
 
     #[test]
-    fn a_key_has_its_value_as_a_folder_is_named_by_it() {
+    fn a_key_has_the_value_that_folder_names_have() {
         let config = Config::default();
         assert_eq!(value(&config, "loss.beta").unwrap(), "1");
         assert_eq!(value(&config, "model.kind").unwrap(), "resnet18");

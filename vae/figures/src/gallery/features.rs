@@ -1,4 +1,4 @@
-//! `features`: what the network sees of a test image at every stage (`learn::stages`), four of its maps each.
+//! `features`: the feature maps of the network for a test image, four maps of every stage (`learn::stages`).
 
 use pollster::block_on;
 use vae_core::Result;
@@ -9,10 +9,10 @@ use super::latents::class;
 use super::{Drawing, check_place, not_for};
 use crate::figure;
 
-/// Draws it for the test image in this place.
+/// Draws the feature maps for the test image of this index.
 ///
 /// # Errors
-/// If the model has no maps, there is no such image, or the device fails.
+/// If the model has no feature maps, there is no such image, or the device fails.
 pub fn draw(run: &LoadedRun, place: usize) -> Result<Drawing> {
     check_place(run, "--image", place)?;
     let (predictor, test) = (&run.predictor, &run.dataset.test);

@@ -1,12 +1,13 @@
-//! `interpolation`: from the mean a of one test image to the mean b of another, in ten steps t = 0 … 1, in two ways:
+//! `interpolation`: ten steps t = 0 … 1 from the posterior mean a of one test image to the posterior mean b of another, by two
+//! paths:
 //!
 //! ```text
 //! linear     z = (1 − t)·a + t·b
 //! spherical  z = sin((1 − t)ω)/sin ω · a + sin(tω)/sin ω · b,  ω the angle between a and b   (Shoemake 1985)
 //! ```
 //!
-//! The second keeps to the length that draws of the prior have in many dimensions (White 2016); where a and b lie on one line it
-//! is the first. At both ends of a row stand the images themselves.
+//! In many dimensions, draws of the prior have nearly the same length. The spherical path keeps that length (White 2016). If a
+//! and b are on one line through 0, it is the linear path. The two test images are at the ends of each row.
 
 use pollster::block_on;
 use vae_core::image_quality::similarity::mse;
@@ -18,14 +19,14 @@ use super::{Drawing, check_place};
 use crate::figure::{self, Row, grid_of_columns};
 
 const STEPS: usize = 10;
-/// Pairs that are shown unless some are named.
+/// The number of pairs if none are given.
 const PAIRS: usize = 4;
 
-/// Draws it between the test images in these places, the first of a with the first of b and so on; where none are named, between
-/// the first images and, for each, the next that shows something else.
+/// Draws interpolations between test images. `a` and `b` are their indices; the first of `a` is paired with the first of `b`
+/// and so on. If both are empty, each of the first images is paired with the next image of another class.
 ///
 /// # Errors
-/// If the model has no latents, there are no such images, or the device fails.
+/// If the model has no latents, an index is out of range, or the device fails.
 pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
     let (predictor, test) = (&run.predictor, &run.dataset.test);
     for (flag, places) in [("--a", a), ("--b", b)] {
@@ -65,7 +66,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
     let drawn: Vec<Row> = rows.iter().map(|(name, pixels)| Row { name, pixels }).collect();
     let steps = (0..STEPS).map(|k| format!("{:.2}", k as f64 / (STEPS - 1) as f64));
     let heads: Vec<String> = std::iter::once("image".into()).chain(steps).chain(["image".into()]).collect();
-    let told = if predictor.config.told_classes() > 0 { ", with the label of the first" } else { "" };
+    let told = if predictor.config.condition_classes() > 0 { ", with the label of the first" } else { "" };
     let title = format!("{}: from the mean of one test image, t = 0, to that of another, t = 1{told}", run.title());
     let png = grid_of_columns(&title, &heads, &drawn, shape, 2);
     let shown = pairs.iter().map(|&[a, b]| format!("{} to {}", class(run, test.label(a)), class(run, test.label(b))));
@@ -73,14 +74,15 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
         "Decoded images on the way between test images ({}), linearly and spherically in {STEPS} steps; no step changes a \
          pixel by more than {} in root mean square.",
         shown.collect::<Vec<_>>().join(", "),
-        figure::told(jumps.iter().copied().fold(0.0, f64::max))
+        figure::format_value(jumps.iter().copied().fold(0.0, f64::max))
     );
     Ok(Drawing::picture("interpolation", title, alt, png))
 }
 
 type Way = fn(&[f32], &[f32], f32) -> Vec<f32>;
 
-/// The first images in their order, each with the next that shows something else, none twice; where all show the same, two by two.
+/// Pairs each of the first images with the next one of another label, using no image twice. If all labels are the same,
+/// neighbours are paired.
 fn pairs(labels: &[usize], most: usize) -> Vec<[usize; 2]> {
     let mut free: Vec<usize> = (0..labels.len()).collect();
     let mut pairs = Vec::new();
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sphere_is_not_left_and_its_angle_is_halved() {
+    fn the_spherical_path_keeps_the_length_and_halves_the_angle() {
         let (a, b) = ([2.0, 0.0], [0.0, 2.0]);
         let half = std::f32::consts::SQRT_2;
         let near = |z: Vec<f32>, x: [f32; 2]| z.iter().zip(x).all(|(z, x)| (z - x).abs() < 1e-6);
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_show_different_things_where_they_can() {
+    fn pairs_have_different_labels_if_possible() {
         assert_eq!(pairs(&[7, 7, 2, 7, 1, 0], 9), [[0, 2], [1, 4], [3, 5]]);
         assert_eq!(pairs(&[0, 0, 0], 9), [[0, 1]]);
         assert_eq!(pairs(&[1], 9), [[0; 2]; 0]);

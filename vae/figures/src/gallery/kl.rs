@@ -1,5 +1,6 @@
-//! `kl`: the KL of each latent from the prior, in nats, over the validation images of the epoch (`validation.kl_per_dim` of
-//! `metrics.jsonl`), the highest first. A latent near 0 says nothing.
+//! `kl`: the KL divergence of each latent from the prior, in nats (1 nat = 1/ln 2 bits), as a mean over the validation images
+//! of the epoch (`validation.kl_per_dim` of `metrics.jsonl`), in descending order. A latent with a KL near 0 carries no
+//! information.
 
 use vae_core::Result;
 use vae_run::LoadedRun;
@@ -8,16 +9,16 @@ use super::Drawing;
 use super::latents::by_kl;
 use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
 
-/// Bars that are told apart on paper.
+/// The largest number of bars that can be distinguished in the figure.
 const MOST: usize = 256;
 const SIZE: [u32; 2] = [900, 420];
-/// What counts as saying nothing, in nats.
+/// Latents with a KL below this, in nats, count as inactive.
 const SILENT: f64 = 0.01;
 
-/// Draws it.
+/// Draws the figure.
 ///
 /// # Errors
-/// If the model has no latents, or no epoch has ended.
+/// If the model has no latents, or the run has not finished an epoch.
 pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let all = by_kl(run, "kl")?;
     let shown = &all[..all.len().min(MOST)];

@@ -1,5 +1,6 @@
-//! `laplacian`: how sharp images are (`score::laplacian`), of test images, their reconstructions from z = μ, and samples: the mean
-//! over five of each, as in the first paper, and over a thousand, which is a number to compare.
+//! `laplacian`: the sharpness of images (`score::laplacian`), for test images, their reconstructions from z = μ, and samples.
+//! The figure shows the mean over five images of each, as in the first paper, and over a thousand, which is precise enough to
+//! compare models.
 
 use pollster::block_on;
 use vae_core::Result;
@@ -7,16 +8,16 @@ use vae_core::image_quality::laplacian::laplacian_variance;
 use vae_run::LoadedRun;
 
 use super::{Drawing, first_places, not_for};
-use crate::figure::{Axis, Kind, Panel, Plot, Series, Style, told};
+use crate::figure::{Axis, Kind, Panel, Plot, Series, Style, format_value};
 
 const FEW: usize = 5;
 const MANY: usize = 1_000;
 const SIZE: [u32; 2] = [760, 420];
 
-/// Draws it.
+/// Draws the figure.
 ///
 /// # Errors
-/// If the model gives no images or draws none, there are no test images, or the device fails.
+/// If the model does not decode images or cannot sample, there are no test images, or the device fails.
 pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let (predictor, test) = (&run.predictor, &run.dataset.test);
     let places = first_places(run, MANY)?;
@@ -47,7 +48,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let y = Axis::around("mean variance (0 to 255 squared)", numbers.chain([0.0]));
     let panel = Panel { heading: String::new(), x, y, series };
     let title = format!("{}: Laplacian variance, higher is sharper", run.title());
-    let words = all.iter().map(|(name, values)| format!("{name} {}", told(mean(values, counts[1]))));
+    let words = all.iter().map(|(name, values)| format!("{name} {}", format_value(mean(values, counts[1]))));
     let alt = format!(
         "Bars of the mean Laplacian variance over {} of each: {}.",
         counts[1],

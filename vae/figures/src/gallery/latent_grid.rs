@@ -1,4 +1,5 @@
-//! `latent-grid`: decoder(z) over a plane of two latents, the others at 0, at places that the prior makes equally likely:
+//! `latent-grid`: decoder(z) over a plane of two latents, with all others at 0. The positions divide the prior into equal
+//! probabilities:
 //!
 //! ```text
 //! z = Φ⁻¹((i + ½)/15),  i = 0 … 14,  Φ(x) = ½ erfc(−x/√2)
@@ -11,15 +12,15 @@ use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 
 use super::Drawing;
-use super::latents::{decode, told, two};
+use super::latents::{decode, label_words, two};
 use crate::figure::{self, Row, grid_of_columns};
 
 const SIDE: usize = 15;
 
-/// Draws it, over these two latents where a model has not exactly two.
+/// Draws the figure. `dims` are the two latents of the plane; a model with exactly two needs none.
 ///
 /// # Errors
-/// If the model has no latents, or not two and none are named, or the device fails.
+/// If the model has no latents or does not have two, a latent of `dims` does not exist, or the device fails.
 pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
     let [a, b] = two(run, "latent-grid", dims)?;
     let (shape, z_dim) = (run.predictor.transform.shape(), run.predictor.config.model.z_dim);
@@ -43,7 +44,7 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
     let title = format!(
         "{}: latent {a} to the right and latent {b} upwards at quantiles of N(0, 1){rest}{}",
         run.title(),
-        told(run, 0)
+        label_words(run, 0)
     );
     let png = grid_of_columns(&title, &heads, &rows, shape, rows.len());
     let steps = (0..SIDE * SIDE).filter(|i| i % SIDE > 0);
@@ -53,13 +54,13 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
          next along latent {a} a pixel changes by {} in root mean square.",
         at[0],
         at[SIDE - 1],
-        figure::told(steps / (SIDE * (SIDE - 1)) as f64)
+        figure::format_value(steps / (SIDE * (SIDE - 1)) as f64)
     );
     Ok(Drawing::picture("latent-grid", title, alt, png))
 }
 
-/// Φ⁻¹: the number that a standard normal stays below with this probability, by Newton's method from the median, where
-/// tangents lie on the far side of Φ: every step goes towards the answer and none beyond it.
+/// Φ⁻¹: the p-quantile of the standard normal distribution, by Newton's method from the median. Φ is concave above the median
+/// and convex below, so the steps approach the solution from one side and never overshoot.
 fn quantile(p: f64) -> f64 {
     use std::f64::consts::{FRAC_1_SQRT_2, PI};
     let mut x = 0.0;
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_those_of_tables() {
+    fn quantiles_equal_published_values() {
         for (p, x) in [
             (0.5, 0.0),
             (0.975, 1.959_963_984_540_054),

@@ -1,4 +1,4 @@
-//! What several figures ask of a run: which latents matter, where images lie among them, what points decode to.
+//! What several figures need of a run: the order of its latents by KL, the posterior means of images, and decoded points.
 
 use pollster::block_on;
 use tensor::Tensor;
@@ -7,7 +7,7 @@ use vae_run::LoadedRun;
 
 use super::not_for;
 
-/// The latents of a run and the KL of each in nats, a mean over the validation images of its epoch, the highest first.
+/// The latents of a run with their KL in nats, a mean over the validation images of its epoch, in descending order.
 pub(super) fn by_kl(run: &LoadedRun, figure: &str) -> Result<Vec<(usize, f64)>> {
     if !run.predictor.config.model.is_vae() {
         return Err(not_for(&run.predictor, figure, "has no latents"));
@@ -21,11 +21,11 @@ pub(super) fn by_kl(run: &LoadedRun, figure: &str) -> Result<Vec<(usize, f64)>> 
 
 fn highest_first(kl: &[f64]) -> Vec<(usize, f64)> {
     let mut all: Vec<(usize, f64)> = kl.iter().copied().enumerate().collect();
-    all.sort_by(|(_, a), (_, b)| b.total_cmp(a)); // stable: of equal ones the first
+    all.sort_by(|(_, a), (_, b)| b.total_cmp(a)); // stable: equal values stay in the order of their indices
     all
 }
 
-/// Two latents to draw in a plane: those asked for, or the two of the highest KL, the lower number first.
+/// Two latents that span a plane: `asked`, or else the two with the highest KL, the lower index first.
 pub(super) fn two(run: &LoadedRun, figure: &str, asked: Option<[usize; 2]>) -> Result<[usize; 2]> {
     let order = by_kl(run, figure)?;
     match (asked, &order[..]) {
@@ -46,26 +46,26 @@ pub(super) fn two(run: &LoadedRun, figure: &str, asked: Option<[usize; 2]>) -> R
     }
 }
 
-/// Means of the posteriors of test images, `[places, z]`.
+/// Posterior means of the test images of these indices, `[places, z]`.
 pub(super) fn means(run: &LoadedRun, figure: &str, places: &[usize]) -> Result<Tensor> {
     let gaussians = block_on(run.predictor.encode(&run.dataset.test, places))?;
     let [mu, _] = gaussians.ok_or_else(|| not_for(&run.predictor, figure, "has no latents"))?;
     Ok(mu)
 }
 
-/// What rows of latents decode to, as pixels in [0, 1]; a conditional model is told this label.
+/// Decodes rows of latents to pixels in [0, 1]. A conditional model gets this label for each.
 pub(super) fn decode(run: &LoadedRun, z: &[f32], label: usize) -> Result<Vec<f32>> {
     let count = z.len() / run.predictor.config.model.z_dim;
     let z = Tensor::new(z, [count, run.predictor.config.model.z_dim]);
     Ok(block_on(run.predictor.decode(&z, &vec![label; count]))?.expect("what has latents decodes them"))
 }
 
-/// What a title says of the label that a conditional model is told.
-pub(super) fn told(run: &LoadedRun, label: usize) -> String {
-    if run.predictor.config.told_classes() > 0 { format!(", told {}", class(run, label)) } else { String::new() }
+/// The part of a title that names the label which a conditional model gets; empty for other models.
+pub(super) fn label_words(run: &LoadedRun, label: usize) -> String {
+    if run.predictor.config.condition_classes() > 0 { format!(", told {}", class(run, label)) } else { String::new() }
 }
 
-/// The name of what an image shows.
+/// The name of a class.
 pub(super) fn class(run: &LoadedRun, label: usize) -> String {
     let names = run.dataset.test.images().class_names();
     names.get(label).cloned().unwrap_or_else(|| format!("label {label}"))
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_kl_comes_first_and_of_equals_the_first() {
+    fn latents_are_sorted_by_kl_and_ties_by_index() {
         assert_eq!(highest_first(&[0.5, 2.0, 0.0, 2.0]), [(1, 2.0), (3, 2.0), (0, 0.5), (2, 0.0)]);
     }
 }

@@ -1,5 +1,5 @@
-//! The figures of a trained run: each a file that says at its top what is drawn, all of them a [`Drawing`], which `vae draw` writes
-//! into the folder of the run and a report shows. What is drawn with is `figure`.
+//! The figures of a trained run, one module each. Every figure is a [`Drawing`]: `vae draw` writes it into the folder of the
+//! run, and a report shows it. The drawing itself is done by `figure`.
 
 pub mod curves;
 pub mod features;
@@ -26,24 +26,24 @@ use vae_run::{RunFigures, RunFile};
 
 use crate::figure::{self, Plot};
 
-/// A figure, drawn.
+/// A finished figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawing {
-    /// What its files are called, without an ending.
+    /// The name of its files, without extension.
     pub name: String,
-    /// Its heading: what it shows, the run and the epoch.
+    /// The title: what the figure shows, the run and the epoch.
     pub title: String,
-    /// What is to be seen in it, in a sentence, for somebody who does not see it.
+    /// A sentence that describes the figure to readers who cannot see it.
     pub alt: String,
-    /// The bytes of a PNG.
+    /// The figure as a PNG.
     pub png: Vec<u8>,
-    /// Of a plot: the same as SVG.
+    /// The same as an SVG, if the figure is a plot.
     pub svg: Option<String>,
-    /// Of what moves: the bytes of an animated GIF.
+    /// An animated GIF, if the figure moves.
     pub gif: Option<Vec<u8>>,
 }
 
-/// The streams of random numbers that figures draw.
+/// The streams of random numbers that figures draw from.
 #[derive(Clone, Copy)]
 enum Stream {
     Tsne,
@@ -60,7 +60,7 @@ impl Drawing {
         Drawing { name: name.into(), title, alt, png, svg, gif: None }
     }
 
-    /// Its files: what they are called, and their bytes.
+    /// The names and contents of its files.
     pub fn files(&self) -> Vec<(String, &[u8])> {
         let svg = self.svg.as_ref().map(|svg| ("svg", svg.as_bytes()));
         let gif = self.gif.as_ref().map(|gif| ("gif", &gif[..]));
@@ -68,17 +68,17 @@ impl Drawing {
         all.into_iter().flatten().map(|(ending, bytes)| (format!("{}.{ending}", self.name), bytes)).collect()
     }
 
-    /// Writes its files into the folder of a run.
+    /// Writes the files into the folder of a run.
     ///
     /// # Errors
-    /// If one of them cannot be written.
+    /// If a file cannot be written.
     pub fn write(&self, folder: &mut Folder) -> Result<()> {
         self.files().into_iter().try_for_each(|(name, bytes)| folder.write(&name, bytes))
     }
 }
 
-/// Every figure of a run that needs no more than the run, in the order in which a report shows them. One that the model has
-/// nothing to show in is left out.
+/// Returns every figure that needs no arguments besides the run, in the order of a report. Figures that do not apply to the
+/// model are left out.
 ///
 /// # Errors
 /// If the device fails, or an image cannot be read.
@@ -100,8 +100,8 @@ pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
     drawn(&figures)
 }
 
-/// What `train` draws of a run: curves after each epoch; reconstructions and samples at the end.
-pub const OF_TRAINING: RunFigures = RunFigures { after_epoch, at_end };
+/// The figures of `vae train`: curves after each epoch, reconstructions and samples at the end.
+pub const TRAINING_FIGURES: RunFigures = RunFigures { after_epoch, at_end };
 
 fn after_epoch(config: &Config, history: &[Epoch]) -> Vec<RunFile> {
     let title = format!("{}, epoch {}: {}", config.name, history.len(), vae_run::describe(config));
@@ -120,11 +120,11 @@ fn at_end(predictor: &Predictor, dataset: &Dataset, epoch: usize) -> Result<Vec<
     Ok(files.map(|(name, bytes)| (name, bytes.to_vec())).collect())
 }
 
-/// What shows best how runs differ, for a page that has several.
+/// Returns the figures that show best how runs differ, for a page with several runs.
 ///
 /// # Errors
 /// As [`standard`].
-pub fn beside_others(run: &LoadedRun) -> Result<Vec<Drawing>> {
+pub fn comparison(run: &LoadedRun) -> Result<Vec<Drawing>> {
     drawn(&[
         &|| {
             reconstructions::draw(
@@ -140,18 +140,19 @@ pub fn beside_others(run: &LoadedRun) -> Result<Vec<Drawing>> {
     ])
 }
 
-/// Nothing was asked for but the run: what a configuration error says is that the figure is not for it.
+/// Draws figures and leaves out those that fail with a configuration error. Nothing was asked for beyond the run, so such an
+/// error means that the figure does not apply to the model.
 fn drawn(figures: &[&dyn Fn() -> Result<Drawing>]) -> Result<Vec<Drawing>> {
     let drawn = figures.iter().map(|figure| figure()).filter(|drawn| !matches!(drawn, Err(Error::Config(_))));
     drawn.collect()
 }
 
-/// That a figure is not for a model, and why.
+/// The error that a figure does not apply to a model, with the reason.
 fn not_for(predictor: &Predictor, figure: &str, lacks: &str) -> Error {
     Error::config(format!("{figure}: model.kind = \"{}\" {lacks}", predictor.config.model.kind))
 }
 
-/// Refuses a place that no test image is in.
+/// Returns an error if there is no test image of this index.
 fn check_place(run: &LoadedRun, flag: &str, place: usize) -> Result<()> {
     match run.dataset.test.count() {
         0 => Err(Error::config("there are no test images")),
@@ -163,7 +164,7 @@ fn check_place(run: &LoadedRun, flag: &str, place: usize) -> Result<()> {
     }
 }
 
-/// The places of the first test images.
+/// The indices of the first test images.
 fn first_places(run: &LoadedRun, most: usize) -> Result<Vec<usize>> {
     check_place(run, "", 0)?;
     Ok(run.dataset.test.first(most))

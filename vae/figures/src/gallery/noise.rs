@@ -1,5 +1,6 @@
-//! `noise`: noise in, digit out. Test images with Gaussian noise, clamp(x + σ·ε, 0, 1) of pixels in [0, 1], over their
-//! reconstructions from z = μ. Beside each row its mean squared error against the clean images, over the first 256.
+//! `noise`: how well the model removes noise. Test images with Gaussian noise, clamp(x + σ·ε, 0, 1) for pixels in [0, 1], are
+//! above their reconstructions from z = μ. Each row has its mean squared error to the clean images, over the first 256 test
+//! images.
 
 use pollster::block_on;
 use tensor::Tensor;
@@ -9,17 +10,17 @@ use vae_core::random::Purpose;
 use vae_run::LoadedRun;
 
 use super::{Drawing, Stream, first_places, not_for};
-use crate::figure::{Row, grid, told};
+use crate::figure::{Row, format_value, grid};
 
 const DEVIATIONS: [f32; 5] = [0.0, 0.1, 0.2, 0.4, 0.8];
 const COLUMNS: usize = 12;
-/// Images that the errors are means over.
+/// The number of images that the errors are averaged over.
 const MEASURED: usize = 256;
 
-/// Draws it.
+/// Draws the figure.
 ///
 /// # Errors
-/// If the model gives no images, there are no test images, or the device fails.
+/// If the model does not decode images, there are no test images, or the device fails.
 pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let (predictor, test) = (&run.predictor, &run.dataset.test);
     let places = first_places(run, MEASURED)?;
@@ -37,7 +38,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
         let seen = block_on(predictor.to_unit(&noisy))?;
         let back = block_on(predictor.reconstruction(test, &places, &noisy))?;
         let back = back.ok_or_else(|| not_for(predictor, "noise", "does not reconstruct images"))?;
-        let [before, after] = [&seen, &back].map(|pixels| told(mse(pixels, &clean)));
+        let [before, after] = [&seen, &back].map(|pixels| format_value(mse(pixels, &clean)));
         rows.push((format!("σ = {deviation}, MSE {before}"), seen[..shown].to_vec()));
         rows.push((format!("decoded, MSE {after}"), back[..shown].to_vec()));
         errors.push(format!("{after} at σ = {deviation}"));
@@ -56,7 +57,8 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     Ok(Drawing::picture("noise", title, alt, png))
 }
 
-/// Images as the model sees them with noise of this deviation, where black and full of each channel are these numbers.
+/// Adds noise of this standard deviation to images as the model sees them. `ranges` has the values of black and of full
+/// intensity for each channel.
 fn noisy(images: &Tensor, noise: &Tensor, ranges: &[[f32; 2]], deviation: f32) -> Tensor {
     let mut noisy = images.clone();
     let plane = images.count() / images.shape()[0] / ranges.len();
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_is_of_the_range_of_its_channel_and_stays_in_it() {
+    fn noise_is_scaled_to_the_range_of_its_channel_and_clamped() {
         let images = Tensor::new(&[0.0, 1.0, -1.0, 3.0], [1, 2, 1, 2]);
         let noise = Tensor::new(&[1.0, 1.0, 1.0, -0.5], [1, 2, 1, 2]);
         let noisy = noisy(&images, &noise, &[[0.0, 1.0], [-1.0, 3.0]], 0.5);

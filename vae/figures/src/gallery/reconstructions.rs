@@ -1,4 +1,4 @@
-//! `reconstructions`: validation images over x̂ = decoder(μ(x)); of other runs too, each in a row of its own.
+//! `reconstructions`: validation images above x̂ = decoder(μ(x)), with one row for each run.
 
 use pollster::block_on;
 use vae_core::data::Split;
@@ -7,16 +7,16 @@ use vae_core::predict::Predictor;
 use vae_core::{Error, Result};
 
 use super::{Drawing, not_for};
-use crate::figure::{Row, grid, told};
+use crate::figure::{Row, format_value, grid};
 
-/// Images that are shown unless more or fewer are asked for.
+/// The default number of images.
 pub const COUNT: usize = 48;
 const COLUMNS: usize = 12;
 
-/// Draws the first validation images `split` of a run, and what it and others, each under its name, make of them.
+/// Draws the first `count` images of `split` and their reconstructions by a model and by `others`, each under its name.
 ///
 /// # Errors
-/// If a model gives no images or takes other ones, or the device fails.
+/// If a model does not reconstruct images or takes images of another shape, or the device fails.
 pub fn draw(
     title: &str,
     predictor: &Predictor,
@@ -32,7 +32,7 @@ pub fn draw(
     let mut all = vec![("original".to_owned(), originals)];
     for (name, other) in [(own, predictor)].iter().chain(others) {
         let there = other.transform.shape();
-        if there != shape || other.config.told_classes() > predictor.config.classes() {
+        if there != shape || other.config.condition_classes() > predictor.config.classes() {
             let words = |[c, h, w]: [usize; 3]| format!("{c}×{h}×{w}");
             return Err(Error::config(format!(
                 "--with {name}: it was trained on other images ({} of {}, not {} of {})",
@@ -48,7 +48,7 @@ pub fn draw(
         all.push((name.clone(), pixels));
     }
     let errors = all[1..].iter().map(|(name, pixels)| {
-        let error = told(mse(pixels, &all[0].1));
+        let error = format_value(mse(pixels, &all[0].1));
         if others.is_empty() { error } else { format!("{error} ({name})") }
     });
     let alt = format!(

@@ -1,23 +1,23 @@
-//! `samples`: decoder(z) of z ~ N(0, I); where the model is told labels, a row of each.
+//! `samples`: decoder(z) of z ~ N(0, I). A conditional model has one row per label.
 
 use pollster::block_on;
 use vae_core::Result;
 use vae_core::predict::Predictor;
 
 use super::{Drawing, not_for};
-use crate::figure::{Row, grid, told};
+use crate::figure::{Row, format_value, grid};
 
 const COLUMNS: usize = 12;
 const ROWS: usize = 8;
 
-/// Draws them.
+/// Draws the figure.
 ///
 /// # Errors
-/// If the model gives no images of its own, or the device fails.
+/// If the model cannot generate images, or the device fails.
 pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Result<Drawing> {
     let shape = predictor.transform.shape();
     let len = COLUMNS * shape.iter().product::<usize>();
-    let classes = predictor.config.told_classes();
+    let classes = predictor.config.condition_classes();
     let name = |label: usize| class_names.get(label).cloned().unwrap_or_else(|| format!("label {label}"));
     let names: Vec<String> = (0..classes).map(name).collect();
     let count = if classes > 0 { classes } else { ROWS } * COLUMNS;
@@ -31,7 +31,7 @@ pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Resul
     let mean = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / pixels.len() as f64;
     let alt = format!(
         "{count} images decoded from random draws of the prior{each}; their mean pixel, 0 black to 1 full, is {}.",
-        told(mean)
+        format_value(mean)
     );
     let png = grid(&title, &rows, shape, rows.len());
     Ok(Drawing::picture("samples", title, alt, png))

@@ -1,4 +1,4 @@
-//! `scatter`: test images at the means μ(x) of their posteriors, in the plane of two latents, coloured by what they show.
+//! `scatter`: test images at their posterior means μ(x), in the plane of two latents, coloured by class.
 
 use vae_core::Result;
 use vae_run::LoadedRun;
@@ -7,14 +7,14 @@ use super::latents::{by_kl, class, means, two};
 use super::{Drawing, first_places};
 use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
 
-/// Images that are shown at most.
+/// The largest number of images.
 pub(super) const MOST: usize = 2_000;
 const SIZE: [u32; 2] = [860, 720];
 
-/// Draws it in the plane of these two latents, or of the two of the highest KL.
+/// Draws the images in the plane of the latents `dims`, or else of the two with the highest KL.
 ///
 /// # Errors
-/// If the model has no two latents, or there is no test image, or the device fails.
+/// If the model has fewer than two latents, there is no test image, or the device fails.
 pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
     let [a, b] = two(run, "scatter", dims)?;
     let places = first_places(run, MOST)?;
@@ -37,7 +37,7 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
     Ok(Drawing::plot("scatter", &plot, alt))
 }
 
-/// Points in a plane, a series a label, in the order of the labels.
+/// A plot of points with one series per label, in the order of the labels.
 pub(super) fn coloured(run: &LoadedRun, title: String, axes: [&str; 2], points: &[[f64; 2]], labels: &[usize]) -> Plot {
     let series = by_label(points, labels).into_iter().map(|(label, points)| {
         let style = Style::number(label);
@@ -57,12 +57,12 @@ fn by_label(points: &[[f64; 2]], labels: &[usize]) -> Vec<(usize, Vec<[f64; 2]>)
     known.into_iter().map(|label| (label, of(label))).collect()
 }
 
-/// How many points have one of their own label for their nearest neighbour, in words.
+/// A sentence that says how many points have a nearest neighbour of their own label.
 pub(super) fn agreement_words(points: &[[f64; 2]], labels: &[usize]) -> String {
     format!("for {:.0} % of them the nearest neighbour has the same label", 100.0 * agreement(points, labels))
 }
 
-/// The share of points whose nearest neighbour has their own label.
+/// The proportion of points whose nearest neighbour has their own label.
 fn agreement(points: &[[f64; 2]], labels: &[usize]) -> f64 {
     let distance = |i: usize, j: usize| (points[i][0] - points[j][0]).powi(2) + (points[i][1] - points[j][1]).powi(2);
     let nearest = |i: usize| {
@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_part_the_points_and_neighbours_are_asked() {
+    fn points_are_grouped_by_label_and_neighbours_compared() {
         let points = [[0.0, 0.0], [5.0, 5.0], [0.1, 0.0], [5.0, 5.2], [0.05, 0.01]];
         let labels = [3, 0, 3, 0, 0];
         let parts = by_label(&points, &labels);
         assert_eq!(parts[1], (3, vec![[0.0, 0.0], [0.1, 0.0]]));
         assert_eq!(parts.iter().map(|(label, _)| *label).collect::<Vec<_>>(), [0, 3]);
-        // The fifth lies between the two of label 3: neither they nor it have a neighbour of their kind.
+        // The fifth point is between the two of label 3, so these two and it have no neighbour of their own label.
         assert_eq!(agreement(&points, &labels), 0.4);
         assert_eq!(agreement(&points[..1], &labels[..1]), 0.0);
     }

@@ -1,4 +1,4 @@
-//! Which figures a model has, and what it says of those that it has not.
+//! Tests: which figures a model has, and the errors for those that it does not have.
 
 use tensor::Device;
 use vae_core::config::{Config, Settings};
@@ -36,7 +36,7 @@ fn names(run: &LoadedRun) -> Vec<String> {
 }
 
 #[test]
-fn a_run_has_its_figures_and_each_says_what_it_is() {
+fn a_run_has_its_figures_with_descriptions() {
     let (_dir, run) = trained(&["model.z_dim=2"]);
     let all = standard(&run).unwrap();
     let names: Vec<&str> = all.iter().map(|drawing| drawing.name.as_str()).collect();
@@ -70,7 +70,7 @@ fn a_run_has_its_figures_and_each_says_what_it_is() {
 }
 
 #[test]
-fn what_a_model_lacks_is_left_out_and_told_when_asked_for() {
+fn figures_that_do_not_apply_are_left_out_and_explained_on_request() {
     let (_dir, many) = trained(&["model.z_dim=5", "model.conditional=true"]);
     assert!(!names(&many).contains(&"latent-grid".into()) && names(&many).contains(&"scatter".into()));
     assert!(latent_grid::draw(&many, Some([0, 4])).unwrap().title.contains("told square"));
@@ -94,7 +94,7 @@ fn what_a_model_lacks_is_left_out_and_told_when_asked_for() {
         (traversal::draw(&many, Some(20)), ["--image 20", "0 to 19", ""]),
         (interpolation::draw(&many, &[1, 2], &[3]), ["--a names 2", "--b 1", ""]),
         (interpolation::draw(&many, &[1], &[20]), ["--b 20", "0 to 19", ""]),
-        (tsne::draw(&many), ["tsne", "20 test images", "180"]),
+        (tsne::draw(&many), ["tsne", "there are 20", "180"]),
         (features::draw(&many, 0), ["features", "\"dense\"", "has no feature maps to show"]),
     ] {
         let error = drawn.unwrap_err();
@@ -105,7 +105,7 @@ fn what_a_model_lacks_is_left_out_and_told_when_asked_for() {
 }
 
 #[test]
-fn runs_are_compared_on_the_same_images_or_not_at_all() {
+fn runs_are_compared_only_on_the_same_images() {
     let (_dirs, [a, b, large]) = {
         let (x, a) = trained(&[]);
         let (y, b) = trained(&["seed=2", "model.z_dim=3"]);

@@ -1,27 +1,27 @@
-//! `traversal`: one latent at a time goes from −3 to 3 while the others stay where they are, at 0 or at the mean of an image:
+//! `traversal`: one latent at a time moves from −3 to 3 while all others stay at 0 or at the posterior mean of an image:
 //!
 //! ```text
 //! x̂(d, t) = decoder(z),  z_d = t,  z_i = 0 or μ_i(x) elsewhere
 //! ```
 //!
-//! a row a latent, those of the highest KL, the highest first. The GIF is the same there and back, a column a latent.
+//! There is one row per latent, in descending order of KL. The GIF has one column per latent and plays forwards and backwards.
 
 use vae_core::Result;
 use vae_core::image_quality::similarity::mse;
 use vae_run::LoadedRun;
 
-use super::latents::{by_kl, class, decode, means, told};
+use super::latents::{by_kl, class, decode, label_words, means};
 use super::{Drawing, check_place};
 use crate::figure::{self, Row, Still, animation, grid_of_columns};
 
-/// Latents that are shown at most.
+/// The largest number of latents.
 const LATENTS: usize = 10;
-/// Places along a latent, in the picture and in the GIF.
+/// Positions along a latent, in the image and in the GIF.
 const STEPS: usize = 11;
 const FRAMES: usize = 13;
 const REACH: f32 = 3.0;
 
-/// Draws it around 0, or around the test image in this place.
+/// Draws the traversal around 0, or around the posterior mean of the test image of this index.
 ///
 /// # Errors
 /// If the model has no latents, there is no such image, or the device fails.
@@ -47,7 +47,7 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
     let rows: Vec<Row> = rows.collect();
     let heads: Vec<String> = places(STEPS).map(|t| format!("{t:.1}")).collect();
     let around = match image {
-        None => format!("the others at 0{}", told(run, label)),
+        None => format!("the others at 0{}", label_words(run, label)),
         Some(place) => format!("the others as of test image {place} ({})", class(run, label)),
     };
     let title = format!("{}: each latent from -3 to 3, {around}; by KL in nats", run.title());
@@ -55,8 +55,9 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
 
     let changes = pixels.chunks_exact(STEPS * len).map(|row| mse(&row[..len], &row[row.len() - len..]).sqrt());
     let changes: Vec<f64> = changes.collect();
-    let along_one =
-        |i: usize| format!("{} along latent {} (KL {:.2} nats)", figure::told(changes[i]), order[i].0, order[i].1);
+    let along_one = |i: usize| {
+        format!("{} along latent {} (KL {:.2} nats)", figure::format_value(changes[i]), order[i].0, order[i].1)
+    };
     let last = order.len() - 1;
     let rest = if last > 0 { format!(" and by {}", along_one(last)) } else { String::new() };
     let alt = format!(
@@ -82,12 +83,12 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
     Ok(Drawing { gif: Some(gif), ..Drawing::picture(&name, title, alt, png) })
 }
 
-/// From −3 to 3 in equal steps.
+/// `count` positions from −3 to 3 in equal steps.
 fn places(count: usize) -> impl Iterator<Item = f32> {
     (0..count).map(move |k| REACH * (2.0 * k as f32 / (count - 1) as f32 - 1.0))
 }
 
-/// The latents with one of them moved.
+/// The latents `base` with element `dim` at each of the positions.
 fn moved(base: &[f32], dim: usize, steps: usize) -> impl Iterator<Item = Vec<f32>> {
     places(steps).map(move |t| {
         let mut z = base.to_vec();

@@ -1,14 +1,15 @@
-//! `tsne`: the means μ(x) of test images in a plane that keeps who is near whom (van der Maaten and Hinton 2008), coloured by
-//! what they show: y minimises KL(P‖Q) for
+//! `tsne`: the posterior means μ(x) of test images in a plane, coloured by class. t-SNE (van der Maaten and Hinton 2008) keeps
+//! near points near: the positions y in the plane minimise KL(P‖Q) for
 //!
 //! ```text
 //! p_j|i ∝ exp(−‖μ_i − μ_j‖²/2σ_i²), of perplexity 30,  p_ij = (p_j|i + p_i|j)/2n,   q_ij ∝ 1/(1 + ‖y_i − y_j‖²)
 //! ```
 //!
-//! P is that of each point's `NEIGHBOURS` nearest others, as usual, and Q that of all pairs: with 2,000 points their sum takes
-//! milliseconds, so no tree has to stand in for far ones. The descent is that of van der Maaten's program: momentum, a gain for
-//! each coordinate, and P taken `EXAGGERATION` times in the first steps, so that clusters form. Each point's sums are in one
-//! order whatever the threads are, and the descent begins at draws of the run's seed, so a run has one picture.
+//! P is restricted to each point's `NEIGHBOURS` nearest others, as usual. Q is over all pairs: the sum over 2,000 points takes
+//! milliseconds, so the tree approximation of Barnes and Hut is not needed. The gradient descent is that of van der Maaten's
+//! program: momentum, a gain for each coordinate, and P multiplied by `EXAGGERATION` in the first steps, so that clusters form.
+//! Sums have a fixed order for any number of threads, and the descent starts from draws of the run's seed, so the same run
+//! gives the same figure.
 
 use rayon::prelude::*;
 use vae_core::random::Purpose;
@@ -20,17 +21,17 @@ use super::scatter::{MOST, agreement_words, coloured};
 use super::{Drawing, first_places};
 
 const PERPLEXITY: f64 = 30.0;
-/// Neighbours that attract each point: as usual three times the perplexity.
+/// The neighbours that attract each point: three times the perplexity, as usual.
 const NEIGHBOURS: usize = 90;
 const STEPS: usize = 750;
-/// The first steps, and what P is multiplied by in them.
+/// The number of first steps, and the factor of P in them.
 const EARLY: usize = 250;
 const EXAGGERATION: f64 = 12.0;
 const LEARNING_RATE: f64 = 50.0;
-/// Sums that are added up side by side, so that the compiler computes them together.
+/// Independent partial sums, so that the compiler vectorises the loop.
 const LANES: usize = 8;
 
-/// Draws it.
+/// Draws the figure.
 ///
 /// # Errors
 /// If the model has no latents, there are too few test images, or the device fails.
@@ -58,7 +59,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     Ok(Drawing::plot("tsne", &plot, alt))
 }
 
-/// The places of points in the plane.
+/// Returns the positions of the points in the plane.
 fn embed(points: &[&[f32]], seed: u64) -> Vec<[f64; 2]> {
     let p = affinities(points);
     let begin = Purpose::Figures.stream(seed, super::Stream::Tsne as u64).normal_tensor([points.len(), 2]);
@@ -71,7 +72,7 @@ fn embed(points: &[&[f32]], seed: u64) -> Vec<[f64; 2]> {
         let gradient = gradient(&p, &y, exaggeration);
         for (i, dy) in gradient.iter().enumerate() {
             for d in 0..2 {
-                // Faster while it goes on in one direction, slower after it turned.
+                // The gain grows while the gradient keeps its sign and shrinks after it changes.
                 let gain = &mut gains[i][d];
                 let turned = (dy[d] > 0.0) == (velocity[i][d] > 0.0);
                 *gain = if turned { (*gain * 0.8).max(0.01) } else { *gain + 0.2 };
@@ -89,7 +90,7 @@ fn embed(points: &[&[f32]], seed: u64) -> Vec<[f64; 2]> {
 fn gradient(p: &[Vec<(usize, f64)>], y: &[[f64; 2]], exaggeration: f64) -> Vec<[f64; 2]> {
     let [y0, y1]: [Vec<f64>; 2] = [0, 1].map(|d| y.iter().map(|y| y[d]).collect());
     let repulsions: Vec<[f64; 3]> = (0..y.len()).into_par_iter().map(|i| repulsion(y[i], &y0, &y1)).collect();
-    let z: f64 = repulsions.iter().map(|[w, _, _]| w - 1.0).sum(); // w_ii = 1 does not count
+    let z: f64 = repulsions.iter().map(|[w, _, _]| w - 1.0).sum(); // without w_ii = 1
     let of_point = |i: usize| {
         let mut sum = [0.0; 2];
         for &(j, p) in &p[i] {
@@ -118,7 +119,7 @@ fn repulsion(y: [f64; 2], y0: &[f64], y1: &[f64]) -> [f64; 3] {
     sums.map(|lanes| lanes.iter().sum())
 }
 
-/// For each point the p_ij that are not 0, with j.
+/// For each point i, the j and p_ij of all p_ij that are not 0.
 fn affinities(points: &[&[f32]]) -> Vec<Vec<(usize, f64)>> {
     let of_point = |i: usize| {
         let near = nearest(points, i);
@@ -137,12 +138,12 @@ fn affinities(points: &[&[f32]]) -> Vec<Vec<(usize, f64)>> {
     p.into_iter().map(|near| near.into_iter().collect()).collect()
 }
 
-/// p_j|i ∝ exp(−β·d²) of distances in ascending order, with the β that gives them the perplexity: found by halving an interval.
+/// p_j|i ∝ exp(−β·d²) of distances in ascending order. Bisection finds the β that gives the perplexity.
 fn conditional(distances: &[f64]) -> Vec<f64> {
     let (mut low, mut high, mut beta) = (0.0, f64::INFINITY, 1.0);
     let wanted = PERPLEXITY.min(distances.len() as f64).ln();
     loop {
-        // Relative to the nearest one, so that not all of them become 0.
+        // Relative to the nearest one, so that the exponentials do not all underflow.
         let squares = distances.iter().map(|d| d * d - distances[0] * distances[0]);
         let mut p: Vec<f64> = squares.map(|square| (-beta * square).exp()).collect();
         let sum: f64 = p.iter().sum();
@@ -160,7 +161,7 @@ fn conditional(distances: &[f64]) -> Vec<f64> {
     }
 }
 
-/// The nearest other points of one and their distances, the nearest first; of equally near ones the first.
+/// The nearest other points of point `i` with their distances, in ascending order, ties by index.
 fn nearest(points: &[&[f32]], i: usize) -> Vec<(usize, f64)> {
     let distance = |j: usize| {
         let squares = points[i].iter().zip(points[j]).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
@@ -177,9 +178,10 @@ fn nearest(points: &[&[f32]], i: usize) -> Vec<(usize, f64)> {
 mod tests {
     use super::*;
 
-    /// Three clouds of ten dimensions, far apart: they stay together, apart, and where they are on any number of threads.
+    /// Three distant clouds in ten dimensions stay together and apart from each other, with the same bits on any number of
+    /// threads.
     #[test]
-    fn clouds_stay_clouds_and_the_picture_is_one() {
+    fn clusters_stay_together_and_threads_change_nothing() {
         let noise = Purpose::Figures.stream(5, 0).normal_tensor([300, 10]);
         let mut all = noise.data().to_vec();
         all.chunks_exact_mut(10).enumerate().for_each(|(i, point)| point[i % 3] += 20.0);
@@ -193,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_come_in_order() {
+    fn neighbours_are_sorted() {
         let points: [&[f32]; 4] = [&[0.0, 0.0], &[3.0, 4.0], &[1.0, 0.0], &[0.0, 0.0]];
         assert_eq!(nearest(&points, 0), [(3, 0.0), (2, 1.0), (1, 5.0)]);
     }
 
-    /// 2^entropy in bits is the perplexity; of points that are all equally far, whatever β is, all count alike.
+    /// 2^entropy (in bits) is the perplexity. Equally distant points have equal probabilities for every β.
     #[test]
-    fn each_point_has_the_perplexity() {
+    fn each_point_has_the_chosen_perplexity() {
         let entropy = |p: &[f64]| p.iter().map(|p| -p * p.max(1e-300).ln()).sum::<f64>();
         for scale in [1e-6, 1.0, 1e6] {
             let distances: Vec<f64> = (1..=90).map(|i| scale * f64::from(i)).collect();
@@ -211,7 +213,7 @@ mod tests {
         assert!(conditional(&[0.0; 5]).iter().all(|p| (p - 0.2).abs() < 1e-12));
     }
 
-    /// Against central differences of KL(P‖Q), computed from all pairs.
+    /// The gradient equals central differences of KL(P‖Q) over all pairs.
     #[test]
     fn the_gradient_is_that_of_the_divergence() {
         let draws = |stream| Purpose::Figures.stream(7, stream).normal_tensor([120, 2]);

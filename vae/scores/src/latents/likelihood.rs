@@ -47,7 +47,7 @@ pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Sc
     let mut sum = 0.0;
     for place in 0..count {
         let y = dataset.batch(test, &[place])?;
-        let stream = LIKELIHOOD + test.members()[place] as u64;
+        let stream = LIKELIHOOD + test.indices()[place] as u64;
         let noise = Purpose::Scores.stream(config.seed, stream).normal_tensor([DRAWS, z_dim]);
         let labels = vec![test.label(place); DRAWS];
         let row = place * z_dim..(place + 1) * z_dim;

@@ -9,9 +9,9 @@ use anyhow::Result;
 use vae_core::Error;
 
 use super::load::LoadOptions;
-use crate::claims;
 use crate::device;
-use crate::paper::{Asked, PAPERS, Paper, Planned, claims_of};
+use crate::paper::claims;
+use crate::paper::{PAPERS, Paper, PaperOptions, PlannedRun};
 use crate::say;
 use crate::session::grid::Grid;
 use crate::session::memory;
@@ -89,7 +89,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 }
 
 impl Args {
-    fn asked(&self) -> Result<Asked> {
+    fn asked(&self) -> Result<PaperOptions> {
         let mut seeds = self.seeds.clone();
         seeds.sort_unstable();
         if let Some(twice) = seeds.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -105,7 +105,7 @@ impl Args {
                 .into());
             }
         }
-        Ok(Asked { quick: self.quick, seeds, settings: given.collect(), set: self.set.clone() })
+        Ok(PaperOptions { quick: self.quick, seeds, settings: given.collect(), set: self.set.clone() })
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf> {
@@ -119,7 +119,7 @@ impl Args {
     }
 
     /// The places of the runs that --only leaves.
-    fn chosen_only(&self, plan: &[Planned]) -> Result<Vec<usize>> {
+    fn chosen_only(&self, plan: &[PlannedRun]) -> Result<Vec<usize>> {
         if let Some(none) = self.only.iter().find(|only| !plan.iter().any(|run| run.point.name.starts_with(*only))) {
             let mut names: Vec<&str> = plan.iter().map(|planned| planned.run.as_str()).collect();
             names.dedup();
@@ -130,7 +130,7 @@ impl Args {
             .into());
         }
         let wanted =
-            |run: &Planned| self.only.is_empty() || self.only.iter().any(|only| run.point.name.starts_with(only));
+            |run: &PlannedRun| self.only.is_empty() || self.only.iter().any(|only| run.point.name.starts_with(only));
         Ok((0..plan.len()).filter(|&i| wanted(&plan[i])).collect())
     }
 }
@@ -140,23 +140,24 @@ fn list() -> Result<ExitCode> {
     for (name, _) in PAPERS {
         let paper = Paper::named(name)?;
         let told = |quick: bool| -> Result<String> {
-            let plan = paper.plan(&Asked { quick, seeds: vec![1], ..Asked::default() }, Path::new("runs"))?;
+            let plan =
+                paper.plan(&PaperOptions { quick, seeds: vec![1], ..PaperOptions::default() }, Path::new("runs"))?;
             let runs = if plan.len() == 1 { "run" } else { "runs" };
             Ok(format!("{} {runs}, {}", plan.len(), duration(&plan.iter().collect::<Vec<_>>())))
         };
-        let (claims, full, quick) = (claims_of(name)?.len(), told(false)?, told(true)?);
+        let (claims, full, quick) = (claims::of_paper(name)?.len(), told(false)?, told(true)?);
         say!("{name:8}  {}\n          {claims} claims; full runs: {full}; --quick: {quick}", paper.title);
     }
     say!("\nThese times are for training on two cores, without scores. A GPU or more cores take less.");
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(paper: &Paper, asked: &Asked, plan: &[Planned], here: &[usize], grid: &Grid) -> Result<()> {
+fn show(paper: &Paper, asked: &PaperOptions, plan: &[PlannedRun], here: &[usize], grid: &Grid) -> Result<()> {
     say!("{}: {}", paper.name, paper.title);
     if let Some(stand_in) = paper.stand_in().filter(|_| asked.quick) {
         say!("instead of {stand_in}");
     }
-    let runs: Vec<&Planned> = here.iter().map(|&i| &plan[i]).collect();
+    let runs: Vec<&PlannedRun> = here.iter().map(|&i| &plan[i]).collect();
     let width = runs.iter().map(|run| run.point.name.len()).max().unwrap_or(0);
     for run in &runs {
         let told = match (grid.result(&run.point), run.missing_images()) {
@@ -166,7 +167,7 @@ fn show(paper: &Paper, asked: &Asked, plan: &[Planned], here: &[usize], grid: &G
         };
         say!("  {:width$}  {told}", run.point.name);
     }
-    let claims = claims_of(&paper.name)?.len();
+    let claims = claims::of_paper(&paper.name)?.len();
     say!(
         "\n{} runs, {} without scores; {claims} claims. Nothing was trained, because of --dry-run.",
         runs.len(),
@@ -176,7 +177,7 @@ fn show(paper: &Paper, asked: &Asked, plan: &[Planned], here: &[usize], grid: &G
 }
 
 /// How long runs train on two cores.
-fn duration(runs: &[&Planned]) -> String {
+fn duration(runs: &[&PlannedRun]) -> String {
     let seconds: f64 = runs.iter().filter_map(|run| run.seconds).sum();
     match seconds {
         0.0..5_400.0 => format!("about {:.0} min", (seconds / 60.0).max(1.0)),

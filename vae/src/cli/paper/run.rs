@@ -12,7 +12,7 @@ use vae_scores::{Options, Scores};
 use crate::console::{eprint_line, warn};
 use crate::device::Chosen;
 use crate::paper::results::Results;
-use crate::paper::{Asked, Paper, Planned, folder};
+use crate::paper::{Paper, PaperOptions, PlannedRun, folder};
 use crate::say;
 use crate::session::grid::Grid;
 use crate::session::{RunOptions, catch_signals, interrupted};
@@ -25,8 +25,8 @@ const QUICK_IMAGES: usize = 256;
 /// Does what is left to do of the runs in these places of the plan.
 pub(super) fn run(
     paper: &Paper,
-    asked: &Asked,
-    plan: &[Planned],
+    asked: &PaperOptions,
+    plan: &[PlannedRun],
     here: &[usize],
     mut grid: Grid,
     chosen: &Chosen,
@@ -63,7 +63,7 @@ pub(super) fn run(
 }
 
 /// Scores a run and draws the figures that the paper has of it, unless both are there.
-fn measure(paper: &Paper, asked: &Asked, planned: &Planned, grid: &Grid, chosen: &Chosen) -> Result<()> {
+fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Grid, chosen: &Chosen) -> Result<()> {
     let (path, config) = (grid.path(&planned.point), &planned.point.config);
     let failed = grid.result(&planned.point).is_none_or(|line| line.contains_key("failed"));
     if failed || !config.model.is_vae() {
@@ -95,7 +95,7 @@ fn measure(paper: &Paper, asked: &Asked, planned: &Planned, grid: &Grid, chosen:
     Ok(())
 }
 
-fn stopped(plan: &[Planned], grid: &Grid) -> ExitCode {
+fn stopped(plan: &[PlannedRun], grid: &Grid) -> ExitCode {
     let done = grid.done(plan.iter().map(|planned| &planned.point));
     eprint_line(&format!(
         "interrupted: {done} of {} runs are done; run the same command again to continue",

@@ -1,9 +1,9 @@
-//! What a configuration is refused for, and in which words.
+//! Tests of the rules and their messages.
 
 use crate::config::Settings;
 use crate::recipe::RECIPES;
 
-/// What checking quickstart with these settings says.
+/// Returns the message of checking the recipe quickstart with these settings.
 fn says(settings: &[&str]) -> String {
     let mut all = Settings::default();
     all.file(RECIPES[0].toml, "quickstart").unwrap();
@@ -85,14 +85,14 @@ fn shapes_and_crops_have_their_bounds() {
 }
 
 #[test]
-fn the_large_stem_wants_multiples_of_32() {
+fn the_large_stem_requires_multiples_of_32() {
     assert_eq!(says(&["data.image_size=48"]), "fine");
     assert!(says(&["data.image_size=48", "model.stem=7x7-pool"]).contains("multiple of 32; the next one is 64"));
     assert_eq!(says(&["data.image_size=64", "model.stem=7x7-pool"]), "fine");
 }
 
 #[test]
-fn what_a_kind_cannot_do_is_refused() {
+fn settings_that_a_kind_does_not_support_are_refused() {
     for (settings, says_so) in [
         (&["model.kind=classifier", "model.conditional=true"][..], "model.kind = \"classifier\" is not a VAE"),
         (&["model.kind=vq", "model.conditional=true"], "model.kind = \"vq\" is not a VAE"),
@@ -127,7 +127,7 @@ fn what_a_kind_cannot_do_is_refused() {
 }
 
 #[test]
-fn each_kind_says_which_sizes_it_takes() {
+fn each_kind_names_the_image_sizes_that_it_supports() {
     for (kind, size, says_so) in [
         ("resnet50", 28, "resnet50 with model.stem = \"3x3\" needs a multiple of 16; the next one is 32"),
         ("skip", 40, "skip needs a multiple of 16; the next one is 48"),
@@ -152,7 +152,7 @@ fn each_kind_says_which_sizes_it_takes() {
 }
 
 #[test]
-fn other_losses_and_ranges_go_together() {
+fn losses_outputs_and_ranges_must_fit() {
     let sse = "loss.reconstruction=sse";
     assert!(says(&[sse, "data.normalise=standard"]).contains("set data.normalise = \"unit\""));
     assert!(says(&[sse, "model.output=tanh"]).contains("set data.normalise = \"symmetric\""));
@@ -165,7 +165,7 @@ fn other_losses_and_ranges_go_together() {
 }
 
 #[test]
-fn a_schedule_fits_its_loss_and_its_run() {
+fn a_schedule_must_fit_its_loss_and_the_length_of_the_run() {
     for schedule in ["constant", "linear", "cyclical", "free-bits", "capacity"] {
         let schedule = &format!("loss.schedule={schedule}")[..];
         assert_eq!(says(&[schedule]), "fine");

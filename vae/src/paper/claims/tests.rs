@@ -1,8 +1,8 @@
-//! Verdicts of planted runs.
+//! Tests of verdicts on chosen values.
 
-use super::verdict::{Sign, Verdict, judge, told};
+use super::verdict::{Sign, Verdict, evaluate, format_values};
 use super::*;
-use crate::paper::{Asked, PAPERS, Paper};
+use crate::paper::{PAPERS, Paper, PaperOptions};
 
 /// A claim about one group of runs a, b, c, …
 fn claim(rule: &str, runs: usize, more: &str) -> Claim {
@@ -14,12 +14,12 @@ fn claim(rule: &str, runs: usize, more: &str) -> Claim {
     parse(&text).unwrap_or_else(|error| panic!("{text}: {error}")).remove(0)
 }
 
-/// What one seed's values come to.
+/// The sign for the values of one seed.
 fn sign(claim: &Claim, values: &[f64]) -> Sign {
     claim.sign(&claim.runs[0], values)
 }
 
-/// The verdict of values by seed, then by run; NaN as they are, infinities stand for a run that is missing.
+/// The verdict on values, by seed and run. An infinity stands for a missing run.
 fn verdict(claim: &Claim, values: &[&[f64]]) -> (Verdict, String) {
     let seeds: Vec<u64> = (1..=values.len() as u64).collect();
     let measure = |run: &str, seed: u64, _: &str| {
@@ -27,7 +27,7 @@ fn verdict(claim: &Claim, values: &[&[f64]]) -> (Verdict, String) {
         let value = values[seed as usize - 1][i];
         if value.is_infinite() { Err(format!("{run} diverged")) } else { Ok(value) }
     };
-    let judged = judge(claim, &seeds, false, &measure);
+    let judged = evaluate(claim, &seeds, false, &measure);
     (judged.verdict, judged.why)
 }
 
@@ -42,7 +42,7 @@ fn every_rule_holds_fails_and_is_undecided_where_it_should() {
             within,
             &[
                 (&[1.0, 2.0, 3.0], Holds),
-                (&[1.0, 1.05, 3.0], Holds), // a step that is none
+                (&[1.0, 1.05, 3.0], Holds), // a step within the tolerance
                 (&[2.0, 1.95, 3.0], Holds),
                 (&[1.0, 3.0, 2.0], Fails),
                 (&[3.0, 2.0, 1.0], Fails),
@@ -93,7 +93,7 @@ fn a_direction_must_hold_for_every_seed() {
     for (values, words) in [
         (&[up, down][..], "mixed: the runs show this direction with seed 1, but not with seed 2"),
         (&[up, flat], "do not differ by more than the tolerance (seed 2)"),
-        (&[down, flat], "alike"),
+        (&[down, flat], "do not differ"),
         (&[up], "requires 2 seeds, and there is 1"),
         (&[down], "requires 2 seeds, and there is 1"),
     ] {
@@ -106,26 +106,26 @@ fn a_direction_must_hold_for_every_seed() {
 }
 
 #[test]
-fn what_is_no_number_decides_nothing() {
+fn values_that_are_not_finite_decide_nothing() {
     let rises = claim("rises", 2, "");
     for (values, words) in [([1.0, f64::NAN], "total of b is NaN"), ([f64::INFINITY, 1.0], "a diverged")] {
         let (verdict, why) = verdict(&rises, &[&values]);
         assert!(verdict == Verdict::NotComparable && why.contains(words), "{why}");
     }
-    // A seed that says yes does not make up for one that says nothing.
+    // A seed that confirms the claim does not make up for one without a value.
     assert_eq!(verdict(&rises, &[&[1.0, 2.0], &[1.0, f64::INFINITY]]).0, Verdict::NotComparable);
     let never = claim("rises", 2, "not-comparable = \"by eye\"\nnot-quick = \"small\"");
     assert_eq!(verdict(&never, &[&[1.0, 2.0]]), (Verdict::NotComparable, "by eye".into()));
     let quick = claim("rises", 2, "not-quick = \"small\"");
     let measure = |run: &str, _: u64, _: &str| Ok(if run == "a" { 1.0 } else { 2.0 });
-    assert_eq!(judge(&quick, &[1], true, &measure).why, "small");
-    let full = judge(&quick, &[1], false, &measure);
-    assert_eq!((full.verdict, told(&full.values, "b").as_str()), (Verdict::Reproduced, "2.0000"));
-    assert_eq!(judge(&quick, &[], false, &measure).verdict, Verdict::NotComparable);
+    assert_eq!(evaluate(&quick, &[1], true, &measure).why, "small");
+    let full = evaluate(&quick, &[1], false, &measure);
+    assert_eq!((full.verdict, format_values(&full.values, "b").as_str()), (Verdict::Reproduced, "2.0000"));
+    assert_eq!(evaluate(&quick, &[], false, &measure).verdict, Verdict::NotComparable);
 }
 
 #[test]
-fn a_gap_has_no_sign_and_every_group_counts() {
+fn a_difference_has_no_sign_and_every_group_counts() {
     let text = "[[claims]]\nid = \"x\"\npaper = \"mnist\"\nsection = \"1\"\nsays = \"y\"\nquantity = \"total\"\n\
                 minus = \"kl\"\nrule = \"falls\"\nruns = [[\"a\", \"b\"], [\"b\", \"c\"]]\n";
     let claim = parse(text).unwrap().remove(0);
@@ -135,13 +135,13 @@ fn a_gap_has_no_sign_and_every_group_counts() {
             Ok(if quantity == "kl" { 10.0 } else { 10.0 + gap })
         }
     };
-    assert_eq!(judge(&claim, &[1], false, &gaps(1.0)).verdict, Verdict::Reproduced);
-    assert_eq!(judge(&claim, &[1], false, &gaps(-4.0)).verdict, Verdict::Contradicted);
-    assert_eq!(judge(&claim, &[1], false, &gaps(2.0)).verdict, Verdict::NotComparable);
+    assert_eq!(evaluate(&claim, &[1], false, &gaps(1.0)).verdict, Verdict::Reproduced);
+    assert_eq!(evaluate(&claim, &[1], false, &gaps(-4.0)).verdict, Verdict::Contradicted);
+    assert_eq!(evaluate(&claim, &[1], false, &gaps(2.0)).verdict, Verdict::NotComparable);
 }
 
 #[test]
-fn a_claim_that_cannot_be_is_refused_by_name() {
+fn an_invalid_claim_is_refused_by_name() {
     let base = "[[claims]]\nid = \"x\"\npaper = \"mnist\"\nsection = \"1\"\nsays = \"y\"\n";
     let ruled = "quantity = \"total\"\nrule = \"rises\"\nruns = [[\"a\", \"b\"]]\n";
     for (more, words) in [
@@ -165,15 +165,15 @@ fn a_claim_that_cannot_be_is_refused_by_name() {
     }
 }
 
-/// At least twenty, of every paper, and about runs that the paper has.
+/// There are at least twenty claims, some of every paper, and all are about runs that the paper has.
 #[test]
-fn the_file_is_whole() {
+fn the_file_is_valid_and_complete() {
     let claims = all().unwrap();
     assert!(claims.len() >= 20, "{}", claims.len());
     for (name, _) in PAPERS {
         let paper = Paper::named(name).unwrap();
         let plan = |quick| {
-            let asked = Asked { quick, seeds: vec![1], ..Asked::default() };
+            let asked = PaperOptions { quick, seeds: vec![1], ..PaperOptions::default() };
             paper.plan(&asked, std::path::Path::new("runs")).unwrap()
         };
         let (full, quick) = (plan(false), plan(true));

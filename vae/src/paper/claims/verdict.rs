@@ -1,7 +1,7 @@
-//! From values to a verdict.
+//! The verdict on a claim.
 //!
-//! Runs that are missing, diverged, or gave no number decide nothing, and their reason is the verdict's. Otherwise each seed
-//! holds, fails or is undecided by the rule in all groups, and
+//! If a run is missing, has diverged, or has no finite value, the claim is not comparable, and the verdict gives the reason.
+//! Else the rule holds, fails or is undecided for each seed over all groups of runs, and the verdict follows from that:
 //!
 //! ```text
 //! every seed holds    reproduced, or corrected if it is the corrected sentence that holds
@@ -14,34 +14,34 @@ use serde::Serialize;
 use super::{Claim, Rule};
 use crate::session::table::five_digits;
 
-/// What came of a claim.
+/// The verdict on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The sentence's direction shows.
+    /// The runs show what the statement says.
     Reproduced,
-    /// The opposite shows.
+    /// The runs show the opposite.
     Contradicted,
-    /// The sentence is wrong by the paper's own account, and what it should have said shows.
+    /// The statement contains an error, and the runs show what the corrected statement says.
     Corrected,
-    /// Nothing was decided; the reason is beside it.
+    /// The claim could not be tested; the result contains the reason.
     NotComparable,
 }
 
-/// A claim, its verdict and what that stands on.
+/// A claim, its verdict and the values behind it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct ClaimResult {
     /// The claim.
     pub claim: Claim,
-    /// What came of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why, in a line.
+    /// The reason, in one line.
     pub why: String,
     /// The values that were compared, by run and seed.
     pub values: Vec<Value>,
 }
 
-/// A quantity of one run.
+/// The quantity of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Value {
     /// The run, without its seed.
@@ -52,12 +52,12 @@ pub struct Value {
     pub value: f64,
 }
 
-/// What one seed says.
+/// The result of the rule for one seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
     Holds,
     Fails,
-    /// What differs, differs by less than counts.
+    /// The values differ by less than the tolerance.
     Alike,
 }
 
@@ -72,13 +72,13 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// What runs say to a claim. `measure` gives a quantity of a run and a seed, or why there is none.
-pub fn judge(
+/// Evaluates a claim. `measure` takes a run, a seed and a quantity, and returns the value or the reason why there is none.
+pub fn evaluate(
     claim: &Claim,
     seeds: &[u64],
     quick: bool,
     measure: &dyn Fn(&str, u64, &str) -> Result<f64, String>,
-) -> Judged {
+) -> ClaimResult {
     let mut values: Vec<Value> = Vec::new();
     let mut signs = Vec::new();
     let mut lacking = None;
@@ -103,10 +103,10 @@ pub fn judge(
         Some(why) => (Verdict::NotComparable, why),
         None => claim.decide(seeds, &signs),
     };
-    Judged { claim: claim.clone(), verdict, why, values }
+    ClaimResult { claim: claim.clone(), verdict, why, values }
 }
 
-/// The number of a run, if it is one.
+/// The finite value that the claim compares for a run, or the reason why there is none.
 fn value(
     claim: &Claim,
     run: &str,
@@ -124,7 +124,7 @@ fn value(
     })
 }
 
-/// What several groups say together.
+/// The combined result of several groups.
 fn worst(signs: &[Sign]) -> Sign {
     match signs {
         _ if signs.contains(&Sign::Fails) => Sign::Fails,
@@ -134,13 +134,13 @@ fn worst(signs: &[Sign]) -> Sign {
 }
 
 impl Claim {
-    /// −1, 0 or 1 as b is below, like or above a.
+    /// −1, 0 or 1 if b is below, equal to or above a, with the claim's tolerance.
     fn step(&self, a: f64, b: f64) -> i32 {
         let room = self.floor.max(self.within * a.abs().max(b.abs()));
         if (b - a).abs() <= room { 0 } else { (b - a).signum() as i32 }
     }
 
-    /// What one group of values says.
+    /// The result of the rule for one group of values.
     pub(super) fn sign(&self, group: &[String], values: &[f64]) -> Sign {
         let decided = |holds: bool| if holds { Sign::Holds } else { Sign::Fails };
         let decided_or_alike = |alike: bool| if alike { Sign::Alike } else { Sign::Holds };
@@ -154,7 +154,7 @@ impl Claim {
             if steps.contains(&-1) { Sign::Fails } else { decided_or_alike(steps.contains(&0)) }
         };
         let bound = self.bound.unwrap_or_default();
-        // Where all is next to nothing, that nothing differs says nothing.
+        // If all values are near 0, their equality is not evidence.
         let nothing = self.floor > 0.0 && values.iter().all(|x| x.abs() <= self.floor);
         match self.rule.expect("a rule, or nothing is compared") {
             Rule::Rises => monotone(1),
@@ -172,7 +172,7 @@ impl Claim {
         }
     }
 
-    /// The verdict of all seeds.
+    /// The verdict over all seeds.
     fn decide(&self, seeds: &[u64], signs: &[Sign]) -> (Verdict, String) {
         let all = |sign: Sign| !signs.is_empty() && signs.iter().all(|&other| other == sign);
         let which = |sign: Sign| -> String {
@@ -206,8 +206,8 @@ impl Claim {
     }
 }
 
-/// The values of a run, one a seed.
-pub fn told(values: &[Value], run: &str) -> String {
+/// The values of a run as text, one per seed.
+pub fn format_values(values: &[Value], run: &str) -> String {
     let numbers: Vec<String> =
         values.iter().filter(|value| value.run == run).map(|value| five_digits(value.value)).collect();
     if numbers.is_empty() { "–".into() } else { numbers.join(" / ") }

@@ -1,7 +1,9 @@
-//! What the five papers claim (`vae/papers/claims.toml`), and what runs say to it: a verdict by rule, never by eye.
+//! The claims of the five papers (`vae/papers/claims.toml`), and verdicts on them from the results of runs. Every verdict
+//! follows from a rule, never from looking at a figure.
 //!
-//! A claim compares one quantity of a few runs. For values a, b, … in the order of the claim's runs, and differences of less than
-//! its tolerance (a share of the larger, or an amount) counting as none,
+//! A claim compares one quantity between a few runs, whose values a, b, … are in the order of the claim's runs. Two values
+//! count as equal if they differ by less than the claim's tolerance, a fraction of the larger or an absolute difference. The
+//! rules:
 //!
 //! ```text
 //! rises      no step goes down, and the last is above the first        falls     the mirror image
@@ -10,10 +12,18 @@
 //! under, over   every value is below, above a bound                    equals    every value is the printed one
 //! ```
 //!
-//! A rule holds, fails, or decides nothing since the values are alike. It must hold in every group of runs and for every seed;
-//! seeds that disagree are no finding, nor is a difference on fewer seeds than the claim asks for ([`verdict`]).
+//! A rule holds, fails, or is undecided if the values are equal. It must hold in every group of runs and for every seed. If
+//! seeds disagree, or if there are fewer seeds than the claim requires, the claim is not comparable ([`verdict`]).
 
 pub mod verdict;
+
+/// The claims about a paper.
+///
+/// # Errors
+/// If `claims.toml` was changed to what cannot be.
+pub fn of_paper(paper: &str) -> Result<Vec<Claim>> {
+    Ok(all()?.into_iter().filter(|claim| claim.paper == paper).collect())
+}
 
 #[cfg(test)]
 mod tests;
@@ -23,85 +33,83 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vae_core::{Error, Result};
 
-use crate::paper;
+/// The file of claims.
+const TOML: &str = include_str!("../../papers/claims.toml");
 
-/// The file.
-const TOML: &str = include_str!("../papers/claims.toml");
-
-/// A sentence of a paper, and how runs are asked about it. Each field is documented at the top of `claims.toml`, too.
+/// A statement of a paper, and the comparison of runs that tests it. The head of `claims.toml` documents each field, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Claim {
-    /// What it is called.
+    /// A unique name.
     pub id: String,
-    /// The paper, as `vae paper` calls it.
+    /// The name of the paper, as for `vae paper`.
     pub paper: String,
-    /// Where in the paper.
+    /// The section of the paper.
     pub section: String,
-    /// The paper's sentence.
+    /// The statement in the paper's words.
     pub says: String,
-    /// What is compared; empty where nothing can be.
+    /// The quantity that is compared. Empty if nothing can be compared.
     #[serde(default)]
     pub quantity: String,
-    /// Another quantity that is taken from the first, of the same run, without its sign: a gap.
+    /// Another quantity of the same run. If given, the absolute difference of the two is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minus: Option<String>,
-    /// How they must compare.
+    /// The rule for the values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
-    /// Groups of runs, each by its name without the seed.
+    /// Groups of runs, named without their seeds.
     #[serde(default)]
     pub runs: Vec<Vec<String>>,
-    /// The share of the larger of two values below which they count as alike.
+    /// The relative tolerance: two values are equal if they differ by at most this fraction of the larger one.
     #[serde(default = "tolerance")]
     pub within: f64,
-    /// The difference below which they do, whatever their size.
+    /// The absolute tolerance.
     #[serde(default)]
     pub floor: f64,
-    /// What `under` and `over` compare with.
+    /// The bound of the rules `under` and `over`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<f64>,
-    /// How many seeds it takes to believe a difference of this size.
+    /// The number of seeds that a difference of this size requires.
     #[serde(default = "one")]
     pub seeds: usize,
-    /// What the paper printed, by run.
+    /// The values that the paper printed, by run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub printed: BTreeMap<String, f64>,
-    /// What it should have printed, by run.
+    /// The correct values, by run, if the paper printed wrong ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub corrected: BTreeMap<String, f64>,
-    /// What is wrong with the sentence; the rule is then that of the corrected one.
+    /// The error in the statement, if it has one. The rule then tests the corrected statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<String>,
-    /// Why nothing here can decide it.
+    /// The reason why no run here can test the statement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_comparable: Option<String>,
-    /// Why the small runs of `--quick` cannot.
+    /// The reason why the small runs of `--quick` cannot test it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_quick: Option<String>,
 }
 
-/// How the values of a group must compare.
+/// The rule that the values of a group must satisfy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// From each to the next, and on the whole.
+    /// No step falls, and the last value is above the first.
     Rises,
-    /// Likewise down.
+    /// No step rises, and the last value is below the first.
     Falls,
     /// The first is below all others.
     Lowest,
     /// The first is above all others.
     Highest,
-    /// All are the same.
+    /// All are equal.
     Alike,
-    /// None is below the first.
+    /// No other value is below the first.
     NoBetter,
     /// All are below the bound.
     Under,
-    /// All are above it.
+    /// All are above the bound.
     Over,
-    /// Each is what was printed.
+    /// Each is the printed value.
     Equals,
 }
 
@@ -113,12 +121,12 @@ fn one() -> usize {
     1
 }
 
-/// What is measured of every run, besides what is in its validation and its scores.
+/// Quantities of a run that are in neither its validation metrics nor its scores.
 const OF_RUNS: [&str; 4] = ["best_epoch", "parameters", "seconds", "trainable_parameters"];
-/// What a validation may hold.
+/// Quantities that validation can report.
 const OF_VALIDATION: [&str; 8] = ["total", "reconstruction", "kl", "mi", "tc", "dw_kl", "mse", "accuracy"];
 
-/// The scores that claims and tables ask for.
+/// The scores that claims and tables use.
 const OF_SCORES: [&str; 5] = [
     "frechet_distance",
     "label_histogram",
@@ -127,32 +135,32 @@ const OF_SCORES: [&str; 5] = [
     "negation_correlation",
 ];
 
-/// Whether some run can have this quantity.
+/// Returns whether a run can have this quantity.
 pub fn is_known(quantity: &str) -> bool {
     [&OF_RUNS[..], &OF_VALIDATION, &OF_SCORES].iter().any(|names| names.contains(&quantity))
 }
 
-/// Whether it is a whole number.
+/// Returns whether the quantity is an integer.
 pub(crate) fn is_count(quantity: &str) -> bool {
     ["best_epoch", "parameters", "trainable_parameters"].contains(&quantity)
 }
 
-/// All claims.
+/// Returns all claims.
 ///
 /// # Errors
-/// If the file was changed to what cannot be: in one line, which names the claim.
+/// If the file has an invalid claim: one line that names the claim.
 pub fn all() -> Result<Vec<Claim>> {
     parse(TOML)
 }
 
-/// The claims of a text like `claims.toml`.
+/// Parses text in the format of `claims.toml`.
 fn parse(text: &str) -> Result<Vec<Claim>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {
         claims: Vec<Claim>,
     }
-    let file: File = toml::from_str(text).map_err(|error| paper::not_toml("claims.toml", text, &error))?;
+    let file: File = toml::from_str(text).map_err(|error| super::not_toml("claims.toml", text, &error))?;
     for (i, claim) in file.claims.iter().enumerate() {
         let twice = file.claims[..i].iter().any(|before| before.id == claim.id);
         let wrong = twice.then(|| "occurs twice".to_owned()).or_else(|| claim.wrong());
@@ -164,13 +172,13 @@ fn parse(text: &str) -> Result<Vec<Claim>> {
 }
 
 impl Claim {
-    /// What cannot be, if anything.
+    /// Returns what is invalid in this claim, if anything.
     fn wrong(&self) -> Option<String> {
         let empty = [&self.id, &self.section, &self.says].iter().any(|text| text.trim().is_empty());
         let named: Vec<&String> = self.runs.iter().flatten().collect();
         let stray = self.printed.keys().chain(self.corrected.keys()).find(|run| !named.contains(run));
         let quantities = std::iter::once(&self.quantity).chain(&self.minus);
-        if !paper::PAPERS.iter().any(|(name, _)| *name == self.paper) {
+        if !super::PAPERS.iter().any(|(name, _)| *name == self.paper) {
             return Some(format!("is about {:?}, which is not one of the papers", self.paper));
         }
         let Some(rule) = self.rule else {
@@ -200,7 +208,7 @@ impl Claim {
             })
     }
 
-    /// The rule in words, with its tolerance.
+    /// Describes the rule and its tolerance.
     pub fn rule_words(&self) -> String {
         let Some(rule) = self.rule else { return String::new() };
         let quantity = match &self.minus {
