@@ -3,8 +3,8 @@
 //! A regressor predicts each factor v from all latents d. R_dv ≥ 0 is the importance of latent d for factor v, with Σ_d
 //! R_dv = 1. H_b is the entropy to base b of numbers that are divided by their sum. With F factors and z latents:
 //!
-//!   disentanglement = Σ_d ρ_d·(1 − H_F(R_d·)),   ρ_d = Σ_v R_dv / Σ R        1: each latent serves one factor
-//!   completeness    = Σ_v ρ_v·(1 − H_z(R_·v)),   ρ_v = Σ_d R_dv / Σ R        1: each factor is served by one latent
+//!   disentanglement = Σ_d ρ_d·(1 − H_F(R_d·)),   ρ_d = Σ_v R_dv / Σ R        1: each latent represents one factor
+//!   completeness    = Σ_v ρ_v·(1 − H_z(R_·v)),   ρ_v = Σ_d R_dv / Σ R        1: one latent represents each factor
 //!   informativeness = mean_v max(0, R²_v) on images not used in training the regressor     1: the latents determine all factors
 //!
 //! The regressor is the paper's second one, a random forest (`forest`). R_dv is the importance of latent d in the
