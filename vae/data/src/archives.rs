@@ -1,8 +1,8 @@
 //! The addresses and checksums of published data sets. Messages about missing files and `--download` use them.
 //!
-//! The SHA-256 checksums and the sizes are those that TensorFlow Datasets recorded (`tensorflow_datasets/url_checksums`). The
-//! authors of dSprites and of the chairs publish no checksum. We use the MD5 that public loaders of these sets contain: several
-//! loaders for dSprites, one for the chairs.
+//! The SHA-256 checksums and the sizes are those that TensorFlow Datasets recorded
+//! (`tensorflow_datasets/url_checksums`). The authors of dSprites and of the chairs publish no checksum. We use the MD5
+//! that public loaders of these sets contain: several loaders for dSprites, one for the chairs.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use vae_core::config::DataKind;
 pub struct Archive<'a> {
     /// The address of the file.
     pub url: &'a str,
-    /// The folder, relative to the data folder, that receives the file or its contents. It is torchvision's folder if torchvision
-    /// has this data set.
+    /// The folder, relative to the data folder, that receives the file or its contents. It is torchvision's folder if
+    /// torchvision has this data set.
     pub folder: &'a str,
     /// The paths, relative to `folder`, that exist after the download. If all of them exist already, nothing is fetched.
     pub gives: &'a [&'a str],
@@ -140,8 +140,8 @@ const DSPRITES: &[Archive<'static>] = &[Archive {
     pack: Pack::File,
 }];
 
-/// Returns the published files of a data set. The list is empty for generated data sets, and for those without an address that a
-/// program can download from.
+/// Returns the published files of a data set. The list is empty for generated data sets, and for those without an
+/// address that a program can download from.
 pub fn of(kind: DataKind) -> &'static [Archive<'static>] {
     match kind {
         DataKind::Mnist => MNIST,

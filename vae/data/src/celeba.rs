@@ -1,5 +1,5 @@
-//! CelebA, aligned and cropped. The published list splits it into 162,770 faces for training, 19,867 for validation and 19,962
-//! for testing.
+//! CelebA, aligned and cropped. The published list splits it into 162,770 faces for training, 19,867 for validation and
+//! 19,962 for testing.
 //!
 //! ```text
 //! celeba/  (torchvision's folder; its files may also be directly in data.dir)
@@ -7,8 +7,9 @@
 //!   list_eval_partition.txt                one line per picture, "000001.jpg 0": 0 training, 1 validation, 2 test
 //! ```
 //!
-//! All pictures are decoded once, before training, on all threads. They are kept in memory as bytes at the model's image size,
-//! which takes 2.5 GB for 64×64 pixels in colour. (Z. Liu et al., 2015, <https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html>)
+//! All pictures are decoded once, before training, on all threads. They are kept in memory as bytes at the model's
+//! image size, which takes 2.5 GB for 64×64 pixels in colour. (Z. Liu et al., 2015,
+//! <https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html>)
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -28,8 +29,8 @@ const LIST: &str = "list_eval_partition.txt";
 /// Returns the training, validation and test images.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = folder(dir) else {
@@ -63,8 +64,8 @@ fn folder(dir: &Path) -> Option<PathBuf> {
 /// Returns the file names of the training, validation and test pictures, from the contents of the list.
 ///
 /// # Errors
-/// Returns a message if a line is not a name and a split, if a line repeats a name, or if a split has no picture because the
-/// list is cut off.
+/// Returns a message if a line is not a name and a split, if a line repeats a name, or if a split has no picture
+/// because the list is cut off.
 pub fn parts(list: &[u8]) -> std::result::Result<[Vec<String>; 3], String> {
     unpack::refuse_web_page(list, "a list of pictures")?;
     let text = std::str::from_utf8(list).map_err(|_| "is not a text file, so it is not the list; download it again")?;
@@ -103,7 +104,8 @@ mod tests {
         config
     }
 
-    /// Writes six pictures of 178×218 pixels that are white in the middle 148×148. The red channel there encodes the number.
+    /// Writes six pictures of 178×218 pixels that are white in the middle 148×148. The red channel there encodes the
+    /// number.
     fn fake(dir: &Path) -> PathBuf {
         let folder = dir.join("celeba");
         std::fs::create_dir_all(folder.join(PICTURES)).unwrap();

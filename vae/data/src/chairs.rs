@@ -1,5 +1,5 @@
-//! Rendered chairs: 1,393 models, each rendered from 62 viewpoints. The models are split 10:1:1, so that no chair is in two
-//! splits.
+//! Rendered chairs: 1,393 models, each rendered from 62 viewpoints. The models are split 10:1:1, so that no chair is in
+//! two splits.
 //!
 //! ```text
 //! rendered_chairs/  (its folders may also be directly in data.dir)
@@ -22,8 +22,8 @@ use crate::{archives, folder};
 /// Returns the training, validation and test images.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = find(dir) else {
@@ -93,7 +93,8 @@ mod tests {
         config
     }
 
-    /// Writes renders of 60×60 pixels. The middle 40×40 have the brightness 8 times the model's number; the border is white.
+    /// Writes renders of 60×60 pixels. The middle 40×40 have the brightness 8 times the model's number; the border is
+    /// white.
     fn fake(dir: &Path, models: u8, renders: usize) {
         for model in 0..models {
             let folder = dir.join(format!("rendered_chairs/{model:02}abc/renders"));

@@ -1,6 +1,6 @@
-//! CIFAR-10, from its binary version in `cifar-10-batches-bin/`. Five files are the training images. The images of the sixth file
-//! are shuffled by the seed and divided into validation and test images. A record is one byte of label, then 1,024 bytes each of
-//! red, green and blue.
+//! CIFAR-10, from its binary version in `cifar-10-batches-bin/`. Five files are the training images. The images of the
+//! sixth file are shuffled by the seed and divided into validation and test images. A record is one byte of label, then
+//! 1,024 bytes each of red, green and blue.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "d
 /// Returns the training, validation and test images in the folder `dir`.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     let Some(folder) = folder(dir) else {
         let layout = format!("cifar-10-batches-bin/ with {}, {TEST}", TRAIN.join(", "));

@@ -1,6 +1,6 @@
-//! Stanford Dogs: 12,000 pictures of 120 breeds for training and 8,580 for validation. Each picture is cropped to the bounding
-//! box of the dog and stretched to a square. The transfer paper, which uses the data set in this way, has no third split, so the
-//! test split is the same as the validation split.
+//! Stanford Dogs: 12,000 pictures of 120 breeds for training and 8,580 for validation. Each picture is cropped to the
+//! bounding box of the dog and stretched to a square. The transfer paper, which uses the data set in this way, has no
+//! third split, so the test split is the same as the validation split.
 //!
 //! ```text
 //! stanford-dogs/  (its files may also be directly in data.dir)
@@ -9,8 +9,8 @@
 //!   train_list.mat, test_list.mat                       the cell array file_list; or train_list.txt, one name per line
 //! ```
 //!
-//! If an annotation has several objects, the first one counts. A box that extends past the edge of the picture is clipped. The
-//! label of a breed is the index of its folder in sorted order, which is the published `labels` minus 1.
+//! If an annotation has several objects, the first one counts. A box that extends past the edge of the picture is
+//! clipped. The label of a breed is the index of its folder in sorted order, which is the published `labels` minus 1.
 //! (<http://vision.stanford.edu/aditya86/ImageNetDogs/>)
 
 use std::collections::{BTreeSet, HashSet};
@@ -26,15 +26,15 @@ use crate::file;
 use crate::picture::{self, Picture, Region};
 use crate::{archives, mat};
 
-/// The maximum size in bytes of an annotation. The published ones have 3 KB. XML parsers compare all attributes and namespaces
-/// with each other, so that a crafted file of 64 KB can take seconds.
+/// The maximum size in bytes of an annotation. The published ones have 3 KB. XML parsers compare all attributes and
+/// namespaces with each other, so that a crafted file of 64 KB can take seconds.
 const LARGEST_ANNOTATION: u64 = 1 << 14;
 
 /// Returns the training, validation and test images.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(folder) = folder(dir) else {

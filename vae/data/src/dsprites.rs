@@ -1,10 +1,11 @@
-//! dSprites: 737,280 black and white images of 64×64 pixels, one for each combination of shape, scale, rotation, x and y. The
-//! seed splits them 10:1:1.
+//! dSprites: 737,280 black and white images of 64×64 pixels, one for each combination of shape, scale, rotation, x and
+//! y. The seed splits them 10:1:1.
 //!
-//! The file `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz`, in `dsprites/` or directly in `data.dir`, is a zip of NumPy arrays.
-//! We read two of them: `imgs` [737280, 64, 64], u8 with the values 0 and 1, and `latents_classes` [737280, 6], i64, with the
-//! columns colour (always 0), shape (square, ellipse, heart), scale, rotation, x and y. The module [`npy`] describes the format of
-//! an array. (L. Matthey et al., 2017, <https://github.com/google-deepmind/dsprites-dataset>.)
+//! The file `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz`, in `dsprites/` or directly in `data.dir`, is a zip of
+//! NumPy arrays. We read two of them: `imgs` [737280, 64, 64], u8 with the values 0 and 1, and `latents_classes`
+//! [737280, 6], i64, with the columns colour (always 0), shape (square, ellipse, heart), scale, rotation, x and y. The
+//! module [`npy`] describes the format of an array. (L. Matthey et al., 2017,
+//! <https://github.com/google-deepmind/dsprites-dataset>.)
 //!
 //! The unpacked images would take 3 GB. They are read one at a time and kept with one bit per pixel, in 377 MB.
 
@@ -33,8 +34,8 @@ const PUBLISHED: usize = 737_280;
 /// Returns the training, validation and test images.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir = config.data.dir.as_ref();
     let Some(path) = path(dir) else {
@@ -108,7 +109,8 @@ fn unpack(path: &Path, count: usize) -> Outcome<Images> {
     Ok(Images::new(bits, labels, 1, [SIDE, SIDE]).with_class_names(SHAPES).with_factors(factors))
 }
 
-/// Calls `take` with the index and the bytes of each row of an array. The array must have the type `descr` and the shape `shape`.
+/// Calls `take` with the index and the bytes of each row of an array. The array must have the type `descr` and the
+/// shape `shape`.
 fn for_each_row(
     mut array: impl Read,
     name: &str,

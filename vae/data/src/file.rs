@@ -12,8 +12,8 @@ pub(crate) const LIST: u64 = 64 << 20;
 /// Returns the bytes of a file.
 ///
 /// # Errors
-/// Returns an error if the file has more than `most` bytes or cannot be read. Folders and pipes are refused without opening them,
-/// because reading a pipe would wait for its writer.
+/// Returns an error if the file has more than `most` bytes or cannot be read. Folders and pipes are refused without
+/// opening them, because reading a pipe would wait for its writer.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = fs::metadata(path).and_then(|data| match data.is_file() {

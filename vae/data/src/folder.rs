@@ -1,13 +1,13 @@
-//! Any folder of JPEG and PNG pictures. The seed splits them 10:1:1. If there are sub-folders, each one is a label, in the order of
-//! their names.
+//! Any folder of JPEG and PNG pictures. The seed splits them 10:1:1. If there are sub-folders, each one is a label, in
+//! the order of their names.
 //!
 //! ```text
 //! FOLDER/cats/1.jpg, FOLDER/cats/old/2.png, FOLDER/dogs/1.jpg      two labels
 //! FOLDER/1.jpg, FOLDER/2.png                                       no labels: all pictures are in one class
 //! ```
 //!
-//! Other files are ignored, as are files and folders whose names start with a dot. `data.crop` selects the part of a picture that
-//! the model sees.
+//! Other files are ignored, as are files and folders whose names start with a dot. `data.crop` selects the part of a
+//! picture that the model sees.
 
 use std::fs::FileType;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ use crate::picture::{self, Picture, Region};
 /// Returns the training, validation and test images.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     let dir: &Path = config.data.dir.as_ref();
     let (names, found) = labelled(dir)?;
@@ -53,8 +53,8 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     Ok(splits.try_into().expect("three parts"))
 }
 
-/// Returns all pictures of a folder in the order of their paths, and whether its sub-folders are labels. Without `data.crop`, a
-/// square is cropped from the middle.
+/// Returns all pictures of a folder in the order of their paths, and whether its sub-folders are labels. Without
+/// `data.crop`, a square is cropped from the middle.
 ///
 /// # Errors
 /// Returns an error if there are no pictures, or if a picture cannot be read.
@@ -139,8 +139,8 @@ pub(super) fn folders(folder: &Path) -> Result<Vec<String>> {
     names(folder, |kind| kind.is_dir())
 }
 
-/// Returns the names in a folder, sorted, without those that start with a dot. A symbolic link to a folder does not count as a
-/// folder, because following it might never end.
+/// Returns the names in a folder, sorted, without those that start with a dot. A symbolic link to a folder does not
+/// count as a folder, because following it might never end.
 fn names(folder: &Path, wanted: impl Fn(FileType) -> bool) -> Result<Vec<String>> {
     let fail = |error| Error::file(folder, format!("cannot be read: {error}"));
     let mut names = Vec::new();

@@ -1,4 +1,5 @@
-//! Decoding of JPEG files. `image` 0.25.6 has an older version of the same decoder, zune-jpeg, which may panic on damaged files.
+//! Decodes JPEG files with zune-jpeg. `image` 0.25.6 uses an older version of the same decoder, which can panic on
+//! damaged files.
 
 use std::io::Cursor;
 
@@ -7,10 +8,11 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-/// Decodes a grey JPEG as grey and any other as RGB.
+/// Decodes a grey JPEG to grey, and any other JPEG to RGB.
 ///
 /// # Errors
-/// If it is damaged, has a side of more than `largest_side` pixels, or takes more than `most` bytes.
+/// Returns a message if the file is damaged, has a side of more than `largest_side` pixels, or decodes to more than `most`
+/// bytes.
 pub(crate) fn decode(bytes: &[u8], largest_side: u32, most: u64) -> Result<DynamicImage, String> {
     let side = largest_side as usize;
     let options = DecoderOptions::default().set_strict_mode(false).set_max_width(side).set_max_height(side);

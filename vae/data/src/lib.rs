@@ -1,8 +1,8 @@
 //! Readers of data sets that are files under `data.dir`. [`load`] reads the data set that a configuration names.
 //!
-//! Each data set has its own module, whose documentation shows the expected folder layout. [`picture`] decodes JPEG and PNG
-//! files, [`npy`] reads and writes NumPy arrays, [`archives`] lists where the data sets are published, and [`download`] fetches
-//! them.
+//! Each data set has its own module, whose documentation shows the expected folder layout. [`picture`] decodes JPEG and
+//! PNG files, [`npy`] reads and writes NumPy arrays, [`archives`] lists where the data sets are published, and
+//! [`download`] fetches them.
 
 #![forbid(unsafe_code)]
 
@@ -29,8 +29,9 @@ use vae_core::data::{Dataset, Split};
 /// Returns the data set that a configuration names. Files are read from `data.dir`; nothing is downloaded.
 ///
 /// # Errors
-/// Returns an error if a file is missing or damaged, if there are too few images for the configuration, or if there are more
-/// classes than `data.classes` allows. The message names the file, what was expected, and where the data set is published.
+/// Returns an error if a file is missing or damaged, if there are too few images for the configuration, or if there are
+/// more classes than `data.classes` allows. The message names the file, what was expected, and where the data set is
+/// published.
 pub fn load(config: &Config) -> Result<Dataset> {
     match config.data.kind {
         DataKind::Digits | DataKind::Shapes => Dataset::built_in(config),
@@ -41,8 +42,8 @@ pub fn load(config: &Config) -> Result<Dataset> {
 /// Returns the training, validation and test images.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 fn splits(config: &Config) -> Result<[Split; 3]> {
     match config.data.kind {
         DataKind::Mnist => mnist::splits(config.data.dir.as_ref(), &mnist::MNIST),

@@ -1,13 +1,14 @@
 //! Lists of strings in MATLAB files (level 5). Stanford Dogs publishes its splits in this format.
 //!
-//! The header has 128 bytes: a text, then, at byte 124, the version 0x0100 and "IM", which means little-endian. Elements follow.
-//! An element is its type and its length, two u32, then the data, padded to 8 bytes. An element of at most 4 bytes may instead have
-//! its type and length as two u16 in one u32, followed by the data. Type 15 is an element compressed with zlib, without padding.
-//! Type 14 is a matrix. Its data are again elements: flags (the first byte is the class, 1 for a cell array and 4 for text),
-//! dimensions, name, and then the text as numbers or, in a cell array, one matrix for each cell.
+//! The header has 128 bytes: a text, then, at byte 124, the version 0x0100 and "IM", which means little-endian.
+//! Elements follow. An element is its type and its length, two u32, then the data, padded to 8 bytes. An element of at
+//! most 4 bytes may instead have its type and length as two u16 in one u32, followed by the data. Type 15 is an element
+//! compressed with zlib, without padding. Type 14 is a matrix. Its data are again elements: flags (the first byte is
+//! the class, 1 for a cell array and 4 for text), dimensions, name, and then the text as numbers or, in a cell array,
+//! one matrix for each cell.
 //!
-//! Source: *MAT-File Format*, The MathWorks. The crate [`matfile`](https://docs.rs/matfile) reads numbers only, and other readers
-//! need a C library.
+//! Source: *MAT-File Format*, The MathWorks. The crate [`matfile`](https://docs.rs/matfile) reads numbers only, and
+//! other readers need a C library.
 
 use flate2::read::ZlibDecoder;
 use vae_core::data::unpack;
@@ -20,8 +21,8 @@ const TEXT: u8 = 4;
 /// Returns the strings of the cell array with this name.
 ///
 /// # Errors
-/// Returns a message if `file` is not a MATLAB file of level 5, is damaged or cut off, or has no cell array of strings with this
-/// name.
+/// Returns a message if `file` is not a MATLAB file of level 5, is damaged or cut off, or has no cell array of strings
+/// with this name.
 pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
     if file.get(124..128) != Some(&[0x00, 0x01, b'I', b'M']) {
         let found = &file[file.len().min(124)..file.len().min(128)];

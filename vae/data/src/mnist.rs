@@ -1,6 +1,6 @@
-//! MNIST and Fashion-MNIST, from their four IDX files, plain or gzipped. The files are in `MNIST/raw/` or `FashionMNIST/raw/`
-//! (torchvision's folders), or directly in `data.dir`. The first 50,000 images of the training file are the training split, its
-//! last 10,000 the validation split. The test file is the test split.
+//! MNIST and Fashion-MNIST, from their four IDX files, plain or gzipped. The files are in `MNIST/raw/` or
+//! `FashionMNIST/raw/` (torchvision's folders), or directly in `data.dir`. The first 50,000 images of the training file
+//! are the training split, its last 10,000 the validation split. The test file is the test split.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,8 +35,8 @@ pub const FASHION: Set = Set {
 /// Returns the training, validation and test images in the folder `dir`.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(dir: &Path, set: &Set) -> Result<[Split; 3]> {
     let Some(folder) = set.folder(dir) else {
         return Err(set.missing(dir));

@@ -7,11 +7,12 @@
 //! {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }        blanks and a newline, up to a multiple of 64 bytes
 //! ```
 //!
-//! This is version 1.0 of `numpy.lib.format`. The text is a Python dictionary that NumPy always writes in this form. Latents are
-//! read from arrays of `<f4` (f32) and `<f8` (f64). We write `<f4` and `<i8` (i64), without compression. The sizes in a header are
-//! not trusted: memory is allocated only for the bytes that the file contains.
+//! This is version 1.0 of `numpy.lib.format`. The text is a Python dictionary that NumPy always writes in this form.
+//! Latents are read from arrays of `<f4` (f32) and `<f8` (f64). We write `<f4` and `<i8` (i64), without compression.
+//! The sizes in a header are not trusted: memory is allocated only for the bytes that the file contains.
 //!
-//! The crate `npyz` would bring twenty more crates, and a parser of Python whose recursion is as deep as the brackets in a file.
+//! The crate `npyz` would bring twenty more crates, and a parser of Python whose recursion is as deep as the brackets
+//! in a file.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, ErrorKind, Read, Write};
@@ -91,8 +92,8 @@ pub struct Codes {
     pub labels: Option<Vec<i64>>,
 }
 
-/// Reads latents of `z_dim` numbers each. They are the array of an `.npy` file, or the array `z` of an `.npz` file, or its array
-/// `mu` if there is no `z`. The array `labels` of an `.npz` file is read as well, if there is one.
+/// Reads latents of `z_dim` numbers each. They are the array of an `.npy` file, or the array `z` of an `.npz` file, or
+/// its array `mu` if there is no `z`. The array `labels` of an `.npz` file is read as well, if there is one.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or contains no finite latents of shape `[images, z_dim]`.
@@ -123,8 +124,8 @@ struct Array {
     numbers: Vec<u8>,
 }
 
-/// Returns all arrays of a file, with the numbers of those whose name is `wanted`. The array of an `.npy` file has the name "",
-/// and its numbers are read if `z` is wanted.
+/// Returns all arrays of a file, with the numbers of those whose name is `wanted`. The array of an `.npy` file has the
+/// name "", and its numbers are read if `z` is wanted.
 fn read_arrays(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let data = std::fs::metadata(path).map_err(cannot)?;

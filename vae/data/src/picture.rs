@@ -1,10 +1,11 @@
-//! Reads a picture file into the form that a model takes: decoded, cropped, converted to grey or RGB, and resized to a square, with
-//! one byte per pixel and channel.
+//! Reads a picture file into the form that a model takes: decoded, cropped, converted to grey or RGB, and resized to a
+//! square, with one byte per pixel and channel.
 //!
-//! JPEG (grey, colour or CMYK) and PNG are supported. The first bytes of a file decide which of them it is; its name does not
-//! matter. Transparency is dropped and EXIF rotation is ignored, as in Pillow's `convert("RGB")`. Resizing is bilinear with
-//! antialiasing: the triangle filter is as wide as the reduction factor (torchvision's `antialias=True`, Pillow's `BILINEAR`).
-//! Without antialiasing, a face of 148 pixels that is resized to 64 would use less than half of its pixels.
+//! JPEG (grey, colour or CMYK) and PNG are supported. The first bytes of a file decide which of them it is; its name
+//! does not matter. Transparency is dropped and EXIF rotation is ignored, as in Pillow's `convert("RGB")`. Resizing is
+//! bilinear with antialiasing: the triangle filter is as wide as the reduction factor (torchvision's `antialias=True`,
+//! Pillow's `BILINEAR`). Without antialiasing, a face of 148 pixels that is resized to 64 would use less than half of
+//! its pixels.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -39,15 +40,16 @@ pub struct Picture {
 pub enum Region {
     /// The same crop for all pictures.
     Crop(Crop),
-    /// A box `[left, top, right, bottom]` in pixels. `right` and `bottom` are exclusive. The box is clipped to the picture.
+    /// A box `[left, top, right, bottom]` in pixels. `right` and `bottom` are exclusive. The box is clipped to the
+    /// picture.
     Box([i64; 4]),
 }
 
-/// Returns how many bytes the decoder may allocate for a picture file of `bytes` bytes. The decoder allocates by the sizes in the
-/// header, which a damaged or crafted file can set to anything.
+/// Returns how many bytes the decoder may allocate for a picture file of `bytes` bytes. The decoder allocates by the
+/// sizes in the header, which a damaged or crafted file can set to anything.
 ///
-/// The limit is 4 MiB plus 2,048 times the file size, because a compressed white page or an empty JPEG expands by less than that.
-/// Above 64 MiB it is 256 times the file size, because large pictures are rarely empty.
+/// The limit is 4 MiB plus 2,048 times the file size, because a compressed white page or an empty JPEG expands by less
+/// than that. Above 64 MiB it is 256 times the file size, because large pictures are rarely empty.
 fn believable(bytes: usize) -> u64 {
     let bytes = bytes as u64;
     (2048 * bytes + (4 << 20)).min((256 * bytes).max(64 << 20)).min(LARGEST_PICTURE)
@@ -56,8 +58,8 @@ fn believable(bytes: usize) -> u64 {
 /// Returns the pixels of all pictures in order, `[pictures, channels, side, side]`. The files are read on all threads.
 ///
 /// # Errors
-/// Returns the error of the first picture that is missing or damaged. No picture is skipped, because that would silently change
-/// every split.
+/// Returns the error of the first picture that is missing or damaged. No picture is skipped, because that would
+/// silently change every split.
 pub fn read_all(pictures: &[Picture], channels: usize, side: usize) -> Result<Vec<u8>> {
     // Missing files are found before memory is allocated for the whole list. Reading such a file gives its error message.
     let missing = |picture: &&Picture| !picture.path.is_file();
@@ -168,15 +170,17 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     reader.decode().map_err(|error| damaged(error.to_string()))
 }
 
-/// Returns whether the end marker of a JPEG (ff d9) follows the start of its first scan (ff da). The decoder does not report a
-/// file that is cut off; it fills the missing part with grey. The data of a scan never contain the end marker, but a segment
-/// before the scans may, for example an embedded preview. These segments have a length, so they can be skipped.
+/// Returns whether the end marker of a JPEG (ff d9) follows the start of its first scan (ff da). The decoder does not
+/// report a file that is cut off; it fills the missing part with grey. The data of a scan never contain the end marker,
+/// but a segment before the scans may, for example an embedded preview. These segments have a length, so they can be
+/// skipped.
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4)
         && marker != 0xda
     {
-        // A single ff is padding. Every other segment before a scan starts with its length, which includes the length field.
+        // A single ff is padding. Every other segment before a scan starts with its length, which includes the length
+        // field.
         at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
     }
     bytes.get(at..).is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, 0xd9]))
@@ -203,7 +207,8 @@ fn grey(picture: &DynamicImage) -> GrayImage {
 mod tests {
     use super::*;
 
-    /// The colours of four quarters of 8×8 pixels: red, green, blue and yellow. Pillow wrote the files and reads back these values.
+    /// The colours of four quarters of 8×8 pixels: red, green, blue and yellow. Pillow wrote the files and reads back
+    /// these values.
     const QUARTERS: [[u8; 3]; 4] = [[200, 40, 60], [30, 180, 90], [20, 60, 220], [240, 230, 20]];
     const CMYK: &[u8] = include_bytes!("../tests/fixtures/cmyk.jpg");
     const GREY: &[u8] = include_bytes!("../tests/fixtures/grey.jpg");
@@ -242,8 +247,8 @@ mod tests {
 
     #[test]
     fn resizing_agrees_with_pillow() {
-        // The expected values are those of Image.fromarray(x).resize((3, 3), Image.BILINEAR), and of its upper left 3×3 pixels
-        // enlarged to 4×4.
+        // The expected values are those of Image.fromarray(x).resize((3, 3), Image.BILINEAR), and of its upper left 3×3
+        // pixels enlarged to 4×4.
         #[rustfmt::skip]
         let x: [u8; 63] = [
             95, 130, 194, 217, 207, 235, 15, 163, 33, 215, 217, 130, 248, 189, 16, 69, 184, 232, 205, 78, 169, 61, 125, 10,

@@ -1,10 +1,10 @@
-//! STL-10, in `stl10_binary/`. The 5,000 labelled and the 100,000 unlabelled images are the training split. The 8,000 test images
-//! are shuffled by the seed and divided into validation and test images.
+//! STL-10, in `stl10_binary/`. The 5,000 labelled and the 100,000 unlabelled images are the training split. The 8,000
+//! test images are shuffled by the seed and divided into validation and test images.
 //!
-//! An image is 27,648 bytes: three planes, each stored column by column, so that pixel (c, row, col) is byte
-//! c·9216 + col·96 + row. torchvision transposes in the same way. A label is one byte, 1 to 10.
-//! (A. Coates, <https://cs.stanford.edu/~acoates/stl10/>.) The files have 3.1 GB. They are read a few hundred images at a time,
-//! and kept in memory as bytes at the model's image size.
+//! An image is 27,648 bytes: three planes, each stored column by column, so that pixel (c, row, col) is byte c·9216 +
+//! col·96 + row. torchvision transposes in the same way. A label is one byte, 1 to 10. (A. Coates,
+//! <https://cs.stanford.edu/~acoates/stl10/>.) The files have 3.1 GB. They are read a few hundred images at a time, and
+//! kept in memory as bytes at the model's image size.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -38,8 +38,8 @@ const CHUNK: usize = 512;
 /// Returns the training, validation and test images.
 ///
 /// # Errors
-/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such file, what
-/// the file contains, and what was expected.
+/// Returns an error if a file is missing, is damaged, or does not belong to this data set. It names the first such
+/// file, what the file contains, and what was expected.
 pub fn splits(config: &Config) -> Result<[Split; 3]> {
     read(config, PUBLISHED)
 }
@@ -54,8 +54,8 @@ fn folder(dir: &Path) -> Option<PathBuf> {
     [dir.join("stl10_binary"), dir.to_path_buf()].into_iter().find(holds)
 }
 
-/// Returns the training, validation and test images of files with these numbers of images: labelled training images, unlabelled
-/// training images, test images.
+/// Returns the training, validation and test images of files with these numbers of images: labelled training images,
+/// unlabelled training images, test images.
 ///
 /// # Errors
 /// Returns an error if a file is missing, has another size, or contains an invalid label.

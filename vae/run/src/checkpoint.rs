@@ -8,8 +8,8 @@
 //! __metadata__.checkpoint  JSON: {sha256, format, config, epoch, step, sums, adam, plateau, best}
 //! ```
 //!
-//! `last.safetensors` has all of these. `best.safetensors` has only the tensors of the model that were validated, which are the
-//! moving averages with `train.ema`. The keys of the JSON object are:
+//! `last.safetensors` has all of these. `best.safetensors` has only the tensors of the model that were validated, which
+//! are the moving averages with `train.ema`. The keys of the JSON object are:
 //!
 //! - `sha256`: the SHA-256 of the whole file with these 64 digits replaced by zeros, so that it covers every byte,
 //! - `format`: the version of this format,
@@ -19,9 +19,9 @@
 //! - `adam`: the number of optimiser steps, Adam's t,
 //! - `plateau` and `best`: the states of the learning-rate schedule and of early stopping.
 //!
-//! Each f64 is written as its bits in hexadecimal, so that it is read back exactly. There is no state of a random generator,
-//! because every draw is a function of the seed and of the step, epoch or image. A checkpoint contains no time, path, device or
-//! number of threads. Therefore equal runs write equal bytes.
+//! Each f64 is written as its bits in hexadecimal, so that it is read back exactly. There is no state of a random
+//! generator, because every draw is a function of the seed and of the step, epoch or image. A checkpoint contains no
+//! time, path, device or number of threads. Therefore equal runs write equal bytes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,7 +126,8 @@ fn bytes(trainer: &Trainer, early: &EarlyStopping, module: &dyn Module) -> Resul
     Ok(bytes)
 }
 
-/// Returns the offset of the checksum's digits. They are in the header, whose length is in the first eight bytes of the file.
+/// Returns the offset of the checksum's digits. They are in the header, whose length is in the first eight bytes of the
+/// file.
 fn checksum_offset(bytes: &[u8]) -> Option<usize> {
     let header = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     let header = bytes.get(..usize::try_from(header).ok()?.checked_add(8)?)?;
@@ -157,8 +158,8 @@ pub fn meta(bytes: &[u8]) -> std::result::Result<Option<Meta>, String> {
     }
 }
 
-/// Returns whether a checkpoint matches its checksum, and its metadata. A damaged checkpoint is read as far as possible. Returns
-/// `None` if the bytes are not a checkpoint that this program wrote.
+/// Returns whether a checkpoint matches its checksum, and its metadata. A damaged checkpoint is read as far as
+/// possible. Returns `None` if the bytes are not a checkpoint that this program wrote.
 pub(crate) fn inspect(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, String>)> {
     let Ok((_, Some(json))) = nn::state::contents(bytes, KEY) else { return None };
     let found = checksum_offset(bytes).map(|at| (&bytes[at..at + DIGITS], checksum(bytes, at)));
@@ -222,8 +223,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Loads the weights of a checkpoint into a model.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, is not a checkpoint, or belongs to another model. The message names the first
-/// tensors that do not fit.
+/// Returns an error if the file cannot be read, is not a checkpoint, or belongs to another model. The message names the
+/// first tensors that do not fit.
 pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
     fill(model, &read(path)?, path)
 }
@@ -257,7 +258,8 @@ impl Meta {
         self.best.map(|(epoch, loss)| (epoch, loss.0))
     }
 
-    /// Restores a trainer to the state in this checkpoint. `bytes` are the checkpoint, and `path` is its path, for messages.
+    /// Restores a trainer to the state in this checkpoint. `bytes` are the checkpoint, and `path` is its path, for
+    /// messages.
     pub(crate) fn restore(&self, trainer: &mut Trainer, bytes: &[u8], path: &Path) -> Result<()> {
         let damaged = |error: StateError| Error::file(path, error);
         let steps = trainer.dataset.train.count().div_ceil(trainer.config().train.batch_size);
@@ -286,8 +288,8 @@ fn portable(config: &Config) -> Config {
     config
 }
 
-/// Checks that a run with the configuration `old` can be resumed with `new`. Keys that do not change the results may differ.
-/// `train.epochs` may become larger, unless a schedule depends on it.
+/// Checks that a run with the configuration `old` can be resumed with `new`. Keys that do not change the results may
+/// differ. `train.epochs` may become larger, unless a schedule depends on it.
 ///
 /// # Errors
 /// Returns an error that names the first key that must not change.

@@ -7,8 +7,9 @@
 //! decoder   linear.weight, layer4.0.conv1.weight, … conv1.bias   without "decoder."
 //! ```
 //!
-//! A classifier has torchvision's names already. Its encoder is everything except `fc`. The tensors are f32. Each batch norm also
-//! has `num_batches_tracked`, an i64 with the value 0. The metadata are `format: pt`, as in PyTorch's own files.
+//! A classifier has torchvision's names already. Its encoder is everything except `fc`. The tensors are f32. Each batch
+//! norm also has `num_batches_tracked`, an i64 with the value 0. The metadata are `format: pt`, as in PyTorch's own
+//! files.
 
 use std::path::Path;
 
@@ -46,8 +47,8 @@ pub fn config(file: &Path) -> Result<Config> {
         .config(file)
         .and_then(|config| config.check().map(|()| config))
         .map_err(|error| Error::file(file, format!("the configuration in its metadata cannot be read: {error}")))?;
-    // The metadata are not trusted: a damaged configuration must not build a huge model. The estimate is rough, so a model of three
-    // times the size of the file is still accepted.
+    // The metadata are not trusted: a damaged configuration must not build a huge model. The estimate is rough, so a
+    // model of three times the size of the file is still accepted.
     let ([claimed, _], held) = (config.weight_and_image_bytes(), bytes.len() as f64);
     if claimed > 3.0 * held + 1e7 {
         let megabytes = |bytes: f64| (bytes / 1e6).ceil();
@@ -76,13 +77,13 @@ pub fn part(config: &Config, file: &Path, part: Part) -> Result<Vec<u8>> {
     encode(&ModelPart { model: &*model, part })
 }
 
-/// Returns example inputs and outputs of the model in a checkpoint, as the bytes of a safetensors file. PyTorch code can compare
-/// its own outputs with them.
+/// Returns example inputs and outputs of the model in a checkpoint, as the bytes of a safetensors file. PyTorch code
+/// can compare its own outputs with them.
 ///
 /// The inputs are four images `x` of random numbers in [0, 1). The model is in evaluation mode. The outputs are:
 ///
-/// - for a VAE, `mu`, `logvar`, and `xhat`, decoded from random latents `z`, before the output activation. If the model is
-///   conditional, the label channels of `x` and the label columns of `z` are random numbers as well,
+/// - for a VAE, `mu`, `logvar`, and `xhat`, decoded from random latents `z`, before the output activation. If the model
+///   is conditional, the label channels of `x` and the label columns of `z` are random numbers as well,
 /// - for a `vq` model, `maps`, and `xhat` decoded from them,
 /// - for a classifier, `logits`.
 ///

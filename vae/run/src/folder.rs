@@ -1,6 +1,6 @@
-//! The folder of a run. Files are replaced atomically: the new contents are written to `NAME.part`, flushed to the disk, and
-//! renamed to `NAME`. Until then the old file stays as it was. Only the logs, which grow line by line, can end in an incomplete
-//! line.
+//! The folder of a run. Files are replaced atomically: the new contents are written to `NAME.part`, flushed to the
+//! disk, and renamed to `NAME`. Until then the old file stays as it was. Only the logs, which grow line by line, can
+//! end in an incomplete line.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
@@ -32,8 +32,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Creates and locks the folder of a new run, and checks that files can be written in it. The folder may exist if it contains
-    /// no run. A run that was killed before its first checkpoint does not count.
+    /// Creates and locks the folder of a new run, and checks that files can be written in it. The folder may exist if
+    /// it contains no run. A run that was killed before its first checkpoint does not count.
     ///
     /// # Errors
     /// Returns an error if the folder contains a run, another process trains in it, or files cannot be written there.
@@ -77,7 +77,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Opens the folder of a run without locking it, to add files such as figures. This works even while the run is trained.
+    /// Opens the folder of a run without locking it, to add files such as figures. This works even while the run is
+    /// trained.
     pub fn of_run(path: &Path) -> Folder {
         Folder { path: path.to_owned(), created: Vec::new(), _lock: None }
     }
@@ -87,7 +88,8 @@ impl Folder {
         &self.path
     }
 
-    /// Writes a file atomically. If the folder was removed, it is not created again, because it may come back (a network drive).
+    /// Writes a file atomically. If the folder was removed, it is not created again, because it may come back (a
+    /// network drive).
     ///
     /// # Errors
     /// Returns an error if the file cannot be written. The previous file is then unchanged.
@@ -146,8 +148,8 @@ fn lock(path: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Returns the path of a checkpoint. `place` is either a checkpoint file or the folder of a run. In a folder it is the checkpoint
-/// of the best epoch, or the last checkpoint if there is no best one.
+/// Returns the path of a checkpoint. `place` is either a checkpoint file or the folder of a run. In a folder it is the
+/// checkpoint of the best epoch, or the last checkpoint if there is no best one.
 ///
 /// # Errors
 /// Returns an error if the folder contains neither checkpoint.
@@ -181,8 +183,8 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     written().map_err(|error| Error::file(path, format!("cannot be written: {error}")))
 }
 
-/// Creates a temporary file in the folder. Its permissions follow the user's umask, as those of other files do; by default, a
-/// temporary file is readable by its owner only.
+/// Creates a temporary file in the folder. Its permissions follow the user's umask, as those of other files do; by
+/// default, a temporary file is readable by its owner only.
 fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

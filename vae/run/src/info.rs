@@ -1,8 +1,8 @@
 //! Describes the contents of a file: a checkpoint or other safetensors, the folder of a run, or NumPy arrays.
 //!
 //! The description of every kind of file lists its tensors with name, type and shape. That of a checkpoint also has the
-//! configuration, the position in training, the best epoch, and whether the checksum is correct. A damaged checkpoint is described
-//! as far as it can be read.
+//! configuration, the position in training, the best epoch, and whether the checksum is correct. A damaged checkpoint
+//! is described as far as it can be read.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};

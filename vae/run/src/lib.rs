@@ -1,9 +1,9 @@
 //! The folder of a training run: writing it, resuming from it, and loading it.
 //!
-//! [`run()`] trains a model and writes the folder: one line per epoch in `metrics.jsonl`, checkpoints in the format that
-//! [`checkpoint`] describes, and the seconds of each epoch ([`Timings`]). [`ResumedRun`] continues an interrupted run from its last
-//! checkpoint. [`loaded`] opens a run for use, [`transfer`] loads the encoder of another model, [`export`] writes weights for
-//! PyTorch, and [`info`] describes files.
+//! [`run()`] trains a model and writes the folder: one line per epoch in `metrics.jsonl`, checkpoints in the format
+//! that [`checkpoint`] describes, and the seconds of each epoch ([`Timings`]). [`ResumedRun`] continues an interrupted
+//! run from its last checkpoint. [`loaded`] opens a run for use, [`transfer`] loads the encoder of another model,
+//! [`export`] writes weights for PyTorch, and [`info`] describes files.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Loading a run: its configuration, its images, the metrics of its epochs, and a model with the weights of its best epoch. If
-//! there is no best epoch, the weights are those of the last checkpoint.
+//! Loading a run: its configuration, its images, the metrics of its epochs, and a model with the weights of its best
+//! epoch. If there is no best epoch, the weights are those of the last checkpoint.
 
 use std::collections::BTreeSet;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
@@ -21,8 +21,8 @@ use crate::resume::history;
 pub struct LoadedRun {
     /// The folder of the run.
     pub path: PathBuf,
-    /// The name of the run: the name of its folder, or a longer part of its path if several runs have the same folder name; see
-    /// [`distinct_names`].
+    /// The name of the run: the name of its folder, or a longer part of its path if several runs have the same folder
+    /// name; see [`distinct_names`].
     pub name: String,
     /// The model with the weights of `epoch`.
     pub predictor: Predictor,
@@ -34,8 +34,8 @@ pub struct LoadedRun {
     pub epoch: usize,
 }
 
-/// Returns the configuration of a run, with the keys that command-line flags override. Each entry of `flags` is a key, its value
-/// if the flag is given, and the name of the flag.
+/// Returns the configuration of a run, with the keys that command-line flags override. Each entry of `flags` is a key,
+/// its value if the flag is given, and the name of the flag.
 ///
 /// # Errors
 /// Returns an error if the folder contains no run, or if its configuration is invalid.
@@ -64,8 +64,8 @@ fn first_run_in(folder: &Path) -> Option<String> {
     Some(runs.filter(|path| path.join("config.toml").is_file()).min()?.display().to_string())
 }
 
-/// Loads the weights of the best epoch of a run, or those of the last checkpoint, into a model. Returns the metrics of all epochs,
-/// and the epoch of the weights.
+/// Loads the weights of the best epoch of a run, or those of the last checkpoint, into a model. Returns the metrics of
+/// all epochs, and the epoch of the weights.
 fn load_best(folder: &Path, model: &dyn Module) -> Result<(Vec<Epoch>, usize)> {
     let (history, file) = (history(folder)?, checkpoint_of(folder)?);
     let (bytes, meta) = checkpoint::file(&file)?;
@@ -80,8 +80,8 @@ fn epoch(history: &[Epoch], meta: Option<Meta>, file: &Path) -> usize {
     best.map_or(history.len(), |(epoch, _)| epoch)
 }
 
-/// Returns the names of folders. Each name has as many parent folders in front as are needed to make all names different. Different
-/// spellings of one path, such as `a` and `a/.`, give the same name.
+/// Returns the names of folders. Each name has as many parent folders in front as are needed to make all names
+/// different. Different spellings of one path, such as `a` and `a/.`, give the same name.
 pub fn distinct_names<P: AsRef<Path>>(folders: &[P]) -> Vec<String> {
     let whole = |folder: &P| folder.as_ref().canonicalize().unwrap_or_else(|_| folder.as_ref().to_owned());
     let paths: Vec<PathBuf> = folders.iter().map(whole).collect();
@@ -101,8 +101,8 @@ impl LoadedRun {
     /// Opens a run with this configuration on a device. The model has the weights of the best epoch.
     ///
     /// # Errors
-    /// Returns an error if the images are missing, if the checkpoint is missing, damaged or of another model, or if the metrics
-    /// cannot be read.
+    /// Returns an error if the images are missing, if the checkpoint is missing, damaged or of another model, or if the
+    /// metrics cannot be read.
     pub fn open(folder: &Path, config: Config, device: Device) -> Result<LoadedRun> {
         let dataset = vae_data::load(&config)?;
         let model = learn::build(&config);

@@ -119,7 +119,8 @@ pub fn history(run: &Path) -> Result<Vec<Epoch>> {
     epochs(whole).ok_or_else(|| Error::file(&path, "has lines that are not epochs of a run"))
 }
 
-/// Parses one epoch per line. Returns `None` if a line is not an epoch, or if the epochs are not numbered 1, 2, 3 and so on.
+/// Parses one epoch per line. Returns `None` if a line is not an epoch, or if the epochs are not numbered 1, 2, 3 and
+/// so on.
 fn epochs<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Epoch>> {
     let parsed = lines.map(|line| serde_json::from_str(line).ok().as_ref().and_then(Epoch::from_json));
     parsed.collect::<Option<Vec<_>>>().filter(|all| all.iter().zip(1..).all(|(e, n)| e.epoch == n))

@@ -1,5 +1,5 @@
-//! The file `timing.json`: the seconds that each epoch took, the device, and the version of the program. They are in a file of
-//! their own, because the metrics are identical for every run of a configuration and times are not.
+//! The file `timing.json`: the seconds that each epoch took, the device, and the version of the program. They are in a
+//! file of their own, because the metrics are identical for every run of a configuration and times are not.
 
 use std::fs;
 use std::path::Path;
@@ -68,7 +68,8 @@ impl Timings {
             .map_err(|error| Error::file(&path, format!("does not contain the times of a run ({error}); remove it")))
     }
 
-    /// Adds the times of the first `epochs` epochs of a resumed run. If the file is missing or damaged, only these times are lost.
+    /// Adds the times of the first `epochs` epochs of a resumed run. If the file is missing or damaged, only these
+    /// times are lost.
     pub(crate) fn resume(&mut self, run: &Path, epochs: usize) {
         let before = Timings::read(run).ok().flatten().map_or_else(Vec::new, |before| before.epochs);
         before.iter().filter(|of| of.epoch <= epochs).for_each(|of| self.add(of.epoch, of.timing));
@@ -87,8 +88,8 @@ impl Timings {
     }
 }
 
-/// Returns the checked-out commit of the git working copy that contains a file. `.git/HEAD` contains either the commit or the name
-/// of a branch. The commit of a branch is in the file of the branch or in `packed-refs`.
+/// Returns the checked-out commit of the git working copy that contains a file. `.git/HEAD` contains either the commit
+/// or the name of a branch. The commit of a branch is in the file of the branch or in `packed-refs`.
 fn commit(inside: &Path) -> Option<String> {
     let git = inside.ancestors().map(|folder| folder.join(".git")).find(|git| git.is_dir())?;
     let head = fs::read_to_string(git.join("HEAD")).ok()?;

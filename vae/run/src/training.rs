@@ -1,6 +1,6 @@
-//! Trains a model and writes the folder of the run: one line per epoch in `metrics.jsonl`, checkpoints, and curves, and at the end
-//! the figures of the final weights. An interrupted run continues from its last checkpoint ([`ResumedRun`]) and gives the same
-//! results as a run without interruption.
+//! Trains a model and writes the folder of the run: one line per epoch in `metrics.jsonl`, checkpoints, and curves, and
+//! at the end the figures of the final weights. An interrupted run continues from its last checkpoint ([`ResumedRun`])
+//! and gives the same results as a run without interruption.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -54,7 +54,8 @@ pub enum Event<'a> {
 pub enum Outcome {
     /// All epochs are done.
     Finished,
-    /// Early stopping ended the run, because the validation loss stopped improving. The weights are those of the best epoch.
+    /// Early stopping ended the run, because the validation loss stopped improving. The weights are those of the best
+    /// epoch.
     Stopped {
         /// The last epoch.
         after: usize,
@@ -65,11 +66,12 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// Trains until all epochs are done, or until `on_event` returns false. Training starts at the checkpoint of `resumed`, if given.
+/// Trains until all epochs are done, or until `on_event` returns false. Training starts at the checkpoint of `resumed`,
+/// if given.
 ///
 /// # Errors
-/// Returns an error if training diverges, if the device fails, or if a file could not be saved until the end. A file that cannot
-/// be saved does not stop the training.
+/// Returns an error if training diverges, if the device fails, or if a file could not be saved until the end. A file
+/// that cannot be saved does not stop the training.
 pub fn run(
     trainer: &mut Trainer,
     folder: &mut Folder,
@@ -141,7 +143,8 @@ impl Run<'_> {
         }
     }
 
-    /// Trains and validates one epoch, or the rest of it after an interruption. Returns `None` if it is interrupted again.
+    /// Trains and validates one epoch, or the rest of it after an interruption. Returns `None` if it is interrupted
+    /// again.
     fn epoch(&mut self, number: usize) -> Result<Option<Epoch>> {
         let train = &self.trainer.config().train;
         let (log, minutes) = (train.log_steps, train.checkpoint_minutes);

@@ -1,10 +1,11 @@
 //! Loads the encoder of another model, and verifies that frozen weights do not change.
 //!
-//! The file has torchvision's names, either with `encoder.` in front (the checkpoint of a VAE) or without (a classifier of this
-//! program, or torchvision's own weights). A tensor is loaded if its shape fits. The heads, which compute mu and logvar, are not
-//! loaded.
+//! The file has torchvision's names, either with `encoder.` in front (the checkpoint of a VAE) or without (a classifier
+//! of this program, or torchvision's own weights). A tensor is loaded if its shape fits. The heads, which compute mu
+//! and logvar, are not loaded.
 //!
-//! A SHA-256 of the frozen weights and running statistics, before and after training, proves that no byte of them changed.
+//! A SHA-256 of the frozen weights and running statistics, before and after training, proves that no byte of them
+//! changed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,12 +29,12 @@ pub struct Loaded {
     pub filled: LoadReport,
 }
 
-/// Loads the encoder of a model, without its heads, from a safetensors file. Returns which tensors were loaded. With `whole`, the
-/// file must contain the complete encoder.
+/// Loads the encoder of a model, without its heads, from a safetensors file. Returns which tensors were loaded. With
+/// `whole`, the file must contain the complete encoder.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, if no tensor of the encoder can be loaded, or, with `whole`, if a tensor is missing
-/// or has another shape.
+/// Returns an error if the file cannot be read, if no tensor of the encoder can be loaded, or, with `whole`, if a
+/// tensor is missing or has another shape.
 pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Loaded> {
     let bytes = read(path)?;
     let place = |name: &str| match name.split('.').next() {
@@ -88,7 +89,8 @@ impl Loaded {
 pub struct Frozen {
     /// The number of frozen tensors.
     pub tensors: usize,
-    /// The SHA-256, in hexadecimal digits, of their numbers as little-endian f32, in the order in which the model declares them.
+    /// The SHA-256, in hexadecimal digits, of their numbers as little-endian f32, in the order in which the model
+    /// declares them.
     pub sha256: String,
 }
 

@@ -1,9 +1,9 @@
-//! Writes the files of a run. A full disk, or a folder that was removed or is read-only, does not end the run. A file that could
-//! not be written stays in memory, and writing is tried again together with each later file. If it was never saved, the error at
-//! the end of the run names it.
+//! Writes the files of a run. A full disk, or a folder that was removed or is read-only, does not end the run. A file
+//! that could not be written stays in memory, and writing is tried again together with each later file. If it was never
+//! saved, the error at the end of the run names it.
 //!
-//! `last.safetensors` is written last, and only when nothing else is waiting. Therefore it never refers to an epoch whose line or
-//! whose best weights are not on the disk.
+//! `last.safetensors` is written last, and only when nothing else is waiting. Therefore it never refers to an epoch
+//! whose line or whose best weights are not on the disk.
 
 use std::fs::OpenOptions;
 use std::io::{Error as IoError, Seek, SeekFrom, Write};

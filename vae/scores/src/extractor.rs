@@ -1,16 +1,18 @@
-//! What looks at images for a score: a network with a name, and how images are brought before it.
+//! An extractor: a network that computes features of images for the scores, and the preprocessing of its images.
 //!
 //! ```text
-//! pixels in [0, 1] → its channels: grey repeated, colour by luma 0.299 R + 0.587 G + 0.114 B
-//!                  → its size: 28 to at most 32 by a black border, else bilinear, as `data::Transform` does
-//!                  → its range: (x − mean)/std of each channel
+//! pixels in [0, 1] → the network's channels: grey is repeated, colour becomes luma, 0.299 R + 0.587 G + 0.114 B
+//!                  → the network's size: 28 becomes at most 32 by a black border, otherwise bilinear as in `data::Transform`
+//!                  → the network's range: (x − mean)/std for each channel
 //!                  → features, [images, width]
 //! ```
 //!
-//! A classifier of ours gives its globally pooled features; it is a run's, a checkpoint, or, for digits, the one inside the program.
-//! pytorch-fid's Inception-v3 gives 2,048; see `inception`. What was seen in real images is kept in the folder of the run, as
-//! `cache/features-KEY.safetensors`, KEY being a SHA-256 of the pixels, of the network's file and of how images are brought
-//! before it: other data, another extractor or another resize are another key.
+//! The features of a classifier of this program are those after its global average pooling. The classifier is that of a
+//! run, a checkpoint, or, for digits, the built-in one. pytorch-fid's Inception-v3 gives 2,048 features; see
+//! `inception`.
+//!
+//! The features of real images are cached in the folder of the run, as `cache/features-KEY.safetensors`. KEY is a
+//! SHA-256 of the pixels, of the file of the network, and of the preprocessing, so that it changes with any of them.
 
 use std::path::Path;
 
@@ -33,22 +35,23 @@ use super::Options;
 use super::frechet::Features;
 use super::inception::{self, Inception};
 
-/// A classifier of digits, and the mean and deviation of the pixels that it was trained on: MNIST's first 50,000 at 32 × 32.
+/// The built-in classifier of digits. `DIGITS_MOMENTS` are the mean and the standard deviation of the pixels that it
+/// was trained on, MNIST's first 50,000 images at 32 × 32.
 const DIGITS: &[u8] = include_bytes!("../weights/digits-classifier.safetensors");
 const DIGITS_NAME: &str = "digits-classifier";
 const DIGITS_MOMENTS: [f64; 2] = [0.100_267_237_362_132_35, 0.275_574_759_975_600_8];
-/// Images that are looked at together.
+/// The number of images in a batch.
 const BATCH: usize = 64;
 
-/// A network that looks at images.
+/// A network that computes features of images.
 pub(super) struct Extractor {
-    /// What it is called: who compares distances compares those of one name only.
+    /// The name of the network. Only distances of the same extractor can be compared.
     pub(super) name: String,
-    /// Features of an image.
+    /// The number of features of an image.
     pub(super) width: usize,
     net: Net,
     preprocess: Preprocess,
-    /// Of the file that it was read from.
+    /// The SHA-256 of its file.
     digest: String,
     device: Device,
 }
@@ -58,21 +61,22 @@ enum Net {
     Inception(Inception),
 }
 
-/// How images are brought before a network.
+/// The preprocessing of images for a network.
 #[derive(Clone, Debug, PartialEq)]
 struct Preprocess {
     channels: usize,
-    /// None: the network takes any.
+    /// The side of the images, or `None` if the network accepts any size.
     size: Option<usize>,
     mean: Vec<f64>,
     std: Vec<f64>,
 }
 
 impl Extractor {
-    /// The classifier that the options name, else the one for digits if these are digits. None if there is none.
+    /// Returns the classifier in the options, or the built-in one if the images are digits, or `None`.
     ///
     /// # Errors
-    /// If the file is no classifier's, or the images that it was trained on are wanted for their mean and are not there.
+    /// Returns an error if the file is not a classifier. If its preprocessing needs the mean of its training images,
+    /// also if these images are missing.
     pub(super) fn classifier(run: &LoadedRun, options: &Options) -> Result<Option<Extractor>> {
         let (config, device) = (&run.predictor.config, run.predictor.device());
         if let Some(place) = &options.extractor {
@@ -99,7 +103,7 @@ impl Extractor {
         Extractor::of_digits(device).map(Some)
     }
 
-    /// The classifier inside the program.
+    /// Returns the built-in classifier of digits.
     fn of_digits(device: &Device) -> Result<Extractor> {
         let path = Path::new(DIGITS_NAME);
         let meta = checkpoint::meta(DIGITS).map_err(|what| Error::file(path, what))?;
@@ -117,7 +121,7 @@ impl Extractor {
         preprocess: Preprocess,
         device: &Device,
     ) -> Result<Extractor> {
-        let net = Classifier::new(&mut Generator::new(0), &config); // weights that are replaced
+        let net = Classifier::new(&mut Generator::new(0), &config); // these weights are replaced
         checkpoint::fill(&net, bytes, path)?;
         nn::upload(&net, device);
         let net = Net::Classifier(Box::new(net), Box::new(config.clone()));
@@ -125,10 +129,11 @@ impl Extractor {
         Ok(Extractor { name, width, net, preprocess, digest, device: device.clone() })
     }
 
-    /// pytorch-fid's Inception-v3, its weights as safetensors. What is in the file besides, such as `fc.weight`, is not needed.
+    /// Returns pytorch-fid's Inception-v3, with weights from a safetensors file. Other tensors in the file, such as
+    /// `fc.weight`, are ignored.
     ///
     /// # Errors
-    /// If the file cannot be read, or lacks one of its tensors.
+    /// Returns an error if the file cannot be read, or if a tensor is missing or has another shape.
     pub(super) fn inception(file: &Path, device: &Device) -> Result<Extractor> {
         let bytes = checkpoint::file(file)?.0;
         let net = Inception::new();
@@ -157,50 +162,51 @@ impl Extractor {
         })
     }
 
-    /// What is compared, in words.
+    /// Describes the features in words.
     pub(super) fn words(&self) -> String {
         let size = self.preprocess.size.unwrap_or(inception::SIZE);
         format!("{} features of {} at {size} px", self.width, self.name)
     }
 
-    /// What it sees in images of this shape, whose pixels are in [0, 1].
+    /// Computes the features of images with this shape (channels, height, width) and pixels in [0, 1].
     ///
     /// # Errors
-    /// If the device fails.
+    /// Returns an error if the device fails.
     pub(super) fn features(&self, pixels: &[f32], shape: [usize; 3]) -> Result<Features> {
         let mut numbers = Vec::new();
         for some in pixels.chunks(BATCH * shape.iter().product::<usize>()) {
-            let x = Var::constant(self.preprocess.bring(some, shape).upload(&self.device));
-            let seen = no_grad(|| match &self.net {
+            let x = Var::constant(self.preprocess.apply(some, shape).upload(&self.device));
+            let features = no_grad(|| match &self.net {
                 Net::Classifier(net, _) => net.features(&x, &ForwardContext::eval()),
                 Net::Inception(net) => net.features(&x),
             });
-            numbers.extend(block_on(seen.value().read())?);
+            numbers.extend(block_on(features.value().read())?);
         }
         Ok(Features { width: self.width, numbers })
     }
 
-    /// The same of real images: from the run's cache, if they were looked at before.
+    /// Returns the features of real images, from the cache of the run if they are there.
     ///
     /// # Errors
-    /// If the device fails, or the cache cannot be written.
-    pub(super) fn kept_features(&self, run: &LoadedRun, pixels: &[f32], shape: [usize; 3]) -> Result<Features> {
+    /// Returns an error if the device fails, or if the cache cannot be written.
+    pub(super) fn cached_features(&self, run: &LoadedRun, pixels: &[f32], shape: [usize; 3]) -> Result<Features> {
         let name = format!("cache/features-{}.safetensors", self.key(pixels, shape));
         let images = pixels.len() / shape.iter().product::<usize>();
-        let kept = Kept(Buffer::new(Tensor::zeros([images, self.width])));
+        let cached = CachedFeatures(Buffer::new(Tensor::zeros([images, self.width])));
         let bytes = std::fs::read(run.path.join(&name)).ok();
-        // A file that is damaged is as good as none.
-        if bytes.is_some_and(|bytes| block_on(nn::state::load(&kept, &bytes)).is_ok()) {
-            return Ok(Features { width: self.width, numbers: kept.0.value().data().to_vec() });
+        // A damaged file is treated like a missing one.
+        if bytes.is_some_and(|bytes| block_on(nn::state::load(&cached, &bytes)).is_ok()) {
+            return Ok(Features { width: self.width, numbers: cached.0.value().data().to_vec() });
         }
-        let seen = self.features(pixels, shape)?;
-        kept.0.set(Tensor::new(&seen.numbers, [images, self.width]));
-        if let Ok(bytes) = block_on(nn::state::save(&kept, None)) {
+        let features = self.features(pixels, shape)?;
+        cached.0.set(Tensor::new(&features.numbers, [images, self.width]));
+        if let Ok(bytes) = block_on(nn::state::save(&cached, None)) {
             Folder::of_run(&run.path).write(&name, &bytes)?;
         }
-        Ok(seen)
+        Ok(features)
     }
 
+    /// Returns the key of the cache: a hash of everything on which the features depend.
     fn key(&self, pixels: &[f32], shape: [usize; 3]) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("{} {} {:?} {shape:?} ", self.name, self.digest, self.preprocess));
@@ -208,22 +214,22 @@ impl Extractor {
         hexadecimal(&hash.finalize())
     }
 
-    /// The labels that a classifier gives images with these features. Inception-v3 gives none.
+    /// Returns the labels that a classifier predicts from features. The list is empty for Inception-v3.
     ///
     /// # Errors
-    /// If the device fails.
+    /// Returns an error if the device fails.
     pub(super) fn labels(&self, features: &Features) -> Result<Vec<usize>> {
         let Net::Classifier(net, _) = &self.net else { return Ok(Vec::new()) };
         let mut labels = Vec::new();
         for some in features.numbers.chunks(BATCH * self.width) {
             let x = Var::constant(Tensor::new(some, [some.len() / self.width, self.width]).upload(&self.device));
-            let named = no_grad(|| net.logits_from_features(&x, &ForwardContext::eval()).value().argmax(1));
-            labels.extend(block_on(named.read())?.iter().map(|&label| label as usize));
+            let predicted = no_grad(|| net.logits_from_features(&x, &ForwardContext::eval()).value().argmax(1));
+            labels.extend(block_on(predicted.read())?.iter().map(|&label| label as usize));
         }
         Ok(labels)
     }
 
-    /// How many labels it knows, if they are those of these images.
+    /// Returns the number of labels of a classifier, or `None` if its labels are not those of the images in `config`.
     pub(super) fn classes_of(&self, config: &Config) -> Option<usize> {
         let Net::Classifier(_, theirs) = &self.net else { return None };
         let same = theirs.data.kind == config.data.kind || [&**theirs, config].iter().all(|c| is_digits(c.data.kind));
@@ -240,7 +246,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 impl Preprocess {
-    /// Of a classifier of this configuration; `standard` measures the images that it was trained on, in this folder.
+    /// Returns the preprocessing of a classifier with this configuration. With `data.normalise = "standard"`, the mean
+    /// and standard deviation are computed from its training images, which are read from `data_dir`.
     fn of(config: &Config, data_dir: &str) -> Result<Preprocess> {
         let (channels, size) = (config.channels(), Some(config.image_size()));
         let (mean, std) = match config.data.normalise {
@@ -256,8 +263,9 @@ impl Preprocess {
         Ok(Preprocess { channels, size, mean, std })
     }
 
-    /// Images of this shape, whose pixels are in [0, 1], as the network sees them: `[images, channels, size, size]`.
-    fn bring(&self, pixels: &[f32], [channels, height, width]: [usize; 3]) -> Tensor {
+    /// Preprocesses images with this shape (channels, height, width) and pixels in [0, 1]. Returns
+    /// `[images, channels, size, size]`.
+    fn apply(&self, pixels: &[f32], [channels, height, width]: [usize; 3]) -> Tensor {
         let images = pixels.len() / (channels * height * width);
         let x = Tensor::new(pixels, [images, channels, height, width]);
         let x = match (channels, self.channels) {
@@ -266,7 +274,7 @@ impl Preprocess {
             _ => x.mul(&Tensor::new(&LUMA.map(|weight| weight as f32), [1, 3, 1, 1])).sum(&[1], true),
         };
         let x = match self.size {
-            Some(size @ 28..=32) if [height, width] == [28; 2] => bordered(&x, size),
+            Some(size @ 28..=32) if [height, width] == [28; 2] => pad_to(&x, size),
             Some(size) if [height, width] != [size; 2] => {
                 x.interpolate([size; 2], Interpolation::Bilinear { align_corners: false })
             }
@@ -280,8 +288,8 @@ impl Preprocess {
     }
 }
 
-/// Square images in the middle of black ones of this side.
-fn bordered(x: &Tensor, size: usize) -> Tensor {
+/// Pads square images with a black border to this side.
+fn pad_to(x: &Tensor, size: usize) -> Tensor {
     let [images, channels, side, _] = x.shape().nchw("images");
     let border = (size - side) / 2;
     let mut out = Tensor::zeros([images, channels, size, size]);
@@ -293,10 +301,10 @@ fn bordered(x: &Tensor, size: usize) -> Tensor {
     out
 }
 
-/// What was seen, on its way into a file and out again.
-struct Kept(Buffer);
+/// Features as a module, to save and load them.
+struct CachedFeatures(Buffer);
 
-impl Module for Kept {
+impl Module for CachedFeatures {
     fn visit(&self, v: &mut Visitor) {
         v.buffer("features", &self.0);
     }
@@ -309,9 +317,9 @@ mod tests {
     use super::*;
     use crate::two_stage::accuracy;
 
-    /// Whatever is wrong with the preprocess, the classifier names digits worse for it.
+    /// Any error in the preprocessing would lower the accuracy.
     #[test]
-    fn the_classifier_inside_knows_the_digits_inside() {
+    fn the_built_in_classifier_recognises_the_built_in_digits() {
         let extractor = Extractor::of_digits(&Device::Cpu).unwrap();
         let [split, ..] = digits::splits(1).unwrap();
         let mut bytes = vec![0; 784];
@@ -340,15 +348,15 @@ mod tests {
     }
 
     #[test]
-    fn images_are_brought_to_channels_size_and_range() {
+    fn preprocessing_gives_channels_size_and_range() {
         let preprocess =
             |channels, size| Preprocess { channels, size, mean: vec![0.5; channels], std: vec![0.25; channels] };
-        let grey = preprocess(1, Some(32)).bring(&[1.0; 784], [1, 28, 28]);
+        let grey = preprocess(1, Some(32)).apply(&[1.0; 784], [1, 28, 28]);
         assert_eq!((**grey.shape() == [1, 1, 32, 32], grey.data()[65], grey.data()[66]), (true, -2.0, 2.0));
-        let colour = preprocess(3, Some(16)).bring(&[0.75; 64], [1, 8, 8]);
+        let colour = preprocess(3, Some(16)).apply(&[0.75; 64], [1, 8, 8]);
         assert_eq!((&colour.shape()[..], colour.data()), (&[1, 3, 16, 16][..], &[1.0; 768][..]));
         let red = [[1.0; 4], [0.0; 4], [0.0; 4]].concat();
-        let luma = preprocess(1, None).bring(&red, [3, 2, 2]);
+        let luma = preprocess(1, None).apply(&red, [3, 2, 2]);
         assert!(luma.data().iter().all(|x| (x - 4.0 * (0.299 - 0.5)).abs() < 1e-6), "{:?}", luma.data());
     }
 }

@@ -1,38 +1,40 @@
-//! How far two sets of images are apart, by what an extractor sees in each image, `[images, features]`.
+//! Distances between two sets of images, computed from the features `[images, features]` that an extractor gives each
+//! image.
 //!
 //! ```text
-//! Fréchet distance   |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½),  Σ divided by n − 1     (Heusel et al. 2017, of Gaussians fitted)
+//! Fréchet distance   |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½),  Σ divided by n − 1     (Heusel et al. 2017, of fitted Gaussians)
 //! KID                mean of k(x, x') + mean of k(y, y') − 2·mean of k(x, y),  k(x, y) = (x·y/d + 1)³,  x ≠ x', y ≠ y'
 //!                                                                                   (Bińkowski et al. 2018, unbiased)
 //! ```
 //!
-//! No matrix root is taken: with Σ₁ = AᵀA and Σ₂ = BᵀB, Σ₁Σ₂ has the eigenvalues λ of the symmetric (ABᵀ)ᵀ(ABᵀ), none of which is
-//! below 0, so that tr (Σ₁Σ₂)^½ = Σ √λ. A is the centred features over √(n − 1), or, where there are more images than features,
-//! Cholesky's root of Σ. The distance of equal sets is 0 up to rounding, and clamped there.
+//! KID is the kernel inception distance. The Fréchet distance needs no matrix square root: with Σ₁ = AᵀA and Σ₂ = BᵀB,
+//! Σ₁Σ₂ has the same eigenvalues λ ≥ 0 as the symmetric matrix (ABᵀ)ᵀ(ABᵀ), so that tr (Σ₁Σ₂)^½ = Σ √λ. A is the matrix
+//! of centred features divided by √(n − 1). If there are more images than features, A is instead the transposed
+//! Cholesky factor of Σ. The distance of equal sets is 0 up to rounding; a negative result is clamped to 0.
 
 use tensor::Tensor;
 
 use super::matrix::Matrix;
 
-/// Images whose kernels with all others are computed together.
+/// The number of images whose kernels with all other images are computed at once.
 const BLOCK: usize = 256;
 
-/// What an extractor sees in images: a row of `width` numbers an image.
+/// The features of images: a row of `width` numbers for each image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
-    /// How many an image has.
+    /// The number of features of an image.
     pub width: usize,
-    /// Those of the first image, of the second, and so on.
+    /// The features of the first image, then those of the second, and so on.
     pub numbers: Vec<f32>,
 }
 
 impl Features {
-    /// How many images.
+    /// Returns the number of images.
     pub fn images(&self) -> usize {
         self.numbers.len() / self.width
     }
 
-    /// `[images, width]`.
+    /// Returns the features as a matrix `[images, width]`.
     pub(super) fn matrix(&self) -> Matrix {
         Matrix { columns: self.width, numbers: self.numbers.iter().map(|&x| f64::from(x)).collect() }
     }
@@ -42,15 +44,16 @@ impl Features {
     }
 }
 
-/// The Fréchet distance of the Gaussians fitted to two sets' features, |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½) (Heusel et al.,
-/// 1706.08500). NaN if a feature is not finite, or a set has fewer than two images.
+/// Returns the Fréchet distance between the Gaussians that are fitted to the features of two sets,
+/// |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½) (Heusel et al., 1706.08500). The result is NaN if a feature is not finite, or
+/// if a set has fewer than two images.
 pub fn frechet_distance(a: &Features, b: &Features) -> f64 {
     if !(a.is_finite() && b.is_finite()) || a.images().min(b.images()) < 2 {
         return f64::NAN;
     }
     let (Some((mean_a, root_a)), Some((mean_b, root_b))) = (gaussian(a), gaussian(b)) else { return f64::NAN };
     let between = root_a.matmul_nt(&root_b);
-    // Of the two products that have the same eigenvalues, the smaller.
+    // XᵀX and XXᵀ have the same eigenvalues, apart from zeros. The smaller one is used.
     let smaller = if between.rows() < between.columns { between } else { between.transpose() };
     let eigenvalues = smaller.matmul_nt(&smaller).symmetric_eigenvalues();
     let overlap: f64 = eigenvalues.iter().map(|lambda| lambda.max(0.0).sqrt()).sum();
@@ -58,7 +61,7 @@ pub fn frechet_distance(a: &Features, b: &Features) -> f64 {
     (apart + root_a.norm_squared() + root_b.norm_squared() - 2.0 * overlap).max(0.0)
 }
 
-/// The mean of each feature, and A of AᵀA = Σ. None if Σ is not finite.
+/// Returns the mean of each feature, and the matrix A with AᵀA = Σ. Returns `None` if Σ is not finite.
 fn gaussian(features: &Features) -> Option<(Vec<f64>, Matrix)> {
     let x = features.matrix();
     let (images, width) = (x.rows(), x.columns);
@@ -75,8 +78,9 @@ fn gaussian(features: &Features) -> Option<(Vec<f64>, Matrix)> {
     Some((mean, columns.matmul_nt(&columns).cholesky()?.transpose()))
 }
 
-/// The kernel inception distance, which is about 0 for sets of one distribution, and may lie below. NaN if a set has fewer than
-/// two images. The products are those of the tensor library, in f32 as the features are; kernels are added up in f64.
+/// Returns the kernel inception distance (Bińkowski et al. 2018). It is close to 0 for two sets from one distribution,
+/// and can be slightly negative. The result is NaN if a set has fewer than two images. The products are computed in
+/// f32, the type of the features, and the kernels are summed in f64.
 pub fn kernel_distance(a: &Features, b: &Features) -> f64 {
     if a.images().min(b.images()) < 2 {
         return f64::NAN;
@@ -84,7 +88,7 @@ pub fn kernel_distance(a: &Features, b: &Features) -> f64 {
     let width = a.width;
     let kernel = |product: f32| (f64::from(product) / width as f64 + 1.0).powi(3);
     let tensor = |rows: &[f32]| Tensor::new(rows, [rows.len() / width, width]);
-    // A block of rows at a time: all pairs of many images would not fit into memory.
+    // One block of rows at a time, because the products of all pairs of many images would not fit into memory.
     let sum = |x: &Features, y: &Features| {
         let y = tensor(&y.numbers);
         let products = x.numbers.chunks(BLOCK * width).map(|rows| tensor(rows).matmul_nt(&y));
@@ -112,9 +116,10 @@ mod tests {
         assert!((a - b).abs() < 1e-6 * b.abs().max(1.0), "{a} is not {b}");
     }
 
-    /// In more dimensions than images, and in fewer: a shift moves by its square, a scale s by (s − 1)²·tr Σ.
+    /// For a shift, the distance is its squared length. For a scale s, it is (s − 1)²·(|μ|² + tr Σ). Both are tested
+    /// with more images than features and with fewer.
     #[test]
-    fn distances_known_without_a_root() {
+    fn distances_of_shifted_and_scaled_sets() {
         for (images, width) in [(40, 6), (6, 40)] {
             let a = draws(1, images, width);
             let with = |f: &dyn Fn(f32) -> f32| Features { width, numbers: a.numbers.iter().map(|&x| f(x)).collect() };
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_are_the_same_way_and_what_is_not_finite_is_told() {
+    fn the_distance_is_symmetric_and_nan_if_not_finite() {
         let (a, b) = (draws(1, 30, 8), draws(2, 5, 8));
         near(frechet_distance(&a, &b), frechet_distance(&b, &a));
         let mut odd = a.clone();
@@ -140,7 +145,8 @@ mod tests {
         assert!(frechet_distance(&odd, &b).is_nan() && frechet_distance(&a, &draws(3, 1, 8)).is_nan());
     }
 
-    /// One feature, sets {0, 1} and {1, 2}: k = (xy + 1)³ is 1 within the first, 27 within the second, and 1, 1, 8, 27 between.
+    /// One feature and the sets {0, 1} and {1, 2}: k = (xy + 1)³ is 1 within the first set, 27 within the second, and
+    /// 1, 1, 8, 27 between them.
     #[test]
     fn kernel_distances() {
         let set = |numbers: &[f32]| Features { width: 1, numbers: numbers.to_vec() };

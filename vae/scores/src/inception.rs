@@ -1,5 +1,5 @@
-//! Inception-v3 as pytorch-fid has it, the network behind most published Fréchet distances (Szegedy et al. 2016; its weights were
-//! trained in TensorFlow, which pools differently from torchvision's model of the same name):
+//! The Inception-v3 of pytorch-fid, the network behind most published Fréchet distances (Szegedy et al. 2016). Its
+//! weights were trained in TensorFlow, whose pooling differs from that of torchvision's model of the same name.
 //!
 //! ```text
 //! x in [0, 1], [n, 3, h, w] → bilinear to 299 × 299 → 2x − 1
@@ -9,19 +9,20 @@
 //! Mixed_6b–6e: 1×1 | 1×7, 7×1 | 7×1, 1×7, 7×1, 1×7 | average pool, 1×1                            [n, 768, 17, 17]
 //! Mixed_7a: 3×3 s2 | 1×7, 7×1, 3×3 s2 | max-pool                                                  [n, 1280, 8, 8]
 //! Mixed_7b, 7c: 1×1 | 1×3 and 3×1 | 3×3, 1×3 and 3×1 | pool, 1×1                                  [n, 2048, 8, 8]
-//! mean over the places: 2,048 features
+//! global average pool: 2,048 features
 //! ```
 //!
-//! A convolution has no bias and is followed by batch norm (ε = 0.001) and ReLU. Average pools are 3 × 3 and do not count the pixels
-//! beyond the border; the pool of Mixed_7c is a maximum. Names are torchvision's, `Mixed_6b.branch7x7_2.conv.weight`.
+//! A convolution has no bias and is followed by batch norm (ε = 0.001) and ReLU. Average pools are 3 × 3 and do not
+//! count the padding (`count_include_pad=False` in PyTorch). The pool of Mixed_7c is a max pool. The names are
+//! torchvision's, such as `Mixed_6b.branch7x7_2.conv.weight`.
 
 use autograd::{Act, Buffer, Interpolation, Param, Pool, Var};
 use nn::{Module, Visitor};
 use tensor::{Conv, Tensor};
 
-/// The side of the images that it was trained on.
+/// The side of the input images in pixels.
 pub const SIZE: usize = 299;
-/// Features of an image.
+/// The number of features of an image.
 pub const FEATURES: usize = 2048;
 const EPS: f32 = 1e-3;
 const AROUND: Pool = Pool { kernel: 3, stride: 1, padding: 1 };
@@ -42,17 +43,18 @@ struct Unit {
     padding: [usize; 2],
 }
 
-/// A unit's name, channels in and out, kernel and stride. Those of stride 1 keep the size, but for two of the stem.
+/// A unit: name, input channels, output channels, kernel and stride. Units of stride 1 keep the size of the image,
+/// except two of the stem.
 type Row = (&'static str, usize, usize, [usize; 2], usize);
 
 impl Inception {
-    /// Without weights yet: all are 0.
+    /// Creates the network. All weights are 0 until they are loaded.
     pub fn new() -> Inception {
         let mut layers = Vec::new();
         let mut add = |block: &str, rows: &[Row]| {
             for &(name, input, output, kernel, stride) in rows {
-                let keeps = stride == 1 && !["Conv2d_2a_3x3", "Conv2d_4a_3x3"].contains(&name);
-                let padding = if keeps { kernel.map(|side| side / 2) } else { [0, 0] };
+                let keeps_size = stride == 1 && !["Conv2d_2a_3x3", "Conv2d_4a_3x3"].contains(&name);
+                let padding = if keeps_size { kernel.map(|side| side / 2) } else { [0, 0] };
                 let name = if block.is_empty() { name.to_owned() } else { format!("{block}.{name}") };
                 layers.push((name, Unit::new(input, output, kernel, stride, padding)));
             }
@@ -125,55 +127,55 @@ impl Inception {
         Inception { layers }
     }
 
-    /// What it sees in images of three channels in [0, 1] and any size, `[n, 3, h, w]` → `[n, 2048]`.
+    /// Computes the features of images with pixels in [0, 1] and any size, `[n, 3, h, w]` → `[n, 2048]`.
     pub fn features(&self, images: &Var) -> Var {
         let resized = images.interpolate([SIZE; 2], Interpolation::Bilinear { align_corners: false });
         let x = resized.mul_scalar(2.0).add_scalar(-1.0);
-        let x = self.through(&x, "", &["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"]).max_pool2d(HALVE);
-        let x = self.through(&x, "", &["Conv2d_3b_1x1", "Conv2d_4a_3x3"]).max_pool2d(HALVE);
+        let x = self.apply(&x, "", &["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"]).max_pool2d(HALVE);
+        let x = self.apply(&x, "", &["Conv2d_3b_1x1", "Conv2d_4a_3x3"]).max_pool2d(HALVE);
         let x = ["Mixed_5b", "Mixed_5c", "Mixed_5d"].iter().fold(x, |x, block| {
-            let five = self.through(&x, block, &["branch5x5_1", "branch5x5_2"]);
-            let three = self.through(&x, block, &["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]);
-            self.with_pooled(&x, block, &[&five, &three], average)
+            let five = self.apply(&x, block, &["branch5x5_1", "branch5x5_2"]);
+            let three = self.apply(&x, block, &["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]);
+            self.concat_branches(&x, block, &[&five, &three], average)
         });
-        let three = self.through(&x, "Mixed_6a", &["branch3x3"]);
-        let twice = self.through(&x, "Mixed_6a", &["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]);
+        let three = self.apply(&x, "Mixed_6a", &["branch3x3"]);
+        let twice = self.apply(&x, "Mixed_6a", &["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]);
         let x = Var::concat(&[&three, &twice, &x.max_pool2d(HALVE)], 1);
         let x = ["Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"].iter().fold(x, |x, block| {
-            let once = self.through(&x, block, &["branch7x7_1", "branch7x7_2", "branch7x7_3"]);
-            let twice = self.through(&x, block, &["branch7x7dbl_1", "branch7x7dbl_2", "branch7x7dbl_3"]);
-            let twice = self.through(&twice, block, &["branch7x7dbl_4", "branch7x7dbl_5"]);
-            self.with_pooled(&x, block, &[&once, &twice], average)
+            let once = self.apply(&x, block, &["branch7x7_1", "branch7x7_2", "branch7x7_3"]);
+            let twice = self.apply(&x, block, &["branch7x7dbl_1", "branch7x7dbl_2", "branch7x7dbl_3"]);
+            let twice = self.apply(&twice, block, &["branch7x7dbl_4", "branch7x7dbl_5"]);
+            self.concat_branches(&x, block, &[&once, &twice], average)
         });
-        let three = self.through(&x, "Mixed_7a", &["branch3x3_1", "branch3x3_2"]);
-        let seven = self.through(&x, "Mixed_7a", &["branch7x7x3_1", "branch7x7x3_2", "branch7x7x3_3", "branch7x7x3_4"]);
+        let three = self.apply(&x, "Mixed_7a", &["branch3x3_1", "branch3x3_2"]);
+        let seven = self.apply(&x, "Mixed_7a", &["branch7x7x3_1", "branch7x7x3_2", "branch7x7x3_3", "branch7x7x3_4"]);
         let x = Var::concat(&[&three, &seven, &x.max_pool2d(HALVE)], 1);
-        let x = self.wide(&x, "Mixed_7b", average);
-        let x = self.wide(&x, "Mixed_7c", |x| x.max_pool2d(AROUND));
+        let x = self.last_block(&x, "Mixed_7b", average);
+        let x = self.last_block(&x, "Mixed_7c", |x| x.max_pool2d(AROUND));
         x.global_avg_pool2d()
     }
 
-    /// One of the last two blocks, two of whose branches fork into rows and columns.
-    fn wide(&self, x: &Var, block: &str, pool: impl Fn(&Var) -> Var) -> Var {
+    /// Applies one of the last two blocks, Mixed_7b and 7c. Two of its branches fork into a 1×3 and a 3×1 convolution.
+    fn last_block(&self, x: &Var, block: &str, pool: impl Fn(&Var) -> Var) -> Var {
         let forked = |x: &Var, names: [&str; 2]| {
-            let [rows, columns] = names.map(|name| self.through(x, block, &[name]));
+            let [rows, columns] = names.map(|name| self.apply(x, block, &[name]));
             Var::concat(&[&rows, &columns], 1)
         };
-        let once = forked(&self.through(x, block, &["branch3x3_1"]), ["branch3x3_2a", "branch3x3_2b"]);
-        let twice = self.through(x, block, &["branch3x3dbl_1", "branch3x3dbl_2"]);
+        let once = forked(&self.apply(x, block, &["branch3x3_1"]), ["branch3x3_2a", "branch3x3_2b"]);
+        let twice = self.apply(x, block, &["branch3x3dbl_1", "branch3x3dbl_2"]);
         let twice = forked(&twice, ["branch3x3dbl_3a", "branch3x3dbl_3b"]);
-        self.with_pooled(x, block, &[&once, &twice], pool)
+        self.concat_branches(x, block, &[&once, &twice], pool)
     }
 
-    /// What a block's branches have in common: a 1×1 in front of these, and a pool behind them.
-    fn with_pooled(&self, x: &Var, block: &str, branches: &[&Var; 2], pool: impl Fn(&Var) -> Var) -> Var {
-        let first = self.through(x, block, &["branch1x1"]);
-        let last = self.through(&pool(x), block, &["branch_pool"]);
+    /// Concatenates the branches of a block: a 1×1 convolution, `branches`, and a pool followed by a 1×1 convolution.
+    fn concat_branches(&self, x: &Var, block: &str, branches: &[&Var; 2], pool: impl Fn(&Var) -> Var) -> Var {
+        let first = self.apply(x, block, &["branch1x1"]);
+        let last = self.apply(&pool(x), block, &["branch_pool"]);
         Var::concat(&[&first, branches[0], branches[1], &last], 1)
     }
 
-    /// An image's way through some of a block's units.
-    fn through(&self, x: &Var, block: &str, names: &[&str]) -> Var {
+    /// Applies some units of a block one after the other.
+    fn apply(&self, x: &Var, block: &str, names: &[&str]) -> Var {
         let unit = |name: &str| {
             let path = if block.is_empty() { name.to_owned() } else { format!("{block}.{name}") };
             let found = self.layers.iter().find(|(known, _)| *known == path);
@@ -210,7 +212,7 @@ impl Unit {
         let (weight, [rows, columns]) = (self.weight.var(), self.padding);
         let y = match rows == columns {
             true => x.conv2d(&weight, None, Conv { stride: self.stride, padding: rows }),
-            false => zeros_around(x, self.padding).conv2d(&weight, None, Conv { stride: self.stride, padding: 0 }),
+            false => pad(x, self.padding).conv2d(&weight, None, Conv { stride: self.stride, padding: 0 }),
         };
         let ([weight, bias], [mean, var]) =
             (self.norm.each_ref().map(Param::var), self.running.each_ref().map(Buffer::value));
@@ -228,8 +230,9 @@ impl Module for Unit {
     }
 }
 
-/// An image with zeros above and below, left and right: our convolutions pad both axes alike.
-fn zeros_around(x: &Var, padding: [usize; 2]) -> Var {
+/// Pads the rows and the columns of images with zeros. The convolution of the tensor library pads both by the same
+/// amount, so a kernel of 1×7 needs this.
+fn pad(x: &Var, padding: [usize; 2]) -> Var {
     let mut x = x.clone();
     for (dim, width) in [2, 3].into_iter().zip(padding).filter(|&(_, width)| width > 0) {
         let mut shape = [0, 1, 2, 3].map(|dim| x.shape()[dim]);
@@ -240,7 +243,7 @@ fn zeros_around(x: &Var, padding: [usize; 2]) -> Var {
     x
 }
 
-/// The mean over a place's 3 × 3 neighbours that are there.
+/// Applies the average pool of 3 × 3 pixels that does not count the padding.
 fn average(x: &Var) -> Var {
     let [_, _, height, width] = x.shape().nchw("average");
     let there = Tensor::ones([1, 1, height, width]).avg_pool2d(AROUND);
@@ -252,15 +255,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pools_do_not_count_what_is_beyond_the_border() {
+    fn average_pools_do_not_count_the_padding() {
         let x = Var::constant(Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1, 1, 2, 3]));
         let pooled = average(&x).value().data().to_vec();
-        let expected = [3.0, 3.5, 4.0, 3.0, 3.5, 4.0]; // with zeros counted, the first were 12/9
+        let expected = [3.0, 3.5, 4.0, 3.0, 3.5, 4.0]; // with the padding counted, the first would be 12/9
         assert!(pooled.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{pooled:?}");
     }
 
     #[test]
-    fn names_and_numbers_are_torchvision_s() {
+    fn names_and_parameter_counts_agree_with_torchvision() {
         let net = Inception::new();
         // torchvision's inception_v3 without its auxiliary head and `fc`: 21,785,568 parameters in 94 units.
         assert_eq!((nn::count(&net), net.layers.len()), (21_785_568, 94));
@@ -271,12 +274,12 @@ mod tests {
         }
     }
 
-    /// The weight of a one-pixel-high kernel slides along rows only.
+    /// A kernel of 1×7 needs zeros to the left and right only, one of 7×1 above and below only.
     #[test]
-    fn zeros_stand_where_the_kernel_reaches_over() {
+    fn rows_and_columns_are_padded_separately() {
         let x = Var::constant(Tensor::ones([1, 1, 2, 2]));
-        let padded = zeros_around(&x, [0, 3]);
+        let padded = pad(&x, [0, 3]);
         assert_eq!(padded.value().data(), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0].repeat(2));
-        assert_eq!(**zeros_around(&x, [3, 0]).shape(), [1, 1, 8, 2]);
+        assert_eq!(**pad(&x, [3, 0]).shape(), [1, 1, 8, 2]);
     }
 }

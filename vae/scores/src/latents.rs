@@ -1,11 +1,16 @@
-//! The scores of latents: what the posteriors q(z|x) = N(mu, e^logvar) of the test images tell, as many images as asked for.
+//! Scores of latents, from the posteriors q(z|x) = N(mu, e^logvar) of test images:
 //!
-//!   active units    |{d: Var_x(mu_d) > 0.01}|              Burda, Grosse and Salakhutdinov, 1509.00519
-//!   MI, TC, DW-KL   of z ~ q(z|x), as `objective::latent_terms` has them, over batches of 64 by three estimators, whose N is
-//!                   the images taken; and `exact`, where q(z) is that of all images taken
+//! - Active units: |{d: Var_x(mu_d) > 0.01}| (Burda, Grosse and Salakhutdinov, 1509.00519).
+//! - MI (the mutual information of an image and its latents), TC (total correlation) and DW-KL (dimension-wise KL): the
+//!   three terms of the KL, as `vae_core::objective::latent_terms` defines them, for z ~ q(z|x). Three estimators
+//!   compute them on batches of 64 images, where N is the number of images used. `exact` computes them with the q(z) of
+//!   all these images.
+//! - The log-likelihood: `likelihood`, the bound of importance-weighted autoencoders (IWAE).
+//! - If the factors that generated the images are known (`vae_core::data::Factors`): `mig`, `sap`, `dci` and
+//!   `fixed_factor` measure how well each latent represents one factor. `dci` learns with `forest`, and `fixed_factor`
+//!   with `logistic`.
 //!
-//! `likelihood` is the IWAE bound; where the factors that made the images are known (`data::Factors`), `mig`, `sap`, `dci` and
-//! `fixed_factor` say how far each latent is one of them; `forest` and `logistic` are what the latter two learn with. Those look at the codes mu alone, and name images by their place.
+//! The scores of factors use the codes only, that is, mu. They identify an image by its index.
 
 mod dci;
 mod fixed_factor;
@@ -27,17 +32,18 @@ use vae_run::LoadedRun;
 
 use super::{Options, Score, Scores};
 
-/// A latent whose mean varies less says nothing.
+/// A latent is active if the variance of its mean over the images is larger than this.
 const ACTIVE: f64 = 0.01;
-/// Images of a batch of the estimators.
+/// The batch size of the estimators.
 const BATCH: usize = 64;
-/// Fewer images than this say nothing about factors: half of what a histogram of 20 bins by a factor of 6 values has places.
-const FEWEST: usize = 64;
+/// The minimum number of images for the scores of factors. It is about half the number of cells in a histogram of 20
+/// bins by a factor of 6 values.
+const MIN_IMAGES: usize = 64;
 
 const ESTIMATORS: [(&str, Estimator); 3] =
     [("batch", Estimator::Batch), ("mws", Estimator::Mws), ("mss", Estimator::Mss)];
 const TERMS: [&str; 3] = ["mi", "tc", "dw_kl"];
-const OF_FACTORS: [&str; 7] = [
+const FACTOR_SCORES: [&str; 7] = [
     "mig",
     "sap",
     "dci_disentanglement",
@@ -47,26 +53,26 @@ const OF_FACTORS: [&str; 7] = [
     "factor_vae_score",
 ];
 
-/// What the scores of one fixed factor draw, as a stream of [`Purpose::Scores`].
+/// The random stream of the scores in `fixed_factor`, among the streams of [`Purpose::Scores`].
 const FIXED_FACTOR: u64 = 1 << 32;
-/// What the likelihood draws for the first image; for each other the next.
+/// The random stream of the likelihood for image 0. Each image has the next stream.
 const LIKELIHOOD: u64 = 2 << 32;
 
-/// Adds them.
+/// Adds the scores of latents.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
     let (predictor, test) = (&run.predictor, &run.dataset.test);
     let places: Vec<usize> = (0..test.count().min(options.images)).collect();
     if places.is_empty() {
-        lack_all(scores, "there are no test images");
+        add_all_missing(scores, "there are no test images");
         return Ok(());
     }
     let Some([mu, logvar]) = block_on(predictor.encode(test, &places))? else {
-        lack_all(scores, &format!("model.kind = \"{}\" has no posterior", predictor.config.model.kind));
+        add_all_missing(scores, &format!("model.kind = \"{}\" has no posterior", predictor.config.model.kind));
         return Ok(());
     };
     let latents = columns(&mu);
     if latents.iter().flatten().chain(columns(&logvar).iter().flatten()).any(|x| !x.is_finite()) {
-        lack_all(scores, "the posteriors of some test images are not finite");
+        add_all_missing(scores, "the posteriors of some test images are not finite");
         return Ok(());
     }
     let of = format!("{} test images", places.len());
@@ -88,27 +94,28 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
 
     let Some(known) = test.images().factors() else {
         let why = "the factors of these images are not known; data.kind = \"shapes\" and \"dsprites\" have them";
-        OF_FACTORS.iter().for_each(|name| scores.lacks(name, why));
+        FACTOR_SCORES.iter().for_each(|name| scores.add_missing(name, why));
         return Ok(());
     };
     let values = |k: usize| members.iter().map(|&index| usize::from(known.of(index)[k])).collect::<Vec<_>>();
     let factors = (0..known.names.len()).map(|k| (known.names[k], values(k)));
     let (names, factors): (Vec<&str>, Vec<_>) =
         factors.filter(|(_, values)| values.iter().any(|value| *value != values[0])).unzip();
-    if places.len() < FEWEST || factors.is_empty() {
+    if places.len() < MIN_IMAGES || factors.is_empty() {
         let why = format!(
-            "{of} are too few to score factors: at least {FEWEST} are needed, and factors that vary among them"
+            "{of} are too few to score factors: at least {MIN_IMAGES} are needed, and factors that vary among them"
         );
-        OF_FACTORS.iter().for_each(|name| scores.lacks(name, why.clone()));
+        FACTOR_SCORES.iter().for_each(|name| scores.add_missing(name, why.clone()));
         return Ok(());
     }
     let mut rng = Purpose::Scores.stream(predictor.config.seed, FIXED_FACTOR);
-    of_factors(&latents, &names, &factors, &mut rng, &of, scores);
+    add_factor_scores(&latents, &names, &factors, &mut rng, &of, scores);
     Ok(())
 }
 
-/// The scores of codes, a list a latent, by what is known of the images, a list a factor.
-fn of_factors(
+/// Adds the scores that compare codes with factors. `latents` has a list for each latent and `factors` a list for each
+/// factor, both with one number per image. `names` are the names of the factors.
+fn add_factor_scores(
     latents: &[Vec<f64>],
     names: &[&str],
     factors: &[Vec<usize>],
@@ -130,20 +137,21 @@ fn of_factors(
     let words = format!("R² on the last third of {of}; parts: {each}");
     add(scores, "dci_informativeness", mean(&dci.informativeness), "", words, dci.informativeness);
 
-    let Some(shared) = fixed_factor::Shared::new(latents, factors) else {
+    let Some(groups) = fixed_factor::FactorGroups::new(latents, factors) else {
         let why = format!("for one of {each}, no two of {of} have the same value");
-        OF_FACTORS[5..].iter().for_each(|name| scores.lacks(name, why.clone()));
+        FACTOR_SCORES[5..].iter().for_each(|name| scores.add_missing(name, why.clone()));
         return;
     };
     let chance = format!("{of}, chance is {:.2}", 1.0 / factors.len() as f64);
-    scores.add("beta_vae_score", shared.beta_vae(rng), "", chance.clone());
-    match shared.factor_vae(rng) {
+    scores.add("beta_vae_score", groups.beta_vae(rng), "", chance.clone());
+    match groups.factor_vae(rng) {
         Some(value) => scores.add("factor_vae_score", value, "", chance),
-        None => scores.lacks("factor_vae_score", "no latent is active"),
+        None => scores.add_missing("factor_vae_score", "no latent is active"),
     }
 }
 
-/// MI, TC and DW-KL by each estimator, then `exact`: of posteriors `[N, z]` and one draw from each by `noise`, `[N, z]`.
+/// Computes MI, TC and DW-KL in nats, with each estimator and exactly. `mu` and `logvar` of the posteriors and `noise`,
+/// which draws one z from each of them, are `[N, z_dim]`.
 fn latent_term_means(mu: &Tensor, logvar: &Tensor, noise: &Tensor) -> Vec<(&'static str, [f64; 3])> {
     let [mu, logvar] = [mu, logvar].map(|x| Var::constant(x.clone()));
     let count = mu.shape()[0];
@@ -169,19 +177,20 @@ fn read(terms: &LatentTerms) -> [f64; 3] {
     [&terms.mi, &terms.tc, &terms.dw_kl].map(|term| f64::from(term.value().data()[0]))
 }
 
-fn lack_all(scores: &mut Scores, why: &str) {
-    scores.lacks("active_units", why);
+/// Records that no score of latents could be computed, and why.
+fn add_all_missing(scores: &mut Scores, why: &str) {
+    scores.add_missing("active_units", why);
     for how in ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]) {
-        TERMS.iter().for_each(|term| scores.lacks(&format!("{term}_{how}"), why));
+        TERMS.iter().for_each(|term| scores.add_missing(&format!("{term}_{how}"), why));
     }
-    likelihood::NAMES.iter().chain(&OF_FACTORS).for_each(|name| scores.lacks(name, why));
+    likelihood::NAMES.iter().chain(&FACTOR_SCORES).for_each(|name| scores.add_missing(name, why));
 }
 
 fn add(scores: &mut Scores, name: &str, value: f64, unit: &str, of: String, parts: Vec<f64>) {
     scores.scores.push(Score { name: name.into(), value, unit: unit.into(), of, parts });
 }
 
-/// The columns of a matrix, `[rows, columns]`.
+/// Returns the columns of a matrix `[rows, columns]`.
 fn columns(matrix: &Tensor) -> Vec<Vec<f64>> {
     let [_, width] = matrix.shape().matrix("latents");
     let column = |d: usize| matrix.data().iter().skip(d).step_by(width).map(|&x| f64::from(x)).collect();
@@ -192,13 +201,14 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
 }
 
-/// Over all of them, not an estimate from a sample.
+/// Returns the variance of a population (divided by n, not by n − 1).
 fn variance(x: &[f64]) -> f64 {
     let centre = mean(x);
     x.iter().map(|x| (x - centre).powi(2)).sum::<f64>() / x.len() as f64
 }
 
-/// How far the best of some scores, none below 0, is ahead of the second; of one alone, all of it.
+/// Returns the difference between the largest and the second largest of some scores ≥ 0. A single score is compared
+/// with 0.
 fn lead(scores: impl Iterator<Item = f64>) -> f64 {
     let [best, second] =
         scores.fold([0.0, 0.0], |[best, second], x| if x > best { [x, best] } else { [best, f64::max(second, x)] });

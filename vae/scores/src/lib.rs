@@ -1,5 +1,6 @@
-//! What a trained model is worth, in numbers: each score a file that opens with its formula, all of them a [`Scores`], which
-//! `vae evaluate` writes to `scores.json` of the run and everybody else reads there.
+//! Scores of trained models. Each score has a module, whose documentation starts with the formula. [`evaluate`]
+//! computes all of them and returns a [`Scores`]. `vae evaluate` writes it to `scores.json` in the folder of the run,
+//! and the other commands read that file:
 //!
 //! ```text
 //! {"run": "quickstart-20261121-160000", "epoch": 5, "images": 1024,
@@ -28,99 +29,99 @@ use vae_core::{Error, Result};
 use vae_run::Folder;
 use vae_run::LoadedRun;
 
-/// The file of a run that holds them.
+/// The name of the file of scores in the folder of a run.
 pub const FILE: &str = "scores.json";
 
-/// All that was measured of a run.
+/// All scores of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
-    /// The name of the run's folder.
+    /// The name of the run.
     pub run: String,
-    /// Whose weights were scored, counted from 1.
+    /// The epoch of the weights, counted from 1.
     pub epoch: usize,
-    /// Samples that were drawn, and test images that were taken at most.
+    /// The number of samples that were drawn, and the maximum number of test images that were used.
     pub images: usize,
-    /// In the order of a table.
+    /// The scores, in the order of a table.
     pub scores: Vec<Score>,
-    /// What could not be measured.
+    /// The scores that could not be computed.
     pub missing: Vec<Missing>,
-    /// What a reader of the scores should know. Not kept in the file.
+    /// Warnings about the scores, such as too few images. They are not in the file.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }
 
-/// One number.
+/// One score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Score {
-    /// As JSON has it, such as `frechet_distance`.
+    /// The name of the score in JSON, such as `frechet_distance`.
     pub name: String,
-    /// What it came to; of a list its sum or mean, as `of` says.
+    /// The value. If there are `parts`, it summarises them, for example as their sum or mean.
     #[serde(with = "finite_or_word")]
     pub value: f64,
-    /// What it is measured in; empty for a bare number.
+    /// The unit; empty for a dimensionless number.
     pub unit: String,
-    /// What it was measured on and how, in a line.
+    /// The images that were used and how, in one line.
     pub of: String,
-    /// The parts of a list, such as one a latent.
+    /// The parts of the score, such as one number per latent; empty if it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<f64>,
 }
 
-/// A score that there is none of.
+/// A score that could not be computed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Missing {
-    /// As JSON has it.
+    /// The name of the score in JSON.
     pub name: String,
-    /// Why, and what to do about it, in a line.
+    /// The reason, and what to do about it, in one line.
     pub why: String,
 }
 
-/// What to measure with.
+/// The options of [`evaluate`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Samples to draw, and test images to take at most.
+    /// The number of samples to draw, and the maximum number of test images to use.
     pub images: usize,
-    /// A classifier of ours whose features the Fréchet distance compares: a run's folder or a checkpoint. None: the one inside
-    /// the program, for digits.
+    /// A classifier of this program whose features the Fréchet distance compares: the folder of a run, or a checkpoint.
+    /// `None` means the built-in classifier of digits, which is used for images of digits only.
     pub extractor: Option<PathBuf>,
-    /// pytorch-fid's Inception-v3 as safetensors, to be used instead.
+    /// The weights of pytorch-fid's Inception-v3 as safetensors. If given, it replaces the classifier for the distances.
     pub inception: Option<PathBuf>,
 }
 
-/// The images that a run is judged by: its test images, or its validation images where there is nothing to test.
-pub(crate) struct Judged<'a> {
-    /// What they are part of.
+/// The images on which a run is scored: its test images, or its validation images if it has no test images.
+pub(crate) struct EvalImages<'a> {
+    /// The split that contains them.
     pub(crate) split: &'a Split,
-    /// Where they are in it: the first ones.
+    /// Their positions in the split, from 0.
     pub(crate) places: Vec<usize>,
     name: &'static str,
 }
 
-impl Judged<'_> {
-    /// At most `images` of them.
-    pub(crate) fn of(run: &LoadedRun, images: usize) -> Judged<'_> {
+impl EvalImages<'_> {
+    /// Returns the first images of the split, at most `images`.
+    pub(crate) fn of(run: &LoadedRun, images: usize) -> EvalImages<'_> {
         let dataset = &run.dataset;
         let (split, name) = match dataset.test.count() {
             0 => (&dataset.validation, "validation images"),
             _ => (&dataset.test, "test images"),
         };
-        Judged { split, places: (0..images.min(split.count())).collect(), name }
+        EvalImages { split, places: (0..images.min(split.count())).collect(), name }
     }
 }
 
-impl fmt::Display for Judged<'_> {
+impl fmt::Display for EvalImages<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.places.len(), self.name)
     }
 }
 
-/// Everything that can be measured of a run.
+/// Computes all scores of a run. A score that cannot be computed is in [`Scores::missing`].
 ///
 /// # Errors
-/// If the device fails, or a file that the options name cannot be used.
+/// Returns an error if the device fails, or if a file in the options cannot be used.
 pub fn evaluate(run: &LoadedRun, options: &Options) -> Result<Scores> {
     let mut scores = Scores {
         run: run.name.clone(),
@@ -137,10 +138,10 @@ pub fn evaluate(run: &LoadedRun, options: &Options) -> Result<Scores> {
 }
 
 impl Scores {
-    /// The scores of a run, if it was evaluated.
+    /// Reads the scores of a run. Returns `None` if the run was not evaluated.
     ///
     /// # Errors
-    /// If the file is there and cannot be read as such.
+    /// Returns an error if the file exists but cannot be read or parsed.
     pub fn read(run: &Path) -> Result<Option<Scores>> {
         let path = run.join(FILE);
         if !path.exists() {
@@ -154,37 +155,37 @@ impl Scores {
             .map_err(|error| Error::file(&path, format!("does not contain scores ({error}); evaluate the run again")))
     }
 
-    /// Keeps them in the folder of the run.
+    /// Writes the scores to the folder of the run.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, folder: &mut Folder) -> Result<()> {
         let json = serde_json::to_string_pretty(self).expect("numbers and words");
         folder.write(FILE, format!("{json}\n").as_bytes())
     }
 
-    /// Adds a number.
+    /// Adds a score.
     pub(crate) fn add(&mut self, name: &str, value: f64, unit: &str, of: impl Into<String>) {
         self.scores.push(Score { name: name.into(), value, unit: unit.into(), of: of.into(), parts: Vec::new() });
     }
 
-    /// Adds a number with its parts.
+    /// Adds a score with its parts.
     pub(crate) fn add_list(&mut self, name: &str, value: f64, unit: &str, of: impl Into<String>, parts: Vec<f64>) {
         self.scores.push(Score { name: name.into(), value, unit: unit.into(), of: of.into(), parts });
     }
 
-    /// Says that there is no such number, and why.
-    pub(crate) fn lacks(&mut self, name: &str, why: impl Into<String>) {
+    /// Records that a score could not be computed, and why.
+    pub(crate) fn add_missing(&mut self, name: &str, why: impl Into<String>) {
         self.missing.push(Missing { name: name.into(), why: why.into() });
     }
 
-    /// The score of this name.
+    /// Returns the score with this name.
     pub fn get(&self, name: &str) -> Option<&Score> {
         self.scores.iter().find(|score| score.name == name)
     }
 }
 
-/// Numbers that JSON has not, as words.
+/// Serialises a number that JSON cannot represent (NaN, infinity) as a string.
 mod finite_or_word {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use vae_core::objective::number;

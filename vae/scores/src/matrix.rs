@@ -1,17 +1,19 @@
-//! Matrices of f64 for the scores of sets of features: products, Cholesky's decomposition and eigenvalues.
+//! Matrices of f64 for the scores: products, the Cholesky decomposition, and eigenvalues.
 //!
-//! Every number is summed in one order whatever the number of threads is. (A library of linear algebra brings vectors of each
-//! length, complex numbers and SIMD types, which were a twenty-fifth of the first build.)
+//! The order of every sum is fixed, so that the results do not depend on the number of threads. A linear-algebra
+//! library would also bring vectors of fixed lengths, complex numbers and SIMD types, which took 4 % of the first
+//! build.
 
 use rayon::prelude::*;
 
-/// Sums that are added up side by side, so that the compiler computes them together.
+/// The number of partial sums in a dot product. The compiler computes them in SIMD lanes.
 const LANES: usize = 8;
-/// Rows that are multiplied by each row of the other matrix while they are in the cache, and rows that share its loads.
+/// The number of rows that stay in the cache while they are multiplied by each row of the other matrix (`BLOCK`), and
+/// the number of rows that share the loads of that row (`TILE`).
 const BLOCK: usize = 64;
 const TILE: usize = 4;
 
-/// Row by row.
+/// A matrix in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Matrix {
     pub(super) columns: usize,
@@ -36,7 +38,7 @@ impl Matrix {
         Matrix::from_fn(self.columns, self.rows(), |i, j| self.row(j)[i])
     }
 
-    /// self·otherᵀ.
+    /// Returns self·otherᵀ.
     pub(super) fn matmul_nt(&self, other: &Matrix) -> Matrix {
         let columns = other.rows();
         let mut numbers = vec![0.0; self.rows() * columns];
@@ -55,13 +57,14 @@ impl Matrix {
         Matrix { columns, numbers }
     }
 
-    /// The squares of all numbers, added up: the trace of selfᵀ·self.
+    /// Returns the sum of the squares of all numbers, which is the trace of selfᵀ·self.
     pub(super) fn norm_squared(&self) -> f64 {
         dot(&self.numbers, &self.numbers)
     }
 
-    /// The lower triangle L of L·Lᵀ = self, which is symmetric and has no negative eigenvalue. Where a row depends on those
-    /// before it, up to rounding, its column of L is 0. None if a number is not finite.
+    /// Returns the lower triangular matrix L with L·Lᵀ = self, which must be symmetric and have no negative eigenvalue.
+    /// If a row of self depends linearly on the rows before it, up to rounding, the corresponding column of L is 0.
+    /// Returns `None` if a number is not finite.
     pub(super) fn cholesky(mut self) -> Option<Matrix> {
         let n = self.columns;
         let largest = (0..n).map(|i| self.row(i)[i]).fold(0.0, f64::max);
@@ -84,7 +87,7 @@ impl Matrix {
         Some(self)
     }
 
-    /// X of L·Lᵀ·Xᵀ = Yᵀ, a row for each row of Y, where self is an L without zeros on its diagonal.
+    /// Solves L·Lᵀ·Xᵀ = Yᵀ for X, which has one row for each row of Y. self is L, without zeros on its diagonal.
     pub(super) fn cholesky_solve(&self, y: &Matrix) -> Matrix {
         let n = self.columns;
         let transposed = self.transpose();
@@ -100,21 +103,21 @@ impl Matrix {
         x
     }
 
-    /// The eigenvalues of a symmetric matrix, in no order (Golub and Van Loan, "Matrix Computations", 8.3: reflections make it
-    /// tridiagonal, rotations then make it diagonal).
+    /// Returns the eigenvalues of a symmetric matrix, unsorted. Householder reflections make the matrix tridiagonal,
+    /// then rotations make it diagonal (Golub and Van Loan, "Matrix Computations", 8.3).
     pub(super) fn symmetric_eigenvalues(self) -> Vec<f64> {
         let (mut d, mut e) = self.tridiagonal();
         diagonalise(&mut d, &mut e);
         d
     }
 
-    /// The diagonal, and the numbers beside it, of a tridiagonal matrix with the same eigenvalues: H·self·H for reflections
-    /// H = I − β·v·vᵀ, one for each column.
+    /// Returns the diagonal and the off-diagonal of a tridiagonal matrix with the same eigenvalues. It is H·self·H for
+    /// the reflections H = I − β·v·vᵀ, one for each column.
     fn tridiagonal(mut self) -> (Vec<f64>, Vec<f64>) {
         let n = self.columns;
         let mut e = vec![0.0; n];
         for k in 0..n.saturating_sub(2) {
-            // The reflection takes the column below the diagonal to (e_k, 0, …). The sign avoids cancellation.
+            // The reflection maps the column below the diagonal to (e_k, 0, …). The sign avoids cancellation.
             let mut v: Vec<f64> = self.row(k)[k + 1..].to_vec();
             let norm = dot(&v, &v).sqrt();
             e[k] = if v[0] > 0.0 { -norm } else { norm };
@@ -124,7 +127,7 @@ impl Matrix {
                 continue;
             }
             let beta = 2.0 / square;
-            // Of the matrix B that is left: H·B·H = B − v·wᵀ − w·vᵀ, w = p − (β/2)(pᵀv)·v, p = β·B·v.
+            // For the remaining matrix B: H·B·H = B − v·wᵀ − w·vᵀ with w = p − (β/2)(pᵀv)·v and p = β·B·v.
             let rest = &mut self.numbers[(k + 1) * n..];
             let p: Vec<f64> = rest.par_chunks(n).with_min_len(32).map(|row| beta * dot(&row[k + 1..], &v)).collect();
             let half = 0.5 * beta * dot(&p, &v);
@@ -142,14 +145,14 @@ impl Matrix {
     }
 }
 
-/// Makes a tridiagonal matrix diagonal by QL steps with Wilkinson's shift (EISPACK's `tql1`). `e[i]` stands between `d[i]` and
-/// `d[i + 1]`, and the last one is 0.
+/// Makes a tridiagonal matrix diagonal by QL steps with Wilkinson's shift (EISPACK's `tql1`). `d` is the diagonal.
+/// `e[i]` is the off-diagonal element between `d[i]` and `d[i + 1]`, and the last `e` is 0.
 fn diagonalise(d: &mut [f64], e: &mut [f64]) {
-    /// Each eigenvalue takes about two steps.
+    /// The maximum number of steps for an eigenvalue. Each one takes about two.
     const STEPS: usize = 60;
     for low in 0..d.len() {
         for _ in 0..STEPS {
-            // From `low` on, up to the first number beside the diagonal that is as good as 0.
+            // The block from `low` to the first off-diagonal element that is 0 up to rounding.
             let small = |i: usize| e[i].abs() <= f64::EPSILON * (d[i].abs() + d[i + 1].abs());
             let high = (low..d.len() - 1).find(|&i| small(i)).unwrap_or(d.len() - 1);
             if high == low {
@@ -159,16 +162,16 @@ fn diagonalise(d: &mut [f64], e: &mut [f64]) {
             let root = slope.hypot(1.0).copysign(slope);
             let mut g = d[high] - d[low] + e[low] / (slope + root);
             let (mut sine, mut cosine, mut shift) = (1.0, 1.0, 0.0);
-            let mut whole = true;
+            let mut complete = true;
             for i in (low..high).rev() {
                 let (f, b) = (sine * e[i], cosine * e[i]);
                 let r = f.hypot(g);
                 e[i + 1] = r;
                 if r == 0.0 {
-                    // The matrix falls in two here.
+                    // The matrix splits into two blocks here.
                     d[i + 1] -= shift;
                     e[high] = 0.0;
-                    whole = false;
+                    complete = false;
                     break;
                 }
                 (sine, cosine) = (f / r, g / r);
@@ -178,7 +181,7 @@ fn diagonalise(d: &mut [f64], e: &mut [f64]) {
                 d[i + 1] = g + shift;
                 g = cosine * r - b;
             }
-            if whole {
+            if complete {
                 d[low] -= shift;
                 e[low] = g;
                 e[high] = 0.0;
@@ -187,12 +190,13 @@ fn diagonalise(d: &mut [f64], e: &mut [f64]) {
     }
 }
 
+/// Returns the dot product of two vectors.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let [product] = dots(&[a], b);
     product
 }
 
-/// The products of some rows with one, which is loaded once for all of them.
+/// Returns the dot products of several rows with one other row, which is loaded once for all of them.
 fn dots<const ROWS: usize>(rows: &[&[f64]; ROWS], other: &[f64]) -> [f64; ROWS] {
     let (other, other_rest) = other.as_chunks::<LANES>();
     let rows = rows.map(|row| row.as_chunks::<LANES>());
@@ -228,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_is_the_sums() {
+    fn a_product_is_the_matrix_of_dot_products() {
         let (a, b) = (draws(1, 35, 19), draws(2, 18, 19));
         let product = a.matmul_nt(&b);
         let sum = |i: usize, j: usize| a.row(i).iter().zip(b.row(j)).map(|(a, b)| a * b).sum::<f64>();
@@ -237,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn cholesky_gives_back_the_matrix_and_solves_with_it() {
+    fn cholesky_factors_give_back_the_matrix_and_solve_with_it() {
         let a = draws(3, 30, 20).transpose();
         let square = a.matmul_nt(&a);
         let l = square.clone().cholesky().unwrap();
@@ -245,7 +249,7 @@ mod tests {
         near(&l.matmul_nt(&l).numbers, &square.numbers, 1e-11);
         let x = draws(4, 3, 20);
         near(&l.cholesky_solve(&x.matmul_nt(&square)).numbers, &x.numbers, 1e-9);
-        // Of rank 5 only.
+        // A matrix of rank 5.
         let a = draws(5, 20, 5);
         let square = a.matmul_nt(&a);
         let l = square.clone().cholesky().unwrap();
@@ -253,9 +257,10 @@ mod tests {
         assert_eq!(Matrix { columns: 1, numbers: vec![f64::NAN] }.cholesky(), None);
     }
 
-    /// Those of Clement's matrix are known: −(n − 1), −(n − 3), …, n − 1. A turned diagonal matrix keeps its own, twins too.
+    /// The eigenvalues of Clement's matrix are −(n − 1), −(n − 3), …, n − 1. A diagonal matrix keeps its eigenvalues,
+    /// also equal ones, after reflections on both sides.
     #[test]
-    fn eigenvalues_that_are_known() {
+    fn known_eigenvalues_are_found() {
         let sorted = |matrix: Matrix| {
             let mut values = matrix.symmetric_eigenvalues();
             values.sort_by(f64::total_cmp);
@@ -268,15 +273,15 @@ mod tests {
         near(&sorted(clement), &known, 1e-11);
 
         let mut values: Vec<f64> = (0..40).map(|i| f64::from(i / 2) - 7.0).collect();
-        let mut turned = Matrix::from_fn(40, 40, |i, j| if i == j { values[i] } else { 0.0 });
+        let mut reflected = Matrix::from_fn(40, 40, |i, j| if i == j { values[i] } else { 0.0 });
         for reflection in 0..5 {
             let v = draws(10 + reflection, 1, 40);
             let scale = 2.0 / v.norm_squared();
             let h = Matrix::from_fn(40, 40, |i, j| f64::from(i == j) - scale * v.numbers[i] * v.numbers[j]);
-            turned = h.matmul_nt(&turned).matmul_nt(&h);
+            reflected = h.matmul_nt(&reflected).matmul_nt(&h);
         }
         values.sort_by(f64::total_cmp);
-        near(&sorted(turned), &values, 1e-12);
+        near(&sorted(reflected), &values, 1e-12);
 
         assert_eq!(sorted(Matrix { columns: 1, numbers: vec![3.0] }), [3.0]);
         assert_eq!(sorted(Matrix { columns: 3, numbers: vec![0.0; 9] }), [0.0; 3]);

@@ -1,11 +1,12 @@
-//! What becomes of an image whose latents change their sign: with D the decoder and D₀ = D(0),
+//! The correlation between an image and the image whose latents have the opposite sign. With the decoder D and D₀ = D(0):
 //!
 //! ```text
 //! ρ = Σ (D(μ) − D₀)·(D(−μ) − D₀) / √(Σ (D(μ) − D₀)² · Σ (D(−μ) − D₀)²),   summed over pixels and images
 //! ```
 //!
-//! −1 if what was brighter than D₀ is as much darker (a linear decoder), 1 if the sign does not matter, 0 if the two have nothing
-//! to do with each other. The pegasus paper negates birds with dark wings to make them white.
+//! ρ is −1 if every pixel that was brighter than D₀ becomes darker by the same amount (a linear decoder), 1 if the sign
+//! of the latents does not matter, and 0 if the two images are unrelated. The pegasus paper negates the latents of
+//! birds with dark wings to make the wings white.
 
 use pollster::block_on;
 use tensor::Tensor;
@@ -16,21 +17,21 @@ use super::{Options, Scores};
 
 const NAME: &str = "negation_correlation";
 
-/// The most images that it takes: each has thousands of pixels.
-const MOST: usize = 256;
+/// The maximum number of images. Each has thousands of pixels, so a few images are enough.
+const MAX_IMAGES: usize = 256;
 
-/// Adds it.
+/// Adds the score.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
     let (predictor, test) = (&run.predictor, &run.dataset.test);
-    let places: Vec<usize> = (0..test.count().min(options.images).min(MOST)).collect();
+    let places: Vec<usize> = (0..test.count().min(options.images).min(MAX_IMAGES)).collect();
     if places.is_empty() {
-        scores.lacks(NAME, "there are no test images");
+        scores.add_missing(NAME, "there are no test images");
         return Ok(());
     }
     let labels: Vec<usize> = places.iter().map(|&place| test.label(place)).collect();
-    let lacks = "the model has no Gaussian latents whose sign could change";
+    let reason = "the model has no Gaussian latents whose sign could change";
     let Some([mu, _]) = block_on(predictor.encode(test, &places))? else {
-        scores.lacks(NAME, lacks);
+        scores.add_missing(NAME, reason);
         return Ok(());
     };
     let decode = |sign: f32| {
@@ -38,17 +39,17 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
         block_on(predictor.decode(&Tensor::new(&numbers, [places.len(), predictor.config.model.z_dim]), &labels))
     };
     let [Some(plus), Some(minus), Some(origin)] = [decode(1.0)?, decode(-1.0)?, decode(0.0)?] else {
-        scores.lacks(NAME, lacks);
+        scores.add_missing(NAME, reason);
         return Ok(());
     };
     match correlation(&plus, &minus, &origin) {
         Some(rho) => scores.add(NAME, rho, "", format!("{} test images, z = μ and −μ", places.len())),
-        None => scores.lacks(NAME, "every latent decodes to the same image"),
+        None => scores.add_missing(NAME, "every latent decodes to the same image"),
     }
     Ok(())
 }
 
-/// ρ of two lists of pixels; none if one is its origin everywhere.
+/// Returns ρ of two lists of pixels, or `None` if one list is equal to the origin everywhere.
 fn correlation(a: &[f32], b: &[f32], origin: &[f32]) -> Option<f64> {
     let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for ((&a, &b), &origin) in a.iter().zip(b).zip(origin) {
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirror_is_minus_one_a_copy_one_and_nothing_is_none() {
+    fn opposite_equal_and_unrelated_images_have_known_correlations() {
         let origin = [0.5, 0.5, 0.25, 0.5];
         let image = [0.75, 0.25, 0.5, 0.5];
         let mirror: Vec<f32> = image.iter().zip(&origin).map(|(x, o)| 2.0 * o - x).collect();

@@ -1,31 +1,33 @@
-//! What a classifier makes of what a model gives back. The transfer paper cites such a measure (Leontev, Mikheev, Sviatov and
-//! Sukhov, "Quality metrics of variational autoencoders", 2020: "a two stage classifier to measure the quality of the generated
-//! images") without its formula, and we found no public text of it; here it means
+//! The quality of reconstructions, measured by classifiers. The transfer paper cites such a measure (Leontev, Mikheev,
+//! Sviatov and Sukhov, "Quality metrics of variational autoencoders", 2020: "a two stage classifier to measure the
+//! quality of the generated images") without its formula, and we found no public text of it. Here it means:
 //!
-//! 1. recognised: a classifier that was trained on real images names reconstructions; the share that it names rightly.
-//! 2. taught: a classifier that is trained on reconstructions of training images names real test images, likewise.
+//! 1. Recognised: the accuracy, on reconstructions, of a classifier that was trained on real images.
+//! 2. Taught: the accuracy, on real test images, of a classifier that was trained on reconstructions of training images.
 //!
-//! Both stand beside the same share for the originals. The second classifier is a linear one on the features that the first one
-//! sees, so that it is small and exact: least squares onto one-hot labels, W = (XᵀX + λn·I)⁻¹·Xᵀ(Y − Ȳ), X centred and divided by
-//! each feature's deviation, λ = 0.01; the label is the largest of XW + Ȳ.
+//! Each score also has the accuracy for the originals as a second part. The second classifier is a linear one on the
+//! features of the first classifier. It has a closed form, the least-squares fit to one-hot labels Y: W = (XᵀX +
+//! λn·I)⁻¹·Xᵀ(Y − Ȳ), where X are the features, centred and divided by their standard deviations, n is the number of
+//! images, and λ = 0.01. The predicted label is the index of the largest number in XW + Ȳ.
 
 use super::frechet::Features;
 use super::matrix::Matrix;
 
 const LAMBDA: f64 = 0.01;
 
-/// A linear classifier.
-pub struct Linear {
+/// A linear classifier of features.
+pub struct LinearClassifier {
     mean: Vec<f64>,
     scale: Vec<f64>,
-    /// Wᵀ, a row a class.
+    /// Wᵀ, with one row per class.
     weight: Matrix,
+    /// Ȳ, the share of each class.
     shares: Vec<f64>,
 }
 
-impl Linear {
-    /// Trains it. None if the features are no finite numbers.
-    pub fn train(features: &Features, labels: &[usize], classes: usize) -> Option<Linear> {
+impl LinearClassifier {
+    /// Trains a classifier. Returns `None` if a feature is not finite.
+    pub fn train(features: &Features, labels: &[usize], classes: usize) -> Option<LinearClassifier> {
         let columns = features.matrix().transpose();
         let (n, width) = (columns.columns as f64, features.width);
         let mean: Vec<f64> = (0..width).map(|j| columns.row(j).iter().sum::<f64>() / n).collect();
@@ -38,16 +40,16 @@ impl Linear {
         let x = standardised(features, &mean, &scale).transpose();
         let mut square = x.matmul_nt(&x);
         square.numbers.iter_mut().step_by(width + 1).for_each(|number| *number += LAMBDA * n);
-        let weight = square.cholesky()?.cholesky_solve(&one_hot.matmul_nt(&x)); // X is centred: so is what Ȳ would take away
-        Some(Linear { mean, scale, weight, shares })
+        let weight = square.cholesky()?.cholesky_solve(&one_hot.matmul_nt(&x)); // Xᵀ(Y − Ȳ) = XᵀY, because X is centred
+        Some(LinearClassifier { mean, scale, weight, shares })
     }
 
-    /// The label of each image.
-    pub fn name(&self, features: &Features) -> Vec<usize> {
+    /// Returns the predicted label of each image.
+    pub fn predict(&self, features: &Features) -> Vec<usize> {
         let scores = standardised(features, &self.mean, &self.scale).matmul_nt(&self.weight);
         let score = |image: usize, class: usize| scores.row(image)[class] + self.shares[class];
         let best = |image: usize| {
-            let classes = (0..self.shares.len()).rev(); // of equal ones the first
+            let classes = (0..self.shares.len()).rev(); // the first one of equal scores
             classes.max_by(|&a, &b| score(image, a).total_cmp(&score(image, b))).unwrap_or(0)
         };
         (0..features.images()).map(best).collect()
@@ -59,9 +61,9 @@ fn standardised(features: &Features, mean: &[f64], scale: &[f64]) -> Matrix {
     Matrix::from_fn(x.rows(), x.columns, |i, j| (x.row(i)[j] - mean[j]) * scale[j])
 }
 
-/// The share of labels that are right.
-pub fn accuracy(named: &[usize], labels: &[usize]) -> f64 {
-    let right = named.iter().zip(labels).filter(|(a, b)| a == b).count();
+/// Returns the share of predictions that are equal to the labels.
+pub fn accuracy(predicted: &[usize], labels: &[usize]) -> f64 {
+    let right = predicted.iter().zip(labels).filter(|(a, b)| a == b).count();
     right as f64 / labels.len() as f64
 }
 
@@ -71,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// Three clouds around (0, 0), (8, 0) and (0, 8), of unequal sizes, and a feature that never changes.
+    /// Returns three clouds of unequal sizes around (0, 0), (8, 0) and (0, 8). A third feature is constant.
     fn clouds(seed: u64, images: usize) -> (Features, Vec<usize>) {
         let noise = Generator::new(seed).normal_tensor([images, 2]);
         let labels: Vec<usize> = (0..images).map(|i| (i % 5).min(2)).collect();
@@ -84,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_told_apart_is_and_what_cannot_is_guessed() {
+    fn separable_classes_are_predicted_and_others_give_the_most_frequent() {
         let ((seen, labels), (unseen, truth)) = (clouds(1, 300), clouds(2, 200));
-        let linear = Linear::train(&seen, &labels, 3).unwrap();
-        assert!(accuracy(&linear.name(&unseen), &truth) > 0.98);
-        // Without anything to tell them by, everything is the most frequent.
+        let linear = LinearClassifier::train(&seen, &labels, 3).unwrap();
+        assert!(accuracy(&linear.predict(&unseen), &truth) > 0.98);
+        // With constant features, every prediction is the most frequent label.
         let blank = |images: usize| Features { width: 3, numbers: vec![1.0; 3 * images] };
-        let linear = Linear::train(&blank(300), &labels, 3).unwrap();
-        assert_eq!(linear.name(&blank(4)), [2; 4]);
+        let linear = LinearClassifier::train(&blank(300), &labels, 3).unwrap();
+        assert_eq!(linear.predict(&blank(4)), [2; 4]);
         assert_eq!(accuracy(&[0, 1, 2, 2], &[0, 1, 1, 2]), 0.75);
     }
 }

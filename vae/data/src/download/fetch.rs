@@ -1,11 +1,12 @@
 //! Downloads one file. The bytes are appended to `NAME.part` until the file is complete. Then its checksum is verified.
 //!
-//! The system's `curl` program does the transfer, because TLS in this program was a tenth of its first build, for a flag that
-//! few people use. `curl` writes the head of the response and then the body to its standard output. This module reads both, so it
-//! can refuse a response, and it limits the size of the file.
+//! The system's `curl` program does the transfer, because TLS in this program was a tenth of its first build, for a
+//! flag that few people use. `curl` writes the head of the response and then the body to its standard output. This
+//! module reads both, so it can refuse a response, and it limits the size of the file.
 //!
-//! A server answers a request for the range `bytes=N-` with one of these statuses (RFC 9110, 14.2): 206 and the remaining bytes,
-//! 200 and the whole file if it does not support ranges, so that we start over, or 416 if no bytes remain.
+//! A server answers a request for the range `bytes=N-` with one of these statuses (RFC 9110, 14.2): 206 and the
+//! remaining bytes, 200 and the whole file if it does not support ranges, so that we start over, or 416 if no bytes
+//! remain.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -23,7 +24,8 @@ use crate::archives::{Archive, Checksum};
 /// The program that transfers files.
 const CURL: &str = "curl";
 
-/// The arguments of every transfer. `--disable` must be the first one. It ignores a `.curlrc`, which could change the others.
+/// The arguments of every transfer. `--disable` must be the first one. It ignores a `.curlrc`, which could change the
+/// others.
 #[rustfmt::skip]
 const ARGUMENTS: [&str; 14] = [
     "--disable", "--silent", "--show-error", "--globoff",
@@ -145,7 +147,8 @@ struct Head {
 }
 
 impl Transfer {
-    /// Starts `program`, which requests the bytes of `url` from the offset `from` on. The address is not passed through a shell.
+    /// Starts `program`, which requests the bytes of `url` from the offset `from` on. The address is not passed through
+    /// a shell.
     pub(super) fn start(program: &str, url: &str, from: u64) -> std::result::Result<Transfer, FetchError> {
         // A redirection may lead neither to a file on this machine nor from https to http.
         let protocols = if url.starts_with("https:") { "=https" } else { "=http,https" };

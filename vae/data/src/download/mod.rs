@@ -1,8 +1,9 @@
-//! Downloads published data sets into the folders where the readers look for them. `fetch` downloads a file and verifies its
-//! checksum, and `unpack` extracts an archive.
+//! Downloads published data sets into the folders where the readers look for them. `fetch` downloads a file and
+//! verifies its checksum, and `unpack` extracts an archive.
 //!
-//! Nothing is downloaded without `--download`, and no existing file is replaced. A transfer that was cut off continues where it
-//! stopped, in the same run or in the next one. Until it is complete, its bytes are in `NAME.part` in the folder of the file.
+//! Nothing is downloaded without `--download`, and no existing file is replaced. A transfer that was cut off continues
+//! where it stopped, in the same run or in the next one. Until it is complete, its bytes are in `NAME.part` in the
+//! folder of the file.
 
 mod fetch;
 mod unpack;
@@ -30,9 +31,9 @@ pub struct Progress<'a> {
 /// Downloads the archives that are missing under `dir`, and calls `on_progress` during each transfer.
 ///
 /// # Errors
-/// Returns an error if the program `curl` is not installed, an address cannot be reached, a server sends something else or stops
-/// for good, a checksum is wrong, an archive contains unexpected entries, or the disk is full. The files before the failing one
-/// are kept. A file with a wrong checksum is removed.
+/// Returns an error if the program `curl` is not installed, an address cannot be reached, a server sends something else
+/// or stops for good, a checksum is wrong, an archive contains unexpected entries, or the disk is full. The files
+/// before the failing one are kept. A file with a wrong checksum is removed.
 pub fn download(archives: &[Archive<'_>], dir: &Path, on_progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
     let mut fetched = false;
     for archive in archives {

@@ -1,9 +1,9 @@
-//! Extracts tar archives. An archive is extracted into a temporary folder beside the destination and then moved, so that no reader
-//! ever sees a half-extracted folder.
+//! Extracts tar archives. An archive is extracted into a temporary folder beside the destination and then moved, so
+//! that no reader ever sees a half-extracted folder.
 //!
-//! An archive is refused if an entry has a path outside the folder, if it contains links, or if it extracts to more bytes than a
-//! fixed limit. A file name of more than 100 bytes is an entry of its own, and the crate `tar` reads such an entry into memory as a
-//! whole. Therefore the number of bytes between two files is limited as well.
+//! An archive is refused if an entry has a path outside the folder, if it contains links, or if it extracts to more
+//! bytes than a fixed limit. A file name of more than 100 bytes is an entry of its own, and the crate `tar` reads such
+//! an entry into memory as a whole. Therefore the number of bytes between two files is limited as well.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -24,8 +24,8 @@ const HEADERS: u64 = 1 << 16;
 /// Extracts the paths `gives` of an archive into `folder`, except those that exist, and removes the archive.
 ///
 /// # Errors
-/// Returns a message if the archive is damaged, contains an entry that is not allowed, or lacks one of these paths. Then nothing
-/// is moved or removed.
+/// Returns a message if the archive is damaged, contains an entry that is not allowed, or lacks one of these paths.
+/// Then nothing is moved or removed.
 pub fn unpack(archive: &Path, pack: Pack, folder: &Path, gives: &[&str]) -> Result<(), String> {
     let aside = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(folder);
     let aside = aside.map_err(|error| format!("cannot be unpacked next to it: {error}"))?;

@@ -1,19 +1,20 @@
 //! Disentanglement, completeness and informativeness (Eastwood and Williams 2018, openreview By-7dz-AZ).
 //!
-//! A regressor predicts each factor v from all latents d; R_dv ≥ 0 is how much latent d serves it, Σ_d R_dv = 1. With H_b the
-//! entropy to base b of numbers that are made to sum to 1, over F factors and z latents:
+//! A regressor predicts each factor v from all latents d. R_dv ≥ 0 is the importance of latent d for factor v, with Σ_d
+//! R_dv = 1. H_b is the entropy to base b of numbers that are divided by their sum. With F factors and z latents:
 //!
-//!   disentanglement = Σ_d ρ_d·(1 − H_F(R_d·)),   ρ_d = Σ_v R_dv / Σ R        1: each latent serves one factor
-//!   completeness    = Σ_v ρ_v·(1 − H_z(R_·v)),   ρ_v = Σ_d R_dv / Σ R        1: each factor is served by one latent
-//!   informativeness = mean_v max(0, R²_v) on images that the regressor has not seen        1: the latents tell all
+//!   disentanglement = Σ_d ρ_d·(1 − H_F(R_d·)),   ρ_d = Σ_v R_dv / Σ R        1: each latent represents one factor
+//!   completeness    = Σ_v ρ_v·(1 − H_z(R_·v)),   ρ_v = Σ_d R_dv / Σ R        1: one latent represents each factor
+//!   informativeness = mean_v max(0, R²_v) on images not used in training the regressor     1: the latents determine all factors
 //!
-//! The regressor is the paper's second, a random forest (`forest`); R_dv is the importance of latent d to the forest of factor v.
-//! (disentanglement_lib boosts trees and counts right answers; entropies are computed as there, of R + 1e-11.)
+//! The regressor is the paper's second one, a random forest (`forest`). R_dv is the importance of latent d in the
+//! forest of factor v. disentanglement_lib instead uses boosted trees and their accuracy. As there, the entropies are
+//! those of R + 1e-11.
 
 use super::forest::Forest;
 use super::variance;
 
-/// What came of it.
+/// The scores.
 #[derive(Clone, Debug)]
 pub(super) struct Dci {
     pub(super) disentanglement: f64,
@@ -21,11 +22,12 @@ pub(super) struct Dci {
     /// 1 − H_F of each latent, and 1 − H_z of each factor.
     pub(super) by_latent: Vec<f64>,
     pub(super) by_factor: Vec<f64>,
-    /// R² of each factor, 0 where it is less.
+    /// R² of each factor; a negative R² is replaced by 0.
     pub(super) informativeness: Vec<f64>,
 }
 
-/// The scores of codes, a list a latent, by factors, a list each: a number an image. The first two thirds of the images teach.
+/// Computes the scores. `latents` has a list of codes for each latent and `factors` a list of values for each factor,
+/// both with one number per image. The first two thirds of the images train the regressors, and the rest test them.
 pub(super) fn scores(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Dci {
     let count = factors[0].len();
     let taught = count - count / 3;
@@ -45,21 +47,21 @@ pub(super) fn scores(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Dci {
     of_importances(&importances, informativeness)
 }
 
-/// From R as a row a factor, `[factors][latents]`.
+/// Computes the scores from R, `[factors][latents]`, and the R² of each factor.
 fn of_importances(importances: &[Vec<f64>], informativeness: Vec<f64>) -> Dci {
     let latents = importances[0].len();
     let of_latent = |d: usize| importances.iter().map(|of_factor| of_factor[d]).collect::<Vec<f64>>();
-    let turned: Vec<Vec<f64>> = (0..latents).map(of_latent).collect();
+    let transposed: Vec<Vec<f64>> = (0..latents).map(of_latent).collect();
     let weighted = |rows: &[Vec<f64>], sharpness: &[f64]| {
         let sums: Vec<f64> = rows.iter().map(|row| row.iter().sum()).collect();
         let all: f64 = sums.iter().sum();
         let shares = sums.iter().map(|sum| if all > 0.0 { sum / all } else { 1.0 / sums.len() as f64 });
         shares.zip(sharpness).map(|(share, sharp)| share * sharp).sum()
     };
-    let by_latent: Vec<f64> = turned.iter().map(|row| sharpness(row)).collect();
+    let by_latent: Vec<f64> = transposed.iter().map(|row| sharpness(row)).collect();
     let by_factor: Vec<f64> = importances.iter().map(|row| sharpness(row)).collect();
     Dci {
-        disentanglement: weighted(&turned, &by_latent),
+        disentanglement: weighted(&transposed, &by_latent),
         completeness: weighted(importances, &by_factor),
         by_latent,
         by_factor,
@@ -67,7 +69,7 @@ fn of_importances(importances: &[Vec<f64>], informativeness: Vec<f64>) -> Dci {
     }
 }
 
-/// 1 − the entropy of these numbers to the base of how many they are: 1 if all is in one of them, 0 if they are equal.
+/// Returns 1 − the entropy of some numbers, to the base of their count: 1 if all but one are 0, and 0 if they are equal.
 fn sharpness(x: &[f64]) -> f64 {
     if x.len() < 2 {
         return 1.0;
@@ -83,14 +85,16 @@ mod tests {
 
     #[test]
     fn entropies_are_those_of_rows_and_columns() {
-        // Two factors, three latents: the first factor is in one latent, the second in two halves.
+        // Two factors and three latents. One latent represents the first factor; two latents represent the second
+        // factor equally.
         let dci = of_importances(&[vec![1.0, 0.0, 0.0], vec![0.0, 0.5, 0.5]], vec![1.0, 0.5]);
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-8, "{a} {b}");
         near(dci.disentanglement, 1.0);
         near(dci.by_factor[0], 1.0);
         near(dci.by_factor[1], 1.0 - 2_f64.ln() / 3_f64.ln());
         near(dci.completeness, (dci.by_factor[0] + dci.by_factor[1]) / 2.0);
-        // A latent that serves both factors alike is no factor's; it weighs as much as it serves.
+        // A latent that is equally important for both factors is not disentangled. Its weight is its share of the
+        // importance.
         let dci = of_importances(&[vec![0.5, 0.5], vec![0.5, 0.5]], vec![0.0; 2]);
         near(dci.disentanglement, 0.0);
         let dci = of_importances(&[vec![0.9, 0.1], vec![0.9, 0.1], vec![0.9, 0.1]], vec![0.0; 3]);

@@ -1,56 +1,61 @@
-//! Two scores that hold a factor fixed and ask whether the codes mu show which, both as accuracies on draws of their own:
+//! Two scores that draw a factor v at random, keep it fixed, and predict from the codes mu which factor it is. Both are
+//! accuracies on draws that were not used in training the classifier.
 //!
-//!   β-VAE      (Higgins et al. 2017, openreview Sy2fzU9gl)  64 pairs of images that share the value of a factor v drawn at random;
-//!              a linear classifier (logistic regression) tells v from the mean of |mu(x) − mu(x')|
-//!   FactorVAE  (Kim and Mnih 2018, 1802.05983)  64 images that share a value of v; d* = argmin_d Var(mu_d)/Var_all(mu_d) over the
-//!              active latents votes for v, and the majority's v of each d* is the classifier
+//! - β-VAE (Higgins et al. 2017, openreview Sy2fzU9gl): 64 pairs of images are drawn. The two images of a pair have the
+//!   same value of v. A linear classifier (logistic regression) predicts v from the mean of |mu(x) − mu(x')| over the
+//!   pairs.
+//! - FactorVAE (Kim and Mnih 2018, 1802.05983): 64 images with one value of v are drawn. The latent d* = argmin_d
+//!   Var(mu_d)/Var_all(mu_d), among the active latents, votes for v. The classifier predicts the factor with the most
+//!   votes for d*.
 //!
-//! As in disentanglement_lib, but for this: the images that share a value are drawn from those that are there, not made anew, so
-//! that each is encoded once.
+//! Both follow disentanglement_lib, with one exception: images are drawn from the test images, not generated for each
+//! draw, so that each image is encoded once.
 
 use tensor::Generator;
 
 use super::logistic::Classifier;
 use super::{ACTIVE, variance};
 
-/// Draws that teach a classifier, and that it is asked about.
-const TAUGHT: usize = 2_000;
-const ASKED: usize = 1_000;
-/// Pairs, or images, of a draw.
+/// The number of draws that train a classifier, and the number of draws that test it.
+const TRAIN_DRAWS: usize = 2_000;
+const TEST_DRAWS: usize = 1_000;
+/// The number of pairs or images of a draw.
 const SIZE: usize = 64;
 
-/// Codes, a list a latent, and for each factor the images that share each value.
-pub(super) struct Shared<'a> {
+/// The codes and factors of images, and the images grouped by the value of each factor.
+pub(super) struct FactorGroups<'a> {
     latents: &'a [Vec<f64>],
     factors: &'a [Vec<usize>],
-    /// By factor and value, the images.
-    alike: Vec<Vec<Vec<usize>>>,
-    /// By factor, the images that are not alone with their value.
+    /// For each factor and each of its values, the images with this value.
+    groups: Vec<Vec<Vec<usize>>>,
+    /// For each factor, the images whose value another image has as well.
     paired: Vec<Vec<usize>>,
 }
 
-impl<'a> Shared<'a> {
-    /// None if there is a factor of which no two images share a value.
-    pub(super) fn new(latents: &'a [Vec<f64>], factors: &'a [Vec<usize>]) -> Option<Shared<'a>> {
-        let (mut alike, mut paired) = (Vec::new(), Vec::new());
+impl<'a> FactorGroups<'a> {
+    /// Groups the images. `latents` and `factors` have a list for each latent and each factor, with one number per
+    /// image. Returns `None` if there is a factor of which no two images have the same value.
+    pub(super) fn new(latents: &'a [Vec<f64>], factors: &'a [Vec<usize>]) -> Option<FactorGroups<'a>> {
+        let (mut groups, mut paired) = (Vec::new(), Vec::new());
         for values in factors {
             let mut by_value = vec![Vec::new(); values.iter().max()? + 1];
             values.iter().enumerate().for_each(|(image, &value)| by_value[value].push(image));
-            let in_company = (0..values.len()).filter(|&image| by_value[values[image]].len() > 1);
-            paired.push(in_company.collect::<Vec<_>>());
-            alike.push(by_value);
+            let repeated = (0..values.len()).filter(|&image| by_value[values[image]].len() > 1);
+            paired.push(repeated.collect::<Vec<_>>());
+            groups.push(by_value);
         }
-        paired.iter().all(|images| !images.is_empty()).then_some(Shared { latents, factors, alike, paired })
+        paired.iter().all(|images| !images.is_empty()).then_some(FactorGroups { latents, factors, groups, paired })
     }
 
-    /// An image, and the images that share its value of a factor: itself and one more at least.
+    /// Draws an image. Returns it, and all images with the same value of a factor, which are itself and at least one
+    /// more.
     fn draw(&self, factor: usize, rng: &mut Generator) -> (usize, &[usize]) {
         let images = &self.paired[factor];
         let image = images[rng.below(images.len())];
-        (image, &self.alike[factor][self.factors[factor][image]])
+        (image, &self.groups[factor][self.factors[factor][image]])
     }
 
-    /// The accuracy of the β-VAE score.
+    /// Returns the β-VAE score.
     pub(super) fn beta_vae(&self, rng: &mut Generator) -> f64 {
         let mut points = |count: usize| -> (Vec<f64>, Vec<usize>) {
             let mut numbers = Vec::with_capacity(count * self.latents.len());
@@ -71,14 +76,14 @@ impl<'a> Shared<'a> {
             }
             (numbers, fixed)
         };
-        let ((seen, fixed), (unseen, truth)) = (points(TAUGHT), points(ASKED));
+        let ((seen, fixed), (unseen, truth)) = (points(TRAIN_DRAWS), points(TEST_DRAWS));
         let latents = self.latents.len();
         let classifier = Classifier::fit(&seen, latents, &fixed, self.factors.len());
-        let told = unseen.chunks_exact(latents).map(|point| classifier.predict(point));
-        told.zip(&truth).filter(|(told, truth)| told == *truth).count() as f64 / ASKED as f64
+        let predicted = unseen.chunks_exact(latents).map(|point| classifier.predict(point));
+        predicted.zip(&truth).filter(|(predicted, truth)| predicted == *truth).count() as f64 / TEST_DRAWS as f64
     }
 
-    /// The accuracy of the FactorVAE score. None if no latent is active.
+    /// Returns the FactorVAE score, or `None` if no latent is active.
     pub(super) fn factor_vae(&self, rng: &mut Generator) -> Option<f64> {
         let all = self.latents.iter().map(|codes| (codes, variance(codes)));
         let active: Vec<(&Vec<f64>, f64)> = all.filter(|(_, variance)| *variance > ACTIVE).collect();
@@ -100,10 +105,10 @@ impl<'a> Shared<'a> {
             }
             votes
         };
-        let (taught, asked) = (votes(TAUGHT), votes(ASKED));
-        // The first of the factors that have most votes, as NumPy's argmax.
+        let (train, test) = (votes(TRAIN_DRAWS), votes(TEST_DRAWS));
+        // If several factors have the most votes, the first of them, as in NumPy's argmax.
         let majority = |votes: &Vec<usize>| (0..votes.len()).rev().max_by_key(|&factor| votes[factor]).unwrap_or(0);
-        let right: usize = taught.iter().zip(&asked).map(|(taught, asked)| asked[majority(taught)]).sum();
-        Some(right as f64 / ASKED as f64)
+        let right: usize = train.iter().zip(&test).map(|(train, test)| test[majority(train)]).sum();
+        Some(right as f64 / TEST_DRAWS as f64)
     }
 }

@@ -1,57 +1,60 @@
-//! A random forest for regression (Breiman 2001), and how much each of its inputs serves it.
+//! A random forest for regression (Breiman 2001), and the importance of each of its inputs.
 //!
-//! A tree cuts a node's images in two where an input x_d passes a threshold. Of all inputs and thresholds it takes the cut that
-//! lowers the squared error most. With s the sum of y − ȳ over the left images, that is by
+//! A tree splits the images of a node by a threshold on one input x_d. It chooses the input and the threshold that
+//! reduce the squared error most. With s, the sum of y − ȳ over the left images, the reduction is
 //!
 //!   Σ (y − ȳ)² − Σ_left (y − ȳ_left)² − Σ_right (y − ȳ_right)² = s²·n / (n_left·n_right)
 //!
-//! It ends where no cut lowers the error, or after `DEPTH` cuts. A leaf predicts the mean of its images, and the forest the mean
-//! of its trees. Each tree learns from as many images as there are, drawn with replacement. Every cut may take any input; with a
-//! subset of them, as forests often have it, an input would also serve for want of a better one.
+//! A node is a leaf if no split reduces the error, or at depth `DEPTH`. A leaf predicts the mean of its images, and the
+//! forest predicts the mean of its trees. Each tree learns from n images, drawn with replacement from the n images.
+//! Every split may use any input. Many forests choose from a random subset of inputs instead, which would give some
+//! importance to unrelated inputs.
 //!
-//! The importance of an input is the share of what its cuts lowered the error by, as a mean over the trees (scikit-learn's
+//! The importance of an input is its share of the total error reduction, as a mean over the trees (scikit-learn's
 //! `feature_importances_`).
 
 use rayon::prelude::*;
 use tensor::Generator;
 
-/// Trees of a forest.
+/// The number of trees in a forest.
 pub(super) const TREES: usize = 20;
-/// Cuts from the root to a leaf at most: no factor takes 2¹⁰ values.
+/// The maximum number of splits from the root to a leaf. No factor has 2¹⁰ values.
 const DEPTH: usize = 10;
 
+/// A random forest for regression.
 pub(super) struct Forest {
     trees: Vec<Tree>,
-    /// Of each input; their sum is 1, or 0 if no tree has a cut.
+    /// The importance of each input. Their sum is 1, or 0 if no tree has a split.
     pub(super) importances: Vec<f64>,
 }
 
 struct Tree {
     nodes: Vec<Node>,
-    /// By input, what its cuts lowered the squared error by.
+    /// For each input, by how much its splits reduced the squared error.
     gains: Vec<f64>,
 }
 
 enum Node {
     Leaf(f64),
     /// The left child is the next node.
-    Cut {
+    Split {
         input: usize,
         threshold: f64,
         right: usize,
     },
 }
 
-struct Cut {
+struct Split {
     input: usize,
     threshold: f64,
     gain: f64,
 }
 
 impl Forest {
-    /// Learns y from inputs, a list each: a number an image. The same numbers give the same forest.
+    /// Trains a forest to predict y. `inputs` has a list for each input, with one number per image. The same numbers
+    /// give the same forest.
     pub(super) fn fit(inputs: &[&[f64]], y: &[f64]) -> Forest {
-        let order: Vec<Vec<usize>> = inputs.iter().map(|x| ascending(x)).collect();
+        let order: Vec<Vec<usize>> = inputs.iter().map(|x| argsort(x)).collect();
         let tree = |number: usize| {
             let mut rng = Generator::new(number as u64);
             let mut drawn = vec![0; y.len()];
@@ -68,14 +71,14 @@ impl Forest {
         Forest { trees, importances: shares }
     }
 
-    /// What it predicts for one image of these inputs.
+    /// Returns the prediction for one image. `inputs` has a list for each input, with one number per image.
     pub(super) fn predict(&self, inputs: &[&[f64]], image: usize) -> f64 {
         self.trees.iter().map(|tree| tree.predict(inputs, image)).sum::<f64>() / self.trees.len() as f64
     }
 }
 
 impl Tree {
-    /// `order` has the images in ascending order of each input, and `drawn` how often each image is learned from.
+    /// Trains a tree. `order` has the images sorted by each input, and `drawn` has how often each image was drawn.
     fn fit(
         inputs: &[&[f64]],
         y: &[f64],
@@ -92,18 +95,18 @@ impl Tree {
         tree
     }
 
-    /// Adds a node of these images, in ascending order of each input, and everything below it.
+    /// Adds a node and everything below it. `images` has the images of the node, sorted by each input.
     fn grow(&mut self, inputs: &[&[f64]], y: &[f64], images: Vec<Vec<usize>>, depth: usize, rng: &mut Generator) {
         let mean = images[0].iter().map(|&image| y[image]).sum::<f64>() / images[0].len() as f64;
         self.nodes.push(Node::Leaf(mean));
-        let cut = if depth == 0 { None } else { best_cut(inputs, y, mean, &images, rng) };
-        let Some(Cut { input, threshold, gain }) = cut else { return };
+        let split = if depth == 0 { None } else { best_split(inputs, y, mean, &images, rng) };
+        let Some(Split { input, threshold, gain }) = split else { return };
         self.gains[input] += gain;
-        let cut_in_two = |images: Vec<usize>| images.into_iter().partition(|&image| inputs[input][image] <= threshold);
-        let (left, right) = images.into_iter().map(cut_in_two).unzip();
+        let divide = |images: Vec<usize>| images.into_iter().partition(|&image| inputs[input][image] <= threshold);
+        let (left, right) = images.into_iter().map(divide).unzip();
         let node = self.nodes.len() - 1;
         self.grow(inputs, y, left, depth - 1, rng);
-        self.nodes[node] = Node::Cut { input, threshold, right: self.nodes.len() };
+        self.nodes[node] = Node::Split { input, threshold, right: self.nodes.len() };
         self.grow(inputs, y, right, depth - 1, rng);
     }
 
@@ -112,16 +115,17 @@ impl Tree {
         loop {
             node = match self.nodes[node] {
                 Node::Leaf(mean) => return mean,
-                Node::Cut { input, threshold, .. } if inputs[input][image] <= threshold => node + 1,
-                Node::Cut { right, .. } => right,
+                Node::Split { input, threshold, .. } if inputs[input][image] <= threshold => node + 1,
+                Node::Split { right, .. } => right,
             };
         }
     }
 }
 
-/// The cut that lowers the squared error most. Of equal ones the first in a random order of inputs, so that the importance of
-/// two inputs that say the same is shared between them.
-fn best_cut(inputs: &[&[f64]], y: &[f64], mean: f64, images: &[Vec<usize>], rng: &mut Generator) -> Option<Cut> {
+/// Returns the split that reduces the squared error most, or `None` if no split reduces it. The inputs are tried in a
+/// random order, and the first of equal splits is chosen, so that two inputs with the same information share their
+/// importance.
+fn best_split(inputs: &[&[f64]], y: &[f64], mean: f64, images: &[Vec<usize>], rng: &mut Generator) -> Option<Split> {
     let mut best = None;
     let mut most = 0.0;
     for input in rng.permutation(inputs.len()) {
@@ -134,16 +138,16 @@ fn best_cut(inputs: &[&[f64]], y: &[f64], mean: f64, images: &[Vec<usize>], rng:
             let gain = sum * sum * all / (left * (all - left));
             if low < high && gain > most {
                 let middle = low + (high - low) / 2.0;
-                let threshold = if middle < high { middle } else { low }; // neighbouring floats have no middle
+                let threshold = if middle < high { middle } else { low }; // adjacent floats have no number between them
                 most = gain;
-                best = Some(Cut { input, threshold, gain });
+                best = Some(Split { input, threshold, gain });
             }
         }
     }
     best
 }
 
-/// Adds numbers, divided by their sum.
+/// Adds `x`, divided by its sum, to `to`.
 fn add_shares(to: &mut [f64], x: &[f64]) {
     let sum: f64 = x.iter().sum();
     if sum > 0.0 {
@@ -151,8 +155,8 @@ fn add_shares(to: &mut [f64], x: &[f64]) {
     }
 }
 
-/// Indices by ascending number; of equal numbers the first comes first.
-fn ascending(x: &[f64]) -> Vec<usize> {
+/// Returns the indices that sort `x` in ascending order (a stable argsort).
+fn argsort(x: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..x.len()).collect();
     order.sort_by(|&a, &b| x[a].total_cmp(&x[b]));
     order
@@ -164,25 +168,25 @@ mod tests {
 
     /// Printed by `python tests/oracle/factors.py`.
     #[test]
-    fn a_tree_is_scikit_learns() {
+    fn a_tree_agrees_with_scikit_learn() {
         let number = |i: usize| i as f64;
         let formulas: [fn(f64) -> f64; 3] = [|i| (0.37 * i).sin(), |i| (0.11 * i * i).cos(), |i| (7.0 * i).sin()];
         let inputs: Vec<Vec<f64>> = formulas.iter().map(|f| (0..600).map(number).map(f).collect()).collect();
         let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
         let y = |i: usize| 2.0 * inputs[0][i] * inputs[0][i] + inputs[1][i] + 1.3 * inputs[2][i];
         let y: Vec<f64> = (0..600).map(y).collect();
-        let order: Vec<Vec<usize>> = inputs.iter().map(|x| ascending(x)).collect();
+        let order: Vec<Vec<usize>> = inputs.iter().map(|x| argsort(x)).collect();
         let tree = Tree::fit(&inputs, &y, &order, &[1; 600], 4, &mut Generator::new(0));
         let mut shares = vec![0.0; 3];
         add_shares(&mut shares, &tree.gains);
         let near = |a: &[f64], b: &[f64]| assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9), "{a:?}");
         near(&shares, &[0.203662200618, 0.227252699122, 0.56908510026]);
-        let told = [0, 7, 100, 599].map(|image| tree.predict(&inputs, image));
-        near(&told, &[1.77815821182, -0.198675853617, 1.77815821182, 2.215157200625]);
+        let predicted = [0, 7, 100, 599].map(|image| tree.predict(&inputs, image));
+        near(&predicted, &[1.77815821182, -0.198675853617, 1.77815821182, 2.215157200625]);
     }
 
     #[test]
-    fn inputs_that_say_the_same_share_their_importance() {
+    fn equal_inputs_share_their_importance() {
         let x: Vec<f64> = (0..200).map(f64::from).collect();
         let noise: Vec<f64> = Generator::new(1).permutation(200).into_iter().map(|i| i as f64).collect();
         let y: Vec<f64> = x.iter().map(|x| x.floor() / 50.0).collect();
@@ -194,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_differ_is_not_cut() {
+    fn constant_inputs_or_outputs_give_no_split() {
         let same = vec![0.5; 30];
         let y: Vec<f64> = (0..30).map(f64::from).collect();
         assert_eq!(Forest::fit(&[&same], &y).importances, [0.0]);

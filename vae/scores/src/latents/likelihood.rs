@@ -1,15 +1,17 @@
-//! The log-likelihood of an image by importance sampling from its posterior (Burda et al., 1509.00519, eq. 8):
+//! A lower bound on the log-likelihood of an image, by importance sampling from its posterior (Burda et al.,
+//! 1509.00519, eq. 8):
 //!
 //!   log p(x) ≥ E log [ 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) ],   z_k ~ q(z|x)
 //!
-//! K = 1 is the ELBO; the bound rises with K towards log p(x). The model sees y = (x − mean)/std of pixels x in [0, 1], hence
-//! log p(x) = log p(y) − Σ ln std. What p(y|z) is, over D numbers, the reconstruction term says:
+//! K = 1 gives the ELBO. The bound rises with K towards log p(x). The model sees y = (x − mean)/std for pixels x in [0,
+//! 1], so log p(x) = log p(y) − Σ ln std. The reconstruction term of the loss determines p(y|z), over D numbers:
 //!
 //!   sse       N(ŷ, ½I):  −Σ(y − ŷ)² − D/2·ln π
 //!   half-sse  N(ŷ, I):   −½Σ(y − ŷ)² − D/2·ln 2π
-//!   bce       Σ y·ln ŷ + (1 − y)·ln(1 − ŷ):  of pixels that are not 0 or 1 no density, as it does not integrate to 1
+//!   bce       Σ y·ln ŷ + (1 − y)·ln(1 − ŷ):  not a density unless all pixels are 0 or 1, because it does not integrate to 1
 //!
-//! In bits a dimension: −log p(x)/(D·ln 2) + 8, as a byte is a 256th of [0, 1]; without the 8 for bce.
+//! The score in bits per dimension is −log p(x)/(D·ln 2) + 8, because a byte value is an interval of 1/256 in [0, 1].
+//! For bce, the 8 is left out.
 
 use std::f64::consts::{LN_2, PI};
 
@@ -23,15 +25,15 @@ use vae_run::LoadedRun;
 
 use super::{LIKELIHOOD, Scores};
 
-/// Draws an image.
+/// The number of draws for each image, K.
 const DRAWS: usize = 64;
-/// Images that are asked about, at most: each is decoded [`DRAWS`] times.
+/// The maximum number of images. Each image needs [`DRAWS`] decoder outputs.
 const IMAGES: usize = 128;
 
-/// What these scores are called.
+/// The names of these scores.
 pub(super) const NAMES: [&str; 2] = ["log_likelihood", "bits_per_dim"];
 
-/// Adds them, for the first of the test images, whose posteriors these are: `[images, z]`.
+/// Adds the scores of the first test images. `mu` and `logvar` are the posteriors of the test images, `[images, z_dim]`.
 pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Scores) -> Result<()> {
     let predictor = &run.predictor;
     let (config, dataset, test) = (&predictor.config, &run.dataset, &run.dataset.test);
@@ -72,8 +74,8 @@ pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Sc
     Ok(())
 }
 
-/// The bound for one image: its Gaussian, mean and logarithm of the variance, normal numbers for K draws, a row each, and
-/// log p(x|z) of these.
+/// Returns the bound for one image. `mu` and `logvar` are its posterior, and `noise` has a row of standard normal
+/// numbers for each of the K draws. `log_p` computes log p(x|z) for all draws z.
 fn log_likelihood<E>(
     [mu, logvar]: [&[f32]; 2],
     noise: &[f32],
@@ -94,7 +96,7 @@ fn log_likelihood<E>(
     Ok(logsumexp(&weights) - (weights.len() as f64).ln())
 }
 
-/// log p(y|z) of an image from what its latents are decoded to: logits for bce, else pixels.
+/// Returns log p(y|z) of an image `y`. `decoded` is the output of the decoder: logits for bce, otherwise pixels.
 fn log_density(kind: Reconstruction, decoded: &[f32], y: &[f32]) -> f64 {
     let pairs = decoded.iter().zip(y).map(|(&decoded, &y)| (f64::from(decoded), f64::from(y)));
     let half = 0.5 * y.len() as f64;
@@ -120,7 +122,8 @@ mod tests {
 
     use super::*;
 
-    /// x = W·z + b + noise of variance ½, z of two numbers, x of two: log p(x) = log N(x; b, W·Wᵀ + ½I).
+    /// A linear model: x = W·z + b + noise of variance ½, with two numbers in z and in x, so that log p(x) = log N(x;
+    /// b, W·Wᵀ + ½I).
     const W: [[f64; 2]; 2] = [[1.5, 0.4], [-0.7, 0.9]];
     const B: [f64; 2] = [0.3, -0.2];
 
@@ -136,32 +139,33 @@ mod tests {
 
     fn bound(x: [f64; 2], gaussian: [&[f32]; 2], draws: usize, rng: &mut Generator) -> f64 {
         let noise = rng.normal_tensor([draws, 2]);
-        let told = log_likelihood(gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
+        let bound = log_likelihood(gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
             let decoded =
                 |z: &[f32]| [0, 1].map(|i| (W[i][0] * f64::from(z[0]) + W[i][1] * f64::from(z[1]) + B[i]) as f32);
             let y = x.map(|x| x as f32);
             Ok(z.chunks_exact(2).map(|z| log_density(Reconstruction::Sse, &decoded(z), &y)).collect())
         });
-        let Ok(told) = told;
-        told
+        let Ok(bound) = bound;
+        bound
     }
 
-    /// The bound is log p(x) where q is the posterior, whatever K: here W = diag(2, 1), so that it factorises; below elsewhere.
+    /// If q is the exact posterior, the bound is log p(x) for every K. Here W = diag(2, 1), so that the posterior
+    /// factorises.
     #[test]
-    fn the_posterior_itself_gives_the_likelihood_by_any_draws() {
-        // For x = w·z + ½-noise the posterior is N(2w·x/(2w² + 1), 1/(2w² + 1)), and p(x) = N(0, w² + ½).
+    fn the_exact_posterior_gives_the_likelihood_for_any_number_of_draws() {
+        // For x = w·z + noise of variance ½, the posterior is N(2w·x/(2w² + 1), 1/(2w² + 1)), and p(x) = N(0, w² + ½).
         let (w, x) = ([2.0_f32, 1.0], [1.2_f32, -0.4]);
         let mu = [0, 1].map(|i| 2.0 * w[i] * x[i] / (2.0 * w[i] * w[i] + 1.0));
         let logvar = w.map(|w| -(2.0 * w * w + 1.0).ln());
         let truth = log_normal(x.map(f64::from), [[4.5, 0.0], [0.0, 1.5]]);
         for draws in [1, 3, 64] {
             let noise = Generator::new(1).normal_tensor([draws, 2]);
-            let told = log_likelihood([&mu, &logvar], noise.data(), |z| -> std::result::Result<_, Infallible> {
+            let bound = log_likelihood([&mu, &logvar], noise.data(), |z| -> std::result::Result<_, Infallible> {
                 let density = |z: &[f32]| log_density(Reconstruction::Sse, &[w[0] * z[0], w[1] * z[1]], &x);
                 Ok(z.chunks_exact(2).map(density).collect())
             });
-            let Ok(told) = told;
-            assert!((told - truth).abs() < 1e-5, "{draws}: {told}, exactly {truth}");
+            let Ok(bound) = bound;
+            assert!((bound - truth).abs() < 1e-5, "{draws}: {bound}, exactly {truth}");
         }
     }
 
@@ -171,7 +175,7 @@ mod tests {
         let images: Vec<[f64; 2]> =
             (0..200).map(|_| [0, 1].map(|_| f64::from(rng.normal_tensor([1]).data()[0]))).collect();
         let truth = images.iter().map(|&x| exact(x)).sum::<f64>() / 200.0;
-        let (mu, logvar) = ([0.1_f32, -0.1], [0.2_f32, -0.3]); // any q will do
+        let (mu, logvar) = ([0.1_f32, -0.1], [0.2_f32, -0.3]); // an arbitrary q
         let mut by_draws =
             |draws| images.iter().map(|&x| bound(x, [&mu, &logvar], draws, &mut rng)).sum::<f64>() / 200.0;
         let bounds = [1, 8, 64, 4096].map(&mut by_draws);
@@ -180,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn densities_are_what_they_are_called() {
-        // A standard normal at ½, and one of variance ½.
+    fn densities_agree_with_their_definitions() {
+        // A normal density of variance 1 at ½, and one of variance ½ at ½.
         let half = log_density(Reconstruction::HalfSse, &[0.0, 1.0], &[0.5, 1.5]);
         assert!((half - 2.0 * (-0.125 - 0.5 * (2.0 * PI).ln())).abs() < 1e-12, "{half}");
         let sse = log_density(Reconstruction::Sse, &[0.0], &[0.5]);

@@ -1,31 +1,35 @@
-//! Logistic regression with several classes: p(class k | x) ∝ exp(w_k·x + b_k). The weights minimise
+//! Multinomial logistic regression: p(class k | x) ∝ exp(w_k·x + b_k). The weights minimise
 //!
 //!   Σ_i −ln p(y_i | x_i) + ½ Σ_k ‖w_k‖²        scikit-learn's `LogisticRegression()`, C = 1
 //!
-//! which is convex, by L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5): a step is −H·g, where H is what the last `PAIRS` steps s
-//! and changes of the gradient t say of the inverse Hessian.
+//! This convex function is minimised by L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5). A step is −H·g, where
+//! g is the gradient, and H approximates the inverse Hessian from the last `PAIRS` steps s and the changes t of the
+//! gradient.
 
-/// Steps that are remembered.
+/// The number of steps in the approximation of the inverse Hessian.
 const PAIRS: usize = 10;
-/// Steps at most, and the largest component of a gradient that counts as 0.
+/// The maximum number of steps (`STEPS`), and the gradient below which the minimum is reached (`FLAT`, for every
+/// component).
 const STEPS: usize = 1_000;
 const FLAT: f64 = 1e-6;
 
+/// A linear classifier.
 pub(super) struct Classifier {
     inputs: usize,
-    /// For each class its weights, then its bias.
+    /// For each class, its weights and then its bias.
     weights: Vec<f64>,
 }
 
 impl Classifier {
-    /// Learns the classes, numbers below `classes`, of points of `inputs` numbers.
+    /// Trains a classifier. `points` has `inputs` numbers for each point, and `truth` has the class of each point,
+    /// below `classes`.
     pub(super) fn fit(points: &[f64], inputs: usize, truth: &[usize], classes: usize) -> Classifier {
         let start = vec![0.0; classes * (inputs + 1)];
         let weights = minimise(|weights, slope| loss(weights, points, inputs, truth, slope), start);
         Classifier { inputs, weights }
     }
 
-    /// The most probable class.
+    /// Returns the most probable class of a point.
     pub(super) fn predict(&self, point: &[f64]) -> usize {
         let logits = logits(&self.weights, point, self.inputs);
         (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0)
@@ -36,7 +40,7 @@ fn logits(weights: &[f64], point: &[f64], inputs: usize) -> Vec<f64> {
     weights.chunks_exact(inputs + 1).map(|row| row[inputs] + dot(&row[..inputs], point)).collect()
 }
 
-/// What is minimised, and its gradient.
+/// Returns the loss that is minimised, and writes its gradient to `slope`.
 fn loss(weights: &[f64], points: &[f64], inputs: usize, truth: &[usize], slope: &mut [f64]) -> f64 {
     slope.fill(0.0);
     let mut loss = 0.0;
@@ -60,7 +64,8 @@ fn loss(weights: &[f64], points: &[f64], inputs: usize, truth: &[usize], slope: 
     loss
 }
 
-/// Where a convex function, which also gives its gradient, is least.
+/// Returns the minimum of a convex function `f`, starting at `x`. `f` returns its value and writes its gradient to its
+/// second argument.
 fn minimise(mut f: impl FnMut(&[f64], &mut [f64]) -> f64, mut x: Vec<f64>) -> Vec<f64> {
     let mut g = vec![0.0; x.len()];
     let mut y = f(&x, &mut g);
@@ -70,18 +75,18 @@ fn minimise(mut f: impl FnMut(&[f64], &mut [f64]) -> f64, mut x: Vec<f64>) -> Ve
             break;
         }
         let step = newton_step(&g, &pairs);
-        let down = dot(&step, &g);
-        // Half as far until it goes down by a little of what the slope promises.
-        let (mut far, mut next_g) = (1.0, vec![0.0; x.len()]);
+        let descent = dot(&step, &g);
+        // Backtracking line search: halve the step until the function decreases sufficiently (Armijo's condition).
+        let (mut length, mut next_g) = (1.0, vec![0.0; x.len()]);
         let (next, next_y) = loop {
-            let next: Vec<f64> = x.iter().zip(&step).map(|(x, step)| x + far * step).collect();
+            let next: Vec<f64> = x.iter().zip(&step).map(|(x, step)| x + length * step).collect();
             let next_y = f(&next, &mut next_g);
-            if next_y <= y + 1e-4 * far * down {
+            if next_y <= y + 1e-4 * length * descent {
                 break (next, next_y);
             }
-            far *= 0.5;
-            if far < 1e-12 {
-                return x; // rounding: this is as low as it gets
+            length *= 0.5;
+            if length < 1e-12 {
+                return x; // rounding prevents any further decrease
             }
         };
         let difference = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
@@ -95,7 +100,7 @@ fn minimise(mut f: impl FnMut(&[f64], &mut [f64]) -> f64, mut x: Vec<f64>) -> Ve
     x
 }
 
-/// −H·g by two loops over the pairs.
+/// Returns −H·g by the two-loop recursion over the pairs.
 fn newton_step(g: &[f64], pairs: &[[Vec<f64>; 2]]) -> Vec<f64> {
     let add = |to: &mut [f64], factor: f64, x: &[f64]| to.iter_mut().zip(x).for_each(|(to, x)| *to += factor * x);
     let mut step: Vec<f64> = g.iter().map(|g| -g).collect();
@@ -105,7 +110,7 @@ fn newton_step(g: &[f64], pairs: &[[Vec<f64>; 2]]) -> Vec<f64> {
         add(&mut step, -factor, t);
         factors.push(factor);
     }
-    // Without a pair, a step of length 1 at most.
+    // Without a pair, the length of the step is at most 1.
     let scale = pairs.last().map_or(1.0 / dot(g, g).sqrt().max(1.0), |[s, t]| dot(s, t) / dot(t, t));
     step.iter_mut().for_each(|step| *step *= scale);
     for ([s, t], factor) in pairs.iter().zip(factors.into_iter().rev()) {
@@ -125,7 +130,7 @@ mod tests {
 
     /// Printed by `python tests/oracle/factors.py`.
     #[test]
-    fn a_classifier_is_scikit_learns() {
+    fn a_classifier_agrees_with_scikit_learn() {
         let truth: Vec<usize> = (0..300).map(|i| i % 3).collect();
         let point = |i: usize| {
             let (x, y) = (i as f64, i % 3);
@@ -133,7 +138,7 @@ mod tests {
         };
         let points: Vec<f64> = (0..300).flat_map(point).collect();
         let classifier = Classifier::fit(&points, 2, &truth, 3);
-        // One number added to all biases changes nothing: there they add up to 0.
+        // Adding one number to all biases changes nothing. In scikit-learn, the biases sum to 0.
         let shift = [2, 5, 8].map(|bias| classifier.weights[bias]).iter().sum::<f64>() / 3.0;
         let theirs = [
             [-0.966235012142, 0.237226090817, 0.462283435766],
@@ -144,13 +149,13 @@ mod tests {
             let ours = [ours[0], ours[1], ours[2] - shift];
             assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-6), "{ours:?}, there {theirs:?}");
         }
-        let told: Vec<usize> = points.chunks_exact(2).map(|point| classifier.predict(point)).collect();
-        assert_eq!(told.iter().filter(|class| **class == 2).count(), 100);
+        let predicted: Vec<usize> = points.chunks_exact(2).map(|point| classifier.predict(point)).collect();
+        assert_eq!(predicted.iter().filter(|class| **class == 2).count(), 100);
     }
 
-    /// Rosenbrock's valley is not convex, but its floor is found all the same.
+    /// Rosenbrock's function is not convex, but its minimum is found as well.
     #[test]
-    fn the_lowest_point_is_found() {
+    fn the_minimum_is_found() {
         let valley = |x: &[f64], g: &mut [f64]| {
             let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
             (g[0], g[1]) = (-2.0 * a - 400.0 * b * x[0], 200.0 * b);

@@ -1,16 +1,18 @@
-//! The mutual information gap (Chen et al. 2018, 1802.04942, eq. 6), a mean over the factors v:
+//! The mutual information gap, MIG (Chen et al. 2018, 1802.04942, eq. 6), a mean over the factors v:
 //!
 //!   MIG = mean_v [ (I(z_(1); v) − I(z_(2); v)) / H(v) ]
 //!
-//! where z_(1) and z_(2) are the two latents that tell most of v. As in disentanglement_lib a latent is its code mu in one of 20
-//! bins of equal width between its least and its largest, I and H are those of counts, in nats.
+//! where z_(1) and z_(2) are the two latents with the largest mutual information I with v, and H is the entropy. As in
+//! disentanglement_lib, the codes mu of a latent are sorted into 20 bins of equal width between their minimum and
+//! maximum. I and H are computed from counts, in nats.
 
 use super::lead;
 
-/// Bins of a latent.
+/// The number of bins of a latent.
 pub(super) const BINS: usize = 20;
 
-/// The gap of each factor. Each latent and each factor has a number an image; a factor takes two values at least.
+/// Returns the gap of each factor. Each latent and each factor has one number per image. A factor must have at least
+/// two values.
 pub(super) fn gaps(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Vec<f64> {
     let binned: Vec<Vec<usize>> = latents.iter().map(|codes| bins(codes)).collect();
     let gap = |values: &Vec<usize>| {
@@ -19,7 +21,7 @@ pub(super) fn gaps(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Vec<f64> {
     factors.iter().map(gap).collect()
 }
 
-/// The bin of each code, from 0: NumPy's `digitize` by the edges of `histogram`, but for the last.
+/// Returns the bin of each code, counted from 0: NumPy's `digitize` with the edges of `histogram` except the last.
 fn bins(codes: &[f64]) -> Vec<usize> {
     let [least, most] = codes.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], &x| [a.min(x), b.max(x)]);
     let [least, most] = if least == most { [least - 0.5, most + 0.5] } else { [least, most] };
@@ -28,7 +30,7 @@ fn bins(codes: &[f64]) -> Vec<usize> {
     codes.iter().map(|x| edges.partition_point(|edge| edge <= x)).collect()
 }
 
-/// I(a; b) of the counts of pairs, in nats; of a with itself H(a).
+/// Returns the mutual information I(a; b) in nats, computed from the counts of pairs. I(a; a) is the entropy H(a).
 fn mutual_information(a: &[usize], b: &[usize]) -> f64 {
     let [rows, columns] = [a, b].map(|x| x.iter().max().map_or(0, |most| most + 1));
     let (mut pairs, mut in_rows, mut in_columns) = (vec![0.0; rows * columns], vec![0.0; rows], vec![0.0; columns]);
@@ -41,5 +43,5 @@ fn mutual_information(a: &[usize], b: &[usize]) -> f64 {
     let cells = pairs.iter().enumerate().filter(|(_, count)| **count > 0.0);
     let share =
         cells.map(|(at, count)| count / n * (count * n / (in_rows[at / columns] * in_columns[at % columns])).ln());
-    share.sum::<f64>().max(0.0) // a rounding below 0 is none
+    share.sum::<f64>().max(0.0) // rounding can give a number below 0
 }

@@ -1,13 +1,16 @@
-//! The separated attribute predictability (Kumar, Sattigeri and Balakrishnan 2018, 1711.00848, section 3), a mean over factors v:
+//! The separated attribute predictability, SAP (Kumar, Sattigeri and Balakrishnan 2018, 1711.00848, section 3), a mean
+//! over the factors v:
 //!
 //!   SAP = mean_v [ S_(1) − S_(2) ],   S_dv = Cov(mu_d, v)² / (Var(mu_d)·Var(v))
 //!
-//! the two largest of the latents: how much better a line through one latent predicts the factor than one through another.
-//! Factors count as numbers, the shape too: disentanglement_lib with `continuous_factors`. A latent of Var(mu) ≤ 1e-12 has S = 0.
+//! where S_(1) and S_(2) are the two largest S_dv among the latents d. The score is how much better a linear regression
+//! on one latent predicts the factor than a regression on any other latent. All factors, also the shape, are treated as
+//! numbers, as in disentanglement_lib with `continuous_factors`. A latent with Var(mu) ≤ 1e-12 has S = 0.
 
 use super::{lead, mean};
 
-/// The lead of each factor. Each latent and each factor has a number an image; a factor takes two values at least.
+/// Returns S_(1) − S_(2) of each factor. Each latent and each factor has one number per image. A factor must have at
+/// least two values.
 pub(super) fn leads(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Vec<f64> {
     let lead_of = |values: &Vec<usize>| {
         let values: Vec<f64> = values.iter().map(|&value| value as f64).collect();

@@ -1,4 +1,5 @@
-//! Codes whose scores are known: perfect, turned, noise; a formula whose scores the reference Python printed.
+//! Codes with known scores: perfect codes, rotated codes and noise, and formulas whose scores the reference Python code
+//! printed.
 
 use tensor::{Device, Generator};
 use vae_core::config::Settings;
@@ -8,7 +9,7 @@ use vae_core::predict::Predictor;
 
 use super::*;
 
-/// Four factors of four values each in `count` images, all combinations alike often.
+/// Returns four factors of four values each for `count` images. All combinations are equally frequent.
 fn four_factors(count: usize) -> Vec<Vec<usize>> {
     let order = Generator::new(3).permutation(count);
     (0..4).map(|k| order.iter().map(|image| image / 4_usize.pow(k) % 4).collect()).collect()
@@ -18,8 +19,8 @@ fn as_numbers(factors: &[Vec<usize>]) -> Vec<Vec<f64>> {
     factors.iter().map(|values| values.iter().map(|&value| value as f64 - 1.5).collect()).collect()
 }
 
-/// Each latent half of the sum of all four, with signs: an orthogonal matrix that gives no latent to any factor.
-fn turned(codes: &[Vec<f64>]) -> Vec<Vec<f64>> {
+/// Rotates codes by an orthogonal matrix with the entries ±½, so that every latent depends equally on all four.
+fn rotated(codes: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let signs = [[1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0], [1.0, -1.0, -1.0, 1.0]];
     let latent = |row: &[f64; 4]| {
         (0..codes[0].len()).map(|i| row.iter().zip(codes).map(|(sign, codes)| 0.5 * sign * codes[i]).sum()).collect()
@@ -32,32 +33,33 @@ fn noise(count: usize) -> Vec<Vec<f64>> {
     (0..4).map(|_| rng.normal_tensor([count]).data().iter().map(|&x| f64::from(x)).collect()).collect()
 }
 
-/// The scores of a code, in the order of `OF_FACTORS`.
-fn told(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> [f64; 7] {
+/// Returns the scores of codes, in the order of `FACTOR_SCORES`.
+fn factor_scores(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> [f64; 7] {
     let mut scores =
         Scores { run: "a".into(), epoch: 1, images: 1, scores: Vec::new(), missing: Vec::new(), warnings: Vec::new() };
-    of_factors(latents, &["a", "b", "c", "d"], factors, &mut Generator::new(5), "images", &mut scores);
-    OF_FACTORS.map(|name| scores.get(name).expect(name).value)
+    add_factor_scores(latents, &["a", "b", "c", "d"], factors, &mut Generator::new(5), "images", &mut scores);
+    FACTOR_SCORES.map(|name| scores.get(name).expect(name).value)
 }
 
 #[test]
-fn a_perfect_code_scores_one_a_turned_one_little_and_noise_nothing() {
+fn perfect_codes_score_one_rotated_codes_little_and_noise_nothing() {
     let factors = four_factors(768);
     let codes = as_numbers(&factors);
-    // A latent that says nothing beside those that are the factors, in another order and with other signs.
+    // The latents are the factors in another order and with another scale, and one constant latent.
     let mut perfect: Vec<Vec<f64>> = codes.iter().rev().map(|codes| codes.iter().map(|x| -3.0 * x).collect()).collect();
     perfect.push(vec![0.25; 768]);
-    let best = told(&perfect, &factors);
+    let best = factor_scores(&perfect, &factors);
     assert!(best.iter().all(|&score| score > 0.99), "{best:?}");
 
-    let [mig, sap, disentanglement, completeness, informativeness, beta, factor] = told(&turned(&codes), &factors);
+    let [mig, sap, disentanglement, completeness, informativeness, beta, factor] =
+        factor_scores(&rotated(&codes), &factors);
     assert!(
         mig < 0.05 && sap < 0.05 && disentanglement < 0.3 && completeness < 0.3,
         "{mig} {sap} {disentanglement} {completeness}"
     );
     assert!(informativeness > 0.6 && beta < 0.35 && factor < 0.45, "{informativeness} {beta} {factor}");
 
-    let [mig, sap, disentanglement, completeness, informativeness, beta, factor] = told(&noise(768), &factors);
+    let [mig, sap, disentanglement, completeness, informativeness, beta, factor] = factor_scores(&noise(768), &factors);
     assert!(
         mig < 0.03 && sap < 0.02 && disentanglement < 0.05 && completeness < 0.05,
         "{mig} {sap} {disentanglement} {completeness}"
@@ -65,41 +67,43 @@ fn a_perfect_code_scores_one_a_turned_one_little_and_noise_nothing() {
     assert!(informativeness < 0.05 && beta < 0.35 && factor < 0.4, "{informativeness} {beta} {factor}");
 }
 
-/// Latents of very different size, each a factor and a little noise: what moves least is not what was held fixed.
+/// Each latent is a factor with a little noise, at a very different scale. The latent with the smallest variance is not
+/// the one of the fixed factor, so the variances must be normalised.
 #[test]
-fn a_latent_moves_little_compared_to_itself() {
+fn factor_vae_normalises_the_variance_of_each_latent() {
     let factors = four_factors(768);
     let scaled = as_numbers(&factors).into_iter().zip(noise(768)).zip([0.15, 0.5, 2.0, 8.0]);
     let codes: Vec<Vec<f64>> = scaled
         .map(|((codes, noise), scale)| codes.iter().zip(noise).map(|(x, eps)| scale * (x + 0.1 * eps)).collect())
         .collect();
-    let shared = fixed_factor::Shared::new(&codes, &factors).unwrap();
-    let told = shared.factor_vae(&mut Generator::new(5)).unwrap();
-    assert!(told > 0.99, "{told}");
+    let groups = fixed_factor::FactorGroups::new(&codes, &factors).unwrap();
+    let score = groups.factor_vae(&mut Generator::new(5)).unwrap();
+    assert!(score > 0.99, "{score}");
     let still: Vec<Vec<f64>> = codes.iter().map(|codes| codes.iter().map(|x| 1e-3 * x).collect()).collect();
-    assert_eq!(fixed_factor::Shared::new(&still, &factors).unwrap().factor_vae(&mut Generator::new(5)), None);
+    assert_eq!(fixed_factor::FactorGroups::new(&still, &factors).unwrap().factor_vae(&mut Generator::new(5)), None);
     let different: Vec<usize> = (0..768).collect();
-    assert!(fixed_factor::Shared::new(&codes, &[different]).is_none(), "no two images share a value");
+    assert!(fixed_factor::FactorGroups::new(&codes, &[different]).is_none(), "no two images share a value");
 }
 
-/// One latent that is two factors, and none that is the others: complete for none, disentangled for neither.
+/// A latent for two factors lowers the disentanglement, and two latents for one factor lower the completeness.
 #[test]
-fn one_latent_for_two_factors_is_no_disentanglement_and_two_for_one_no_completeness() {
+fn disentanglement_and_completeness_measure_different_things() {
     let factors = four_factors(768);
     let codes = as_numbers(&factors);
     let sum: Vec<f64> = codes[0].iter().zip(&codes[1]).map(|(a, b)| 4.0 * a + b).collect();
-    let [.., disentanglement, completeness, _, _, _] = told(&[sum, codes[2].clone(), codes[3].clone()], &factors);
+    let [.., disentanglement, completeness, _, _, _] =
+        factor_scores(&[sum, codes[2].clone(), codes[3].clone()], &factors);
     assert!(disentanglement < 0.8 && completeness > 0.95, "{disentanglement} {completeness}");
     let halves: Vec<Vec<f64>> =
         (0..2).map(|half| codes[0].iter().map(|&x| if (x > 0.0) == (half == 0) { x } else { 0.0 }).collect()).collect();
     let all = [&halves[..], &codes[1..]].concat();
-    let [.., disentanglement, completeness, _, _, _] = told(&all, &factors);
+    let [.., disentanglement, completeness, _, _, _] = factor_scores(&all, &factors);
     assert!(disentanglement > 0.95 && completeness < 0.95, "{disentanglement} {completeness}");
 }
 
 /// Printed by `python tests/oracle/factors.py`.
 #[test]
-fn gaps_and_leads_are_those_of_the_reference() {
+fn mig_and_sap_agree_with_the_reference() {
     let count = 600;
     let factors =
         [1, 3, 15].iter().zip([3, 5, 8]).map(|(stride, size)| (0..count).map(|i| i / stride % size).collect());
@@ -122,37 +126,37 @@ fn gaps_and_leads_are_those_of_the_reference() {
 }
 
 #[test]
-fn the_lead_is_over_the_second() {
+fn the_lead_is_the_difference_to_the_second() {
     assert_eq!(lead([0.25, 0.75, 0.5].into_iter()), 0.25);
     assert_eq!(lead([0.75].into_iter()), 0.75);
     assert_eq!(lead([0.5, 0.5].into_iter()), 0.0);
 }
 
-/// Two images a corner of a square, far apart: MI = ln 4 to all of them by every estimator that weighs as it should.
+/// Two images at each corner of a large square: MI = ln 4 exactly, and with each estimator up to its known bias.
 #[test]
-fn terms_are_told_by_each_estimator_and_exactly() {
+fn latent_terms_have_their_known_values() {
     let corners: Vec<f32> =
         (0..8).flat_map(|i| [if i % 2 == 0 { 50.0 } else { -50.0 }, if i % 4 < 2 { 50.0 } else { -50.0 }]).collect();
     let (mu, logvar) = (Tensor::new(&corners, [8, 2]), Tensor::full([8, 2], -10.0));
-    let told = latent_term_means(&mu, &logvar, &Tensor::zeros([8, 2]));
-    assert_eq!(told.iter().map(|(how, _)| *how).collect::<Vec<_>>(), ["batch", "mws", "mss", "exact"]);
-    let [batch, mws, _, exact] = [0, 1, 2, 3].map(|i| told[i].1);
+    let means = latent_term_means(&mu, &logvar, &Tensor::zeros([8, 2]));
+    assert_eq!(means.iter().map(|(how, _)| *how).collect::<Vec<_>>(), ["batch", "mws", "mss", "exact"]);
+    let [batch, mws, _, exact] = [0, 1, 2, 3].map(|i| means[i].1);
     let ln = f64::ln;
     for [mi, tc, _] in [batch, exact] {
         assert!((mi - ln(4.0)).abs() < 1e-4 && tc.abs() < 1e-4, "{mi} {tc}");
     }
-    // The weight 1/(N·B) once in the joint, once a latent in the product.
+    // The weight 1/(N·B) is once in the joint density, but once for each latent in the product of the marginals.
     assert!((mws[0] - ln(4.0) - ln(8.0)).abs() < 1e-4 && (mws[1] - ln(8.0)).abs() < 1e-4, "{mws:?}");
 }
 
 #[test]
-fn codes_are_columns_and_spread_is_theirs() {
+fn columns_and_variances_are_those_of_the_latents() {
     let columns = columns(&Tensor::new(&[1.0, 5.0, 3.0, 5.0], [2, 2]));
     assert_eq!(columns, [[1.0, 3.0], [5.0, 5.0]]);
     assert_eq!([variance(&columns[0]), variance(&columns[1])], [1.0, 0.0]);
 }
 
-/// A model that was never trained, on 120 test images of 8 pixels, drawn with their factors.
+/// Returns an untrained model, with 120 test images of 8×8 pixels whose factors are known.
 fn untrained(settings: &[&str]) -> LoadedRun {
     let small = ["data.kind=shapes", "data.images=1440", "data.image_size=8", "model.kind=dense", "model.hidden=4"];
     let mut all = Settings::default();
@@ -171,10 +175,10 @@ fn scores(run: &LoadedRun, images: usize) -> Scores {
     scores
 }
 
-/// With all weights 0 a posterior is the prior and each image is decoded to y = 0: the middle grey of `symmetric`, whose
-/// variance ½ of y is ⅛ of x.
+/// If all weights are 0, the posterior is the prior, and every image is decoded to y = 0, which is medium grey with
+/// `symmetric`. The variance ½ of y is a variance of ⅛ of x.
 #[test]
-fn a_model_that_knows_nothing_has_the_likelihood_of_its_grey() {
+fn a_model_without_weights_has_the_likelihood_of_medium_grey() {
     let run = untrained(&["model.output=linear", "data.normalise=symmetric", "loss.reconstruction=sse"]);
     for (_, param) in nn::parameters(&*run.predictor.model) {
         param.set(Tensor::zeros(param.shape()));
@@ -192,11 +196,11 @@ fn a_model_that_knows_nothing_has_the_likelihood_of_its_grey() {
     assert_eq!((active.value, active.parts.len()), (0.0, run.predictor.config.model.z_dim));
     assert!(scores.get("mi_exact").unwrap().value.abs() < 1e-5);
     let missing: Vec<&str> = scores.missing.iter().map(|missing| missing.name.as_str()).collect();
-    assert_eq!(missing, OF_FACTORS, "50 images are too few");
+    assert_eq!(missing, FACTOR_SCORES, "50 images are too few");
 }
 
 #[test]
-fn every_score_is_there_or_its_reason() {
+fn every_score_is_computed_or_has_a_reason() {
     let active = || {
         let run = untrained(&[]);
         nn::parameters(&*run.predictor.model).iter().for_each(|(_, param)| param.set(param.value().mul_scalar(9.0)));
@@ -207,13 +211,13 @@ fn every_score_is_there_or_its_reason() {
     assert!(all.scores.iter().all(|score| score.value.is_finite() && score.of.contains("120 test images")), "{all:?}");
     assert!(all.get("mig").unwrap().of.ends_with("shape, scale, rotation, x, y"));
     assert_eq!(all, scores(&active(), 1_000), "the same again");
-    let told = |settings: &[&str]| {
-        let told = scores(&untrained(settings), 100);
-        (told.scores.len(), told.missing.len(), told.missing.last().unwrap().why.clone())
+    let counts = |settings: &[&str]| {
+        let all = scores(&untrained(settings), 100);
+        (all.scores.len(), all.missing.len(), all.missing.last().unwrap().why.clone())
     };
-    let (there, missing, why) = told(&["model.kind=classifier", "model.width=2", "data.image_size=16"]);
+    let (there, missing, why) = counts(&["model.kind=classifier", "model.width=2", "data.image_size=16"]);
     assert!((there, missing) == (0, 22) && why.contains("\"classifier\" has no posterior"), "{why}");
     let (there, missing, why) =
-        told(&["data.kind=digits", "data.images=12000", "data.image_size=28", "model.conditional=true"]);
+        counts(&["data.kind=digits", "data.images=12000", "data.image_size=28", "model.conditional=true"]);
     assert!((there, missing) == (15, 7) && why.contains("factors of these images are not known"), "{why}");
 }
