@@ -114,12 +114,12 @@ fn dsprites(bytes: &[u8], dir: &Path) -> Vec<Error> {
 fn npz(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.npz");
     put(bytes, &path);
-    let latents = told(npy::codes(&path, corpus::LATENTS), |error| error);
+    let latents = told(npy::read_latents(&path, corpus::LATENTS), |error| error);
     [latents, told(vae::run::info::read(&path), |error| error)].concat()
 }
 
 fn mat(bytes: &[u8], _: &Path) -> Vec<Error> {
-    told(mat::words(bytes, "file_list"), file)
+    told(mat::cell_strings(bytes, "file_list"), file)
 }
 
 fn voc(bytes: &[u8], dir: &Path) -> Vec<Error> {

@@ -49,5 +49,5 @@ pub use {vae_figures as figures, vae_run as run, vae_scores as scores};
 pub mod data {
     pub use vae_core::data::*;
     pub use vae_data as files;
-    pub use vae_data::{download, is_there, load};
+    pub use vae_data::{download, files_exist, load};
 }

@@ -52,7 +52,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
 }
 
 /// Returns whether the list and the folder of pictures exist.
-pub fn is_there(dir: &Path) -> bool {
+pub fn files_exist(dir: &Path) -> bool {
     folder(dir).is_some()
 }
 

@@ -57,7 +57,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
 }
 
 /// Returns whether there are chairs.
-pub fn is_there(dir: &Path) -> bool {
+pub fn files_exist(dir: &Path) -> bool {
     find(dir).is_some()
 }
 

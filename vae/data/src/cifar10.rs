@@ -40,7 +40,7 @@ pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
 }
 
 /// Returns whether all files exist.
-pub fn is_there(dir: &Path) -> bool {
+pub fn files_exist(dir: &Path) -> bool {
     folder(dir).is_some()
 }
 

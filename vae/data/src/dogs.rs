@@ -66,7 +66,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
 }
 
 /// Returns whether the folders and lists exist.
-pub fn is_there(dir: &Path) -> bool {
+pub fn files_exist(dir: &Path) -> bool {
     folder(dir).is_some()
 }
 
@@ -88,7 +88,7 @@ fn list(folder: &Path, name: &str) -> Result<Vec<String>> {
     let bytes = file::read(&path, file::LIST)?;
     let fail = |what: String| Error::file(&path, what);
     let names = if path.extension().is_some_and(|kind| kind == "mat") {
-        mat::words(&bytes, "file_list").map_err(fail)?
+        mat::cell_strings(&bytes, "file_list").map_err(fail)?
     } else {
         unpack::refuse_web_page(&bytes, "a list of pictures").map_err(fail)?;
         let text = String::from_utf8(bytes).map_err(|_| fail("is not a text file of names".into()))?;

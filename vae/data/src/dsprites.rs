@@ -46,7 +46,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
 }
 
 /// Returns whether the file exists.
-pub fn is_there(dir: &Path) -> bool {
+pub fn files_exist(dir: &Path) -> bool {
     path(dir).is_some()
 }
 

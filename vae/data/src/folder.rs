@@ -87,7 +87,7 @@ fn no_pictures(dir: &Path) -> Error {
 }
 
 /// Returns whether there are pictures.
-pub fn is_there(dir: &Path) -> bool {
+pub fn files_exist(dir: &Path) -> bool {
     labelled(dir).is_ok_and(|(_, pictures)| !pictures.is_empty())
 }
 

@@ -60,18 +60,18 @@ fn splits(config: &Config) -> Result<[Split; 3]> {
 }
 
 /// Returns whether the files of a data set exist. Their contents are not checked.
-pub fn is_there(config: &Config) -> bool {
+pub fn files_exist(config: &Config) -> bool {
     let dir = config.data.dir.as_ref();
     match config.data.kind {
-        DataKind::Mnist => mnist::is_there(dir, &mnist::MNIST),
-        DataKind::FashionMnist => mnist::is_there(dir, &mnist::FASHION),
-        DataKind::Cifar10 => cifar10::is_there(dir),
-        DataKind::Stl10 => stl10::is_there(dir),
-        DataKind::StanfordDogs => dogs::is_there(dir),
-        DataKind::Celeba => celeba::is_there(dir),
-        DataKind::Chairs => chairs::is_there(dir),
-        DataKind::Dsprites => dsprites::is_there(dir),
-        DataKind::Folder => folder::is_there(dir),
+        DataKind::Mnist => mnist::files_exist(dir, &mnist::MNIST),
+        DataKind::FashionMnist => mnist::files_exist(dir, &mnist::FASHION),
+        DataKind::Cifar10 => cifar10::files_exist(dir),
+        DataKind::Stl10 => stl10::files_exist(dir),
+        DataKind::StanfordDogs => dogs::files_exist(dir),
+        DataKind::Celeba => celeba::files_exist(dir),
+        DataKind::Chairs => chairs::files_exist(dir),
+        DataKind::Dsprites => dsprites::files_exist(dir),
+        DataKind::Folder => folder::files_exist(dir),
         DataKind::Digits | DataKind::Shapes => true,
     }
 }

@@ -23,7 +23,7 @@ const TEXT: u8 = 4;
 /// # Errors
 /// Returns a message if `file` is not a MATLAB file of level 5, is damaged or cut off, or has no cell array of strings
 /// with this name.
-pub fn words(file: &[u8], name: &str) -> Result<Vec<String>, String> {
+pub fn cell_strings(file: &[u8], name: &str) -> Result<Vec<String>, String> {
     if file.get(124..128) != Some(&[0x00, 0x01, b'I', b'M']) {
         let found = &file[file.len().min(124)..file.len().min(128)];
         return Err(format!(
@@ -125,8 +125,8 @@ mod tests {
             "n02116738-African_hunting_dog/n02116738_9818.jpg",
         ];
         for file in [PLAIN, PACKED] {
-            assert_eq!(words(file, "file_list").unwrap(), files);
-            assert_eq!(words(file, "annotation_list").unwrap()[2], files[2].trim_end_matches(".jpg"));
+            assert_eq!(cell_strings(file, "file_list").unwrap(), files);
+            assert_eq!(cell_strings(file, "annotation_list").unwrap()[2], files[2].trim_end_matches(".jpg"));
         }
     }
 
@@ -150,20 +150,20 @@ mod tests {
             (&numbers, "contains 3 strings in file_list, but its dimensions say 4294967295"),
             (&PLAIN[..128], "contains no list file_list"),
         ] {
-            let message = words(file, "file_list").expect_err(says);
+            let message = cell_strings(file, "file_list").expect_err(says);
             assert!(message.contains(says), "{says}: {message}");
         }
-        assert!(words(PLAIN, "labels").unwrap_err().contains("contains no list labels"));
+        assert!(cell_strings(PLAIN, "labels").unwrap_err().contains("contains no list labels"));
     }
 
     #[test]
     fn cut_off_and_flipped_bytes_never_panic() {
         for file in [PLAIN, PACKED] {
-            (0..file.len()).for_each(|end| drop(words(&file[..end], "labels")));
+            (0..file.len()).for_each(|end| drop(cell_strings(&file[..end], "labels")));
             for at in 128..file.len() {
                 let mut hurt = file.to_vec();
                 hurt[at] ^= 0xff;
-                drop(words(&hurt, "file_list"));
+                drop(cell_strings(&hurt, "file_list"));
             }
         }
     }

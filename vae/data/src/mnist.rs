@@ -54,7 +54,7 @@ pub fn splits(dir: &Path, set: &Set) -> Result<[Split; 3]> {
 }
 
 /// Returns whether all files exist.
-pub fn is_there(dir: &Path, set: &Set) -> bool {
+pub fn files_exist(dir: &Path, set: &Set) -> bool {
     set.folder(dir).is_some()
 }
 
@@ -143,7 +143,7 @@ mod tests {
         let raw = dir.path().join("FashionMNIST/raw");
         std::fs::create_dir_all(&raw).unwrap();
         fake(&raw, 6, 1);
-        assert!(is_there(dir.path(), &FASHION) && !is_there(dir.path(), &MNIST));
+        assert!(files_exist(dir.path(), &FASHION) && !files_exist(dir.path(), &MNIST));
         let message = splits(&dir.path().join("no"), &FASHION).unwrap_err().to_string();
         assert!(message.contains("fashion-mnist not found: expected FashionMNIST/raw/ with"), "{message}");
         // Zipped, and one label too large.

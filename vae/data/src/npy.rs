@@ -85,7 +85,7 @@ pub(crate) fn header_text(array: &mut impl Read) -> std::io::Result<String> {
 
 /// Latents to decode.
 #[derive(Clone, Debug)]
-pub struct Codes {
+pub struct Latents {
     /// The latents, `[images, z_dim]`.
     pub z: Tensor,
     /// The label of each image, if the file has labels.
@@ -97,7 +97,7 @@ pub struct Codes {
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or contains no finite latents of shape `[images, z_dim]`.
-pub fn codes(path: &Path, z_dim: usize) -> Result<Codes> {
+pub fn read_latents(path: &Path, z_dim: usize) -> Result<Latents> {
     read_arrays(path, |name| ["z", "mu", "labels"].contains(&name))
         .and_then(|arrays| latents(arrays, z_dim))
         .map_err(|what| Error::file(path, what))
@@ -107,7 +107,7 @@ pub fn codes(path: &Path, z_dim: usize) -> Result<Codes> {
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or is not a NumPy file.
-pub fn contents(path: &Path) -> Result<Vec<(String, Header)>> {
+pub fn read_headers(path: &Path) -> Result<Vec<(String, Header)>> {
     let arrays = read_arrays(path, |_| false).map_err(|what| Error::file(path, what))?;
     Ok(arrays.into_iter().map(|array| (array.name, array.header)).collect())
 }
@@ -185,7 +185,7 @@ fn numbers(array: impl Read, header: &Header, most: u64) -> Outcome<Vec<u8>> {
     }
 }
 
-fn latents(arrays: Vec<Array>, z_dim: usize) -> Outcome<Codes> {
+fn latents(arrays: Vec<Array>, z_dim: usize) -> Outcome<Latents> {
     let find = |name: &str| arrays.iter().find(|array| array.name == name);
     let Some(array) = find("").or_else(|| find("z")).or_else(|| find("mu")) else {
         let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
@@ -212,16 +212,16 @@ fn latents(arrays: Vec<Array>, z_dim: usize) -> Outcome<Codes> {
     let labels = find("labels").filter(|array| array.header.descr == "<i8" && array.header.shape == [count]);
     let labels = labels
         .map(|array| array.numbers.chunks_exact(8).map(|x| i64::from_le_bytes(x.try_into().expect("eight"))).collect());
-    Ok(Codes { z: Tensor::new(&z, [count, z_dim]), labels })
+    Ok(Latents { z: Tensor::new(&z, [count, z_dim]), labels })
 }
 
 /// Returns an array of f32 as the bytes of an `.npy` file.
-pub fn of_f32(shape: &[usize], numbers: &[f32]) -> Vec<u8> {
+pub fn encode_f32(shape: &[usize], numbers: &[f32]) -> Vec<u8> {
     encode("<f4", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
 }
 
 /// Returns an array of i64 as the bytes of an `.npy` file.
-pub fn of_i64(shape: &[usize], numbers: &[i64]) -> Vec<u8> {
+pub fn encode_i64(shape: &[usize], numbers: &[i64]) -> Vec<u8> {
     encode("<i8", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
 }
 
@@ -237,7 +237,7 @@ fn encode(descr: &str, shape: &[usize], numbers: impl Iterator<Item = u8>) -> Ve
 }
 
 /// Returns the bytes of an `.npz` file, from names and the bytes of `.npy` files.
-pub fn zipped(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub fn encode_npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(DateTime::default()) // equal arrays give equal bytes
@@ -254,10 +254,10 @@ pub fn zipped(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8], z_dim: usize) -> Outcome<Codes> {
+    fn read(bytes: &[u8], z_dim: usize) -> Outcome<Latents> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        codes(file.path(), z_dim).map_err(|error| error.to_string())
+        read_latents(file.path(), z_dim).map_err(|error| error.to_string())
     }
 
     /// Compares with what `numpy.save` wrote for `numpy.array([[1, 2, 3], [4, 5, -6.5]], "float32")` and
@@ -266,27 +266,27 @@ mod tests {
     fn an_array_is_written_as_numpy_writes_it() {
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
         let theirs = [&b"\x93NUMPY\x01\x00\x76\x00"[..], format!("{text:<117}\n").as_bytes()].concat();
-        let ours = of_f32(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, -6.5]);
+        let ours = encode_f32(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, -6.5]);
         assert_eq!(ours[..128], theirs);
         assert_eq!(ours[128..][20..], (-6.5_f32).to_le_bytes());
         let text = "{'descr': '<i8', 'fortran_order': False, 'shape': (7,), }";
-        assert_eq!(of_i64(&[7], &[0; 7])[10..128], *format!("{text:<117}\n").as_bytes());
+        assert_eq!(encode_i64(&[7], &[0; 7])[10..128], *format!("{text:<117}\n").as_bytes());
     }
 
     #[test]
     fn latents_are_read_from_each_kind_of_file() {
         let numbers = [1.0, 2.0, 3.0, 4.0, 5.0, -6.5];
-        let array = of_f32(&[2, 3], &numbers);
+        let array = encode_f32(&[2, 3], &numbers);
         let plain = read(&array, 3).unwrap();
         assert_eq!((plain.z.data(), plain.z.shape()[0], plain.labels), (&numbers[..], 2, None));
-        let all = [("logvar", of_f32(&[1], &[0.0])), ("mu", array), ("labels", of_i64(&[2], &[7, -1]))];
-        let codes = read(&zipped(&all), 3).unwrap();
+        let all = [("logvar", encode_f32(&[1], &[0.0])), ("mu", array), ("labels", encode_i64(&[2], &[7, -1]))];
+        let codes = read(&encode_npz(&all), 3).unwrap();
         assert_eq!((codes.z.data(), codes.labels), (&numbers[..], Some(vec![7, -1])));
-        let both = [&all[..], &[("z", of_f32(&[1, 3], &[9.0; 3]))]].concat();
-        assert_eq!(read(&zipped(&both), 3).unwrap().z.data(), [9.0; 3], "z goes before mu");
+        let both = [&all[..], &[("z", encode_f32(&[1, 3], &[9.0; 3]))]].concat();
+        assert_eq!(read(&encode_npz(&both), 3).unwrap().z.data(), [9.0; 3], "z goes before mu");
         let doubles = encode("<f8", &[1, 2], [0.5_f64, -2.0].iter().flat_map(|x| x.to_le_bytes()));
         assert_eq!(read(&doubles, 2).unwrap().z.data(), [0.5, -2.0]);
-        assert_eq!(zipped(&all), zipped(&all));
+        assert_eq!(encode_npz(&all), encode_npz(&all));
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn files_without_latents_give_an_error_in_one_line() {
-        let good = of_f32(&[2, 3], &[0.0; 6]);
+        let good = encode_f32(&[2, 3], &[0.0; 6]);
         let claims = |shape: &str| {
             let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
             [&MAGIC[..], &(text.len() as u16).to_le_bytes(), text.as_bytes(), &[0; 24]].concat()
@@ -317,17 +317,17 @@ mod tests {
         for (bytes, says) in [
             (good[..good.len() - 1].to_vec(), "cut off: 23 bytes of [2, 3], expected 24"),
             ([&good[..], &[0]].concat(), "more bytes than the 24"),
-            (of_f32(&[2, 2], &[0.0; 4]), "shape [2, 2], but this model needs [images, 3]"),
-            (of_f32(&[6], &[0.0; 6]), "shape [6], but this model needs [images, 3]"),
-            (of_f32(&[0, 3], &[]), "shape [0, 3]"),
-            (of_f32(&[1, 3], &[0.0, f32::NAN, 0.0]), "contains NaN in row 0"),
-            (of_i64(&[1, 3], &[0; 3]), "of type <i8"),
+            (encode_f32(&[2, 2], &[0.0; 4]), "shape [2, 2], but this model needs [images, 3]"),
+            (encode_f32(&[6], &[0.0; 6]), "shape [6], but this model needs [images, 3]"),
+            (encode_f32(&[0, 3], &[]), "shape [0, 3]"),
+            (encode_f32(&[1, 3], &[0.0, f32::NAN, 0.0]), "contains NaN in row 0"),
+            (encode_i64(&[1, 3], &[0; 3]), "of type <i8"),
             (claims("(1000000000000, 3)"), "more than such a file can hold"),
             (claims("(18446744073709551615, 3)"), "more than such a file can hold"),
             ([&good[..10], &turned, &good[128..]].concat(), "ascontiguousarray"),
-            (zipped(&[("x", good.clone())]), "neither z nor mu, but x"),
-            (zipped(&[("mu", b"no array at all".to_vec())]), "contains mu.npy: it starts with"),
-            (zipped(&[("z", good.clone())])[..90].to_vec(), "not a complete .npz"),
+            (encode_npz(&[("x", good.clone())]), "neither z nor mu, but x"),
+            (encode_npz(&[("mu", b"no array at all".to_vec())]), "contains mu.npy: it starts with"),
+            (encode_npz(&[("z", good.clone())])[..90].to_vec(), "not a complete .npz"),
             (b"<html>".to_vec(), "is a web page"),
             (b"".to_vec(), "starts with the bytes []"),
         ] {

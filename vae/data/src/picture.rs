@@ -50,7 +50,7 @@ pub enum Region {
 ///
 /// The limit is 4 MiB plus 2,048 times the file size, because a compressed white page or an empty JPEG expands by less
 /// than that. Above 64 MiB it is 256 times the file size, because large pictures are rarely empty.
-fn believable(bytes: usize) -> u64 {
+fn max_decoded_size(bytes: usize) -> u64 {
     let bytes = bytes as u64;
     (2048 * bytes + (4 << 20)).min((256 * bytes).max(64 << 20)).min(LARGEST_PICTURE)
 }
@@ -104,12 +104,12 @@ pub fn from_bytes(
 ) -> std::result::Result<(), String> {
     let decoded = decode(bytes)?;
     let [left, top, width, height] = region.within(decoded.width(), decoded.height())?;
-    show(&decoded.crop_imm(left, top, width, height), channels, side, out);
+    resize_into(&decoded.crop_imm(left, top, width, height), channels, side, out);
     Ok(())
 }
 
 /// Resizes a decoded picture into `out`, `[channels, side, side]`. `channels` is 1 (grey) or 3 (RGB).
-pub fn show(pixels: &DynamicImage, channels: usize, side: usize, out: &mut [u8]) {
+pub fn resize_into(pixels: &DynamicImage, channels: usize, side: usize, out: &mut [u8]) {
     if channels == 1 {
         return out.copy_from_slice(&resize(&grey(pixels), side));
     }
@@ -155,7 +155,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
             return Err(format!("is cut off: {} bytes of a JPEG without its end; download it again", bytes.len()));
         }
         Some(ImageFormat::Jpeg) => {
-            return jpeg::decode(bytes, LARGEST_SIDE, believable(bytes.len())).map_err(damaged);
+            return jpeg::decode(bytes, LARGEST_SIDE, max_decoded_size(bytes.len())).map_err(damaged);
         }
         Some(ImageFormat::Png) => {}
         _ => {
@@ -165,7 +165,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     }
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE));
-    limits.max_alloc = Some(believable(bytes.len()));
+    limits.max_alloc = Some(max_decoded_size(bytes.len()));
     reader.limits(limits);
     reader.decode().map_err(|error| damaged(error.to_string()))
 }

@@ -45,7 +45,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
 }
 
 /// Returns whether all files exist.
-pub fn is_there(dir: &Path) -> bool {
+pub fn files_exist(dir: &Path) -> bool {
     folder(dir).is_some()
 }
 
@@ -100,7 +100,7 @@ fn images(path: &Path, count: usize, channels: usize, side: usize, out: &mut [u8
             let at = |c: usize, x: u32, y: u32| raw[(c * SIDE + x as usize) * SIDE + y as usize];
             let pixel = |x, y| image::Rgb([0, 1, 2].map(|c| at(c, x, y)));
             let image = RgbImage::from_fn(SIDE as u32, SIDE as u32, pixel);
-            picture::show(&DynamicImage::ImageRgb8(image), channels, side, out);
+            picture::resize_into(&DynamicImage::ImageRgb8(image), channels, side, out);
         });
     }
     Ok(())

@@ -179,7 +179,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, S
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or if it is a damaged checkpoint.
-pub fn file(path: &Path) -> Result<(Vec<u8>, Option<Meta>)> {
+pub fn read_with_meta(path: &Path) -> Result<(Vec<u8>, Option<Meta>)> {
     let bytes = || match fs::metadata(path)?.is_file() {
         true => fs::read(path),
         false => Err(std::io::Error::other("it is not a file")),
@@ -193,7 +193,7 @@ pub fn file(path: &Path) -> Result<(Vec<u8>, Option<Meta>)> {
 ///
 /// # Errors
 /// Returns an error if the bytes are not safetensors, or if a tensor is missing, unexpected or of another shape.
-pub fn fill(module: &dyn Module, bytes: &[u8], path: &Path) -> Result<()> {
+pub fn load_bytes(module: &dyn Module, bytes: &[u8], path: &Path) -> Result<()> {
     block_on(nn::state::load(module, bytes)).map_err(|error| match error {
         StateError::Mismatch(tensors) => {
             let more = if tensors.len() > 4 { format!("; and {} more", tensors.len() - 4) } else { String::new() };
@@ -217,7 +217,7 @@ pub fn fill(module: &dyn Module, bytes: &[u8], path: &Path) -> Result<()> {
 /// # Errors
 /// Returns an error if the file cannot be read, or if it is a damaged checkpoint.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    Ok(file(path)?.0)
+    Ok(read_with_meta(path)?.0)
 }
 
 /// Loads the weights of a checkpoint into a model.
@@ -226,7 +226,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// Returns an error if the file cannot be read, is not a checkpoint, or belongs to another model. The message names the
 /// first tensors that do not fit.
 pub fn load(model: &dyn Module, path: &Path) -> Result<()> {
-    fill(model, &read(path)?, path)
+    load_bytes(model, &read(path)?, path)
 }
 
 impl Meta {
@@ -272,7 +272,7 @@ impl Meta {
         }
         let (names, _) = nn::state::contents(bytes, KEY).map_err(damaged)?;
         let slots = trainer.optimiser_slots(&names);
-        fill(&ModelAndOptimiser { model: trainer.model(), optimiser: &slots }, bytes, path)?;
+        load_bytes(&ModelAndOptimiser { model: trainer.model(), optimiser: &slots }, bytes, path)?;
         trainer.restore_state(self.state(), &slots);
         Ok(())
     }

@@ -40,7 +40,7 @@ pub enum Part {
 /// # Errors
 /// Returns an error if the file cannot be read, is not a checkpoint, or is too small for the model that it describes.
 pub fn config(file: &Path) -> Result<Config> {
-    let (bytes, meta) = checkpoint::file(file)?;
+    let (bytes, meta) = checkpoint::read_with_meta(file)?;
     let meta =
         meta.ok_or_else(|| Error::file(file, "has no metadata about its run; name a checkpoint that train wrote"))?;
     let config = meta
@@ -89,7 +89,7 @@ pub fn part(config: &Config, file: &Path, part: Part) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Returns an error if the checkpoint does not match the configuration, or if the images are too large for an example.
-pub fn outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
+pub fn example_outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
     let [_, image] = config.weight_and_image_bytes();
     if image > 1e9 {
         let (size, gigabytes) = (config.image_size(), (4e-9 * image).ceil());

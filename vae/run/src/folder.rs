@@ -79,7 +79,7 @@ impl Folder {
 
     /// Opens the folder of a run without locking it, to add files such as figures. This works even while the run is
     /// trained.
-    pub fn of_run(path: &Path) -> Folder {
+    pub fn open_unlocked(path: &Path) -> Folder {
         Folder { path: path.to_owned(), created: Vec::new(), _lock: None }
     }
 

@@ -128,7 +128,7 @@ pub fn read(path: &Path) -> Result<Info> {
         tensors: Vec::new(),
     };
     if npy::is_numpy(&start(path)?) {
-        let arrays = npy::contents(path)?.into_iter();
+        let arrays = npy::read_headers(path)?.into_iter();
         info.tensors = arrays.map(|(name, npy::Header { descr, shape, .. })| entry(&name, descr, shape)).collect();
     } else {
         safetensors(path, &mut info)?;

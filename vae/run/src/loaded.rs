@@ -68,8 +68,8 @@ fn first_run_in(folder: &Path) -> Option<String> {
 /// all epochs, and the epoch of the weights.
 fn load_best(folder: &Path, model: &dyn Module) -> Result<(Vec<Epoch>, usize)> {
     let (history, file) = (history(folder)?, checkpoint_of(folder)?);
-    let (bytes, meta) = checkpoint::file(&file)?;
-    checkpoint::fill(model, &bytes, &file)?;
+    let (bytes, meta) = checkpoint::read_with_meta(&file)?;
+    checkpoint::load_bytes(model, &bytes, &file)?;
     let epoch = epoch(&history, meta, &file);
     Ok((history, epoch))
 }

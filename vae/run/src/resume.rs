@@ -38,7 +38,7 @@ impl ResumedRun {
                 run.display()
             )));
         }
-        let (bytes, meta) = checkpoint::file(&path)?;
+        let (bytes, meta) = checkpoint::read_with_meta(&path)?;
         let meta = meta.ok_or_else(|| {
             Error::file(&path, "is not a checkpoint of a run, so it cannot be resumed; use --init to load its weights")
         })?;
@@ -55,7 +55,7 @@ impl ResumedRun {
             None => None,
             Some((epoch, _)) => {
                 let path = run.join(BEST);
-                let (bytes, found) = checkpoint::file(&path)?;
+                let (bytes, found) = checkpoint::read_with_meta(&path)?;
                 // The best checkpoint may be of a later epoch, if the run was killed before it wrote the last checkpoint.
                 let fits = found.and_then(|found| found.best()).is_some_and(|(found, _)| found >= epoch);
                 if !fits {

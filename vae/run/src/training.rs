@@ -236,7 +236,7 @@ impl Run<'_> {
     fn end(&mut self, outcome: Outcome) -> Result<()> {
         if outcome != Outcome::Interrupted {
             if let Some(best) = self.best.take().filter(|_| self.trainer.config().train.early_stopping > 0) {
-                self.trainer.load_final_weights(|model| checkpoint::fill(model, &best, Path::new(BEST)))?;
+                self.trainer.load_final_weights(|model| checkpoint::load_bytes(model, &best, Path::new(BEST)))?;
             }
             self.draw();
         }

@@ -20,9 +20,9 @@ use vae_core::{Error, Result};
 
 use crate::checkpoint::read;
 
-/// The result of loading an encoder. `Display` gives one line; [`Loaded::list`] gives the names of all tensors.
+/// The result of loading an encoder. `Display` gives one line; [`LoadedEncoder::list`] gives the names of all tensors.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedEncoder {
     /// The file that was loaded.
     pub path: PathBuf,
     /// The names of the tensors that were loaded, missing, of another shape, or skipped.
@@ -35,7 +35,7 @@ pub struct Loaded {
 /// # Errors
 /// Returns an error if the file cannot be read, if no tensor of the encoder can be loaded, or, with `whole`, if a
 /// tensor is missing or has another shape.
-pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Loaded> {
+pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<LoadedEncoder> {
     let bytes = read(path)?;
     let place = |name: &str| match name.split('.').next() {
         Some("encoder") => Some(name.to_owned()),
@@ -60,16 +60,16 @@ pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Load
             format!("{what}: {wants}; model.kind, model.width and model.stem must match the file"),
         ));
     }
-    Ok(Loaded { path: path.to_owned(), filled })
+    Ok(LoadedEncoder { path: path.to_owned(), filled })
 }
 
-impl fmt::Display for Loaded {
+impl fmt::Display for LoadedEncoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path.display(), summary(&self.filled))
     }
 }
 
-impl Loaded {
+impl LoadedEncoder {
     /// Returns the names of all tensors, one per line, in groups: loaded, missing, of another shape, skipped. PyTorch's
     /// `num_batches_tracked` is not listed, because our batch norm has no such tensor.
     pub fn list(&self) -> String {

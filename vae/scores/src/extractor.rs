@@ -90,7 +90,7 @@ impl Extractor {
                 );
                 return Err(Error::file(place, what));
             }
-            let bytes = checkpoint::file(&file)?.0;
+            let bytes = checkpoint::read_with_meta(&file)?.0;
             let name =
                 place.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
             let preprocess = Preprocess::of(&theirs, &config.data.dir)?;
@@ -122,7 +122,7 @@ impl Extractor {
         device: &Device,
     ) -> Result<Extractor> {
         let net = Classifier::new(&mut Generator::new(0), &config); // these weights are replaced
-        checkpoint::fill(&net, bytes, path)?;
+        checkpoint::load_bytes(&net, bytes, path)?;
         nn::upload(&net, device);
         let net = Net::Classifier(Box::new(net), Box::new(config.clone()));
         let (width, digest) = (8 * config.model.width, hexadecimal(&Sha256::digest(bytes)));
@@ -135,7 +135,7 @@ impl Extractor {
     /// # Errors
     /// Returns an error if the file cannot be read, or if a tensor is missing or has another shape.
     pub(super) fn inception(file: &Path, device: &Device) -> Result<Extractor> {
-        let bytes = checkpoint::file(file)?.0;
+        let bytes = checkpoint::read_with_meta(file)?.0;
         let net = Inception::new();
         let wants =
             "--inception needs the weights of pytorch-fid's Inception-v3 as safetensors, with torchvision's names";
@@ -201,7 +201,7 @@ impl Extractor {
         let features = self.features(pixels, shape)?;
         cached.0.set(Tensor::new(&features.numbers, [images, self.width]));
         if let Ok(bytes) = block_on(nn::state::save(&cached, None)) {
-            Folder::of_run(&run.path).write(&name, &bytes)?;
+            Folder::open_unlocked(&run.path).write(&name, &bytes)?;
         }
         Ok(features)
     }

@@ -226,7 +226,7 @@ mod tests {
         };
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Scores::read(dir.path()).unwrap(), None);
-        scores.write(&mut Folder::of_run(dir.path())).unwrap();
+        scores.write(&mut Folder::open_unlocked(dir.path())).unwrap();
         assert_eq!(Scores::read(dir.path()).unwrap().unwrap(), scores);
         assert_eq!(scores.get("odd").unwrap().value, f64::INFINITY);
         std::fs::write(dir.path().join(FILE), "{}").unwrap();

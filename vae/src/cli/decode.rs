@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use pollster::block_on;
 use vae_core::Error;
 use vae_core::config::Config;
-use vae_data::npy::{self, Codes};
+use vae_data::npy::{self, Latents};
 use vae_figures::image_folder::ImageFolder;
 use vae_run::write_new;
 
@@ -60,7 +60,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     if !config.model.is_vae() {
         bail!(Error::config(format!("model.kind = \"{}\" cannot decode latents", config.model.kind)));
     }
-    let codes = npy::codes(&args.file, config.model.z_dim)?;
+    let codes = npy::read_latents(&args.file, config.model.z_dim)?;
     let count = codes.z.shape()[0];
     let labels = labels(config, &codes, &args.labels)?;
     let numbers = shape.iter().product::<usize>();
@@ -80,7 +80,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     if let Some(out) = args.out {
         let [channels, height, width] = shape;
-        write_new(&out, &npy::of_f32(&[count, channels, height, width], &all))?;
+        write_new(&out, &npy::encode_f32(&[count, channels, height, width], &all))?;
         say!("{count} images: {}", out.display());
     }
     if let (Some(image_folder), Some(place)) = (image_folder, args.png) {
@@ -90,7 +90,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// The label of each image; zeros for a model that is not conditional.
-fn labels(config: &Config, codes: &Codes, given: &[i64]) -> Result<Vec<usize>> {
+fn labels(config: &Config, codes: &Latents, given: &[i64]) -> Result<Vec<usize>> {
     let (count, classes) = (codes.z.shape()[0], config.condition_classes());
     if classes == 0 {
         if !given.is_empty() {

@@ -61,10 +61,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let labels: Vec<i64> =
         places.iter().map(|&place| if is_labelled { split.label(place) as i64 } else { -1 }).collect();
     let [count, z_dim] = [mu.shape()[0], mu.shape()[1]];
-    let bytes = npy::zipped(&[
-        ("mu", npy::of_f32(&[count, z_dim], mu.data())),
-        ("logvar", npy::of_f32(&[count, z_dim], logvar.data())),
-        ("labels", npy::of_i64(&[count], &labels)),
+    let bytes = npy::encode_npz(&[
+        ("mu", npy::encode_f32(&[count, z_dim], mu.data())),
+        ("logvar", npy::encode_f32(&[count, z_dim], logvar.data())),
+        ("labels", npy::encode_i64(&[count], &labels)),
     ]);
     write_new(&args.out, &bytes)?;
     say!("{count} images, z = {z_dim}: {}", args.out.display());

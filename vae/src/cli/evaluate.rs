@@ -50,7 +50,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let options = Options { images: args.images as usize, extractor: args.extractor, inception: args.inception };
     let scores = vae_scores::evaluate(&run, &options)?;
     scores.warnings.iter().for_each(|words| warn(words));
-    scores.write(&mut Folder::of_run(&run.path))?;
+    scores.write(&mut Folder::open_unlocked(&run.path))?;
     if args.json {
         say!("{}", serde_json::to_string_pretty(&scores)?);
     } else {

@@ -69,7 +69,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let config = export::config(&file)?;
     let mut files = vec![(args.out, export::part(&config, &file, part)?)];
     if let Some(check) = args.check {
-        files.push((check, export::outputs(&config, &file)?));
+        files.push((check, export::example_outputs(&config, &file)?));
     }
     for (path, bytes) in files {
         write_new(&path, &bytes)?;

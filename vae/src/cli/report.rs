@@ -64,7 +64,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let name =
         file.ok_or_else(|| Error::config(format!("--out {}: this is not the name of a file", path.display())))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Folder::of_run(folder).write(name, page.as_bytes())?;
+    Folder::open_unlocked(folder).write(name, page.as_bytes())?;
     for run in &told {
         say!("{}: {}", run.name, run.verdict.sentence);
     }

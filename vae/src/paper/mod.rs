@@ -284,7 +284,7 @@ impl PlannedRun {
     /// Returns which images are missing, in one line.
     pub fn missing_images(&self) -> Option<String> {
         let config = &self.point.config;
-        if vae_data::is_there(config) {
+        if vae_data::files_exist(config) {
             return None;
         }
         let why = vae_data::load(config).err()?;

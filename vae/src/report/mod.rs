@@ -91,7 +91,7 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
             let usual = score::Options { images: IMAGES, extractor: None, inception: None };
             let scores = score::evaluate(run, options.unwrap_or(&usual))?;
             scores.warnings.iter().for_each(|words| warn(words));
-            scores.write(&mut Folder::of_run(&run.path))?;
+            scores.write(&mut Folder::open_unlocked(&run.path))?;
             scores
         }
     };

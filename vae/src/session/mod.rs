@@ -26,7 +26,7 @@ use vae_core::learn::{self, Learner};
 use vae_core::train::{Fault, Trainer};
 use vae_core::{Error, Result};
 use vae_figures::gallery::TRAINING_FIGURES;
-use vae_run::transfer::{self, Frozen, Loaded};
+use vae_run::transfer::{self, Frozen, LoadedEncoder};
 use vae_run::{Event, Folder, LAST, LoadedRun, Outcome, ResumedRun, checkpoint};
 use vae_scores::Options;
 
@@ -226,7 +226,7 @@ fn injected_fault() -> Result<Option<Fault>> {
 ///
 /// # Errors
 /// If a weight file cannot be used.
-pub fn initial_model(config: &Config) -> Result<(Box<dyn Learner>, Option<Loaded>)> {
+pub fn initial_model(config: &Config) -> Result<(Box<dyn Learner>, Option<LoadedEncoder>)> {
     let (model, keys) = (learn::build(config), &config.model);
     if !keys.init.is_empty() {
         checkpoint::load(&*model, Path::new(&keys.init))?;

@@ -6,7 +6,7 @@ use vae_core::config::{Config, Normalise, describe_loss};
 use vae_core::data::Dataset;
 use vae_core::learn::Summary;
 use vae_core::objective::number;
-use vae_run::transfer::{Frozen, Loaded};
+use vae_run::transfer::{Frozen, LoadedEncoder};
 
 use crate::device::Chosen;
 use crate::say;
@@ -18,7 +18,7 @@ pub struct Plan<'a> {
     /// The size of the model.
     pub summary: &'a Summary,
     /// The weights that the encoder starts from, or why they are missing.
-    pub encoder: Option<Result<&'a Loaded, &'a String>>,
+    pub encoder: Option<Result<&'a LoadedEncoder, &'a String>>,
     /// The frozen weights.
     pub frozen: Option<&'a Frozen>,
     /// The device.
@@ -72,7 +72,7 @@ impl Plan<'_> {
     }
 
     fn encoder_words(&self) -> Option<String> {
-        self.encoder.map(|encoder| encoder.map_or_else(String::clone, Loaded::to_string))
+        self.encoder.map(|encoder| encoder.map_or_else(String::clone, LoadedEncoder::to_string))
     }
 
     fn data_line(&self) -> String {
@@ -126,7 +126,7 @@ impl Plan<'_> {
             let effective = config.model.is_vae().then(|| number(config.effective_beta()));
             plan.insert("effective_beta".into(), effective.into());
             self.encoder_words().into_iter().for_each(|words| drop(plan.insert("encoder".into(), words.into())));
-            if let Some(Ok(Loaded { filled, .. })) = self.encoder {
+            if let Some(Ok(LoadedEncoder { filled, .. })) = self.encoder {
                 let LoadReport { loaded, missing, misfit, skipped } = filled;
                 let lists = json!({ "loaded": loaded, "missing": missing, "misfit": misfit, "skipped": skipped });
                 plan.insert("encoder_tensors".into(), lists);

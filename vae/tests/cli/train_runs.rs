@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::train::{TINY, folder, output};
-use crate::{done, process, refused, train};
+use crate::{done, process, refused};
 
 /// The lines of a metrics file without its times.
 fn losses(run: &Path) -> Vec<Value> {

@@ -4,7 +4,7 @@
 //! - `flip-crop` also adds a black border of four pixels and crops a random window of the original size (He et al.
 //!   2015, section 4.2). These draws depend on (seed, epoch, image).
 //! - Noise adds σ·N(0, 1) to every pixel of a fraction of the images, in units where black is 0 and full brightness is
-//!   1. The sum is clamped to [0, 1]. These draws depend on (seed, image): an image has the same noise in every epoch,
+//!   one. The sum is clamped to [0, 1]. These draws depend on (seed, image): an image has the same noise in every epoch,
 //!   as if it were stored with it.
 
 use tensor::Tensor;

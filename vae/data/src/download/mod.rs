@@ -60,7 +60,7 @@ pub fn download(archives: &[Archive<'_>], dir: &Path, on_progress: &mut dyn FnMu
 }
 
 /// Returns instructions for doing by hand what [`download`] does, one line per file.
-pub fn by_hand(kind: DataKind, dir: &Path) -> Vec<String> {
+pub fn manual_steps(kind: DataKind, dir: &Path) -> Vec<String> {
     let line = |archive: &Archive<'_>| {
         let folder = dir.join(archive.folder);
         let verb = if archive.pack == Pack::File { "put" } else { "unpack" };

@@ -238,11 +238,11 @@ fn without_curl_the_message_says_how_to_install_it() {
 
 #[test]
 fn instructions_name_each_address_and_path() {
-    let lines = by_hand(DataKind::StanfordDogs, Path::new("data"));
+    let lines = manual_steps(DataKind::StanfordDogs, Path::new("data"));
     assert_eq!(lines.len(), 3);
     assert_eq!(
         lines[0],
         "unpack http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar to get data/stanford-dogs/Images"
     );
-    assert!(by_hand(DataKind::Mnist, Path::new("data"))[1].starts_with("put https://ossci"), "{lines:?}");
+    assert!(manual_steps(DataKind::Mnist, Path::new("data"))[1].starts_with("put https://ossci"), "{lines:?}");
 }

@@ -191,7 +191,7 @@ fn drawing(runs: &[LoadedRun], figure: &Figure) -> vae_core::Result<Drawing> {
 
 /// Writes a figure into the folder of its run, and prints its files and what it shows.
 fn write(path: &Path, drawing: &Drawing) -> vae_core::Result<()> {
-    drawing.write(&mut Folder::of_run(path))?;
+    drawing.write(&mut Folder::open_unlocked(path))?;
     let files: Vec<String> = drawing.files().iter().map(|(name, _)| path.join(name).display().to_string()).collect();
     say!("{}: {}", files.join(", "), drawing.alt);
     Ok(())

@@ -61,7 +61,7 @@ pub(super) fn draw(run: &LoadedRun, options: &Options) -> Result<()> {
     let (mut a, mut b) = (take(&options.a)?, take(&options.b)?);
     let blended = blend(predictor, &run.dataset.train, [&mut a, &mut b], &options.negate, options.weight)?;
 
-    let mut folder = Folder::of_run(&run.path);
+    let mut folder = Folder::open_unlocked(&run.path);
     folder.write("pegasus.png", &picture(run, options, [&a, &b], &blended))?;
     let json = pairs(options, [&a, &b], &blended);
     folder.write("pegasus.json", format!("{json:#}\n").as_bytes())?;

@@ -83,7 +83,7 @@ fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Gri
         return Ok(());
     }
     let run = LoadedRun::open(&path, config.clone(), chosen.device.clone())?;
-    let mut files = Folder::of_run(&path);
+    let mut files = Folder::open_unlocked(&path);
     if !scored {
         let scores = vae_scores::evaluate(&run, &Options { images, extractor, inception: None })?;
         scores.warnings.iter().for_each(|words| warn(words));

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vae_core::Error;
 use vae_core::config::{Config, DataKind};
 use vae_data::archives;
-use vae_data::download::{by_hand, download};
+use vae_data::download::{download, manual_steps};
 
 use crate::console::eprint_line;
 
@@ -18,7 +18,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Fetches what a configuration's data set lacks; where that fails, says how to do it by hand.
 pub(super) fn fetch(config: &Config) -> Result<()> {
-    if vae_data::is_there(config) {
+    if vae_data::files_exist(config) {
         return Ok(());
     }
     let (kind, dir) = (config.data.kind, Path::new(&config.data.dir));
@@ -56,7 +56,7 @@ pub(super) fn fetch(config: &Config) -> Result<()> {
     });
     bar.iter().for_each(ProgressBar::finish_and_clear);
     outcome.map_err(|error| {
-        by_hand(kind, dir).iter().for_each(|line| eprint_line(&format!("by hand: {line}")));
+        manual_steps(kind, dir).iter().for_each(|line| eprint_line(&format!("by hand: {line}")));
         error.into()
     })
 }

@@ -72,7 +72,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 fn dry_run(args: &Args, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     let start = Instant::now();
     let dataset = match vae_data::load(config) {
-        Err(error) if !vae_data::is_there(config) => Err(error.to_string()),
+        Err(error) if !vae_data::files_exist(config) => Err(error.to_string()),
         dataset => Ok(dataset?),
     };
     let seconds = start.elapsed().as_secs_f64();
