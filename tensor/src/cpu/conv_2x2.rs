@@ -11,10 +11,8 @@
 //! That is 16 products for a pair of channels, as many as Winograd's F(2 × 2) needs, without a transform. Vectors run along images.
 //! Most of the memory traffic is the weights; each is read once, in place, and broadcast to a vector.
 
-use rayon::prelude::*;
-
 use super::microkernel::{Accumulate, Strides, multiply_tile};
-use super::parallel::DisjointSliceMut;
+use super::parallel::{DisjointSliceMut, for_each_index, for_each_part};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
@@ -49,7 +47,7 @@ pub(super) fn convolve(
     let width = batch.next_multiple_of(32); // whole vectors of images, two at a time
     let x = &images_last(isa, x, 4 * sums, batch, width);
     let y = DisjointSliceMut::new(y);
-    (0..rows.div_ceil(SOME)).into_par_iter().for_each(|task| {
+    for_each_index(rows.div_ceil(SOME), &|task| {
         let first = task * SOME;
         let some = SOME.min(rows - first);
         scratch(4 * SOME * width, |out| {
@@ -85,7 +83,7 @@ pub(super) fn convolve(
 fn images_last(isa: Isa, x: &[f32], count: usize, batch: usize, width: usize) -> CpuBuffer {
     const ROWS: usize = 64;
     let mut turned = CpuBuffer::take(count * width);
-    turned.par_chunks_mut(ROWS * width).enumerate().for_each(|(i, to)| {
+    for_each_part(&mut turned, ROWS * width, &|i, to| {
         if batch < width {
             to.fill(0.0);
         }
@@ -168,7 +166,7 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
     let x = &pixels_first(isa, x, cin, batch, columns, width);
     let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
     let dw = DisjointSliceMut::new(dw);
-    (0..cout.div_ceil(SOME)).into_par_iter().for_each(|task| {
+    for_each_index(cout.div_ceil(SOME), &|task| {
         let first = task * SOME;
         let some = SOME.min(cout - first);
         scratch(4 * SOME * batch + tile_rows * width, |room| {
@@ -201,11 +199,11 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
 /// `[batch][channel][4]` as `[batch][4][columns]`, each image in a row of `width`.
 fn pixels_first(isa: Isa, x: &[f32], channels: usize, batch: usize, columns: usize, width: usize) -> CpuBuffer {
     let mut turned = CpuBuffer::take(batch * width);
-    turned.par_chunks_exact_mut(width).zip(x.par_chunks_exact(4 * channels)).for_each(|(to, x)| {
+    for_each_part(&mut turned, width, &|image, to| {
         if channels < columns {
             to.fill(0.0);
         }
-        transpose(isa, x, 4, channels, 4, to, columns);
+        transpose(isa, &x[image * 4 * channels..], 4, channels, 4, to, columns);
     });
     turned
 }

@@ -12,8 +12,7 @@
 //!   └──────────────┘
 //! ```
 
-use rayon::prelude::*;
-
+use super::parallel::for_each_part;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, SimdKernel, Vector};
 use super::window::TapOffsets;
@@ -86,7 +85,8 @@ pub(super) fn convolve(
     let weights: Vec<f32> = (0..many).flat_map(pairs).map(|(c, o, t)| weight(c, o, t)).collect();
     let phases: Vec<Vec<usize>> = phases.iter().map(|sees| sees.iter().map(|see| padded.at(see.0)).collect()).collect();
     let [from, to] = [(many, image), (few, output)].map(|(c, [height, width])| c * height * width);
-    y.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from)).for_each(|(y, x)| {
+    for_each_part(y, to, &|image, y| {
+        let x = &x[image * from..][..from];
         let area = grid[0] * padded.columns;
         scratch(padded.len() + phases.len() * few * area, |room| {
             let (plane, sums) = room.split_at_mut(padded.len());
@@ -181,7 +181,7 @@ pub(super) fn weight_gradient(
     let (pixels, area) = (input[0] * input[1], output[0] * padded.columns);
     let (parts, count) = (PARTS.min(batch), channels * few * 9 * LANES);
     let mut sums = CpuBuffer::take(parts * count);
-    sums.par_chunks_exact_mut(count).enumerate().for_each(|(part, sums)| {
+    for_each_part(&mut sums, count, &|part, sums| {
         sums.fill(0.0);
         scratch(padded.len() + few * area, |room| {
             let (plane, dy) = room.split_at_mut(padded.len());

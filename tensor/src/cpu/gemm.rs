@@ -18,7 +18,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::microkernel::{Accumulate, Strides, multiply_tile};
-use super::parallel::DisjointSliceMut;
+use super::parallel::{DisjointSliceMut, for_each_index, for_each_part};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
@@ -93,7 +93,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     let room = |block: usize| area(block).0.len().next_multiple_of(tile.rows) * stride;
 
     if parts == 1 {
-        (0..blocks).into_par_iter().for_each(|block| {
+        for_each_index(blocks, &|block| {
             let (rows, cols) = area(block);
             scratch(room(block), |sums| {
                 sum(block, 0..chunks, sums);
@@ -124,9 +124,9 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
 /// Packs all of A: for one chunk of `k` after the other, all panels of `width` rows.
 fn pack_whole(pack: Pack, m: usize, rows: usize, k: usize, width: usize) -> CpuBuffer {
     let mut packed = CpuBuffer::take(rows * k);
-    packed.par_chunks_mut((rows * CHUNK).max(1)).enumerate().for_each(|(chunk, part)| {
+    for_each_part(&mut packed, (rows * CHUNK).max(1), &|chunk, part| {
         let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
-        part.par_chunks_mut(width * ks.len()).enumerate().for_each(|(panel, part)| {
+        for_each_part(part, width * ks.len(), &|panel, part| {
             pack(panel * width..((panel + 1) * width).min(m), ks.clone(), width, part);
         });
     });

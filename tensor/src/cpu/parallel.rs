@@ -25,23 +25,37 @@ pub fn start_threads(count: usize) -> Result<usize> {
 /// The least number of elements of a task.
 pub(crate) const GRAIN: usize = 16 * 1024;
 
+/// Calls `task(i)` in parallel for every i in `0..count`.
+///
+/// This and [`for_each_part`] are not generic: rayon's loops take long to compile, and a call through a pointer costs nothing beside
+/// the work of a task.
+pub(crate) fn for_each_index(count: usize, task: &(dyn Fn(usize) + Sync)) {
+    (0..count).into_par_iter().for_each(task);
+}
+
+/// Calls `task(i, part)` in parallel for the i-th part of `len` elements of `out`. The last part may be shorter.
+pub(crate) fn for_each_part(out: &mut [f32], len: usize, task: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    out.par_chunks_mut(len).enumerate().for_each(|(i, part)| task(i, part));
+}
+
 /// Calls `body(first, part)` for consecutive parts of `out`, where `first` is the index of the part's first element.
-pub(crate) fn for_each_chunk(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync + Send) {
+pub(crate) fn for_each_chunk(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync) {
     let isa = Isa::current();
-    if out.len() <= GRAIN {
-        return isa.run(|| body(0, out));
+    let task = |i: usize, part: &mut [f32]| isa.run(|| body(i * GRAIN, part));
+    match out.len() {
+        ..=GRAIN => task(0, out),
+        _ => for_each_part(out, GRAIN, &task),
     }
-    out.par_chunks_mut(GRAIN).enumerate().for_each(|(i, part)| isa.run(|| body(i * GRAIN, part)));
 }
 
 /// Calls `body(row, out[row])` for every row of `cols` elements.
-pub(crate) fn for_each_row(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync + Send) {
+pub(crate) fn for_each_row(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
     let isa = Isa::current();
     if cols == 0 {
         return;
     }
     let several = (GRAIN / cols).max(1);
-    out.par_chunks_mut(cols * several).enumerate().for_each(|(i, part)| {
+    for_each_part(out, cols * several, &|i, part| {
         isa.run(|| {
             for (r, row) in part.chunks_mut(cols).enumerate() {
                 body(i * several + r, row);

@@ -9,19 +9,20 @@
 //! ```
 //! The even and the odd results of a row are one vector each. They are interleaved when they are stored.
 
-use rayon::prelude::*;
-
-use super::parallel::GRAIN;
+use super::parallel::{GRAIN, for_each_part};
 use super::pool::scratch;
 use super::simd::{Isa, SimdKernel, Vector};
 
 /// Numbers of the widest vector.
 const LANES: usize = 16;
 
-/// Calls `job(planes of x, planes of out)` in parallel for parts of a batch of planes.
-fn over_planes(x: &[f32], from: usize, out: &mut [f32], to: usize, job: impl Fn(&[f32], &mut [f32]) + Sync) {
+/// Calls `map(planes of x, planes of out)` in parallel for parts of a batch of planes.
+fn over_planes(x: &[f32], from: usize, out: &mut [f32], to: usize, map: &(dyn Fn(&[f32], &mut [f32]) + Sync)) {
     let several = (GRAIN / to).max(1);
-    out.par_chunks_mut(several * to).zip(x.par_chunks(several * from)).for_each(|(out, x)| job(x, out));
+    for_each_part(out, several * to, &|i, out| {
+        let x = &x[i * several * from..];
+        map(&x[..x.len().min(several * from)], out);
+    });
 }
 
 /// A linear map of small planes: `shares[pixel][result]`.
@@ -48,7 +49,7 @@ impl Table {
     /// Maps every plane of `x`.
     pub(crate) fn map(&self, x: &[f32], out: &mut [f32]) {
         let isa = Isa::current();
-        over_planes(x, self.from, out, self.to, |x, out| isa.dispatch(Map { table: self, x, out }));
+        over_planes(x, self.from, out, self.to, &|x, out| isa.dispatch(Map { table: self, x, out }));
     }
 }
 
@@ -102,7 +103,7 @@ fn write_some<V: Vector>(x: V, to: &mut [f32]) {
 pub(crate) fn double(x: &[f32], size: [usize; 2], out: &mut [f32]) {
     let isa = Isa::current();
     let count = size[0] * size[1];
-    over_planes(x, count, out, 4 * count, |x, out| {
+    over_planes(x, count, out, 4 * count, &|x, out| {
         scratch(2 * size[0] * padded(size[1]), |lines| isa.dispatch(Double { x, size, lines, out }));
     });
 }
@@ -111,7 +112,7 @@ pub(crate) fn double(x: &[f32], size: [usize; 2], out: &mut [f32]) {
 pub(crate) fn double_adjoint(dy: &[f32], size: [usize; 2], dx: &mut [f32]) {
     let isa = Isa::current();
     let count = size[0] * size[1];
-    over_planes(dy, 4 * count, dx, count, |dy, dx| {
+    over_planes(dy, 4 * count, dx, count, &|dy, dx| {
         scratch(size[0] * padded(2 * size[1]), |lines| isa.dispatch(DoubleAdjoint { dy, size, lines, dx }));
     });
 }

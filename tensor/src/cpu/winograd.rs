@@ -20,10 +20,8 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::microkernel::{Accumulate, Strides, multiply_tile};
-use super::parallel::DisjointSliceMut;
+use super::parallel::{DisjointSliceMut, for_each_index, for_each_part};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::window::Window;
@@ -61,7 +59,7 @@ pub(crate) fn convolve<T: Tile>(
     if weight.count::<T>() <= SMALL {
         let image: usize = planes(1).iter().map(|p| p.count::<T>()).sum();
         let some = (TASK / image).clamp(1, window.batch);
-        (0..window.batch.div_ceil(some)).into_par_iter().for_each(|task| {
+        for_each_index(window.batch.div_ceil(some), &|task| {
             let images = task * some..((task + 1) * some).min(window.batch);
             let [from, to] = planes(images.len());
             let rows = images.len() * tiling.count();
@@ -97,7 +95,7 @@ pub(crate) fn convolve<T: Tile>(
         (&mut ys, to),
         Accumulate::Overwrite,
     );
-    (0..window.batch).into_par_iter().for_each(|image| store(image, image * tiling.count(), &ys, to));
+    for_each_index(window.batch, &|image| store(image, image * tiling.count(), &ys, to));
 }
 
 /// `dw[out, in, 3, 3]` from `x[batch, in, input]` and `dy[batch, out, output]`.
@@ -111,7 +109,7 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
     let parts = if product.count::<T>() <= SMALL { PARTS.min(window.batch) } else { 1 };
     let mut sums = CpuBuffer::take(parts * product.count::<T>());
     if parts > 1 {
-        sums.par_chunks_exact_mut(product.count::<T>()).enumerate().for_each(|(part, sums)| {
+        for_each_part(&mut sums, product.count::<T>(), &|part, sums| {
             let images = part * window.batch / parts..(part + 1) * window.batch / parts;
             let most = planes(TOGETHER * tiling.count()).map(Planes::count::<T>);
             scratch(most[0] + most[1], |room| {
@@ -141,7 +139,7 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
         products::<T>(isa, [cout, rows], (&dys, left), (&xs, right), (&mut sums, product), Accumulate::Overwrite);
     }
     let dw = DisjointSliceMut::new(dw);
-    (0..cout).into_par_iter().for_each(|output| weight_from_points::<T>(isa, (&sums, product), output, &dw, cin));
+    for_each_index(cout, &|output| weight_from_points::<T>(isa, (&sums, product), output, &dw, cin));
 }
 
 /// G·w·Gᵀ of every pair of channels.
@@ -151,7 +149,7 @@ fn weights<T: Tile>(isa: Isa, w: &[f32], adjoint: bool, [cin, cout]: [usize; 2],
     let mut points = CpuBuffer::take(planes.count::<T>());
     let (to, panels) = (DisjointSliceMut::new(&mut points), planes.panels().collect::<Vec<_>>());
     let blocks = cin.div_ceil(SOME);
-    (0..panels.len() * blocks).into_par_iter().for_each(|task| {
+    for_each_index(panels.len() * blocks, &|task| {
         let (panel, first) = (panels[task / blocks].clone(), task % blocks * SOME);
         let mut flat = [0.0; 9 * LANES];
         for input in first..(first + SOME).min(cin) {
@@ -169,7 +167,7 @@ fn points<T: Tile, const GRADIENT: bool>(isa: Isa, tiles: &Tiles, batch: usize, 
     let mut points = CpuBuffer::take(planes.count::<T>());
     let to = DisjointSliceMut::new(&mut points);
     let each = |image| tiles.to_points::<T, GRADIENT>(isa, [image, image * rows], &to, planes);
-    (0..batch).into_par_iter().for_each(each);
+    for_each_index(batch, &each);
     points
 }
 
@@ -185,7 +183,7 @@ fn products<T: Tile>(
     /// Rows of one task.
     const BLOCK: usize = 128;
     let (blocks, c) = (rows.div_ceil(BLOCK), DisjointSliceMut::new(c));
-    (0..T::IN * T::IN * blocks).into_par_iter().for_each(|task| {
+    for_each_index(T::IN * T::IN * blocks, &|task| {
         let (point, first) = (task / blocks, task % blocks * BLOCK);
         let block = first..(first + BLOCK).min(rows);
         let (start, width) = (point * out.plane(), out.width());

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::act::Act;
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
-use crate::cpu::parallel::DisjointSliceMut;
+use crate::cpu::parallel::{DisjointSliceMut, for_each_index};
 use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::Kernel;
@@ -133,7 +133,7 @@ impl Tensor {
         let (x, residual, bias, isa) = (self.data(), residual.map(Tensor::data), bias.data(), Isa::current());
         Tensor::build(*self.shape(), |y| {
             let y = &DisjointSliceMut::new(y);
-            (0..channels.channels).into_par_iter().for_each(|c| {
+            for_each_index(channels.channels, &|c| {
                 let numbers = norm.of(c);
                 isa.dispatch(Normalise { x, residual, y, channels, c, numbers, bias: bias[c], act: norm.act });
             });

@@ -68,7 +68,7 @@ impl Tensor {
 }
 
 #[track_caller]
-fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
+fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Tensor {
     let Some(shape) = a.shape().broadcast(b.shape()) else {
         panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape());
     };

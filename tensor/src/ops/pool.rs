@@ -136,7 +136,7 @@ impl Tensor {
         self.mean(&[2, 3], false)
     }
 
-    fn pooled(&self, out: [usize; 4], window: impl Fn(&[f32], [usize; 2], [usize; 2]) -> f32 + Sync + Send) -> Tensor {
+    fn pooled(&self, out: [usize; 4], window: impl Fn(&[f32], [usize; 2], [usize; 2]) -> f32 + Sync) -> Tensor {
         let [_, _, height, width] = self.shape().nchw("pool");
         let [_, _, oh, ow] = out;
         Tensor::build(out.into(), |y| {
@@ -158,7 +158,7 @@ fn dealt(
     dy: &Tensor,
     out: [usize; 4],
     image: [usize; 4],
-    deal: impl Fn(usize, [usize; 2], [usize; 2], f32, &mut [f32]) + Sync + Send,
+    deal: impl Fn(usize, [usize; 2], [usize; 2], f32, &mut [f32]) + Sync,
 ) -> Tensor {
     let ([_, _, oh, ow], [_, _, height, width]) = (out, image);
     Tensor::build(image.into(), |dx| {

@@ -139,7 +139,7 @@ macro_rules! tensor_functions {
 }
 unary_table!(tensor_functions);
 
-fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Send) -> Tensor {
+fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync) -> Tensor {
     let data = x.data();
     Tensor::build(*x.shape(), |out| {
         parallel::for_each_chunk(out, |first, part| {
@@ -148,7 +148,7 @@ fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync + Send) -> Tensor {
     })
 }
 
-fn map2(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync + Send) -> Tensor {
+fn map2(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Tensor {
     let (a_data, b_data) = (a.data(), b.data());
     Tensor::build(*a.shape(), |out| {
         parallel::for_each_chunk(out, |first, part| {
