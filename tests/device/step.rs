@@ -1,8 +1,6 @@
 //! A whole training step of a small model, forward, backward and Adam: on a machine that only counts, on one with no more
 //! than what every WebGPU device offers, and over and over, where nothing new may be made.
 
-use std::sync::Arc;
-
 use autograd::{Param, Var};
 use gpu::{Context, Counters, Options};
 use nn::Pass;
@@ -10,7 +8,7 @@ use nn::optim::{Adam, AdamConfig};
 use pollster::block_on;
 use reference::compare::assert_same_bits;
 use reference::counting::Counts;
-use reference::place::fetch;
+use reference::place::{fetch, gpu};
 use tensor::{Device, Generator, Guard, Guarded, Tensor};
 use vae::config::{Config, Stem};
 use vae::model::{self, Vae, reparameterise};
@@ -82,12 +80,6 @@ impl Training {
     }
 }
 
-fn open(default_limits: bool) -> (Arc<Context>, Device) {
-    let options = Options { default_limits, ..Options::default() };
-    let context = block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
-    (context.clone(), Device::Gpu(context))
-}
-
 /// Nobody asks for a number during a step, and all that a step takes it gives back. Every launch is one that the counting
 /// machine finds in order.
 #[test]
@@ -109,7 +101,7 @@ fn a_step_reads_nothing_and_leaves_nothing_behind() {
 /// With eight buffers a kernel and 128 MiB a buffer the whole model trains, and comes to what the CPU comes to.
 #[test]
 fn a_step_needs_no_more_than_every_device_has_and_is_the_cpu_s() {
-    let (_, device) = open(true);
+    let device = gpu(); // whose limits are those
     let there = Training::new(&device).steps(1);
     let here = Training::new(&Device::Cpu).steps(1);
     let (there, here) = (there.noted()[0], here.noted()[0]);
@@ -123,8 +115,9 @@ fn a_step_needs_no_more_than_every_device_has_and_is_the_cpu_s() {
 /// What the first steps made serves all that follow: no kernel, no bind group, no buffer is made, and nothing is read.
 #[test]
 fn a_steady_loop_makes_nothing() {
-    let (context, device) = open(false);
-    let training = Training::new(&device).steps(5);
+    // One of its own, so that nobody else is counted.
+    let context = block_on(Context::open(Options::default())).unwrap_or_else(|error| panic!("{error}"));
+    let training = Training::new(&Device::Gpu(context.clone())).steps(5);
     let before = context.counters();
     let training = training.steps(5);
     let after = context.counters();
@@ -148,8 +141,7 @@ fn a_steady_loop_makes_nothing() {
 /// Sums are taken in a fixed order, on whichever thread or unit: the same steps give the same bits.
 #[test]
 fn the_same_steps_give_the_same_bits() {
-    let (_, device) = open(false);
-    let [one, two] = [0; 2].map(|_| Training::new(&device).steps(3));
+    let [one, two] = [0; 2].map(|_| Training::new(&gpu()).steps(3));
     for ((name, one), (_, two)) in one.params.iter().zip(&two.params) {
         assert_same_bits(name, &one.value(), &two.value());
         assert!(fetch(&one.value()).data().iter().all(|x| x.is_finite()), "{name}");
