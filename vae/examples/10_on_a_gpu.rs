@@ -50,10 +50,12 @@ fn main() -> Result<()> {
     let on_gpu = losses(gpu.device.clone())?;
     println!("{}: {on_gpu:.3?} in {:.2} s, compiling the shaders included", gpu.words, start.elapsed().as_secs_f64());
 
-    // The first loss is the same sum in another order. Then Adam divides small numbers by small numbers, and last bits grow.
+    // The first loss is the same sum in another order. Then Adam divides small numbers by small numbers, and last bits grow: the
+    // second loss is still nearly the same, and of a later one we know only that it is smaller.
     let apart: Vec<f64> = on_cpu.iter().zip(&on_gpu).map(|(a, b)| (a - b).abs() / a.abs()).collect();
     println!("the losses are {} apart", apart.iter().map(|x| format!("{x:.1e}")).collect::<Vec<_>>().join(", "));
-    assert!(apart[0] < 1e-5 && apart.iter().all(|&apart| apart < 2e-2));
+    assert!(apart[0] < 1e-5 && apart[1] < 1e-3);
+    assert!([&on_cpu, &on_gpu].iter().all(|losses| losses[2] < losses[0]));
     if let Some(counters) = gpu.gpu.map(|gpu| gpu.counters()) {
         println!(
             "{} launches of {} kernels in {} submissions",
