@@ -1,8 +1,6 @@
 //! A complete training step of a small model (forward, backward, Adam): on a counting device, on a GPU with WebGPU's minimal
 //! limits, and in a loop, which must not create new objects.
 
-use std::sync::Arc;
-
 use autograd::{Param, Var};
 use gpu::{Context, Counters, Options};
 use nn::ForwardContext;
@@ -10,7 +8,7 @@ use nn::optim::{Adam, AdamConfig};
 use pollster::block_on;
 use reference::compare::assert_same_bits;
 use reference::counting::Counts;
-use reference::place::fetch;
+use reference::place::{fetch, gpu};
 use tensor::{Device, Generator, GradientMonitor, GradientStatus, Tensor};
 use vae::config::{Config, Stem};
 use vae::model::{self, Vae, reparameterise};
@@ -82,12 +80,6 @@ impl Training {
     }
 }
 
-fn open(default_limits: bool) -> (Arc<Context>, Device) {
-    let options = Options { default_limits, ..Options::default() };
-    let context = block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
-    (context.clone(), Device::Gpu(context))
-}
-
 /// A step reads no element and frees all that it allocates. The counting device checks every launch.
 #[test]
 fn a_step_reads_nothing_and_leaves_no_buffers() {
@@ -108,7 +100,7 @@ fn a_step_reads_nothing_and_leaves_no_buffers() {
 /// The whole model trains with eight buffers per kernel and 128 MiB per buffer, and its losses equal the CPU's.
 #[test]
 fn a_step_works_with_minimal_limits_and_equals_the_cpu_s() {
-    let (_, device) = open(true);
+    let device = gpu(); // it has minimal limits
     let there = Training::new(&device).steps(1);
     let here = Training::new(&Device::Cpu).steps(1);
     let (there, here) = (there.noted()[0], here.noted()[0]);
@@ -122,8 +114,9 @@ fn a_step_works_with_minimal_limits_and_equals_the_cpu_s() {
 /// After the first steps nothing is created: no kernel, no bind group, no buffer. Nothing is read.
 #[test]
 fn a_steady_loop_creates_nothing() {
-    let (context, device) = open(false);
-    let training = Training::new(&device).steps(5);
+    // A context of its own, so that no other test is counted.
+    let context = block_on(Context::open(Options::default())).unwrap_or_else(|error| panic!("{error}"));
+    let training = Training::new(&Device::Gpu(context.clone())).steps(5);
     let before = context.counters();
     let training = training.steps(5);
     let after = context.counters();
@@ -147,8 +140,7 @@ fn a_steady_loop_creates_nothing() {
 /// Sums have a fixed order on every thread and GPU, so the same steps give the same bits.
 #[test]
 fn the_same_steps_give_the_same_bits() {
-    let (_, device) = open(false);
-    let [one, two] = [0; 2].map(|_| Training::new(&device).steps(3));
+    let [one, two] = [0; 2].map(|_| Training::new(&gpu()).steps(3));
     for ((name, one), (_, two)) in one.params.iter().zip(&two.params) {
         assert_same_bits(name, &one.value(), &two.value());
         assert!(fetch(&one.value()).data().iter().all(|x| x.is_finite()), "{name}");
