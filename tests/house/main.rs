@@ -4,6 +4,7 @@
 mod dependencies;
 #[path = "../mutants/list.rs"]
 mod list;
+mod modules;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
