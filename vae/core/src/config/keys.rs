@@ -268,15 +268,16 @@ macro_rules! keys {
                 )),+]
             }
 
-            /// The tables inside this one.
-            #[allow(dead_code)]
-            pub(super) fn tables() -> Vec<$crate::config::keys::Section> {
-                vec![$($($crate::config::keys::Section {
-                    name: stringify!($table),
-                    doc: $crate::config::keys::one_line(concat!($($table_doc, "\n"),+)),
-                    keys: <$table_type>::keys(stringify!($table)),
-                }),+)?]
-            }
+            $(
+                /// The tables inside this one.
+                pub(super) fn tables() -> Vec<$crate::config::keys::Section> {
+                    vec![$($crate::config::keys::Section {
+                        name: stringify!($table),
+                        doc: $crate::config::keys::one_line(concat!($($table_doc, "\n"),+)),
+                        keys: <$table_type>::keys(stringify!($table)),
+                    }),+]
+                }
+            )?
         }
     };
 }
