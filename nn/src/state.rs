@@ -2,7 +2,7 @@
 //! PyTorch's `num_batches_tracked`, an i64 beside each pair of running statistics, is ignored when loading and written as 0.
 //! Tensors whose names begin with `train.` belong to an optimiser and are ignored when a module is loaded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use tensor::{Device, Shape, Tensor};
@@ -23,11 +23,11 @@ pub enum StateError {
     Device(#[from] tensor::Error),
 }
 
-/// Every tensor of a module as a safetensors file, with one entry of metadata if given.
+/// Every tensor of a module as a safetensors file, with these entries of metadata, in this order.
 ///
 /// # Errors
 /// If a tensor cannot be read from its device.
-pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result<Vec<u8>, StateError> {
+pub async fn save(module: &dyn Module, metadata: &[(&str, &str)]) -> Result<Vec<u8>, StateError> {
     let mut slots = Vec::new();
     visit(module, |path, slot| {
         let tensor = value(slot);
@@ -45,8 +45,24 @@ pub async fn save(module: &dyn Module, metadata: Option<(&str, &str)>) -> Result
         let (dtype, bytes) = data.as_ref().map_or((Dtype::I64, &[0; 8][..]), |f| (Dtype::F32, bytemuck::cast_slice(f)));
         (name, TensorView::new(dtype, shape.clone(), bytes).expect("as many bytes as the shape says"))
     });
-    let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
-    Ok(safetensors::serialize(views, metadata).expect("names are unique and shapes fit"))
+    let file = safetensors::serialize(views, None).expect("names are unique and shapes fit");
+    Ok(if metadata.is_empty() { file } else { with_metadata(&file, metadata) })
+}
+
+/// A safetensors file with metadata. The crate `safetensors` takes them as a `HashMap`, whose order differs from one process to the
+/// next. Here equal files have equal bytes.
+fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Vec<u8> {
+    let (len, rest) = file.split_at(8);
+    let (header, data) = rest.split_at(u64::from_le_bytes(len.try_into().expect("eight bytes")) as usize);
+    let quoted = |text: &str| serde_json::to_string(text).expect("text");
+    let entries: Vec<String> =
+        metadata.iter().map(|(key, value)| format!("{}:{}", quoted(key), quoted(value))).collect();
+    let tensors = header.trim_ascii_end().strip_prefix(b"{").expect("the header is an object");
+    let comma = if tensors == b"}" { "" } else { "," };
+    let mut header = format!("{{\"__metadata__\":{{{}}}{comma}", entries.join(",")).into_bytes();
+    header.extend(tensors);
+    header.resize(header.len().next_multiple_of(8), b' '); // so that the data are aligned
+    [&(header.len() as u64).to_le_bytes(), &header[..], data].concat()
 }
 
 const COUNTER: &str = "num_batches_tracked";

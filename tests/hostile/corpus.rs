@@ -78,7 +78,7 @@ pub(crate) fn sources(reader: &str) -> Vec<Source> {
         }
         "encoder" => {
             let model = vae::learn::build(&readers::encoder_config());
-            both(vec![block_on(nn::state::save(&*model, None)).expect("on the CPU")], mend_header)
+            both(vec![block_on(nn::state::save(&*model, &[])).expect("on the CPU")], mend_header)
         }
         "tar" => both(vec![tar()], mend_tar),
         "tar_gz" => both(vec![tar()], |bytes| gzip(&mend_tar(bytes))),
@@ -244,7 +244,7 @@ pub(crate) fn written(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 }
 
 pub(crate) fn state(metadata: Option<(&str, &str)>) -> Vec<u8> {
-    block_on(nn::state::save(&readers::small_model(2), metadata)).expect("on the CPU")
+    block_on(nn::state::save(&readers::small_model(2), metadata.as_slice())).expect("on the CPU")
 }
 
 /// A safetensors file with this header and `data` bytes after it.

@@ -50,14 +50,15 @@ fn saved_tensors_are_loaded_bit_for_bit() {
         }
     });
     assert_ne!(tensors(&from), tensors(&to));
-    let bytes = block_on(state::save(&from, None)).expect("a CPU tensor can be read");
+    let bytes = block_on(state::save(&from, &[])).expect("a CPU tensor can be read");
     block_on(state::load(&to, &bytes)).expect("the same model");
     assert_eq!(tensors(&from), tensors(&to));
 }
 
 #[test]
 fn the_file_has_pytorch_s_names_shapes_and_counters() {
-    let bytes = block_on(state::save(&model(1), Some(("config", "[model]")))).expect("a CPU tensor can be read");
+    let metadata = [("format", "pt"), ("config", "[model]\n\"é\""), ("a", "")];
+    let bytes = block_on(state::save(&model(1), &metadata)).expect("a CPU tensor can be read");
     let file = SafeTensors::deserialize(&bytes).expect("whole safetensors");
     let mut names: Vec<&str> = file.names();
     names.sort_unstable();
@@ -75,8 +76,14 @@ fn the_file_has_pytorch_s_names_shapes_and_counters() {
     assert_eq!(file.tensor("0.weight").expect("a tensor").shape(), [3, 2, 3, 3]);
     assert_eq!(file.tensor("1.num_batches_tracked").expect("a tensor").dtype(), Dtype::I64);
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
-    assert_eq!(header.metadata().as_ref().expect("metadata")["config"], "[model]");
-    assert_eq!(bytes, block_on(state::save(&model(1), Some(("config", "[model]")))).expect("again"), "the same bytes");
+    let entries = header.metadata().as_ref().expect("metadata");
+    assert_eq!(entries.len(), 3);
+    assert!(metadata.iter().all(|(key, value)| entries[*key] == *value));
+    let order =
+        metadata.map(|(key, _)| bytes.windows(key.len() + 3).position(|w| w == format!("\"{key}\":").as_bytes()));
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "the same order in every process: {order:?}");
+    assert_eq!(u64::from_le_bytes(*bytes.first_chunk().expect("a length")) % 8, 0, "the data are aligned");
+    block_on(state::load(&model(2), &bytes)).expect("the same model");
 }
 
 #[test]
@@ -101,7 +108,7 @@ fn every_missing_extra_and_misshapen_tensor_is_named_and_nothing_changes() {
 
 #[test]
 fn bytes_that_are_cut_short_or_foreign_are_refused() {
-    let bytes = block_on(state::save(&model(1), None)).expect("a CPU tensor can be read");
+    let bytes = block_on(state::save(&model(1), &[])).expect("a CPU tensor can be read");
     for damaged in [&bytes[..bytes.len() - 1], &bytes[..100], &bytes[..3], &[], b"<html>not found</html>"] {
         let to = model(2);
         let before = tensors(&to);

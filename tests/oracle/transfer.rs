@@ -39,7 +39,7 @@ fn config(settings: &[&str]) -> Config {
 fn checkpoint(model: &dyn Module) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("best.safetensors");
-    let bytes = block_on(state::save(model, None)).expect("a state");
+    let bytes = block_on(state::save(model, &[])).expect("a state");
     std::fs::write(&path, bytes).expect("a file");
     (dir, path)
 }

@@ -5,7 +5,7 @@
 //! train.adam.m.NAME        Adam's first and second moments of each parameter that ever had a gradient,
 //! train.adam.v.NAME          in the shape of the parameter
 //! train.ema.NAME           the moving average of a parameter, with train.ema
-//! __metadata__.checkpoint  JSON: {sha256, format, config, epoch, step, sums, adam, plateau, best}
+//! __metadata__.checkpoint  JSON: {sha256, format, config, data, epoch, step, sums, adam, plateau, best}
 //! ```
 //!
 //! `last.safetensors` has all of these. `best.safetensors` has only the tensors of the model that were validated, which
@@ -14,6 +14,7 @@
 //! - `sha256`: the SHA-256 of the whole file with these 64 digits replaced by zeros, so that it covers every byte,
 //! - `format`: the version of this format,
 //! - `config`: the configuration as TOML, without paths, the device, and other keys that do not change the results,
+//! - `data`: the preprocessing of the images, and what is in each split ([`DatasetRecord`]); missing in format 1,
 //! - `epoch` and `step`: the position of the next step,
 //! - `sums`: the losses, summed over the images of this epoch's steps so far,
 //! - `adam`: the number of optimiser steps, Adam's t,
@@ -25,6 +26,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use nn::Module;
@@ -38,8 +40,12 @@ use vae_core::objective::{Losses, part_name};
 use vae_core::train::{EarlyStopping, ModelAndOptimiser, Trainer, TrainerState};
 use vae_core::{Error, Result};
 
-/// The version of the format.
-const FORMAT: u32 = 1;
+use crate::dataset_record::DatasetRecord;
+
+/// The version of the format that is written.
+const FORMAT: u32 = 2;
+/// The versions that are read. The first has no `data`.
+const FORMATS: RangeInclusive<u64> = 1..=2;
 /// The key in the metadata, and the text before the checksum. It is JSON in a JSON string, so its quotes are escaped.
 const KEY: &str = "checkpoint";
 const BEFORE_SUM: &[u8] = br#"\"sha256\":\""#;
@@ -53,6 +59,8 @@ pub struct Meta {
     sha256: String,
     format: u32,
     config: String,
+    #[serde(default)]
+    data: Option<DatasetRecord>,
     epoch: usize,
     step: usize,
     sums: Vec<(String, Bits)>,
@@ -84,29 +92,30 @@ impl TryFrom<String> for Bits {
 ///
 /// # Errors
 /// Returns an error if a weight is not finite, or if a tensor cannot be read from its device.
-pub fn last(trainer: &Trainer, early: &EarlyStopping) -> Result<Vec<u8>> {
+pub fn last(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping) -> Result<Vec<u8>> {
     if let Some(what) = block_on(trainer.first_bad_weight())? {
         return Err(trainer.diverged(what, trainer.steps()));
     }
     let tensors = trainer.optimiser_tensors();
-    bytes(trainer, early, &ModelAndOptimiser { model: trainer.model(), optimiser: &tensors })
+    bytes(trainer, data, early, &ModelAndOptimiser { model: trainer.model(), optimiser: &tensors })
 }
 
 /// Returns the bytes of `best.safetensors`.
 ///
 /// # Errors
 /// Returns an error if a tensor cannot be read from its device.
-pub fn best(trainer: &Trainer, early: &EarlyStopping) -> Result<Vec<u8>> {
-    bytes(trainer, early, &*trainer.predictor().model)
+pub fn best(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping) -> Result<Vec<u8>> {
+    bytes(trainer, data, early, &*trainer.predictor().model)
 }
 
-fn bytes(trainer: &Trainer, early: &EarlyStopping, module: &dyn Module) -> Result<Vec<u8>> {
+fn bytes(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping, module: &dyn Module) -> Result<Vec<u8>> {
     let TrainerState { epoch, step, sums, adam, plateau } = trainer.state();
     let total = std::iter::once(("total", sums.total)).filter(|_| step > 0);
     let meta = Meta {
         sha256: "0".repeat(DIGITS),
         format: FORMAT,
         config: portable(trainer.config()).to_toml(),
+        data: Some(data.clone()),
         epoch,
         step,
         sums: total.chain(sums.parts).map(|(name, sum)| (name.to_owned(), Bits(sum))).collect(),
@@ -115,7 +124,7 @@ fn bytes(trainer: &Trainer, early: &EarlyStopping, module: &dyn Module) -> Resul
         best: early.best().map(|(epoch, loss)| (epoch, Bits(loss))),
     };
     let json = serde_json::to_string(&meta).expect("numbers and words");
-    let bytes = block_on(nn::state::save(module, Some((KEY, &json))));
+    let bytes = block_on(nn::state::save(module, &[(KEY, &json)]));
     let mut bytes = bytes.map_err(|error| match error {
         StateError::Device(error) => Error::Device(error),
         error => Error::Diverged(error.to_string()),
@@ -165,10 +174,10 @@ pub(crate) fn inspect(bytes: &[u8]) -> Option<(bool, std::result::Result<Meta, S
     let found = checksum_offset(bytes).map(|at| (&bytes[at..at + DIGITS], checksum(bytes, at)));
     let is_whole = found.is_some_and(|(recorded, sum)| recorded == sum.as_bytes());
     let format = serde_json::from_str::<Value>(&json).ok().and_then(|meta| meta["format"].as_u64());
-    if format != Some(u64::from(FORMAT)) {
+    if !format.is_some_and(|format| FORMATS.contains(&format)) {
         let format = format.map_or("no".into(), |format| format.to_string());
         let what =
-            format!("has format {format}, but this program reads format {FORMAT}; use the version that wrote it");
+            format!("has format {format}, but this program reads formats 1 to {FORMAT}; use the version that wrote it");
         return Some((is_whole, Err(what)));
     }
     let meta = serde_json::from_str(&json);
@@ -238,6 +247,11 @@ impl Meta {
         let mut settings = Settings::default();
         settings.file(&self.config, &path.display().to_string())?;
         settings.resolve()
+    }
+
+    /// Returns the description of the run's images; `None` if the checkpoint is of an older version.
+    pub fn data(&self) -> Option<&DatasetRecord> {
+        self.data.as_ref()
     }
 
     /// Returns the state of the trainer.

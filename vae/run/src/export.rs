@@ -8,14 +8,22 @@
 //! ```
 //!
 //! A classifier has torchvision's names already. Its encoder is everything except `fc`. The tensors are f32. Each batch
-//! norm also has `num_batches_tracked`, an i64 with the value 0. The metadata are `format: pt`, as in PyTorch's own
-//! files.
+//! norm also has `num_batches_tracked`, an i64 with the value 0. The metadata are:
+//!
+//! ```text
+//! format   "pt", as in PyTorch's own files
+//! vae      JSON: {"part": "model", "config": {…}, "data": {"channels": 1, "image_size": 32, "mean": [0.0], "std": [1.0], …}}
+//! ```
+//!
+//! `config` is the configuration without paths, and `data` the [`DatasetRecord`]: with both, another program can convert
+//! pixels to model input and model output to pixels.
 
 use std::path::Path;
 
 use autograd::{Buffer, Var, no_grad};
 use nn::{ForwardContext, Module, Slot, Visitor};
 use pollster::block_on;
+use serde_json::json;
 use tensor::Generator;
 use vae_core::config::{Config, ModelKind};
 use vae_core::learn;
@@ -23,6 +31,10 @@ use vae_core::model::{self, Classifier, Vq};
 use vae_core::{Error, Result};
 
 use crate::checkpoint;
+use crate::dataset_record::DatasetRecord;
+
+/// The key of our metadata.
+const KEY: &str = "vae";
 
 /// The part of a model that is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +47,22 @@ pub enum Part {
     Model,
 }
 
-/// Returns the configuration in a checkpoint.
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Part::Encoder => "encoder",
+            Part::Decoder => "decoder",
+            Part::Model => "model",
+        }
+    }
+}
+
+/// Returns the configuration in a checkpoint, and the description of the images. Checkpoints of older versions do not have
+/// the latter.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, is not a checkpoint, or is too small for the model that it describes.
-pub fn config(file: &Path) -> Result<Config> {
+pub fn contents(file: &Path) -> Result<(Config, Option<DatasetRecord>)> {
     let (bytes, meta) = checkpoint::read_with_meta(file)?;
     let meta =
         meta.ok_or_else(|| Error::file(file, "has no metadata about its run; name a checkpoint that train wrote"))?;
@@ -61,20 +84,22 @@ pub fn config(file: &Path) -> Result<Config> {
             ),
         ));
     }
-    Ok(config)
+    Ok((config, meta.data().cloned()))
 }
 
-/// Returns a part of the model in a checkpoint as the bytes of a safetensors file.
+/// Returns a part of the model in a checkpoint as the bytes of a safetensors file. `config` and `data` are those of
+/// [`contents`].
 ///
 /// # Errors
 /// Returns an error if the checkpoint does not match the configuration, or if the model has no such part.
-pub fn part(config: &Config, file: &Path, part: Part) -> Result<Vec<u8>> {
+pub fn part(config: &Config, data: Option<&DatasetRecord>, file: &Path, part: Part) -> Result<Vec<u8>> {
     if part == Part::Decoder && config.model.kind == ModelKind::Classifier {
         return Err(Error::config("--part decoder: model.kind = \"classifier\" has no decoder; use encoder or model"));
     }
     let model = learn::build(config);
     checkpoint::load(&*model, file)?;
-    encode(&ModelPart { model: &*model, part })
+    let metadata = json!({ "part": part.name(), "config": config, "data": data }).to_string();
+    encode(&ModelPart { model: &*model, part }, &metadata)
 }
 
 /// Returns example inputs and outputs of the model in a checkpoint, as the bytes of a safetensors file. PyTorch code
@@ -124,12 +149,13 @@ pub fn example_outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
             vec![("x", x), ("z", z), ("mu", mu), ("logvar", logvar), ("xhat", xhat)]
         }
     };
-    encode(&Tensors(tensors.into_iter().map(|(name, tensor)| (name, Buffer::new(tensor))).collect()))
+    let tensors = Tensors(tensors.into_iter().map(|(name, tensor)| (name, Buffer::new(tensor))).collect());
+    encode(&tensors, &json!({ "part": "check", "config": config }).to_string())
 }
 
-/// Returns the tensors of a module as the bytes of a safetensors file with PyTorch's metadata.
-fn encode(module: &dyn Module) -> Result<Vec<u8>> {
-    block_on(nn::state::save(module, Some(("format", "pt")))).map_err(|error| match error {
+/// Returns the tensors of a module as the bytes of a safetensors file with PyTorch's metadata and these.
+fn encode(module: &dyn Module, metadata: &str) -> Result<Vec<u8>> {
+    block_on(nn::state::save(module, &[("format", "pt"), (KEY, metadata)])).map_err(|error| match error {
         nn::state::StateError::Device(error) => Error::Device(error),
         error => unreachable!("a model in memory is whole: {error}"),
     })

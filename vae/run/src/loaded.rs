@@ -1,23 +1,26 @@
-//! Loading a run: its configuration, its images, the metrics of its epochs, and a model with the weights of its best
-//! epoch. If there is no best epoch, the weights are those of the last checkpoint.
+//! Loading a run: its configuration, the metrics of its epochs, and a model with the weights of its best epoch. If there
+//! is no best epoch, the weights are those of the last checkpoint. The images are read when they are needed, so a model
+//! is used without them.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use nn::Module;
 use tensor::Device;
 use vae_core::config::{Config, Settings};
-use vae_core::data::Dataset;
+use vae_core::data::{Dataset, Transform};
 use vae_core::learn;
 use vae_core::predict::Predictor;
 use vae_core::train::{Epoch, Trainer};
 use vae_core::{Error, Result};
 
 use crate::checkpoint::{self, Meta};
+use crate::dataset_record::{DatasetChanges, DatasetRecord, ImageHashes};
 use crate::folder::{BEST, checkpoint_of};
 use crate::resume::history;
 
-/// A run with its model and its data set.
+/// A run with its model.
 pub struct LoadedRun {
     /// The folder of the run.
     pub path: PathBuf,
@@ -26,12 +29,15 @@ pub struct LoadedRun {
     pub name: String,
     /// The model with the weights of `epoch`.
     pub predictor: Predictor,
-    /// The training, validation and test images.
-    pub dataset: Dataset,
     /// The metrics of all epochs.
     pub history: Vec<Epoch>,
     /// The epoch of the weights, counted from 1; 0 if no epoch has ended.
     pub epoch: usize,
+    /// What a user should know about this run before its numbers are used.
+    pub warning: Option<String>,
+    /// The description of the images; `None` if the checkpoint is of an older version.
+    record: Option<DatasetRecord>,
+    images: OnceCell<(Dataset, Option<DatasetChanges>)>,
 }
 
 /// Returns the configuration of a run, with the keys that command-line flags override. Each entry of `flags` is a key,
@@ -64,14 +70,21 @@ fn first_run_in(folder: &Path) -> Option<String> {
     Some(runs.filter(|path| path.join("config.toml").is_file()).min()?.display().to_string())
 }
 
-/// Loads the weights of the best epoch of a run, or those of the last checkpoint, into a model. Returns the metrics of
-/// all epochs, and the epoch of the weights.
-fn load_best(folder: &Path, model: &dyn Module) -> Result<(Vec<Epoch>, usize)> {
+/// What the folder of a run says besides its configuration.
+struct Contents {
+    history: Vec<Epoch>,
+    epoch: usize,
+    record: Option<DatasetRecord>,
+    file: PathBuf,
+}
+
+/// Loads the weights of the best epoch of a run, or those of the last checkpoint, into a model.
+fn load_best(folder: &Path, model: &dyn Module) -> Result<Contents> {
     let (history, file) = (history(folder)?, checkpoint_of(folder)?);
     let (bytes, meta) = checkpoint::read_with_meta(&file)?;
     checkpoint::load_bytes(model, &bytes, &file)?;
-    let epoch = epoch(&history, meta, &file);
-    Ok((history, epoch))
+    let record = meta.as_ref().and_then(|meta| meta.data().cloned());
+    Ok(Contents { epoch: epoch(&history, meta, &file), history, record, file })
 }
 
 /// Returns the epoch of the weights in a checkpoint.
@@ -98,17 +111,31 @@ pub fn distinct_names<P: AsRef<Path>>(folders: &[P]) -> Vec<String> {
 }
 
 impl LoadedRun {
-    /// Opens a run with this configuration on a device. The model has the weights of the best epoch.
+    /// Opens a run with this configuration on a device. The model has the weights of the best epoch. The images are not
+    /// read, except for a run of an older version with `data.normalise = "standard"`.
     ///
     /// # Errors
-    /// Returns an error if the images are missing, if the checkpoint is missing, damaged or of another model, or if the
-    /// metrics cannot be read.
+    /// Returns an error if the checkpoint is missing, damaged or of another model, or if the metrics cannot be read.
     pub fn open(folder: &Path, config: Config, device: Device) -> Result<LoadedRun> {
-        let dataset = vae_data::load(&config)?;
         let model = learn::build(&config);
-        let (history, epoch) = load_best(folder, &*model)?;
-        let predictor = Predictor::new(config, model, dataset.transform.clone(), device);
-        Ok(LoadedRun::new(folder, predictor, dataset, history, epoch))
+        let contents = load_best(folder, &*model)?;
+        let recorded = contents.record.as_ref().map(|record| record.transform(&config));
+        let recorded = recorded.transpose().map_err(|what| Error::file(&contents.file, what))?;
+        let (transform, images) = match recorded.or_else(|| Transform::without_images(&config)) {
+            Some(transform) => (transform, OnceCell::new()),
+            None => {
+                let dataset = vae_data::load(&config)?;
+                (dataset.transform.clone(), OnceCell::from((dataset, None)))
+            }
+        };
+        let warning = contents.record.is_none().then(|| {
+            format!(
+                "{}: written by an older version, which did not record the images; if they have changed since, results differ",
+                contents.file.display()
+            )
+        });
+        let predictor = Predictor::new(config, model, transform, device);
+        Ok(LoadedRun { warning, ..LoadedRun::new(folder, predictor, images, contents) })
     }
 
     /// Loads a run that has just ended. The model and the data set are taken from its trainer.
@@ -121,25 +148,59 @@ impl LoadedRun {
             found = Some(load_best(folder, model)?);
             Ok(())
         })?;
-        let (history, epoch) = found.expect("filled above");
         let (predictor, dataset) = trainer.into_parts();
-        Ok(LoadedRun::new(folder, predictor, dataset, history, epoch))
+        Ok(LoadedRun::new(folder, predictor, OnceCell::from((dataset, None)), found.expect("filled above")))
     }
 
-    fn new(folder: &Path, predictor: Predictor, dataset: Dataset, history: Vec<Epoch>, epoch: usize) -> LoadedRun {
-        LoadedRun {
-            path: folder.to_owned(),
-            name: distinct_names(&[folder]).concat(),
-            predictor,
-            dataset,
-            history,
-            epoch,
+    /// Creates a run from a model, its images and the metrics of its epochs, without reading a folder. The weights are
+    /// those of the last epoch.
+    pub fn of_parts(folder: &Path, predictor: Predictor, dataset: Dataset, history: Vec<Epoch>) -> LoadedRun {
+        let (epoch, file) = (history.len(), folder.to_owned());
+        let contents = Contents { history, epoch, record: None, file };
+        LoadedRun::new(folder, predictor, OnceCell::from((dataset, None)), contents)
+    }
+
+    fn new(
+        folder: &Path,
+        predictor: Predictor,
+        images: OnceCell<(Dataset, Option<DatasetChanges>)>,
+        Contents { history, epoch, record, .. }: Contents,
+    ) -> LoadedRun {
+        let name = distinct_names(&[folder]).concat();
+        LoadedRun { path: folder.to_owned(), name, predictor, history, epoch, warning: None, record, images }
+    }
+
+    /// Returns the training, validation and test images. The first call reads them, and compares them with those of the
+    /// training; see [`LoadedRun::changes`].
+    ///
+    /// # Errors
+    /// Returns an error if the images are missing or cannot be read.
+    pub fn dataset(&self) -> Result<&Dataset> {
+        if self.images.get().is_none() {
+            let mut dataset = vae_data::load(&self.predictor.config)?;
+            dataset.transform = self.predictor.transform.clone();
+            let compare = |record: &DatasetRecord| -> Result<_> {
+                Ok(record.changes(ImageHashes::read(&self.path).as_ref(), &dataset, &ImageHashes::of(&dataset)?))
+            };
+            let changes = self.record.as_ref().map_or(Ok(None), compare)?;
+            let _ = self.images.set((dataset, changes)); // it was empty
         }
+        Ok(&self.images.get().expect("filled above").0)
+    }
+
+    /// Returns how the images differ from those of the training. Returns `None` if they do not, if they have not been
+    /// read yet, or if the checkpoint is of an older version.
+    pub fn changes(&self) -> Option<&DatasetChanges> {
+        self.images.get().and_then(|(_, changes)| changes.as_ref())
     }
 
     /// Returns the names of the labels. The list is empty if the data set has no labels.
     pub fn class_names(&self) -> &[String] {
-        self.dataset.test.images().class_names()
+        match (&self.record, self.images.get()) {
+            (Some(record), _) => &record.class_names,
+            (None, Some((dataset, _))) => dataset.test.images().class_names(),
+            (None, None) => &[],
+        }
     }
 
     /// Returns the title of a figure of this run: the name of the run and the epoch of the weights.

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use vae_core::config::Config;
+use vae_core::data::Dataset;
 use vae_core::train::{EarlyStopping, Epoch, Trainer};
 use vae_core::{Error, Result};
 
 use crate::checkpoint::{self, Meta};
+use crate::dataset_record::ImageHashes;
 use crate::folder::{BEST, LAST, METRICS, STEPS};
 
 /// An interrupted run that can be resumed.
@@ -23,6 +25,8 @@ pub struct ResumedRun {
     pub(crate) steps: u64,
     /// The bytes of `best.safetensors`, if the run has a best epoch.
     pub(crate) best: Option<Vec<u8>>,
+    /// The hashes of the images that the run was trained on, and of those that it continues with.
+    pub(crate) hashes: Option<ImageHashes>,
 }
 
 impl ResumedRun {
@@ -67,7 +71,7 @@ impl ResumedRun {
                 Some(bytes)
             }
         };
-        Ok(ResumedRun { path, bytes, meta, config, history, metrics, steps, best })
+        Ok(ResumedRun { path, bytes, meta, config, history, metrics, steps, best, hashes: None })
     }
 
     /// Checks that the run can be resumed with this configuration.
@@ -76,6 +80,35 @@ impl ResumedRun {
     /// Returns an error that names the first key that must not change.
     pub fn check(&self, config: &Config) -> Result<()> {
         checkpoint::check(&self.config, config)
+    }
+
+    /// Checks that the images of a data set are those that the run was trained on, and gives the data set the mean and
+    /// standard deviation of the run. With `allow_changed`, the images may be others. Returns a warning, if there is
+    /// something to warn of.
+    ///
+    /// # Errors
+    /// Returns an error that names what changed, or if an image cannot be read.
+    pub fn check_images(&mut self, dataset: &mut Dataset, allow_changed: bool) -> Result<Option<String>> {
+        let run = self.path.ancestors().nth(2).unwrap_or(&self.path).to_owned(); // RUN/checkpoints/last.safetensors
+        let mut hashes = ImageHashes::of(dataset)?;
+        let Some(record) = self.meta.data() else {
+            self.hashes = Some(hashes);
+            return Ok(Some(format!(
+                "{}: written by an older version, which did not record the images; they may have changed",
+                self.path.display()
+            )));
+        };
+        let before = ImageHashes::read(&run);
+        let changes = record.changes(before.as_ref(), dataset, &hashes);
+        if let Some(changes) = changes.as_ref().filter(|_| !allow_changed) {
+            return Err(changes.refusal(&run));
+        }
+        dataset.transform = record.transform(&self.config).map_err(|what| Error::file(&self.path, what))?;
+        if let Some(before) = &before {
+            hashes.add_trained(before);
+        }
+        self.hashes = Some(hashes);
+        Ok(changes.map(|changes| format!("the run continues with other images: {changes}")))
     }
 
     /// Returns the number of steps that were done.

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pollster::block_on;
-use vae_core::config::{Config, KlScheduleKind, Loss, LossKind, Reduction};
+use vae_core::config::{Config, DataKind, KlScheduleKind, Loss, LossKind, Reduction};
 use vae_core::data::Dataset;
 use vae_core::predict::Predictor;
 use vae_core::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 use vae_core::{Error, Result};
 
 use crate::checkpoint;
+use crate::dataset_record::{DatasetRecord, HASHES, ImageHashes};
 use crate::folder::{BEST, CONFIG_HEAD, Folder, LAST, METRICS, STEPS};
 use crate::resume::ResumedRun;
 use crate::timings::{TIMING, Timings};
@@ -75,17 +76,21 @@ pub enum Outcome {
 pub fn run(
     trainer: &mut Trainer,
     folder: &mut Folder,
-    resumed: Option<ResumedRun>,
+    mut resumed: Option<ResumedRun>,
     figures: RunFigures,
     on_event: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Outcome> {
     folder.write("config.toml", config_file(trainer).as_bytes())?;
+    let hashes = resumed.as_mut().and_then(|resumed| resumed.hashes.take());
+    let hashes = hashes.map_or_else(|| ImageHashes::of(&trainer.dataset), Ok)?;
+    folder.write(HASHES, &hashes.to_bytes())?;
+    let data = DatasetRecord::new(trainer.config(), &trainer.dataset, &hashes);
     let last = folder.path().join(LAST);
     let patience = trainer.config().train.early_stopping;
     let (early, history, best) = (EarlyStopping::new(patience), Vec::new(), None);
     let (writer, saved) = (RunWriter::new(folder), Instant::now());
     let timings = Timings::new(trainer.device().name());
-    let mut run = Run { trainer, writer, early, history, timings, best, figures, on_event, saved };
+    let mut run = Run { trainer, data, writer, early, history, timings, best, figures, on_event, saved };
     run.begin(resumed)?;
     let outcome = run.train().map_err(|error| with_last_checkpoint(error, &last))?;
     run.end(outcome)?;
@@ -96,6 +101,8 @@ pub fn run(
 /// The state of a run while it trains.
 struct Run<'a> {
     trainer: &'a mut Trainer,
+    /// The description of the images, which is in every checkpoint.
+    data: DatasetRecord,
     writer: RunWriter<'a>,
     early: EarlyStopping,
     history: Vec<Epoch>,
@@ -202,7 +209,7 @@ impl Run<'_> {
             )));
         }
         if self.early.observe(number, epoch.validation.losses.total) == Verdict::Best {
-            let best = checkpoint::best(self.trainer, &self.early)?;
+            let best = checkpoint::best(self.trainer, &self.data, &self.early)?;
             self.best = (self.trainer.config().train.early_stopping > 0).then(|| best.clone());
             self.writer.file(BEST, best);
         }
@@ -220,7 +227,7 @@ impl Run<'_> {
 
     /// Writes a checkpoint of the current state.
     fn save(&mut self) -> Result<()> {
-        self.writer.file(LAST, checkpoint::last(self.trainer, &self.early)?);
+        self.writer.file(LAST, checkpoint::last(self.trainer, &self.data, &self.early)?);
         self.saved = Instant::now();
         self.warn();
         Ok(())
@@ -283,8 +290,19 @@ fn config_file(trainer: &Trainer) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
         "{CONFIG_HEAD} {version} with every key. Repeat it with: train --recipe <this file>\n\n{}",
-        trainer.config().to_toml()
+        with_absolute_paths(trainer.config()).to_toml()
     )
+}
+
+/// Returns a configuration whose `data.dir` does not depend on the working directory. A data set without files keeps it.
+pub fn with_absolute_paths(config: &Config) -> Config {
+    let mut config = config.clone();
+    let has_files = !matches!(config.data.kind, DataKind::Digits | DataKind::Shapes);
+    let absolute = std::path::absolute(&config.data.dir).ok().and_then(|dir| Some(dir.to_str()?.to_owned()));
+    if let Some(dir) = absolute.filter(|_| has_files) {
+        config.data.dir = dir;
+    }
+    config
 }
 
 /// Describes in one line what a configuration trains: the images, the model and the losses.

@@ -185,7 +185,7 @@ mod tests {
     fn saved(dir: &Path, settings: &[&str]) -> (std::path::PathBuf, BTreeMap<String, Vec<f32>>) {
         let model = learn::build(&config(&[settings, &["seed=7"]].concat()));
         let path = dir.join("saved.safetensors");
-        std::fs::write(&path, block_on(nn::state::save(&*model, None)).unwrap()).unwrap();
+        std::fs::write(&path, block_on(nn::state::save(&*model, &[])).unwrap()).unwrap();
         (path, trunk(&*model))
     }
 

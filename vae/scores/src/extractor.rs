@@ -81,7 +81,7 @@ impl Extractor {
         let (config, device) = (&run.predictor.config, run.predictor.device());
         if let Some(place) = &options.extractor {
             let file = checkpoint_of(place)?;
-            let theirs = export::config(&file)?;
+            let (theirs, _) = export::contents(&file)?;
             if theirs.model.kind != ModelKind::Classifier {
                 let what = format!(
                     "is a model of kind \"{}\": --extractor needs a classifier's run or checkpoint, such as the one that \
@@ -200,7 +200,7 @@ impl Extractor {
         }
         let features = self.features(pixels, shape)?;
         cached.0.set(Tensor::new(&features.numbers, [images, self.width]));
-        if let Ok(bytes) = block_on(nn::state::save(&cached, None)) {
+        if let Ok(bytes) = block_on(nn::state::save(&cached, &[])) {
             Folder::open_unlocked(&run.path).write(&name, &bytes)?;
         }
         Ok(features)

@@ -54,7 +54,7 @@ struct Pictures {
 
 /// Adds the scores of images.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
-    let eval = EvalImages::of(run, options.images);
+    let eval = EvalImages::of(run, options.images)?;
     let classifier = Extractor::classifier(run, options)?;
     let inception =
         options.inception.as_ref().map(|file| Extractor::inception(file, run.predictor.device())).transpose()?;
@@ -214,9 +214,9 @@ fn classified(
     let of = format!("reconstructions of {eval}, share that {} classifies correctly; {parts_note}", extractor.name);
     scores.add_list(RECOGNISED, parts[0], "share of the images", of, parts);
 
-    let places: Vec<usize> = (0..run.dataset.train.count().min(eval.places.len())).collect();
-    let labels = run.dataset.train.labels(&places);
-    let pair = block_on(predictor.reconstructions(&run.dataset.train, &places))?.expect("it gave images before");
+    let places: Vec<usize> = (0..run.dataset()?.train.count().min(eval.places.len())).collect();
+    let labels = run.dataset()?.train.labels(&places);
+    let pair = block_on(predictor.reconstructions(&run.dataset()?.train, &places))?.expect("it gave images before");
     let taught = |pixels: &[f32]| {
         let linear = LinearClassifier::train(&extractor.features(pixels, shape)?, &labels, classes);
         Ok::<_, vae_core::Error>(linear.map_or(f64::NAN, |linear| accuracy(&linear.predict(&real), &truth)))
@@ -241,11 +241,11 @@ fn shares(labels: &[usize], classes: usize) -> Vec<f64> {
 fn neighbours(run: &LoadedRun, pictures: &Pictures, eval: &EvalImages, scores: &mut Scores) -> Result<()> {
     let Some(samples) = &pictures.samples else { return Ok(()) };
     let error = |pixels: &[f32]| {
-        let nearest = nearest_neighbours(&run.predictor.transform, &run.dataset.train, pixels)?;
+        let nearest = nearest_neighbours(&run.predictor.transform, &run.dataset()?.train, pixels)?;
         Ok::<_, vae_core::Error>(mean(nearest.iter().map(|(_, error)| *error)))
     };
     let (of_samples, of_test) = (error(samples)?, error(&pictures.originals)?);
-    let count = run.dataset.train.count();
+    let count = run.dataset()?.train.count();
     let drawn = samples.len() / pictures.shape.iter().product::<usize>();
     let of = |what: &str| format!("{what}, each compared with the nearest of {count} training images");
     scores.add("nearest_training_mse", of_samples, "per pixel", of(&format!("{drawn} samples")));

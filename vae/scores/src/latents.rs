@@ -60,7 +60,7 @@ const LIKELIHOOD: u64 = 2 << 32;
 
 /// Adds the scores of latents.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
-    let (predictor, test) = (&run.predictor, &run.dataset.test);
+    let (predictor, test) = (&run.predictor, &run.dataset()?.test);
     let places: Vec<usize> = (0..test.count().min(options.images)).collect();
     if places.is_empty() {
         add_all_missing(scores, "there are no test images");

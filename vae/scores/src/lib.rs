@@ -102,13 +102,16 @@ pub(crate) struct EvalImages<'a> {
 
 impl EvalImages<'_> {
     /// Returns the first images of the split, at most `images`.
-    pub(crate) fn of(run: &LoadedRun, images: usize) -> EvalImages<'_> {
-        let dataset = &run.dataset;
+    ///
+    /// # Errors
+    /// Returns an error if the images cannot be read.
+    pub(crate) fn of(run: &LoadedRun, images: usize) -> Result<EvalImages<'_>> {
+        let dataset = run.dataset()?;
         let (split, name) = match dataset.test.count() {
             0 => (&dataset.validation, "validation images"),
             _ => (&dataset.test, "test images"),
         };
-        EvalImages { split, places: (0..images.min(split.count())).collect(), name }
+        Ok(EvalImages { split, places: (0..images.min(split.count())).collect(), name })
     }
 }
 
@@ -134,6 +137,12 @@ pub fn evaluate(run: &LoadedRun, options: &Options) -> Result<Scores> {
     images::score(run, options, &mut scores)?;
     latents::score(run, options, &mut scores)?;
     negation::score(run, options, &mut scores)?;
+    if let Some(changes) = run.changes() {
+        scores.warnings.push(format!(
+            "{}: the images have changed since the training, so these scores are of other images: {changes}",
+            run.path.display()
+        ));
+    }
     Ok(scores)
 }
 

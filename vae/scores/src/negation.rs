@@ -22,7 +22,7 @@ const MAX_IMAGES: usize = 256;
 
 /// Adds the score.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
-    let (predictor, test) = (&run.predictor, &run.dataset.test);
+    let (predictor, test) = (&run.predictor, &run.dataset()?.test);
     let places: Vec<usize> = (0..test.count().min(options.images).min(MAX_IMAGES)).collect();
     if places.is_empty() {
         scores.add_missing(NAME, "there are no test images");

@@ -73,7 +73,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 
 /// The images that the words name, and whether they have labels.
 fn images(run: &LoadedRun, data: &[PathBuf]) -> Result<(Split, bool)> {
-    if let Some(split) = input::split_named(run, data) {
+    if let Some(split) = input::split_named(run, data)? {
         return Ok((split.clone(), true));
     }
     let config = &run.predictor.config;

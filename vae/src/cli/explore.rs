@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::load::LoadOptions;
+use super::load::{LoadOptions, warn_of_changes};
+use crate::console::warn;
 use crate::explore;
 use crate::serve::Place;
 
@@ -32,6 +33,11 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    explore::serve(args.load.load(&args.run)?, args.page)?;
+    let run = args.load.load(&args.run)?;
+    match run.dataset() {
+        Ok(_) => warn_of_changes(&run),
+        Err(error) => warn(&format!("{error}; the page has no test images and no map")),
+    }
+    explore::serve(run, args.page)?;
     Ok(ExitCode::SUCCESS)
 }

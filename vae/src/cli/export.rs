@@ -10,6 +10,7 @@ use vae_run::checkpoint_of;
 use vae_run::export;
 use vae_run::write_new;
 
+use crate::console::warn;
 use crate::say;
 
 /// A test runs every line that starts with `  vae export`.
@@ -66,8 +67,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         return Err(Error::config(format!("{}: exists already; choose another file", path.display())).into());
     }
     let file = checkpoint_of(&args.run)?;
-    let config = export::config(&file)?;
-    let mut files = vec![(args.out, export::part(&config, &file, part)?)];
+    let (config, data) = export::contents(&file)?;
+    if data.is_none() {
+        warn(&format!(
+            "{}: written by an older version, so the exported metadata do not say how images become model input",
+            file.display()
+        ));
+    }
+    let mut files = vec![(args.out, export::part(&config, data.as_ref(), &file, part)?)];
     if let Some(check) = args.check {
         files.push((check, export::example_outputs(&config, &file)?));
     }

@@ -1,19 +1,30 @@
 //! The images that a command line names: a split of the run's data set, or picture files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use vae_core::config::{Config, Crop};
-use vae_core::data::Split;
+use vae_core::data::{Dataset, Split};
 use vae_core::{Error, Result};
 use vae_data::picture::{self, Picture, Region};
 use vae_run::LoadedRun;
 
-/// The split that is named, if the words are `train`, `validation` or `test`.
-pub(super) fn split_named<'a>(run: &'a LoadedRun, words: &[PathBuf]) -> Option<&'a Split> {
-    let dataset = &run.dataset;
-    let [word] = words else { return None };
-    let splits = [("train", &dataset.train), ("validation", &dataset.validation), ("test", &dataset.test)];
-    splits.into_iter().find(|(name, _)| word == Path::new(name)).map(|(_, split)| split)
+use super::load::warn_of_changes;
+
+/// The split that is named, if the words are `train`, `validation` or `test`. Other words need no data set.
+///
+/// # Errors
+/// If the images cannot be read.
+pub(super) fn split_named<'a>(run: &'a LoadedRun, words: &[PathBuf]) -> Result<Option<&'a Split>> {
+    let [word] = words else { return Ok(None) };
+    let split: fn(&Dataset) -> &Split = match word.to_str() {
+        Some("train") => |dataset| &dataset.train,
+        Some("validation") => |dataset| &dataset.validation,
+        Some("test") => |dataset| &dataset.test,
+        _ => return Ok(None),
+    };
+    let split = split(run.dataset()?);
+    warn_of_changes(run);
+    Ok(Some(split))
 }
 
 /// Picture files as the model sees them, without labels.

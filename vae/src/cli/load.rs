@@ -8,6 +8,7 @@ use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 use vae_run::loaded;
 
+use crate::console::warn;
 use crate::device::{self, Chosen};
 
 /// Where the images of a trained run are, and what to compute on.
@@ -40,8 +41,7 @@ impl LoadOptions {
     /// If one of them cannot be loaded; see [`loaded::open`].
     pub(super) fn load_all<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<LoadedRun>)> {
         let (chosen, configs) = self.configs(runs)?;
-        let opened =
-            runs.iter().zip(configs).map(|(run, config)| LoadedRun::open(run.as_ref(), config, chosen.device.clone()));
+        let opened = runs.iter().zip(configs).map(|(run, config)| open(run.as_ref(), config, &chosen));
         let mut opened = opened.collect::<Result<Vec<_>>>()?;
         opened.iter_mut().zip(loaded::distinct_names(runs)).for_each(|(run, name)| run.name = name);
         Ok((chosen, opened))
@@ -57,5 +57,22 @@ impl LoadOptions {
         let configs = runs.iter().map(|run| loaded::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
         let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
         Ok((device::choose(choice, device::start_threads(self.threads)?)?, configs))
+    }
+}
+
+/// Opens a run on a device, and prints what a user should know about it.
+///
+/// # Errors
+/// As [`LoadedRun::open`].
+pub(super) fn open(folder: &Path, config: Config, chosen: &Chosen) -> Result<LoadedRun> {
+    let run = LoadedRun::open(folder, config, chosen.device.clone())?;
+    run.warning.iter().for_each(|words| warn(words));
+    Ok(run)
+}
+
+/// Prints how the images differ from those of the training, if they were read and differ.
+pub(super) fn warn_of_changes(run: &LoadedRun) {
+    if let Some(changes) = run.changes() {
+        warn(&format!("{}: the images have changed since the training: {changes}", run.path.display()));
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let run = args.load.load(&args.run)?;
     let predictor = &run.predictor;
-    let (split, names) = match input::split_named(&run, &args.pictures) {
+    let (split, names) = match input::split_named(&run, &args.pictures)? {
         Some(split) => (split.clone(), (0..split.count()).map(|i| format!("{i:05}")).collect()),
         None => {
             input::refuse_conditional(&predictor.config, "reconstruct")?;

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vae_core::Error;
 use vae_run::Folder;
-use vae_run::{LoadedRun, loaded};
+use vae_run::loaded;
 use vae_scores::Options;
 
-use super::load::LoadOptions;
+use super::load::{self, LoadOptions, warn_of_changes};
 use crate::{report, say};
 
 const EXAMPLES: &str = "\
@@ -54,9 +54,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let mut told = Vec::new();
     let alone = args.runs.len() == 1;
     for ((run, config), name) in args.runs.iter().zip(configs).zip(loaded::distinct_names(&args.runs)) {
-        let mut run = LoadedRun::open(run, config, chosen.device.clone())?; // one at a time: each holds its images
+        let mut run = load::open(run, config, &chosen)?; // one at a time: each holds its images
         run.name = name;
         told.push(report::collect(&run, options.as_ref(), alone)?);
+        warn_of_changes(&run);
     }
     let page = report::page(&told);
     let path = args.out.unwrap_or_else(|| args.runs[0].join(report::FILE));

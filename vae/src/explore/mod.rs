@@ -29,6 +29,8 @@ const LARGEST: f32 = 1e4;
 /// A trained model and the positions of its test images.
 pub struct Explorer {
     run: LoadedRun,
+    /// The test images; `None` if the run's images are not on this machine.
+    test: Option<Split>,
     /// μ of the first test images, one after the other.
     codes: Vec<f32>,
 }
@@ -94,7 +96,7 @@ pub struct Map {
 }
 
 impl Explorer {
-    /// Creates an explorer of a run and encodes the test images for the map.
+    /// Creates an explorer of a run and encodes the test images for the map. If the images cannot be read, there is no map.
     ///
     /// # Errors
     /// If the model has no latents, or the device fails.
@@ -103,13 +105,12 @@ impl Explorer {
         if !model.is_vae() {
             return Err(Error::config(format!("model.kind = \"{}\" has no latents to explore", model.kind)));
         }
-        let test = &run.dataset.test;
-        let places: Vec<usize> = (0..MAPPED.min(test.count())).collect();
-        let codes = match places.is_empty() {
-            true => Vec::new(),
-            false => means(&run, test, &places)?,
+        let test = run.dataset().ok().map(|dataset| dataset.test.clone());
+        let codes = match test.as_ref().filter(|test| test.count() > 0) {
+            Some(test) => means(&run, test, &test.first(MAPPED))?,
+            None => Vec::new(),
         };
-        Ok(Explorer { run, codes })
+        Ok(Explorer { run, test, codes })
     }
 
     /// Describes the model.
@@ -128,8 +129,8 @@ impl Explorer {
             words: vae_run::describe(&predictor.config),
             shape: predictor.transform.shape(),
             latents,
-            images: self.run.dataset.test.count(),
-            classes: self.run.dataset.test.images().class_names().to_vec(),
+            images: self.test.as_ref().map_or(0, Split::count),
+            classes: self.run.class_names().to_vec(),
             told: predictor.config.condition_classes(),
         }
     }
@@ -159,9 +160,9 @@ impl Explorer {
     /// # Errors
     /// If there is no such image, it cannot be read, or the device fails.
     pub fn image(&self, place: usize) -> Result<Code> {
-        let test = &self.run.dataset.test;
+        let test = self.test.as_ref().filter(|test| test.count() > 0);
+        let test = test.ok_or_else(|| Error::config("there are no test images"))?;
         match test.count() {
-            0 => Err(Error::config("this run has no test images")),
             count if place >= count => {
                 Err(Error::config(format!("there is no test image {place}; test images are 0 to {}", count - 1)))
             }
@@ -197,7 +198,7 @@ impl Explorer {
         }
         let points: Vec<[f32; 2]> = self.codes.chunks_exact(z_dim).map(|mu| dims.map(|dim| mu[dim])).collect();
         let places: Vec<usize> = (0..points.len()).collect();
-        Ok(Map { labels: self.run.dataset.test.labels(&places), points })
+        Ok(Map { labels: self.test.as_ref().map_or(Vec::new(), |test| test.labels(&places)), points })
     }
 
     fn code(&self, split: &Split, place: usize, label: Option<usize>) -> Result<Code> {

@@ -1,5 +1,7 @@
 //! Tests of the explorer's requests and answers.
 
+use std::path::Path;
+
 use vae_core::config::Settings;
 use vae_core::learn;
 use vae_core::objective::Losses;
@@ -23,15 +25,7 @@ fn explorer(settings: &[&str]) -> Explorer {
     let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.5, 0.0, 2.0], mse: None };
     let epoch =
         Epoch { epoch: 1, train: losses, validation, learning_rate: 1e-3, seconds: 1.0, images_per_second: 1.0 };
-    Explorer::new(LoadedRun {
-        path: "run".into(),
-        name: "run".into(),
-        predictor,
-        dataset,
-        history: vec![epoch],
-        epoch: 1,
-    })
-    .unwrap()
+    Explorer::new(LoadedRun::of_parts(Path::new("run"), predictor, dataset, vec![epoch])).unwrap()
 }
 
 fn point(z: &[f32]) -> Point {

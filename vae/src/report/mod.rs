@@ -97,7 +97,7 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
     };
     let used = used(run);
     let path = run.path.display().to_string();
-    let dataset = &run.dataset;
+    let dataset = &run.dataset()?;
     Ok(RunReport {
         name: run.name.clone(),
         epoch: run.epoch,

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use vae_core::config::Settings;
 use vae_core::{Error, Result};
-use vae_run::{Folder, LAST, Outcome, ResumedRun};
+use vae_run::{Folder, LAST, Outcome, ResumedRun, with_absolute_paths};
 
 use super::points::Point;
 use super::{RunOptions, train_run};
@@ -94,7 +94,7 @@ impl Point {
         settings.file(&text, &path.display().to_string())?;
         let mut there = settings.resolve()?;
         there.device = self.config.device; // the device is not compared
-        if there == self.config {
+        if with_absolute_paths(&there) == with_absolute_paths(&self.config) {
             return Ok(());
         }
         Err(Error::config(format!(

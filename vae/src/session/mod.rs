@@ -30,7 +30,7 @@ use vae_run::transfer::{self, Frozen, LoadedEncoder};
 use vae_run::{Event, Folder, LAST, LoadedRun, Outcome, ResumedRun, checkpoint};
 use vae_scores::Options;
 
-use crate::console::eprint_line;
+use crate::console::{eprint_line, warn};
 use crate::device::Chosen;
 use crate::live::{self, Live};
 use crate::report;
@@ -53,6 +53,8 @@ pub struct RunOptions {
     pub profile: bool,
     /// Write TensorBoard's event files.
     pub tensorboard: bool,
+    /// Continue an interrupted run even if its images have changed.
+    pub allow_changed_data: bool,
     /// Serve a page that shows the run while it trains, at this address.
     pub live: Option<Place>,
 }
@@ -97,13 +99,17 @@ fn train_with_page(
     mut config: Config,
     chosen: &Chosen,
     path: &Path,
-    resumed: Option<ResumedRun>,
+    mut resumed: Option<ResumedRun>,
     options: RunOptions,
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
     let mut folder = if resumed.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
-    let dataset = vae_data::load(&config)?;
+    let mut dataset = vae_data::load(&config)?;
+    if let Some(resumed) = &mut resumed {
+        let warning = resumed.check_images(&mut dataset, options.allow_changed_data)?;
+        warning.iter().for_each(|words| warn(words));
+    }
     let seconds = start.elapsed().as_secs_f64();
     let (model, encoder) = match &resumed {
         None => initial_model(&config)?,

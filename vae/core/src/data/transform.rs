@@ -34,17 +34,38 @@ impl Transform {
     /// # Errors
     /// See [`Source::read`](crate::data::Source::read).
     pub fn new(config: &Config, train: &Split) -> Result<Transform> {
-        let (channels, size) = (config.channels(), config.image_size());
+        if let Some(transform) = Transform::without_images(config) {
+            return Ok(transform);
+        }
+        let (mean, std) = moments(train, config.channels(), config.image_size())?;
+        Ok(Transform::from_moments(config.image_size(), mean, std).expect("moments of images"))
+    }
+
+    /// Creates the transform of a configuration that does not depend on the images. Returns `None` for
+    /// `data.normalise = "standard"`.
+    pub fn without_images(config: &Config) -> Option<Transform> {
         let (mean, std) = match config.data.normalise {
-            Normalise::Unit => (vec![0.0; channels], vec![1.0; channels]),
-            Normalise::Symmetric => (vec![0.5; channels], vec![0.5; channels]),
-            Normalise::Standard => moments(train, channels, size)?,
+            Normalise::Unit => (0.0, 1.0),
+            Normalise::Symmetric => (0.5, 0.5),
+            Normalise::Standard => return None,
         };
+        Transform::from_moments(config.image_size(), vec![mean; config.channels()], vec![std; config.channels()])
+    }
+
+    /// Creates the transform that subtracts `mean` from pixels in [0, 1] and divides by `std`, with one number of each for
+    /// each channel. Returns `None` if there are not 1 or 3 channels, or if a number is not finite or a deviation not
+    /// positive.
+    pub fn from_moments(size: usize, mean: Vec<f64>, std: Vec<f64>) -> Option<Transform> {
+        let channels = mean.len();
+        let is_valid = [1, 3].contains(&channels) && std.len() == channels && mean.iter().all(|mean| mean.is_finite());
+        if !is_valid || !std.iter().all(|&std| std > 0.0 && std.is_finite()) {
+            return None;
+        }
         let table = |(mean, std): (&f64, &f64)| {
             std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32) // borders and unscaled images use this table
         };
         let tables = mean.iter().zip(&std).map(table).collect();
-        Ok(Transform { channels, size, mean, std, tables })
+        Some(Transform { channels, size, mean, std, tables })
     }
 
     /// Returns the shape of a model input: channels, rows, columns.

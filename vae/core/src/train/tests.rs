@@ -204,7 +204,7 @@ fn a_codebook_learns_is_used_and_repeats_itself() {
         let book = bits(&a, |path| path.starts_with("codebook."));
         assert_eq!(book.iter().map(|(path, _)| &path[9..]).collect::<Vec<_>>(), ["codes", "counts", "sums"]);
         // A checkpoint contains the codebook: another trainer with these weights has the same losses.
-        let state = pollster::block_on(nn::state::save(a.model(), None)).unwrap();
+        let state = pollster::block_on(nn::state::save(a.model(), &[])).unwrap();
         pollster::block_on(nn::state::load(b.model(), &state)).unwrap();
         assert_eq!(pollster::block_on(b.validate()).unwrap(), validation);
     }

@@ -15,7 +15,7 @@ use crate::figure;
 /// If the model has no feature maps, there is no such image, or the device fails.
 pub fn draw(run: &LoadedRun, place: usize) -> Result<Drawing> {
     check_place(run, "--image", place)?;
-    let (predictor, test) = (&run.predictor, &run.dataset.test);
+    let (predictor, test) = (&run.predictor, &run.dataset()?.test);
     let image = predictor.batch(test, &[place])?;
     let stages = block_on(stages(&*predictor.model, &image.upload(predictor.device()), test.label(place)))?;
     let (Some(first), Some(last)) = (stages.first(), stages.last()) else {

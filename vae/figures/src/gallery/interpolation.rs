@@ -28,7 +28,7 @@ const PAIRS: usize = 4;
 /// # Errors
 /// If the model has no latents, an index is out of range, or the device fails.
 pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
-    let (predictor, test) = (&run.predictor, &run.dataset.test);
+    let (predictor, test) = (&run.predictor, &run.dataset()?.test);
     for (flag, places) in [("--a", a), ("--b", b)] {
         places.iter().try_for_each(|&place| check_place(run, flag, place))?;
     }

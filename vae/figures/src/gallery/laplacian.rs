@@ -19,7 +19,7 @@ const SIZE: [u32; 2] = [760, 420];
 /// # Errors
 /// If the model does not decode images or cannot sample, there are no test images, or the device fails.
 pub fn draw(run: &LoadedRun) -> Result<Drawing> {
-    let (predictor, test) = (&run.predictor, &run.dataset.test);
+    let (predictor, test) = (&run.predictor, &run.dataset()?.test);
     let places = first_places(run, MANY)?;
     let samples = block_on(predictor.sample(places.len()))?
         .ok_or_else(|| not_for(predictor, "laplacian", "cannot draw samples"))?;

@@ -48,7 +48,7 @@ pub(super) fn two(run: &LoadedRun, figure: &str, asked: Option<[usize; 2]>) -> R
 
 /// Posterior means of the test images of these indices, `[places, z]`.
 pub(super) fn means(run: &LoadedRun, figure: &str, places: &[usize]) -> Result<Tensor> {
-    let gaussians = block_on(run.predictor.encode(&run.dataset.test, places))?;
+    let gaussians = block_on(run.predictor.encode(&run.dataset()?.test, places))?;
     let [mu, _] = gaussians.ok_or_else(|| not_for(&run.predictor, figure, "has no latents"))?;
     Ok(mu)
 }
@@ -67,8 +67,7 @@ pub(super) fn label_words(run: &LoadedRun, label: usize) -> String {
 
 /// The name of a class.
 pub(super) fn class(run: &LoadedRun, label: usize) -> String {
-    let names = run.dataset.test.images().class_names();
-    names.get(label).cloned().unwrap_or_else(|| format!("label {label}"))
+    run.class_names().get(label).cloned().unwrap_or_else(|| format!("label {label}"))
 }
 
 #[cfg(test)]

@@ -85,7 +85,9 @@ impl Drawing {
 pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
     let figures: [&dyn Fn() -> Result<Drawing>; 12] = [
         &|| curves::of_run(run),
-        &|| reconstructions::draw(&run.title(), &run.predictor, &run.dataset.validation, &[], reconstructions::COUNT),
+        &|| {
+            reconstructions::draw(&run.title(), &run.predictor, &run.dataset()?.validation, &[], reconstructions::COUNT)
+        },
         &|| samples::draw(&run.title(), &run.predictor, run.class_names()),
         &|| traversal::draw(run, None),
         &|| latent_grid::draw(run, None),
@@ -130,7 +132,7 @@ pub fn comparison(run: &LoadedRun) -> Result<Vec<Drawing>> {
             reconstructions::draw(
                 &run.title(),
                 &run.predictor,
-                &run.dataset.validation,
+                &run.dataset()?.validation,
                 &[],
                 reconstructions::COUNT / 2,
             )
@@ -154,7 +156,7 @@ fn not_for(predictor: &Predictor, figure: &str, lacks: &str) -> Error {
 
 /// Returns an error if there is no test image of this index.
 fn check_place(run: &LoadedRun, flag: &str, place: usize) -> Result<()> {
-    match run.dataset.test.count() {
+    match run.dataset()?.test.count() {
         0 => Err(Error::config("there are no test images")),
         count if place >= count => Err(Error::config(format!(
             "{flag} {place}: there is no such test image; test images are 0 to {}",
@@ -167,7 +169,7 @@ fn check_place(run: &LoadedRun, flag: &str, place: usize) -> Result<()> {
 /// The indices of the first test images.
 fn first_places(run: &LoadedRun, most: usize) -> Result<Vec<usize>> {
     check_place(run, "", 0)?;
-    Ok(run.dataset.test.first(most))
+    Ok(run.dataset()?.test.first(most))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const MEASURED: usize = 256;
 /// # Errors
 /// If the model does not decode images, there are no test images, or the device fails.
 pub fn draw(run: &LoadedRun) -> Result<Drawing> {
-    let (predictor, test) = (&run.predictor, &run.dataset.test);
+    let (predictor, test) = (&run.predictor, &run.dataset()?.test);
     let places = first_places(run, MEASURED)?;
     let images = predictor.batch(test, &places)?;
     let clean = block_on(predictor.to_unit(&images))?;

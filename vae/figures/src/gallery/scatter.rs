@@ -27,7 +27,7 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
         format!("mean of latent {dim} (KL {of:.2} nats)")
     };
     let title = format!("{}: means of {} test images", run.title(), points.len());
-    let labels = run.dataset.test.labels(&places);
+    let labels = run.dataset()?.test.labels(&places);
     let plot = coloured(run, title, [&label(a), &label(b)], &points, &labels);
     let alt = format!(
         "{} test images at their means in latents {a} and {b}, coloured by label; {}.",

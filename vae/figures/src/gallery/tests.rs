@@ -116,14 +116,16 @@ fn runs_are_compared_only_on_the_same_images() {
         reconstructions::draw(
             &a.title(),
             &a.predictor,
-            &a.dataset.validation,
+            &a.dataset()?.validation,
             &[("other".to_owned(), &other.predictor)],
             4,
         )
     };
     let drawing = with(&b).unwrap();
     assert!(drawing.name == "reconstructions-compared" && drawing.alt.contains("(other)"), "{}", drawing.alt);
-    let alone = |run: &LoadedRun| reconstructions::draw("t", &run.predictor, &run.dataset.validation, &[], 4).unwrap();
+    let alone = |run: &LoadedRun| {
+        reconstructions::draw("t", &run.predictor, &run.dataset().unwrap().validation, &[], 4).unwrap()
+    };
     let error = |alt: &str| alt.split(" is ").nth(1).unwrap().split([' ', ',']).next().unwrap().to_owned();
     assert_eq!(error(&drawing.alt), error(&alone(&a).alt).trim_end_matches('.'));
     let words = with(&large).unwrap_err().to_string();

@@ -35,7 +35,7 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
         None => (vec![0.0; z_dim], 0),
         Some(place) => {
             check_place(run, "--image", place)?;
-            (means(run, "traversal", &[place])?.data().to_vec(), run.dataset.test.label(place))
+            (means(run, "traversal", &[place])?.data().to_vec(), run.dataset()?.test.label(place))
         }
     };
     let along =

@@ -47,7 +47,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     }
     let rows: Vec<&[f32]> = mu.data().chunks_exact(run.predictor.config.model.z_dim).collect();
     let points = embed(&rows, run.predictor.config.seed);
-    let labels = run.dataset.test.labels(&places);
+    let labels = run.dataset()?.test.labels(&places);
     let title = format!("{}: t-SNE of the means of {} test images, perplexity {PERPLEXITY}", run.title(), points.len());
     let axes = ["first coordinate (no unit)", "second coordinate (no unit)"];
     let plot = coloured(run, title, axes, &points, &labels);

@@ -5,6 +5,7 @@ use vae_core::data::Dataset;
 use vae_core::learn;
 
 use super::*;
+use crate::dataset_record::ImageHashes;
 
 fn config(settings: &[&str]) -> Config {
     let mut all = Settings::default();
@@ -19,6 +20,11 @@ fn trained(settings: &[&str]) -> Trainer {
         Trainer::from_learner(config.clone(), Dataset::built_in(&config).unwrap(), learn::build(&config), Device::Cpu);
     block_on(trainer.epoch(1, &mut |_| false)).unwrap();
     trainer
+}
+
+fn last(trainer: &Trainer, early: &EarlyStopping) -> Result<Vec<u8>> {
+    let hashes = ImageHashes::of(&trainer.dataset).unwrap();
+    super::last(trainer, &DatasetRecord::new(trainer.config(), &trainer.dataset, &hashes), early)
 }
 
 fn early() -> EarlyStopping {

@@ -36,7 +36,7 @@ pub(super) const NAMES: [&str; 2] = ["log_likelihood", "bits_per_dim"];
 /// Adds the scores of the first test images. `mu` and `logvar` are the posteriors of the test images, `[images, z_dim]`.
 pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Scores) -> Result<()> {
     let predictor = &run.predictor;
-    let (config, dataset, test) = (&predictor.config, &run.dataset, &run.dataset.test);
+    let (config, dataset, test) = (&predictor.config, &run.dataset()?, &run.dataset()?.test);
     let kind = config.loss.reconstruction;
     let [channels, height, width] = dataset.transform.shape();
     let size = (channels * height * width) as f64;

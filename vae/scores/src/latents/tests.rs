@@ -184,7 +184,7 @@ fn a_model_without_weights_has_the_likelihood_of_medium_grey() {
         param.set(Tensor::zeros(param.shape()));
     }
     let scores = scores(&run, 50);
-    let dataset = &run.dataset;
+    let dataset = &run.dataset()?;
     let pixels =
         block_on(run.predictor.to_unit(&dataset.batch(&dataset.test, &(0..50).collect::<Vec<_>>()).unwrap())).unwrap();
     let log_p = |x: f32| -(4.0 * (f64::from(x) - 0.5).powi(2)) - 0.5 * (std::f64::consts::PI / 4.0).ln();

@@ -12,7 +12,7 @@ use vae_figures::gallery::{self, Drawing};
 use vae_run::Folder;
 use vae_run::LoadedRun;
 
-use super::load::LoadOptions;
+use super::load::{LoadOptions, warn_of_changes};
 use crate::say;
 
 const EXAMPLES: &str = "\
@@ -158,6 +158,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         Figure::Pegasus(options) => pegasus::draw(&runs[0], &options)?,
         figure => write(&path, &drawing(&runs, &figure)?)?,
     }
+    runs.iter().for_each(warn_of_changes);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -170,7 +171,7 @@ fn drawing(runs: &[LoadedRun], figure: &Figure) -> vae_core::Result<Drawing> {
             gallery::reconstructions::draw(
                 &run.title(),
                 &run.predictor,
-                &run.dataset.validation,
+                &run.dataset()?.validation,
                 &others,
                 options.count as usize,
             )

@@ -56,10 +56,10 @@ fn weight(words: &str) -> Result<f32, String> {
 /// Draws and writes the two files.
 pub(super) fn draw(run: &LoadedRun, options: &Options) -> Result<()> {
     let predictor = &run.predictor;
-    let test = &run.dataset.test;
+    let test = &run.dataset()?.test;
     let take = |pick: &Pick| pick.take(predictor, test, options.count as usize);
     let (mut a, mut b) = (take(&options.a)?, take(&options.b)?);
-    let blended = blend(predictor, &run.dataset.train, [&mut a, &mut b], &options.negate, options.weight)?;
+    let blended = blend(predictor, &run.dataset()?.train, [&mut a, &mut b], &options.negate, options.weight)?;
 
     let mut folder = Folder::open_unlocked(&run.path);
     folder.write("pegasus.png", &picture(run, options, [&a, &b], &blended))?;

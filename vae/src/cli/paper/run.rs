@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vae_figures::gallery;
 use vae_run::Folder;
-use vae_run::LoadedRun;
 use vae_scores::{Options, Scores};
 
+use crate::cli::load;
 use crate::console::{eprint_line, warn};
 use crate::device::Chosen;
 use crate::paper::results::Results;
@@ -82,7 +82,7 @@ fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Gri
     if scored && !paper.figures.iter().any(|figure| wanted(&figure.draw)) {
         return Ok(());
     }
-    let run = LoadedRun::open(&path, config.clone(), chosen.device.clone())?;
+    let run = load::open(&path, config.clone(), chosen)?;
     let mut files = Folder::open_unlocked(&path);
     if !scored {
         let scores = vae_scores::evaluate(&run, &Options { images, extractor, inception: None })?;

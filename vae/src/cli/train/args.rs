@@ -107,6 +107,9 @@ pub(in crate::cli) struct Args {
     /// Write no report.html when the run has ended; the runs of a sweep have none of their own
     #[arg(long)]
     no_report: bool,
+    /// With --resume, or a sweep that continues: go on although the images have changed
+    #[arg(long)]
+    allow_changed_data: bool,
     /// Print only the run's folder at the end, warnings and errors
     #[arg(long, conflicts_with_all = ["profile", "list_recipes", "json"])]
     pub(super) quiet: bool,
@@ -128,6 +131,7 @@ impl Args {
             report: !self.no_report && self.sweep.is_empty(),
             profile: self.profile,
             tensorboard: self.tensorboard,
+            allow_changed_data: self.allow_changed_data,
             live: self.live.then_some(self.page),
         }
     }

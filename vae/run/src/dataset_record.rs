@@ -1,0 +1,279 @@
+//! What a checkpoint says about the images of its run. With it, a model is used without its images, and a change of the
+//! images is noticed.
+//!
+//! A [`DatasetRecord`] is a part of every checkpoint. It holds the preprocessing (channels, size, crop, and the mean and
+//! standard deviation that were used), the names of the labels, and the number and a digest of the images of each split:
+//!
+//! ```text
+//! hash of an image    = the first 8 bytes of SHA-256(rows ‖ columns ‖ channels ‖ bytes)
+//! digest of a split   = SHA-256(hash of image 0 ‖ label 0 ‖ hash of image 1 ‖ label 1 ‖ …)
+//! ```
+//!
+//! The numbers are little-endian u64. The hashes themselves are in the file `images.safetensors` of the run's folder:
+//! [`ImageHashes`]. They say which images are new, and which ones the model was trained on.
+
+use std::collections::HashSet;
+use std::fmt::{Display, Formatter};
+use std::path::Path;
+
+use rayon::prelude::*;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use vae_core::config::{Config, Crop, Output};
+use vae_core::data::{Dataset, Split, Transform};
+use vae_core::{Error, Result};
+
+/// The file in a run's folder that holds the hash of each image.
+pub(crate) const HASHES: &str = "images.safetensors";
+/// The names of the splits, in this order everywhere in this file.
+const SPLITS: [&str; 3] = ["train", "validation", "test"];
+/// The number of images that a message names.
+const NAMED: usize = 10;
+
+/// The preprocessing of a run's images, and the contents of its splits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetRecord {
+    /// The number of channels that the model sees.
+    pub channels: usize,
+    /// The width and height in pixels that the model sees.
+    pub image_size: usize,
+    /// The part of each picture that is used, for pictures of any size.
+    pub crop: Option<Crop>,
+    /// The mean of each channel, which is subtracted from pixels in [0, 1].
+    pub mean: Vec<f64>,
+    /// The standard deviation of each channel, by which the difference is divided.
+    pub std: Vec<f64>,
+    /// The function after the decoder's last layer.
+    pub output: Output,
+    /// The names of the labels; empty if they have none.
+    pub class_names: Vec<String>,
+    /// The images to train on.
+    pub train: SplitRecord,
+    /// The images that select the best checkpoint.
+    pub validation: SplitRecord,
+    /// The images for the final evaluation.
+    pub test: SplitRecord,
+}
+
+/// The contents of a split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitRecord {
+    /// The number of images.
+    pub count: usize,
+    /// The digest of the images and their labels, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+impl DatasetRecord {
+    /// Describes a data set. `hashes` are those of its images.
+    pub fn new(config: &Config, dataset: &Dataset, hashes: &ImageHashes) -> DatasetRecord {
+        let [channels, image_size, _] = dataset.transform.shape();
+        let of = |split: usize| SplitRecord::new(splits(dataset)[split], &hashes.0[split]);
+        DatasetRecord {
+            channels,
+            image_size,
+            crop: config.data.crop,
+            mean: dataset.transform.mean.clone(),
+            std: dataset.transform.std.clone(),
+            output: config.model.output,
+            class_names: dataset.train.images().class_names().to_vec(),
+            train: of(0),
+            validation: of(1),
+            test: of(2),
+        }
+    }
+
+    /// Returns the conversion of the run's images to model input.
+    ///
+    /// # Errors
+    /// Returns a message if the record is not one of this configuration.
+    pub fn transform(&self, config: &Config) -> std::result::Result<Transform, String> {
+        let (channels, size) = (config.channels(), config.image_size());
+        if [self.channels, self.image_size] != [channels, size] {
+            return Err(format!(
+                "the images of its metadata have {} channels and {} pixels, those of its configuration {channels} and {size}",
+                self.channels, self.image_size
+            ));
+        }
+        Transform::from_moments(size, self.mean.clone(), self.std.clone())
+            .filter(|transform| transform.shape()[0] == channels)
+            .ok_or_else(|| format!("a mean of {:?} and a standard deviation of {:?} are invalid", self.mean, self.std))
+    }
+
+    /// Returns how a data set differs from this one, or `None` if it has the same images and labels. `recorded` are the
+    /// hashes of this one's images, if they are known, and `hashes` those of the other.
+    pub fn changes(
+        &self,
+        recorded: Option<&ImageHashes>,
+        dataset: &Dataset,
+        hashes: &ImageHashes,
+    ) -> Option<DatasetChanges> {
+        let before = [&self.train, &self.validation, &self.test];
+        let now = [0, 1, 2].map(|split| SplitRecord::new(splits(dataset)[split], &hashes.0[split]));
+        if before.into_iter().eq(&now) {
+            return None;
+        }
+        let change = |split: usize| {
+            let (before, now) = (before[split], &now[split]);
+            let different = |a: &[u64], b: &[u64]| {
+                let b: HashSet<u64> = b.iter().copied().collect();
+                a.iter().filter(|hash| !b.contains(hash)).count()
+            };
+            SplitChange {
+                is_same: before == now,
+                counts: [before.count, now.count],
+                new_and_missing: recorded.map(|recorded| {
+                    let (before, now) = (&recorded.0[split], &hashes.0[split]);
+                    [different(now, before), different(before, now)]
+                }),
+            }
+        };
+        let trained_on = recorded.map_or_else(Default::default, |recorded| {
+            let trained: HashSet<u64> = recorded.0[0].iter().copied().collect();
+            let places = |split: usize| {
+                let places = (0..).zip(&hashes.0[split]).filter(|(_, hash)| trained.contains(hash));
+                // Copies of one image may have been in two splits from the beginning.
+                let known: HashSet<u64> = recorded.0[split].iter().copied().collect();
+                places.filter(|(_, hash)| !known.contains(hash)).map(|(place, _)| place).collect()
+            };
+            [places(1), places(2)]
+        });
+        Some(DatasetChanges { splits: [0, 1, 2].map(change), trained_on })
+    }
+}
+
+impl SplitRecord {
+    fn new(split: &Split, hashes: &[u64]) -> SplitRecord {
+        let mut sum = Sha256::new();
+        for (place, hash) in hashes.iter().enumerate() {
+            sum.update(hash.to_le_bytes());
+            sum.update((split.label(place) as u64).to_le_bytes());
+        }
+        SplitRecord { count: hashes.len(), sha256: sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect() }
+    }
+}
+
+fn splits(dataset: &Dataset) -> [&Split; 3] {
+    [&dataset.train, &dataset.validation, &dataset.test]
+}
+
+/// The hash of each training, validation and test image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageHashes([Vec<u64>; 3]);
+
+impl ImageHashes {
+    /// Computes the hashes of a data set.
+    ///
+    /// # Errors
+    /// Returns an error if an image cannot be read.
+    pub fn of(dataset: &Dataset) -> Result<ImageHashes> {
+        let hash = |split: &Split, place: usize| -> Result<u64> {
+            let images = split.images();
+            let mut bytes = vec![0; images.bytes()];
+            split.read(place, &mut bytes)?;
+            let [height, width] = images.size();
+            let mut sum = Sha256::new();
+            [height, width, images.channels()].iter().for_each(|&size| sum.update((size as u64).to_le_bytes()));
+            sum.update(&bytes);
+            Ok(u64::from_le_bytes(*sum.finalize().first_chunk().expect("32 bytes")))
+        };
+        let [train, validation, test] = splits(dataset).map(|split| {
+            (0..split.count()).into_par_iter().map(|place| hash(split, place)).collect::<Result<Vec<_>>>()
+        });
+        Ok(ImageHashes([train?, validation?, test?]))
+    }
+
+    /// Adds the training images of another data set, which a resumed run was trained on before.
+    pub(crate) fn add_trained(&mut self, before: &ImageHashes) {
+        let known: HashSet<u64> = self.0[0].iter().copied().collect();
+        self.0[0].extend(before.0[0].iter().filter(|hash| !known.contains(hash)));
+    }
+
+    /// Returns the bytes of `images.safetensors`.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let bytes =
+            self.0.each_ref().map(|hashes| hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect::<Vec<u8>>());
+        let view =
+            |split: usize| TensorView::new(Dtype::U64, vec![self.0[split].len()], &bytes[split]).expect("it fits");
+        safetensors::serialize((0..3).map(|split| (SPLITS[split], view(split))), None).expect("three names")
+    }
+
+    /// Reads the hashes of a run's images. Returns `None` if the run has none, or if the file is damaged: they serve
+    /// warnings only.
+    pub(crate) fn read(run: &Path) -> Option<ImageHashes> {
+        let bytes = std::fs::read(run.join(HASHES)).ok()?;
+        let file = SafeTensors::deserialize(&bytes).ok()?;
+        let [train, validation, test] = SPLITS.map(|name| {
+            let view = file.tensor(name).ok().filter(|view| view.dtype() == Dtype::U64)?;
+            let hashes = view.data().chunks_exact(8);
+            Some(hashes.map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes"))).collect())
+        });
+        Some(ImageHashes([train?, validation?, test?]))
+    }
+}
+
+/// How the images of a data set differ from those that a run was trained on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetChanges {
+    splits: [SplitChange; 3],
+    /// The positions of validation and test images that are new in their split, and that the model was trained on.
+    trained_on: [Vec<usize>; 2],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SplitChange {
+    is_same: bool,
+    /// The number of images before and now.
+    counts: [usize; 2],
+    /// How many images are new and how many are missing, if that is known.
+    new_and_missing: Option<[usize; 2]>,
+}
+
+/// One line, such as "train: 250 images, now 333 (103 new, 20 missing); test: 25 images, now 33 (28 new, 20 missing), of
+/// which 5 are images that the model was trained on (positions 3, 8, 11, 12 and 20)".
+impl Display for DatasetChanges {
+    fn fmt(&self, f: &mut Formatter) -> std::fmt::Result {
+        let mut first = true;
+        for (split, change) in self.splits.iter().enumerate().filter(|(_, change)| !change.is_same) {
+            let [before, now] = change.counts;
+            let start = if first { "" } else { "; " };
+            first = false;
+            write!(f, "{start}{}: {before} images, now {now}", SPLITS[split])?;
+            match change.new_and_missing {
+                Some([0, 0]) if before == now => write!(f, " (in another order, or with other labels)")?,
+                Some([new, missing]) => write!(f, " ({new} new, {missing} missing)")?,
+                None if before == now => write!(f, " (not the same ones)")?,
+                None => {}
+            }
+            let places = split.checked_sub(1).map_or(&[][..], |held_out| &self.trained_on[held_out]);
+            if !places.is_empty() {
+                let named: Vec<String> = places.iter().take(NAMED).map(usize::to_string).collect();
+                let more = if places.len() > NAMED { ", …" } else { "" };
+                let count = places.len();
+                write!(
+                    f,
+                    ", of which {count} {} the model was trained on (position{} {}{more}, counted from 0)",
+                    if count == 1 { "is an image that" } else { "are images that" },
+                    if count == 1 { "" } else { "s" },
+                    named.join(", ")
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DatasetChanges {
+    /// Returns an error that refuses to resume a run with changed images.
+    pub(crate) fn refusal(&self, run: &Path) -> Error {
+        Error::config(format!(
+            "{}: the images are not those that this run was trained on: {self}; restore them, or go on with these by \
+             --allow-changed-data",
+            run.display()
+        ))
+    }
+}
