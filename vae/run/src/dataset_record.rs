@@ -9,7 +9,7 @@
 //! digest of a split   = SHA-256(hash of image 0 ‖ label 0 ‖ hash of image 1 ‖ label 1 ‖ …)
 //! ```
 //!
-//! The numbers are little-endian u64. The hashes themselves are in the file `images.safetensors` of the run's folder:
+//! The numbers are little-endian u64. The hashes themselves are in the file `image_hashes.safetensors` of the run's folder:
 //! [`ImageHashes`]. They say which images are new, and which ones the model was trained on.
 
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ use vae_core::data::{Dataset, Split, Transform};
 use vae_core::{Error, Result};
 
 /// The file in a run's folder that holds the hash of each image.
-pub(crate) const HASHES: &str = "images.safetensors";
+pub(crate) const HASHES: &str = "image_hashes.safetensors";
 /// The names of the splits, in this order everywhere in this file.
 const SPLITS: [&str; 3] = ["train", "validation", "test"];
 /// The number of images that a message names.
@@ -149,11 +149,12 @@ impl DatasetRecord {
 impl SplitRecord {
     fn new(split: &Split, hashes: &[u64]) -> SplitRecord {
         let mut sum = Sha256::new();
-        for (place, hash) in hashes.iter().enumerate() {
+        // Hashes beyond the split are those of images that a resumed run was trained on before.
+        for (place, hash) in hashes.iter().enumerate().take(split.count()) {
             sum.update(hash.to_le_bytes());
             sum.update((split.label(place) as u64).to_le_bytes());
         }
-        SplitRecord { count: hashes.len(), sha256: sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect() }
+        SplitRecord { count: split.count(), sha256: sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect() }
     }
 }
 
@@ -193,7 +194,7 @@ impl ImageHashes {
         self.0[0].extend(before.0[0].iter().filter(|hash| !known.contains(hash)));
     }
 
-    /// Returns the bytes of `images.safetensors`.
+    /// Returns the bytes of `image_hashes.safetensors`.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let bytes =
             self.0.each_ref().map(|hashes| hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect::<Vec<u8>>());
@@ -275,5 +276,103 @@ impl DatasetChanges {
              --allow-changed-data",
             run.display()
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vae_core::data::Images;
+
+    use super::*;
+
+    /// A data set whose splits have images of one pixel with these values, all with label 0, and `labels` for training.
+    fn dataset(splits: [&[u8]; 3], labels: Option<&[u16]>) -> Dataset {
+        let mut config = Config::default();
+        (config.data.image_size, config.data.channels) = (Some(1), Some(1));
+        let split = |values: &[u8], labels: Option<&[u16]>| {
+            let labels = labels.map_or_else(|| vec![0; values.len()], <[u16]>::to_vec);
+            Split::all(Images::new(values.to_vec(), labels, 1, [1, 1]).with_classes(2))
+        };
+        let [train, validation, test] = splits;
+        Dataset::new(&config, [split(train, labels), split(validation, None), split(test, None)]).unwrap()
+    }
+
+    fn record(dataset: &Dataset) -> (DatasetRecord, ImageHashes) {
+        let hashes = ImageHashes::of(dataset).unwrap();
+        (DatasetRecord::new(&Config::default(), dataset, &hashes), hashes)
+    }
+
+    #[test]
+    fn equal_images_have_no_changes_and_every_change_is_named() {
+        let before = dataset([&[1, 2, 3, 4], &[5, 6], &[7, 8, 4]], None);
+        let (recorded, hashes) = record(&before);
+        let words = |now: &Dataset, known: bool| {
+            let now_hashes = ImageHashes::of(now).unwrap();
+            recorded.changes(known.then_some(&hashes), now, &now_hashes).map(|changes| changes.to_string())
+        };
+        assert_eq!(words(&before, true), None);
+        assert_eq!(words(&dataset([&[1, 2, 3, 4], &[5, 6], &[7, 8, 4]], None), false), None);
+        let same = "train: 4 images, now 4 (in another order, or with other labels)";
+        assert_eq!(words(&dataset([&[2, 1, 3, 4], &[5, 6], &[7, 8, 4]], None), true).unwrap(), same);
+        assert_eq!(words(&dataset([&[1, 2, 3, 4], &[5, 6], &[7, 8, 4]], Some(&[0, 1, 0, 0])), true).unwrap(), same);
+        // Image 4 was in two splits from the beginning; 2 and 3 were not.
+        let moved = dataset([&[1, 4, 9], &[5, 6], &[7, 2, 3, 4]], None);
+        assert_eq!(
+            words(&moved, true).unwrap(),
+            "train: 4 images, now 3 (1 new, 2 missing); test: 3 images, now 4 (2 new, 1 missing), of which 2 are images \
+             that the model was trained on (positions 1, 2, counted from 0)"
+        );
+        assert_eq!(words(&moved, false).unwrap(), "train: 4 images, now 3; test: 3 images, now 4");
+        let one = dataset([&[1, 2, 3, 4], &[5, 1], &[7, 8, 4]], None);
+        let expected = "validation: 2 images, now 2 (1 new, 1 missing), of which 1 is an image that the model was trained \
+                        on (position 1, counted from 0)";
+        assert_eq!(words(&one, true).unwrap(), expected);
+        assert_eq!(words(&one, false).unwrap(), "validation: 2 images, now 2 (not the same ones)");
+    }
+
+    #[test]
+    fn images_of_an_earlier_part_of_a_run_count_as_trained_on() {
+        let (first, second) = (dataset([&[1, 2], &[5], &[7]], None), dataset([&[3, 2], &[5], &[7]], None));
+        let ((_, before), (recorded, mut hashes)) = (record(&first), record(&second));
+        hashes.add_trained(&before);
+        assert_eq!(
+            DatasetRecord::new(&Config::default(), &second, &hashes),
+            recorded,
+            "the record is that of the second"
+        );
+        let now = dataset([&[3, 2], &[5], &[1]], None);
+        let changes = recorded.changes(Some(&hashes), &now, &ImageHashes::of(&now).unwrap()).unwrap();
+        assert_eq!(changes.trained_on, [vec![], vec![0]]);
+    }
+
+    #[test]
+    fn hashes_are_read_back_and_a_damaged_file_has_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(ImageHashes::read(dir.path()), None);
+        let (_, hashes) = record(&dataset([&[1, 2], &[5], &[]], None));
+        let bytes = hashes.to_bytes();
+        std::fs::write(dir.path().join(HASHES), &bytes).unwrap();
+        assert_eq!(ImageHashes::read(dir.path()), Some(hashes));
+        std::fs::write(dir.path().join(HASHES), &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(ImageHashes::read(dir.path()), None);
+    }
+
+    #[test]
+    fn a_transform_is_that_of_the_training_and_nonsense_is_refused() {
+        let mut config = Config::default();
+        (config.data.image_size, config.data.channels) = (Some(1), Some(1));
+        let (mut recorded, _) = record(&dataset([&[1, 2], &[5], &[7]], None));
+        (recorded.mean, recorded.std) = (vec![0.25], vec![0.125]);
+        let transform = recorded.transform(&config).unwrap();
+        assert_eq!((transform.range(0), transform.shape()), ([-2.0, 6.0], [1, 1, 1]));
+        for (mean, std) in
+            [(vec![], vec![]), (vec![0.0; 3], vec![1.0; 3]), (vec![0.0], vec![0.0]), (vec![f64::NAN], vec![1.0])]
+        {
+            assert!(
+                DatasetRecord { mean, std, ..recorded.clone() }.transform(&config).unwrap_err().contains("invalid")
+            );
+        }
+        config.data.image_size = Some(2);
+        assert!(recorded.transform(&config).unwrap_err().contains("1 channels and 1 pixels"));
     }
 }

@@ -110,6 +110,17 @@ pub fn distinct_names<P: AsRef<Path>>(folders: &[P]) -> Vec<String> {
     names.into_iter().flatten().map(str::to_owned).collect()
 }
 
+/// Adds the flag that names the folder of a run's images to an error that does not name it.
+fn where_to_name_images(error: Error) -> Error {
+    match error {
+        Error::File { path, what } if !what.contains("--data-dir") => Error::File {
+            path,
+            what: format!("{what}; this needs the images of the run, whose folder --data-dir names"),
+        },
+        error => error,
+    }
+}
+
 impl LoadedRun {
     /// Opens a run with this configuration on a device. The model has the weights of the best epoch. The images are not
     /// read, except for a run of an older version with `data.normalise = "standard"`.
@@ -177,7 +188,7 @@ impl LoadedRun {
     /// Returns an error if the images are missing or cannot be read.
     pub fn dataset(&self) -> Result<&Dataset> {
         if self.images.get().is_none() {
-            let mut dataset = vae_data::load(&self.predictor.config)?;
+            let mut dataset = vae_data::load(&self.predictor.config).map_err(where_to_name_images)?;
             dataset.transform = self.predictor.transform.clone();
             let compare = |record: &DatasetRecord| -> Result<_> {
                 Ok(record.changes(ImageHashes::read(&self.path).as_ref(), &dataset, &ImageHashes::of(&dataset)?))

@@ -17,6 +17,7 @@ mod paper;
 mod recipes;
 mod report;
 mod resume;
+mod self_contained;
 mod shapes;
 mod sweep;
 mod train;

@@ -61,6 +61,7 @@ fn files(run: &Path) -> Vec<(String, Vec<u8>)> {
         "config.toml",
         "curves.png",
         "curves.svg",
+        "image_hashes.safetensors",
         "reconstructions.png",
         "samples.png",
         "steps.jsonl",

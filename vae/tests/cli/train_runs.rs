@@ -35,6 +35,7 @@ fn a_run_leaves_everything_and_its_configuration_repeats_it() {
         "config.toml",
         "curves.png",
         "curves.svg",
+        "image_hashes.safetensors",
         "metrics.jsonl",
         "reconstructions.png",
         "report.html",

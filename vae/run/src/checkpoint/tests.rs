@@ -71,14 +71,14 @@ fn keys_that_do_not_change_results_do_not_change_the_bytes() {
 #[test]
 fn an_unknown_format_is_refused() {
     let mut bytes = last(&trained(&[]), &early()).unwrap();
-    let old = br#"\"format\":1"#;
+    let old = br#"\"format\":2"#;
     let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
     bytes[at + old.len() - 1] = b'7';
     let place = checksum_offset(&bytes).unwrap();
     let sum = checksum(&bytes, place);
     bytes[place..place + DIGITS].copy_from_slice(sum.as_bytes());
     let refused = meta(&bytes).unwrap_err();
-    assert!(refused.starts_with("has format 7, but this program reads format 1"), "{refused}");
+    assert!(refused.starts_with("has format 7, but this program reads formats 1 to 2"), "{refused}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Codes with known scores: perfect codes, rotated codes and noise, and formulas whose scores the reference Python code
 //! printed.
 
+use std::path::Path;
+
 use tensor::{Device, Generator};
 use vae_core::config::Settings;
 use vae_core::data::Dataset;
@@ -165,7 +167,7 @@ fn untrained(settings: &[&str]) -> LoadedRun {
     config.check().unwrap();
     let (dataset, model) = (Dataset::built_in(&config).unwrap(), learn::build(&config));
     let predictor = Predictor::new(config, model, dataset.transform.clone(), Device::Cpu);
-    LoadedRun { path: "run".into(), name: "run".into(), predictor, dataset, history: Vec::new(), epoch: 0 }
+    LoadedRun::of_parts(Path::new("run"), predictor, dataset, Vec::new())
 }
 
 fn scores(run: &LoadedRun, images: usize) -> Scores {
@@ -184,7 +186,7 @@ fn a_model_without_weights_has_the_likelihood_of_medium_grey() {
         param.set(Tensor::zeros(param.shape()));
     }
     let scores = scores(&run, 50);
-    let dataset = &run.dataset()?;
+    let dataset = run.dataset().unwrap();
     let pixels =
         block_on(run.predictor.to_unit(&dataset.batch(&dataset.test, &(0..50).collect::<Vec<_>>()).unwrap())).unwrap();
     let log_p = |x: f32| -(4.0 * (f64::from(x) - 0.5).powi(2)) - 0.5 * (std::f64::consts::PI / 4.0).ln();
