@@ -5,7 +5,7 @@
 //! standard deviation that were used), the names of the labels, and the number and a digest of the images of each split:
 //!
 //! ```text
-//! hash of an image    = the first 8 bytes of SHA-256(rows ‖ columns ‖ channels ‖ bytes)
+//! hash of an image    = the first 8 bytes of SHA-256(rows ‖ columns ‖ channels ‖ bytes), or its key if it is drawn
 //! digest of a split   = SHA-256(hash of image 0 ‖ label 0 ‖ hash of image 1 ‖ label 1 ‖ …)
 //! ```
 //!
@@ -174,6 +174,9 @@ impl ImageHashes {
     pub fn of(dataset: &Dataset) -> Result<ImageHashes> {
         let hash = |split: &Split, place: usize| -> Result<u64> {
             let images = split.images();
+            if let Some(key) = images.key(split.indices()[place]) {
+                return Ok(key);
+            }
             let mut bytes = vec![0; images.bytes()];
             split.read(place, &mut bytes)?;
             let [height, width] = images.size();

@@ -158,6 +158,10 @@ impl Source for ShapeSource {
     fn memory(&self) -> u64 {
         4 * self.combinations.len() as u64
     }
+
+    fn key(&self, index: usize) -> Option<u64> {
+        Some(u64::from(self.combinations[index]))
+    }
 }
 
 /// Returns the training, validation and test images in the ratio 10 : 1 : 1. The seed decides which combinations are

@@ -18,6 +18,12 @@ pub trait Source: Debug + Send + Sync {
 
     /// Returns the size of the images in memory, in bytes.
     fn memory(&self) -> u64;
+
+    /// Returns a number that identifies the image `index` without drawing it. Only a source that computes its images has
+    /// such numbers.
+    fn key(&self, _index: usize) -> Option<u64> {
+        None
+    }
 }
 
 /// Images in memory with one byte per pixel.
@@ -152,6 +158,11 @@ impl Images {
     /// See [`Source::read`].
     pub fn read(&self, index: usize, out: &mut [u8]) -> Result<()> {
         self.source.read(index, out)
+    }
+
+    /// Returns a number that identifies the image `index`, if its pixels are computed. See [`Source::key`].
+    pub fn key(&self, index: usize) -> Option<u64> {
+        self.source.key(index)
     }
 
     /// Returns the size of the images in memory, in bytes.
