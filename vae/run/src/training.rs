@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pollster::block_on;
 use vae_core::config::{Config, KlScheduleKind, Loss, LossKind, Reduction};
 use vae_core::data::Dataset;
-use vae_core::predict::Predictor;
+use vae_core::predict::{IN_USE, Predictor};
 use vae_core::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 use vae_core::{Error, Result};
 
@@ -191,7 +191,7 @@ impl Run<'_> {
         let number = epoch.epoch;
         self.writer.line(METRICS, &epoch.json().to_string());
         self.writer.file(TIMING, self.timings.json());
-        let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < 0.1);
+        let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < IN_USE);
         if let Some(kl) = collapsed(&epoch)
             && self.history.iter().all(|before| collapsed(before).is_none())
         {
@@ -234,13 +234,14 @@ impl Run<'_> {
 
     /// Draws the figures of the final weights, and reports the result on the test images.
     fn end(&mut self, outcome: Outcome) -> Result<()> {
+        let mut epoch = self.history.len();
         if outcome != Outcome::Interrupted {
             if let Some(best) = self.best.take().filter(|_| self.trainer.config().train.early_stopping > 0) {
                 self.trainer.load_final_weights(|model| checkpoint::load_bytes(model, &best, Path::new(BEST)))?;
+                epoch = self.early.best().map_or(epoch, |(best, _)| best);
             }
             self.draw();
         }
-        let epoch = if let Outcome::Stopped { best, .. } = outcome { best } else { self.history.len() };
         let predictor = self.trainer.predictor();
         let files = (self.figures.at_end)(&predictor, &self.trainer.dataset, epoch)?;
         files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));

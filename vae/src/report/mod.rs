@@ -15,7 +15,9 @@ use serde::Serialize;
 use serde_json::Value;
 use vae_core::Result;
 use vae_core::config::Config;
+use vae_core::data::mean_image_mse;
 use vae_core::learn::Summary;
+use vae_core::predict::IN_USE;
 use vae_core::train::Epoch;
 use vae_figures::gallery::{self, Drawing};
 use vae_run::LoadedRun;
@@ -95,7 +97,8 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
             scores
         }
     };
-    let used = used(run);
+    let (used, mean_image) = (used(run), mean_image(run)?);
+    let measured = verdict::Measured { used, mean_image };
     let path = run.path.display().to_string();
     let dataset = &run.dataset;
     Ok(RunReport {
@@ -106,7 +109,7 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
         parameters: Summary::new(config, &*run.predictor.model).parameters,
         loss: vae_core::config::describe_loss(config),
         images: [&dataset.train, &dataset.validation, &dataset.test].map(|split| split.count()),
-        verdict: verdict::verdict(config, &run.history, run.epoch, used, &shell_quote(&path)),
+        verdict: verdict::verdict(config, &run.history, run.epoch, measured, &shell_quote(&path)),
         used,
         settings: settings::settings(config),
         metrics: run.history.iter().map(Epoch::json).collect(),
@@ -120,9 +123,19 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
 
 /// The latents in use, by their KL on the validation images; `None` if the model has no latents.
 fn used(run: &LoadedRun) -> Option<Used> {
-    let per_dim = &run.history.get(run.epoch.checked_sub(1)?)?.validation.kl_per_dim;
-    let active = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();
-    (!per_dim.is_empty()).then_some(Used { active, of: per_dim.len() })
+    let validation = &run.history.get(run.epoch.checked_sub(1)?)?.validation;
+    let of = validation.kl_per_dim.len();
+    (of > 0).then(|| Used { active: validation.latents_in_use(), of, above: IN_USE })
+}
+
+/// The error of always answering with the mean training image, on the validation images. NaN for a model that does not reconstruct.
+fn mean_image(run: &LoadedRun) -> Result<f64> {
+    let epoch = run.epoch.checked_sub(1).and_then(|place| run.history.get(place));
+    if epoch.is_none_or(|epoch| epoch.validation.mse.is_none()) {
+        return Ok(f64::NAN);
+    }
+    let (transform, split) = (&run.predictor.transform, &run.dataset.validation);
+    mean_image_mse(transform, &run.dataset.train, split, &split.first(usize::MAX))
 }
 
 impl RunReport {
