@@ -8,7 +8,9 @@
 
 mod chart;
 mod page;
+mod scores;
 mod settings;
+mod table;
 mod verdict;
 
 use serde::Serialize;
