@@ -315,6 +315,39 @@ mod tests {
 
     use super::*;
 
+    /// Early stopping never fires, but the weights at the end are those of the best epoch.
+    #[test]
+    fn the_final_figures_name_the_epoch_of_their_weights() {
+        let at_end =
+            |_: &Predictor, _: &Dataset, epoch: usize| Ok(vec![("drawn".into(), epoch.to_string().into_bytes())]);
+        let mut epochs = Vec::new();
+        for patience in ["train.early_stopping=20", "train.early_stopping=0"] {
+            let mut settings = Settings::default();
+            let small =
+                ["model.width=2", "model.z_dim=3", "data.image_size=16", "data.limit=64", "train.batch_size=32"];
+            let spoiled = ["train.epochs=8", "train.learning_rate=0.3", patience];
+            small.iter().chain(&spoiled).for_each(|setting| settings.assignment(setting).unwrap());
+            let config = settings.resolve().unwrap();
+            let (dataset, model) = (Dataset::built_in(&config).unwrap(), build(&config));
+            let mut trainer = Trainer::new(config, dataset, model, tensor::Device::Cpu);
+            let dir = tempfile::tempdir().unwrap();
+            let mut folder = Folder::prepare(dir.path()).unwrap();
+            let figures = RunFigures { at_end, ..RunFigures::NONE };
+            let mut losses = Vec::new();
+            let outcome = run(&mut trainer, &mut folder, None, figures, &mut |event| {
+                if let Event::Epoch(epoch, _) = event {
+                    losses.push(epoch.validation.losses.total);
+                }
+                true
+            });
+            assert_eq!(outcome.unwrap(), Outcome::Finished);
+            let drawn: usize = fs::read_to_string(dir.path().join("drawn")).unwrap().parse().unwrap();
+            assert_eq!(block_on(trainer.validate()).unwrap().losses.total, losses[drawn - 1], "{losses:?}");
+            epochs.push(drawn);
+        }
+        assert!(epochs[0] < 8 && epochs[1] == 8, "the best epoch, and without early stopping the last: {epochs:?}");
+    }
+
     #[test]
     fn early_stopping_keeps_the_best_weights() {
         // With so large a learning rate, the weights become worse again after a few epochs.

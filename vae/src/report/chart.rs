@@ -10,8 +10,9 @@ use super::verdict::short;
 const SIZE: [f64; 2] = [420.0, 270.0];
 /// Left, top, right and bottom of the frame.
 const FRAME: [f64; 4] = [62.0, 12.0, 408.0, 226.0];
-/// The width of a digit of a tick's text. The text of a tick is followed by a space of this width.
+/// The width of a digit of a tick's text, and the least space between two texts.
 const DIGIT: f64 = 8.0;
+const SPACE: f64 = 5.0;
 /// A line with more points than this is drawn without markers.
 const MARKED: usize = 1_500;
 
@@ -150,7 +151,7 @@ pub(super) fn bars(heading: &str, unit: &str, along: &str, numbers: &[f64]) -> C
         Point { x: tenth(x(place)), y: tenth(up(numbers[i])), words }
     };
     let longest = order.iter().max().map_or(1, |i| i.to_string().len());
-    let step = ((DIGIT * (longest + 1) as f64 / pitch).ceil() as usize).max(1);
+    let step = (((DIGIT * longest as f64 + SPACE) / pitch).ceil() as usize).max(1);
     let label = |(place, i): (usize, &usize)| Tick { at: tenth(x(place)), label: i.to_string() };
     let most = order.first().map_or_else(String::new, |&i| format!("the most is {} of {along} {i}", short(numbers[i])));
     let least = order.last().map_or_else(String::new, |&i| format!(", the least {} of {along} {i}", short(numbers[i])));

@@ -86,7 +86,10 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
     let config = &run.predictor.config;
     let known = Scores::read(&run.path)?;
     let fits = |scores: &Scores| {
-        scores.epoch == run.epoch
+        // Files of earlier versions lack the error of the mean image, and the caveats of scores.
+        let current = scores.get("mse").is_none() || scores.get("r2").is_some();
+        current
+            && scores.epoch == run.epoch
             && options.is_none_or(|options| scores.images == options.images && options.extractor.is_none())
     };
     let scores = match known.filter(fits) {

@@ -194,16 +194,38 @@ fn latents(run: &RunReport) -> Option<Chart> {
 /// The figures of a run, without those that the page draws itself. In a report of one run the captions do not repeat its name.
 fn figures(run: &RunReport, alone: bool) -> Vec<Figure> {
     let figure = |drawing: &Drawing| {
-        let url = format!("data:image/png;base64,{}", BASE64.encode(&drawing.page.tiles));
-        let svg = drawing.page.svg.replacen(PageFigure::TILES, &url, 1);
+        let PageFigure { svg, tiles } = &drawing.page;
+        let svg = match tiles.is_empty() {
+            true => svg.clone(),
+            false => svg.replacen(PageFigure::TILES, &format!("data:image/png;base64,{}", BASE64.encode(tiles)), 1),
+        };
         let alt = HtmlEscape(&drawing.alt);
         let shown = svg.replacen("<svg ", &format!("<svg aria-label=\"{alt}\" "), 1);
         let of_run = format!("{}, epoch {}: ", run.name, run.epoch);
-        let title = match drawing.title.strip_prefix(&of_run).filter(|_| alone) {
-            Some(rest) => rest.chars().take(1).flat_map(char::to_uppercase).chain(rest.chars().skip(1)).collect(),
-            None => drawing.title.clone(),
-        };
+        let title = drawing.title.strip_prefix(&of_run).filter(|_| alone).map_or(drawing.title.clone(), sentence_case);
         Figure { title, shown: Safe::from_safe_string(shown) }
     };
     run.figures.iter().filter(|drawing| !OWN.contains(&drawing.name.as_str())).map(figure).collect()
+}
+
+/// Begins words with a capital letter, unless they begin with a single letter, as in "t-SNE".
+fn sentence_case(words: &str) -> String {
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) if letters.clone().next().is_some_and(char::is_alphabetic) => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => words.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_begin_with_a_capital_letter() {
+        let cases = ["random draws", "t-SNE of", "Laplacian", "über", ""].map(sentence_case);
+        assert_eq!(cases, ["Random draws", "t-SNE of", "Laplacian", "Über", ""]);
+    }
 }
