@@ -56,7 +56,7 @@ async function whole(page, expect) {
 /** In the dark theme, a figure has the background of the page at its four corners, and light text. */
 async function theme(page, expect) {
   if (!(await page.evaluate(() => matchMedia("(prefers-color-scheme: dark)").matches))) return;
-  const figures = page.locator("figure.picture svg");
+  const figures = page.locator("figure.picture svg, figure.picture img");
   for (let i = 0; i < (await figures.count()); i++) {
     const figure = figures.nth(i);
     await figure.scrollIntoViewIfNeeded();
@@ -73,7 +73,7 @@ async function theme(page, expect) {
       const paper = getComputedStyle(document.body).backgroundColor;
       return corners.find((corner) => `rgb(${corner})` !== paper);
     }, png.toString("base64"));
-    expect(!odd, `a figure has the background ${odd}: ${await figure.getAttribute("aria-label")}`);
+    expect(!odd, `a figure has the background ${odd}: ${(await figure.getAttribute("aria-label")) ?? (await figure.getAttribute("alt"))}`);
   }
   const faint = await figures.locator("text").evaluateAll((texts) => {
     const light = (colour) => colour.match(/\d+/g).slice(0, 3).reduce((sum, x) => sum + Number(x), 0) / 3;
