@@ -225,6 +225,7 @@ impl Info {
                 left_out.push((table, key));
             }
         }
+        self.toml.clear(); // a run's checkpoint has set it
         let mut table = "";
         for line in config.to_toml().lines().filter(|line| !line.is_empty()) {
             table = line.strip_prefix('[').map_or(table, |name| name.trim_end_matches(']'));

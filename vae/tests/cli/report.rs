@@ -122,7 +122,8 @@ fn train_leaves_a_report_and_report_writes_it_again() {
         let caveat = score["caveat"].as_str();
         assert!(if caveat.is_some() { has(&misleading) } else { has(&first) || has(&more) }, "{score}");
         if let Some(caveat) = caveat {
-            assert!(misleading.iter().any(|row| row.contains(caveat)), "{caveat}");
+            let caveat = caveat.replace('/', "&#x2f;"); // as the template escapes it
+            assert!(misleading.iter().any(|row| row.contains(&caveat)), "{caveat}");
         }
     }
     assert!((4..=8).contains(&first.len()), "{first:?}");
