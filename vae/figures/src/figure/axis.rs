@@ -23,8 +23,10 @@ enum Scale {
 
 /// Some numbers flatten the others if they make the range this many times larger.
 const FLAT: f64 = 20.0;
-/// The largest part of the numbers that counts as outliers.
+/// At most one in this many numbers, rounded up, counts as an outlier.
 const OUTLIERS: usize = 5;
+/// The least part of a logarithmic axis that the numbers without outliers must cover.
+const LEAST_SHARE: f64 = 0.2;
 
 impl Axis {
     /// An axis with round ticks whose range contains all finite `numbers`.
@@ -35,14 +37,15 @@ impl Axis {
         Axis { label: label.into(), low: ticks[0].0, high: ticks[ticks.len() - 1].0, ticks, scale: Scale::Linear }
     }
 
-    /// An axis for a curve. If a few outliers would flatten the rest of the curve, the axis is logarithmic. If not all numbers are
-    /// positive, or they differ by less than a factor of 10, it is clipped to the range of the others instead.
+    /// An axis for a curve. If a few outliers would flatten the rest of the curve, the axis is logarithmic, or, if the rest would still
+    /// be flat or not all numbers are positive, clipped to the range of the rest.
     pub fn fitted(label: &str, numbers: impl Iterator<Item = f64>) -> Axis {
         let mut sorted: Vec<f64> = numbers.filter(|x| x.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
         let Some(bulk) = bulk(&sorted) else { return Axis::around(label, sorted.into_iter()) };
         let (low, high) = (sorted[0], sorted[sorted.len() - 1]);
-        if low > 0.0 && high >= 10.0 * low {
+        let share = (bulk[bulk.len() - 1] / bulk[0]).ln() / (high / low).ln();
+        if low > 0.0 && share >= LEAST_SHARE {
             let ticks = logarithmic_ticks([low, high]);
             let (low, high) = (ticks[0].0, ticks[ticks.len() - 1].0);
             return Axis { label: label.into(), low, high, ticks, scale: Scale::Logarithmic };
@@ -165,15 +168,16 @@ mod tests {
         assert_eq!(words(&[]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
     }
 
-    /// Positions of the first and the last of numbers that fall to about 1, below a large first one.
     #[test]
     fn an_outlier_does_not_flatten_the_rest_of_a_curve() {
         let curve = |first: f64, from: f64| -> Vec<f64> {
             std::iter::once(first).chain((0..9).map(|k| from - 0.05 * f64::from(k))).collect()
         };
+        let decades = vec![10_000.0, 400.0, 200.0, 100.0, 50.0, 20.0, 10.0, 10.0, 10.0, 10.0];
         for (numbers, note, least) in [
-            (curve(1_000.0, 2.0), "logarithmic scale", 0.02),
-            (curve(1e9, 2.0), "logarithmic scale", 0.01),
+            (decades.clone(), "logarithmic scale", 0.4),
+            (curve(1_000.0, 2.0), "outliers are drawn at the edge", 0.5),
+            (curve(1e9, 2.0), "outliers are drawn at the edge", 0.5),
             (curve(40.0, 20.0), "outliers are drawn at the edge", 0.5),
             (curve(1_000.0, 0.1), "outliers are drawn at the edge", 0.5),
             (curve(-1_000.0, 0.1), "outliers are drawn at the edge", 0.5),
@@ -191,11 +195,9 @@ mod tests {
         {
             assert_eq!(Axis::fitted("", numbers.iter().copied()), Axis::around("", numbers.iter().copied()));
         }
-        let ticks = Axis::fitted("", curve(90.0, 2.0).into_iter()).ticks;
-        assert_eq!(
-            ticks.iter().map(|(_, words)| words.as_str()).collect::<Vec<_>>(),
-            ["1", "2", "5", "10", "20", "50", "100"]
-        );
+        let ticks = Axis::fitted("", decades.into_iter()).ticks;
+        let words: Vec<&str> = ticks.iter().map(|(_, words)| words.as_str()).collect();
+        assert_eq!(words, ["10", "20", "50", "100", "200", "500", "1000", "2000", "5000", "10000"]);
     }
 
     #[test]
