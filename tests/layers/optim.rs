@@ -1,7 +1,8 @@
 //! The optimiser: Adam equals the formula of its paper in f64 on every device, and follows the gradient monitor.
 
-use autograd::{Gradients, Param, Var};
+use autograd::{Buffer, Gradients, Param, Var};
 use nn::optim::{Adam, AdamConfig, Ema};
+use nn::{Module, Visitor};
 use reference::adam::{self, Settings};
 use reference::place::{everywhere, fetch, gpu};
 use reference::{Array, compare};
@@ -83,29 +84,88 @@ fn a_step_with_a_non_finite_gradient_changes_nothing() {
     });
 }
 
-/// The average with d = ¾ moves from 4 with the weights 8, 16, 16; a frozen parameter has none. Afterwards the weights are
-/// restored.
+/// Two parameters and a running statistic.
+struct Averaged {
+    moving: Param,
+    frozen: Param,
+    statistic: Buffer,
+}
+
+impl Module for Averaged {
+    fn visit(&self, v: &mut Visitor) {
+        v.param("moving", &self.moving);
+        v.param("frozen", &self.frozen);
+        v.buffer("statistic", &self.statistic);
+    }
+}
+
+impl Averaged {
+    fn on(device: &Device) -> Averaged {
+        let tensor = |x: f32| Tensor::new(&[x, -x], [2]).upload(device);
+        let module = Averaged {
+            moving: Param::new(tensor(4.0)),
+            frozen: Param::new(tensor(1.0)),
+            statistic: Buffer::new(tensor(4.0)),
+        };
+        module.frozen.freeze(true);
+        module
+    }
+}
+
+fn read(tensor: Tensor) -> Vec<f32> {
+    pollster::block_on(tensor.read()).expect("a device that works")
+}
+
+/// From step 26 on, d_t = ¾: the average moves from 4 with the weights 8, 16, 16, and so does that of a running statistic. A frozen
+/// parameter has none. Afterwards the weights and statistics are restored.
 #[test]
-fn an_average_follows_its_weights() {
+fn an_average_follows_its_weights_and_statistics() {
     for device in [Device::Cpu, gpu()] {
-        let param = |x: f32| Param::new(Tensor::new(&[x, -x], [2]).upload(&device));
-        let (moving, frozen) = (param(4.0), param(1.0));
-        frozen.freeze(true);
-        let mut ema = Ema::new(0.75, &[("moving".to_owned(), moving.clone()), ("frozen".to_owned(), frozen.clone())]);
-        let read = |tensor: Tensor| pollster::block_on(tensor.read()).expect("a device that works");
+        let module = Averaged::on(&device);
+        let mut ema = Ema::new(0.75, &module);
         for (weight, average) in [(8.0, 5.0), (16.0, 7.75), (16.0, 9.8125)] {
-            moving.set(Tensor::new(&[weight, -weight], [2]).upload(&device));
-            ema.update();
+            let new = Tensor::new(&[weight, -weight], [2]).upload(&device);
+            module.moving.set(new.clone());
+            module.statistic.set(new);
+            ema.update(26);
             let averages: Vec<_> = ema.averages().map(|(name, value)| (name.to_owned(), read(value))).collect();
-            assert_eq!(averages, [("moving".to_owned(), vec![average, -average])]);
+            assert_eq!(averages, ["moving", "statistic"].map(|name| (name.to_owned(), vec![average, -average])));
             let averaged = ema.swap_in();
-            assert_eq!([read(moving.value())[0], read(frozen.value())[0]], [average, 1.0]);
+            let now = || {
+                [&module.moving.value(), &module.frozen.value(), &module.statistic.value()].map(|x| read(x.clone())[0])
+            };
+            assert_eq!(now(), [average, 1.0, average]);
             drop(averaged);
-            assert_eq!(read(moving.value())[0], weight);
+            assert_eq!(now(), [weight, 1.0, weight]);
         }
         ema.set("moving", Tensor::new(&[1.0, 2.0], [2]).upload(&device));
-        assert_eq!(ema.averages().map(|(_, value)| read(value)).collect::<Vec<_>>(), [[1.0, 2.0]]);
+        let averages = |ema: &Ema| ema.averages().map(|(_, value)| read(value)).collect::<Vec<_>>();
+        assert_eq!(averages(&ema), [[1.0, 2.0], [9.8125, -9.8125]]);
+        ema.restart();
+        assert_eq!(averages(&ema), [[16.0, -16.0]; 2]);
     }
+}
+
+/// As long as (1 + t)/(10 + t) is below d, the share of the initial weights in the average is the product of these factors. With a
+/// constant d = 0.999 it would be 0.52 after 655 steps.
+#[test]
+fn the_initial_weights_leave_the_average_of_a_short_run() {
+    let module = Averaged::on(&Device::Cpu);
+    let mut ema = Ema::new(0.999, &module);
+    module.moving.set(Tensor::zeros([2]));
+    let mut share = 1.0;
+    for step in 1..=655_u32 {
+        ema.update(u64::from(step));
+        share *= f64::from(1 + step) / f64::from(10 + step);
+        let average = f64::from(ema.averages().next().expect("an average").1.data()[0]);
+        assert!((average / 4.0 - share).abs() <= 1e-4 * share, "step {step}: {average}, but the share is {share}");
+    }
+    assert!(share < 1e-15, "{share}");
+    let first = Averaged::on(&Device::Cpu);
+    let mut ema = Ema::new(0.5, &first);
+    first.moving.set(Tensor::zeros([2]));
+    [8, 1_000_000].iter().for_each(|&step| ema.update(step)); // from step 8 on, d is the smaller of the two
+    assert_eq!(ema.averages().next().expect("an average").1.data()[0], 1.0);
 }
 
 /// A new optimiser with the moments and step count of another one continues like it.

@@ -146,6 +146,25 @@ fn with_an_average_the_best_checkpoint_holds_it() {
     assert_eq!(last.len(), 4 * best.len());
 }
 
+/// Running statistics are averaged like the weights that they belong to.
+#[test]
+fn with_an_average_the_best_checkpoint_has_averaged_statistics() {
+    let config = config(&[SMALL, &["model.width=2", "train.ema=0.9", "train.epochs=1"]]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    train(&config, &Device::Cpu, &path, usize::MAX);
+    let [best, last] =
+        ["best", "last"].map(|name| fs::read(path.join(format!("checkpoints/{name}.safetensors"))).unwrap());
+    let [best, last] = [&best, &last].map(|bytes| safetensors::SafeTensors::deserialize(bytes).unwrap());
+    let statistics: Vec<&str> = best.names().into_iter().filter(|name| name.contains("running_")).collect();
+    assert!(statistics.len() > 10, "{statistics:?}");
+    for name in statistics {
+        let average = best.tensor(name).unwrap();
+        assert_eq!(average.data(), last.tensor(&format!("train.ema.{name}")).unwrap().data(), "{name}");
+        assert_ne!(average.data(), last.tensor(name).unwrap().data(), "{name}");
+    }
+}
+
 /// A run without a schedule over its epochs can be extended, and is then the same as a longer run.
 #[test]
 fn a_finished_run_can_be_extended() {

@@ -14,7 +14,7 @@ use vae::Result;
 use vae::config::Settings;
 use vae::data;
 use vae::learn;
-use vae::predict::Validation;
+use vae::predict::{IN_USE, Validation};
 use vae::train::Trainer;
 
 fn trained(beta: &str) -> Result<Validation> {
@@ -48,11 +48,13 @@ fn main() -> Result<()> {
         let [reconstruction, kl] =
             ["reconstruction", "kl"].map(|name| validation.losses.part(name).unwrap_or(f64::NAN));
         // A latent with a KL near 0 has the distribution N(0, 1) for every image, so it carries no information to the decoder.
-        let used = validation.kl_per_dim.iter().filter(|&&kl| kl > 0.1).count();
+        let used = validation.latents_in_use();
         println!("{beta:>4}  {reconstruction:14.1}  {kl:8.1}  {used:>14}");
         rows.push((reconstruction, kl));
     }
-    println!("\nA larger β gives a smaller KL and a worse reconstruction.");
+    println!(
+        "\nA latent is in use if its KL is above {IN_USE} nat. A larger β gives a smaller KL and a worse reconstruction."
+    );
     assert!(rows[0].1 > rows[1].1 && rows[1].1 > rows[2].1, "the KL falls with β");
     assert!(rows[1].0 < rows[2].0, "the reconstruction rises with β");
     Ok(())

@@ -1,44 +1,90 @@
-//! The exponential moving average of the weights (Polyak and Juditsky, 1992, with exponential weights), after each step:
-//!   w̄ ← d·w̄ + (1 − d)·w,   w̄ = w before the first step
-//! Frozen parameters and running statistics are not averaged.
+//! The exponential moving average of the weights (Polyak and Juditsky, 1992, with exponential weights), after step t = 1, 2, …:
+//!   w̄ ← d_t·w̄ + (1 − d_t)·w,   d_t = min(d, (1 + t)/(10 + t)),   w̄ = w before the first step
+//!
+//! With a constant d the average of a short run would consist of the initial weights: after 655 steps at d = 0.999 their share is
+//! 0.999⁶⁵⁵ = 52 %. The smaller d_t of the first steps removes them (TensorFlow's `num_updates`): after 655 steps the average covers
+//! about the last tenth of the run.
+//!
+//! Running statistics, such as those of batch norm, are averaged in the same way, as PyTorch's `AveragedModel` does with
+//! `use_buffers=True`. They then describe activations of the averaged weights; those of the last step describe activations of the
+//! last weights. To compute the statistics anew from the averaged weights is exact, but costs a pass over the training images at every
+//! validation.
+//!
+//! Frozen parameters and statistics are not averaged.
 
 use std::cell::RefCell;
 
-use autograd::Param;
+use autograd::{Buffer, Param};
 use tensor::Tensor;
 
-/// The exponential moving averages of the parameters that are not frozen: `w̄ ← d·w̄ + (1 − d)·w` after each step.
+use crate::module::{Module, Slot, visit};
+
+/// The exponential moving averages of the parameters and buffers that are not frozen. After step t = 1, 2, … they are
+/// `w̄ ← d_t·w̄ + (1 − d_t)·w` with `d_t = min(d, (1 + t)/(10 + t))`.
 #[derive(Debug)]
 pub struct Ema {
     decay: f64,
-    averages: Vec<(String, Param, RefCell<Tensor>)>,
+    averages: Vec<(String, Averaged, RefCell<Tensor>)>,
 }
 
-impl Ema {
-    /// The averages before the first step, which are the weights. `decay` is d, in [0, 1).
-    pub fn new(decay: f64, params: &[(String, Param)]) -> Ema {
-        let moving = params.iter().filter(|(_, param)| !param.is_frozen());
-        let averages = moving.map(|(name, param)| (name.clone(), param.clone(), RefCell::new(param.value())));
-        Ema { decay, averages: averages.collect() }
-    }
+/// A tensor of the module that is averaged.
+#[derive(Debug)]
+enum Averaged {
+    Param(Param),
+    Buffer(Buffer),
+}
 
-    /// Updates the averages with the weights after a step.
-    pub fn update(&mut self) {
-        let (kept, gain) = (self.decay as f32, (1.0 - self.decay) as f32); // in f32, 1 − 0.999 is 5e-5 off
-        for (_, param, average) in &mut self.averages {
-            let average = average.get_mut();
-            *average = average.mul_scalar(kept).add(&param.value().mul_scalar(gain));
+impl Averaged {
+    fn value(&self) -> Tensor {
+        match self {
+            Averaged::Param(param) => param.value(),
+            Averaged::Buffer(buffer) => buffer.value(),
         }
     }
 
-    /// Replaces the weights by their averages until the returned value is dropped.
+    fn set(&self, value: Tensor) {
+        match self {
+            Averaged::Param(param) => param.set(value),
+            Averaged::Buffer(buffer) => buffer.set(value),
+        }
+    }
+}
+
+impl Ema {
+    /// The averages before the first step, which are the weights and running statistics. `decay` is d, in [0, 1).
+    pub fn new(decay: f64, module: &dyn Module) -> Ema {
+        let mut averages = Vec::new();
+        visit(module, |name, slot| {
+            let averaged = match slot {
+                Slot::Param(param) if !param.is_frozen() => Averaged::Param(param.clone()),
+                Slot::Buffer(buffer) if !buffer.is_frozen() => Averaged::Buffer(buffer.clone()),
+                _ => return,
+            };
+            let value = RefCell::new(averaged.value());
+            averages.push((name.to_owned(), averaged, value));
+        });
+        Ema { decay, averages }
+    }
+
+    /// Updates the averages after step number `step`, counted from 1.
+    pub fn update(&mut self, step: u64) {
+        let t = step as f64;
+        let decay = self.decay.min((1.0 + t) / (10.0 + t));
+        let (kept, gain) = (decay as f32, (1.0 - decay) as f32); // in f32, 1 − 0.999 is 5e-5 off
+        for (_, averaged, average) in &mut self.averages {
+            let average = average.get_mut();
+            *average = average.mul_scalar(kept).add(&averaged.value().mul_scalar(gain));
+        }
+    }
+
+    /// Replaces the weights and running statistics by their averages until the returned value is dropped.
     #[must_use]
     pub fn swap_in(&self) -> SwappedIn<'_> {
         self.swap();
         SwappedIn(self)
     }
 
-    /// Every average, by its parameter's name.
+    /// Every average, by the name of its parameter or buffer.
     pub fn averages(&self) -> impl Iterator<Item = (&str, Tensor)> {
         self.averages.iter().map(|(name, _, average)| (name.as_str(), average.borrow().clone()))
     }
@@ -50,15 +96,22 @@ impl Ema {
         }
     }
 
+    /// Sets every average to the current weights and running statistics.
+    pub fn restart(&mut self) {
+        for (_, averaged, average) in &mut self.averages {
+            *average.get_mut() = averaged.value();
+        }
+    }
+
     fn swap(&self) {
-        for (_, param, average) in &self.averages {
-            let weights = average.replace(param.value());
-            param.set(weights);
+        for (_, averaged, average) in &self.averages {
+            let current = average.replace(averaged.value());
+            averaged.set(current);
         }
     }
 }
 
-/// While this value exists, the module computes with the averages of its weights.
+/// While this value exists, the module computes with the averages of its weights and running statistics.
 #[derive(Debug)]
 pub struct SwappedIn<'a>(&'a Ema);
 

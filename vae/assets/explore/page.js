@@ -3,6 +3,7 @@
 // sliders, marks the map and asks for the picture. One picture is asked for at a time; what comes in between waits, the
 // latest only, so that a slider never runs ahead of the model.
 const FIRST = 12; // sliders before "all"
+const IN_USE = 0.1; // nats: vae_core::predict::IN_USE
 const MOST = 40; // kept codes
 const $ = (id) => document.getElementById(id);
 const make = (name, properties = {}, ...children) => {
@@ -84,6 +85,7 @@ function buildSliders() {
     sliders.set(dim, { input, output, label });
     $("sliders").append(label);
   });
+  $("used").textContent = `${about.latents.filter(({ kl }) => kl > IN_USE).length} of ${about.latents.length} latents are in use: they have a KL above ${IN_USE} nat.`;
   $("all").hidden = about.latents.length <= FIRST;
   $("all").textContent = `Show all ${about.latents.length} latents`;
   $("all").addEventListener("click", () => {

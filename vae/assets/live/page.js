@@ -3,6 +3,7 @@
 // Drawing waits for the next frame, so that news that come together are drawn once.
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg", POINTS = 4000, MARKS = 100;
+const IN_USE = 0.1; // nats: vae_core::predict::IN_USE
 const WORDS = { kl: "KL", mi: "Mutual information (MI)", tc: "Total correlation (TC)", dw_kl: "Dimension-wise KL", mse: "Mean squared error of a pixel" };
 const words = (name) => WORDS[name] ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 const told = (x) => String(Number.isFinite(x) ? (Math.abs(x) < 1000 ? Number(x.toPrecision(4)) : Math.round(x)) : x);
@@ -101,6 +102,7 @@ function charts() {
   $("charts").replaceChildren(...all);
   const kl = S.history.at(-1)?.validation.kl_per_dim;
   $("latents").hidden = !kl;
+  if (kl) $("used").textContent = `${kl.filter((v) => Number(v) > IN_USE).length} of ${kl.length} latents are in use: they have a KL above ${IN_USE} nat.`;
   if (kl) $("kl").replaceChildren(chart(`After epoch ${S.history.length}`, "nats", [{ name: "KL", style: 0, points: kl.map((v, i) => [i, Number(v)]) }], kl.length, "latent", true));
 }
 

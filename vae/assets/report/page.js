@@ -27,3 +27,17 @@ for (const figure of document.querySelectorAll("figure.chart")) {
   });
   svg.addEventListener("pointerleave", clear);
 }
+
+// Figures are drawn as wide as the page. A figure that is wider has a button that shows it in full size, to be scrolled.
+for (const figure of document.querySelectorAll("figure.picture")) {
+  const svg = figure.querySelector("svg"), box = figure.querySelector(".scroll"), button = document.createElement("button");
+  button.type = "button";
+  button.className = "size";
+  button.textContent = "Full size";
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => button.setAttribute("aria-pressed", String(figure.classList.toggle("full"))));
+  const fit = () => (button.hidden = svg.width.baseVal.value <= box.clientWidth);
+  box.before(button);
+  fit();
+  addEventListener("resize", fit);
+}

@@ -4,7 +4,7 @@
 //! NAME                     the tensors of the model, as in a state dict
 //! train.adam.m.NAME        Adam's first and second moments of each parameter that ever had a gradient,
 //! train.adam.v.NAME          in the shape of the parameter
-//! train.ema.NAME           the moving average of a parameter, with train.ema
+//! train.ema.NAME           the moving average of a parameter or running statistic, with train.ema
 //! __metadata__.checkpoint  JSON: {sha256, format, config, data, epoch, step, sums, adam, plateau, best}
 //! ```
 //!

@@ -2,7 +2,8 @@
 //!
 //! The description of every kind of file lists its tensors with name, type and shape. That of a checkpoint also has the
 //! configuration, the position in training, the best epoch, and whether the checksum is correct. A damaged checkpoint
-//! is described as far as it can be read.
+//! is described as far as it can be read. The configuration of a run is that of its `config.toml`. A checkpoint does not
+//! store paths and the device, so they are not shown.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
@@ -10,6 +11,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use serde::Serialize;
+use serde_json::Value;
 use vae_core::config::Config;
 use vae_core::error::single_line;
 use vae_core::objective::number;
@@ -18,10 +20,16 @@ use vae_data::npy;
 
 use crate::checkpoint;
 use crate::folder::checkpoint_of;
+use crate::loaded::configuration;
 use crate::resume::history;
 
 /// The number of characters of a metadata value that are shown.
 const SHOWN: usize = 100;
+/// The name of the counters that are stored for PyTorch; see `nn::state`.
+const COUNTER: &str = "num_batches_tracked";
+/// Keys that a checkpoint does not store. Reading one gives their default values.
+const NOT_STORED: [(&str, &str); 5] =
+    [("", "device"), ("data", "dir"), ("model", "init"), ("model", "init_encoder"), ("train", "checkpoint_minutes")];
 
 /// The description of a file.
 #[derive(Clone, Debug, Serialize)]
@@ -41,9 +49,12 @@ pub struct Info {
     /// The position in training (checkpoints only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
-    /// The configuration of the run, without paths and device (checkpoints only).
+    /// The configuration: of a run all keys, of a checkpoint those that it stores.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub config: Option<Box<Config>>,
+    pub config: Option<Value>,
+    /// The same as TOML.
+    #[serde(skip)]
+    toml: String,
     /// Why the metadata of a checkpoint cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -52,7 +63,8 @@ pub struct Info {
     pub metadata: BTreeMap<String, String>,
     /// The number of elements of all tensors together.
     pub numbers: u64,
-    /// The tensors, in the order of the file.
+    /// The tensors: of NumPy files in the order of the file, of others in the order of their names, with whole numbers in
+    /// numeric order and PyTorch's counters last.
     pub tensors: Vec<Entry>,
 }
 
@@ -73,10 +85,10 @@ pub enum Kind {
 /// The position of a checkpoint in training.
 #[derive(Clone, Debug, Serialize)]
 pub struct Standing {
-    /// The epoch of the next step, counted from 1.
-    pub epoch: usize,
-    /// The number of steps done in this epoch.
-    pub step: usize,
+    /// The number of complete epochs.
+    pub epochs: usize,
+    /// The number of steps after them, in the next epoch.
+    pub steps: usize,
     /// The best epoch so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
@@ -88,7 +100,7 @@ pub struct Best {
     /// The number of the epoch, counted from 1.
     pub epoch: usize,
     /// Its validation loss: a number, or a string such as "NaN" for a value that JSON has no number for.
-    pub loss: serde_json::Value,
+    pub loss: Value,
 }
 
 /// A tensor.
@@ -112,7 +124,12 @@ pub fn read(path: &Path) -> Result<Info> {
     if path.is_dir() {
         let of_run = read(&checkpoint_of(path)?)?;
         let epochs = history(path)?.len();
-        return Ok(Info { kind: Kind::Run, epochs: Some(epochs), ..of_run });
+        let mut info = Info { kind: Kind::Run, epochs: Some(epochs), ..of_run };
+        match configuration(path, &[]) {
+            Ok(config) => info.set_config(&config, &[]),
+            Err(error) => info.problem = Some(single_line(&error.to_string())),
+        }
+        return Ok(info);
     }
     let mut info = Info {
         path: single_line(&path.display().to_string()),
@@ -122,6 +139,7 @@ pub fn read(path: &Path) -> Result<Info> {
         checksum_ok: None,
         standing: None,
         config: None,
+        toml: String::new(),
         problem: None,
         metadata: BTreeMap::new(),
         numbers: 0,
@@ -132,6 +150,7 @@ pub fn read(path: &Path) -> Result<Info> {
         info.tensors = arrays.map(|(name, npy::Header { descr, shape, .. })| entry(&name, descr, shape)).collect();
     } else {
         safetensors(path, &mut info)?;
+        info.tensors.sort_by_cached_key(|tensor| (tensor.name.ends_with(COUNTER), in_order(&tensor.name)));
     }
     info.numbers = info.tensors.iter().fold(0, |sum: u64, tensor| sum.saturating_add(tensor.count));
     Ok(info)
@@ -170,11 +189,11 @@ fn safetensors(path: &Path, info: &mut Info) -> Result<()> {
     let config = meta.map(|meta| {
         let state = meta.state();
         let best = meta.best().map(|(epoch, loss)| Best { epoch, loss: number(loss) });
-        info.standing = Some(Standing { epoch: state.epoch, step: state.step, best });
+        info.standing = Some(Standing { epochs: state.epoch.saturating_sub(1), steps: state.step, best });
         meta.config(path).map_err(|error| error.to_string())
     });
     match config.and_then(|config| config) {
-        Ok(config) => info.config = Some(Box::new(config)),
+        Ok(config) => info.set_config(&config, &NOT_STORED),
         Err(what) => info.problem = Some(single_line(&what)),
     }
     Ok(())
@@ -185,7 +204,69 @@ fn entry(name: &str, dtype: String, shape: Vec<usize>) -> Entry {
     Entry { name: single_line(name), dtype: single_line(&dtype), shape, count }
 }
 
-/// Text for people: the file in the first line, its tensors at the end.
+/// A sort key of a name: its parts between dots, with whole numbers in numeric order.
+fn in_order(name: &str) -> Vec<(u64, String)> {
+    name.split('.').map(|part| (part.parse().unwrap_or(u64::MAX), part.to_owned())).collect()
+}
+
+impl Info {
+    /// Sets the configuration, without those keys of `without` that have their default values.
+    fn set_config(&mut self, config: &Config, without: &[(&str, &str)]) {
+        let (mut values, default) = (serde_json::json!(config), serde_json::json!(Config::default()));
+        let mut left_out = Vec::new();
+        for &(table, key) in without {
+            let pointer = if table.is_empty() { String::new() } else { format!("/{table}") };
+            let (Some(Value::Object(keys)), Some(default)) = (values.pointer_mut(&pointer), default.pointer(&pointer))
+            else {
+                continue;
+            };
+            if keys.get(key) == default.get(key) {
+                keys.remove(key);
+                left_out.push((table, key));
+            }
+        }
+        self.toml.clear(); // a run's checkpoint has set it
+        let mut table = "";
+        for line in config.to_toml().lines().filter(|line| !line.is_empty()) {
+            table = line.strip_prefix('[').map_or(table, |name| name.trim_end_matches(']'));
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            if !left_out.iter().any(|(of, name)| (*of, *name) == (table, key)) {
+                self.toml += &format!("{line}\n");
+            }
+        }
+        self.config = Some(values);
+    }
+
+    /// Writes a line for each part of a checkpoint with the number of its tensors.
+    fn write_groups(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let mut groups: Vec<(&str, usize, u64)> = Vec::new();
+        for tensor in &self.tensors {
+            let parts = if tensor.name.starts_with("train.adam.") {
+                3
+            } else if tensor.name.starts_with("train.") {
+                2
+            } else {
+                1
+            };
+            let end = tensor.name.match_indices('.').nth(parts - 1).map_or(tensor.name.len(), |(at, _)| at);
+            let name = if tensor.name.ends_with(COUNTER) { COUNTER } else { &tensor.name[..end] };
+            match groups.iter_mut().find(|(known, ..)| *known == name) {
+                Some((_, tensors, numbers)) => {
+                    (*tensors, *numbers) = (*tensors + 1, numbers.saturating_add(tensor.count))
+                }
+                None => groups.push((name, 1, tensor.count)),
+            }
+        }
+        write!(f, "; --tensors lists them")?;
+        let width = groups.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0).min(60);
+        groups.iter().try_for_each(|(name, tensors, numbers)| {
+            write!(f, "\n  {name:width$}  {tensors:>5} tensors  {numbers:>10} numbers")
+        })
+    }
+}
+
+/// Text for people: the file in the first line, its tensors at the end. Of a checkpoint the tensors are counted, unless the
+/// format is `{:#}`, which lists them.
 impl Display for Info {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let what = match self.kind {
@@ -203,8 +284,12 @@ impl Display for Info {
         if let Some(epochs) = self.epochs {
             writeln!(f, "epochs    {epochs}")?;
         }
-        if let Some(Standing { epoch, step, best }) = &self.standing {
-            writeln!(f, "at epoch {epoch}, after {step} of its steps")?;
+        if let Some(Standing { epochs, steps, best }) = &self.standing {
+            match (epochs, steps) {
+                (0, 0) => writeln!(f, "weights   before the first epoch")?,
+                (epochs, 0) => writeln!(f, "weights   after epoch {epochs}")?,
+                (epochs, steps) => writeln!(f, "weights   in epoch {}, after {steps} of its steps", epochs + 1)?,
+            }
             if let Some(Best { epoch, loss }) = best {
                 writeln!(f, "best      epoch {epoch}, validation loss {loss}")?;
             }
@@ -212,9 +297,9 @@ impl Display for Info {
         if let Some(problem) = &self.problem {
             writeln!(f, "its run   {problem}")?;
         }
-        if let Some(config) = &self.config {
+        if self.config.is_some() {
             writeln!(f, "configuration")?;
-            config.to_toml().lines().filter(|line| !line.is_empty()).try_for_each(|line| writeln!(f, "  {line}"))?;
+            self.toml.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
         }
         for (key, value) in &self.metadata {
             let more = if value.chars().count() > SHOWN { " …" } else { "" };
@@ -222,10 +307,39 @@ impl Display for Info {
             writeln!(f, "metadata  {}: {}{more}", single_line(key), single_line(&value))?;
         }
         write!(f, "{} tensors, {} numbers", self.tensors.len(), self.numbers)?;
+        if matches!(self.kind, Kind::Checkpoint | Kind::Run) && !f.alternate() {
+            return self.write_groups(f);
+        }
         let longest = |of: fn(&Entry) -> usize| self.tensors.iter().map(of).max().unwrap_or(0).min(60);
         let [name, dtype] = [longest(|tensor| tensor.name.chars().count()), longest(|tensor| tensor.dtype.len())];
         self.tensors
             .iter()
             .try_for_each(|tensor| write!(f, "\n  {:name$}  {:dtype$}  {:?}", tensor.name, tensor.dtype, tensor.shape))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_are_in_numeric_order_with_counters_last() {
+        let counter = |layer: &str| format!("{layer}.{COUNTER}");
+        let names = ["b.weight", &counter("layers.1"), "layers.10.weight", "layers.2.weight", &counter("a")];
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let view = |_| safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2], &[0; 8]).unwrap();
+        let file = safetensors::serialize(names.map(|name| (name, view(name))), None).unwrap();
+        std::fs::write(&path, file).unwrap();
+        let mut info = read(&path).unwrap();
+        let sorted: Vec<&str> = info.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        assert_eq!(sorted, ["b.weight", "layers.2.weight", "layers.10.weight", &counter("a"), &counter("layers.1")]);
+        info.kind = Kind::Checkpoint;
+        let told = info.to_string();
+        let groups = told.split("5 tensors, 10 numbers; --tensors lists them").nth(1).unwrap();
+        let groups: Vec<Vec<&str>> = groups.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        let group = |name, tensors, numbers| vec![name, tensors, "tensors", numbers, "numbers"];
+        assert_eq!(groups, [group("b", "1", "2"), group("layers", "2", "4"), group(COUNTER, "2", "4")]);
+        assert!(format!("{info:#}").contains("\n  layers.10.weight "));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pollster::block_on;
 use vae_core::config::{Config, DataKind, KlScheduleKind, Loss, LossKind, Reduction};
 use vae_core::data::Dataset;
-use vae_core::predict::Predictor;
+use vae_core::predict::{IN_USE, Predictor};
 use vae_core::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 use vae_core::{Error, Result};
 
@@ -198,7 +198,7 @@ impl Run<'_> {
         let number = epoch.epoch;
         self.writer.line(METRICS, &epoch.json().to_string());
         self.writer.file(TIMING, self.timings.json());
-        let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < 0.1);
+        let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < IN_USE);
         if let Some(kl) = collapsed(&epoch)
             && self.history.iter().all(|before| collapsed(before).is_none())
         {
@@ -241,13 +241,14 @@ impl Run<'_> {
 
     /// Draws the figures of the final weights, and reports the result on the test images.
     fn end(&mut self, outcome: Outcome) -> Result<()> {
+        let mut epoch = self.history.len();
         if outcome != Outcome::Interrupted {
             if let Some(best) = self.best.take().filter(|_| self.trainer.config().train.early_stopping > 0) {
                 self.trainer.load_final_weights(|model| checkpoint::load_bytes(model, &best, Path::new(BEST)))?;
+                epoch = self.early.best().map_or(epoch, |(best, _)| best);
             }
             self.draw();
         }
-        let epoch = if let Outcome::Stopped { best, .. } = outcome { best } else { self.history.len() };
         let predictor = self.trainer.predictor();
         let files = (self.figures.at_end)(&predictor, &self.trainer.dataset, epoch)?;
         files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));
@@ -331,6 +332,39 @@ mod tests {
     use vae_core::model::build;
 
     use super::*;
+
+    /// Early stopping never fires, but the weights at the end are those of the best epoch.
+    #[test]
+    fn the_final_figures_name_the_epoch_of_their_weights() {
+        let at_end =
+            |_: &Predictor, _: &Dataset, epoch: usize| Ok(vec![("drawn".into(), epoch.to_string().into_bytes())]);
+        let mut epochs = Vec::new();
+        for patience in ["train.early_stopping=20", "train.early_stopping=0"] {
+            let mut settings = Settings::default();
+            let small =
+                ["model.width=2", "model.z_dim=3", "data.image_size=16", "data.limit=64", "train.batch_size=32"];
+            let spoiled = ["train.epochs=8", "train.learning_rate=0.3", patience];
+            small.iter().chain(&spoiled).for_each(|setting| settings.assignment(setting).unwrap());
+            let config = settings.resolve().unwrap();
+            let (dataset, model) = (Dataset::built_in(&config).unwrap(), build(&config));
+            let mut trainer = Trainer::new(config, dataset, model, tensor::Device::Cpu);
+            let dir = tempfile::tempdir().unwrap();
+            let mut folder = Folder::prepare(dir.path()).unwrap();
+            let figures = RunFigures { at_end, ..RunFigures::NONE };
+            let mut losses = Vec::new();
+            let outcome = run(&mut trainer, &mut folder, None, figures, &mut |event| {
+                if let Event::Epoch(epoch, _) = event {
+                    losses.push(epoch.validation.losses.total);
+                }
+                true
+            });
+            assert_eq!(outcome.unwrap(), Outcome::Finished);
+            let drawn: usize = fs::read_to_string(dir.path().join("drawn")).unwrap().parse().unwrap();
+            assert_eq!(block_on(trainer.validate()).unwrap().losses.total, losses[drawn - 1], "{losses:?}");
+            epochs.push(drawn);
+        }
+        assert!(epochs[0] < 8 && epochs[1] == 8, "the best epoch, and without early stopping the last: {epochs:?}");
+    }
 
     #[test]
     fn early_stopping_keeps_the_best_weights() {

@@ -3,8 +3,11 @@
 //! - `total`, and its parts such as `reconstruction`, `kl`, `accuracy`: the losses on test images, computed as in
 //!   validation, with one draw of z per image.
 //! - `kl_per_dim`: the KL on the same images, in nats. The parts are the latents.
+//! - `latents_in_use`: the number of latents with a KL above `vae_core::predict::IN_USE`.
 //! - `mse`, `psnr`, `ssim`: reconstructions compared with test images, z = mu, pixels in [0, 1]; see
 //!   `vae_core::image_quality::similarity`.
+//! - `mse_mean_image`, `r2`: the error of always answering with the mean training image, and R² = 1 − mse/mse_mean_image; see
+//!   `vae_core::data::mean_image_mse`.
 //! - `laplacian_variance_originals`, `laplacian_variance_reconstructions`, `laplacian_variance_samples`: sharpness; see
 //!   `vae_core::image_quality::laplacian`.
 //! - `frechet_distance`, `kid`: samples compared with test images; see `frechet` and `extractor`.
@@ -21,10 +24,11 @@
 use pollster::block_on;
 use rayon::prelude::*;
 use vae_core::Result;
-use vae_core::data::nearest_neighbours;
+use vae_core::data::{mean_image_mse, nearest_neighbours};
 use vae_core::image_quality::laplacian::laplacian_variance;
 use vae_core::image_quality::similarity;
 use vae_core::objective::part_unit;
+use vae_core::predict::IN_USE;
 use vae_run::LoadedRun;
 
 use super::extractor::Extractor;
@@ -32,8 +36,17 @@ use super::frechet::{Features, frechet_distance, kernel_distance};
 use super::two_stage::{LinearClassifier, accuracy};
 use super::{EvalImages, Options, Scores};
 
-const OF_RECONSTRUCTIONS: [&str; 7] =
-    ["mse", "psnr", "ssim", "laplacian_variance_originals", "laplacian_variance_reconstructions", RECOGNISED, TAUGHT];
+const OF_RECONSTRUCTIONS: [&str; 9] = [
+    "mse",
+    "mse_mean_image",
+    "r2",
+    "psnr",
+    "ssim",
+    "laplacian_variance_originals",
+    "laplacian_variance_reconstructions",
+    RECOGNISED,
+    TAUGHT,
+];
 const OF_SAMPLES: [&str; 4] =
     ["laplacian_variance_samples", "label_histogram", "nearest_training_mse", "nearest_training_ratio"];
 /// The Fréchet distance and KID, for samples and for reconstructions.
@@ -41,6 +54,9 @@ const DISTANCES: [[&str; 2]; 2] =
     [["frechet_distance", "kid"], ["frechet_distance_reconstructions", "kid_reconstructions"]];
 const RECOGNISED: &str = "two_stage_recognised";
 const TAUGHT: &str = "two_stage_taught";
+
+/// With an R² below this the reconstructions are no better than the mean training image.
+pub const LEAST_R2: f64 = 0.01;
 
 /// The images that are compared, with pixels in [0, 1].
 struct Pictures {
@@ -68,7 +84,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     let samples = block_on(run.predictor.sample(options.images))?;
     let shape = run.predictor.transform.shape();
     let pictures = Pictures { shape, originals, reconstructions, samples };
-    similarities(&pictures, &eval, scores);
+    similarities(run, &pictures, &eval, scores)?;
     sharpness(&pictures, &eval, scores);
     if pictures.samples.is_none() {
         let lacking = OF_SAMPLES.iter().chain(&DISTANCES[0]);
@@ -91,6 +107,8 @@ fn losses(run: &LoadedRun, eval: &EvalImages, scores: &mut Scores) -> Result<()>
         scores.add(name, part, part_unit(name), &of);
     }
     if !validation.kl_per_dim.is_empty() {
+        let words = format!("{eval}; latents (of {}) with a KL above {IN_USE} nat", validation.kl_per_dim.len());
+        scores.add("latents_in_use", validation.latents_in_use() as f64, "latents", words);
         let parts = validation.kl_per_dim;
         scores.add_list("kl_per_dim", parts.iter().sum(), "nats per image", eval.to_string(), parts);
     }
@@ -98,14 +116,24 @@ fn losses(run: &LoadedRun, eval: &EvalImages, scores: &mut Scores) -> Result<()>
 }
 
 /// Adds the scores that compare reconstructions with their originals.
-fn similarities(pictures: &Pictures, eval: &EvalImages, scores: &mut Scores) {
+fn similarities(run: &LoadedRun, pictures: &Pictures, eval: &EvalImages, scores: &mut Scores) -> Result<()> {
     let Pictures { shape, originals, reconstructions, .. } = pictures;
     let len: usize = shape.iter().product();
     let pairs = originals.par_chunks_exact(len).zip(reconstructions.par_chunks_exact(len));
     let measured: Vec<_> = pairs.map(|(a, b)| (similarity::mse(a, b), similarity::ssim(a, b, *shape))).collect();
     let of = format!("{eval} and their reconstructions, z = mu, in [0, 1]");
     let errors = || measured.iter().map(|(mse, _)| *mse);
-    scores.add("mse", mean(errors()), "per pixel", &of);
+    let (error, dataset) = (mean(errors()), run.dataset()?);
+    let baseline = mean_image_mse(&run.predictor.transform, &dataset.train, eval.split, &eval.places)?;
+    scores.add("mse", error, "per pixel", &of);
+    scores.add("mse_mean_image", baseline, "per pixel", format!("{eval} and the mean training image"));
+    let r2 = 1.0 - error / baseline;
+    scores.add("r2", r2, "", "1 − mse / mse_mean_image: 1 is perfect, 0 is no better than the mean training image");
+    if r2 < LEAST_R2 {
+        scores.warnings.push(format!(
+            "the reconstructions are no better than the mean training image: their MSE is {error:.4}, that of the mean image {baseline:.4}"
+        ));
+    }
     scores.add("psnr", mean(errors().map(similarity::psnr)), "dB", format!("{of}; the mean over pairs"));
     match measured.iter().map(|(_, ssim)| *ssim).collect::<Option<Vec<f64>>>() {
         Some(ssim) => scores.add("ssim", mean(ssim.into_iter()), "", of),
@@ -113,6 +141,7 @@ fn similarities(pictures: &Pictures, eval: &EvalImages, scores: &mut Scores) {
             scores.add_missing("ssim", format!("an image is smaller than its window of {} pixels", similarity::WINDOW))
         }
     }
+    Ok(())
 }
 
 /// Adds the sharpness of originals, reconstructions and samples.
@@ -162,13 +191,14 @@ fn distances(
         let seen = extractor.features(pixels, pictures.shape)?;
         let of = format!("{} {what}, {eval}; {}", seen.images(), extractor.words());
         let too_few = seen.images().min(real.images()) < extractor.width;
-        let of_frechet = if too_few {
-            format!("{of}; unreliable, because there are fewer images than features")
-        } else {
-            of.clone()
-        };
         few |= too_few;
-        scores.add(frechet, frechet_distance(&seen, &real), "", of_frechet);
+        scores.add(frechet, frechet_distance(&seen, &real), "", &of);
+        if too_few {
+            scores.add_caveat(format!(
+                "There are fewer images than the {} features, so the distance is too large.",
+                extractor.width
+            ));
+        }
         scores.add(kid, kernel_distance(&seen, &real), "", of);
     }
     if few {

@@ -1,6 +1,7 @@
 //! Scores of latents, from the posteriors q(z|x) = N(mu, e^logvar) of test images:
 //!
-//! - Active units: |{d: Var_x(mu_d) > 0.01}| (Burda, Grosse and Salakhutdinov, 1509.00519).
+//! - Active units: |{d: Var_x(mu_d) > 0.01}| (Burda, Grosse and Salakhutdinov, 1509.00519). This program counts the latents in use
+//!   by their KL instead; see `vae_core::predict::IN_USE`.
 //! - MI (the mutual information of an image and its latents), TC (total correlation) and DW-KL (dimension-wise KL): the
 //!   three terms of the KL, as `vae_core::objective::latent_terms` defines them, for z ~ q(z|x). Three estimators
 //!   compute them on batches of 64 images, where N is the number of images used. `exact` computes them with the q(z) of
@@ -27,15 +28,18 @@ use vae_core::Result;
 use vae_core::config::Estimator;
 use vae_core::model::reparameterise;
 use vae_core::objective::{LatentTerms, exact_latent_terms, latent_terms};
+use vae_core::predict::IN_USE;
 use vae_core::random::{Purpose, image_noise};
 use vae_run::LoadedRun;
 
-use super::{Options, Score, Scores};
+use super::{Options, Scores};
 
 /// A latent is active if the variance of its mean over the images is larger than this.
 const ACTIVE: f64 = 0.01;
 /// The batch size of the estimators.
 const BATCH: usize = 64;
+/// An MI above this part of its largest possible value is saturated.
+const SATURATED: f64 = 0.9;
 /// The minimum number of images for the scores of factors. It is about half the number of cells in a histogram of 20
 /// bins by a factor of 6 values.
 const MIN_IMAGES: usize = 64;
@@ -80,7 +84,10 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     let spread: Vec<f64> = latents.iter().map(|codes| variance(codes)).collect();
     let active = spread.iter().filter(|&&variance| variance > ACTIVE).count();
     let words = format!("{of}; latents (of {}) with Var(mu) > {ACTIVE}; parts: Var(mu)", latents.len());
-    add(scores, "active_units", active as f64, "latents", words, spread);
+    scores.add_list("active_units", active as f64, "latents", words, spread);
+    scores.add_caveat(format!(
+        "A variance of {ACTIVE} is about 0.005 nat of KL, and such a latent changes no pixel visibly. latents_in_use counts from {IN_USE} nat on."
+    ));
 
     let members: Vec<usize> = places.iter().map(|&place| test.indices()[place]).collect();
     let noise = image_noise(predictor.config.seed, &members, latents.len());
@@ -88,6 +95,9 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
         let words = if how == "exact" { format!("q(z) of {of}") } else { format!("{of}, batches of {BATCH}") };
         for (term, value) in TERMS.iter().zip(values) {
             scores.add(&format!("{term}_{how}"), value, "nats", words.clone());
+            if let Some(why) = caveat(how, term, value, places.len()) {
+                scores.add_caveat(why);
+            }
         }
     }
     likelihood::score(run, [&mu, &logvar], scores)?;
@@ -125,17 +135,17 @@ fn add_factor_scores(
 ) {
     let each = names.join(", ");
     let gaps = mig::gaps(latents, factors);
-    add(scores, "mig", mean(&gaps), "", format!("{of}, {} bins; parts: {each}", mig::BINS), gaps);
+    scores.add_list("mig", mean(&gaps), "", format!("{of}, {} bins; parts: {each}", mig::BINS), gaps);
     let leads = sap::leads(latents, factors);
-    add(scores, "sap", mean(&leads), "", format!("{of}, factors treated as numbers; parts: {each}"), leads);
+    scores.add_list("sap", mean(&leads), "", format!("{of}, factors treated as numbers; parts: {each}"), leads);
 
     let dci = dci::scores(latents, factors);
     let by = format!("{of}, a random forest of {} trees for each factor", forest::TREES);
     let [by_latent, by_factor] = ["latent", "factor"].map(|part| format!("{by}; parts: by {part}"));
-    add(scores, "dci_disentanglement", dci.disentanglement, "", by_latent, dci.by_latent);
-    add(scores, "dci_completeness", dci.completeness, "", by_factor, dci.by_factor);
+    scores.add_list("dci_disentanglement", dci.disentanglement, "", by_latent, dci.by_latent);
+    scores.add_list("dci_completeness", dci.completeness, "", by_factor, dci.by_factor);
     let words = format!("R² on the last third of {of}; parts: {each}");
-    add(scores, "dci_informativeness", mean(&dci.informativeness), "", words, dci.informativeness);
+    scores.add_list("dci_informativeness", mean(&dci.informativeness), "", words, dci.informativeness);
 
     let Some(groups) = fixed_factor::FactorGroups::new(latents, factors) else {
         let why = format!("for one of {each}, no two of {of} have the same value");
@@ -173,6 +183,31 @@ fn latent_term_means(mu: &Tensor, logvar: &Tensor, noise: &Tensor) -> Vec<(&'sta
     })
 }
 
+/// Returns why an estimate of a term of the KL misleads, if it does. `count` is the number of images.
+fn caveat(how: &str, term: &str, value: f64, count: usize) -> Option<String> {
+    let (batch, largest) = (BATCH.min(count), (count as f64).ln());
+    let limit = (batch as f64).ln();
+    match how {
+        "batch" => Some(format!(
+            "The batch of {batch} images is treated as the whole data set. MI therefore saturates at ln {batch} = {limit:.2} nats, and TC and \
+             DW-KL are biased, too."
+        )),
+        "mws" => Some(format!(
+            "The weights of minibatch weighted sampling add up to 1/{count} instead of 1, so the density of each latent comes out about \
+             ln {count} = {largest:.2} nats too low. DW-KL is then far too low, even negative, and TC and MI are too high."
+        )),
+        "mss" => Some(format!(
+            "The density is estimated from batches of {batch} images. The estimate is unbiased, but that of its logarithm is not: MI is \
+             too high, and DW-KL too low, even negative."
+        )),
+        _ if term == "mi" && value > SATURATED * largest => Some(format!(
+            "MI saturates at ln {count} = {largest:.2} nats, the information that tells {count} images apart. More images would give a \
+             larger value."
+        )),
+        _ => None,
+    }
+}
+
 fn read(terms: &LatentTerms) -> [f64; 3] {
     [&terms.mi, &terms.tc, &terms.dw_kl].map(|term| f64::from(term.value().data()[0]))
 }
@@ -184,10 +219,6 @@ fn add_all_missing(scores: &mut Scores, why: &str) {
         TERMS.iter().for_each(|term| scores.add_missing(&format!("{term}_{how}"), why));
     }
     likelihood::NAMES.iter().chain(&FACTOR_SCORES).for_each(|name| scores.add_missing(name, why));
-}
-
-fn add(scores: &mut Scores, name: &str, value: f64, unit: &str, of: String, parts: Vec<f64>) {
-    scores.scores.push(Score { name: name.into(), value, unit: unit.into(), of, parts });
 }
 
 /// Returns the columns of a matrix `[rows, columns]`.

@@ -20,6 +20,8 @@ mod matrix;
 mod negation;
 pub mod two_stage;
 
+pub use images::LEAST_R2;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -67,6 +69,9 @@ pub struct Score {
     /// The parts of the score, such as one number per latent; empty if it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<f64>,
+    /// Why the value misleads, such as a bias or a limit of the estimate, in one line; empty if it does not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub caveat: String,
 }
 
 /// A score that could not be computed.
@@ -175,12 +180,18 @@ impl Scores {
 
     /// Adds a score.
     pub(crate) fn add(&mut self, name: &str, value: f64, unit: &str, of: impl Into<String>) {
-        self.scores.push(Score { name: name.into(), value, unit: unit.into(), of: of.into(), parts: Vec::new() });
+        self.add_list(name, value, unit, of, Vec::new());
     }
 
     /// Adds a score with its parts.
     pub(crate) fn add_list(&mut self, name: &str, value: f64, unit: &str, of: impl Into<String>, parts: Vec<f64>) {
-        self.scores.push(Score { name: name.into(), value, unit: unit.into(), of: of.into(), parts });
+        let (name, unit, of) = (name.into(), unit.into(), of.into());
+        self.scores.push(Score { name, value, unit, of, parts, caveat: String::new() });
+    }
+
+    /// Records why the score that was added last misleads.
+    pub(crate) fn add_caveat(&mut self, why: impl Into<String>) {
+        self.scores.last_mut().expect("a score was added").caveat = why.into();
     }
 
     /// Records that a score could not be computed, and why.
@@ -224,6 +235,7 @@ mod tests {
             unit: "nats".into(),
             of: "3 images".into(),
             parts: parts.to_vec(),
+            caveat: if parts.is_empty() { String::new() } else { "biased".into() },
         };
         let scores = Scores {
             run: "a".into(),

@@ -60,23 +60,33 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line a score: name, value, unit, what it is of; then what there is none of, and why.
+/// One line per score: name, value, unit, and what it was measured on. Then the scores that could not be computed with the reason,
+/// and the estimates that are biased or saturated, also with the reason.
 fn table(scores: &Scores) -> String {
     let rows: Vec<[String; 4]> = scores
         .scores
         .iter()
-        .map(|score| [score.name.clone(), short(score.value), score.unit.clone(), score.of.clone()])
+        .map(|score| {
+            let of = if score.caveat.is_empty() { &score.of } else { &score.caveat };
+            [score.name.clone(), short(score.value), score.unit.clone(), of.clone()]
+        })
         .collect();
+    let (misleading, rows): (Vec<_>, Vec<_>) =
+        rows.into_iter().zip(&scores.scores).partition(|(_, score)| !score.caveat.is_empty());
     let names = scores.missing.iter().map(|missing| &missing.name);
-    let wide = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let all = || rows.iter().chain(&misleading);
+    let wide = |column: usize| all().map(|(row, _)| row[column].chars().count()).max().unwrap_or(0);
     let first = names.map(|name| name.chars().count()).max().unwrap_or(0).max(wide(0));
     let (second, third) = (wide(1), wide(2));
-    let mut text = String::new();
-    for [name, value, unit, of] in &rows {
-        text += &format!("{name:first$}  {value:>second$}  {unit:third$}  {of}\n");
-    }
+    let line =
+        |[name, value, unit, of]: &[String; 4]| format!("{name:first$}  {value:>second$}  {unit:third$}  {of}\n");
+    let mut text: String = rows.iter().map(|(row, _)| line(row)).collect();
     for missing in &scores.missing {
         text += &format!("{:first$}  {:>second$}  {}\n", missing.name, "–", missing.why);
+    }
+    if !misleading.is_empty() {
+        text += "\nThese estimates are biased or saturated:\n";
+        text.extend(misleading.iter().map(|(row, _)| line(row)));
     }
     text
 }

@@ -12,6 +12,7 @@ use crate::say;
 const EXAMPLES: &str = "\
 Examples:
   vae info runs/quickstart                                     a run: its configuration, epochs, best loss, and the best checkpoint
+  vae info runs/quickstart --tensors                           the same with every tensor
   vae info runs/quickstart/checkpoints/last.safetensors        a checkpoint; any other safetensors as well
   vae info codes.npz --json                                    what encode wrote, or any .npz or .npy
 
@@ -23,6 +24,9 @@ Exit codes: 0 done, 1 failed, 2 bad usage.";
 pub(super) struct Args {
     /// A run's folder, a checkpoint or other safetensors, an .npz or .npy
     file: PathBuf,
+    /// List every tensor of a checkpoint
+    #[arg(long)]
+    tensors: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -33,6 +37,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let info = info::read(&args.file)?;
     if args.json {
         say!("{}", serde_json::to_string_pretty(&info)?);
+    } else if args.tensors {
+        say!("{info:#}");
     } else {
         say!("{info}");
     }

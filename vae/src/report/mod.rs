@@ -8,14 +8,18 @@
 
 mod chart;
 mod page;
+mod scores;
 mod settings;
+mod table;
 mod verdict;
 
 use serde::Serialize;
 use serde_json::Value;
 use vae_core::Result;
 use vae_core::config::Config;
+use vae_core::data::mean_image_mse;
 use vae_core::learn::Summary;
+use vae_core::predict::IN_USE;
 use vae_core::train::Epoch;
 use vae_figures::gallery::{self, Drawing};
 use vae_run::LoadedRun;
@@ -82,7 +86,10 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
     let config = &run.predictor.config;
     let known = Scores::read(&run.path)?;
     let fits = |scores: &Scores| {
-        scores.epoch == run.epoch
+        // Files of earlier versions lack the error of the mean image, and the caveats of scores.
+        let current = scores.get("mse").is_none() || scores.get("r2").is_some();
+        current
+            && scores.epoch == run.epoch
             && options.is_none_or(|options| scores.images == options.images && options.extractor.is_none())
     };
     let scores = match known.filter(fits) {
@@ -95,9 +102,10 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
             scores
         }
     };
-    let used = used(run);
+    let (used, mean_image) = (used(run), mean_image(run)?);
+    let measured = verdict::Measured { used, mean_image };
     let path = run.path.display().to_string();
-    let dataset = &run.dataset()?;
+    let dataset = run.dataset()?;
     Ok(RunReport {
         name: run.name.clone(),
         epoch: run.epoch,
@@ -106,7 +114,7 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
         parameters: Summary::new(config, &*run.predictor.model).parameters,
         loss: vae_core::config::describe_loss(config),
         images: [&dataset.train, &dataset.validation, &dataset.test].map(|split| split.count()),
-        verdict: verdict::verdict(config, &run.history, run.epoch, used, &shell_quote(&path)),
+        verdict: verdict::verdict(config, &run.history, run.epoch, measured, &shell_quote(&path)),
         used,
         settings: settings::settings(config),
         metrics: run.history.iter().map(Epoch::json).collect(),
@@ -120,9 +128,20 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
 
 /// The latents in use, by their KL on the validation images; `None` if the model has no latents.
 fn used(run: &LoadedRun) -> Option<Used> {
-    let per_dim = &run.history.get(run.epoch.checked_sub(1)?)?.validation.kl_per_dim;
-    let active = per_dim.iter().filter(|&&kl| kl > verdict::UNUSED).count();
-    (!per_dim.is_empty()).then_some(Used { active, of: per_dim.len() })
+    let validation = &run.history.get(run.epoch.checked_sub(1)?)?.validation;
+    let of = validation.kl_per_dim.len();
+    (of > 0).then(|| Used { active: validation.latents_in_use(), of, above: IN_USE })
+}
+
+/// The error of always answering with the mean training image, on the validation images. NaN for a model that does not reconstruct.
+fn mean_image(run: &LoadedRun) -> Result<f64> {
+    let epoch = run.epoch.checked_sub(1).and_then(|place| run.history.get(place));
+    if epoch.is_none_or(|epoch| epoch.validation.mse.is_none()) {
+        return Ok(f64::NAN);
+    }
+    let (transform, dataset) = (&run.predictor.transform, run.dataset()?);
+    let split = &dataset.validation;
+    mean_image_mse(transform, &dataset.train, split, &split.first(usize::MAX))
 }
 
 impl RunReport {

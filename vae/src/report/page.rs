@@ -6,22 +6,17 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minijinja::value::{Serde, Value as Safe};
 use minijinja::{AutoEscape, Environment, HtmlEscape, context};
 use serde::Serialize;
-use vae_core::objective::{number, part_label, part_unit};
+use vae_core::objective::{part_label, part_unit};
 use vae_core::train::{Epoch, Timing};
+use vae_figures::figure::PageFigure;
 use vae_figures::gallery::Drawing;
 use vae_run::loss_unit;
 
 use super::chart::{Chart, Series, bars, lines};
+use super::scores::ScoreTables;
 use super::settings::differences;
+use super::table::{Row, cell, cell_or_none};
 use super::{FILE, RunReport};
-
-/// A table row: a heading, and one cell per run.
-#[derive(Serialize)]
-struct Row {
-    heading: String,
-    note: String,
-    cells: Vec<Safe>,
-}
 
 /// A figure on the page.
 #[derive(Serialize)]
@@ -30,9 +25,9 @@ struct Figure {
     shown: Safe,
 }
 
-/// Larger SVGs (plots of thousands of points) are replaced by PNGs. In bytes.
-const LARGEST_SVG: usize = 150_000;
-
+/// The styles of the lines of one run.
+const TRAINING: usize = 0;
+const VALIDATION: usize = 1;
 /// Figures that the page draws itself.
 const OWN: [&str; 2] = ["curves", "kl"];
 
@@ -55,7 +50,7 @@ pub fn page(runs: &[RunReport]) -> String {
     templates.add_template(FILE, include_str!("../../assets/report/page.html")).expect("a template of ours");
     templates.add_filter("number", |x: f64| cell(x));
     let configs: Vec<_> = runs.iter().map(|run| run.config.clone()).collect();
-    let shown = |told| Shown { told, latents: latents(told), figures: figures(told) };
+    let shown = |told| Shown { told, latents: latents(told), figures: figures(told, runs.len() == 1) };
     let json = serde_json::to_string(runs).expect("numbers and words").replace('<', "\\u003c");
     let page = templates.get_template(FILE).and_then(|template| {
         template.render(context! {
@@ -69,7 +64,7 @@ pub fn page(runs: &[RunReport]) -> String {
             curves => Serde(curves(runs)),
             epochs => Serde(if runs.len() == 1 { epochs(&runs[0]) } else { Vec::new() }),
             columns => Serde(columns(&runs[0])),
-            scores => Serde(scores(runs)),
+            scores => Serde(ScoreTables::new(runs)),
             times => Serde(times(runs)),
         })
     });
@@ -83,36 +78,15 @@ fn title(runs: &[RunReport]) -> String {
     }
 }
 
-/// A table cell that shows a number to a few digits and has all of them in the tag.
-fn cell(x: f64) -> Safe {
-    let all = number(x);
-    let all = all.as_str().map_or_else(|| all.to_string(), str::to_owned);
-    let some = if x.is_finite() { digits(x) } else { all.clone() };
-    Safe::from_safe_string(format!("<data value=\"{all}\">{some}</data>"))
-}
-
-fn cell_or_none(x: Option<f64>) -> Safe {
-    x.map_or_else(|| Safe::from("–"), cell)
-}
-
-/// Formats integers with commas between thousands, and other numbers to four digits.
-fn digits(x: f64) -> String {
-    if x.fract() == 0.0 && x.abs() < 1e15 {
-        let digits = format!("{}", x.abs());
-        let thousands: Vec<&str> =
-            digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).expect("digits")).collect();
-        return format!("{}{}", if x < 0.0 { "−" } else { "" }, thousands.join(","));
-    }
-    if x.abs() < 1e-4 {
-        return format!("{x:.2e}");
-    }
-    let decimals = (3.0 - x.abs().log10().floor()).clamp(0.0, 8.0) as usize;
-    format!("{x:.decimals$}")
-}
-
 /// The names of the parts of a run's loss.
 fn parts(run: &RunReport) -> Vec<&'static str> {
     run.history.first().map_or_else(Vec::new, |epoch| epoch.train.parts.iter().map(|&(name, _)| name).collect())
+}
+
+/// A line for each of several runs, each with a style of its own.
+fn of_runs(runs: &[RunReport], points: &dyn Fn(&RunReport) -> Vec<(usize, f64)>) -> Vec<Series> {
+    let series = |(style, run): (usize, &RunReport)| Series { name: run.name.clone(), style, points: points(run) };
+    runs.iter().enumerate().map(series).collect()
 }
 
 /// One chart for the total loss, one for each part, and one for the error. With one run they show training and validation, with
@@ -132,23 +106,26 @@ fn curves(runs: &[RunReport]) -> Vec<Chart> {
         |run: &RunReport, pick: &dyn Fn(&Epoch) -> f64| run.history.iter().map(|e| (e.epoch, pick(e))).collect();
     let mut charts = Vec::new();
     for name in names {
+        let validation = |epoch: &Epoch| of(&epoch.validation.losses, name);
         let all: Vec<Series> = match runs {
-            [run] => vec![
-                ("training".into(), series(run, &|epoch| of(&epoch.train, name))),
-                ("validation".into(), series(run, &|epoch| of(&epoch.validation.losses, name))),
-            ],
-            runs => runs
-                .iter()
-                .map(|run| (run.name.clone(), series(run, &|epoch| of(&epoch.validation.losses, name))))
-                .collect(),
+            [run] => {
+                let training = series(run, &|epoch| of(&epoch.train, name));
+                vec![
+                    Series { name: "training".into(), style: TRAINING, points: training },
+                    Series { name: "validation".into(), style: VALIDATION, points: series(run, &validation) },
+                ]
+            }
+            runs => of_runs(runs, &|run| series(run, &validation)),
         };
         let unit = if name == "total" { loss_unit(&runs[0].config) } else { part_unit(name) };
         charts.push(lines(&part_label(name), unit, &all));
     }
     let error = |epoch: &Epoch| epoch.validation.mse.unwrap_or(f64::NAN);
-    let all: Vec<Series> = runs.iter().map(|run| (run.name.clone(), series(run, &error))).collect();
-    if all.iter().flat_map(|(_, points)| points).any(|(_, y)| y.is_finite()) {
-        let all = if runs.len() == 1 { vec![("validation".to_owned(), all[0].1.clone())] } else { all };
+    let all = match runs {
+        [run] => vec![Series { name: "validation".into(), style: VALIDATION, points: series(run, &error) }],
+        runs => of_runs(runs, &|run| series(run, &error)),
+    };
+    if all.iter().flat_map(|series| &series.points).any(|(_, y)| y.is_finite()) {
         charts.push(lines("error of z = μ", "mean squared error of a pixel in [0, 1]", &all));
     }
     charts
@@ -172,27 +149,9 @@ fn epochs(run: &RunReport) -> Vec<Row> {
         let more =
             [epoch.validation.mse, Some(epoch.learning_rate), Some(epoch.seconds), Some(epoch.images_per_second)];
         let heading = epoch.epoch.to_string();
-        Row { heading, note: String::new(), cells: losses.chain(more).map(cell_or_none).collect() }
+        Row { heading, note: String::new(), better: "", cells: losses.chain(more).map(cell_or_none).collect() }
     };
     run.history.iter().map(row).collect()
-}
-
-/// The rows of all scores that at least one run has.
-fn scores(runs: &[RunReport]) -> Vec<Row> {
-    let mut names: Vec<&str> = Vec::new();
-    for score in runs.iter().flat_map(|run| &run.scores.scores) {
-        if !names.contains(&score.name.as_str()) {
-            names.push(&score.name);
-        }
-    }
-    let row = |name: &str| {
-        let all: Vec<_> = runs.iter().map(|run| run.scores.get(name)).collect();
-        let one = all.iter().flatten().next().expect("a run has it");
-        let unit = if one.unit.is_empty() { String::new() } else { format!(", {}", one.unit) };
-        let cells = all.iter().map(|score| cell_or_none(score.map(|score| score.value))).collect();
-        Row { heading: format!("{}{unit}", score_words(name)), note: one.of.clone(), cells }
-    };
-    names.into_iter().map(row).collect()
 }
 
 /// Seconds by kind of work, each with a bar whose length is its share of the total.
@@ -221,7 +180,7 @@ fn times(runs: &[RunReport]) -> Vec<Row> {
                 ))
             }
         };
-        Row { heading: (*kind).to_owned(), note: note(kind).into(), cells: runs.iter().map(part).collect() }
+        Row { heading: (*kind).to_owned(), note: note(kind).into(), better: "", cells: runs.iter().map(part).collect() }
     };
     Timing::KINDS.iter().enumerate().map(row).collect()
 }
@@ -232,44 +191,32 @@ fn latents(run: &RunReport) -> Option<Chart> {
     (!per_dim.is_empty()).then(|| bars("KL of each latent", "nats", "latent", per_dim))
 }
 
-/// The figures of a run, without those that the page draws itself. A plot is included as SVG, with tooltips, unless it is too
-/// large.
-fn figures(run: &RunReport) -> Vec<Figure> {
+/// The figures of a run, without those that the page draws itself. In a report of one run the captions do not repeat its name.
+fn figures(run: &RunReport, alone: bool) -> Vec<Figure> {
     let figure = |drawing: &Drawing| {
-        let svg = drawing.svg.as_ref().filter(|svg| svg.len() <= LARGEST_SVG && svg.starts_with("<svg "));
+        let PageFigure { svg, tiles } = &drawing.page;
+        let svg = match tiles.is_empty() {
+            true => svg.clone(),
+            false => svg.replacen(PageFigure::TILES, &format!("data:image/png;base64,{}", BASE64.encode(tiles)), 1),
+        };
         let alt = HtmlEscape(&drawing.alt);
-        let shown = svg.map_or_else(
-            || {
-                let png = &drawing.png;
-                let (width, height) = (header(png, 16), header(png, 20));
-                let data = BASE64.encode(png);
-                format!(
-                    "<img src=\"data:image/png;base64,{data}\" alt=\"{alt}\" width=\"{width}\" height=\"{height}\" loading=\"lazy\">"
-                )
-            },
-            |svg| svg.replacen("<svg ", &format!("<svg aria-label=\"{alt}\" "), 1),
-        );
-        Figure { title: drawing.title.clone(), shown: Safe::from_safe_string(shown) }
+        let shown = svg.replacen("<svg ", &format!("<svg aria-label=\"{alt}\" "), 1);
+        let of_run = format!("{}, epoch {}: ", run.name, run.epoch);
+        let title = drawing.title.strip_prefix(&of_run).filter(|_| alone).map_or(drawing.title.clone(), sentence_case);
+        Figure { title, shown: Safe::from_safe_string(shown) }
     };
     run.figures.iter().filter(|drawing| !OWN.contains(&drawing.name.as_str())).map(figure).collect()
 }
 
-/// Reads a number from a PNG's header: the width at byte 16, the height at byte 20.
-fn header(png: &[u8], at: usize) -> u32 {
-    png.get(at..at + 4).map_or(0, |bytes| bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)))
-}
-
-/// A score's name in words: `dw_kl_exact` becomes "DW-KL exact".
-fn score_words(name: &str) -> String {
-    const SHORT: [&str; 10] = ["mse", "psnr", "ssim", "kid", "kl", "mi", "tc", "mig", "sap", "dci"];
-    let word = |word: &str| match word {
-        "frechet" => "Fréchet".to_owned(),
-        "laplacian" => "Laplacian".to_owned(),
-        "mws" | "mss" => format!("({word})"),
-        short if SHORT.contains(&short) => short.to_uppercase(),
-        word => word.to_owned(),
-    };
-    name.replace("dw_kl", "DW-KL").split('_').map(word).collect::<Vec<_>>().join(" ")
+/// Begins words with a capital letter, unless they begin with a single letter, as in "t-SNE".
+fn sentence_case(words: &str) -> String {
+    let mut letters = words.chars();
+    match letters.next() {
+        Some(first) if letters.clone().next().is_some_and(char::is_alphabetic) => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => words.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -277,10 +224,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_on_the_page_and_complete_in_the_tag() {
-        let told = [1.0 / 3.0, 12345.678, 16.0, -0.00001234, 0.0, 99.991, 23_910_275.0, -1000.0].map(digits);
-        assert_eq!(told, ["0.3333", "12346", "16", "-1.23e-5", "0", "99.99", "23,910,275", "−1,000"]);
-        assert_eq!(cell(1.0 / 3.0).to_string(), "<data value=\"0.3333333333333333\">0.3333</data>");
-        assert_eq!(cell(f64::INFINITY).to_string(), "<data value=\"inf\">inf</data>");
+    fn captions_begin_with_a_capital_letter() {
+        let cases = ["random draws", "t-SNE of", "Laplacian", "über", ""].map(sentence_case);
+        assert_eq!(cases, ["Random draws", "t-SNE of", "Laplacian", "Über", ""]);
     }
 }

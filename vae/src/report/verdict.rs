@@ -2,16 +2,18 @@
 //!
 //! The trend compares the validation loss L of the last epoch with the lowest loss before it, L*, relative to |L*|: the run is
 //! improving if L is lower by at least 0.1 %, worse if it is higher by at least 1 %, and otherwise stagnates.
+//!
+//! The error of the reconstructions is compared with that of the mean training image, E: R² = 1 − MSE/E.
 
 use serde::Serialize;
 use vae_core::config::{Config, LossKind, ModelKind};
-use vae_core::train::Epoch;
+use vae_core::predict::IN_USE;
+use vae_core::train::{EarlyStopping, Epoch, Verdict as Step};
 use vae_run::hint_against_collapse;
+use vae_scores::LEAST_R2;
 
-/// The posterior has collapsed if the KL of all latents together is below this, in nats.
-const COLLAPSED: f64 = 0.1;
-/// A latent with a KL below this, in nats, carries no information.
-pub(super) const UNUSED: f64 = 0.01;
+/// The patience of early stopping that is suggested.
+const PATIENCE: usize = 5;
 /// The least relative decrease of the loss that counts as better.
 const BETTER: f64 = 1e-3;
 /// The least relative increase that counts as worse, and the least relative gap of validation above training that is reported.
@@ -44,12 +46,14 @@ fn trend(history: &[Epoch]) -> Trend {
 }
 
 /// The number of latents in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Used {
     /// The number in use.
     pub active: usize,
     /// The number of all latents.
     pub of: usize,
+    /// A latent is in use if its KL is above this, in nats.
+    pub above: f64,
 }
 
 /// A summary and advice.
@@ -61,8 +65,17 @@ pub struct Verdict {
     pub advice: Vec<String>,
 }
 
-/// Returns the verdict on a run from its epochs. `shown` is the epoch of the reported weights, and `used` are its latents.
-pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Option<Used>, run: &str) -> Verdict {
+/// What is known of the reported weights besides their epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    /// The latents in use, if the model has latents.
+    pub used: Option<Used>,
+    /// The error of always answering with the mean training image, on the validation images.
+    pub mean_image: f64,
+}
+
+/// Returns the verdict on a run from its epochs. `shown` is the epoch of the reported weights, and `measured` belongs to them.
+pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, measured: Measured, run: &str) -> Verdict {
     let Some(epoch) = history.get(shown.saturating_sub(1)) else {
         return Verdict {
             sentence: "The run has not finished an epoch, so there are no results yet.".into(),
@@ -71,7 +84,7 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Op
     };
     let collapsed = collapse(epoch).is_some();
     let trend = trend(history);
-    let mut sentence = first_half(config, epoch, used);
+    let mut sentence = first_half(config, epoch, measured);
     sentence += &match trend {
         _ if collapsed => String::new(),
         Trend::Short => "; one epoch is too few to show a trend".into(),
@@ -84,25 +97,50 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, used: Op
         }
     };
     sentence.push('.');
-    Verdict { sentence, advice: advice(config, history, epoch, trend, used, run) }
+    Verdict { sentence, advice: advice(config, history, epoch, trend, measured.used, run) }
 }
 
 /// The KL of the epoch if the posterior has collapsed.
 fn collapse(epoch: &Epoch) -> Option<f64> {
-    epoch.validation.losses.part("kl").filter(|&kl| kl < COLLAPSED)
+    epoch.validation.losses.part("kl").filter(|&kl| kl < IN_USE)
 }
 
-fn first_half(config: &Config, epoch: &Epoch, used: Option<Used>) -> String {
-    let losses = &epoch.validation.losses;
-    let error = epoch.validation.mse.map(|mse| format!("reconstructs with {} MSE", short(mse)));
+fn first_half(config: &Config, epoch: &Epoch, measured: Measured) -> String {
+    let (losses, mean) = (&epoch.validation.losses, measured.mean_image);
+    let r2 = |mse: f64| 1.0 - mse / mean;
+    let no_better = |mse: f64| r2(mse) < LEAST_R2;
+    let error = epoch.validation.mse.map(|mse| match no_better(mse) {
+        true => format!(
+            "reconstructs with {} MSE, which is no better than the mean training image with {}",
+            short(mse),
+            short(mean)
+        ),
+        false if mean.is_finite() => {
+            format!(
+                "reconstructs with {} MSE (R² {:.2}: the mean training image has {})",
+                short(mse),
+                r2(mse),
+                short(mean)
+            )
+        }
+        false => format!("reconstructs with {} MSE", short(mse)),
+    });
     let error = error.unwrap_or_else(|| format!("reaches a validation loss of {}", short(losses.total)));
     if let Some(kl) = collapse(epoch) {
+        let pictures = match epoch.validation.mse.filter(|&mse| no_better(mse)) {
+            Some(mse) => format!(
+                ", and the reconstructions are no better than the mean training image ({} against {} MSE)",
+                short(mse),
+                short(mean)
+            ),
+            None => String::new(),
+        };
         return format!(
-            "The posterior has collapsed: its KL is {} nats, so the latents carry no information",
+            "The posterior has collapsed: its KL is {} nats, so the latents carry no information{pictures}",
             short(kl)
         );
     }
-    match (config.model.kind, used) {
+    match (config.model.kind, measured.used) {
         (ModelKind::Classifier, _) => {
             let right = losses.part("accuracy").unwrap_or(f64::NAN);
             format!("The model classifies {} of the validation images correctly", percent(right))
@@ -115,7 +153,9 @@ fn first_half(config: &Config, epoch: &Epoch, used: Option<Used>) -> String {
                 short(perplexity)
             )
         }
-        (_, Some(Used { active, of })) => format!("The model uses {active} of {of} latents and {error}"),
+        (_, Some(Used { active, of, above })) => {
+            format!("The model uses {active} of {of} latents (KL above {above} nat) and {error}")
+        }
         (_, None) => format!("The model {error}"),
     }
 }
@@ -137,9 +177,16 @@ fn advice(
         Trend::Improving(_) => {
             advice.push(format!("More epochs: train --resume {run} --set train.epochs={}", 2 * config.train.epochs));
         }
-        Trend::Worse(since, _) if config.train.early_stopping == 0 => advice.push(format!(
-            "Stop earlier: train.early_stopping = 5 keeps the weights of epoch {since} and skips epochs that do not improve."
-        )),
+        Trend::Worse(since, _) if config.train.early_stopping == 0 => {
+            if let Some(after) = stops(history, since) {
+                let saved = history.len() - after;
+                let s = if saved == 1 { "" } else { "s" };
+                advice.push(format!(
+                    "Stop earlier: with train.early_stopping = {PATIENCE} the run would have ended after epoch {after}, {saved} epoch{s} \
+                     earlier, and with the same best weights, those of epoch {since}."
+                ));
+            }
+        }
         _ => {}
     }
     let gap = (losses.total - epoch.train.total) / epoch.train.total.abs().max(1e-9);
@@ -156,17 +203,26 @@ fn advice(
         );
     }
     match used {
-        Some(Used { active, of }) if collapse(epoch).is_none() && 2 * active <= of && of > 1 => advice.push(format!(
-            "{} of {of} latents carry no information. A smaller model.z_dim would do as well, or a smaller weight of the KL would \
-             use them.",
+        Some(Used { active, of, above }) if collapse(epoch).is_none() && 2 * active <= of && of > 1 => advice.push(format!(
+            "{} of {of} latents carry next to no information: their KL is at most {above} nat. A smaller model.z_dim would do as \
+             well, or a smaller weight of the KL would use them.",
             of - active
         )),
-        Some(Used { active, of }) if active == of && least(&epoch.validation.kl_per_dim) > 0.5 => {
+        Some(Used { active, of, .. }) if active == of && least(&epoch.validation.kl_per_dim) > 0.5 => {
             advice.push(format!("All {of} latents are in use. A larger model.z_dim may reconstruct better."));
         }
         _ => {}
     }
     advice
+}
+
+/// The epoch after which early stopping would have ended a run earlier than it ended, if it would have kept the weights of the epoch
+/// `best`.
+fn stops(history: &[Epoch], best: usize) -> Option<usize> {
+    let mut early = EarlyStopping::new(PATIENCE);
+    let after = history.iter().find(|epoch| early.observe(epoch.epoch, epoch.validation.losses.total) == Step::Stop)?;
+    let kept = early.best().map(|(epoch, _)| epoch);
+    (kept == Some(best) && after.epoch < history.len()).then_some(after.epoch)
 }
 
 fn least(numbers: &[f64]) -> f64 {
@@ -215,7 +271,12 @@ mod tests {
     }
 
     fn told(config: &Config, history: &[Epoch], active: usize, of: usize) -> Verdict {
-        verdict(config, history, history.len(), Some(Used { active, of }), "runs/a")
+        measured(config, history, active, of, 0.0492)
+    }
+
+    fn measured(config: &Config, history: &[Epoch], active: usize, of: usize, mean_image: f64) -> Verdict {
+        let used = Some(Used { active, of, above: IN_USE });
+        verdict(config, history, history.len(), Measured { used, mean_image }, "runs/a")
     }
 
     #[test]
@@ -223,8 +284,8 @@ mod tests {
         let verdict = told(&config(&[]), &history(&[150.0, 120.0, 114.0], 12.0), 11, 16);
         assert_eq!(
             verdict.sentence,
-            "The model uses 11 of 16 latents and reconstructs with 0.0123 MSE; the validation loss still improves, by 5.00 % in the \
-             last epoch, so train longer."
+            "The model uses 11 of 16 latents (KL above 0.1 nat) and reconstructs with 0.0123 MSE (R² 0.75: the mean training image has \
+             0.0492); the validation loss still improves, by 5.00 % in the last epoch, so train longer."
         );
         assert_eq!(verdict.advice, ["More epochs: train --resume runs/a --set train.epochs=10"]);
     }
@@ -238,6 +299,37 @@ mod tests {
         assert!(matches!(of(&[120.0, 100.0, 110.0, 101.0]), Trend::Worse(2, part) if (part - 0.01).abs() < 1e-12));
         assert!(matches!(of(&[-100.0, -101.0]), Trend::Improving(_)), "losses may be below 0");
         assert!(matches!(of(&[-100.0, -98.0]), Trend::Worse(1, _)));
+    }
+
+    /// The MSE is 0.0123.
+    #[test]
+    fn reconstructions_no_better_than_the_mean_image_are_named() {
+        let of = |mean, kl| measured(&config(&[]), &history(&[150.0, 150.0], kl), 0, 16, mean).sentence;
+        let words = "reconstructs with 0.0123 MSE, which is no better than the mean training image with";
+        assert!(of(0.0124, 5.0).contains(&format!("{words} 0.0124;")), "{}", of(0.0124, 5.0));
+        assert!(of(0.0100, 5.0).contains(&format!("{words} 0.0100;")), "{}", of(0.0100, 5.0));
+        assert!(of(0.0125, 5.0).contains("(R² 0.02: the mean training image has 0.0125);"), "{}", of(0.0125, 5.0));
+        assert!(of(f64::NAN, 5.0).contains("reconstructs with 0.0123 MSE;"), "{}", of(f64::NAN, 5.0));
+        let collapsed = of(0.0123, 0.04);
+        let words = ", and the reconstructions are no better than the mean training image (0.0123 against 0.0123 MSE).";
+        assert!(collapsed.ends_with(words), "{collapsed}");
+    }
+
+    #[test]
+    fn early_stopping_is_suggested_only_if_it_would_have_stopped() {
+        let of = |totals: &[f64]| told(&config(&[]), &history(totals, 12.0), 9, 16).advice;
+        let rising = [150.0, 120.0, 130.0, 131.0, 132.0, 133.0, 134.0, 135.0, 136.0];
+        assert_eq!(
+            of(&rising),
+            [
+                "Stop earlier: with train.early_stopping = 5 the run would have ended after epoch 7, 2 epochs earlier, and with the same \
+              best weights, those of epoch 2."
+            ]
+        );
+        assert!(of(&rising[..8])[0].contains("after epoch 7, 1 epoch earlier"), "{:?}", of(&rising[..8]));
+        assert!(of(&rising[..7]).is_empty() && of(&rising[..3]).is_empty(), "it would not have ended earlier");
+        let late = [&rising[..], &[110.0, 140.0]].concat();
+        assert!(of(&late).is_empty(), "it would have missed epoch 10, the best: {:?}", of(&late));
     }
 
     #[test]
@@ -258,14 +350,14 @@ mod tests {
         let verdict = told(&config(&[]), &worse, 6, 16);
         assert!(verdict.sentence.ends_with("rising since epoch 2, by 8.33 % so far."), "{}", verdict.sentence);
         let begins = [
-            "Stop earlier",
             "The validation loss is 30.0 % above the training loss",
-            "10 of 16 latents carry no information",
+            "10 of 16 latents carry next to no information: their KL is at most 0.1 nat",
         ];
         assert_eq!(verdict.advice.len(), begins.len());
         begins.iter().zip(&verdict.advice).for_each(|(begin, advice)| assert!(advice.starts_with(begin), "{advice}"));
-        let stopping = told(&config(&["train.early_stopping=2"]), &worse, 9, 16);
-        assert!(stopping.advice[0].starts_with("The validation loss"), "it is on already: {:?}", stopping.advice);
+        let rising = history(&[150.0, 120.0, 130.0, 131.0, 132.0, 133.0, 134.0, 135.0], 12.0);
+        let stopping = told(&config(&["train.early_stopping=9"]), &rising, 9, 16);
+        assert!(stopping.advice.is_empty(), "it is on already: {:?}", stopping.advice);
         let full = told(&config(&[]), &history(&[150.0, 150.0], 12.0), 2, 2);
         assert_eq!(full.advice, ["All 2 latents are in use. A larger model.z_dim may reconstruct better."]);
         let plain = told(&config(&["loss.beta=0"]), &history(&[150.0, 150.0], 12.0), 9, 16);
@@ -274,12 +366,13 @@ mod tests {
 
     #[test]
     fn every_kind_of_model_has_a_verdict() {
-        let none = verdict(&config(&[]), &[], 0, None, "runs/a");
+        let unknown = Measured { used: None, mean_image: f64::NAN };
+        let none = verdict(&config(&[]), &[], 0, unknown, "runs/a");
         assert_eq!(none.advice, ["Continue: train --resume runs/a"]);
         let one = |settings: &[&str], part: (&'static str, f64), mse| {
             let mut history = history(&[0.5], 12.0);
             (history[0].validation.losses.parts, history[0].validation.mse) = (vec![part], mse);
-            verdict(&config(settings), &history, 1, None, "runs/a").sentence
+            verdict(&config(settings), &history, 1, unknown, "runs/a").sentence
         };
         assert_eq!(
             one(&["model.kind=classifier"], ("accuracy", 0.985), None),

@@ -173,6 +173,15 @@ mod tests {
         drop(start(Some(port)).unwrap());
     }
 
+    /// Scripts repeat the threshold of a latent in use.
+    #[test]
+    fn pages_count_latents_by_the_threshold_of_the_program() {
+        let line = format!("const IN_USE = {};", vae_core::predict::IN_USE);
+        for script in [include_str!("../../assets/live/page.js"), include_str!("../../assets/explore/page.js")] {
+            assert!(script.contains(&line) && script.contains("> IN_USE)"), "{line}");
+        }
+    }
+
     #[test]
     fn finished_work_stops_the_server() {
         Server::start(Place::default(), Router::new(), std::future::ready(())).unwrap().wait();

@@ -44,7 +44,7 @@ fn the_examples_work() {
     for name in ["photos/1.png", "photos/2.png", "a.png", "b.png"] {
         image::RgbImage::from_pixel(20, 30, image::Rgb([200, 100, 0])).save(dir.join(name)).unwrap();
     }
-    for (command, count) in [("encode", 3), ("decode", 2), ("reconstruct", 3), ("sample", 2), ("info", 3)] {
+    for (command, count) in [("encode", 3), ("decode", 2), ("reconstruct", 3), ("sample", 2), ("info", 4)] {
         let help = done(&run(command, dir, &["--help"]));
         let examples: Vec<&str> = help.lines().filter(|line| line.starts_with(&format!("  vae {command} "))).collect();
         assert_eq!(examples.len(), count, "{help}");
@@ -194,20 +194,35 @@ fn files_tell_what_they_hold() {
         "checksum  ok",
         "epochs    1",
         "best      epoch 1, validation loss ",
+        "weights   after epoch 1\n",
         "z_dim = 3",
-        "encoder.mu.weight",
-        "F32  [3, 8]",
+        "; --tensors lists them\n",
     ] {
         assert!(told.contains(words), "{words}: {told}");
     }
+    assert!(!told.contains("encoder.mu.weight") && told.lines().count() < 100, "{told}");
+    let all = done(&run("info", dir, &["run", "--tensors"]));
+    assert!(all.contains("encoder.mu.weight") && all.contains("F32  [3, 8]"), "{all}");
+    // The configuration is the one in config.toml, line by line.
+    let file = fs::read_to_string(dir.join("run/config.toml")).unwrap();
+    let lines = |text: &str| {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let shown = told.split("configuration\n").nth(1).unwrap().lines().take_while(|line| line.starts_with("  "));
+    assert_eq!(lines(&shown.collect::<Vec<_>>().join("\n")), lines(&file));
     let json = |words: &[&str]| -> Value {
         serde_json::from_str(&done(&run("info", dir, &[words, &["--json"]].concat()))).unwrap()
     };
     let last = json(&["run/checkpoints/last.safetensors"]);
     assert_eq!(
-        (&last["kind"], &last["checksum_ok"], &last["standing"]["epoch"]),
-        (&"checkpoint".into(), &true.into(), &2.into())
+        (&last["kind"], &last["checksum_ok"], &last["standing"]["epochs"], &last["standing"]["steps"]),
+        (&"checkpoint".into(), &true.into(), &1.into(), &0.into())
     );
+    // A checkpoint does not store its paths and its device, so nothing is said about them.
+    let told = done(&run("info", dir, &["run/checkpoints/last.safetensors"]));
+    assert!(told.contains("z_dim = 3") && !told.contains("device") && !told.contains("dir ="), "{told}");
+    assert!(last["config"]["device"].is_null() && last["config"]["data"]["dir"].is_null(), "{}", last["config"]);
     assert_eq!(last["config"]["model"]["hidden"], 8);
     let mut bytes = fs::read(dir.join("run/checkpoints/best.safetensors")).unwrap();
     let middle = bytes.len() - 9;

@@ -47,6 +47,19 @@ fn digits_are_scored_the_same_twice_and_by_the_cache() {
     let of = |name| score(&all, name).0;
     assert!((of("total") - of("reconstruction") - of("kl")).abs() < 1e-3);
     assert!((of("kl") - of("kl_per_dim")).abs() < 1e-4 && score(&all, "kl_per_dim").1 == 4);
+    let r2 = 1.0 - of("mse") / of("mse_mean_image");
+    assert!((of("r2") - r2).abs() < 1e-9 && of("mse_mean_image") > 0.01, "{r2}");
+    let parts = all["scores"].as_array().unwrap().iter().find(|score| score["name"] == "kl_per_dim").unwrap();
+    let used = parts["parts"].as_array().unwrap().iter().filter(|kl| kl.as_f64().unwrap() > 0.1).count();
+    assert_eq!(of("latents_in_use"), used as f64);
+    assert!(told.contains("latents (of 4) with a KL above 0.1 nat"), "{told}");
+    // Estimates that are biased or saturated come last, with the reason.
+    let (sound, misleading) = told.split_once("\nThese estimates are biased or saturated:\n").unwrap();
+    for name in ["dw_kl_mws", "tc_mws", "mi_batch", "active_units"] {
+        assert!(misleading.contains(&format!("\n{name} ")) || misleading.starts_with(name), "{name}: {misleading}");
+        assert!(!sound.contains(&format!("\n{name} ")), "{sound}");
+    }
+    assert!(misleading.contains("saturates at ln 64 = 4.16 nats"), "{misleading}");
     assert!(of("ssim") > 0.0 && of("ssim") < 1.0 && of("mse") > 0.0 && of("psnr") > 5.0);
     assert!(of("frechet_distance") > 1.0 && of("frechet_distance_reconstructions") > 1.0 && of("kid") > 0.0);
     assert!(of("laplacian_variance_originals") > of("laplacian_variance_reconstructions"));
@@ -62,12 +75,22 @@ fn digits_are_scored_the_same_twice_and_by_the_cache() {
     done(&evaluate(dir.path(), &["run", "--images", "128"]));
     assert_eq!(read(dir.path(), "run"), all);
     assert!(fs::metadata(&kept).unwrap().len() > 100);
+    // A model that has hardly been trained is no better than the mean image, and this is said.
+    trained(dir.path(), "poor", &[&DENSE[..], &["train.learning_rate=1e-9"]].concat());
+    let output = evaluate(dir.path(), &["poor", "--images", "128"]);
+    done(&output);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        errors.contains("warning: the reconstructions are no better than the mean training image: their MSE is 0."),
+        "{errors}"
+    );
+    assert!(score(&read(dir.path(), "poor"), "r2").0 < 0.0);
     // Fewer images than features are scored, and said to be few.
     let output = evaluate(dir.path(), &["run", "--images", "48"]);
     done(&output);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        errors.starts_with("warning: the Fréchet distance is unreliable with fewer images than the 64 features"),
+        errors.contains("warning: the Fréchet distance is unreliable with fewer images than the 64 features"),
         "{errors}"
     );
 }

@@ -108,13 +108,60 @@ fn train_leaves_a_report_and_report_writes_it_again() {
     let first = &told["settings"][0];
     assert!(first["instead_of"].is_string(), "{first}");
 
-    // Every score is in the table, with all its digits.
-    let table = between(&page, "<table id=\"score-table\">", "</table>").first().copied().unwrap_or_default();
-    let values: Vec<f64> = between(table, "<data value=\"", "\"").iter().map(|value| value.parse().unwrap()).collect();
+    // Every score is in one of three tables, with all its digits: a few first, the rest folded, and misleading ones with the reason.
+    let tables = between(&page, "<table class=\"scores\">", "</table>");
+    let rows = |table: &str| {
+        between(table, "<th scope=\"row\">", "</tr>").iter().map(|row| (*row).to_owned()).collect::<Vec<_>>()
+    };
+    let [first, more, misleading] = [0, 1, 2].map(|i| rows(tables[i]));
     let scores = told["scores"]["scores"].as_array().unwrap();
-    assert_eq!(values.len(), scores.len());
-    for (value, score) in values.iter().zip(scores) {
-        assert!(score["value"].as_f64().is_none_or(|score| score == *value), "{score}");
+    assert_eq!((tables.len(), first.len() + more.len() + misleading.len()), (3, scores.len()));
+    for score in scores {
+        let value = score["value"].as_f64().unwrap();
+        let has = |rows: &[String]| rows.iter().any(|row| between(row, "<data value=\"", "\"")[0].parse() == Ok(value));
+        let caveat = score["caveat"].as_str();
+        assert!(if caveat.is_some() { has(&misleading) } else { has(&first) || has(&more) }, "{score}");
+        if let Some(caveat) = caveat {
+            let caveat = caveat.replace('/', "&#x2f;"); // as the template escapes it
+            assert!(misleading.iter().any(|row| row.contains(&caveat)), "{caveat}");
+        }
+    }
+    assert!((4..=8).contains(&first.len()), "{first:?}");
+    for (row, words) in first.iter().zip([
+        "MSE, per pixel <span class=\"better\">better ↓",
+        "MSE of the mean image",
+        "R² <span class=\"better\">better ↑",
+    ]) {
+        assert!(row.starts_with(words), "{row}");
+    }
+    for name in ["MI batch", "TC (mws)", "DW-KL (mws)", "DW-KL (mss)", "active units", "log likelihood"] {
+        assert!(misleading.iter().any(|row| row.starts_with(name)), "{name}: {misleading:?}");
+    }
+
+    // The sentence compares the error with that of the mean image, and names the threshold of a latent in use.
+    let validation = &told["metrics"][told["epoch"].as_u64().unwrap() as usize - 1]["validation"];
+    let used = validation["kl_per_dim"].as_array().unwrap().iter().filter(|kl| kl.as_f64().unwrap() > 0.1).count();
+    assert!(
+        sentence.starts_with(&format!("The model uses {used} of 3 latents (KL above 0.1 nat) and reconstructs with ")),
+        "{sentence}"
+    );
+    assert!(sentence.contains("the mean training image"), "{sentence}");
+    assert!(page.contains("latents are in use: they have a KL above 0.1 nat."), "the threshold is named");
+
+    // A caption is not repeated in its figure or in another caption.
+    let captions = between(&page, "<figcaption>", "</figcaption>");
+    let figures = between(&page, "<figure class=\"picture\">", "</figure>");
+    let mut distinct = captions.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert!(distinct.len() == captions.len() && figures.len() >= 6, "{captions:?}");
+    for figure in figures {
+        let caption = between(figure, "<figcaption>", "</figcaption>")[0];
+        let texts = [between(figure, "text-anchor=\"start\">", "<"), between(figure, "<title>", "<")].concat();
+        assert!(
+            !caption.contains("epoch") && texts.iter().all(|text| !caption.contains(text) || text.len() < 12),
+            "{caption}: {texts:?}"
+        );
     }
 
     // What was scored is not scored again, unless it is asked for.

@@ -116,8 +116,9 @@ keys! {
         early_stopping: usize = 0;
         /// Write a line to steps.jsonl every N steps; 0 for none.
         log_steps: usize = 0;
-        /// The decay d of a moving average of the weights, such as 0.999; 0 for none. After each step, `w̄ ← d·w̄ + (1 − d)·w`.
-        /// The average is what is validated, drawn and kept as the best weights.
+        /// The decay d of a moving average of the weights and running statistics, such as 0.999; 0 for none. After step t,
+        /// `w̄ ← d_t·w̄ + (1 − d_t)·w` with d_t = min(d, (1 + t)/(10 + t)). The average is what is validated, drawn and kept as
+        /// the best weights.
         ema: f64 = 0.0, at_least(0.0).below(1.0);
         /// The minutes between two checkpoints within an epoch; 0 for none. There is also a checkpoint at the end of each epoch.
         checkpoint_minutes: f64 = 5.0, at_least(0.0);

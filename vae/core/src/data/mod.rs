@@ -13,6 +13,7 @@ mod augment;
 mod batches;
 pub mod digits;
 pub mod idx;
+mod mean_image;
 mod nearest_neighbours;
 pub mod shapes;
 mod source;
@@ -29,6 +30,7 @@ use crate::random::Purpose;
 
 pub use augment::Augmentation;
 pub use batches::{Prepared, batches};
+pub use mean_image::mean_image_mse;
 pub use nearest_neighbours::nearest_neighbours;
 pub use source::{Bits, Factors, Images, Source};
 pub use transform::Transform;

@@ -16,6 +16,14 @@ use crate::random::Purpose;
 
 pub use confusion::Confusion;
 
+/// A latent is in use if its mean KL over images is above this, in nats. The posterior has collapsed if the KL of all latents
+/// together is below it.
+///
+/// If the codes of all images together have the distribution of the prior, N(0, 1), then a latent with this KL explains
+/// 1 − e^(−2·0.1) = 18 % of its own variance; the rest is noise. Burda, Grosse and Salakhutdinov (1509.00519) count a latent whose
+/// mean varies by more than 0.01. That is 1 % of the variance, or 0.005 nat, and such a latent changes no pixel visibly.
+pub const IN_USE: f64 = 0.1;
+
 /// A model for evaluation, on a device.
 pub struct Predictor {
     /// The configuration that built the model.
@@ -32,12 +40,18 @@ pub struct Predictor {
 pub struct Validation {
     /// The losses with z drawn from the posterior.
     pub losses: Losses,
-    /// The mean KL of each latent in nats. Latents with a KL near 0 are unused. It is empty for a model without a
-    /// posterior.
+    /// The mean KL of each latent in nats. It is empty for a model without a posterior.
     pub kl_per_dim: Vec<f64>,
     /// The mean squared error of the reconstruction with z = mu, for pixels in [0, 1]. `None` for a model that does not
     /// reconstruct images.
     pub mse: Option<f64>,
+}
+
+impl Validation {
+    /// Returns the number of latents in use: those with a KL above [`IN_USE`].
+    pub fn latents_in_use(&self) -> usize {
+        self.kl_per_dim.iter().filter(|&&kl| kl > IN_USE).count()
+    }
 }
 
 /// Every `async` method waits for the device. Its error is that of the device, or of an image that cannot be read.

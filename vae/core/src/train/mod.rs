@@ -100,7 +100,7 @@ impl Trainer {
         let ema_decay = Some(train.ema).filter(|&decay| decay > 0.0);
         let predictor = Predictor::new(config, model, dataset.transform.clone(), device); // moves the model to the device
         let params = nn::parameters(&*predictor.model);
-        let ema = ema_decay.map(|decay| Ema::new(decay, &params));
+        let ema = ema_decay.map(|decay| Ema::new(decay, &*predictor.model));
         let (adam, sums) = (Adam::new(adam), Losses::default());
         Trainer {
             dataset,
@@ -150,7 +150,7 @@ impl Trainer {
         let limit = Some(self.config().train.clip).filter(|&clip| clip > 0.0);
         self.monitor.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
         self.adam.step(&self.params, &mut gradients, learning_rate, &self.monitor);
-        self.ema.iter_mut().for_each(Ema::update);
+        self.ema.iter_mut().for_each(|ema| ema.update(self.steps));
         if let Device::Gpu(machine) = self.device() {
             machine.end_step().await?;
         }
@@ -273,8 +273,8 @@ impl Trainer {
         self.predictor().evaluate(split, &split.first(usize::MAX)).await
     }
 
-    /// Returns the model for evaluation. With `train.ema` it has the averaged weights. The trainer cannot take a step
-    /// while the result exists.
+    /// Returns the model for evaluation. With `train.ema` it has the averaged weights and running statistics. The
+    /// trainer cannot take a step while the result exists.
     pub fn predictor(&self) -> AveragedPredictor<'_> {
         AveragedPredictor { predictor: &self.predictor, _averages: self.ema.as_ref().map(Ema::swap_in) }
     }

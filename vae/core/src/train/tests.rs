@@ -345,3 +345,33 @@ fn a_clean_target_differs_from_a_noisy_one() {
         assert!(clean < noisy, "{kind}: {clean} to clean images, {noisy} to noisy ones");
     }
 }
+
+/// Checkpoints of earlier versions have averages of the weights only.
+#[test]
+fn statistics_without_an_average_start_from_their_last_values() {
+    let of = |trainer: &Trainer, name: &str| {
+        let averages = trainer.ema.iter().flat_map(Ema::averages);
+        averages.filter(|(known, _)| known.ends_with(name)).map(|(_, x)| x.data().to_vec()).collect::<Vec<_>>()
+    };
+    let mut first = trainer(&["train.ema=0.9"]);
+    run(&mut first, 1);
+    let mut second = trainer(&["train.ema=0.9"]);
+    let bytes = pollster::block_on(nn::state::save(first.model(), &[])).unwrap();
+    pollster::block_on(nn::state::load(second.model(), &bytes)).unwrap();
+    let all = first.optimiser_tensors();
+    let names: Vec<String> =
+        all.iter().map(|(name, _)| name.clone()).filter(|name| !name.contains("running_")).collect();
+    let slots = second.optimiser_slots(&names);
+    assert_eq!(slots.iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>(), names.iter().collect());
+    for (name, slot) in &slots {
+        slot.set(all.iter().find(|(known, _)| known == name).unwrap().1.value());
+    }
+    second.restore_state(first.state(), &slots);
+    assert_eq!(of(&second, "conv1.weight"), of(&first, "conv1.weight"));
+    let mut last = Vec::new();
+    nn::visit(first.model(), |name, slot| match slot {
+        nn::Slot::Buffer(buffer) if name.ends_with("running_var") => last.push(buffer.value().data().to_vec()),
+        _ => {}
+    });
+    assert!(last.len() > 5 && of(&second, "running_var") == last && of(&first, "running_var") != last);
+}

@@ -57,7 +57,8 @@ impl Trainer {
         TrainerState { epoch, step, sums: self.sums.clone(), adam: self.adam.steps(), plateau }
     }
 
-    /// Returns the optimiser's tensors with their names: Adam's moments, and the averages of the weights.
+    /// Returns the optimiser's tensors with their names: Adam's moments, and the averages of the weights and running
+    /// statistics.
     pub fn optimiser_tensors(&self) -> Vec<(String, Buffer)> {
         let mut optimiser = Vec::new();
         for (name, param) in &self.params {
@@ -72,7 +73,8 @@ impl Trainer {
     }
 
     /// Returns zero tensors on the CPU to load the optimiser's tensors into: the moments in `names` that this trainer
-    /// may have, and all averages.
+    /// may have, and all averages. Earlier versions did not average running statistics, so the averages of those are
+    /// only there if they are in `names`.
     pub fn optimiser_slots(&self, names: &[String]) -> Vec<(String, Buffer)> {
         let place = |name: String, param: &Param| (name, Buffer::new(Tensor::zeros(param.shape())));
         let mut slots = Vec::new();
@@ -82,8 +84,12 @@ impl Trainer {
                 slots.extend(names_moments.map(|name| place(name, param)));
             }
         }
-        let averages = self.ema.iter().flat_map(nn::optim::Ema::averages);
-        slots.extend(averages.map(|(name, like)| (format!("{EMA}{name}"), Buffer::new(Tensor::zeros(like.shape())))));
+        for (name, like) in self.ema.iter().flat_map(nn::optim::Ema::averages) {
+            let (slot, is_param) = (format!("{EMA}{name}"), self.params.iter().any(|(param, _)| param == name));
+            if is_param || names.contains(&slot) {
+                slots.push((slot, Buffer::new(Tensor::zeros(like.shape()))));
+            }
+        }
         slots
     }
 
@@ -97,7 +103,9 @@ impl Trainer {
         let moments = self.params.iter().filter_map(|(name, param)| Some((param, [find(M, name)?, find(V, name)?])));
         self.adam.restore(state.adam, moments);
         if let Some(ema) = &mut self.ema {
-            for (name, average) in self.params.iter().filter_map(|(name, _)| Some((name, find(EMA, name)?))) {
+            ema.restart(); // running statistics that the checkpoint has no average of start from their values in it
+            let averages = slots.iter().filter_map(|(name, average)| Some((name.strip_prefix(EMA)?, average.value())));
+            for (name, average) in averages {
                 ema.set(name, average.upload(self.predictor.device()));
             }
         }

@@ -35,8 +35,10 @@ fn lines(heading: &str, unit: &str, all: impl IntoIterator<Item = (String, usize
     let series: Vec<Series> = series.collect();
     let points = || series.iter().flat_map(|series| &series.points);
     let last = points().map(|&[epoch, _]| epoch as usize).max().unwrap_or(1);
-    let (x, y) = (Axis::counted("epoch", last), Axis::around(unit, points().map(|&[_, y]| y)));
-    Panel { heading: heading.into(), x, y, series }
+    let (x, y) = (Axis::counted("epoch", last), Axis::fitted(unit, points().map(|&[_, y]| y)));
+    let note = y.note();
+    let heading = if note.is_empty() { heading.to_owned() } else { format!("{heading} ({note})") };
+    Panel { heading, x, y, series }
 }
 
 /// The validation metrics of one run over its epochs.

@@ -4,17 +4,17 @@
 use vae_core::learn::Stage;
 use vae_core::random::Purpose;
 
-use super::grid::{Row, grid};
+use super::grid::{Row, Tiles, grid};
 
 /// The number of maps that are shown of each stage.
 const MAPS: usize = 4;
 
-/// Returns a PNG of an image and of the feature maps of the stages that it passes through. `image` has pixels in [0, 1] and the
+/// Draws an image and the feature maps of the stages that it passes through. `image` has pixels in [0, 1] and the
 /// shape `[channels, size, size]`. `seed` selects the maps; a stage at the same depth shows the same maps in every model.
 ///
 /// # Panics
 /// If `image` is empty.
-pub fn features(title: &str, image: &[f32], shape: [usize; 3], stages: &[Stage], seed: u64) -> Vec<u8> {
+pub fn features(title: &str, image: &[f32], shape: [usize; 3], stages: &[Stage], seed: u64) -> Tiles {
     let [channels, size, _] = shape;
     let drawn: Vec<(String, Vec<f32>)> = stages
         .iter()
@@ -65,7 +65,7 @@ mod tests {
             Stage { name: name.into(), shape: [count, 4, 4], maps }
         };
         let stages = [stage("encoder.stem", 15), stage("decoder.layer1", 3)];
-        let draw = |seed| features("t", &[0.5; 3 * 64], [3, 8, 8], &stages, seed);
+        let draw = |seed| features("t", &[0.5; 3 * 64], [3, 8, 8], &stages, seed).png;
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
         let picture = image::load_from_memory(&draw(1)).unwrap().into_rgb8();

@@ -1,8 +1,12 @@
 //! Rows of enlarged images under a title.
 
+use image::{Pixel, RgbaImage};
+
 use super::canvas::{Canvas, LETTER, width_of, wrap};
-use super::png;
 use super::style::BLACK;
+use super::surface::{Anchor, Surface};
+use super::svg::Svg;
+use super::{encoded, png};
 
 /// A row of images with a name.
 pub struct Row<'a> {
@@ -21,55 +25,129 @@ const LINE: u32 = 22;
 /// The least width at which titles are wrapped.
 const NARROW: u32 = 480;
 
-/// Returns a PNG with rows of images `[channels, size, size]` and a gap after every `group` rows.
-pub fn grid(title: &str, rows: &[Row], shape: [usize; 3], group: usize) -> Vec<u8> {
+/// Rows of images as files.
+pub struct Tiles {
+    /// The figure with its title, as a PNG.
+    pub png: Vec<u8>,
+    /// The figure for a page.
+    pub page: PageFigure,
+}
+
+/// A figure for a page: an SVG without title and background. Its text and lines take the colours of the page by a style sheet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageFigure {
+    /// The SVG. It refers to `tiles` as [`PageFigure::TILES`].
+    pub svg: String,
+    /// The images of the figure as one PNG, transparent between them; empty if there are none.
+    pub tiles: Vec<u8>,
+}
+
+impl PageFigure {
+    /// What stands for the URL of `tiles` in `svg`.
+    pub const TILES: &str = "#tiles";
+}
+
+/// Draws rows of images `[channels, size, size]` with a gap after every `group` rows.
+pub fn grid(title: &str, rows: &[Row], shape: [usize; 3], group: usize) -> Tiles {
     grid_of_columns(title, &[], rows, shape, group)
 }
 
 /// Like [`grid`], with the texts `heads` above the columns if there are any.
-pub fn grid_of_columns(title: &str, heads: &[String], rows: &[Row], shape: [usize; 3], group: usize) -> Vec<u8> {
-    png(&canvas(title, heads, rows, shape, group))
+pub fn grid_of_columns(title: &str, heads: &[String], rows: &[Row], shape: [usize; 3], group: usize) -> Tiles {
+    Tiles { png: png(&canvas(title, heads, rows, shape, group)), page: page(heads, rows, shape, group) }
 }
 
-pub(super) fn canvas(
-    title: &str,
-    heads: &[String],
-    rows: &[Row],
-    [channels, size, _]: [usize; 3],
-    group: usize,
-) -> Canvas {
-    let zoom = SIDE.div_ceil(size).max(1);
-    let side = (size * zoom) as u32;
-    let len = channels * size * size;
-    let columns = rows.iter().map(|row| row.pixels.len() / len).max().unwrap_or(0) as u32;
-    let names = rows.iter().map(|row| row.name.chars().count() as u32).max().unwrap_or(0);
-    let left = MARGIN + if names > 0 { names * LETTER[0] + 10 } else { 0 };
-    let images = left + columns * (side + GAP) + MARGIN;
-    let lines = wrap(title, (images.max(NARROW) - 2 * MARGIN) / LETTER[0]);
-    let longest = lines.iter().map(|line| width_of(line) as u32).max().unwrap_or(0);
-    let width = images.max(longest + 2 * MARGIN);
-    let head = MARGIN + lines.len() as u32 * LINE + 6;
-    let top = head + if heads.is_empty() { 0 } else { LINE };
-    let groups = (rows.len().div_ceil(group.max(1)) as u32).saturating_sub(1);
-    let height = top + rows.len() as u32 * (side + GAP) + groups * 3 * GAP + MARGIN;
+/// Where the parts of a figure are, in pixels.
+struct Layout {
+    lines: Vec<String>,
+    /// The upper edge of the texts above the columns.
+    head: u32,
+    /// The upper left corner of the first image.
+    corner: [u32; 2],
+    /// The side of an image, and the factor by which it is enlarged.
+    side: u32,
+    zoom: usize,
+    /// The number of rows between two gaps.
+    group: u32,
+    extent: [u32; 2],
+}
 
-    let mut canvas = Canvas::new(width, height);
-    for (line, y) in lines.iter().zip((MARGIN..).step_by(LINE as usize)) {
+impl Layout {
+    fn new(title: &str, heads: &[String], rows: &[Row], [channels, size, _]: [usize; 3], group: usize) -> Layout {
+        let zoom = SIDE.div_ceil(size).max(1);
+        let (side, group) = ((size * zoom) as u32, group.max(1) as u32);
+        let columns = rows.iter().map(|row| row.pixels.len() / (channels * size * size)).max().unwrap_or(0) as u32;
+        let names = rows.iter().map(|row| row.name.chars().count() as u32).max().unwrap_or(0);
+        let left = MARGIN + if names > 0 { names * LETTER[0] + 10 } else { 0 };
+        let images = left + columns * (side + GAP) + MARGIN;
+        let lines = match title {
+            "" => Vec::new(),
+            title => wrap(title, (images.max(NARROW) - 2 * MARGIN) / LETTER[0]),
+        };
+        let longest = lines.iter().map(|line| width_of(line) as u32).max().unwrap_or(0);
+        let head = MARGIN + lines.len() as u32 * LINE + if lines.is_empty() { 0 } else { 6 };
+        let top = head + if heads.is_empty() { 0 } else { LINE };
+        let groups = (rows.len() as u32).div_ceil(group).saturating_sub(1);
+        let height = top + rows.len() as u32 * (side + GAP) + groups * 3 * GAP + MARGIN;
+        let extent = [images.max(longest + 2 * MARGIN), height];
+        Layout { lines, head, corner: [left, top], side, zoom, group, extent }
+    }
+
+    /// The upper left corner of an image.
+    fn place(&self, row: usize, column: usize) -> [u32; 2] {
+        let ([left, top], step, row) = (self.corner, self.side + GAP, row as u32);
+        [left + column as u32 * step, top + row * step + row / self.group * 3 * GAP]
+    }
+}
+
+pub(super) fn canvas(title: &str, heads: &[String], rows: &[Row], shape: [usize; 3], group: usize) -> Canvas {
+    let layout = Layout::new(title, heads, rows, shape, group);
+    let mut canvas = Canvas::new(layout.extent[0], layout.extent[1]);
+    for (line, y) in layout.lines.iter().zip((MARGIN..).step_by(LINE as usize)) {
         canvas.text([i64::from(MARGIN), i64::from(y)], line, BLACK);
     }
-    for (words, c) in heads.iter().zip(0..) {
-        let middle = i64::from(left + c * (side + GAP) + side / 2);
-        canvas.text([middle - width_of(words) / 2, i64::from(head)], words, BLACK);
+    for (c, words) in heads.iter().enumerate() {
+        let middle = i64::from(layout.place(0, c)[0] + layout.side / 2);
+        canvas.text([middle - width_of(words) / 2, i64::from(layout.head)], words, BLACK);
     }
     for (r, row) in rows.iter().enumerate() {
-        let y = top + r as u32 * (side + GAP) + (r / group.max(1)) as u32 * 3 * GAP;
-        let middle = y + side / 2 - LETTER[1] / 2;
+        let middle = layout.place(r, 0)[1] + layout.side / 2 - LETTER[1] / 2;
         canvas.text([i64::from(MARGIN), i64::from(middle)], row.name, BLACK);
-        for (c, image) in row.pixels.chunks_exact(len).enumerate() {
-            draw(&mut canvas, [left + c as u32 * (side + GAP), y], image, [channels, size, zoom]);
-        }
     }
+    images(rows, shape, |r, c, image| draw(&mut canvas, layout.place(r, c), image, [shape[0], shape[1], layout.zoom]));
     canvas
+}
+
+/// Calls `take` with the row, the column and the pixels of each image.
+fn images(rows: &[Row], shape: [usize; 3], mut take: impl FnMut(usize, usize, &[f32])) {
+    for (r, row) in rows.iter().enumerate() {
+        let images = row.pixels.chunks_exact(shape.iter().product()).enumerate();
+        images.for_each(|(c, image)| take(r, c, image));
+    }
+}
+
+fn page(heads: &[String], rows: &[Row], shape: [usize; 3], group: usize) -> PageFigure {
+    let layout = Layout::new("", heads, rows, shape, group);
+    let side = layout.side;
+    let mut canvas = Canvas::new(layout.extent[0], layout.extent[1]);
+    let mut tiles = RgbaImage::new(layout.extent[0], layout.extent[1]); // transparent
+    images(rows, shape, |r, c, image| {
+        let [x, y] = layout.place(r, c);
+        draw(&mut canvas, [x, y], image, [shape[0], shape[1], layout.zoom]);
+        for (x, y) in (y..y + side).flat_map(|y| (x..x + side).map(move |x| (x, y))) {
+            tiles.put_pixel(x, y, canvas.image.get_pixel(x, y).to_rgba());
+        }
+    });
+    let mut svg = Svg::new(layout.extent, "");
+    svg.image(PageFigure::TILES, layout.extent);
+    for (c, words) in heads.iter().enumerate() {
+        let middle = layout.place(0, c)[0] + side / 2;
+        svg.text([middle as f32, (layout.head + LETTER[1] / 2) as f32], words, Anchor::Middle);
+    }
+    for (r, row) in rows.iter().enumerate().filter(|(_, row)| !row.name.is_empty()) {
+        svg.text([MARGIN as f32, (layout.place(r, 0)[1] + side / 2) as f32], row.name, Anchor::Start);
+    }
+    PageFigure { svg: svg.finish(), tiles: encoded(&tiles) }
 }
 
 fn draw(canvas: &mut Canvas, [x, y]: [u32; 2], image: &[f32], [channels, size, zoom]: [usize; 3]) {
@@ -92,7 +170,7 @@ mod tests {
         let blue = [[0.0; 8].as_slice(), &[1.0; 4]].concat();
         let rows = [Row { name: "", pixels: &[&red[..], &blue].concat() }];
         for (heads, lower) in [(vec![], 0), (vec!["a".to_owned(), "b".to_owned()], LINE)] {
-            let bytes = grid_of_columns("t", &heads, &rows, [3, 2, 2], 1);
+            let bytes = grid_of_columns("t", &heads, &rows, [3, 2, 2], 1).png;
             let picture = image::load_from_memory(&bytes).unwrap().into_rgb8();
             let (left, top) = (MARGIN, MARGIN + LINE + 6 + lower);
             assert_eq!(picture.get_pixel(left + 31, top + 31).0, [255, 0, 0]);
@@ -106,13 +184,30 @@ mod tests {
     fn a_long_title_wraps_and_adds_no_width() {
         let title =
             "a title that is much longer than its one small picture, which it should not make any wider than need be";
-        let picture = image::load_from_memory(&grid(title, &[Row { name: "", pixels: &[0.0; 4] }], [1, 2, 2], 1));
+        let picture = image::load_from_memory(&grid(title, &[Row { name: "", pixels: &[0.0; 4] }], [1, 2, 2], 1).png);
         let (width, height) = (picture.as_ref().unwrap().width(), picture.as_ref().unwrap().height());
         assert!(width <= NARROW && height == MARGIN + 3 * LINE + 6 + 68 + MARGIN, "{width} {height}");
     }
 
     #[test]
     fn nan_pixels_are_drawn() {
-        assert!(!grid("t", &[Row { name: "a", pixels: &[f32::NAN; 4] }], [1, 2, 2], 2).is_empty());
+        assert!(!grid("t", &[Row { name: "a", pixels: &[f32::NAN; 4] }], [1, 2, 2], 2).png.is_empty());
+    }
+
+    #[test]
+    fn a_figure_for_a_page_has_no_title_and_is_transparent_around_its_images() {
+        let rows = [Row { name: "a & b", pixels: &[1.0; 8] }];
+        let PageFigure { svg, tiles } = grid_of_columns("the title", &["h".to_owned()], &rows, [1, 2, 2], 1).page;
+        let picture = image::load_from_memory(&tiles).unwrap().into_rgba8();
+        let left = MARGIN + 5 * LETTER[0] + 10;
+        let corner = [left, MARGIN + LINE];
+        let at = |dx: u32, dy: u32| picture.get_pixel(corner[0] + dx, corner[1] + dy).0;
+        assert_eq!([at(0, 0), at(63, 63), at(68, 0)], [[255; 4]; 3]);
+        assert_eq!([at(64, 0), at(0, 64), picture.get_pixel(0, 0).0], [[0; 4]; 3]);
+        let parsed = roxmltree::Document::parse(&svg).unwrap();
+        let texts = parsed.descendants().filter(|node| node.has_tag_name("text"));
+        let words: Vec<_> = texts.filter_map(|node| node.text()).collect();
+        assert_eq!(words, ["h", "a & b"]);
+        assert!(!svg.contains("#fff") && svg.contains(&format!("href=\"{}\"", PageFigure::TILES)), "{svg}");
     }
 }

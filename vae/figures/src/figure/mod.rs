@@ -14,19 +14,25 @@ mod svg;
 
 use canvas::Canvas;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ImageBuffer, Pixel, PixelWithColorType};
 
 pub use animation::{Still, animation};
 pub use axis::{Axis, format_value};
 pub use curves::{Curve, curves, overlay, overlay_by};
 pub use features::features;
-pub use grid::{Row, grid, grid_of_columns};
+pub use grid::{PageFigure, Row, Tiles, grid, grid_of_columns};
 pub use plot::{Kind, PANEL, Panel, Plot, Series};
 pub use style::Style;
 
-/// Encodes a canvas as a PNG. Figures have large areas of one colour, so no PNG filter is needed.
+/// Encodes a canvas as a PNG.
 fn png(canvas: &Canvas) -> Vec<u8> {
+    encoded(&canvas.image)
+}
+
+/// Encodes an image as a PNG. Figures have large areas of one colour, so no PNG filter is needed.
+fn encoded<P: Pixel<Subpixel = u8> + PixelWithColorType>(image: &ImageBuffer<P, Vec<u8>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::NoFilter);
-    canvas.image.write_with_encoder(encoder).expect("writing to memory does not fail");
+    image.write_with_encoder(encoder).expect("writing to memory does not fail");
     bytes
 }

@@ -6,6 +6,7 @@
 
 use super::axis::{Axis, format_value};
 use super::canvas::{Canvas, LETTER, width_of, wrap};
+use super::grid::PageFigure;
 use super::style::{BLACK, GREY, Style};
 use super::surface::{Anchor, Surface};
 use super::svg::Svg;
@@ -86,13 +87,21 @@ impl Plot {
         svg.finish()
     }
 
+    /// Returns the plot for a page.
+    pub fn page(&self) -> PageFigure {
+        PageFigure { svg: Plot { title: String::new(), ..self.clone() }.svg(), tiles: Vec::new() }
+    }
+
     fn width(&self) -> u32 {
         let entry = self.legend().iter().map(|(name, _)| width_of(name) as u32 + 90).max().unwrap_or(0);
         (self.columns as u32 * self.size[0] + 10).max(entry)
     }
 
     fn title_lines(&self) -> Vec<String> {
-        wrap(&self.title, (self.width() - 2 * MARGIN as u32) / LETTER[0])
+        match &*self.title {
+            "" => Vec::new(),
+            title => wrap(title, (self.width() - 2 * MARGIN as u32) / LETTER[0]),
+        }
     }
 
     fn head(&self) -> f32 {

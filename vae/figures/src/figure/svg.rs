@@ -11,13 +11,17 @@ pub(super) struct Svg {
 }
 
 impl Svg {
-    /// An empty document of this width and height, with a title for screen readers.
+    /// An empty document of this width and height, with a title for screen readers. Without a title it is part of a page, which
+    /// has a title and a background.
     pub(super) fn new([width, height]: [u32; 2], title: &str) -> Svg {
+        let (background, title) = match title {
+            "" => ("", String::new()),
+            title => (" style=\"background:#fff\"", format!("<title>{}</title>\n", escaped(title))),
+        };
         let text = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{width}\" height=\"{height}\" \
              viewBox=\"0 0 {width} {height}\" font-family=\"'DejaVu Sans Mono', Menlo, Consolas, monospace\" \
-             font-size=\"15\" fill=\"#1e1e1e\" style=\"background:#fff\">\n<title>{}</title>\n",
-            escaped(title)
+             font-size=\"15\" fill=\"#1e1e1e\"{background}>\n{title}"
         );
         Svg { text }
     }
@@ -25,6 +29,11 @@ impl Svg {
     /// Returns the finished document.
     pub(super) fn finish(self) -> String {
         self.text + "</svg>\n"
+    }
+
+    /// Adds an image of the whole document's size, given by its URL.
+    pub(super) fn image(&mut self, url: &str, [width, height]: [u32; 2]) {
+        self.add(format_args!("<image href=\"{url}\" width=\"{width}\" height=\"{height}\"/>\n"));
     }
 
     fn add(&mut self, element: std::fmt::Arguments) {

@@ -24,7 +24,7 @@ pub fn draw(run: &LoadedRun, place: usize) -> Result<Drawing> {
     let title = format!("{}: four maps of each stage, test image {place}", run.title());
     let pixels = block_on(predictor.to_unit(&image))?;
     let shape = predictor.transform.shape();
-    let png = figure::features(&title, &pixels, shape, &stages, predictor.config.seed);
+    let tiles = figure::features(&title, &pixels, shape, &stages, predictor.config.seed);
     let alt = format!(
         "Test image {place} ({}) and four maps at each of {} stages, from {} of {} maps to {} of {}.",
         class(run, test.label(place)),
@@ -34,5 +34,5 @@ pub fn draw(run: &LoadedRun, place: usize) -> Result<Drawing> {
         last.name,
         last.shape[0]
     );
-    Ok(Drawing::picture("features", title, alt, png))
+    Ok(Drawing::picture("features", title, alt, tiles))
 }

@@ -68,7 +68,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
     let heads: Vec<String> = std::iter::once("image".into()).chain(steps).chain(["image".into()]).collect();
     let told = if predictor.config.condition_classes() > 0 { ", with the label of the first" } else { "" };
     let title = format!("{}: from the mean of one test image, t = 0, to that of another, t = 1{told}", run.title());
-    let png = grid_of_columns(&title, &heads, &drawn, shape, 2);
+    let tiles = grid_of_columns(&title, &heads, &drawn, shape, 2);
     let shown = pairs.iter().map(|&[a, b]| format!("{} to {}", class(run, test.label(a)), class(run, test.label(b))));
     let alt = format!(
         "Decoded images on the way between test images ({}), linearly and spherically in {STEPS} steps; no step changes a \
@@ -76,7 +76,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
         shown.collect::<Vec<_>>().join(", "),
         figure::format_value(jumps.iter().copied().fold(0.0, f64::max))
     );
-    Ok(Drawing::picture("interpolation", title, alt, png))
+    Ok(Drawing::picture("interpolation", title, alt, tiles))
 }
 
 type Way = fn(&[f32], &[f32], f32) -> Vec<f32>;

@@ -3,6 +3,7 @@
 //! information.
 
 use vae_core::Result;
+use vae_core::predict::IN_USE;
 use vae_run::LoadedRun;
 
 use super::Drawing;
@@ -12,8 +13,6 @@ use crate::figure::{Axis, Kind, Panel, Plot, Series, Style};
 /// The largest number of bars that can be distinguished in the figure.
 const MOST: usize = 256;
 const SIZE: [u32; 2] = [900, 420];
-/// Latents with a KL below this, in nats, count as inactive.
-const SILENT: f64 = 0.01;
 
 /// Draws the figure.
 ///
@@ -31,10 +30,10 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     let y = Axis::around("KL in nats", shown.iter().map(|(_, kl)| *kl).chain([0.0]));
     let panel = Panel { heading: String::new(), x, y, series: vec![series] };
     let plot = Plot { title, columns: 1, size: SIZE, panels: vec![panel] };
-    let silent = all.iter().filter(|(_, kl)| *kl < SILENT).count();
+    let used = all.iter().filter(|(_, kl)| *kl > IN_USE).count();
     let alt = format!(
         "Bars of the KL of {} latents, {sum:.2} nats in all: the highest is {:.2} of latent {}, the lowest {:.4} of latent {}; \
-         {silent} of them below {SILENT} nats.",
+         {used} of them are in use, with more than {IN_USE} nat.",
         all.len(),
         all[0].1,
         all[0].0,

@@ -46,7 +46,7 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
         run.title(),
         label_words(run, 0)
     );
-    let png = grid_of_columns(&title, &heads, &rows, shape, rows.len());
+    let tiles = grid_of_columns(&title, &heads, &rows, shape, rows.len());
     let steps = (0..SIDE * SIDE).filter(|i| i % SIDE > 0);
     let steps: f64 = steps.map(|i| mse(&pixels[(i - 1) * len..i * len], &pixels[i * len..(i + 1) * len]).sqrt()).sum();
     let alt = format!(
@@ -56,7 +56,7 @@ pub fn draw(run: &LoadedRun, dims: Option<[usize; 2]>) -> Result<Drawing> {
         at[SIDE - 1],
         figure::format_value(steps / (SIDE * (SIDE - 1)) as f64)
     );
-    Ok(Drawing::picture("latent-grid", title, alt, png))
+    Ok(Drawing::picture("latent-grid", title, alt, tiles))
 }
 
 /// Φ⁻¹: the p-quantile of the standard normal distribution, by Newton's method from the median. Φ is concave above the median

@@ -24,7 +24,7 @@ use vae_run::Folder;
 use vae_run::LoadedRun;
 use vae_run::{RunFigures, RunFile};
 
-use crate::figure::{self, Plot};
+use crate::figure::{self, PageFigure, Plot, Tiles};
 
 /// A finished figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Drawing {
     pub svg: Option<String>,
     /// An animated GIF, if the figure moves.
     pub gif: Option<Vec<u8>>,
+    /// The figure for a page that has the title above it.
+    pub page: PageFigure,
 }
 
 /// The streams of random numbers that figures draw from.
@@ -51,13 +53,13 @@ enum Stream {
 }
 
 impl Drawing {
-    fn picture(name: &str, title: String, alt: String, png: Vec<u8>) -> Drawing {
-        Drawing { name: name.into(), title, alt, png, svg: None, gif: None }
+    fn picture(name: &str, title: String, alt: String, Tiles { png, page }: Tiles) -> Drawing {
+        Drawing { name: name.into(), title, alt, png, svg: None, gif: None, page }
     }
 
     fn plot(name: &str, plot: &Plot, alt: String) -> Drawing {
         let (title, png, svg) = (plot.title.clone(), plot.png(), Some(plot.svg()));
-        Drawing { name: name.into(), title, alt, png, svg, gif: None }
+        Drawing { name: name.into(), title, alt, png, svg, gif: None, page: plot.page() }
     }
 
     /// The names and contents of its files.

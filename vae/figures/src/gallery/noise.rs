@@ -49,12 +49,12 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
         run.title(),
         places.len()
     );
-    let png = grid(&title, &drawn, shape, 2);
+    let tiles = grid(&title, &drawn, shape, 2);
     let alt = format!(
         "Test images under Gaussian noise, each above its reconstruction, whose mean squared error against the clean image is {}.",
         errors.join(", ")
     );
-    Ok(Drawing::picture("noise", title, alt, png))
+    Ok(Drawing::picture("noise", title, alt, tiles))
 }
 
 /// Adds noise of this standard deviation to images as the model sees them. `ranges` has the values of black and of full

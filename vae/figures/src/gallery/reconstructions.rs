@@ -65,6 +65,6 @@ pub fn draw(
     let (name, whose) =
         if others.is_empty() { ("reconstructions", title) } else { ("reconstructions-compared", "several runs") };
     let title = format!("{whose}: validation images above their reconstructions");
-    let png = grid(&title, &rows, shape, all.len());
-    Ok(Drawing::picture(name, title, alt, png))
+    let tiles = grid(&title, &rows, shape, all.len());
+    Ok(Drawing::picture(name, title, alt, tiles))
 }

@@ -33,6 +33,6 @@ pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Resul
         "{count} images decoded from random draws of the prior{each}; their mean pixel, 0 black to 1 full, is {}.",
         format_value(mean)
     );
-    let png = grid(&title, &rows, shape, rows.len());
-    Ok(Drawing::picture("samples", title, alt, png))
+    let tiles = grid(&title, &rows, shape, rows.len());
+    Ok(Drawing::picture("samples", title, alt, tiles))
 }

@@ -51,7 +51,7 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
         Some(place) => format!("the others as of test image {place} ({})", class(run, label)),
     };
     let title = format!("{}: each latent from -3 to 3, {around}; by KL in nats", run.title());
-    let png = grid_of_columns(&title, &heads, &rows, shape, rows.len());
+    let tiles = grid_of_columns(&title, &heads, &rows, shape, rows.len());
 
     let changes = pixels.chunks_exact(STEPS * len).map(|row| mse(&row[..len], &row[row.len() - len..]).sqrt());
     let changes: Vec<f64> = changes.collect();
@@ -80,7 +80,7 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
     let gif = animation(&format!("{}: {around}", run.title()), &heads, &stills, shape);
 
     let name = image.map_or("traversal".to_owned(), |place| format!("traversal-{place}"));
-    Ok(Drawing { gif: Some(gif), ..Drawing::picture(&name, title, alt, png) })
+    Ok(Drawing { gif: Some(gif), ..Drawing::picture(&name, title, alt, tiles) })
 }
 
 /// `count` positions from −3 to 3 in equal steps.

@@ -69,8 +69,15 @@ pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Sc
         Reconstruction::Bce => ("no density: bce of pixels between 0 and 1", 0.0),
     };
     let of = format!("{count} test images, {DRAWS} draws each, {what}");
-    scores.add(NAMES[0], nats, "nats", of.clone());
-    scores.add(NAMES[1], bits - nats / (size * LN_2), "bits", of);
+    for (name, value, unit) in [(NAMES[0], nats, "nats"), (NAMES[1], bits - nats / (size * LN_2), "bits")] {
+        scores.add(name, value, unit, of.clone());
+        if kind == Reconstruction::Bce {
+            scores.add_caveat(
+                "The binary cross-entropy of grey pixels is not a density, so this is not the likelihood of the images. Compare it only \
+                 between runs with this loss.",
+            );
+        }
+    }
     Ok(())
 }
 

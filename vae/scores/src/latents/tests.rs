@@ -223,3 +223,18 @@ fn every_score_is_computed_or_has_a_reason() {
         counts(&["data.kind=digits", "data.images=12000", "data.image_size=28", "model.conditional=true"]);
     assert!((there, missing) == (15, 7) && why.contains("factors of these images are not known"), "{why}");
 }
+
+/// Every estimate from batches has a caveat. The exact MI of narrow posteriors is saturated, that of wide ones is not.
+#[test]
+fn biased_and_saturated_estimates_have_a_caveat() {
+    let has = |how: &str, term: &str, value: f64| caveat(how, term, value, 833);
+    for how in ["batch", "mws", "mss"] {
+        TERMS.iter().for_each(|term| assert!(has(how, term, 0.1).is_some(), "{term}_{how}"));
+    }
+    assert!(has("batch", "mi", 4.1).unwrap().contains("ln 64 = 4.16 nats"));
+    assert!(caveat("batch", "mi", 1.0, 20).unwrap().contains("ln 20 = 3.00 nats"), "the only batch is smaller");
+    assert!(has("exact", "mi", 6.65).unwrap().contains("ln 833 = 6.73 nats"));
+    assert_eq!([has("exact", "mi", 5.9), has("exact", "tc", 91.0), has("exact", "dw_kl", 6.7)], [None, None, None]);
+    let all = scores(&untrained(&[]), 1_000);
+    assert!(!all.get("dw_kl_mws").unwrap().caveat.is_empty() && all.get("dw_kl_exact").unwrap().caveat.is_empty());
+}

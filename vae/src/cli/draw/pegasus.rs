@@ -95,7 +95,7 @@ fn picture(run: &LoadedRun, options: &Options, [a, b]: [&Picked; 2], blended: &B
         "{}: a, b, b decoded from its latents (negated if it is dark inside), the blend, and the training image nearest to the blend",
         run.title()
     );
-    grid(&title, &rows, shape, kinds.len())
+    grid(&title, &rows, shape, kinds.len()).png
 }
 
 fn pairs(options: &Options, [a, b]: [&Picked; 2], blended: &Blended) -> Value {
