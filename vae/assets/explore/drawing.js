@@ -3,7 +3,7 @@
 let stroke = null; // the pointer that draws, and where it was
 let empty = true;
 
-const inked = () => $("drawing").getContext("2d");
+const inked = () => $("drawing").getContext("2d", { willReadFrequently: true }); // after each piece of a stroke
 
 function prepareDrawing() {
   const [channels] = about.shape;

@@ -1,5 +1,6 @@
 // The map: the plane of two latents, with a mark for each test image, a crosshair at z and, behind them, decoded images.
-const RADIUS = 4, QUIET = 300; // of a mark in pixels; milliseconds without a change before the mosaic follows z
+const RADIUS = 4, SMALL = 3; // of a mark, and of one on a mosaic, in pixels
+const QUIET = 300; // milliseconds without a change before the mosaic follows z
 let map, at; // `at` is where the keyboard stands on the map
 let mosaic = null; // its picture, and what it was asked for
 let backdrop = null; // everything on the map except the crosshair
@@ -113,12 +114,12 @@ function drawBackdrop(style) {
       context.fillText(v, ...where);
     }
   }
-  const looks = new Map();
+  const looks = new Map(), radius = behind ? SMALL : RADIUS;
   map.points.forEach((point, i) => {
     const label = map.labels[i];
     if (!looks.has(label)) {
       const { colour, outline } = mark(label), path = new Path2D();
-      path.addPath(new Path2D(outline), new DOMMatrix([RADIUS, 0, 0, RADIUS, 0, 0]));
+      path.addPath(new Path2D(outline), new DOMMatrix([radius, 0, 0, radius, 0, 0]));
       looks.set(label, { colour, path });
     }
     const { colour, path } = looks.get(label), [x, y] = place(point);
