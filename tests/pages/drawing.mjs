@@ -32,7 +32,9 @@ const inkAt = (page, place) => page.evaluate(([x, y]) => {
 export async function draw(person) {
   const { page, expect, becomesTrue, changes, told, copied, near } = person;
   const about = await page.evaluate(async () => (await fetch("/about")).json());
-  const blank = await drawing(page);
+  const blank = await drawing(page), asked = [];
+  const listen = (request) => /\/picture\?/.test(request.url()) && asked.push(request.url());
+  page.on("request", listen);
   const strokes = [["mouse", 0.3], ["touch", 0.5], ["pen", 0.7]];
   for (const [kind, y] of strokes) {
     const scrolled = await page.evaluate(() => scrollY);
@@ -53,18 +55,25 @@ export async function draw(person) {
   }
   expect(!(await inkAt(page, [0.45, 0.4])), "there is ink between the strokes");
   await told("drawing is encoded");
+  page.off("request", listen);
+  expect(asked.length >= 3 && asked.every((url) => /whole=true/.test(url)), `a drawing is cropped: ${asked[0]}`);
   // The model sees the drawing at the run's size. The same picture as a file has the same code.
-  const size = await page.evaluate(async () => {
+  const [, height, width] = about.shape;
+  const isSmall = ([height, width]) => {
     const image = document.getElementById("seen");
-    await image.decode();
-    return [image.naturalHeight, image.naturalWidth];
-  });
-  expect(`${size}` === `${about.shape.slice(1)}`, `the model sees a drawing of ${size}`);
-  const drawn = await copied();
+    return image.complete && image.naturalHeight === height && image.naturalWidth === width;
+  };
+  expect(await becomesTrue(isSmall, [height, width]), `the model sees a drawing that is not of ${height} × ${width} pixels`);
   const file = await page.evaluate(async () => {
     const blob = await new Promise((done) => document.getElementById("drawing").toBlob(done));
     return (await (await fetch("/picture?whole=true", { method: "POST", body: blob })).json()).z;
   });
+  let drawn = await copied();
+  // The last piece of a stroke may still be on its way.
+  for (let i = 0; i < 20 && !near(drawn, file); i++) {
+    await page.waitForTimeout(200);
+    drawn = await copied();
+  }
   expect(near(drawn, file), `a drawing has the code ${drawn}, and its file ${file}`);
   await page.locator("#clear").click();
   await told("drawing is cleared");
