@@ -1,35 +1,50 @@
 // Uses the latent explorer in a browser, with the mouse and the keyboard: moves sliders, encodes images, interpolates and blends
-// them, and clicks the map.
+// them, and clicks the map. drawing.mjs draws, and map.mjs drags on the map.
 import { readFileSync } from "node:fs";
+import { draw, notice } from "./drawing.mjs";
+import { drag, showMosaic } from "./map.mjs";
 
 /** What the canvas shows. */
 const shown = (page) => page.evaluate(() => document.getElementById("shown").toDataURL());
-/** Whether a condition becomes true within five seconds. */
-const becomesTrue = (page, what, argument) => page.waitForFunction(what, argument, { timeout: 5_000 }).then(() => true, () => false);
 const near = (a, b) => a.length === b.length && a.every((x, i) => Math.abs(x - b[i]) < 1e-4);
 
-export async function use(page, expect) {
+/** What a visitor of the page does and looks at. */
+function visitor(page, expect) {
+  /** Whether a condition becomes true within five seconds. */
+  const becomesTrue = (what, argument) => page.waitForFunction(what, argument, { timeout: 5_000 }).then(() => true, () => false);
   /** Does something that must change the picture, and waits until it has. */
   const changes = async (what, work) => {
     const before = await shown(page);
     await work();
-    expect(await becomesTrue(page, (before) => document.getElementById("shown").toDataURL() !== before, before), `${what}: the same picture`);
+    expect(await becomesTrue((before) => document.getElementById("shown").toDataURL() !== before, before), `${what}: the same picture`);
   };
   const told = async (pattern) =>
-    expect(await becomesTrue(page, (pattern) => new RegExp(pattern).test(document.getElementById("status").textContent), pattern), `does not tell ${pattern}`);
-  const kept = page.locator("#kept li");
-  const keeps = async (count, what) => expect((await kept.count()) === count, `${what}: ${await kept.count()} codes are kept, not ${count}`);
+    expect(await becomesTrue((pattern) => new RegExp(pattern).test(document.getElementById("status").textContent), pattern), `does not tell ${pattern}`);
   /** z, as it is copied. */
   const copied = async () => {
     await page.locator("#copy").click();
     await told("numbers are copied");
     return JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
   };
+  return { page, expect, becomesTrue, changes, told, copied, near };
+}
+
+export async function use(page, expect) {
+  const person = visitor(page, expect), { becomesTrue, changes, told, copied } = person;
+  const kept = page.locator("#kept li");
+  const keeps = async (count, what) => expect((await kept.count()) === count, `${what}: ${await kept.count()} codes are kept, not ${count}`);
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
 
-  expect(await becomesTrue(page, () => "ready" in document.body.dataset && document.getElementById("shown").width > 1), "shows no picture");
-  expect(await becomesTrue(page, () => document.querySelector("#legend li")), "shows no map");
+  expect(await becomesTrue(() => "ready" in document.body.dataset && document.getElementById("shown").width > 1), "shows no picture");
+  expect(await becomesTrue(() => document.querySelector("#legend li")), "shows no map");
   const { latents } = await page.evaluate(async () => (await fetch("/about")).json());
+
+  // Screen readers tell each slider's latent.
+  for (const { dim } of latents) {
+    const named = page.getByRole("slider", { name: new RegExp(`^z\\[${dim}\\] `), includeHidden: true });
+    expect((await named.count()) === 1, `${await named.count()} sliders are called z[${dim}]`);
+  }
+  expect((await page.getByRole("slider", { name: /^z\[/ }).count()) === Math.min(latents.length, 12), "a slider of the first twelve has no name");
 
   // By keyboard: past the skip link to the latent with the highest KL. The fastest of its pictures counts, because the machine may be busy.
   await page.keyboard.press("Tab");
@@ -124,6 +139,11 @@ export async function use(page, expect) {
   for (const key of ["ArrowRight", "ArrowRight", "ArrowUp"]) await page.keyboard.press(key);
   await changes("Enter on the map", () => page.keyboard.press("Enter"));
   await told("code of test image");
+  await page.locator("#nearest").uncheck();
+  await drag(person);
+  await showMosaic(person);
+  await draw(person);
+  await notice(person);
   const right = await page.locator("#wrong").textContent();
   expect(!right, right);
 
@@ -131,10 +151,10 @@ export async function use(page, expect) {
   await page.locator("#place").evaluate((input) => input.removeAttribute("max"));
   await page.locator("#place").fill("99999999");
   await page.locator("#place").press("Enter");
-  expect(await becomesTrue(page, () => /there is no test image/.test(document.getElementById("wrong").textContent)), "does not tell that there is no such image");
+  expect(await becomesTrue(() => /there is no test image/.test(document.getElementById("wrong").textContent)), "does not tell that there is no such image");
   await page.locator("#place").fill("8");
   await changes("z = 0", () => page.locator("#zero").click());
-  expect(await becomesTrue(page, () => !document.getElementById("wrong").textContent), "does not forget what was wrong");
+  expect(await becomesTrue(() => !document.getElementById("wrong").textContent), "does not forget what was wrong");
   expect((await shown(page)) === zero, "z = 0 has another picture the second time");
   return /status of 400/;
 }

@@ -1,4 +1,5 @@
-// Watches a training run in a browser: its progress and pictures appear, and after a reload the page shows the same and continues.
+// Watches a training run in a browser: its progress and pictures appear, and after a reload the page shows the same and continues. Smooths
+// the loss, and goes back to the pictures of earlier epochs.
 
 /** What the page shows of its run. */
 const known = (page) => page.evaluate(() => {
@@ -25,6 +26,7 @@ const reaches = async (page, epochs) => {
 export async function watch(page, expect) {
   expect(await reaches(page, 3), "three epochs do not come");
   expect(await becomesTrue(page, drawn), "no pictures come");
+  await hasTicks(page, expect);
   expect(/^\d+ of 5000$/.test(await page.locator("#epoch").textContent()), "does not tell its epoch");
   const before = await known(page);
   await page.reload();
@@ -40,6 +42,63 @@ export async function watch(page, expect) {
   for (const key of ["lines", "pictures", "steps"]) {
     expect(later[key] > after[key], `loaded again, it has ${later[key]} ${key} after two more epochs, and had ${after[key]}`);
   }
+  await hasTicks(page, expect);
+  await smooths(page, expect);
+  await looksBack(page, expect);
+}
+
+/** Every axis has at least three ticks with different words, also in the first epochs of a run. */
+async function hasTicks(page, expect) {
+  const charts = await page.evaluate(() => [...document.querySelectorAll("#charts figure, #kl figure")].map((figure) => {
+    const words = (axis) => [...figure.querySelectorAll(`text.${axis}`)].map((tick) => tick.textContent);
+    return { heading: figure.querySelector("figcaption").textContent, across: words("across"), up: words("up") };
+  }));
+  expect(charts.length >= 5, `has ${charts.length} charts`);
+  for (const { heading, across, up } of charts) for (const [axis, words] of Object.entries({ across, up })) {
+    expect(words.length >= 3 && words.length <= 9 && new Set(words).size === words.length, `${heading}: the ticks ${axis} are ${words}`);
+  }
+}
+
+/** Smoothing adds a smoother curve and tells its factor. */
+async function smooths(page, expect) {
+  const steps = "#charts figure:nth-child(1)", slider = page.getByRole("slider", { name: /^Smoothing/ });
+  /** How much the curves of the steps change direction, the unsmoothed one first. */
+  const rough = () => page.locator(`${steps} > svg path.line`).evaluateAll((paths) => paths.map((path) => {
+    const up = path.getAttribute("d").split(/[ML]/).slice(1).map((point) => Number(point.split(" ")[1]));
+    return up.slice(2).reduce((sum, y, i) => sum + Math.abs(y - 2 * up[i + 1] + up[i]), 0);
+  }));
+  const legend = () => page.locator(`${steps} .legend`).textContent();
+  expect((await slider.inputValue()) === "0.6" && /factor 0\.60/.test(await legend()), `does not tell the factor 0.6: ${await legend()}`);
+  await slider.focus();
+  for (let i = 0; i < 3; i++) await page.keyboard.press("PageUp");
+  expect(/factor 0\.(89|9\d)/.test(await legend()) && /0\.(89|9\d)/.test(await page.locator("#factor").textContent()), `does not tell the factor 0.9: ${await legend()}`);
+  const [raw, smooth] = await rough();
+  expect(smooth < 0.5 * raw, `the smoothed curve bends by ${smooth}, the other one by ${raw}`);
+  await page.keyboard.press("Home");
+  expect((await rough()).length === 1 && !/smoothed/.test(await legend()), "at a factor of 0 there is still a smoothed curve");
+}
+
+/** The pictures of earlier epochs are there, and stay while the run goes on. */
+async function looksBack(page, expect) {
+  const slider = page.getByRole("slider", { name: "Epoch of the pictures" }), drawn = () => page.locator("#drawn").textContent();
+  const bytes = () => page.evaluate(() => Promise.all([...document.querySelectorAll("#pictures img")].map(async (image) => {
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, canvas.width, canvas.height).data.join();
+  })));
+  expect(/, the latest$/.test(await drawn()), `does not begin with the latest pictures, but ${await drawn()}`);
+  const latest = await bytes();
+  await slider.focus();
+  await page.keyboard.press("Home");
+  expect((await drawn()) === "after epoch 1" && (await slider.getAttribute("aria-valuetext")) === "epoch 1", `the first pictures are ${await drawn()}`);
+  const first = await bytes();
+  expect(first.every((picture, i) => picture !== latest[i]), "the pictures after epoch 1 are the latest");
+  const epochs = (await known(page)).epochs;
+  expect(await reaches(page, epochs + 2), "no more epochs come while an earlier one is shown");
+  expect((await drawn()) === "after epoch 1" && `${await bytes()}` === `${first}`, `the pictures of epoch 1 go: ${await drawn()}`);
+  await page.keyboard.press("End");
+  expect(/, the latest$/.test(await drawn()), `the end of the slider is ${await drawn()}`);
 }
 
 /** The end of the run is told, and nothing that was shown goes. */

@@ -7,7 +7,8 @@ const IN_USE = 0.1; // nats: vae_core::predict::IN_USE
 const WORDS = { kl: "KL", mi: "Mutual information (MI)", tc: "Total correlation (TC)", dw_kl: "Dimension-wise KL", mse: "Mean squared error of a pixel" };
 const words = (name) => WORDS[name] ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 const told = (x) => String(Number.isFinite(x) ? (Math.abs(x) < 1000 ? Number(x.toPrecision(4)) : Math.round(x)) : x);
-let S = null, waiting = false, drawn = null;
+let S = null, waiting = false;
+let drawn = null, follows = true; // the epoch of the pictures; whether that is the latest
 
 const svg = (name, attributes, ...children) => {
   const element = document.createElementNS(SVG, name);
@@ -16,12 +17,27 @@ const svg = (name, attributes, ...children) => {
   return element;
 };
 
-/** Whole, half or doubled tens that part a range in about four. */
-function ticks(low, high) {
-  const rough = (high - low || 1) / 4, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((k) => k * power >= rough) * power, all = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) all.push(Number((k * step).toPrecision(12)));
-  return all;
+/** Multiples of 1, 2 or 5 times a power of ten, three to eight of them, in a range; the step is `whole` or more. */
+function ticks(low, high, whole = 0) {
+  const range = high - low || 1;
+  for (let power = 10 ** Math.ceil(Math.log10(range)); power > range / 1e9; power /= 10) for (const k of [5, 2, 1]) {
+    const step = Number((k * power).toPrecision(1)), first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+    if (last - first < 2 && step > whole) continue;
+    const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), all = [];
+    for (let n = first; n <= last; n++) all.push({ at: n * step, words: (n * step).toFixed(digits) });
+    return all;
+  }
+  return [];
+}
+
+/** The exponential moving average of a curve, as TensorBoard computes it: divided by the sum of its weights, so that its beginning is
+ * not drawn towards 0. */
+function smoothed(points, factor) {
+  let sum = 0, weights = 0;
+  return points.filter(([, y]) => Number.isFinite(y)).map(([x, y]) => {
+    [sum, weights] = [factor * sum + (1 - factor) * y, factor * weights + 1 - factor];
+    return [x, sum / weights];
+  });
 }
 
 /** A chart of lines, or of bars: `lines` have a name, a colour, points [x, y], and perhaps marks; x runs from 0 to `last`. */
@@ -43,11 +59,13 @@ function chart(heading, unit, lines, last, along, bars = false) {
     element.textContent = words;
     return element;
   };
-  for (const v of ticks(low, high)) {
-    root.append(svg("path", { class: "grid", d: `M${left} ${y(v)}H${right}` }), text({ x: left - 7, y: Number(y(v)) + 4, "text-anchor": "end" }, told(v)));
+  for (const { at, words } of ticks(low, high)) {
+    root.append(svg("path", { class: "grid", d: `M${left} ${y(at)}H${right}` }), text({ class: "up", x: left - 7, y: Number(y(at)) + 4, "text-anchor": "end" }, words));
   }
-  const whole = ticks(0, bars ? last - 1 : last).filter(Number.isInteger);
-  for (const v of whole) root.append(text({ x: x(bars ? v + 0.5 : v), y: bottom + 18, "text-anchor": "middle" }, told(v)));
+  // Latents are counted; a run of one or two epochs has ticks between them.
+  for (const { at, words } of ticks(0, bars ? last - 1 : last, bars ? 1 : 0)) {
+    root.append(text({ class: "across", x: x(bars ? at + 0.5 : at), y: bottom + 18, "text-anchor": "middle" }, words));
+  }
   root.append(svg("path", { class: "axis", d: `M${left} ${top}V${bottom}H${right}` }), text({ x: (left + right) / 2, y: bottom + 37, "text-anchor": "middle" }, along));
   lines.forEach((line) => {
     const { style } = line, known = line.points.filter(([, v]) => Number.isFinite(v));
@@ -61,7 +79,7 @@ function chart(heading, unit, lines, last, along, bars = false) {
       }
       return;
     }
-    root.append(svg("path", { class: `line s${style}`, d: known.map(([a, b], i) => `${i ? "L" : "M"}${x(a)} ${y(b)}`).join("") }));
+    root.append(svg("path", { class: `line s${style}${line.faint ? " faint" : ""}`, d: known.map(([a, b], i) => `${i ? "L" : "M"}${x(a)} ${y(b)}`).join("") }));
     if (line.marks && known.length <= MARKS) for (const [a, b] of known) {
       const title = svg("title", {});
       title.textContent = `epoch ${a}, ${line.name}: ${told(b)}`;
@@ -78,9 +96,9 @@ function chart(heading, unit, lines, last, along, bars = false) {
   if (!bars) {
     const legend = document.createElement("ul");
     legend.className = "legend";
-    lines.forEach(({ name, style }) => {
+    lines.forEach(({ name, style, faint }) => {
       const item = document.createElement("li"), key = svg("svg", { viewBox: "0 0 28 8", "aria-hidden": "true" });
-      key.append(svg("path", { class: `line s${style}`, d: "M1 4H27" }));
+      key.append(svg("path", { class: `line s${style}${faint ? " faint" : ""}`, d: "M1 4H27" }));
       item.append(key, ` ${name}`);
       legend.append(item);
     });
@@ -92,7 +110,9 @@ function chart(heading, unit, lines, last, along, bars = false) {
 function charts() {
   // To the end of the run, or, while that is far, to a power of two: what is known fills half of the width at least.
   const last = Math.min(S.epochs, 2 ** Math.ceil(Math.log2(Math.max(S.steps.at(-1)?.[0] ?? 0, S.history.length, 1))));
-  const all = [chart("Loss of training steps", S.unit, [{ name: "training", style: 0, points: S.steps }], last, "epoch")];
+  const factor = Number($("smoothing").value), smooth = { name: `smoothed, factor ${factor.toFixed(2)}`, style: 0, points: smoothed(S.steps, factor) };
+  const steps = [{ name: "training", style: 0, points: S.steps, faint: factor > 0 }, ...(factor > 0 ? [smooth] : [])];
+  const all = [chart("Loss of training steps", S.unit, steps, last, "epoch")];
   const names = Object.keys(S.history[0]?.validation ?? {}).filter((name) => name !== "kl_per_dim");
   for (const name of names) {
     const line = (of, words) => ({ name: words, style: of === "train" ? 0 : 1, marks: true, points: S.history.map((one) => [one.epoch, Number(one[of][name] ?? NaN)]) });
@@ -129,14 +149,28 @@ function draw() {
   const epoch = history.at(-1)?.seconds ?? (now && S.images / now.images_per_second);
   $("left").textContent = S.ended || !epoch ? "–" : clock(Math.max(S.epochs - done, 0) * epoch);
   if (S.name) charts();
-  if (S.pictures && drawn !== S.pictures) {
-    drawn = S.pictures;
-    $("pictures").hidden = false;
-    $("drawn").textContent = `after epoch ${drawn}`;
-    for (const id of ["reconstructions", "samples"]) {
-      $(id).onerror = () => ($(id).closest("figure").hidden = true); // not for this model
-      $(id).src = `/${id}.png?epoch=${drawn}`;
-    }
+  pictures();
+}
+
+/** Shows the pictures after the chosen epoch, or after the latest while the slider is at its end. */
+function pictures() {
+  const all = S.pictures, slider = $("when");
+  if (!all.length) return;
+  const near = (epoch) => all.reduce((best, one, i) => (Math.abs(one - epoch) < Math.abs(all[best] - epoch) ? i : best), 0);
+  const place = follows ? all.length - 1 : near(drawn); // earlier epochs may have been dropped
+  [slider.max, slider.value] = [all.length - 1, place];
+  slider.disabled = all.length < 2;
+  slider.setAttribute("aria-valuetext", `epoch ${all[place]}`);
+  drawn = all[place];
+  const words = `after epoch ${drawn}${follows ? ", the latest" : ""}`;
+  if ($("drawn").textContent === words) return;
+  $("drawn").textContent = words;
+  $("pictures").hidden = false;
+  for (const id of ["reconstructions", "samples"]) {
+    const figure = $(id).closest("figure");
+    $(id).onload = () => (figure.hidden = false);
+    $(id).onerror = () => (figure.hidden = true); // not for this model
+    $(id).src = `/${id}.png?epoch=${drawn}`;
   }
 }
 
@@ -151,6 +185,16 @@ function log(lines) {
   box.append(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
   if (follows) box.scrollTop = box.scrollHeight;
 }
+
+$("smoothing").addEventListener("input", () => {
+  $("factor").textContent = Number($("smoothing").value).toFixed(2);
+  if (S?.name) charts();
+});
+$("when").addEventListener("input", () => {
+  const place = Number($("when").value);
+  [follows, drawn] = [place === S.pictures.length - 1, S.pictures[place]];
+  pictures();
+});
 
 const source = new EventSource("/events");
 const on = (name, act) => source.addEventListener(name, (event) => {

@@ -19,7 +19,7 @@ Examples:
 
 Ctrl-C ends it. Exit codes: 0 done, 1 failed, 2 bad usage.";
 
-/// Shows a trained model's latents in a browser: sliders, images, interpolations and a map.
+/// Shows a trained model's latents in a browser: sliders, drawings, images, interpolations and a map.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -1,8 +1,10 @@
 //! The latent explorer: answers the requests of its page from a trained model. This module contains no server.
 //!
 //! [`Explorer`] decodes z to x̂ and encodes an image to μ(x). The page itself moves and blends latents, z = Σᵢ wᵢ·sᵢ·zᵢ with
-//! sᵢ = ±1. An explorer owns tensors, which stay on one thread, so requests reach it over a channel (`pages`).
+//! sᵢ = ±1. An explorer owns tensors, which stay on one thread, so requests reach it over a channel (`pages`). A run without test
+//! images has a map without marks; everything else works.
 
+mod ground;
 mod pages;
 
 use base64::Engine as _;
@@ -14,8 +16,11 @@ use vae_core::config::Crop;
 use vae_core::data::{Images, Split};
 use vae_core::{Error, Result};
 use vae_data::picture::{self, Region};
+use vae_figures::figure::Style;
 use vae_figures::preview::tiles;
 use vae_run::LoadedRun;
+
+use ground::Ground;
 
 pub use pages::serve;
 
@@ -25,14 +30,20 @@ const MAPPED: usize = 2_000;
 const REACH: f32 = 3.0;
 /// The largest absolute value of a latent. Larger ones are input errors and overflow in the decoder.
 const LARGEST: f32 = 1e4;
+/// The number of images whose border decides the ground of the run's images.
+const GROUNDED: usize = 64;
+/// The number of rows and columns of a mosaic.
+const MOSAIC: usize = 12;
 
 /// A trained model and the positions of its test images.
 pub struct Explorer {
     run: LoadedRun,
-    /// The test images; `None` if the run's images are not on this machine.
+    /// The test images; `None` if there are none, or if the run's images are not on this machine.
     test: Option<Split>,
     /// μ of the first test images, one after the other.
     codes: Vec<f32>,
+    /// The ground of the images that the model was trained on.
+    ground: Option<Ground>,
 }
 
 /// What the page needs at the beginning.
@@ -52,6 +63,21 @@ pub struct About {
     pub classes: Vec<String>,
     /// The number of labels that a conditional decoder takes; 0 for other models.
     pub told: usize,
+    /// How marks on the map look: label k has mark `k % marks.len()`.
+    pub marks: Vec<Mark>,
+    /// The ground of the images that the model was trained on; `None` if they have none in common.
+    pub ground: Option<Ground>,
+    /// The number of rows and columns of a mosaic.
+    pub mosaic: usize,
+}
+
+/// The look of a mark on the map, as in the figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mark {
+    /// The colours on a light and on a dark page.
+    pub colours: [String; 2],
+    /// The polygons of a mark of radius 1, y downwards; empty for a disc.
+    pub polygons: &'static [&'static [[f32; 2]]],
 }
 
 /// A latent.
@@ -75,6 +101,30 @@ pub struct Point {
     pub label: usize,
 }
 
+/// A grid of points in the plane of two latents.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Mosaic {
+    /// The point that gives all other latents, and the label.
+    #[serde(flatten)]
+    pub point: Point,
+    /// The latents along the horizontal and the vertical axis.
+    pub dims: [usize; 2],
+    /// The ranges of the two axes: from the left to the right edge, and from the lower to the upper.
+    pub ranges: [[f32; 2]; 2],
+}
+
+/// How an uploaded picture is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Reading {
+    /// The class of the picture, for a conditional model.
+    pub label: usize,
+    /// Whether dark and light are exchanged.
+    pub inverted: bool,
+    /// Whether the whole picture is used instead of the region that the run crops.
+    pub whole: bool,
+}
+
 /// An encoded image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Code {
@@ -84,6 +134,8 @@ pub struct Code {
     pub label: Option<usize>,
     /// The image as the model sees it, as a PNG in a `data:` URL.
     pub picture: String,
+    /// Whether the image has a light ground and those of the run a dark one, or the other way round.
+    pub other_ground: bool,
 }
 
 /// Test images in the plane of two latents.
@@ -105,12 +157,13 @@ impl Explorer {
         if !model.is_vae() {
             return Err(Error::config(format!("model.kind = \"{}\" has no latents to explore", model.kind)));
         }
-        let test = run.dataset().ok().map(|dataset| dataset.test.clone());
-        let codes = match test.as_ref().filter(|test| test.count() > 0) {
+        let test = test_images(&run);
+        let codes = match &test {
             Some(test) => means(&run, test, &test.first(MAPPED))?,
             None => Vec::new(),
         };
-        Ok(Explorer { run, test, codes })
+        let ground = ground_of(&run, test.as_ref())?;
+        Ok(Explorer { run, test, codes, ground })
     }
 
     /// Describes the model.
@@ -132,6 +185,9 @@ impl Explorer {
             images: self.test.as_ref().map_or(0, Split::count),
             classes: self.run.class_names().to_vec(),
             told: predictor.config.condition_classes(),
+            marks: (0..Style::COUNT).map(Style::number).map(Mark::from).collect(),
+            ground: self.ground,
+            mosaic: MOSAIC,
         }
     }
 
@@ -140,19 +196,30 @@ impl Explorer {
     /// # Errors
     /// If the point is not one of this model's latent space, or the device fails.
     pub fn decode(&self, point: &Point) -> Result<Vec<u8>> {
-        let (z_dim, predictor) = (self.z_dim(), &self.run.predictor);
-        if point.z.len() != z_dim {
-            return Err(Error::config(format!("z has {} numbers, but this model needs {z_dim}", point.z.len())));
-        }
-        if let Some(bad) = point.z.iter().find(|x| x.is_nan() || x.abs() > LARGEST) {
-            return Err(Error::config(format!(
-                "z contains {bad}; its numbers must be between -{LARGEST} and {LARGEST}"
-            )));
-        }
-        self.check_label(point.label)?;
-        let z = Tensor::new(&point.z, [1, z_dim]);
-        let pixels = block_on(predictor.decode(&z, &[point.label]))?.expect("what has latents decodes them");
-        Ok(tiles(&pixels, predictor.transform.shape(), 1))
+        self.check(point)?;
+        self.decoded(&point.z, &[point.label], 1)
+    }
+
+    /// Decodes a grid of points and returns the images as one PNG. Each tile is decoded at its centre; the upper right one has the
+    /// largest values.
+    ///
+    /// # Errors
+    /// If the point is not one of this model's latent space, the model does not have these latents, a range contains a number
+    /// that no latent may have, or the device fails.
+    pub fn mosaic(&self, mosaic: &Mosaic) -> Result<Vec<u8>> {
+        let Mosaic { point, dims: [across, up], ranges } = mosaic;
+        self.check(point)?;
+        self.check_dims([*across, *up])?;
+        ranges.iter().flatten().try_for_each(|&x| check_latent("a range", x))?;
+        let at = |[low, high]: [f32; 2], place: usize| low + (high - low) * (place as f32 + 0.5) / MOSAIC as f32;
+        let tile = |place: usize| {
+            let mut z = point.z.clone();
+            z[*across] = at(ranges[0], place % MOSAIC);
+            z[*up] = at(ranges[1], MOSAIC - 1 - place / MOSAIC);
+            z
+        };
+        let z: Vec<f32> = (0..MOSAIC * MOSAIC).flat_map(tile).collect();
+        self.decoded(&z, &[point.label; MOSAIC * MOSAIC], MOSAIC)
     }
 
     /// Encodes a test image.
@@ -160,8 +227,7 @@ impl Explorer {
     /// # Errors
     /// If there is no such image, it cannot be read, or the device fails.
     pub fn image(&self, place: usize) -> Result<Code> {
-        let test = self.test.as_ref().filter(|test| test.count() > 0);
-        let test = test.ok_or_else(|| Error::config("there are no test images"))?;
+        let Some(test) = &self.test else { return Err(Error::config("there are no test images")) };
         match test.count() {
             count if place >= count => {
                 Err(Error::config(format!("there is no test image {place}; test images are 0 to {}", count - 1)))
@@ -170,19 +236,22 @@ impl Explorer {
         }
     }
 
-    /// Encodes an uploaded JPEG or PNG, which is cropped like the run's own images. A conditional model takes `label` as the
-    /// class of the image.
+    /// Encodes an uploaded JPEG or PNG, which is cropped like the run's own images unless `reading` says otherwise.
     ///
     /// # Errors
-    /// If the data is not a JPEG or PNG, damaged, or too large, or the device fails.
-    pub fn picture(&self, bytes: &[u8], label: usize) -> Result<Code> {
+    /// If the data is not a JPEG or PNG, damaged, or too large, the label is none of the model's, or the device fails.
+    pub fn picture(&self, bytes: &[u8], reading: Reading) -> Result<Code> {
+        let Reading { label, inverted, whole } = reading;
         self.check_label(label)?;
         let config = &self.run.predictor.config;
         let (channels, side) = (config.channels(), config.image_size());
         let mut pixels = vec![0; channels * side * side];
-        let region = Region::Crop(config.data.crop.unwrap_or(Crop::Centre));
-        picture::from_bytes(bytes, region, channels, side, &mut pixels)
+        let crop = if whole { Crop::None } else { config.data.crop.unwrap_or(Crop::Centre) };
+        picture::from_bytes(bytes, Region::Crop(crop), channels, side, &mut pixels)
             .map_err(|what| Error::config(format!("the picture {what}")))?;
+        if inverted {
+            pixels.iter_mut().for_each(|byte| *byte = 255 - *byte);
+        }
         let split = Split::all(Images::new(pixels, vec![label as u16], channels, [side, side]));
         self.code(&split, 0, Some(label).filter(|_| config.condition_classes() > 0))
     }
@@ -192,21 +261,46 @@ impl Explorer {
     /// # Errors
     /// If the model does not have these two latents.
     pub fn map(&self, dims: [usize; 2]) -> Result<Map> {
-        let z_dim = self.z_dim();
-        if let Some(dim) = dims.iter().find(|&&dim| dim >= z_dim) {
-            return Err(Error::config(format!("there is no latent {dim}; latents are 0 to {}", z_dim - 1)));
-        }
-        let points: Vec<[f32; 2]> = self.codes.chunks_exact(z_dim).map(|mu| dims.map(|dim| mu[dim])).collect();
-        let places: Vec<usize> = (0..points.len()).collect();
-        Ok(Map { labels: self.test.as_ref().map_or(Vec::new(), |test| test.labels(&places)), points })
+        self.check_dims(dims)?;
+        let points: Vec<[f32; 2]> = self.codes.chunks_exact(self.z_dim()).map(|mu| dims.map(|dim| mu[dim])).collect();
+        let labels = self.test.as_ref().map_or_else(Vec::new, |test| test.labels(&test.first(points.len())));
+        Ok(Map { labels, points })
     }
 
     fn code(&self, split: &Split, place: usize, label: Option<usize>) -> Result<Code> {
         let predictor = &self.run.predictor;
         let z = means(&self.run, split, &[place])?;
         let pixels = block_on(predictor.to_unit(&predictor.batch(split, &[place])?))?;
-        let png = tiles(&pixels, predictor.transform.shape(), 1);
-        Ok(Code { z, label, picture: format!("data:image/png;base64,{}", BASE64.encode(png)) })
+        let shape = predictor.transform.shape();
+        let grounds = [self.ground, Ground::of(&pixels, shape)];
+        let other_ground = grounds[0] != grounds[1] && !grounds.contains(&None);
+        let picture = format!("data:image/png;base64,{}", BASE64.encode(tiles(&pixels, shape, 1)));
+        Ok(Code { z, label, picture, other_ground })
+    }
+
+    /// Decodes checked points to a PNG of images in rows of `columns`.
+    fn decoded(&self, z: &[f32], labels: &[usize], columns: usize) -> Result<Vec<u8>> {
+        let predictor = &self.run.predictor;
+        let z = Tensor::new(z, [labels.len(), self.z_dim()]);
+        let pixels = block_on(predictor.decode(&z, labels))?.expect("what has latents decodes them");
+        Ok(tiles(&pixels, predictor.transform.shape(), columns))
+    }
+
+    fn check(&self, point: &Point) -> Result<()> {
+        let z_dim = self.z_dim();
+        if point.z.len() != z_dim {
+            return Err(Error::config(format!("z has {} numbers, but this model needs {z_dim}", point.z.len())));
+        }
+        point.z.iter().try_for_each(|&x| check_latent("z", x))?;
+        self.check_label(point.label)
+    }
+
+    fn check_dims(&self, dims: [usize; 2]) -> Result<()> {
+        let z_dim = self.z_dim();
+        match dims.iter().find(|&&dim| dim >= z_dim) {
+            Some(dim) => Err(Error::config(format!("there is no latent {dim}; latents are 0 to {}", z_dim - 1))),
+            None => Ok(()),
+        }
     }
 
     fn check_label(&self, label: usize) -> Result<()> {
@@ -220,6 +314,36 @@ impl Explorer {
     fn z_dim(&self) -> usize {
         self.run.predictor.config.model.z_dim
     }
+}
+
+impl From<Style> for Mark {
+    fn from(style: Style) -> Mark {
+        Mark { colours: style.colours(), polygons: style.polygons() }
+    }
+}
+
+fn check_latent(what: &str, x: f32) -> Result<()> {
+    match x.abs() <= LARGEST {
+        true => Ok(()),
+        false => {
+            Err(Error::config(format!("{what} contains {x}; its numbers must be between -{LARGEST} and {LARGEST}")))
+        }
+    }
+}
+
+/// The test images of a run, if it has any and they can be read.
+fn test_images(run: &LoadedRun) -> Option<Split> {
+    Some(run.dataset().ok()?.test.clone()).filter(|test| test.count() > 0)
+}
+
+/// The ground of a run's images: of test images, or of images that the model draws, whose ground is that of its training images.
+fn ground_of(run: &LoadedRun, test: Option<&Split>) -> Result<Option<Ground>> {
+    let predictor = &run.predictor;
+    let pixels = match test {
+        Some(test) => block_on(predictor.to_unit(&predictor.batch(test, &test.first(GROUNDED))?))?,
+        None => block_on(predictor.sample(GROUNDED))?.expect("what has latents decodes them"),
+    };
+    Ok(Ground::of(&pixels, predictor.transform.shape()))
 }
 
 /// Posterior means of images of a split, one after the other.

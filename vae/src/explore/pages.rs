@@ -1,10 +1,12 @@
 //! The HTTP interface of the explorer. Requests wait in a queue, and the thread that owns the model answers one at a time.
 //!
 //! ```text
-//! GET  /about                {"title", "latents", …}            decode, image, picture and map: 400 with the error message
+//! GET  /about                {"title", "latents", …}            all others: 400 with the error message
 //! POST /decode               {"z": […], "label"} → a PNG
-//! GET  /image?place=7        {"z", "label", "picture"}
+//! POST /mosaic               {"z": […], "label", "dims": [x, y], "ranges": [[left, right], [low, high]]} → a PNG of tiles
+//! GET  /image?place=7        {"z", "label", "picture", "other_ground"}
 //! POST /picture?label=0      a JPEG or PNG → as image           413 above 10 MB
+//!      &inverted=true&whole=true       dark and light exchanged; not cropped
 //! GET  /map?x=3&y=7          {"points", "labels"}               503 if too many requests wait
 //! ```
 
@@ -22,10 +24,17 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 
-use super::{Explorer, Point};
+use super::{Explorer, Mosaic, Point, Reading};
 use crate::say;
 use crate::serve::{self, Place, Server};
 
+/// The script of the page, a file for each part of it.
+const SCRIPT: &str = concat!(
+    include_str!("../../assets/explore/page.js"),
+    include_str!("../../assets/explore/codes.js"),
+    include_str!("../../assets/explore/drawing.js"),
+    include_str!("../../assets/explore/map.js"),
+);
 /// The largest number of waiting requests.
 const WAITING: usize = 256;
 /// The largest size of an uploaded picture, in bytes.
@@ -38,8 +47,9 @@ const QUESTION: usize = 256 << 10;
 enum Question {
     About,
     Decode(Point),
+    Mosaic(Mosaic),
     Image(usize),
-    Picture(Vec<u8>, usize),
+    Picture(Vec<u8>, Reading),
     Map([usize; 2]),
 }
 
@@ -58,12 +68,6 @@ struct RequestQueue {
 #[derive(Deserialize)]
 struct ImageQuery {
     place: usize,
-}
-
-#[derive(Deserialize)]
-struct PictureQuery {
-    #[serde(default)]
-    label: usize,
 }
 
 #[derive(Deserialize)]
@@ -102,17 +106,19 @@ fn answer(explorer: &Explorer, question: Question) -> Result<Answer> {
     Ok(match question {
         Question::About => json(explorer.about()),
         Question::Decode(point) => Answer::Png(explorer.decode(&point)?),
+        Question::Mosaic(mosaic) => Answer::Png(explorer.mosaic(&mosaic)?),
         Question::Image(place) => json(explorer.image(place)?),
-        Question::Picture(bytes, label) => json(explorer.picture(&bytes, label)?),
+        Question::Picture(bytes, reading) => json(explorer.picture(&bytes, reading)?),
         Question::Map(dims) => json(explorer.map(dims)?),
     })
 }
 
 fn pages(queue: RequestQueue) -> Router {
     let html = include_str!("../../assets/explore/page.html");
-    serve::page(html, include_str!("../../assets/explore/page.js"))
+    serve::page(html, SCRIPT)
         .route("/about", get(|State(queue): State<RequestQueue>| async move { queue.ask(Question::About).await }))
         .route("/decode", post(decode))
+        .route("/mosaic", post(mosaic))
         .route("/image", get(image))
         .route("/picture", post(picture))
         .route("/map", get(map))
@@ -123,6 +129,16 @@ fn pages(queue: RequestQueue) -> Router {
 async fn decode(State(queue): State<RequestQueue>, point: std::result::Result<Json<Point>, JsonRejection>) -> Response {
     match point {
         Ok(Json(point)) => queue.ask(Question::Decode(point)).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn mosaic(
+    State(queue): State<RequestQueue>,
+    mosaic: std::result::Result<Json<Mosaic>, JsonRejection>,
+) -> Response {
+    match mosaic {
+        Ok(Json(mosaic)) => queue.ask(Question::Mosaic(mosaic)).await,
         Err(refused) => refused.into_response(),
     }
 }
@@ -149,12 +165,12 @@ async fn map(
 
 async fn picture(
     State(queue): State<RequestQueue>,
-    query: std::result::Result<Query<PictureQuery>, QueryRejection>,
+    reading: std::result::Result<Query<Reading>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Query(query) = match query {
-        Ok(query) => query,
+    let Query(reading) = match reading {
+        Ok(reading) => reading,
         Err(refused) => return refused.into_response(),
     };
     let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -164,7 +180,7 @@ async fn picture(
     }
     let Ok(_room) = queue.pictures.acquire().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     match to_bytes(body, PICTURE).await {
-        Ok(bytes) => queue.ask(Question::Picture(bytes.to_vec(), query.label)).await,
+        Ok(bytes) => queue.ask(Question::Picture(bytes.to_vec(), reading)).await,
         Err(_) => too_large.into_response(), // too large, or the client has disconnected
     }
 }

@@ -12,20 +12,35 @@ use super::*;
 
 /// An explorer of an untrained model with invented KLs.
 fn explorer(settings: &[&str]) -> Explorer {
+    Explorer::new(run(settings, true)).unwrap()
+}
+
+fn run(settings: &[&str], has_test: bool) -> LoadedRun {
     let mut all = Settings::default();
     for setting in ["model.kind=dense", "model.hidden=8", "model.z_dim=3", "data.image_size=32"].iter().chain(settings)
     {
         all.assignment(setting).unwrap();
     }
     let config = all.resolve().unwrap();
-    let dataset = vae_data::load(&config).unwrap();
+    let mut dataset = vae_data::load(&config).unwrap();
+    if !has_test {
+        dataset.test = Split::new(dataset.test.images().clone(), Vec::new());
+    }
     let predictor =
         Predictor::new(config.clone(), learn::build(&config), dataset.transform.clone(), tensor::Device::Cpu);
     let losses = Losses { total: 1.0, parts: vec![] };
     let validation = Validation { losses: losses.clone(), kl_per_dim: vec![0.5, 0.0, 2.0], mse: None };
     let epoch =
         Epoch { epoch: 1, train: losses, validation, learning_rate: 1e-3, seconds: 1.0, images_per_second: 1.0 };
-    Explorer::new(LoadedRun::of_parts(Path::new("run"), predictor, dataset, vec![epoch])).unwrap()
+    LoadedRun::of_parts(Path::new("run"), predictor, dataset, vec![epoch])
+}
+
+/// The file of a picture: a square ring of this brightness around another.
+fn framed(border: u8, inside: u8) -> Vec<u8> {
+    let pixel = |x, y| image::Luma([if (8..24).contains(&x) && (8..24).contains(&y) { inside } else { border }]);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::GrayImage::from_fn(32, 32, pixel).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
 }
 
 fn point(z: &[f32]) -> Point {
@@ -82,11 +97,11 @@ fn an_uploaded_picture_has_the_code_of_the_same_test_image() {
     let explorer = explorer(&[]);
     let code = explorer.image(7).unwrap();
     let png = BASE64.decode(code.picture.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
-    let again = explorer.picture(&png, 0).unwrap();
+    let again = explorer.picture(&png, Reading::default()).unwrap();
     assert_eq!((again.label, &again.picture), (None, &code.picture));
     assert!(again.z.iter().zip(&code.z).all(|(a, b)| (a - b).abs() < 1e-4), "{again:?} {code:?}");
-    assert!(error(explorer.picture(b"<html>", 0)).starts_with("the picture "));
-    assert!(error(explorer.picture(&png[..png.len() / 2], 0)).starts_with("the picture is damaged"));
+    assert!(error(explorer.picture(b"<html>", Reading::default())).starts_with("the picture "));
+    assert!(error(explorer.picture(&png[..png.len() / 2], Reading::default())).starts_with("the picture is damaged"));
 }
 
 #[test]
@@ -95,5 +110,73 @@ fn a_conditional_model_decodes_the_label_that_it_gets() {
     let decode = |label| explorer.decode(&Point { z: vec![0.0; 3], label });
     assert!(explorer.about().told == 10 && decode(1).unwrap() != decode(2).unwrap());
     assert!(error(decode(10)).contains("10 is not a label; labels are 0 to 9"));
-    assert!(error(explorer.picture(b"", 10)).contains("10 is not a label"));
+    assert!(error(explorer.picture(b"", Reading { label: 10, ..Reading::default() })).contains("10 is not a label"));
+}
+
+#[test]
+fn a_picture_on_the_other_ground_is_noticed_and_inverted() {
+    let explorer = explorer(&[]); // digits are light on a dark ground
+    assert_eq!(explorer.about().ground, Some(Ground::Dark));
+    let [usual, other] = [framed(0, 255), framed(255, 0)];
+    let read = |bytes: &[u8], inverted| explorer.picture(bytes, Reading { inverted, ..Reading::default() }).unwrap();
+    let noticed = [(&usual, false), (&usual, true), (&other, false), (&other, true)];
+    assert_eq!(noticed.map(|(bytes, inverted)| read(bytes, inverted).other_ground), [false, true, true, false]);
+    assert_eq!(read(&other, true), read(&usual, false));
+    assert!(!explorer.image(0).unwrap().other_ground);
+}
+
+#[test]
+fn a_whole_picture_is_not_cropped() {
+    let explorer = explorer(&["data.crop=16"]);
+    let read = |whole| explorer.picture(&framed(0, 255), Reading { whole, ..Reading::default() }).unwrap().picture;
+    let bright = |picture: String| {
+        let png = BASE64.decode(picture.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
+        image::load_from_memory(&png).unwrap().into_luma8().pixels().filter(|pixel| pixel.0[0] > 127).count()
+    };
+    assert_eq!([bright(read(false)), bright(read(true))], [32 * 32, 16 * 16]);
+}
+
+#[test]
+fn a_tile_of_a_mosaic_is_what_its_centre_decodes_to() {
+    let explorer = explorer(&["model.conditional=true"]);
+    let point = Point { z: vec![0.5, -1.0, 2.0], label: 7 };
+    let mosaic = |dims, ranges| explorer.mosaic(&Mosaic { point: point.clone(), dims, ranges });
+    let png = mosaic([2, 0], [[-3.0, 3.0], [-1.0, 5.0]]).unwrap();
+    let tiles = image::load_from_memory(&png).unwrap().into_luma8();
+    assert_eq!(tiles.dimensions(), (12 * 32, 12 * 32));
+    // The tile in column 10 and row 1: its centre is 10.5 twelfths from the left and 10.5 twelfths from below.
+    for (column, row, z) in [(10, 1, [4.25, -1.0, 2.25]), (0, 11, [-0.75, -1.0, -2.75])] {
+        let alone = explorer.decode(&Point { z: z.to_vec(), label: 7 }).unwrap();
+        let alone = image::load_from_memory(&alone).unwrap().into_luma8();
+        let off = alone
+            .enumerate_pixels()
+            .map(|(x, y, pixel)| pixel.0[0].abs_diff(tiles.get_pixel(32 * column + x, 32 * row + y).0[0]));
+        assert!(off.max() <= Some(1), "column {column}, row {row}"); // one level of rounding: batches differ in size
+    }
+    assert!(error(mosaic([0, 3], [[0.0; 2]; 2])).contains("there is no latent 3"));
+    assert!(error(mosaic([0, 1], [[0.0, f32::NAN], [0.0; 2]])).contains("a range contains NaN"));
+}
+
+#[test]
+fn a_run_without_test_images_is_explored_all_the_same() {
+    let run = run(&[], false);
+    let explorer = Explorer::new(run).unwrap();
+    let about = explorer.about();
+    assert_eq!((about.images, about.latents[0].reach), (0, REACH));
+    assert_eq!(explorer.map([0, 1]).unwrap(), Map { points: vec![], labels: vec![] });
+    assert!(error(explorer.image(0)).contains("this run has no test images"));
+    assert_eq!(explorer.picture(&framed(0, 255), Reading::default()).unwrap().z.len(), 3);
+    assert!(!explorer.decode(&point(&[0.0; 3])).unwrap().is_empty());
+}
+
+#[test]
+fn without_images_the_ground_is_that_of_draws() {
+    let run = run(&[], false);
+    // The last bias decides the brightness of what an untrained model draws.
+    for (bias, ground) in [(-9.0, Ground::Dark), (9.0, Ground::Light)] {
+        let parameters = nn::parameters(&*run.predictor.model);
+        let (_, last) = parameters.iter().rfind(|(name, _)| name.ends_with("bias")).unwrap();
+        last.set(Tensor::new(&[bias; 32 * 32], [32 * 32]));
+        assert_eq!(ground_of(&run, None).unwrap(), Some(ground));
+    }
 }

@@ -1,9 +1,10 @@
 //! A page that shows a run while it trains (`vae train --live`).
 //!
 //! The training thread sends messages over a channel, at most a few per second, and does not wait ([`Live`]). The server's
-//! thread stores them (`state`) and sends them to all open pages: the whole state to a new page, then the changes (`pages`).
+//! thread stores them (`state`, `pictures`) and sends them to all open pages: the whole state to a new page, then the changes (`pages`).
 
 mod pages;
+mod pictures;
 mod state;
 
 use std::time::{Duration, Instant};

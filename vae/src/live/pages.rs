@@ -1,17 +1,19 @@
 //! The live page and its server-sent events (HTML standard, "server-sent events"). A page gets `state` with everything so far
-//! when it connects, then `step`, `epoch`, `line` and `end` as they happen. A page that is too slow gets `state` again.
+//! when it connects, then `step`, `epoch`, `line` and `end` as they happen. A page that is too slow gets `state` again. `/reconstructions.png?epoch=3` and
+//! `/samples.png?epoch=3` are the pictures after an epoch.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::extract::State as Shared;
+use axum::extract::{Query, State as Shared};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -36,6 +38,12 @@ struct Hub {
     room: Arc<Semaphore>,
 }
 
+#[derive(Deserialize)]
+struct PictureQuery {
+    /// The latest if there is none.
+    epoch: Option<u64>,
+}
+
 /// A connected page.
 struct Page {
     hub: Arc<Hub>,
@@ -53,11 +61,15 @@ pub(super) fn pages(mut messages: UnboundedReceiver<Message>) -> (Router, impl F
         .route("/events", get(events))
         .route(
             "/reconstructions.png",
-            get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().shown().reconstructions()) }),
+            get(|Shared(hub): Shared<Arc<Hub>>, Query(of): Query<PictureQuery>| async move {
+                picture(hub.lock().pictures().reconstructions(of.epoch))
+            }),
         )
         .route(
             "/samples.png",
-            get(|Shared(hub): Shared<Arc<Hub>>| async move { picture(hub.lock().shown().samples()) }),
+            get(|Shared(hub): Shared<Arc<Hub>>, Query(of): Query<PictureQuery>| async move {
+                picture(hub.lock().pictures().samples(of.epoch))
+            }),
         )
         .with_state(hub.clone());
     let work = async move {
@@ -87,7 +99,7 @@ async fn events(Shared(hub): Shared<Arc<Hub>>) -> Response {
 }
 
 fn picture(bytes: Option<Vec<u8>>) -> Response {
-    bytes.map_or_else(|| (StatusCode::NOT_FOUND, "there is no picture yet").into_response(), serve::png)
+    bytes.map_or_else(|| (StatusCode::NOT_FOUND, "there is no picture of this epoch").into_response(), serve::png)
 }
 
 impl Hub {

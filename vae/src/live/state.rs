@@ -5,16 +5,18 @@
 //! {"name", "words", "unit", "epochs", "images",             what runs
 //!  "progress": {"epoch", "step", "steps", "images_per_second"},
 //!  "steps": [[epochs, total], …],                             the training loss since the last point, along the run
-//!  "history": [a line of metrics.jsonl, …],  "pictures": the epoch of /reconstructions.png and /samples.png,
+//!  "history": [a line of metrics.jsonl, …],  "pictures": [the epochs that have some, …],
 //!  "log": [words, …],  "ended": null or words}
 //! ```
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use vae_core::objective::number;
 use vae_figures::preview::Preview;
+
+use super::pictures::Pictures;
 
 /// The largest number of points in the curve of steps. When it is reached, every second point is dropped.
 const POINTS: usize = 2_000;
@@ -59,7 +61,8 @@ pub(super) struct State {
     begin: Begin,
     progress: Value,
     steps: Vec<[Value; 2]>,
-    pictures: Option<Value>,
+    #[serde(serialize_with = "epochs")]
+    pictures: Pictures,
     log: VecDeque<String>,
     ended: Option<String>,
     /// How many steps make one point of `steps`, and the number of steps since the last point.
@@ -67,8 +70,10 @@ pub(super) struct State {
     every: usize,
     #[serde(skip)]
     since: usize,
-    #[serde(skip)]
-    shown: Preview,
+}
+
+fn epochs<S: Serializer>(pictures: &Pictures, serializer: S) -> Result<S::Ok, S::Error> {
+    pictures.epochs().serialize(serializer)
 }
 
 impl State {
@@ -89,10 +94,9 @@ impl State {
                 ("step", json!({"progress": self.progress, "point": point}))
             }
             Message::Epoch(epoch, shown) => {
-                self.pictures = Some(epoch["epoch"].clone()).filter(|_| !shown.is_empty());
-                self.shown = shown;
+                self.pictures.add(epoch["epoch"].as_u64().unwrap_or_default(), &shown);
                 self.begin.history.push(epoch.clone());
-                ("epoch", json!({"epoch": epoch, "pictures": self.pictures}))
+                ("epoch", json!({"epoch": epoch, "pictures": self.pictures.epochs()}))
             }
             Message::Line(words) => {
                 if self.log.len() == LINES {
@@ -118,9 +122,9 @@ impl State {
         self.ended.is_some()
     }
 
-    /// The images of the current model.
-    pub(super) fn shown(&self) -> &Preview {
-        &self.shown
+    /// The pictures of the epochs.
+    pub(super) fn pictures(&self) -> &Pictures {
+        &self.pictures
     }
 
     fn point(&mut self, point: [Value; 2]) {
@@ -158,12 +162,12 @@ mod tests {
         let progress = json!({"epoch": 2, "step": 5, "steps": 10, "images_per_second": 100.0});
         assert_eq!((name, told), ("step", json!({"progress": progress, "point": [1.5, 1.5]})));
         let (name, told) = state.apply(Message::Epoch(json!({"epoch": 2}), Preview::default()));
-        assert_eq!((name, told), ("epoch", json!({"epoch": {"epoch": 2}, "pictures": null})));
+        assert_eq!((name, told), ("epoch", json!({"epoch": {"epoch": 2}, "pictures": []})));
         state.apply(Message::Line("a".into()));
         state.apply(Message::End("finished".into()));
         let all = json!({
             "name": "r", "words": "", "unit": "", "epochs": 3, "images": 0, "history": [{"epoch": 2}],
-            "progress": progress, "steps": [[1.5, 1.5]], "pictures": null, "log": ["a"], "ended": "finished",
+            "progress": progress, "steps": [[1.5, 1.5]], "pictures": [], "log": ["a"], "ended": "finished",
         });
         assert_eq!(state.json(), all);
         assert!(state.has_ended());

@@ -56,10 +56,18 @@ fn a_page_explores_a_run_and_ctrl_c_ends_it() {
     let [image, map] = ["/image?place=3", "/map?x=1&y=2"].map(|path| object(&served.get(path)));
     let off = |k: usize| image["z"][k + 1].as_f64().unwrap() - map["points"][3][k].as_f64().unwrap();
     assert!(off(0).abs() < 1e-4 && off(1).abs() < 1e-4 && image["label"] == map["labels"][3], "{image}");
-    // So is a picture of somebody's own.
+    // A mosaic is one picture of 12 × 12 tiles.
+    let question = json!({ "z": [0, 0, 0, 0], "dims": [0, 1], "ranges": [[-3, 3], [-2.5, 2]] });
+    let mosaic = served.ask("POST /mosaic", &[("Content-Type", "application/json")], question.to_string().as_bytes());
+    let tiles = image::load_from_memory(&mosaic.body).unwrap();
+    assert_eq!((mosaic.status, tiles.width(), tiles.height()), (200, 12 * 32, 12 * 32));
+    // A picture of somebody's own is encoded, too, and inverted if asked.
     let file = std::fs::read(dir.path().join("run/samples.png")).unwrap();
     let picture = served.ask("POST /picture", &[("Content-Type", "image/png")], &file);
     assert_eq!(object(&picture.body)["z"].as_array().map(Vec::len), Some(4));
+    let inverted = served.ask("POST /picture?inverted=true", &[("Content-Type", "image/png")], &file);
+    let grounds = [&picture, &inverted].map(|answer| object(&answer.body)["other_ground"].clone());
+    assert_eq!(grounds, [json!(false), json!(true)]);
     assert_eq!(served.interrupt().code(), Some(0));
 }
 
@@ -77,7 +85,12 @@ fn strangers_and_nonsense_are_refused_and_it_goes_on() {
         ("POST /decode", br#"{"z":[1e30,0,0,0]}"#, 400),
         ("POST /decode", br#"{"z":"0000"}"#, 422),
         ("POST /decode", &[b' '; 300_000], 413),
+        ("POST /mosaic", br#"{"z":[0,0,0,0],"dims":[0,4],"ranges":[[0,1],[0,1]]}"#, 400),
+        ("POST /mosaic", br#"{"z":[0,0,0,0],"dims":[0,1],"ranges":[[0,1e30],[0,1]]}"#, 400),
+        ("POST /mosaic", br#"{"z":[0,0],"dims":[0,1],"ranges":[[0,1],[0,1]]}"#, 400),
+        ("POST /mosaic", br#"{"z":[0,0,0,0]}"#, 422),
         ("POST /picture", b"<html>", 400),
+        ("POST /picture?whole=2", b"", 400),
         ("POST /picture?label=x", b"", 400),
         ("GET /image?place=-1", b"", 400),
         ("GET /image?place=833", b"", 400),

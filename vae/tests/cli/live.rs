@@ -81,9 +81,16 @@ fn a_page_that_is_loaded_late_shows_what_one_that_was_there_does() {
         state["steps"].as_array().unwrap().len() >= 2 && state["progress"]["images_per_second"].as_f64() > Some(0.0)
     );
     assert!(state["log"][0].as_str().unwrap().starts_with("epoch  1/12"), "{state}");
-    for (path, height) in [("/reconstructions.png", 64), ("/samples.png", 64)] {
-        let picture = image::load_from_memory(&served.get(path)).unwrap();
-        assert_eq!((picture.width(), picture.height()), (12 * 32, height), "{path}");
+    // The pictures of all epochs so far are there.
+    assert!(state["pictures"].as_array().is_some_and(|epochs| epochs.len() >= 2 && epochs[0] == 1), "{state}");
+    for path in ["/reconstructions.png", "/samples.png"] {
+        let pictures = ["", "?epoch=1", "?epoch=2"].map(|query| served.get(&format!("{path}{query}")));
+        for picture in &pictures {
+            let picture = image::load_from_memory(picture).unwrap();
+            assert_eq!((picture.width(), picture.height()), (12 * 32, 64), "{path}");
+        }
+        assert_ne!(pictures[1], pictures[2], "{path}");
+        assert_eq!(served.ask(&format!("GET {path}?epoch=999"), &[], b"").status, 404);
     }
     refuses_strangers(&served, dir.path());
     // Both are told the end, and it is the end.

@@ -119,12 +119,13 @@ impl Surface for Canvas {
     }
 
     fn mark(&mut self, [x, y]: [f32; 2], marker: Marker, radius: f32, colour: Colour, _: &str) {
-        match marker.corners() {
-            [] => Canvas::line(self, [x, y], [x, y], 2.0 * radius, colour),
-            corners => {
-                let places: Vec<[f32; 2]> = corners.iter().map(|[i, j]| [x + radius * i, y + radius * j]).collect();
-                self.polygon(&places, colour);
-            }
+        let polygons = marker.polygons();
+        if polygons.is_empty() {
+            return Canvas::line(self, [x, y], [x, y], 2.0 * radius, colour);
+        }
+        for corners in polygons {
+            let places: Vec<[f32; 2]> = corners.iter().map(|[i, j]| [x + radius * i, y + radius * j]).collect();
+            self.polygon(&places, colour);
         }
     }
 

@@ -235,7 +235,7 @@ impl Framed<'_> {
     }
 
     fn marks(&self, surface: &mut impl Surface, series: &Series, radius: f32, says: impl Fn([f64; 2]) -> String) {
-        let Style { colour, marker } = series.style;
+        let Style { colour, marker, .. } = series.style;
         for &point in series.points.iter().filter(|point| is_finite(point)) {
             surface.mark(self.at(point), marker, radius, colour, &says(point));
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::style::{Colour, Marker};
+use super::style::{Colour, Marker, hex};
 use super::surface::{Anchor, Surface};
 
 /// An SVG document that is being written. Coordinates have one decimal, so that the bytes are the same on every machine.
@@ -60,16 +60,17 @@ impl Surface for Svg {
 
     fn mark(&mut self, [x, y]: [f32; 2], marker: Marker, radius: f32, colour: Colour, says: &str) {
         let colour = hex(colour);
-        let name = match marker.corners() {
+        let name = match marker.polygons() {
             [] => {
                 self.add(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\""));
                 "circle"
             }
-            corners => {
+            polygons => {
                 let place = |[dx, dy]: &[f32; 2]| format!("{:.1},{:.1}", x + radius * dx, y + radius * dy);
-                let places = corners.iter().map(place).collect::<Vec<_>>().join(" ");
-                self.add(format_args!("<polygon points=\"{places}\" fill=\"{colour}\""));
-                "polygon"
+                let part = |corners: &&[[f32; 2]]| corners.iter().map(place).collect::<Vec<_>>().join("L");
+                let outline = polygons.iter().map(part).collect::<Vec<_>>().join("ZM");
+                self.add(format_args!("<path d=\"M{outline}Z\" fill=\"{colour}\""));
+                "path"
             }
         };
         self.close(name, says);
@@ -93,10 +94,6 @@ impl Surface for Svg {
         let (words, baseline) = (escaped(words), y + 5.0);
         self.add(format_args!("<text x=\"{x:.1}\" y=\"{baseline:.1}\" text-anchor=\"{place}\"{turn}>{words}</text>\n"));
     }
-}
-
-fn hex([red, green, blue]: Colour) -> String {
-    format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
 /// Escapes text for an element: names come from folders and files.
