@@ -248,7 +248,7 @@ mod tests {
             ("Annotation/b-pug/one", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotation/>", "not an annotation in VOC's XML"),
             ("Annotation/b-pug/one", &format!("<a>{}</a>", object([90, 0, 95, 5])), "contains no pixel"),
             ("Annotation/b-pug/one", &format!("<a>{}</a>", object([0; 4]).replace("<xmax>0", "<xmax>zero")), "<xmax>"),
-            ("Images/a-chow/two.jpg", "nothing", "neither a JPEG nor a PNG"),
+            ("Images/a-chow/two.jpg", "nothing", "neither JPEG, PNG, WebP nor BMP; download it again"),
             ("train_list.mat", "nothing", "not a MATLAB file"),
         ] {
             let good = std::fs::read(folder.join(name)).ok();

@@ -53,16 +53,18 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         return Err(Error::config(format!("{}: exists already; choose another file", args.out.display())).into());
     }
     let run = args.load.load(&args.run)?;
-    let sources = input::read(&run, &args.data, "encode", args.skip_damaged)?;
+    let given = input::read(&run, &args.data, "encode", args.skip_damaged)?;
+    let sources = &given.sources;
     let (mut arrays, what) = match run.predictor.config.model.kind {
-        ModelKind::Vq => codes(&run.predictor, &sources)?,
-        _ => posteriors(&run.predictor, &sources)?,
+        ModelKind::Vq => codes(&run.predictor, sources)?,
+        _ => posteriors(&run.predictor, sources)?,
     };
     let labels: Vec<i64> = sources.iter().flat_map(|source| source.labels.iter().copied()).collect();
-    let names: Vec<String> = sources.into_iter().flat_map(|source| source.names).collect();
+    let names: Vec<String> = sources.iter().flat_map(|source| source.names.iter().cloned()).collect();
     arrays.push(("labels", npy::encode_i64(&[labels.len()], &labels)));
     arrays.push(("names", npy::encode_texts(&names)));
     write_new(&args.out, &npy::encode_npz(&arrays))?;
+    given.print_notes();
     say!("{} images, {what}: {}", labels.len(), args.out.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -25,26 +25,41 @@ pub(super) struct Source {
     pub(super) names: Vec<String>,
 }
 
-/// Reads the images that the words name: `train`, `validation` or `test`, folders of pictures, and pictures. Prints what was
-/// left out.
+/// What the command line names.
+#[derive(Default)]
+pub(super) struct Given {
+    /// The images.
+    pub(super) sources: Vec<Source>,
+    /// What was left out, a sentence each.
+    notes: Vec<String>,
+}
+
+impl Given {
+    /// Prints what was left out. A command does so when it has succeeded, because an error is one line.
+    pub(super) fn print_notes(&self) {
+        self.notes.iter().for_each(|note| eprint_line(note));
+    }
+}
+
+/// Reads the images that the words name: `train`, `validation` or `test`, folders of pictures, and pictures.
 ///
 /// # Errors
 /// If there are none, a picture cannot be read, or the model needs labels that pictures do not have.
-pub(super) fn read(run: &LoadedRun, words: &[PathBuf], command: &str, skip_damaged: bool) -> Result<Vec<Source>> {
+pub(super) fn read(run: &LoadedRun, words: &[PathBuf], command: &str, skip_damaged: bool) -> Result<Given> {
     let has_splits = words.iter().any(|word| split_name(word).is_some());
     let mut own = OwnList { is_alone: words.len() == 1, ..OwnList::default() };
-    let mut sources = Vec::new();
+    let mut given = Given::default();
     for word in words {
         match split_name(word) {
             Some(name) => {
-                sources.extend(own.take(run, command, has_splits, skip_damaged)?);
-                sources.push(split_of(run, name)?);
+                own.read(run, command, has_splits, skip_damaged, &mut given)?;
+                given.sources.push(split_of(run, name)?);
             }
-            None => own.add(word)?,
+            None => own.add(word, &mut given.notes)?,
         }
     }
-    sources.extend(own.take(run, command, has_splits, skip_damaged)?);
-    Ok(sources)
+    own.read(run, command, has_splits, skip_damaged, &mut given)?;
+    Ok(given)
 }
 
 /// The name of a split, if the word is one. A folder of this name is written as `./test`.
@@ -81,14 +96,14 @@ struct OwnList {
 }
 
 impl OwnList {
-    fn add(&mut self, word: &Path) -> Result<()> {
+    fn add(&mut self, word: &Path, notes: &mut Vec<String>) -> Result<()> {
         if !word.is_dir() {
             self.pictures.push(OwnPicture::file(word));
             self.labels.push(None);
             return Ok(());
         }
         let folder::Pictures { pictures, labels, note } = folder::list(word)?;
-        note.iter().for_each(|note| eprint_line(&format!("{}: {note}", word.display())));
+        notes.extend(note.map(|note| format!("{}: {note}", word.display())));
         for mut picture in pictures {
             self.labels.push(labels.get(usize::from(picture.label)).cloned());
             if !self.is_alone {
@@ -100,26 +115,34 @@ impl OwnList {
     }
 
     /// Reads the pictures and empties the list.
-    fn take(&mut self, run: &LoadedRun, command: &str, has_splits: bool, skip_damaged: bool) -> Result<Option<Source>> {
+    fn read(
+        &mut self,
+        run: &LoadedRun,
+        command: &str,
+        has_splits: bool,
+        skip_damaged: bool,
+        given: &mut Given,
+    ) -> Result<()> {
         let OwnList { pictures, labels, .. } = std::mem::take(self);
         if pictures.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let config = &run.predictor.config;
         refuse_conditional(config, command)?;
         let damaged = if skip_damaged { Damaged::Skip } else { Damaged::Stop(ADVICE) };
         let folder::Read { images, kept, notes } = folder::read(&pictures, config, damaged)?;
-        notes.iter().for_each(|note| eprint_line(note));
         if kept.is_empty() {
             return Err(Error::config(format!("all pictures are damaged, so there is nothing to {command}")));
         }
         let numbers = label_numbers(run, &labels, has_splits);
         let number = |&index: &usize| labels[index].as_ref().and_then(|name| numbers.get(name)).copied().unwrap_or(-1);
-        Ok(Some(Source {
+        given.notes.extend(notes);
+        given.sources.push(Source {
             labels: kept.iter().map(number).collect(),
             names: kept.iter().map(|&index| pictures[index].name.clone()).collect(),
             split: Split::all(images),
-        }))
+        });
+        Ok(())
     }
 }
 

@@ -50,12 +50,12 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let run = args.load.load(&args.run)?;
     let predictor = &run.predictor;
-    let sources = input::read(&run, &args.pictures, "reconstruct", args.skip_damaged)?;
+    let given = input::read(&run, &args.pictures, "reconstruct", args.skip_damaged)?;
     let shape = predictor.transform.shape();
     let mut folder = ImageFolder::new(&args.png, shape)?;
-    let names: Vec<String> = sources.iter().flat_map(|source| source.names.iter().cloned()).collect();
+    let names: Vec<String> = given.sources.iter().flat_map(|source| source.names.iter().cloned()).collect();
     let mut names = png_names(&names).into_iter();
-    for source in &sources {
+    for source in &given.sources {
         for places in source.split.first(usize::MAX).chunks(CHUNK) {
             let Some([_, pixels]) = block_on(predictor.reconstructions(&source.split, places))? else {
                 bail!(Error::config(format!(
@@ -68,6 +68,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             }
         }
     }
-    say!("{} images: {}", folder.finish()?, args.png.display());
+    let count = folder.finish()?;
+    given.print_notes();
+    say!("{count} images: {}", args.png.display());
     Ok(ExitCode::SUCCESS)
 }
