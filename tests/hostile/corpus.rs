@@ -25,6 +25,7 @@ const LIST: &[u8] = include_bytes!("../../vae/data/tests/fixtures/list.mat");
 const PACKED_LIST: &[u8] = include_bytes!("../../vae/data/tests/fixtures/list-packed.mat");
 const CMYK: &[u8] = include_bytes!("../../vae/data/tests/fixtures/cmyk.jpg");
 const GREY: &[u8] = include_bytes!("../../vae/data/tests/fixtures/grey.jpg");
+const LOSSY: &[u8] = include_bytes!("../../vae/data/tests/fixtures/turned.webp");
 
 /// A valid file before it is compressed or gets its checksums. Mutations at this point reach the inner layers of a reader.
 pub(crate) struct Source {
@@ -66,7 +67,7 @@ pub(crate) fn sources(reader: &str) -> Vec<Source> {
         }
         "voc" => plain(vec![voc()]),
         "celeba" => plain(vec![b"000001.jpg 0\n000002.jpg 1\n000003.jpg 2\n000004.jpg 0\n".to_vec()]),
-        "picture" => [plain(jpegs()), both(pngs(), mend_png)].into_iter().flatten().collect(),
+        "picture" => [plain(jpegs()), both(pngs(), mend_png), plain(webps_and_bmps())].into_iter().flatten().collect(),
         "config" => {
             let recipes = vae::recipe::RECIPES.iter().map(|recipe| recipe.toml.as_bytes().to_vec());
             plain(recipes.chain([vae::config::Config::default().to_toml().into_bytes()]).collect())
@@ -105,7 +106,25 @@ pub(crate) fn words(reader: &str) -> &'static [&'static str] {
             "<!--",
         ],
         "celeba" => &["../", "/", "\0", "000001.jpg", " 3", "\n\n", "\u{2028}"],
-        "picture" => &["\u{0}\u{0}\u{0}\u{1}", "IDAT", "PLTE", "tRNS", "acTL", "fcTL", "iCCP", "zTXt"],
+        "picture" => &[
+            "\u{0}\u{0}\u{0}\u{1}",
+            "IDAT",
+            "PLTE",
+            "tRNS",
+            "acTL",
+            "fcTL",
+            "iCCP",
+            "zTXt",
+            "eXIf",
+            "Exif\u{0}\u{0}",
+            "EXIF",
+            "VP8 ",
+            "VP8L",
+            "VP8X",
+            "ALPH",
+            "ANIM",
+            "ANMF",
+        ],
         "config" => {
             &["[", "]", "{", "=", ".", "\"", "'''", "\\u0000", "\"a\\nb\" = 1\n", "[[a]]\n", "1e999", "nan", "a.b.c"]
         }
@@ -164,6 +183,10 @@ fn npy_labels() -> Vec<u8> {
     npy("<i8", "(3,)", &[0_i64, 7, -1].map(i64::to_le_bytes).concat())
 }
 
+fn npy_names() -> Vec<u8> {
+    npy("<U2", "(3,)", &['a', 'b', 'c', '\0', '\u{e9}', 'd'].map(|c| u32::from(c).to_le_bytes()).concat())
+}
+
 /// The metadata of one of our checkpoints. No mutated file has this checksum.
 const CHECKPOINT: &str = r#"{"sha256":"0000000000000000000000000000000000000000000000000000000000000000","format":1,
 "config":"seed = 3\n[model]\nz_dim = 4\n","epoch":2,"step":1,"sums":[["total","4059000000000000"]],"adam":3,"plateau":null,
@@ -180,7 +203,7 @@ pub(crate) fn npz(images: &[u8], classes: &[u8], packed: bool) -> Vec<u8> {
 
 /// Latents with labels in an archive.
 pub(crate) fn npz_latents(latents: &[u8]) -> Vec<u8> {
-    zipped(&[("mu.npy", latents), ("labels.npy", &npy_labels())], true)
+    zipped(&[("mu.npy", latents), ("labels.npy", &npy_labels()), ("names.npy", &npy_names())], true)
 }
 
 pub(crate) fn zipped(arrays: &[(&str, &[u8])], packed: bool) -> Vec<u8> {
@@ -227,6 +250,13 @@ fn pngs() -> Vec<Vec<u8>> {
 fn jpegs() -> Vec<Vec<u8>> {
     let [rgb, grey] = [rgb(), grey()].map(|image| written(&image, ImageFormat::Jpeg));
     vec![rgb, grey, CMYK.to_vec(), GREY.to_vec()]
+}
+
+fn webps_and_bmps() -> Vec<Vec<u8>> {
+    let clear = RgbaImage::from_fn(6, 6, |x, y| image::Rgba([x as u8, y as u8, 9, 40 * x as u8]));
+    let images: [DynamicImage; 3] = [rgb(), grey(), clear.into()];
+    let written = images.iter().flat_map(|image| [ImageFormat::WebP, ImageFormat::Bmp].map(|f| written(image, f)));
+    written.chain([LOSSY.to_vec()]).collect()
 }
 
 fn rgb() -> DynamicImage {

@@ -8,11 +8,11 @@ use nn::{BatchNorm2d, Linear, Module, Sequential};
 use pollster::block_on;
 use tensor::Generator;
 use vae::Error;
-use vae::config::{Config, DataKind, Settings};
+use vae::config::{Config, Crop, DataKind, Settings};
 use vae::data::download::unpack;
 use vae::data::files::archives::Pack;
 use vae::data::files::picture::{self, Picture, Region};
-use vae::data::files::{celeba, cifar10, dogs, dsprites, mat, npy, stl10};
+use vae::data::files::{celeba, cifar10, dogs, dsprites, latents, mat, stl10};
 use vae::data::idx;
 use vae::learn::{self, Learner};
 
@@ -114,7 +114,8 @@ fn dsprites(bytes: &[u8], dir: &Path) -> Vec<Error> {
 fn npz(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let path = dir.join("file.npz");
     put(bytes, &path);
-    let latents = told(npy::read_latents(&path, corpus::LATENTS), |error| error);
+    let _ = latents::read_codes(&path, 9, 1); // most of these files hold no codes
+    let latents = told(latents::read_latents(&path, corpus::LATENTS), |error| error);
     [latents, told(vae::run::info::read(&path), |error| error)].concat()
 }
 
@@ -139,7 +140,7 @@ fn picture(bytes: &[u8], dir: &Path) -> Vec<Error> {
     let mut out = [0; 3 * 4 * 4];
     let part = Picture { path, region: Region::Box([1, 1, 5, 4]) };
     let colour = told(picture::read(&part, 3, 4, &mut out), |error| error);
-    let whole = Picture { region: Region::Box([0, 0, i64::MAX, i64::MAX]), ..part };
+    let whole = Picture { region: Region::Crop(Crop::None), ..part }; // turned as its EXIF block says
     let grey = told(picture::read(&whole, 1, 4, &mut out[..16]), |error| error);
     [colour, grey].concat()
 }

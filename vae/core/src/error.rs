@@ -42,6 +42,14 @@ impl Error {
         Error::File { path: single_line(&path.display().to_string()), what: single_line(&what.to_string()) }
     }
 
+    /// Adds what to do to the message of an [`Error::File`].
+    pub fn with_advice(self, advice: &str) -> Error {
+        match self {
+            Error::File { path, what } => Error::File { path, what: single_line(&format!("{what}; {advice}")) },
+            error => error,
+        }
+    }
+
     /// Returns the exit code of a program that ends with this error: 2 for invalid input by the user, 1 for everything
     /// else.
     pub fn exit_code(&self) -> u8 {

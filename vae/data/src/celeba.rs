@@ -21,7 +21,8 @@ use vae_core::{Error, Result};
 
 use crate::archives;
 use crate::file;
-use crate::picture::{self, Picture, Region};
+use crate::picture::{Picture, Region};
+use crate::pictures;
 
 const PICTURES: &str = "img_align_celeba";
 const LIST: &str = "list_eval_partition.txt";
@@ -46,7 +47,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     for names in parts {
         let path = |name: &String| Picture { path: folder.join(PICTURES).join(name), region };
         let pictures: Vec<Picture> = names.iter().map(path).collect();
-        splits.push(Split::all(picture::images(&pictures, vec![0; names.len()], config)?));
+        splits.push(Split::all(pictures::images(&pictures, vec![0; names.len()], config)?));
     }
     Ok(splits.try_into().expect("three parts"))
 }

@@ -16,7 +16,8 @@ use vae_core::data::Split;
 use vae_core::random::Purpose;
 use vae_core::{Error, Result};
 
-use crate::picture::{self, Picture, Region};
+use crate::picture::{Picture, Region};
+use crate::pictures;
 use crate::{archives, folder};
 
 /// Returns the training, validation and test images.
@@ -51,7 +52,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
             pictures.truncate(config.data.limit);
             labels.truncate(config.data.limit);
         }
-        splits.push(Split::all(picture::images(&pictures, labels, config)?.with_class_names(&models)));
+        splits.push(Split::all(pictures::images(&pictures, labels, config)?.with_class_names(&models)));
     }
     Ok(splits.try_into().expect("three parts"))
 }

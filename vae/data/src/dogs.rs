@@ -23,7 +23,8 @@ use vae_core::data::{Images, Split};
 use vae_core::{Error, Result};
 
 use crate::file;
-use crate::picture::{self, Picture, Region};
+use crate::picture::{Picture, Region};
+use crate::pictures;
 use crate::{archives, mat};
 
 /// The maximum size in bytes of an annotation. The published ones have 3 KB. XML parsers compare all attributes and
@@ -59,7 +60,7 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
             breeds.binary_search_by(|known| known.as_str().cmp(breed(name))).expect("all are there") as u16
         };
         let labels = names.iter().map(number).collect();
-        Ok(picture::images(&pictures, labels, config)?.with_class_names(&breeds))
+        Ok(pictures::images(&pictures, labels, config)?.with_class_names(&breeds))
     };
     let (train, validation) = (Split::all(read(&train)?), Split::all(read(&test)?));
     Ok([train, validation.clone(), validation])
@@ -247,7 +248,7 @@ mod tests {
             ("Annotation/b-pug/one", "<!DOCTYPE x [<!ENTITY a 'b'>]><annotation/>", "not an annotation in VOC's XML"),
             ("Annotation/b-pug/one", &format!("<a>{}</a>", object([90, 0, 95, 5])), "contains no pixel"),
             ("Annotation/b-pug/one", &format!("<a>{}</a>", object([0; 4]).replace("<xmax>0", "<xmax>zero")), "<xmax>"),
-            ("Images/a-chow/two.jpg", "nothing", "neither a JPEG nor a PNG"),
+            ("Images/a-chow/two.jpg", "nothing", "neither JPEG, PNG, WebP nor BMP; download it again"),
             ("train_list.mat", "nothing", "not a MATLAB file"),
         ] {
             let good = std::fs::read(folder.join(name)).ok();

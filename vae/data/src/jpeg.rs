@@ -8,6 +8,45 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+/// A segment of a JPEG before its first scan.
+pub(crate) struct Segment<'a> {
+    /// The byte after ff, which says what the segment is.
+    pub(crate) marker: u8,
+    /// What follows its length, as far as the file goes.
+    pub(crate) contents: &'a [u8],
+    /// Where the next segment starts.
+    pub(crate) end: usize,
+}
+
+/// Returns the segments before the first scan (ff da). They start with their length, which includes the two bytes of the
+/// length.
+pub(crate) fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
+    let mut at = 2;
+    std::iter::from_fn(move || {
+        while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4)
+            && marker != 0xda
+        {
+            if marker == 0xff {
+                at += 1; // a single ff is padding
+                continue;
+            }
+            let start = at + 4;
+            at += 2 + usize::from(u16::from_be_bytes([high, low]));
+            let contents = bytes.get(start..at.min(bytes.len())).unwrap_or_default();
+            return Some(Segment { marker, contents, end: at });
+        }
+        None
+    })
+}
+
+/// Returns whether the end marker of a JPEG (ff d9) follows the segments before its first scan. The decoder does not
+/// report a file that is cut off; it fills the missing part with grey. The data of a scan never contain the end marker,
+/// but a segment before the scans may, for example an embedded preview.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    let scan = segments(bytes).last().map_or(2, |segment| segment.end);
+    bytes.get(scan..).is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, 0xd9]))
+}
+
 /// Decodes a grey JPEG to grey, and any other JPEG to RGB.
 ///
 /// # Errors

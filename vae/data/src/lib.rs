@@ -1,7 +1,8 @@
 //! Readers of data sets that are files under `data.dir`. [`load`] reads the data set that a configuration names.
 //!
-//! Each data set has its own module, whose documentation shows the expected folder layout. [`picture`] decodes JPEG and
-//! PNG files, [`npy`] reads and writes NumPy arrays, [`archives`] lists where the data sets are published, and
+//! Each data set has its own module, whose documentation shows the expected folder layout. [`picture`] decodes JPEG,
+//! PNG, WebP and BMP files, [`npy`] reads and writes NumPy arrays, [`latents`] reads what a
+//! model decodes, [`archives`] lists where the data sets are published, and
 //! [`download`] fetches them.
 
 #![forbid(unsafe_code)]
@@ -13,13 +14,16 @@ pub mod cifar10;
 pub mod dogs;
 pub mod download;
 pub mod dsprites;
+mod exif;
 mod file;
 pub mod folder;
 mod jpeg;
+pub mod latents;
 pub mod mat;
 pub mod mnist;
 pub mod npy;
 pub mod picture;
+pub mod pictures;
 pub mod stl10;
 
 use vae_core::Result;
@@ -35,6 +39,10 @@ use vae_core::data::{Dataset, Split};
 pub fn load(config: &Config) -> Result<Dataset> {
     match config.data.kind {
         DataKind::Digits | DataKind::Shapes => Dataset::built_in(config),
+        DataKind::Folder => {
+            let folder::Own { splits, notes } = folder::splits(config)?;
+            Ok(Dataset { notes, ..Dataset::new(config, splits)? })
+        }
         _ => Dataset::new(config, splits(config)?),
     }
 }
@@ -54,8 +62,7 @@ fn splits(config: &Config) -> Result<[Split; 3]> {
         DataKind::Celeba => celeba::splits(config),
         DataKind::Chairs => chairs::splits(config),
         DataKind::Dsprites => dsprites::splits(config),
-        DataKind::Folder => folder::splits(config),
-        DataKind::Digits | DataKind::Shapes => unreachable!("no files"),
+        DataKind::Folder | DataKind::Digits | DataKind::Shapes => unreachable!("read by `load`"),
     }
 }
 

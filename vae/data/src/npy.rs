@@ -8,8 +8,9 @@
 //! ```
 //!
 //! This is version 1.0 of `numpy.lib.format`. The text is a Python dictionary that NumPy always writes in this form.
-//! Latents are read from arrays of `<f4` (f32) and `<f8` (f64). We write `<f4` and `<i8` (i64), without compression.
-//! The sizes in a header are not trusted: memory is allocated only for the bytes that the file contains.
+//! Arrays of floating-point numbers (`<f4`, `<f8`), of integers and of text (`<U…`, four bytes for each character) are
+//! read. We write `<f4`, `<i8` (i64) and `<U…`, without compression. The sizes
+//! in a header are not trusted: memory is allocated only for the bytes that the file contains.
 //!
 //! The crate `npyz` would bring twenty more crates, and a parser of Python whose recursion is as deep as the brackets
 //! in a file.
@@ -18,7 +19,6 @@ use std::fs::File;
 use std::io::{BufReader, Cursor, ErrorKind, Read, Write};
 use std::path::Path;
 
-use tensor::Tensor;
 use vae_core::data::unpack::{LIMIT, max_unpacked_size, refuse_web_page};
 use vae_core::{Error, Result};
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -28,7 +28,7 @@ const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
 /// The first bytes of a zip file.
 const ZIP: &[u8; 4] = b"PK\x03\x04";
 
-type Outcome<T> = std::result::Result<T, String>;
+pub(crate) type Outcome<T> = std::result::Result<T, String>;
 
 /// The header of an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,26 +83,6 @@ pub(crate) fn header_text(array: &mut impl Read) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&text).split_whitespace().collect())
 }
 
-/// Latents to decode.
-#[derive(Clone, Debug)]
-pub struct Latents {
-    /// The latents, `[images, z_dim]`.
-    pub z: Tensor,
-    /// The label of each image, if the file has labels.
-    pub labels: Option<Vec<i64>>,
-}
-
-/// Reads latents of `z_dim` numbers each. They are the array of an `.npy` file, or the array `z` of an `.npz` file, or
-/// its array `mu` if there is no `z`. The array `labels` of an `.npz` file is read as well, if there is one.
-///
-/// # Errors
-/// Returns an error if the file cannot be read, or contains no finite latents of shape `[images, z_dim]`.
-pub fn read_latents(path: &Path, z_dim: usize) -> Result<Latents> {
-    read_arrays(path, |name| ["z", "mu", "labels"].contains(&name))
-        .and_then(|arrays| latents(arrays, z_dim))
-        .map_err(|what| Error::file(path, what))
-}
-
 /// Returns the name and the header of each array in a file. The name of the array in an `.npy` file is empty.
 ///
 /// # Errors
@@ -117,16 +97,72 @@ pub fn is_numpy(start: &[u8]) -> bool {
     start.starts_with(&MAGIC[..6]) || start.starts_with(ZIP)
 }
 
-struct Array {
-    name: String,
-    header: Header,
-    /// The bytes of the numbers; empty if the array was not requested.
-    numbers: Vec<u8>,
+/// An array of a file.
+pub(crate) struct Array {
+    /// Its name; empty for the array of an `.npy` file.
+    pub(crate) name: String,
+    /// Its header.
+    pub(crate) header: Header,
+    /// The bytes of its numbers; empty if the array was not wanted.
+    pub(crate) numbers: Vec<u8>,
+}
+
+impl Array {
+    /// Returns the numbers as f64, or `None` if the array does not hold numbers. Integers beyond 2⁵³ are rounded.
+    pub(crate) fn floats(&self) -> Option<Vec<f64>> {
+        macro_rules! numbers {
+            ($type:ty) => {{
+                let chunks = self.numbers.chunks_exact(size_of::<$type>());
+                chunks.map(|x| <$type>::from_le_bytes(x.try_into().expect("its size")) as f64).collect()
+            }};
+        }
+        Some(match self.header.descr.as_str() {
+            "<f4" => numbers!(f32),
+            "<f8" => numbers!(f64),
+            "|i1" => numbers!(i8),
+            "<i2" => numbers!(i16),
+            "<i4" => numbers!(i32),
+            "<i8" => numbers!(i64),
+            "|u1" => numbers!(u8),
+            "<u2" => numbers!(u16),
+            "<u4" => numbers!(u32),
+            "<u8" => numbers!(u64),
+            _ => return None,
+        })
+    }
+
+    /// Returns the texts of an array of the type `<U…`, or `None` if it has another type. A character that is not valid
+    /// becomes U+FFFD.
+    pub(crate) fn texts(&self) -> Option<Vec<String>> {
+        let width = text_width(&self.header.descr)?.max(1);
+        let character = |x: &[u8]| u32::from_le_bytes(x.try_into().expect("four bytes"));
+        let text = |bytes: &[u8]| -> String {
+            let characters = bytes.chunks_exact(4).map(character).map(|c| char::from_u32(c).unwrap_or('\u{fffd}'));
+            characters.collect::<String>().trim_end_matches('\0').to_owned()
+        };
+        Some(self.numbers.chunks_exact(4 * width).map(text).collect())
+    }
+}
+
+/// Returns the number of characters of the type `<U…`.
+fn text_width(descr: &str) -> Option<usize> {
+    descr.strip_prefix("<U")?.parse().ok()
+}
+
+/// Returns the bytes that one element of a type takes, or `None` if arrays of this type are not read.
+fn width(descr: &str) -> Option<usize> {
+    match descr {
+        "|i1" | "|u1" => Some(1),
+        "<i2" | "<u2" => Some(2),
+        "<f4" | "<i4" | "<u4" => Some(4),
+        "<f8" | "<i8" | "<u8" => Some(8),
+        _ => text_width(descr)?.checked_mul(4),
+    }
 }
 
 /// Returns all arrays of a file, with the numbers of those whose name is `wanted`. The array of an `.npy` file has the
-/// name "", and its numbers are read if `z` is wanted.
-fn read_arrays(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
+/// name "".
+pub(crate) fn read_arrays(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>> {
     let cannot = |error: std::io::Error| format!("cannot be read: {error}");
     let data = std::fs::metadata(path).map_err(cannot)?;
     if !data.is_file() || data.len() > LIMIT {
@@ -138,7 +174,7 @@ fn read_arrays(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>
     let mut file = BufReader::new(File::open(path).map_err(cannot)?);
     if start.starts_with(&MAGIC[..6]) {
         let header = Header::read(&mut file)?;
-        let numbers = if wanted("z") { numbers(file, &header, data.len())? } else { Vec::new() };
+        let numbers = if wanted("") { numbers(file, &header, data.len())? } else { Vec::new() };
         return Ok(vec![Array { name: String::new(), header, numbers }]);
     }
     if !start.starts_with(ZIP) {
@@ -165,10 +201,9 @@ fn read_arrays(path: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<Array>
 
 /// Reads the bytes of an array's numbers. Their count must match the header, and they must have at most `most` bytes.
 fn numbers(array: impl Read, header: &Header, most: u64) -> Outcome<Vec<u8>> {
-    let width = match header.descr.as_str() {
-        "<f4" => 4,
-        "<f8" | "<i8" => 8,
-        descr => return Err(format!("its numbers are {descr}, expected <f4 or <f8: save z.astype(\"float32\")")),
+    let Some(width) = width(&header.descr) else {
+        let descr = &header.descr;
+        return Err(format!("its type is {descr}, but numbers are <f4, <f8 or integers: save z.astype(\"float32\")"));
     };
     if header.fortran {
         return Err("it is stored column by column, not row by row: save numpy.ascontiguousarray(z)".into());
@@ -185,36 +220,6 @@ fn numbers(array: impl Read, header: &Header, most: u64) -> Outcome<Vec<u8>> {
     }
 }
 
-fn latents(arrays: Vec<Array>, z_dim: usize) -> Outcome<Latents> {
-    let find = |name: &str| arrays.iter().find(|array| array.name == name);
-    let Some(array) = find("").or_else(|| find("z")).or_else(|| find("mu")) else {
-        let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
-        return Err(format!(
-            "contains neither z nor mu, but {}",
-            if names.is_empty() { "nothing".into() } else { names.join(", ") }
-        ));
-    };
-    let shape = &array.header.shape;
-    let count = match shape[..] {
-        [count, width] if count > 0 && width == z_dim => count,
-        _ => return Err(format!("contains latents of shape {shape:?}, but this model needs [images, {z_dim}]")),
-    };
-    let z: Vec<f32> = match array.header.descr.as_str() {
-        "<f4" => array.numbers.chunks_exact(4).map(|x| f32::from_le_bytes(x.try_into().expect("four"))).collect(),
-        "<f8" => {
-            array.numbers.chunks_exact(8).map(|x| f64::from_le_bytes(x.try_into().expect("eight")) as f32).collect()
-        }
-        descr => return Err(format!("contains latents of type {descr}, expected <f4 or <f8")),
-    };
-    if let Some(at) = z.iter().position(|x| !x.is_finite()) {
-        return Err(format!("contains {} in row {}, but latents must be finite", z[at], at / z_dim));
-    }
-    let labels = find("labels").filter(|array| array.header.descr == "<i8" && array.header.shape == [count]);
-    let labels = labels
-        .map(|array| array.numbers.chunks_exact(8).map(|x| i64::from_le_bytes(x.try_into().expect("eight"))).collect());
-    Ok(Latents { z: Tensor::new(&z, [count, z_dim]), labels })
-}
-
 /// Returns an array of f32 as the bytes of an `.npy` file.
 pub fn encode_f32(shape: &[usize], numbers: &[f32]) -> Vec<u8> {
     encode("<f4", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
@@ -225,7 +230,15 @@ pub fn encode_i64(shape: &[usize], numbers: &[i64]) -> Vec<u8> {
     encode("<i8", shape, numbers.iter().flat_map(|x| x.to_le_bytes()))
 }
 
-fn encode(descr: &str, shape: &[usize], numbers: impl Iterator<Item = u8>) -> Vec<u8> {
+/// Returns an array of texts, `[texts]`, as the bytes of an `.npy` file. Its type is `<U` and the length of the longest
+/// text, so NumPy reads it without `allow_pickle`.
+pub fn encode_texts(texts: &[String]) -> Vec<u8> {
+    let width = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
+    let padded = texts.iter().flat_map(|text| text.chars().chain(std::iter::repeat('\0')).take(width));
+    encode(&format!("<U{width}"), &[texts.len()], padded.flat_map(|c| u32::from(c).to_le_bytes()))
+}
+
+pub(crate) fn encode(descr: &str, shape: &[usize], numbers: impl Iterator<Item = u8>) -> Vec<u8> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let sizes = if shape.len() > 1 { sizes.trim_end_matches(", ") } else { sizes.trim_end() };
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}");
@@ -254,12 +267,6 @@ pub fn encode_npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn read(bytes: &[u8], z_dim: usize) -> Outcome<Latents> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        read_latents(file.path(), z_dim).map_err(|error| error.to_string())
-    }
-
     /// Compares with what `numpy.save` wrote for `numpy.array([[1, 2, 3], [4, 5, -6.5]], "float32")` and
     /// `numpy.zeros(7, "int64")`.
     #[test]
@@ -273,20 +280,40 @@ mod tests {
         assert_eq!(encode_i64(&[7], &[0; 7])[10..128], *format!("{text:<117}\n").as_bytes());
     }
 
+    /// Compares with what `numpy.save` wrote for `numpy.array(["a", "µm", ""])`.
     #[test]
-    fn latents_are_read_from_each_kind_of_file() {
-        let numbers = [1.0, 2.0, 3.0, 4.0, 5.0, -6.5];
-        let array = encode_f32(&[2, 3], &numbers);
-        let plain = read(&array, 3).unwrap();
-        assert_eq!((plain.z.data(), plain.z.shape()[0], plain.labels), (&numbers[..], 2, None));
-        let all = [("logvar", encode_f32(&[1], &[0.0])), ("mu", array), ("labels", encode_i64(&[2], &[7, -1]))];
-        let codes = read(&encode_npz(&all), 3).unwrap();
-        assert_eq!((codes.z.data(), codes.labels), (&numbers[..], Some(vec![7, -1])));
-        let both = [&all[..], &[("z", encode_f32(&[1, 3], &[9.0; 3]))]].concat();
-        assert_eq!(read(&encode_npz(&both), 3).unwrap().z.data(), [9.0; 3], "z goes before mu");
-        let doubles = encode("<f8", &[1, 2], [0.5_f64, -2.0].iter().flat_map(|x| x.to_le_bytes()));
-        assert_eq!(read(&doubles, 2).unwrap().z.data(), [0.5, -2.0]);
-        assert_eq!(encode_npz(&all), encode_npz(&all));
+    fn texts_are_written_as_numpy_writes_them() {
+        let texts = ["a", "µm", ""].map(str::to_owned);
+        let bytes = encode_texts(&texts);
+        let text = "{'descr': '<U2', 'fortran_order': False, 'shape': (3,), }";
+        assert_eq!(bytes[10..128], *format!("{text:<117}\n").as_bytes());
+        let characters = [u32::from(b'a'), 0, 0xb5, u32::from(b'm'), 0, 0];
+        assert_eq!(bytes[128..], characters.map(u32::to_le_bytes).concat());
+        assert!(String::from_utf8_lossy(&encode_texts(&[])).contains("'<U1', 'fortran_order': False, 'shape': (0,)"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let read = read_arrays(file.path(), |_| true).unwrap();
+        assert_eq!((read[0].texts().unwrap(), read[0].floats()), (texts.to_vec(), None));
+    }
+
+    #[test]
+    fn numbers_of_every_type_are_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (descr, bytes) in [
+            ("|i1", vec![0xfe, 7]),
+            ("<i2", [-2_i16, 7].map(i16::to_le_bytes).concat()),
+            ("<i4", [-2_i32, 7].map(i32::to_le_bytes).concat()),
+            ("<i8", [-2_i64, 7].map(i64::to_le_bytes).concat()),
+            ("<f4", [-2_f32, 7.0].map(f32::to_le_bytes).concat()),
+            ("<f8", [-2_f64, 7.0].map(f64::to_le_bytes).concat()),
+        ] {
+            std::fs::write(file.path(), encode(descr, &[2], bytes.into_iter())).unwrap();
+            assert_eq!(read_arrays(file.path(), |_| true).unwrap()[0].floats(), Some(vec![-2.0, 7.0]), "{descr}");
+        }
+        for (descr, bytes) in [("|u1", vec![200, 7]), ("<u2", vec![200, 0, 7, 0])] {
+            std::fs::write(file.path(), encode(descr, &[2], bytes.into_iter())).unwrap();
+            assert_eq!(read_arrays(file.path(), |_| true).unwrap()[0].floats(), Some(vec![200.0, 7.0]), "{descr}");
+        }
     }
 
     #[test]
@@ -303,36 +330,6 @@ mod tests {
             "{'descr':'<f4','fortran_order':True,'shape':(-1,),}",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn files_without_latents_give_an_error_in_one_line() {
-        let good = encode_f32(&[2, 3], &[0.0; 6]);
-        let claims = |shape: &str| {
-            let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
-            [&MAGIC[..], &(text.len() as u16).to_le_bytes(), text.as_bytes(), &[0; 24]].concat()
-        };
-        let turned = String::from_utf8_lossy(&good[10..128]).replace("False", "True ").into_bytes();
-        for (bytes, says) in [
-            (good[..good.len() - 1].to_vec(), "cut off: 23 bytes of [2, 3], expected 24"),
-            ([&good[..], &[0]].concat(), "more bytes than the 24"),
-            (encode_f32(&[2, 2], &[0.0; 4]), "shape [2, 2], but this model needs [images, 3]"),
-            (encode_f32(&[6], &[0.0; 6]), "shape [6], but this model needs [images, 3]"),
-            (encode_f32(&[0, 3], &[]), "shape [0, 3]"),
-            (encode_f32(&[1, 3], &[0.0, f32::NAN, 0.0]), "contains NaN in row 0"),
-            (encode_i64(&[1, 3], &[0; 3]), "of type <i8"),
-            (claims("(1000000000000, 3)"), "more than such a file can hold"),
-            (claims("(18446744073709551615, 3)"), "more than such a file can hold"),
-            ([&good[..10], &turned, &good[128..]].concat(), "ascontiguousarray"),
-            (encode_npz(&[("x", good.clone())]), "neither z nor mu, but x"),
-            (encode_npz(&[("mu", b"no array at all".to_vec())]), "contains mu.npy: it starts with"),
-            (encode_npz(&[("z", good.clone())])[..90].to_vec(), "not a complete .npz"),
-            (b"<html>".to_vec(), "is a web page"),
-            (b"".to_vec(), "starts with the bytes []"),
-        ] {
-            let error = read(&bytes, 3).expect_err(says);
-            assert!(error.contains(says) && !error.contains('\n'), "{says}: {error}");
         }
     }
 }

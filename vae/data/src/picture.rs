@@ -1,30 +1,33 @@
-//! Reads a picture file into the form that a model takes: decoded, cropped, converted to grey or RGB, and resized to a
-//! square, with one byte per pixel and channel.
+//! Reads a picture file into the form that a model takes: decoded, turned upright, cropped, converted to grey or RGB, and
+//! resized to a square, with one byte per pixel and channel.
 //!
-//! JPEG (grey, colour or CMYK) and PNG are supported. The first bytes of a file decide which of them it is; its name
-//! does not matter. Transparency is dropped and EXIF rotation is ignored, as in Pillow's `convert("RGB")`. Resizing is
-//! bilinear with antialiasing: the triangle filter is as wide as the reduction factor (torchvision's `antialias=True`,
-//! Pillow's `BILINEAR`). Without antialiasing, a face of 148 pixels that is resized to 64 would use less than half of
-//! its pixels.
+//! JPEG (grey, colour or CMYK), PNG, WebP and BMP are supported. The first bytes of a file decide which of them it is; its
+//! name does not matter. Of an animation, the first frame is read. Transparency is dropped, as in Pillow's
+//! `convert("RGB")`. A picture is turned as its EXIF orientation says, as in Pillow's `ImageOps.exif_transpose`, except
+//! where a list gives a box in stored pixels. Resizing is bilinear with antialiasing: the triangle filter is as wide as the
+//! reduction factor (torchvision's `antialias=True`, Pillow's `BILINEAR`). Without antialiasing, a face of 148 pixels that
+//! is resized to 64 would use less than half of its pixels.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, ImageReader, Limits, Luma, Pixel, RgbImage};
-use rayon::prelude::*;
-use vae_core::config::{Config, Crop};
-use vae_core::data::Images;
+use vae_core::config::Crop;
 use vae_core::data::unpack;
 use vae_core::luma::luma8;
 use vae_core::{Error, Result};
 
-use crate::{file, jpeg};
+use crate::{exif, file, jpeg};
 
 /// The maximum width and height in pixels. No picture of these data sets is larger.
 const LARGEST_SIDE: u32 = 16_384;
 /// The maximum size in bytes of a picture file, and of a decoded picture.
 const LARGEST_PICTURE: u64 = 256 << 20;
+/// The extensions of the files that are pictures, in lower case.
+const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+/// [`EXTENSIONS`], as messages list them.
+pub const KINDS: &str = ".jpg, .jpeg, .png, .webp, .bmp";
 
 /// A picture file, and the region of it that the model sees.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,38 +58,20 @@ fn max_decoded_size(bytes: usize) -> u64 {
     (2048 * bytes + (4 << 20)).min((256 * bytes).max(64 << 20)).min(LARGEST_PICTURE)
 }
 
-/// Returns the pixels of all pictures in order, `[pictures, channels, side, side]`. The files are read on all threads.
-///
-/// # Errors
-/// Returns the error of the first picture that is missing or damaged. No picture is skipped, because that would
-/// silently change every split.
-pub fn read_all(pictures: &[Picture], channels: usize, side: usize) -> Result<Vec<u8>> {
-    // Missing files are found before memory is allocated for the whole list. Reading such a file gives its error message.
-    let missing = |picture: &&Picture| !picture.path.is_file();
-    pictures.iter().filter(missing).try_for_each(|picture| file::read(&picture.path, 0).map(drop))?;
-    let len = channels * side * side;
-    let mut bytes = vec![0; pictures.len() * len];
-    let read = |(picture, out): (&Picture, &mut [u8])| read(picture, channels, side, out).err();
-    match pictures.par_iter().zip(bytes.par_chunks_exact_mut(len)).map(read).find_map_first(|error| error) {
-        Some(error) => Err(error),
-        None => Ok(bytes),
-    }
-}
-
-/// Returns the pictures as images with labels, with the channels and the image size of a configuration.
-///
-/// # Errors
-/// Returns the same errors as [`read_all`].
-pub fn images(pictures: &[Picture], labels: Vec<u16>, config: &Config) -> Result<Images> {
-    let [channels, side] = [config.channels(), config.image_size()];
-    Ok(Images::new(read_all(pictures, channels, side)?, labels, channels, [side, side]))
+/// What was done to a picture to make it square.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// The region is smaller than the picture.
+    pub is_cropped: bool,
+    /// The region was not square.
+    pub is_stretched: bool,
 }
 
 /// Reads one picture into `out`, `[channels, side, side]`. `channels` is 1 (grey) or 3 (RGB).
 ///
 /// # Errors
 /// Returns an error if the file is missing, is not a picture, is damaged, or is larger than the limits of this module.
-pub fn read(picture: &Picture, channels: usize, side: usize, out: &mut [u8]) -> Result<()> {
+pub fn read(picture: &Picture, channels: usize, side: usize, out: &mut [u8]) -> Result<Fit> {
     let bytes = file::read(&picture.path, LARGEST_PICTURE)?;
     from_bytes(&bytes, picture.region, channels, side, out).map_err(|what| Error::file(&picture.path, what))
 }
@@ -101,11 +86,15 @@ pub fn from_bytes(
     channels: usize,
     side: usize,
     out: &mut [u8],
-) -> std::result::Result<(), String> {
-    let decoded = decode(bytes)?;
+) -> std::result::Result<Fit, String> {
+    let mut decoded = decode(bytes)?;
+    if matches!(region, Region::Crop(_)) {
+        decoded.apply_orientation(exif::orientation(bytes));
+    }
     let [left, top, width, height] = region.within(decoded.width(), decoded.height())?;
     resize_into(&decoded.crop_imm(left, top, width, height), channels, side, out);
-    Ok(())
+    let is_cropped = [width, height] != [decoded.width(), decoded.height()];
+    Ok(Fit { is_cropped, is_stretched: width != height })
 }
 
 /// Resizes a decoded picture into `out`, `[channels, side, side]`. `channels` is 1 (grey) or 3 (RGB).
@@ -119,10 +108,10 @@ pub fn resize_into(pixels: &DynamicImage, channels: usize, side: usize, out: &mu
     }
 }
 
-/// Returns whether a file's extension is that of a JPEG or PNG.
+/// Returns whether a file's extension is that of a JPEG, PNG, WebP or BMP.
 pub fn is_picture(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    ["jpg", "jpeg", "png"].iter().any(|known| extension == *known)
+    EXTENSIONS.iter().any(|known| extension == *known)
 }
 
 impl Region {
@@ -148,42 +137,26 @@ impl Region {
 
 fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     unpack::refuse_web_page(bytes, "a picture")?;
-    let damaged = |what: String| format!("is damaged, or not a picture of these data sets: {what}; download it again");
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
-    match reader.format() {
-        Some(ImageFormat::Jpeg) if !is_whole_jpeg(bytes) => {
-            return Err(format!("is cut off: {} bytes of a JPEG without its end; download it again", bytes.len()));
+    let damaged = |what: String| format!("is damaged: {what}");
+    let format = match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) if !jpeg::is_whole(bytes) => {
+            return Err(format!("is cut off: {} bytes of a JPEG without its end", bytes.len()));
         }
-        Some(ImageFormat::Jpeg) => {
+        Ok(ImageFormat::Jpeg) => {
             return jpeg::decode(bytes, LARGEST_SIDE, max_decoded_size(bytes.len())).map_err(damaged);
         }
-        Some(ImageFormat::Png) => {}
+        Ok(format @ (ImageFormat::Png | ImageFormat::WebP | ImageFormat::Bmp)) => format,
         _ => {
             let start = &bytes[..bytes.len().min(4)];
-            return Err(format!("starts with the bytes {start:02x?}: neither a JPEG nor a PNG; download it again"));
+            return Err(format!("starts with the bytes {start:02x?}: it is neither JPEG, PNG, WebP nor BMP"));
         }
-    }
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_SIDE), Some(LARGEST_SIDE));
     limits.max_alloc = Some(max_decoded_size(bytes.len()));
     reader.limits(limits);
     reader.decode().map_err(|error| damaged(error.to_string()))
-}
-
-/// Returns whether the end marker of a JPEG (ff d9) follows the start of its first scan (ff da). The decoder does not
-/// report a file that is cut off; it fills the missing part with grey. The data of a scan never contain the end marker,
-/// but a segment before the scans may, for example an embedded preview. These segments have a length, so they can be
-/// skipped.
-fn is_whole_jpeg(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4)
-        && marker != 0xda
-    {
-        // A single ff is padding. Every other segment before a scan starts with its length, which includes the length
-        // field.
-        at += if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
-    }
-    bytes.get(at..).is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, 0xd9]))
 }
 
 /// Resizes to a square by bilinear interpolation with antialiasing.
@@ -223,7 +196,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("picture");
         std::fs::write(&path, bytes).unwrap();
-        read_all(&[Picture { path, region }], channels, side)
+        let mut out = vec![0; channels * side * side];
+        read(&Picture { path, region }, channels, side, &mut out).map(|_| out)
     }
 
     const WHOLE: Region = Region::Crop(Crop::None);
@@ -243,6 +217,57 @@ mod tests {
             assert!(found.iter().zip([90, 125, 66, 209]).all(|(&f, w)| near(f, w)), "{what}: {found:?}");
         }
         assert_eq!(decoded(GREY, WHOLE, 3, 16).unwrap(), decoded(GREY, WHOLE, 1, 16).unwrap().repeat(3));
+    }
+
+    #[test]
+    fn webp_and_bmp_are_read() {
+        let picture = RgbImage::from_fn(5, 5, |x, y| image::Rgb([x as u8 * 40, y as u8 * 50, 7]));
+        let expected = decoded(&png(picture.clone()), WHOLE, 3, 5).unwrap();
+        for format in [ImageFormat::WebP, ImageFormat::Bmp] {
+            let mut bytes = Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).unwrap();
+            let bytes = bytes.into_inner();
+            assert_eq!(decoded(&bytes, WHOLE, 3, 5).unwrap(), expected, "{format:?}");
+            let error = decoded(&bytes[..bytes.len() / 2], WHOLE, 3, 5).unwrap_err().to_string();
+            assert!(error.contains("picture: is damaged: "), "{error}");
+        }
+    }
+
+    /// Compares with Pillow's `ImageOps.exif_transpose` of the rows 1 2 3 and 4 5 6.
+    #[test]
+    fn pictures_are_turned_as_their_exif_says() {
+        let stored = png(GrayImage::from_fn(3, 2, |x, y| Luma([40 * (3 * y as u8 + x as u8 + 1)])));
+        for (orientation, width, upright) in [
+            (1, 3, [1, 2, 3, 4, 5, 6]),
+            (2, 3, [3, 2, 1, 6, 5, 4]),
+            (3, 3, [6, 5, 4, 3, 2, 1]),
+            (4, 3, [4, 5, 6, 1, 2, 3]),
+            (5, 2, [1, 4, 2, 5, 3, 6]),
+            (6, 2, [4, 1, 5, 2, 6, 3]),
+            (7, 2, [6, 3, 5, 2, 4, 1]),
+            (8, 2, [3, 6, 2, 5, 1, 4]),
+        ] {
+            let turned = exif::tests::png_with(&exif::tests::block(orientation, orientation % 2 == 0), &stored);
+            let upright = upright.map(|pixel| 40 * pixel).to_vec();
+            let upright = png(GrayImage::from_raw(width, 6 / width, upright).unwrap());
+            let grey = |bytes: &[u8], region| decoded(bytes, region, 1, 2).unwrap();
+            for region in [WHOLE, Region::Crop(Crop::Centre)] {
+                assert_eq!(grey(&turned, region), grey(&upright, region), "{orientation}, {region:?}");
+            }
+            let whole = Region::Box([0, 0, 3, 2]);
+            assert_eq!(grey(&turned, whole), grey(&stored, whole), "a box is in stored pixels");
+        }
+        // A lossy WebP whose quarters, upright, are blue, red, yellow and green.
+        let webp = decoded(include_bytes!("../tests/fixtures/turned.webp"), WHOLE, 3, 16).unwrap();
+        for (quarter, wanted) in [QUARTERS[2], QUARTERS[0], QUARTERS[3], QUARTERS[1]].iter().enumerate() {
+            let at = (4 + 8 * (quarter / 2)) * 16 + 4 + 8 * (quarter % 2);
+            let found = [webp[at], webp[256 + at], webp[512 + at]];
+            assert!(found.iter().zip(wanted).all(|(f, w)| f.abs_diff(*w) <= 3), "{found:?}, expected {wanted:?}");
+        }
+        let jpeg = exif::tests::jpeg_with(&exif::tests::block(3, true), GREY);
+        let mut upside_down = decoded(&jpeg, WHOLE, 1, 16).unwrap();
+        upside_down.reverse();
+        assert_eq!(upside_down, decoded(GREY, WHOLE, 1, 16).unwrap());
     }
 
     #[test]
@@ -281,27 +306,6 @@ mod tests {
     }
 
     #[test]
-    fn planes_follow_each_other_and_pictures_keep_their_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let pictures: Vec<Picture> = (0..40)
-            .map(|i| {
-                let path = dir.path().join(format!("{i}.png"));
-                std::fs::write(&path, png(RgbImage::from_pixel(2, 2, image::Rgb([i, 100 + i, 200 + i])))).unwrap();
-                Picture { path, region: WHOLE }
-            })
-            .collect();
-        let bytes = read_all(&pictures, 3, 2).unwrap();
-        for (i, picture) in (0..40).zip(bytes.chunks_exact(12)) {
-            assert_eq!(picture, [[i; 4], [100 + i; 4], [200 + i; 4]].concat());
-        }
-        std::fs::write(&pictures[30].path, b"").unwrap();
-        std::fs::remove_file(&pictures[20].path).unwrap();
-        assert!(read_all(&pictures, 3, 2).unwrap_err().to_string().contains("20.png: cannot be read"));
-        // No memory is allocated if a picture is missing. This size would need 480 terabytes.
-        assert!(read_all(&pictures, 3, 1 << 21).unwrap_err().to_string().contains("20.png: cannot be read"));
-    }
-
-    #[test]
     fn an_incomplete_picture_is_an_error_with_its_path() {
         let preview = [&CMYK[..2], &[0xff, 0xe1, 0, 4, 0xff, 0xd9], &CMYK[2..CMYK.len() - 2]].concat();
         let whole = png(RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8 * 5, y as u8 * 3, (x * y) as u8])));
@@ -321,7 +325,7 @@ mod tests {
             (&preview, "cut off: 382 bytes"),
             (&GREY[..2], "starts with the bytes"),
             (b"", "starts with the bytes []"),
-            (b"GIF89a, once upon a time", "[47, 49, 46, 38]: neither a JPEG nor a PNG"),
+            (b"GIF89a, once upon a time", "[47, 49, 46, 38]: it is neither JPEG, PNG, WebP nor BMP"),
             (b"<!DOCTYPE html><html>", "web page"),
         ] {
             let message = decoded(bytes, WHOLE, 3, 8).expect_err(says).to_string();
@@ -329,5 +333,7 @@ mod tests {
             assert!(!message.contains('\n'), "{message}");
         }
         assert!(is_picture(Path::new("a/b.JPG")) && is_picture(Path::new("b.png")) && !is_picture(Path::new("jpg")));
+        assert!(is_picture(Path::new("a.webp")) && is_picture(Path::new("a.BMP")) && !is_picture(Path::new("a.gif")));
+        assert_eq!(KINDS, format!(".{}", EXTENSIONS.join(", .")));
     }
 }

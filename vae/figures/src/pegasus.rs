@@ -11,11 +11,11 @@ use std::path::PathBuf;
 
 use pollster::block_on;
 use tensor::Tensor;
-use vae_core::config::Crop;
 use vae_core::data::{Split, nearest_neighbours};
 use vae_core::predict::Predictor;
 use vae_core::{Error, Result};
-use vae_data::picture::{self, Picture, Region};
+use vae_data::folder::{self, OwnPicture};
+use vae_data::pictures::Damaged;
 
 /// The selection of images.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,10 +90,9 @@ impl Pick {
                 Picked::new(predictor, split, places[..count.min(places.len())].to_vec())
             }
             Pick::Files(paths) => {
-                let region = Region::Crop(predictor.config.data.crop.unwrap_or(Crop::Centre));
-                let pictures: Vec<_> = paths.iter().map(|path| Picture { path: path.clone(), region }).collect();
-                let images = picture::images(&pictures, vec![0; paths.len()], &predictor.config)?;
-                let all = Split::all(images);
+                let pictures: Vec<_> = paths.iter().map(|path| OwnPicture::file(path)).collect();
+                let read = folder::read(&pictures, &predictor.config, Damaged::Stop("name another picture"))?;
+                let all = Split::all(read.images);
                 Picked::new(predictor, &all, (0..count.min(paths.len())).collect())
             }
             Pick::Class(name) => {

@@ -1,4 +1,4 @@
-//! `vae decode`: latents, as NumPy arrays, to the images that a trained model decodes from them.
+//! `vae decode`: latents or codes, as NumPy arrays, to the images that a trained model decodes from them.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use pollster::block_on;
 use vae_core::Error;
-use vae_core::config::Config;
-use vae_data::npy::{self, Latents};
+use vae_core::config::{Config, ModelKind};
+use vae_data::latents::{Latents, read_codes, read_latents};
+use vae_data::npy;
 use vae_figures::image_folder::ImageFolder;
 use vae_run::write_new;
 
 use super::load::LoadOptions;
+use super::png_names::png_names;
 use crate::say;
 
 /// A test runs every line that starts with `  vae decode`.
@@ -21,6 +23,7 @@ Examples:
   vae decode runs/quickstart codes.npz --out pixels.npy        float32, [images, channels, size, size], 0 black, 1 white
 
 In Python: numpy.save(\"z.npy\", z.astype(\"float32\")), or numpy.savez(\"z.npz\", z=z); FILE is what vae encode wrote, or one of these.
+Pictures have the names of the array names of an .npz (text), if there is one. A vq model decodes integers [images, rows, columns].
 Exit codes: 0 done, 1 failed, 2 bad usage.";
 
 /// The largest array of pixels that is written, in bytes.
@@ -35,9 +38,9 @@ const CHUNK: usize = 1024;
 pub(super) struct Args {
     /// The folder of the run
     run: PathBuf,
-    /// Latents, [images, z]: an .npy, or an .npz with z or mu
+    /// Latents, [images, z]: an .npy, or an .npz with z or mu. For a vq model, codes: an .npy, or an .npz with codes
     file: PathBuf,
-    /// A folder to make, of pictures 00000.png, 00001.png, …
+    /// A folder to make, of a PNG for each image: with the file's names, or 00000.png, 00001.png, …
     #[arg(long, value_name = "DIR")]
     png: Option<PathBuf>,
     /// A file of pixels to write, which must not be there yet
@@ -57,10 +60,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let predictor = args.load.load(&args.run)?.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
-    if !config.model.is_vae() {
+    let is_vq = config.model.kind == ModelKind::Vq;
+    if !config.model.is_vae() && !is_vq {
         bail!(Error::config(format!("model.kind = \"{}\" cannot decode latents", config.model.kind)));
     }
-    let codes = npy::read_latents(&args.file, config.model.z_dim)?;
+    let codes = match is_vq {
+        true => read_codes(&args.file, config.model.codes, config.code_side())?,
+        false => read_latents(&args.file, config.model.z_dim)?,
+    };
     let count = codes.z.shape()[0];
     let labels = labels(config, &codes, &args.labels)?;
     let numbers = shape.iter().product::<usize>();
@@ -68,12 +75,22 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         bail!(Error::config(format!("--out: the pixels of {count} images are more than 4 GB; decode fewer")));
     }
     let mut image_folder = args.png.as_ref().map(|place| ImageFolder::new(place, shape)).transpose()?;
+    let names = codes.names.clone().unwrap_or_else(|| (0..count).map(|i| format!("{i:05}")).collect());
+    let mut names = png_names(&names).into_iter();
     let mut all = Vec::new();
     for first in (0..count).step_by(CHUNK) {
         let len = CHUNK.min(count - first);
-        let pixels = block_on(predictor.decode(&codes.z.slice(0, first, len), &labels[first..first + len]))?;
-        let pixels = pixels.expect("a VAE decodes latents");
-        image_folder.as_mut().map_or(Ok(()), |image_folder| image_folder.add(&pixels))?;
+        let z = codes.z.slice(0, first, len);
+        let pixels = match is_vq {
+            true => block_on(predictor.decode_codes(&z))?,
+            false => block_on(predictor.decode(&z, &labels[first..first + len]))?,
+        };
+        let pixels = pixels.expect("this kind of model decodes");
+        if let Some(image_folder) = &mut image_folder {
+            for image in pixels.chunks_exact(numbers) {
+                image_folder.add_named(&names.next().expect("a name for each image"), image)?;
+            }
+        }
         if args.out.is_some() {
             all.extend(pixels);
         }

@@ -17,6 +17,7 @@ mod info;
 mod input;
 mod load;
 mod paper;
+mod png_names;
 mod reconstruct;
 mod report;
 mod sample;

@@ -1,4 +1,4 @@
-//! `vae sample`: images that a trained model decodes from random latents.
+//! `vae sample`: images that a trained model decodes from random latents or random codes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use pollster::block_on;
 use vae_core::Error;
+use vae_core::config::ModelKind;
 use vae_core::random::Purpose;
 use vae_figures::image_folder::ImageFolder;
 
 use super::load::LoadOptions;
+use crate::console::eprint_line;
 use crate::say;
 
 /// A test runs every line that starts with `  vae sample`.
@@ -23,7 +25,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage.";
 /// Images that are decoded at once, before their pictures are written.
 const CHUNK: usize = 1024;
 
-/// Decodes random latents, drawn from N(0, I), into new pictures.
+/// Decodes random latents, drawn from N(0, I), into new pictures. A vq model decodes random codes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -57,7 +59,8 @@ fn temperature(words: &str) -> Result<f32, String> {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let predictor = args.load.load(&args.run)?.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
-    if !config.model.is_vae() {
+    let is_vq = config.model.kind == ModelKind::Vq;
+    if !config.model.is_vae() && !is_vq {
         bail!(Error::config(format!("model.kind = \"{}\" cannot draw samples", config.model.kind)));
     }
     let (count, classes) = (args.count as usize, config.condition_classes());
@@ -71,12 +74,30 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         Some(label) => vec![label; count],
         None => (0..count).map(|i| i * classes / count).collect(),
     };
+    if is_vq && args.temperature != 1.0 {
+        bail!(Error::config("--temperature: this model draws codes, which have no standard deviation; leave it out"));
+    }
     let mut image_folder = ImageFolder::new(&args.png, shape)?;
-    let mut rng = Purpose::Samples.stream(args.seed.unwrap_or(config.seed), 0);
-    let z = rng.normal_tensor([count, config.model.z_dim]).mul_scalar(args.temperature);
+    let seed = args.seed.unwrap_or(config.seed);
+    let z = match is_vq {
+        true => block_on(predictor.draw_codes(count, seed))?.expect("vq has a codebook"),
+        false => {
+            let z = Purpose::Samples.stream(seed, 0).normal_tensor([count, config.model.z_dim]);
+            z.mul_scalar(args.temperature)
+        }
+    };
     for (labels, first) in labels.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-        let pixels = block_on(predictor.decode(&z.slice(0, first, labels.len()), labels))?;
-        image_folder.add(&pixels.expect("a VAE decodes latents"))?;
+        let z = z.slice(0, first, labels.len());
+        let pixels = match is_vq {
+            true => block_on(predictor.decode_codes(&z))?,
+            false => block_on(predictor.decode(&z, labels))?,
+        };
+        image_folder.add(&pixels.expect("this kind of model decodes"))?;
+    }
+    if is_vq {
+        eprint_line(
+            "codes are drawn independently at each position, each with its frequency in training: a vq model has no learned prior",
+        );
     }
     say!("{} images: {}", image_folder.finish()?, args.png.display());
     Ok(ExitCode::SUCCESS)

@@ -164,7 +164,7 @@ fn a_run_without_test_images_is_explored_all_the_same() {
     let about = explorer.about();
     assert_eq!((about.images, about.latents[0].reach), (0, REACH));
     assert_eq!(explorer.map([0, 1]).unwrap(), Map { points: vec![], labels: vec![] });
-    assert!(error(explorer.image(0)).contains("this run has no test images"));
+    assert!(error(explorer.image(0)).contains("there are no test images"));
     assert_eq!(explorer.picture(&framed(0, 255), Reading::default()).unwrap().z.len(), 3);
     assert!(!explorer.decode(&point(&[0.0; 3])).unwrap().is_empty());
 }

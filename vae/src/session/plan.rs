@@ -37,6 +37,7 @@ impl Plan<'_> {
         say!("{}, seed {}", config.name, config.seed);
         say!("  device     {}", self.chosen.words);
         say!("  data       {}", self.data_line());
+        self.data.iter().flat_map(|dataset| &dataset.notes).for_each(|note| say!("             {note}"));
         let halves = match summary.decoder_parameters {
             0 => String::new(),
             decoder => format!(
@@ -118,6 +119,7 @@ impl Plan<'_> {
                 "kind": config.data.kind, "found": true, "seconds": self.seconds,
                 "train": dataset.train.count(), "validation": dataset.validation.count(), "test": dataset.test.count(),
                 "normalise": config.data.normalise, "mean": dataset.transform.mean, "std": dataset.transform.std,
+                "notes": dataset.notes,
             }),
         };
         let summary = serde_json::to_value(self.summary).unwrap_or_default();

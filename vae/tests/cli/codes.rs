@@ -35,6 +35,18 @@ fn array<'a>(npz: &'a [u8], name: &str) -> (String, &'a [u8]) {
     (String::from_utf8(array[10..128].to_vec()).unwrap(), &array[128..])
 }
 
+/// The names in what `encode` wrote.
+fn names(npz: &[u8]) -> Vec<String> {
+    let (header, bytes) = array(npz, "names.npy");
+    let number = |start: &str, end: char| -> usize {
+        header.split(start).nth(1).and_then(|rest| rest.split(end).next()).unwrap().parse().unwrap()
+    };
+    let [width, count] = [number("'<U", '\''), number("(", ',')];
+    let character = |x: &[u8]| char::from_u32(u32::from_le_bytes(x.try_into().unwrap())).unwrap();
+    let text = |x: &[u8]| x.chunks_exact(4).map(character).filter(|&c| c != '\0').collect();
+    bytes.chunks_exact(4 * width).take(count).map(text).collect()
+}
+
 #[test]
 fn the_examples_work() {
     let dir = tempfile::tempdir().unwrap();
@@ -44,7 +56,7 @@ fn the_examples_work() {
     for name in ["photos/1.png", "photos/2.png", "a.png", "b.png"] {
         image::RgbImage::from_pixel(20, 30, image::Rgb([200, 100, 0])).save(dir.join(name)).unwrap();
     }
-    for (command, count) in [("encode", 3), ("decode", 2), ("reconstruct", 3), ("sample", 2), ("info", 4)] {
+    for (command, count) in [("encode", 3), ("decode", 2), ("reconstruct", 4), ("sample", 2), ("info", 4)] {
         let help = done(&run(command, dir, &["--help"]));
         let examples: Vec<&str> = help.lines().filter(|line| line.starts_with(&format!("  vae {command} "))).collect();
         assert_eq!(examples.len(), count, "{help}");
@@ -69,6 +81,7 @@ fn what_is_encoded_is_decoded_to_the_same_pictures_by_either_way() {
     let mu: Vec<f32> = mu.chunks_exact(4).take(60).map(|x| f32::from_le_bytes(x.try_into().unwrap())).collect();
     assert!(mu.iter().any(|x| *x != mu[0]) && mu.iter().all(|x| x.is_finite()));
     assert!(array(&npz, "logvar.npy").0.contains("(20, 3)") && array(&npz, "labels.npy").0.contains("'<i8'"));
+    assert_eq!(names(&npz)[7], "test/00007");
     done(&run("encode", dir, &["run", "test", "--out", "again.npz"]));
     assert_eq!(fs::read(dir.join("again.npz")).unwrap(), npz, "equal images are equal bytes");
 
@@ -114,10 +127,15 @@ fn reconstruct_is_encode_and_decode_in_one_step() {
     assert_eq!(said, "4 images: seen\n");
     let mut names: Vec<_> = fs::read_dir(dir.join("seen")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["a-2.png", "a.png", "b.png", "cats-a.png"]);
-    done(&run("encode", dir, &["run", "set", "--out", "set.npz"]));
+    assert_eq!(names, ["a.png", "deep-cats-a.png", "set-a.png", "set-b.png"]);
+    done(&run("encode", dir, &["run", "set", "deep", "a.png", "--out", "set.npz"]));
     done(&run("decode", dir, &["run", "set.npz", "--png", "by-steps"]));
-    assert_eq!((read("seen/a.png"), read("seen/b.png")), (read("by-steps/00000.png"), read("by-steps/00001.png")));
+    for name in &names {
+        let name = name.to_string_lossy();
+        assert_eq!(read(&format!("seen/{name}")), read(&format!("by-steps/{name}")), "{name}");
+    }
+    done(&run("reconstruct", dir, &["run", "set", "--png", "set-only"]));
+    assert_eq!(read("set-only/b.png"), read("seen/set-b.png"));
     refused(&run("reconstruct", dir, &["run", "set", "--png", "seen"]), 2, &["seen: exists already"]);
     refused(&run("reconstruct", dir, &["run", "nowhere.png", "--png", "x"]), 1, &["nowhere.png"]);
     refused(&run("reconstruct", dir, &["run", "run/checkpoints", "--png", "x"]), 1, &["contains no pictures"]);
@@ -152,6 +170,116 @@ fn pictures_are_encoded_with_their_folders_as_labels() {
     };
     assert_eq!(labels(&["set"]), [0, 1, 1]);
     assert_eq!(labels(&["set/dark/1.png", "set/light/2.png", "set/light/1.png"]), [-1; 3]);
+    assert_eq!(labels(&["set/light", "set"])[2..], [0], "a label is a sub-folder");
+}
+
+#[test]
+fn several_sources_are_encoded_together_with_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &[]);
+    for (name, grey) in [("set/square/1.png", 10), ("set/blob/2.webp", 250), ("a.bmp", 90)] {
+        fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        image::GrayImage::from_pixel(16, 16, image::Luma([grey])).save(dir.join(name)).unwrap();
+    }
+    fs::write(dir.join("set/blob/notes.txt"), "").unwrap();
+    let output = run("encode", dir, &["run", "a.bmp", "test", "set", "validation", "--out", "all.npz"]);
+    assert_eq!(done(&output), "43 images, z = 3: all.npz\n");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("set: 1 file was skipped: 1 .txt; pictures are .jpg"), "{told}");
+    let npz = fs::read(dir.join("all.npz")).unwrap();
+    let names = names(&npz);
+    assert_eq!([&names[0], &names[1], &names[20]], ["a.bmp", "test/00000", "test/00019"]);
+    assert_eq!([&names[21], &names[22], &names[42]], ["set/blob/2.webp", "set/square/1.png", "validation/00019"]);
+    let labels: Vec<i64> = array(&npz, "labels.npy")
+        .1
+        .chunks_exact(8)
+        .take(43)
+        .map(|x| i64::from_le_bytes(x.try_into().unwrap()))
+        .collect();
+    assert_eq!([labels[0], labels[21], labels[22]], [-1, -1, 0], "the run has a label square, but no label blob");
+    assert!(labels[1..21].iter().all(|label| (0..3).contains(label)));
+    // Each part is what it is alone.
+    done(&run("encode", dir, &["run", "test", "--out", "test.npz"]));
+    let [whole, test] = [&npz, &fs::read(dir.join("test.npz")).unwrap()].map(|npz| array(npz, "mu.npy").1.to_vec());
+    assert_eq!(whole[12..][..20 * 12], test[..20 * 12]);
+    done(&run("decode", dir, &["run", "all.npz", "--png", "png"]));
+    for name in ["a.png", "test-00007.png", "set-square-1.png", "validation-00019.png"] {
+        assert!(dir.join("png").join(name).is_file(), "{name}");
+    }
+    fs::create_dir(dir.join("test")).unwrap();
+    fs::copy(dir.join("a.bmp"), dir.join("test/b.bmp")).unwrap();
+    assert_eq!(done(&run("encode", dir, &["run", "./test", "--out", "b.npz"])), "1 images, z = 3: b.npz\n");
+    // A damaged one stops, and names the flag that leaves it out.
+    fs::write(dir.join("set/blob/2.webp"), b"RIFF").unwrap();
+    for command in [&["encode", "--out"], &["reconstruct", "--png"]] {
+        let words = ["run", "set", command[1], "x"];
+        refused(&run(command[0], dir, &words), 1, &["2.webp: ", "; --skip-damaged leaves out"]);
+        let output = run(command[0], dir, &[&words[..], &["--skip-damaged"]].concat());
+        assert!(done(&output).starts_with("1 images"));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("1 of the 2 pictures are damaged and were left out, such as blob/2.webp"), "{told}");
+        let _ = fs::remove_file(dir.join("x"));
+    }
+    let output = run("encode", dir, &["run", "set/blob/2.webp", "--skip-damaged", "--out", "y"]);
+    refused(&output, 2, &["all pictures are damaged, so there is nothing to encode"]);
+}
+
+#[test]
+fn a_vq_model_encodes_to_codes_decodes_them_and_draws_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4,4", "model.codes=8", "model.code_width=2"];
+    trained(dir, "run", &vq);
+    assert_eq!(
+        done(&run("encode", dir, &["run", "test", "--out", "test.npz"])),
+        "20 images, 4×4 codes of 8: test.npz\n"
+    );
+    let npz = fs::read(dir.join("test.npz")).unwrap();
+    let (header, codes) = array(&npz, "codes.npy");
+    assert!(header.starts_with("{'descr': '<i8', 'fortran_order': False, 'shape': (20, 4, 4), }"), "{header}");
+    assert!(codes.chunks_exact(8).take(320).all(|x| i64::from_le_bytes(x.try_into().unwrap()) < 8));
+    done(&run("decode", dir, &["run", "test.npz", "--png", "decoded", "--out", "pixels.npy"]));
+    done(&run("reconstruct", dir, &["run", "test", "--png", "reconstructed"]));
+    for i in 0..20 {
+        let [one, two] = ["decoded", "reconstructed"]
+            .map(|folder| image::open(dir.join(format!("{folder}/{i:05}.png"))).unwrap().into_luma8().into_raw());
+        assert!(one.iter().zip(&two).all(|(a, b)| a.abs_diff(*b) <= 1), "{i}");
+    }
+    let sample = |words: &[&str], place: &str| {
+        let output = run("sample", dir, &[&["run", "-n", "3", "--png", place], words].concat());
+        done(&output);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.lines().count() == 1 && told.contains("frequency in training: a vq model has no learned"),
+            "{told}"
+        );
+        fs::read(dir.join(place).join("00002.png")).unwrap()
+    };
+    let one = sample(&[], "one");
+    assert_eq!(one, sample(&["--seed", "1"], "same"));
+    // Other codes are another picture.
+    let pixels = |code: u8| {
+        let head = format!("{:<117}\n", "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 16), }");
+        let bytes = [&b"\x93NUMPY\x01\x00\x76\x00"[..], head.as_bytes(), &[code; 16]].concat();
+        fs::write(dir.join("codes.npy"), bytes).unwrap();
+        let _ = fs::remove_file(dir.join("one.npy"));
+        done(&run("decode", dir, &["run", "codes.npy", "--out", "one.npy"]));
+        fs::read(dir.join("one.npy")).unwrap()
+    };
+    assert_ne!(pixels(0), pixels(7));
+    fs::write(dir.join("codes.npy"), [&fs::read(dir.join("codes.npy")).unwrap()[..143], &[8]].concat()).unwrap();
+    refused(
+        &run("decode", dir, &["run", "codes.npy", "--out", "x"]),
+        1,
+        &["contains the code 8 in image 0; codes are 0 to 7"],
+    );
+    refused(&run("sample", dir, &["run", "--png", "x", "--temperature", "0.5"]), 2, &["--temperature", "codes"]);
+    trained(dir, "vae", &[]);
+    done(&run("encode", dir, &["vae", "test", "--out", "mu.npz"]));
+    refused(&run("decode", dir, &["run", "mu.npz", "--png", "x"]), 1, &["contains no codes, but mu"]);
+    refused(&run("decode", dir, &["vae", "test.npz", "--png", "x"]), 1, &["contains neither z nor mu, but codes"]);
+    assert!(!dir.join("x").exists());
 }
 
 #[test]
@@ -234,7 +362,7 @@ fn files_tell_what_they_hold() {
     let npz = json(&["test.npz"]);
     assert_eq!(
         (&npz["kind"], &npz["numbers"], &npz["tensors"][2]["dtype"]),
-        (&"numpy".into(), &140.into(), &"<i8".into())
+        (&"numpy".into(), &160.into(), &"<i8".into())
     );
     // Somebody else's: half precision, and a line of metadata.
     let view = safetensors::tensor::TensorView::new(safetensors::Dtype::BF16, vec![2, 3], &[0; 12]).unwrap();

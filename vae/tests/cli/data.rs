@@ -47,6 +47,95 @@ fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
     let (code, _, errors) = train(dir.path(), &[&kind[..], &["--dry-run"]].concat());
     assert_eq!(code, 1, "{errors}");
     assert!(errors.contains("light/7.png: is damaged") && errors.lines().count() == 1, "{errors}");
+    assert!(errors.contains("set data.skip_damaged = true"), "{errors}");
+    let (code, told, errors) =
+        train(dir.path(), &[SMALL, &kind, &["--set", "data.skip_damaged=true", "--out", "fewer"]].concat());
+    assert!(
+        code == 0 && told.contains("\n             1 of the 36 pictures are damaged and were left out"),
+        "{told}{errors}"
+    );
+}
+
+/// The first lines of a run say what was not used of the user's pictures.
+#[test]
+fn a_run_says_what_it_leaves_out_of_a_folder() {
+    let dir = pictures();
+    for name in ["dark/a.gif", "dark/b.gif", "light/notes.txt"] {
+        fs::write(dir.path().join("pictures").join(name), "").unwrap();
+    }
+    let first_lines = |settings: &[&str]| {
+        let (code, told, errors) = train(dir.path(), &[SMALL, FOLDER, &["--dry-run"], settings].concat());
+        assert_eq!(code, 0, "{errors}");
+        told
+    };
+    let told = first_lines(&[]);
+    let lines: Vec<&str> = told.lines().skip(3).take(2).map(str::trim).collect();
+    assert_eq!(lines[0], "3 files were skipped: 2 .gif, 1 .txt; pictures are .jpg, .jpeg, .png, .webp, .bmp");
+    assert!(
+        lines[1].starts_with("36 of 36 pictures are not square: the largest square around the centre is used"),
+        "{told}"
+    );
+    let told = first_lines(&["--set", "data.crop=none"]);
+    assert!(told.contains("36 of 36 pictures are not square and are stretched (data.crop = \"none\""), "{told}");
+    let (_, plan, _) = train(dir.path(), &[SMALL, FOLDER, &["--dry-run", "--json"]].concat());
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan["data"]["notes"].as_array().unwrap().len(), 2);
+}
+
+/// The configuration of an old run names its crop and has no split. It keeps both.
+#[test]
+fn an_old_configuration_keeps_its_crop() {
+    let dir = pictures();
+    fs::write(
+        dir.path().join("old.toml"),
+        "[data]\nkind = \"folder\"\ndir = \"pictures\"\nimage_size = 32\ncrop = \"none\"\n",
+    )
+    .unwrap();
+    let (code, told, errors) = train(dir.path(), &[SMALL, &["--recipe", "old.toml", "--out", "run"]].concat());
+    assert!(
+        code == 0 && told.contains("30 training, 3 validation, 3 test") && told.contains("are stretched"),
+        "{told}{errors}"
+    );
+    let config = fs::read_to_string(dir.path().join("run/config.toml")).unwrap();
+    assert!(config.contains("crop = \"none\"") && config.contains("split = \"auto\""), "{config}");
+}
+
+/// Pictures are divided by a ratio, by sub-folders, or by a list.
+#[test]
+fn users_divide_their_pictures_as_they_like() {
+    let dir = pictures();
+    let counts = |settings: &[&str]| {
+        let (code, told, errors) = train(dir.path(), &[SMALL, FOLDER, &["--dry-run"], settings].concat());
+        if code != 0 {
+            assert_eq!(errors.lines().count(), 1, "{errors}");
+            return errors;
+        }
+        told.lines().find_map(|line| line.split("folder: ").nth(1)).unwrap().split(" images").next().unwrap().to_owned()
+    };
+    assert_eq!(counts(&[]), "30 training, 3 validation, 3 test");
+    assert_eq!(counts(&["--set", "data.split=1:1:2"]), "9 training, 9 validation, 18 test");
+    assert!(counts(&["--set", "data.split=1:1"]).contains("a ratio of three whole numbers above 0 such as `8:1:1`"));
+    assert!(counts(&["--set", "data.split=folders"]).contains("pictures: has no sub-folder train"));
+    let list: String = (0..36)
+        .map(|i| format!("{}/{i}.png,{}\n", ["dark", "light"][i % 2], ["train", "test", "validation"][i % 3]))
+        .collect();
+    fs::write(dir.path().join("pictures/parts.csv"), format!("path,part\n{list}")).unwrap();
+    assert_eq!(counts(&["--set", "data.split=parts.csv"]), "12 training, 12 validation, 12 test");
+    fs::write(dir.path().join("pictures/parts.csv"), list.replace("validation", "train")).unwrap();
+    assert!(counts(&["--set", "data.split=parts.csv"]).contains("parts.csv: names no validation pictures"));
+    assert!(counts(&["--set", "data.split=gone.csv"]).contains("gone.csv: cannot be read"));
+    for (part, label) in [("train", "dark"), ("test", "light")] {
+        fs::create_dir_all(dir.path().join("pictures").join(part)).unwrap();
+        fs::rename(dir.path().join("pictures").join(label), dir.path().join("pictures").join(part).join("all"))
+            .unwrap();
+    }
+    assert_eq!(counts(&[]), "17 training, 1 validation, 18 test");
+    // A whole run, whose test images have the names of their files.
+    let (code, _, errors) = train(dir.path(), &[SMALL, FOLDER, &["--out", "run"]].concat());
+    assert_eq!(code, 0, "{errors}");
+    let png = crate::vae(dir.path(), &["reconstruct", "run", "test", "--png", "out"]);
+    assert_eq!(crate::done(&png), "18 images: out\n");
+    assert!(dir.path().join("out/35.png").is_file());
 }
 
 /// Every kind of model on images whose files alone say how many labels there are, noisy and to be given back clean.

@@ -3,7 +3,7 @@
 
 use super::{
     Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output, PADDING,
-    Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS,
+    Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, SplitBy,
 };
 use crate::error::{Error, Result};
 
@@ -228,6 +228,11 @@ impl Config {
                 format!(
                     "data.{key} = {value}: only data.kind = \"shapes\" uses it, not \"{kind}\"; data.limit limits other data"
                 )
+            })?;
+        }
+        for (key, is_set) in [("split", data.split != SplitBy::Auto), ("skip_damaged", data.skip_damaged)] {
+            rule(kind == DataKind::Folder || !is_set, || {
+                format!("data.{key} is for the pictures of data.kind = \"folder\", not for \"{kind}\"; leave it out")
             })?;
         }
         rule(data.images == 0 || data.images >= 12, || {

@@ -1,7 +1,7 @@
 //! The keys of a configuration, described at run time. The macro `keys!` defines a struct of the configuration, its defaults,
 //! and the description of each key, from one place: the field's documentation, its default and its range.
 
-use super::Crop;
+use super::{Crop, SplitBy};
 
 /// A key, such as `loss.beta`.
 #[derive(Clone, Debug)]
@@ -192,6 +192,7 @@ settings! {
     String: Kind::Text, |value| format!("{value:?}");
     Vec<usize>: Kind::Integers, |value| format!("{value:?}");
     Crop: Kind::WordOrPixels(Crop::WORDS), |value| format!("\"{value}\"");
+    SplitBy: Kind::Text, |value| format!("{:?}", value.to_string());
 }
 
 impl<T: Setting> Setting for Option<T> {

@@ -11,6 +11,7 @@ mod memory;
 mod model;
 mod named;
 mod sizes;
+mod split;
 mod weights;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,8 @@ pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduct
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub(crate) use sizes::{HUES, PLACES, SHAPES};
-pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, split_sizes};
+pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, sizes_in_ratio, split_sizes};
+pub use split::{Ratio, SplitBy};
 
 keys! {
     /// The configuration of a run. It decides all of the run's numbers: the same configuration gives the same losses.
@@ -64,8 +66,15 @@ keys! {
         /// The number of colour channels, 1 (grey) or 3 (colour). The default is that of `data.kind`; for `shapes` it is 1.
         channels: Option<usize> = None, one_of(&[1.0, 3.0]);
         /// The part of each picture that is used, for `celeba`, `chairs` and `folder`. A number such as `148` is the side of a
-        /// square around the centre, in pixels. The default is 148 for `celeba`, 400 for `chairs`, and `none` for `folder`.
+        /// square around the centre, in pixels. The default is 148 for `celeba`, 400 for `chairs`, and `centre` for `folder`.
         crop: Option<Crop> = None;
+        /// How the pictures of `folder` are divided into training, validation and test pictures. A ratio such as `8:1:1`
+        /// divides them at random by the seed. `folders` takes the sub-folders `train`, `validation` (or `valid`, or `val`) and
+        /// `test`. A path such as `parts.csv`, relative to `data.dir`, names a list with a line `path,part` for each picture.
+        /// `auto` means `folders` if there are sub-folders `train` and `test`, else `10:1:1`.
+        split: SplitBy = SplitBy::Auto;
+        /// Leave out the pictures of `folder` that are damaged, and count them. Otherwise a damaged picture is an error.
+        skip_damaged: bool = false;
         /// The number of labels, for classifiers and conditional models. The default is that of `data.kind`. It must be set for
         /// `stanford-dogs`, `chairs` and `folder`, where it depends on the files.
         classes: Option<usize> = None, at_least(1.0).at_most(65536.0);
@@ -279,7 +288,7 @@ impl DataKind {
         match self {
             DataKind::Celeba => Some(Crop::Pixels(148)),
             DataKind::Chairs => Some(Crop::Pixels(400)),
-            DataKind::Folder => Some(Crop::None),
+            DataKind::Folder => Some(Crop::Centre),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The number of images that follows from a configuration without reading files: the splits of each data set, and the
 //! combinations of factors of `shapes`.
 
-use super::{Config, DataKind};
+use super::{Config, DataKind, Ratio};
 
 /// The width in pixels of the border that `flip-crop` adds, which is also the largest shift of an image in each
 /// direction.
@@ -23,8 +23,15 @@ pub(crate) const HUES: usize = 10;
 /// Returns the sizes of the training, validation and test splits in the ratio 10 : 1 : 1. The remainder goes to
 /// training.
 pub fn split_sizes(count: usize) -> [usize; 3] {
-    let part = count / 12;
-    [count - 2 * part, part, part]
+    sizes_in_ratio(count, Ratio::DEFAULT)
+}
+
+/// Returns the sizes of the training, validation and test splits in a ratio. The remainder goes to training.
+pub fn sizes_in_ratio(count: usize, ratio: Ratio) -> [usize; 3] {
+    let all: u128 = ratio.0.iter().map(|&share| u128::from(share)).sum();
+    let size = |share: u32| (count as u128 * u128::from(share) / all) as usize;
+    let [_, validation, test] = ratio.0.map(size);
+    [count - validation - test, validation, test]
 }
 
 impl Config {
@@ -63,6 +70,11 @@ impl Config {
         if self.data.images == 0 { combinations } else { self.data.images.min(combinations) }
     }
 
+    /// Returns the number of rows, and of columns, of the codes of a `vq` model.
+    pub fn code_side(&self) -> usize {
+        self.image_size() / self.model.divisor()
+    }
+
     /// Returns the number of values in a model input: channels × rows × columns.
     pub fn pixels(&self) -> usize {
         self.channels() * self.image_size() * self.image_size()
@@ -78,5 +90,7 @@ mod tests {
         assert_eq!(Some(split_sizes(10_000)), Config::default().split());
         assert_eq!(split_sizes(24), [20, 2, 2]);
         assert_eq!(split_sizes(11), [11, 0, 0]);
+        assert_eq!(sizes_in_ratio(25, Ratio([8, 1, 1])), [21, 2, 2]);
+        assert_eq!(sizes_in_ratio(usize::MAX, Ratio([1, u32::MAX, 1])).iter().sum::<usize>(), usize::MAX);
     }
 }

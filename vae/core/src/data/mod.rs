@@ -76,6 +76,11 @@ impl Split {
         self.images.label(self.members[place])
     }
 
+    /// Returns the name of the file of the image at position `place`, if the images have names.
+    pub fn file_name(&self, place: usize) -> Option<&str> {
+        self.images.file_name(self.members[place])
+    }
+
     /// Returns the labels of the images at the positions `places`.
     pub fn labels(&self, places: &[usize]) -> Vec<usize> {
         places.iter().map(|&place| self.label(place)).collect()
@@ -109,6 +114,9 @@ pub struct Dataset {
     pub transform: Transform,
     /// The random changes to training images.
     pub augmentation: Augmentation,
+    /// What a user should know about the files, a sentence each, such as how many were left out. It is empty for
+    /// published data sets.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
@@ -153,7 +161,8 @@ impl Dataset {
         }
         config.check_last_batch(train.count())?; // `Config::check` does not know the number of images in files
         let transform = Transform::new(config, &train)?;
-        Ok(Dataset { train, validation, test, transform, augmentation: Augmentation::new(config) })
+        let augmentation = Augmentation::new(config);
+        Ok(Dataset { train, validation, test, transform, augmentation, notes: Vec::new() })
     }
 
     /// Returns the number of classes.

@@ -94,6 +94,7 @@ pub struct Images {
     size: [usize; 2],
     classes: usize,
     names: Vec<String>,
+    files: Vec<String>,
     factors: Option<Factors>,
 }
 
@@ -102,7 +103,16 @@ impl Images {
     /// classes is the largest label plus 1; [`Images::with_class_names`] and [`Images::with_classes`] set a larger number.
     pub fn new(source: impl Source + 'static, labels: Vec<u16>, channels: usize, size: [usize; 2]) -> Images {
         let classes = labels.iter().max().map_or(0, |&most| usize::from(most) + 1);
-        Images { source: Box::new(source), labels, channels, size, classes, names: Vec::new(), factors: None }
+        Images {
+            source: Box::new(source),
+            labels,
+            channels,
+            size,
+            classes,
+            names: Vec::new(),
+            files: Vec::new(),
+            factors: None,
+        }
     }
 
     /// Sets the number of classes.
@@ -121,6 +131,15 @@ impl Images {
     pub fn with_class_names<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Images {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         Images { names: names.clone(), ..self.with_classes(names.len()) }
+    }
+
+    /// Adds the name of the file of each image.
+    ///
+    /// # Panics
+    /// If the number of names is not the number of images.
+    pub fn with_file_names(self, files: Vec<String>) -> Images {
+        assert_eq!(files.len(), self.count(), "Images: names of files");
+        Images { files, ..self }
     }
 
     /// Adds known factors of variation.
@@ -183,6 +202,11 @@ impl Images {
     /// Returns the names of the classes. It is empty if they have no names.
     pub fn class_names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Returns the name of the file of an image, if the images have names.
+    pub fn file_name(&self, index: usize) -> Option<&str> {
+        self.files.get(index).map(String::as_str)
     }
 
     /// Returns the factors of variation, if they are known.

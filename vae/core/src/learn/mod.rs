@@ -45,6 +45,26 @@ pub trait Learner: Module {
         let _ = (z, labels);
         None
     }
+
+    /// Returns the index of the code at each position, `[batch, rows, columns]`, whole numbers below `model.codes`, or
+    /// `None` if the model has no codebook.
+    fn encode_codes(&self, batch: &Batch) -> Option<Tensor> {
+        let _ = batch;
+        None
+    }
+
+    /// Decodes indices of codes, `[batch, rows, columns]`, to images before the output activation, or returns `None` if the
+    /// model has no codebook.
+    fn decode_codes(&self, codes: &Tensor) -> Option<Var> {
+        let _ = codes;
+        None
+    }
+
+    /// Returns how often each code was used in a batch at the end of training, `[codes]`, or `None` if the model has no
+    /// codebook.
+    fn code_counts(&self) -> Option<Tensor> {
+        None
+    }
 }
 
 /// The result of [`Learner::forward`].

@@ -10,6 +10,7 @@
 
 use autograd::Var;
 use nn::{ForwardContext, Module, Visitor};
+use tensor::Tensor;
 
 use crate::config::{Config, Reduction};
 use crate::learn::{Batch, Evaluation, Forward, Learner};
@@ -26,7 +27,7 @@ pub struct VqAutoencoder {
 impl VqAutoencoder {
     /// Creates a learner from a model and the weights of the configuration.
     pub fn new(config: &Config, model: Vq) -> VqAutoencoder {
-        let side = config.image_size() / config.model.divisor();
+        let side = config.code_side();
         let commitment = match config.loss.reduction {
             Reduction::Sum => config.loss.commitment,
             Reduction::Mean => config.loss.commitment / (config.model.code_width * side * side) as f64,
@@ -58,6 +59,19 @@ impl Learner for VqAutoencoder {
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
         let (_, logits, terms) = self.forward_pass(batch, ctx);
         Evaluation { terms, kl_per_dim: None, reconstruction: Some(logits), predicted: None }
+    }
+
+    fn encode_codes(&self, batch: &Batch) -> Option<Tensor> {
+        let maps = self.model.encode(&Var::constant(batch.images.clone()), &ForwardContext::eval());
+        Some(self.model.indices(maps.value()))
+    }
+
+    fn decode_codes(&self, codes: &Tensor) -> Option<Var> {
+        Some(self.model.decode(&Var::constant(self.model.look_up(codes)), &ForwardContext::eval()))
+    }
+
+    fn code_counts(&self) -> Option<Tensor> {
+        Some(self.model.code_counts())
     }
 }
 

@@ -93,17 +93,37 @@ impl Vq {
         self.code.forward(&self.trunk.forward(x, ctx), ctx)
     }
 
+    /// Returns the index of the nearest code at each position of the feature maps, `[n, D, s, s]` → `[n, s, s]`.
+    pub fn indices(&self, maps: &Tensor) -> Tensor {
+        let [n, _, height, width] = maps.shape().nchw("indices");
+        self.book.nearest(&places(maps)).reshape([n, height, width])
+    }
+
+    /// Returns the codes with these indices, `[n, s, s]` → `[n, D, s, s]`.
+    pub fn look_up(&self, indices: &Tensor) -> Tensor {
+        let [n, height, width] = [0, 1, 2].map(|dim| indices.shape()[dim]);
+        let codes = self.book.codes.value();
+        let places = codes.index_select(&indices.reshape([n * height * width]));
+        places.reshape([n, height, width, codes.shape()[1]]).permute(&[0, 3, 1, 2])
+    }
+
+    /// Returns how often each code was the nearest in a batch of training, as a moving average, `[K]`.
+    pub fn code_counts(&self) -> Tensor {
+        let counts = self.book.counts.value();
+        counts.reshape([counts.shape()[0]])
+    }
+
     /// Replaces each position of the feature maps by its nearest code. In training this also updates the codes.
     pub fn quantise(&self, maps: &Var, ctx: &ForwardContext) -> Quantised {
-        let [n, d, height, width] = maps.shape().nchw("quantise");
-        let places = maps.value().permute(&[0, 2, 3, 1]).reshape([n * height * width, d]);
+        let [n, _, height, width] = maps.shape().nchw("quantise");
+        let places = places(maps.value());
         let learns = ctx.train && !self.book.codes.is_frozen();
         if learns {
             self.book.restart(&places, ctx.step);
         }
         let codes = self.book.codes.value();
         let nearest = self.book.nearest(&places);
-        let q = codes.index_select(&nearest).reshape([n, height, width, d]).permute(&[0, 3, 1, 2]);
+        let q = self.look_up(&nearest.reshape([n, height, width]));
         let chosen = Tensor::ones([n * height * width]).upload(&places.device());
         let chosen = chosen.gather_gradient(&nearest, codes.shape()[0]); // one-hot, [places, K]
         if learns {
@@ -122,6 +142,12 @@ impl Vq {
     pub fn decode(&self, codes: &Var, ctx: &ForwardContext) -> Var {
         self.decoder_trunk.forward(&self.back.forward(codes, ctx).relu(), ctx)
     }
+}
+
+/// Returns the vectors at all positions of feature maps, `[n, D, s, s]` → `[n·s·s, D]`.
+fn places(maps: &Tensor) -> Tensor {
+    let [n, d, height, width] = maps.shape().nchw("places");
+    maps.permute(&[0, 2, 3, 1]).reshape([n * height * width, d])
 }
 
 impl Codebook {
@@ -255,6 +281,9 @@ mod tests {
         let maps = Var::leaf(Tensor::new(&[1.0, 3.0, 5.0, -1.0], [1, 1, 2, 2]));
         let Quantised { codes, commitment, perplexity } = vq.quantise(&maps, &ForwardContext::eval());
         assert_eq!(codes.value().data(), [0.0, 4.0, 4.0, 0.0]);
+        let indices = vq.indices(maps.value());
+        assert_eq!(indices.data(), [0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(vq.look_up(&indices).data(), codes.value().data());
         assert_eq!(commitment.value().data(), [4.0]);
         assert!((perplexity.value().data()[0] - 2.0).abs() < 1e-5, "two codes, half of the places each");
         let dy = Tensor::new(&[1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2]);

@@ -1,6 +1,7 @@
 //! Using a model. A [`Predictor`] encodes images, decodes latents, draws samples, and computes the losses of a split.
 //! It contains a model and the transform of its images, but neither an optimiser nor a data set.
 
+mod codes;
 mod confusion;
 
 use autograd::{Var, no_grad};

@@ -63,6 +63,8 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("data.noise_fraction=nan", "data.noise_fraction = NaN"),
         ("data.images=500", "only data.kind = \"shapes\" uses it, not \"digits\""),
         ("data.rotations=4", "only data.kind = \"shapes\""),
+        ("data.split=8:1:1", "data.split is for the pictures of data.kind = \"folder\", not for \"digits\""),
+        ("data.skip_damaged=true", "data.skip_damaged is for the pictures of data.kind = \"folder\""),
     ] {
         let message = says(&[setting]);
         assert!(message.contains(says_so) && !message.contains('\n'), "{setting}: {message}");
