@@ -51,7 +51,7 @@ fn exported_names_shapes_and_types_are_pytorch_s() {
     let (_dir, path) = checkpoint(&*learn::build(&config));
     let mut ours = BTreeSet::new();
     for (word, part) in [("model", Part::Model), ("encoder", Part::Encoder), ("decoder", Part::Decoder)] {
-        let bytes = export::part(&config, &path, part).expect("a part");
+        let bytes = export::part(&config, None, &path, part).expect("a part");
         for (name, view) in SafeTensors::deserialize(&bytes).expect("safetensors").tensors() {
             let dtype = format!("{:?}", view.dtype()).replace('F', "float").replace('I', "int");
             ours.insert(format!("{word} {name} {dtype} {:?}", view.shape()));
@@ -81,7 +81,7 @@ fn there_and_back(file: &File, device: &Device) -> Result<()> {
     nn::upload(&*model, device);
     training::fill(&*model, file)?;
     let (_dir, path) = checkpoint(&*model);
-    let bytes = export::part(&config, &path, Part::Model)?;
+    let bytes = export::part(&config, None, &path, Part::Model)?;
     let exported = SafeTensors::deserialize(&bytes)?;
     for (name, tensor) in file.under("init.") {
         let view = exported.tensor(name)?;
