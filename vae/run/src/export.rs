@@ -16,7 +16,10 @@
 //! ```
 //!
 //! `config` is the configuration without paths, and `data` the [`DatasetRecord`]: with both, another program can convert
-//! pixels to model input and model output to pixels.
+//! pixels to model input and model output to pixels. The keys `data.classes` and `model.widths` have their values even where
+//! they follow from other keys, so that the reader needs no defaults. [`pytorch`] is such a program.
+
+pub mod pytorch;
 
 use std::path::Path;
 
@@ -24,10 +27,12 @@ use autograd::{Buffer, Var, no_grad};
 use nn::{ForwardContext, Module, Slot, Visitor};
 use pollster::block_on;
 use serde_json::json;
-use tensor::Generator;
+use tensor::{Generator, Tensor};
 use vae_core::config::{Config, ModelKind};
-use vae_core::learn;
-use vae_core::model::{self, Classifier, Vq};
+use vae_core::data::{Images, Split, Transform};
+use vae_core::learn::{self, Batch};
+use vae_core::model::{Classifier, Vq};
+use vae_core::objective::ScheduleContext;
 use vae_core::{Error, Result};
 
 use crate::checkpoint;
@@ -98,23 +103,38 @@ pub fn part(config: &Config, data: Option<&DatasetRecord>, file: &Path, part: Pa
     }
     let model = learn::build(config);
     checkpoint::load(&*model, file)?;
-    let metadata = json!({ "part": part.name(), "config": config, "data": data }).to_string();
+    let metadata = json!({ "part": part.name(), "config": complete(config), "data": data }).to_string();
     encode(&ModelPart { model: &*model, part }, &metadata)
 }
 
+/// Sets the keys of the model whose values follow from other keys.
+fn complete(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.data.classes = Some(config.classes()).filter(|&classes| classes > 0);
+    if matches!(config.model.body(), ModelKind::Basic | ModelKind::Conv3) {
+        config.model.widths = config.model.conv_widths().to_vec();
+    }
+    config
+}
+
 /// Returns example inputs and outputs of the model in a checkpoint, as the bytes of a safetensors file. PyTorch code
-/// can compare its own outputs with them.
+/// can compare its own outputs with them. `config` and `data` are those of [`contents`].
 ///
-/// The inputs are four images `x` of random numbers in [0, 1). The model is in evaluation mode. The outputs are:
+/// The model is in evaluation mode. The file contains:
 ///
-/// - for a VAE, `mu`, `logvar`, and `xhat`, decoded from random latents `z`, before the output activation. If the model
-///   is conditional, the label channels of `x` and the label columns of `z` are random numbers as well,
-/// - for a `vq` model, `maps`, and `xhat` decoded from them,
-/// - for a classifier, `logits`.
+/// - `images`, four images of random pixels in [0, 1], from dark to bright, and `x`, the model input for them,
+/// - for a VAE, `mu` and `logvar`, and `xhat`, decoded from random latents `z`, before the output activation,
+/// - for a `vq` model, `maps`, the codes nearest to them, `quantised`, and `xhat`, decoded from `quantised`,
+/// - for a classifier, `logits`,
+/// - for a conditional model, `labels`, the label of each image and of each row of `z`,
+/// - for all but a classifier, `pixels` in [0, 1], for `xhat`.
+///
+/// If `data` is `None`, there are no `images` and no `pixels`.
 ///
 /// # Errors
 /// Returns an error if the checkpoint does not match the configuration, or if the images are too large for an example.
-pub fn example_outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
+pub fn example_outputs(config: &Config, data: Option<&DatasetRecord>, file: &Path) -> Result<Vec<u8>> {
+    const COUNT: usize = 4;
     let [_, image] = config.weight_and_image_bytes();
     if image > 1e9 {
         let (size, gigabytes) = (config.image_size(), (4e-9 * image).ceil());
@@ -122,35 +142,64 @@ pub fn example_outputs(config: &Config, file: &Path) -> Result<Vec<u8>> {
             "--check: four images of data.image_size = {size} need about {gigabytes} GB; leave it out"
         )));
     }
-    let (mut rng, ctx, size) = (Generator::new(0), ForwardContext::eval(), config.image_size());
-    let mut images = |channels| rng.uniform_tensor([4, channels, size, size], 0.0, 1.0);
-    let any = &mut Generator::new(0); // for initial weights, which are replaced
-    let tensors = match config.model.kind {
-        ModelKind::Classifier => {
-            let (model, x) = (Classifier::new(any, config), images(config.channels()));
-            checkpoint::load(&model, file)?;
-            let logits = no_grad(|| model.logits(&Var::constant(x.clone()), &ctx));
-            vec![("x", x), ("logits", logits.value().clone())]
-        }
-        ModelKind::Vq => {
-            let (model, x) = (Vq::new(any, config), images(config.channels()));
-            checkpoint::load(&model, file)?;
-            let maps = no_grad(|| model.encode(&Var::constant(x.clone()), &ctx));
-            let xhat = no_grad(|| model.decode(&maps, &ctx));
-            vec![("x", x), ("maps", maps.value().clone()), ("xhat", xhat.value().clone())]
-        }
-        _ => {
-            let (model, x) = (model::build(config), images(config.encoder_channels()));
-            checkpoint::load(&*model, file)?;
-            let z = rng.normal_tensor([4, config.decoder_inputs()]);
-            let (mu, logvar) = no_grad(|| model.encode(&Var::constant(x.clone()), &ctx));
-            let xhat = no_grad(|| model.decode(&Var::constant(z.clone()), &ctx));
-            let [mu, logvar, xhat] = [mu, logvar, xhat].map(|var| var.value().clone());
-            vec![("x", x), ("z", z), ("mu", mu), ("logvar", logvar), ("xhat", xhat)]
-        }
+    let (mut rng, ctx, [channels, size]) =
+        (Generator::new(0), ForwardContext::eval(), [config.channels(), config.image_size()]);
+    let transform = match data {
+        Some(data) => data.transform(config).map_err(|what| Error::file(file, what))?,
+        None => Transform::from_moments(size, vec![0.0; channels], vec![1.0; channels]).expect("0 and 1"),
     };
+    let pixels = channels * size * size;
+    let bytes: Vec<u8> = (0..COUNT * pixels).map(|i| rng.below(64 * (1 + i / pixels)) as u8).collect();
+    let mut images = Tensor::zeros([COUNT, channels, size, size]);
+    images.data_mut().iter_mut().zip(&bytes).for_each(|(pixel, &byte)| *pixel = f32::from(byte) / 255.0);
+    let split = Split::all(Images::new(bytes, vec![0; COUNT], channels, [size, size]));
+    let input = transform.batch(&split, &split.first(COUNT))?;
+    let (x, any) = (Var::constant(input.clone()), &mut Generator::new(0)); // initial weights, which are replaced
+    let mut tensors = vec![("images", images), ("x", input)];
+    let xhat = no_grad(|| -> Result<Option<Var>> {
+        Ok(match config.model.kind {
+            ModelKind::Classifier => {
+                let model = Classifier::new(any, config);
+                checkpoint::load(&model, file)?;
+                tensors.push(("logits", model.logits(&x, &ctx).value().clone()));
+                None
+            }
+            ModelKind::Vq => {
+                let model = Vq::new(any, config);
+                checkpoint::load(&model, file)?;
+                let maps = model.encode(&x, &ctx);
+                let quantised = model.quantise(&maps, &ctx).codes;
+                tensors.extend([("maps", maps.value().clone()), ("quantised", quantised.value().clone())]);
+                Some(model.decode(&quantised, &ctx))
+            }
+            _ => {
+                let model = learn::build(config);
+                checkpoint::load(&*model, file)?;
+                let classes = config.condition_classes();
+                let labels: Vec<usize> = (0..COUNT).map(|_| rng.below(classes.max(1))).collect();
+                if classes > 0 {
+                    let numbers: Vec<f32> = labels.iter().map(|&label| label as f32).collect();
+                    tensors.push(("labels", Tensor::new(&numbers, [COUNT])));
+                }
+                let z = Var::constant(rng.normal_tensor([COUNT, config.model.z_dim]));
+                let context = ScheduleContext { epochs: 0.0, images: COUNT };
+                let batch = Batch::of_step(x.value().clone(), labels.clone(), context, 0, 0);
+                let [mu, logvar] = model.encode(&batch).expect("a VAE encodes");
+                tensors.extend(
+                    [("z", &z), ("mu", &mu), ("logvar", &logvar)].map(|(name, var)| (name, var.value().clone())),
+                );
+                model.sample(&z, &labels)
+            }
+        })
+    })?;
+    if let Some(xhat) = xhat {
+        let mut pixels = no_grad(|| config.model.output.apply(&xhat)).value().clone();
+        transform.to_unit(pixels.data_mut());
+        tensors.extend([("xhat", xhat.value().clone()), ("pixels", pixels)]);
+    }
+    tensors.retain(|(name, _)| data.is_some() || !["images", "pixels"].contains(name));
     let tensors = Tensors(tensors.into_iter().map(|(name, tensor)| (name, Buffer::new(tensor))).collect());
-    encode(&tensors, &json!({ "part": "check", "config": config }).to_string())
+    encode(&tensors, &json!({ "part": "check", "config": complete(config) }).to_string())
 }
 
 /// Returns the tensors of a module as the bytes of a safetensors file with PyTorch's metadata and these.

@@ -1,0 +1,48 @@
+"""The exported class of a VAE."""
+import torch
+from torch.nn import functional as F
+
+from model import DECODERS, ENCODERS, MODELS, Model, body
+
+# ---- exported ----
+
+
+class Vae(Model):
+    """A variational autoencoder: images → q(z|x) = N(mu, exp(logvar)) → z → images. Samples: decode(torch.randn(N, z)).
+    A conditional model also needs the label of each image: encode(images, labels), decode(z, labels)."""
+
+    def __init__(self, config, data):
+        super().__init__(config, data)
+        model = config["model"]
+        self.classes = config["data"]["classes"] if model["conditional"] else 0
+        kind = body(model)
+        self.encoder = ENCODERS[kind](model, self.channels + self.classes, self.size)
+        self.encoder.mu, self.encoder.logvar = (self.encoder.head(model["z_dim"]) for _ in range(2))
+        self.decoder = DECODERS[kind](model, self.channels, self.size, model["z_dim"] + self.classes)
+
+    def encode(self, images, labels=None):
+        """Returns mu and logvar, [N, z] each."""
+        x = self.normalise(images)
+        if self.classes:  # a plane for each label: 1 for the image's own, 0 for the others
+            planes = self.one_hot(labels, x)[:, :, None, None].expand(-1, -1, self.size, self.size)
+            x = torch.cat([x, planes], 1)
+        features = self.encoder.features(x)
+        return self.encoder.mu(features).flatten(1), self.encoder.logvar(features).flatten(1).clamp(-30, 20)
+
+    def decode(self, z, labels=None):
+        """Returns images for latents, [N, z] → [N, C, S, S]."""
+        if self.classes:
+            z = torch.cat([z, self.one_hot(labels, z)], 1)
+        return self.to_pixels(self.decoder(self.decoder.first_maps(z)))
+
+    def reconstruct(self, images, labels=None):
+        """Returns the images that are decoded from z = mu."""
+        return self.decode(self.encode(images, labels)[0], labels)
+
+    def one_hot(self, labels, like):
+        if labels is None:
+            raise ValueError(f"the model is conditional: give the label of each image, from 0 to {self.classes - 1}")
+        return F.one_hot(torch.as_tensor(labels, dtype=torch.int64, device=like.device), self.classes).to(like)
+
+
+MODELS.update(dict.fromkeys(["resnet18", "resnet50", "basic", "conv3", "skip", "dense"], Vae))
