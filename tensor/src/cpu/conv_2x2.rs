@@ -164,7 +164,8 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
     let (isa, columns) = (Isa::current(), cin.next_multiple_of(SOME));
     let width = 4 * columns + 16; // not a multiple of 4 KiB, since such rows would share cache sets
     let x = &pixels_first(isa, x, cin, batch, columns, width);
-    let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
+    let tile = isa.tile();
+    let tile_rows = tile.rows / 4 * 4; // whole channels of the output
     let dw = DisjointSliceMut::new(dw);
     for_each_index(cout.div_ceil(SOME), &|task| {
         let first = task * SOME;
@@ -176,11 +177,11 @@ pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]
                 near[..4 * some].copy_from_slice(&dy[4 * first..4 * (first + some)]);
             }
             for row in (0..4 * some).step_by(tile_rows) {
-                for column in (0..4 * columns).step_by(3 * lane) {
-                    let vectors = ((4 * columns - column) / lane).min(3);
+                for column in (0..4 * columns).step_by(tile.cols) {
+                    let size = [tile_rows, (4 * columns - column).min(tile.cols) / tile.lanes];
                     let strides = Strides { a_row: 1, a_k: 4 * SOME, b_k: width, c_row: width };
                     let (a, b, c) = (&near[row..], &x[column..], &mut products[column..]);
-                    multiply_tile(isa, vectors, batch, a, b, c, strides, Accumulate::Overwrite);
+                    multiply_tile(isa, size, batch, a, b, c, strides, Accumulate::Overwrite);
                 }
                 for (i, products) in products.chunks_exact(4 * width).enumerate() {
                     let output = row / 4 + i;

@@ -27,7 +27,7 @@ use super::transpose::transpose;
 const CHUNK: usize = 256;
 /// Columns of one task, a multiple of every tile's.
 const BLOCK_COLS: usize = 96;
-/// Rows of one task, a multiple of every tile's.
+/// Most rows of one task.
 const BLOCK_ROWS: usize = 512;
 /// With fewer tasks than this, `k` is cut too.
 const ENOUGH_TASKS: usize = 16;
@@ -51,6 +51,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
 
     // The work is cut into blocks of rows and columns, and of k where these alone would leave cores idle.
     let row_blocks = m.div_ceil(BLOCK_ROWS);
+    let block_rows = m.div_ceil(row_blocks).next_multiple_of(tile.rows);
     let wide = n.div_ceil(BLOCK_COLS) * row_blocks >= ENOUGH_TASKS;
     let block_cols = if wide { BLOCK_COLS } else { tile.cols };
     let col_blocks = n.div_ceil(block_cols);
@@ -60,8 +61,8 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     let stride = block_cols;
     let strides = Strides { a_row: 1, a_k: tile.rows, b_k: tile.cols, c_row: stride };
     let area = |block: usize| {
-        let (r, c) = (block / col_blocks * BLOCK_ROWS, block % col_blocks * block_cols);
-        (r..(r + BLOCK_ROWS).min(m), c..(c + block_cols).min(n))
+        let (r, c) = (block / col_blocks * block_rows, block % col_blocks * block_cols);
+        (r.min(m)..(r + block_rows).min(m), c..(c + block_cols).min(n))
     };
 
     let sum = |block: usize, chunks: Range<usize>, sums: &mut [f32]| {
@@ -79,12 +80,13 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
                     pack_b(cols, ks.clone(), tile.cols, &mut b[panel * panel_b..][..panel_b]);
                 }
                 let a = &a[ks.start * rows..];
-                for row in block_rows.clone().step_by(tile.rows) {
-                    let a = &a[row * ks.len()..][..tile.rows * ks.len()];
-                    for panel in 0..block_cols.len().div_ceil(tile.cols) {
+                for panel in 0..block_cols.len().div_ceil(tile.cols) {
+                    for row in block_rows.clone().step_by(tile.rows) {
+                        let a = &a[row * ks.len()..][..tile.rows * ks.len()];
                         let at = (row - block_rows.start) * stride + panel * tile.cols;
                         let b = &b[panel * panel_b..][..panel_b];
-                        multiply_tile(isa, 3, ks.len(), a, b, &mut sums[at..], strides, accumulate);
+                        let size = [(block_rows.end - row).min(tile.rows), tile.cols / tile.lanes];
+                        multiply_tile(isa, size, ks.len(), a, b, &mut sums[at..], strides, accumulate);
                     }
                 }
             }

@@ -1,37 +1,48 @@
 //! The loop that does most of the arithmetic: a tile of a matrix product in registers.
 //!
 //! ```text
-//!              b: one row of 3 vectors           c: ROWS × 3 vectors of sums, all in registers
+//!              b: one row of vectors             c: ROWS × VECTORS vectors of sums, all in registers
 //!   a: one     ┌────────┬────────┬────────┐
 //!   column  a₀ │        │        │        │      for every k:  c[r][v] += a[k][r] · b[k][v]
 //!   of ROWS a₁ │        │        │        │
 //!   numbers …  └────────┴────────┴────────┘
 //! ```
-//! For every `k` it loads 3 vectors of `b`, broadcasts each number of `a` to a vector, and does 3·ROWS multiply-adds. These are enough
-//! to hide the loads and the latency of an addition (4 cycles, two units). AVX-512 has 32 registers for 8 × 3 sums; AVX2 has 16 for
-//! 4 × 3.
+//! For every `k` it loads a row of `b`, broadcasts each number of `a` to a vector, and does a multiply-add for each sum. There must be
+//! at least as many sums as hide the latency of a multiply-add (4 cycles on two units, so 8), and the sums, the row and one broadcast
+//! must fit the registers:
+//!
+//! ```text
+//!   AVX-512   8 × 3 + 3 + 1 of 32       AVX2   6 × 2 + 2 + 1 of 16       NEON   8 × 3 + 3 + 1 of 32
+//! ```
+//! AVX2 with 4 × 3 sums would use all of its 16 registers. The compiler then keeps one sum in memory, and the loop takes 12 cycles instead
+//! of 6.
 //!
 //! `a` and `b` are usually packed in the order in which they are read, `a[k][ROWS]` and `b[k][columns]`. [`Strides`] describes other
-//! layouts. A matrix narrower than three vectors uses one or two.
+//! layouts. At the edges of a matrix a tile has fewer rows or vectors.
 
 use super::simd::{Isa, SimdKernel, Vector};
 
-/// The rows of a tile, and its columns (three vectors).
+/// The rows of a tile, its columns, and the columns of one vector.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TileSize {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
+    pub(crate) lanes: usize,
 }
 
 impl Isa {
     /// The tile that fits the registers of this instruction set.
     pub(crate) fn tile(self) -> TileSize {
-        match self {
-            Isa::Avx512 => TileSize { rows: 8, cols: 48 },
-            Isa::Avx2 => TileSize { rows: 4, cols: 24 },
-            Isa::Neon => TileSize { rows: 8, cols: 12 },
-            Isa::Portable => TileSize { rows: 4, cols: 12 },
+        struct Size<'a>(&'a mut TileSize);
+        impl SimdKernel for Size<'_> {
+            #[inline(always)]
+            fn run<V: Vector>(self) {
+                *self.0 = TileSize { rows: V::ROWS, cols: V::VECTORS * V::LANES, lanes: V::LANES };
+            }
         }
+        let mut size = TileSize { rows: 0, cols: 0, lanes: 0 };
+        self.dispatch(Size(&mut size));
+        size
     }
 }
 
@@ -53,13 +64,14 @@ pub(crate) enum Accumulate {
     Add,
 }
 
-/// `c[r][j] = Σ_k a[r][k] · b[k][j]`, or `+=`, for one tile of `c` with one, two or three vectors of columns.
+/// `c[r][j] = Σ_k a[r][k] · b[k][j]`, or `+=`, for one tile of `c` with some rows and vectors of columns. An odd number of rows is
+/// rounded up.
 ///
 /// # Panics
-/// If a slice is too short, or there are other than 1 to 3 vectors.
+/// If a slice is too short, or the tile is larger than [`Isa::tile`].
 pub(crate) fn multiply_tile(
     isa: Isa,
-    vectors: usize,
+    [rows, vectors]: [usize; 2],
     k: usize,
     a: &[f32],
     b: &[f32],
@@ -68,15 +80,18 @@ pub(crate) fn multiply_tile(
     accumulate: Accumulate,
 ) {
     assert!(k > 0, "for an empty sum the caller clears c");
-    let TileSize { rows, cols } = isa.tile();
-    let (columns, Strides { a_row, a_k, b_k, c_row }) = (cols / 3 * vectors, strides);
+    let tile = isa.tile();
+    let (rows, columns) = (rows.next_multiple_of(2), tile.lanes * vectors);
+    let Strides { a_row, a_k, b_k, c_row } = strides;
+    assert!((1..=tile.rows).contains(&rows) && (1..=tile.cols).contains(&columns));
     assert!(a.len() > (rows - 1) * a_row + (k - 1) * a_k && b.len() >= (k - 1) * b_k + columns);
-    assert!((1..=3).contains(&vectors) && c.len() >= (rows - 1) * c_row + columns);
-    isa.dispatch(Tile { vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, accumulate });
+    assert!(c.len() >= (rows - 1) * c_row + columns);
+    isa.dispatch(Tile { rows, vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, accumulate });
 }
 
 /// The product of one tile. `multiply_tile` checked how far the pointers reach.
 struct Tile {
+    rows: usize,
     vectors: usize,
     k: usize,
     a: *const f32,
@@ -91,13 +106,19 @@ impl SimdKernel for Tile {
     fn run<V: Vector>(self) {
         // SAFETY: `multiply_tile` checked the lengths.
         unsafe {
-            match (V::ROWS, self.vectors) {
-                (8, 1) => self.rows::<V, 8, 1>(),
-                (8, 2) => self.rows::<V, 8, 2>(),
-                (8, _) => self.rows::<V, 8, 3>(),
-                (_, 1) => self.rows::<V, 4, 1>(),
-                (_, 2) => self.rows::<V, 4, 2>(),
-                (_, _) => self.rows::<V, 4, 3>(),
+            match (self.rows, self.vectors) {
+                (8, 3) if V::ROWS == 8 => self.rows::<V, 8, 3>(),
+                (8, 2) if V::ROWS == 8 => self.rows::<V, 8, 2>(),
+                (8, _) => self.rows::<V, 8, 1>(),
+                (6, 3) if V::VECTORS == 3 => self.rows::<V, 6, 3>(),
+                (6, 2) => self.rows::<V, 6, 2>(),
+                (6, _) => self.rows::<V, 6, 1>(),
+                (4, 3) if V::VECTORS == 3 => self.rows::<V, 4, 3>(),
+                (4, 2) => self.rows::<V, 4, 2>(),
+                (4, _) => self.rows::<V, 4, 1>(),
+                (_, 3) if V::VECTORS == 3 => self.rows::<V, 2, 3>(),
+                (_, 2) => self.rows::<V, 2, 2>(),
+                (_, _) => self.rows::<V, 2, 1>(),
             }
         }
     }

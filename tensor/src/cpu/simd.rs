@@ -155,8 +155,10 @@ pub(crate) trait SimdKernel {
 pub(crate) trait Vector: Copy {
     /// The numbers in a register.
     const LANES: usize;
-    /// The rows of a matrix tile. Each row takes three registers for its sums.
+    /// The rows of a matrix tile.
     const ROWS: usize;
+    /// The vectors in a row of a matrix tile, each of which takes a register for its sums.
+    const VECTORS: usize;
     fn splat(x: f32) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
@@ -193,7 +195,8 @@ pub(crate) trait Vector: Copy {
 
 impl Vector for [f32; 4] {
     const LANES: usize = 4;
-    const ROWS: usize = 4;
+    const ROWS: usize = 6;
+    const VECTORS: usize = 2;
     #[inline(always)]
     fn splat(x: f32) -> Self {
         [x; 4]
@@ -252,11 +255,12 @@ pub(crate) fn prefetch(numbers: &[f32], first: usize, len: usize) {
 /// Implements [`Vector`] for a register type of `std::arch` from the names of its instructions.
 #[allow(unused_macros)] // not every target has register types
 macro_rules! register {
-    ($type:ty, $lanes:literal lanes, $rows:literal rows, $splat:ident, $add:ident, $sub:ident, $mul:ident,
+    ($type:ty, $lanes:literal lanes, $rows:literal rows of $vectors:literal, $splat:ident, $add:ident, $sub:ident, $mul:ident,
      |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $deinterleave:ident, $load:ident, $store:ident) => {
         impl Vector for $type {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
+            const VECTORS: usize = $vectors;
             #[inline(always)]
             fn splat(x: f32) -> Self {
                 // SAFETY: a SimdKernel runs only on a processor that has these instructions. The same holds below.
@@ -312,9 +316,9 @@ mod x86 {
     use super::{SimdKernel, Vector};
     use std::arch::x86_64::*;
 
-    register!(__m512, 16 lanes, 8 rows, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
+    register!(__m512, 16 lanes, 8 rows of 3, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
         |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, deinterleave16, _mm512_loadu_ps, _mm512_storeu_ps);
-    register!(__m256, 8 lanes, 4 rows, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
+    register!(__m256, 8 lanes, 6 rows of 2, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
         |c, a, b| _mm256_fmadd_ps(a, b, c), interleave8, deinterleave8, _mm256_loadu_ps, _mm256_storeu_ps);
 
     #[inline]
@@ -385,7 +389,7 @@ mod arm {
         [vuzp1q_f32(a, b), vuzp2q_f32(a, b)]
     }
 
-    register!(float32x4_t, 4 lanes, 8 rows, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
+    register!(float32x4_t, 4 lanes, 8 rows of 3, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
         |c, a, b| vfmaq_f32(c, a, b), interleave4, deinterleave4, vld1q_f32, vst1q_f32);
 }
 

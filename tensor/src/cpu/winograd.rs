@@ -180,8 +180,8 @@ fn products<T: Tile>(
     (c, out): (&mut [f32], Planes),
     accumulate: Accumulate,
 ) {
-    /// Rows of one task.
-    const BLOCK: usize = 128;
+    /// Rows of one task, a multiple of every tile's.
+    const BLOCK: usize = 120;
     let (blocks, c) = (rows.div_ceil(BLOCK), DisjointSliceMut::new(c));
     for_each_index(T::IN * T::IN * blocks, &|task| {
         let (point, first) = (task / blocks, task % blocks * BLOCK);
@@ -202,20 +202,23 @@ fn multiply(
     (c, out): (&mut [f32], Planes),
     accumulate: Accumulate,
 ) {
-    let (tile_rows, lane) = (isa.tile().rows, isa.tile().cols / 3);
+    let tile = isa.tile();
     let [a_row, a_k] = left.strides();
     for panel in right.panels() {
         let columns = panel.len() * LANES;
         let b = &b[panel.start * LANES * ks.len()..];
-        for row in rows.clone().step_by(tile_rows) {
+        let mut row = rows.start;
+        while row < rows.end {
+            let some = (rows.end - row).min(tile.rows).min(left.adjacent(row));
             let a = &a[left.row(row)..];
             let c = &mut c[(row - rows.start) * out.width() + panel.start * LANES..];
             // The widest registers need one tile, narrower ones several.
-            for column in (0..columns).step_by(3 * lane) {
-                let vectors = ((columns - column) / lane).min(3);
+            for column in (0..columns).step_by(tile.cols) {
+                let size = [some, (columns - column).min(tile.cols) / tile.lanes];
                 let strides = Strides { a_row, a_k, b_k: columns, c_row: out.width() };
-                multiply_tile(isa, vectors, ks.len(), a, &b[column..], &mut c[column..], strides, accumulate);
+                multiply_tile(isa, size, ks.len(), a, &b[column..], &mut c[column..], strides, accumulate);
             }
+            row += some;
         }
     }
 }

@@ -100,6 +100,11 @@ impl Planes {
         }
     }
 
+    /// How many rows of a left operand are a fixed stride apart, from this one on.
+    pub(super) fn adjacent(self, row: usize) -> usize {
+        if self.order == Order::Columns { LANES - row % LANES } else { usize::MAX }
+    }
+
     /// The length of all planes together.
     pub(super) fn count<T: Tile>(self) -> usize {
         T::IN * T::IN * self.plane()
