@@ -103,7 +103,13 @@ fn an_average_follows_its_weights() {
             drop(averaged);
             assert_eq!(read(moving.value())[0], weight);
         }
-        ema.set("moving", Tensor::new(&[1.0, 2.0], [2]).upload(&device));
+        ema.set("moving", Tensor::new(&[1.0, 2.0], [2]).upload(&device)).unwrap();
+        for (name, size, words) in
+            [("frozen", 2, "frozen is not averaged"), ("other", 2, "other is not"), ("moving", 1, "is [2], not [1]")]
+        {
+            let error = ema.set(name, Tensor::zeros([size]).upload(&device)).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
         assert_eq!(ema.averages().map(|(_, value)| read(value)).collect::<Vec<_>>(), [[1.0, 2.0]]);
     }
 }

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use autograd::Param;
 use tensor::Tensor;
 
+use crate::state::StateError;
+
 /// The exponential moving averages of the parameters that are not frozen: `w̄ ← d·w̄ + (1 − d)·w` after each step.
 #[derive(Debug)]
 pub struct Ema {
@@ -43,11 +45,21 @@ impl Ema {
         self.averages.iter().map(|(name, _, average)| (name.as_str(), average.borrow().clone()))
     }
 
-    /// Sets the average of a parameter, of the same shape. Parameters that are not averaged are ignored.
-    pub fn set(&mut self, name: &str, value: Tensor) {
-        if let Some((.., average)) = self.averages.iter_mut().find(|(known, ..)| known == name) {
-            *average.get_mut() = value;
+    /// Sets the average of a parameter.
+    ///
+    /// # Errors
+    /// If no parameter of this name is averaged, or `value` has another shape.
+    pub fn set(&mut self, name: &str, value: Tensor) -> Result<(), StateError> {
+        let Some((.., average)) = self.averages.iter_mut().find(|(known, ..)| known == name) else {
+            return Err(StateError::Mismatch(vec![format!("{name} is not averaged")]));
+        };
+        let average = average.get_mut();
+        if average.shape() != value.shape() {
+            let sizes = format!("the average of {name} is {}, not {}", average.shape(), value.shape());
+            return Err(StateError::Mismatch(vec![sizes]));
         }
+        *average = value;
+        Ok(())
     }
 
     fn swap(&self) {

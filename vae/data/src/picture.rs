@@ -146,13 +146,16 @@ impl Region {
     }
 }
 
+/// What to do about a damaged picture. It may be of a published data set, or a user's own.
+const AGAIN: &str = "copy or download it again, or remove it";
+
 fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
     unpack::refuse_web_page(bytes, "a picture")?;
-    let damaged = |what: String| format!("is damaged, or not a picture of these data sets: {what}; download it again");
+    let damaged = |what: String| format!("is damaged, or not a picture of these data sets: {what}; {AGAIN}");
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     match reader.format() {
         Some(ImageFormat::Jpeg) if !is_whole_jpeg(bytes) => {
-            return Err(format!("is cut off: {} bytes of a JPEG without its end; download it again", bytes.len()));
+            return Err(format!("is cut off: {} bytes of a JPEG without its end; {AGAIN}", bytes.len()));
         }
         Some(ImageFormat::Jpeg) => {
             return jpeg::decode(bytes, LARGEST_SIDE, max_decoded_size(bytes.len())).map_err(damaged);
@@ -160,7 +163,7 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
         Some(ImageFormat::Png) => {}
         _ => {
             let start = &bytes[..bytes.len().min(4)];
-            return Err(format!("starts with the bytes {start:02x?}: neither a JPEG nor a PNG; download it again"));
+            return Err(format!("starts with the bytes {start:02x?}: neither a JPEG nor a PNG; {AGAIN}"));
         }
     }
     let mut limits = Limits::default();

@@ -7,7 +7,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use vae::recipe::RECIPES;
 
-use crate::done;
+use crate::{done, planned};
 
 fn output(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> Output {
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
@@ -65,7 +65,8 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("resnet50-vae", &["model.kind=conv3", "data.image_size=64", "model.z_dim=10"], 1_537_367, json!(1.0)),
     ];
     for (recipe, settings, count, effective) in cases {
-        let plan: Value = serde_json::from_str(&train(dir.path(), recipe, settings, &["--dry-run", "--json"])).unwrap();
+        let plan: Value =
+            serde_json::from_str(&planned(&output(dir.path(), recipe, settings, &["--dry-run", "--json"]))).unwrap();
         let told = (plan["parameters"].as_u64(), &plan["recipe"], &plan["effective_beta"]);
         assert_eq!(told, (Some(*count), &json!(recipe), effective), "{settings:?}");
         let halves = ["encoder_parameters", "decoder_parameters"].map(|half| plan[half].as_u64());

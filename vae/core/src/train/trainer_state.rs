@@ -98,7 +98,8 @@ impl Trainer {
         self.adam.restore(state.adam, moments);
         if let Some(ema) = &mut self.ema {
             for (name, average) in self.params.iter().filter_map(|(name, _)| Some((name, find(EMA, name)?))) {
-                ema.set(name, average.upload(self.predictor.device()));
+                let set = ema.set(name, average.upload(self.predictor.device()));
+                set.expect("the slots are those of the averages");
             }
         }
         if let (Schedule::Plateau(plateau), Some(known)) = (&mut self.schedule, state.plateau) {
