@@ -25,7 +25,7 @@ mod sample;
 mod train;
 
 use std::ffi::OsString;
-use std::io::ErrorKind as IoErrorKind;
+use std::io::{ErrorKind as IoErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -177,7 +177,13 @@ fn parse<T: FromArgMatches>(
     };
     use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     if matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand) {
-        console::note(error.print());
+        // clap does not tell of a pipe that is closed. It prints to terminals, where it uses bold type.
+        let mut stdout = std::io::stdout();
+        let printed = match error.use_stderr() || stdout.is_terminal() {
+            true => error.print(),
+            false => write!(stdout, "{}", error.render()),
+        };
+        console::note(printed);
         return Ok(ControlFlow::Break(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))));
     }
     // clap explains over several lines, then shows the usage; what it says before that, and its tip, fit on one.

@@ -225,7 +225,7 @@ fn a_value_out_of_range_is_told_with_its_range() {
     for (words, says) in [
         ("--set loss=3", "loss is a table of keys; set one of them, such as loss."),
         ("--seed 18446744073709551615", "--seed: seed must be a whole number of at most 9223372036854775807"),
-        ("--seed -1", "--seed: seed must be a whole number, 0 or more, not \"-1\""),
+        ("--seed -1", "--seed: seed must be a whole number, 0 or more, not -1"),
         ("--limit -3", "at least 1"),
     ] {
         let words: Vec<&str> = words.split(' ').chain(["--dry-run"]).collect();

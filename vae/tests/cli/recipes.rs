@@ -84,7 +84,7 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
 fn a_dry_run_counts_what_is_trained() {
     let dir = tempfile::tempdir().unwrap();
     for (settings, count) in [(&[][..], 12_741_443), (&["model.freeze_heads=true"], 12_610_115)] {
-        let told = train(dir.path(), "beta-resnet18-frozen", settings, &["--dry-run", "--json"]);
+        let told = planned(&output(dir.path(), "beta-resnet18-frozen", settings, &["--dry-run", "--json"]));
         let plan: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(
             (plan["parameters"].as_u64(), plan["trainable_parameters"].as_u64()),
