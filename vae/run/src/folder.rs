@@ -243,9 +243,14 @@ impl Drop for Folder {
 
 /// Locks a folder for this process, if no other has it.
 fn try_lock(path: &Path) -> Locking {
-    let Ok(folder) = File::open(path) else {
-        return if path.is_dir() { Locking::Ours(None) } else { Locking::Gone };
-    };
+    match File::open(path) {
+        Ok(folder) => lock_opened(folder, path),
+        Err(_) if path.is_dir() => Locking::Ours(None),
+        Err(_) => Locking::Gone,
+    }
+}
+
+fn lock_opened(folder: File, path: &Path) -> Locking {
     match folder.try_lock() {
         Err(TryLockError::WouldBlock) => Locking::Held,
         _ if !is_at(&folder, path) => Locking::Gone,

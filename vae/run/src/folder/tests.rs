@@ -77,6 +77,62 @@ fn six_that_ask_for_a_new_name_at_once_get_six_names() {
     }
 }
 
+/// Each takes the folder and removes it again at once. So it is often removed between another's steps.
+#[test]
+fn six_that_take_and_leave_a_folder_do_not_disturb_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, holders) = (dir.path().join("runs/a"), AtomicUsize::new(0));
+    six_at_once(|_| {
+        for _ in 0..1500 {
+            match Folder::prepare(&path) {
+                Ok(folder) => {
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two have the folder");
+                    assert!(path.is_dir(), "it is gone");
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                    drop(folder);
+                }
+                Err(error) => assert!(error.to_string().contains("another process uses this folder"), "{error}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_name_that_exists_is_not_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::create_dir(&path).unwrap();
+    assert_eq!(Folder::prepare_numbered(&path).unwrap().path(), dir.path().join("a-2"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_another_process_locked_first_is_not_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut slow = Folder::open_unlocked(&dir.path().join("a"));
+    slow.create().unwrap();
+    let quick = Folder::prepare(slow.path()).unwrap();
+    assert!(!slow.lock());
+    drop(slow);
+    assert!(quick.path().is_dir());
+}
+
+/// Between opening and locking a folder, another process may remove it, and a third may make a new one.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_was_removed_before_it_was_locked_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    for made_again in [false, true] {
+        fs::create_dir(&path).unwrap();
+        let opened = File::open(&path).unwrap();
+        fs::remove_dir(&path).unwrap();
+        let third = made_again.then(|| Folder::prepare(&path).unwrap());
+        assert!(matches!(lock_opened(opened, &path), Locking::Gone), "made again: {made_again}");
+        drop(third);
+    }
+}
+
 /// A process that gives up removes the folders that it made, except one that another process has taken since.
 #[cfg(unix)]
 #[test]
