@@ -108,7 +108,9 @@ fn batch_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
         sum += residual[item];
     }
     if ACTIVE {
-        sum = select(p.slope * sum, sum, sum > 0.0);
+        // The product is NaN for −∞ with slope 0, where the result is 0. NaN itself stays.
+        let below = select(p.slope * sum, 0.0, p.slope == 0.0);
+        sum = select(sum, below, sum < 0.0);
     }
     y[item] = sum;
 }

@@ -145,17 +145,40 @@ impl Node {
     }
 }
 
-/// Drops a long history node by node. A recursive drop of a chain of 200,000 nodes would overflow the stack.
 impl Drop for Node {
     fn drop(&mut self) {
-        let mut edges = std::mem::take(&mut self.edges.get_mut().edges);
-        while let Some(edge) = edges.pop() {
-            for parent in edge.parents.into_iter().flatten() {
-                if let Some(mut node) = Rc::into_inner(parent.node) {
-                    edges.append(&mut node.edges.get_mut().edges);
-                }
-            }
+        let edges = std::mem::take(&mut self.edges.get_mut().edges);
+        if !edges.is_empty() {
+            release(edges);
         }
+    }
+}
+
+/// Drops edges and, one after the other, the whole history behind them. The parents of an edge, and the values that its rule captured,
+/// may be the last owners of other nodes. Those nodes leave their edges in a list, and the first call drops what is in the list. A
+/// recursive drop of a chain of 200,000 nodes would overflow the stack.
+fn release(edges: Vec<Edge>) {
+    thread_local! {
+        /// The edges that wait to be dropped, while a call is at work.
+        static WAITING: RefCell<Option<Vec<Edge>>> = const { RefCell::new(None) };
+    }
+    let mut edges = Some(edges);
+    let begins = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
+        Some(waiting) => {
+            waiting.extend(edges.take().into_iter().flatten());
+            false
+        }
+        none => {
+            *none = edges.take();
+            true
+        }
+    });
+    // At the end of a thread its list may be gone. Then `edges` is dropped here.
+    if begins == Ok(true) {
+        while let Some(edge) = WAITING.with_borrow_mut(|waiting| waiting.as_mut()?.pop()) {
+            drop(edge); // the list is not borrowed here: this may add to it
+        }
+        WAITING.set(None);
     }
 }
 

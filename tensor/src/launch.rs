@@ -58,8 +58,7 @@ impl LaunchBuilder {
     #[track_caller]
     pub(crate) fn read(mut self, x: &Tensor) -> LaunchBuilder {
         if let Some(first) = self.reads.first() {
-            let (a, b) = (first.device(), x.device());
-            assert!(a == b, "{}: {} is on {a} and {} on {b}", self.kernel.entry, first.shape(), x.shape());
+            check_device(self.kernel, first, x);
         }
         self.reads.push(x.clone());
         self
@@ -103,6 +102,9 @@ impl LaunchBuilder {
     /// Launches the kernel on tensors that it changes in place. Tensors that share their elements are copied first.
     #[track_caller]
     pub(crate) fn update<const N: usize>(self, tensors: [&mut Tensor; N]) {
+        // A buffer's number means another buffer on another machine.
+        let first = self.reads.first().unwrap_or(&*tensors[0]);
+        tensors.iter().for_each(|tensor| check_device(self.kernel, first, tensor));
         let Device::Gpu(machine) = tensors[0].device() else { panic!("{}: a tensor on the CPU", self.kernel.entry) };
         let tensors = tensors.map(|tensor| {
             if tensor.is_shared() {
@@ -138,6 +140,14 @@ impl LaunchBuilder {
         let (constants, reads, writes) = (&constants[..], &reads[..], &writes[..]);
         machine.launch(Launch { kernel, constants, reads, writes, params: &params, groups });
     }
+}
+
+/// Panics unless both tensors are on the same device.
+#[track_caller]
+fn check_device(kernel: &Kernel, a: &Tensor, b: &Tensor) {
+    let (here, there) = (a.device(), b.device());
+    let other = if here != there && here.name() == there.name() { "another context of " } else { "" };
+    assert!(here == there, "{}: {} is on {here} and {} on {other}{there}", kernel.entry, a.shape(), b.shape());
 }
 
 /// A launch that copies elements of `x`, one for each place of `sizes`. `from` and `to` are the strides in `x` and in the result,

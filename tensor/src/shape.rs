@@ -27,8 +27,16 @@ impl Shape {
     }
 
     /// The number of elements of a tensor of this shape (1 for a scalar).
+    ///
+    /// # Panics
+    /// If the number is larger than a `usize` can hold.
+    #[track_caller]
     pub fn count(&self) -> usize {
-        self.iter().product()
+        match self.iter().try_fold(1_usize, |count, &size| count.checked_mul(size)) {
+            Some(count) => count,
+            None if self.contains(&0) => 0,
+            None => panic!("a tensor of shape {self} has more elements than this machine can count"),
+        }
     }
 
     /// The four sizes of an image batch, `[batch, channels, height, width]`.
@@ -61,7 +69,7 @@ impl Shape {
         let mut step = 1;
         for d in (0..self.rank).rev() {
             strides.sizes[d] = step;
-            step *= self.sizes[d];
+            step = step.saturating_mul(self.sizes[d]); // may overflow only beside a size of 0, where no stride is used
         }
         strides
     }

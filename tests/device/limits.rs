@@ -61,6 +61,22 @@ fn a_tensor_larger_than_a_buffer_is_a_persistent_error() {
     }
 }
 
+/// A buffer's number means another buffer in another context, so a launch that mixes the two would read wrong elements.
+#[test]
+fn tensors_of_two_contexts_do_not_mix() {
+    let (a, b) = (Tensor::ones([8]).upload(&small().1), Tensor::ones([8]).upload(&small().1));
+    let operations: [&dyn Fn(); 4] =
+        [&|| drop(a.add(&b)), &|| a.clone().add_assign(&b), &|| drop(Tensor::concat(&[&a, &b], 0)), &|| {
+            drop(a.reshape([2, 4]).matmul(&b.reshape([4, 2])))
+        }];
+    for (i, operation) in operations.into_iter().enumerate() {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(operation));
+        let panic = result.err().unwrap_or_else(|| panic!("operation {i} mixes them"));
+        let said = panic.downcast_ref::<String>().expect("a message");
+        assert!(said.contains("another context of"), "operation {i}: {said}");
+    }
+}
+
 /// One dimension of a grid has at most 65,535 workgroups. Kernels that count elements, rows, channels or tiles use a second
 /// dimension beyond that.
 #[test]

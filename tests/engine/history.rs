@@ -23,6 +23,20 @@ fn a_long_ladder_overflows_no_stack() {
     drop((0..100_000).fold((x.clone(), x.add_scalar(1.0)), rung));
 }
 
+/// A rule that captures its input, history included. So it may own the last handle of the node before it.
+#[test]
+fn a_long_chain_of_rules_that_capture_variables_overflows_no_stack() {
+    let double = |x: Var, _| {
+        let kept = x.clone();
+        let y = x.value().add(x.value());
+        Var::record("double", y, |edges| edges.to(&x, move |dy| dy.mul_scalar(2.0).mul(&kept.value().full_like(1.0))))
+    };
+    let x = Var::leaf(Tensor::scalar(1.0));
+    drop((0..200_000).fold(x.clone(), double));
+    let y = (0..3).fold(x.clone(), double);
+    assert_eq!(y.backward().of(&x).expect("a gradient").data(), [8.0]);
+}
+
 #[test]
 fn constants_make_constants() {
     let (x, c) = (Var::leaf(Tensor::ones([2, 2])), Var::constant(Tensor::ones([2, 2])));

@@ -138,7 +138,13 @@ fn an_average_follows_its_weights_and_statistics() {
             drop(averaged);
             assert_eq!(now(), [weight, 1.0, weight]);
         }
-        ema.set("moving", Tensor::new(&[1.0, 2.0], [2]).upload(&device));
+        ema.set("moving", Tensor::new(&[1.0, 2.0], [2]).upload(&device)).unwrap();
+        for (name, size, words) in
+            [("frozen", 2, "frozen is not averaged"), ("other", 2, "other is not"), ("moving", 1, "is [2], not [1]")]
+        {
+            let error = ema.set(name, Tensor::zeros([size]).upload(&device)).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
         let averages = |ema: &Ema| ema.averages().map(|(_, value)| read(value)).collect::<Vec<_>>();
         assert_eq!(averages(&ema), [[1.0, 2.0], [9.8125, -9.8125]]);
         ema.restart();

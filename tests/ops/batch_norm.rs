@@ -3,7 +3,7 @@
 
 use autograd::Var;
 use reference::law::{self, Within, between, draws};
-use reference::place::everywhere;
+use reference::place::{everywhere, fetch};
 use reference::{Array, batch_norm, compare};
 use tensor::{Act, BatchNorm, Device, Generator, Tensor};
 
@@ -158,6 +158,26 @@ fn a_large_mean_does_not_cancel_the_variance() {
         |x| batch_norm::stats(&x[0]).1,
         Within::Each(1e-5),
     );
+}
+
+/// The slope of ReLU times −∞ would be NaN.
+#[test]
+fn infinities_and_nan_pass_through_the_activation_as_on_the_cpu() {
+    let residual = Tensor::new(&[f32::NEG_INFINITY, f32::INFINITY, f32::NAN, -2.0], [1, 1, 2, 2]);
+    everywhere(|device| {
+        let there = |x: Tensor| x.upload(device);
+        let (zero, one) = (there(Tensor::zeros([1])), there(Tensor::ones([1])));
+        for (act, expected) in [
+            (Act::Relu, [0.0, f32::INFINITY, f32::NAN, 0.0]),
+            (Act::LeakyRelu(0.5), [f32::NEG_INFINITY, f32::INFINITY, f32::NAN, -1.0]),
+        ] {
+            let norm = BatchNorm { mean: &zero, var: &one, weight: &one, eps: 0.0, act };
+            let y = there(Tensor::zeros([1, 1, 2, 2])).batch_norm(norm, &zero, Some(&there(residual.clone())));
+            let y = fetch(&y);
+            let same = y.data().iter().zip(expected).all(|(&y, e)| y == e || y.is_nan() && e.is_nan());
+            assert!(same, "{act:?} on {device}: {y:?}");
+        }
+    });
 }
 
 #[test]

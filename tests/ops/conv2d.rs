@@ -3,7 +3,7 @@
 
 use reference::conv_transpose2d::conv_transpose2d;
 use reference::law::{self, Within, between, draws, one_of};
-use reference::place::everywhere;
+use reference::place::{everywhere, fetch};
 use reference::{conv2d::conv2d, conv2d::weight_gradient, law::adjoint};
 use tensor::{Conv, ConvAlgorithm, ConvTranspose, Generator, Tensor};
 
@@ -198,4 +198,29 @@ fn both_gradients_are_adjoints_on_large_images() {
 #[should_panic(expected = "conv2d: image [1, 3, 4, 4] with weight [2, 5, 3, 3]")]
 fn channels_that_differ_are_refused_with_both_shapes() {
     Tensor::zeros([1, 3, 4, 4]).conv2d(&Tensor::zeros([2, 5, 3, 3]), None, Conv { stride: 1, padding: 1 });
+}
+
+/// Without output channels, input channels or images, the result is empty or what is left of the sum: the bias, or 0.
+#[test]
+fn sums_over_no_channels_or_images_are_the_bias_or_nothing() {
+    everywhere(|device| {
+        for (sizes, stride) in [[2, 3, 0], [2, 0, 3], [0, 3, 2], [2, 0, 0]].into_iter().flat_map(|n| [(n, 1), (n, 2)]) {
+            let ([n, cin, cout], conv, out) = (sizes, Conv { stride, padding: 1 }, 4 / stride);
+            let full = |shape: &[usize], value| Tensor::full(shape, value).upload(device);
+            let x = full(&[n, cin, 4, 4], 1.0);
+            let (w, y, bias) = (full(&[cout, cin, 3, 3], 1.0), full(&[n, cout, out, out], 1.0), full(&[cout], 2.0));
+            let turned = ConvTranspose { stride, padding: 1, output_padding: stride - 1 };
+            let up = full(&[cin, cout, 3, 3], 1.0);
+            for (what, result, shape, value) in [
+                ("forward", x.conv2d(&w, Some(&bias), conv), [n, cout, out, out], 2.0),
+                ("input gradient", y.conv2d_input_gradient(&w, conv, [4, 4]), [n, cin, 4, 4], 0.0),
+                ("weight gradient", x.conv2d_weight_gradient(&y, conv, [3, 3]), [cout, cin, 3, 3], 0.0),
+                ("transposed", x.conv_transpose2d(&up, Some(&bias), turned), [n, cout, 4 * stride, 4 * stride], 2.0),
+            ] {
+                assert_eq!(result.shape()[..], shape, "{what}, {sizes:?}, stride {stride}");
+                let right = fetch(&result).data().iter().all(|&y| y == value);
+                assert!(right, "{what}, {sizes:?}, stride {stride}: {result:?}");
+            }
+        }
+    });
 }

@@ -3,7 +3,7 @@
 use autograd::Var;
 use reference::gather;
 use reference::law::{self, Within, between, draws};
-use reference::place::{fetch, gpu};
+use reference::place::{everywhere, fetch, gpu};
 use tensor::Tensor;
 
 fn whole(index: &[usize]) -> Tensor {
@@ -49,6 +49,34 @@ fn an_index_past_the_end_is_refused() {
 #[should_panic(expected = "index 0.5 is not one of 0..4")]
 fn a_fractional_index_is_refused() {
     Tensor::zeros([1, 4]).gather(&Tensor::new(&[0.5], [1]));
+}
+
+/// Beyond 2²⁴, f32 has no odd numbers. The tensors have no elements, so that they need no memory.
+#[test]
+fn more_places_than_f32_can_number_are_refused() {
+    let most = 1 << 24;
+    everywhere(|device| {
+        let zeros = |shape: &[usize]| Tensor::zeros(shape).upload(device);
+        let none = zeros(&[0]);
+        let choose = |n: usize| {
+            zeros(&[0, n]).gather(&none);
+            none.gather_gradient(&none, n);
+            zeros(&[n, 0]).index_select(&none);
+            zeros(&[n, 0]).argmax(0);
+        };
+        choose(most);
+        let operations: [(&str, &dyn Fn()); 4] = [
+            ("gather", &|| drop(zeros(&[0, most + 1]).gather(&none))),
+            ("gather_gradient", &|| drop(none.gather_gradient(&none, most + 1))),
+            ("index_select", &|| drop(zeros(&[most + 1, 0]).index_select(&none))),
+            ("argmax", &|| drop(zeros(&[most + 1, 0]).argmax(0))),
+        ];
+        for (name, operation) in operations {
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(operation)).expect_err(name);
+            let said = panic.downcast_ref::<String>().expect("a message");
+            assert!(said.contains("16777217 places"), "{name}: {said}");
+        }
+    });
 }
 
 /// A GPU does not report errors immediately, so it cannot refuse an index. An index out of range must at least give NaN.

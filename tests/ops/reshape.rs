@@ -30,3 +30,16 @@ fn the_gradient_is_reshaped_back() {
 fn another_count_is_refused() {
     Tensor::zeros([2, 3]).reshape([7]);
 }
+
+/// The product of the sizes must not wrap around to 0, or to any other number.
+#[test]
+fn sizes_whose_product_overflows_are_refused() {
+    for sizes in [&[1 << 32, 1 << 32][..], &[3, usize::MAX / 2]] {
+        let panic = std::panic::catch_unwind(|| Tensor::new(&[], sizes)).expect_err("no such tensor");
+        let said = panic.downcast_ref::<String>().expect("a message");
+        assert!(said.contains("has more elements than this machine can count"), "{said}");
+    }
+    for sizes in [[1 << 32, 1 << 32, 0], [0, 1 << 32, 1 << 32]] {
+        assert_eq!(Tensor::new(&[], sizes).add_scalar(1.0).data(), []);
+    }
+}

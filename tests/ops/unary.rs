@@ -97,6 +97,24 @@ fn large_arguments_do_not_overflow() {
     });
 }
 
+/// A GPU must give what the CPU gives, in a vector of infinities and beside other numbers.
+#[test]
+fn infinities_have_the_values_of_the_cpu() {
+    let x = Tensor::new(&[f32::NEG_INFINITY, f32::INFINITY, -1.0, f32::NEG_INFINITY, 2.0], [5]);
+    everywhere(|device| {
+        for function in TABLE {
+            let parameters = unary::row(function.name).parameters;
+            let y = fetch(&(function.tensor)(&x.upload(device), parameters));
+            let expected = (function.tensor)(&x, parameters);
+            for (i, (y, e)) in y.data().iter().zip(expected.data()).enumerate() {
+                let same =
+                    if e.is_finite() { (y - e).abs() <= 1e-6 * e.abs() } else { y == e || y.is_nan() && e.is_nan() };
+                assert!(same, "{} of {} on {device}: {y}, not {e}", function.name, x.data()[i]);
+            }
+        }
+    });
+}
+
 /// NaN must stay NaN, so that it is noticed. A loss that hides it looks correct.
 #[test]
 fn nan_stays_nan_through_every_function() {

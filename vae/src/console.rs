@@ -1,10 +1,14 @@
 //! What programs write to the terminal. Results go to stdout, everything else to stderr.
 
-use std::io::Write;
+use std::io::{Error, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set by `--quiet`.
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// The first failure to write to stdout.
+static FAILURE: OnceLock<Error> = OnceLock::new();
 
 /// From now on [`say!`](crate::say) prints nothing and no progress is shown. Warnings, errors and [`print_line`] still print.
 pub fn set_quiet() {
@@ -26,9 +30,23 @@ macro_rules! say {
     };
 }
 
-/// Writes a line to stdout, quiet or not. A closed pipe is ignored: training goes on when nobody reads its output.
+/// Writes a line to stdout, quiet or not. If that fails, because the disk is full or nobody reads any more, the program goes on:
+/// training must not be lost. [`finish_stdout`] reports the failure at the end.
 pub fn print_line(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    note(writeln!(std::io::stdout(), "{line}"));
+}
+
+/// Notes a failure to write to stdout, for [`finish_stdout`].
+pub fn note(written: std::io::Result<()>) {
+    if let Err(error) = written {
+        let _ = FAILURE.set(error); // the first one counts
+    }
+}
+
+/// Writes what is still waiting to stdout. Returns the first failure of the whole process to write there.
+pub fn finish_stdout() -> Option<&'static Error> {
+    note(std::io::stdout().flush());
+    FAILURE.get()
 }
 
 /// Writes a line to stderr.

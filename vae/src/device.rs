@@ -9,6 +9,8 @@ use tensor::{Device, Isa};
 use vae_core::config::DeviceChoice;
 use vae_core::{Error, Result};
 
+use crate::console::warn;
+
 /// An open device.
 pub struct Chosen {
     /// The device of all tensors.
@@ -31,6 +33,12 @@ pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
         Some(wanted) if wanted <= most => wanted as usize,
         Some(wanted) => return Err(Error::config(format!("--threads {wanted}: the maximum is {most}"))),
     };
+    let cores = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
+    if threads > cores {
+        warn(&format!(
+            "--threads {threads}: this machine has {cores} cores; more threads than cores wait for each other"
+        ));
+    }
     tensor::start_threads(threads).map_err(|error| match wanted {
         Some(_) => Error::config(format!("--threads {threads}: {error}; ask for fewer")),
         None => Error::Thread(format!("the system cannot start one thread for each core ({error}); try --threads 1")),

@@ -9,7 +9,7 @@ impl Var {
     /// f32 → `[n]`, `y[i] = x[i, index[i]]`. A GPU gives NaN for an index outside 0..c.
     ///
     /// # Panics
-    /// If the shapes differ in n; on the CPU also if an index is outside 0..c.
+    /// If the shapes differ in n, or c is more than 2²⁴; on the CPU also if an index is outside 0..c.
     #[track_caller]
     pub fn gather(&self, index: &Tensor) -> Var {
         let y = self.value().gather(index);

@@ -120,6 +120,9 @@ enum Product {
 
 /// `y[batch, out_channels, output]` from `x[batch, in_channels, input]` and `w[out_channels, in_channels, kernel]`.
 pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
+    if y.is_empty() {
+        return; // no algorithm needs to know of 0 channels or images
+    }
     match ConvAlgorithm::choose(&window, Product::Forward, channels[0], channels[1]) {
         ConvAlgorithm::Direct => direct(x, w, bias, y, channels, window),
         ConvAlgorithm::Square => conv_2x2::convolve(x, w, false, bias, y, channels, window.batch),
@@ -160,6 +163,9 @@ fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [
 
 /// `x[batch, in_channels, input]` from `y[batch, out_channels, output]`: the adjoint of [`forward`], plus a bias.
 pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
+    if x.is_empty() {
+        return;
+    }
     let [cin, cout] = channels;
     // At stride 1 it is itself a convolution, with rotated kernels, exchanged channels, and the complementary padding.
     let turned =
@@ -219,6 +225,9 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
 
 /// `w[out_channels, in_channels, kernel]`: the gradient of [`forward`]'s weight, from its input and its output's gradient.
 pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
+    if w.is_empty() {
+        return;
+    }
     let [cin, cout] = channels;
     match ConvAlgorithm::choose(&window, Product::WeightGradient, cin.max(cout), cin.min(cout)) {
         ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),

@@ -1,6 +1,7 @@
 //! The index of the largest number along one dimension, the first one if several are equal:  y[o, i] = min { s : x[o, s, i] = max_t x[o, t, i] }.
 //! Indices are whole numbers stored as f32, as `gather` takes them. There is no gradient.
 
+use super::check_index_bound;
 use crate::cpu::parallel;
 use crate::device::Device;
 use crate::kernel::Kernel;
@@ -14,11 +15,12 @@ impl Tensor {
     /// from 0. Of several equal numbers the first one counts.
     ///
     /// # Panics
-    /// If the dimension does not exist, or has size 0.
+    /// If the dimension does not exist, or its size is 0 or more than 2²⁴, up to which f32 holds whole numbers exactly.
     #[track_caller]
     pub fn argmax(&self, dim: usize) -> Tensor {
         let [outer, size, inner] = self.shape().outer_size_inner(dim, "argmax");
         assert!(size > 0, "argmax: {} has nothing along dimension {dim}", self.shape());
+        check_index_bound("argmax", size);
         let kept = self.shape().without(dim);
         if let Device::Gpu(_) = self.device() {
             return ARGMAX.over(outer * inner).read(self).params([outer, size, inner]).write(kept);

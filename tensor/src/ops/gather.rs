@@ -1,8 +1,10 @@
-//! Elements chosen by index. Indices are whole numbers stored as f32, which is exact below 2²⁴.
+//! Elements chosen by index. Indices are whole numbers stored as f32, which is exact up to 2²⁴. More places to choose from are
+//! refused.
 //!   gather: y[i] = x[i, index[i]]; backward writes dy[i] to that place, and 0 elsewhere.
 //!   index_select: y[i, …] = x[index[i], …]; there is no gradient.
 //! An index out of range panics on the CPU. On a GPU, where the host does not see it in time, it gives NaN.
 
+use super::check_index_bound;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
@@ -17,10 +19,11 @@ impl Tensor {
     /// f32 → `[n]`, `y[i] = x[i, index[i]]`. A GPU gives NaN for an index outside 0..c.
     ///
     /// # Panics
-    /// If the shapes differ in n; on the CPU also if an index is outside 0..c.
+    /// If the shapes differ in n, or c is more than 2²⁴; on the CPU also if an index is outside 0..c.
     #[track_caller]
     pub fn gather(&self, index: &Tensor) -> Tensor {
         let [n, c] = self.shape().matrix("gather");
+        check_index_bound("gather", c);
         if let Device::Gpu(_) = self.device() {
             count("gather", index, n);
             return GATHER.over(n).read(self).read(index).params([n, c, 1]).floats([f32::NAN]).write([n]);
@@ -34,9 +37,10 @@ impl Tensor {
     /// The adjoint of [`gather`](Tensor::gather) from `columns` columns: self `[n]` → `[n, columns]`.
     ///
     /// # Panics
-    /// If the shapes differ in n; on the CPU also if an index is outside 0..columns.
+    /// If the shapes differ in n, or there are more than 2²⁴ columns; on the CPU also if an index is outside 0..columns.
     #[track_caller]
     pub fn gather_gradient(&self, index: &Tensor, columns: usize) -> Tensor {
+        check_index_bound("gather_gradient", columns);
         if let Device::Gpu(_) = self.device() {
             count("gather_gradient", index, self.count());
             let all = self.count() * columns;
@@ -54,10 +58,11 @@ impl Tensor {
     /// `[k, …]`. A GPU gives NaN for an index outside 0..n.
     ///
     /// # Panics
-    /// Unless `index` has one dimension; on the CPU also if an index is outside 0..n.
+    /// Unless `index` has one dimension, or if n is more than 2²⁴; on the CPU also if an index is outside 0..n.
     #[track_caller]
     pub fn index_select(&self, index: &Tensor) -> Tensor {
         let [_, n, width] = self.shape().outer_size_inner(0, "index_select");
+        check_index_bound("index_select", n);
         if let Device::Gpu(_) = self.device() {
             count("index_select", index, index.count());
             let chosen = self.shape().with(0, index.count());

@@ -54,3 +54,12 @@ pub static KERNELS: [&Kernel; 31] = [
     &unary::UNARY_GRADIENT,
     &crate::random::DROPOUT_MASK,
 ];
+
+/// Indices are whole numbers stored as f32. Panics if not every index below `bound` can be stored exactly.
+#[track_caller]
+fn check_index_bound(what: &str, bound: usize) {
+    assert!(
+        bound <= 1 << 24,
+        "{what}: {bound} places to choose from; f32 holds indices exactly only up to 2²⁴ = 16777216"
+    );
+}

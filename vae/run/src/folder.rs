@@ -3,8 +3,9 @@
 //! end in an incomplete line.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use vae_core::{Error, Result};
 
@@ -22,13 +23,30 @@ pub(crate) const CONFIG_HEAD: &str = "# A run of train";
 /// The suffix of a file that is not complete yet.
 const PART: &str = ".part";
 
+/// How long [`Folder::prepare`] waits for a lock. A process that removes an empty folder holds its lock for a moment.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// The folder of one run. While training uses it, it is locked against other processes.
+///
+/// Several processes may ask for the same name at once. Each first creates the folder, then locks it, and only then looks at what
+/// it contains. A folder is removed only by a process that created it, holds its lock, and finds it empty. A process that locked
+/// a folder which another has removed in the meantime notices that, and starts again.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// The folders that [`Folder::prepare`] created, innermost first. They are removed again unless a file is written.
+    /// The folders that this value created, innermost first. They are removed again unless a file is written.
     created: Vec<PathBuf>,
-    _lock: Option<File>,
+    lock: Option<File>,
+}
+
+/// The result of an attempt to lock a folder.
+enum Locking {
+    /// This process has the folder. There is no file if the system cannot lock folders.
+    Ours(Option<File>),
+    /// Another process has it.
+    Held,
+    /// Another process removed it.
+    Gone,
 }
 
 impl Folder {
@@ -36,26 +54,98 @@ impl Folder {
     /// it contains no run. A run that was killed before its first checkpoint does not count.
     ///
     /// # Errors
-    /// Returns an error if the folder contains a run, another process trains in it, or files cannot be written there.
+    /// Returns an error if the folder contains a run, another process uses it, or files cannot be written there.
     pub fn prepare(path: &Path) -> Result<Folder> {
+        let mut folder = Folder::open_unlocked(path);
+        let start = Instant::now();
+        loop {
+            folder.create().map_err(|error| folder.unusable(&error))?;
+            if folder.lock() {
+                break;
+            }
+            if start.elapsed() > PATIENCE {
+                let why = "another process uses this folder; wait until it ends, or name another folder with --out";
+                return Err(Error::file(path, why));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        folder.check_unused()?;
+        Ok(folder)
+    }
+
+    /// Creates and locks a new folder: `path`, or the first of `path-2`, `path-3` and so on that does not exist yet.
+    ///
+    /// # Errors
+    /// Returns an error if files cannot be written there.
+    pub fn prepare_numbered(path: &Path) -> Result<Folder> {
+        let mut number = 1_u64;
+        loop {
+            let mut name = path.as_os_str().to_owned();
+            if number > 1 {
+                name.push(format!("-{number}"));
+            }
+            let mut folder = Folder::open_unlocked(Path::new(&name));
+            folder.create().map_err(|error| folder.unusable(&error))?;
+            if folder.created.first() == Some(&folder.path) && folder.lock() {
+                folder.check_unused()?;
+                return Ok(folder);
+            }
+            number += 1;
+        }
+    }
+
+    /// Locks the folder. Returns `false` if another process has it, or has removed it. Then this value does not remove it.
+    fn lock(&mut self) -> bool {
+        match try_lock(&self.path) {
+            Locking::Ours(lock) => self.lock = lock,
+            Locking::Held | Locking::Gone => {
+                self.created.retain(|folder| *folder != self.path);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Creates the folder and those above it that are missing.
+    fn create(&mut self) -> std::io::Result<()> {
+        let mut missing = vec![self.path.clone()];
+        while let Some(folder) = missing.last() {
+            match fs::create_dir(folder) {
+                Ok(()) => self.created.insert(0, folder.clone()),
+                Err(_) if folder.is_dir() => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).ok_or(error)?;
+                    missing.push(parent.to_owned());
+                    continue;
+                }
+                // It existed a moment ago, and another process has removed it.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && fs::symlink_metadata(folder).is_err() => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            missing.pop();
+        }
+        Ok(())
+    }
+
+    /// Checks that this locked folder contains no run, and that files can be written in it.
+    fn check_unused(&self) -> Result<()> {
         let is_ours = |text: String| text.starts_with(CONFIG_HEAD);
-        let config = path.join("config.toml");
+        let config = self.path.join("config.toml");
         let foreign = config.exists() && !fs::read_to_string(&config).is_ok_and(is_ours);
-        if foreign || [METRICS, LAST, BEST].iter().any(|name| path.join(name).exists()) {
+        if foreign || [METRICS, LAST, BEST].iter().any(|name| self.path.join(name).exists()) {
             return Err(Error::config(format!(
                 "{}: contains a run already; continue it with --resume, or name another folder with --out",
-                path.display()
+                self.path.display()
             )));
         }
-        let created = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
-        let mut folder = Folder { path: path.to_owned(), created: created.map(Path::to_owned).collect(), _lock: None };
-        let cannot =
-            |error| Error::file(path, format!("no run can be written there: {error}; name another folder with --out"));
-        fs::create_dir_all(path).map_err(cannot)?;
-        tempfile::tempfile_in(path).map_err(cannot)?;
-        folder._lock = lock(path)?;
-        folder.remove_parts()?;
-        Ok(folder)
+        tempfile::tempfile_in(&self.path).map_err(|error| self.unusable(&error))?;
+        self.remove_parts()
+    }
+
+    fn unusable(&self, error: &std::io::Error) -> Error {
+        Error::file(&self.path, format!("no run can be written there: {error}; name another folder with --out"))
     }
 
     /// Opens and locks the folder of a run that is resumed.
@@ -63,7 +153,12 @@ impl Folder {
     /// # Errors
     /// Returns an error if another process trains in it, or if an incomplete file cannot be removed.
     pub fn open(path: &Path) -> Result<Folder> {
-        let folder = Folder { path: path.to_owned(), created: Vec::new(), _lock: lock(path)? };
+        let mut folder = Folder::open_unlocked(path);
+        match try_lock(path) {
+            Locking::Ours(lock) => folder.lock = lock,
+            Locking::Held => return Err(Error::file(path, "another process is training there; wait until it ends")),
+            Locking::Gone => return Err(Error::file(path, "another process has removed this folder")),
+        }
         folder.remove_parts()?;
         Ok(folder)
     }
@@ -80,7 +175,7 @@ impl Folder {
     /// Opens the folder of a run without locking it, to add files such as figures. This works even while the run is
     /// trained.
     pub fn open_unlocked(path: &Path) -> Folder {
-        Folder { path: path.to_owned(), created: Vec::new(), _lock: None }
+        Folder { path: path.to_owned(), created: Vec::new(), lock: None }
     }
 
     /// Returns the path of the folder.
@@ -132,19 +227,51 @@ impl Folder {
 }
 
 impl Drop for Folder {
+    /// Removes the folders that this value created if they are empty. The lock of the innermost is held until then.
     fn drop(&mut self) {
-        self.created.iter().for_each(|folder| drop(fs::remove_dir(folder)));
+        for folder in &self.created {
+            let _lock = match if *folder == self.path { Locking::Ours(None) } else { try_lock(folder) } {
+                Locking::Ours(lock) => lock,
+                Locking::Held | Locking::Gone => return,
+            };
+            if fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
     }
 }
 
-/// Locks a folder for this process. Returns `None` if the system does not support that.
-fn lock(path: &Path) -> Result<Option<File>> {
-    let Ok(folder) = File::open(path) else { return Ok(None) };
+/// Locks a folder for this process, if no other has it.
+fn try_lock(path: &Path) -> Locking {
+    match File::open(path) {
+        Ok(folder) => lock_opened(folder, path),
+        Err(_) if path.is_dir() => Locking::Ours(None),
+        Err(_) => Locking::Gone,
+    }
+}
+
+fn lock_opened(folder: File, path: &Path) -> Locking {
     match folder.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::file(path, "another process is training there; wait until it ends"))
-        }
-        _ => Ok(Some(folder)),
+        Err(TryLockError::WouldBlock) => Locking::Held,
+        _ if !is_at(&folder, path) => Locking::Gone,
+        Ok(()) => Locking::Ours(Some(folder)),
+        Err(TryLockError::Error(_)) => Locking::Ours(None), // a file system without locks
+    }
+}
+
+/// Returns whether the opened folder is still the one at this path. Another process may have removed it, and made a new one.
+fn is_at(folder: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let number = |data: fs::Metadata| (data.dev(), data.ino());
+        let opened = folder.metadata().map(number).ok();
+        opened.is_some() && opened == fs::metadata(path).map(number).ok()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        path.is_dir()
     }
 }
 
@@ -193,68 +320,4 @@ fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unused_folder_is_removed_and_a_used_one_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b");
-        drop(Folder::prepare(&path).unwrap());
-        assert!(!dir.path().join("a").exists());
-        let mut folder = Folder::prepare(&path).unwrap();
-        folder.write(LAST, b"1").unwrap();
-        drop(folder);
-        assert!(path.join(LAST).exists());
-        assert_eq!(Folder::prepare(&path).unwrap_err().exit_code(), 2);
-    }
-
-    #[test]
-    fn files_are_complete_and_partial_files_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut folder = Folder::prepare(dir.path()).unwrap();
-        folder.write("a", b"old").unwrap();
-        folder.write("a", b"new").unwrap();
-        fs::write(dir.path().join("b.part"), b"half").unwrap();
-        drop(folder);
-        let folder = Folder::open(dir.path()).unwrap();
-        assert_eq!(folder.files(), [("a".to_owned(), 3)]);
-        assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"new");
-    }
-
-    #[test]
-    fn a_run_without_a_checkpoint_starts_again_and_a_user_s_file_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("config.toml");
-        fs::create_dir(dir.path().join("checkpoints")).unwrap();
-        fs::write(dir.path().join("checkpoints/last.safetensors.part"), b"half").unwrap();
-        fs::write(&config, format!("{CONFIG_HEAD} 0.1.0, and so on")).unwrap();
-        assert_eq!(Folder::prepare(dir.path()).unwrap().files().len(), 1, "the configuration alone");
-        fs::write(&config, "theirs = true").unwrap();
-        assert_eq!(Folder::prepare(dir.path()).unwrap_err().exit_code(), 2);
-        fs::remove_file(&config).unwrap();
-        for name in [METRICS, LAST, BEST] {
-            fs::write(dir.path().join(name), b"").unwrap();
-            assert_eq!(Folder::prepare(dir.path()).unwrap_err().exit_code(), 2, "{name}");
-            fs::remove_file(dir.path().join(name)).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_path_inside_a_file_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("f"), b"").unwrap();
-        let error = Folder::prepare(&dir.path().join("f/run")).unwrap_err();
-        assert!(error.exit_code() == 1 && error.to_string().contains("--out"), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_folder_is_locked_against_other_processes() {
-        let dir = tempfile::tempdir().unwrap();
-        let held = Folder::open(dir.path()).unwrap();
-        assert!(Folder::open(dir.path()).unwrap_err().to_string().contains("another process"));
-        drop(held);
-        Folder::open(dir.path()).unwrap();
-    }
-}
+mod tests;

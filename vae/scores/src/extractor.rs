@@ -185,11 +185,18 @@ impl Extractor {
         Ok(Features { width: self.width, numbers })
     }
 
-    /// Returns the features of real images, from the cache of the run if they are there.
+    /// Returns the features of real images, from the cache of the run if they are there. If the cache cannot be written,
+    /// as in a read-only folder, there is a warning.
     ///
     /// # Errors
-    /// Returns an error if the device fails, or if the cache cannot be written.
-    pub(super) fn cached_features(&self, run: &LoadedRun, pixels: &[f32], shape: [usize; 3]) -> Result<Features> {
+    /// Returns an error if the device fails.
+    pub(super) fn cached_features(
+        &self,
+        run: &LoadedRun,
+        pixels: &[f32],
+        shape: [usize; 3],
+        warnings: &mut Vec<String>,
+    ) -> Result<Features> {
         let name = format!("cache/features-{}.safetensors", self.key(pixels, shape));
         let images = pixels.len() / shape.iter().product::<usize>();
         let cached = CachedFeatures(Buffer::new(Tensor::zeros([images, self.width])));
@@ -201,7 +208,8 @@ impl Extractor {
         let features = self.features(pixels, shape)?;
         cached.0.set(Tensor::new(&features.numbers, [images, self.width]));
         if let Ok(bytes) = block_on(nn::state::save(&cached, &[])) {
-            Folder::open_unlocked(&run.path).write(&name, &bytes)?;
+            let warning = Folder::open_unlocked(&run.path).write(&name, &bytes).err().map(|error| error.to_string());
+            warnings.extend(warning.filter(|warning| !warnings.contains(warning))); // it is asked for more than once
         }
         Ok(features)
     }

@@ -183,7 +183,7 @@ fn distances(
         DISTANCES[first..].as_flattened().iter().for_each(|name| scores.add_missing(name, &*why));
         return Ok(());
     };
-    let real = extractor.cached_features(run, &pictures.originals, pictures.shape)?;
+    let real = extractor.cached_features(run, &pictures.originals, pictures.shape, &mut scores.warnings)?;
     let kinds = [(pictures.samples.as_ref(), "samples"), (Some(&pictures.reconstructions), "reconstructions")];
     let mut few = false;
     for ([frechet, kid], (pixels, what)) in DISTANCES.into_iter().zip(kinds) {
@@ -237,7 +237,7 @@ fn classified(
         scores.add_list("label_histogram", distance, "total variation from uniform", of, shares);
     }
     let truth = eval.split.labels(&eval.places);
-    let real = extractor.cached_features(run, &pictures.originals, shape)?;
+    let real = extractor.cached_features(run, &pictures.originals, shape, &mut scores.warnings)?;
     let recognised = |features: &Features| Ok::<_, vae_core::Error>(accuracy(&extractor.labels(features)?, &truth));
     let parts = vec![recognised(&extractor.features(&pictures.reconstructions, shape)?)?, recognised(&real)?];
     let parts_note = "parts: for reconstructions, for the originals";

@@ -8,6 +8,7 @@ use vae_run::Folder;
 use vae_scores::{FILE, Options, Scores};
 
 use super::load::LoadOptions;
+use super::output;
 use crate::console::warn;
 use crate::say;
 
@@ -16,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   vae evaluate runs/quickstart                                        a table, and scores.json in the folder of the run
   vae evaluate runs/quickstart --images 512 --json                    fewer images, and JSON on stdout
+  vae evaluate runs/quickstart --out scores/quickstart.json           another place for the scores
   vae evaluate runs/quickstart --extractor runs/mnist-classifier      Fréchet distance by your own classifier
 
 With --inception FILE the Fréchet distance is that of pytorch-fid: its weights as safetensors, by torchvision's names:
@@ -37,6 +39,9 @@ pub(super) struct Args {
     /// Compare features of pytorch-fid's Inception-v3 instead, with these weights
     #[arg(long, value_name = "FILE")]
     inception: Option<PathBuf>,
+    /// The file to write [default: scores.json in the folder of the run]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Print scores.json instead of a table
     #[arg(long)]
     json: bool,
@@ -50,12 +55,23 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let options = Options { images: args.images as usize, extractor: args.extractor, inception: args.inception };
     let scores = vae_scores::evaluate(&run, &options)?;
     scores.warnings.iter().for_each(|words| warn(words));
-    scores.write(&mut Folder::open_unlocked(&run.path))?;
+    let json = serde_json::to_string_pretty(&scores)?;
+    let written = match args.out {
+        Some(out) => output::write(&out, format!("{json}\n").as_bytes()).map(|()| Some(out))?,
+        // The scores are printed, so they are not lost if the run's folder is read-only.
+        None => match scores.write(&mut Folder::open_unlocked(&run.path)) {
+            Ok(()) => Some(run.path.join(FILE)),
+            Err(error) => {
+                warn(&format!("{error}; --out names another file"));
+                None
+            }
+        },
+    };
     if args.json {
-        say!("{}", serde_json::to_string_pretty(&scores)?);
+        say!("{json}");
     } else {
         say!("{}\n\n{}", run.title(), table(&scores));
-        say!("{}", run.path.join(FILE).display());
+        written.iter().for_each(|path| say!("{}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,8 +2,9 @@
 //!
 //! Each subcommand has a struct `Args`, the options that it takes, and a function `run`. This file holds what they share: the
 //! list of subcommands, the help of `vae`, parsing, and the end of the process. Results go to stdout, everything else to
-//! stderr. Every error is one line. The exit codes are 0 for success, 1 for a failure, 2 for bad usage or configuration, and
-//! 130 after an interruption.
+//! stderr. Every error is one line. The exit codes are 0 for success, 1 for a failure, 2 for bad usage or configuration, 130 after
+//! an interruption, and 141 if the reader of stdout went away, as after `| head -1`. A shell reports 141 for any program that ends
+//! by SIGPIPE. Ours finish their work first.
 
 mod completions;
 mod config;
@@ -16,6 +17,7 @@ mod export;
 mod info;
 mod input;
 mod load;
+mod output;
 mod paper;
 mod png_names;
 mod reconstruct;
@@ -24,6 +26,7 @@ mod sample;
 mod train;
 
 use std::ffi::OsString;
+use std::io::{ErrorKind as IoErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -31,7 +34,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use vae_core::{Error, Result};
 
-use crate::console::eprint_line;
+use crate::console::{self, eprint_line};
 
 /// The subcommands in the order of the help, by what a person wants to do.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -45,7 +48,7 @@ const GROUPS: &[(&str, &[&str])] = &[
 /// The text after the list of subcommands.
 const AFTER_HELP: &str = "\
 vae COMMAND --help describes a command and shows examples. The program train is the same as vae train.
-Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted, 141 nobody read standard output to its end.";
 
 /// Help is wrapped at this width, at most.
 const HELP_WIDTH: usize = 110;
@@ -80,7 +83,7 @@ enum Command {
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
     if let Some(words) = words_to_complete(&words) {
-        return completions::print_candidates(vae_command(), &words);
+        return exit(Ok(completions::print_candidates(vae_command(), &words)));
     }
     let words = draw::with_explicit_folder(words);
     exit(parse::<Cli>(vae_command(), words).map_err(Into::into).and_then(|parsed| match parsed {
@@ -93,7 +96,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub fn train_main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
     if let Some(words) = words_to_complete(&words) {
-        return completions::print_candidates(train_command(), &words);
+        return exit(Ok(completions::print_candidates(train_command(), &words)));
     }
     exit(parse::<train::Args>(train_command(), words).map_err(Into::into).and_then(|parsed| match parsed {
         ControlFlow::Break(code) => Ok(code),
@@ -133,7 +136,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 /// The command line of `vae`. clap has no groups of subcommands, so the help lists them itself.
 fn vae_command() -> clap::Command {
     // `vae` alone shows the help. A subcommand without its arguments is refused with a line that names them.
-    let command = Cli::command().mut_subcommands(|subcommand| subcommand.arg_required_else_help(false));
+    let command = Cli::command().mut_subcommands(|subcommand| takes_negative(subcommand.arg_required_else_help(false)));
     let mut groups = String::new();
     for (title, names) in GROUPS {
         groups += &format!("{title}:\n");
@@ -150,9 +153,14 @@ fn vae_command() -> clap::Command {
 
 /// The command line of `train`: that of `vae train`, by its shorter name.
 fn train_command() -> clap::Command {
-    let command = train::Args::augment_args(clap::Command::new("train").max_term_width(HELP_WIDTH));
+    let command = takes_negative(train::Args::augment_args(clap::Command::new("train").max_term_width(HELP_WIDTH)));
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     command.after_help(train::short_name(&examples))
+}
+
+/// A value such as -1 is read as a value, not as an unknown option. So it is refused with the range of its option.
+fn takes_negative(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
 }
 
 /// Parses the words of a command line. Help and the version are printed; then there is only an exit code.
@@ -170,7 +178,13 @@ fn parse<T: FromArgMatches>(
     };
     use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     if matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand) {
-        let _ = error.print();
+        // clap does not tell of a pipe that is closed. It prints to terminals, where it uses bold type.
+        let mut stdout = std::io::stdout();
+        let printed = match error.use_stderr() || stdout.is_terminal() {
+            true => error.print(),
+            false => write!(stdout, "{}", error.render()),
+        };
+        console::note(printed);
         return Ok(ControlFlow::Break(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))));
     }
     // clap explains over several lines, then shows the usage; what it says before that, and its tip, fit on one.
@@ -182,13 +196,25 @@ fn parse<T: FromArgMatches>(
     Err(Error::config(format!("{line}; try --help")))
 }
 
-/// The exit code of a command. An error is printed on stderr, on one line.
+/// The exit code of a command. An error is printed on stderr, on one line. Results that could not be printed are an error, too.
 fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
-    result.unwrap_or_else(|error| {
+    let code = result.unwrap_or_else(|error| {
         let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
         eprint_line(&format!("error: {line}"));
         error.downcast_ref::<Error>().map_or(1, Error::exit_code).into()
-    })
+    });
+    match console::finish_stdout() {
+        Some(error) if code == ExitCode::SUCCESS => match error.kind() {
+            IoErrorKind::BrokenPipe => ExitCode::from(141),
+            _ => {
+                eprint_line(&format!(
+                    "error: standard output cannot be written: {error}; what was printed is incomplete"
+                ));
+                ExitCode::FAILURE
+            }
+        },
+        _ => code,
+    }
 }
 
 #[cfg(test)]

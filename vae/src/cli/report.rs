@@ -1,15 +1,15 @@
 //! `vae report`: one HTML file about the result of a run, or of several runs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use vae_core::Error;
-use vae_run::Folder;
 use vae_run::loaded;
 use vae_scores::Options;
 
 use super::load::{self, LoadOptions, warn_of_changes};
+use super::output;
+use crate::session::grid;
 use crate::{report, say};
 
 const EXAMPLES: &str = "\
@@ -17,6 +17,7 @@ Examples:
   vae report runs/quickstart-20261121-120000                      report.html in the folder of the run
   vae report runs/quickstart-20261121-120000 --images 10000       score it again, on more images
   vae report grid/beta=1 grid/beta=4 --out beta.html              runs beside each other
+  vae report grid                                                 all runs of a sweep, in grid/report.html
 
 A run that was not evaluated is scored first; the scores are kept in its scores.json.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
@@ -25,10 +26,10 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The folders of the runs
+    /// The folders of the runs; the folder of a sweep stands for its runs
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The file to write [default: report.html in the folder of the first run]
+    /// The file to write [default: report.html in the first of the folders]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Score on so many samples, and test images at most, whatever was scored before [default: what was, else 1024]
@@ -50,10 +51,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         extractor: args.extractor.clone(),
         inception: None,
     });
-    let (chosen, configs) = args.load.configs(&args.runs)?;
+    let mut runs = Vec::new();
+    for folder in &args.runs {
+        runs.extend(grid::run_folders(folder)?.unwrap_or_else(|| vec![folder.clone()]));
+    }
+    let (chosen, configs) = args.load.configs(&runs)?;
     let mut told = Vec::new();
-    let alone = args.runs.len() == 1;
-    for ((run, config), name) in args.runs.iter().zip(configs).zip(loaded::distinct_names(&args.runs)) {
+    let alone = runs.len() == 1;
+    for ((run, config), name) in runs.iter().zip(configs).zip(loaded::distinct_names(&runs)) {
         let mut run = load::open(run, config, &chosen)?; // one at a time: each holds its images
         run.name = name;
         told.push(report::collect(&run, options.as_ref(), alone)?);
@@ -61,11 +66,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let page = report::page(&told);
     let path = args.out.unwrap_or_else(|| args.runs[0].join(report::FILE));
-    let file = path.file_name().and_then(|name| name.to_str());
-    let name =
-        file.ok_or_else(|| Error::config(format!("--out {}: this is not the name of a file", path.display())))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Folder::open_unlocked(folder).write(name, page.as_bytes())?;
+    output::write(&path, page.as_bytes())?;
     for run in &told {
         say!("{}: {}", run.name, run.verdict.sentence);
     }

@@ -38,14 +38,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     png: PathBuf,
     /// Seed of the draws [default: the run's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
     /// The standard deviation of the draws
     #[arg(long, value_name = "T", default_value_t = 1.0, value_parser = temperature)]
     temperature: f32,
-    /// The label that a conditional model shows [default: as many of each label, in turn]
+    /// The label that a conditional model shows, a number or a name [default: as many of each label, in turn]
     #[arg(long, value_name = "L")]
-    label: Option<usize>,
+    label: Option<String>,
     #[command(flatten)]
     load: LoadOptions,
 }
@@ -55,23 +55,35 @@ fn temperature(words: &str) -> Result<f32, String> {
     number.ok_or_else(|| "it must be a number, 0 or more".into())
 }
 
+fn seed(words: &str) -> Result<u64, String> {
+    words.parse().map_err(|_| format!("it must be a whole number from 0 to {}", u64::MAX))
+}
+
+/// The number of a label that is given by its number or its name.
+fn label(words: &str, classes: usize, names: &[String]) -> Result<usize> {
+    let named = names.iter().take(classes).position(|name| name == words);
+    if let Some(label) = named.or_else(|| words.parse().ok().filter(|&label| label < classes)) {
+        return Ok(label);
+    }
+    let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    bail!(Error::config(format!("--label: {words} is not a label; labels are 0 to {}{names}", classes - 1)))
+}
+
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let predictor = args.load.load(&args.run)?.predictor;
+    let run = args.load.load(&args.run)?;
+    let predictor = &run.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
     let is_vq = config.model.kind == ModelKind::Vq;
     if !config.model.is_vae() && !is_vq {
         bail!(Error::config(format!("model.kind = \"{}\" cannot draw samples", config.model.kind)));
     }
     let (count, classes) = (args.count as usize, config.condition_classes());
-    let labels: Vec<usize> = match args.label {
+    let labels: Vec<usize> = match &args.label {
         Some(_) if classes == 0 => {
             bail!(Error::config("--label: this model does not use labels (model.conditional = false); leave it out"))
         }
-        Some(label) if label >= classes => {
-            bail!(Error::config(format!("--label: {label} is not a label; labels are 0 to {}", classes - 1)))
-        }
-        Some(label) => vec![label; count],
+        Some(words) => vec![label(words, classes, run.class_names())?; count],
         None => (0..count).map(|i| i * classes / count).collect(),
     };
     if is_vq && args.temperature != 1.0 {

@@ -149,6 +149,8 @@ pub struct PaperOptions {
     pub settings: Vec<(String, String, &'static str)>,
     /// Assignments `key=value` that apply to every run.
     pub set: Vec<String>,
+    /// The beginnings of the names of the runs that are trained now; empty for all.
+    pub only: Vec<String>,
 }
 
 /// A run of a paper with one seed.

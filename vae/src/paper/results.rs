@@ -12,6 +12,7 @@ use vae_figures::figure::{Curve, overlay};
 use vae_scores::Scores;
 
 use super::{Figure, Paper, PaperOptions, PlannedRun, Row, Table, folder};
+use crate::console::shell_quote;
 use crate::paper::claims::verdict::{ClaimResult, Verdict, evaluate, format_values};
 use crate::paper::claims::{self, Claim};
 use crate::session::grid::{Grid, epochs};
@@ -110,8 +111,11 @@ impl Results<'_> {
         let mut text = format!("# {}\n\n", self.paper.title);
         let quick = if self.asked.quick { " --quick" } else { "" };
         let seeds = self.asked.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-        let set: String = self.asked.set.iter().map(|set| format!(" --set {set}")).collect();
-        let _ = writeln!(text, "`vae paper {}{quick} --seeds {seeds}{set}`\n", self.paper.name);
+        let given = |flag: &str, values: &[String]| -> String {
+            values.iter().map(|value| format!(" {flag} {}", shell_quote(value))).collect()
+        };
+        let (only, set) = (given("--only", &self.asked.only), given("--set", &self.asked.set));
+        let _ = writeln!(text, "`vae paper {}{quick} --seeds {seeds}{only}{set}`\n", self.paper.name);
         if self.asked.quick {
             text.push_str("These are small runs: they use fewer images and epochs than the paper, and narrower models if that is much faster. ");
             let _ = match self.paper.stand_in() {

@@ -67,7 +67,9 @@ fn options_apply_to_every_run() {
     let paper = Paper::named("transfer").unwrap();
     let settings = vec![("data.dir".to_owned(), "there".to_owned(), "--data-dir")];
     let set = vec!["train.epochs=3".to_owned()];
-    let plan = paper.plan(&PaperOptions { quick: true, seeds: vec![7], settings, set }, Path::new("out")).unwrap();
+    let plan = paper
+        .plan(&PaperOptions { quick: true, seeds: vec![7], settings, set, only: Vec::new() }, Path::new("out"))
+        .unwrap();
     for planned in &plan {
         let config = &planned.point.config;
         assert_eq!((config.data.dir.as_str(), config.train.epochs, config.model.width), ("there", 3, 16));

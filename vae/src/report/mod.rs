@@ -77,7 +77,7 @@ pub struct RunReport {
 }
 
 /// Collects the contents of a report. Scores in the run's folder are used if they are of the same weights and, if `options` is
-/// given, of the same number of images; otherwise the run is scored now and the scores are saved. With `alone`, all figures are
+/// given, of the same number of images; otherwise the run is scored now and the scores are saved, if its folder can be written. With `alone`, all figures are
 /// drawn, otherwise the few that a comparison shows.
 ///
 /// # Errors
@@ -98,7 +98,9 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
             let usual = score::Options { images: IMAGES, extractor: None, inception: None };
             let scores = score::evaluate(run, options.unwrap_or(&usual))?;
             scores.warnings.iter().for_each(|words| warn(words));
-            scores.write(&mut Folder::open_unlocked(&run.path))?;
+            if let Err(error) = scores.write(&mut Folder::open_unlocked(&run.path)) {
+                warn(&format!("{error}; the scores are in the report only"));
+            }
             scores
         }
     };

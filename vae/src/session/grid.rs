@@ -32,15 +32,14 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Creates or opens the folder. It may contain only these runs.
+    /// The grid in a folder that this process has locked. It may contain only these runs.
     ///
     /// # Errors
-    /// If the folder cannot be written, or contains a run with another configuration.
-    pub fn prepare<'a>(path: &Path, points: impl IntoIterator<Item = &'a Point>) -> Result<Grid> {
-        let folder = Folder::prepare(path)?;
-        let grid = Grid { folder, results: results(path)? };
-        points.into_iter().try_for_each(|point| point.check_folder(path))?;
-        Ok(grid)
+    /// If the folder contains a run with another configuration, or its results cannot be read.
+    pub fn open<'a>(folder: Folder, points: impl IntoIterator<Item = &'a Point>) -> Result<Grid> {
+        let results = results(folder.path())?;
+        points.into_iter().try_for_each(|point| point.check_folder(folder.path()))?;
+        Ok(Grid { folder, results })
     }
 
     /// The folder of a run.
@@ -64,7 +63,9 @@ impl Grid {
     /// If the run fails for any other reason.
     pub fn run(&mut self, point: &Point, chosen: &Chosen, options: RunOptions) -> Result<bool> {
         let path = self.path(point);
-        let line = match train_run(point.config.clone(), chosen, &path, point.resume(&path)?, options) {
+        let resumed = point.resume(&path)?;
+        let folder = if resumed.is_some() { Folder::open(&path)? } else { Folder::prepare(&path)? };
+        let line = match train_run(point.config.clone(), chosen, folder, resumed, options) {
             Ok(Outcome::Interrupted) => return Ok(false),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
             // A repetition would diverge again, so the run counts as ended, and the grid continues.
@@ -144,6 +145,24 @@ impl Point {
         let mut line = self.line();
         line.insert("failed".into(), json!(why));
         line
+    }
+}
+
+/// The folders of the runs of a grid that have ended, in the order of their names' first appearance in `results.jsonl`. `None` if the
+/// folder is not that of a grid.
+///
+/// # Errors
+/// If `results.jsonl` cannot be read, or all of its runs diverged.
+pub fn run_folders(grid: &Path) -> Result<Option<Vec<PathBuf>>> {
+    if grid.join("config.toml").exists() || !grid.join("results.jsonl").exists() {
+        return Ok(None);
+    }
+    let lines = results(grid)?;
+    let trained = lines.iter().filter(|line| !line.contains_key("failed"));
+    let runs: Vec<PathBuf> = trained.filter_map(|line| Some(grid.join(line.get("point")?.as_str()?))).collect();
+    match runs.is_empty() {
+        true => Err(Error::file(grid, "none of its runs has ended without diverging; train them first")),
+        false => Ok(Some(runs)),
     }
 }
 

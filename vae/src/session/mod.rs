@@ -30,7 +30,7 @@ use vae_run::transfer::{self, Frozen, LoadedEncoder};
 use vae_run::{Event, Folder, LAST, LoadedRun, Outcome, ResumedRun, checkpoint};
 use vae_scores::Options;
 
-use crate::console::{eprint_line, warn};
+use crate::console::{eprint_line, is_quiet, warn};
 use crate::device::Chosen;
 use crate::live::{self, Live};
 use crate::report;
@@ -78,19 +78,19 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Trains one run in a folder of its own, from the start or from its last checkpoint.
+/// Trains one run in this locked folder, from the start or from its last checkpoint.
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
 pub fn train_run(
     config: Config,
     chosen: &Chosen,
-    path: &Path,
+    folder: Folder,
     resumed: Option<ResumedRun>,
     options: RunOptions,
 ) -> Result<Outcome> {
     let mut live = options.live.map(Live::start).transpose()?;
-    let outcome = train_with_page(config, chosen, path, resumed, options, &mut live);
+    let outcome = train_with_page(config, chosen, folder, resumed, options, &mut live);
     live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));
     outcome
 }
@@ -98,12 +98,11 @@ pub fn train_run(
 fn train_with_page(
     mut config: Config,
     chosen: &Chosen,
-    path: &Path,
+    mut folder: Folder,
     mut resumed: Option<ResumedRun>,
     options: RunOptions,
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
-    let mut folder = if resumed.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
     let start = Instant::now();
     let mut dataset = vae_data::load(&config)?;
     if let Some(resumed) = &mut resumed {
@@ -115,7 +114,7 @@ fn train_with_page(
         None => initial_model(&config)?,
         Some(_) => {
             let model = learn::build(&config);
-            checkpoint::load(&*model, &path.join(LAST))?; // the hash of frozen weights is printed before the first step
+            checkpoint::load(&*model, &folder.path().join(LAST))?; // the hash of frozen weights is printed before the first step
             (model, None)
         }
     };
@@ -129,7 +128,10 @@ fn train_with_page(
         .iter()
         .for_each(|resumed| say!("  resumed    after step {}", with_thousands(resumed.steps_done() as usize)));
     if let Some(live) = &mut *live {
-        say!("  live       {}", live.url());
+        match is_quiet() {
+            true => eprint_line(&format!("live: {}", live.url())), // the address may be new in each run, and stdout is for the folder
+            false => say!("  live       {}", live.url()),
+        }
         live.begin(
             &config,
             dataset.train.count(),
@@ -176,7 +178,7 @@ fn train_with_page(
         let sha256 = after.as_ref().map_or("of nothing", |after| &after.sha256);
         if after.as_ref() != Some(before) {
             let what = format!("sha256 {} before, {sha256} after; this is a bug in the program", before.sha256);
-            return Err(Error::file(path, format!("frozen weights have changed: {what}")));
+            return Err(Error::file(folder.path(), format!("frozen weights have changed: {what}")));
         }
         say!("frozen: {before}, unchanged since before the first step");
     }

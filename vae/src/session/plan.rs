@@ -53,18 +53,24 @@ impl Plan<'_> {
         self.encoder_words().iter().for_each(|words| say!("  encoder    {words}"));
         self.frozen.iter().for_each(|frozen| say!("  frozen     {frozen}"));
         say!("  loss       {}", describe_loss(config));
+        let images = self.data.as_ref().ok().map(|dataset| dataset.train.count());
         let optional = |name: &str, value: f64| if value > 0.0 { format!(", {name} {value}") } else { String::new() };
         let patience = match train.early_stopping {
             0 => String::new(),
             patience => format!(", stopping after {patience} without improvement"),
         };
         say!(
-            "  optimiser  Adam {}/{}, learning rate {} ({}), batches of {}{}{}, {} epoch{}{patience}",
+            "  optimiser  Adam {}/{}, learning rate {} ({}), batches of {}{}{}{}, {} epoch{}{patience}",
             train.beta1,
             train.beta2,
             train.learning_rate,
             train.schedule,
-            train.batch_size,
+            with_thousands(images.map_or(train.batch_size, |images| images.min(train.batch_size))),
+            if images.is_some_and(|images| images < train.batch_size) {
+                format!(" (all images; train.batch_size = {} is more)", train.batch_size)
+            } else {
+                String::new()
+            },
             optional("weight decay", train.weight_decay),
             optional("gradient clipped at", train.clip),
             train.epochs,

@@ -106,8 +106,8 @@ impl Point {
         let short = |key: &String| if alone(key) { last(key) } else { key.clone() };
         let plain = |c: char| if c.is_ascii_alphanumeric() || "+-._".contains(c) { c } else { '-' };
         let part = |(axis, value): (&Axis, &&str)| {
-            let value: String = value.chars().map(plain).collect();
-            format!("{}={}", axis.keys.iter().map(short).collect::<Vec<_>>().join("+"), value.trim_matches(['-', '.']))
+            let value: String = core(value).chars().map(plain).collect();
+            format!("{}={value}", axis.keys.iter().map(short).collect::<Vec<_>>().join("+"))
         };
         let name = axes.iter().zip(values).map(part).collect::<Vec<_>>().join(",");
         if name.len() > 200 {
@@ -119,9 +119,25 @@ impl Point {
     }
 }
 
+/// A value without the brackets, dots and slashes around it. Signs stay, and so does the point of `.5`.
+fn core(value: &str) -> &str {
+    let belongs = |c: char| c.is_ascii_alphanumeric() || "+-_".contains(c);
+    let Some(first) = value.find(belongs) else { return "" };
+    let end = value.rfind(belongs).map_or(first, |last| last + 1); // these characters are one byte long
+    let point = value[..first].ends_with('.') && value[first..].starts_with(|c: char| c.is_ascii_digit());
+    &value[first - usize::from(point)..end]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_differ_by_a_sign_or_a_point_are_two_points() {
+        for values in ["1,-1", ".5,5", "1e-3,1e3", "+2,-2"] {
+            assert_eq!(points(&[format!("loss.beta={values}")], &Settings::default()).unwrap().len(), 2, "{values}");
+        }
+    }
 
     #[test]
     fn commas_in_brackets_do_not_split() {
@@ -145,6 +161,9 @@ mod tests {
             (&["model.widths=[8, 16]"], "widths=8--16"),
             (&["train.schedule=linear", "loss.schedule=cyclical"], "train.schedule=linear,loss.schedule=cyclical"),
             (&["data.dir=../x/y"], "dir=x-y"),
+            (&["data.dir=../"], "dir="),
+            (&["loss.beta=-1"], "beta=-1"),
+            (&["loss.beta=.5"], "beta=.5"),
             (&["loss.alpha+loss.gamma=3"], "alpha+gamma=3"),
             (&["loss.k1+loss.k2=0.9:0.1", "seed=2"], "k1+k2=0.9-0.1,seed=2"),
         ] {

@@ -193,7 +193,8 @@ fn what_is_not_there_is_named_with_its_files_and_where_they_are_published() {
         assert!(code == 1 && errors.starts_with("error: sets: ") && errors.lines().count() == 1, "{code} {errors}");
         assert!([files, address, "--data-dir"].iter().all(|words| errors.contains(words)), "{errors}");
         let (code, told, errors) = train(dir.path(), &["--set", &kind, "--dry-run"]);
-        assert!(code == 0 && told.contains(address) && told.contains("not found"), "{told}{errors}");
+        assert!(code == 1 && errors.contains("cannot start") && errors.lines().count() == 1, "{code} {errors}");
+        assert!(told.contains(address) && told.contains("not found"), "{told}");
     }
     let (code, _, errors) = train(dir.path(), &["--set", "data.kind=folder", "--data-dir", "sets"]);
     assert!(code == 1 && errors.contains("sets: cannot be read"), "{errors}");

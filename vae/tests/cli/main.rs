@@ -12,6 +12,7 @@ mod explore;
 mod export;
 mod gpu;
 mod kinds;
+mod limits;
 mod live;
 mod paper;
 mod recipes;
@@ -59,6 +60,16 @@ fn done(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
     String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Asserts that `--dry-run` was understood, and gives what was printed. It fails if images are missing, as they are in the tests.
+#[track_caller]
+fn planned(output: &Output) -> String {
+    if output.status.code() == Some(1) {
+        refused(output, 1, &["cannot start", "not found"]);
+        return String::from_utf8(output.stdout.clone()).unwrap();
+    }
+    done(output)
 }
 
 /// Asserts an exit code and exactly one line on stderr that holds all of `words`.

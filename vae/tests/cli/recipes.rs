@@ -7,7 +7,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use vae::recipe::RECIPES;
 
-use crate::done;
+use crate::{done, planned};
 
 fn output(dir: &Path, recipe: &str, settings: &[&str], more: &[&str]) -> Output {
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
@@ -65,7 +65,8 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("resnet50-vae", &["model.kind=conv3", "data.image_size=64", "model.z_dim=10"], 1_537_367, json!(1.0)),
     ];
     for (recipe, settings, count, effective) in cases {
-        let plan: Value = serde_json::from_str(&train(dir.path(), recipe, settings, &["--dry-run", "--json"])).unwrap();
+        let plan: Value =
+            serde_json::from_str(&planned(&output(dir.path(), recipe, settings, &["--dry-run", "--json"]))).unwrap();
         let told = (plan["parameters"].as_u64(), &plan["recipe"], &plan["effective_beta"]);
         assert_eq!(told, (Some(*count), &json!(recipe), effective), "{settings:?}");
         let halves = ["encoder_parameters", "decoder_parameters"].map(|half| plan[half].as_u64());
@@ -83,7 +84,7 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
 fn a_dry_run_counts_what_is_trained() {
     let dir = tempfile::tempdir().unwrap();
     for (settings, count) in [(&[][..], 12_741_443), (&["model.freeze_heads=true"], 12_610_115)] {
-        let told = train(dir.path(), "beta-resnet18-frozen", settings, &["--dry-run", "--json"]);
+        let told = planned(&output(dir.path(), "beta-resnet18-frozen", settings, &["--dry-run", "--json"]));
         let plan: Value = serde_json::from_str(&told).unwrap();
         assert_eq!(
             (plan["parameters"].as_u64(), plan["trainable_parameters"].as_u64()),

@@ -260,7 +260,11 @@ fn what_cannot_be_told_is_one_line() {
     trained(dir.path(), "run", &[]);
     refused(&report(dir.path(), &["run", "--images", "0"]), 2, &["--images"]);
     refused(&report(dir.path(), &["run", "--out", ".."]), 2, &["--out ..", "not the name of a file"]);
-    refused(&report(dir.path(), &["run", "--out", "no/such/folder.html"]), 1, &["no/such/folder.html"]);
+    refused(
+        &report(dir.path(), &["run", "--out", "run/config.toml/a.html"]),
+        1,
+        &["run/config.toml", "cannot be created"],
+    );
     let spoil = |file: &str, words: &[&str]| {
         let path = dir.path().join("run").join(file);
         let whole = fs::read(&path).unwrap();

@@ -112,7 +112,7 @@ fn a_bad_point_is_refused_before_any_runs() {
         (&["loss.beta="], &["a value is missing"]),
         (&["loss.bta=1,2"], &["--sweep", "did you mean loss.beta?"]),
         (&["loss.beta=1,two"], &["--sweep", "loss.beta must be a number"]),
-        (&["loss.beta=1,-2"], &["beta=2", "loss.beta = -2"]),
+        (&["loss.beta=1,-2"], &["beta=-2", "loss.beta = -2"]),
         (&["model.z_dim=2,0", "loss.beta=1,2"], &["z_dim=0,beta=1", "model.z_dim = 0"]),
         (&["loss.beta=1", "loss.beta=2"], &["loss.beta is swept twice"]),
         (&["loss.beta=1,1"], &["beta=1", "twice"]),
@@ -142,6 +142,63 @@ fn a_dry_run_lists_the_points_and_touches_nothing() {
     let loss = &plan["points"][1]["config"]["loss"];
     assert_eq!([&loss["alpha"], &loss["beta"], &loss["gamma"]].map(Value::as_f64), [Some(3.0); 3]);
     assert_eq!(plan["points"][1]["settings"]["loss.gamma"], "3");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn seeds_are_summarised_with_the_chosen_scores() {
+    let dir = tempfile::tempdir().unwrap();
+    let seeds = ["--sweep", "loss.beta=0,2", "--sweep", "seed=1,2", "--out", "grid"];
+    // A wrong name is told after the first run, which is not repeated.
+    let wrong = [&seeds[..], &["--score", "mse,mes"]].concat();
+    refused(dir.path(), &[TINY, &wrong], &["--score mes: there is no such score", "psnr"]);
+    let said = done(dir.path(), &[TINY, &seeds, &["--score", "mse,frechet_distance"]]);
+    assert!(said.contains("point 1 of 4: beta=0,seed=1, already done"), "{said}");
+    let read = |file: &str| fs::read_to_string(dir.path().join("grid").join(file)).unwrap();
+    let lines =
+        read("table.csv").lines().map(|line| line.split(',').map(str::to_owned).collect()).collect::<Vec<Vec<_>>>();
+    let head = ["loss.beta", "seed", "best_epoch", "epochs", "total", "reconstruction", "kl", "mse", "test_mse"];
+    assert_eq!((lines.len(), &lines[0][..9]), (5, &head.map(str::to_owned)[..]));
+    let scores: Value = serde_json::from_str(&read("beta=2,seed=1/scores.json")).unwrap();
+    let mse = scores["scores"].as_array().unwrap().iter().find(|score| score["name"] == "mse").unwrap();
+    assert_eq!((&lines[3][..2], lines[3][8].parse().ok()), (&["2".to_owned(), "1".into()][..], mse["value"].as_f64()));
+    // x̄ ± s of two numbers: s is their distance divided by √2.
+    let [a, b]: [f64; 2] = [1, 2].map(|row: usize| lines[row][8].parse().unwrap());
+    let table = read("table.md");
+    let summary = table.lines().find(|line| line.starts_with("|") && line.contains('±')).unwrap();
+    let cell = summary.split('|').map(str::trim).nth(7).unwrap();
+    let numbers: Vec<f64> = cell.split(" ± ").map(|number| number.parse().unwrap()).collect();
+    assert!(
+        (numbers[0] - (a + b) / 2.0).abs() < 1e-5 && (numbers[1] - (a - b).abs() / 2f64.sqrt()).abs() < 1e-6,
+        "{cell}"
+    );
+    assert!(said.contains(summary), "{said}");
+
+    // The folder of the sweep stands for its runs.
+    let told = done_vae(dir.path(), &["report", "grid"]);
+    assert!(
+        told.contains("grid/report.html") && told.contains("beta=0,seed=1: ") && told.contains("beta=2,seed=2: "),
+        "{told}"
+    );
+    let page = read("report.html");
+    assert!(page.contains("4 runs"), "the title");
+    fs::create_dir(dir.path().join("none")).unwrap();
+    fs::write(dir.path().join("none/results.jsonl"), "").unwrap();
+    crate::refused(&crate::vae(dir.path(), &["report", "none"]), 1, &["none: ", "none of its runs has ended"]);
+}
+
+fn done_vae(dir: &Path, words: &[&str]) -> String {
+    crate::done(&crate::vae(dir, words))
+}
+
+#[test]
+fn a_sweep_over_missing_images_cannot_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for more in [&[][..], &["--json"]] {
+        let output = train(dir.path(), &[&["--sweep", "data.kind=digits,mnist", "--dry-run"], more]);
+        crate::refused(&output, 1, &["kind=mnist cannot start", "not found"]);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("kind=digits"));
+    }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::{done, refused, train, vae};
+use crate::{done, planned, refused, train, vae};
 
 /// Settings of a run that takes a second.
 pub(crate) const TINY: &[&str] =
@@ -26,12 +26,12 @@ fn the_examples_of_the_help_work() {
     let help = done(&output(dir.path(), &["--help"]));
     done(&output(dir.path(), &[TINY, &["--out", "runs/quickstart-20261121-120000"]].concat()));
     let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  train")).collect();
-    assert_eq!(examples.len(), 11, "{help}");
+    assert_eq!(examples.len(), 12, "{help}");
     for example in examples {
         // An explanation stands behind two spaces, or on the next line.
         let words = example.trim().split("  ").next().unwrap().split(' ').skip(1).filter(|word| *word != "--dry-run");
         let args: Vec<&str> = words.chain(["--dry-run"]).collect();
-        done(&output(dir.path(), &args));
+        planned(&output(dir.path(), &args));
     }
 }
 
@@ -90,7 +90,7 @@ fn a_dry_run_counts_and_touches_nothing() {
     ] {
         let mut args = vec!["--recipe", "beta-resnet18", "--dry-run", "--json"];
         settings.iter().for_each(|setting| args.extend(["--set", setting]));
-        let plan: Value = serde_json::from_str(&done(&output(dir.path(), &args))).unwrap();
+        let plan: Value = serde_json::from_str(&planned(&output(dir.path(), &args))).unwrap();
         assert_eq!((&plan["parameters"], &plan["trainable_parameters"]), (&count.into(), &count.into()));
         let halves = [&plan["encoder_parameters"], &plan["decoder_parameters"]].map(|half| half.as_u64().unwrap());
         assert_eq!(halves[0] + halves[1], count);
@@ -205,7 +205,9 @@ fn a_bad_world_is_one_line_and_code_1() {
         &["data: mnist not found", "train-images-idx3-ubyte", "MNIST/raw/", "https://", "--data-dir"],
     );
     refused(&run(&cifar), 1, &["data: cifar10 not found", "cifar-10-batches-bin", "https://"]);
-    let told = done(&output(dir.path(), &[&mnist[..], &["--dry-run"]].concat()));
+    let dry = output(dir.path(), &[&mnist[..], &["--dry-run"]].concat());
+    refused(&dry, 1, &["this run cannot start: data: mnist not found", "MNIST/raw/"]);
+    let told = planned(&dry);
     assert!(told.contains("not found") && told.contains("MNIST/raw/"), "{told}");
 
     let raw = dir.path().join("data/MNIST/raw");

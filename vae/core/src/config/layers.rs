@@ -209,8 +209,13 @@ fn variable(key: &str) -> String {
     format!("VAE_{}", key.replace('.', "_").to_uppercase())
 }
 
-/// Returns the error for a key that does not exist. The message names the nearest key that does.
+/// Returns the error for a key that does not exist. The message names the nearest key that does, or a key of the table that is
+/// written instead of a key.
 pub fn unknown_key(source: &str, written: &str) -> Error {
+    let inside = known_keys().into_iter().find(|(known, _)| known.starts_with(&format!("{written}.")));
+    if let Some((key, _)) = inside {
+        return Error::config(format!("{source}: {written} is a table of keys; set one of them, such as {key}"));
+    }
     unknown(source, written, known_keys().into_iter().map(|(known, _)| known))
 }
 
@@ -222,7 +227,11 @@ fn unknown(source: &str, written: &str, known: impl Iterator<Item = String>) -> 
 }
 
 fn mismatch(source: &str, written: &str, value: &str, example: &Value) -> Error {
+    let digits = value.trim_matches('"');
     let wanted = match example {
+        Value::Integer(_) if !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()) => {
+            "a whole number of at most 9223372036854775807" // 2⁶³ − 1, the largest of TOML
+        }
         Value::Integer(_) => "a whole number, 0 or more",
         Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
@@ -350,11 +359,13 @@ mod tests {
             ("loss.beta=two", "must be a number"),
             ("model.batch_norm=yes", "must be true or false"),
             ("model.stem=5x5", "`3x3`"),
-            ("seed=18446744073709551615", "must be a whole number"),
+            ("seed=18446744073709551615", "must be a whole number of at most 9223372036854775807, not"),
+            ("seed=", "must be a whole number, 0 or more"),
             ("model", "key=value"),
             ("data.crop=0", "a number of pixels"),
             ("data.crop=center", "`centre`"),
-            ("model=3", "unknown key"),
+            ("loss=3", "--set: loss is a table of keys; set one of them, such as loss."),
+            ("los=3", "did you mean"),
             ("beta=3", "did you mean loss.beta?"),
         ] {
             let message = refused(settings.assignment(text));

@@ -106,7 +106,8 @@ impl Trainer {
             ema.restart(); // running statistics that the checkpoint has no average of start from their values in it
             let averages = slots.iter().filter_map(|(name, average)| Some((name.strip_prefix(EMA)?, average.value())));
             for (name, average) in averages {
-                ema.set(name, average.upload(self.predictor.device()));
+                let set = ema.set(name, average.upload(self.predictor.device()));
+                set.expect("the slots are those of the averages");
             }
         }
         if let (Schedule::Plateau(plateau), Some(known)) = (&mut self.schedule, state.plateau) {

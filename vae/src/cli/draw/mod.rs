@@ -1,4 +1,4 @@
-//! `vae draw`: figures of a trained run, written into its folder.
+//! `vae draw`: figures of a trained run, written into its folder or another one.
 
 mod pegasus;
 
@@ -13,6 +13,7 @@ use vae_run::Folder;
 use vae_run::LoadedRun;
 
 use super::load::{LoadOptions, warn_of_changes};
+use super::output;
 use crate::say;
 
 const EXAMPLES: &str = "\
@@ -22,17 +23,21 @@ Examples:
   vae draw runs/quickstart-20261121-120000 latent-grid --dims 3,7      decoded images over the plane of two latents
   vae draw runs/a reconstructions --with runs/b --with runs/c          the same images by three runs
   vae draw runs/beta-sweep curves --by loss.beta                       a sweep's runs, a panel for each value of a key
+  vae draw runs/quickstart-20261121-120000 kl --out figures            into another folder
   vae draw runs/pegasus-20261121-120000 pegasus                        white horses, and birds, into winged horses
   vae draw runs/pegasus-20261121-120000 pegasus --a 3,7 --b my-gull.jpg,heron.png --negate 1 --weight 0.5
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 
-/// Draws figures of a trained model into the folder of its run, as PNG, SVG and GIF.
+/// Draws figures of a trained model into the folder of its run or another folder, as PNG, SVG and GIF.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The folder of the run
     run: PathBuf,
+    /// The folder to write into [default: the folder of the run]
+    #[arg(long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
+    out: Option<PathBuf>,
     #[command(flatten)]
     load: LoadOptions,
     #[command(subcommand)]
@@ -144,19 +149,21 @@ pub(super) fn with_explicit_folder(mut words: Vec<OsString>) -> Vec<OsString> {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let Args { run: path, load, figure } = args;
+    let Args { run: path, out, load, figure } = args;
+    out.iter().try_for_each(|out| output::folder(out))?;
+    let place = out.as_ref().unwrap_or(&path);
     if let Figure::Curves(Curves { with, by }) = figure {
         let folders: Vec<PathBuf> = std::iter::once(path.clone()).chain(with).collect();
-        write(&path, &gallery::curves::of_folders(&folders, by.as_deref())?)?;
+        write(place, &gallery::curves::of_folders(&folders, by.as_deref())?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let with = if let Figure::Reconstructions(options) = &figure { &options.with[..] } else { &[] };
     let paths: Vec<PathBuf> = std::iter::once(&path).chain(with).cloned().collect();
     let (_, runs) = load.load_all(&paths)?;
     match figure {
-        Figure::All => gallery::standard(&runs[0])?.iter().try_for_each(|drawing| write(&path, drawing))?,
-        Figure::Pegasus(options) => pegasus::draw(&runs[0], &options)?,
-        figure => write(&path, &drawing(&runs, &figure)?)?,
+        Figure::All => gallery::standard(&runs[0])?.iter().try_for_each(|drawing| write(place, drawing))?,
+        Figure::Pegasus(options) => pegasus::draw(&runs[0], &options, place)?,
+        figure => write(place, &drawing(&runs, &figure)?)?,
     }
     runs.iter().for_each(warn_of_changes);
     Ok(ExitCode::SUCCESS)
@@ -190,7 +197,7 @@ fn drawing(runs: &[LoadedRun], figure: &Figure) -> vae_core::Result<Drawing> {
     }
 }
 
-/// Writes a figure into the folder of its run, and prints its files and what it shows.
+/// Writes a figure into a folder, and prints its files and what it shows.
 fn write(path: &Path, drawing: &Drawing) -> vae_core::Result<()> {
     drawing.write(&mut Folder::open_unlocked(path))?;
     let files: Vec<String> = drawing.files().iter().map(|(name, _)| path.join(name).display().to_string()).collect();

@@ -1,5 +1,7 @@
 //! `pegasus.png`: pairs of images and their blends; `pegasus.json` says which they were.
 
+use std::path::Path;
+
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
@@ -53,15 +55,15 @@ fn weight(words: &str) -> Result<f32, String> {
     weight.ok_or_else(|| "it must be a number from 0 to 1".into())
 }
 
-/// Draws and writes the two files.
-pub(super) fn draw(run: &LoadedRun, options: &Options) -> Result<()> {
+/// Draws the two files and writes them into a folder.
+pub(super) fn draw(run: &LoadedRun, options: &Options, place: &Path) -> Result<()> {
     let predictor = &run.predictor;
     let test = &run.dataset()?.test;
     let take = |pick: &Pick| pick.take(predictor, test, options.count as usize);
     let (mut a, mut b) = (take(&options.a)?, take(&options.b)?);
     let blended = blend(predictor, &run.dataset()?.train, [&mut a, &mut b], &options.negate, options.weight)?;
 
-    let mut folder = Folder::open_unlocked(&run.path);
+    let mut folder = Folder::open_unlocked(place);
     folder.write("pegasus.png", &picture(run, options, [&a, &b], &blended))?;
     let json = pairs(options, [&a, &b], &blended);
     folder.write("pegasus.json", format!("{json:#}\n").as_bytes())?;
@@ -70,7 +72,7 @@ pub(super) fn draw(run: &LoadedRun, options: &Options) -> Result<()> {
         "{} pair{}, {negated} of b negated: {}",
         a.places.len(),
         if a.places.len() == 1 { "" } else { "s" },
-        run.path.join("pegasus.png").display()
+        place.join("pegasus.png").display()
     );
     Ok(())
 }

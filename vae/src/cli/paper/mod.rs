@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vae_core::Error;
+use vae_run::Folder;
 
 use super::load::LoadOptions;
 use crate::device;
@@ -80,7 +81,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         }
     }
     let points: Vec<&Point> = plan.iter().map(|planned| &planned.point).collect();
-    let grid = Grid::prepare(&out, points)?;
+    let grid = Grid::open(Folder::prepare(&out)?, points)?;
     if args.dry_run {
         show(&paper, &asked, &plan, &here, &grid)?;
         return Ok(ExitCode::SUCCESS);
@@ -105,7 +106,13 @@ impl Args {
                 .into());
             }
         }
-        Ok(PaperOptions { quick: self.quick, seeds, settings: given.collect(), set: self.set.clone() })
+        Ok(PaperOptions {
+            quick: self.quick,
+            seeds,
+            settings: given.collect(),
+            set: self.set.clone(),
+            only: self.only.clone(),
+        })
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf> {

@@ -25,6 +25,8 @@ Examples:
   vae train --limit 512 --set train.epochs=1 --out look  a quick look, in a folder of your choice
   vae train --sweep loss.beta=0,1,2,4 --sweep model.z_dim=10,32 --out grid
                                                          eight runs, a table and curves; the same again goes on
+  vae train --sweep loss.beta=1,4 --sweep seed=1,2,3 --score mse,frechet_distance --out seeds
+                                                         mean ± standard deviation over seeds, with two test scores
   vae train --recipe runs/quickstart-20261121-120000/config.toml
                                                          repeat a run, number for number
   vae train --resume runs/quickstart-20261121-120000     go on with a run that was interrupted, bit for bit
@@ -34,7 +36,7 @@ Examples:
   source <(vae train --completions bash)                 Tab completes flags, recipes and keys in bash; also zsh, fish, elvish, powershell
 
 Configuration: defaults < recipe < environment (VAE_MODEL_Z_DIM=8 is model.z_dim) < flags.
-Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted. --dry-run fails if images or weights are missing.";
 
 /// The examples as the program `train` shows them: without `vae`, and with comments in line as before.
 pub(in crate::cli) fn short_name(examples: &str) -> String {
@@ -66,6 +68,9 @@ pub(in crate::cli) struct Args {
     /// joined by + change together
     #[arg(long, value_name = "KEY=A,B,C")]
     pub(super) sweep: Vec<String>,
+    /// With --sweep: test scores that get a column of the table, for example mse,frechet_distance; docs/scores.md has their names
+    #[arg(long, value_name = "NAME,NAME", requires = "sweep", value_delimiter = ',')]
+    pub(super) score: Vec<String>,
     /// The folder that holds the data files [default: data]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: Option<String>,
@@ -110,7 +115,7 @@ pub(in crate::cli) struct Args {
     /// With --resume, or a sweep that continues: go on although the images have changed
     #[arg(long)]
     allow_changed_data: bool,
-    /// Print only the run's folder at the end, warnings and errors
+    /// Print only the run's folder at the end, and on stderr warnings, errors and the address of --live
     #[arg(long, conflicts_with_all = ["profile", "list_recipes", "json"])]
     pub(super) quiet: bool,
     /// Print a script by which a shell completes this command, and do nothing else

@@ -1,24 +1,23 @@
 //! The folder of a new run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use vae_core::Error;
+use vae_run::Folder;
 
-/// The folder that `--out` names, or a new folder `runs/RECIPE-TIME`.
-pub(super) fn run_folder(out: Option<&Path>, name: &str) -> Result<PathBuf> {
+/// Creates and locks the folder that `--out` names, or a new folder `runs/RECIPE-TIME`. If there is one already, because another
+/// run began in the same second, a number is added to the name.
+pub(super) fn prepare(out: Option<&Path>, name: &str) -> Result<Folder> {
     if let Some(out) = out {
         if out.as_os_str().is_empty() {
             return Err(Error::config("--out: the name is empty; name a folder").into());
         }
-        return Ok(out.to_owned());
+        return Ok(Folder::prepare(out)?);
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let base = format!("{name}-{}", timestamp(seconds));
-    let names = std::iter::once(base.clone()).chain((2_u64..).map(|k| format!("{base}-{k}")));
-    let mut paths = names.map(|name| Path::new("runs").join(name));
-    Ok(paths.find(|path| !path.exists()).unwrap_or_else(|| PathBuf::from(base)))
+    Ok(Folder::prepare_numbered(&Path::new("runs").join(format!("{name}-{}", timestamp(seconds))))?)
 }
 
 /// Seconds since 1970 as `YYYYMMDD-HHMMSS`, UTC (Hinnant's days to civil date).

@@ -1,20 +1,20 @@
 //! `vae train`: from a recipe to a trained model and its pictures.
 //!
-//! `args` are the options; `download` fetches data, `resume` continues a run, `sweep` trains a grid of runs, `folder` names the
-//! folder of a new run. `crate::session` trains one run; `vae paper` uses it too.
+//! `args` are the options; `download` fetches data, `resume` continues a run, `sweep` trains a grid of runs, and
+//! `sweep_table` is its table; `folder` names the folder of a new run. `crate::session` trains one run; `vae paper` uses it too.
 
 mod args;
 mod download;
 mod folder;
 mod resume;
 mod sweep;
+mod sweep_table;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
-use folder::run_folder;
+use anyhow::{Result, bail};
 use resume::Resumed;
 use vae_core::Error;
 use vae_core::config::Config;
@@ -77,7 +77,7 @@ fn dry_run(args: &Args, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     };
     let seconds = start.elapsed().as_secs_f64();
     if let Some(out) = &args.out {
-        Folder::prepare(&run_folder(Some(out), &config.name)?)?; // and gone again
+        folder::prepare(Some(out), &config.name)?; // and gone again
     }
     // An encoder that is not there yet is told as missing data are: a dry run counts without either.
     let file = Path::new(&config.model.init_encoder);
@@ -90,7 +90,7 @@ fn dry_run(args: &Args, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     let frozen = if absent { None } else { Frozen::of(&*model)? };
     let (encoder, frozen) = (encoder.as_ref().map(Result::as_ref), frozen.as_ref());
     let data = dataset.as_ref().map_err(Clone::clone);
-    let plan = Plan { config, summary: &summary, encoder, frozen, chosen, data, seconds };
+    let plan = Plan { config, summary: &summary, encoder, frozen, chosen, data: data.clone(), seconds };
     if args.json {
         say!("{}", plan.json());
     } else {
@@ -98,16 +98,23 @@ fn dry_run(args: &Args, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
         plan.print_layers();
         say!("\nNothing was trained, because of --dry-run.");
     }
+    if let Some(missing) = data.err().or_else(|| encoder.and_then(|encoder| encoder.err().cloned())) {
+        bail!("this run cannot start: {missing}");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 fn train(args: &Args, config: Config, chosen: &Chosen, past: Option<ResumedRun>) -> Result<ExitCode> {
     catch_signals()?;
-    let path = args.resume.clone().map_or_else(|| run_folder(args.out.as_deref(), &config.name), Ok)?;
+    let folder = match &args.resume {
+        Some(run) => Folder::open(run)?,
+        None => folder::prepare(args.out.as_deref(), &config.name)?,
+    };
+    let path = folder.path().to_owned();
     if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
         say!("{}: this run is finished; there is nothing left to train", path.display());
     }
-    let outcome = train_run(config, chosen, &path, past, args.run_options())?;
+    let outcome = train_run(config, chosen, folder, past, args.run_options())?;
     if args.quiet {
         console::print_line(&path.display().to_string());
     }

@@ -1,7 +1,7 @@
 //! `--sweep`: a grid of runs in one folder, as `vae::session::grid` has it, and beside them
 //!
 //! ```text
-//! DIR/table.md           a row a run
+//! DIR/table.md, .csv     a row for each run; if seeds are swept, means and standard deviations over seeds
 //! DIR/curves.png, .svg   validation, one curve a run
 //! ```
 //!
@@ -10,20 +10,22 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use vae_core::Error;
 use vae_core::objective::number;
 use vae_figures::figure::{Curve, overlay};
+use vae_run::{Folder, LoadedRun};
+use vae_scores::{Options, Scores};
 
 use super::args::Args;
-use super::download;
-use super::folder::run_folder;
-use crate::console::{self, eprint_line};
-use crate::device;
+use super::sweep_table::{Row, SweepTable};
+use super::{download, folder};
+use crate::console::{self, eprint_line, warn};
+use crate::device::{self, Chosen};
+use crate::report::IMAGES;
 use crate::say;
-use crate::session::grid::{Grid, ResultLine, epochs};
+use crate::session::grid::{Grid, epochs};
 use crate::session::points::{Point, points};
-use crate::session::table::{five_digits, markdown_table};
 use crate::session::{catch_signals, interrupted, memory};
 
 /// Runs the grid, or shows it.
@@ -32,38 +34,62 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     for point in &points {
         point.config.check().map_err(|error| at(point, &error))?;
     }
-    let name = format!("{}-sweep", points[0].config.name);
-    let path = run_folder(args.out.as_deref(), &name)?;
     let chosen = device::choose(points[0].config.device, device::start_threads(args.threads)?)?;
     if chosen.computes_in_memory() {
         let available = memory::available();
         points.iter().try_for_each(|point| point.config.check_memory(available).map_err(|error| at(point, &error)))?;
     }
-    let mut grid = Grid::prepare(&path, &points)?;
+    let name = format!("{}-sweep", points[0].config.name);
+    let mut grid = Grid::open(folder::prepare(args.out.as_deref(), &name)?, &points)?;
     if args.download {
         points.iter().try_for_each(|point| download::fetch(&point.config))?;
     }
     if args.dry_run {
-        dry_run(args, &points, &grid);
-        return Ok(ExitCode::SUCCESS);
+        return dry_run(args, &points, &grid);
     }
     catch_signals()?;
     for (i, point) in points.iter().enumerate() {
         let place = format!("point {} of {}: {}", i + 1, points.len(), point.name);
         if grid.result(point).is_some() {
             say!("{place}, already done");
-            continue;
-        }
-        if interrupted() {
+        } else if interrupted() {
             return Ok(stopped(&points, &grid));
+        } else {
+            say!("{place}\n");
+            if !grid.run(point, &chosen, args.run_options())? {
+                return Ok(stopped(&points, &grid));
+            }
+            say!("");
         }
-        say!("{place}\n");
-        if !grid.run(point, &chosen, args.run_options())? {
-            return Ok(stopped(&points, &grid));
-        }
-        say!("");
+        scores(args, point, &grid, &chosen)?;
     }
-    conclude(args, &points, &mut grid)
+    conclude(args, &points, &mut grid, &chosen)
+}
+
+/// The test scores of a run, if --score asks for some and the run did not diverge. They are computed unless its folder has them.
+fn scores(args: &Args, point: &Point, grid: &Grid, chosen: &Chosen) -> Result<Option<Scores>> {
+    let ended = grid.result(point).is_some_and(|line| line.contains_key("validation"));
+    if args.score.is_empty() || !ended {
+        return Ok(None);
+    }
+    let path = grid.path(point);
+    let scores = match Scores::read(&path)? {
+        Some(scores) => scores,
+        None => {
+            let run = LoadedRun::open(&path, point.config.clone(), chosen.device.clone())?;
+            let scores = vae_scores::evaluate(&run, &Options { images: IMAGES, extractor: None, inception: None })?;
+            scores.warnings.iter().for_each(|words| warn(words));
+            scores.write(&mut Folder::open_unlocked(&path))?;
+            scores
+        }
+    };
+    let known = scores.scores.iter().map(|score| &score.name).chain(scores.missing.iter().map(|missing| &missing.name));
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    if let Some(unknown) = args.score.iter().find(|name| !known.contains(&name.as_str())) {
+        let names = known.join(", ");
+        bail!(Error::config(format!("--score {unknown}: there is no such score; {} has {names}", point.name)));
+    }
+    Ok(Some(scores))
 }
 
 /// An error of the configuration, with the point that it belongs to.
@@ -81,7 +107,7 @@ fn stopped(points: &[Point], grid: &Grid) -> ExitCode {
     ExitCode::from(130)
 }
 
-fn dry_run(args: &Args, points: &[Point], grid: &Grid) {
+fn dry_run(args: &Args, points: &[Point], grid: &Grid) -> Result<ExitCode> {
     if args.json {
         let point = |point: &Point| {
             let mut line = point.line();
@@ -90,7 +116,8 @@ fn dry_run(args: &Args, points: &[Point], grid: &Grid) {
             line.insert("config".into(), json!(point.config));
             Value::Object(line)
         };
-        return say!("{}", json!({ "points": points.iter().map(point).collect::<Vec<_>>() }));
+        say!("{}", json!({ "points": points.iter().map(point).collect::<Vec<_>>() }));
+        return check_images(points);
     }
     let width = points.iter().map(|point| point.name.len()).max().unwrap_or(0);
     for point in points {
@@ -98,19 +125,36 @@ fn dry_run(args: &Args, points: &[Point], grid: &Grid) {
         say!("{:width$}  effective β = {}{done}", point.name, point.config.effective_beta());
     }
     say!("\n{} points. Nothing was trained: --dry-run.", points.len());
+    check_images(points)
 }
 
-/// The table on stdout and in its file, and the curves.
-fn conclude(args: &Args, points: &[Point], grid: &mut Grid) -> Result<ExitCode> {
-    let rows: Vec<_> = points.iter().filter_map(|point| Some((point, grid.result(point)?))).collect();
-    let table = table(&rows);
-    let mut curves = Vec::new();
-    for (point, _) in rows.iter().filter(|(_, line)| line.contains_key("validation")) {
-        curves.push(Curve::of_validation(&point.name, &epochs(&grid.path(point))?));
+/// Returns an error if the images of a point are missing.
+fn check_images(points: &[Point]) -> Result<ExitCode> {
+    for point in points.iter().filter(|point| !vae_data::files_exist(&point.config)) {
+        if let Err(missing) = vae_data::load(&point.config) {
+            bail!("{} cannot start: {missing}", point.name);
+        }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The table on stdout and in its files, and the curves.
+fn conclude(args: &Args, points: &[Point], grid: &mut Grid, chosen: &Chosen) -> Result<ExitCode> {
+    let mut rows = Vec::new();
+    let mut curves = Vec::new();
+    for point in points {
+        let Some(line) = grid.result(point) else { continue };
+        if line.contains_key("validation") {
+            curves.push(Curve::of_validation(&point.name, &epochs(&grid.path(point))?));
+        }
+        rows.push(Row { point, line, scores: scores(args, point, grid, chosen)? });
+    }
+    let table = SweepTable::new(&rows, &args.score);
+    let (table, csv) = (table.markdown(), table.csv());
     let (rows, failed) = (rows.len(), rows.len() - curves.len());
     say!("{table}");
     grid.folder.write("table.md", table.as_bytes())?;
+    grid.folder.write("table.csv", csv.as_bytes())?;
     let title = format!("{}: validation, {} runs", points[0].config.name, curves.len());
     let plot = overlay(&title, &curves);
     grid.folder.write("curves.png", &plot.png())?;
@@ -118,33 +162,9 @@ fn conclude(args: &Args, points: &[Point], grid: &mut Grid) -> Result<ExitCode> 
     if args.quiet {
         console::print_line(&grid.folder.path().display().to_string());
     }
-    say!("{0}/results.jsonl, {0}/table.md, {0}/curves.png", grid.folder.path().display());
+    say!("{0}/results.jsonl, {0}/table.md, {0}/table.csv, {0}/curves.png", grid.folder.path().display());
     if failed > 0 {
         bail!("{failed} of {rows} points diverged; results.jsonl shows where");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A row a point: its values, its best epoch, that epoch's validation figures, and the seconds of all its epochs.
-fn table(rows: &[(&Point, &ResultLine)]) -> String {
-    let mut figures: Vec<&str> = Vec::new();
-    for name in rows.iter().filter_map(|(_, line)| line.get("validation")?.as_object()).flat_map(Map::keys) {
-        if name != "kl_per_dim" && !figures.contains(&name.as_str()) {
-            figures.push(name);
-        }
-    }
-    let keys = rows.first().map_or(&[][..], |(point, _)| &point.settings[..]);
-    let head = keys.iter().map(|(key, _)| key.as_str()).chain(["best epoch"]).chain(figures.iter().copied());
-    let mut cells = vec![head.chain(["seconds"]).map(str::to_owned).collect::<Vec<_>>()];
-    for (point, line) in rows {
-        let figure = |value: Option<&Value>| value.and_then(Value::as_f64).map_or_else(|| "–".to_owned(), five_digits);
-        let best = match line.get("best_epoch") {
-            Some(epoch) => format!("{epoch} of {}", line["epochs"]),
-            None => "diverged".into(),
-        };
-        let values = point.settings.iter().map(|(_, value)| value.clone()).chain([best]);
-        let measured = figures.iter().map(|name| figure(line.get("validation").and_then(|all| all.get(name))));
-        cells.push(values.chain(measured).chain([figure(line.get("seconds"))]).collect());
-    }
-    markdown_table(&cells)
 }
