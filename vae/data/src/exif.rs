@@ -13,7 +13,7 @@
 
 use image::metadata::Orientation;
 
-use crate::jpeg;
+use crate::{jpeg, webp};
 
 const JPEG_PREFIX: &[u8] = b"Exif\0\0";
 const ORIENTATION: u16 = 0x0112;
@@ -29,7 +29,10 @@ pub(crate) fn orientation(file: &[u8]) -> Orientation {
             _ => None,
         }),
         [0x89, b'P', b'N', b'G', ..] => png_block(file),
-        [b'R', b'I', b'F', b'F', ..] => webp_block(file),
+        [b'R', b'I', b'F', b'F', ..] => {
+            let block = webp::chunks(file).find(|(name, _)| name == b"EXIF").map(|(_, block)| block);
+            block.map(|block| block.strip_prefix(JPEG_PREFIX).unwrap_or(block)) // some programs repeat the prefix here
+        }
         _ => None,
     };
     let value = block.and_then(value).and_then(|value| u8::try_from(value).ok());
@@ -47,22 +50,6 @@ fn png_block(file: &[u8]) -> Option<&[u8]> {
             return after.get(..length);
         }
         rest = after.get(length.checked_add(4)?..)?;
-    }
-}
-
-/// Chunks of a WebP follow the 12 bytes `RIFF`, size, `WEBP`: name, length u32 (little-endian), contents, and a byte more
-/// if the length is odd.
-fn webp_block(file: &[u8]) -> Option<&[u8]> {
-    let mut rest = file.get(12..)?;
-    loop {
-        let (name, after) = rest.split_first_chunk::<4>()?;
-        let (length, after) = after.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        if name == b"EXIF" {
-            let block = after.get(..length)?;
-            return Some(block.strip_prefix(JPEG_PREFIX).unwrap_or(block)); // some programs repeat the prefix here
-        }
-        rest = after.get(length.checked_add(length % 2)?..)?;
     }
 }
 

@@ -25,6 +25,7 @@ pub mod npy;
 pub mod picture;
 pub mod pictures;
 pub mod stl10;
+mod webp;
 
 use vae_core::Result;
 use vae_core::config::{Config, DataKind};

@@ -18,7 +18,7 @@ use vae_core::data::unpack;
 use vae_core::luma::luma8;
 use vae_core::{Error, Result};
 
-use crate::{exif, file, jpeg};
+use crate::{exif, file, jpeg, webp};
 
 /// The maximum width and height in pixels. No picture of these data sets is larger.
 const LARGEST_SIDE: u32 = 16_384;
@@ -145,7 +145,11 @@ fn decode(bytes: &[u8]) -> std::result::Result<DynamicImage, String> {
         Ok(ImageFormat::Jpeg) => {
             return jpeg::decode(bytes, LARGEST_SIDE, max_decoded_size(bytes.len())).map_err(damaged);
         }
-        Ok(format @ (ImageFormat::Png | ImageFormat::WebP | ImageFormat::Bmp)) => format,
+        Ok(ImageFormat::WebP) => {
+            webp::check_frames(bytes, max_decoded_size(bytes.len())).map_err(damaged)?;
+            ImageFormat::WebP
+        }
+        Ok(format @ (ImageFormat::Png | ImageFormat::Bmp)) => format,
         _ => {
             let start = &bytes[..bytes.len().min(4)];
             return Err(format!("starts with the bytes {start:02x?}: it is neither JPEG, PNG, WebP nor BMP"));
