@@ -10,7 +10,7 @@ import { part, watch } from "./live.mjs";
 import { browse, check, end, words } from "./visit.mjs";
 
 const { shots, words: [browser, commands, run, folder] } = words();
-const TINY = ["--device", "cpu", "--limit", "4096", "--set", "model.kind=dense", "--set", "train.epochs=5000"];
+const TINY = ["--device", "cpu", "--limit", "2048", "--set", "model.kind=dense", "--set", "train.epochs=5000"];
 
 /** Starts a command: the address that it prints, what interrupts it, and what waits until it ends as it should. */
 async function start(name, ...flags) {
