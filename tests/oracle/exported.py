@@ -24,7 +24,7 @@ model.kind=resnet18 model.batch_norm=false data.image_size=16
 model.kind=resnet18 model.upsample=nearest model.decoder_conv=plain model.conditional=true
 model.kind=resnet18 model.stem=7x7-pool data.image_size=64 train.ema=0.9
 model.kind=resnet50 data.image_size=16
-model.kind=resnet50 model.batch_norm=false model.width=8 model.upsample=nearest data.image_size=16
+model.kind=resnet50 model.batch_norm=false model.width=8 model.upsample=nearest data.image_size=16 train.learning_rate=0.01
 model.kind=resnet50 model.decoder_conv=plain COLOUR LINEAR data.normalise=standard
 model.kind=basic
 model.kind=basic model.widths=4,5,6 COLOUR data.normalise=symmetric model.output=tanh loss.reconstruction=sse
