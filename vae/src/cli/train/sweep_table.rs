@@ -184,7 +184,14 @@ mod tests {
     use crate::session::points::points;
 
     fn scores(value: f64) -> Scores {
-        let score = Score { name: "mse".into(), value, unit: String::new(), of: String::new(), parts: Vec::new(), caveat: None };
+        let score = Score {
+            name: "mse".into(),
+            value,
+            unit: String::new(),
+            of: String::new(),
+            parts: Vec::new(),
+            caveat: String::new(),
+        };
         let (run, missing, warnings) = (String::new(), Vec::new(), Vec::new());
         Scores { run, epoch: 1, images: 2, scores: vec![score], missing, warnings }
     }
