@@ -91,6 +91,7 @@ mod tests {
         assert_eq!(split_sizes(24), [20, 2, 2]);
         assert_eq!(split_sizes(11), [11, 0, 0]);
         assert_eq!(sizes_in_ratio(25, Ratio([8, 1, 1])), [21, 2, 2]);
+        assert_eq!(sizes_in_ratio(25, Ratio([1, 1, 2])), [7, 6, 12]);
         assert_eq!(sizes_in_ratio(usize::MAX, Ratio([1, u32::MAX, 1])).iter().sum::<usize>(), usize::MAX);
     }
 }

@@ -131,6 +131,7 @@ fn example(key: &Key, recipes: &[(String, Vec<&str>)]) -> String {
     let value = other.unwrap_or_else(|| match key.kind {
         Kind::Boolean => (default != "true").to_string(),
         Kind::Integers => "32,64".into(),
+        Kind::Text if key.name == "data.split" => "8:1:1".into(),
         Kind::Text => "NAME".into(),
         Kind::Integer => (default.parse().unwrap_or(0_u64) + 1).to_string(),
         // All whose default is 0 are off by default, and take a small number.
