@@ -7,7 +7,7 @@ use std::process::Output;
 
 use image::{Rgb, RgbImage};
 
-use crate::{done, refused, train, vae};
+use crate::{done, refused, train, vae, without_warnings};
 
 const SMALL: &[&str] = &[
     "model.kind=dense",
@@ -36,15 +36,15 @@ fn run(dir: &Path, words: &[&str]) -> Output {
     train(dir).args(settings).args(["--device", "cpu", "--no-report"]).args(words).output().unwrap()
 }
 
-fn errors(output: &Output) -> String {
-    done(output);
-    String::from_utf8(output.stderr.clone()).unwrap()
+fn errors(output: Output) -> String {
+    done(&output);
+    String::from_utf8(without_warnings(output).stderr).unwrap()
 }
 
 /// The arrays that `vae encode` writes for one picture.
 fn encoded(dir: &Path, run: &str, out: &str) -> Vec<u8> {
     let output = vae(dir, &["encode", run, "one.png", "--out", out]);
-    assert_eq!(errors(&output), "");
+    assert_eq!(errors(output), "");
     fs::read(dir.join(out)).unwrap()
 }
 
@@ -61,17 +61,17 @@ fn a_model_is_used_without_its_images_and_answers_as_before_when_they_change() {
 
     // From another working directory, the run finds its images and its scores have no warning.
     let path = dir.join("run").display().to_string();
-    assert_eq!(errors(&vae(elsewhere, &["evaluate", &path])), "");
+    assert_eq!(errors(vae(elsewhere, &["evaluate", &path])), "");
 
     // More pictures: the mean and the deviation are those of the training, and scores warn.
     add_pictures(dir, 60..160);
     assert!(encoded(dir, "run", "after.npz") == before, "the same picture has another code");
-    let warned = errors(&vae(dir, &["evaluate", "run"]));
+    let warned = errors(vae(dir, &["evaluate", "run"]));
     assert!(warned.contains("warning: run: the images have changed since the training"), "{warned}");
     assert!(warned.contains("train: 50 images, now 134 (") && warned.contains("test: 5 images, now 13 ("), "{warned}");
     assert!(warned.contains("that the model was trained on (position"), "{warned}");
     for words in [&["encode", "run", "test", "--out", "test.npz"][..], &["draw", "run", "reconstructions"]] {
-        let warned = errors(&vae(dir, words));
+        let warned = errors(vae(dir, words));
         assert!(warned.contains("have changed since the training: train: 50 images, now 134"), "{words:?}: {warned}");
     }
 
@@ -88,13 +88,13 @@ fn a_model_is_used_without_its_images_and_answers_as_before_when_they_change() {
         &["export", "run", "--out", "model.safetensors"],
         &["info", "run"],
     ] {
-        assert_eq!(errors(&vae(elsewhere, words)), "", "{words:?}");
+        assert_eq!(errors(vae(elsewhere, words)), "", "{words:?}");
     }
     for words in [&["encode", "run", "test", "--out", "no.npz"][..], &["evaluate", "run"], &["report", "run"]] {
         refused(&vae(elsewhere, words), 1, &["pictures: cannot be read", "--data-dir"]);
     }
     add_pictures(elsewhere, 0..60);
-    assert_eq!(errors(&vae(elsewhere, &["evaluate", "run", "--data-dir", "pictures"])), "");
+    assert_eq!(errors(vae(elsewhere, &["evaluate", "run", "--data-dir", "pictures"])), "");
 }
 
 #[test]
@@ -117,16 +117,16 @@ fn a_resumed_run_refuses_changed_images_unless_they_are_allowed() {
     refused(&resume("other", &[]), 2, &words);
     assert!(last("other") == before, "a refused run has changed");
 
-    let warned = errors(&resume("other", &["--allow-changed-data"]));
+    let warned = errors(resume("other", &["--allow-changed-data"]));
     assert!(warned.contains("warning: the run continues with other images: train: 50 images, now 52 ("), "{warned}");
     // From now on, these images are the run's. Those of before still count as trained on.
-    assert_eq!(errors(&vae(dir, &["evaluate", "other"])), "");
+    assert_eq!(errors(vae(dir, &["evaluate", "other"])), "");
 
     // With the images of before, the run ends as if it had never been interrupted, wherever it is resumed.
     (60..62).for_each(|i| fs::remove_file(dir.join(format!("pictures/all/{i:03}.png"))).unwrap());
-    assert_eq!(errors(&resume("same", &[])), "");
+    assert_eq!(errors(resume("same", &[])), "");
     assert!(last("same") == last("whole"), "resuming gives other weights");
-    let warned = errors(&vae(dir, &["evaluate", "other"]));
+    let warned = errors(vae(dir, &["evaluate", "other"]));
     assert!(warned.contains("test: ") && warned.contains("that the model was trained on"), "{warned}");
 }
 
@@ -152,13 +152,13 @@ fn a_run_of_the_version_before_is_used_and_resumed_with_a_warning() {
         &["evaluate", "run"],
         &["export", "run", "--out", "model.safetensors"],
     ] {
-        let warned = errors(&vae(dir, words));
+        let warned = errors(vae(dir, words));
         assert!(
             warned.starts_with("warning: run/checkpoints/best.safetensors: written by an older version"),
             "{warned}"
         );
     }
     let output = train(dir).args(["--resume", "run", "--set", "train.epochs=2", "--no-report"]).output().unwrap();
-    assert!(errors(&output).starts_with("warning: run/checkpoints/last.safetensors: written by an older version"));
-    assert_eq!(errors(&vae(dir, &["sample", "run", "-n", "2", "--png", "again"])), "", "it has the new format now");
+    assert!(errors(output).starts_with("warning: run/checkpoints/last.safetensors: written by an older version"));
+    assert_eq!(errors(vae(dir, &["sample", "run", "-n", "2", "--png", "again"])), "", "it has the new format now");
 }

@@ -98,7 +98,7 @@ fn a_grid_goes_on_where_it_stopped_and_grows() {
 /// Asserts exit code 2 and one line on stderr that holds all of `words`.
 #[track_caller]
 fn refused(dir: &Path, args: &[&[&str]], words: &[&str]) {
-    crate::refused(&train(dir, args), 2, words);
+    crate::refused(&crate::without_warnings(train(dir, args)), 2, words);
 }
 
 #[test]
