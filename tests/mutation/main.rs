@@ -16,10 +16,12 @@
 mod copy;
 mod schemata;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,7 @@ const SUITES: [(&str, &str, &[&str], &[&str]); 8] = [
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
+    Untried,
     Invalid,
     Caught,
     Survived,
@@ -85,45 +88,28 @@ fn main() -> Result<ExitCode> {
     let files = files?;
     paths.push(lib);
     let [tree, target] = copy::make("mutation", &paths)?;
-    let state = target.with_file_name("outcomes.txt");
-    let mut outcomes: Vec<Outcome> = mutants.iter().map(|_| Outcome::Survived).collect();
-    let known = fs::read_to_string(&state).unwrap_or_default();
+    let log = target.with_file_name("outcomes.txt");
+    let mut outcomes: Vec<Outcome> = mutants.iter().map(|_| Outcome::Untried).collect();
     if option("--again") {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let known: HashMap<&str, &str> =
+            text.lines().filter_map(|line| line.split_once(' ')).map(|(o, m)| (m, o)).collect();
         for (outcome, mutant) in outcomes.iter_mut().zip(&mutants) {
-            let line = |o: &str| known.contains(&format!("{o} {}: {}\n", mutant.path, mutant.name));
-            *outcome = if line("invalid") {
-                Outcome::Invalid
-            } else if line("caught") {
-                Outcome::Caught
-            } else {
-                Outcome::Survived
+            *outcome = match known.get(&*mutant.to_string()) {
+                Some(&"invalid") => Outcome::Invalid,
+                Some(&"caught") => Outcome::Caught,
+                Some(&"survived") => Outcome::Survived,
+                _ => Outcome::Untried,
             };
         }
     }
-    let work = Work { tree, target };
+    let work = Work { tree, target, log };
     work.drop_invalid(&files, &mutants, &mut outcomes, root)?;
     let rounds = if option("--nearest") { vec![nearest] } else { vec![nearest, others] };
     for round in rounds {
-        if outcomes.contains(&Outcome::Survived) {
-            work.round(round, &mutants, &mut outcomes)?;
-            save(&state, &known, &mutants, &outcomes, &paths)?;
-        }
+        work.round(round, &mutants, &mut outcomes)?;
     }
     Ok(report(&paths, &mutants, &outcomes))
-}
-
-fn save(state: &Path, known: &str, mutants: &[Mutant], outcomes: &[Outcome], paths: &[String]) -> Result<()> {
-    let ours = |line: &&str| paths.iter().any(|path| line.contains(&format!(" {path}: ")));
-    let mut text: String = known.lines().filter(|line| !ours(line)).map(|line| format!("{line}\n")).collect();
-    for (mutant, outcome) in mutants.iter().zip(outcomes) {
-        let outcome = match outcome {
-            Outcome::Invalid => "invalid",
-            Outcome::Caught => "caught",
-            Outcome::Survived => "survived",
-        };
-        text += &format!("{outcome} {}: {}\n", mutant.path, mutant.name);
-    }
-    fs::write(state, text).context("writing the outcomes")
 }
 
 /// Prints the survivors without a reason, and the table.
@@ -139,7 +125,7 @@ fn report(paths: &[String], mutants: &[Mutant], outcomes: &[Outcome]) -> ExitCod
         let [caught, survived] = [Outcome::Caught, Outcome::Survived].map(|outcome| of(outcome).count());
         let mut harmless = 0;
         for mutant in of(Outcome::Survived) {
-            if accepted.lines().any(|line| line == format!("{path}: {}", mutant.name)) {
+            if accepted.lines().any(|line| line == mutant.to_string()) {
                 harmless += 1;
             } else {
                 println!("survived  {path}:{}: {}", mutant.line, mutant.name);
@@ -160,9 +146,16 @@ fn report(paths: &[String], mutants: &[Mutant], outcomes: &[Outcome]) -> ExitCod
 struct Work {
     tree: PathBuf,
     target: PathBuf,
+    /// A line for each outcome; the last one of a mutant counts.
+    log: PathBuf,
 }
 
 impl Work {
+    fn record(&self, outcome: &str, mutant: &Mutant) -> Result<()> {
+        let mut log = fs::OpenOptions::new().append(true).create(true).open(&self.log)?;
+        log.write_all(format!("{outcome} {mutant}\n").as_bytes()).context("writing an outcome")
+    }
+
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(arguments).args(["--locked", "--message-format=json"]);
@@ -217,7 +210,10 @@ impl Work {
             }
             ensure!(!dropped.is_empty(), "the instrumented copy in {} does not compile", self.tree.display());
             eprintln!("{} mutants do not compile", dropped.len());
-            dropped.into_iter().for_each(|id| outcomes[id - 1] = Outcome::Invalid);
+            for id in dropped {
+                outcomes[id - 1] = Outcome::Invalid;
+                self.record("invalid", &mutants[id - 1])?;
+            }
         }
     }
 
@@ -232,19 +228,25 @@ impl Work {
             binaries.push(Binary { program: path(&message["executable"]), folder });
         }
         let tests = self.trace(&binaries)?;
-        let alive: Vec<usize> = (1..=mutants.len()).filter(|id| outcomes[id - 1] == Outcome::Survived).collect();
+        let of = |wanted| (1..=mutants.len()).filter(|id| outcomes[id - 1] == wanted).collect::<Vec<_>>();
+        let alive = [of(Outcome::Untried), of(Outcome::Survived)].concat();
         eprintln!("{} tests, {} mutants", tests.len(), alive.len());
-        let done = AtomicUsize::new(0);
-        let try_out = |&id: &usize| -> Result<(usize, bool)> {
-            let caught = self.catches(&binaries, &tests, id)?;
-            let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-            if done % 100 == 0 {
-                eprintln!("{done} of {} mutants tried", alive.len());
+        let (next, tried) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let worker = |_: rayon::BroadcastContext<'_>| -> Result<()> {
+            while let Some(&id) = alive.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let mutant = &mutants[id - 1];
+                let caught = self.catches(&binaries, &tests, id, mutant)?;
+                self.record(if caught { "caught" } else { "survived" }, mutant)?;
+                let mut tried = tried.lock().expect("no worker panics");
+                tried.push((id, if caught { Outcome::Caught } else { Outcome::Survived }));
+                if tried.len() % 50 == 0 {
+                    eprintln!("{} of {} mutants tried", tried.len(), alive.len());
+                }
             }
-            Ok((id, caught))
+            Ok(())
         };
-        let tried: Vec<(usize, bool)> = alive.par_iter().with_max_len(1).map(try_out).collect::<Result<_>>()?;
-        tried.into_iter().filter(|(_, caught)| *caught).for_each(|(id, _)| outcomes[id - 1] = Outcome::Caught);
+        rayon::broadcast(worker).into_iter().collect::<Result<()>>()?;
+        tried.into_inner().expect("no worker panics").into_iter().for_each(|(id, outcome)| outcomes[id - 1] = outcome);
         Ok(())
     }
 
@@ -268,6 +270,9 @@ impl Work {
             Ok((passed, Test { binary: *binary, name: name.clone(), takes, reaches }))
         };
         let run: Vec<(bool, Test)> = names.par_iter().with_max_len(1).map(run).collect::<Result<_>>()?;
+        for (_, test) in run.iter().filter(|(_, test)| test.takes > Duration::from_secs(10)) {
+            eprintln!("{:.1} s: {}", test.takes.as_secs_f64(), test.name);
+        }
         for (_, test) in run.iter().filter(|(passed, _)| !passed) {
             eprintln!("left out, because it fails without a mutant: {}", test.name);
         }
@@ -276,11 +281,16 @@ impl Work {
         Ok(tests)
     }
 
-    /// Whether a test fails or hangs with this mutant. Tests run in groups that grow, since most mutants fail the first.
-    fn catches(&self, binaries: &[Binary], tests: &[Test], id: usize) -> Result<bool> {
+    /// Whether a test fails or hangs with this mutant. First come the tests of its module, then all others. They run in groups
+    /// that grow, since most mutants fail the first.
+    fn catches(&self, binaries: &[Binary], tests: &[Test], id: usize, mutant: &Mutant) -> Result<bool> {
+        let module = mutant.path.split("/src/").last().unwrap_or("").trim_end_matches(".rs").trim_end_matches("/mod");
+        let module = format!("{}::", module.replace('/', "::"));
+        let reaching = || tests.iter().filter(|test| test.reaches.contains(&id));
+        let of_module = |test: &&Test| test.name.starts_with(&module);
         let mut groups: BTreeMap<(u32, usize), Vec<&Test>> = BTreeMap::new();
-        for (i, test) in tests.iter().filter(|test| test.reaches.contains(&id)).enumerate() {
-            groups.entry(((i as u32 / 4 + 1).ilog2(), test.binary)).or_default().push(test);
+        for (i, test) in reaching().filter(of_module).chain(reaching().filter(|test| !of_module(test))).enumerate() {
+            groups.entry(((i as u32 / 3 + 1).ilog2(), test.binary)).or_default().push(test);
         }
         for ((_, binary), group) in groups {
             let names: Vec<&str> = group.iter().map(|test| test.name.as_str()).collect();
@@ -295,7 +305,7 @@ impl Work {
     /// Whether these tests pass in time and in 24 GiB of address space.
     fn run(&self, binary: &Binary, names: &[&str], switch: (&str, String), limit: Duration) -> Result<bool> {
         let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -v 25165824; exec nice -n 5 \"$@\"", "sh"]).arg(&binary.program);
+        command.args(["-c", "ulimit -v 25165824; exec \"$@\"", "sh"]).arg(&binary.program);
         command.args(["--exact", "--quiet"]).args(names);
         command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder).env(switch.0, switch.1);
         command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -29,6 +29,12 @@ pub(crate) struct Mutant {
     pub(crate) name: String,
 }
 
+impl std::fmt::Display for Mutant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.path, self.name)
+    }
+}
+
 /// A place with its alternatives. Written as `open`, the code of every alternative, `middle`, the original, `close`.
 struct Site {
     range: Range<usize>,
@@ -103,7 +109,9 @@ impl File {
         }
         out.text += &self.source[copied..];
         if self.path.ends_with("/lib.rs") {
-            out.text += include_str!("switch.rs");
+            let switch = concat!(env!("CARGO_MANIFEST_DIR"), "/mutation/switch.rs");
+            out.text +=
+                &format!("\n#[path = {switch:?}]\n#[allow(warnings, clippy::all)]\npub(crate) mod mutation_switch;\n");
         }
         out
     }
@@ -349,7 +357,9 @@ fn values(ty: &Type) -> Vec<String> {
             let first: Vec<String> = tuple.elems.iter().filter_map(|ty| values(ty).into_iter().next()).collect();
             return if first.len() == tuple.elems.len() { vec![format!("({})", first.join(", "))] } else { Vec::new() };
         }
-        Type::Array(array) => return values(&array.elem).iter().map(|value| format!("[{value}; _]")).collect(),
+        Type::Array(array) => {
+            return values(&array.elem).iter().map(|value| format!("std::array::from_fn(|_| {value})")).collect();
+        }
         Type::Reference(to) if matches!(&*to.elem, Type::Path(p) if p.path.is_ident("str")) => {
             return strings(&["\"\"", "\"xyzzy\""]);
         }
@@ -373,7 +383,9 @@ fn values(ty: &Type) -> Vec<String> {
         "String" => strings(&["String::new()", "String::from(\"xyzzy\")"]),
         "Option" => [strings(&["None"]), wrapped("Some")].concat(),
         "Result" => wrapped("Ok"),
-        "Vec" => [strings(&["vec![]"]), inner.iter().map(|value| format!("vec![{value}]")).collect()].concat(),
+        "Vec" => {
+            [strings(&["Vec::new()"]), inner.iter().map(|value| format!("Vec::from([{value}])")).collect()].concat()
+        }
         "Box" => wrapped("Box::new"),
         "Arc" => wrapped("std::sync::Arc::new"),
         _ => strings(&["Default::default()"]),
