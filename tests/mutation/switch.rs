@@ -18,12 +18,15 @@ pub(crate) fn on(id: u32) -> bool {
 
 #[cold]
 fn read(id: u32) -> bool {
-    let trace = std::env::var_os("MUTATION_TRACE");
-    let active = if trace.is_some() { TRACED } else { std::env::var("MUTANT").map_or(0, |id| id.parse().unwrap()) };
-    ACTIVE.store(active, Relaxed);
-    if let Some(path) = trace
-        && !SEEN[id as usize].swap(true, Relaxed)
-    {
+    if ACTIVE.load(Relaxed) == UNREAD {
+        let traced = std::env::var_os("MUTATION_TRACE").is_some();
+        let active = std::env::var("MUTANT").map_or(0, |id| id.parse().unwrap());
+        ACTIVE.store(if traced { TRACED } else { active }, Relaxed);
+    }
+    let active = ACTIVE.load(Relaxed);
+    let seen = &SEEN[id as usize];
+    if active == TRACED && !seen.load(Relaxed) && !seen.swap(true, Relaxed) {
+        let path = std::env::var_os("MUTATION_TRACE").unwrap();
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
         file.unwrap().write_all(format!("{id}\n").as_bytes()).unwrap();
     }
