@@ -132,6 +132,11 @@ fn report(paths: &[String], mutants: &[Mutant], outcomes: &[Outcome]) -> ExitCod
                 unexplained += 1;
             }
         }
+        for line in accepted.lines().filter(|line| line.starts_with(&format!("{path}: "))) {
+            if !of(Outcome::Survived).any(|mutant| line == mutant.to_string()) {
+                println!("survivors.txt lists what did not survive: {line}");
+            }
+        }
         let counts = [caught + survived, caught, survived, harmless];
         sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         if caught + survived > 0 {
