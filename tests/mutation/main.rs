@@ -107,6 +107,9 @@ fn main() -> Result<ExitCode> {
     work.drop_invalid(&files, &mutants, &mut outcomes, root)?;
     let rounds = if option("--nearest") { vec![nearest] } else { vec![nearest, others] };
     for round in rounds {
+        if !outcomes.iter().any(|o| matches!(o, Outcome::Untried | Outcome::Survived)) {
+            break;
+        }
         work.round(round, &mutants, &mut outcomes)?;
     }
     Ok(report(&paths, &mutants, &outcomes))

@@ -166,6 +166,6 @@ mod tests {
         let total = |total| Losses { total, parts: Vec::new() }.to_string();
         assert_eq!([0.5, -0.5, 1.0, 12.345].map(total), ["  0.5000", " -0.5000", "    1.00", "   12.35"]);
         let large = Losses { total: 3.0, parts: vec![("cross_entropy", 3.0)] };
-        assert_eq!(large.to_string(), "  3.0000 = cross entropy   3.0000 ");
+        assert_eq!(large.to_string(), "  3.0000 = cross entropy   3.0000");
     }
 }

@@ -49,7 +49,7 @@ fn codes_do_not_depend_on_batches_and_decode_to_the_reconstructions() {
 
 #[test]
 fn the_error_is_the_mean_over_all_pixels_of_the_pictures() {
-    let (predictor, dataset) = predictor(&["data.normalise=symmetric"]);
+    let (predictor, dataset) = predictor(&["data.normalise=symmetric", "model.output=tanh"]);
     let places: Vec<usize> = (0..12).collect();
     let validation = block_on(predictor.evaluate(&dataset.test, &places)).unwrap();
     let [truth, guess] = block_on(predictor.reconstructions(&dataset.test, &places)).unwrap().unwrap();
@@ -67,7 +67,7 @@ fn the_error_is_the_mean_over_all_pixels_of_the_pictures() {
 
 #[test]
 fn samples_are_decoded_draws_of_the_seed() {
-    let (predictor, _) = predictor(&["seed=3"]);
+    let (predictor, _) = predictor(&["seed=3", "model.output=sigmoid"]);
     let samples = block_on(predictor.sample(7)).unwrap().unwrap();
     let z = Purpose::Samples.stream(3, 0).normal_tensor([7, 3]);
     close(&samples, &block_on(predictor.decode(&z, &[0; 7])).unwrap().unwrap());
