@@ -7,6 +7,7 @@ mod losses;
 mod modules;
 mod norm;
 mod optim;
+mod partial;
 mod schedule;
 mod state;
 

@@ -10,6 +10,7 @@
 //! corrected. At the end a changed comment must survive, which shows that the mutants were caught because of their mutations.
 #![forbid(unsafe_code)]
 
+mod copy;
 mod list;
 
 use std::fs;
@@ -145,7 +146,7 @@ fn laws(mutant: &Mutant) -> Laws {
     }
 }
 
-/// A copy of the repository with a separate build folder, kept between runs so that cargo can compile incrementally.
+/// A copy of the repository, where mutants are applied.
 struct Copy {
     tree: PathBuf,
     target: PathBuf,
@@ -153,42 +154,8 @@ struct Copy {
 
 impl Copy {
     fn make() -> Result<Copy> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tests lie in the repository")?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let copy = Copy { tree: target.join("mutants/tree"), target: target.join("mutants/build") };
-        let listed = Command::new("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .current_dir(root)
-            .output()
-            .context("running git, which knows the repository's files")?;
-        ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr).trim());
-        let listed = String::from_utf8(listed.stdout).context("a file name is not UTF-8")?;
-        let names: Vec<&str> = listed.split('\0').filter(|name| root.join(name).is_file()).collect();
-        for name in &names {
-            let (from, to) = (root.join(name), copy.tree.join(name));
-            let bytes = fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
-            // Unchanged files keep their modification time, so that cargo does not compile them again.
-            if fs::read(&to).is_ok_and(|old| old == bytes) {
-                continue;
-            }
-            fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
-            fs::write(&to, bytes).with_context(|| format!("writing {}", to.display()))?;
-        }
-        copy.remove_others(&copy.tree, &names)?;
-        Ok(copy)
-    }
-
-    /// Removes files of an earlier copy that the repository no longer has.
-    fn remove_others(&self, folder: &Path, names: &[&str]) -> Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                self.remove_others(&path, names)?;
-            } else if !names.iter().any(|name| self.tree.join(name) == path) {
-                fs::remove_file(&path)?;
-            }
-        }
-        Ok(())
+        let [tree, target] = copy::make("mutants", &[])?;
+        Ok(Copy { tree, target })
     }
 
     fn log(&self) -> PathBuf {

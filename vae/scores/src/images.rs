@@ -293,3 +293,6 @@ fn mean(numbers: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = numbers.len() as f64;
     numbers.sum::<f64>() / count
 }
+
+#[cfg(test)]
+mod tests;

@@ -247,4 +247,4 @@ fn lead(scores: impl Iterator<Item = f64>) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -161,4 +161,30 @@ mod tests {
     fn labels_of(count: u32) -> Vec<u8> {
         labels(count)
     }
+
+    #[test]
+    fn no_images_and_images_without_pixels_are_refused_and_wide_ones_are_read() {
+        let head = |sizes: [u32; 3]| [&[IMAGES][..], &sizes].concat().into_iter().flat_map(u32::to_be_bytes).collect();
+        for sizes in [[0, 2, 3], [1, 0, 3], [1, 2, 0], [1, 4097, 1], [1, 1, 4097]] {
+            let file: Vec<u8> = head(sizes);
+            let file = [file, vec![0; sizes.iter().product::<u32>() as usize]].concat();
+            let (which, message) = read(&file, &labels(sizes[0])).expect_err("refused");
+            assert!(which == 0 && message.contains("so it is not a set of images"), "{sizes:?}: {message}");
+        }
+        for sizes in [[1, 4096, 1], [1, 1, 4096]] {
+            let file: Vec<u8> = head(sizes);
+            let images = read(&[file, vec![1; 4096]].concat(), &labels(1)).unwrap();
+            assert_eq!(images.size(), [sizes[1] as usize, sizes[2] as usize]);
+        }
+    }
+
+    /// The data begins after the header: a file that ends there is cut off, however few images it claims.
+    #[test]
+    fn a_header_alone_is_cut_off() {
+        let (good, all) = (images(1), labels(1));
+        assert!(read(&good[..16], &all).unwrap_err().1.contains("cut off: 0 bytes of data, but its header says 6"));
+        assert!(read(&good[..15], &all).unwrap_err().1.contains("cut off in its header, after 15 bytes"));
+        assert!(read(&good[..4], &all).unwrap_err().1.contains("cut off in its header, after 4 bytes"));
+        assert!(read(&good, &all[..8]).unwrap_err().1.contains("cut off: 0 bytes of data, but its header says 1"));
+    }
 }

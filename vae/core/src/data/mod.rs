@@ -239,4 +239,39 @@ mod tests {
         assert_eq!(few.train.indices(), &whole.train.indices()[..7]);
         assert_eq!(few.validation.indices(), whole.validation.indices());
     }
+
+    #[test]
+    fn sets_that_cannot_be_trained_on_are_refused() {
+        let images = || Images::new(vec![0_u8; 8], vec![0, 1], 1, [2, 2]);
+        let none = || Split::new(Arc::new(images()), Vec::new());
+        let of = |config: &Config, splits| Dataset::new(config, splits).map(|_| ()).map_err(|error| error.to_string());
+        let config = Config::default();
+        let error = of(&config, [none(), Split::all(images()), none()]).unwrap_err();
+        assert!(error.contains("none are left to train"), "{error}");
+        let error = of(&config, [Split::all(images()), none(), none()]).unwrap_err();
+        assert!(error.contains("none are left to validate"), "{error}");
+        let mut few = Config::default();
+        few.data.classes = Some(1);
+        let error = of(&few, [Split::all(images()), Split::all(images()), none()]).unwrap_err();
+        assert!(
+            error.contains("data.classes = 1, but the images of") && error.contains("set data.classes = 2"),
+            "{error}"
+        );
+        few.data.classes = Some(2);
+        assert_eq!(of(&few, [Split::all(images()), Split::all(images()), none()]), Ok(()));
+        let mut files = Config::default();
+        files.data.kind = DataKind::Cifar10;
+        assert!(Dataset::built_in(&files).unwrap_err().to_string().contains("is read from files"));
+    }
+
+    #[test]
+    fn random_splits_share_no_image_and_hold_as_many_as_there_are() {
+        let images = Arc::new(Images::new(vec![0_u8; 10], vec![0; 10], 1, [1, 1]));
+        let [a, b, c] = random_split(images, [4, 5, 9], &mut Purpose::Split.stream(1, 0));
+        assert_eq!([a.count(), b.count(), c.count()], [4, 5, 1]);
+        assert_eq!((a.first(2), c.first(9)), (vec![0, 1], vec![0]));
+        let mut all = [a.indices(), b.indices(), c.indices()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+    }
 }

@@ -322,4 +322,35 @@ mod tests {
         assert_eq!(batch.data()[..1024], *dataset.batch(&dataset.train, &[3]).unwrap().data());
         assert!(batch.data()[1024..].iter().any(|&x| x > 0.5));
     }
+
+    #[test]
+    fn a_channel_of_one_value_is_not_scaled() {
+        let transform = Transform::new(&config(1, 16, Normalise::Standard), &split(&[51; 512], 1, 16)).unwrap();
+        assert!((transform.mean[0] - 0.2).abs() < 1e-12);
+        assert_eq!(transform.std, [1.0]);
+    }
+
+    #[test]
+    fn borders_are_for_digits_up_to_size_32() {
+        let whites = |size: usize| {
+            let out = seen(&config(1, size, Normalise::Unit), &split(&[255; 28 * 28], 1, 28));
+            out.iter().filter(|&&x| x == 1.0).count()
+        };
+        assert_eq!([28, 29, 31, 32, 33].map(whites), [784, 784, 784, 784, 33 * 33]);
+        // A border is as dark as the darkest pixel that a model can see.
+        let out = seen(&config(1, 32, Normalise::Symmetric), &split(&[255; 28 * 28], 1, 28));
+        assert_eq!((out[0], out[2 * 32 + 2]), (-1.0, 1.0));
+        // Other images keep their size, or are resized.
+        assert_eq!(seen(&config(1, 20, Normalise::Unit), &split(&[255; 400], 1, 20)), vec![1.0; 400]);
+    }
+
+    #[test]
+    fn images_need_not_be_square() {
+        let images = Images::new((0..12).map(|x| 20 * x).collect::<Vec<u8>>(), vec![0; 2], 1, [2, 3]);
+        let split = Split { images: Arc::new(images), members: vec![1, 0] };
+        let out = seen(&config(1, 2, Normalise::Unit), &split);
+        // The pixels 6 to 11 in two rows: centres at columns 0.25 and 1.75, rows as they are.
+        let expected = [6.25, 7.75, 9.25, 10.75].map(|x| x * 20.0 / 255.0);
+        assert!(out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{out:?}, expected {expected:?}");
+    }
 }

@@ -49,4 +49,28 @@ mod tests {
         assert!(unpack(&[1; 10][..], 9).unwrap_err().contains("unpacks to more than 9 bytes"));
         assert_eq!([0, 1 << 20, usize::MAX >> 8].map(max_unpacked_size), [4 << 20, 68 << 20, LIMIT]);
     }
+
+    #[test]
+    fn web_pages_are_recognised_at_their_beginning() {
+        for page in ["<!DOCTYPE html>", "\n  <html lang=\"en\">", "<HTML>"] {
+            let error = refuse_web_page(page.as_bytes(), "the list").unwrap_err();
+            assert!(error.contains("is a web page, not the list"), "{error}");
+        }
+        let late = format!("{}<html>", " ".repeat(300));
+        for other in ["", "<svg>", "a <html>", &late] {
+            assert_eq!(refuse_web_page(other.as_bytes(), "the list"), Ok(()), "{other}");
+        }
+    }
+
+    #[test]
+    fn data_that_is_cut_off_or_damaged_is_told_apart() {
+        struct Failing(ErrorKind);
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(self.0.into())
+            }
+        }
+        assert!(unpack(Failing(ErrorKind::UnexpectedEof), 9).unwrap_err().contains("ends after 0 unpacked bytes"));
+        assert!(unpack(Failing(ErrorKind::InvalidData), 9).unwrap_err().starts_with("is damaged"));
+    }
 }

@@ -123,3 +123,6 @@ pub fn is_trunk(path: &str) -> bool {
     let part = path.strip_prefix("encoder.").and_then(|rest| rest.split('.').next());
     part.is_some_and(|part| !["mu", "logvar", "code"].contains(&part))
 }
+
+#[cfg(test)]
+mod laws;

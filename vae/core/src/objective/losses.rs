@@ -129,4 +129,43 @@ mod tests {
         let classifier = losses(0.0512, &[("cross_entropy", 0.0512), ("accuracy", 0.985)]);
         assert_eq!(classifier, "  0.0512 = cross entropy   0.0512, accuracy  98.50 %");
     }
+
+    #[test]
+    fn json_gives_back_every_loss_and_skips_other_metrics() {
+        let losses = Losses {
+            total: f64::NEG_INFINITY,
+            parts: vec![("reconstruction", 1.5), ("kl", f64::INFINITY), ("own_part", -2.0)],
+        };
+        let mut map = losses.json();
+        assert_eq!(map["kl"], json!("inf"));
+        assert_eq!(Losses::from_json(&map), Some(losses));
+        for other in ["kl_per_dim", "mse"] {
+            map.insert(other.into(), json!([1.0]));
+        }
+        assert_eq!(Losses::from_json(&map).unwrap().parts.len(), 3);
+        map.insert("tc".into(), json!("much"));
+        assert_eq!(Losses::from_json(&map), None);
+        assert_eq!(Losses::from_json(&Map::new()), None);
+        assert_eq!((parse_number(&json!("NaN")).map(f64::is_nan), parse_number(&json!(null))), (Some(true), None));
+    }
+
+    #[test]
+    fn one_part_that_is_not_finite_makes_all_losses_not_finite() {
+        let losses = |total, part| Losses { total, parts: vec![("kl", 1.0), ("mi", part)] };
+        assert!(losses(1.0, 2.0).is_finite());
+        assert!(!losses(f64::NAN, 2.0).is_finite() && !losses(1.0, f64::INFINITY).is_finite());
+    }
+
+    #[test]
+    fn parts_have_labels_units_and_digits() {
+        let labels = ["kl", "mi", "tc", "dw_kl", "cross_entropy", "perplexity"].map(part_label);
+        assert_eq!(labels, ["KL", "MI", "TC", "DW-KL", "cross entropy", "perplexity"]);
+        let units = ["accuracy", "perplexity", "commitment", "reconstruction", "tc"].map(part_unit);
+        let squared = "squared distance per image";
+        assert_eq!(units, ["share of the images", "codes", squared, "nats per image", "nats per image"]);
+        let total = |total| Losses { total, parts: Vec::new() }.to_string();
+        assert_eq!([0.5, -0.5, 1.0, 12.345].map(total), ["  0.5000", " -0.5000", "    1.00", "   12.35"]);
+        let large = Losses { total: 3.0, parts: vec![("cross_entropy", 3.0)] };
+        assert_eq!(large.to_string(), "  3.0000 = cross entropy   3.0000");
+    }
 }

@@ -203,3 +203,6 @@ impl Predictor {
         Batch::of_images(x.upload(&self.device), split.labels(places), schedule, self.config.seed, members)
     }
 }
+
+#[cfg(test)]
+mod laws;

@@ -79,4 +79,15 @@ mod tests {
         assert_eq!(stops(2, &[f64::NAN, 7.0, f64::NAN, f64::NAN]), (Some(4), Some(2)));
         assert_eq!(stops(3, &[f64::NAN, 7.0, f64::NAN, 6.0]), (None, Some(4)));
     }
+
+    #[test]
+    fn a_resumed_run_continues_to_wait() {
+        let mut early = EarlyStopping::since(2, Some((4, 1.0)));
+        assert_eq!(early.best(), Some((4, 1.0)));
+        assert_eq!([4, 5, 6].map(|epoch| early.is_over(epoch)), [false, false, true]);
+        assert_eq!(early.observe(5, 0.5), Verdict::Best);
+        assert_eq!([early.observe(6, 0.5), early.observe(7, 0.6)], [Verdict::Continue, Verdict::Stop]);
+        assert!(!EarlyStopping::since(0, None).is_over(1_000));
+        assert!(!EarlyStopping::new(3).is_over(2) && EarlyStopping::new(3).is_over(3));
+    }
 }

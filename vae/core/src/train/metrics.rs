@@ -121,4 +121,24 @@ mod tests {
         assert_eq!(again.json(), epoch.json());
         assert_eq!(Epoch::from_json(&json!({ "epoch": 1 })), None);
     }
+
+    #[test]
+    fn a_step_is_numbered_over_the_whole_run() {
+        let losses = Losses { total: 2.5, parts: vec![("kl", 0.5)] };
+        let progress = Progress { epoch: 3, step: 2, steps: 10, images: 4, losses, learning_rate: 0.25 };
+        assert_eq!(progress.number(), 22);
+        let line = r#"{"epoch":3,"step":22,"total":2.5,"kl":0.5,"learning_rate":0.25}"#;
+        assert_eq!(progress.json().to_string(), line);
+    }
+
+    #[test]
+    fn a_classifier_s_epoch_has_no_kl_of_latents_and_no_error_of_pixels() {
+        let losses = Losses { total: 1.0, parts: vec![("cross_entropy", 1.0)] };
+        let validation = Validation { losses: losses.clone(), kl_per_dim: Vec::new(), mse: None };
+        let epoch =
+            Epoch { epoch: 2, train: losses, validation, learning_rate: 0.5, seconds: 1.5, images_per_second: 40.0 };
+        let json = epoch.json();
+        assert_eq!(json["validation"].as_object().unwrap().len(), 2);
+        assert_eq!(Epoch::from_json(&json), Some(epoch));
+    }
 }

@@ -11,6 +11,8 @@ use crate::config::Settings;
 use crate::learn;
 use crate::objective::END;
 
+mod laws;
+
 /// Creates a trainer for 64 digits of 16 × 16 pixels with these settings.
 fn trainer(settings: &[&str]) -> Trainer {
     trainer_on(Device::Cpu, settings)

@@ -159,7 +159,7 @@ fn columns_and_variances_are_those_of_the_latents() {
 }
 
 /// Returns an untrained model, with 120 test images of 8×8 pixels whose factors are known.
-fn untrained(settings: &[&str]) -> LoadedRun {
+pub(crate) fn untrained(settings: &[&str]) -> LoadedRun {
     let small = ["data.kind=shapes", "data.images=1440", "data.image_size=8", "model.kind=dense", "model.hidden=4"];
     let mut all = Settings::default();
     small.iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());

@@ -1,0 +1,112 @@
+//! Laws of learners: the summary of a model, the weights of a codebook's loss, and the names of intermediate results.
+
+use tensor::{Device, Generator};
+
+use super::*;
+use crate::config::Settings;
+use crate::objective::{END, ScheduleContext};
+
+fn config(settings: &[&str]) -> Config {
+    let mut all = Settings::default();
+    let small = ["model.width=2", "model.z_dim=3", "data.image_size=16"];
+    small.iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());
+    let config = all.resolve().unwrap();
+    config.check().unwrap();
+    config
+}
+
+fn batch(seed: u64, n: usize) -> Batch {
+    let images = Generator::new(seed).uniform_tensor([n, 1, 16, 16], 0.0, 1.0);
+    let labels = (0..n).collect();
+    Batch::of_step(images, labels, ScheduleContext { epochs: END, images: 100 }, 1, 5)
+}
+
+#[test]
+fn a_summary_counts_each_parameter_once() {
+    let dense = config(&["model.kind=dense", "model.hidden=8"]);
+    let model = build(&dense);
+    let summary = Summary::new(&dense, &*model);
+    let encoder = 256 * 8 + 8 + 2 * (8 * 3 + 3);
+    let decoder = 3 * 8 + 8 + 8 * 256 + 256;
+    assert_eq!((summary.parameters, summary.trainable_parameters), (encoder + decoder, encoder + decoder));
+    assert_eq!((summary.encoder_parameters, summary.decoder_parameters), (encoder, decoder));
+    assert_eq!(summary.input_shape, [1, 16, 16]);
+    let rows: Vec<(&str, &[usize], usize)> =
+        summary.layers.iter().map(|row| (row.name.as_str(), &row.output[..], row.parameters)).collect();
+    assert_eq!(rows.iter().map(|(.., parameters)| parameters).sum::<usize>(), summary.parameters);
+    let mu = rows.iter().find(|(name, ..)| *name == "encoder.mu").expect("a head");
+    assert_eq!((mu.1, mu.2), (&[3][..], 8 * 3 + 3));
+    assert_eq!(rows.last().map(|(_, output, parameters)| (output.len(), *parameters)), Some((1, 8 * 256 + 256)));
+
+    let frozen = config(&["model.kind=resnet18", "model.freeze_encoder=true", "model.freeze_heads=true"]);
+    let summary = Summary::new(&frozen, &*build(&frozen));
+    assert_eq!(summary.trainable_parameters, summary.decoder_parameters);
+    assert!(summary.encoder_parameters > summary.decoder_parameters / 2 && summary.encoder_parameters > 0);
+    assert_eq!(summary.parameters, summary.encoder_parameters + summary.decoder_parameters);
+}
+
+#[test]
+fn the_commitment_is_weighted_like_the_reconstruction() {
+    for (reduction, pixels, numbers) in [("sum", 1.0, 1.0), ("mean", 256.0, 4.0 * 8.0 * 8.0)] {
+        let config = config(&[
+            "model.kind=vq",
+            "model.encoder=basic",
+            "model.widths=4",
+            "model.code_width=4",
+            "model.codes=8",
+            "loss.commitment=0.5",
+            &format!("loss.reduction={reduction}"),
+        ]);
+        let side = config.image_size() / config.model.divisor();
+        assert_eq!(side, 8);
+        let terms = build(&config).forward(&batch(1, 3), &ForwardContext::eval()).terms;
+        let losses = pollster::block_on(terms.read()).unwrap();
+        let [reconstruction, commitment] = ["reconstruction", "commitment"].map(|name| losses.part(name).unwrap());
+        let expected = reconstruction / pixels + 0.5 * commitment / numbers;
+        assert!(commitment > 0.0 && (losses.total - expected).abs() < 1e-6 * expected, "{reduction}: {losses:?}");
+    }
+}
+
+#[test]
+fn intermediate_results_are_in_order_of_computation() {
+    let names = |kind: &str| {
+        let config = config(&[&format!("model.kind={kind}")]);
+        let forward = build(&config).forward(&batch(1, 2), &ForwardContext::eval());
+        forward.intermediates.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(names("dense"), "the images, encoder.mu, encoder.logvar, the latents, the decoder's output");
+    assert_eq!(names("vq"), "the images, the encoder's output, the codes, the decoder's output");
+    assert_eq!(names("classifier"), "the images, the logits");
+}
+
+#[test]
+fn only_models_with_a_posterior_encode_and_sample() {
+    for (kind, has) in [("dense", true), ("vq", false), ("classifier", false)] {
+        let config = config(&[&format!("model.kind={kind}")]);
+        let model = build(&config);
+        assert_eq!(model.encode(&batch(1, 2)).is_some(), has, "{kind}");
+        assert_eq!(model.sample(&Var::constant(Tensor::zeros([1, 3])), &[0]).is_some(), has, "{kind}");
+    }
+}
+
+/// Noise depends on the step, or on the images, and on nothing else.
+#[test]
+fn the_noise_of_a_batch_repeats_itself() {
+    let of_step = |step: u64, seed: u64| {
+        let schedule = ScheduleContext { epochs: END, images: 9 };
+        Batch::of_step(Tensor::zeros([2, 1, 1, 1]), vec![0, 0], schedule, seed, step).noise(4).data().to_vec()
+    };
+    assert_eq!(of_step(1, 1), of_step(1, 1));
+    assert!(of_step(1, 1) != of_step(2, 1) && of_step(1, 1) != of_step(1, 2));
+    let batch = batch(1, 2);
+    assert_eq!(batch.noise(4).data(), batch.noise(4).data());
+    assert!(matches!(batch.device(), Device::Cpu));
+}
+
+#[test]
+fn the_trunk_is_the_encoder_without_its_heads() {
+    let paths =
+        ["encoder.stem.weight", "encoder.mu.weight", "encoder.logvar.bias", "encoder.code.weight", "encoder.mu1.x"];
+    assert_eq!(paths.map(is_trunk), [true, false, false, false, true]);
+    assert_eq!(["decoder.stem.weight", "encoderx.stem", "stem.encoder.x"].map(is_trunk), [false; 3]);
+}

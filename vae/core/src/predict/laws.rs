@@ -1,0 +1,87 @@
+//! Laws of a predictor: batches change nothing, and what it computes at once agrees with what it computes in steps.
+
+use pollster::block_on;
+
+use super::*;
+use crate::config::Settings;
+use crate::data::Dataset;
+use crate::learn;
+
+/// A predictor of 16 × 16 digits, whose batches have five images.
+fn predictor(settings: &[&str]) -> (Predictor, Dataset) {
+    let mut all = Settings::default();
+    let small = ["model.width=2", "model.z_dim=3", "data.image_size=16", "data.limit=64", "train.batch_size=5"];
+    small.iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());
+    let config = all.resolve().unwrap();
+    config.check().unwrap();
+    let dataset = Dataset::built_in(&config).unwrap();
+    let model = learn::build(&config);
+    (Predictor::new(config, model, dataset.transform.clone(), Device::Cpu), dataset)
+}
+
+#[track_caller]
+fn close(a: &[f32], b: &[f32]) {
+    assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} {b:?}");
+}
+
+/// Twelve images are two whole batches and a part.
+#[test]
+fn codes_do_not_depend_on_batches_and_decode_to_the_reconstructions() {
+    for conditional in [false, true] {
+        let (predictor, dataset) = predictor(&[&format!("model.conditional={conditional}"), "model.output=sigmoid"]);
+        let test = &dataset.test;
+        let places: Vec<usize> = (3..15).collect();
+        let [mu, logvar] = block_on(predictor.encode(test, &places)).unwrap().unwrap();
+        assert_eq!((mu.shape().to_vec(), logvar.shape().to_vec()), (vec![12, 3], vec![12, 3]));
+        let [one, _] = block_on(predictor.encode(test, &places[7..8])).unwrap().unwrap();
+        close(one.data(), &mu.data()[21..24]);
+        let decoded = block_on(predictor.decode(&mu, &test.labels(&places))).unwrap().unwrap();
+        let [originals, reconstructions] = block_on(predictor.reconstructions(test, &places)).unwrap().unwrap();
+        close(&decoded, &reconstructions);
+        assert!(reconstructions.iter().all(|x| (0.0..=1.0).contains(x)));
+        let mut bytes = vec![0; 28 * 28];
+        test.read(3, &mut bytes).unwrap();
+        let images = predictor.batch(test, &places).unwrap();
+        close(&originals, images.data()); // `data.normalise` is `unit`
+        close(&block_on(predictor.reconstruction(test, &places, &images)).unwrap().unwrap(), &reconstructions);
+    }
+}
+
+#[test]
+fn the_error_is_the_mean_over_all_pixels_of_the_pictures() {
+    let (predictor, dataset) = predictor(&["data.normalise=symmetric", "model.output=tanh"]);
+    let places: Vec<usize> = (0..12).collect();
+    let validation = block_on(predictor.evaluate(&dataset.test, &places)).unwrap();
+    let [truth, guess] = block_on(predictor.reconstructions(&dataset.test, &places)).unwrap().unwrap();
+    let squares: f64 = truth.iter().zip(&guess).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    assert!((validation.mse.unwrap() - squares / truth.len() as f64).abs() < 1e-9, "{validation:?}");
+    let [mu, logvar] = block_on(predictor.encode(&dataset.test, &places)).unwrap().unwrap();
+    for (d, kl) in validation.kl_per_dim.iter().enumerate() {
+        let each = (0..12).map(|i| [&mu, &logvar].map(|x| f64::from(x.data()[3 * i + d])));
+        let exact: f64 = each.map(|[mu, logvar]| 0.5 * (mu * mu + logvar.exp() - 1.0 - logvar)).sum::<f64>() / 12.0;
+        assert!((kl - exact).abs() < 1e-5, "{d}: {kl}, exactly {exact}");
+    }
+    let none = block_on(predictor.evaluate(&dataset.test, &places[..1])).unwrap();
+    assert_ne!(none.losses, validation.losses);
+}
+
+#[test]
+fn samples_are_decoded_draws_of_the_seed() {
+    let (predictor, _) = predictor(&["seed=3", "model.output=sigmoid"]);
+    let samples = block_on(predictor.sample(7)).unwrap().unwrap();
+    let z = Purpose::Samples.stream(3, 0).normal_tensor([7, 3]);
+    close(&samples, &block_on(predictor.decode(&z, &[0; 7])).unwrap().unwrap());
+    assert_eq!(samples.len(), 7 * 256);
+    assert_ne!(samples[..256], samples[256..512]);
+}
+
+/// The noise of an image depends on its index in all images, not on its position in a split or a batch.
+#[test]
+fn an_image_has_the_same_losses_wherever_it_is() {
+    let (predictor, dataset) = predictor(&[]);
+    let index = dataset.test.indices()[9];
+    let alone = Split::new(dataset.test.images().clone(), vec![index]);
+    let [here, there] = [(&dataset.test, 9), (&alone, 0)]
+        .map(|(split, place)| block_on(predictor.evaluate(split, &[place])).unwrap().losses);
+    assert!((here.total - there.total).abs() < 1e-4 * here.total, "{here:?} {there:?}");
+}
