@@ -75,7 +75,7 @@ fn a_tensor_of_another_type_is_a_misfit_of_a_part() {
 #[test]
 fn contents_are_names_and_metadata() {
     let model = flat(&[("encoder.a", 1.0)]);
-    let bytes = block_on(state::save(&model, Some(("config", "seed = 1")))).expect("a CPU tensor can be read");
+    let bytes = block_on(state::save(&model, &[("config", "seed = 1")])).expect("a CPU tensor can be read");
     let (mut names, config) = state::contents(&bytes, "config").expect("a whole file");
     names.sort_unstable();
     assert_eq!((names, config.as_deref()), (vec!["encoder.a".to_owned(), "encoder.mean".to_owned()], Some("seed = 1")));

@@ -26,7 +26,7 @@ const LARGEST_SIDE: u32 = 16_384;
 const LARGEST_PICTURE: u64 = 256 << 20;
 /// The extensions of the files that are pictures, in lower case.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
-/// [`EXTENSIONS`], as messages list them.
+/// The kinds of pictures that are read, as messages list them.
 pub const KINDS: &str = ".jpg, .jpeg, .png, .webp, .bmp";
 
 /// A picture file, and the region of it that the model sees.
