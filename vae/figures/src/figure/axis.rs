@@ -25,6 +25,8 @@ enum Scale {
 const FLAT: f64 = 20.0;
 /// At most one in this many numbers, rounded up, counts as an outlier.
 const OUTLIERS: usize = 5;
+/// With fewer numbers than this, none counts as an outlier. A curve of few epochs has nothing else to show.
+const FEWEST: usize = 5;
 /// The least part of a logarithmic axis that the numbers without outliers must cover.
 const LEAST_SHARE: f64 = 0.2;
 
@@ -95,7 +97,7 @@ fn bulk(sorted: &[f64]) -> Option<&[f64]> {
     let spread = |numbers: &[f64]| numbers[numbers.len() - 1] - numbers[0];
     let outliers = sorted.len().div_ceil(OUTLIERS);
     let (below, above) = (sorted.get(outliers..)?, sorted.get(..sorted.len() - outliers)?);
-    if sorted.len() < 4 {
+    if sorted.len() < FEWEST {
         return None;
     }
     let bulk = if spread(above) <= spread(below) { above } else { below };
@@ -190,9 +192,14 @@ mod tests {
             let linear = Axis::around("", numbers.iter().copied());
             assert!(linear.place(numbers[1]) - linear.place(numbers[9]) < 0.5 * (high - low), "it was not flat before");
         }
-        for numbers in
-            [&[5.0, 4.0, 3.0, 2.0, 1.0][..], &[1e6, 1.0, 1.0], &[430.0, 257.0, 225.0, 217.0, 205.0], &[1.0; 9], &[]]
-        {
+        for numbers in [
+            &[5.0, 4.0, 3.0, 2.0, 1.0][..],
+            &[1e6, 1.0, 1.0],
+            &[20.2, 1.77, 1.62, 1.37],
+            &[430.0, 257.0, 225.0, 217.0, 205.0],
+            &[1.0; 9],
+            &[],
+        ] {
             assert_eq!(Axis::fitted("", numbers.iter().copied()), Axis::around("", numbers.iter().copied()));
         }
         let ticks = Axis::fitted("", decades.into_iter()).ticks;
