@@ -1,12 +1,12 @@
 //! This library's part of `benches/compare_cpu.sh` and `compare_peers.sh`: seconds per step, forward pass and kernel, as one
 //! line of JSON.
 //!
-//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels | --known]
+//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels | --known | --machine]
 //!
 //! A model called `…-frozen` has a frozen encoder, as with `model.freeze_encoder`. Names and shapes are those of
 //! `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up. `--known` adds numbers that show
 //! that two libraries compute the same model: the number of parameters, the loss, and the norm of its gradient, for fixed
-//! inputs.
+//! inputs. `--machine` prints the instruction set and its peak rate on one core.
 
 #![forbid(unsafe_code)]
 
@@ -16,12 +16,18 @@ use std::time::Instant;
 
 use autograd::{Conv, ConvTranspose, Interpolation, Var};
 use benches::Step;
-use tensor::{Act, Device, Generator, Tensor};
+use tensor::{Act, Device, Generator, Isa, Tensor};
 use vae::config::{Config, ModelKind};
 
 fn main() {
     tensor::start_threads(0).expect("the first to start threads");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|a| a == "--machine") {
+        let isa = Isa::preferred().unwrap_or_else(|error| panic!("{error}"));
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        println!("here: {isa}, {:.0} GFLOP/s in registers on one core, {threads} threads", isa.peak_flops() / 1e9);
+        return;
+    }
     let batch = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(64);
     let name = arguments.iter().find_map(|a| a.strip_prefix("--model=")).unwrap_or("resnet18");
     let (mut figures, mut known) = (Vec::new(), None);

@@ -1,5 +1,5 @@
 """PyTorch's part of compare_cpu.sh, compare_peers.sh and compare_gpu.sh. Prints one line of JSON.
-python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels | --known] [--cuda]; on CUDA in f32 without TF32, like this library."""
+python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels | --known | --machine] [--cuda]; on CUDA in f32 without TF32, like this library."""
 import json
 import statistics
 import sys
@@ -107,6 +107,9 @@ def kernels():
     yield from pair("bilinear x2 64@16", [image], lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
 
 
+if "--machine" in sys.argv:
+    print(f"PyTorch {torch.__version__}: {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads")
+    sys.exit()
 figures = dict(kernels() if "--kernels" in sys.argv else step())
 mode = "channels_last" if last else "eager"
 print(json.dumps({"peer": f"torch-{torch.__version__}", "mode": mode, "model": name, "batch": batch, **figures}))

@@ -53,12 +53,12 @@ impl SimdKernel for Moments<'_> {
     fn run<V: Vector>(self) {
         let Channels { batch, plane, .. } = self.channels;
         let first = &self.x[self.channels.plane(0, self.c)];
-        let [sum] = sums_of(first, first, |x, _| [x]);
+        let [sum] = sums_of([first], |[x]| [x]);
         let near = (sum / plane as f64) as f32;
         let (mut sum, mut squares) = (0.0, 0.0);
         for n in 0..batch {
             let x = &self.x[self.channels.plane(n, self.c)];
-            let [s, q] = sums_of(x, x, |x, _| [x - near, (x - near) * (x - near)]);
+            let [s, q] = sums_of([x], |[x]| [x - near, (x - near) * (x - near)]);
             (sum, squares) = (sum + s, squares + q);
         }
         let count = self.channels.count() as f64;
@@ -131,17 +131,18 @@ impl SimdKernel for Gradient<'_> {
         let (mut db, mut dw) = (0.0, 0.0);
         for n in 0..self.channels.batch {
             let at = self.channels.plane(n, self.c);
-            // SAFETY: no two tasks have the same channel. dx holds g until it is computed.
-            let g = unsafe { self.dx.part(at.clone()) };
             let (dy, y, x) = (&self.dy[at.clone()], &self.y[at.clone()], &self.x[at.clone()]);
-            for i in 0..g.len() {
-                g[i] = g_of(dy[i], y[i]);
-            }
-            let [b, w] = sums_of(g, x, |g, x| [g, g * (x - mean)]);
+            let [b, w] = sums_of([dy, y, x], |[dy, y, x]| {
+                let g = g_of(dy, y);
+                [g, g * (x - mean)]
+            });
             (db, dw) = (db + b, dw + w);
             if let Some(kept) = self.g {
-                // SAFETY: as above.
-                unsafe { kept.part(at) }.copy_from_slice(g);
+                // SAFETY: no two tasks have the same channel.
+                let kept = unsafe { kept.part(at) };
+                for i in 0..kept.len() {
+                    kept[i] = g_of(dy[i], y[i]);
+                }
             }
         }
         dw *= f64::from(invstd);
@@ -156,39 +157,43 @@ impl SimdKernel for Gradient<'_> {
             let at = self.channels.plane(n, self.c);
             // SAFETY: as above.
             let dx = unsafe { self.dx.part(at.clone()) };
-            let x = &self.x[at];
+            let (dy, y, x) = (&self.dy[at.clone()], &self.y[at.clone()], &self.x[at]);
             for i in 0..dx.len() {
-                dx[i] = scale * (dx[i] - mean_g - (x[i] - mean) * slope);
+                dx[i] = scale * (g_of(dy[i], y[i]) - mean_g - (x[i] - mean) * slope);
             }
         }
     }
 }
 
-/// N sums Σ f(aᵢ, bᵢ) over a plane. Each is accumulated in several independent f32 sums, more of them for longer planes.
+/// N sums Σ f(aᵢ, bᵢ, …) over planes. Each is accumulated in several independent f32 sums, more of them for longer planes.
 #[inline(always)]
-fn sums_of<const N: usize>(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; N]) -> [f64; N] {
-    match a.len() {
-        32.. => side_by_side::<32, N>(a, b, f),
-        16.. => side_by_side::<16, N>(a, b, f),
-        _ => side_by_side::<1, N>(a, b, f),
+fn sums_of<const K: usize, const N: usize>(planes: [&[f32]; K], f: impl Fn([f32; K]) -> [f32; N]) -> [f64; N] {
+    match planes[0].len() {
+        32.. => side_by_side::<32, K, N>(planes, f),
+        16.. => side_by_side::<16, K, N>(planes, f),
+        _ => side_by_side::<1, K, N>(planes, f),
     }
 }
 
 #[inline(always)]
-fn side_by_side<const SIDE: usize, const N: usize>(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; N]) -> [f64; N] {
+fn side_by_side<const SIDE: usize, const K: usize, const N: usize>(
+    planes: [&[f32]; K],
+    f: impl Fn([f32; K]) -> [f32; N],
+) -> [f64; N] {
     let mut sums = [[0.0f32; SIDE]; N];
-    let whole = a.len() / SIDE * SIDE;
-    let b = &b[..a.len()];
+    let len = planes[0].len();
+    let planes = planes.map(|plane| &plane[..len]);
+    let whole = len / SIDE * SIDE;
     for start in (0..whole).step_by(SIDE) {
         for i in 0..SIDE {
-            let terms = f(a[start + i], b[start + i]);
+            let terms = f(planes.map(|plane| plane[start + i]));
             for n in 0..N {
                 sums[n][i] += terms[n];
             }
         }
     }
-    for i in whole..a.len() {
-        let terms = f(a[i], b[i]);
+    for i in whole..len {
+        let terms = f(planes.map(|plane| plane[i]));
         for n in 0..N {
             sums[n][0] += terms[n];
         }

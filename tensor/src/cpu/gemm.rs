@@ -25,12 +25,12 @@ use super::transpose::transpose;
 
 /// Steps of `k` in one chunk.
 const CHUNK: usize = 256;
-/// Columns of one task, a multiple of every tile's.
-const BLOCK_COLS: usize = 96;
+/// Columns of one task, the most first: multiples of every tile's columns.
+const BLOCK_COLS: [usize; 2] = [96, 48];
 /// Most rows of one task.
 const BLOCK_ROWS: usize = 512;
-/// With fewer tasks than this, `k` is cut too.
-const ENOUGH_TASKS: usize = 16;
+/// Enough tasks for 64 cores. With fewer, a task gets fewer columns, and at last `k` is cut too.
+const ENOUGH_TASKS: usize = 64;
 
 /// Packs lines of an operand (rows of A, columns of B) at the steps `ks` into `panel[k][width]`. Lines past the range become 0.
 pub(crate) type Pack<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, usize, &mut [f32]) + Sync);
@@ -52,8 +52,8 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     // The work is cut into blocks of rows and columns, and of k where these alone would leave cores idle.
     let row_blocks = m.div_ceil(BLOCK_ROWS);
     let block_rows = m.div_ceil(row_blocks).next_multiple_of(tile.rows);
-    let wide = n.div_ceil(BLOCK_COLS) * row_blocks >= ENOUGH_TASKS;
-    let block_cols = if wide { BLOCK_COLS } else { tile.cols };
+    let enough = |cols: &usize| n.div_ceil(*cols) * row_blocks >= ENOUGH_TASKS;
+    let block_cols = BLOCK_COLS.into_iter().find(enough).unwrap_or(tile.cols);
     let col_blocks = n.div_ceil(block_cols);
     let blocks = row_blocks * col_blocks;
     let chunks = k.div_ceil(CHUNK);

@@ -11,6 +11,7 @@
 //! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of 2 × 2 images, and convolutions to at most three channels;
 //! - [`channels`]: statistics and normalisation of each channel;
 //! - [`resize`]: resizing of small planes, and doubling;
+//! - [`peak`]: the rate of multiply-adds in registers;
 //! - [`parallel`]: loops over disjoint parts of a tensor.
 //!
 //! Work is cut by shape alone and partial sums are added in a fixed order. The same instruction set therefore gives the same bits on
@@ -24,6 +25,7 @@ pub(crate) mod gemm;
 pub(crate) mod implicit_im2col;
 pub(crate) mod microkernel;
 pub(crate) mod parallel;
+mod peak;
 pub(crate) mod pool;
 pub(crate) mod resize;
 pub(crate) mod simd;
