@@ -6,9 +6,9 @@
 
 use rayon::prelude::*;
 
-use super::reduce::TILE;
 use crate::cpu::channels::sum_of;
 use crate::cpu::simd::Isa;
+use crate::cpu::sums::TILE;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
