@@ -86,10 +86,20 @@ fn cos_sin(x: f64) -> [f64; 2] {
     /// The high words from which on x is nearest to ½π, π, 1½π and 2π.
     const FROM: [u64; 4] = [0x3fe9_21fc, 0x4002_d97d, 0x400f_6a7b, 0x4015_fdbd];
     const HALF_PI: [f64; 2] = [1.570_796_326_734_125_6, 6.077_100_506_506_192e-11]; // in two parts
+    const MIDDLE: [f64; 2] = [6.077_100_506_303_966e-11, 2.022_266_248_795_950_6e-21]; // the second of these, in two parts
+    /// The high words of ½π, π, 1½π and 2π.
+    const QUARTERS: [u64; 4] = [0x3ff9_21fb, 0x4009_21fb, 0x4012_d97c, 0x4019_21fb];
     let quarters = FROM.map(|from| if x >= f64::from_bits(from << 32) { 1.0 } else { 0.0 });
     let n: f64 = quarters[0] + quarters[1] + quarters[2] + quarters[3];
-    let above = x - n * HALF_PI[0];
-    let low = n * HALF_PI[1];
+    let mut above = x - n * HALF_PI[0];
+    let mut low = n * HALF_PI[1];
+    // So near to a quarter turn, the first digits cancel, and ½π is needed in three parts.
+    let word = x.to_bits() >> 32;
+    let cancels = (word == QUARTERS[0]) | (word == QUARTERS[1]) | (word == QUARTERS[2]) | (word == QUARTERS[3]);
+    let closer = above - n * MIDDLE[0];
+    let lower = n * MIDDLE[1] - ((above - closer) - n * MIDDLE[0]);
+    above = if cancels { closer } else { above };
+    low = if cancels { lower } else { low };
     let y = above - low;
     let rest = (above - y) - low;
     let [cos, sin] = [cos_near_zero(y, rest), sin_near_zero(y, rest, n == 0.0)];

@@ -27,7 +27,23 @@ pub(crate) struct Row<'a> {
 impl SimdKernel for Row<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        *self.sum = self.x.chunks(TILE).map(|tile| sum_of(tile, tile, |x, _| x)).sum();
+        *self.sum = 0.0;
+        for tile in self.x.chunks(TILE) {
+            *self.sum += sum_of(tile, tile, |x, _| x);
+        }
+    }
+}
+
+/// The sum of squares of a tile.
+pub(crate) struct Squares<'a> {
+    pub(crate) x: &'a [f32],
+    pub(crate) sum: &'a mut f64,
+}
+
+impl SimdKernel for Squares<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        *self.sum = sum_of(self.x, self.x, |x, y| x * y);
     }
 }
 
@@ -85,16 +101,42 @@ impl SimdKernel for Columns<'_> {
     }
 }
 
-/// The largest number of a row, at least `f32::MIN`.
+/// The largest number of each column of `x`, at least `f32::MIN`.
+pub(crate) struct Largest<'a> {
+    pub(crate) x: &'a [f32],
+    pub(crate) out: &'a mut [f32],
+}
+
+impl SimdKernel for Largest<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        self.out.fill(f32::MIN);
+        if let [out] = self.out {
+            *out = largest(self.x);
+            return;
+        }
+        for line in self.x.chunks(self.out.len()) {
+            self.out.iter_mut().zip(line).for_each(|(most, &x)| *most = larger(*most, x));
+        }
+    }
+}
+
+/// The larger number, or the first if the second is NaN.
 #[inline(always)]
-pub(crate) fn largest(row: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+/// The largest number of a row, at least `f32::MIN`. Sixteen maxima at a time do not wait for each other.
+#[inline(always)]
+fn largest(row: &[f32]) -> f32 {
     let mut most = [f32::MIN; 16];
-    let mut blocks = row.chunks_exact(16);
-    for block in &mut blocks {
+    let blocks = row.chunks_exact(16);
+    let rest = blocks.remainder();
+    for block in blocks {
         for lane in 0..16 {
             most[lane] = larger(most[lane], block[lane]);
         }
     }
-    most.iter().chain(blocks.remainder()).fold(f32::MIN, |most, &x| larger(most, x))
+    most.iter().chain(rest).fold(f32::MIN, |most, &x| larger(most, x))
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
-use crate::cpu::sums::{Columns, Row, TILE, largest, sum_columns};
+use crate::cpu::sums::{Columns, Largest, Row, TILE, sum_columns};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::shape::Shape;
@@ -140,18 +140,10 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     if let Device::Gpu(_) = x.device() {
         return runs_on_device(x, [outer, size, inner], true);
     }
-    let x = x.data();
+    let (x, isa) = (x.data(), Isa::current());
     Tensor::build([outer, inner].into(), |out| {
         parallel::for_each_row_of(out, inner, size * inner, |row, out| {
-            let x = &x[row * size * inner..][..size * inner];
-            if inner == 1 {
-                out[0] = largest(x);
-                return;
-            }
-            out.fill(f32::MIN);
-            for line in x.chunks(inner) {
-                out.iter_mut().zip(line).for_each(|(max, &x)| *max = if x > *max { x } else { *max });
-            }
+            isa.dispatch(Largest { x: &x[row * size * inner..][..size * inner], out });
         });
     })
 }
