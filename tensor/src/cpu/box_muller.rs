@@ -180,8 +180,11 @@ mod tests {
     /// The functions themselves, before products and the rounding to f32 hide a difference.
     #[test]
     fn logarithm_cosine_and_sine_have_the_bits_of_libm() {
-        for i in 0..300_000u32 {
-            let x = fraction(i.wrapping_mul(2_654_435_761).to_le_bytes());
+        let spread = (0..300_000u32).map(|i| i.wrapping_mul(2_654_435_761));
+        let corners = (0..=4u64)
+            .flat_map(|quarter| (0..40_000).map(move |i| (quarter << 30).wrapping_add(i).wrapping_sub(20_000) as u32));
+        for bits in spread.chain(corners) {
+            let x = fraction(bits.to_le_bytes());
             let angle = std::f64::consts::TAU * x;
             let [cos, sin] = cos_sin(angle);
             assert_eq!(ln(x).to_bits(), libm::log(x).to_bits(), "ln {x}");
