@@ -3,7 +3,11 @@
 //! Recorded runs depend on these numbers, so they must be the same on every platform and in every version. The logarithm, the cosine
 //! and the sine are those of FreeBSD's msun (e_log.c, k_cos.c, k_sin.c, e_rem_pio2.c), which is what the `libm` crate computes. Only
 //! the arguments that occur here are handled, without branches, so that the compiler computes several at once. The bits are those of
-//! `libm` for every one of the 2³² values that u and v can have; a test compares some of them.
+//! `libm`: this was compared for an eighth of the 2³² values that u and v can have and for all near quarter turns, and a test compares
+//! some of them.
+//!
+//! Copyright (C) 1993 by Sun Microsystems, Inc. All rights reserved. Developed at SunPro, a Sun Microsystems, Inc. business. Permission to
+//! use, copy, modify, and distribute this software is freely granted, provided that this notice is preserved.
 
 use super::simd::{SimdKernel, Vector};
 

@@ -8,8 +8,9 @@
 //! ln 2 is subtracted in two parts, of which the first has so few bits that its product with n is exact (Cody and Waite 1980). The
 //! polynomials are those of S. Moshier's Cephes library (expf.c, logf.c, tanhf.c), as in `shaders/lib/math.wgsl`.
 //!
-//! Every function is within 2 units in the last place of the exact result, for every argument. Products and sums are rounded
-//! separately, and never fused. All instruction sets and all platforms therefore give the same bits, in a vector and in what remains after the last
+//! Every function is within 2 units in the last place of the exact result: `exp` and `ln` within 0.9 for all 2³² arguments, `tanh`
+//! within 1.3, `softplus` within 1.7 and `logistic` within 1.9 for one argument in 61. Products and sums are rounded separately, and
+//! never fused. All instruction sets and all platforms therefore give the same bits, in a vector and in what remains after the last
 //! vector. Infinities and NaN give what the standard library's functions give.
 
 /// ln 2 in two parts: the first has nine bits.
