@@ -1,13 +1,18 @@
-//! Seeded random numbers, the same on every platform: ChaCha8 for the bits, `libm` for the logarithm and cosine of normals.
+//! Seeded random numbers, the same on every platform: ChaCha8 for the bits, and for normals functions of our own
+//! (`cpu/box_muller.rs`).
+//!
+//! ChaCha computes each block of bits from its number. The parts of a tensor are therefore drawn in parallel, each from its place in
+//! the stream.
 //!
 //! A generator has a seed and a *stream*. The streams of a seed are independent of each other. Noise that must not depend on the
 //! order of drawing, such as that of image 17 or of step 3, uses the number as its stream.
 
-use std::f64::consts::TAU;
-
 use chacha20::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
+use crate::cpu::box_muller::Normals;
+use crate::cpu::parallel;
+use crate::cpu::simd::{Isa, SimdKernel, Vector};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::shape::Shape;
@@ -54,15 +59,7 @@ impl Generator {
 
     /// A number in `[0, 1)`, one of 2²⁴ equally spaced values.
     pub fn uniform(&mut self) -> f32 {
-        (self.bits.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
-    }
-
-    /// Two independent standard normals: Box and Muller's `√(−2 ln u)·(cos 2πv, sin 2πv)`.
-    fn normals(&mut self) -> [f32; 2] {
-        let open = |bits: u32| (f64::from(bits) + 0.5) / 4_294_967_296.0; // in (0, 1), so that the logarithm is finite
-        let radius = libm::sqrt(-2.0 * libm::log(open(self.bits.next_u32())));
-        let angle = TAU * open(self.bits.next_u32());
-        [(radius * libm::cos(angle)) as f32, (radius * libm::sin(angle)) as f32]
+        fraction(self.bits.next_u32())
     }
 
     /// The numbers `0..count` in random order (Fisher and Yates).
@@ -76,7 +73,10 @@ impl Generator {
 
     /// A tensor of numbers uniform in `[low, high)`.
     pub fn uniform_tensor(&mut self, shape: impl Into<Shape>, low: f32, high: f32) -> Tensor {
-        Tensor::build(shape.into(), |out| out.fill_with(|| low + (high - low) * self.uniform()))
+        let isa = Isa::current();
+        Tensor::build(shape.into(), |out| {
+            self.fill(out, 1, &|bytes, out| isa.dispatch(Uniforms { bytes, out, low, high }));
+        })
     }
 
     /// A dropout mask on a device: each element is 0 with this probability, which is in [0, 1), and 1/(1 − probability) otherwise. The
@@ -84,8 +84,10 @@ impl Generator {
     pub fn mask(&mut self, shape: impl Into<Shape>, probability: f32, device: &Device) -> Tensor {
         let (shape, keep) = (shape.into(), 1.0 / (1.0 - probability));
         let Device::Gpu(machine) = device else {
-            let mut draw = || if self.uniform() < probability { 0.0 } else { keep };
-            return Tensor::build(shape, |out| out.fill_with(&mut draw));
+            let isa = Isa::current();
+            return Tensor::build(shape, |out| {
+                self.fill(out, 1, &|bytes, out| isa.dispatch(Mask { bytes, out, probability, keep }));
+            });
         };
         let word = self.bits.get_word_pos();
         let key = self.bits.get_seed();
@@ -101,11 +103,77 @@ impl Generator {
 
     /// A tensor of draws from N(0, 1), by Box and Muller.
     pub fn normal_tensor(&mut self, shape: impl Into<Shape>) -> Tensor {
+        let isa = Isa::current();
         Tensor::build(shape.into(), |out| {
-            for pair in out.chunks_mut(2) {
-                pair.copy_from_slice(&self.normals()[..pair.len()]);
-            }
+            self.fill(out, 2, &|bytes, out| isa.dispatch(Normals { bytes, out }));
         })
+    }
+
+    /// Fills `out` from the next random words, one for each element, rounded up to a multiple of `together`. The function gets the
+    /// bytes of the words of a part, and the part.
+    fn fill(&mut self, out: &mut [f32], together: usize, convert: &(dyn Fn(&[u8], &mut [f32]) + Sync)) {
+        let (seed, stream, start) = (self.bits.get_seed(), self.bits.get_stream(), self.bits.get_word_pos());
+        let words = out.len().next_multiple_of(together);
+        parallel::for_each_chunk(out, |first, part| {
+            let mut bits = ChaCha8Rng::from_seed(seed);
+            bits.set_stream(stream);
+            bits.set_word_pos(start + first as u128);
+            let mut bytes = [0; 4 * AT_ONCE];
+            for part in part.chunks_mut(AT_ONCE) {
+                let bytes = &mut bytes[..4 * part.len().next_multiple_of(together)];
+                bits.fill_bytes(bytes);
+                convert(bytes, part);
+            }
+        });
+        self.bits.set_word_pos(start + words as u128);
+    }
+}
+
+/// Elements that are drawn at once, so that their bits stay in the cache.
+const AT_ONCE: usize = 1024;
+
+/// A number in `[0, 1)` from the upper 24 bits.
+#[inline(always)]
+fn fraction(word: u32) -> f32 {
+    (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0)
+}
+
+/// The words in these bytes.
+#[inline(always)]
+fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
+    bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+}
+
+/// Numbers uniform in `[low, high)`, one for each word.
+struct Uniforms<'a> {
+    bytes: &'a [u8],
+    out: &'a mut [f32],
+    low: f32,
+    high: f32,
+}
+
+impl SimdKernel for Uniforms<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let span = self.high - self.low;
+        self.out.iter_mut().zip(words(self.bytes)).for_each(|(out, word)| *out = self.low + span * fraction(word));
+    }
+}
+
+/// 0 with this probability, else `keep`, for each word.
+struct Mask<'a> {
+    bytes: &'a [u8],
+    out: &'a mut [f32],
+    probability: f32,
+    keep: f32,
+}
+
+impl SimdKernel for Mask<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        for (out, word) in self.out.iter_mut().zip(words(self.bytes)) {
+            *out = if fraction(word) < self.probability { 0.0 } else { self.keep };
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use autograd::Var;
 use reference::compare;
-use tensor::{Act, Conv, ConvTranspose, Generator, Interpolation, Isa, Pool, Tensor};
+use tensor::{Act, Conv, ConvTranspose, Device, Generator, Interpolation, Isa, Pool, Tensor};
 
 /// Compares all results of a computation that is large enough for several threads.
 fn agree(what: &str, compute: impl Fn() -> Vec<Tensor> + Sync) {
@@ -79,4 +79,48 @@ fn sums_and_broadcasts() {
     agree("sums over images", || value_and_gradients(&[&[9, 17, 31, 33]], |x| x[0].mean(&[0, 2, 3], true)));
     agree("log_softmax", || value_and_gradients(&[&[5000, 10]], |x| x[0].log_softmax(1)));
     agree("a broadcast product", || value_and_gradients(&[&[300, 200], &[200]], |x| &x[0] * &x[1]));
+}
+
+/// One matrix, several, few and many columns: rows and columns are divided among the threads.
+#[test]
+fn sums_along_columns() {
+    for (shape, dim) in [([3001, 70], 0), ([300, 1100], 0), ([9, 9000], 0), ([40_000, 3], 0), ([4096, 33], 1)] {
+        agree(&format!("sum of {shape:?} over {dim}"), || {
+            value_and_gradients(&[&shape], |x| x[0].square().sum(&[dim], false))
+        });
+        agree(&format!("logsumexp of {shape:?} over {dim}"), || {
+            value_and_gradients(&[&shape], |x| x[0].logsumexp(dim))
+        });
+    }
+    // Columns whose exact sum is zero, of numbers of very different sizes: what is left shows in which order they were added.
+    agree("sums that cancel", || {
+        let mut rng = Generator::new(4);
+        let half = rng.normal_tensor([100_000]).mul(&rng.uniform_tensor([100_000], 0.0, 60.0).exp());
+        let x: Vec<f32> = half.data().iter().copied().chain(half.data().iter().map(|x| -x)).collect();
+        vec![Tensor::new(&x, [4000, 50]).sum(&[0], false), Tensor::new(&x, [200_000]).sum(&[0], false)]
+    });
+    agree("sums of several matrices", || value_and_gradients(&[&[5, 1200, 31]], |x| x[0].sum(&[1], true)));
+}
+
+#[test]
+fn functions_of_one_number() {
+    agree("exp, tanh, sigmoid, softplus and log", || {
+        value_and_gradients(&[&[7, 9001]], |x| x[0].tanh().exp().softplus().sigmoid().log())
+    });
+}
+
+/// Parts of a tensor are drawn by different threads, each from its place in the stream.
+#[test]
+fn random_numbers() {
+    agree("random numbers", || {
+        let mut rng = Generator::stream(3, 8);
+        rng.uniform();
+        let drawn = [
+            rng.normal_tensor([50_001]),
+            rng.mask([40_003], 0.3, &Device::Cpu),
+            rng.uniform_tensor([30_007], -1.0, 2.0),
+            rng.normal_tensor([3]),
+        ];
+        drawn.to_vec()
+    });
 }

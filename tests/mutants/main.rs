@@ -141,6 +141,9 @@ fn laws(mutant: &Mutant) -> Laws {
         _ if path.ends_with("/random.rs") => floors("ops", "random::"),
         _ if ["/cpu/conv", "/cpu/window", "winograd"].iter().any(|part| path.contains(part)) => floors("ops", "conv"),
         _ if path.ends_with("/cpu/channels.rs") => floors("ops", "batch_norm::"),
+        _ if path.ends_with("/cpu/elementary.rs") => floors("ops", "unary::"),
+        _ if path.ends_with("/cpu/sums.rs") => floors("ops", "reduce::"),
+        _ if path.ends_with("/cpu/box_muller.rs") => floors("ops", "random::"),
         _ if path.contains("/cpu/") => floors("ops", "matmul::"),
         _ => floors("engine", ""),
     }

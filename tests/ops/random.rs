@@ -4,7 +4,7 @@ use approx::assert_abs_diff_eq;
 use reference::compare::assert_same_bits;
 use reference::law::{between, draws};
 use reference::place::everywhere;
-use tensor::{Device, Generator};
+use tensor::{Device, Generator, Isa};
 
 #[test]
 fn numbers_depend_only_on_seed_and_stream() {
@@ -51,13 +51,52 @@ fn masks_are_the_same_on_every_device() {
     }
 }
 
-/// A mask on the CPU is one draw per element: 0 below the probability, else the scale.
+/// Tensors are drawn in parts. Each element is still the next draw, on every instruction set, also if the first is in the middle of a
+/// block of sixteen, and so is the number after the tensor.
 #[test]
-fn a_mask_is_one_draw_per_element() {
-    let (mut one, mut two) = (Generator::new(6), Generator::new(6));
-    let mask = one.mask([1000], 0.2, &Device::Cpu);
-    for (i, &kept) in mask.data().iter().enumerate() {
-        assert_eq!(kept, if two.uniform() < 0.2 { 0.0 } else { 1.25 }, "number {i}");
+fn a_tensor_is_one_draw_per_element() {
+    for isa in Isa::available() {
+        for (before, count) in [(0, 1000), (3, 1025), (5, 16), (0, 0), (7, 40_003), (16, 70_000)] {
+            let (mut one, mut two) = (Generator::stream(6, 2), Generator::stream(6, 2));
+            (0..before).for_each(|_| assert_eq!(one.uniform(), two.uniform()));
+            let (mask, uniform) =
+                isa.force(|| (one.mask([count], 0.2, &Device::Cpu), one.uniform_tensor([count], -1.0, 3.0)));
+            for (i, &kept) in mask.data().iter().enumerate() {
+                assert_eq!(
+                    kept,
+                    if two.uniform() < 0.2 { 0.0 } else { 1.25 },
+                    "mask, number {i} of {count} on {isa:?}"
+                );
+            }
+            for (i, &x) in uniform.data().iter().enumerate() {
+                assert_eq!(x, -1.0 + 4.0 * two.uniform(), "uniform, number {i} of {count} on {isa:?}");
+            }
+            assert_eq!(one.uniform(), two.uniform(), "what is drawn after {count} on {isa:?}");
+        }
+    }
+}
+
+/// Recorded runs depend on these bits. They have been the same since normals were computed one by one with the `libm` crate.
+#[test]
+fn normals_keep_their_bits() {
+    for isa in Isa::available() {
+        let x = isa.force(|| Generator::stream(11, 5).normal_tensor([200_001]));
+        let sum = x.data().iter().fold(0u64, |sum, x| sum.wrapping_mul(31).wrapping_add(u64::from(x.to_bits())));
+        assert_eq!(sum, 17_070_701_554_169_827_553, "{isa:?}");
+    }
+}
+
+/// Normals are drawn in pairs, of which an odd count leaves a half.
+#[test]
+fn a_long_tensor_of_normals_is_many_short_ones() {
+    for isa in Isa::available() {
+        isa.force(|| {
+            let (mut one, mut two) = (Generator::new(8), Generator::new(8));
+            let long = one.normal_tensor([50_001]);
+            let short: Vec<f32> = (0..25_001).flat_map(|_| two.normal_tensor([2]).data().to_vec()).collect();
+            assert_eq!(long.data()[..], short[..50_001], "{isa:?}");
+            assert_eq!(one.uniform(), two.uniform(), "what is drawn after it, on {isa:?}");
+        });
     }
 }
 

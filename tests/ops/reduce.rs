@@ -13,13 +13,17 @@ fn case(rng: &mut Generator) -> (Vec<usize>, Vec<usize>, bool) {
     (shape, dims, rng.below(2) == 0)
 }
 
-/// Large enough for tiles: one long sum, several, and sums along columns.
-fn large() -> [(Vec<usize>, Vec<usize>, bool); 4] {
+/// Large enough for tiles: one long sum, several, and sums along columns, of which there are few, many, and more than a task takes.
+fn large() -> [(Vec<usize>, Vec<usize>, bool); 8] {
     [
         (vec![100_003], vec![0], false),
         (vec![3, 20_001], vec![1], false),
         (vec![5001, 7], vec![0], true),
         (vec![6, 5, 40, 41], vec![0, 2, 3], false),
+        (vec![607, 1100], vec![0], false),
+        (vec![5, 9001], vec![0], false),
+        (vec![3, 801, 21], vec![1], false),
+        (vec![300, 37], vec![1], false),
     ]
 }
 
@@ -32,7 +36,7 @@ fn largest_of_sizes(x: &Tensor, dims: &[usize]) -> f64 {
 #[test]
 fn values_match_the_reference() {
     for ((shape, dims, keepdim), mut rng) in
-        draws(150).map(|mut rng| (case(&mut rng), rng)).chain(large().into_iter().zip(draws(4)))
+        draws(150).map(|mut rng| (case(&mut rng), rng)).chain(large().into_iter().zip(draws(8)))
     {
         let x = [rng.normal_tensor(&shape[..])];
         let what = format!("{shape:?} over {dims:?}, keepdim {keepdim}");

@@ -5,7 +5,7 @@ use autograd::Var;
 use reference::law::{self, Within, draws};
 use reference::place::{everywhere, fetch};
 use reference::{map, unary};
-use tensor::{Device, Tensor};
+use tensor::{Device, Isa, Tensor};
 
 struct Function {
     name: &'static str,
@@ -138,4 +138,142 @@ fn corners_have_the_derivative_of_their_left_side_or_none() {
         assert_eq!(slope(zero.abs()), 0.0);
         assert_relative_eq!(slope(zero.leaky_relu(0.2)), 0.2);
     });
+}
+
+/// Every 8191st bit pattern of f32, so numbers of all sizes and NaN, and all patterns around the places where something changes: zero,
+/// the smallest and largest numbers, 1, the ends of what `exp` can represent, and the ends of the intervals of the polynomials.
+fn bit_patterns() -> Vec<f32> {
+    let spread = (0..=u32::MAX).step_by(8191);
+    let places = [
+        0.0,
+        f32::MIN_POSITIVE,
+        f32::MAX,
+        f32::INFINITY,
+        1.0,
+        0.5,
+        2.0,
+        1e-3,
+        88.722_84,
+        87.336_54,
+        103.972_08,
+        104.0,
+        89.0,
+    ];
+    let ends = [
+        std::f32::consts::SQRT_2,
+        std::f32::consts::FRAC_1_SQRT_2,
+        0.625,
+        9.010_913,
+        std::f32::consts::LN_2,
+        0.881_373_6,
+    ];
+    let around = places.into_iter().chain(ends).flat_map(|x: f32| {
+        (0..200u32)
+            .map(move |i| x.to_bits().wrapping_add(i).wrapping_sub(100))
+            .flat_map(|bits| [bits, bits ^ (1 << 31)])
+    });
+    spread.chain(around).map(f32::from_bits).collect()
+}
+
+/// The function in f64, where the standard library's is accurate to a small part of a unit of f32.
+fn exact(name: &str) -> fn(f64) -> f64 {
+    match name {
+        "exp" => f64::exp,
+        "log" => f64::ln,
+        "tanh" => f64::tanh,
+        "sigmoid" => |x| if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) },
+        "softplus" => |x| x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        _ => panic!("{name} is not computed by a polynomial"),
+    }
+}
+
+/// The functions that the CPU computes by polynomials.
+fn polynomials() -> impl Iterator<Item = &'static Function> {
+    TABLE.iter().filter(|function| ["exp", "log", "tanh", "sigmoid", "softplus"].contains(&function.name))
+}
+
+/// The distance of two neighbours of f32 at x, which are denormal below the smallest normal number.
+fn unit(x: f64) -> f64 {
+    let exponent = (x.abs().to_bits() >> 52) as i32 - 1023;
+    2f64.powi(exponent.clamp(-126, 127) - 23)
+}
+
+/// At most 2 units in the last place from the exact result, and zeros, infinities and NaN where it has them.
+#[test]
+fn polynomials_are_accurate_for_every_kind_of_number() {
+    let numbers = bit_patterns();
+    let x = Tensor::new(&numbers, [numbers.len()]);
+    for function in polynomials() {
+        let exact = exact(function.name);
+        let expected: Vec<f64> = numbers.iter().map(|&x| exact(f64::from(x))).collect();
+        for isa in Isa::available() {
+            let y = isa.force(|| (function.tensor)(&x, [0.0; 2]));
+            for ((&x, &y), &exact) in numbers.iter().zip(y.data()).zip(&expected) {
+                let rounded = exact as f32;
+                let fine = if !rounded.is_finite() || exact == 0.0 {
+                    y == rounded && y.is_sign_negative() == rounded.is_sign_negative() || y.is_nan() && exact.is_nan()
+                } else {
+                    (f64::from(y) - exact).abs() <= 2.0 * unit(exact)
+                };
+                assert!(fine, "{} of {x:e} ({:08x}) on {isa:?}: {y:e}, not {exact:e}", function.name, x.to_bits());
+            }
+        }
+    }
+}
+
+#[test]
+fn polynomials_are_exact_where_the_result_is_a_simple_number() {
+    let of = |name: &str, x: f32| {
+        let function = polynomials().find(|function| function.name == name).expect("a polynomial");
+        (function.tensor)(&Tensor::new(&[x], [1]), [0.0; 2]).data()[0].to_bits()
+    };
+    for isa in Isa::available() {
+        isa.force(|| {
+            let cases = [
+                ("exp", 0.0, 1.0),
+                ("exp", -0.0, 1.0),
+                ("exp", f32::NEG_INFINITY, 0.0),
+                ("exp", 88.722_84, f32::INFINITY),
+                ("exp", -103.98, 0.0),
+                ("exp", -103.9, f32::from_bits(1)),
+                ("log", 1.0, 0.0),
+                ("log", -0.0, f32::NEG_INFINITY),
+                ("tanh", 0.0, 0.0),
+                ("tanh", -0.0, -0.0),
+                ("tanh", 1e-40, 1e-40),
+                ("tanh", 20.0, 1.0),
+                ("sigmoid", 0.0, 0.5),
+                ("softplus", 40.0, 40.0),
+                ("softplus", f32::INFINITY, f32::INFINITY),
+            ];
+            for (name, x, y) in cases {
+                assert_eq!(of(name, x), y.to_bits(), "{name} of {x} on {isa:?}");
+            }
+            for x in bit_patterns().into_iter().step_by(997).filter(|x| !x.is_nan()) {
+                assert_eq!(of("tanh", -x), of("tanh", x) ^ (1 << 31), "tanh is odd, at {x} on {isa:?}");
+            }
+        });
+    }
+}
+
+/// A number has the same bits on every instruction set, and also among those that remain after the last full vector.
+#[test]
+fn polynomials_have_the_same_bits_in_every_vector_and_in_what_remains() {
+    let numbers: Vec<f32> = bit_patterns().into_iter().step_by(1009).filter(|x| !x.is_nan()).collect();
+    let bits = |function: &Function, numbers: &[f32]| -> Vec<u32> {
+        let y = (function.tensor)(&Tensor::new(numbers, [numbers.len()]), [0.0; 2]);
+        // A NaN that an operation creates may have either sign.
+        y.data().iter().map(|y| if y.is_nan() { f32::NAN.to_bits() } else { y.to_bits() }).collect()
+    };
+    for function in polynomials() {
+        let alone: Vec<u32> = numbers.iter().flat_map(|&x| Isa::Portable.force(|| bits(function, &[x]))).collect();
+        for isa in Isa::available() {
+            for len in [numbers.len(), 1, 3, 5, 7, 15, 16, 17, 31, 33, 63, 100] {
+                for first in [0, numbers.len() - len] {
+                    let got = isa.force(|| bits(function, &numbers[first..][..len]));
+                    assert_eq!(got, alone[first..][..len], "{} on {isa:?}, {len} from {first} on", function.name);
+                }
+            }
+        }
+    }
 }

@@ -216,9 +216,9 @@ pub(crate) fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     let mut sums = [0.0f64; 8];
     let whole = a.len() / 8 * 8;
     let b = &b[..a.len()];
-    for start in (0..whole).step_by(8) {
+    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
         for i in 0..8 {
-            sums[i] += f64::from(f(a[start + i], b[start + i]));
+            sums[i] += f64::from(f(a[i], b[i]));
         }
     }
     let mut sum = 0.0;

@@ -11,16 +11,21 @@
 //! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of 2 × 2 images, and convolutions to at most three channels;
 //! - [`channels`]: statistics and normalisation of each channel;
 //! - [`resize`]: resizing of small planes, and doubling;
+//! - [`sums`]: sums and maxima of rows and of columns;
+//! - [`elementary`]: exponentials and logarithms that the compiler vectorises;
+//! - [`box_muller`]: normal numbers from random bits;
 //! - [`peak`]: the rate of multiply-adds in registers;
 //! - [`parallel`]: loops over disjoint parts of a tensor.
 //!
 //! Work is cut by shape alone and partial sums are added in a fixed order. The same instruction set therefore gives the same bits on
 //! any number of threads.
 
+pub(crate) mod box_muller;
 pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod conv_2x2;
 pub(crate) mod conv_few;
+pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod implicit_im2col;
 pub(crate) mod microkernel;
@@ -29,6 +34,7 @@ mod peak;
 pub(crate) mod pool;
 pub(crate) mod resize;
 pub(crate) mod simd;
+pub(crate) mod sums;
 pub(crate) mod transpose;
 pub(crate) mod window;
 pub(crate) mod winograd;

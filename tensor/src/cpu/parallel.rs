@@ -50,11 +50,16 @@ pub(crate) fn for_each_chunk(out: &mut [f32], body: impl Fn(usize, &mut [f32]) +
 
 /// Calls `body(row, out[row])` for every row of `cols` elements.
 pub(crate) fn for_each_row(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    for_each_row_of(out, cols, cols, body);
+}
+
+/// Calls `body(row, out[row])` for every row of `cols` elements, each of which is computed from `work` elements.
+pub(crate) fn for_each_row_of(out: &mut [f32], cols: usize, work: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
     let isa = Isa::current();
     if cols == 0 {
         return;
     }
-    let several = (GRAIN / cols).max(1);
+    let several = (GRAIN / work.max(1)).max(1);
     for_each_part(out, cols * several, &|i, part| {
         isa.run(|| {
             for (r, row) in part.chunks_mut(cols).enumerate() {

@@ -6,9 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::reduce::TILE;
-use crate::cpu::channels::sum_of;
 use crate::cpu::simd::Isa;
+use crate::cpu::sums::{Squares, TILE};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
@@ -140,6 +139,10 @@ impl GradientMonitor {
 /// Σ g² in f64. The cores share the tiles; the sums of the tiles are added in order.
 fn sum_of_squares(g: &Tensor) -> f64 {
     let isa = Isa::current();
-    let tiles = g.data().par_chunks(TILE).map(|tile| isa.run(|| sum_of(tile, tile, |x, y| x * y)));
+    let tiles = g.data().par_chunks(TILE).map(|x| {
+        let mut sum = 0.0;
+        isa.dispatch(Squares { x, sum: &mut sum });
+        sum
+    });
     tiles.collect::<Vec<f64>>().into_iter().sum()
 }

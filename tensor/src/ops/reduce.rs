@@ -4,9 +4,9 @@
 
 use rayon::prelude::*;
 
-use crate::cpu::channels::sum_of;
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
+use crate::cpu::sums::{Columns, Largest, Row, TILE, sum_columns};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::shape::Shape;
@@ -15,9 +15,6 @@ use crate::tensor::Tensor;
 static WGSL: [&str; 2] = [shaders::GRID, shaders::REDUCE];
 pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows");
 pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns");
-
-/// Elements of one tile.
-pub(super) const TILE: usize = 8 * 1024;
 
 impl Tensor {
     /// The sum over `dims`, which stay as sizes of 1 with `keepdim`.
@@ -110,23 +107,29 @@ fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     }
     let x = x.data();
     let isa = Isa::current();
+    let total = |x: &[f32]| {
+        let mut sum = 0.0;
+        isa.dispatch(Row { x, sum: &mut sum });
+        sum
+    };
     Tensor::build([outer, inner].into(), |out| {
         if inner == 1 && size > TILE && outer < 64 {
             // Few long sums: the cores share the tiles of each.
             for (row, out) in out.iter_mut().enumerate() {
-                let tiles = x[row * size..][..size].par_chunks(TILE).map(|tile| isa.run(|| sum_slice(tile)));
+                let tiles = x[row * size..][..size].par_chunks(TILE).map(total);
                 *out = tiles.collect::<Vec<f64>>().into_iter().sum::<f64>() as f32;
             }
         } else if inner == 1 {
-            parallel::for_each_row(out, 1, |row, out| {
-                out[0] = x[row * size..][..size].chunks(TILE).map(sum_slice).sum::<f64>() as f32;
-            });
+            parallel::for_each_row_of(out, 1, size, |row, out| out[0] = total(&x[row * size..][..size]) as f32);
+        } else if outer < 16 && size * inner > 2 * parallel::GRAIN {
+            // Few large matrices: the cores share the columns and rows of each.
+            let matrices = x.chunks(size * inner);
+            out.chunks_mut(inner).zip(matrices).for_each(|(out, x)| sum_columns(isa, x, out));
         } else {
-            parallel::for_each_row(out, inner, |row, out| {
+            parallel::for_each_row_of(out, inner, size * inner, |row, out| {
                 let mut sums = vec![0.0f64; inner];
-                for line in x[row * size * inner..][..size * inner].chunks(inner) {
-                    sums.iter_mut().zip(line).for_each(|(sum, &x)| *sum += f64::from(x));
-                }
+                let x = &x[row * size * inner..][..size * inner];
+                isa.dispatch(Columns { x, cols: inner, first: 0, sums: &mut sums });
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
             });
         }
@@ -137,13 +140,10 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     if let Device::Gpu(_) = x.device() {
         return runs_on_device(x, [outer, size, inner], true);
     }
-    let x = x.data();
+    let (x, isa) = (x.data(), Isa::current());
     Tensor::build([outer, inner].into(), |out| {
-        parallel::for_each_row(out, inner, |row, out| {
-            out.fill(f32::MIN);
-            for line in x[row * size * inner..][..size * inner].chunks(inner) {
-                out.iter_mut().zip(line).for_each(|(max, &x)| *max = if x > *max { x } else { *max });
-            }
+        parallel::for_each_row_of(out, inner, size * inner, |row, out| {
+            isa.dispatch(Largest { x: &x[row * size * inner..][..size * inner], out });
         });
     })
 }
@@ -171,10 +171,4 @@ fn runs_on_device(x: &Tensor, [outer, mut size, inner]: [usize; 3], maximum: boo
         }
         size = parts;
     }
-}
-
-/// The sum of one tile.
-#[inline(always)]
-fn sum_slice(x: &[f32]) -> f64 {
-    sum_of(x, x, |x, _| x)
 }

@@ -2,7 +2,9 @@
 //!   logsumexp: y = m + ln Σ e^(x − m)         dx = dy · e^(x − y)
 //!   log_softmax: y = x − logsumexp(x)         dx = dy − e^y · Σ dy
 
+use crate::cpu::elementary::{exp, ln};
 use crate::cpu::parallel;
+use crate::cpu::simd::{Isa, SimdKernel, Vector};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
@@ -24,17 +26,11 @@ impl Tensor {
             return LOGSUMEXP.over(outer * inner).read(self).params([outer, size, inner]).write(kept);
         }
         let max = self.max(&[dim], false);
-        let (x, m) = (self.data(), max.data());
+        let (x, m, isa) = (self.data(), max.data(), Isa::current());
         Tensor::build(*max.shape(), |out| {
-            parallel::for_each_row(out, inner, |row, out| {
-                let m = &m[row * inner..][..inner];
-                out.fill(0.0);
-                for line in x[row * size * inner..][..size * inner].chunks(inner) {
-                    for j in 0..inner {
-                        out[j] += (line[j] - m[j]).exp();
-                    }
-                }
-                out.iter_mut().zip(m).for_each(|(sum, &m)| *sum = m + sum.ln());
+            parallel::for_each_row_of(out, inner, size * inner, |row, out| {
+                let x = &x[row * size * inner..][..size * inner];
+                isa.dispatch(LogSumExp { x, m: &m[row * inner..][..inner], out });
             });
         })
     }
@@ -50,4 +46,38 @@ impl Tensor {
         let kept = x.shape().with(dim, 1);
         x.sub(&x.logsumexp(dim).reshape(kept))
     }
+}
+
+/// m + ln Σ e^(x − m) of each column of x.
+struct LogSumExp<'a> {
+    x: &'a [f32],
+    m: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl SimdKernel for LogSumExp<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let LogSumExp { x, m, out } = self;
+        match (m, &mut *out) {
+            ([m], [sum]) => *sum = sum_of_exponentials(x, *m),
+            _ => {
+                out.fill(0.0);
+                for line in x.chunks(m.len()) {
+                    out.iter_mut().zip(line.iter().zip(m)).for_each(|(sum, (&x, &m))| *sum += exp(x - m));
+                }
+            }
+        }
+        out.iter_mut().zip(m).for_each(|(sum, &m)| *sum = m + ln(*sum));
+    }
+}
+
+/// Σ e^(x − m) of one contiguous column, in sixteen sums.
+#[inline(always)]
+fn sum_of_exponentials(x: &[f32], m: f32) -> f32 {
+    let mut sums = [0.0; 16];
+    for block in x.chunks(16) {
+        sums.iter_mut().zip(block).for_each(|(sum, &x)| *sum += exp(x - m));
+    }
+    sums.iter().sum()
 }

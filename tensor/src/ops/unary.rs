@@ -1,7 +1,9 @@
 //! Functions of one number, element by element:  y = f(x),  dx = dy · f′.
 //! Each row of the table says whether the derivative is computed from the input x or from the output y. Only that one is saved.
 
+use crate::cpu::elementary::{exp, ln, logistic, softplus, tanh};
 use crate::cpu::parallel;
+use crate::cpu::simd::{Isa, SimdKernel, Vector};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
@@ -33,11 +35,11 @@ macro_rules! unary_table {
             /// 1 / (1 + e⁻ˣ).
             sigmoid(): f = |x| logistic(x), df = |y| y * (1.0 - y), saved Output;
             /// The hyperbolic tangent.
-            tanh(): f = |x| x.tanh(), df = |y| 1.0 - y * y, saved Output;
+            tanh(): f = |x| tanh(x), df = |y| 1.0 - y * y, saved Output;
             /// eˣ.
-            exp(): f = |x| x.exp(), df = |y| y, saved Output;
+            exp(): f = |x| exp(x), df = |y| y, saved Output;
             /// The natural logarithm.
-            log(): f = |x| x.ln(), df = |x| 1.0 / x, saved Input;
+            log(): f = |x| ln(x), df = |x| 1.0 / x, saved Input;
             /// The square root.
             sqrt(): f = |x| x.sqrt(), df = |y| 0.5 / y, saved Output;
             /// The absolute value, with derivative 0 at 0.
@@ -45,7 +47,7 @@ macro_rules! unary_table {
             /// x².
             square(): f = |x| x * x, df = |x| 2.0 * x, saved Input;
             /// ln(1 + eˣ), finite for every finite x.
-            softplus(): f = |x| (if x > 0.0 { x } else { 0.0 }) + (-x.abs()).exp().ln_1p(), df = |x| logistic(x), saved Input;
+            softplus(): f = |x| softplus(x), df = |x| logistic(x), saved Input;
             /// x limited to `[low, high]`. Outside, the derivative is 0.
             clamp(low, high): f = |x| if x < low { low } else if x > high { high } else { x },
                 df = |x| if x < low || x > high { 0.0 } else { 1.0 }, saved Input;
@@ -55,13 +57,6 @@ macro_rules! unary_table {
             mul_scalar(c): f = |x| c * x, df = |_y| c, saved Output;
         }
     };
-}
-
-/// 1 / (1 + e⁻ˣ), computed so that the exponential never overflows.
-#[inline(always)]
-fn logistic(x: f32) -> f32 {
-    let e = (-x.abs()).exp();
-    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }
 
 /// One of the functions, with its parameters.
@@ -103,10 +98,31 @@ impl Unary {
     }
 }
 
+/// A function with the values of its parameters. A closure would not do: `call` must be inlined into a kernel's loop.
+trait Function: Copy + Sync {
+    fn call(self, x: f32) -> f32;
+}
+
+/// Defines a `Row` with these parameters, which computes an expression of the table.
+macro_rules! row {
+    (($($p:ident),*) |$x:ident| $f:expr) => {
+        #[derive(Clone, Copy)]
+        struct Row { $($p: f32),* }
+        impl Function for Row {
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn call(self, $x: f32) -> f32 {
+                let Row { $($p),* } = self;
+                $f
+            }
+        }
+    };
+}
+
 macro_rules! tensor_functions {
     ($($(#[$doc:meta])* $name:ident($($p:ident),*): f = |$x:ident| $f:expr, df = |$k:ident| $df:expr, saved $saved:ident;)*) => {
         #[allow(non_camel_case_types)]
-        enum Row { $($name),* }
+        enum Number { $($name),* }
 
         impl Unary {
             $(
@@ -118,10 +134,16 @@ macro_rules! tensor_functions {
                     Unary {
                         name: stringify!($name),
                         saved: Saved::$saved,
-                        row: Row::$name as usize,
+                        row: Number::$name as usize,
                         parameters,
-                        forward: |x, [$($p,)* ..]| map(x, |$x| $f),
-                        backward: |kept, dy, [$($p,)* ..]| map2(kept, dy, |$k, dy| dy * ($df)),
+                        forward: |x, [$($p,)* ..]| {
+                            row!(($($p),*) |$x| $f);
+                            map(x, Row { $($p),* })
+                        },
+                        backward: |kept, dy, [$($p,)* ..]| {
+                            row!(($($p),*) |$k| $df);
+                            map_times(kept, dy, Row { $($p),* })
+                        },
                     }
                 }
             )*
@@ -139,21 +161,48 @@ macro_rules! tensor_functions {
 }
 unary_table!(tensor_functions);
 
-fn map(x: &Tensor, f: impl Fn(f32) -> f32 + Sync) -> Tensor {
-    let data = x.data();
+fn map(x: &Tensor, f: impl Function) -> Tensor {
+    let (data, isa) = (x.data(), Isa::current());
     Tensor::build(*x.shape(), |out| {
-        parallel::for_each_chunk(out, |first, part| {
-            part.iter_mut().zip(&data[first..]).for_each(|(out, &x)| *out = f(x));
+        parallel::for_each_chunk(out, |first, y| isa.dispatch(Map { f, x: &data[first..], y }));
+    })
+}
+
+fn map_times(kept: &Tensor, dy: &Tensor, f: impl Function) -> Tensor {
+    let (kept_data, dy_data, isa) = (kept.data(), dy.data(), Isa::current());
+    Tensor::build(*kept.shape(), |out| {
+        parallel::for_each_chunk(out, |first, dx| {
+            isa.dispatch(MapTimes { f, kept: &kept_data[first..], dy: &dy_data[first..], dx });
         });
     })
 }
 
-fn map2(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Tensor {
-    let (a_data, b_data) = (a.data(), b.data());
-    Tensor::build(*a.shape(), |out| {
-        parallel::for_each_chunk(out, |first, part| {
-            let pairs = a_data[first..].iter().zip(&b_data[first..]);
-            part.iter_mut().zip(pairs).for_each(|(out, (&a, &b))| *out = f(a, b));
-        });
-    })
+/// y = f(x)
+struct Map<'a, F> {
+    f: F,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl<F: Function> SimdKernel for Map<'_, F> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = self.f.call(x));
+    }
+}
+
+/// dx = dy · f(kept)
+struct MapTimes<'a, F> {
+    f: F,
+    kept: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl<F: Function> SimdKernel for MapTimes<'_, F> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let pairs = self.kept.iter().zip(self.dy);
+        self.dx.iter_mut().zip(pairs).for_each(|(dx, (&kept, &dy))| *dx = dy * self.f.call(kept));
+    }
 }
