@@ -249,8 +249,9 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
 }
 
 fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
-    /// Places whose pixels are gathered before they are transposed. 48 rows of these fit the first-level cache.
+    /// Places and rows whose pixels are gathered before they are transposed. They fit the first-level cache.
     const STRIP: usize = 64;
+    const ROWS: usize = 48;
     let [cin, cout] = channels;
     let (taps, n, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let size = taps.places();
@@ -270,13 +271,16 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
             if columns.len() < width {
                 panel.fill(0.0);
             }
-            scratch(columns.len() * STRIP, |strip| {
+            scratch(ROWS * STRIP, |strip| {
                 for first in places.clone().step_by(STRIP) {
                     let some = first..(first + STRIP).min(places.end);
-                    let count = some.len();
-                    taps.pack(isa, (x, cin), some, columns.clone(), STRIP, strip);
-                    let panel = &mut panel[(first - places.start) * width..];
-                    transpose(isa, strip, STRIP, columns.len(), count, panel, width);
+                    for start in columns.clone().step_by(ROWS) {
+                        let rows = start..(start + ROWS).min(columns.end);
+                        let count = rows.len();
+                        taps.pack(isa, (x, cin), some.clone(), rows, STRIP, strip);
+                        let panel = &mut panel[(first - places.start) * width + start - columns.start..];
+                        transpose(isa, strip, STRIP, count, some.len(), panel, width);
+                    }
                 }
             });
         },

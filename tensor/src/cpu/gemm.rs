@@ -27,6 +27,10 @@ use super::transpose::transpose;
 const CHUNK: usize = 256;
 /// Columns of one task, the most first: multiples of every tile's columns.
 const BLOCK_COLS: [usize; 2] = [96, 48];
+/// Columns of a tile from which on it has panels of its own.
+const WIDE: usize = 48;
+/// Numbers of a cache line.
+const LINE: usize = 16;
 /// Most rows of one task.
 const BLOCK_ROWS: usize = 512;
 /// Enough tasks for 64 cores. With fewer, a task gets fewer columns, and at last `k` is cut too.
@@ -59,7 +63,11 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     let chunks = k.div_ceil(CHUNK);
     let parts = (ENOUGH_TASKS / blocks).clamp(1, (chunks / 2).max(1));
     let stride = block_cols;
-    let strides = Strides { a_row: 1, a_k: tile.rows, b_k: tile.cols, c_row: stride };
+    // Packing has a cost per row of a panel, so narrow tiles share a wide one. Its rows are an odd number of cache lines apart, since
+    // lines that are a power of two apart compete for the same places of the cache.
+    let panel_cols = if tile.cols < WIDE { block_cols } else { tile.cols };
+    let b_k = if panel_cols > tile.cols { panel_cols + LINE } else { panel_cols };
+    let strides = Strides { a_row: 1, a_k: tile.rows, b_k, c_row: stride };
     let area = |block: usize| {
         let (r, c) = (block / col_blocks * block_rows, block % col_blocks * block_cols);
         (r.min(m)..(r + block_rows).min(m), c..(c + block_cols).min(n))
@@ -70,23 +78,26 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
         if chunks.is_empty() {
             sums.fill(0.0);
         }
-        scratch(CHUNK * stride, |b| {
+        let panels = block_cols.len().div_ceil(panel_cols);
+        scratch(panels * CHUNK * b_k, |b| {
             for chunk in chunks.clone() {
                 let accumulate = if chunk == chunks.start { Accumulate::Overwrite } else { Accumulate::Add };
                 let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
-                let panel_b = ks.len() * tile.cols;
-                for (panel, start) in block_cols.clone().step_by(tile.cols).enumerate() {
-                    let cols = start..(start + tile.cols).min(block_cols.end);
-                    pack_b(cols, ks.clone(), tile.cols, &mut b[panel * panel_b..][..panel_b]);
+                let starts = block_cols.clone().step_by(panel_cols);
+                for (start, panel) in starts.clone().zip(b.chunks_mut(ks.len() * b_k)) {
+                    pack_b(start..(start + panel_cols).min(block_cols.end), ks.clone(), b_k, panel);
                 }
                 let a = &a[ks.start * rows..];
-                for panel in 0..block_cols.len().div_ceil(tile.cols) {
-                    for row in block_rows.clone().step_by(tile.rows) {
-                        let a = &a[row * ks.len()..][..tile.rows * ks.len()];
-                        let at = (row - block_rows.start) * stride + panel * tile.cols;
-                        let b = &b[panel * panel_b..][..panel_b];
-                        let size = [(block_rows.end - row).min(tile.rows), tile.cols / tile.lanes];
-                        multiply_tile(isa, size, ks.len(), a, b, &mut sums[at..], strides, accumulate);
+                for (start, panel) in starts.zip(b.chunks(ks.len() * b_k)) {
+                    let end = (start + panel_cols).min(block_cols.end);
+                    for col in (start..end).step_by(tile.cols) {
+                        for row in block_rows.clone().step_by(tile.rows) {
+                            let a = &a[row * ks.len()..][..tile.rows * ks.len()];
+                            let at = (row - block_rows.start) * stride + col - block_cols.start;
+                            let size = [(block_rows.end - row).min(tile.rows), tile.cols / tile.lanes];
+                            let b = &panel[col - start..];
+                            multiply_tile(isa, size, ks.len(), a, b, &mut sums[at..], strides, accumulate);
+                        }
                     }
                 }
             }
