@@ -11,26 +11,15 @@ mod readers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use peak_alloc::PeakAlloc;
 use readers::{READERS, Reader};
 use reference::law::draws;
-
-#[global_allocator]
-static MEMORY: PeakAlloc = PeakAlloc;
 
 const MUTANTS: u64 = 20_000;
 
 /// A reader that takes longer is in a loop. The slowest of these files takes a tenth of this on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Only one reader runs at a time, because memory is measured for the whole process.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 /// A temporary folder, in memory if the system has a memory file system.
 fn folder() -> tempfile::TempDir {
@@ -39,14 +28,15 @@ fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("hostile-").tempdir_in(place).expect("a folder for files")
 }
 
-/// Reads a file. `Err` describes a violation; `Ok` contains the errors that the reader returned.
+/// Reads a file. `Err` describes a violation; `Ok` contains the errors that the reader returned. Memory is counted for this thread
+/// alone, because other tests run at the same time.
 fn tried(reader: &Reader, bytes: &[u8], dir: &Path) -> Result<Vec<String>, String> {
-    let before = MEMORY.current_usage();
-    MEMORY.reset_peak_usage();
-    let start = Instant::now();
-    let outcome = catch_unwind(AssertUnwindSafe(|| (reader.read)(bytes, dir)));
-    let (took, held) = (start.elapsed(), MEMORY.peak_usage().saturating_sub(before));
-    let Ok(said) = outcome else { return Err("it panics".into()) };
+    let (start, mut outcome) = (Instant::now(), None);
+    let memory = allocation_counter::measure(|| {
+        outcome = catch_unwind(AssertUnwindSafe(|| (reader.read)(bytes, dir))).ok();
+    });
+    let (took, held) = (start.elapsed(), memory.bytes_max as usize);
+    let Some(said) = outcome else { return Err("it panics".into()) };
     let said: Vec<String> = said.iter().map(ToString::to_string).collect();
     if let Some(line) = said.iter().find(|line| !readers::is_clear(line)) {
         return Err(format!("it says {line:?}"));
@@ -65,7 +55,6 @@ fn tried(reader: &Reader, bytes: &[u8], dir: &Path) -> Result<Vec<String>, Strin
 #[track_caller]
 fn hold(name: &str) {
     let reader = READERS.iter().find(|reader| reader.name == name).expect("a reader of this name");
-    let _alone = alone();
     let dir = folder();
     let sources = corpus::sources(name);
     for (i, source) in sources.iter().enumerate() {
@@ -102,6 +91,27 @@ macro_rules! readers {
 }
 
 readers!(idx, cifar10, stl10, dsprites, npz, mat, voc, celeba, picture, config, state, encoder, info, tar, tar_gz);
+
+/// A reader is charged for what it holds itself, and not for what another thread holds meanwhile.
+#[test]
+fn memory_is_counted_for_the_thread_that_reads() {
+    fn hold_much() -> Vec<u8> {
+        std::hint::black_box(vec![1; 64 << 20])
+    }
+    fn itself(_: &[u8], _: &Path) -> Vec<vae::Error> {
+        drop(hold_much());
+        Vec::new()
+    }
+    fn another(_: &[u8], _: &Path) -> Vec<vae::Error> {
+        drop(std::thread::spawn(hold_much).join().expect("memory"));
+        Vec::new()
+    }
+    let told = [itself, another].map(|read| {
+        let reader = Reader { name: "none", read, memory: [0, 1 << 20] };
+        tried(&reader, b"", Path::new("."))
+    });
+    assert_eq!(told, [Err("it holds 67108864 bytes where 1048576 are allowed".into()), Ok(Vec::new())]);
+}
 
 /// Writes the valid and the malicious files to `fuzz/corpus`, as a starting point for `cargo fuzz`.
 #[test]

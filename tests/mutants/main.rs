@@ -91,9 +91,12 @@ struct Laws {
 /// Tests of the crates below the models. They run without compiling the models.
 const FLOORS: &[&str] =
     &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
-const MODELS: &[&str] = &["--test", "oracle", "--test", "runs"];
-/// Laws of the readers of files.
-const READERS: &[&str] = &["--test", "hostile"];
+/// Laws of models, training and runs, and the tests beside them.
+const MODELS: &[&str] = &["-p", "vae-core", "-p", "vae-run", "--lib", "--test", "oracle", "--test", "runs"];
+/// Laws of the readers of files, and the tests beside them.
+const READERS: &[&str] = &["-p", "vae-core", "-p", "vae-data", "--lib", "--test", "hostile"];
+/// Laws of runs that have ended: of what is exported, and of runs without their images.
+const RUNS: &[&str] = &["-p", "vae", "--test", "cli", "--", "export::", "self_contained::"];
 /// Laws of images in memory and of measures of images, in the tests beside them.
 const CORE: &[&str] = &["-p", "vae-core", "--lib", "--", "nearest_neighbours::", "image_quality::", "luma::"];
 /// Laws of scores, in the tests beside them.
@@ -105,6 +108,7 @@ const FIGURES: &[&str] = &["-p", "vae-figures", "--lib"];
 const COMMANDS: &[&str] = &[
     "-p", "vae", "--lib", "--test", "cli", "--",
     "claims::", "explore::", "live::", "cli_flags::", "profile::", "serve::", "tensorboard::", "verdict::",
+    "points::", "sweep_table::", "a_full_standard_output",
 ];
 
 fn laws(mutant: &Mutant) -> Laws {
@@ -119,6 +123,7 @@ fn laws(mutant: &Mutant) -> Laws {
             Laws { nearest: Vec::new(), everything: CORE }
         }
         _ if path.starts_with("vae/data/src/")
+            || path == "vae/core/src/config/sizes.rs"
             || path.starts_with("vae/core/src/data/")
             || path == "vae/core/src/error.rs" =>
         {
@@ -127,6 +132,9 @@ fn laws(mutant: &Mutant) -> Laws {
         _ if path == "nn/src/state.rs" => Laws { everything: READERS, ..floors("layers", "state::") },
         _ if path.starts_with("vae/scores/src/") => Laws { nearest: Vec::new(), everything: SCORES },
         _ if path.starts_with("vae/figures/src/") => Laws { nearest: Vec::new(), everything: FIGURES },
+        _ if path.starts_with("vae/run/src/") => {
+            Laws { nearest: RUNS.iter().map(|&word| word.to_owned()).collect(), everything: MODELS }
+        }
         _ if path.starts_with("vae/src/") => Laws { nearest: Vec::new(), everything: COMMANDS },
         Some("vae") => Laws { nearest: Vec::new(), everything: MODELS },
         Some("nn") => floors("layers", ""),

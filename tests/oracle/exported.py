@@ -4,15 +4,23 @@ For each kind of model and each of its options, trains a small model for an epoc
 --with-module --check`. Loads it by the exported Python module, and compares what that computes from pixels, latents and labels
 with our outputs. They must agree to 1e-5 of the largest number. PyTorch computes in f64, so only our rounding is compared. Nothing
 but PyTorch is needed.
+
+Where NumPy is installed, it reads what `vae encode` and `vae decode` write, and writes what `vae decode` reads.
 """
 import importlib.util
 import os
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
 
 # Each of these is a model. All are small, have three latents, and are trained on 32 images.
 COLOUR = "data.kind=shapes data.images=48 data.channels=3 data.image_size=32"
@@ -83,6 +91,42 @@ def compare(module, model, check):
     return pairs, facts
 
 
+def bitmap(image):
+    """A BMP file of an image [channels, height, width] with numbers from 0 to 1: 24 bits for each pixel, rows from the bottom up."""
+    channels, height, width = image.shape
+    pixels = (255 * image.expand(3, height, width)).round().to(torch.uint8).flip(0, 1).movedim(0, -1).reshape(height, -1)
+    rows = b"".join(bytes(row).ljust(-(-len(row) // 4) * 4, b"\0") for row in pixels.tolist())
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(rows), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + len(rows), 0, 0, 54) + head + rows
+
+
+def arrays(i, model, check, run, vae, folder):
+    """What NumPy reads: pairs of its arrays and our outputs by name, and sentences that should be true."""
+    names = ["one.bmp", "zwei ü.bmp", "третий.bmp", "4.bmp"]
+    for name, image in zip(names, check["images"]):
+        (folder / name).write_bytes(bitmap(image))
+    run(vae, "encode", f"run{i}", *names, "--out", f"codes{i}.npz")
+    pairs, file = {}, numpy.load(folder / f"codes{i}.npz")
+    outputs = ["codes"] if hasattr(model, "codebook") else ["mu", "logvar"]
+    facts = {"the arrays have these names": sorted(file) == sorted(outputs + ["labels", "names"])}
+    facts["names are texts"] = file["names"].dtype.kind == "U" and file["names"].tolist() == names
+    facts["labels are int64, -1"] = file["labels"].dtype == numpy.int64 and file["labels"].tolist() == [-1] * 4
+    if outputs == ["codes"]:
+        codes = file["codes"]
+        facts["codes are int64"] = codes.dtype == numpy.int64 and codes.shape == (4, *check["quantised"].shape[2:])
+        pairs["codes of NumPy"] = model.codebook.codes[torch.from_numpy(codes)].movedim(-1, 1), check["quantised"]
+        return pairs, facts
+    for name in outputs:
+        facts[f"{name} is float32"] = file[name].dtype == numpy.float32 and file[name].shape == tuple(check[name].shape)
+        pairs[f"{name} of NumPy"] = torch.from_numpy(file[name]).double(), check[name]
+    numpy.save(folder / f"z{i}.npy", check["z"].float().numpy())
+    run(vae, "decode", f"run{i}", f"z{i}.npy", "--out", f"pixels{i}.npy")
+    pixels = numpy.load(folder / f"pixels{i}.npy")
+    facts["pixels are float32"] = pixels.dtype == numpy.float32
+    pairs["pixels of NumPy"] = torch.from_numpy(pixels).double(), check["pixels"]
+    return pairs, facts
+
+
 def loaded(path):
     """Imports a Python file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -115,6 +159,9 @@ def main(programs, folder):
             model = module.load(folder / f"model{i}.safetensors").double()
             pairs, facts = compare(module, model, check)
             pairs["x"] = model.normalise(check["images"]), check["x"]
+            if numpy and "labels" not in check and "logits" not in check:
+                more, others = arrays(i, model, check, run, vae, folder)
+                pairs, facts = pairs | more, facts | others
         facts["wrong images are refused"] = refused(ValueError, "floats from 0 to 1", model.encode, check["images"][:, :, 1:])
         differences = {name: ((a - b).abs().max() / b.abs().max()).item() for name, (a, b) in pairs.items()}
         wrong = [f"{name} differs by {by:.1e}" for name, by in differences.items() if not by <= TOLERANCE]
@@ -134,6 +181,8 @@ def main(programs, folder):
         if not refused(ValueError, words, modules[0].load, folder / file):
             print(f"{file}: is not refused as it should be")
             failures += 1
+    if not numpy:
+        print("NumPy was not found, so it read nothing")
     passed = len(settings) + 3 - failures
     print(f"test result: {'FAILED' if failures else 'ok'}. {passed} passed; {failures} failed; exported models, PyTorch {torch.__version__}")
     return 1 if failures else 0

@@ -271,29 +271,63 @@ class Classifier(ResidualEncoder):
         return self.fc(self.trunk(x))
 
 
+SPREAD = 0.02
+LEAST_VARIANCE = 0.25
+
+
+def spread(x):
+    """How much outputs [batch, ...] vary over images and over pixels: standard deviations, relative to the largest number."""
+    x = x.flatten(1)
+    return [((x - x.mean(dim, keepdim=True)) ** 2).mean().sqrt() / x.abs().max() for dim in (0, 1)]
+
+
 def write(folder, name, settings, model, size, z=3, batch=4, training=True):
     generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():  # norms far from the identity; numbers that f32 represents exactly
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.uniform_(-0.5, 0.5, generator=generator)
-                module.running_mean.uniform_(-0.5, 0.5, generator=generator)
-                module.running_var.uniform_(0.5, 1.5, generator=generator)
-        for p in model.state_dict().values():
-            p.copy_(p.float().double())
-    model.train(training)
-    tensors = {f"init.{k}": v.clone() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    exact = lambda: [p.copy_(p.float().double()) for p in model.state_dict().values()]  # numbers that f32 represents
+    with torch.no_grad():  # norms far from the identity
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.weight.uniform_(0.5, 1.5, generator=generator)
+            norm.bias.uniform_(-0.5, 0.5, generator=generator)
+            norm.running_mean.uniform_(-0.5, 0.5, generator=generator)
+            norm.running_var.uniform_(0.5, 1.5, generator=generator)
+        exact()
     x = torch.rand(batch, 1, size, size, generator=generator).float().double()
     made = {"x": x}
     if isinstance(model, Classifier):
         made["labels"] = torch.tensor([3.0, 0.0, 9.0, 3.0])
-        made["logits"] = model(x)
-        made["loss"] = F.cross_entropy(made["logits"], made["labels"].long())
     else:
         made["eps"] = torch.randn(batch, z, generator=generator).float().double()
-        made["mu"], made["logvar"] = model.encoder(x)
-        made["xhat"] = model.decoder(made["mu"] + (made["logvar"] / 2).exp() * made["eps"])
+
+    def outputs():
+        if isinstance(model, Classifier):
+            return {"logits": model(x)}
+        mu, logvar = model.encoder(x)
+        return {"mu": mu, "logvar": logvar, "xhat": model.decoder(mu + (logvar / 2).exp() * made["eps"])}
+
+    def calibrate(norm, inputs):
+        norm.running_mean.copy_(inputs[0].mean((0, 2, 3)))
+        norm.running_var.copy_(inputs[0].var((0, 2, 3)).clamp(min=LEAST_VARIANCE))
+
+    # With random running statistics the maps of a deep model die out, and its output is the last bias. So the statistics of a
+    # model that is not in training mode are those of its batch. Small variances would magnify the rounding of f32.
+    model.train(training)
+    if not training:
+        with torch.no_grad():
+            hooks = [norm.register_forward_pre_hook(calibrate) for norm in norms]
+            outputs()
+            exact()
+            for hook in hooks:
+                hook.remove()
+    tensors = {f"init.{k}": v.clone() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    made |= outputs()
+    for output in ("mu", "logvar", "xhat", "logits"):
+        over_images, over_pixels = spread(made[output]) if output in made else (1, 1)
+        if over_images < SPREAD or (output == "xhat" and over_pixels < SPREAD):
+            sys.exit(f"{name}: {output} is the same for every image or pixel, so the file would test nothing")
+    if isinstance(model, Classifier):
+        made["loss"] = F.cross_entropy(made["logits"], made["labels"].long())
+    else:
         kl = -0.5 * (1 + made["logvar"] - made["mu"] ** 2 - made["logvar"].exp()).sum(1)
         made["loss"] = ((made["xhat"] - x) ** 2).sum((1, 2, 3)).mean() + kl.mean()
     made["loss"].backward()

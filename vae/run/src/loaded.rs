@@ -33,6 +33,8 @@ pub struct LoadedRun {
     pub history: Vec<Epoch>,
     /// The epoch of the weights, counted from 1; 0 if no epoch has ended.
     pub epoch: usize,
+    /// The steps after that epoch that the weights include. There are some only if the run was interrupted in its first epoch.
+    pub steps: usize,
     /// What a user should know about this run before its numbers are used.
     pub warning: Option<String>,
     /// The description of the images; `None` if the checkpoint is of an older version.
@@ -74,6 +76,7 @@ fn first_run_in(folder: &Path) -> Option<String> {
 struct Contents {
     history: Vec<Epoch>,
     epoch: usize,
+    steps: usize,
     record: Option<DatasetRecord>,
     file: PathBuf,
 }
@@ -84,13 +87,26 @@ fn load_best(folder: &Path, model: &dyn Module) -> Result<Contents> {
     let (bytes, meta) = checkpoint::read_with_meta(&file)?;
     checkpoint::load_bytes(model, &bytes, &file)?;
     let record = meta.as_ref().and_then(|meta| meta.data().cloned());
-    Ok(Contents { epoch: epoch(&history, meta, &file), history, record, file })
+    let (epoch, steps) = epoch_and_steps(&history, meta, &file);
+    Ok(Contents { epoch, steps, history, record, file })
 }
 
-/// Returns the epoch of the weights in a checkpoint.
-fn epoch(history: &[Epoch], meta: Option<Meta>, file: &Path) -> usize {
-    let best = meta.and_then(|meta| meta.best()).filter(|_| file.ends_with(BEST));
-    best.map_or(history.len(), |(epoch, _)| epoch)
+/// Returns the epoch of the weights in a checkpoint, and the steps after it.
+fn epoch_and_steps(history: &[Epoch], meta: Option<Meta>, file: &Path) -> (usize, usize) {
+    match meta {
+        Some(meta) if file.ends_with(BEST) => (meta.best().map_or(history.len(), |(epoch, _)| epoch), 0),
+        Some(meta) => (history.len(), meta.state().step),
+        None => (history.len(), 0),
+    }
+}
+
+/// Describes the weights after some epochs and some steps of the next: `epoch 3`, or `after 2 steps of epoch 4`.
+pub fn describe_weights(epochs: usize, steps: usize) -> String {
+    match steps {
+        0 => format!("epoch {epochs}"),
+        1 => format!("after 1 step of epoch {}", epochs + 1),
+        _ => format!("after {steps} steps of epoch {}", epochs + 1),
+    }
 }
 
 /// Returns the names of folders. Each name has as many parent folders in front as are needed to make all names
@@ -167,7 +183,7 @@ impl LoadedRun {
     /// those of the last epoch.
     pub fn of_parts(folder: &Path, predictor: Predictor, dataset: Dataset, history: Vec<Epoch>) -> LoadedRun {
         let (epoch, file) = (history.len(), folder.to_owned());
-        let contents = Contents { history, epoch, record: None, file };
+        let contents = Contents { history, epoch, steps: 0, record: None, file };
         LoadedRun::new(folder, predictor, OnceCell::from((dataset, None)), contents)
     }
 
@@ -175,10 +191,10 @@ impl LoadedRun {
         folder: &Path,
         predictor: Predictor,
         images: OnceCell<(Dataset, Option<DatasetChanges>)>,
-        Contents { history, epoch, record, .. }: Contents,
+        Contents { history, epoch, steps, record, .. }: Contents,
     ) -> LoadedRun {
         let name = distinct_names(&[folder]).concat();
-        LoadedRun { path: folder.to_owned(), name, predictor, history, epoch, warning: None, record, images }
+        LoadedRun { path: folder.to_owned(), name, predictor, history, epoch, steps, warning: None, record, images }
     }
 
     /// Returns the training, validation and test images. The first call reads them, and compares them with those of the
@@ -214,9 +230,9 @@ impl LoadedRun {
         }
     }
 
-    /// Returns the title of a figure of this run: the name of the run and the epoch of the weights.
+    /// Returns the title of a figure of this run: the name of the run and what its weights are.
     pub fn title(&self) -> String {
-        format!("{}, epoch {}", self.name, self.epoch)
+        format!("{}, {}", self.name, describe_weights(self.epoch, self.steps))
     }
 }
 

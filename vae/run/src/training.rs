@@ -15,6 +15,7 @@ use vae_core::{Error, Result};
 use crate::checkpoint;
 use crate::dataset_record::{DatasetRecord, HASHES, ImageHashes};
 use crate::folder::{BEST, CONFIG_HEAD, Folder, LAST, METRICS, STEPS};
+use crate::loaded::describe_weights;
 use crate::resume::ResumedRun;
 use crate::timings::{TIMING, Timings};
 use crate::writer::RunWriter;
@@ -27,8 +28,9 @@ pub type RunFile = (String, Vec<u8>);
 pub struct RunFigures {
     /// Draws figures of all epochs so far, such as curves. Called after each epoch.
     pub after_epoch: fn(&Config, &[Epoch]) -> Vec<RunFile>,
-    /// Draws figures of the final weights, such as reconstructions. Called at the end with the epoch of these weights.
-    pub at_end: fn(&Predictor, &Dataset, usize) -> Result<Vec<RunFile>>,
+    /// Draws figures of the final weights, such as reconstructions. Called at the end, also of a run that is interrupted, with words
+    /// for these weights, such as `epoch 3`.
+    pub at_end: fn(&Predictor, &Dataset, &str) -> Result<Vec<RunFile>>,
 }
 
 impl RunFigures {
@@ -241,16 +243,16 @@ impl Run<'_> {
 
     /// Draws the figures of the final weights, and reports the result on the test images.
     fn end(&mut self, outcome: Outcome) -> Result<()> {
-        let mut epoch = self.history.len();
+        let mut weights = describe_weights(self.history.len(), self.trainer.state().step);
         if outcome != Outcome::Interrupted {
             if let Some(best) = self.best.take().filter(|_| self.trainer.config().train.early_stopping > 0) {
                 self.trainer.load_final_weights(|model| checkpoint::load_bytes(model, &best, Path::new(BEST)))?;
-                epoch = self.early.best().map_or(epoch, |(best, _)| best);
+                weights = self.early.best().map_or(weights, |(best, _)| describe_weights(best, 0));
             }
             self.draw();
         }
         let predictor = self.trainer.predictor();
-        let files = (self.figures.at_end)(&predictor, &self.trainer.dataset, epoch)?;
+        let files = (self.figures.at_end)(&predictor, &self.trainer.dataset, &weights)?;
         files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));
         if let Some(table) = block_on(predictor.confusion(&self.trainer.dataset.test))? {
             self.writer.file("confusion.csv", table.csv().into_bytes());
@@ -324,82 +326,4 @@ pub fn loss_unit(config: &Config) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use vae_core::config::Settings;
-    use vae_core::data::Dataset;
-    use vae_core::model::build;
-
-    use super::*;
-
-    /// Early stopping never fires, but the weights at the end are those of the best epoch.
-    #[test]
-    fn the_final_figures_name_the_epoch_of_their_weights() {
-        let at_end =
-            |_: &Predictor, _: &Dataset, epoch: usize| Ok(vec![("drawn".into(), epoch.to_string().into_bytes())]);
-        let mut epochs = Vec::new();
-        for patience in ["train.early_stopping=20", "train.early_stopping=0"] {
-            let mut settings = Settings::default();
-            let small =
-                ["model.width=2", "model.z_dim=3", "data.image_size=16", "data.limit=64", "train.batch_size=32"];
-            let spoiled = ["train.epochs=8", "train.learning_rate=0.3", patience];
-            small.iter().chain(&spoiled).for_each(|setting| settings.assignment(setting).unwrap());
-            let config = settings.resolve().unwrap();
-            let (dataset, model) = (Dataset::built_in(&config).unwrap(), build(&config));
-            let mut trainer = Trainer::new(config, dataset, model, tensor::Device::Cpu);
-            let dir = tempfile::tempdir().unwrap();
-            let mut folder = Folder::prepare(dir.path()).unwrap();
-            let figures = RunFigures { at_end, ..RunFigures::NONE };
-            let mut losses = Vec::new();
-            let outcome = run(&mut trainer, &mut folder, None, figures, &mut |event| {
-                if let Event::Epoch(epoch, _) = event {
-                    losses.push(epoch.validation.losses.total);
-                }
-                true
-            });
-            assert_eq!(outcome.unwrap(), Outcome::Finished);
-            let drawn: usize = fs::read_to_string(dir.path().join("drawn")).unwrap().parse().unwrap();
-            assert_eq!(block_on(trainer.validate()).unwrap().losses.total, losses[drawn - 1], "{losses:?}");
-            epochs.push(drawn);
-        }
-        assert!(epochs[0] < 8 && epochs[1] == 8, "the best epoch, and without early stopping the last: {epochs:?}");
-    }
-
-    #[test]
-    fn early_stopping_keeps_the_best_weights() {
-        // With so large a learning rate, the weights become worse again after a few epochs.
-        let mut settings = Settings::default();
-        for setting in [
-            "model.width=2",
-            "model.z_dim=3",
-            "data.image_size=16",
-            "data.limit=64",
-            "train.batch_size=32",
-            "train.epochs=60",
-            "train.learning_rate=0.3",
-            "train.early_stopping=2",
-        ] {
-            settings.assignment(setting).unwrap();
-        }
-        let config = settings.resolve().unwrap();
-        let dataset = Dataset::built_in(&config).unwrap();
-        let model = build(&config);
-        let mut trainer = Trainer::new(config, dataset, model, tensor::Device::Cpu);
-        let dir = tempfile::tempdir().unwrap();
-        let mut folder = Folder::prepare(dir.path()).unwrap();
-        let mut losses = Vec::new();
-        let outcome = run(&mut trainer, &mut folder, None, RunFigures::NONE, &mut |event| {
-            if let Event::Epoch(epoch, _) = event {
-                losses.push(epoch.validation.losses.total);
-            }
-            true
-        });
-        let Outcome::Stopped { after, best } = outcome.unwrap() else { panic!("{losses:?}") };
-        assert_eq!((after, losses.len()), (best + 2, after), "{losses:?}");
-        assert_eq!(block_on(trainer.validate()).unwrap().losses.total, losses[best - 1]);
-        let [best, last] =
-            ["best", "last"].map(|name| fs::read(dir.path().join(format!("checkpoints/{name}.safetensors"))).unwrap());
-        assert_ne!(best, last);
-    }
-}
+mod tests;

@@ -47,8 +47,13 @@ const OF_RECONSTRUCTIONS: [&str; 9] = [
     RECOGNISED,
     TAUGHT,
 ];
-const OF_SAMPLES: [&str; 4] =
-    ["laplacian_variance_samples", "label_histogram", "nearest_training_mse", "nearest_training_ratio"];
+const OF_SAMPLES: [&str; 5] = [
+    "laplacian_variance_samples",
+    "label_histogram",
+    "nearest_training_mse",
+    "nearest_training_mse_test",
+    "nearest_training_ratio",
+];
 /// The Fréchet distance and KID, for samples and for reconstructions.
 const DISTANCES: [[&str; 2]; 2] =
     [["frechet_distance", "kid"], ["frechet_distance_reconstructions", "kid_reconstructions"]];
@@ -68,6 +73,12 @@ struct Pictures {
     samples: Option<Vec<f32>>,
 }
 
+/// Returns the names of these scores, without the losses.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    let all = OF_RECONSTRUCTIONS.iter().chain(&OF_SAMPLES).chain(DISTANCES.as_flattened());
+    all.map(|&name| name.to_owned())
+}
+
 /// Adds the scores of images.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
     let eval = EvalImages::of(run, options.images)?;
@@ -77,8 +88,8 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     losses(run, &eval, scores)?;
     let kind = run.predictor.config.model.kind;
     let Some([originals, reconstructions]) = block_on(run.predictor.reconstructions(eval.split, &eval.places))? else {
-        let all = OF_RECONSTRUCTIONS.iter().chain(&OF_SAMPLES).chain(DISTANCES.as_flattened());
-        all.for_each(|name| scores.add_missing(name, format!("model.kind = \"{kind}\" does not reconstruct images")));
+        let why = format!("model.kind = \"{kind}\" does not reconstruct images");
+        names().for_each(|name| scores.add_missing(&name, &*why));
         return Ok(());
     };
     let samples = block_on(run.predictor.sample(options.images))?;

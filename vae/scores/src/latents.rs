@@ -214,11 +214,15 @@ fn read(terms: &LatentTerms) -> [f64; 3] {
 
 /// Records that no score of latents could be computed, and why.
 fn add_all_missing(scores: &mut Scores, why: &str) {
-    scores.add_missing("active_units", why);
-    for how in ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]) {
-        TERMS.iter().for_each(|term| scores.add_missing(&format!("{term}_{how}"), why));
-    }
-    likelihood::NAMES.iter().chain(&FACTOR_SCORES).for_each(|name| scores.add_missing(name, why));
+    names().for_each(|name| scores.add_missing(&name, why));
+}
+
+/// Returns the names of these scores.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    let estimators = ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]);
+    let terms = estimators.flat_map(|how| TERMS.iter().map(move |term| format!("{term}_{how}")));
+    let others = likelihood::NAMES.iter().chain(&FACTOR_SCORES).map(|&name| name.to_owned());
+    ["active_units".to_owned()].into_iter().chain(terms).chain(others)
 }
 
 /// Returns the columns of a matrix `[rows, columns]`.

@@ -17,10 +17,12 @@ mod images;
 pub mod inception;
 mod latents;
 mod matrix;
+mod names;
 mod negation;
 pub mod two_stage;
 
 pub use images::LEAST_R2;
+pub use names::names;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

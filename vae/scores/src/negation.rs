@@ -15,7 +15,8 @@ use vae_run::LoadedRun;
 
 use super::{Options, Scores};
 
-const NAME: &str = "negation_correlation";
+/// The name of this score.
+pub(super) const NAME: &str = "negation_correlation";
 
 /// The maximum number of images. Each has thousands of pixels, so a few images are enough.
 const MAX_IMAGES: usize = 256;

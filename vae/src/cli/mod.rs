@@ -5,6 +5,10 @@
 //! stderr. Every error is one line. The exit codes are 0 for success, 1 for a failure, 2 for bad usage or configuration, 130 after
 //! an interruption, and 141 if the reader of stdout went away, as after `| head -1`. A shell reports 141 for any program that ends
 //! by SIGPIPE. Ours finish their work first.
+//!
+//! A standard output that was closed before the start (`>&-`) is not noticed: Rust's runtime opens /dev/null in its place, for
+//! reading and writing, before `main`. Python's `subprocess.DEVNULL` looks exactly the same to the process, and is no error. Code
+//! that runs earlier would need `unsafe`.
 
 mod completions;
 mod config;

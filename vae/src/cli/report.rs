@@ -9,7 +9,9 @@ use vae_scores::Options;
 
 use super::load::{self, LoadOptions, warn_of_changes};
 use super::output;
-use crate::session::grid;
+use crate::report::RunReport;
+use crate::session::grid::{self, ResultLine};
+use crate::session::sweep_table::{Row, SweepTable};
 use crate::{report, say};
 
 const EXAMPLES: &str = "\
@@ -52,8 +54,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         inception: None,
     });
     let mut runs = Vec::new();
+    let mut sweeps = Vec::new();
     for folder in &args.runs {
-        runs.extend(grid::run_folders(folder)?.unwrap_or_else(|| vec![folder.clone()]));
+        if let Some(swept) = grid::run_folders(folder)? {
+            sweeps.push((runs.len(), grid::results(folder)?));
+            runs.extend(swept);
+        } else {
+            runs.push(folder.clone());
+        }
     }
     let (chosen, configs) = args.load.configs(&runs)?;
     let mut told = Vec::new();
@@ -64,7 +72,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         told.push(report::collect(&run, options.as_ref(), alone)?);
         warn_of_changes(&run);
     }
-    let page = report::page(&told);
+    let seeds: Vec<_> = sweeps.iter().filter_map(|(first, lines)| over_seeds(lines, &told[*first..])).collect();
+    let page = report::page(&told, &seeds);
     let path = args.out.unwrap_or_else(|| args.runs[0].join(report::FILE));
     output::write(&path, page.as_bytes())?;
     for run in &told {
@@ -72,4 +81,17 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     say!("{} ({:.1} MB)", path.display(), page.len() as f64 / 1e6);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The table over seeds of a sweep: its results, and the reports of those of its runs that did not diverge, in the same order.
+fn over_seeds(lines: &[ResultLine], told: &[RunReport]) -> Option<Vec<Vec<String>>> {
+    let mut reports = told.iter();
+    let scores = |line: &ResultLine| match line.contains_key("failed") {
+        true => None,
+        false => reports.next().map(|run| run.scores.clone()),
+    };
+    let rows: Vec<Row> =
+        lines.iter().zip(lines.iter().map(scores)).map(|(line, scores)| Row { line, scores }).collect();
+    let trained = rows.iter().filter(|row| row.scores.is_some()).count();
+    SweepTable::new(&rows, &report::first_scores(&told[..trained])).over_seeds()
 }

@@ -5,7 +5,7 @@
 //! POST /decode               {"z": […], "label"} → a PNG
 //! POST /mosaic               {"z": […], "label", "dims": [x, y], "ranges": [[left, right], [low, high]]} → a PNG of tiles
 //! GET  /image?place=7        {"z", "label", "picture", "other_ground"}
-//! POST /picture?label=0      a JPEG or PNG → as image           413 above 10 MB
+//! POST /picture?label=0      a picture file → as image          413 above 10 MB
 //!      &inverted=true&whole=true       dark and light exchanged; not cropped
 //! GET  /map?x=3&y=7          {"points", "labels"}               503 if too many requests wait
 //! ```

@@ -22,14 +22,15 @@ use vae_core::learn::Summary;
 use vae_core::predict::IN_USE;
 use vae_core::train::Epoch;
 use vae_figures::gallery::{self, Drawing};
-use vae_run::LoadedRun;
-use vae_run::{Folder, Timings};
+use vae_run::loaded::describe_weights;
+use vae_run::{Folder, LoadedRun, Timings};
 use vae_scores::{self as score, Scores};
 
 use crate::console::{shell_quote, warn};
 
 pub use chart::{Chart, Line, Point, Tick};
 pub use page::page;
+pub use scores::first_scores;
 pub use settings::{Difference, Setting};
 pub use verdict::{Used, Verdict};
 
@@ -46,6 +47,8 @@ pub struct RunReport {
     pub name: String,
     /// The epoch of the weights that were scored and drawn, counted from 1.
     pub epoch: usize,
+    /// Words for these weights, such as `epoch 3`.
+    pub weights: String,
     /// The command that repeats the run.
     pub command: String,
     /// A description of the model.
@@ -111,6 +114,7 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
     Ok(RunReport {
         name: run.name.clone(),
         epoch: run.epoch,
+        weights: describe_weights(run.epoch, run.steps),
         command: settings::command(config, &path),
         model: config.model.words(),
         parameters: Summary::new(config, &*run.predictor.model).parameters,

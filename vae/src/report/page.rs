@@ -8,7 +8,7 @@ use minijinja::{AutoEscape, Environment, HtmlEscape, context};
 use serde::Serialize;
 use vae_core::objective::{part_label, part_unit};
 use vae_core::train::{Epoch, Timing};
-use vae_figures::figure::PageFigure;
+use vae_figures::figure::{PageFigure, Style};
 use vae_figures::gallery::Drawing;
 use vae_run::loss_unit;
 
@@ -39,11 +39,12 @@ struct Shown<'a> {
     figures: Vec<Figure>,
 }
 
-/// Returns the report of these runs as HTML.
+/// Returns the report of these runs as HTML. Each entry of `seeds` is a table over the seeds of a sweep: its cells, row by row, the
+/// titles first.
 ///
 /// # Panics
 /// If `runs` is empty.
-pub fn page(runs: &[RunReport]) -> String {
+pub fn page(runs: &[RunReport], seeds: &[Vec<Vec<String>>]) -> String {
     assert!(!runs.is_empty(), "a report of no run");
     let mut templates = Environment::new();
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -54,13 +55,14 @@ pub fn page(runs: &[RunReport]) -> String {
     let json = serde_json::to_string(runs).expect("numbers and words").replace('<', "\\u003c");
     let page = templates.get_template(FILE).and_then(|template| {
         template.render(context! {
-            style => Safe::from_safe_string(include_str!("../../assets/report/page.css").into()),
+            style => Safe::from_safe_string(format!("{}{}", include_str!("../../assets/report/page.css"), series_on_dark())),
             script => Safe::from_safe_string(include_str!("../../assets/report/page.js").into()),
             json => Safe::from_safe_string(json),
             title => title(runs),
             version => env!("CARGO_PKG_VERSION"),
             runs => Serde(runs.iter().map(shown).collect::<Vec<_>>()),
             differences => Serde(differences(&configs)),
+            seeds => Serde(seeds),
             curves => Serde(curves(runs)),
             epochs => Serde(if runs.len() == 1 { epochs(&runs[0]) } else { Vec::new() }),
             columns => Serde(columns(&runs[0])),
@@ -69,6 +71,20 @@ pub fn page(runs: &[RunReport]) -> String {
         })
     });
     page.expect("a template of ours")
+}
+
+/// Rules that give the series of figures, which are drawn for white paper, their colours on a dark page.
+fn series_on_dark() -> String {
+    let mut colours: Vec<[String; 2]> = Vec::new();
+    for both in (0..Style::COUNT).map(|k| Style::number(k).colours()) {
+        if !colours.contains(&both) {
+            colours.push(both);
+        }
+    }
+    let rule = |[light, dark]: &[String; 2]| {
+        ["fill", "stroke"].map(|part| format!("  .picture [{part}=\"{light}\"] {{ {part}: {dark}; }}\n")).concat()
+    };
+    format!("@media (prefers-color-scheme: dark) {{\n{}}}\n", colours.iter().map(rule).collect::<String>())
 }
 
 fn title(runs: &[RunReport]) -> String {
@@ -201,7 +217,7 @@ fn figures(run: &RunReport, alone: bool) -> Vec<Figure> {
         };
         let alt = HtmlEscape(&drawing.alt);
         let shown = svg.replacen("<svg ", &format!("<svg aria-label=\"{alt}\" "), 1);
-        let of_run = format!("{}, epoch {}: ", run.name, run.epoch);
+        let of_run = format!("{}, {}: ", run.name, run.weights);
         let title = drawing.title.strip_prefix(&of_run).filter(|_| alone).map_or(drawing.title.clone(), sentence_case);
         Figure { title, shown: Safe::from_safe_string(shown) }
     };
@@ -222,6 +238,17 @@ fn sentence_case(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_series_of_a_figure_has_a_colour_on_a_dark_page() {
+        let rules = series_on_dark();
+        for [light, dark] in (0..Style::COUNT).map(|k| Style::number(k).colours()) {
+            for part in ["fill", "stroke"] {
+                let rule = format!("[{part}=\"{light}\"] {{ {part}: {dark}; }}");
+                assert_eq!(rules.matches(&rule).count(), 1, "{rule}");
+            }
+        }
+    }
 
     #[test]
     fn captions_begin_with_a_capital_letter() {

@@ -50,28 +50,48 @@ pub(super) struct ScoreTables {
 impl ScoreTables {
     /// The scores that at least one run has. A score is misleading if it is so for one of the runs.
     pub(super) fn new(runs: &[RunReport]) -> ScoreTables {
-        let mut names: Vec<&str> = Vec::new();
-        for score in runs.iter().flat_map(|run| &run.scores.scores) {
-            if !names.contains(&score.name.as_str()) {
-                names.push(&score.name);
-            }
-        }
-        let caveat = |name: &str| {
-            let caveats = runs.iter().filter_map(|run| run.scores.get(name)).map(|score| score.caveat.as_str());
-            caveats.into_iter().find(|caveat| !caveat.is_empty())
-        };
-        let (misleading, sound): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| caveat(name).is_some());
-        let mut first: Vec<&str> = FIRST.into_iter().filter(|name| sound.contains(name)).collect();
-        if first.len() < 3 && sound.contains(&"total") {
-            first.push("total");
-        }
+        let Names { first, sound, misleading } = names(runs);
         let more = sound.iter().filter(|name| !first.contains(name)).map(|name| row(runs, name, None));
         ScoreTables {
             more: more.collect(),
             first: first.iter().map(|name| row(runs, name, None)).collect(),
-            misleading: misleading.iter().map(|name| row(runs, name, caveat(name))).collect(),
+            misleading: misleading.iter().map(|name| row(runs, name, caveat(runs, name))).collect(),
         }
     }
+}
+
+/// The names of the scores that at least one run has.
+struct Names<'a> {
+    first: Vec<&'a str>,
+    /// All that are not misleading, with the first ones.
+    sound: Vec<&'a str>,
+    misleading: Vec<&'a str>,
+}
+
+fn names(runs: &[RunReport]) -> Names<'_> {
+    let mut names: Vec<&str> = Vec::new();
+    for score in runs.iter().flat_map(|run| &run.scores.scores) {
+        if !names.contains(&score.name.as_str()) {
+            names.push(&score.name);
+        }
+    }
+    let (misleading, sound): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| caveat(runs, name).is_some());
+    let mut first: Vec<&str> = FIRST.into_iter().filter(|name| sound.contains(name)).collect();
+    if first.len() < 3 && sound.contains(&"total") {
+        first.push("total");
+    }
+    Names { first, sound, misleading }
+}
+
+/// Why a score is misleading for one of the runs.
+fn caveat<'a>(runs: &'a [RunReport], name: &str) -> Option<&'a str> {
+    let mut caveats = runs.iter().filter_map(|run| run.scores.get(name)).map(|score| score.caveat.as_str());
+    caveats.find(|caveat| !caveat.is_empty())
+}
+
+/// The names of the scores of these runs that most readers want.
+pub fn first_scores(runs: &[RunReport]) -> Vec<String> {
+    names(runs).first.into_iter().map(str::to_owned).collect()
 }
 
 fn row(runs: &[RunReport], name: &str, caveat: Option<&str>) -> Row {

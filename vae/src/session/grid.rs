@@ -166,8 +166,11 @@ pub fn run_folders(grid: &Path) -> Result<Option<Vec<PathBuf>>> {
     }
 }
 
-/// The lines of `results.jsonl` whose run folders still exist.
-fn results(grid: &Path) -> Result<Vec<ResultLine>> {
+/// The lines of `results.jsonl` whose run folders still exist; none if there is no such file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn results(grid: &Path) -> Result<Vec<ResultLine>> {
     let path = grid.join("results.jsonl");
     if !path.exists() {
         return Ok(Vec::new());

@@ -1,6 +1,7 @@
 //! Trains runs for the command line: prints what happens, stops after Ctrl-C, and writes the files of each run.
 //!
-//! [`train_run`] trains one run. `points` are the runs of a grid, `grid` is the folder that holds them. `plan` describes a run
+//! [`train_run`] trains one run. `points` are the runs of a grid, `grid` is the folder that holds them, `sweep_table` compares
+//! them. `plan` describes a run
 //! before it starts, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
 //! system how much memory is free.
 
@@ -11,6 +12,7 @@ pub mod points;
 mod profile;
 mod progress;
 mod run_reporter;
+pub mod sweep_table;
 pub mod table;
 
 use std::path::Path;
@@ -219,7 +221,7 @@ fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
     let options = Options { images: REPORT_IMAGES, extractor: None, inception: None };
     let run = LoadedRun::from_trainer(folder.path(), trainer)?;
     let told = report::collect(&run, Some(&options), true)?;
-    folder.write(report::FILE, report::page(std::slice::from_ref(&told)).as_bytes())?;
+    folder.write(report::FILE, report::page(std::slice::from_ref(&told), &[]).as_bytes())?;
     Ok(told.verdict.sentence)
 }
 

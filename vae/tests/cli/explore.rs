@@ -61,6 +61,20 @@ fn a_page_explores_a_run_and_ctrl_c_ends_it() {
     let mosaic = served.ask("POST /mosaic", &[("Content-Type", "application/json")], question.to_string().as_bytes());
     let tiles = image::load_from_memory(&mosaic.body).unwrap();
     assert_eq!((mosaic.status, tiles.width(), tiles.height()), (200, 12 * 32, 12 * 32));
+    // The page offers every kind of file that the reader reads, and a picture has the same z in each kind without loss.
+    let page = String::from_utf8(served.get("/")).unwrap();
+    let accepted = page.split("accept=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let kinds = vae::data::files::picture::KINDS.replace(".jpg, .", ".").replace('.', "image/").replace(", ", ",");
+    assert_eq!(accepted, kinds);
+    let drawn =
+        image::GrayImage::from_fn(32, 32, |x, y| image::Luma([if (8..16).contains(&x) && y > 4 { 255 } else { 0 }]));
+    let codes = [image::ImageFormat::Png, image::ImageFormat::WebP, image::ImageFormat::Bmp].map(|kind| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image::DynamicImage::from(drawn.clone()).into_rgb8().write_to(&mut bytes, kind).unwrap();
+        let answer = served.ask("POST /picture", &[("Content-Type", kind.to_mime_type())], bytes.get_ref());
+        object(&answer.body)["z"].clone()
+    });
+    assert!(codes[0].as_array().is_some_and(|z| z.len() == 4) && codes.iter().all(|z| *z == codes[0]), "{codes:?}");
     // A picture of somebody's own is encoded, too, and inverted if asked. This figure has a white margin, and digits a black ground.
     let file = std::fs::read(dir.path().join("run/samples.png")).unwrap();
     let picture = served.ask("POST /picture", &[("Content-Type", "image/png")], &file);

@@ -149,11 +149,7 @@ fn a_dry_run_lists_the_points_and_touches_nothing() {
 fn seeds_are_summarised_with_the_chosen_scores() {
     let dir = tempfile::tempdir().unwrap();
     let seeds = ["--sweep", "loss.beta=0,2", "--sweep", "seed=1,2", "--out", "grid"];
-    // A wrong name is told after the first run, which is not repeated.
-    let wrong = [&seeds[..], &["--score", "mse,mes"]].concat();
-    refused(dir.path(), &[TINY, &wrong], &["--score mes: there is no such score", "psnr"]);
     let said = done(dir.path(), &[TINY, &seeds, &["--score", "mse,frechet_distance"]]);
-    assert!(said.contains("point 1 of 4: beta=0,seed=1, already done"), "{said}");
     let read = |file: &str| fs::read_to_string(dir.path().join("grid").join(file)).unwrap();
     let lines =
         read("table.csv").lines().map(|line| line.split(',').map(str::to_owned).collect()).collect::<Vec<Vec<_>>>();
@@ -182,9 +178,36 @@ fn seeds_are_summarised_with_the_chosen_scores() {
     );
     let page = read("report.html");
     assert!(page.contains("4 runs"), "the title");
+    // The page has the table over seeds, too, with the first scores of a report. The means are those of table.md.
+    let (_, section) = page.split_once("<h2 id=\"seeds\">").unwrap();
+    let section = section.split("</section>").next().unwrap();
+    let cells = |row: &str, tag: &str| -> Vec<String> {
+        row.split(tag).skip(1).map(|cell| cell.split('<').next().unwrap().to_owned()).collect()
+    };
+    let titles = cells(section, "<th scope=\"col\">");
+    let row = cells(section.split("<tr>").nth(2).unwrap(), "<td>");
+    let kept: Vec<&str> = summary.trim_matches('|').split('|').map(str::trim).collect();
+    assert_eq!(titles[..6], ["loss.beta", "seeds", "total", "reconstruction", "kl", "mse"]);
+    assert_eq!(row[..6], kept[..6], "{section}");
+    let test_mse = titles.iter().position(|title| title == "test mse").unwrap();
+    assert_eq!((row[test_mse].as_str(), row.len()), (kept[6], titles.len()));
     fs::create_dir(dir.path().join("none")).unwrap();
     fs::write(dir.path().join("none/results.jsonl"), "").unwrap();
     crate::refused(&crate::vae(dir.path(), &["report", "none"]), 1, &["none: ", "none of its runs has ended"]);
+}
+
+#[test]
+fn the_name_of_a_score_is_checked_before_any_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let grid = ["--sweep", "loss.beta=0,2", "--out", "grid", "--score", "mse,mes"];
+    for more in [&[][..], &["--dry-run"]] {
+        let words = ["--score mes: there is no such score; beta=0 has total, ", " psnr, ", " mig, "];
+        refused(dir.path(), &[TINY, &grid, more], &words);
+    }
+    // Only one of these two models has this score.
+    let kinds = ["--sweep", "loss.kind=tc,beta", "--out", "grid", "--score", "dw_kl"];
+    refused(dir.path(), &[TINY, &kinds], &["--score dw_kl: there is no such score; kind=beta has total, "]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 fn done_vae(dir: &Path, words: &[&str]) -> String {

@@ -146,6 +146,30 @@ mod tests {
         [NORMAL, PROTANOPIA, DEUTERANOPIA].map(of).into_iter().fold(f64::INFINITY, f64::min)
     }
 
+    /// The same distance in CIELAB (1976, white D65), where a distance of 2.3 can just be seen side by side.
+    fn cielab_distance(a: Colour, b: Colour) -> f64 {
+        let lab = |colour, vision| {
+            let seen = times(vision, linear(colour)).map(|x| x.clamp(0.0, 1.0));
+            let xyz = [
+                [0.4124564, 0.3575761, 0.1804375],
+                [0.2126729, 0.7151522, 0.0721750],
+                [0.0193339, 0.1191920, 0.9503041],
+            ];
+            let white = times(xyz, [1.0; 3]);
+            let f = |t: f64| {
+                if t > (6.0_f64 / 29.0).powi(3) { t.cbrt() } else { t * (29.0_f64 / 6.0).powi(2) / 3.0 + 4.0 / 29.0 }
+            };
+            let xyz = times(xyz, seen);
+            let [x, y, z] = [0, 1, 2].map(|k| f(xyz[k] / white[k]));
+            [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+        };
+        let of = |vision| {
+            let (a, b) = (lab(a, vision), lab(b, vision));
+            a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+        };
+        [NORMAL, PROTANOPIA, DEUTERANOPIA].map(of).into_iter().fold(f64::INFINITY, f64::min)
+    }
+
     /// The contrast of two colours (WCAG 2.2).
     fn contrast(a: Colour, b: Colour) -> f64 {
         let light = |colour| times([[0.2126, 0.7152, 0.0722]; 3], linear(colour))[0] + 0.05;
@@ -178,6 +202,32 @@ mod tests {
         for i in 0..10 {
             for j in (0..i).filter(|&j| styles[i].marker == styles[j].marker) {
                 assert!(worst(&styles[i], &styles[j]) > 0.12, "{i} and {j}");
+            }
+        }
+    }
+
+    /// The colours of a page in the order s0, s1, …, in light and in dark mode, and the paper.
+    fn page_colours(css: &str) -> [(Vec<Colour>, Colour); 2] {
+        let colour = |text: &str| [0, 2, 4].map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap());
+        let all =
+            |name: &str| css.match_indices(name).map(|(at, _)| colour(&css[at + name.len()..])).collect::<Vec<_>>();
+        let lines: Vec<Vec<Colour>> = (0..8).map(|k| all(&format!("--s{k}: #"))).collect();
+        let papers = all("--paper: #");
+        assert!(papers.len() == 2 && lines.iter().all(|modes| modes.len() == 2), "{lines:?}");
+        [0, 1].map(|mode| (lines.iter().map(|modes| modes[mode]).collect(), papers[mode]))
+    }
+
+    /// The lines of a report's charts have no markers, so every pair of colours must differ.
+    #[test]
+    fn colour_blind_readers_can_distinguish_the_lines_of_a_report() {
+        for (colours, paper) in page_colours(include_str!("../../../assets/report/page.css")) {
+            for (i, &a) in colours.iter().enumerate() {
+                assert!(contrast(a, paper) > 3.0, "s{i}: {}", contrast(a, paper));
+                for (j, &b) in colours[..i].iter().enumerate() {
+                    assert!(distance(a, b) > APART, "s{j} and s{i} on {paper:?}: {}", distance(a, b));
+                    let far = cielab_distance(a, b);
+                    assert!(far > 19.0, "s{j} and s{i} on {paper:?}: {far}");
+                }
             }
         }
     }

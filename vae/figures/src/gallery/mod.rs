@@ -113,8 +113,8 @@ fn after_epoch(config: &Config, history: &[Epoch]) -> Vec<RunFile> {
     vec![("curves.png".into(), plot.png()), ("curves.svg".into(), plot.svg().into_bytes())]
 }
 
-fn at_end(predictor: &Predictor, dataset: &Dataset, epoch: usize) -> Result<Vec<RunFile>> {
-    let title = format!("{}, epoch {epoch}", predictor.config.name);
+fn at_end(predictor: &Predictor, dataset: &Dataset, weights: &str) -> Result<Vec<RunFile>> {
+    let title = format!("{}, {weights}", predictor.config.name);
     let names = dataset.test.images().class_names();
     let drawings = drawn(&[
         &|| reconstructions::draw(&title, predictor, &dataset.validation, &[], reconstructions::COUNT),

@@ -1,14 +1,13 @@
 //! `vae train`: from a recipe to a trained model and its pictures.
 //!
-//! `args` are the options; `download` fetches data, `resume` continues a run, `sweep` trains a grid of runs, and
-//! `sweep_table` is its table; `folder` names the folder of a new run. `crate::session` trains one run; `vae paper` uses it too.
+//! `args` are the options; `download` fetches data, `resume` continues a run, `sweep` trains a grid of runs; `folder` names
+//! the folder of a new run. `crate::session` trains one run; `vae paper` uses it too.
 
 mod args;
 mod download;
 mod folder;
 mod resume;
 mod sweep;
-mod sweep_table;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -18,7 +18,6 @@ use vae_run::{Folder, LoadedRun};
 use vae_scores::{Options, Scores};
 
 use super::args::Args;
-use super::sweep_table::{Row, SweepTable};
 use super::{download, folder};
 use crate::console::{self, eprint_line, warn};
 use crate::device::{self, Chosen};
@@ -26,6 +25,7 @@ use crate::report::IMAGES;
 use crate::say;
 use crate::session::grid::{Grid, epochs};
 use crate::session::points::{Point, points};
+use crate::session::sweep_table::{Row, SweepTable};
 use crate::session::{catch_signals, interrupted, memory};
 
 /// Runs the grid, or shows it.
@@ -33,6 +33,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let points = points(&args.sweep, &args.settings()?)?;
     for point in &points {
         point.config.check().map_err(|error| at(point, &error))?;
+        check_scores(&args.score, point)?;
     }
     let chosen = device::choose(points[0].config.device, device::start_threads(args.threads)?)?;
     if chosen.computes_in_memory() {
@@ -83,13 +84,15 @@ fn scores(args: &Args, point: &Point, grid: &Grid, chosen: &Chosen) -> Result<Op
             scores
         }
     };
-    let known = scores.scores.iter().map(|score| &score.name).chain(scores.missing.iter().map(|missing| &missing.name));
-    let known: Vec<&str> = known.map(String::as_str).collect();
-    if let Some(unknown) = args.score.iter().find(|name| !known.contains(&name.as_str())) {
-        let names = known.join(", ");
-        bail!(Error::config(format!("--score {unknown}: there is no such score; {} has {names}", point.name)));
-    }
     Ok(Some(scores))
+}
+
+/// Returns an error if a run of this point has no score with one of these names.
+fn check_scores(names: &[String], point: &Point) -> Result<()> {
+    let known = vae_scores::names(&point.config);
+    let Some(unknown) = names.iter().find(|name| !known.contains(name)) else { return Ok(()) };
+    let known = known.join(", ");
+    bail!(Error::config(format!("--score {unknown}: there is no such score; {} has {known}", point.name)))
 }
 
 /// An error of the configuration, with the point that it belongs to.
@@ -147,7 +150,7 @@ fn conclude(args: &Args, points: &[Point], grid: &mut Grid, chosen: &Chosen) -> 
         if line.contains_key("validation") {
             curves.push(Curve::of_validation(&point.name, &epochs(&grid.path(point))?));
         }
-        rows.push(Row { point, line, scores: scores(args, point, grid, chosen)? });
+        rows.push(Row { line, scores: scores(args, point, grid, chosen)? });
     }
     let table = SweepTable::new(&rows, &args.score);
     let (table, csv) = (table.markdown(), table.csv());

@@ -1,4 +1,4 @@
-//! The table of a sweep: a row for each run, with its values, its best epoch, that epoch's validation losses, the chosen test scores,
+//! The table of a sweep, for its folder and for its report: a row for each run, with its values, its best epoch, that epoch's validation losses, the chosen test scores,
 //! and the seconds of all its epochs. If seeds are swept, a second table has the mean and the standard deviation over seeds:
 //!
 //! ```text
@@ -8,23 +8,26 @@
 use serde_json::{Map, Value};
 use vae_scores::Scores;
 
-use crate::session::grid::ResultLine;
-use crate::session::points::Point;
-use crate::session::table::{five_digits, markdown_table};
+use super::grid::ResultLine;
+use super::table::{five_digits, markdown_table};
 
 /// A run that has ended.
-pub(super) struct Row<'a> {
-    /// Its values.
-    pub(super) point: &'a Point,
+pub struct Row<'a> {
     /// Its line in `results.jsonl`.
-    pub(super) line: &'a ResultLine,
+    pub line: &'a ResultLine,
     /// Its test scores, if they were asked for and it did not diverge.
-    pub(super) scores: Option<Scores>,
+    pub scores: Option<Scores>,
 }
 
 impl Row<'_> {
+    /// The swept keys and their values.
+    fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        let settings = self.line.get("settings").and_then(Value::as_object).into_iter().flatten();
+        settings.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+    }
+
     fn value(&self, key: &str) -> &str {
-        self.point.settings.iter().find(|(known, _)| known == key).map_or("", |(_, value)| value)
+        self.settings().find(|(known, _)| *known == key).map_or("", |(_, value)| value)
     }
 
     fn diverged(&self) -> bool {
@@ -59,7 +62,7 @@ impl Column {
 }
 
 /// The runs of a sweep that have ended.
-pub(super) struct SweepTable<'a> {
+pub struct SweepTable<'a> {
     rows: &'a [Row<'a>],
     /// The swept keys.
     keys: Vec<&'a str>,
@@ -68,7 +71,7 @@ pub(super) struct SweepTable<'a> {
 
 impl<'a> SweepTable<'a> {
     /// The table of these runs. `scores` are the names of test scores that get a column.
-    pub(super) fn new(rows: &'a [Row<'a>], scores: &[String]) -> SweepTable<'a> {
+    pub fn new(rows: &'a [Row<'a>], scores: &[String]) -> SweepTable<'a> {
         let mut names: Vec<&String> = Vec::new();
         let measured = rows.iter().filter_map(|row| row.line.get("validation")?.as_object());
         for name in measured.flat_map(Map::keys).filter(|name| *name != "kl_per_dim") {
@@ -78,20 +81,24 @@ impl<'a> SweepTable<'a> {
         }
         let columns = names.into_iter().map(|name| Column::Validation(name.clone()));
         let columns = columns.chain(scores.iter().map(|name| Column::Score(name.clone()))).chain([Column::Seconds]);
-        let keys = rows.first().map_or(&[][..], |row| &row.point.settings[..]);
-        SweepTable { rows, keys: keys.iter().map(|(key, _)| key.as_str()).collect(), columns: columns.collect() }
+        let mut keys: Vec<&str> = Vec::new();
+        for (key, _) in rows.iter().flat_map(Row::settings) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        SweepTable { rows, keys, columns: columns.collect() }
+    }
+
+    /// The titles of a table: those of the first columns, then those of the columns of numbers.
+    fn titles(&self, first: &[&str]) -> Vec<String> {
+        let numbers = self.columns.iter().map(Column::title);
+        first.iter().map(|&title| title.to_owned()).chain(numbers).collect()
     }
 
     /// The tables in Markdown.
-    pub(super) fn markdown(&self) -> String {
-        let titles = |first: &[&str]| {
-            first
-                .iter()
-                .map(|&title| title.to_owned())
-                .chain(self.columns.iter().map(Column::title))
-                .collect::<Vec<_>>()
-        };
-        let mut cells = vec![titles(&[&self.keys[..], &["best epoch"]].concat())];
+    pub fn markdown(&self) -> String {
+        let mut cells = vec![self.titles(&[&self.keys[..], &["best epoch"]].concat())];
         for row in self.rows {
             let best = match row.line.get("best_epoch") {
                 Some(epoch) => format!("{epoch} of {}", row.line["epochs"]),
@@ -103,10 +110,18 @@ impl<'a> SweepTable<'a> {
             cells.push(values.chain(numbers).collect());
         }
         let runs = markdown_table(&cells);
-        let Some(groups) = self.over_seeds() else { return runs };
+        match self.over_seeds() {
+            Some(cells) => format!("{runs}\nMean ± standard deviation over seeds:\n\n{}", markdown_table(&cells)),
+            None => runs,
+        }
+    }
+
+    /// The cells of the table of means and standard deviations over seeds, row by row, the titles first; `None` unless several
+    /// seeds are swept.
+    pub fn over_seeds(&self) -> Option<Vec<Vec<String>>> {
         let keys: Vec<&str> = self.keys.iter().copied().filter(|key| *key != "seed").collect();
-        let mut cells = vec![titles(&[&keys[..], &["seeds"]].concat())];
-        for group in groups {
+        let mut cells = vec![self.titles(&[&keys[..], &["seeds"]].concat())];
+        for group in self.groups()? {
             let values = keys.iter().map(|key| group[0].value(key).to_owned());
             let trained: Vec<&Row> = group.iter().copied().filter(|row| !row.diverged()).collect();
             let failed = group.len() - trained.len();
@@ -118,11 +133,11 @@ impl<'a> SweepTable<'a> {
             });
             cells.push(values.chain([count]).chain(numbers).collect());
         }
-        format!("{runs}\nMean ± standard deviation over seeds:\n\n{}", markdown_table(&cells))
+        Some(cells)
     }
 
     /// The runs that differ only in their seeds, in groups; `None` unless several seeds are swept.
-    fn over_seeds(&self) -> Option<Vec<Vec<&Row<'a>>>> {
+    fn groups(&self) -> Option<Vec<Vec<&Row<'a>>>> {
         self.keys.contains(&"seed").then_some(())?;
         let mut groups: Vec<Vec<&Row>> = Vec::new();
         for row in self.rows {
@@ -136,7 +151,7 @@ impl<'a> SweepTable<'a> {
     }
 
     /// A line for each run, with all digits. A number that is missing is an empty field.
-    pub(super) fn csv(&self) -> String {
+    pub fn csv(&self) -> String {
         let titles = self.keys.iter().copied().chain(["best_epoch", "epochs"]).map(str::to_owned);
         let mut lines =
             vec![titles.chain(self.columns.iter().map(|column| column.title().replace(' ', "_"))).collect()];
@@ -180,8 +195,8 @@ mod tests {
     use vae_core::config::Settings;
     use vae_scores::Score;
 
+    use super::super::points::points;
     use super::*;
-    use crate::session::points::points;
 
     fn scores(value: f64) -> Scores {
         let score = Score {
@@ -203,11 +218,14 @@ mod tests {
         let points = points(&sweeps, &Settings::default()).unwrap();
         let line =
             |total: f64| json!({ "best_epoch": 1, "epochs": 2, "seconds": 3.0, "validation": { "total": total } });
-        let lines = [line(10.0), line(13.0), line(5.0), json!({ "failed": "why" })]
-            .map(|line| line.as_object().unwrap().clone());
-        let rows: Vec<Row> = (0..4)
-            .map(|i| Row { point: &points[i], line: &lines[i], scores: (i < 3).then(|| scores(0.5 * i as f64)) })
+        let ends = [line(10.0), line(13.0), line(5.0), json!({ "failed": "why" })];
+        let lines: Vec<ResultLine> = points
+            .iter()
+            .zip(ends)
+            .map(|(point, end)| point.line().into_iter().chain(end.as_object().unwrap().clone()).collect())
             .collect();
+        let rows: Vec<Row> =
+            (0..4).map(|i| Row { line: &lines[i], scores: (i < 3).then(|| scores(0.5 * i as f64)) }).collect();
         let table = SweepTable::new(&rows, &["mse".to_owned()]);
         let told = table.markdown();
         let cells: Vec<Vec<&str>> = told

@@ -1,0 +1,64 @@
+//! The names of the scores of a run, from its configuration alone. A program can check a name that a person gave before it trains.
+
+use vae_core::config::{Config, KlScheduleKind, LossKind, ModelKind};
+
+use super::{images, latents, negation};
+
+/// Returns the names of all scores of a run with this configuration, in the order of a table. [`evaluate`](super::evaluate) returns
+/// each of them, either with a value or with the reason why it has none.
+pub fn names(config: &Config) -> Vec<String> {
+    let losses = ["total"].iter().chain(parts(config)).map(|&name| name.to_owned());
+    let of_posterior: &[&str] = if config.model.is_vae() { &["latents_in_use", "kl_per_dim"] } else { &[] };
+    let of_posterior = of_posterior.iter().map(|&name| name.to_owned());
+    losses
+        .chain(of_posterior)
+        .chain(images::names())
+        .chain(latents::names())
+        .chain([negation::NAME.to_owned()])
+        .collect()
+}
+
+/// Returns the names of the parts of the loss.
+fn parts(config: &Config) -> &'static [&'static str] {
+    match (config.model.kind, config.loss.kind, config.loss.schedule) {
+        (ModelKind::Classifier, ..) => &["cross_entropy", "accuracy"],
+        (ModelKind::Vq, ..) => &["reconstruction", "commitment", "perplexity"],
+        (_, LossKind::Tc, _) => &["reconstruction", "mi", "tc", "dw_kl", "kl"],
+        (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
+        _ => &["reconstruction", "kl"],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latents::tests::untrained;
+    use crate::{Options, evaluate};
+
+    /// For every kind of model and of loss, and for images with and without a classifier.
+    #[test]
+    fn names_are_those_that_an_evaluation_returns() {
+        let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
+        let cases: [&[&str]; 7] = [
+            &[],
+            &["loss.kind=tc"],
+            &["loss.schedule=free-bits"],
+            &["loss.schedule=capacity"],
+            &["model.kind=classifier", "data.image_size=16", "model.width=2"],
+            &[&vq[..], &["data.image_size=16"]].concat(),
+            &["data.kind=digits", "data.images=12000", "data.image_size=28", "data.limit=64"],
+        ];
+        for settings in cases {
+            let folder = tempfile::tempdir().unwrap();
+            let mut run = untrained(settings);
+            run.path = folder.path().into(); // which has the cache of features
+            let scores = evaluate(&run, &Options { images: 20, extractor: None, inception: None }).unwrap();
+            let found = scores.scores.into_iter().map(|score| score.name);
+            let mut found: Vec<String> = found.chain(scores.missing.into_iter().map(|missing| missing.name)).collect();
+            let mut names = names(&run.predictor.config);
+            found.sort_unstable();
+            names.sort_unstable();
+            assert_eq!(names, found, "{settings:?}");
+        }
+    }
+}
