@@ -2,14 +2,18 @@
 //! shows which replacements no test notices.
 //!
 //! ```text
-//! ./test mutation [--nearest] [--again] FILE…
+//! ./test mutation [--nearest] [--quick] [--again] FILE…
 //! ```
 //!
 //! All mutants of the files are compiled at once, each behind a switch (`schemata.rs`), in a copy of the repository in the build
 //! folder. Mutants that do not compile are dropped. Each test runs once to record which mutants it reaches, and then each
 //! mutant is switched on for the tests that reach it, the quickest first, until one fails or hangs. First the crate's own tests
-//! are tried, then for the survivors those of other crates; `--nearest` leaves the second part out. `--again` tries only what
-//! survived the last time, after tests were added. The survivors that are known to be harmless are in `survivors.txt`.
+//! are tried, then for the survivors those of other crates; `--nearest` leaves the second part out, and `--quick` all tests
+//! that need more than 5 seconds. `--again` tries only what survived the last time, after tests were added. The survivors that are
+//! known to be harmless are in `survivors.txt`.
+//!
+//! A test hangs if it needs far more processor time than without a mutant. Other work on the machine does not add to that time,
+//! so it does not change the outcome. As many tests run at once as the machine has cores, each on one thread.
 #![forbid(unsafe_code)]
 
 #[path = "../mutants/copy.rs"]
@@ -68,8 +72,9 @@ struct Binary {
 fn main() -> Result<ExitCode> {
     let (options, mut paths): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));
     let option = |name: &str| options.iter().any(|option| option == name);
-    let usage = "usage: ./test mutation [--nearest] [--again] FILE…, all of one crate";
-    ensure!(options.iter().all(|o| o == "--nearest" || o == "--again") && !paths.is_empty(), "{usage}");
+    let usage = "usage: ./test mutation [--nearest] [--quick] [--again] FILE…, all of one crate";
+    let known = |option: &String| ["--nearest", "--quick", "--again"].contains(&option.as_str());
+    ensure!(options.iter().all(known) && !paths.is_empty(), "{usage}");
     let suite = SUITES.iter().find(|suite| paths[0].starts_with(suite.0));
     let Some(&(folder, root, nearest, others)) = suite else { bail!("no tests are known for {}", paths[0]) };
     ensure!(paths.iter().all(|path| path.starts_with(folder)), "{usage}");
@@ -103,7 +108,8 @@ fn main() -> Result<ExitCode> {
             };
         }
     }
-    let work = Work { tree, target, log };
+    let longest = Duration::from_secs(if option("--quick") { 5 } else { 300 });
+    let work = Work { tree, target, log, longest };
     work.drop_invalid(&files, &mutants, &mut outcomes, root)?;
     let rounds = if option("--nearest") { vec![nearest] } else { vec![nearest, others] };
     for round in rounds {
@@ -156,6 +162,8 @@ struct Work {
     target: PathBuf,
     /// A line for each outcome; the last one of a mutant counts.
     log: PathBuf,
+    /// The processor time that a test may need without a mutant.
+    longest: Duration,
 }
 
 impl Work {
@@ -272,7 +280,7 @@ impl Work {
             fs::write(&file, "")?;
             let started = Instant::now();
             let traced = ("MUTATION_TRACE", file.display().to_string());
-            let passed = self.run(&binaries[*binary], &[name], traced, Duration::from_secs(600))?;
+            let passed = self.run(&binaries[*binary], &[name], traced, self.longest)?;
             let takes = started.elapsed();
             let reaches = fs::read_to_string(&file)?.lines().filter_map(|id| id.parse().ok()).collect();
             Ok((passed, Test { binary: *binary, name: name.clone(), takes, reaches }))
@@ -282,7 +290,7 @@ impl Work {
             eprintln!("{:.1} s: {}", test.takes.as_secs_f64(), test.name);
         }
         for (_, test) in run.iter().filter(|(passed, _)| !passed) {
-            eprintln!("left out, because it fails without a mutant: {}", test.name);
+            eprintln!("left out, because it fails or takes too long without a mutant: {}", test.name);
         }
         let mut tests: Vec<Test> = run.into_iter().filter(|(passed, _)| *passed).map(|(_, test)| test).collect();
         tests.sort_unstable_by_key(|test| test.takes);
@@ -302,7 +310,7 @@ impl Work {
         }
         for ((_, binary), group) in groups {
             let names: Vec<&str> = group.iter().map(|test| test.name.as_str()).collect();
-            let limit = Duration::from_secs(10) + 8 * group.iter().map(|test| test.takes).sum::<Duration>();
+            let limit = Duration::from_secs(5) + 8 * group.iter().map(|test| test.takes).sum::<Duration>();
             if !self.run(&binaries[binary], &names, ("MUTANT", id.to_string()), limit)? {
                 return Ok(true);
             }
@@ -310,11 +318,13 @@ impl Work {
         Ok(false)
     }
 
-    /// Whether these tests pass in time and in 24 GiB of address space.
+    /// Whether these tests pass with this much processor time and 24 GiB of address space. A deadlock needs no processor time,
+    /// so there is a limit on the clock's time too, which is long enough for a machine with much other work.
     fn run(&self, binary: &Binary, names: &[&str], switch: (&str, String), limit: Duration) -> Result<bool> {
         let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -v 25165824; exec \"$@\"", "sh"]).arg(&binary.program);
-        command.args(["--exact", "--quiet"]).args(names);
+        command.args(["-c", "ulimit -v 25165824; ulimit -t $0; exec \"$@\""]);
+        command.arg(limit.as_secs_f64().ceil().to_string()).arg(&binary.program);
+        command.args(["--exact", "--quiet"]).args(names).env("RUST_TEST_THREADS", "1").env("RAYON_NUM_THREADS", "1");
         command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder).env(switch.0, switch.1);
         command.env("RUST_BACKTRACE", "0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         #[cfg(unix)]
@@ -325,7 +335,7 @@ impl Work {
             if let Some(status) = child.try_wait()? {
                 return Ok(status.success());
             }
-            if started.elapsed() > limit {
+            if started.elapsed() > 12 * limit {
                 end(&mut child)?;
                 return Ok(false);
             }

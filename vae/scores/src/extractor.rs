@@ -353,6 +353,57 @@ mod tests {
             (known(DataKind::Digits), known(DataKind::Mnist), known(DataKind::Cifar10)),
             (Some(10), Some(10), None)
         );
+        assert_eq!(extractor.words(), format!("{} features of digits-classifier at 32 px", extractor.width));
+    }
+
+    #[test]
+    fn a_classifier_of_one_label_classifies_nothing() {
+        let mut config = Config::default();
+        let mut classes = |classes: usize| {
+            (config.data.classes, config.model.width) = (Some(classes), 1);
+            let net = Classifier::new(&mut Generator::new(0), &config);
+            let net = Net::Classifier(Box::new(net), Box::new(config.clone()));
+            let preprocess = Preprocess { channels: 1, size: None, mean: vec![0.0], std: vec![1.0] };
+            let [name, digest] = [String::new(), String::new()];
+            Extractor { name, width: 8, net, preprocess, digest, device: Device::Cpu }.classes_of(&config)
+        };
+        assert_eq!([2, 1].map(&mut classes), [Some(2), None]);
+    }
+
+    /// The images that the built-in classifier learnt from may be missing, but it is a classifier.
+    #[test]
+    fn a_checkpoint_of_a_classifier_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.safetensors");
+        std::fs::write(&file, DIGITS).unwrap();
+        let run = crate::latents::tests::untrained(&[]);
+        let options = Options { images: 1, extractor: Some(file), inception: None };
+        let error = Extractor::classifier(&run, &options).err().map(|error| error.to_string());
+        assert!(error.as_ref().is_none_or(|error| !error.contains("--extractor needs a classifier")), "{error:?}");
+    }
+
+    /// A cache cannot be written where a file has the name of its folder.
+    #[test]
+    fn a_cache_that_cannot_be_written_is_warned_of_once() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("cache"), b"in the way").unwrap();
+        let mut run = crate::latents::tests::untrained(&[]);
+        run.path = folder.path().into();
+        let extractor = Extractor::of_digits(&Device::Cpu).unwrap();
+        let mut warnings = Vec::new();
+        for _ in 0..2 {
+            extractor.cached_features(&run, &[0.5; 64], [1, 8, 8], &mut warnings).unwrap();
+        }
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+
+    #[test]
+    fn the_key_of_the_cache_changes_with_the_images() {
+        let extractor = Extractor::of_digits(&Device::Cpu).unwrap();
+        let key = |pixel: f32, shape| extractor.key(&[pixel; 64], shape);
+        assert_eq!((key(0.5, [1, 8, 8]).len(), key(0.5, [1, 8, 8])), (64, key(0.5, [1, 8, 8])));
+        assert!(key(0.5, [1, 8, 8]) != key(0.25, [1, 8, 8]) && key(0.5, [1, 8, 8]) != key(0.5, [1, 4, 16]));
+        assert_eq!(hexadecimal(&[0, 255, 16]), "00ff10");
     }
 
     #[test]
@@ -363,6 +414,14 @@ mod tests {
         assert_eq!((**grey.shape() == [1, 1, 32, 32], grey.data()[65], grey.data()[66]), (true, -2.0, 2.0));
         let colour = preprocess(3, Some(16)).apply(&[0.75; 64], [1, 8, 8]);
         assert_eq!((&colour.shape()[..], colour.data()), (&[1, 3, 16, 16][..], &[1.0; 768][..]));
+        let grey = preprocess(1, Some(32)).apply(&[0.75; 64], [1, 8, 8]);
+        assert_eq!(
+            (&grey.shape()[..], grey.data()),
+            (&[1, 1, 32, 32][..], &[1.0; 1024][..]),
+            "only digits get a border"
+        );
+        let same = preprocess(3, None).apply(&[0.0, 0.5, 1.0], [3, 1, 1]);
+        assert_eq!(same.data(), [-2.0, 0.0, 2.0]);
         let red = [[1.0; 4], [0.0; 4], [0.0; 4]].concat();
         let luma = preprocess(1, None).apply(&red, [3, 2, 2]);
         assert!(luma.data().iter().all(|x| (x - 4.0 * (0.299 - 0.5)).abs() < 1e-6), "{:?}", luma.data());

@@ -143,6 +143,10 @@ mod tests {
         let mut odd = a.clone();
         odd.numbers[3] = f32::NAN;
         assert!(frechet_distance(&odd, &b).is_nan() && frechet_distance(&a, &draws(3, 1, 8)).is_nan());
+        let mut few = b.clone();
+        few.numbers[3] = f32::INFINITY;
+        assert!(frechet_distance(&few, &b).is_nan() && frechet_distance(&b, &few).is_nan());
+        assert!(frechet_distance(&draws(1, 2, 8), &draws(2, 2, 8)) > 0.0, "two images are enough");
     }
 
     /// One feature and the sets {0, 1} and {1, 2}: k = (xy + 1)³ is 1 within the first set, 27 within the second, and

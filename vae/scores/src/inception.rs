@@ -129,8 +129,7 @@ impl Inception {
 
     /// Computes the features of images with pixels in [0, 1] and any size, `[n, 3, h, w]` → `[n, 2048]`.
     pub fn features(&self, images: &Var) -> Var {
-        let resized = images.interpolate([SIZE; 2], Interpolation::Bilinear { align_corners: false });
-        let x = resized.mul_scalar(2.0).add_scalar(-1.0);
+        let x = preprocessed(images);
         let x = self.apply(&x, "", &["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"]).max_pool2d(HALVE);
         let x = self.apply(&x, "", &["Conv2d_3b_1x1", "Conv2d_4a_3x3"]).max_pool2d(HALVE);
         let x = ["Mixed_5b", "Mixed_5c", "Mixed_5d"].iter().fold(x, |x, block| {
@@ -183,6 +182,12 @@ impl Inception {
         };
         names.iter().fold(x.clone(), |x, name| unit(name).forward(&x))
     }
+}
+
+/// Resizes images with pixels in [0, 1], and moves their range to [−1, 1].
+fn preprocessed(images: &Var) -> Var {
+    let resized = images.interpolate([SIZE; 2], Interpolation::Bilinear { align_corners: false });
+    resized.mul_scalar(2.0).add_scalar(-1.0)
 }
 
 impl Default for Inception {
@@ -264,13 +269,48 @@ mod tests {
 
     #[test]
     fn names_and_parameter_counts_agree_with_torchvision() {
-        let net = Inception::new();
+        let net = Inception::default();
         // torchvision's inception_v3 without its auxiliary head and `fc`: 21,785,568 parameters in 94 units.
         assert_eq!((nn::count(&net), net.layers.len()), (21_785_568, 94));
         let mut names = Vec::new();
         nn::visit(&net, |path, _| names.push(path.to_owned()));
         for name in ["Conv2d_1a_3x3.conv.weight", "Mixed_6b.branch7x7dbl_5.bn.running_var"] {
             assert!(names.iter().any(|known| known == name), "{name}");
+        }
+        let unit = |name: &str| &net.layers.iter().find(|(known, _)| known == name).unwrap().1;
+        for (name, padding, stride) in [
+            ("Conv2d_1a_3x3", [0, 0], 2),
+            ("Conv2d_2a_3x3", [0, 0], 1),
+            ("Conv2d_2b_3x3", [1, 1], 1),
+            ("Conv2d_3b_1x1", [0, 0], 1),
+            ("Mixed_5b.branch5x5_2", [2, 2], 1),
+            ("Mixed_6a.branch3x3dbl_3", [0, 0], 2),
+            ("Mixed_6b.branch7x7_2", [0, 3], 1),
+        ] {
+            assert_eq!((unit(name).padding, unit(name).stride), (padding, stride), "{name}");
+        }
+        let maps = net.apply(&Var::constant(Tensor::zeros([1, 64, 3, 3])), "", &["Conv2d_3b_1x1"]);
+        assert_eq!(**maps.shape(), [1, 80, 3, 3]);
+    }
+
+    #[test]
+    fn images_are_enlarged_and_their_range_is_symmetric() {
+        let x = preprocessed(&Var::constant(Tensor::full([1, 3, 8, 8], 0.25)));
+        assert_eq!(**x.shape(), [1, 3, 299, 299]);
+        assert!(x.value().data().iter().all(|x| (x + 0.5).abs() < 1e-6));
+    }
+
+    /// Kernels of ones count the pixels under them that are not padding.
+    #[test]
+    fn a_unit_is_a_padded_convolution_with_a_norm() {
+        for (kernel, padding, count) in [([3, 3], [1, 1], 4.0), ([1, 3], [0, 1], 2.0), ([3, 1], [1, 0], 2.0)] {
+            let unit = Unit::new(1, 1, kernel, 1, padding);
+            unit.weight.set(Tensor::ones([1, 1, kernel[0], kernel[1]]));
+            unit.norm[0].set(Tensor::full([1], 2.0));
+            unit.norm[1].set(Tensor::full([1], 0.5));
+            unit.running[1].set(Tensor::full([1], 4.0));
+            let y = unit.forward(&Var::constant(Tensor::ones([1, 1, 2, 2])));
+            assert!(y.value().data().iter().all(|y| (y - count - 0.5).abs() < 1e-3) && y.value().count() == 4, "{y:?}");
         }
     }
 

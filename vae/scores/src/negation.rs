@@ -63,6 +63,7 @@ fn correlation(a: &[f32], b: &[f32], origin: &[f32]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latents::tests::untrained;
 
     #[test]
     fn opposite_equal_and_unrelated_images_have_known_correlations() {
@@ -73,5 +74,33 @@ mod tests {
         assert_eq!(correlation(&image, &image, &origin), Some(1.0));
         assert_eq!(correlation(&[1.0, 0.5, 0.25, 0.5], &[0.5, 0.0, 0.25, 0.5], &origin), Some(0.0));
         assert_eq!(correlation(&image, &origin, &origin), None);
+    }
+
+    #[test]
+    fn the_score_is_the_correlation_of_decoded_opposites() {
+        let scores = |run: &LoadedRun| {
+            let (scores, missing, warnings) = (Vec::new(), Vec::new(), Vec::new());
+            let mut scores = Scores { run: "a".into(), epoch: 1, images: 9, scores, missing, warnings };
+            score(run, &Options { images: 9, extractor: None, inception: None }, &mut scores).unwrap();
+            scores
+        };
+        let run = untrained(&["model.output=linear"]);
+        let found = scores(&run);
+        let [mu, _] =
+            block_on(run.predictor.encode(&run.dataset().unwrap().test, &(0..9).collect::<Vec<_>>())).unwrap().unwrap();
+        let decode = |z: &Tensor| block_on(run.predictor.decode(z, &[0; 9])).unwrap().unwrap();
+        let images = [&mu, &mu.mul_scalar(-1.0), &mu.mul_scalar(0.0)].map(decode);
+        let score = found.get(NAME).unwrap();
+        assert_eq!(
+            (Some(score.value), &*score.of),
+            (correlation(&images[0], &images[1], &images[2]), "9 test images, z = μ and −μ")
+        );
+        assert!(score.value < 0.99, "{}", score.value);
+        for (_, param) in nn::parameters(&*run.predictor.model) {
+            param.set(Tensor::zeros(param.shape()));
+        }
+        assert_eq!(scores(&run).missing[0].why, "every latent decodes to the same image");
+        let classifier = untrained(&["model.kind=classifier", "model.width=1", "data.image_size=16"]);
+        assert!(scores(&classifier).missing[0].why.contains("no Gaussian latents"));
     }
 }

@@ -85,6 +85,19 @@ mod tests {
         (Features { width: 3, numbers }, labels)
     }
 
+    /// The features 0, 2, 4, 6 have the mean 3 and the variance 5, so W = (4/√5)/(4 + 4λ) for the upper class.
+    #[test]
+    fn the_weights_are_those_of_the_closed_form() {
+        let features = Features { width: 1, numbers: vec![0.0, 2.0, 4.0, 6.0] };
+        let linear = LinearClassifier::train(&features, &[0, 0, 1, 1], 2).unwrap();
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        near(linear.mean[0], 3.0);
+        near(linear.scale[0], 1.0 / 5_f64.sqrt());
+        near(linear.weight.numbers[1], 4.0 / 5_f64.sqrt() / 4.04);
+        near(linear.weight.numbers[0], -linear.weight.numbers[1]);
+        assert_eq!(linear.shares, [0.5, 0.5]);
+    }
+
     #[test]
     fn separable_classes_are_predicted_and_others_give_the_most_frequent() {
         let ((seen, labels), (unseen, truth)) = (clouds(1, 300), clouds(2, 200));

@@ -216,6 +216,13 @@ mod tests {
         let pair = plain.training_batch(1, &[4, 2]).unwrap();
         assert_eq!(pair.input.data(), plain.batch(&plain.train, &[4, 2]).unwrap().data());
         assert!(pair.clean.is_none());
+        let mut config = crate::config::Config::default();
+        config.data.noise_target = NoiseTarget::Clean;
+        let augmentation = Augmentation::new(&config);
+        assert!(
+            !augmentation.is_noisy(4) && augmentation.clean(&pair.input).is_none(),
+            "no noise, so nothing is noisy"
+        );
         let noisy = dataset(&["data.noise_std=0.1"]).training_batch(1, &[4, 2]).unwrap();
         assert!(noisy.clean.is_none(), "the noisy image is what is given back");
     }

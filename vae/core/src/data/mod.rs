@@ -231,6 +231,15 @@ mod tests {
     }
 
     #[test]
+    fn a_split_has_the_labels_and_file_names_of_its_images() {
+        let images = Images::new(vec![0_u8; 3], vec![4, 5, 6], 1, [1, 1]);
+        let images = images.with_file_names(["a", "b", "c"].map(str::to_owned).into());
+        let split = Split::new(Arc::new(images), vec![2, 0]);
+        assert_eq!((split.labels(&[1, 0]), split.file_name(0), split.file_name(1)), (vec![4, 6], Some("c"), Some("a")));
+        assert_eq!(Dataset::built_in(&Config::default()).unwrap().classes(), 10);
+    }
+
+    #[test]
     fn a_limit_keeps_the_first_training_images_and_all_validation_images() {
         let whole = Dataset::built_in(&Config::default()).unwrap();
         let mut config = Config::default();

@@ -61,8 +61,8 @@ fn squares(pixels: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Settings;
-    use crate::data::Dataset;
+    use crate::config::{Config, Settings};
+    use crate::data::{Dataset, Images};
 
     /// There are more images than one block, so the nearest may be in the second block.
     #[test]
@@ -78,5 +78,15 @@ mod tests {
         three[256..272].iter_mut().for_each(|x| *x = (*x - 0.5).abs());
         let (place, error) = nearest_neighbours(transform, train, &three).unwrap()[1];
         assert!(place == 0 && (error - 16.0 * 0.25 / 256.0).abs() < 1e-9, "{place}: {error}");
+    }
+
+    #[test]
+    fn of_two_equal_images_the_first_is_the_nearest() {
+        let bytes: Vec<u8> = [0, 255, 255].iter().flat_map(|&byte| [byte; 64]).collect();
+        let split = Split::all(Images::new(bytes, vec![0; 3], 1, [8, 8]));
+        let mut config = Config::default();
+        config.data.image_size = Some(8);
+        let transform = Transform::new(&config, &split).unwrap();
+        assert_eq!(nearest_neighbours(&transform, &split, &[1.0; 64]).unwrap(), [(1, 0.0)]);
     }
 }

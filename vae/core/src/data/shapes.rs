@@ -308,7 +308,22 @@ mod tests {
         assert_eq!((&red[..1024], red[1024..].iter().max()), (&shape[..], Some(&0)));
         assert_eq!((0..10).map(rgb).collect::<HashSet<_>>().len(), 10);
         assert_eq!((rgb(0), rgb(5)), ([255, 0, 0], [0, 255, 255]), "opposite");
-        assert_eq!([rgb(1), rgb(4), rgb(9)], [[255, 153, 0], [0, 255, 102], [255, 0, 153]]);
+        assert_eq!([rgb(1), rgb(2), rgb(4)], [[255, 153, 0], [204, 255, 0], [0, 255, 102]]);
+        assert_eq!([rgb(6), rgb(8), rgb(9)], [[0, 102, 255], [204, 0, 255], [255, 0, 153]]);
+    }
+
+    #[test]
+    fn the_border_belongs_to_the_shape() {
+        let beyond = 1.0 + 1e-9;
+        for (shape, [u, v]) in [(0, [std::f64::consts::FRAC_1_SQRT_2, 0.5]), (1, [1.0, 0.0]), (2, [0.0, 1.0])] {
+            assert!(contains(shape, u, v) && !contains(shape, beyond * u, beyond * v), "{shape}");
+        }
+    }
+
+    #[test]
+    fn every_number_can_be_in_a_subset() {
+        let drawn: HashSet<u32> = (0..50).flat_map(|seed| subset(3, 1, seed)).collect();
+        assert_eq!(drawn.len(), 3);
     }
 
     #[test]
@@ -323,6 +338,7 @@ mod tests {
             let index = train.indices()[place];
             train.read(place, &mut out).unwrap();
             assert_eq!(out, draw(&grid, factors.of(index)));
+            assert_eq!(images.key(index), Some(combination(&grid, factors.of(index)) as u64));
             assert_eq!(train.label(place), usize::from(factors.of(index)[0]));
         }
         let again = |seed: &str| splits(&config(&["data.images=120", "data.image_size=32", seed]));

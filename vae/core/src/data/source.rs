@@ -252,6 +252,9 @@ mod tests {
         assert_eq!(make().with_factors(factors).factors().unwrap().of(1), [3, 8]);
         let named = Images::new(vec![0_u8; 2], vec![1, 0], 1, [1, 1]).with_class_names(["cat", "dog"]);
         assert_eq!((named.class_names()[1].as_str(), named.classes()), ("dog", 2));
+        assert_eq!((named.key(0), named.file_name(1)), (None, None));
+        let named = named.with_file_names(vec!["a.png".into(), "b.png".into()]);
+        assert_eq!(named.file_name(1), Some("b.png"));
         assert!(std::panic::catch_unwind(|| make().with_classes(300)).is_err());
     }
 }

@@ -208,7 +208,7 @@ fn resize(plane: &[u8], [height, width]: [usize; 2], size: usize, out: &mut [f32
 /// Returns the two source pixels around the centre of a target pixel, and the weight of the second.
 fn neighbours(target: usize, size: usize, source: usize) -> (usize, usize, f32) {
     let centre = ((target as f32 + 0.5) * source as f32 / size as f32 - 0.5).max(0.0);
-    let first = (centre as usize).min(source - 1);
+    let first = centre as usize;
     (first, (first + 1).min(source - 1), centre - first as f32)
 }
 
@@ -312,6 +312,31 @@ mod tests {
         let red: Vec<u8> = [vec![255; 256], vec![0; 512]].concat();
         assert!((seen(&config(1, 16, Normalise::Unit), &split(&red, 3, 16))[0] - 76.0 / 255.0).abs() < 1e-6);
         assert_eq!(seen(&config(3, 16, Normalise::Unit), &split(&[51; 256], 1, 16)), vec![0.2; 768]);
+    }
+
+    /// Three pixels: green, blue, red.
+    #[test]
+    fn the_planes_of_a_colour_image_are_red_green_and_blue() {
+        assert_eq!(grey(&[0, 0, 255, 255, 0, 0, 0, 255, 0], 3), [150, 29, 76]);
+    }
+
+    #[test]
+    fn moments_that_cannot_be_used_are_refused() {
+        let with = |mean: &[f64], std: &[f64]| Transform::from_moments(8, mean.to_vec(), std.to_vec());
+        assert!(with(&[0.5], &[0.25]).is_some() && with(&[0.5; 3], &[0.25; 3]).is_some());
+        assert!(with(&[0.5; 2], &[0.25; 2]).is_none() && with(&[0.5], &[0.25; 3]).is_none());
+        assert!(with(&[f64::NAN], &[0.25]).is_none() && with(&[f64::INFINITY], &[0.25]).is_none());
+        for std in [0.0, -0.25, f64::NAN, f64::INFINITY] {
+            assert!(with(&[0.5; 3], &[0.25, std, 0.25]).is_none(), "{std}");
+        }
+    }
+
+    #[test]
+    fn each_channel_is_converted_back_with_its_own_moments() {
+        let transform = Transform::from_moments(2, vec![0.25, 0.5, 0.75], vec![0.5, 0.25, 0.125]).unwrap();
+        let mut pixels = vec![1.0; 24]; // two images
+        transform.to_unit(&mut pixels);
+        assert_eq!(pixels, [[0.75; 4], [0.75; 4], [0.875; 4], [0.75; 4], [0.75; 4], [0.875; 4]].concat());
     }
 
     #[test]

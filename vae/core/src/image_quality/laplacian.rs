@@ -56,6 +56,11 @@ mod tests {
         assert_eq!(of_32(|y, x| (y + x) % 2 == 1), 1_040_400.0);
         assert_eq!(of_32(|_, x| x >= 16), 4064.0625);
         assert_eq!(laplacian_variance(&[0.5], [1, 1, 1]), 0.0);
+        // L is 0, 255, −510, whose mean is −85.
+        assert_eq!(
+            laplacian_variance_of_luma(&[0.0, 0.0, 255.0], [1, 3]),
+            (85.0_f64.powi(2) + 340.0 * 340.0 + 425.0 * 425.0) / 3.0
+        );
     }
 
     #[test]

@@ -88,7 +88,8 @@ mod tests {
         assert!((ssim(&a, &a, shape).unwrap() - 1.0).abs() < 1e-12);
         let moved: Vec<f32> = a.iter().map(|x| x + 0.125).collect();
         assert_eq!((mse(&a, &moved), (1e3 * psnr(mse(&a, &moved))).round()), (0.015625, 18_062.0));
-        assert_eq!(ssim(&a, &a, [3, 221, 1]), None);
+        assert_eq!((ssim(&a, &a, [3, 221, 1]), ssim(&a[..110], &a[..110], [1, 10, 11])), (None, None));
+        assert!(ssim(&a[..121], &a[..121], [1, 11, 11]).is_some(), "an image as small as the window");
     }
 
     /// The expected numbers are from scikit-image 0.26 with `channel_axis=0`.

@@ -120,6 +120,42 @@ fn outputs_have_the_input_shape_and_gradients_reach_every_parameter() {
     }
 }
 
+/// Checkpoints find their tensors by these names.
+#[test]
+fn plain_convolutions_have_their_names_and_shapes() {
+    let tensors = |options: &[&str]| {
+        let model = build(&small(options, &["data.image_size=16"]));
+        let text =
+            nn::parameters(&*model).into_iter().map(|(name, param)| format!("{name} {:?}", param.shape().to_vec()));
+        text.filter(|text| !text.contains("bias")).collect::<Vec<_>>().join(", ").replace(".weight", "")
+    };
+    assert_eq!(
+        tensors(&["kind=basic", "widths=4,5"]),
+        "encoder.conv1 [4, 1, 3, 3], encoder.conv2 [5, 4, 3, 3], encoder.mu [3, 80], encoder.logvar [3, 80], \
+         decoder.linear [80, 3], decoder.conv1 [5, 5, 3, 3], decoder.conv2 [5, 4, 3, 3], decoder.conv3 [4, 1, 3, 3]"
+    );
+    assert_eq!(
+        tensors(&["kind=conv3", "widths=4,5"]),
+        "encoder.conv1 [4, 1, 3, 3], encoder.conv2 [5, 4, 3, 3], encoder.mu [3, 80], encoder.logvar [3, 80], \
+         decoder.linear [80, 3], decoder.conv1 [5, 4, 4, 4], decoder.conv2 [4, 1, 4, 4]"
+    );
+}
+
+/// Two decoders whose linear layers differ in their negative biases only: after a ReLU they are equal.
+#[test]
+fn a_relu_follows_the_linear_layer_of_conv3_and_not_that_of_basic() {
+    for (kind, equal) in [("conv3", true), ("basic", false)] {
+        let decoded = [-1.0, -2.0].map(|bias| {
+            let model = build(&small(&[&format!("kind={kind}"), "widths=4,5"], &["data.image_size=16"]));
+            let parameters = nn::parameters(&*model);
+            let (_, linear) = parameters.iter().find(|(name, _)| name == "decoder.linear.bias").unwrap();
+            linear.set(Tensor::full(linear.shape(), bias));
+            model.decode(&Var::constant(Tensor::zeros([1, 3])), &ForwardContext::eval()).value().data().to_vec()
+        });
+        assert_eq!(decoded[0] == decoded[1], equal, "{kind}");
+    }
+}
+
 /// In evaluation, the latents of an image do not depend on the other images of the batch.
 #[test]
 fn images_of_a_batch_are_independent_in_evaluation() {

@@ -102,3 +102,20 @@ impl Module for Shortcut {
         self.unit.visit(v, "0", "1");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tensor::Tensor;
+
+    use super::*;
+
+    #[test]
+    fn without_a_norm_the_residual_is_added_before_the_activation() {
+        let [y, residual] = [[1.0, -3.0], [2.0, 1.0]].map(|numbers| Var::constant(Tensor::new(&numbers, [1, 2, 1, 1])));
+        for (act, sum) in [(Act::Identity, [3.0, -2.0]), (Act::Relu, [3.0, 0.0]), (Act::LeakyRelu(0.25), [3.0, -0.5])] {
+            let out = norm_act(&None, &y, Some(&residual), act, &ForwardContext::eval());
+            assert_eq!(out.value().data(), sum);
+        }
+        assert_eq!(norm_act(&None, &y, None, Act::Relu, &ForwardContext::eval()).value().data(), [1.0, 0.0]);
+    }
+}

@@ -18,9 +18,13 @@ const BLOCK: usize = 1 << 20;
 /// If the shapes differ, or there are no images.
 #[track_caller]
 pub fn exact_latent_terms(z: &Var, mu: &Var, logvar: &Var) -> LatentTerms {
-    let [n, d] = same_shape(z, mu, logvar);
+    blocked(z, mu, logvar, block_shape(same_shape(z, mu, logvar)))
+}
+
+/// Returns the draws and the posteriors that are compared at once, so that a block has at most [`BLOCK`] values.
+fn block_shape([n, d]: [usize; 2]) -> [usize; 2] {
     let columns = (BLOCK / d).clamp(1, n);
-    blocked(z, mu, logvar, [(BLOCK / (columns * d)).clamp(1, n), columns])
+    [(BLOCK / (columns * d)).clamp(1, n), columns]
 }
 
 fn blocked(z: &Var, mu: &Var, logvar: &Var, [rows, columns]: [usize; 2]) -> LatentTerms {
@@ -75,6 +79,18 @@ mod tests {
         for got in [exact_latent_terms(&z, &mu, &logvar), blocked(&z, &mu, &logvar, [4, 3])].map(|terms| values(&terms))
         {
             assert!(got.iter().zip(batch).all(|(a, b)| (a - b).abs() < 1e-5), "{got:?} {batch:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_is_as_large_as_memory_allows() {
+        for (shape, block) in [
+            ([11, 3], [11, 11]),
+            ([1_000, 8], [131, 1_000]), // 131·1,000·8 is just below 2^20
+            ([300_000, 512], [1, 2_048]),
+            ([5, 1 << 21], [1, 1]),
+        ] {
+            assert_eq!(block_shape(shape), block, "{shape:?}");
         }
     }
 

@@ -230,6 +230,8 @@ mod tests {
                 let sum: f64 = row.iter().map(|&w| f64::from(w).exp()).sum();
                 assert!((sum - 1.0).abs() < 1e-6, "{sum}");
                 assert!((f64::from(row[i]).exp() * dataset as f64 - 1.0).abs() < 1e-5, "its own counts once in N");
+                let others = f64::from(row[(i + 2) % batch]).exp() * (batch - 1) as f64;
+                assert!(batch == 2 || (others - 1.0).abs() < 1e-5, "the others count once in B − 1");
             }
         }
     }

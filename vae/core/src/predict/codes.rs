@@ -125,6 +125,9 @@ mod tests {
             assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.01), "{found:?}, expected {expected:?}");
             assert_eq!(found[1] == 0.0, expected[1] == 0.0);
         }
+        set(&predictor, "counts", &[1.0, f32::INFINITY, 1.0]); // of a damaged checkpoint
+        assert_eq!(shares(10, 1).iter().sum::<f64>(), 1.0, "every code is one of the three");
+        set(&predictor, "counts", &[0.0; 3]);
         assert_ne!(shares(10, 1), shares(10, 2));
         assert_eq!(shares(10, 1), shares(10, 1));
     }

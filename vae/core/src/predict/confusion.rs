@@ -75,5 +75,6 @@ mod tests {
         let text = table.to_string();
         assert!(text.starts_with("accuracy 50.00 % of 4 images") && text.ends_with("\n     1     0     1"), "{text}");
         assert_eq!(Confusion::new(21).to_string(), "accuracy NaN % of 0 images");
+        assert_eq!(Confusion::new(20).to_string().lines().count(), 2 + 20);
     }
 }

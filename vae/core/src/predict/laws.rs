@@ -66,6 +66,12 @@ fn the_error_is_the_mean_over_all_pixels_of_the_pictures() {
 }
 
 #[test]
+fn a_latent_at_the_limit_is_not_in_use() {
+    let kl_per_dim = vec![0.0, IN_USE, 1.001 * IN_USE, 3.0, 4.0];
+    assert_eq!(Validation { losses: Losses::default(), kl_per_dim, mse: None }.latents_in_use(), 3);
+}
+
+#[test]
 fn samples_are_decoded_draws_of_the_seed() {
     let (predictor, _) = predictor(&["seed=3", "model.output=sigmoid"]);
     let samples = block_on(predictor.sample(7)).unwrap().unwrap();

@@ -44,6 +44,8 @@ fn scores_of_pictures_are_their_definitions() {
     let errors: Vec<f64> =
         originals.chunks(64).zip(reconstructions.chunks(64)).map(|(a, b)| similarity::mse(a, b)).collect();
     close(value(&all, "mse"), errors.iter().sum::<f64>() / 50.0);
+    close(value(&all, "r2"), 1.0 - value(&all, "mse") / value(&all, "mse_mean_image"));
+    assert_eq!(all.warnings.len(), 1, "an untrained model is worse than the mean image: {:?}", all.warnings);
     close(value(&all, "psnr"), errors.iter().map(|mse| -10.0 * mse.log10()).sum::<f64>() / 50.0);
     for (name, pixels, of) in [
         ("laplacian_variance_originals", &originals, "50 test images"),

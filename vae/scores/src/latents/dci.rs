@@ -83,6 +83,15 @@ fn sharpness(x: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
+    /// The code says in which half a value of 0 … 3 is, so it explains 1 of the variance of 1.25.
+    #[test]
+    fn informativeness_is_the_explained_part_of_the_variance() {
+        let values: Vec<usize> = tensor::Generator::new(2).permutation(240).iter().map(|i| i % 4).collect();
+        let code: Vec<f64> = values.iter().map(|value| (value / 2) as f64).collect();
+        let dci = scores(&[code], &[values]);
+        assert!((dci.informativeness[0] - 0.8).abs() < 0.05, "{:?}", dci.informativeness);
+    }
+
     #[test]
     fn entropies_are_those_of_rows_and_columns() {
         // Two factors and three latents. One latent represents the first factor; two latents represent the second
@@ -101,6 +110,8 @@ mod tests {
         near(dci.by_latent[0], 0.0);
         near(dci.completeness, 1.0 + (0.9 * 0.9_f64.ln() + 0.1 * 0.1_f64.ln()) / 2_f64.ln());
         assert_eq!(of_importances(&[vec![0.0]], vec![0.0]).completeness, 1.0);
+        near(of_importances(&[vec![0.0], vec![0.0]], vec![0.0; 2]).completeness, 1.0);
+        near(sharpness(&[0.0, 0.0]), 0.0);
         // Printed by `python tests/oracle/factors.py`.
         let dci = of_importances(&[vec![0.7, 0.2, 0.1], vec![0.1, 0.3, 0.6]], vec![0.0; 2]);
         near(dci.disentanglement, 0.332751101582335);

@@ -198,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn a_threshold_is_in_the_middle_or_the_lower_of_two_neighbours() {
+        let split = |x: [f64; 3], y: [f64; 3]| {
+            best_split(&[&x], &y, 1.0, &[vec![0, 1, 2]], &mut Generator::new(0)).map(|split| split.threshold)
+        };
+        assert_eq!(split([0.0, 1.0, 5.0], [0.0, 0.0, 3.0]), Some(3.0));
+        assert_eq!(split([0.0, 1.0, 5.0], [0.0, 3.0, 0.0]), Some(0.5), "the first of equal splits");
+        let next = 1.0_f64.next_up();
+        assert_eq!(split([1.0, next, 2.0], [3.0, 0.0, 0.0]), Some(1.0));
+        assert_eq!(split([next, next.next_up(), 2.0], [3.0, 0.0, 0.0]), Some(next), "the middle is rounded up");
+        let mut shares = [0.25];
+        add_shares(&mut shares, &[0.0]);
+        assert_eq!(shares, [0.25]);
+        let forest = Forest::fit(&[&[1.0, next]], &[0.0, 8.0]);
+        let [low, high] = [0, 1].map(|image| forest.predict(&[&[1.0, next]], image));
+        assert!(low < 4.0 && high > 4.0, "{low} {high}");
+    }
+
+    #[test]
     fn constant_inputs_or_outputs_give_no_split() {
         let same = vec![0.5; 30];
         let y: Vec<f64> = (0..30).map(f64::from).collect();

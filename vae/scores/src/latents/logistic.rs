@@ -153,6 +153,40 @@ mod tests {
         assert_eq!(predicted.iter().filter(|class| **class == 2).count(), 100);
     }
 
+    /// The line search accepts a step whose decrease is a part of 1e-4 of what the slope promises, and halves it otherwise.
+    /// The first gradient is −1, so the first step is to 1. Every other gradient is 0, unless the case says otherwise.
+    #[test]
+    fn a_step_is_halved_until_the_function_decreases_enough() {
+        let from_zero = |cases: &'static [(f64, f64, f64)]| {
+            let f = move |x: &[f64], g: &mut [f64]| {
+                let case = cases.iter().find(|(at, ..)| *at == x[0]).copied();
+                let (_, y, slope) = case.unwrap_or(if x[0] == 0.0 { (0.0, 0.0, -1.0) } else { (x[0], -9.0, 0.0) });
+                g[0] = slope;
+                y
+            };
+            minimise(f, vec![0.0])
+        };
+        assert_eq!(from_zero(&[(1.0, -1e-4, 0.0)]), [1.0]);
+        assert_eq!(from_zero(&[(1.0, 5e-5, 0.0)]), [0.5], "it increased");
+        assert_eq!(from_zero(&[(1.0, 5e-5, 0.0), (0.5, -1e-4, 0.0)]), [0.5]);
+        assert_eq!(from_zero(&[(1.0, -1.0, -1.0)]), [2.0], "a constant slope says nothing about the curvature");
+    }
+
+    /// Without pairs a step goes down the gradient, at most by 1. A pair (s, t) is the change of the gradient by a step: the
+    /// approximation H maps t to s.
+    #[test]
+    fn a_step_satisfies_the_secant_equation() {
+        assert_eq!(newton_step(&[0.25, -0.5], &[]), [-0.25, 0.5]);
+        let long = newton_step(&[3.0, -4.0], &[]);
+        assert!((long[0] + 0.6).abs() < 1e-15 && (long[1] - 0.8).abs() < 1e-15, "{long:?}");
+        let pairs = [[vec![1.0, 0.5], vec![4.0, 1.0]], [vec![-0.25, 1.0], vec![0.5, 3.0]]];
+        let step = newton_step(&pairs[1][1], &pairs);
+        assert!(step.iter().zip(&pairs[1][0]).all(|(step, s)| (step + s).abs() < 1e-12), "{step:?}");
+        // In a direction that no pair knows, H is the multiple of the last pair, s·t/t².
+        let step = newton_step(&[-1.0, 0.5], &[[vec![1.0, 2.0], vec![2.0, 4.0]]]);
+        assert!((step[0] - 0.5).abs() < 1e-12 && (step[1] + 0.25).abs() < 1e-12, "{step:?}");
+    }
+
     /// Rosenbrock's function is not convex, but its minimum is found as well.
     #[test]
     fn the_minimum_is_found() {

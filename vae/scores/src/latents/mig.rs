@@ -24,7 +24,6 @@ pub(super) fn gaps(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> Vec<f64> {
 /// Returns the bin of each code, counted from 0: NumPy's `digitize` with the edges of `histogram` except the last.
 fn bins(codes: &[f64]) -> Vec<usize> {
     let [least, most] = codes.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[a, b], &x| [a.min(x), b.max(x)]);
-    let [least, most] = if least == most { [least - 0.5, most + 0.5] } else { [least, most] };
     let width = (most - least) / BINS as f64;
     let edges: Vec<f64> = (1..BINS).map(|i| i as f64 * width + least).collect();
     codes.iter().map(|x| edges.partition_point(|edge| edge <= x)).collect()
@@ -44,4 +43,23 @@ fn mutual_information(a: &[usize], b: &[usize]) -> f64 {
     let share =
         cells.map(|(at, count)| count / n * (count * n / (in_rows[at / columns] * in_columns[at % columns])).ln());
     share.sum::<f64>().max(0.0) // rounding can give a number below 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_on_an_edge_is_in_the_upper_bin_and_the_largest_in_the_last() {
+        assert_eq!(bins(&[0.0, 0.5, 1.0, 1.5, 19.0, 20.0]), [0, 0, 1, 1, 19, 19]);
+        assert!(bins(&[3.0; 4]).iter().all(|&bin| bin < BINS));
+    }
+
+    #[test]
+    fn information_is_in_nats() {
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        near(mutual_information(&[0, 1, 0, 1], &[1, 0, 1, 0]), 2_f64.ln());
+        near(mutual_information(&[0, 1, 0, 1], &[0, 0, 1, 1]), 0.0);
+        near(mutual_information(&[0, 0, 0, 1], &[0, 0, 0, 1]), -0.75 * 0.75_f64.ln() - 0.25 * 0.25_f64.ln());
+    }
 }

@@ -29,3 +29,18 @@ fn squared_correlation(codes: &[f64], values: &[f64]) -> f64 {
     let [code, value, both] = sums.map(|sum| sum / (codes.len() - 1) as f64);
     if code > 1e-12 { both * both / (code * value) } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The variances of the two latents, divided by n − 1, are ¾ and 4/3 of 1e-12.
+    #[test]
+    fn a_latent_of_almost_no_variance_has_no_correlation() {
+        let scaled = |by: f64| [0.0, by, 0.0, by];
+        let values = [0.0, 1.0, 0.0, 1.0];
+        assert_eq!(squared_correlation(&scaled(1.5e-6), &values), 0.0);
+        assert!((squared_correlation(&scaled(2e-6), &values) - 1.0).abs() < 1e-9);
+        assert_eq!(squared_correlation(&scaled(1.0), &[0.0, 0.0, 1.0, 1.0]), 0.0);
+    }
+}

@@ -138,6 +138,12 @@ fn a_predictor_has_the_averages() {
     let mut tensors = 0;
     nn::visit(averaged.model(), |_, _| tensors += 1); // running statistics are averaged too
     assert_eq!(counts, [averaged.params.len(), averaged.params.len(), tensors]);
+    let optimiser = averaged.optimiser_tensors();
+    let mut stored = Vec::new();
+    nn::visit(&ModelAndOptimiser { model: averaged.model(), optimiser: &optimiser }, |path, _| {
+        stored.push(path.to_owned())
+    });
+    assert_eq!((stored.len(), &stored[tensors..]), (tensors + names.len(), &names[..]), "the model first");
     let other = pollster::block_on(nn::state::save(trainer(&["seed=7"]).model(), &[])).unwrap();
     averaged
         .load_final_weights(|model| {
@@ -155,6 +161,7 @@ fn a_predictor_has_the_averages() {
     let weights = model_bits(&plain);
     let predictor = plain.predictor();
     assert_eq!(model_bits(&plain), weights, "train.ema = 0 is no average");
+    assert!(plain.optimiser_tensors().iter().all(|(name, _)| name.starts_with("train.adam.")));
     drop(predictor);
 }
 
@@ -190,6 +197,25 @@ fn faults_are_injected_at_their_step_and_named() {
     vq.inject(Fault::Loss(1));
     let error = pollster::block_on(vq.epoch(1, &mut |_| true)).unwrap_err().to_string();
     assert!(!error.contains("logvar"), "a codebook has none: {error}");
+}
+
+/// A transform that divides by almost nothing makes infinite images.
+#[test]
+fn images_that_are_not_finite_are_named_first() {
+    let mut trainer = trainer(&[]);
+    trainer.dataset.transform = crate::data::Transform::from_moments(16, vec![0.0], vec![1e-300]).unwrap();
+    let error = pollster::block_on(trainer.step(&[0, 1], 1e-3)).unwrap_err().to_string();
+    assert!(error.starts_with("the images is not finite at step 1"), "{error}");
+}
+
+#[test]
+fn a_bad_gradient_leaves_the_loss_as_it_is() {
+    let mut trainer = trainer(&[]);
+    let images = trainer.dataset.training_batch(1, &[0, 1]).unwrap();
+    let total = |trainer: &Trainer| trainer.forward(0, &images, None).terms.total.value().data()[0];
+    let before = total(&trainer);
+    trainer.inject(Fault::Gradient(1));
+    assert_eq!(total(&trainer), before);
 }
 
 /// The middle one of the parameters that move gets the bad gradient, and it is named with its layer.
