@@ -14,7 +14,7 @@
 //! vector. Infinities and NaN give what the standard library's functions give.
 
 /// ln 2 in two parts: the first has nine bits.
-const LN2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+const LN2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
 
 /// Adding 1.5·2²³ rounds a small number to a whole one, which the lowest bits of the sum then hold.
 const ROUND: f32 = 12_582_912.0;
@@ -75,7 +75,7 @@ fn ln_near_one(x: f32, n: f32) -> f32 {
     p = p * x - 1.666_805_8e-1;
     p = p * x + 2.000_071_5e-1;
     p = p * x - 2.499_999_4e-1;
-    p = p * x + 3.333_333_1e-1;
+    p = p * x + 3.333_333e-1;
     let y = x * z * p + n * LN2[1] - 0.5 * z;
     (x + y) + n * LN2[0]
 }
