@@ -2,8 +2,9 @@
 
 For each kind of model and each of its options, trains a small model for an epoch and exports it by `vae export RUN
 --with-module --check`. Loads it by the exported Python module, and compares what that computes from pixels, latents and labels
-with our outputs. They must agree to 1e-5 of the largest number. PyTorch computes in f64, so only our rounding is compared. Nothing
-but PyTorch is needed.
+with our outputs. They must agree to 1e-5 of the largest number. PyTorch computes in f64, so only our rounding is compared. Some
+trained models amplify rounding more: where PyTorch's own f32 results differ by more from those in f64, three times their difference
+is allowed. Nothing but PyTorch is needed.
 
 Where NumPy is installed, it reads what `vae encode` and `vae decode` write, and writes what `vae decode` reads.
 """
@@ -56,6 +57,11 @@ model.kind=vq model.encoder=resnet50 model.codes=64 model.code_width=4 model.ups
 """.replace("SLOW", SLOW).replace("COLOUR", COLOUR).replace("LINEAR", LINEAR)
 ALWAYS = "model.width=4 model.z_dim=3 train.epochs=1 train.batch_size=8 train.learning_rate=0.02"
 TOLERANCE = 1e-5
+
+
+def difference(a, b):
+    """The largest difference, relative to the largest number of b."""
+    return ((a - b).abs().max() / b.abs().max()).item()
 
 
 def refused(error, words, function, *arguments):
@@ -158,13 +164,16 @@ def main(programs, folder):
         with torch.no_grad():
             model = module.load(folder / f"model{i}.safetensors").double()
             pairs, facts = compare(module, model, check)
+            in_f32, _ = compare(module, module.load(folder / f"model{i}.safetensors"), {n: t.float() for n, t in check.items()})
+            rounding = {name: difference(result.double(), pairs[name][0]) for name, (result, _) in in_f32.items()}
             pairs["x"] = model.normalise(check["images"]), check["x"]
             if numpy and "labels" not in check and "logits" not in check:
                 more, others = arrays(i, model, check, run, vae, folder)
                 pairs, facts = pairs | more, facts | others
         facts["wrong images are refused"] = refused(ValueError, "floats from 0 to 1", model.encode, check["images"][:, :, 1:])
-        differences = {name: ((a - b).abs().max() / b.abs().max()).item() for name, (a, b) in pairs.items()}
-        wrong = [f"{name} differs by {by:.1e}" for name, by in differences.items() if not by <= TOLERANCE]
+        differences = {name: difference(*pair) for name, pair in pairs.items()}
+        allowed = {name: max(TOLERANCE, 3 * rounding.get(name.removesuffix(" of NumPy"), 0)) for name in pairs}
+        wrong = [f"{name} differs by {by:.1e}" for name, by in differences.items() if not by <= allowed[name]]
         # A network whose ReLUs are all 0 would agree, whatever its layers are.
         facts |= {f"{name} depends on the image": b.std(0).max() > 10 * TOLERANCE * b.abs().max() for name, (_, b) in pairs.items()}
         wrong += [f"not true: {fact}" for fact, holds in facts.items() if not holds]
