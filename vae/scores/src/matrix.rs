@@ -272,10 +272,13 @@ mod tests {
         let beside = |i: usize| (((i + 1) * (n - 1 - i)) as f64).sqrt();
         let clement = Matrix::from_fn(n, n, |i, j| if i.abs_diff(j) == 1 { beside(i.min(j)) } else { 0.0 });
         let known: Vec<f64> = (0..n).map(|i| 2.0 * i as f64 - (n - 1) as f64).collect();
-        let (mut d, mut e) = (vec![0.0; n], (0..n).map(beside).collect::<Vec<_>>());
-        diagonalise(&mut d, &mut e, 5);
-        d.sort_by(f64::total_cmp);
-        near(&d, &known, 1e-11); // Wilkinson's shift converges in so few steps
+        for diagonal in [0.0, 100.0] {
+            let (mut d, mut e) = (vec![diagonal; n], (0..n).map(beside).collect::<Vec<_>>());
+            diagonalise(&mut d, &mut e, 5);
+            d.sort_by(f64::total_cmp);
+            let known: Vec<f64> = known.iter().map(|value| value + diagonal).collect();
+            near(&d, &known, 1e-11); // Wilkinson's shift converges in so few steps
+        }
         near(&sorted(clement), &known, 1e-11);
 
         let mut values: Vec<f64> = (0..40).map(|i| f64::from(i / 2) - 7.0).collect();
@@ -288,6 +291,11 @@ mod tests {
         }
         values.sort_by(f64::total_cmp);
         near(&sorted(reflected), &values, 1e-12);
+
+        // A small element beside a large one: with the other sign of the reflection it would be lost.
+        let small = Matrix { columns: 3, numbers: vec![0.0, 1.0, 1e-9, 1.0, 0.0, 1.0, 1e-9, 1.0, 0.0] };
+        let middle = sorted(small)[1];
+        assert!((middle + 1e-9).abs() < 1e-13, "{middle}");
 
         assert_eq!(sorted(Matrix { columns: 1, numbers: vec![3.0] }), [3.0]);
         assert_eq!(sorted(Matrix { columns: 3, numbers: vec![0.0; 9] }), [0.0; 3]);
