@@ -23,7 +23,10 @@ fn main() {
     tensor::start_threads(0).expect("the first to start threads");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|a| a == "--machine") {
-        let isa = Isa::preferred().unwrap_or_else(|error| panic!("{error}"));
+        let isa = Isa::preferred().unwrap_or_else(|error| {
+            eprintln!("error: {error}");
+            std::process::exit(2)
+        });
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         println!("here: {isa}, {:.0} GFLOP/s in registers on one core, {threads} threads", isa.peak_flops() / 1e9);
         return;

@@ -2,7 +2,8 @@
 # A training step, a forward pass and every kernel, in this library and in PyTorch's two layouts, in turn on this machine.
 #   benches/compare_cpu.sh [--isa avx2|avx512] [ROUNDS] [WHAT…]   (3 rounds, a few minutes; the first call installs torch, a few GB)
 # Prints medians over the rounds in milliseconds, the ratio to PyTorch's better layout, and the time of a step with a frozen encoder
-# relative to a full step. --isa makes both sides use these instructions at most; the default is the widest of this machine. Each WHAT is a line of arguments for `compare`, such as "64 --model=skip". The default is all of them.
+# relative to a full step. --isa makes both sides use these instructions at most; the default is the widest of this machine. Each
+# WHAT is a line of arguments for `compare`, such as "64 --model=skip". The default is all of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --isa ]; then

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::cpu::box_muller::Normals;
 use crate::cpu::parallel;
-use crate::cpu::simd::{Isa, SimdKernel, Vector};
+use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::shape::Shape;
@@ -73,10 +73,8 @@ impl Generator {
 
     /// A tensor of numbers uniform in `[low, high)`.
     pub fn uniform_tensor(&mut self, shape: impl Into<Shape>, low: f32, high: f32) -> Tensor {
-        let isa = Isa::current();
-        Tensor::build(shape.into(), |out| {
-            self.fill(out, 1, &|bytes, out| isa.dispatch(Uniforms { bytes, out, low, high }));
-        })
+        let span = high - low;
+        Tensor::build(shape.into(), |out| self.fill_fractions(out, |x| low + span * x))
     }
 
     /// A dropout mask on a device: each element is 0 with this probability, which is in [0, 1), and 1/(1 − probability) otherwise. The
@@ -84,10 +82,8 @@ impl Generator {
     pub fn mask(&mut self, shape: impl Into<Shape>, probability: f32, device: &Device) -> Tensor {
         let (shape, keep) = (shape.into(), 1.0 / (1.0 - probability));
         let Device::Gpu(machine) = device else {
-            let isa = Isa::current();
-            return Tensor::build(shape, |out| {
-                self.fill(out, 1, &|bytes, out| isa.dispatch(Mask { bytes, out, probability, keep }));
-            });
+            let of = |x| if x < probability { 0.0 } else { keep };
+            return Tensor::build(shape, |out| self.fill_fractions(out, of));
         };
         let word = self.bits.get_word_pos();
         let key = self.bits.get_seed();
@@ -107,6 +103,14 @@ impl Generator {
         Tensor::build(shape.into(), |out| {
             self.fill(out, 2, &|bytes, out| isa.dispatch(Normals { bytes, out }));
         })
+    }
+
+    /// Fills `out` with `f` of numbers in `[0, 1)`.
+    fn fill_fractions(&mut self, out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+        let isa = Isa::current();
+        self.fill(out, 1, &|bytes, out| {
+            isa.run(|| out.iter_mut().zip(words(bytes)).for_each(|(out, word)| *out = f(fraction(word))));
+        });
     }
 
     /// Fills `out` from the next random words, one for each element, rounded up to a multiple of `together`. The function gets the
@@ -142,39 +146,6 @@ fn fraction(word: u32) -> f32 {
 #[inline(always)]
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
-}
-
-/// Numbers uniform in `[low, high)`, one for each word.
-struct Uniforms<'a> {
-    bytes: &'a [u8],
-    out: &'a mut [f32],
-    low: f32,
-    high: f32,
-}
-
-impl SimdKernel for Uniforms<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let span = self.high - self.low;
-        self.out.iter_mut().zip(words(self.bytes)).for_each(|(out, word)| *out = self.low + span * fraction(word));
-    }
-}
-
-/// 0 with this probability, else `keep`, for each word.
-struct Mask<'a> {
-    bytes: &'a [u8],
-    out: &'a mut [f32],
-    probability: f32,
-    keep: f32,
-}
-
-impl SimdKernel for Mask<'_> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        for (out, word) in self.out.iter_mut().zip(words(self.bytes)) {
-            *out = if fraction(word) < self.probability { 0.0 } else { self.keep };
-        }
-    }
 }
 
 #[cfg(test)]

@@ -63,10 +63,11 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     let chunks = k.div_ceil(CHUNK);
     let parts = (ENOUGH_TASKS / blocks).clamp(1, (chunks / 2).max(1));
     let stride = block_cols;
-    // Packing has a cost per row of a panel, so narrow tiles share a wide one. Its rows are an odd number of cache lines apart, since
-    // lines that are a power of two apart compete for the same places of the cache.
+    // Packing has a cost per row of a panel, so narrow tiles share a wide one. A tile reads one part of each row. The rows are an odd
+    // number of cache lines apart, because with an even number those parts would compete for half of the cache or less.
     let panel_cols = if tile.cols < WIDE { block_cols } else { tile.cols };
-    let b_k = if panel_cols > tile.cols { panel_cols + LINE } else { panel_cols };
+    let even = panel_cols.is_multiple_of(2 * LINE);
+    let b_k = if even { panel_cols + LINE } else { panel_cols };
     let strides = Strides { a_row: 1, a_k: tile.rows, b_k, c_row: stride };
     let area = |block: usize| {
         let (r, c) = (block / col_blocks * block_rows, block % col_blocks * block_cols);
