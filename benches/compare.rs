@@ -17,7 +17,6 @@ use std::time::Instant;
 use autograd::{Conv, ConvTranspose, Interpolation, Var};
 use benches::Step;
 use tensor::{Act, Device, Generator, Isa, Tensor};
-use vae::config::{Config, ModelKind};
 
 fn main() {
     tensor::start_threads(0).expect("the first to start threads");
@@ -37,15 +36,11 @@ fn main() {
     if arguments.iter().any(|a| a == "--kernels") {
         kernels(&mut figures);
     } else {
-        let (kind, size, z_dim) = match name.trim_end_matches("-frozen") {
-            "basic" => (ModelKind::Basic, 32, 20),
-            "conv3" => (ModelKind::Conv3, 64, 20),
-            "skip" => (ModelKind::Skip, 64, 512),
-            _ => (ModelKind::Resnet18, 32, 128),
-        };
-        let mut config = Config::default();
-        (config.model.kind, config.model.z_dim) = (kind, z_dim);
-        (config.data.channels, config.data.image_size) = (Some(3), Some(size));
+        let whole = name.trim_end_matches("-frozen");
+        let mut config = benches::config(whole).unwrap_or_else(|| {
+            eprintln!("error: no model {whole}: resnet18, basic, conv3, skip or quickstart");
+            std::process::exit(2)
+        });
         config.model.freeze_encoder = name.ends_with("-frozen");
         let mut step = Step::new(&config, batch, &Device::Cpu);
         figures.push(("train_step_s".to_owned(), median(8, || step.train())));

@@ -16,7 +16,6 @@ use benches::Step;
 use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{Accelerator, Conv, Device, Generator, Kernel, Launch, Span, Tensor};
-use vae::config::Config;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,11 +34,7 @@ fn main() {
     if has("--two") {
         return two(&device);
     }
-    let mut config = Config::default();
-    (config.data.channels, config.data.image_size) = (Some(3), Some(32));
-    if has("--small") {
-        (config.model.width, config.model.z_dim, config.data.channels) = (16, 16, Some(1));
-    }
+    let config = benches::config(if has("--small") { "quickstart" } else { "beta-resnet18" }).expect("a known name");
     let mut step = Step::new(&config, batch, &device);
     let start = Instant::now();
     step.train();

@@ -5,10 +5,30 @@ use nn::ForwardContext;
 use nn::optim::{Adam, AdamConfig};
 use pollster::block_on;
 use tensor::{Device, Generator, GradientMonitor, Shape, Tensor};
-use vae::config::Config;
+use vae::config::{Config, ModelKind};
 use vae::learn;
 use vae::model::{self, Vae, reparameterise};
 use vae::objective::{END, Objective, ScheduleContext, Terms};
+
+/// The configuration of a benchmark: `resnet18` (also `beta-resnet18`, the first paper's model: 23.9 million parameters, 32 × 32
+/// RGB, z = 128), `basic`, `conv3`, `skip`, or `quickstart`, the model of the default run.
+pub fn config(name: &str) -> Option<Config> {
+    let (kind, channels, size, z_dim) = match name {
+        "resnet18" | "beta-resnet18" => (ModelKind::Resnet18, 3, 32, 128),
+        "quickstart" => (ModelKind::Resnet18, 1, 32, 16),
+        "basic" => (ModelKind::Basic, 3, 32, 20),
+        "conv3" => (ModelKind::Conv3, 3, 64, 20),
+        "skip" => (ModelKind::Skip, 3, 64, 512),
+        _ => return None,
+    };
+    let mut config = Config::default();
+    (config.model.kind, config.model.z_dim) = (kind, z_dim);
+    (config.data.channels, config.data.image_size) = (Some(channels), Some(size));
+    if name == "quickstart" {
+        config.model.width = 16;
+    }
+    Some(config)
+}
 
 /// What a step needs.
 pub struct Step {

@@ -10,19 +10,13 @@ use std::time::Duration;
 use benches::Step;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tensor::Device;
-use vae::config::Config;
 
 const BATCH: usize = 64;
 
 fn step(c: &mut Criterion) {
     tensor::start_threads(0).expect("the first to start threads");
-    let mut large = Config::default();
-    (large.data.channels, large.data.image_size) = (Some(3), Some(32));
-    let mut small = Config::default();
-    (small.model.width, small.model.z_dim) = (16, 16);
-    (small.data.channels, small.data.image_size) = (Some(1), Some(32));
-
-    for (name, config) in [("beta-resnet18", large), ("quickstart", small)] {
+    for name in ["beta-resnet18", "quickstart"] {
+        let config = benches::config(name).expect("a known name");
         let mut group = c.benchmark_group(name);
         group.sample_size(10).measurement_time(Duration::from_secs(8)).throughput(Throughput::Elements(BATCH as u64));
         let mut step = Step::new(&config, BATCH, &Device::Cpu);

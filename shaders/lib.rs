@@ -49,3 +49,5 @@ pub const REDUCE: &str = include_str!("reduce.wgsl");
 pub const SOFTMAX: &str = include_str!("softmax.wgsl");
 /// Functions of one number and their derivatives.
 pub const UNARY: &str = include_str!("unary.wgsl");
+/// Convolutions of 3 × 3 with stride 1 and their gradients by Winograd's algorithm.
+pub const WINOGRAD: &str = include_str!("winograd.wgsl");

@@ -68,13 +68,18 @@ impl ConvAlgorithm {
         body()
     }
 
+    /// The algorithm that the calling thread is forced to use.
+    pub(crate) fn forced() -> Option<ConvAlgorithm> {
+        FORCED.get()
+    }
+
     /// The algorithm for one of a convolution's three products, with `from` input and `to` output channels: the forced one if it fits,
     /// or else the one with the least work. Winograd's needs enough channels to fill vectors, and enough pixels to make up for the
     /// transform of the weights.
     fn choose(window: &Window, product: Product, from: usize, to: usize) -> ConvAlgorithm {
         use ConvAlgorithm::*;
         let fits = |algorithm: ConvAlgorithm| algorithm.fits(window, product, from, to);
-        if let Some(forced) = FORCED.get() {
+        if let Some(forced) = ConvAlgorithm::forced() {
             return if fits(forced) { forced } else { Direct };
         }
         let [height, width] = window.output;

@@ -4,6 +4,7 @@
 //! Backward: dx is the transposed convolution of dy with w (`conv_transpose2d.rs`), dw correlates x with dy, dbias sums dy.
 
 use super::matmul::Tiles;
+use super::winograd::{self, Use};
 use crate::cpu::conv;
 use crate::cpu::window::Window;
 use crate::device::Device;
@@ -58,10 +59,15 @@ impl Tensor {
         let window = conv.window(batch, [height, width], output, [kh, kw]);
         let shape = [batch, cout, output[0], output[1]];
         if let Device::Gpu(machine) = self.device() {
+            let channels = [cin, cout];
+            if winograd::applies(&window, channels) {
+                let operands = [weight, self];
+                return winograd::convolve(&machine, Use::Forward, operands, bias, channels, window, shape.into());
+            }
             let tiles = Tiles::of(&machine, [cout, batch * output[0] * output[1]], 1, cin * kh * kw);
             let run = specialised(tiles.run(&CONV2D), window).set("BIASED", usize::from(bias.is_some()));
             let run = run.read(weight).read(self).read(bias.unwrap_or(weight));
-            return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.part]), shape.into());
+            return tiles.split.sum(with_sizes(run, channels, window).params([tiles.split.part]), shape.into());
         }
         Tensor::build(shape.into(), |y| {
             conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, [cin, cout], window);
@@ -82,10 +88,23 @@ impl Tensor {
         let window = conv.window(batch, [height, width], [oh, ow], kernel);
         let shape = [cout, cin, kernel[0], kernel[1]];
         if let Device::Gpu(machine) = self.device() {
+            let channels = [cin, cout];
+            if winograd::applies(&window, channels) {
+                let operands = [dy, self];
+                return winograd::convolve(
+                    &machine,
+                    Use::WeightGradient,
+                    operands,
+                    None,
+                    channels,
+                    window,
+                    shape.into(),
+                );
+            }
             let tiles = Tiles::of(&machine, [cout, cin * kernel[0] * kernel[1]], 1, batch * oh * ow);
             let run = specialised(tiles.run(&CONV2D), window).set("WEIGHT_GRADIENT", 1).set("B_ALONG_K", 1);
             let run = run.read(dy).read(self).read(dy);
-            return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.part]), shape.into());
+            return tiles.split.sum(with_sizes(run, channels, window).params([tiles.split.part]), shape.into());
         }
         Tensor::build(shape.into(), |dw| {
             conv::weight_gradient(self.data(), dy.data(), dw, [cin, cout], window);

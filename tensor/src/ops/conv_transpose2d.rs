@@ -7,6 +7,7 @@
 
 use super::conv2d::{Conv, check_bias, specialised, with_sizes};
 use super::matmul::Tiles;
+use super::winograd::{self, Use};
 use crate::cpu::conv;
 use crate::device::Device;
 use crate::kernel::Kernel;
@@ -87,13 +88,17 @@ fn adjoint(what: &str, y: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv:
     let window = conv.window(batch, input, [oh, ow], [kh, kw]);
     let shape = [batch, cin, input[0], input[1]];
     if let Device::Gpu(machine) = y.device() {
+        let channels = [cin, cout];
+        if winograd::applies(&window, channels) {
+            return winograd::convolve(&machine, Use::InputGradient, [weight, y], bias, channels, window, shape.into());
+        }
         // A layer of the grid is one phase, or one part of its sum. The largest phase with the longest sum determines the grid.
         let along = |d: usize| input[d].div_ceil(conv.stride);
         let taps = kh.div_ceil(conv.stride) * kw.div_ceil(conv.stride);
         let tiles = Tiles::of(&machine, [cin, batch * along(0) * along(1)], conv.stride * conv.stride, cout * taps);
         let run = specialised(tiles.run(&CONV_TRANSPOSE2D), window).set("BIASED", usize::from(bias.is_some()));
         let run = run.read(weight).read(y).read(bias.unwrap_or(weight));
-        return tiles.sum(with_sizes(run, [cin, cout], window).params([tiles.parts]), shape.into());
+        return tiles.split.sum(with_sizes(run, channels, window).params([tiles.split.parts]), shape.into());
     }
     Tensor::build(shape.into(), |x| {
         conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, [cin, cout], window);

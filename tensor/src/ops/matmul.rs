@@ -59,8 +59,8 @@ fn product([m, n, k]: [usize; 3], (a, a_steps): (&Tensor, [usize; 2]), (b, b_ste
         let run = tiles.run(&MATMUL).read(a).read(b);
         let run = run.set("A_ALONG_K", usize::from(a_steps[1] == 1)).set("B_ALONG_K", usize::from(b_steps[0] == 1));
         let run = run.set("A_QUADS", usize::from(a_quads)).set("B_QUADS", usize::from(b_quads));
-        let run = run.params([m, n, k, tiles.part]).params(a_steps).params(b_steps);
-        return tiles.sum(run, [m, n].into());
+        let run = run.params([m, n, k, tiles.split.part]).params(a_steps).params(b_steps);
+        return tiles.split.sum(run, [m, n].into());
     }
     let a = Matrix { data: a.data(), row: a_steps[0], col: a_steps[1] };
     let b = Matrix { data: b.data(), row: b_steps[0], col: b_steps[1] }.transposed();
@@ -79,6 +79,33 @@ fn product([m, n, k]: [usize; 3], (a, a_steps): (&Tensor, [usize; 2]), (b, b_ste
 /// Steps of the sum between two barriers, as the shader has it.
 const DEPTH: usize = 8;
 
+/// How the sums of a matrix product are cut into parts, so that few tiles with long sums still occupy the whole device.
+#[derive(Clone, Copy)]
+pub(super) struct Split {
+    /// The number of parts. Each has its own layer of the grid and its own result.
+    pub(super) parts: usize,
+    /// Steps of the sum in each part.
+    pub(super) part: usize,
+}
+
+impl Split {
+    /// For sums of `inner` steps, so that there are `target` workgroups instead of this many. No part is shorter than `shortest`, and
+    /// all but the last are multiples of `depth`.
+    pub(super) fn of(target: usize, groups: usize, inner: usize, [shortest, depth]: [usize; 2]) -> Split {
+        let parts = target.div_ceil(groups.max(1)).min(inner / shortest).max(1);
+        let part = inner.div_ceil(parts).max(1).next_multiple_of(depth);
+        Split { parts: inner.div_ceil(part).max(1), part }
+    }
+
+    /// Launches a product that writes one result of this shape for each part, and adds these up.
+    pub(super) fn sum(self, run: LaunchBuilder, shape: Shape) -> Tensor {
+        if self.parts == 1 {
+            return run.write(shape);
+        }
+        run.write([self.parts, shape.count()]).sum(&[0], false).reshape(shape)
+    }
+}
+
 /// How a matrix product is cut into the tiles of shaders/lib/tile.wgsl.
 pub(super) struct Tiles {
     /// The number of tiles.
@@ -90,10 +117,8 @@ pub(super) struct Tiles {
     wide: bool,
     /// The number of products of this size in one launch.
     products: usize,
-    /// The number of parts that each sum is cut into, so that few tiles with long sums still occupy the whole device.
-    pub(super) parts: usize,
-    /// Steps of the sum in each part.
-    pub(super) part: usize,
+    /// The parts of each sum.
+    pub(super) split: Split,
 }
 
 impl Tiles {
@@ -109,27 +134,16 @@ impl Tiles {
             _ => (16, 8),
         };
         let count = rows.div_ceil(8 * down) * cols.div_ceil(across * if wide { 16 } else { 8 });
-        // Enough parts to occupy the device, but none shorter than 128 steps.
-        let target = machine.limits().target_workgroups as usize;
-        let parts = target.div_ceil((count * products).max(1)).min(inner / 128).max(1);
-        let part = inner.div_ceil(parts).max(1).next_multiple_of(DEPTH);
-        Tiles { count, across, down, wide, products, parts: inner.div_ceil(part).max(1), part }
+        let split = Split::of(machine.limits().target_workgroups as usize, count * products, inner, [128, DEPTH]);
+        Tiles { count, across, down, wide, products, split }
     }
 
     /// A launch of a kernel over these tiles.
     pub(super) fn run(&self, kernel: &'static Kernel) -> LaunchBuilder {
-        let run = kernel.groups(self.count).layers(self.products * self.parts).set("ACROSS", self.across);
+        let run = kernel.groups(self.count).layers(self.products * self.split.parts).set("ACROSS", self.across);
         let run = run.set("DOWN", self.down).set("INVOCATIONS", self.across * self.down);
         let quads = if self.wide { 4 } else { 2 };
         let run = run.set("WIDE", usize::from(self.wide));
         run.set("A_LENGTH", DEPTH * (2 * self.down + 1)).set("B_LENGTH", DEPTH * (quads * self.across + 1))
-    }
-
-    /// Launches a product that writes one result of this shape for each part, and adds these up.
-    pub(super) fn sum(&self, run: LaunchBuilder, shape: Shape) -> Tensor {
-        if self.parts == 1 {
-            return run.write(shape);
-        }
-        run.write([self.parts, shape.count()]).sum(&[0], false).reshape(shape)
     }
 }

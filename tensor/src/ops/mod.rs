@@ -17,11 +17,12 @@ pub(crate) mod reduce;
 pub(crate) mod reshape;
 pub(crate) mod softmax;
 pub(crate) mod unary;
+pub(crate) mod winograd;
 
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 31] = [
+pub static KERNELS: [&Kernel; 32] = [
     &adam::ADAM,
     &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
@@ -52,6 +53,7 @@ pub static KERNELS: [&Kernel; 31] = [
     &softmax::LOGSUMEXP,
     &unary::UNARY,
     &unary::UNARY_GRADIENT,
+    &winograd::WINOGRAD,
     &crate::random::DROPOUT_MASK,
 ];
 
