@@ -1,7 +1,7 @@
-// One step of Adam, in place, for two parameters; tensor/src/ops/adam.rs has the formula. Nothing changes if the gradient monitor has
-// seen a number that is not finite.
-// Grid: one invocation for every four numbers, first of the first parameter, then of the second. The last four of each may reach into
-// the padding of the buffers.
+// One step of Adam, in place, for two parameters, or for nine where a kernel may use 28 buffers; tensor/src/ops/adam.rs has the
+// formula. Nothing changes if the gradient monitor has seen a number that is not finite.
+// Grid: one invocation for every four numbers. In `adam` those of the second parameter follow those of the first; in `adam_many` each
+// parameter has its own workgroups. The last four numbers may reach into the padding of the buffers.
 
 struct Params {
     beta1: f32,
@@ -17,6 +17,19 @@ struct Params {
     monitor: u32, // index of the monitor's latest result
 }
 
+struct Many {
+    beta1: f32,
+    beta2: f32,
+    gain1: f32,
+    gain2: f32,
+    rate: f32,
+    correction: f32,
+    eps: f32,
+    decay: f32,
+    monitor: u32,
+    parts: array<vec4<u32>, 9>, // of each parameter: its first workgroup, and its numbers divided by four
+}
+
 @group(0) @binding(0) var<storage, read> monitor: array<f32>;
 @group(0) @binding(1) var<storage, read> gradient0: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> gradient1: array<vec4<f32>>;
@@ -26,17 +39,56 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> moments1: array<vec4<f32>>;
 @group(1) @binding(0) var<uniform> p: Params;
 
+@group(0) @binding(1) var<storage, read> many_gradient0: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> many_gradient1: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> many_gradient2: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> many_gradient3: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> many_gradient4: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> many_gradient5: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read> many_gradient6: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read> many_gradient7: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read> many_gradient8: array<vec4<f32>>;
+@group(0) @binding(10) var<storage, read_write> many_parameter0: array<vec4<f32>>;
+@group(0) @binding(11) var<storage, read_write> many_moments0: array<vec4<f32>>;
+@group(0) @binding(12) var<storage, read_write> many_parameter1: array<vec4<f32>>;
+@group(0) @binding(13) var<storage, read_write> many_moments1: array<vec4<f32>>;
+@group(0) @binding(14) var<storage, read_write> many_parameter2: array<vec4<f32>>;
+@group(0) @binding(15) var<storage, read_write> many_moments2: array<vec4<f32>>;
+@group(0) @binding(16) var<storage, read_write> many_parameter3: array<vec4<f32>>;
+@group(0) @binding(17) var<storage, read_write> many_moments3: array<vec4<f32>>;
+@group(0) @binding(18) var<storage, read_write> many_parameter4: array<vec4<f32>>;
+@group(0) @binding(19) var<storage, read_write> many_moments4: array<vec4<f32>>;
+@group(0) @binding(20) var<storage, read_write> many_parameter5: array<vec4<f32>>;
+@group(0) @binding(21) var<storage, read_write> many_moments5: array<vec4<f32>>;
+@group(0) @binding(22) var<storage, read_write> many_parameter6: array<vec4<f32>>;
+@group(0) @binding(23) var<storage, read_write> many_moments6: array<vec4<f32>>;
+@group(0) @binding(24) var<storage, read_write> many_parameter7: array<vec4<f32>>;
+@group(0) @binding(25) var<storage, read_write> many_moments7: array<vec4<f32>>;
+@group(0) @binding(26) var<storage, read_write> many_parameter8: array<vec4<f32>>;
+@group(0) @binding(27) var<storage, read_write> many_moments8: array<vec4<f32>>;
+@group(1) @binding(0) var<uniform> many: Many;
+
 struct Moved {
     parameter: vec4<f32>,
     m: vec4<f32>,
     v: vec4<f32>,
 }
 
-fn moved(gradient: vec4<f32>, before: Moved) -> Moved {
-    let g = monitor[p.monitor + 1u] * gradient + p.decay * before.parameter;
-    let m = p.beta1 * before.m + p.gain1 * g;
-    let v = p.beta2 * before.v + p.gain2 * g * g;
-    return Moved(before.parameter - p.rate * m / (sqrt(v) * p.correction + p.eps), m, v);
+// The numbers of a step that are the same for all parameters.
+struct Numbers {
+    beta: vec2<f32>,
+    gain: vec2<f32>,
+    rate: f32,
+    correction: f32,
+    eps: f32,
+    decay: f32,
+}
+
+fn moved(gradient: vec4<f32>, factor: f32, before: Moved, n: Numbers) -> Moved {
+    let g = factor * gradient + n.decay * before.parameter;
+    let m = n.beta.x * before.m + n.gain.x * g;
+    let v = n.beta.y * before.v + n.gain.y * g * g;
+    return Moved(before.parameter - n.rate * m / (sqrt(v) * n.correction + n.eps), m, v);
 }
 
 @compute @workgroup_size(256)
@@ -46,16 +98,91 @@ fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if monitor[p.monitor + 2u] != 0.0 {
         return;
     }
+    let numbers = Numbers(vec2(p.beta1, p.beta2), vec2(p.gain1, p.gain2), p.rate, p.correction, p.eps, p.decay);
+    let factor = monitor[p.monitor + 1u];
     if i < p.quads0 {
-        let after = moved(gradient0[i], Moved(parameter0[i], moments0[i], moments0[p.quads0 + i]));
+        let after = moved(gradient0[i], factor, Moved(parameter0[i], moments0[i], moments0[p.quads0 + i]), numbers);
         parameter0[i] = after.parameter;
         moments0[i] = after.m;
         moments0[p.quads0 + i] = after.v;
     } else if i - p.quads0 < p.quads1 {
         let j = i - p.quads0;
-        let after = moved(gradient1[j], Moved(parameter1[j], moments1[j], moments1[p.quads1 + j]));
+        let after = moved(gradient1[j], factor, Moved(parameter1[j], moments1[j], moments1[p.quads1 + j]), numbers);
         parameter1[j] = after.parameter;
         moments1[j] = after.m;
         moments1[p.quads1 + j] = after.v;
+    }
+}
+
+@compute @workgroup_size(256)
+fn adam_many(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+             @builtin(local_invocation_index) local: u32) {
+    let number = group_number(group, groups);
+    var part = 0u;
+    for (var next = 1u; next < 9u; next++) {
+        part = select(part, next, number >= many.parts[next].x);
+    }
+    let quads = many.parts[part].y;
+    let i = (number - many.parts[part].x) * GROUP + local;
+    if i >= quads || monitor[many.monitor + 2u] != 0.0 {
+        return;
+    }
+    let numbers = Numbers(vec2(many.beta1, many.beta2), vec2(many.gain1, many.gain2), many.rate, many.correction, many.eps, many.decay);
+    let factor = monitor[many.monitor + 1u];
+    switch part {
+        case 0u: {
+            let after = moved(many_gradient0[i], factor, Moved(many_parameter0[i], many_moments0[i], many_moments0[quads + i]), numbers);
+            many_parameter0[i] = after.parameter;
+            many_moments0[i] = after.m;
+            many_moments0[quads + i] = after.v;
+        }
+        case 1u: {
+            let after = moved(many_gradient1[i], factor, Moved(many_parameter1[i], many_moments1[i], many_moments1[quads + i]), numbers);
+            many_parameter1[i] = after.parameter;
+            many_moments1[i] = after.m;
+            many_moments1[quads + i] = after.v;
+        }
+        case 2u: {
+            let after = moved(many_gradient2[i], factor, Moved(many_parameter2[i], many_moments2[i], many_moments2[quads + i]), numbers);
+            many_parameter2[i] = after.parameter;
+            many_moments2[i] = after.m;
+            many_moments2[quads + i] = after.v;
+        }
+        case 3u: {
+            let after = moved(many_gradient3[i], factor, Moved(many_parameter3[i], many_moments3[i], many_moments3[quads + i]), numbers);
+            many_parameter3[i] = after.parameter;
+            many_moments3[i] = after.m;
+            many_moments3[quads + i] = after.v;
+        }
+        case 4u: {
+            let after = moved(many_gradient4[i], factor, Moved(many_parameter4[i], many_moments4[i], many_moments4[quads + i]), numbers);
+            many_parameter4[i] = after.parameter;
+            many_moments4[i] = after.m;
+            many_moments4[quads + i] = after.v;
+        }
+        case 5u: {
+            let after = moved(many_gradient5[i], factor, Moved(many_parameter5[i], many_moments5[i], many_moments5[quads + i]), numbers);
+            many_parameter5[i] = after.parameter;
+            many_moments5[i] = after.m;
+            many_moments5[quads + i] = after.v;
+        }
+        case 6u: {
+            let after = moved(many_gradient6[i], factor, Moved(many_parameter6[i], many_moments6[i], many_moments6[quads + i]), numbers);
+            many_parameter6[i] = after.parameter;
+            many_moments6[i] = after.m;
+            many_moments6[quads + i] = after.v;
+        }
+        case 7u: {
+            let after = moved(many_gradient7[i], factor, Moved(many_parameter7[i], many_moments7[i], many_moments7[quads + i]), numbers);
+            many_parameter7[i] = after.parameter;
+            many_moments7[i] = after.m;
+            many_moments7[quads + i] = after.v;
+        }
+        default: {
+            let after = moved(many_gradient8[i], factor, Moved(many_parameter8[i], many_moments8[i], many_moments8[quads + i]), numbers);
+            many_parameter8[i] = after.parameter;
+            many_moments8[i] = after.m;
+            many_moments8[quads + i] = after.v;
+        }
     }
 }

@@ -1,6 +1,8 @@
 // y = act(w·x̂ + b + residual) with x̂ = (x − μ)/√(σ² + ε), and its gradients; formulas in tensor/src/ops/batch_norm.rs.
 // x is [batch, channels, plane].
-// Grid: one workgroup for each channel in `batch_norm_stats` and `batch_norm_sums`, one invocation for each number in the others.
+// Grid: one invocation for each number in `batch_norm` and `batch_norm_gradient`, one workgroup for each channel in the others.
+// `batch_norm_train` and `batch_norm_gradient_train` do everything in one launch. An invocation holds its numbers of the channel in
+// registers, so a channel must have at most 16,384 numbers, and `plane` must be a multiple of four.
 
 struct Params {
     batch: u32,
@@ -18,10 +20,22 @@ struct Stats {
     unbiased: f32, // M/(M − 1)
 }
 
+struct Train {
+    batch: u32,
+    channels: u32,
+    plane: u32,
+    momentum: f32,
+    unbiased: f32,
+    eps: f32,
+    slope: f32,
+}
+
 override ACTIVE: bool = false; // an activation follows
 override RESIDUAL: bool = false; // a residual is added
 override OF_BATCH: bool = true; // μ and σ² are the batch's own
 override RUNNING: bool = false; // running averages are updated
+
+override QUADS: u32 = 0u; // quads of numbers that an invocation holds
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(1) @binding(0) var<uniform> p: Params;
@@ -53,6 +67,27 @@ override RUNNING: bool = false; // running averages are updated
 @group(0) @binding(5) var<storage, read> dweight: array<f32>;
 @group(0) @binding(6) var<storage, read> dbias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+
+// batch_norm_train
+@group(0) @binding(0) var<storage, read> x4: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weight_in: array<f32>;
+@group(0) @binding(2) var<storage, read> bias_in: array<f32>;
+@group(0) @binding(3) var<storage, read> residual4: array<vec4<f32>>; // any buffer if there is none
+@group(0) @binding(4) var<storage, read_write> y4: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> train_mean: array<f32>;
+@group(0) @binding(6) var<storage, read_write> train_var: array<f32>;
+@group(0) @binding(7) var<storage, read_write> train_running_mean: array<f32>; // any buffers if they are not updated
+@group(0) @binding(8) var<storage, read_write> train_running_var: array<f32>;
+@group(1) @binding(0) var<uniform> train: Train;
+
+// batch_norm_gradient_train
+@group(0) @binding(3) var<storage, read> weight_too: array<f32>;
+@group(0) @binding(4) var<storage, read> result4: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> dresult4: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> dx4: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> g4: array<vec4<f32>>; // dresidual; any buffer unless RESIDUAL
+@group(0) @binding(8) var<storage, read_write> dweight_too: array<f32>;
+@group(0) @binding(9) var<storage, read_write> dbias_too: array<f32>;
 
 // The index of a channel's i-th number.
 fn place(i: u32, channel: u32, channels: u32, plane: u32) -> u32 {
@@ -153,4 +188,116 @@ fn batch_norm_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wor
         inner -= (dbias[c] + normal * dweight[c]) / f32(p.batch * p.plane);
     }
     dx[item] = weight[c] * invstd * inner;
+}
+
+const HELD: u32 = 16u; // the most quads of numbers that an invocation holds
+
+// The index of a channel's i-th quad of numbers.
+fn quad_place(i: u32, channel: u32, channels: u32, quarter: u32) -> u32 {
+    return (i / quarter * channels + channel) * quarter + i % quarter;
+}
+
+fn total(x: vec4<f32>) -> f32 {
+    return (x.x + x.y) + (x.z + x.w);
+}
+
+@compute @workgroup_size(256)
+fn batch_norm_train(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                    @builtin(local_invocation_index) local: u32) {
+    let channel = min(group_number(group, groups), train.channels - 1u);
+    let quarter = train.plane / 4u;
+    let quads = train.batch * quarter;
+    let count = f32(4u * quads);
+    let pivot = x4[channel * quarter].x;
+    var held: array<vec4<f32>, HELD>; // differences from the pivot; 0 past the end
+    var sum = 0.0;
+    for (var i = 0u; i < QUADS; i++) {
+        let at = i * GROUP + local;
+        held[i] = vec4(0.0);
+        if at < quads {
+            held[i] = x4[quad_place(at, channel, train.channels, quarter)] - pivot;
+        }
+        sum += total(held[i]);
+    }
+    let centre = summed(vec2(sum, 0.0), local).x / count;
+    var moments = vec2(0.0);
+    for (var i = 0u; i < QUADS; i++) {
+        if i * GROUP + local < quads {
+            let d = held[i] - centre;
+            moments += vec2(total(d), total(d * d));
+        }
+    }
+    moments = summed(moments, local) / count;
+    let mean = centre + moments.x; // less the pivot
+    let variance = moments.y - moments.x * moments.x;
+    let scale = weight_in[channel] / sqrt(variance + train.eps);
+    let bias = bias_in[channel];
+    if group_number(group, groups) >= train.channels {
+        return;
+    }
+    for (var i = 0u; i < QUADS; i++) {
+        let at = i * GROUP + local;
+        if at < quads {
+            let to = quad_place(at, channel, train.channels, quarter);
+            var y = scale * (held[i] - mean) + bias;
+            if RESIDUAL {
+                y += residual4[to];
+            }
+            if ACTIVE {
+                // As in batch_norm: not NaN for −∞ with slope 0.
+                let below = select(train.slope * y, vec4(0.0), train.slope == 0.0);
+                y = select(y, below, y < vec4(0.0));
+            }
+            y4[to] = y;
+        }
+    }
+    if local == 0u {
+        train_mean[channel] = pivot + mean;
+        train_var[channel] = variance;
+        if RUNNING {
+            let kept = 1.0 - train.momentum;
+            train_running_mean[channel] = kept * train_running_mean[channel] + train.momentum * (pivot + mean);
+            train_running_var[channel] = kept * train_running_var[channel] + train.momentum * (train.unbiased * variance);
+        }
+    }
+}
+
+@compute @workgroup_size(256)
+fn batch_norm_gradient_train(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                             @builtin(local_invocation_index) local: u32) {
+    let channel = min(group_number(group, groups), p.channels - 1u);
+    let used = group_number(group, groups) < p.channels;
+    let quarter = p.plane / 4u;
+    let quads = p.batch * quarter;
+    let invstd = 1.0 / sqrt(variance[channel] + p.eps);
+    var held: array<vec4<f32>, HELD>; // g
+    var sums = vec2(0.0);
+    for (var i = 0u; i < QUADS; i++) {
+        let n = i * GROUP + local;
+        if n < quads {
+            let at = quad_place(n, channel, p.channels, quarter);
+            held[i] = dresult4[at];
+            if ACTIVE {
+                held[i] *= select(vec4(p.slope), vec4(1.0), result4[at] > vec4(0.0));
+            }
+            sums += vec2(total(held[i] * ((x4[at] - mean[channel]) * invstd)), total(held[i]));
+        }
+    }
+    sums = summed(sums, local);
+    if local == 0u && used {
+        dweight_too[channel] = sums.x;
+        dbias_too[channel] = sums.y;
+    }
+    let part = sums / f32(4u * quads);
+    for (var i = 0u; i < QUADS; i++) {
+        let n = i * GROUP + local;
+        if n < quads && used {
+            let at = quad_place(n, channel, p.channels, quarter);
+            if RESIDUAL {
+                g4[at] = held[i];
+            }
+            let normal = (x4[at] - mean[channel]) * invstd;
+            dx4[at] = weight_too[channel] * invstd * (held[i] - (part.y + normal * part.x));
+        }
+    }
 }

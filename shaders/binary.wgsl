@@ -12,6 +12,12 @@ struct Broadcast {
     count: u32,
 }
 
+struct Blend {
+    count: u32,
+    kept: f32,
+    gain: f32,
+}
+
 override FUNCTION: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> a4: array<vec4<f32>>;
@@ -26,6 +32,7 @@ override FUNCTION: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read> added: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> sum: array<vec4<f32>>;
+@group(1) @binding(0) var<uniform> blend: Blend;
 
 fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     switch FUNCTION {
@@ -65,12 +72,12 @@ fn binary_broadcast(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
     c[i] = f(vec4(a[at_a]), vec4(b[at_b])).x;
 }
 
-// sum += added
+// sum = kept·sum + gain·added
 @compute @workgroup_size(256)
-fn add_assign(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-              @builtin(local_invocation_index) local: u32) {
+fn blend_assign(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
-    if i < p.count {
-        sum[i] += added[i];
+    if i < blend.count {
+        sum[i] = blend.kept * sum[i] + blend.gain * added[i];
     }
 }

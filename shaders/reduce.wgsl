@@ -1,6 +1,7 @@
 // y[o, part, i] = Σ or max over s of x[o, s, i], for the s of one part of the reduced dimension. Long sums are cut
 // into parts, and the sums of the parts are added up by another launch. There are no atomics, so the bits are the same each time.
-// Grid: one workgroup for each number in `reduce_rows` (inner = 1), one invocation in `reduce_columns`.
+// Grid: one workgroup for each number in `reduce_rows`, one invocation in `reduce_columns`.
+// A row consists of planes of neighbours: one plane if inner = 1, or one from each image for the sum of a channel over images and pixels.
 
 struct Params {
     outer: u32,
@@ -8,6 +9,7 @@ struct Params {
     inner: u32,
     part: u32, // the length of a part of it
     parts: u32,
+    plane: u32, // of reduce_rows: neighbours in memory
 }
 
 override MAXIMUM: bool = false;
@@ -38,7 +40,7 @@ fn reduce_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     let end = select(0u, min(first + p.part, p.size), row < p.outer);
     var joined = start();
     for (var s = first + local; s < end; s += GROUP) {
-        joined = join(joined, x[row * p.size + s]);
+        joined = join(joined, x[(s / p.plane * p.outer + row) * p.plane + s % p.plane]);
     }
     lanes[local] = joined;
     workgroupBarrier();
@@ -66,7 +68,14 @@ fn reduce_columns(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
     let first = part * p.part;
     let end = min(first + p.part, p.size);
     var joined = start();
-    for (var s = first; s < end; s++) {
+    // Four loads are under way at once.
+    var s = first;
+    for (; s + 4u <= end; s += 4u) {
+        let at = (o * p.size + s) * p.inner + i;
+        let next = vec4(x[at], x[at + p.inner], x[at + 2u * p.inner], x[at + 3u * p.inner]);
+        joined = join(join(join(join(joined, next.x), next.y), next.z), next.w);
+    }
+    for (; s < end; s++) {
         joined = join(joined, x[(o * p.size + s) * p.inner + i]);
     }
     y[item] = joined;

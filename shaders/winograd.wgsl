@@ -66,12 +66,12 @@ fn pixels_row(t: vec4<f32>) -> vec4<f32> {
     return vec4(t.x - t.z, t.y + t.z, t.z - t.y, t.y - t.w);
 }
 
-fn weights_row(t: vec3<f32>) -> vec4<f32> {
+fn weights_row(t: vec4<f32>) -> vec4<f32> {
     let ends = 0.5 * (t.x + t.z);
     return vec4(t.x, ends + 0.5 * t.y, ends - 0.5 * t.y, t.z);
 }
 
-fn gradients_row(t: vec2<f32>) -> vec4<f32> {
+fn gradients_row(t: vec4<f32>) -> vec4<f32> {
     return vec4(t.x, t.x + t.y, t.x - t.y, -t.y);
 }
 
@@ -82,54 +82,66 @@ fn tile_place(number: u32) -> vec3<u32> {
     return vec3(number / (down * across), number / across % down, number % across);
 }
 
+// What an invocation reads for a round, before the transform: 4 × 4 pixels, 3 × 3 weights or 2 × 2 gradients.
+struct Patch {
+    r0: vec4<f32>,
+    r1: vec4<f32>,
+    r2: vec4<f32>,
+    r3: vec4<f32>,
+}
+
 // Four pixels of a row of x, which begins at `start`, from a column on. They are 0 outside the image.
 fn pixels(start: u32, columns: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
     let i = vec4(start) + columns;
     return select(vec4(0.0), vec4(x[i.x], x[i.y], x[i.z], x[i.w]), inside);
 }
 
-// Transforms the 4 × 4 pixels that a tile reads of a channel, counted through the images. An index below 0 wraps to a large number.
-fn put_pixels(at: u32, channel: u32, tile: vec3<u32>, used: bool) {
+// The 4 × 4 pixels that a tile reads of a channel, counted through the images. An index below 0 wraps to a large number.
+fn read_pixels(channel: u32, tile: vec3<u32>, used: bool) -> Patch {
     let rows = 2u * tile.y + vec4(0u, 1u, 2u, 3u) - p.padding;
     let columns = 2u * tile.z + vec4(0u, 1u, 2u, 3u) - p.padding;
     let in_column = (columns < vec4(p.width)) & vec4(used);
     let in_row = rows < vec4(p.height);
-    let near_columns = min(columns, vec4(p.width - 1u));
+    let near = min(columns, vec4(p.width - 1u));
     let starts = (channel * p.height + min(rows, vec4(p.height - 1u))) * p.width;
-    let r0 = pixels(starts.x, near_columns, in_column & vec4(in_row.x));
-    let r1 = pixels(starts.y, near_columns, in_column & vec4(in_row.y));
-    let r2 = pixels(starts.z, near_columns, in_column & vec4(in_row.z));
-    let r3 = pixels(starts.w, near_columns, in_column & vec4(in_row.w));
-    put(at, pixels_row(r0 - r2));
-    put(at + 4u * POSITION, pixels_row(r1 + r2));
-    put(at + 8u * POSITION, pixels_row(r2 - r1));
-    put(at + 12u * POSITION, pixels_row(r1 - r3));
+    return Patch(
+        pixels(starts.x, near, in_column & vec4(in_row.x)),
+        pixels(starts.y, near, in_column & vec4(in_row.y)),
+        pixels(starts.z, near, in_column & vec4(in_row.z)),
+        pixels(starts.w, near, in_column & vec4(in_row.w)),
+    );
 }
 
-// Transforms the 3 × 3 weights that begin at `start`.
-fn put_weights(at: u32, start: u32, used: bool) {
-    var w0 = vec3(a[start], a[start + 1u], a[start + 2u]);
-    var w1 = vec3(a[start + 3u], a[start + 4u], a[start + 5u]);
-    var w2 = vec3(a[start + 6u], a[start + 7u], a[start + 8u]);
+fn put_pixels(at: u32, t: Patch) {
+    put(at, pixels_row(t.r0 - t.r2));
+    put(at + 4u * POSITION, pixels_row(t.r1 + t.r2));
+    put(at + 8u * POSITION, pixels_row(t.r2 - t.r1));
+    put(at + 12u * POSITION, pixels_row(t.r1 - t.r3));
+}
+
+// The 3 × 3 weights that begin at `start`.
+fn read_weights(start: u32, used: bool) -> Patch {
+    let w0 = vec4(a[start], a[start + 1u], a[start + 2u], 0.0);
+    let w1 = vec4(a[start + 3u], a[start + 4u], a[start + 5u], 0.0);
+    let w2 = vec4(a[start + 6u], a[start + 7u], a[start + 8u], 0.0);
+    let none = vec4(0.0);
+    let inside = vec4(used);
     if INPUT_GRADIENT {
-        let last = w2.zyx;
-        w1 = w1.zyx;
-        w2 = w0.zyx;
-        w0 = last;
+        return Patch(select(none, w2.zyxw, inside), select(none, w1.zyxw, inside), select(none, w0.zyxw, inside), none);
     }
-    let none = vec3(0.0);
-    w0 = select(none, w0, used);
-    w1 = select(none, w1, used);
-    w2 = select(none, w2, used);
-    let ends = 0.5 * (w0 + w2);
-    put(at, weights_row(w0));
-    put(at + 4u * POSITION, weights_row(ends + 0.5 * w1));
-    put(at + 8u * POSITION, weights_row(ends - 0.5 * w1));
-    put(at + 12u * POSITION, weights_row(w2));
+    return Patch(select(none, w0, inside), select(none, w1, inside), select(none, w2, inside), none);
 }
 
-// Transforms the 2 × 2 gradients of a tile of a channel, counted through the images.
-fn put_gradients(at: u32, channel: u32, tile: vec3<u32>, used: bool) {
+fn put_weights(at: u32, t: Patch) {
+    let ends = 0.5 * (t.r0 + t.r2);
+    put(at, weights_row(t.r0));
+    put(at + 4u * POSITION, weights_row(ends + 0.5 * t.r1));
+    put(at + 8u * POSITION, weights_row(ends - 0.5 * t.r1));
+    put(at + 12u * POSITION, weights_row(t.r2));
+}
+
+// The 2 × 2 gradients of a tile of a channel, counted through the images.
+fn read_gradients(channel: u32, tile: vec3<u32>, used: bool) -> Patch {
     let row = 2u * tile.y;
     let column = 2u * tile.z;
     let below = min(row + 1u, p.to_height - 1u);
@@ -137,39 +149,64 @@ fn put_gradients(at: u32, channel: u32, tile: vec3<u32>, used: bool) {
     let start = channel * p.to_height;
     let upper = (start + row) * p.to_width;
     let lower = (start + below) * p.to_width;
-    let inside = vec2(used, used && column + 1u < p.to_width);
-    let g0 = select(vec2(0.0), vec2(a[upper + column], a[upper + beside]), inside);
-    let g1 = select(vec2(0.0), vec2(a[lower + column], a[lower + beside]), inside & vec2(row + 1u < p.to_height));
-    put(at, gradients_row(g0));
-    put(at + 4u * POSITION, gradients_row(g0 + g1));
-    put(at + 8u * POSITION, gradients_row(g0 - g1));
-    put(at + 12u * POSITION, gradients_row(-g1));
+    let inside = vec4(used, used && column + 1u < p.to_width, false, false);
+    let none = vec4(0.0);
+    let g0 = select(none, vec4(a[upper + column], a[upper + beside], 0.0, 0.0), inside);
+    let g1 = select(none, vec4(a[lower + column], a[lower + beside], 0.0, 0.0), inside & vec4(row + 1u < p.to_height));
+    return Patch(g0, g1, none, none);
 }
 
-// Rows of a, where a number past the end repeats the last one; its results are not stored.
-fn put_a(item: u32, row0: u32, k0: u32, end: u32) {
-    let along_k = !INPUT_GRADIENT; // neighbours along the sum are near in memory
-    let step = select(item / BLOCK, item % STEPS, along_k);
-    let r = select(item % BLOCK, item / STEPS, along_k);
-    let row = min(row0 + r, p.rows - 1u);
-    let k = min(k0 + step, p.inner - 1u);
-    if WEIGHT_GRADIENT {
-        let tile = tile_place(k);
-        put_gradients(slot(step, r), tile.x * p.rows + row, tile, k0 + step < end);
-    } else {
+fn put_gradients(at: u32, t: Patch) {
+    put(at, gradients_row(t.r0));
+    put(at + 4u * POSITION, gradients_row(t.r0 + t.r1));
+    put(at + 8u * POSITION, gradients_row(t.r0 - t.r1));
+    put(at + 12u * POSITION, gradients_row(-t.r1));
+}
+
+// The step of the sum and the row or column of which an invocation reads a patch. In `a` neighbours along the sum are near in memory,
+// except for the gradient of the input, and in `b` only for the gradient of the weight.
+fn place_in_a(item: u32) -> vec2<u32> {
+    return select(vec2(item % STEPS, item / STEPS), vec2(item / BLOCK, item % BLOCK), INPUT_GRADIENT);
+}
+
+fn place_in_b(item: u32) -> vec2<u32> {
+    return select(vec2(item / BLOCK, item % BLOCK), vec2(item % STEPS, item / STEPS), WEIGHT_GRADIENT);
+}
+
+// The patch of an invocation for the round that begins at step k0. Rows past the end repeat the last one, and their results are not
+// stored. Steps past the end are 0.
+fn read_patch(local: u32, row0: u32, col0: u32, k0: u32, end: u32) -> Patch {
+    if local < 128u {
+        let place = place_in_a(local);
+        let row = min(row0 + place.y, p.rows - 1u);
+        let k = min(k0 + place.x, p.inner - 1u);
+        if WEIGHT_GRADIENT {
+            let tile = tile_place(k);
+            return read_gradients(tile.x * p.rows + row, tile, k0 + place.x < end);
+        }
         let number = select(row * p.inner + k, k * p.rows + row, INPUT_GRADIENT);
-        put_weights(slot(step, r), 9u * number, k0 + step < end);
+        return read_weights(9u * number, k0 + place.x < end);
     }
+    let place = place_in_b(local - 128u);
+    let col = min(col0 + place.y, p.cols - 1u);
+    let k = min(k0 + place.x, p.inner - 1u);
+    let tile = tile_place(select(col, k, WEIGHT_GRADIENT));
+    return read_pixels(select(tile.x * p.inner + k, tile.x * p.cols + col, WEIGHT_GRADIENT), tile, k0 + place.x < end);
 }
 
-fn put_b(item: u32, col0: u32, k0: u32, end: u32) {
-    let step = select(item / BLOCK, item % STEPS, WEIGHT_GRADIENT);
-    let r = select(item % BLOCK, item / STEPS, WEIGHT_GRADIENT);
-    let col = min(col0 + r, p.cols - 1u);
-    let k = min(k0 + step, p.inner - 1u);
-    let tile = tile_place(select(col, k, WEIGHT_GRADIENT));
-    let channel = select(tile.x * p.inner + k, tile.x * p.cols + col, WEIGHT_GRADIENT);
-    put_pixels(OPERAND + slot(step, r), channel, tile, k0 + step < end);
+// Transforms and stores the patch.
+fn put_patch(local: u32, t: Patch) {
+    if local < 128u {
+        let place = place_in_a(local);
+        if WEIGHT_GRADIENT {
+            put_gradients(slot(place.x, place.y), t);
+        } else {
+            put_weights(slot(place.x, place.y), t);
+        }
+    } else {
+        let place = place_in_b(local - 128u);
+        put_pixels(OPERAND + slot(place.x, place.y), t);
+    }
 }
 
 // The inverse transform of the sums of a row and a column, stored in the result.
@@ -255,14 +292,13 @@ fn winograd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
     let ty = local / 4u % 4u; // its rows are 4·ty to 4·ty + 3, and four more in the lower half
     let tx = local % 4u;
     var s: array<vec4<f32>, 16>; // row r: 2r, 2r + 1
+    var next_patch = read_patch(local, row0, col0, first, end);
     for (var k0 = first; k0 < end; k0 += STEPS) {
         workgroupBarrier();
-        if local < 128u {
-            put_a(local, row0, k0, end);
-        } else {
-            put_b(local - 128u, col0, k0, end);
-        }
+        put_patch(local, next_patch);
         workgroupBarrier();
+        // The next patch is on its way while this one is multiplied.
+        next_patch = read_patch(local, row0, col0, k0 + STEPS, end);
         for (var k = 0u; k < STEPS; k++) {
             let from_a = position * POSITION + k * BLOCK;
             let from_b = OPERAND + from_a;

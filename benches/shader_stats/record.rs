@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use tensor::{Accelerator, BufferId, Kernel, Launch, Limits, Pending, Result, Shape, Span};
 
-/// WebGPU's guaranteed limits, and the hints of a hardware GPU.
+/// WebGPU's guaranteed limits, except that hardware takes more buffers (Metal 31, others more), and the hints of a hardware GPU.
 const LIMITS: Limits = Limits {
     buffer_len: 1 << 25,
     alignment: 64,
     groups: 65_535,
-    buffers: 8,
+    buffers: 30,
     registers: 64,
     target_workgroups: 256,
     software: false,

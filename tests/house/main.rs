@@ -10,12 +10,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Operations without a gradient: random numbers, indices, and those that process gradients.
-const NO_GRADIENT: [&str; 4] = ["random", "argmax", "gradient_monitor", "adam"];
+/// Operations without a gradient: random numbers, indices, those that process gradients, and an algorithm of convolutions.
+const NO_GRADIENT: [&str; 5] = ["random", "argmax", "gradient_monitor", "adam", "winograd"];
 /// Operations without a shader: a reshape shares its elements.
 const NO_SHADER: [&str; 1] = ["reshape"];
 /// Operations whose test needs no reference.
-const NO_REFERENCE: [&str; 3] = ["random", "reshape", "gradient_monitor"];
+const NO_REFERENCE: [&str; 4] = ["random", "reshape", "gradient_monitor", "winograd"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()

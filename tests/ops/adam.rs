@@ -3,7 +3,7 @@
 
 use approx::assert_relative_eq;
 use reference::adam::{Adam, Settings};
-use reference::place::{everywhere, fetch};
+use reference::place::{Place, everywhere, fetch, on_gpus};
 use reference::{Array, compare, law};
 use tensor::{AdamPart, AdamStep, Device, Generator, GradientMonitor, Tensor};
 
@@ -62,6 +62,10 @@ fn steps_match_the_reference() {
         follow(settings, &[57], 12, &mut rng);
         follow(settings, &[3, 40_003, 130], 2, &mut rng); // an odd number of elements, and one more than one core's share
     }
+    // As many parameters as two launches of a GPU with all its limits take, and one more.
+    let sizes: Vec<usize> = (0..19).map(|i| [5, 1030, 64, 2049][i % 4] + i).collect();
+    let mut rng = Generator::new(3);
+    on_gpus(&[Place::Gpu, Place::LargeGpu], || follow(usual, &sizes, 2, &mut rng));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 
 use autograd::Var;
 use reference::law::{self, Within, between, draws};
-use reference::place::{everywhere, fetch};
+use reference::place::{Place, everywhere, fetch, on_gpus};
 use reference::{Array, batch_norm, compare};
-use tensor::{Act, BatchNorm, Device, Generator, Tensor};
+use tensor::{Act, BatchNorm, Device, Generator, RunningStats, Tensor};
 
 const EPS: f32 = 1e-5;
 const ACTS: [Act; 3] = [Act::Identity, Act::Relu, Act::LeakyRelu(0.2)];
@@ -146,18 +146,59 @@ fn the_fused_form_equals_the_separate_operations() {
     });
 }
 
+const BOTH_GPUS: &[Place] = &[Place::Gpu, Place::LargeGpu];
+
+/// On a GPU with all its limits one launch computes everything, if a workgroup holds a channel: one and several quads for each
+/// invocation, as many as possible, too many, and planes that are no multiple of four.
+#[test]
+fn one_launch_equals_several() {
+    let shapes = [[1, 2, 2, 2], [3, 5, 2, 2], [70, 3, 8, 8], [64, 2, 16, 16], [65, 2, 16, 16], [7, 3, 5, 3]];
+    for (shape, mut rng) in shapes.into_iter().zip(draws(10)) {
+        let (inputs, dy, c) = (inputs(&mut rng, shape), rng.normal_tensor(shape), shape[1]);
+        let start = [rng.normal_tensor([c]), rng.uniform_tensor([c], 0.5, 2.0)];
+        for (act, residual) in ACTS.into_iter().flat_map(|act| [(act, false), (act, true)]) {
+            let everything = |device: &Device| {
+                let leaves: Vec<Var> = inputs.iter().map(|x| Var::leaf(x.upload(device))).collect();
+                let mut running = start.each_ref().map(|x| x.upload(device));
+                let [mean, var] = running.each_mut();
+                let kept = Some(RunningStats { mean, var, momentum: 0.3 });
+                let y = leaves[0].batch_norm(&leaves[1], &leaves[2], residual.then(|| &leaves[3]), act, EPS, kept);
+                let gradients = y.backward_with(dy.upload(device));
+                let of = |x: &Var| gradients.of(x).expect("a gradient").clone();
+                let mut all = vec![y.value().clone()];
+                all.extend(leaves[..if residual { 4 } else { 3 }].iter().map(of));
+                all.extend(running);
+                all
+            };
+            let expected = everything(&Device::Cpu);
+            on_gpus(BOTH_GPUS, || {
+                everywhere(|device| {
+                    let names = ["y", "dx", "dw", "db", "dresidual"];
+                    let names = names.into_iter().take(expected.len() - 2).chain(["running mean", "running var"]);
+                    for ((name, got), expected) in names.zip(everything(device)).zip(&expected) {
+                        let what = format!("{name} of {shape:?}, {act:?}, residual {residual}, on {device}");
+                        compare::assert_close(&what, &got, &Array::of(expected), 1e-5);
+                    }
+                });
+            });
+        }
+    }
+}
+
 /// A mean much larger than the standard deviation. E[x²] − E[x]² in f32 would leave nothing of the variance.
 #[test]
 fn a_large_mean_does_not_cancel_the_variance() {
     let mut rng = Generator::new(8);
     let x = rng.normal_tensor([8, 2, 9, 9]).add_scalar(3000.0);
-    law::forward(
-        "variance",
-        &[x],
-        |x| x[0].channel_stats(None).var,
-        |x| batch_norm::stats(&x[0]).1,
-        Within::Each(1e-5),
-    );
+    let exact = |x: &[Array]| batch_norm::stats(&x[0]).1;
+    let within = Within::Each(1e-5);
+    law::forward("variance", &[x.clone()], |x| x[0].channel_stats(None).var, exact, within);
+    let in_one_launch = |x: &[Tensor]| {
+        let [one, zero] = [Tensor::ones([2]), Tensor::zeros([2])].map(|c| c.upload(&x[0].device()));
+        x[0].batch_norm_train([&one, &zero], None, Act::Identity, EPS, None).0.var
+    };
+    let even = x.slice(2, 0, 8).slice(3, 0, 8);
+    on_gpus(BOTH_GPUS, || law::forward("variance in one launch", &[even], in_one_launch, exact, within));
 }
 
 /// The slope of ReLU times −∞ would be NaN.

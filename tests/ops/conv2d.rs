@@ -3,7 +3,7 @@
 
 use reference::conv_transpose2d::conv_transpose2d;
 use reference::law::{self, Within, between, draws, one_of};
-use reference::place::{everywhere, fetch};
+use reference::place::{Place, everywhere, fetch, on_gpus};
 use reference::{conv2d::conv2d, conv2d::weight_gradient, law::adjoint};
 use tensor::{Conv, ConvAlgorithm, ConvTranspose, Generator, Tensor};
 
@@ -97,10 +97,18 @@ fn small_kernels() -> Vec<Case> {
     cases
 }
 
+/// Where a GPU has this algorithm.
+pub(crate) fn gpus_of(algorithm: ConvAlgorithm) -> &'static [Place] {
+    match algorithm {
+        ConvAlgorithm::Direct | ConvAlgorithm::Winograd2 => &[Place::Gpu],
+        _ => &[],
+    }
+}
+
 /// Runs the test with every algorithm, even those that would not be chosen.
 fn on_every_algorithm(case: &Case, law: impl Fn(&str)) {
     for algorithm in ConvAlgorithm::ALL {
-        algorithm.force(|| law(&format!("{} by {algorithm:?}", case.name())));
+        on_gpus(gpus_of(algorithm), || algorithm.force(|| law(&format!("{} by {algorithm:?}", case.name()))));
     }
 }
 

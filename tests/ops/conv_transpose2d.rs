@@ -3,8 +3,10 @@
 
 use reference::conv_transpose2d::conv_transpose2d;
 use reference::law::{self, Within, between, draws};
-use reference::place::everywhere;
+use reference::place::{everywhere, on_gpus};
 use tensor::{ConvAlgorithm, ConvTranspose, Generator, Tensor};
+
+use crate::conv2d::gpus_of;
 
 struct Case {
     image: [usize; 4],
@@ -119,7 +121,7 @@ fn every_algorithm_matches_the_reference() {
         for algorithm in ConvAlgorithm::ALL {
             let what = format!("{} by {algorithm:?}", case.name());
             let op = |x: &[Tensor]| algorithm.force(|| x[0].conv_transpose2d(&x[1], x.get(2), conv));
-            law::forward(&what, &inputs, op, expected, within);
+            on_gpus(gpus_of(algorithm), || law::forward(&what, &inputs, op, expected, within));
         }
     }
 }

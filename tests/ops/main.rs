@@ -20,3 +20,4 @@ mod reduce;
 mod reshape;
 mod softmax;
 mod unary;
+mod winograd;

@@ -1,6 +1,7 @@
 //! The places where operations are tested: the CPU with each of its instruction sets, and a GPU, which all tests of a process
 //! share. A machine without any GPU, not even a software one, fails the tests, so that nothing is skipped silently.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -8,19 +9,37 @@ use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{Device, Isa, Tensor};
 
+thread_local! {
+    static GPUS: Cell<&'static [Place]> = const { Cell::new(&[Place::Gpu]) };
+}
+
+/// Runs `body` while laws that the calling thread tests hold on these GPUs, instead of the one with the least limits alone.
+pub fn on_gpus<R>(gpus: &'static [Place], body: impl FnOnce() -> R) -> R {
+    struct Restore(&'static [Place]);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            GPUS.set(self.0);
+        }
+    }
+    let _restore = Restore(GPUS.replace(gpus));
+    body()
+}
+
 /// A device and its instruction set.
 #[derive(Clone, Debug)]
 pub enum Place {
     /// The CPU with this instruction set.
     Cpu(Isa),
-    /// The shared GPU.
+    /// The shared GPU with WebGPU's guaranteed limits.
     Gpu,
+    /// The shared GPU with all limits that it has, for which some operations have other kernels.
+    LargeGpu,
 }
 
 impl Place {
-    /// All places of this machine.
+    /// The places where laws are tested: the CPU with each instruction set, and GPUs as [`on_gpus`] says.
     pub fn all() -> impl Iterator<Item = Place> {
-        Isa::available().into_iter().map(Place::Cpu).chain([Place::Gpu])
+        Isa::available().into_iter().map(Place::Cpu).chain(GPUS.get().iter().cloned())
     }
 
     /// The device of this place.
@@ -28,6 +47,7 @@ impl Place {
         match self {
             Place::Cpu(_) => Device::Cpu,
             Place::Gpu => gpu(),
+            Place::LargeGpu => large_gpu(),
         }
     }
 
@@ -35,7 +55,7 @@ impl Place {
     pub fn run<R>(&self, body: impl FnOnce() -> R) -> R {
         match self {
             Place::Cpu(isa) => isa.force(body),
-            Place::Gpu => body(),
+            Place::Gpu | Place::LargeGpu => body(),
         }
     }
 }
@@ -44,7 +64,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Cpu(isa) => write!(f, "{isa:?}"),
-            Place::Gpu => write!(f, "{}", gpu()),
+            Place::Gpu => write!(f, "{} with the least limits", gpu()),
+            Place::LargeGpu => write!(f, "{} with all its limits", large_gpu()),
         }
     }
 }
@@ -64,11 +85,21 @@ pub fn everywhere(test: impl Fn(&Device)) {
 /// If there is no GPU. The message says what to do.
 pub fn gpu() -> Device {
     static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
-    let open = || {
-        let options = Options { default_limits: true, checked: true, ..Options::default() };
-        block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"))
-    };
-    Device::Gpu(SHARED.get_or_init(open).clone())
+    let options = Options { default_limits: true, checked: true, ..Options::default() };
+    Device::Gpu(SHARED.get_or_init(|| open(options)).clone())
+}
+
+/// Returns the same GPU with all its limits, which all tests of this process share too. Kernels run without checks of indices.
+///
+/// # Panics
+/// If there is no GPU.
+pub fn large_gpu() -> Device {
+    static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
+    Device::Gpu(SHARED.get_or_init(|| open(Options::default())).clone())
+}
+
+fn open(options: Options) -> Arc<Context> {
+    block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Copies a tensor to the CPU.

@@ -1,6 +1,6 @@
 //! y = act(w·x̂ + b + residual). One pass over x, y and dy computes all four gradients; `tensor/src/ops/batch_norm.rs` has the formulas.
 
-use tensor::{Act, BatchNorm, BatchStats, RunningStats, Tensor};
+use tensor::{Act, BatchNorm, RunningStats, Tensor};
 
 use crate::var::Var;
 
@@ -22,8 +22,9 @@ impl Var {
         eps: f32,
         running: Option<RunningStats>,
     ) -> Var {
-        let BatchStats { mean, var, .. } = self.value().channel_stats(running);
-        normalised(self, &mean, &var, weight, bias, residual, act, eps, true)
+        let parameters = [weight.value(), bias.value()];
+        let (stats, y) = self.value().batch_norm_train(parameters, residual.map(Var::value), act, eps, running);
+        record(self, [&stats.mean, &stats.var], weight, bias, residual, act, eps, y, true)
     }
 
     /// Batch normalisation in evaluation: the same with given, constant statistics, `[channels]` each.
@@ -41,24 +42,23 @@ impl Var {
         act: Act,
         eps: f32,
     ) -> Var {
-        normalised(self, running_mean, running_var, weight, bias, residual, act, eps, false)
+        let norm = BatchNorm { mean: running_mean, var: running_var, weight: weight.value(), eps, act };
+        let y = self.value().batch_norm(norm, bias.value(), residual.map(Var::value));
+        record(self, [running_mean, running_var], weight, bias, residual, act, eps, y, false)
     }
 }
 
-#[track_caller]
-fn normalised(
+fn record(
     x: &Var,
-    mean: &Tensor,
-    var: &Tensor,
+    [mean, var]: [&Tensor; 2],
     weight: &Var,
     bias: &Var,
     residual: Option<&Var>,
     act: Act,
     eps: f32,
+    y: Tensor,
     of_batch: bool,
 ) -> Var {
-    let norm = BatchNorm { mean, var, weight: weight.value(), eps, act };
-    let y = x.value().batch_norm(norm, bias.value(), residual.map(Var::value));
     let (kept, result) = (x.value().clone(), y.clone());
     let (mean, var, w) = (mean.clone(), var.clone(), weight.value().clone());
     let residual_too = residual.is_some();

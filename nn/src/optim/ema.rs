@@ -73,8 +73,7 @@ impl Ema {
         let decay = self.decay.min((1.0 + t) / (10.0 + t));
         let (kept, gain) = (decay as f32, (1.0 - decay) as f32); // in f32, 1 − 0.999 is 5e-5 off
         for (_, averaged, average) in &mut self.averages {
-            let average = average.get_mut();
-            *average = average.mul_scalar(kept).add(&averaged.value().mul_scalar(gain));
+            average.get_mut().blend_assign(kept, &averaged.value(), gain);
         }
     }
 

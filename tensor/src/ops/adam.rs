@@ -14,6 +14,11 @@ use crate::tensor::Tensor;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::ADAM];
 pub(super) static ADAM: Kernel = Kernel::checked(&WGSL, "adam");
+pub(super) static ADAM_MANY: Kernel = Kernel::checked(&WGSL, "adam_many");
+
+/// Parameters in a launch of `adam_many`, and the buffers that it binds: three for each, and the monitor's.
+const MANY: usize = 9;
+const MANY_BUFFERS: usize = 3 * MANY + 1;
 
 /// One step of Adam (Kingma and Ba, 1412.6980, algorithm 1; PyTorch's `Adam`, whose `weight_decay` is added to the gradient):
 ///
@@ -96,14 +101,24 @@ impl AdamStep {
                 && moments.shape()[..] == [2, parameter.count().next_multiple_of(4)];
             assert!(same, "adam: parameter {} and gradient {}", parameter.shape(), gradient.shape());
         }
-        let on_device = parts.first().is_some_and(|part| part.parameter.device() != Device::Cpu);
-        match on_device {
-            true => parts.chunks_mut(2).for_each(|pair| launch(pair, monitor, self.factors())),
-            false => {
+        match parts.first().map(|part| part.parameter.device()) {
+            Some(Device::Gpu(machine)) if machine.limits().buffers as usize >= MANY_BUFFERS => {
+                parts.chunks_mut(MANY).for_each(|part| launch_many(part, monitor, self.factors()));
+            }
+            Some(Device::Gpu(_)) => parts.chunks_mut(2).for_each(|pair| launch(pair, monitor, self.factors())),
+            _ => {
                 let Some(factor) = monitor.factor() else { return };
                 parts.iter_mut().for_each(|part| part.apply(factor, self.factors()));
             }
         }
+    }
+}
+
+impl Factors {
+    /// In the order of the shader's parameters.
+    fn numbers(self) -> [f32; 8] {
+        let Factors { beta1, beta2, gain1, gain2, rate, correction, eps, decay } = self;
+        [beta1, beta2, gain1, gain2, rate, correction, eps, decay]
     }
 }
 
@@ -131,11 +146,10 @@ impl AdamPart {
 
 /// One launch for two parameters: with the monitor, these take the eight buffers that every device offers.
 fn launch(pair: &mut [AdamPart], monitor: &GradientMonitor, step: Factors) {
-    let Factors { beta1, beta2, gain1, gain2, rate, correction, eps, decay } = step;
     let (place, rows) = monitor.rows();
     let quads = pair.iter().map(|part| part.parameter.count().div_ceil(4));
     let quads = [quads.clone().next().unwrap_or(0), quads.clone().nth(1).unwrap_or(0)];
-    let run = ADAM.over(quads[0] + quads[1]).floats([beta1, beta2, gain1, gain2, rate, correction, eps, decay]);
+    let run = ADAM.over(quads[0] + quads[1]).floats(step.numbers());
     let run = run.params(quads).params([place]).read(rows);
     match pair {
         [a, b] => {
@@ -150,4 +164,26 @@ fn launch(pair: &mut [AdamPart], monitor: &GradientMonitor, step: Factors) {
         }
         _ => {}
     }
+}
+
+/// One launch for up to nine parameters.
+fn launch_many(parts: &mut [AdamPart], monitor: &GradientMonitor, step: Factors) {
+    let (place, rows) = monitor.rows();
+    let quads: Vec<usize> = parts.iter().map(|part| part.parameter.count().div_ceil(4)).collect();
+    let mut groups = 0;
+    let mut places = [[u32::MAX as usize, 0, 0, 0]; MANY]; // of parameters that do not exist
+    for (place, &quads) in places.iter_mut().zip(&quads) {
+        *place = [groups, quads, 0, 0];
+        groups += quads.div_ceil(256);
+    }
+    // The bindings of parameters that do not exist take the first gradient and empty tensors.
+    let mut none: Vec<Tensor> = (2 * parts.len()..2 * MANY).map(|_| parts[0].parameter.empty_like()).collect();
+    let gradients: Vec<Tensor> = parts.iter().map(|part| part.gradient.clone()).collect();
+    let run =
+        ADAM_MANY.groups(groups).floats(step.numbers()).params([place, 0, 0, 0]).params(places.into_iter().flatten());
+    let padded = gradients.iter().chain(std::iter::repeat(&gradients[0])).take(MANY);
+    let run = padded.fold(run.read(rows), |run, gradient| run.read(gradient));
+    let updated = parts.iter_mut().flat_map(|part| [&mut part.parameter, &mut part.moments]).chain(&mut none);
+    let updated: Vec<&mut Tensor> = updated.collect();
+    run.update(<[&mut Tensor; 2 * MANY]>::try_from(updated).expect("two for each parameter"));
 }

@@ -7,13 +7,15 @@
 //!   db = Σ g,   dw = Σ g·x̂,   dresidual = g,
 //!   dx = w/√(σ² + ε) · (g − db/M − x̂·dw/M) in training, where μ and σ² depend on x too;   w/√(σ² + ε) · g in evaluation.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::act::Act;
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
 use crate::cpu::parallel::{DisjointSliceMut, for_each_index};
 use crate::cpu::simd::Isa;
-use crate::device::Device;
+use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
 use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
@@ -23,6 +25,11 @@ pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
 pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats");
 pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums");
 pub(super) static BATCH_NORM_GRADIENT: Kernel = Kernel::checked(&WGSL, "batch_norm_gradient");
+pub(super) static BATCH_NORM_TRAIN: Kernel = Kernel::unchecked(&WGSL, "batch_norm_train");
+pub(super) static BATCH_NORM_GRADIENT_TRAIN: Kernel = Kernel::unchecked(&WGSL, "batch_norm_gradient_train");
+
+/// The most numbers of a channel that a workgroup of `batch_norm_train` holds: 256 invocations with 16 quads each.
+const HELD: usize = 256 * 16 * 4;
 
 /// The mean and variance of each channel.
 #[derive(Clone, Debug)]
@@ -112,6 +119,46 @@ impl Tensor {
         stats
     }
 
+    /// Batch normalisation in training: [`channel_stats`](Tensor::channel_stats), and with these statistics
+    /// [`batch_norm`](Tensor::batch_norm). On a GPU both are one launch if the channels are small enough.
+    ///
+    /// # Panics
+    /// As these two.
+    #[track_caller]
+    pub fn batch_norm_train(
+        &self,
+        [weight, bias]: [&Tensor; 2],
+        residual: Option<&Tensor>,
+        act: Act,
+        eps: f32,
+        running: Option<RunningStats>,
+    ) -> (BatchStats, Tensor) {
+        let channels = channels(self);
+        let Some((machine, quads)) = fits_a_workgroup(self, channels) else {
+            let stats = self.channel_stats(running);
+            let norm = BatchNorm { mean: &stats.mean, var: &stats.var, weight, eps, act };
+            let y = self.batch_norm(norm, bias, residual);
+            return (stats, y);
+        };
+        check_residual(self, residual);
+        let count = channels.count();
+        let (c, momentum) = ([channels.channels], running.as_ref().map_or(0.0, |running| running.momentum));
+        let [mut mean, mut var, mut none, mut nor] = [c, c, [0], [0]].map(|c| Tensor::on_device(&machine, c.into()));
+        let mut y = Tensor::on_device(&machine, *self.shape());
+        BatchNorm { mean: &mean, var: &var, weight, eps, act }.check(self, bias);
+        let run = with_sizes(BATCH_NORM_TRAIN.groups(c[0]), channels).set("RUNNING", usize::from(running.is_some()));
+        let run =
+            run.set("ACTIVE", usize::from(act.slope().is_some())).set("RESIDUAL", usize::from(residual.is_some()));
+        let run = run.set("QUADS", quads).floats([momentum, count as f32 / (count as f32 - 1.0), eps]);
+        let run = run.floats([act.slope().unwrap_or(1.0)]).read(self).read(weight).read(bias);
+        let run = run.read(residual.unwrap_or(bias));
+        match running {
+            Some(running) => run.update([&mut y, &mut mean, &mut var, running.mean, running.var]),
+            None => run.update([&mut y, &mut mean, &mut var, &mut none, &mut nor]),
+        }
+        (BatchStats { mean, var, count }, y)
+    }
+
     /// Batch normalisation of `[batch, channels, height, width]`, with an activation and an optional residual:
     /// `y = act(w·x̂ + b + residual)`, `x̂ = (x − μ)/√(σ² + ε)` (Ioffe and Szegedy, 1502.03167).
     ///
@@ -121,9 +168,7 @@ impl Tensor {
     pub fn batch_norm(&self, norm: BatchNorm, bias: &Tensor, residual: Option<&Tensor>) -> Tensor {
         let channels = channels(self);
         norm.check(self, bias);
-        if let Some(residual) = residual {
-            assert_eq!(self.shape(), residual.shape(), "batch_norm: {} plus {}", self.shape(), residual.shape());
-        }
+        check_residual(self, residual);
         if let Device::Gpu(_) = self.device() {
             let run =
                 norm.run(BATCH_NORM.over(self.count()), channels).set("RESIDUAL", usize::from(residual.is_some()));
@@ -161,6 +206,19 @@ impl Tensor {
         let same = self.shape() == y.shape() && y.shape() == dy.shape();
         assert!(same, "batch_norm_gradient: {}, {} and {}", self.shape(), y.shape(), dy.shape());
 
+        let active = norm.act != Act::Identity;
+        if let (Some((machine, quads)), true) = (fits_a_workgroup(self, channels), of_batch) {
+            let run = norm.run(BATCH_NORM_GRADIENT_TRAIN.groups(channels.channels), channels).set("QUADS", quads);
+            let run = run.set("RESIDUAL", usize::from(residual && active)).read(self).read(norm.mean).read(norm.var);
+            let run = run.read(norm.weight).read(y).read(dy);
+            let g_shape = if residual && active { *self.shape() } else { [0].into() };
+            let c = [channels.channels].into();
+            let mut all = [*self.shape(), g_shape, c, c].map(|shape| Tensor::on_device(&machine, shape));
+            run.update(all.each_mut());
+            let [dx, g, dweight, dbias] = all;
+            let dresidual = residual.then(|| if active { g } else { dy.clone() });
+            return BatchNormGradients { dx, dweight, dbias, dresidual };
+        }
         if let Device::Gpu(_) = self.device() {
             let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels);
             let run = run.read(self).read(norm.mean).read(norm.var).read(y).read(dy);
@@ -212,6 +270,21 @@ impl BatchStats {
 
 fn with_sizes(run: LaunchBuilder, Channels { batch, channels, plane }: Channels) -> LaunchBuilder {
     run.params([batch, channels, plane])
+}
+
+/// For an image on a GPU of which a workgroup can hold a whole channel: the GPU, and the quads of numbers that each invocation holds.
+fn fits_a_workgroup(x: &Tensor, channels: Channels) -> Option<(Arc<dyn Accelerator>, usize)> {
+    let Device::Gpu(machine) = x.device() else { return None };
+    let count = channels.count();
+    let fits = channels.plane % 4 == 0 && (2..=HELD).contains(&count) && machine.limits().buffers >= 10;
+    fits.then(|| (machine, count.div_ceil(4 * 256)))
+}
+
+#[track_caller]
+fn check_residual(x: &Tensor, residual: Option<&Tensor>) {
+    if let Some(residual) = residual {
+        assert_eq!(x.shape(), residual.shape(), "batch_norm: {} plus {}", x.shape(), residual.shape());
+    }
 }
 
 #[track_caller]

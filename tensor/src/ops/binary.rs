@@ -10,7 +10,7 @@ use crate::tensor::Tensor;
 static WGSL: [&str; 2] = [shaders::GRID, shaders::BINARY];
 pub(super) static BINARY: Kernel = Kernel::checked(&WGSL, "binary");
 pub(super) static BINARY_BROADCAST: Kernel = Kernel::checked(&WGSL, "binary_broadcast");
-pub(super) static ADD_ASSIGN: Kernel = Kernel::checked(&WGSL, "add_assign");
+pub(super) static BLEND_ASSIGN: Kernel = Kernel::checked(&WGSL, "blend_assign");
 
 macro_rules! tensor_functions {
     ($($(#[$doc:meta])* $name:ident: $f:expr;)*) => {
@@ -61,7 +61,29 @@ impl Tensor {
             }
             Device::Gpu(_) => {
                 let quads = self.count().div_ceil(4);
-                ADD_ASSIGN.over(quads).read(rhs).params([quads]).update([self]);
+                BLEND_ASSIGN.over(quads).read(rhs).params([quads]).floats([1.0, 1.0]).update([self]);
+            }
+        }
+    }
+
+    /// Replaces x by `kept`·x + `gain`·`rhs`, in place; `rhs` has the same shape. If other tensors share the elements, this one gets a
+    /// copy first.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn blend_assign(&mut self, kept: f32, rhs: &Tensor, gain: f32) {
+        assert_eq!(self.shape(), rhs.shape(), "blend_assign: {} and {}", self.shape(), rhs.shape());
+        match self.device() {
+            Device::Cpu => {
+                let rhs = rhs.data();
+                parallel::for_each_chunk(self.data_mut(), |first, part| {
+                    part.iter_mut().zip(&rhs[first..]).for_each(|(x, &y)| *x = kept * *x + gain * y);
+                });
+            }
+            Device::Gpu(_) => {
+                let quads = self.count().div_ceil(4);
+                BLEND_ASSIGN.over(quads).read(rhs).params([quads]).floats([kept, gain]).update([self]);
             }
         }
     }

@@ -14,10 +14,12 @@ use crate::tensor::Tensor;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::GRADIENT_MONITOR];
 pub(super) static GRADIENT_SQUARES: Kernel = Kernel::checked(&WGSL, "gradient_squares");
+pub(super) static GRADIENT_SQUARES_MANY: Kernel = Kernel::checked(&WGSL, "gradient_squares_many");
 pub(super) static GRADIENT_MONITOR: Kernel = Kernel::checked(&WGSL, "gradient_monitor");
 
-/// Gradients per launch. With the sums that the launch writes, these are the eight buffers that every device offers.
+/// Gradients per launch. With the sums that the launch writes, seven are the eight buffers that every device offers.
 const GRADIENTS_PER_LAUNCH: usize = 7;
+const MANY: usize = 24;
 /// Workgroups per gradient.
 const WORKGROUPS_PER_GRADIENT: usize = 32;
 /// The most numbers that may be watched. With the sums and the rows, these are eight buffers again.
@@ -80,20 +82,19 @@ impl GradientMonitor {
         assert!(watched.iter().all(|w| w.count() == 1), "gradient_monitor: watches single numbers");
         let limit = limit.unwrap_or(f32::MAX);
         if let Device::Gpu(machine) = self.rows.device() {
-            let chunks = gradients.chunks(GRADIENTS_PER_LAUNCH);
-            let all = chunks.len() * GRADIENTS_PER_LAUNCH * WORKGROUPS_PER_GRADIENT;
+            let many = machine.limits().buffers as usize > MANY;
+            let (kernel, width) = match many {
+                true => (&GRADIENT_SQUARES_MANY, MANY),
+                false => (&GRADIENT_SQUARES, GRADIENTS_PER_LAUNCH),
+            };
+            let sums_of_a_launch = width * WORKGROUPS_PER_GRADIENT;
+            let all = gradients.len().div_ceil(width) * sums_of_a_launch;
             let mut sums = Tensor::on_device(&machine, [all.max(1)].into());
-            for (i, chunk) in chunks.enumerate() {
-                let padded: Vec<&Tensor> =
-                    chunk.iter().copied().chain(std::iter::repeat(chunk[0])).take(GRADIENTS_PER_LAUNCH).collect();
-                let counts: [usize; 8] = std::array::from_fn(|i| chunk.get(i).map_or(0, |g| g.count()));
-                let run = padded
-                    .iter()
-                    .fold(GRADIENT_SQUARES.groups(GRADIENTS_PER_LAUNCH * WORKGROUPS_PER_GRADIENT), |run, g| {
-                        run.read(g)
-                    });
-                let run = run.params(counts.map(|count| count.div_ceil(4))).params(counts);
-                run.params([i * GRADIENTS_PER_LAUNCH * WORKGROUPS_PER_GRADIENT]).update([&mut sums]);
+            for (i, chunk) in gradients.chunks(width).enumerate() {
+                let padded = chunk.iter().copied().chain(std::iter::repeat(chunk[0])).take(width);
+                let run = padded.fold(kernel.groups(sums_of_a_launch), |run, g| run.read(g));
+                let counts = (0..width.next_multiple_of(4)).map(|i| chunk.get(i).map_or(0, |g| g.count()));
+                run.params(counts).params([i * sums_of_a_launch]).update([&mut sums]);
             }
             let padded = watched.iter().chain(std::iter::repeat(&watched[0])).take(MAX_WATCHED);
             let run = padded.fold(GRADIENT_MONITOR.groups(1).read(&sums), |run, w| run.read(w));

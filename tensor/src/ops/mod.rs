@@ -22,14 +22,17 @@ pub(crate) mod winograd;
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 32] = [
+pub static KERNELS: [&Kernel; 36] = [
     &adam::ADAM,
+    &adam::ADAM_MANY,
     &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
+    &batch_norm::BATCH_NORM_GRADIENT_TRAIN,
     &batch_norm::BATCH_NORM_STATS,
     &batch_norm::BATCH_NORM_SUMS,
-    &binary::ADD_ASSIGN,
+    &batch_norm::BATCH_NORM_TRAIN,
+    &binary::BLEND_ASSIGN,
     &binary::BINARY,
     &binary::BINARY_BROADCAST,
     &conv2d::CONV2D,
@@ -39,6 +42,7 @@ pub static KERNELS: [&Kernel; 32] = [
     &gather::INDEX_SELECT,
     &gradient_monitor::GRADIENT_MONITOR,
     &gradient_monitor::GRADIENT_SQUARES,
+    &gradient_monitor::GRADIENT_SQUARES_MANY,
     &interpolate::INTERPOLATE,
     &interpolate::INTERPOLATE_GRADIENT,
     &crate::launch::LAYOUT_FILL,

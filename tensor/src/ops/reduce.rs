@@ -84,6 +84,11 @@ impl Tensor {
             assert!(!reduce[d], "{what}: dimension {d} is named twice");
             reduce[d] = true;
         }
+        let kept: Vec<usize> =
+            (0..shape.len()).filter(|&d| keepdim || !reduce[d]).map(|d| if reduce[d] { 1 } else { shape[d] }).collect();
+        if let (Device::Gpu(_), Some(sizes)) = (self.device(), channel_sizes(&shape, &reduce)) {
+            return channels_on_device(self, sizes, what == "max").reshape(&kept[..]);
+        }
         let mut result = self.clone();
         let mut sizes = shape;
         let mut end = shape.len();
@@ -96,9 +101,17 @@ impl Tensor {
             (first..=last).for_each(|d| sizes = sizes.with(d, 1));
             end = first;
         }
-        let kept: Vec<usize> = (0..shape.len()).filter(|&d| keepdim || !reduce[d]).map(|d| sizes[d]).collect();
         result.reshape(&kept[..])
     }
+}
+
+/// `[images, channels, plane]` if the first and the last dimension are reduced and those between them, the channels, are not.
+fn channel_sizes(shape: &Shape, reduce: &[bool]) -> Option<[usize; 3]> {
+    let first = (0..shape.len()).position(|d| !reduce[d])?;
+    let end = (first..shape.len()).position(|d| reduce[d])? + first;
+    let size = |dims: std::ops::Range<usize>| shape[dims].iter().product::<usize>();
+    let fits = first > 0 && (end..shape.len()).all(|d| reduce[d]);
+    fits.then(|| [size(0..first), size(first..end), size(end..shape.len())])
 }
 
 fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
@@ -150,25 +163,40 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
 
 /// Sums or maxima on an accelerator. Parts of the reduced dimension are reduced to one number each, and these again, until one is
 /// left. A long row is reduced by a workgroup, a column or a short row by one invocation.
-fn runs_on_device(x: &Tensor, [outer, mut size, inner]: [usize; 3], maximum: bool) -> Tensor {
-    let mut x = x.clone();
-    loop {
-        let rows = inner == 1 && size > 64;
-        let enough = outer * inner >= if rows { 64 } else { 16 * 1024 };
-        let part = match (rows, enough) {
-            (_, true) => size,
-            (true, false) => TILE / 4,
-            (false, false) => 64,
-        };
-        let part = part.min(size).max(1);
-        let parts = size.div_ceil(part).max(1);
-        let numbers = outer * parts * inner;
-        let run = if rows { REDUCE_ROWS.groups(numbers) } else { REDUCE_COLUMNS.over(numbers) };
-        let run = run.set("MAXIMUM", usize::from(maximum)).read(&x);
-        x = run.params([outer, size, inner, part, parts]).write([outer, parts, inner]);
-        if parts == 1 {
-            return x.reshape([outer, inner]);
-        }
-        size = parts;
-    }
+fn runs_on_device(x: &Tensor, [outer, size, inner]: [usize; 3], maximum: bool) -> Tensor {
+    let rows = inner == 1 && size > 64;
+    let enough = outer * inner >= if rows { 64 } else { 16 * 1024 };
+    let part = match (rows, enough) {
+        (_, true) => size,
+        (true, false) => TILE / 4,
+        (false, false) => 64,
+    };
+    let kernel = if rows { &REDUCE_ROWS } else { &REDUCE_COLUMNS };
+    let (x, parts) = launch(kernel, x, [outer, size, inner], part, size, maximum);
+    if parts == 1 { x.reshape([outer, inner]) } else { runs_on_device(&x, [outer, parts, inner], maximum) }
+}
+
+/// Sums or maxima of channels over images and pixels.
+fn channels_on_device(x: &Tensor, [images, channels, plane]: [usize; 3], maximum: bool) -> Tensor {
+    let size = images * plane;
+    let part = if channels >= 64 { size } else { TILE };
+    let (x, parts) = launch(&REDUCE_ROWS, x, [channels, size, 1], part, plane, maximum);
+    if parts == 1 { x } else { runs_on_device(&x, [channels, parts, 1], maximum) }
+}
+
+/// Reduces each part to one number: `[outer, parts, inner]`, and the number of parts.
+fn launch(
+    kernel: &'static Kernel,
+    x: &Tensor,
+    [outer, size, inner]: [usize; 3],
+    part: usize,
+    plane: usize,
+    maximum: bool,
+) -> (Tensor, usize) {
+    let part = part.min(size).max(1);
+    let parts = size.div_ceil(part).max(1);
+    let numbers = outer * parts * inner;
+    let run = if std::ptr::eq(kernel, &REDUCE_ROWS) { kernel.groups(numbers) } else { kernel.over(numbers) };
+    let run = run.set("MAXIMUM", usize::from(maximum)).read(x).params([outer, size, inner, part, parts, plane.max(1)]);
+    (run.write([outer, parts, inner]), parts)
 }

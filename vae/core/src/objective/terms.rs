@@ -37,7 +37,10 @@ impl Terms {
     /// If there are no parts.
     #[track_caller]
     pub fn weighted<const N: usize>(parts: [(&'static str, f64, Var); N]) -> Terms {
-        let weighted = parts.iter().map(|(_, weight, value)| value.mul_scalar(*weight as f32));
+        let weighted = parts.iter().map(|(_, weight, value)| match *weight as f32 {
+            1.0 => value.clone(),
+            weight => value.mul_scalar(weight),
+        });
         let total = weighted.reduce(|sum, part| sum + part).expect("a loss has at least one part");
         Terms { total, parts: parts.into_iter().map(|(name, weight, value)| Part { name, weight, value }).collect() }
     }
@@ -65,9 +68,11 @@ impl Terms {
 
     /// Reads the values from the device.
     pub async fn read(&self) -> Result<Losses> {
-        let mut values = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
-            values.push(part.value.value().read().await?[0]);
+        // All reads start before the first one is awaited.
+        let pending: Vec<_> = self.parts.iter().map(|part| part.value.value().read()).collect();
+        let mut values = Vec::with_capacity(pending.len());
+        for value in pending {
+            values.push(value.await?[0]);
         }
         Ok(self.term_weights().losses(&values))
     }
