@@ -169,7 +169,7 @@ fn runs_on_device(x: &Tensor, [outer, size, inner]: [usize; 3], maximum: bool) -
     let part = match (rows, enough) {
         (_, true) => size,
         (true, false) => TILE / 4,
-        (false, false) => 64,
+        (false, false) => 256,
     };
     let kernel = if rows { &REDUCE_ROWS } else { &REDUCE_COLUMNS };
     let (x, parts) = launch(kernel, x, [outer, size, inner], part, size, maximum);

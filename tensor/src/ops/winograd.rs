@@ -62,8 +62,9 @@ pub(super) fn convolve(
     let places = window.batch * tiles[0] * tiles[1];
     let [rows, cols, inner] = if of == Use::WeightGradient { [to, from, places] } else { [to, places, from] };
     let blocks = rows.div_ceil(BLOCK) * cols.div_ceil(BLOCK);
-    // A workgroup has twice as many invocations as one of the other products, so half as many are enough.
-    let target = machine.limits().target_workgroups as usize / 2;
+    // A workgroup has twice as many invocations as one of the other products and loads ahead, so a quarter of them is enough. Fewer
+    // parts also mean less to add up.
+    let target = machine.limits().target_workgroups as usize / 4;
     let split = Split::of(target, blocks, inner, [32, STEPS]);
     let run = WINOGRAD.groups(blocks).layers(split.parts);
     let run = match of {
