@@ -212,9 +212,21 @@ fn variants(family: &str, rows: &[Row]) {
     }
 }
 
-/// The least share of multiply-adds in the vector instructions of a product, by purpose, on every family.
-const LEAST_USEFUL: [(&str, f64); 4] =
-    [("conv2d", 0.60), ("conv2d, gradient of the weight", 0.55), ("conv_transpose2d", 0.55), ("matmul", 0.70)];
+/// The least share of multiply-adds in the vector instructions of a product, on every family. Tiles of few rows, for few channels, do
+/// worse and have no limit.
+const LEAST_USEFUL: [(&str, f64); 7] = [
+    ("conv2d", 0.66),
+    ("conv2d, gradient of the weight", 0.62),
+    ("conv_transpose2d", 0.56),
+    ("matmul", 0.80),
+    ("winograd", 0.64),
+    ("winograd, gradient of the input", 0.64),
+    ("winograd, gradient of the weight", 0.64),
+];
+
+fn has_few_rows(launch: &Recorded) -> bool {
+    launch.constants.iter().any(|&(name, value)| name == "DOWN" && value < 8.0)
+}
 
 /// Checks all families, each in a process of its own, and prints a line as a test does.
 fn check_all() -> Result<ExitCode> {
@@ -240,8 +252,9 @@ fn check(family: &str, driver: &Driver) -> Result<ExitCode> {
         if compiled.spilled > 0 {
             wrong.push(format!("{} registers do not fit: {name}", compiled.spilled));
         }
-        let least = LEAST_USEFUL.iter().find(|(known, _)| *known == purpose(&launches[0].1));
-        if let (Some(share), Some((_, least))) = (estimate(&NAVI21, &launches[0].1, compiled).share, least)
+        let launch = &launches[0].1;
+        let least = LEAST_USEFUL.iter().find(|(known, _)| *known == purpose(launch) && !has_few_rows(launch));
+        if let (Some(share), Some((_, least))) = (estimate(&NAVI21, launch, compiled).share, least)
             && share < *least
         {
             wrong.push(format!("{:.0} % are multiply-adds, not {:.0} %: {name}", 100.0 * share, 100.0 * least));

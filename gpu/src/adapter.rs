@@ -33,17 +33,42 @@ pub struct Adapter {
     pub backend: String,
     /// Whether it is a program on the CPU.
     pub software: bool,
+    /// The driver and its version, as it gives them; may be empty.
+    pub driver: String,
+    /// The most bytes in a buffer.
+    pub buffer_bytes: u64,
+    /// The most buffers in a kernel.
+    pub buffers: u32,
+    /// What it lacks to run the kernels, if anything.
+    pub lacks: Option<String>,
 }
 
 impl Adapter {
     fn of(adapter: &wgpu::Adapter) -> Adapter {
-        let info = adapter.get_info();
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        let driver = [info.driver, info.driver_info].join(" ");
         Adapter {
             name: info.name,
             backend: format!("{:?}", info.backend),
             software: info.device_type == DeviceType::Cpu,
+            driver: driver.trim().to_owned(),
+            buffer_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+            buffers: limits.max_storage_buffers_per_shader_stage,
+            lacks: lacks(&limits),
         }
     }
+}
+
+/// What a kernel may need and these limits do not offer. WebGPU guarantees all of it; older drivers may offer less.
+fn lacks(limits: &wgpu::Limits) -> Option<String> {
+    let needed = [
+        ("invocations in a workgroup", u64::from(limits.max_compute_invocations_per_workgroup), 256),
+        ("bytes of workgroup memory", u64::from(limits.max_compute_workgroup_storage_size), 16_384),
+        ("buffers in a kernel", u64::from(limits.max_storage_buffers_per_shader_stage), 8),
+        ("groups of bindings", u64::from(limits.max_bind_groups), 2),
+    ];
+    let missing = needed.into_iter().find(|(_, has, needs)| has < needs);
+    missing.map(|(what, has, needs)| format!("it offers {has} {what}, and {needs} are needed"))
 }
 
 impl fmt::Display for Adapter {
@@ -70,7 +95,9 @@ pub(crate) async fn choose(options: Options) -> Result<(wgpu::Adapter, Adapter)>
 }
 
 fn serves(adapter: &Adapter, options: Options, part: &str) -> bool {
-    (options.software || !adapter.software) && adapter.name.to_lowercase().contains(&part.to_lowercase())
+    adapter.lacks.is_none()
+        && (options.software || !adapter.software)
+        && adapter.name.to_lowercase().contains(&part.to_lowercase())
 }
 
 fn nothing_serves(names: &str, part: &str) -> String {

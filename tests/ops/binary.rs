@@ -90,6 +90,20 @@ fn adding_in_place_is_adding() {
 }
 
 #[test]
+fn blending_in_place_weights_both_tensors() {
+    let mut rng = draws(1).next().expect("one draw");
+    let (a, b) = (rng.normal_tensor([3, 9001]), rng.normal_tensor([3, 9001]));
+    let expected = a.mul_scalar(0.75).add(&b.mul_scalar(0.3));
+    everywhere(|device| {
+        let (a, b) = (a.upload(device), b.upload(device));
+        let mut blend = a.clone();
+        blend.blend_assign(0.75, &b, 0.3);
+        assert_close("0.75·a + 0.3·b", &blend, &Array::of(&expected), 1e-6);
+        assert_same_bits("a shared its elements", &a, &fetch(&a));
+    });
+}
+
+#[test]
 #[should_panic(expected = "mul: shapes [2, 3] and [2, 4] do not broadcast")]
 fn shapes_that_do_not_broadcast_are_refused_with_both() {
     Tensor::zeros([2, 3]).mul(&Tensor::zeros([2, 4]));

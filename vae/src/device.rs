@@ -10,6 +10,7 @@ use vae_core::config::DeviceChoice;
 use vae_core::{Error, Result};
 
 use crate::console::warn;
+use crate::gpu_check;
 
 /// An open device.
 pub struct Chosen {
@@ -59,14 +60,37 @@ pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
     };
     match choice {
         DeviceChoice::Cpu => on_cpu(cpu),
-        DeviceChoice::Gpu => on_gpu(block_on(Context::open(Options::default())).map_err(Error::Device)?, ""),
+        DeviceChoice::Gpu => {
+            let context = block_on(Context::open(Options::default())).map_err(Error::Device)?;
+            match faults(&context)? {
+                None => on_gpu(context, ""),
+                Some(what) => Err(Error::Device(tensor::Error::Device {
+                    device: context.adapter().name.clone(),
+                    what: format!("{what}; update its driver, or use --device cpu"),
+                })),
+            }
+        }
         // A software GPU is slower than the CPU kernels of this library, so `auto` accepts hardware only.
         DeviceChoice::Auto => match block_on(Context::open(Options { software: false, ..Options::default() })) {
-            Ok(context) => on_gpu(context, " (auto)"),
+            Ok(context) => match faults(&context) {
+                Ok(None) => on_gpu(context, " (auto)"),
+                Ok(Some(what)) => on_cpu(format!("{cpu} (auto: the GPU cannot be trusted, {what})")),
+                Err(error) => on_cpu(format!("{cpu} (auto: {error})")),
+            },
             Err(tensor::Error::Device { what, .. }) => on_cpu(format!("{cpu} (auto: {})", reason(&what))),
             Err(error) => on_cpu(format!("{cpu} (auto: {error})")),
         },
     }
+}
+
+/// What a hardware GPU computes wrongly. It is checked when it is used for the first time; software adapters are not.
+fn faults(context: &Arc<Context>) -> Result<Option<String>> {
+    let record = gpu_check::record().filter(|_| !context.adapter().software);
+    let Some(record) = record else { return Ok(None) };
+    let checked = gpu_check::check_once(context, &record).map_err(Error::Device)?;
+    let wrong = checked.map(|checked| checked.wrong).unwrap_or_default();
+    let names: Vec<&str> = wrong.into_iter().map(|(name, _)| name).collect();
+    Ok((!names.is_empty()).then(|| format!("it computes wrongly: {}", names.join(", "))))
 }
 
 /// The reason why there is no GPU, without the advice on how to get one, because `auto` did not require it.

@@ -33,6 +33,7 @@ pub mod cli;
 pub mod console;
 pub mod device;
 pub mod explore;
+pub mod gpu_check;
 pub mod live;
 pub mod paper;
 pub mod report;
