@@ -1,8 +1,9 @@
 //! Sums, differences, products and quotients, with broadcasting of either operand and of both.
 
 use autograd::Var;
+use reference::Array;
 use reference::binary::broadcast;
-use reference::compare::assert_same_bits;
+use reference::compare::{assert_close, assert_same_bits};
 use reference::law::{self, Within, between, draws};
 use reference::place::{everywhere, fetch};
 use tensor::{Generator, Tensor};
@@ -95,11 +96,11 @@ fn blending_in_place_weights_both_tensors() {
     let (a, b) = (rng.normal_tensor([3, 9001]), rng.normal_tensor([3, 9001]));
     let expected = a.mul_scalar(0.75).add(&b.mul_scalar(0.3));
     everywhere(|device| {
-        let (a, b) = (a.upload(device), b.upload(device));
-        let mut blend = a.clone();
-        blend.blend_assign(0.75, &b, 0.3);
+        let there = a.upload(device);
+        let mut blend = there.clone();
+        blend.blend_assign(0.75, &b.upload(device), 0.3);
         assert_close("0.75·a + 0.3·b", &blend, &Array::of(&expected), 1e-6);
-        assert_same_bits("a shared its elements", &a, &fetch(&a));
+        assert_same_bits("a, which shared its elements", &there, &a);
     });
 }
 
