@@ -121,6 +121,8 @@ fn parameters_start_as_pytorch_s() {
             let value = param.value();
             let largest = value.data().iter().fold(0.0f32, |m, x| m.max(x.abs()));
             assert!(largest <= bound && largest > 0.85 * bound, "{name}: up to {largest} of {bound}");
+            let [low, high] = [f32::min, f32::max].map(|of| value.data().iter().copied().reduce(of).expect("numbers"));
+            assert!(low < -0.5 * bound && high > 0.5 * bound, "{name}: {low} to {high}");
             if value.count() > 1000 {
                 let square = value.data().iter().map(|x| x * x).sum::<f32>() / value.count() as f32;
                 approx::assert_relative_eq!(square, bound * bound / 3.0, max_relative = 0.05);

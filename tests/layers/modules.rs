@@ -100,6 +100,9 @@ fn a_trace_records_the_output_of_each_layer() {
     assert_eq!(shape("conv1.weight"), Some(vec![2, 4, 5, 6]));
     assert_eq!(shape("bn1.weight"), Some(vec![2, 4, 5, 6]));
     assert_eq!(shape("shortcut.0.weight"), None);
+    let ids = ["conv1.weight", "bn1.weight"].map(|name| crate::param(&block, name).id());
+    let results: Vec<_> = trace.results().into_iter().map(|(id, result)| (id, result.shape().to_vec())).collect();
+    assert_eq!(results, ids.map(|id| (id, vec![2, 4, 5, 6])));
 }
 
 #[test]

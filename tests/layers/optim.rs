@@ -64,6 +64,8 @@ fn a_parameter_without_a_gradient_stays_where_it_is() {
         assert_ne!(value(0).data(), [1.0; 2]);
         assert_eq!(value(1).data(), [1.0; 2]);
         assert_eq!(value(2).data(), [1.0; 2]);
+        let has_moments: Vec<bool> = params.iter().map(|(_, param)| adam.has_moments(param)).collect();
+        assert_eq!((adam.steps(), has_moments), (1, vec![true, false, false]));
     });
 }
 
@@ -84,11 +86,12 @@ fn a_step_with_a_non_finite_gradient_changes_nothing() {
     });
 }
 
-/// Two parameters and a running statistic.
+/// Two parameters and two running statistics, one of each frozen.
 struct Averaged {
     moving: Param,
     frozen: Param,
     statistic: Buffer,
+    still: Buffer,
 }
 
 impl Module for Averaged {
@@ -96,6 +99,7 @@ impl Module for Averaged {
         v.param("moving", &self.moving);
         v.param("frozen", &self.frozen);
         v.buffer("statistic", &self.statistic);
+        v.buffer("still", &self.still);
     }
 }
 
@@ -106,8 +110,10 @@ impl Averaged {
             moving: Param::new(tensor(4.0)),
             frozen: Param::new(tensor(1.0)),
             statistic: Buffer::new(tensor(4.0)),
+            still: Buffer::new(tensor(1.0)),
         };
         module.frozen.freeze(true);
+        module.still.freeze(true);
         module
     }
 }
@@ -139,9 +145,12 @@ fn an_average_follows_its_weights_and_statistics() {
             assert_eq!(now(), [weight, 1.0, weight]);
         }
         ema.set("moving", Tensor::new(&[1.0, 2.0], [2]).upload(&device)).unwrap();
-        for (name, size, words) in
-            [("frozen", 2, "frozen is not averaged"), ("other", 2, "other is not"), ("moving", 1, "is [2], not [1]")]
-        {
+        for (name, size, words) in [
+            ("frozen", 2, "frozen is not averaged"),
+            ("still", 2, "still is not averaged"),
+            ("other", 2, "other is not"),
+            ("moving", 1, "is [2], not [1]"),
+        ] {
             let error = ema.set(name, Tensor::zeros([size]).upload(&device)).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }

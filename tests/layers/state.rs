@@ -113,7 +113,8 @@ fn bytes_that_are_cut_short_or_foreign_are_refused() {
         let to = model(2);
         let before = tensors(&to);
         let error = block_on(state::load(&to, damaged)).expect_err("damaged").to_string();
-        assert!(error.contains("not a whole safetensors file"), "{error}");
+        let (_, reason) = error.split_once("not a whole safetensors file: ").expect(&error);
+        assert!(reason.chars().any(char::is_alphabetic), "{error}");
         assert_eq!(tensors(&to), before);
     }
 }

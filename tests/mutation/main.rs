@@ -202,7 +202,7 @@ impl Work {
             }
             let mut dropped = BTreeSet::new();
             for error in messages.iter().map(|m| &m["message"]).filter(|m| m["level"] == "error") {
-                let mut culprits = BTreeSet::new();
+                let (mut culprits, mut inside) = (BTreeSet::new(), BTreeSet::new());
                 for span in error["spans"].as_array().into_iter().flatten() {
                     let place = |key: &str| span[key].as_u64().unwrap_or(0) as usize;
                     let name = span["file_name"].as_str().unwrap_or("");
@@ -218,6 +218,16 @@ impl Work {
                         let same = texts[i].places.iter().filter(|(_, other, _)| *whole && other == range);
                         culprits.extend(same.map(|(id, ..)| *id).chain([*id]));
                     }
+                    let within = |(_, range, _): &&(usize, std::ops::Range<usize>, bool)| {
+                        place("byte_start") <= range.start && range.end <= place("byte_end")
+                    };
+                    let found: BTreeSet<_> = texts[i].places.iter().filter(within).map(|(id, ..)| *id).collect();
+                    if inside.is_empty() || !found.is_empty() && found.len() < inside.len() {
+                        inside = found;
+                    }
+                }
+                if culprits.is_empty() {
+                    culprits = inside; // such as those of a constant, which cannot contain a switch
                 }
                 if culprits.is_empty() && error["spans"].as_array().is_some_and(|spans| !spans.is_empty()) {
                     eprintln!("no mutant explains: {}", error["rendered"].as_str().unwrap_or(""));

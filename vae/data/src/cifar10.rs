@@ -35,7 +35,7 @@ pub fn splits(dir: &Path, seed: u64) -> Result<[Split; 3]> {
     let train = Arc::new(read(&folder, &TRAIN)?);
     let test = Arc::new(read(&folder, &[TEST])?);
     let members = (0..train.count()).collect();
-    let [validation, test] = random_split(test, [RECORDS / 2, RECORDS / 2], &mut Purpose::Split.stream(seed, 0));
+    let [validation, test] = random_split(test, [RECORDS / 2; 2], &mut Purpose::Split.stream(seed, 0));
     Ok([Split::new(train, members), validation, test])
 }
 

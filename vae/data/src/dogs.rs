@@ -237,8 +237,11 @@ mod tests {
         let many: String = (0..1 << 16).map(|breed| format!("{breed}/one.jpg\n")).collect();
         for (name, text, what) in [
             ("train_list.txt", "../../etc/passwd\n", "expected breed/picture.jpg"),
+            ("train_list.txt", "b-pug/deep/one.jpg\n", "expected breed/picture.jpg"),
+            ("train_list.txt", "one.jpg\n", "expected breed/picture.jpg"),
             ("train_list.txt", "b-pug/one.jpg\na-chow/two.jpg\nb-pug/one.jpg\n", "lists b-pug/one.jpg twice"),
             ("train_list.txt", &many, "lists 65537 breeds, but at most 65535"),
+            ("train_list.txt", many.split_once("65534/").unwrap().0, "Annotation/0/one: cannot be read"), // 65535 breeds
             ("train_list.txt", "\n", "lists no pictures"),
             ("test_list.txt", "<html>", "web page"),
             ("Annotation/b-pug/one", "<annotation></annotation>", "has no <object>"),

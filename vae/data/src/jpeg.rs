@@ -72,3 +72,32 @@ pub(crate) fn decode(bytes: &[u8], largest_side: u32, most: u64) -> Result<Dynam
     };
     image.ok_or_else(|| "it has fewer pixels than its header says".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CMYK: &[u8] = include_bytes!("../tests/fixtures/cmyk.jpg");
+    const GREY: &[u8] = include_bytes!("../tests/fixtures/grey.jpg");
+
+    #[test]
+    fn padding_between_segments_is_skipped() {
+        let markers =
+            |file: &[u8]| segments(file).map(|segment| (segment.marker, segment.contents.to_vec())).collect::<Vec<_>>();
+        let padded = [&GREY[..2], &[0xff, 0xff], &GREY[2..]].concat();
+        assert!(markers(GREY).len() > 2);
+        assert_eq!(markers(&padded), markers(GREY));
+        assert!(is_whole(&padded) && !is_whole(&padded[..padded.len() - 2]));
+    }
+
+    /// A picture of 16×16 pixels, in one channel or three.
+    #[test]
+    fn the_size_of_the_pixels_is_limited() {
+        for (file, bytes) in [(GREY, 256), (CMYK, 768)] {
+            assert_eq!(decode(file, 16, bytes).unwrap().as_bytes().len() as u64, bytes);
+            let error = decode(file, 16, bytes - 1).unwrap_err();
+            assert!(error.starts_with("16×16 pixels are too many for "), "{error}");
+            assert!(decode(file, 15, bytes).is_err());
+        }
+    }
+}

@@ -157,6 +157,7 @@ mod tests {
             (encode_f32(&[1, 2, 2], &[0.0; 4]), "of type <f4, expected integers"),
             (encode_i64(&[1, 3], &[0; 3]), "shape [1, 3], but this model needs [images, 2, 2]"),
             (encode_i64(&[0, 2, 2], &[]), "shape [0, 2, 2]"),
+            (encode_i64(&[0, 4], &[]), "shape [0, 4]"),
             (encode_npz(&[("mu", encode_f32(&[1, 4], &[0.0; 4]))]), "contains no codes, but mu"),
         ] {
             assert!(read(&bytes).expect_err(says).contains(says), "{says}");

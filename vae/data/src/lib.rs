@@ -25,6 +25,8 @@ pub mod npy;
 pub mod picture;
 pub mod pictures;
 pub mod stl10;
+#[cfg(test)]
+mod tests;
 mod webp;
 
 use vae_core::Result;

@@ -156,6 +156,67 @@ mod tests {
         assert!(cell_strings(PLAIN, "labels").unwrap_err().contains("contains no list labels"));
     }
 
+    /// An element, padded to 8 bytes. Up to four bytes of data are stored beside the type and the length.
+    fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = match data.len() {
+            1..=4 => ((data.len() as u32) << 16 | kind).to_le_bytes().to_vec(),
+            len => [kind, len as u32].map(u32::to_le_bytes).concat(),
+        };
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    /// A matrix of a class, with these sizes, this name, and what follows.
+    fn matrix(class: u8, sizes: [u32; 2], name: &str, rest: &[u8]) -> Vec<u8> {
+        let (flags, sizes) = ([class, 0, 0, 0, 0, 0, 0, 0], sizes.map(u32::to_le_bytes).concat());
+        let parts = [element(6, &flags), element(5, &sizes), element(1, name.as_bytes()), rest.to_vec()];
+        element(MATRIX, &parts.concat())
+    }
+
+    fn file(elements: &[u8]) -> Vec<u8> {
+        [&[b' '; 124][..], &[0x00, 0x01, b'I', b'M'], elements].concat()
+    }
+
+    /// Text is UTF-8 or UTF-16, and a short one is beside its type.
+    #[test]
+    fn texts_of_each_type_are_read() {
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        for (kind, data, text, letters) in [
+            (16, "ab".as_bytes().to_vec(), "ab", 2),
+            (16, "long and ö".as_bytes().to_vec(), "long and ö", 10),
+            (1, b"a".to_vec(), "a", 1),
+            (2, b"abcd".to_vec(), "abcd", 4),
+            (4, utf16("ö"), "ö", 1),
+            (4, utf16("a long ö"), "a long ö", 8),
+            (17, utf16("a long ö"), "a long ö", 8),
+        ] {
+            let cell = |letters: u32| matrix(TEXT, [1, letters], "", &element(kind, &data));
+            let list = |letters: u32| file(&matrix(CELL, [1, 1], "list", &cell(letters)));
+            assert_eq!(cell_strings(&list(letters), "list"), Ok(vec![text.to_owned()]), "type {kind}");
+            let error = cell_strings(&list(letters + 1), "list").unwrap_err();
+            assert_eq!(error, "list(1) is not a line of text");
+        }
+        let unknown = matrix(TEXT, [1, 1], "", &element(9, b"a"));
+        assert!(cell_strings(&file(&matrix(CELL, [1, 1], "list", &unknown)), "list").is_err());
+        let number = matrix(6, [1, 1], "", &element(9, &[0; 8]));
+        let error = cell_strings(&file(&matrix(CELL, [1, 1], "list", &number)), "list").unwrap_err();
+        assert_eq!(error, "list(1) is not text but of class 6");
+    }
+
+    /// All variables together may unpack to 64 times the size of the file and 4 MiB.
+    #[test]
+    fn the_unpacked_size_is_limited() {
+        let zeros = element(9, &vec![0; 3 << 20]);
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut packed, &zeros).unwrap();
+        let packed = packed.finish().unwrap();
+        let variable = [&[COMPRESSED, packed.len() as u32].map(u32::to_le_bytes).concat()[..], &packed].concat();
+        let error = |count: usize| cell_strings(&file(&variable.repeat(count)), "list").unwrap_err();
+        assert_eq!(error(1), "contains no list list");
+        assert_ne!(error(2), "contains no list list");
+    }
+
     #[test]
     fn cut_off_and_flipped_bytes_never_panic() {
         for file in [PLAIN, PACKED] {

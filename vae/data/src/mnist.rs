@@ -167,6 +167,15 @@ mod tests {
         assert!(message(&dir.path().join("no")).contains("MNIST/raw/ with train-images-idx3-ubyte, train-labels"));
         fake(dir.path(), 7, 3);
         assert!(message(dir.path()).contains("7 training and 3 test images, expected 60000 and 10000"));
+        for (train, test) in [(59_999, 10_000), (60_001, 10_000), (60_000, 9_999)] {
+            fake(dir.path(), train, test);
+            let words = format!("{train} training and {test} test images, expected 60000 and 10000");
+            assert!(message(dir.path()).contains(&words));
+        }
+        fake(dir.path(), 7, 3);
+        let labels = [&[2049_u32, 7].map(u32::to_be_bytes).concat()[..], &[9; 7]].concat();
+        std::fs::write(dir.path().join("train-labels-idx1-ubyte"), labels).unwrap();
+        assert!(message(dir.path()).contains("7 training and 3 test images"), "9 is a label");
         std::fs::write(dir.path().join("t10k-images-idx3-ubyte"), b"<html>").unwrap();
         assert!(message(dir.path()).contains("t10k-images-idx3-ubyte: is a web page"));
         std::fs::remove_file(dir.path().join("t10k-images-idx3-ubyte")).unwrap();

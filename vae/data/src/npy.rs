@@ -310,10 +310,50 @@ mod tests {
             std::fs::write(file.path(), encode(descr, &[2], bytes.into_iter())).unwrap();
             assert_eq!(read_arrays(file.path(), |_| true).unwrap()[0].floats(), Some(vec![-2.0, 7.0]), "{descr}");
         }
-        for (descr, bytes) in [("|u1", vec![200, 7]), ("<u2", vec![200, 0, 7, 0])] {
+        for (descr, bytes) in [
+            ("|u1", vec![200, 7]),
+            ("<u2", vec![200, 0, 7, 0]),
+            ("<u4", [200_u32, 7].map(u32::to_le_bytes).concat()),
+            ("<u8", [200_u64, 7].map(u64::to_le_bytes).concat()),
+        ] {
             std::fs::write(file.path(), encode(descr, &[2], bytes.into_iter())).unwrap();
             assert_eq!(read_arrays(file.path(), |_| true).unwrap()[0].floats(), Some(vec![200.0, 7.0]), "{descr}");
         }
+    }
+
+    #[test]
+    fn headers_are_read_without_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let [one, two] = [encode_f32(&[2, 3], &[1.0; 6]), encode_i64(&[4], &[7; 4])];
+        let header =
+            |descr: &str, shape: &[usize]| Header { descr: descr.into(), fortran: false, shape: shape.to_vec() };
+        for (bytes, expected) in [
+            (one.clone(), vec![(String::new(), header("<f4", &[2, 3]))]),
+            (
+                encode_npz(&[("b", one.clone()), ("a", two)]),
+                vec![("b".to_owned(), header("<f4", &[2, 3])), ("a".to_owned(), header("<i8", &[4]))],
+            ),
+        ] {
+            assert!(is_numpy(&bytes));
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(read_headers(&path).unwrap(), expected);
+        }
+        assert!(![&b""[..], b"PK", b"<html>", &one[1..]].into_iter().any(is_numpy));
+        assert!(read_headers(dir.path()).unwrap_err().to_string().contains("is not a file of at most"));
+        let file = File::create(&path).unwrap();
+        for (len, says) in [(LIMIT, "starts with the bytes [00, 00, 00, 00]"), (LIMIT + 1, "is not a file of at most")]
+        {
+            file.set_len(len).unwrap(); // zeros that need no room on the disk
+            assert!(read_headers(&path).unwrap_err().to_string().contains(says), "{len}");
+        }
+    }
+
+    /// Sizes of more than 32 bits need an extension of the format (version 45), which not every reader knows.
+    #[test]
+    fn small_archives_are_plain() {
+        let bytes = encode_npz(&[("a", encode_f32(&[1], &[1.0]))]);
+        assert!(u16::from_le_bytes([bytes[4], bytes[5]]) < 45, "{:?}", &bytes[..8]);
     }
 
     #[test]

@@ -304,9 +304,18 @@ mod tests {
         assert_eq!(shown(Region::Crop(Crop::Pixels(8))), [1, 0, 8, 7]);
         assert_eq!(shown(Region::Box([-3, 2, 99, 5])), [0, 2, 10, 3]);
         assert_eq!(Region::Crop(Crop::Pixels(148)).within(178, 218).unwrap(), [15, 35, 148, 148]); // as in torchvision
-        for nothing in [[4, 4, 4, 6], [10, 0, 12, 7], [5, 5, 2, 6], [i64::MIN, 0, -1, 9]] {
+        for nothing in [[4, 4, 4, 6], [4, 4, 6, 4], [10, 0, 12, 7], [5, 5, 2, 6], [i64::MIN, 0, -1, 9]] {
             assert!(Region::Box(nothing).within(10, 7).unwrap_err().contains("contains no pixel"));
         }
+    }
+
+    /// 4 MiB and 2,048 times the size of a small file; 64 MiB, and then 256 times the size of a larger one.
+    #[test]
+    fn the_memory_of_a_decoder_follows_from_the_size_of_its_file() {
+        const MIB: u64 = 1 << 20;
+        let sizes = [0, 1 << 10, 20 << 10, 100 << 10, 256 << 10, 512 << 10, 2 << 20];
+        let expected = [4, 6, 44, 64, 64, 128, 256].map(|size| size * MIB);
+        assert_eq!(sizes.map(max_decoded_size), expected);
     }
 
     #[test]

@@ -181,6 +181,13 @@ mod tests {
                 assert_eq!(image[(c * SIDE + row) * SIDE + col], pixel(i, c, row, col), "{place}: {c}, {row}, {col}");
             }
         }
+        for split in [&validation, &test] {
+            for place in 0..2 {
+                split.read(place, &mut image).unwrap();
+                let i = split.indices()[place];
+                assert_eq!([image[0], image[2 * 9216 + 9215]], [pixel(i, 0, 0, 0), pixel(i, 2, 95, 95)]);
+            }
+        }
         let mut halves = [validation.indices(), test.indices()].concat();
         halves.sort_unstable();
         assert_eq!(halves, [0, 1, 2, 3]);

@@ -352,4 +352,4 @@ fn settings(config: &Config) -> BTreeMap<String, Value> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -331,6 +331,20 @@ mod tests {
                         on (position 1, counted from 0)";
         assert_eq!(words(&one, true).unwrap(), expected);
         assert_eq!(words(&one, false).unwrap(), "validation: 2 images, now 2 (not the same ones)");
+        let twice = dataset([&[1, 2, 3, 4, 4], &[5, 6], &[7, 8, 4]], None);
+        assert_eq!(words(&twice, true).unwrap(), "train: 4 images, now 5 (0 new, 0 missing)");
+    }
+
+    #[test]
+    fn at_most_ten_places_are_named() {
+        let all: Vec<u8> = (0..12).collect();
+        let (recorded, hashes) = record(&dataset([&all, &[100], &[101]], None));
+        let words = |moved: &[u8]| {
+            let now = dataset([&all, &[100], moved], None);
+            recorded.changes(Some(&hashes), &now, &ImageHashes::of(&now).unwrap()).unwrap().to_string()
+        };
+        assert!(words(&all[..10]).ends_with("(positions 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, counted from 0)"));
+        assert!(words(&all[..11]).ends_with("which 11 are images that the model was trained on (positions 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …, counted from 0)"));
     }
 
     #[test]

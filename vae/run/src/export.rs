@@ -246,3 +246,6 @@ impl Module for Tensors {
         self.0.iter().for_each(|(name, tensor)| v.buffer(name, tensor));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -319,27 +319,4 @@ impl Display for Info {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tensors_are_in_numeric_order_with_counters_last() {
-        let counter = |layer: &str| format!("{layer}.{COUNTER}");
-        let names = ["b.weight", &counter("layers.1"), "layers.10.weight", "layers.2.weight", &counter("a")];
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        let view = |_| safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2], &[0; 8]).unwrap();
-        let file = safetensors::serialize(names.map(|name| (name, view(name))), None).unwrap();
-        std::fs::write(&path, file).unwrap();
-        let mut info = read(&path).unwrap();
-        let sorted: Vec<&str> = info.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-        assert_eq!(sorted, ["b.weight", "layers.2.weight", "layers.10.weight", &counter("a"), &counter("layers.1")]);
-        info.kind = Kind::Checkpoint;
-        let told = info.to_string();
-        let groups = told.split("5 tensors, 10 numbers; --tensors lists them").nth(1).unwrap();
-        let groups: Vec<Vec<&str>> = groups.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
-        let group = |name, tensors, numbers| vec![name, tensors, "tensors", numbers, "numbers"];
-        assert_eq!(groups, [group("b", "1", "2"), group("layers", "2", "4"), group(COUNTER, "2", "4")]);
-        assert!(format!("{info:#}").contains("\n  layers.10.weight "));
-    }
-}
+mod tests;

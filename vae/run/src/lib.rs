@@ -14,6 +14,8 @@ pub mod folder;
 pub mod info;
 pub mod loaded;
 mod resume;
+#[cfg(test)]
+mod tests;
 mod timings;
 mod training;
 pub mod transfer;

@@ -240,6 +240,113 @@ impl LoadedRun {
 mod tests {
     use super::*;
 
+    use vae_core::config::DataKind;
+
+    use crate::folder::LAST;
+    use crate::tests::{config, train_steps, trainer};
+
+    fn opened(folder: &Path, config: &Config) -> LoadedRun {
+        LoadedRun::open(folder, config.clone(), Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_run_is_opened_with_its_best_weights_and_its_transform() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("beta=1");
+        let config = config(&["data.normalise=standard", "train.learning_rate=0.001"]);
+        train_steps(&config, &path, 1);
+        let first = opened(&path, &config);
+        assert_eq!((first.epoch, first.steps, first.history.len()), (0, 1, 0));
+        assert_eq!(first.title(), "beta=1, after 1 step of epoch 1");
+        train_steps(&config, &path, usize::MAX);
+        let run = opened(&path, &config);
+        let best = (0..2).min_by(|&a, &b| {
+            let loss = |i: usize| run.history[i].validation.losses.total;
+            loss(a).total_cmp(&loss(b))
+        });
+        assert_eq!((run.epoch, run.steps, run.history.len()), (best.unwrap() + 1, 0, 2));
+        assert_eq!((run.path.as_path(), run.name.as_str(), &run.warning), (path.as_path(), "beta=1", &None));
+        let begun = trainer(&config).dataset;
+        assert_eq!(run.predictor.transform.mean, begun.transform.mean);
+        let weights = |path: &Path| {
+            let model = learn::build(&config);
+            checkpoint::load(&*model, path).unwrap();
+            nn::parameters(&*model).iter().map(|(_, param)| param.value().data().to_vec()).collect::<Vec<_>>()
+        };
+        let loaded: Vec<_> =
+            nn::parameters(&*run.predictor.model).iter().map(|(_, param)| param.value().data().to_vec()).collect();
+        assert_eq!(loaded, weights(&path.join(BEST)));
+
+        // Without a best epoch, the weights are those of the last checkpoint.
+        std::fs::remove_file(path.join(BEST)).unwrap();
+        assert_eq!((opened(&path, &config).epoch, opened(&path, &config).steps), (2, 0));
+        let parts = LoadedRun::of_parts(&path, opened(&path, &config).predictor, begun, run.history.clone());
+        assert_eq!((parts.title().as_str(), parts.history.len()), ("beta=1, epoch 2", 2));
+        std::fs::remove_file(path.join(LAST)).unwrap();
+        assert!(LoadedRun::open(&path, config.clone(), Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn the_images_of_a_run_are_read_when_they_are_needed_and_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(&["data.kind=shapes", "data.images=240"]);
+        train_steps(&config, dir.path(), 1);
+        let run = opened(dir.path(), &config);
+        let shapes = ["square", "ellipse", "heart"];
+        assert_eq!(run.class_names(), shapes, "they are in the checkpoint");
+        assert!(run.changes().is_none() && run.images.get().is_none());
+        let begun = trainer(&config).dataset;
+        assert_eq!((run.dataset().unwrap().train.count(), run.changes()), (64, None));
+        assert_eq!(run.dataset().unwrap().test.indices(), begun.test.indices());
+
+        let mut fewer = config.clone();
+        fewer.data.limit = 60;
+        let run = opened(dir.path(), &fewer);
+        assert_eq!(run.dataset().unwrap().train.count(), 60);
+        assert_eq!(run.changes().unwrap().to_string(), "train: 64 images, now 60 (0 new, 4 missing)");
+
+        // Without a record, the names are those of the images, once they are read.
+        let without = |images: OnceCell<(Dataset, Option<DatasetChanges>)>| {
+            let contents =
+                Contents { history: Vec::new(), epoch: 0, steps: 0, record: None, file: dir.path().to_owned() };
+            LoadedRun::new(dir.path(), opened(dir.path(), &config).predictor, images, contents)
+        };
+        assert_eq!(without(OnceCell::new()).class_names(), [""; 0]);
+        assert_eq!(without(OnceCell::from((begun, None))).class_names(), shapes);
+    }
+
+    #[test]
+    fn flags_override_keys_and_missing_images_name_their_flag() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), "device = \"cpu\"\n[data]\nkind = \"folder\"\nclasses = 2\n")
+            .unwrap();
+        let of = |value: Option<&str>| configuration(dir.path(), &[("data.dir", value, "--data-dir")]);
+        let nowhere = dir.path().join("nowhere").display().to_string();
+        assert_eq!(of(Some(&nowhere)).unwrap().data.dir, nowhere);
+        let config = of(None).unwrap();
+        assert_eq!((config.data.kind, config.data.dir), (DataKind::Folder, Config::default().data.dir));
+        let error = configuration(dir.path(), &[("train.epochs", Some("x"), "--epochs")]).unwrap_err().to_string();
+        assert!(error.contains("--epochs"), "{error}");
+        let wrong = configuration(dir.path(), &[("train.batch_size", Some("0"), "--batch")]).unwrap_err().to_string();
+        assert!(wrong.contains("train.batch_size"), "{wrong}");
+
+        let file = |what: &str| Error::file(Path::new("images"), what.to_owned());
+        let told = where_to_name_images(file("are missing")).to_string();
+        assert_eq!(told, "images: are missing; this needs the images of the run, whose folder --data-dir names");
+        assert_eq!(
+            where_to_name_images(file("name it with --data-dir")).to_string(),
+            "images: name it with --data-dir"
+        );
+        assert_eq!(where_to_name_images(Error::config("wrong")).to_string(), "wrong");
+    }
+
+    #[test]
+    fn weights_are_described_by_epochs_and_steps() {
+        assert_eq!(describe_weights(3, 0), "epoch 3");
+        assert_eq!(describe_weights(3, 1), "after 1 step of epoch 4");
+        assert_eq!(describe_weights(0, 2), "after 2 steps of epoch 1");
+    }
+
     #[test]
     fn runs_with_the_same_folder_name_get_different_names() {
         let dir = tempfile::tempdir().unwrap();

@@ -173,3 +173,6 @@ fn first_lines(path: &Path, lines: usize) -> Result<(String, u64)> {
     text.truncate(len);
     Ok((text, len as u64))
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,7 +144,9 @@ mod tests {
         assert_eq!(commit(&program), Some(two));
         fs::write(git.join("refs/heads/main"), format!("{three}\n")).unwrap();
         assert_eq!(commit(&program), Some(three));
-        head("something else\n");
-        assert_eq!(commit(&program), None);
+        for other in ["something else\n", "abc123\n", &format!("{}\n", "x".repeat(40))] {
+            head(other);
+            assert_eq!(commit(&program), None);
+        }
     }
 }

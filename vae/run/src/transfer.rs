@@ -229,6 +229,7 @@ mod tests {
         assert!(list.contains(named) && list.contains("\nskipped: 2\n  fc.bias\n  fc.weight\n"), "{list}");
         assert!(list.contains("\nloaded: 99\n  encoder.bn1.weight\n") && list.lines().count() == 1 + 8 + 102, "{list}");
         assert!(told.contains("does not fit: encoder.conv1.weight is [2, 1, 7, 7], not [2, 1, 3, 3]"), "{told}");
+        assert!(!told.contains(" more"), "{told}");
         let refused = load_encoder(&*model, &path, true).unwrap_err();
         assert!(
             refused.to_string().contains("needs a file with the whole encoder") && refused.exit_code() == 1,
@@ -236,6 +237,16 @@ mod tests {
         );
         let large = learn::build(&config(&["model.stem=7x7-pool", "data.image_size=64"]));
         assert!(load_encoder(&*large, &path, true).unwrap().to_string().contains("loaded 100 tensors"));
+    }
+
+    /// Of an encoder of another width nothing fits. A message names the first tensor.
+    #[test]
+    fn tensors_of_another_shape_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, theirs) = saved(dir.path(), &["model.width=3"]);
+        let refused = load_encoder(&*learn::build(&config(&[])), &path, false).unwrap_err().to_string();
+        let words = format!(", not [2, 1, 3, 3] and {} more: it contains no encoder that fits here", theirs.len() - 1);
+        assert!(refused.contains("loaded nothing") && refused.contains(&words), "{refused}");
     }
 
     #[test]

@@ -191,6 +191,8 @@ fn a_response_that_is_no_archive_is_named_and_not_kept() {
         (&page[..], NORMAL, 100, "is a web page, not the archive"),
         (b"Moved", Behaviour { kind: "text/html; charset=utf-8", ..NORMAL }, 100, "is a web page, not the archive"),
         (b"no", Behaviour { status: "404 Not Found", ..NORMAL }, 100, "answers with status 404"),
+        (b"no", Behaviour { status: "416 Range Not Satisfiable", ..NORMAL }, 100, "answers with status 416"),
+        (b"no", Behaviour { status: "300 Multiple Choices", ..NORMAL }, 100, "answers with status 300"),
         (&[7; 200], NORMAL, 100, "longer than the 100 bytes"),
     ] {
         let (dir, server) = (tempfile::tempdir().unwrap(), Server::start(body, behaviour));

@@ -168,6 +168,12 @@ mod tests {
         ["b.gif", "README", "c.gif", "notes.txt"].iter().for_each(|name| others.add(Path::new(name)));
         let sentence = others.sentence().unwrap();
         assert!(sentence.starts_with("5 files were skipped: 3 .gif, 1 .txt, 1 without an extension;"), "{sentence}");
+        others.remove(Path::new("d.gif"));
+        others.remove(Path::new("other.txt"));
+        others.remove(Path::new("none.csv"));
+        let rest = others.sentence().unwrap();
+        assert!(rest.starts_with("3 files were skipped: 2 .gif, 1 without an extension;"), "{rest}");
+        ["e.gif", "more.txt"].iter().for_each(|name| others.add(Path::new(name)));
         let mut more = Others::default();
         ["a.a", "a.b", "a.c", "a.d"].iter().for_each(|name| more.add(Path::new(name)));
         others.extend(more);

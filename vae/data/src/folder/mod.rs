@@ -280,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn cropped_pictures_are_counted_among_those_that_are_whole() {
+        let first_damaged = Some("7.png".to_owned());
+        let tally = Tally { all: 10, cropped: 3, stretched: 1, damaged: 2, first_damaged };
+        let notes = tally.notes(Crop::Centre);
+        assert_eq!(notes[0], "2 of the 10 pictures are damaged and were left out, such as 7.png");
+        assert!(notes.len() == 3 && notes[1].starts_with("3 of 8 ") && notes[2].starts_with("1 of 8 "), "{notes:?}");
+        assert_eq!(tally.notes(Crop::Pixels(4)).len(), 2, "such a crop was asked for");
+    }
+
+    #[test]
     fn errors_name_the_problem() {
         let dir = tempfile::tempdir().unwrap();
         let says = |dir: &Path| splits(&config(dir)).unwrap_err().to_string();

@@ -68,15 +68,19 @@ fn keys_that_do_not_change_results_do_not_change_the_bytes() {
     assert_ne!(bytes(&["seed=2"]), bytes(&[]));
 }
 
+/// Replaces the first occurrence of a text by one of the same length, and corrects the checksum.
+pub(crate) fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    bytes[at..at + old.len()].copy_from_slice(new);
+    let place = checksum_offset(bytes).unwrap();
+    let sum = checksum(bytes, place);
+    bytes[place..place + DIGITS].copy_from_slice(sum.as_bytes());
+}
+
 #[test]
 fn an_unknown_format_is_refused() {
     let mut bytes = last(&trained(&[]), &early()).unwrap();
-    let old = br#"\"format\":2"#;
-    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
-    bytes[at + old.len() - 1] = b'7';
-    let place = checksum_offset(&bytes).unwrap();
-    let sum = checksum(&bytes, place);
-    bytes[place..place + DIGITS].copy_from_slice(sum.as_bytes());
+    replace(&mut bytes, br#"\"format\":2"#, br#"\"format\":7"#);
     let refused = meta(&bytes).unwrap_err();
     assert!(refused.starts_with("has format 7, but this program reads formats 1 to 2"), "{refused}");
 }
@@ -97,6 +101,9 @@ fn only_keys_that_do_not_change_results_and_more_epochs_may_change() {
     for fine in [&[][..], &["device=gpu", "data.dir=x", "train.checkpoint_minutes=0"], &["train.epochs=4"]] {
         check(fine).unwrap();
     }
+    for unchanged in ["train.schedule=cosine", "train.schedule=linear", "loss.schedule=cyclical"] {
+        super::check(&config(&[unchanged]), &config(&[unchanged])).unwrap();
+    }
     for (other, says) in [
         ("train.epochs=2", "train.epochs = 2"),
         ("seed=2", "seed = 2"),
@@ -115,4 +122,60 @@ fn only_keys_that_do_not_change_results_and_more_epochs_may_change() {
         let refused = super::check(&old, &new).unwrap_err().to_string();
         assert!(refused.contains(key) && refused.contains("train.epochs = 4"), "{refused}");
     }
+}
+
+/// A message names four tensors and counts the others.
+#[test]
+fn weights_of_another_model_are_refused_by_name() {
+    let model = learn::build(&config(&[]));
+    let names: Vec<String> = nn::parameters(&*model).into_iter().map(|(name, _)| name).collect();
+    assert!(names.len() > 5);
+    for (kept, more) in [
+        (names.len() - 4, None),
+        (names.len() - 5, Some("; and 1 more; use")),
+        (names.len() - 6, Some("; and 2 more; use")),
+    ] {
+        let all = nn::parameters(&*model).into_iter().take(kept);
+        let whole: Vec<(String, Vec<usize>, Vec<u8>)> = all
+            .map(|(name, param)| {
+                let value = param.value();
+                (name, value.shape().to_vec(), value.data().iter().flat_map(|x| x.to_le_bytes()).collect())
+            })
+            .collect();
+        let views = whole.iter().map(|(name, shape, bytes)| {
+            (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
+        });
+        let bytes = safetensors::serialize(views, None).unwrap();
+        let refused = load_bytes(&*model, &bytes, Path::new("weights")).unwrap_err().to_string();
+        assert_eq!(refused.matches("is missing").count(), 4, "{refused}");
+        assert!(more.map_or(!refused.contains(" more; use"), |more| refused.contains(more)), "{refused}");
+    }
+}
+
+/// A checkpoint in the middle of an epoch belongs to images that give as many steps.
+#[test]
+fn a_checkpoint_is_restored_only_to_an_epoch_of_enough_steps() {
+    let settings = ["train.batch_size=8"];
+    let mut trainer = trained(&settings);
+    block_on(trainer.epoch(1, &mut |progress| progress.step < 3)).unwrap();
+    let bytes = last(&trainer, &early()).unwrap();
+    let meta = meta(&bytes).unwrap().unwrap();
+    assert_eq!((meta.state().epoch, meta.state().step), (1, 3));
+    let restored = |images: &str| {
+        let config = config(&[&settings[..], &[images]].concat());
+        let dataset = Dataset::built_in(&config).unwrap();
+        let mut trainer = Trainer::from_learner(config.clone(), dataset, learn::build(&config), Device::Cpu);
+        meta.restore(&mut trainer, &bytes, Path::new("last"))
+            .map(|()| trainer.steps())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!([restored("data.limit=32"), restored("data.limit=24")], [Ok(3), Ok(3)]);
+    let refused = restored("data.limit=16").unwrap_err();
+    assert!(refused.contains("is from step 3 of epoch 1, but an epoch of these images has only 2 steps"), "{refused}");
+    let mut never = meta.clone();
+    never.epoch = 0;
+    let config = config(&settings);
+    let dataset = Dataset::built_in(&config).unwrap();
+    let mut trainer = Trainer::from_learner(config.clone(), dataset, learn::build(&config), Device::Cpu);
+    assert!(never.restore(&mut trainer, &bytes, Path::new("last")).is_err(), "epochs are counted from 1");
 }

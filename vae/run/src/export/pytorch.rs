@@ -41,3 +41,34 @@ pub fn module(config: &Config) -> String {
         code + part
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_consists_of_what_its_kind_needs() {
+        let files = [VAE, VQ, CLASSIFIER, DENSE, CONVOLUTIONAL, RESNET_ENCODER, RESNET_DECODER, SKIP];
+        let exported = |file: &str| file.split_once(START).unwrap().1.to_owned();
+        for (kind, encoder, expected) in [
+            (ModelKind::Resnet18, ModelKind::Basic, &[VAE, RESNET_ENCODER, RESNET_DECODER][..]),
+            (ModelKind::Resnet50, ModelKind::Basic, &[VAE, RESNET_ENCODER, RESNET_DECODER]),
+            (ModelKind::Basic, ModelKind::Basic, &[VAE, CONVOLUTIONAL]),
+            (ModelKind::Conv3, ModelKind::Basic, &[VAE, CONVOLUTIONAL]),
+            (ModelKind::Skip, ModelKind::Basic, &[VAE, SKIP]),
+            (ModelKind::Dense, ModelKind::Basic, &[VAE, DENSE]),
+            (ModelKind::Vq, ModelKind::Basic, &[VQ, CONVOLUTIONAL]),
+            (ModelKind::Vq, ModelKind::Resnet18, &[VQ, RESNET_ENCODER, RESNET_DECODER]),
+            (ModelKind::Vq, ModelKind::Skip, &[VQ, SKIP]),
+            (ModelKind::Classifier, ModelKind::Basic, &[CLASSIFIER, RESNET_ENCODER]),
+        ] {
+            let mut config = Config::default();
+            (config.model.kind, config.model.encoder) = (kind, encoder);
+            let code = module(&config);
+            assert!(code.starts_with(MODEL), "{kind}");
+            for file in files {
+                assert_eq!(code.contains(&exported(file)), expected.contains(&file), "{kind}: {}", &file[..60]);
+            }
+        }
+    }
+}

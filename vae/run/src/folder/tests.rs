@@ -193,3 +193,43 @@ fn a_folder_is_locked_against_other_processes() {
     drop(held);
     Folder::open(dir.path()).unwrap();
 }
+
+/// A process that removes its empty folder has it for a moment. Another one waits so long.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_held_for_a_moment_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let moment = Duration::from_millis(5);
+    let waits = || {
+        let held = Folder::prepare(&path).unwrap();
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                std::thread::sleep(moment);
+                drop(held);
+            });
+            let start = Instant::now();
+            Folder::prepare(&path).is_ok() && start.elapsed() >= moment / 2
+        })
+    };
+    // On a busy machine the moment may be long.
+    assert!((0..50).any(|_| waits()));
+}
+
+#[test]
+fn a_folder_that_does_not_exist_cannot_be_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Folder::open(&dir.path().join("a")).unwrap_err().to_string();
+    assert!(error.contains("another process has removed this folder"), "{error}");
+}
+
+#[test]
+fn a_new_file_is_whole_and_replaces_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("deep/er/file");
+    write_new(&path, b"first").unwrap();
+    let error = write_new(&path, b"second").unwrap_err().to_string();
+    assert!(error.contains("file: cannot be written"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"first");
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+}
