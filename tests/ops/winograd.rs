@@ -9,13 +9,13 @@ use tensor::{Conv, ConvAlgorithm, ConvTranspose, Tensor};
 
 /// Batch, channels of x and y, height and width, and padding.
 const CASES: [[usize; 6]; 7] = [
-    [2, 40, 70, 6, 6, 1],    // blocks that are not full
-    [3, 64, 64, 8, 8, 1],    // full blocks, and constants for the numbers of tiles
-    [33, 16, 32, 2, 2, 1],   // one tile for each image
-    [2, 300, 33, 4, 4, 1],   // sums over channels in parts
+    [8, 40, 70, 6, 6, 1],    // blocks that are not full
+    [4, 64, 64, 8, 8, 1],    // full blocks, and constants for the numbers of tiles
+    [65, 16, 32, 2, 2, 1],   // one tile for each image
+    [16, 300, 33, 4, 4, 1],  // sums over channels in parts
     [20, 17, 16, 15, 13, 1], // sums over tiles in parts, and tiles that are cut off
-    [2, 32, 32, 7, 9, 0],
-    [2, 32, 32, 7, 9, 2],
+    [8, 32, 32, 7, 9, 0],
+    [5, 32, 32, 7, 9, 2],
 ];
 
 #[test]
@@ -39,7 +39,7 @@ fn it_equals_the_cpu_s_matrix_product() {
         };
         let expected = ConvAlgorithm::Direct.force(|| results(&inputs));
         for device in [gpu(), large_gpu()] {
-            // Without being forced: all these shapes have enough channels.
+            // Without being forced: all these shapes have enough channels and pixels.
             let found = results(&inputs.each_ref().map(|x| x.upload(&device)));
             for ((name, found), (_, expected)) in found.iter().zip(&expected) {
                 let what =

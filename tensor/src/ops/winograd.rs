@@ -32,13 +32,19 @@ pub(super) enum Use {
     WeightGradient,
 }
 
-/// Whether this algorithm computes a convolution faster than a plain matrix product. With few channels most of a block would be
-/// empty, and images of one row or column would use half of a tile.
+/// Whether this algorithm should compute a convolution. With few channels most of a block would be empty, and images of one row or
+/// column would use half of a tile. With few pixels some taps of the weight have a gradient of exactly 0, because they meet no
+/// pixel that an activation let through. A transform turns these zeros into rounding errors, and Adam turns the errors into steps of
+/// full size. The CPU has the same limits.
 pub(super) fn applies(window: &Window, channels: [usize; 2]) -> bool {
     let fits = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2;
+    let [height, width] = window.output;
     match ConvAlgorithm::forced() {
         Some(forced) => fits && matches!(forced, ConvAlgorithm::Winograd2 | ConvAlgorithm::Winograd4),
-        None => fits && channels.into_iter().min() >= Some(16) && window.output.into_iter().min() >= Some(2),
+        None => {
+            let pixels = window.batch * height * width;
+            fits && channels.into_iter().min() >= Some(16) && height.min(width) >= 2 && pixels >= 256
+        }
     }
 }
 
