@@ -121,3 +121,53 @@ fn rank(kind: DeviceType) -> usize {
     let order = [DeviceType::DiscreteGpu, DeviceType::IntegratedGpu, DeviceType::VirtualGpu, DeviceType::Other];
     order.iter().position(|k| *k == kind).unwrap_or(order.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(name: &str, software: bool) -> Adapter {
+        Adapter { name: name.into(), backend: "Vulkan".into(), software }
+    }
+
+    #[test]
+    fn a_part_of_a_name_and_the_options_choose_an_adapter() {
+        let (hardware, software) = (adapter("Quick 9000", false), adapter("llvmpipe", true));
+        let only_hardware = Options { software: false, ..Options::default() };
+        for (adapter, options, part, expected) in [
+            (&hardware, Options::default(), "", true),
+            (&software, Options::default(), "", true),
+            (&hardware, only_hardware, "", true),
+            (&software, only_hardware, "", false),
+            (&hardware, only_hardware, "qUICK", true),
+            (&hardware, Options::default(), "pipe", false),
+            (&software, only_hardware, "pipe", false),
+        ] {
+            assert_eq!(serves(adapter, options, part), expected, "{adapter}, {options:?}, {part}");
+        }
+        assert_eq!(hardware.to_string(), "Quick 9000, Vulkan");
+        assert_eq!(software.to_string(), "llvmpipe, software, Vulkan");
+    }
+
+    #[test]
+    fn a_message_says_what_is_missing() {
+        assert!(nothing_serves("", "").starts_with("no GPU adapter found; install"));
+        assert!(nothing_serves("", "quick").starts_with("no GPU adapter found; install"));
+        let only = "no hardware GPU adapter found, only llvmpipe; allow a software one or use --device cpu";
+        assert_eq!(nothing_serves("llvmpipe", ""), only);
+        let none = "no GPU adapter that may serve has VAE_GPU=quick in its name; there are: llvmpipe";
+        assert_eq!(nothing_serves("llvmpipe", "quick"), none);
+    }
+
+    #[test]
+    fn hardware_comes_before_software() {
+        let order = [
+            DeviceType::DiscreteGpu,
+            DeviceType::IntegratedGpu,
+            DeviceType::VirtualGpu,
+            DeviceType::Other,
+            DeviceType::Cpu,
+        ];
+        assert!(order.map(rank).is_sorted_by(|a, b| a < b), "{:?}", order.map(rank));
+    }
+}

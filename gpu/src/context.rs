@@ -272,3 +272,33 @@ fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
         software,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes are whole units, and a software adapter gets fewer but larger workgroups, unless it stands for hardware.
+    #[test]
+    fn limits_follow_from_those_of_the_adapter() {
+        let all = wgpu::Limits {
+            max_storage_buffer_binding_size: 4096 + 255,
+            max_buffer_size: 1 << 20,
+            min_storage_buffer_offset_alignment: 64,
+            max_compute_workgroups_per_dimension: 77,
+            max_storage_buffers_per_shader_stage: 9,
+            ..wgpu::Limits::default()
+        };
+        let adapter = |software| Adapter { name: "a".into(), backend: "b".into(), software };
+        let small = Options { default_limits: true, ..Options::default() };
+        let hardware = limits(&all, &adapter(false), Options::default());
+        assert_eq!((hardware.buffer_len, hardware.alignment), (1024, 16));
+        assert_eq!((hardware.groups, hardware.buffers, hardware.software), (77, 9, false));
+        assert_eq!(format!("{:?}", limits(&all, &adapter(true), small)), format!("{hardware:?}"));
+        let software = limits(&all, &adapter(true), Options::default());
+        assert!(software.software && software.registers > hardware.registers);
+        assert!(software.target_workgroups < hardware.target_workgroups);
+        let tight = wgpu::Limits { max_buffer_size: 2048, min_storage_buffer_offset_alignment: 4, ..all };
+        let tight = limits(&tight, &adapter(false), Options::default());
+        assert_eq!((tight.buffer_len, tight.alignment), (512, 4), "an offset is a whole vec4");
+    }
+}

@@ -123,4 +123,23 @@ mod tests {
         assert!(error.starts_with("a device: the device was lost") && error.contains("--init"), "{error}");
         assert!(std::panic::catch_unwind(|| panic!("seen")).is_err());
     }
+
+    /// Only the first failure is kept, and every check returns it.
+    #[test]
+    fn the_first_failure_stays() {
+        let fault = Fault::new("a device".into());
+        assert!(!fault.failed() && fault.check().is_ok());
+        fault.while_doing("a tensor".into(), || ());
+        let source = || -> Box<dyn std::error::Error + Send + Sync> { "no".into() };
+        fault.report(wgpu::Error::Validation { source: source(), description: "a wrong binding".into() });
+        fault.report(wgpu::Error::OutOfMemory { source: source() });
+        fault.record("something else".into());
+        assert!(fault.failed());
+        for _ in 0..2 {
+            let error = fault.check().unwrap_err().to_string();
+            assert!(error.starts_with("a device: ") && error.contains("this is a bug of this program"), "{error}");
+            assert!(!error.contains("a tensor") && !error.contains("something else"), "{error}");
+        }
+        assert_eq!([0, 1 << 19, 3 << 30].map(mebibytes), ["0.0 MiB", "0.5 MiB", "3072.0 MiB"]);
+    }
 }

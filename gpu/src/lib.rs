@@ -17,6 +17,8 @@
 mod adapter;
 mod context;
 mod fault;
+#[cfg(test)]
+mod laws;
 mod params;
 mod pipelines;
 mod pool;

@@ -114,3 +114,24 @@ pub(crate) fn size_class(bytes: u64) -> u64 {
     let step = (bytes.max(1).next_power_of_two() / 8).max(GRAIN);
     bytes.max(1).next_multiple_of(step)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Classes hold their sizes, waste at most a fifth of themselves above 1 KiB, and there are four between powers of two.
+    #[test]
+    fn size_classes_hold_their_sizes_and_waste_little() {
+        let mut classes = BTreeSet::new();
+        for bytes in (0..5000).chain([1 << 20, (1 << 20) + 1, (1 << 30) - 1, 5 << 30]) {
+            let class = size_class(bytes);
+            assert!(class >= bytes && class >= GRAIN && class.is_multiple_of(GRAIN), "{bytes}: {class}");
+            assert!(bytes < 1024 || 5 * (class - bytes) <= class, "{bytes}: {class}");
+            assert_eq!(size_class(class), class);
+            classes.insert(class);
+        }
+        let within = |from: u64, to: u64| classes.range(from + 1..=to).copied().collect::<Vec<_>>();
+        assert_eq!(within(0, 1024), [256, 512, 768, 1024]);
+        assert_eq!(within(2048, 4096), [2560, 3072, 3584, 4096]);
+    }
+}

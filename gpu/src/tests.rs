@@ -40,7 +40,7 @@ static ACCUMULATE: Kernel = Kernel {
 };
 
 /// last[0] = last[0]·factor + value: wrong in any other order, or with another launch's numbers
-static CHAIN: Kernel = Kernel {
+pub(crate) static CHAIN: Kernel = Kernel {
     wgsl: &["struct Params { factor: f32, value: f32 }
          @group(0) @binding(0) var<storage, read_write> last: array<f32>;
          @group(1) @binding(0) var<uniform> p: Params;
@@ -57,31 +57,31 @@ static BROKEN: Kernel = Kernel {
     unchecked: false,
 };
 
-fn open(options: Options) -> Arc<Context> {
+pub(crate) fn open(options: Options) -> Arc<Context> {
     block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// One device that all tests share which do not make it fail.
-fn shared() -> &'static Arc<Context> {
+pub(crate) fn shared() -> &'static Arc<Context> {
     static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
     SHARED.get_or_init(|| open(Options::default()))
 }
 
-fn alloc(gpu: &Context, len: usize) -> Span {
+pub(crate) fn alloc(gpu: &Context, len: usize) -> Span {
     Span { buffer: gpu.alloc(&Shape::new(&[len])), start: 0, len }
 }
 
-fn upload(gpu: &Context, data: &[f32]) -> Span {
+pub(crate) fn upload(gpu: &Context, data: &[f32]) -> Span {
     let span = alloc(gpu, data.len());
     gpu.write(span.buffer, data);
     span
 }
 
-fn read(gpu: &Context, span: Span) -> Vec<f32> {
+pub(crate) fn read(gpu: &Context, span: Span) -> Vec<f32> {
     block_on(gpu.read(span)).unwrap()
 }
 
-fn add(gpu: &Context, a: Span, b: Span, out: Span, scale: f64, bias: f32) {
+pub(crate) fn add(gpu: &Context, a: Span, b: Span, out: Span, scale: f64, bias: f32) {
     gpu.launch(Launch {
         kernel: &ADD,
         constants: &[("scale", scale)],
@@ -92,7 +92,7 @@ fn add(gpu: &Context, a: Span, b: Span, out: Span, scale: f64, bias: f32) {
     });
 }
 
-fn accumulate(gpu: &Context, x: Span, sum: Span) {
+pub(crate) fn accumulate(gpu: &Context, x: Span, sum: Span) {
     gpu.launch(Launch {
         kernel: &ACCUMULATE,
         constants: &[],
@@ -103,7 +103,7 @@ fn accumulate(gpu: &Context, x: Span, sum: Span) {
     });
 }
 
-fn chain(gpu: &Context, last: Span, factor: f32, value: f32) {
+pub(crate) fn chain(gpu: &Context, last: Span, factor: f32, value: f32) {
     gpu.launch(Launch {
         kernel: &CHAIN,
         constants: &[],

@@ -239,6 +239,10 @@ mod tests {
         let sum = |i: usize, j: usize| a.row(i).iter().zip(b.row(j)).map(|(a, b)| a * b).sum::<f64>();
         near(&product.numbers, &Matrix::from_fn(35, 18, sum).numbers, 1e-12);
         near(&b.matmul_nt(&a).transpose().numbers, &product.numbers, 1e-12);
+        // More rows than a block, with a part of a block and a part of a tile at the end.
+        let (a, b) = (draws(6, 2 * BLOCK + TILE + 1, 9), draws(7, 3, 9));
+        let sum = |i: usize, j: usize| a.row(i).iter().zip(b.row(j)).map(|(a, b)| a * b).sum::<f64>();
+        near(&a.matmul_nt(&b).numbers, &Matrix::from_fn(a.rows(), 3, sum).numbers, 1e-12);
     }
 
     #[test]
@@ -250,12 +254,14 @@ mod tests {
         near(&l.matmul_nt(&l).numbers, &square.numbers, 1e-11);
         let x = draws(4, 3, 20);
         near(&l.cholesky_solve(&x.matmul_nt(&square)).numbers, &x.numbers, 1e-9);
-        // A matrix of rank 5.
-        let a = draws(5, 20, 5);
-        let square = a.matmul_nt(&a);
-        let l = square.clone().cholesky().unwrap();
-        near(&l.matmul_nt(&l).numbers, &square.numbers, 1e-11);
-        assert!((5..20).all(|i| l.row(i)[i] == 0.0), "columns that depend on others are 0");
+        // Matrices of rank 5. Rounding leaves a little where the larger one would be 0.
+        for n in [20, 200] {
+            let a = draws(5, n, 5);
+            let square = a.matmul_nt(&a);
+            let l = square.clone().cholesky().unwrap();
+            near(&l.matmul_nt(&l).numbers, &square.numbers, 1e-11);
+            assert!((5..n).all(|i| l.row(i)[i] == 0.0), "columns that depend on others are 0");
+        }
         assert_eq!(Matrix { columns: 1, numbers: vec![f64::NAN] }.cholesky(), None);
     }
 

@@ -128,7 +128,7 @@ fn ticks([low, high]: [f64; 2]) -> Vec<(f64, String)> {
     let (first, last) = ((low / step).floor(), (high / step).ceil());
     let count = (last - first).clamp(1.0, 10.0) as usize;
     let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-    let tick = |k: usize| (first + k as f64) * step + 0.0; // + 0.0 turns -0 into 0
+    let tick = |k: usize| (first + k as f64) * step;
     let largest = tick(0).abs().max(tick(count).abs());
     let digits = (largest.log10().floor() - step.log10().floor()).clamp(0.0, 5.0) as usize;
     // There is room for seven characters.
@@ -147,6 +147,9 @@ pub fn format_value(x: f64) -> String {
     let decimals = (3.0 - x.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{x:.decimals$}")
 }
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {
@@ -168,6 +171,9 @@ mod tests {
         assert_eq!(words(&[900.0, 1_654_000.0]), ["0", "5.0e5", "1.0e6", "1.5e6", "2.0e6"]);
         assert_eq!(words(&[1_210_000.0, 1_240_000.0]), ["1.21e6", "1.22e6", "1.23e6", "1.24e6"]);
         assert_eq!(words(&[]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(words(&[0.0, 5.5]), ["0", "1", "2", "3", "4", "5", "6"]);
+        assert_eq!(words(&[-1.0, 1.0]), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
+        assert_eq!(words(&[0.0, 1e6]), ["0", "2.0e5", "4.0e5", "6.0e5", "8.0e5", "1.0e6"]);
     }
 
     #[test]
@@ -213,6 +219,7 @@ mod tests {
         assert_eq!(words(0), ["1"]);
         assert_eq!(words(5), ["1", "2", "3", "4", "5"]);
         assert_eq!(words(12), ["2", "4", "6", "8", "10", "12"]);
+        assert_eq!(words(16), ["2", "4", "6", "8", "10", "12", "14", "16"]);
         assert_eq!(words(30), ["1", "5", "10", "15", "20", "25", "30"]);
         assert_eq!(words(100), ["1", "20", "40", "60", "80", "100"]);
         assert!(Axis::counted("", 1).place(1.0) == 0.5);

@@ -179,6 +179,9 @@ fn font() -> &'static GrayImage {
 }
 
 #[cfg(test)]
+mod laws;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

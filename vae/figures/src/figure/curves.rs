@@ -176,5 +176,20 @@ mod tests {
         assert_eq!((&left.x, &left.y), (&right.x, &right.y));
         assert_eq!(right.series[0].style, left.series[1].style);
         assert_ne!(right.series[0].style, left.series[0].style);
+        assert_eq!(left.series[0].style, Style::number(0));
+    }
+
+    #[test]
+    fn each_panel_shows_its_metric() {
+        let plot = overlay("runs", &[run("a", 3, Some("tc")), run("b", 2, None)]);
+        let points = |panel: usize, series: usize| plot.panels[panel].series[series].points.clone();
+        let headings: Vec<&str> = plot.panels.iter().map(|panel| panel.heading.as_str()).collect();
+        assert_eq!(headings, ["total", "KL", "TC"]);
+        assert_eq!(points(0, 0), [[1.0, 100.0], [2.0, 50.0], [3.0, 100.0 / 3.0]]);
+        assert_eq!(points(0, 1), points(0, 0)[..2]);
+        assert!(points(1, 0).iter().all(|[_, y]| y.is_nan()));
+        assert_eq!(points(2, 0), [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]);
+        assert_eq!([plot.panels[0].series.len(), plot.panels[2].series.len()], [2, 1], "one run has no such metric");
+        assert_eq!((plot.panels[2].x.high.floor(), plot.columns), (3.0, 3));
     }
 }

@@ -189,6 +189,75 @@ mod tests {
         assert!(width <= NARROW && height == MARGIN + 3 * LINE + 6 + 68 + MARGIN, "{width} {height}");
     }
 
+    /// The pixels of text in a rectangle of a figure: left, top, right and bottom.
+    fn ink(picture: &image::RgbImage, [x, y]: [u32; 2], [width, height]: [u32; 2]) -> [u32; 4] {
+        let dark = |&(x, y): &(u32, u32)| picture.get_pixel(x, y).0[0] < 128;
+        let places = (y..y + height).flat_map(|y| (x..x + width).map(move |x| (x, y))).filter(dark);
+        places.fold([u32::MAX, u32::MAX, 0, 0], |[l, t, r, b], (x, y)| [l.min(x), t.min(y), r.max(x), b.max(y)])
+    }
+
+    /// Texts are centred above their columns and beside their rows, in the PNG and on the page.
+    #[test]
+    fn texts_are_centred_on_their_images() {
+        let white = [1.0; 12];
+        let rows = [Row { name: "HHH", pixels: &white }, Row { name: "H", pixels: &white }];
+        let heads = ["HHHH".to_owned(), "H".to_owned(), "HHHHH".to_owned()];
+        let tiles = grid_of_columns("", &heads, &rows, [1, 2, 2], 1);
+        let picture = image::load_from_memory(&tiles.png).unwrap().into_rgb8();
+        let left = MARGIN + 3 * LETTER[0] + 10;
+        let svg = roxmltree::Document::parse(&tiles.page.svg).unwrap();
+        let texts: Vec<_> = svg.descendants().filter(|node| node.has_tag_name("text")).collect();
+        let at = |k: usize, name: &str| texts[k].attribute(name).unwrap().parse::<f32>().unwrap();
+        for (k, words) in heads.iter().enumerate() {
+            let column = left + k as u32 * 68;
+            let [from, top, to, bottom] = ink(&picture, [column - 2, MARGIN], [68, LETTER[1]]);
+            assert!((from + to).abs_diff(2 * column + 64) <= 3, "{words} from {from} to {to} over {column}");
+            assert!(bottom - top >= 8 && to - from + 4 >= words.len() as u32 * LETTER[0] - 4, "{words}");
+            assert_eq!(at(k, "x"), (column + 32) as f32);
+            assert!(at(k, "y") > MARGIN as f32 && at(k, "y") < (MARGIN + LINE) as f32);
+        }
+        for k in [0, 1] {
+            let row = MARGIN + LINE + k as u32 * (68 + 3 * GAP);
+            let [from, top, _, bottom] = ink(&picture, [0, row], [left, 64]);
+            assert!((top + bottom).abs_diff(2 * row + 64) <= 4, "{top} to {bottom} beside {row}");
+            assert!(from.abs_diff(MARGIN) <= 2, "{from}");
+            assert!(
+                (at(3 + k, "y") - (row + 32) as f32 - 5.0).abs() < 0.1,
+                "the baseline is 5 pixels below the middle"
+            );
+            assert_eq!(at(3 + k, "x"), MARGIN as f32);
+        }
+    }
+
+    /// Groups of rows are separated, and what a figure lacks takes no room.
+    #[test]
+    fn a_figure_is_as_large_as_its_parts() {
+        let size = |title: &str, name: &str, rows: usize, group: usize| {
+            let rows: Vec<Row> = (0..rows).map(|_| Row { name, pixels: &[0.0; 12] }).collect();
+            image::load_from_memory(&grid(title, &rows, [1, 2, 2], group).png).unwrap().into_rgb8().dimensions()
+        };
+        let (width, height) = (3 * 68 + 2 * MARGIN, 68 + 2 * MARGIN);
+        assert_eq!(size("", "", 1, 1), (width, height));
+        assert_eq!(size("", "abc", 1, 1), (width + 3 * LETTER[0] + 10, height));
+        for (rows, group, gaps) in [(4, 4, 0), (4, 9, 0), (4, 2, 1), (5, 2, 2), (4, 1, 3)] {
+            assert_eq!(
+                size("", "", rows, group).1,
+                height + (rows as u32 - 1) * 68 + gaps * 3 * GAP,
+                "{rows} by {group}"
+            );
+        }
+        assert_eq!(size("t", "", 1, 1).1, height + LINE + 6);
+        let title = "x".repeat(40);
+        assert_eq!(size(&title, "", 1, 1).0, 40 * LETTER[0] + 2 * MARGIN, "the title is wider than the images");
+        // Where the second group begins.
+        let rows: Vec<Row> = (0..5).map(|_| Row { name: "", pixels: &[0.0; 4] }).collect();
+        let picture = image::load_from_memory(&grid("", &rows, [1, 2, 2], 2).png).unwrap().into_rgb8();
+        let dark = |y: u32| picture.get_pixel(MARGIN, y).0 == [0; 3];
+        let starts: Vec<u32> = (1..picture.height()).filter(|&y| dark(y) && !dark(y - 1)).collect();
+        let expected = [0, 68, 2 * 68 + 12, 3 * 68 + 12, 4 * 68 + 24].map(|y| MARGIN + y);
+        assert_eq!(starts, expected);
+    }
+
     #[test]
     fn nan_pixels_are_drawn() {
         assert!(!grid("t", &[Row { name: "a", pixels: &[f32::NAN; 4] }], [1, 2, 2], 2).png.is_empty());

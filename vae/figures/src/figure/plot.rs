@@ -271,6 +271,9 @@ fn is_finite(point: &[f64; 2]) -> bool {
 }
 
 #[cfg(test)]
+mod laws;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

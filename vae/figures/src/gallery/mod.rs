@@ -175,4 +175,8 @@ fn first_places(run: &LoadedRun, most: usize) -> Result<Vec<usize>> {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod sweep_laws;
+#[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use vae_run::RunFigures;
 use super::*;
 
 /// A model trained for two epochs on drawn shapes, and its folder.
-fn trained(settings: &[&str]) -> (tempfile::TempDir, LoadedRun) {
+pub(super) fn trained(settings: &[&str]) -> (tempfile::TempDir, LoadedRun) {
     let mut all = Settings::default();
     let small = [
         "data.kind=shapes",
@@ -130,4 +130,17 @@ fn runs_are_compared_only_on_the_same_images() {
     assert_eq!(error(&drawing.alt), error(&alone(&a).alt).trim_end_matches('.'));
     let words = with(&large).unwrap_err().to_string();
     assert!(words.contains("--with other") && words.contains("1×32×32"), "{words}");
+}
+
+#[test]
+fn t_sne_needs_enough_images_and_names_them() {
+    let (_dir, run) = trained(&["data.images=2400", "model.z_dim=2", "train.epochs=1"]);
+    let count = run.dataset().unwrap().test.count();
+    assert!(count >= 180);
+    let drawing = tsne::draw(&run).unwrap();
+    let words = format!("{count} test images in the plane by t-SNE of their means, coloured by label; for ");
+    assert!(drawing.alt.starts_with(&words), "{}", drawing.alt);
+    let marks = drawing.svg.as_ref().unwrap().matches("<circle").count()
+        + drawing.svg.as_ref().unwrap().matches("<path").count();
+    assert_eq!(marks, count + 3);
 }

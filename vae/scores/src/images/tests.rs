@@ -131,6 +131,18 @@ fn scores_of_digits_use_the_built_in_classifier() {
     assert!(std::fs::metadata(&cache).unwrap().len() > 100, "it is written again");
 }
 
+/// As many images as features are enough.
+#[test]
+fn a_distance_between_as_many_images_as_features_has_no_caveat() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = untrained(&["data.kind=digits", "data.images=12000", "data.image_size=28", "data.limit=64"]);
+    run.path = folder.path().into();
+    let options = Options { images: 1, extractor: None, inception: None };
+    let width = Extractor::classifier(&run, &options).unwrap().expect("that of digits").width;
+    let few = |images: usize| !scores(&run, images).get(DISTANCES[0][0]).unwrap().caveat.is_empty();
+    assert_eq!([few(width - 1), few(width)], [true, false]);
+}
+
 #[test]
 fn what_a_model_cannot_do_is_missing() {
     let names = |settings: &[&str]| {
