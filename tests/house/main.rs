@@ -36,8 +36,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         let left_out = ["target", "runs", "node_modules", ".git"].contains(&name.as_str());
         if path.is_dir() && !left_out {
             walk(&path, found);
-        } else if path.is_file() {
-            found.push(path);
+        } else if path.is_file() && name != ".git" {
+            found.push(path); // in a second work tree, `.git` is a file
         }
     }
 }

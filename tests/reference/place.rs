@@ -1,10 +1,9 @@
 //! The places where operations are tested: the CPU with each of its instruction sets, and a GPU, which all tests of a process
-//! share. A machine without any GPU, not even a software one, fails the tests, so that nothing is skipped silently.
+//! share. A machine without any GPU, not even a software one, fails the tests, so that nothing is skipped silently. Only tests that are
+//! compiled without the feature `gpu`, for another processor, do without.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
 
-use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{Device, Isa, Tensor};
 
@@ -20,7 +19,7 @@ pub enum Place {
 impl Place {
     /// All places of this machine.
     pub fn all() -> impl Iterator<Item = Place> {
-        Isa::available().into_iter().map(Place::Cpu).chain([Place::Gpu])
+        Isa::available().into_iter().map(Place::Cpu).chain(cfg!(feature = "gpu").then_some(Place::Gpu))
     }
 
     /// The device of this place.
@@ -49,6 +48,11 @@ impl fmt::Display for Place {
     }
 }
 
+/// The CPU and the GPU.
+pub fn devices() -> impl Iterator<Item = Device> {
+    std::iter::once(Device::Cpu).chain(cfg!(feature = "gpu").then(gpu))
+}
+
 /// Runs `test` at every place, on its device.
 pub fn everywhere(test: impl Fn(&Device)) {
     for place in Place::all() {
@@ -62,13 +66,21 @@ pub fn everywhere(test: impl Fn(&Device)) {
 ///
 /// # Panics
 /// If there is no GPU. The message says what to do.
+#[cfg(feature = "gpu")]
 pub fn gpu() -> Device {
-    static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
+    use gpu::{Context, Options};
+    static SHARED: std::sync::OnceLock<std::sync::Arc<Context>> = std::sync::OnceLock::new();
     let open = || {
         let options = Options { default_limits: true, checked: true, ..Options::default() };
         block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"))
     };
     Device::Gpu(SHARED.get_or_init(open).clone())
+}
+
+/// No test asks for the GPU where there is none.
+#[cfg(not(feature = "gpu"))]
+fn gpu() -> Device {
+    unreachable!("these tests were compiled without the feature `gpu`")
 }
 
 /// Copies a tensor to the CPU.
