@@ -4,7 +4,7 @@ use autograd::{Buffer, Gradients, Param, Var};
 use nn::optim::{Adam, AdamConfig, Ema};
 use nn::{Module, Visitor};
 use reference::adam::{self, Settings};
-use reference::place::{everywhere, fetch, gpu};
+use reference::place::{devices, everywhere, fetch};
 use reference::{Array, compare};
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 
@@ -126,7 +126,7 @@ fn read(tensor: Tensor) -> Vec<f32> {
 /// parameter has none. Afterwards the weights and statistics are restored.
 #[test]
 fn an_average_follows_its_weights_and_statistics() {
-    for device in [Device::Cpu, gpu()] {
+    for device in devices() {
         let module = Averaged::on(&device);
         let mut ema = Ema::new(0.75, &module);
         for (weight, average) in [(8.0, 5.0), (16.0, 7.75), (16.0, 9.8125)] {
@@ -186,7 +186,7 @@ fn the_initial_weights_leave_the_average_of_a_short_run() {
 /// A new optimiser with the moments and step count of another one continues like it.
 #[test]
 fn an_optimiser_continues_from_its_moments() {
-    for device in [Device::Cpu, gpu()] {
+    for device in devices() {
         let fresh = |x: &Tensor| vec![("w".to_owned(), Param::new(x.upload(&device)))];
         let start = Tensor::new(&[1.0, -2.0, 3.0, 0.5, 4.0], [5]);
         let params = fresh(&start);

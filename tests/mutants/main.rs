@@ -89,8 +89,9 @@ struct Laws {
 }
 
 /// Tests of the crates below the models. They run without compiling the models.
+#[rustfmt::skip]
 const FLOORS: &[&str] =
-    &["--no-default-features", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
+    &["--no-default-features", "--features=gpu", "--test", "ops", "--test", "engine", "--test", "layers", "--test", "device"];
 /// Laws of models, training and runs, and the tests beside them.
 const MODELS: &[&str] = &["-p", "vae-core", "-p", "vae-run", "--lib", "--test", "oracle", "--test", "runs"];
 /// Laws of the readers of files, and the tests beside them.
@@ -115,7 +116,8 @@ fn laws(mutant: &Mutant) -> Laws {
     let path = mutant.path.as_str();
     let stem = Path::new(path).file_stem().map_or("", |stem| stem.to_str().unwrap_or(""));
     let floors = |test: &str, filter: &str| {
-        let nearest = ["--no-default-features", "--test", test, "--", filter].map(str::to_owned).to_vec();
+        let nearest =
+            ["--no-default-features", "--features=gpu", "--test", test, "--", filter].map(str::to_owned).to_vec();
         Laws { nearest, everything: FLOORS }
     };
     match path.split('/').next() {

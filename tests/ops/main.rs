@@ -20,4 +20,18 @@ mod reduce;
 mod reshape;
 mod softmax;
 mod unary;
+#[cfg(feature = "gpu")]
 mod winograd;
+
+/// The laws run on these instruction sets. `cargo test --test ops instruction_sets -- --nocapture` prints them.
+#[test]
+fn instruction_sets_of_this_machine() {
+    let available = tensor::Isa::available();
+    let names = available.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    println!("instruction sets: {names}");
+    // Every processor of these targets has its vector instructions.
+    if cfg!(target_arch = "aarch64") {
+        assert!(names.contains("neon"), "{names}");
+    }
+    assert_eq!(available[0], tensor::Isa::Portable);
+}

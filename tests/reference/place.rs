@@ -1,11 +1,10 @@
 //! The places where operations are tested: the CPU with each of its instruction sets, and a GPU, which all tests of a process
-//! share. A machine without any GPU, not even a software one, fails the tests, so that nothing is skipped silently.
+//! share. A machine without any GPU, not even a software one, fails the tests, so that nothing is skipped silently. Only tests that are
+//! compiled without the feature `gpu`, for another processor, do without.
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
 
-use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{Device, Isa, Tensor};
 
@@ -39,7 +38,8 @@ pub enum Place {
 impl Place {
     /// The places where laws are tested: the CPU with each instruction set, and GPUs as [`on_gpus`] says.
     pub fn all() -> impl Iterator<Item = Place> {
-        Isa::available().into_iter().map(Place::Cpu).chain(GPUS.get().iter().cloned())
+        let gpus = if cfg!(feature = "gpu") { GPUS.get() } else { &[] };
+        Isa::available().into_iter().map(Place::Cpu).chain(gpus.iter().cloned())
     }
 
     /// The device of this place.
@@ -70,6 +70,11 @@ impl fmt::Display for Place {
     }
 }
 
+/// The CPU and the GPU.
+pub fn devices() -> impl Iterator<Item = Device> {
+    std::iter::once(Device::Cpu).chain(cfg!(feature = "gpu").then(gpu))
+}
+
 /// Runs `test` at every place, on its device.
 pub fn everywhere(test: impl Fn(&Device)) {
     for place in Place::all() {
@@ -84,9 +89,7 @@ pub fn everywhere(test: impl Fn(&Device)) {
 /// # Panics
 /// If there is no GPU. The message says what to do.
 pub fn gpu() -> Device {
-    static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
-    let options = Options { default_limits: true, checked: true, ..Options::default() };
-    Device::Gpu(SHARED.get_or_init(|| open(options)).clone())
+    shared(true)
 }
 
 /// Returns the same GPU with all its limits, which all tests of this process share too. Kernels run without checks of indices.
@@ -94,12 +97,26 @@ pub fn gpu() -> Device {
 /// # Panics
 /// If there is no GPU.
 pub fn large_gpu() -> Device {
-    static SHARED: OnceLock<Arc<Context>> = OnceLock::new();
-    Device::Gpu(SHARED.get_or_init(|| open(Options::default())).clone())
+    shared(false)
 }
 
-fn open(options: Options) -> Arc<Context> {
-    block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"))
+#[cfg(feature = "gpu")]
+fn shared(least: bool) -> Device {
+    use std::sync::{Arc, OnceLock};
+
+    use gpu::{Context, Options};
+
+    static LEAST: OnceLock<Arc<Context>> = OnceLock::new();
+    static LARGE: OnceLock<Arc<Context>> = OnceLock::new();
+    let options = Options { default_limits: least, checked: least, ..Options::default() };
+    let open = || block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
+    Device::Gpu(if least { &LEAST } else { &LARGE }.get_or_init(open).clone())
+}
+
+/// No test asks for the GPU where there is none.
+#[cfg(not(feature = "gpu"))]
+fn shared(_: bool) -> Device {
+    unreachable!("these tests were compiled without the feature `gpu`")
 }
 
 /// Copies a tensor to the CPU.

@@ -12,8 +12,9 @@
 //! must fit the registers:
 //!
 //! ```text
-//!   AVX-512   8 × 3 + 3 + 1 of 32       AVX2   6 × 2 + 2 + 1 of 16       NEON   8 × 3 + 3 + 1 of 32
+//!   AVX-512   8 × 3 + 3 + 1 of 32       AVX2   6 × 2 + 2 + 1 of 16       NEON   8 × 3 + 3 + 2 of 32
 //! ```
+//! NEON multiplies by one element of a register, so there a column of `a` is loaded as two registers, and nothing is broadcast.
 //! AVX2 with 4 × 3 sums would use all of its 16 registers. The compiler then keeps one sum in memory, and the loop takes 12 cycles instead
 //! of 6.
 //!
@@ -129,6 +130,22 @@ impl Tile {
     /// At their strides, `a`, `b` and `c` hold ROWS × k, k × VECTORS·LANES and ROWS × VECTORS·LANES numbers.
     #[inline(always)]
     unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if V::BY_ELEMENT && ROWS.is_multiple_of(V::LANES) && self.strides.a_row == 1 {
+                self.sum::<V, ROWS, VECTORS, true>();
+            } else {
+                self.sum::<V, ROWS, VECTORS, false>();
+            }
+        }
+    }
+
+    /// The product. If `PACKED`, the numbers of a column of `a` are adjacent, and whole registers of them.
+    ///
+    /// # Safety
+    /// As for `rows`.
+    #[inline(always)]
+    unsafe fn sum<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED: bool>(self) {
         let Strides { a_row, a_k, b_k, c_row } = self.strides;
         // SAFETY: every offset below stays within the lengths that the caller guarantees.
         unsafe {
@@ -140,7 +157,11 @@ impl Tile {
                     row[v] = V::load(line.add(v * V::LANES));
                 }
                 for r in 0..ROWS {
-                    let x = V::splat(*column.add(r * a_row));
+                    let x = if PACKED {
+                        V::load(column.add(r / V::LANES * V::LANES)).lane(r % V::LANES)
+                    } else {
+                        V::splat(*column.add(r * a_row))
+                    };
                     for v in 0..VECTORS {
                         sums[r][v] = sums[r][v].add_product(x, row[v]);
                     }

@@ -1,6 +1,7 @@
 //! The CPU's kernels. Each module uses only those above it, except that all use [`parallel`]:
 //!
 //! - [`pool`]: buffers that are reused between steps;
+//! - [`vector`]: a register of any instruction set;
 //! - [`simd`]: the vector instructions that the processor has;
 //! - [`microkernel`]: a tile of a matrix product, in registers;
 //! - [`transpose`]: transposing blocks while they are packed;
@@ -36,6 +37,7 @@ pub(crate) mod resize;
 pub(crate) mod simd;
 pub(crate) mod sums;
 pub(crate) mod transpose;
+pub(crate) mod vector;
 pub(crate) mod window;
 pub(crate) mod winograd;
 pub(crate) mod winograd_points;

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use super::simd::{Isa, SimdKernel, Vector};
 
-/// Sums that do not wait for each other. More than a multiply-add's latency of 4 cycles times two units; AVX2 has registers for them.
-const SUMS: usize = 12;
+/// The most sums that do not wait for each other. There are as many as in a matrix tile: at least a multiply-add's latency of 4 cycles
+/// times the number of units, which is 2, or 4 on the largest Arm processors.
+const SUMS: usize = 24;
 /// Multiply-adds of each sum in one measurement, about a millisecond.
-const STEPS: usize = 1 << 19;
+const STEPS: usize = 1 << 18;
 
 impl Isa {
     /// Floating-point operations per second of the calling thread with these instructions, where a multiply-add counts as two and all
@@ -19,9 +20,9 @@ impl Isa {
     pub fn peak_flops(self) -> f64 {
         self.force(|| {
             let measure = |_| {
-                let (mut lanes, started) = (0, Instant::now());
-                self.dispatch(MultiplyAdd { lanes: &mut lanes });
-                (2 * SUMS * STEPS * lanes) as f64 / started.elapsed().as_secs_f64()
+                let (mut numbers, started) = (0, Instant::now());
+                self.dispatch(MultiplyAdd { numbers: &mut numbers });
+                (2 * STEPS * numbers) as f64 / started.elapsed().as_secs_f64()
             };
             (0..20).map(measure).fold(0.0, f64::max)
         })
@@ -29,7 +30,8 @@ impl Isa {
 }
 
 struct MultiplyAdd<'a> {
-    lanes: &'a mut usize,
+    /// Of all sums.
+    numbers: &'a mut usize,
 }
 
 impl SimdKernel for MultiplyAdd<'_> {
@@ -38,7 +40,7 @@ impl SimdKernel for MultiplyAdd<'_> {
         let (a, b) = (V::splat(black_box(0.999)), V::splat(black_box(1e-6)));
         let mut sums = [V::splat(black_box(1.0)); SUMS];
         for _ in 0..STEPS {
-            for sum in &mut sums {
+            for sum in &mut sums[..V::ROWS * V::VECTORS] {
                 *sum = b.add_product(*sum, a);
             }
         }
@@ -47,6 +49,6 @@ impl SimdKernel for MultiplyAdd<'_> {
             sum.write(out);
         }
         black_box(out);
-        *self.lanes = V::LANES;
+        *self.numbers = V::ROWS * V::VECTORS * V::LANES;
     }
 }
