@@ -25,7 +25,7 @@ impl Default for Options {
 }
 
 /// A description of a GPU, or of a program that acts as one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Adapter {
     /// Its name, as its maker gives it.
     pub name: String,
@@ -127,7 +127,18 @@ mod tests {
     use super::*;
 
     fn adapter(name: &str, software: bool) -> Adapter {
-        Adapter { name: name.into(), backend: "Vulkan".into(), software }
+        Adapter { name: name.into(), backend: "Vulkan".into(), software, ..Adapter::default() }
+    }
+
+    #[test]
+    fn an_adapter_below_webgpu_s_limits_is_listed_and_not_chosen() {
+        let least = wgpu::Limits::default();
+        assert_eq!(lacks(&least), None);
+        let few = wgpu::Limits { max_compute_workgroup_storage_size: 16_383, ..least };
+        let lacks = lacks(&few);
+        assert_eq!(lacks.as_deref(), Some("it offers 16383 bytes of workgroup memory, and 16384 are needed"));
+        assert!(serves(&adapter("old", false), Options::default(), ""));
+        assert!(!serves(&Adapter { lacks, ..adapter("old", false) }, Options::default(), ""));
     }
 
     #[test]

@@ -288,7 +288,7 @@ mod tests {
             max_storage_buffers_per_shader_stage: 9,
             ..wgpu::Limits::default()
         };
-        let adapter = |software| Adapter { name: "a".into(), backend: "b".into(), software };
+        let adapter = |software| Adapter { name: "a".into(), software, ..Adapter::default() };
         let small = Options { default_limits: true, ..Options::default() };
         let hardware = limits(&all, &adapter(false), Options::default());
         assert_eq!((hardware.buffer_len, hardware.alignment), (1024, 16));

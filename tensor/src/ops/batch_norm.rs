@@ -276,7 +276,7 @@ fn with_sizes(run: LaunchBuilder, Channels { batch, channels, plane }: Channels)
 fn fits_a_workgroup(x: &Tensor, channels: Channels) -> Option<(Arc<dyn Accelerator>, usize)> {
     let Device::Gpu(machine) = x.device() else { return None };
     let count = channels.count();
-    let fits = channels.plane % 4 == 0 && (2..=HELD).contains(&count) && machine.limits().buffers >= 10;
+    let fits = channels.plane.is_multiple_of(4) && (2..=HELD).contains(&count) && machine.limits().buffers >= 10;
     fits.then(|| (machine, count.div_ceil(4 * 256)))
 }
 
