@@ -102,12 +102,12 @@ fn cases() -> Vec<Case> {
     let mut case = |name, inputs: &[&Tensor], run: fn(&[Tensor]) -> Vec<Tensor>| {
         all.push(Case { name, inputs: inputs.iter().map(|&x| x.clone()).collect(), run });
     };
-    let x = &rng.normal_tensor([3, 20, 8, 8]);
-    let positive = &rng.uniform_tensor([3, 20, 8, 8], 0.5, 2.0);
+    let x = &rng.normal_tensor([4, 20, 8, 8]);
+    let positive = &rng.uniform_tensor([4, 20, 8, 8], 0.5, 2.0);
     let channels = &rng.uniform_tensor([20], 0.5, 2.0);
     let [a, b] = &[[70, 150], [150, 90]].map(|shape| rng.normal_tensor(shape));
     let [w3, w4] = &[[24, 20, 3, 3], [20, 24, 4, 4]].map(|shape| rng.normal_tensor(shape));
-    let (y3, y4) = (&rng.normal_tensor([3, 24, 8, 8]), &rng.normal_tensor([3, 24, 4, 4]));
+    let (y3, y4) = (&rng.normal_tensor([4, 24, 8, 8]), &rng.normal_tensor([4, 24, 4, 4]));
     let index = &Tensor::new(&[4.0, 0.0, 69.0, 12.0], [4]);
     const SAME: Conv = Conv { stride: 1, padding: 1 };
     const HALF: Conv = Conv { stride: 2, padding: 1 };
