@@ -7,11 +7,9 @@
 //!   db = Σ g,   dw = Σ g·x̂,   dresidual = g,
 //!   dx = w/√(σ² + ε) · (g − db/M − x̂·dw/M) in training, where μ and σ² depend on x too;   w/√(σ² + ε) · g in evaluation.
 
-use rayon::prelude::*;
-
 use crate::act::Act;
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
-use crate::cpu::parallel::{DisjointSliceMut, for_each_index};
+use crate::cpu::parallel::{DisjointSliceMut, for_each_index, for_each_item};
 use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::Kernel;
@@ -103,7 +101,7 @@ impl Tensor {
         }
         let (x, isa) = (self.data(), Isa::current());
         let mut moments = vec![[0.0; 2]; c];
-        moments.par_iter_mut().enumerate().for_each(|(c, out)| isa.dispatch(Moments { x, channels, c, out }));
+        for_each_item(&mut moments, |c, out| isa.dispatch(Moments { x, channels, c, out }));
         let pick = |i: usize| Tensor::new(&moments.iter().map(|m| m[i]).collect::<Vec<_>>(), [c]);
         let stats = BatchStats { mean: pick(0), var: pick(1), count };
         if let Some(running) = &mut running {
@@ -179,7 +177,7 @@ impl Tensor {
         let mut gradient = |g: Option<&DisjointSliceMut>| {
             Tensor::build(*self.shape(), |dx| {
                 let dx = &DisjointSliceMut::new(dx);
-                sums.par_iter_mut().enumerate().for_each(|(c, sums)| {
+                for_each_item(&mut sums, |c, sums| {
                     isa.dispatch(Gradient { x, y, dy, dx, g, channels, c, numbers: norm.of(c), slope, of_batch, sums });
                 });
             })
