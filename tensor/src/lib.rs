@@ -43,3 +43,5 @@ mod cpu;
 pub use cpu::conv::ConvAlgorithm;
 pub use cpu::parallel::start_threads;
 pub use cpu::simd::Isa;
+#[cfg(feature = "task-log")]
+pub use cpu::task_log;

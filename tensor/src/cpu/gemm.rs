@@ -15,10 +15,8 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::microkernel::{Accumulate, Strides, multiply_tile};
-use super::parallel::{DisjointSliceMut, for_each_index, for_each_part};
+use super::parallel::{DisjointSliceMut, for_each_index, for_each_item, map};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
@@ -44,6 +42,7 @@ pub(crate) type Pack<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, usize, &mut [
 pub(crate) type Store<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, &[f32], usize) + Sync);
 
 /// Computes `Σ_k A[m, k]·B[k, n]` and passes every element to `store`.
+#[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store: Store) {
     if m == 0 || n == 0 {
         return;
@@ -116,16 +115,14 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
         });
         return;
     }
-    let partial: Vec<CpuBuffer> = (0..blocks * parts)
-        .into_par_iter()
-        .map(|task| {
-            let (block, part) = (task / parts, task % parts);
-            let mut sums = CpuBuffer::take(room(block));
-            sum(block, part * chunks / parts..(part + 1) * chunks / parts, &mut sums);
-            sums
-        })
-        .collect();
-    partial.into_par_iter().chunks(parts).enumerate().for_each(|(block, mut parts)| {
+    let mut partial: Vec<CpuBuffer> = map(blocks * parts, |task| {
+        let (block, part) = (task / parts, task % parts);
+        let mut sums = CpuBuffer::take(room(block));
+        sum(block, part * chunks / parts..(part + 1) * chunks / parts, &mut sums);
+        sums
+    });
+    let mut of_blocks: Vec<&mut [CpuBuffer]> = partial.chunks_mut(parts).collect();
+    for_each_item(&mut of_blocks, |block, parts| {
         let (total, rest) = parts.split_first_mut().expect("at least one part");
         for part in rest {
             total.iter_mut().zip(part.iter()).for_each(|(t, &p)| *t += p);
@@ -138,11 +135,14 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
 /// Packs all of A: for one chunk of `k` after the other, all panels of `width` rows.
 fn pack_whole(pack: Pack, m: usize, rows: usize, k: usize, width: usize) -> CpuBuffer {
     let mut packed = CpuBuffer::take(rows * k);
-    for_each_part(&mut packed, (rows * CHUNK).max(1), &|chunk, part| {
+    let (panels, all) = (rows / width, DisjointSliceMut::new(&mut packed));
+    for_each_index(k.div_ceil(CHUNK) * panels, &|task| {
+        let (chunk, panel) = (task / panels, task % panels);
         let ks = chunk * CHUNK..((chunk + 1) * CHUNK).min(k);
-        for_each_part(part, width * ks.len(), &|panel, part| {
-            pack(panel * width..((panel + 1) * width).min(m), ks.clone(), width, part);
-        });
+        let start = rows * ks.start + panel * width * ks.len();
+        // SAFETY: no two tasks have the same panel of the same chunk.
+        let part = unsafe { all.part(start..start + width * ks.len()) };
+        pack(panel * width..((panel + 1) * width).min(m), ks, width, part);
     });
     packed
 }

@@ -16,7 +16,7 @@
 //! - [`elementary`]: exponentials and logarithms that the compiler vectorises;
 //! - [`box_muller`]: normal numbers from random bits;
 //! - [`peak`]: the rate of multiply-adds in registers;
-//! - [`parallel`]: loops over disjoint parts of a tensor.
+//! - [`parallel`]: loops over disjoint parts of a tensor; with the feature `task-log`, `task_log.rs` records them.
 //!
 //! Work is cut by shape alone and partial sums are added in a fixed order. The same instruction set therefore gives the same bits on
 //! any number of threads.
@@ -36,6 +36,8 @@ pub(crate) mod pool;
 pub(crate) mod resize;
 pub(crate) mod simd;
 pub(crate) mod sums;
+#[cfg(feature = "task-log")]
+pub mod task_log;
 pub(crate) mod transpose;
 pub(crate) mod vector;
 pub(crate) mod window;

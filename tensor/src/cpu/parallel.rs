@@ -1,5 +1,6 @@
 //! Parallel loops over parts of a tensor.
 //!
+//! Every loop of the kernels over several threads is one of these, so that the feature `task-log` sees them all.
 //! A part has at least [`GRAIN`] elements, since starting a task on another core costs as much as a few thousand additions.
 
 use std::marker::PhantomData;
@@ -8,6 +9,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::simd::Isa;
+#[cfg(feature = "task-log")]
+use super::task_log::Running;
 use crate::error::{Error, Result};
 
 /// Starts the threads that compute, and returns their number. `count` is the requested number; 0 means one per core. The calling
@@ -29,16 +32,47 @@ pub(crate) const GRAIN: usize = 16 * 1024;
 ///
 /// This and [`for_each_part`] are not generic: rayon's loops take long to compile, and a call through a pointer costs nothing beside
 /// the work of a task.
+#[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_index(count: usize, task: &(dyn Fn(usize) + Sync)) {
+    #[cfg(feature = "task-log")]
+    let log = Running::new(count);
+    #[cfg(feature = "task-log")]
+    let task = &|i| log.time(i, || task(i));
     (0..count).into_par_iter().for_each(task);
 }
 
 /// Calls `task(i, part)` in parallel for the i-th part of `len` elements of `out`. The last part may be shorter.
+#[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_part(out: &mut [f32], len: usize, task: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    #[cfg(feature = "task-log")]
+    let log = Running::new(out.len().div_ceil(len));
+    #[cfg(feature = "task-log")]
+    let task = |i: usize, part: &mut [f32]| log.time(i, || task(i, part));
     out.par_chunks_mut(len).enumerate().for_each(|(i, part)| task(i, part));
 }
 
+/// Calls `task(i, item)` in parallel for every item.
+#[cfg_attr(feature = "task-log", track_caller)]
+pub(crate) fn for_each_item<T: Send>(items: &mut [T], task: impl Fn(usize, &mut T) + Sync) {
+    #[cfg(feature = "task-log")]
+    let log = Running::new(items.len());
+    #[cfg(feature = "task-log")]
+    let task = |i: usize, item: &mut T| log.time(i, || task(i, item));
+    items.par_iter_mut().enumerate().for_each(|(i, item)| task(i, item));
+}
+
+/// The results of `task(i)` for every i in `0..count`, computed in parallel.
+#[cfg_attr(feature = "task-log", track_caller)]
+pub(crate) fn map<T: Send>(count: usize, task: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    #[cfg(feature = "task-log")]
+    let log = Running::new(count);
+    #[cfg(feature = "task-log")]
+    let task = |i: usize| log.time(i, || task(i));
+    (0..count).into_par_iter().map(task).collect()
+}
+
 /// Calls `body(first, part)` for consecutive parts of `out`, where `first` is the index of the part's first element.
+#[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_chunk(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync) {
     let isa = Isa::current();
     let task = |i: usize, part: &mut [f32]| isa.run(|| body(i * GRAIN, part));
@@ -49,11 +83,13 @@ pub(crate) fn for_each_chunk(out: &mut [f32], body: impl Fn(usize, &mut [f32]) +
 }
 
 /// Calls `body(row, out[row])` for every row of `cols` elements.
+#[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_row(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
     for_each_row_of(out, cols, cols, body);
 }
 
 /// Calls `body(row, out[row])` for every row of `cols` elements, each of which is computed from `work` elements.
+#[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_row_of(out: &mut [f32], cols: usize, work: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
     let isa = Isa::current();
     if cols == 0 {

@@ -3,10 +3,8 @@
 //! A column is added up in f64, from its first row to its last. A task adds some columns of some rows. How many depends on the shape
 //! alone, and the sums of the parts are added in order.
 
-use rayon::prelude::*;
-
 use super::channels::sum_of;
-use super::parallel::GRAIN;
+use super::parallel::{self, GRAIN};
 use super::simd::{Isa, SimdKernel, Vector};
 
 /// Elements of a tile, the part of a long row that one task adds up.
@@ -60,7 +58,7 @@ pub(crate) fn sum_columns(isa: Isa, x: &[f32], out: &mut [f32]) {
         isa.dispatch(Columns { x, cols, first, sums: &mut sums });
         sums
     };
-    let all: Vec<Vec<f64>> = (0..blocks * parts).into_par_iter().map(|i| sums(i / parts, i % parts)).collect();
+    let all: Vec<Vec<f64>> = parallel::map(blocks * parts, |i| sums(i / parts, i % parts));
     for (out, parts) in out.chunks_mut(COLUMNS).zip(all.chunks(parts)) {
         let (total, rest) = parts.split_first().expect("at least one part");
         let mut total = total.clone();

@@ -3,10 +3,8 @@
 //!   p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 //! The [`GradientMonitor`] provides the factor. If it has seen a number that is not finite, nothing changes.
 
-use rayon::prelude::*;
-
 use super::gradient_monitor::GradientMonitor;
-use crate::cpu::parallel::GRAIN;
+use crate::cpu::parallel::{GRAIN, for_each_item};
 use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::Kernel;
@@ -129,9 +127,10 @@ impl AdamPart {
         let Factors { beta1, beta2, gain1, gain2, rate, correction, eps, decay } = step;
         let moments = self.moments.data_mut();
         let (m, v) = moments.split_at_mut(moments.len() / 2);
-        let moments = m[..count].par_chunks_mut(GRAIN).zip(v[..count].par_chunks_mut(GRAIN));
-        let p = self.parameter.data_mut().par_chunks_mut(GRAIN);
-        p.zip(self.gradient.data().par_chunks(GRAIN)).zip(moments).for_each(|((p, g), (m, v))| {
+        let moments = m[..count].chunks_mut(GRAIN).zip(v[..count].chunks_mut(GRAIN));
+        let p = self.parameter.data_mut().chunks_mut(GRAIN);
+        let mut parts: Vec<_> = p.zip(self.gradient.data().chunks(GRAIN)).zip(moments).collect();
+        for_each_item(&mut parts, |_, ((p, g), (m, v))| {
             isa.run(|| {
                 for i in 0..p.len() {
                     let g = factor * g[i] + decay * p[i];

@@ -9,11 +9,9 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::act::Act;
 use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
-use crate::cpu::parallel::{DisjointSliceMut, for_each_index};
+use crate::cpu::parallel::{DisjointSliceMut, for_each_index, for_each_item};
 use crate::cpu::simd::Isa;
 use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
@@ -110,7 +108,7 @@ impl Tensor {
         }
         let (x, isa) = (self.data(), Isa::current());
         let mut moments = vec![[0.0; 2]; c];
-        moments.par_iter_mut().enumerate().for_each(|(c, out)| isa.dispatch(Moments { x, channels, c, out }));
+        for_each_item(&mut moments, |c, out| isa.dispatch(Moments { x, channels, c, out }));
         let pick = |i: usize| Tensor::new(&moments.iter().map(|m| m[i]).collect::<Vec<_>>(), [c]);
         let stats = BatchStats { mean: pick(0), var: pick(1), count };
         if let Some(running) = &mut running {
@@ -237,7 +235,7 @@ impl Tensor {
         let mut gradient = |g: Option<&DisjointSliceMut>| {
             Tensor::build(*self.shape(), |dx| {
                 let dx = &DisjointSliceMut::new(dx);
-                sums.par_iter_mut().enumerate().for_each(|(c, sums)| {
+                for_each_item(&mut sums, |c, sums| {
                     isa.dispatch(Gradient { x, y, dy, dx, g, channels, c, numbers: norm.of(c), slope, of_batch, sums });
                 });
             })

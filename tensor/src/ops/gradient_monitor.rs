@@ -4,8 +4,7 @@
 //! The result stays on the device. Adam reads the factor there and changes nothing if `non_finite` is set. The host reads the
 //! results of many steps at once. Squares are f32, so a gradient beyond 1e19 counts as not finite.
 
-use rayon::prelude::*;
-
+use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::cpu::sums::{Squares, TILE};
 use crate::device::Device;
@@ -140,10 +139,11 @@ impl GradientMonitor {
 /// Σ g² in f64. The cores share the tiles; the sums of the tiles are added in order.
 fn sum_of_squares(g: &Tensor) -> f64 {
     let isa = Isa::current();
-    let tiles = g.data().par_chunks(TILE).map(|x| {
-        let mut sum = 0.0;
+    let g = g.data();
+    let tiles = parallel::map(g.len().div_ceil(TILE), |i| {
+        let (x, mut sum) = (&g[i * TILE..g.len().min((i + 1) * TILE)], 0.0);
         isa.dispatch(Squares { x, sum: &mut sum });
         sum
     });
-    tiles.collect::<Vec<f64>>().into_iter().sum()
+    tiles.into_iter().sum()
 }

@@ -2,8 +2,6 @@
 //! Long sums are cut into tiles of a fixed size. The totals of the tiles are added in order in f64, so the number of threads does not
 //! change the result.
 
-use rayon::prelude::*;
-
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::cpu::sums::{Columns, Largest, Row, TILE, sum_columns};
@@ -129,8 +127,9 @@ fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
         if inner == 1 && size > TILE && outer < 64 {
             // Few long sums: the cores share the tiles of each.
             for (row, out) in out.iter_mut().enumerate() {
-                let tiles = x[row * size..][..size].par_chunks(TILE).map(total);
-                *out = tiles.collect::<Vec<f64>>().into_iter().sum::<f64>() as f32;
+                let x = &x[row * size..][..size];
+                let tiles = parallel::map(size.div_ceil(TILE), |i| total(&x[i * TILE..size.min((i + 1) * TILE)]));
+                *out = tiles.into_iter().sum::<f64>() as f32;
             }
         } else if inner == 1 {
             parallel::for_each_row_of(out, 1, size, |row, out| out[0] = total(&x[row * size..][..size]) as f32);
