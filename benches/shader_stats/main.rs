@@ -9,13 +9,15 @@
 //! each kernel for a family of GPUs (`vulkan.rs`). The assembly says how many instructions a wave executes (`assembly.rs`), and
 //! from that and the sizes of the tensors follows the time on a described card (`model.rs`).
 //!
-//! The models are `beta-resnet18`, `conv3` and `quickstart`. `--family` is one of RADV's names, such as navi21, gfx1100 or vega10;
-//! times are printed for navi21 only. `--launches` lists the launches in order, and `--kernels` lists all variants of the kernels, with their registers. `--check` fails if a
-//! kernel keeps registers in memory on any of the three families, or if a matrix product does less useful work than it should.
+//! The models are `beta-resnet18`, `basic`, `conv3`, `skip` and `quickstart`. `--family` is one of RADV's names, such as navi21,
+//! gfx1100 or vega10; times are printed for navi21 only. `--launches` lists the launches in order, and `--kernels` all variants of
+//! the kernels with their registers. `--check` fails if a kernel keeps registers in memory on one of the three families, or if a
+//! smaller share of a matrix product's instructions are multiply-adds than should be.
 //!
 //! The model can be wrong in both directions. It counts each tensor once, although a convolution reads pixels several times, and
-//! although caches keep what the kernel before has written. It takes the loads of a wave to be under way together, and nothing else
-//! to overlap with them. It does not know the clock under load, bank conflicts, or how the driver overlaps launches.
+//! although caches keep what the kernel before has written. It does not know how many cache lines a load touches, the clock under
+//! load, bank conflicts in workgroup memory, or how the driver overlaps launches. In a product it takes the latency of loads to be
+//! hidden by other waves.
 
 mod assembly;
 mod model;
