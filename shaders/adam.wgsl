@@ -3,7 +3,8 @@
 // Grid: one invocation for every four numbers. In `adam` those of the second parameter follow those of the first; in `adam_many` each
 // parameter has its own workgroups. The last four numbers may reach into the padding of the buffers.
 
-struct Params {
+// The numbers of a step that are the same for all parameters.
+struct Numbers {
     beta1: f32,
     beta2: f32,
     gain1: f32, // 1 − β₁, from f64
@@ -12,20 +13,17 @@ struct Params {
     correction: f32, // 1 / √(1 − β₂ᵗ)
     eps: f32,
     decay: f32,
+}
+
+struct Params {
+    numbers: Numbers,
     quads0: u32,
     quads1: u32,
     monitor: u32, // index of the monitor's latest result
 }
 
 struct Many {
-    beta1: f32,
-    beta2: f32,
-    gain1: f32,
-    gain2: f32,
-    rate: f32,
-    correction: f32,
-    eps: f32,
-    decay: f32,
+    numbers: Numbers,
     monitor: u32,
     parts: array<vec4<u32>, 9>, // of each parameter: its first workgroup, and its numbers divided by four
 }
@@ -74,20 +72,10 @@ struct Moved {
     v: vec4<f32>,
 }
 
-// The numbers of a step that are the same for all parameters.
-struct Numbers {
-    beta: vec2<f32>,
-    gain: vec2<f32>,
-    rate: f32,
-    correction: f32,
-    eps: f32,
-    decay: f32,
-}
-
 fn moved(gradient: vec4<f32>, factor: f32, before: Moved, n: Numbers) -> Moved {
     let g = factor * gradient + n.decay * before.parameter;
-    let m = n.beta.x * before.m + n.gain.x * g;
-    let v = n.beta.y * before.v + n.gain.y * g * g;
+    let m = n.beta1 * before.m + n.gain1 * g;
+    let v = n.beta2 * before.v + n.gain2 * g * g;
     return Moved(before.parameter - n.rate * m / (sqrt(v) * n.correction + n.eps), m, v);
 }
 
@@ -98,16 +86,15 @@ fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if monitor[p.monitor + 2u] != 0.0 {
         return;
     }
-    let numbers = Numbers(vec2(p.beta1, p.beta2), vec2(p.gain1, p.gain2), p.rate, p.correction, p.eps, p.decay);
     let factor = monitor[p.monitor + 1u];
     if i < p.quads0 {
-        let after = moved(gradient0[i], factor, Moved(parameter0[i], moments0[i], moments0[p.quads0 + i]), numbers);
+        let after = moved(gradient0[i], factor, Moved(parameter0[i], moments0[i], moments0[p.quads0 + i]), p.numbers);
         parameter0[i] = after.parameter;
         moments0[i] = after.m;
         moments0[p.quads0 + i] = after.v;
     } else if i - p.quads0 < p.quads1 {
         let j = i - p.quads0;
-        let after = moved(gradient1[j], factor, Moved(parameter1[j], moments1[j], moments1[p.quads1 + j]), numbers);
+        let after = moved(gradient1[j], factor, Moved(parameter1[j], moments1[j], moments1[p.quads1 + j]), p.numbers);
         parameter1[j] = after.parameter;
         moments1[j] = after.m;
         moments1[p.quads1 + j] = after.v;
@@ -127,59 +114,58 @@ fn adam_many(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) g
     if i >= quads || monitor[many.monitor + 2u] != 0.0 {
         return;
     }
-    let numbers = Numbers(vec2(many.beta1, many.beta2), vec2(many.gain1, many.gain2), many.rate, many.correction, many.eps, many.decay);
     let factor = monitor[many.monitor + 1u];
     switch part {
         case 0u: {
-            let after = moved(many_gradient0[i], factor, Moved(many_parameter0[i], many_moments0[i], many_moments0[quads + i]), numbers);
+            let after = moved(many_gradient0[i], factor, Moved(many_parameter0[i], many_moments0[i], many_moments0[quads + i]), many.numbers);
             many_parameter0[i] = after.parameter;
             many_moments0[i] = after.m;
             many_moments0[quads + i] = after.v;
         }
         case 1u: {
-            let after = moved(many_gradient1[i], factor, Moved(many_parameter1[i], many_moments1[i], many_moments1[quads + i]), numbers);
+            let after = moved(many_gradient1[i], factor, Moved(many_parameter1[i], many_moments1[i], many_moments1[quads + i]), many.numbers);
             many_parameter1[i] = after.parameter;
             many_moments1[i] = after.m;
             many_moments1[quads + i] = after.v;
         }
         case 2u: {
-            let after = moved(many_gradient2[i], factor, Moved(many_parameter2[i], many_moments2[i], many_moments2[quads + i]), numbers);
+            let after = moved(many_gradient2[i], factor, Moved(many_parameter2[i], many_moments2[i], many_moments2[quads + i]), many.numbers);
             many_parameter2[i] = after.parameter;
             many_moments2[i] = after.m;
             many_moments2[quads + i] = after.v;
         }
         case 3u: {
-            let after = moved(many_gradient3[i], factor, Moved(many_parameter3[i], many_moments3[i], many_moments3[quads + i]), numbers);
+            let after = moved(many_gradient3[i], factor, Moved(many_parameter3[i], many_moments3[i], many_moments3[quads + i]), many.numbers);
             many_parameter3[i] = after.parameter;
             many_moments3[i] = after.m;
             many_moments3[quads + i] = after.v;
         }
         case 4u: {
-            let after = moved(many_gradient4[i], factor, Moved(many_parameter4[i], many_moments4[i], many_moments4[quads + i]), numbers);
+            let after = moved(many_gradient4[i], factor, Moved(many_parameter4[i], many_moments4[i], many_moments4[quads + i]), many.numbers);
             many_parameter4[i] = after.parameter;
             many_moments4[i] = after.m;
             many_moments4[quads + i] = after.v;
         }
         case 5u: {
-            let after = moved(many_gradient5[i], factor, Moved(many_parameter5[i], many_moments5[i], many_moments5[quads + i]), numbers);
+            let after = moved(many_gradient5[i], factor, Moved(many_parameter5[i], many_moments5[i], many_moments5[quads + i]), many.numbers);
             many_parameter5[i] = after.parameter;
             many_moments5[i] = after.m;
             many_moments5[quads + i] = after.v;
         }
         case 6u: {
-            let after = moved(many_gradient6[i], factor, Moved(many_parameter6[i], many_moments6[i], many_moments6[quads + i]), numbers);
+            let after = moved(many_gradient6[i], factor, Moved(many_parameter6[i], many_moments6[i], many_moments6[quads + i]), many.numbers);
             many_parameter6[i] = after.parameter;
             many_moments6[i] = after.m;
             many_moments6[quads + i] = after.v;
         }
         case 7u: {
-            let after = moved(many_gradient7[i], factor, Moved(many_parameter7[i], many_moments7[i], many_moments7[quads + i]), numbers);
+            let after = moved(many_gradient7[i], factor, Moved(many_parameter7[i], many_moments7[i], many_moments7[quads + i]), many.numbers);
             many_parameter7[i] = after.parameter;
             many_moments7[i] = after.m;
             many_moments7[quads + i] = after.v;
         }
         default: {
-            let after = moved(many_gradient8[i], factor, Moved(many_parameter8[i], many_moments8[i], many_moments8[quads + i]), numbers);
+            let after = moved(many_gradient8[i], factor, Moved(many_parameter8[i], many_moments8[i], many_moments8[quads + i]), many.numbers);
             many_parameter8[i] = after.parameter;
             many_moments8[i] = after.m;
             many_moments8[quads + i] = after.v;
