@@ -7,7 +7,7 @@ use pollster::block_on;
 use tensor::{Device, Generator, GradientMonitor, Shape, Tensor};
 use vae::config::{Config, ModelKind};
 use vae::learn;
-use vae::model::{self, Vae, reparameterise};
+use vae::model::{self, Vae};
 use vae::objective::{END, Objective, ScheduleContext, Terms};
 
 /// The configuration of a benchmark: `resnet18` (also `beta-resnet18`, the first paper's model: 23.9 million parameters, 32 × 32
@@ -112,7 +112,7 @@ impl Step {
 
     fn loss(&self, ctx: &ForwardContext) -> Terms {
         let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), ctx);
-        let z = reparameterise(&mu, &logvar, &self.eps);
+        let z = mu.reparameterise(&logvar, &self.eps);
         let schedule = ScheduleContext { epochs: END, images: self.x.shape()[0] };
         self.objective.terms(&self.model.decode(&z, ctx), &self.x, [&z, &mu, &logvar], schedule)
     }

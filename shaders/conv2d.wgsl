@@ -23,6 +23,7 @@ override KERNEL: u32 = 0u;
 override STRIDE: u32 = 0u;
 override WEIGHT_GRADIENT: bool = false;
 override BIASED: bool = false;
+override ACCUMULATE: bool = false; // add to what y has
 
 @group(0) @binding(0) var<storage, read> a: array<f32>; // w, or dy
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -134,7 +135,11 @@ fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {
         if here < cols {
             let in_weight = row * cols + here;
             let in_image = (here / pixels * p.cout + row) * pixels + here % pixels;
-            c[layer * p.cout * cols + select(in_image, in_weight, WEIGHT_GRADIENT)] = base + sums[i];
+            let to = layer * p.cout * cols + select(in_image, in_weight, WEIGHT_GRADIENT);
+            if ACCUMULATE {
+                base = c[to];
+            }
+            c[to] = base + sums[i];
         }
     }
 }

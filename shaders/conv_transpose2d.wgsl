@@ -23,6 +23,7 @@ struct Params {
 override KERNEL: u32 = 0u;
 override STRIDE: u32 = 0u;
 override BIASED: bool = false;
+override ACCUMULATE: bool = false; // add to what x has
 
 @group(0) @binding(0) var<storage, read> w: array<f32>;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
@@ -128,8 +129,12 @@ fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {
     for (var lane = 0u; lane < 4u; lane++) {
         if col + lane < p.batch * rows.places * columns.places {
             let at = place_of(col + lane);
-            let to = ((at.x * p.cin + row) * p.height + at.y * s + rows.phase) * p.width + at.z * s + columns.phase;
-            x[layer * p.batch * p.cin * p.height * p.width + to] = base + sums[lane];
+            let image = layer * p.batch + at.x;
+            let to = ((image * p.cin + row) * p.height + at.y * s + rows.phase) * p.width + at.z * s + columns.phase;
+            if ACCUMULATE {
+                base = x[to];
+            }
+            x[to] = base + sums[lane];
         }
     }
 }

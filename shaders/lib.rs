@@ -31,6 +31,8 @@ pub const CONV2D: &str = include_str!("conv2d.wgsl");
 pub const CONV_TRANSPOSE2D: &str = include_str!("conv_transpose2d.wgsl");
 /// Elements and rows chosen by index.
 pub const GATHER: &str = include_str!("gather.wgsl");
+/// Draws from Gaussians and their divergence from the standard one.
+pub const GAUSSIAN: &str = include_str!("gaussian.wgsl");
 /// The norm of all gradients, and whether they are finite.
 pub const GRADIENT_MONITOR: &str = include_str!("gradient_monitor.wgsl");
 /// Resizing of images and its gradient.

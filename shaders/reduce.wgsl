@@ -13,6 +13,7 @@ struct Params {
 }
 
 override MAXIMUM: bool = false;
+override ACCUMULATE: bool = false; // add to what y has: `reduce_columns`
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -77,6 +78,9 @@ fn reduce_columns(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
     }
     for (; s < end; s++) {
         joined = join(joined, x[(o * p.size + s) * p.inner + i]);
+    }
+    if ACCUMULATE {
+        joined += y[item];
     }
     y[item] = joined;
 }

@@ -27,6 +27,7 @@ struct Params {
 override INPUT_GRADIENT: bool = false; // then x is dy, and y is the gradient
 override WEIGHT_GRADIENT: bool = false;
 override BIASED: bool = false;
+override ACCUMULATE: bool = false; // add to what y has
 // Common numbers of tiles are constants, which makes divisions by them cheap. 0: the numbers are in the parameters.
 override TILES_DOWN: u32 = 0u;
 override TILES_ACROSS: u32 = 0u;
@@ -237,6 +238,13 @@ fn store(row: u32, col: u32, m: array<vec4<f32>, 4>, layer: u32) {
 }
 
 fn store_pixels(to: u32, t: vec4<f32>, base: f32, beside: bool) {
+    if ACCUMULATE {
+        c[to] += t.x + t.y + t.z;
+        if beside {
+            c[to + 1u] += t.y - t.z - t.w;
+        }
+        return;
+    }
     c[to] = base + (t.x + t.y + t.z);
     if beside {
         c[to + 1u] = base + (t.y - t.z - t.w);

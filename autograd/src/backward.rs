@@ -10,7 +10,7 @@ use std::rc::Rc;
 use tensor::Tensor;
 
 use crate::param::Param;
-use crate::var::{Edge, Node, Var};
+use crate::var::{Edge, Node, Parent, Var};
 
 /// The gradients of a backward pass, by leaf.
 #[derive(Debug, Default)]
@@ -64,7 +64,16 @@ impl Var {
                 gradients.by_leaf.insert(id, dy);
                 continue;
             }
-            for Edge { parents, vjp } in edges {
+            for edge in edges {
+                let (parents, vjp) = match edge {
+                    Edge::Joint(parents, vjp) => (parents, vjp),
+                    Edge::AddTo(Parent { node: input, shape }, vjp) => {
+                        let sum = vjp(&dy, waiting.remove(&input.id).map(|(_, sum)| sum));
+                        assert_eq!(*sum.shape(), shape, "{}'s gradient, added to a sum", node.made_by);
+                        waiting.insert(input.id, (input, sum));
+                        continue;
+                    }
+                };
                 let wanted: Vec<bool> = parents.iter().map(Option::is_some).collect();
                 let given = vjp(&dy, &wanted);
                 for (parent, dx) in parents.into_iter().zip(given) {

@@ -34,14 +34,16 @@ pub struct Edges {
     pub(crate) used: bool,
 }
 
-/// An edge from a result to one or more of its inputs, whose gradients are computed together.
-pub(crate) struct Edge {
-    pub(crate) parents: Vec<Option<Parent>>, // None: a constant
-    pub(crate) vjp: Vjp,
+/// An edge from a result to its inputs. Its rule, the vector-Jacobian product, receives the gradient of the result.
+pub(crate) enum Edge {
+    /// To inputs whose gradients are computed together. The rule also receives which of them need one. None: a constant.
+    Joint(Vec<Option<Parent>>, JointRule),
+    /// To one input. The rule also receives the sum of the gradients that the input has so far, and adds to it.
+    AddTo(Parent, SumRule),
 }
 
-/// The vector-Jacobian product: from the gradient of a result, and which inputs need one, to the gradients of the inputs.
-pub(crate) type Vjp = Box<dyn FnOnce(&Tensor, &[bool]) -> Vec<Option<Tensor>>>;
+pub(crate) type JointRule = Box<dyn FnOnce(&Tensor, &[bool]) -> Vec<Option<Tensor>>>;
+pub(crate) type SumRule = Box<dyn FnOnce(&Tensor, Option<Tensor>) -> Tensor>;
 
 /// An input: the node that receives its gradient, and the gradient's shape.
 pub(crate) struct Parent {
@@ -128,12 +130,27 @@ impl Edges {
         inputs: [&Var; N],
         vjp: impl FnOnce(&Tensor, [bool; N]) -> [Option<Tensor>; N] + 'static,
     ) {
-        let parent = |input: &Var| Some(Parent { node: input.node.clone()?, shape: *input.shape() });
-        let parents: Vec<Option<Parent>> = inputs.into_iter().map(parent).collect();
+        let parents: Vec<Option<Parent>> = inputs.into_iter().map(Parent::of).collect();
         if parents.iter().any(Option::is_some) {
-            let vjp: Vjp = Box::new(|dy, wanted| vjp(dy, std::array::from_fn(|i| wanted[i])).into());
-            self.edges.push(Edge { parents, vjp });
+            let vjp: JointRule = Box::new(|dy, wanted| vjp(dy, std::array::from_fn(|i| wanted[i])).into());
+            self.edges.push(Edge::Joint(parents, vjp));
         }
+    }
+
+    /// An edge to one input whose gradient is computed more cheaply if it is added to another one at once. `vjp` receives the
+    /// gradient of the result and the sum of the gradients that other edges have given to the input so far, and returns the
+    /// new sum. Nothing may have been broadcast.
+    pub fn add_to(&mut self, input: &Var, vjp: impl FnOnce(&Tensor, Option<Tensor>) -> Tensor + 'static) {
+        if let Some(parent) = Parent::of(input) {
+            self.edges.push(Edge::AddTo(parent, Box::new(vjp)));
+        }
+    }
+}
+
+impl Parent {
+    /// `None` for a constant.
+    fn of(input: &Var) -> Option<Parent> {
+        Some(Parent { node: input.node.clone()?, shape: *input.shape() })
     }
 }
 

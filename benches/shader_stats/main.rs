@@ -11,8 +11,8 @@
 //!
 //! The models are `beta-resnet18`, `basic`, `conv3`, `skip` and `quickstart`. `--family` is one of RADV's names, such as navi21,
 //! gfx1100 or vega10; times are printed for navi21 only. `--launches` lists the launches in order, and `--kernels` all variants of
-//! the kernels with their registers. `--check` fails if a kernel keeps registers in memory on one of the three families, or if a
-//! smaller share of a matrix product's instructions are multiply-adds than should be.
+//! the kernels with their registers. `--check` fails if a kernel keeps registers in memory on one of the three families, if a
+//! smaller share of a matrix product's instructions are multiply-adds than should be, or if a step has too many launches.
 //!
 //! The model can be wrong in both directions. It counts each tensor once, although a convolution reads pixels several times, and
 //! although caches keep what the kernel before has written. It does not know how many cache lines a load touches, the clock under
@@ -226,6 +226,9 @@ const LEAST_USEFUL: [(&str, f64); 7] = [
     ("winograd, gradient of the weight", 0.64),
 ];
 
+/// The models that are checked, and how many launches a step of each may have. A launch costs about 3 µs.
+const MOST_LAUNCHES: [(&str, usize); 3] = [("beta-resnet18", 350), ("conv3", 100), ("quickstart", 370)];
+
 fn has_few_rows(launch: &Recorded) -> bool {
     launch.constants.iter().any(|&(name, value)| name == "DOWN" && value < 8.0)
 }
@@ -244,12 +247,16 @@ fn check_all() -> Result<ExitCode> {
 
 fn check(family: &str, driver: &Driver) -> Result<ExitCode> {
     let mut launches = Vec::new();
-    for model in ["beta-resnet18", "conv3", "quickstart"] {
-        launches.extend(record(model, 64)?);
+    let mut wrong = Vec::new();
+    for (model, most) in MOST_LAUNCHES {
+        let step = record(model, 64)?;
+        if step.len() > most {
+            wrong.push(format!("a step of {model} has {} launches, more than {most}", step.len()));
+        }
+        launches.extend(step);
     }
     let rows = compile(driver, launches)?;
     ensure!(!rows.is_empty(), "the models launch nothing");
-    let mut wrong = Vec::new();
     for Row { name, compiled, launches } in &rows {
         if compiled.spilled > 0 {
             wrong.push(format!("{} registers do not fit: {name}", compiled.spilled));

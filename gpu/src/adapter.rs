@@ -1,6 +1,7 @@
 //! Chooses a GPU. Hardware is preferred to software, and the environment variable `VAE_GPU` restricts the choice by name.
 
 use std::fmt;
+use std::time::Duration;
 
 use tensor::{Error, Result};
 use wgpu::DeviceType;
@@ -16,11 +17,14 @@ pub struct Options {
     pub profile: bool,
     /// Check indices and loops in every kernel, even in those that are marked as unchecked: for tests.
     pub checked: bool,
+    /// How long a submission may take before the device counts as hanging. By default two minutes, and without a limit for a
+    /// software adapter.
+    pub time_limit: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { software: true, default_limits: false, profile: false, checked: false }
+        Options { software: true, default_limits: false, profile: false, checked: false, time_limit: None }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Limits, Pending, Result, Shape, Span};
 
@@ -18,6 +19,9 @@ use crate::readback::{Staging, SubmissionFuture, elements};
 
 /// The most steps that may be submitted and not yet finished.
 const MAX_STEPS_AHEAD: usize = 2;
+
+/// How long hardware may take for a submission. A driver resets a GPU that hangs much earlier, if it notices.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// An open GPU.
 pub struct Context {
@@ -85,7 +89,8 @@ impl Context {
             .await
             .map_err(|error| refused(format!("it does not open ({error}): update its driver, or use --device cpu")))?;
 
-        let fault = Arc::new(Fault::new(adapter.name.clone()));
+        let time_limit = options.time_limit.or((!adapter.software).then_some(TIME_LIMIT));
+        let fault = Arc::new(Fault::new(adapter.name.clone(), time_limit));
         let (on_error, on_loss) = (fault.clone(), fault.clone());
         device.on_uncaptured_error(Arc::new(move |error| on_error.report(error)));
         device.set_device_lost_callback(move |_, why| on_loss.lost(&why));
@@ -128,7 +133,7 @@ impl Context {
     /// browser it returns the times that have arrived.
     pub fn profile(&self) -> Vec<KernelTime> {
         let submission_index = lock(&self.state).batch.submit();
-        self.fault.wait(&self.device, wgpu::PollType::Wait { submission_index, timeout: None });
+        self.fault.wait(&self.device, submission_index);
         lock(&self.state).batch.profiler().map(|profiler| profiler.take()).unwrap_or_default()
     }
 
@@ -139,6 +144,11 @@ impl Context {
         pool.trim();
         pipelines.trim(pool);
         self.staging.trim();
+    }
+
+    /// Gives the device up. All later work fails as if it had been lost.
+    pub fn destroy(&self) {
+        self.device.destroy();
     }
 
     /// Whether the device can run a launch. If it cannot, that is recorded as a failure of the device, not as a bug.
@@ -248,6 +258,15 @@ impl Accelerator for Context {
             }
             fault.check()
         })
+    }
+}
+
+/// wgpu waits for the queue's work when it is dropped, and a device that hangs would never finish it.
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.fault.hangs() {
+            std::mem::forget((self.queue.clone(), self.device.clone()));
+        }
     }
 }
 

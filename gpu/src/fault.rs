@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tensor::{Error, Result};
 
@@ -11,19 +12,33 @@ use tensor::{Error, Result};
 pub(crate) struct Fault {
     device: String,
     failed: AtomicBool, // whether `first` is set; every launch reads it, without a lock
-    first: Mutex<Option<Error>>,
+    first: Mutex<Option<First>>,
     doing: Mutex<Option<String>>, // wgpu's errors do not say which buffer did not fit
+    time_limit: Option<Duration>, // of a submission
+    hangs: AtomicBool,
+}
+
+#[derive(Debug)]
+struct First {
+    error: Error,
+    /// Whether wgpu refused a call. The cause may be that the device is lost, which wgpu tells later.
+    refused: bool,
 }
 
 impl Fault {
-    pub(crate) fn new(device: String) -> Fault {
-        Fault { device, failed: AtomicBool::new(false), first: Mutex::new(None), doing: Mutex::new(None) }
+    pub(crate) fn new(device: String, time_limit: Option<Duration>) -> Fault {
+        let (first, doing) = (Mutex::new(None), Mutex::new(None));
+        Fault { device, failed: AtomicBool::new(false), first, doing, time_limit, hangs: AtomicBool::new(false) }
     }
 
     /// Records this failure, unless there was an earlier one.
     pub(crate) fn record(&self, what: String) {
-        lock(&self.first).get_or_insert_with(|| Error::Device { device: self.device.clone(), what });
+        lock(&self.first).get_or_insert_with(|| First { error: self.error(what), refused: false });
         self.failed.store(true, Ordering::Release);
+    }
+
+    fn error(&self, what: String) -> Error {
+        Error::Device { device: self.device.clone(), what }
     }
 
     pub(crate) fn failed(&self) -> bool {
@@ -32,7 +47,7 @@ impl Fault {
 
     pub(crate) fn check(&self) -> Result<()> {
         match &*lock(&self.first) {
-            Some(error) => Err(error.clone()),
+            Some(first) => Err(first.error.clone()),
             None => Ok(()),
         }
     }
@@ -48,29 +63,47 @@ impl Fault {
     /// wgpu calls this with an error during the call that caused it. (In a browser it calls later, so `what` is missing.)
     pub(crate) fn report(&self, error: wgpu::Error) {
         let doing = lock(&self.doing).take().map(|what| what + ": ").unwrap_or_default();
-        self.record(match error {
-            wgpu::Error::OutOfMemory { .. } => {
-                format!("{doing}out of memory: lower train.batch_size, or use --device cpu")
-            }
-            error => format!("{doing}{error}; this is a bug of this program or of the driver: try --device cpu"),
-        });
+        if let wgpu::Error::OutOfMemory { .. } = error {
+            return self.record(format!("{doing}out of memory: lower train.batch_size, or use --device cpu"));
+        }
+        let lines = error.to_string();
+        let error = lines.lines().map(|line| line.trim().trim_end_matches(':')).filter(|line| !line.is_empty());
+        let error = error.collect::<Vec<_>>().join(": ");
+        let what = format!("{doing}{error}; this is a bug of this program or of the driver: try --device cpu");
+        lock(&self.first).get_or_insert_with(|| First { error: self.error(what), refused: true });
+        self.failed.store(true, Ordering::Release);
     }
 
-    /// Waits for a device. If the device is lost meanwhile, wgpu calls the callback and then panics. Here that is a failure like any
-    /// other.
-    pub(crate) fn wait(&self, device: &wgpu::Device, wait: wgpu::PollType) {
+    /// Waits until a device has done a submission and those before it. If the device is lost meanwhile, wgpu calls the callback and
+    /// then panics. Here that is a failure like any other, and so is a wait beyond the time limit.
+    pub(crate) fn wait(&self, device: &wgpu::Device, submission_index: Option<wgpu::SubmissionIndex>) {
+        let wait = wgpu::PollType::Wait { submission_index, timeout: self.time_limit };
         let polled = catch_panic(|| device.poll(wait));
         match polled {
             Some(Ok(_)) => {}
+            Some(Err(wgpu::PollError::Timeout)) => {
+                self.hangs.store(true, Ordering::Release);
+                let seconds = self.time_limit.unwrap_or_default().as_secs_f64();
+                self.record(format!(
+                    "it did not finish its work within {seconds} s, so it hangs or has too much of it: lower \
+                     train.batch_size, or use --device cpu"
+                ));
+            }
             Some(Err(error)) => self.record(format!("waiting for it failed ({error}): try again, or use --device cpu")),
             None => self.lost("while it was waited for"),
         }
     }
 
+    /// Records that the device was lost, also in place of a refused call, which that explains.
     pub(crate) fn lost(&self, why: &str) {
-        self.record(format!(
-            "the device was lost ({why}): look into the system's log, start again from the last checkpoint by --init"
-        ));
+        lock(&self.first).take_if(|first| first.refused);
+        let why = why.trim_end_matches('.');
+        self.record(format!("the device was lost ({why}): its driver may have been reset, see the system's log"));
+    }
+
+    /// Whether the device did not finish its work in time.
+    pub(crate) fn hangs(&self) -> bool {
+        self.hangs.load(Ordering::Acquire)
     }
 }
 
@@ -117,17 +150,17 @@ mod tests {
         assert_eq!(catch_panic(|| 3), Some(3));
         assert!(!is_catching());
         assert_eq!(catch_panic(|| -> u32 { panic!("not to be seen: the device is lost") }), None);
-        let fault = Fault::new("a device".into());
+        let fault = Fault::new("a device".into(), None);
         fault.lost("while it was waited for");
         let error = fault.check().expect_err("it is lost").to_string();
-        assert!(error.starts_with("a device: the device was lost") && error.contains("--init"), "{error}");
+        assert!(error.starts_with("a device: the device was lost (while it was waited for): "), "{error}");
         assert!(std::panic::catch_unwind(|| panic!("seen")).is_err());
     }
 
     /// Only the first failure is kept, and every check returns it.
     #[test]
     fn the_first_failure_stays() {
-        let fault = Fault::new("a device".into());
+        let fault = Fault::new("a device".into(), None);
         assert!(!fault.failed() && fault.check().is_ok());
         fault.while_doing("a tensor".into(), || ());
         let source = || -> Box<dyn std::error::Error + Send + Sync> { "no".into() };
@@ -139,7 +172,13 @@ mod tests {
             let error = fault.check().unwrap_err().to_string();
             assert!(error.starts_with("a device: ") && error.contains("this is a bug of this program"), "{error}");
             assert!(!error.contains("a tensor") && !error.contains("something else"), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
+        fault.lost("gone.");
+        let error = fault.check().unwrap_err().to_string();
+        assert!(error.starts_with("a device: the device was lost (gone): "), "{error}");
+        fault.lost("gone again");
+        assert_eq!(fault.check().unwrap_err().to_string(), error);
         assert_eq!([0, 1 << 19, 3 << 30].map(mebibytes), ["0.0 MiB", "0.5 MiB", "3072.0 MiB"]);
     }
 }

@@ -63,8 +63,11 @@ impl Future for SubmissionFuture {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<tensor::Result<()>> {
         if lock(&self.signal).result.is_none() {
             // This runs the callbacks, unless another thread does. In a browser it does nothing.
-            let wait = wgpu::PollType::Wait { submission_index: Some(self.submission.clone()), timeout: None };
-            self.fault.wait(&self.device, wait);
+            self.fault.wait(&self.device, Some(self.submission.clone()));
+        }
+        let failed = matches!(lock(&self.signal).result, Some(Err(_)));
+        if failed {
+            self.fault.wait(&self.device, None); // if the device is lost, wgpu says so now
         }
         let mut signal = lock(&self.signal);
         if let Some(Err(error)) = &signal.result {

@@ -1,6 +1,7 @@
 //! Tests of the context with small kernels of their own. They need an adapter, which may be a software one.
 
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use pollster::block_on;
 use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Shape, Span};
@@ -230,7 +231,7 @@ fn a_tensor_too_large_is_named_and_everything_after_is_void() {
 /// The message of a device without memory. A test cannot exhaust a real device.
 #[test]
 fn without_memory_the_tensor_is_named() {
-    let fault = crate::fault::Fault::new("a gpu".into());
+    let fault = crate::fault::Fault::new("a gpu".into(), None);
     let error = || wgpu::Error::OutOfMemory { source: "no".into() };
     fault.while_doing("tensor [2, 3] of 1.0 MiB, with 7.0 MiB held".into(), || fault.report(error()));
     fault.report(error());
@@ -239,6 +240,52 @@ fn without_memory_the_tensor_is_named() {
         "a gpu: tensor [2, 3] of 1.0 MiB, with 7.0 MiB held: out of memory: lower train.batch_size, \
          or use --device cpu"
     );
+}
+
+/// x = a late number of a chain, which takes long. Mesa ends a loop after 65536 rounds.
+static LONG: Kernel = Kernel {
+    wgsl: &["struct Params { n: u32 }
+         @group(0) @binding(0) var<storage, read_write> x: array<f32>;
+         @group(1) @binding(0) var<uniform> p: Params;
+         @compute @workgroup_size(1)
+         fn long() {
+             for (var i = 0u; i < p.n; i++) { for (var j = 0u; j < 10000; j++) { x[0] = sin(x[0] + 1.0); } }
+         }"],
+    entry: "long",
+    unchecked: false,
+};
+
+/// A submission that takes longer than allowed is a failure. It is seen by a read and by the end of a step, and dropping the
+/// device does not wait for the rest.
+#[test]
+fn a_device_that_hangs_is_given_up() {
+    let limit = Duration::from_millis(50);
+    let gpu = open(Options { time_limit: Some(limit), ..Options::default() });
+    let x = upload(&gpu, &[1.0; 4]);
+    assert_eq!(read(&gpu, x), [1.0; 4], "what ends in time is no failure");
+    let (kernel, groups) = (&LONG, [1, 1, 1]);
+    for _ in 0..20 {
+        gpu.launch(Launch { kernel, constants: &[], reads: &[], writes: &[x], params: &[200], groups });
+    }
+    let start = Instant::now();
+    let expected =
+        format!("{}: it did not finish its work within 0.05 s, so it hangs or has too much of it: ", gpu.name());
+    let error = block_on(gpu.read(x)).unwrap_err().to_string();
+    assert!(error.starts_with(&expected), "{error}");
+    assert!(block_on(gpu.end_step()).is_err());
+    drop(gpu);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_device_that_is_given_up_is_lost() {
+    let gpu = open(Options::default());
+    let x = upload(&gpu, &[1.0; 4]);
+    gpu.destroy();
+    add(&gpu, x, x, alloc(&gpu, 4), 1.0, 0.0);
+    let error = block_on(gpu.read(x)).unwrap_err().to_string();
+    assert!(error.contains("the device was lost ("), "{error}");
+    assert!(block_on(gpu.end_step()).is_err());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use reference::counting::Counts;
 use reference::place::{fetch, gpu};
 use tensor::{Device, Generator, GradientMonitor, GradientStatus, Tensor};
 use vae::config::{Config, Stem};
-use vae::model::{self, Vae, reparameterise};
+use vae::model::{self, Vae};
 use vae::objective::{END, Objective, ScheduleContext};
 
 const BATCH: usize = 4;
@@ -56,7 +56,7 @@ impl Training {
         let eps = self.rng.normal_tensor(&self.shapes[1][..]).upload(&self.device);
         let ctx = ForwardContext::train(1, self.steps as u64);
         let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &ctx);
-        let z = reparameterise(&mu, &logvar, &eps);
+        let z = mu.reparameterise(&logvar, &eps);
         let moment = ScheduleContext { epochs: END, images: BATCH };
         let terms = self.objective.terms(&self.model.decode(&z, &ctx), &x, [&z, &mu, &logvar], moment);
         let mut gradients = terms.total.backward();

@@ -3,7 +3,7 @@
 use autograd::Var;
 use reference::place::{everywhere, fetch};
 use reference::{Array, compare, interpolate, law};
-use tensor::{Generator, Interpolation, Tensor};
+use tensor::{Conv, ConvTranspose, Generator, Interpolation, Tensor};
 
 const UP: Interpolation = Interpolation::Bilinear { align_corners: false };
 
@@ -28,6 +28,28 @@ fn a_resized_value_and_its_multiple_in_either_order() {
     law::gradient("3x + up(x)", &x, |x| x[0].mul_scalar(3.0) + up(&x[0]), exact);
     law::gradient("down(up(x)) + 3x", &x, |x| larger(&x[0]) + x[0].mul_scalar(3.0), there_and_back);
     law::gradient("3x + down(up(x))", &x, |x| x[0].mul_scalar(3.0) + larger(&x[0]), there_and_back);
+}
+
+/// The gradient of a convolution's input is added to an earlier gradient at once. Both gradients of `x + conv(x)` are one tensor.
+#[test]
+fn a_convolved_value_and_its_multiple_in_either_order() {
+    let rng = &mut Generator::new(8);
+    let inputs = [rng.normal_tensor([2, 3, 5, 4]), rng.normal_tensor([3, 3, 3, 3])];
+    let conv = Conv { stride: 1, padding: 1 };
+    let transposed = ConvTranspose { stride: 1, padding: 1, output_padding: 0 };
+    let plus = |x: &Array, y: &Array| reference::binary::broadcast(x, y, |x, y| x + y);
+    let same = |x: &[Array]| plus(&x[0], &reference::conv2d::conv2d(&x[0], &x[1], None, conv));
+    let back =
+        |x: &[Array]| plus(&x[0], &reference::conv_transpose2d::conv_transpose2d(&x[0], &x[1], None, transposed));
+    let c = |x: &[Var]| x[0].conv2d(&x[1], None, conv);
+    let t = |x: &[Var]| x[0].conv_transpose2d(&x[1], None, transposed);
+    law::gradient("conv(x) + x", &inputs, |x| c(x) + &x[0], same);
+    law::gradient("x + conv(x)", &inputs, |x| &x[0] + c(x), same);
+    law::gradient("transposed(x) + x", &inputs, |x| t(x) + &x[0], back);
+    law::gradient("x + transposed(x)", &inputs, |x| &x[0] + t(x), back);
+    law::gradient("x·1 + conv(x)", &inputs, |x| x[0].mul_scalar(1.0) + c(x), same);
+    let twice = |x: &[Array]| plus(&same(x), &back(x));
+    law::gradient("both and x twice", &inputs, |x| c(x) + &x[0] + t(x) + &x[0], twice);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Convolution and its two gradients: strides 1 to 3, paddings, kernels of width 1 to 7, even and rectangular kernels, images
 //! down to one pixel.
 
+use reference::Array;
+use reference::compare::assert_close;
 use reference::conv_transpose2d::conv_transpose2d;
 use reference::law::{self, Within, between, draws, one_of};
 use reference::place::{Place, everywhere, fetch, on_gpus};
@@ -200,6 +202,43 @@ fn both_gradients_are_adjoints_on_large_images() {
             });
         });
     }
+}
+
+/// Adding a convolution or the gradient of its input in place is adding it, also to a tensor that shares its elements.
+#[test]
+fn adding_to_a_sum_is_adding() {
+    for (case, mut rng) in known().into_iter().chain(large()).zip(draws(100)) {
+        let (x, w) = (rng.normal_tensor(case.image), rng.normal_tensor(case.weight));
+        let y = rng.normal_tensor(x.conv2d(&w, None, case.conv).shape());
+        on_every_algorithm(&case, |what| {
+            everywhere(|device| {
+                let [x, w, y] = [&x, &w, &y].map(|x| x.upload(device));
+                let (ax, aty) = (
+                    x.conv2d(&w, None, case.conv),
+                    y.conv2d_input_gradient(&w, case.conv, [case.image[2], case.image[3]]),
+                );
+                let (mut to_y, mut to_x) = (y.clone(), x.add(&x));
+                to_y.add_conv2d(&x, &w, case.conv);
+                to_x.add_conv2d_input_gradient(&y, &w, case.conv);
+                assert_close(&format!("{what}, a sum"), &to_y, &Array::of(&fetch(&y.add(&ax))), 1e-6);
+                assert_close(&format!("{what}, its adjoint"), &to_x, &Array::of(&fetch(&x.add(&x).add(&aty))), 1e-6);
+            });
+        });
+    }
+}
+
+#[test]
+#[should_panic(expected = "add_conv2d_input_gradient: [2, 3, 4, 4] from [1, 2, 4, 4] with weight [2, 3, 3, 3]")]
+fn a_sum_of_other_images_is_refused() {
+    let (w, conv) = (Tensor::zeros([2, 3, 3, 3]), Conv { stride: 1, padding: 1 });
+    Tensor::zeros([2, 3, 4, 4]).add_conv2d_input_gradient(&Tensor::zeros([1, 2, 4, 4]), &w, conv);
+}
+
+#[test]
+#[should_panic(expected = "add_conv2d: [1, 3, 4, 4] and a result of [1, 2, 4, 4]")]
+fn a_sum_of_another_shape_is_refused() {
+    let (w, conv) = (Tensor::zeros([2, 3, 3, 3]), Conv { stride: 1, padding: 1 });
+    Tensor::zeros([1, 3, 4, 4]).add_conv2d(&Tensor::zeros([1, 3, 4, 4]), &w, conv);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod gather;
+mod gaussian;
 mod gradient_monitor;
 mod interpolate;
 mod layout;

@@ -18,6 +18,13 @@ const CASES: [[usize; 6]; 7] = [
     [5, 32, 32, 7, 9, 2],
 ];
 
+/// A copy of `sum` to which something was added.
+fn added(sum: &Tensor, add: impl Fn(&mut Tensor)) -> Tensor {
+    let mut sum = sum.clone();
+    add(&mut sum);
+    sum
+}
+
 #[test]
 fn it_equals_the_cpu_s_matrix_product() {
     for ([batch, cin, cout, height, width, padding], mut rng) in CASES.into_iter().zip(draws(10)) {
@@ -35,6 +42,8 @@ fn it_equals_the_cpu_s_matrix_product() {
                 ("dx", dy.conv2d_input_gradient(w, conv, [height, width])),
                 ("dw", x.conv2d_weight_gradient(dy, conv, [3, 3])),
                 ("transposed", dy.conv_transpose2d(w, Some(back), transposed)),
+                ("y added", added(dy, |sum| sum.add_conv2d(x, w, conv))),
+                ("dx added", added(x, |sum| sum.add_conv2d_input_gradient(dy, w, conv))),
             ]
         };
         let expected = ConvAlgorithm::Direct.force(|| results(&inputs));

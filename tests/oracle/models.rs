@@ -8,7 +8,7 @@ use reference::place::fetch;
 use serde_json::Value;
 use tensor::{Device, Generator, Tensor};
 use vae::config::{Config, ModelKind, Settings};
-use vae::model::{self, Classifier, reparameterise};
+use vae::model::{self, Classifier};
 
 use crate::file::{File, agree};
 use crate::training::fill;
@@ -47,7 +47,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
         let model = model::build(&config);
         let params = filled(&*model, file, device)?;
         let (mu, logvar) = model.encode(&x, &ctx);
-        let xhat = model.decode(&reparameterise(&mu, &logvar, &file.get("eps")?.upload(device)), &ctx);
+        let xhat = model.decode(&mu.reparameterise(&logvar, &file.get("eps")?.upload(device)), &ctx);
         for (name, got) in [("mu", &mu), ("logvar", &logvar), ("xhat", &xhat)] {
             compare(name, got)?;
         }

@@ -158,7 +158,7 @@ fn run(op: &str, i: &Inputs) -> Result<Var> {
         "gaussian_kl" => loss::gaussian_kl(i.var("mu")?, i.var("logvar")?).mean_all(),
         "latent_terms" => {
             let (mu, logvar) = (i.var("mu")?, i.var("logvar")?);
-            let z = vae::model::reparameterise(mu, logvar, i.var("eps")?.value());
+            let z = mu.reparameterise(logvar, i.var("eps")?.value());
             let estimator = serde_json::from_value(i.text("estimator")?.into())?;
             let terms = vae::objective::latent_terms(&z, mu, logvar, estimator, i.whole("dataset_size")?);
             Var::concat(&[&terms.mi, &terms.tc, &terms.dw_kl].map(|term| term.reshape([1])).each_ref(), 0)

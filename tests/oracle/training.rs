@@ -46,7 +46,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
             (file.get(&format!("x.{step}"))?.upload(device), file.get(&format!("eps.{step}"))?.upload(device));
         let ctx = ForwardContext::train(0, step as u64);
         let (mu, logvar) = model.encode(&autograd::Var::constant(x.clone()), &ctx);
-        let z = model::reparameterise(&mu, &logvar, &eps);
+        let z = mu.reparameterise(&logvar, &eps);
         let xhat = model.decode(&z, &ctx);
         let moment = ScheduleContext { epochs: END, images: x.shape()[0] };
         let terms = objective.terms(&xhat, &x, [&z, &mu, &logvar], moment);

@@ -15,7 +15,7 @@ use safetensors::SafeTensors;
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::config::{Config, ModelKind, Settings};
 use vae::learn::{self, Batch};
-use vae::model::{self, Classifier, reparameterise};
+use vae::model::{self, Classifier};
 use vae::objective::ScheduleContext;
 use vae::run::export::{self, Part};
 use vae::run::transfer::Frozen;
@@ -105,7 +105,7 @@ fn there_and_back(file: &File, device: &Device) -> Result<()> {
     nn::upload(&*model, device);
     block_on(state::load(&*model, &bytes))?;
     let (mu, logvar) = model.encode(&x, &ctx);
-    let xhat = model.decode(&reparameterise(&mu, &logvar, &file.get("eps")?.upload(device)), &ctx);
+    let xhat = model.decode(&mu.reparameterise(&logvar, &file.get("eps")?.upload(device)), &ctx);
     [("mu", mu), ("logvar", logvar), ("xhat", xhat)]
         .iter()
         .try_for_each(|(name, got)| agree(name, got.value(), file.get(name)?, OUTPUT))

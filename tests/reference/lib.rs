@@ -14,6 +14,7 @@ pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod counting;
 pub mod gather;
+pub mod gaussian;
 pub mod interpolate;
 pub mod law;
 pub mod layout;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use gpu::{Context, Options};
+use pollster::block_on;
 use tensor::Device;
 use vae::config::{Config, Settings};
 use vae::data::Dataset;
@@ -122,6 +124,37 @@ fn a_lowered_rate_stays_lowered() {
 fn the_same_on_a_gpu() {
     let config = config(&[SMALL, &["model.kind=dense", "model.hidden=8", "train.ema=0.9", "train.epochs=2"]]);
     interrupted_is_uninterrupted(&config, &reference::place::gpu(), 2);
+}
+
+/// A GPU that is lost in the second epoch ends the run with one line, which says how to go on. The weights of the first epoch are
+/// still there, and the run goes on with them on the CPU.
+#[test]
+fn a_lost_device_loses_no_epoch() {
+    let config = config(&[SMALL, &["model.kind=dense", "model.hidden=8"]]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let gpu = block_on(Context::open(Options::default())).unwrap();
+    let mut steps = 0;
+    let mut destroy = |event: Event| {
+        if let Event::Step(_) = event {
+            steps += 1;
+            if steps == 4 {
+                gpu.destroy();
+            }
+        }
+        true
+    };
+    let mut trainer = trainer(&config, &Device::Gpu(gpu.clone()));
+    let mut folder = Folder::prepare(&path).unwrap();
+    let error = run(&mut trainer, &mut folder, None, RunFigures::NONE, &mut destroy).unwrap_err().to_string();
+    drop(folder);
+    let command = format!("; go on with: train --resume {} --device cpu", path.display());
+    assert!(error.contains("the device was lost") && error.ends_with(&command), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(ResumedRun::read(&path).unwrap().history().len(), 1);
+    assert_eq!(train(&config, &Device::Cpu, &path, usize::MAX), Outcome::Finished);
+    let files = files(&path);
+    assert_eq!(String::from_utf8_lossy(&files["metrics.jsonl"]).lines().count(), 3);
 }
 
 /// The best checkpoint contains the weights that were validated.

@@ -6,14 +6,13 @@
 //! e^logvar. (An encoder returns logvar = ln σ², because it may be any number, and σ² = e^logvar is always positive.)
 //!
 //! A random draw has no derivative. But z = μ + σ·ε has one if ε ~ N(0, 1) is drawn first and then fixed: this is
-//! `reparameterise`, in `vae/core/src/model/mod.rs`. The alternative, z²·d log q(z)/dμ (REINFORCE), needs no derivative of z²,
+//! `reparameterise`, in `tensor/src/ops/gaussian.rs`. The alternative, z²·d log q(z)/dμ (REINFORCE), needs no derivative of z²,
 //! but its estimates have much more noise.
 //!
 //! Next: `07_vae_in_one_file.rs`.
 
 use autograd::Var;
 use tensor::{Generator, Tensor};
-use vae::model::reparameterise;
 
 const MU: f32 = 1.5;
 const SIGMA: f32 = 0.5;
@@ -26,7 +25,7 @@ fn main() {
         let eps = rng.normal_tensor([64, 1]);
         let mu = Var::leaf(Tensor::full([64, 1], MU));
         let logvar = Var::leaf(Tensor::full([64, 1], 2.0 * SIGMA.ln()));
-        let z = reparameterise(&mu, &logvar, &eps);
+        let z = mu.reparameterise(&logvar, &eps);
         let gradients = z.square().mean_all().backward();
         let total = |x: &Var| f64::from(gradients.of(x).expect("z depends on it").sum_all().data()[0]);
         pathwise.push([total(&mu), total(&logvar)]);

@@ -17,7 +17,13 @@ impl Var {
         let [_, _, kh, kw] = w.shape().nchw("conv2d's weight");
         let y = x.conv2d(&w, bias.map(Var::value), conv);
         Var::record("conv2d", y, |edge| {
-            edge.to(self, move |dy| dy.conv2d_input_gradient(&w, conv, [height, width]));
+            edge.add_to(self, move |dy, sum| match sum {
+                None => dy.conv2d_input_gradient(&w, conv, [height, width]),
+                Some(mut sum) => {
+                    sum.add_conv2d_input_gradient(dy, &w, conv);
+                    sum
+                }
+            });
             edge.to(weight, move |dy| x.conv2d_weight_gradient(dy, conv, [kh, kw]));
             if let Some(bias) = bias {
                 edge.to(bias, |dy| dy.sum(&[0, 2, 3], false));

@@ -17,7 +17,13 @@ impl Var {
         let [_, _, kh, kw] = w.shape().nchw("conv_transpose2d's weight");
         let y = x.conv_transpose2d(&w, bias.map(Var::value), conv);
         Var::record("conv_transpose2d", y, |edge| {
-            edge.to(self, move |dy| dy.conv2d(&w, None, conv.conv()));
+            edge.add_to(self, move |dy, sum| match sum {
+                None => dy.conv2d(&w, None, conv.conv()),
+                Some(mut sum) => {
+                    sum.add_conv2d(dy, &w, conv.conv());
+                    sum
+                }
+            });
             edge.to(weight, move |dy| dy.conv2d_weight_gradient(&x, conv.conv(), [kh, kw]));
             if let Some(bias) = bias {
                 edge.to(bias, |dy| dy.sum(&[0, 2, 3], false));

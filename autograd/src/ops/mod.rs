@@ -5,6 +5,7 @@ mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod gather;
+mod gaussian;
 mod interpolate;
 mod layout;
 mod matmul;

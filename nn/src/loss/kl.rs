@@ -10,8 +10,7 @@ use autograd::Var;
 /// If the shapes differ.
 #[track_caller]
 pub fn gaussian_kl_per_dim(mu: &Var, logvar: &Var) -> Var {
-    assert_eq!(mu.shape(), logvar.shape(), "gaussian_kl: mu {} with logvar {}", mu.shape(), logvar.shape());
-    (mu.square() + logvar.exp() - logvar.add_scalar(1.0)).mul_scalar(0.5)
+    mu.gaussian_kl(logvar)
 }
 
 /// KL(N(μ, σ²) ‖ N(0, I)) of each image, in nats, summed over its latents: mu, logvar `[batch, latents]` → `[batch]`.

@@ -3,11 +3,13 @@
 //! x: [batch, in, height, width], w: [out, in, kh, kw], bias: [out] → y: [batch, out, (height + 2p − kh)/s + 1, …].
 //! Backward: dx is the transposed convolution of dy with w (`conv_transpose2d.rs`), dw correlates x with dy, dbias sums dy.
 
-use super::matmul::Tiles;
+use std::sync::Arc;
+
+use super::matmul::{Split, Tiles};
 use super::winograd::{self, Use};
 use crate::cpu::conv;
 use crate::cpu::window::Window;
-use crate::device::Device;
+use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
 use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
@@ -49,29 +51,35 @@ impl Tensor {
     /// If channels differ, or the padded image is smaller than the kernel.
     #[track_caller]
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
-        let [batch, cin, height, width] = self.shape().nchw("conv2d");
-        let [cout, cin2, kh, kw] = weight.shape().nchw("conv2d's weight");
-        assert_eq!(cin, cin2, "conv2d: image {} with weight {}", self.shape(), weight.shape());
-        check_bias("conv2d", bias, cout);
-        let Some(output) = conv.output([height, width], [kh, kw]) else {
-            panic!("conv2d: image {} too small for {}", self.shape(), weight.shape());
-        };
-        let window = conv.window(batch, [height, width], output, [kh, kw]);
-        let shape = [batch, cout, output[0], output[1]];
+        let (channels, window) = sizes(self, weight, conv);
+        check_bias("conv2d", bias, channels[1]);
+        let shape = [window.batch, channels[1], window.output[0], window.output[1]];
         if let Device::Gpu(machine) = self.device() {
-            let channels = [cin, cout];
-            if winograd::applies(&window, channels) {
-                let operands = [weight, self];
-                return winograd::convolve(&machine, Use::Forward, operands, bias, channels, window, shape.into());
-            }
-            let tiles = Tiles::of(&machine, [cout, batch * output[0] * output[1]], 1, cin * kh * kw);
-            let run = specialised(tiles.run(&CONV2D), window).set("BIASED", usize::from(bias.is_some()));
-            let run = run.read(weight).read(self).read(bias.unwrap_or(weight));
-            return tiles.split.sum(with_sizes(run, channels, window).params([tiles.split.part]), shape.into());
+            let (split, run) = product(&machine, [weight, self], bias, channels, window);
+            return split.sum(run, shape.into());
         }
         Tensor::build(shape.into(), |y| {
-            conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, [cin, cout], window);
+            conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, channels, window);
         })
+    }
+
+    /// Adds the convolution of `image` with `weight`, without a bias, in place: see [`conv2d`](Tensor::conv2d). If other tensors
+    /// share the elements, this one gets a copy first.
+    ///
+    /// # Panics
+    /// If `conv2d` would, or this tensor does not have the shape of its result.
+    #[track_caller]
+    pub fn add_conv2d(&mut self, image: &Tensor, weight: &Tensor, conv: Conv) {
+        let (channels, window) = sizes(image, weight, conv);
+        let shape = [window.batch, channels[1], window.output[0], window.output[1]];
+        assert_eq!(self.shape()[..], shape, "add_conv2d: {} and a result of {shape:?}", self.shape());
+        match image.device() {
+            Device::Cpu => self.add_assign(&image.conv2d(weight, None, conv)),
+            Device::Gpu(machine) => {
+                let (split, run) = product(&machine, [weight, image], None, channels, window);
+                split.add_to(run, self);
+            }
+        }
     }
 
     /// The gradient of [`conv2d`](Tensor::conv2d)'s weight, `[out, in, kh, kw]` with `[kh, kw]` = `kernel`, from its input `self`
@@ -90,16 +98,8 @@ impl Tensor {
         if let Device::Gpu(machine) = self.device() {
             let channels = [cin, cout];
             if winograd::applies(&window, channels) {
-                let operands = [dy, self];
-                return winograd::convolve(
-                    &machine,
-                    Use::WeightGradient,
-                    operands,
-                    None,
-                    channels,
-                    window,
-                    shape.into(),
-                );
+                let (split, run) = winograd::product(&machine, Use::WeightGradient, [dy, self], None, channels, window);
+                return split.sum(run, shape.into());
             }
             let tiles = Tiles::of(&machine, [cout, cin * kernel[0] * kernel[1]], 1, batch * oh * ow);
             let run = specialised(tiles.run(&CONV2D), window).set("WEIGHT_GRADIENT", 1).set("B_ALONG_K", 1);
@@ -110,6 +110,36 @@ impl Tensor {
             conv::weight_gradient(self.data(), dy.data(), dw, [cin, cout], window);
         })
     }
+}
+
+/// The channels of the image and of the result of a convolution, and its other sizes.
+#[track_caller]
+fn sizes(image: &Tensor, weight: &Tensor, conv: Conv) -> ([usize; 2], Window) {
+    let [batch, cin, height, width] = image.shape().nchw("conv2d");
+    let [cout, cin2, kh, kw] = weight.shape().nchw("conv2d's weight");
+    assert_eq!(cin, cin2, "conv2d: image {} with weight {}", image.shape(), weight.shape());
+    let Some(output) = conv.output([height, width], [kh, kw]) else {
+        panic!("conv2d: image {} too small for {}", image.shape(), weight.shape());
+    };
+    ([cin, cout], conv.window(batch, [height, width], output, [kh, kw]))
+}
+
+/// A launch that computes a convolution of `[weight, image]`, and the parts of its sum.
+fn product(
+    machine: &Arc<dyn Accelerator>,
+    [weight, image]: [&Tensor; 2],
+    bias: Option<&Tensor>,
+    [cin, cout]: [usize; 2],
+    window: Window,
+) -> (Split, LaunchBuilder) {
+    if winograd::applies(&window, [cin, cout]) {
+        return winograd::product(machine, Use::Forward, [weight, image], bias, [cin, cout], window);
+    }
+    let Window { batch, output, kernel, .. } = window;
+    let tiles = Tiles::of(machine, [cout, batch * output[0] * output[1]], 1, cin * kernel[0] * kernel[1]);
+    let run = specialised(tiles.run(&CONV2D), window).set("BIASED", usize::from(bias.is_some()));
+    let run = run.read(weight).read(image).read(bias.unwrap_or(weight));
+    (tiles.split, with_sizes(run, [cin, cout], window).params([tiles.split.part]))
 }
 
 #[track_caller]

@@ -5,12 +5,16 @@
 //! Backward: dx is the convolution of dy, dw its weight gradient with x and dy exchanged.
 //! The gradient of a convolution's input is a transposed convolution too, so it is in this file.
 
+use std::sync::Arc;
+
 use super::conv2d::{Conv, check_bias, specialised, with_sizes};
-use super::matmul::Tiles;
+use super::matmul::{Split, Tiles};
 use super::winograd::{self, Use};
 use crate::cpu::conv;
-use crate::device::Device;
+use crate::cpu::window::Window;
+use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
+use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::CONV_TRANSPOSE2D];
@@ -75,32 +79,71 @@ impl Tensor {
     pub fn conv2d_input_gradient(&self, weight: &Tensor, conv: Conv, input: [usize; 2]) -> Tensor {
         adjoint("conv2d_input_gradient", self, weight, None, conv, input)
     }
+
+    /// Adds the gradient of a convolution's input in place, `dy` being the gradient of its output: see
+    /// [`conv2d_input_gradient`](Tensor::conv2d_input_gradient). If other tensors share the elements, this one gets a copy first.
+    ///
+    /// # Panics
+    /// If the shapes are not those of one convolution.
+    #[track_caller]
+    pub fn add_conv2d_input_gradient(&mut self, dy: &Tensor, weight: &Tensor, conv: Conv) {
+        let what = "add_conv2d_input_gradient";
+        let [batch, cin, height, width] = self.shape().nchw(what);
+        let (channels, window) = sizes(what, dy, weight, conv, [height, width]);
+        let same = [batch, cin] == [window.batch, channels[0]];
+        assert!(same, "{what}: {} from {} with weight {}", self.shape(), dy.shape(), weight.shape());
+        match dy.device() {
+            Device::Cpu => self.add_assign(&adjoint(what, dy, weight, None, conv, [height, width])),
+            Device::Gpu(machine) => {
+                let (split, run) = product(&machine, [weight, dy], None, channels, window);
+                split.add_to(run, self);
+            }
+        }
+    }
 }
 
 /// The adjoint of a convolution with `weight` `[out, in, kh, kw]`: `y` `[batch, out, …]` → `[batch, in, input]`.
 #[track_caller]
 fn adjoint(what: &str, y: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: Conv, input: [usize; 2]) -> Tensor {
+    let (channels, window) = sizes(what, y, weight, conv, input);
+    check_bias(what, bias, channels[0]);
+    let shape = [window.batch, channels[0], input[0], input[1]];
+    if let Device::Gpu(machine) = y.device() {
+        let (split, run) = product(&machine, [weight, y], bias, channels, window);
+        return split.sum(run, shape.into());
+    }
+    Tensor::build(shape.into(), |x| {
+        conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, channels, window);
+    })
+}
+
+/// The channels of x and y, and the other sizes of the convolution whose adjoint maps `y` to an image of `input`.
+#[track_caller]
+fn sizes(what: &str, y: &Tensor, weight: &Tensor, conv: Conv, input: [usize; 2]) -> ([usize; 2], Window) {
     let [batch, cout, oh, ow] = y.shape().nchw(what);
     let [cout2, cin, kh, kw] = weight.shape().nchw(what);
     let fits = cout == cout2 && conv.output(input, [kh, kw]) == Some([oh, ow]);
     assert!(fits, "{what}: {} with weight {} to an image of {input:?}, {conv:?}", y.shape(), weight.shape());
-    check_bias(what, bias, cin);
-    let window = conv.window(batch, input, [oh, ow], [kh, kw]);
-    let shape = [batch, cin, input[0], input[1]];
-    if let Device::Gpu(machine) = y.device() {
-        let channels = [cin, cout];
-        if winograd::applies(&window, channels) {
-            return winograd::convolve(&machine, Use::InputGradient, [weight, y], bias, channels, window, shape.into());
-        }
-        // A layer of the grid is one phase, or one part of its sum. The largest phase with the longest sum determines the grid.
-        let along = |d: usize| input[d].div_ceil(conv.stride);
-        let taps = kh.div_ceil(conv.stride) * kw.div_ceil(conv.stride);
-        let tiles = Tiles::of(&machine, [cin, batch * along(0) * along(1)], conv.stride * conv.stride, cout * taps);
-        let run = specialised(tiles.run(&CONV_TRANSPOSE2D), window).set("BIASED", usize::from(bias.is_some()));
-        let run = run.read(weight).read(y).read(bias.unwrap_or(weight));
-        return tiles.split.sum(with_sizes(run, channels, window).params([tiles.split.parts]), shape.into());
+    ([cin, cout], conv.window(batch, input, [oh, ow], [kh, kw]))
+}
+
+/// A launch that computes the adjoint of a convolution from `[weight, y]`, and the parts of its sum.
+fn product(
+    machine: &Arc<dyn Accelerator>,
+    [weight, y]: [&Tensor; 2],
+    bias: Option<&Tensor>,
+    [cin, cout]: [usize; 2],
+    window: Window,
+) -> (Split, LaunchBuilder) {
+    if winograd::applies(&window, [cin, cout]) {
+        return winograd::product(machine, Use::InputGradient, [weight, y], bias, [cin, cout], window);
     }
-    Tensor::build(shape.into(), |x| {
-        conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, [cin, cout], window);
-    })
+    // A layer of the grid is one phase, or one part of its sum. The largest phase with the longest sum determines the grid.
+    let Window { batch, input, kernel, stride, .. } = window;
+    let along = |d: usize| input[d].div_ceil(stride);
+    let taps = kernel[0].div_ceil(stride) * kernel[1].div_ceil(stride);
+    let tiles = Tiles::of(machine, [cin, batch * along(0) * along(1)], stride * stride, cout * taps);
+    let run = specialised(tiles.run(&CONV_TRANSPOSE2D), window).set("BIASED", usize::from(bias.is_some()));
+    let run = run.read(weight).read(y).read(bias.unwrap_or(weight));
+    (tiles.split, with_sizes(run, [cin, cout], window).params([tiles.split.parts]))
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::reduce;
 use crate::cpu::gemm::{Matrix, multiply, store_rows};
 use crate::cpu::parallel::DisjointSliceMut;
 use crate::cpu::simd::Isa;
@@ -103,6 +104,14 @@ impl Split {
             return run.write(shape);
         }
         run.write([self.parts, shape.count()]).sum(&[0], false).reshape(shape)
+    }
+
+    /// Launches such a product, and adds its result to `sum`. The kernel has a constant `ACCUMULATE` for it.
+    pub(super) fn add_to(self, run: LaunchBuilder, sum: &mut Tensor) {
+        match self.parts {
+            1 => run.set("ACCUMULATE", 1).update([sum]),
+            parts => reduce::add_parts(sum, &run.write([parts, sum.count()])),
+        }
     }
 }
 

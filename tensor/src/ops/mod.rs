@@ -8,6 +8,7 @@ pub(crate) mod binary;
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
 pub(crate) mod gather;
+pub(crate) mod gaussian;
 pub(crate) mod gradient_monitor;
 pub(crate) mod interpolate;
 pub(crate) mod layout;
@@ -22,7 +23,7 @@ pub(crate) mod winograd;
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 36] = [
+pub static KERNELS: [&Kernel; 40] = [
     &adam::ADAM,
     &adam::ADAM_MANY,
     &argmax::ARGMAX,
@@ -40,6 +41,10 @@ pub static KERNELS: [&Kernel; 36] = [
     &gather::GATHER,
     &gather::GATHER_GRADIENT,
     &gather::INDEX_SELECT,
+    &gaussian::GAUSSIAN_KL,
+    &gaussian::GAUSSIAN_KL_GRADIENT,
+    &gaussian::REPARAMETERISE,
+    &gaussian::REPARAMETERISE_GRADIENT,
     &gradient_monitor::GRADIENT_MONITOR,
     &gradient_monitor::GRADIENT_SQUARES,
     &gradient_monitor::GRADIENT_SQUARES_MANY,

@@ -183,6 +183,13 @@ fn channels_on_device(x: &Tensor, [images, channels, plane]: [usize; 3], maximum
     if parts == 1 { x } else { runs_on_device(&x, [channels, parts, 1], maximum) }
 }
 
+/// Adds the parts of a sum on an accelerator, `[parts, n]`, to a tensor of n elements, in place.
+pub(super) fn add_parts(sum: &mut Tensor, parts: &Tensor) {
+    let [size, inner] = [parts.shape()[0], sum.count()];
+    let run = REDUCE_COLUMNS.over(inner).set("ACCUMULATE", 1).read(parts);
+    run.params([1, size, inner, size, 1, 1]).update([sum]);
+}
+
 /// Reduces each part to one number: `[outer, parts, inner]`, and the number of parts.
 fn launch(
     kernel: &'static Kernel,

@@ -11,7 +11,7 @@ use crate::cpu::conv::ConvAlgorithm;
 use crate::cpu::window::Window;
 use crate::device::Accelerator;
 use crate::kernel::Kernel;
-use crate::shape::Shape;
+use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::WINOGRAD];
@@ -48,17 +48,16 @@ pub(super) fn applies(window: &Window, channels: [usize; 2]) -> bool {
     }
 }
 
-/// Computes a convolution of 3 × 3 with stride 1 or one of its gradients. `operands` are the weight and x, the weight and dy, or dy
-/// and x; `channels` those of x and y.
-pub(super) fn convolve(
+/// A launch that computes a convolution of 3 × 3 with stride 1 or one of its gradients, and the parts of its sum. `operands` are the
+/// weight and x, the weight and dy, or dy and x; `channels` those of x and y.
+pub(super) fn product(
     machine: &Arc<dyn Accelerator>,
     of: Use,
     operands: [&Tensor; 2],
     bias: Option<&Tensor>,
     [cin, cout]: [usize; 2],
     window: Window,
-    shape: Shape,
-) -> Tensor {
+) -> (Split, LaunchBuilder) {
     // A gradient of the input is a convolution of dy with the channels exchanged.
     let ([from, to], image, output, padding) = match of {
         Use::InputGradient => ([cout, cin], window.output, window.input, 2 - window.padding),
@@ -84,5 +83,5 @@ pub(super) fn convolve(
     let run = run.set("BIASED", usize::from(bias.is_some()));
     let run = run.read(operands[0]).read(operands[1]).read(bias.unwrap_or(operands[0]));
     let run = run.params([rows, cols, inner, split.part]).params(image).params(output).params(tiles);
-    split.sum(run.params([padding, window.batch]), shape)
+    (split, run.params([padding, window.batch]))
 }

@@ -87,14 +87,14 @@ pub fn run(
     let hashes = hashes.map_or_else(|| ImageHashes::of(&trainer.dataset), Ok)?;
     folder.write(HASHES, &hashes.to_bytes())?;
     let data = DatasetRecord::new(trainer.config(), &trainer.dataset, &hashes);
-    let last = folder.path().join(LAST);
+    let path = folder.path().to_owned();
     let patience = trainer.config().train.early_stopping;
     let (early, history, best) = (EarlyStopping::new(patience), Vec::new(), None);
     let (writer, saved) = (RunWriter::new(folder), Instant::now());
     let timings = Timings::new(trainer.device().name());
     let mut run = Run { trainer, data, writer, early, history, timings, best, figures, on_event, saved };
     run.begin(resumed)?;
-    let outcome = run.train().map_err(|error| with_last_checkpoint(error, &last))?;
+    let outcome = run.train().map_err(|error| with_last_checkpoint(error, &path))?;
     run.end(outcome)?;
     run.writer.finish()?;
     Ok(outcome)
@@ -277,13 +277,16 @@ pub fn hint_against_collapse(loss: &Loss) -> String {
     format!("{sums}{weights}, {slowly}or another seed")
 }
 
-/// Adds the path of the last good weights to the error of a run that diverged or whose device failed.
-fn with_last_checkpoint(error: Error, last: &Path) -> Error {
+/// Adds to the error of a run that diverged or whose device failed where the last good weights are, and how to go on without that
+/// device.
+fn with_last_checkpoint(error: Error, run: &Path) -> Error {
+    let last = run.join(LAST);
     let extended = |what: &str| format!("{what}; the last good weights are in {}", last.display());
     match error {
         Error::Diverged(what) if last.exists() => Error::Diverged(extended(&what)),
         Error::Device(tensor::Error::Device { device, what }) if last.exists() => {
-            Error::Device(tensor::Error::Device { device, what: extended(&what) })
+            let what = format!("{}; go on with: train --resume {} --device cpu", extended(&what), run.display());
+            Error::Device(tensor::Error::Device { device, what })
         }
         error => error,
     }

@@ -26,7 +26,6 @@ use pollster::block_on;
 use tensor::Tensor;
 use vae_core::Result;
 use vae_core::config::Estimator;
-use vae_core::model::reparameterise;
 use vae_core::objective::{LatentTerms, exact_latent_terms, latent_terms};
 use vae_core::predict::IN_USE;
 use vae_core::random::{Purpose, image_noise};
@@ -166,7 +165,7 @@ fn latent_term_means(mu: &Tensor, logvar: &Tensor, noise: &Tensor) -> Vec<(&'sta
     let [mu, logvar] = [mu, logvar].map(|x| Var::constant(x.clone()));
     let count = mu.shape()[0];
     no_grad(|| {
-        let z = reparameterise(&mu, &logvar, noise);
+        let z = mu.reparameterise(&logvar, noise);
         let mut all = Vec::new();
         for (how, estimator) in ESTIMATORS {
             let mut sums = [0.0; 3];

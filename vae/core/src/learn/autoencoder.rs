@@ -10,7 +10,7 @@ use tensor::{Device, Tensor};
 
 use crate::config::Config;
 use crate::learn::{Batch, Evaluation, Forward, Learner};
-use crate::model::{Vae, reparameterise};
+use crate::model::Vae;
 use crate::objective::{Objective, Terms};
 
 /// A VAE and its objective.
@@ -43,7 +43,7 @@ impl Autoencoder {
     fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
         let x = Var::constant(batch.images.clone());
         let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
-        let z = reparameterise(&mu, &logvar, &batch.noise(self.z_dim));
+        let z = mu.reparameterise(&logvar, &batch.noise(self.z_dim));
         let logits = self.model.decode(&self.with_columns(&z, &batch.labels), ctx);
         let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.schedule);
         ForwardPass { x, mu, logvar, z, logits, terms }

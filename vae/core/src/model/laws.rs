@@ -7,7 +7,7 @@ use tensor::{Generator, Tensor};
 use crate::config::{Config, Settings};
 use crate::learn;
 use crate::learn::Summary;
-use crate::model::{build, reparameterise};
+use crate::model::build;
 
 fn config(settings: &[&str]) -> Config {
     let mut all = Settings::default();
@@ -103,7 +103,7 @@ fn outputs_have_the_input_shape_and_gradients_reach_every_parameter() {
             let ctx = ForwardContext::train(1, 1);
             let (mu, logvar) = model.encode(&x, &ctx);
             assert_eq!((&mu.shape()[..], &logvar.shape()[..]), (&[4, 3][..], &[4, 3][..]), "{options:?}");
-            let z = reparameterise(&mu, &logvar, &rng.normal_tensor([4, 3]));
+            let z = mu.reparameterise(&logvar, &rng.normal_tensor([4, 3]));
             let logits = model.decode(&z, &ctx);
             assert_eq!(&logits.shape()[..], [4, channels, 32, 32], "{options:?}");
             assert!(logits.value().data().iter().all(|x| x.is_finite()), "{options:?}");

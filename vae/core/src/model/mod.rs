@@ -20,7 +20,6 @@ mod vq;
 
 use autograd::Var;
 use nn::{ForwardContext, Module};
-use tensor::Tensor;
 
 use crate::config::{Config, ModelKind};
 use crate::random::Purpose;
@@ -63,12 +62,6 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
     }
 }
 
-/// Returns z = mu + exp(logvar/2)·eps, all `[batch, z]`. If eps ~ N(0, I), z is a sample from each Gaussian, and
-/// gradients flow to mu and logvar (the reparameterisation trick: Kingma and Welling, 1312.6114, section 2.4).
-pub fn reparameterise(mu: &Var, logvar: &Var, eps: &Tensor) -> Var {
-    mu + &(logvar.mul_scalar(0.5).exp() * Var::constant(eps.clone()))
-}
-
 /// Clamps logvar to the range of all models.
 pub(crate) fn clamp_logvar(logvar: &Var) -> Var {
     logvar.clamp(-30.0, 20.0)
@@ -79,13 +72,15 @@ mod laws;
 
 #[cfg(test)]
 mod tests {
+    use tensor::Tensor;
+
     use super::*;
 
     #[test]
     fn reparameterise_returns_mean_plus_deviation_times_noise() {
         let mu = Var::leaf(Tensor::new(&[1.0, -1.0], [1, 2]));
         let logvar = Var::leaf(Tensor::new(&[4_f32.ln(), 0.0], [1, 2]));
-        let z = reparameterise(&mu, &logvar, &Tensor::new(&[3.0, 5.0], [1, 2]));
+        let z = mu.reparameterise(&logvar, &Tensor::new(&[3.0, 5.0], [1, 2]));
         assert!((z.value().data()[0] - 7.0).abs() < 1e-5 && z.value().data()[1] == 4.0);
         let gradients = z.sum_all().backward();
         assert_eq!(gradients.of(&mu).unwrap().data(), [1.0, 1.0]);

@@ -69,7 +69,7 @@ mod tests {
         let mut rng = Generator::new(5);
         let mut normal = || rng.normal_tensor([n, 3]);
         let (mu, logvar, eps) = (Var::constant(normal()), Var::constant(normal()), normal());
-        [crate::model::reparameterise(&mu, &logvar, &eps), mu, logvar]
+        [mu.reparameterise(&logvar, &eps), mu, logvar]
     }
 
     #[test]

@@ -221,7 +221,7 @@ mod tests {
         let mut rng = tensor::Generator::new(4);
         let [x, logits] = [0, 1].map(|_| rng.normal_tensor([4, 1, 2, 2]));
         let [mu, logvar] = [0, 1].map(|_| Var::constant(rng.normal_tensor([4, 3])));
-        let z = crate::model::reparameterise(&mu, &logvar, &rng.normal_tensor([4, 3]));
+        let z = mu.reparameterise(&logvar, &rng.normal_tensor([4, 3]));
         let schedule = ScheduleContext { epochs, images: 100 };
         let terms = Objective::new(&config).terms(&Var::constant(logits), &x, [&z, &mu, &logvar], schedule);
         terms.watched().iter().map(|number| f64::from(number.data()[0])).collect()

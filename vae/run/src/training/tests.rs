@@ -226,15 +226,17 @@ fn hints_name_the_keys_of_the_loss() {
 #[test]
 fn the_last_good_weights_are_named_if_there_are_any() {
     let dir = tempfile::tempdir().unwrap();
-    let last = dir.path().join("last");
+    let last = dir.path().join(LAST);
     let device = || tensor::Error::Device { device: "a gpu".into(), what: "it is lost".into() };
     let errors = || [Error::Diverged("the loss is NaN".into()), Error::Device(device()), Error::config("wrong")];
-    let told = || errors().map(|error| with_last_checkpoint(error, &last).to_string());
+    let told = || errors().map(|error| with_last_checkpoint(error, dir.path()).to_string());
     assert_eq!(told(), errors().map(|error| error.to_string()));
+    fs::create_dir(last.parent().unwrap()).unwrap();
     fs::write(&last, "").unwrap();
     let words = format!("; the last good weights are in {}", last.display());
     let [diverged, lost, wrong] = errors().map(|error| error.to_string());
-    assert_eq!(told(), [diverged + &words, lost + &words, wrong]);
+    let command = format!("; go on with: train --resume {} --device cpu", dir.path().display());
+    assert_eq!(told(), [diverged + &words, lost + &words + &command, wrong]);
 }
 
 /// The file repeats the run: it has every key, and the folder of the images does not depend on the working directory.
