@@ -5,7 +5,7 @@
 //!                                                            [--launches | --kernels | --check]
 //! ```
 //!
-//! The launches of a step are recorded by a device that computes nothing (`record.rs`). RADV, Mesa's driver for AMD GPUs, compiles
+//! The launches of a step are recorded by a device that computes nothing (`gpu::Recorder`). RADV, Mesa's driver for AMD GPUs, compiles
 //! each kernel for a family of GPUs (`vulkan.rs`). The assembly says how many instructions a wave executes (`assembly.rs`), and
 //! from that and the sizes of the tensors follows the time on a described card (`model.rs`).
 //!
@@ -21,7 +21,6 @@
 
 mod assembly;
 mod model;
-mod record;
 mod vulkan;
 
 use std::collections::BTreeMap;
@@ -30,10 +29,21 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use benches::Step;
+use gpu::{Recorded, Recorder};
 use model::{Estimate, LAUNCH, NAVI21, estimate};
-use record::{Recorded, Recorder};
-use tensor::Device;
+use tensor::{Device, Limits};
 use vulkan::{Compiled, Driver};
+
+/// WebGPU's guaranteed limits, except that hardware takes more buffers (Metal 31, others more), and the hints of a hardware GPU.
+const LIMITS: Limits = Limits {
+    buffer_len: 1 << 25,
+    alignment: 64,
+    groups: 65_535,
+    buffers: 30,
+    registers: 64,
+    target_workgroups: 256,
+    software: false,
+};
 
 const FAMILIES: [&str; 3] = ["navi21", "gfx1100", "vega10"];
 
@@ -105,7 +115,7 @@ fn record(model: &str, batch: usize) -> Result<Vec<Recorded>> {
     let config = benches::config(model);
     let config =
         config.with_context(|| format!("no model {model}: beta-resnet18, basic, conv3, skip or quickstart"))?;
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(Recorder::new(LIMITS));
     let mut step = Step::new(&config, batch, &Device::Gpu(recorder.clone()));
     step.train();
     recorder.take();
@@ -126,7 +136,7 @@ fn compile(driver: &Driver, launches: Vec<Recorded>) -> Result<Vec<Row>> {
         let constants = launch.constants.iter().map(|(name, value)| format!(" {name}={value}"));
         let name = std::iter::once(launch.kernel.entry.to_owned()).chain(constants).collect::<String>();
         if !rows.contains_key(&name) {
-            let compiled = driver.compile(launch.kernel, &launch.constants, launch.buffers)?;
+            let compiled = driver.compile(launch.kernel, &launch.constants, launch.buffers.iter().sum())?;
             rows.insert(name.clone(), Row { name: name.clone(), compiled, launches: Vec::new() });
         }
         rows.get_mut(&name).expect("just inserted").launches.push((number, launch));

@@ -9,8 +9,8 @@
 //!   that a wave has under way, divided by the latency).
 
 use crate::assembly::{Mix, Program};
-use crate::record::Recorded;
 use crate::vulkan::Compiled;
+use gpu::Recorded;
 
 /// A GPU as the model knows it.
 #[derive(Clone, Copy, Debug)]

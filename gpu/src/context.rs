@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::ready;
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Limits, Pending, Result, Shape, Span};
@@ -11,11 +13,12 @@ use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Limits, Pending, Resu
 use crate::adapter::{Adapter, Options, choose};
 use crate::fault::{Fault, lock};
 use crate::params::WORDS;
-use crate::pipelines::Pipelines;
+use crate::pipelines::{Pipelines, Source};
 use crate::pool::{INVALID, Pool};
 use crate::profile::KernelTime;
 use crate::queue::Batch;
 use crate::readback::{Staging, SubmissionFuture, elements};
+use crate::recorder::Recorded;
 
 /// The most steps that may be submitted and not yet finished.
 const MAX_STEPS_AHEAD: usize = 2;
@@ -27,6 +30,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 pub struct Context {
     adapter: Adapter,
     limits: Limits,
+    info: wgpu::AdapterInfo,
     pub(crate) device: wgpu::Device,
     queue: wgpu::Queue,
     fault: Arc<Fault>,
@@ -71,7 +75,7 @@ impl Context {
     pub async fn open(options: Options) -> Result<Arc<Context>> {
         let (raw, adapter) = choose(options).await?;
         let refused = |what: String| Error::Device { device: adapter.name.clone(), what };
-        let timestamps = wgpu::Features::TIMESTAMP_QUERY;
+        let (timestamps, cache) = (wgpu::Features::TIMESTAMP_QUERY, wgpu::Features::PIPELINE_CACHE);
         if options.profile && !raw.features().contains(timestamps) {
             return Err(refused("it has no timestamps (TIMESTAMP_QUERY): run without profiling".into()));
         }
@@ -79,7 +83,7 @@ impl Context {
         let (device, queue) = raw
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("vae"),
-                required_features: if options.profile { timestamps } else { wgpu::Features::empty() },
+                required_features: raw.features() & if options.profile { timestamps | cache } else { cache },
                 required_limits: match options.default_limits {
                     true => wgpu::Limits::default().or_worse_values_from(&most),
                     false => most,
@@ -105,7 +109,55 @@ impl Context {
             writes: 0,
         };
         let (staging, state) = (Arc::default(), Mutex::new(state));
-        Ok(Arc::new(Context { adapter, limits, device, queue, fault, staging, state }))
+        let info = raw.get_info();
+        Ok(Arc::new(Context { adapter, limits, info, device, queue, fault, staging, state }))
+    }
+
+    /// Keeps compiled kernels in a file of this folder, so that the next process starts faster. Only Vulkan needs and offers this. To
+    /// be called before the first launch.
+    pub fn cache_in(&self, folder: &Path) {
+        lock(&self.state).pipelines.cache_in(&self.device, &self.info, folder);
+    }
+
+    /// Compiles the kernels of launches that were recorded by a [`Recorder`](crate::Recorder) with this device's limits, on all
+    /// cores. After each, `watch` is called with the number of kernels that are compiled and of all that are to be.
+    ///
+    /// A kernel that cannot be compiled is a failure of the device, as if it had been launched.
+    pub fn compile(&self, launches: &[Recorded], watch: &(dyn Fn(usize, usize) + Sync)) {
+        let State { pipelines, batch, .. } = &mut *lock(&self.state);
+        let sources = pipelines.missing(&self.device, &self.fault, batch.params.layout(), launches);
+        let compiled = self.compile_all(&sources, watch);
+        sources.into_iter().zip(compiled).for_each(|(source, pipeline)| pipelines.insert(source, pipeline));
+        pipelines.save();
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn compile_all(&self, sources: &[Source], watch: &(dyn Fn(usize, usize) + Sync)) -> Vec<wgpu::ComputePipeline> {
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let compiled: Vec<OnceLock<_>> = sources.iter().map(|_| OnceLock::new()).collect();
+        let work = || {
+            while let Some((source, slot)) = sources.iter().zip(&compiled).nth(next.fetch_add(1, Ordering::Relaxed)) {
+                slot.get_or_init(|| source.compile(&self.device));
+                watch(done.fetch_add(1, Ordering::Relaxed) + 1, sources.len());
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(sources.len());
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+        compiled.into_iter().map(|slot| slot.into_inner().expect("every one was compiled")).collect()
+    }
+
+    /// A browser compiles in the background anyway, and has one thread.
+    #[cfg(target_arch = "wasm32")]
+    fn compile_all(&self, sources: &[Source], watch: &(dyn Fn(usize, usize) + Sync)) -> Vec<wgpu::ComputePipeline> {
+        let compile = |(i, source): (usize, &Source)| {
+            let pipeline = source.compile(&self.device);
+            watch(i + 1, sources.len());
+            pipeline
+        };
+        sources.iter().enumerate().map(compile).collect()
     }
 
     /// The adapter that was opened.
@@ -261,9 +313,10 @@ impl Accelerator for Context {
     }
 }
 
-/// wgpu waits for the queue's work when it is dropped, and a device that hangs would never finish it.
+/// Saves compiled kernels. wgpu waits for the queue's work when it is dropped, and a device that hangs would never finish it.
 impl Drop for Context {
     fn drop(&mut self) {
+        lock(&self.state).pipelines.save();
         if self.fault.hangs() {
             std::mem::forget((self.queue.clone(), self.device.clone()));
         }

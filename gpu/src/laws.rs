@@ -2,15 +2,15 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
 
 use pollster::block_on;
-use tensor::{Accelerator, Kernel, Launch, Shape, Span};
+use tensor::{Accelerator, BufferId, Kernel, Launch, Shape, Span};
 
 use crate::tests::{CHAIN, accumulate, add, alloc, chain, open, read, shared, upload};
-use crate::{Context, Counters, Options};
+use crate::{Context, Counters, Options, Recorder};
 
 /// The change of the counters while `run` runs.
 fn counted(gpu: &Context, run: impl FnOnce()) -> Counters {
@@ -198,4 +198,53 @@ fn constants_are_told_apart_by_bits() {
     let (a, out) = (upload(&gpu, &[1.0; 4]), alloc(&gpu, 4));
     let compiled = |scale: f64| counted(&gpu, || add(&gpu, a, a, out, scale, 0.0)).pipelines;
     assert_eq!([0.0, -0.0, 0.0, -0.0, 2.0, 2.0].map(compiled), [1, 1, 0, 0, 1, 0]);
+}
+
+/// Compiled kernels are found by later launches, and the file of the cache is written where the driver offers one.
+#[test]
+fn recorded_kernels_are_compiled_ahead() {
+    let gpu = open(Options::default());
+    let folder = std::env::temp_dir().join(format!("gpu-cache-{}", std::process::id()));
+    gpu.cache_in(&folder);
+    let recorder = Recorder::new(gpu.limits());
+    let spans = [1, 2].map(|id| Span { buffer: BufferId(id), start: 0, len: 8 });
+    for factor in [2.0_f32, 3.0, 2.0] {
+        let (kernel, params) = (&CHAIN, [factor.to_bits(), 0]);
+        recorder.launch(Launch {
+            kernel,
+            constants: &[],
+            reads: &[],
+            writes: &spans[..1],
+            params: &params,
+            groups: [1, 1, 1],
+        });
+    }
+    let launches = recorder.take();
+    assert_eq!((launches.len(), launches[0].buffers, launches[0].written), (3, [0, 1], 32));
+    assert!(recorder.take().is_empty());
+    let told = Mutex::new(Vec::new());
+    gpu.compile(&launches, &|done, all| told.lock().unwrap().push((done, all)));
+    assert_eq!(*told.lock().unwrap(), [(1, 1)], "one kernel with equal constants");
+    gpu.compile(&launches, &|_, _| panic!("it is compiled"));
+    let x = upload(&gpu, &[1.0; 4]);
+    let made = counted(&gpu, || chain(&gpu, x, 2.0, 1.0));
+    assert_eq!((made.pipelines, made.launches), (0, 1));
+    assert_eq!(read(&gpu, x)[0], 3.0);
+    let offered = gpu.device.features().contains(wgpu::Features::PIPELINE_CACHE);
+    let files = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
+    assert_eq!(files(), usize::from(offered), "written once");
+    drop(gpu);
+    if offered {
+        // A damaged file is not used.
+        let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+        std::fs::write(&file, b"damaged").unwrap();
+        let gpu = open(Options::default());
+        gpu.cache_in(&folder);
+        gpu.compile(&launches, &|_, _| ());
+        let x = upload(&gpu, &[1.0; 4]);
+        chain(&gpu, x, 2.0, 1.0);
+        assert_eq!(read(&gpu, x)[0], 3.0);
+        assert!(std::fs::read(&file).unwrap().len() > 7, "it is written anew");
+    }
+    let _ = std::fs::remove_dir_all(&folder);
 }

@@ -12,10 +12,13 @@
 //! 3. `queue` collects launches in one compute pass and submits it; `params` holds their parameters.
 //! 4. `pool` reuses buffers, `pipelines` caches compiled kernels and bind groups, so that nothing is created after the first steps.
 //! 5. `readback` copies elements to the host, as futures.
-//! 6. `fault` keeps the first failure; `profile` times kernels; `process` is for programs: it silences some messages.
+//! 6. `recorder` records launches without a device, so that kernels can be compiled before they are needed; `disk_cache` keeps
+//!    compiled kernels in a file.
+//! 7. `fault` keeps the first failure; `profile` times kernels; `process` is for programs: it silences some messages.
 
 mod adapter;
 mod context;
+mod disk_cache;
 mod fault;
 #[cfg(test)]
 mod laws;
@@ -26,6 +29,7 @@ mod process;
 mod profile;
 mod queue;
 mod readback;
+mod recorder;
 #[cfg(test)]
 mod tests;
 
@@ -33,3 +37,4 @@ pub use adapter::{Adapter, Options, adapters};
 pub use context::{Context, Counters};
 pub use process::prepare_process;
 pub use profile::KernelTime;
+pub use recorder::{Recorded, Recorder};

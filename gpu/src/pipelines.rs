@@ -3,13 +3,16 @@
 //! Layouts are explicit: group 0 has the buffers that are read, then those that are written; group 1 has the parameters.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tensor::{Kernel, Launch, Span};
 use wgpu::{BufferBindingType, PipelineCompilationOptions, ShaderStages};
 
+use crate::disk_cache::DiskCache;
 use crate::fault::Fault;
 use crate::pool::Pool;
+use crate::recorder::Recorded;
 
 /// The caches. Every launch looks something up here, so a hit neither allocates nor formats.
 #[derive(Default)]
@@ -19,8 +22,20 @@ pub(crate) struct Pipelines {
     layouts: Vec<Layout>,
     spans: Vec<Span>, // of the current launch: reads, then writes
     checked: bool,    // compile every kernel with checks
+    cache: Option<DiskCache>,
+    saved: u64, // pipelines in the file of the cache
     pub(crate) pipelines: u64,
     pub(crate) bind_groups: u64,
+}
+
+/// What a pipeline is made of.
+pub(crate) struct Source {
+    kernel: &'static Kernel,
+    constants: Box<[(&'static str, f64)]>,
+    module: wgpu::ShaderModule,
+    layout: usize,
+    pipeline_layout: wgpu::PipelineLayout,
+    cache: Option<wgpu::PipelineCache>,
 }
 
 /// A kernel compiled with certain constants.
@@ -52,6 +67,48 @@ impl Pipelines {
         Pipelines { checked, ..Pipelines::default() }
     }
 
+    /// Keeps compiled kernels in a file of this folder, if the driver offers that.
+    pub(crate) fn cache_in(&mut self, device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Path) {
+        self.cache = DiskCache::open(device, info, folder);
+    }
+
+    /// Writes the file of the cache if there are new kernels.
+    pub(crate) fn save(&mut self) {
+        if let (Some(cache), true) = (&self.cache, self.pipelines > self.saved) {
+            cache.save();
+            self.saved = self.pipelines;
+        }
+    }
+
+    /// Sources of the kernels of these launches that are not compiled yet.
+    pub(crate) fn missing(
+        &mut self,
+        device: &wgpu::Device,
+        fault: &Fault,
+        params: &wgpu::BindGroupLayout,
+        launches: &[Recorded],
+    ) -> Vec<Source> {
+        let mut missing: Vec<Source> = Vec::new();
+        for Recorded { kernel, constants, buffers, .. } in launches {
+            let known = |of: &'static Kernel, with: &[_]| std::ptr::eq(of, *kernel) && same(with, constants);
+            let compiled =
+                self.kernels.get(&address(kernel)).is_some_and(|all| all.iter().any(|v| same(&v.constants, constants)));
+            if !compiled && !missing.iter().any(|source| known(source.kernel, &source.constants)) {
+                missing.push(self.source(device, fault, params, kernel, constants, *buffers));
+            }
+        }
+        missing
+    }
+
+    /// Stores a pipeline that was compiled from a source.
+    pub(crate) fn insert(&mut self, source: Source, pipeline: wgpu::ComputePipeline) {
+        let Source { kernel, constants, layout, .. } = source;
+        let words = constants.iter().map(|(name, value)| format!(" {name}={value}"));
+        let name = std::iter::once(String::from(kernel.entry)).chain(words).collect::<String>().into();
+        self.kernels.entry(address(kernel)).or_default().push(Variant { constants, pipeline, layout, name });
+        self.pipelines += 1;
+    }
+
     pub(crate) fn prepare(
         &mut self,
         device: &wgpu::Device,
@@ -60,16 +117,17 @@ impl Pipelines {
         pool: &Pool,
         launch: &Launch<'_>,
     ) -> PreparedLaunch {
-        let address = std::ptr::from_ref::<Kernel>(launch.kernel) as usize;
+        let address = address(launch.kernel);
         let found =
             self.kernels.get(&address).and_then(|all| all.iter().position(|v| same(&v.constants, launch.constants)));
         let at = match found {
             Some(at) => at,
             None => {
-                let variant = self.compile(device, fault, params, launch);
-                let all = self.kernels.entry(address).or_default();
-                all.push(variant);
-                all.len() - 1
+                let buffers = [launch.reads.len(), launch.writes.len()];
+                let source = self.source(device, fault, params, launch.kernel, launch.constants, buffers);
+                let pipeline = fault.while_doing(format!("kernel {}", launch.kernel.entry), || source.compile(device));
+                self.insert(source, pipeline);
+                self.kernels[&address].len() - 1
             }
         };
         let variant = &self.kernels[&address][at];
@@ -103,16 +161,18 @@ impl Pipelines {
         }
     }
 
-    fn compile(
+    /// The source of a pipeline. A module that several kernels share is created once.
+    fn source(
         &mut self,
         device: &wgpu::Device,
         fault: &Fault,
         params: &wgpu::BindGroupLayout,
-        launch: &Launch<'_>,
-    ) -> Variant {
-        self.pipelines += 1;
-        let Kernel { wgsl, entry, unchecked } = launch.kernel;
-        let layout = self.layout(device, params, launch.reads.len(), launch.writes.len());
+        kernel: &'static Kernel,
+        constants: &[(&'static str, f64)],
+        [reads, writes]: [usize; 2],
+    ) -> Source {
+        let Kernel { wgsl, entry, unchecked } = kernel;
+        let layout = self.layout(device, params, reads, writes);
         let module = self.modules.entry((wgsl.as_ptr() as usize, wgsl.len())).or_insert_with(|| {
             fault.while_doing(format!("kernel {entry}"), || {
                 let source = wgpu::ShaderSource::Wgsl(wgsl.concat().into());
@@ -127,22 +187,14 @@ impl Pipelines {
                 }
             })
         });
-        let pipeline = fault.while_doing(format!("kernel {entry}"), || {
-            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(entry),
-                layout: Some(&self.layouts[layout].pipeline),
-                module,
-                entry_point: Some(entry),
-                compilation_options: PipelineCompilationOptions {
-                    constants: launch.constants,
-                    zero_initialize_workgroup_memory: false, // every kernel writes before it reads
-                },
-                cache: None,
-            })
-        });
-        let constants = launch.constants.iter().map(|(name, value)| format!(" {name}={value}"));
-        let name = std::iter::once(String::from(*entry)).chain(constants).collect::<String>().into();
-        Variant { constants: launch.constants.into(), pipeline, layout, name }
+        Source {
+            kernel,
+            constants: constants.into(),
+            module: module.clone(),
+            layout,
+            pipeline_layout: self.layouts[layout].pipeline.clone(),
+            cache: self.cache.as_ref().map(|disk| disk.cache.clone()),
+        }
     }
 
     fn layout(&mut self, device: &wgpu::Device, params: &wgpu::BindGroupLayout, reads: usize, writes: usize) -> usize {
@@ -171,6 +223,28 @@ impl Pipelines {
         self.layouts.push(Layout { reads, writes, bindings, pipeline, groups: HashMap::new() });
         self.layouts.len() - 1
     }
+}
+
+impl Source {
+    /// Compiles the kernel, which takes a driver up to a second.
+    pub(crate) fn compile(&self, device: &wgpu::Device) -> wgpu::ComputePipeline {
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(self.kernel.entry),
+            layout: Some(&self.pipeline_layout),
+            module: &self.module,
+            entry_point: Some(self.kernel.entry),
+            compilation_options: PipelineCompilationOptions {
+                constants: &self.constants,
+                zero_initialize_workgroup_memory: false, // every kernel writes before it reads
+            },
+            cache: self.cache.as_ref(),
+        })
+    }
+}
+
+/// A kernel is a static, so its address identifies it.
+fn address(kernel: &'static Kernel) -> usize {
+    std::ptr::from_ref(kernel) as usize
 }
 
 /// Compares values first, since they differ more often than names, and by bits, so that a NaN equals itself.

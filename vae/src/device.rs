@@ -83,9 +83,14 @@ pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
     }
 }
 
-/// What a hardware GPU computes wrongly. It is checked when it is used for the first time; software adapters are not.
+/// What a hardware GPU computes wrongly. It is checked when it is used for the first time; software adapters are not. Its compiled
+/// kernels are kept.
 fn faults(context: &Arc<Context>) -> Result<Option<String>> {
-    let record = gpu_check::record().filter(|_| !context.adapter().software);
+    if context.adapter().software {
+        return Ok(None);
+    }
+    gpu_check::cache_folder().iter().for_each(|folder| context.cache_in(folder));
+    let record = gpu_check::record();
     let Some(record) = record else { return Ok(None) };
     let checked = gpu_check::check_once(context, &record).map_err(Error::Device)?;
     let wrong = checked.map(|checked| checked.wrong).unwrap_or_default();

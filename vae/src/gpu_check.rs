@@ -76,12 +76,18 @@ pub fn check_once(gpu: &Arc<Context>, record: &Path) -> Result<Option<Checked>> 
     Ok(Some(checked))
 }
 
-/// The file of [`check_once`] in the user's cache folder. `None` if there is no such folder.
+/// The file of [`check_once`] in the folder of [`cache_folder`].
 pub fn record() -> Option<PathBuf> {
+    Some(cache_folder()?.join("checked-gpus.txt"))
+}
+
+/// Where this program keeps what it found out about the user's GPUs, and their compiled kernels. `None` if the user has no folder
+/// for such files.
+pub fn cache_folder() -> Option<PathBuf> {
     let folder = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache =
         folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA")).or_else(|| Some(folder("HOME")?.join(".cache")));
-    Some(cache?.join("vae").join("checked-gpus.txt"))
+    Some(cache?.join("vae"))
 }
 
 /// The largest difference, relative to the largest expected number.

@@ -2,10 +2,11 @@
 //!
 //! [`train_run`] trains one run. `points` are the runs of a grid, `grid` is the folder that holds them, `sweep_table` compares
 //! them. `plan` describes a run
-//! before it starts, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
+//! before it starts, `kernels` compiles the kernels of a GPU, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
 //! system how much memory is free.
 
 pub mod grid;
+mod kernels;
 pub mod memory;
 pub mod plan;
 pub mod points;
@@ -148,6 +149,9 @@ fn train_with_page(
         folder.write("encoder.txt", encoder.list().as_bytes())?;
     }
     config.device = chosen.choice(); // the run's configuration contains the device that `auto` resolved to
+    if let Some(gpu) = &chosen.gpu {
+        kernels::compile(&config, &dataset, gpu);
+    }
     let epochs = config.train.epochs;
     let done = resumed.as_ref().map_or(0, ResumedRun::steps_done);
     let tensorboard = options.tensorboard.then(|| tensorboard_log(folder.path(), done)).transpose()?;
