@@ -2,7 +2,7 @@
 
 use autograd::{Param, Var, no_grad};
 use nn::ForwardContext;
-use nn::optim::{Adam, AdamConfig};
+use nn::optim::Optimizer;
 use pollster::block_on;
 use tensor::{Device, Generator, GradientMonitor, Shape, Tensor};
 use vae::config::{Config, ModelKind};
@@ -35,7 +35,7 @@ pub struct Step {
     model: Box<dyn Vae>,
     objective: Objective,
     params: Vec<(String, Param)>,
-    adam: Adam,
+    adam: Optimizer,
     monitor: GradientMonitor,
     device: Device,
     x: Tensor,
@@ -57,7 +57,7 @@ impl Step {
         Step {
             objective: Objective::new(config),
             params,
-            adam: Adam::new(AdamConfig::default()),
+            adam: Optimizer::adam(),
             monitor: GradientMonitor::new(1, device),
             device: device.clone(),
             x: rng.uniform_tensor([batch, channels, size, size], 0.0, 1.0).upload(device),
@@ -73,7 +73,7 @@ impl Step {
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         self.monitor.observe(0, &all, &terms.watched(), None);
-        self.adam.step(&self.params, &mut gradients, 1e-3, &self.monitor);
+        self.adam.step_with(&self.params, &mut gradients, 1e-3, &self.monitor);
         self.steps += 1;
         if let Device::Gpu(machine) = &self.device {
             block_on(machine.end_step()).expect("the GPU goes on");

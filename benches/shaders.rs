@@ -14,8 +14,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gpu::{Context, Options};
 use pollster::block_on;
 use tensor::{
-    Act, AdamPart, AdamStep, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, Interpolation, Pool,
-    Tensor, Unary,
+    Act, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, Interpolation, OptimizerPart,
+    OptimizerStep, Pool, Rule, Tensor, Unary,
 };
 
 type Run = Box<dyn Fn(&[Tensor]) -> Tensor>;
@@ -131,17 +131,19 @@ fn more(rng: &mut Generator) -> Vec<Case> {
     ]
 }
 
+const RULE: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false };
+
 /// The end of a step for two parameters of a million elements each: the gradient monitor, and Adam in place.
 fn monitor_and_adam(device: &Device) -> (usize, impl FnMut() -> Tensor + use<>) {
     let count = 1 << 20;
     let (mut monitor, one) = (GradientMonitor::new(1, device), Tensor::scalar(1.0).upload(device));
     let draw = || Generator::new(1).normal_tensor([count]).upload(device);
     let part = |gradient: Tensor| {
-        let moments = AdamPart::moments(&gradient);
-        AdamPart { parameter: draw(), gradient, moments }
+        let state = OptimizerPart::state(&gradient, RULE);
+        OptimizerPart { parameter: draw(), gradient, state }
     };
     let mut parts = [part(draw()), part(draw())];
-    let step = AdamStep { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
+    let step = OptimizerStep { rule: RULE, learning_rate: 1e-3, weight_decay: 0.0, step: 1 };
     let run = move || {
         let gradients = [parts[0].gradient.clone(), parts[1].gradient.clone()];
         monitor.observe(0, &[&gradients[0], &gradients[1]], &[&one, &one, &one], None);

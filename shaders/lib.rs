@@ -17,8 +17,6 @@ pub const SUM: &str = include_str!("lib/sum.wgsl");
 /// Library: a matrix product in tiles.
 pub const TILE: &str = include_str!("lib/tile.wgsl");
 
-/// A step of Adam.
-pub const ADAM: &str = include_str!("adam.wgsl");
 /// The index of the largest number along a dimension.
 pub const ARGMAX: &str = include_str!("argmax.wgsl");
 /// Batch normalisation and its gradients.
@@ -41,6 +39,8 @@ pub const INTERPOLATE: &str = include_str!("interpolate.wgsl");
 pub const LAYOUT: &str = include_str!("layout.wgsl");
 /// Matrix products.
 pub const MATMUL: &str = include_str!("matmul.wgsl");
+/// A step of an optimiser.
+pub const OPTIMIZER: &str = include_str!("optimizer.wgsl");
 /// Max and average pooling and their gradients.
 pub const POOL: &str = include_str!("pool.wgsl");
 /// Dropout's mask, drawn from ChaCha8.

@@ -29,6 +29,13 @@ impl Gradients {
         self.by_leaf.remove(&param.id())
     }
 
+    /// Replaces the gradient of a parameter, if it has one, by the result of `change`.
+    pub fn change(&mut self, param: &Param, change: impl FnOnce(&Tensor) -> Tensor) {
+        if let Some(gradient) = self.by_leaf.get_mut(&param.id()) {
+            *gradient = change(gradient);
+        }
+    }
+
     /// The gradient of a parameter. `None` if the result does not depend on it, or it is frozen.
     pub fn get(&self, param: &Param) -> Option<&Tensor> {
         self.by_leaf.get(&param.id())

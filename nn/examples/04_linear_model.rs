@@ -6,7 +6,7 @@
 //! parameters. Next: `05_convolution.rs`.
 
 use autograd::Var;
-use nn::optim::{Adam, AdamConfig};
+use nn::optim::Optimizer;
 use nn::{ForwardContext, Layer, Linear, Module};
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 
@@ -19,7 +19,7 @@ fn main() {
     let model = Linear::new(&mut rng, 2, 1);
     println!("{} parameters: {:?}", nn::count(&model), names(&model));
     let params = nn::parameters(&model);
-    let mut adam = Adam::new(AdamConfig::default());
+    let mut adam = Optimizer::adam();
     // The monitor checks the gradients of each step: if one is NaN or infinite, Adam changes no parameter.
     let mut monitor = GradientMonitor::new(1, &Device::Cpu);
 
@@ -32,7 +32,7 @@ fn main() {
         let mut gradients = loss.backward();
         let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         monitor.observe(0, &all, &[loss.value()], None);
-        adam.step(&params, &mut gradients, 0.05, &monitor);
+        adam.step_with(&params, &mut gradients, 0.05, &monitor);
         last = loss.value().data()[0];
         if step % 50 == 0 {
             println!("step {step:3}: mean squared error {last:.4}");

@@ -30,12 +30,12 @@ pub use random::Generator;
 
 mod ops;
 pub use ops::KERNELS;
-pub use ops::adam::{AdamPart, AdamStep};
 pub use ops::batch_norm::{BatchNorm, BatchNormGradients, BatchStats, RunningStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
 pub use ops::gradient_monitor::{GradientMonitor, GradientStatus};
 pub use ops::interpolate::Interpolation;
+pub use ops::optimizer::{OptimizerPart, OptimizerStep, Rule};
 pub use ops::pool::Pool;
 pub use ops::unary::{Saved, Unary};
 

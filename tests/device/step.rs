@@ -4,7 +4,7 @@
 use autograd::{Param, Var};
 use gpu::{Context, Counters, Options};
 use nn::ForwardContext;
-use nn::optim::{Adam, AdamConfig};
+use nn::optim::Optimizer;
 use pollster::block_on;
 use reference::compare::assert_same_bits;
 use reference::counting::Counts;
@@ -23,7 +23,7 @@ struct Training {
     model: Box<dyn Vae>,
     objective: Objective,
     params: Vec<(String, Param)>,
-    adam: Adam,
+    adam: Optimizer,
     monitor: GradientMonitor,
     rng: Generator,
     shapes: [Vec<usize>; 2],
@@ -40,7 +40,7 @@ impl Training {
         Training {
             objective: Objective::new(&config),
             params: nn::parameters(&*model),
-            adam: Adam::new(AdamConfig::default()),
+            adam: Optimizer::adam(),
             monitor: GradientMonitor::new(HISTORY, device),
             rng: Generator::new(1),
             shapes: [vec![BATCH, config.channels(), config.image_size(), config.image_size()], vec![BATCH, 5]],
@@ -63,7 +63,7 @@ impl Training {
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         assert_eq!(all.len(), self.params.len());
         self.monitor.observe(self.steps % HISTORY, &all, &terms.watched(), Some(100.0));
-        self.adam.step(&self.params, &mut gradients, 1e-3, &self.monitor);
+        self.adam.step_with(&self.params, &mut gradients, 1e-3, &self.monitor);
         if let Device::Gpu(machine) = &self.device {
             block_on(machine.end_step()).unwrap_or_else(|error| panic!("{error}"));
         }

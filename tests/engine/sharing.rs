@@ -43,8 +43,8 @@ fn adam_does_not_change_a_value_that_a_computation_uses() {
         let p = Param::new(Tensor::full([2000], 3.0).upload(device));
         let held = p.var();
         let mut gradients = p.var().square().sum_all().backward();
-        let mut adam = nn::optim::Adam::new(nn::optim::AdamConfig::default());
-        adam.step(&[("p".into(), p.clone())], &mut gradients, 0.5, &GradientMonitor::new(1, device));
+        let mut adam = nn::optim::Optimizer::adam();
+        adam.step_with(&[("p".into(), p.clone())], &mut gradients, 0.5, &GradientMonitor::new(1, device));
         assert_eq!(fetch(held.value()).data(), vec![3.0; 2000]);
         let moved = fetch(&p.value());
         assert!(moved.data().iter().all(|&v| (v - 2.5).abs() < 1e-5), "a first step is the learning rate long");

@@ -1,12 +1,16 @@
-//! The optimiser: Adam equals the formula of its paper in f64 on every device, and follows the gradient monitor.
+//! Optimisers: they equal the formulas of their papers in f64 on every device, and PyTorch over 200 steps, and follow the gradient
+//! monitor.
 
 use autograd::{Buffer, Gradients, Param, Var};
-use nn::optim::{Adam, AdamConfig, Ema};
+use nn::optim::{Ema, Group, Optimizer, Schedule, clip_values};
 use nn::{Module, Visitor};
-use reference::adam::{self, Settings};
+use reference::optimizer::{Moving, Settings};
 use reference::place::{devices, everywhere, fetch};
 use reference::{Array, compare};
-use tensor::{Device, Generator, GradientMonitor, Tensor};
+use safetensors::SafeTensors;
+use tensor::{Device, Generator, GradientMonitor, Rule, Tensor};
+
+const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false };
 
 /// Gradients with exactly the elements of `wanted`, from the loss Σ wanted·p.
 fn gradients(params: &[(String, Param)], wanted: &[Tensor]) -> Gradients {
@@ -20,10 +24,89 @@ fn named(values: &[Tensor], device: &Device) -> Vec<(String, Param)> {
     values.iter().enumerate().map(named).collect()
 }
 
+/// A tensor of the fixture that `tests/oracle/optimizers.py` wrote.
+fn fixture(name: &str) -> Tensor {
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/optimizers.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let view = file.tensor(name).unwrap();
+    let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Tensor::new(&numbers, view.shape())
+}
+
+/// The defaults are PyTorch's too: those of Adam, AdamW apart from λ, RMSprop and SGD.
 #[test]
-fn defaults_are_pytorch_s() {
-    let AdamConfig { beta1, beta2, eps, weight_decay } = AdamConfig::default();
-    assert_eq!([beta1, beta2, eps, weight_decay], [0.9, 0.999, 1e-8, 0.0]);
+fn two_hundred_steps_are_those_of_pytorch() {
+    let adam = Rule::Adam { beta1: 0.8, beta2: 0.95, eps: 1e-3, decoupled: false };
+    let all: [(&str, fn(Rule) -> Optimizer); 8] = [
+        ("adam", |_| Optimizer::adam()),
+        ("adam_decay", |adam| Optimizer::new(adam, 0.1)),
+        ("adamw", |_| Optimizer::adamw(0.1)),
+        ("sgd", |_| Optimizer::new(Rule::Sgd { momentum: 0.0, nesterov: false }, 0.1)),
+        ("momentum", |_| Optimizer::sgd(0.9)),
+        ("nesterov", |_| Optimizer::new(Rule::Sgd { momentum: 0.9, nesterov: true }, 0.1)),
+        ("rmsprop", |_| Optimizer::new(Rule::RmsProp { alpha: 0.99, eps: 1e-8 }, 0.1)),
+        ("lion", |_| Optimizer::lion(0.1)),
+    ];
+    let (start, drawn) = (fixture("start"), fixture("gradients"));
+    everywhere(|device| {
+        for (name, make) in all {
+            let (params, mut optimizer) = (named(std::slice::from_ref(&start), device), make(adam));
+            for step in 1..=200 {
+                let wanted = drawn.slice(0, step - 1, 1).reshape(start.shape());
+                optimizer.step(&params, &mut gradients(&params, &[wanted]), 0.01 / (1.0 + step as f64 / 100.0));
+                if [1, 20, 200].contains(&step) {
+                    let expected = Array::of(&fixture(&format!("{name}.{step}")));
+                    compare::assert_close(&format!("{name}, step {step}"), &params[0].1.value(), &expected, 5e-6);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn schedules_are_those_of_pytorch() {
+    let all = [
+        ("step", Schedule::Step { every: 7, factor: 0.5 }),
+        ("cosine", Schedule::Cosine),
+        ("one_cycle", Schedule::OneCycle),
+    ];
+    for (name, schedule) in all {
+        let expected = fixture(&format!("schedule.{name}"));
+        for (e, &rate) in expected.data().iter().enumerate() {
+            let found = schedule.rate(0.1, e, 40);
+            assert!((found - f64::from(rate)).abs() < 1e-8, "{name}, epoch {e}: {found}, not {rate}");
+        }
+    }
+}
+
+/// Biases without decay and with twice the rate, as their own group; the first group that contains a name counts.
+#[test]
+fn groups_have_their_own_rate_and_decay() {
+    everywhere(|device| {
+        let params = named(&[Tensor::ones([3]), Tensor::ones([3]), Tensor::ones([3])], device);
+        let all = [0.5, 0.25, 0.0].map(|g| Tensor::full([3], g));
+        let bias = Group { contains: |name| name == "p1", rate: 2.0, weight_decay: 0.0 };
+        let rest = Group { contains: |name| name != "p0", rate: 1.0, weight_decay: 0.5 };
+        let mut sgd = Optimizer::new(Rule::Sgd { momentum: 0.0, nesterov: false }, 1.0).group(bias).group(rest);
+        sgd.step(&params, &mut gradients(&params, &all), 0.5);
+        // p − rate·(g + λ·p)
+        let moved = [1.0 - 0.5 * 1.5, 1.0 - 0.25, 1.0 - 0.5 * 0.5];
+        for ((name, param), expected) in params.iter().zip(moved) {
+            assert_eq!(fetch(&param.value()).data(), [expected; 3], "{name}");
+        }
+        assert!(sgd.has_state(&params[2].1) && sgd.steps() == 1);
+    });
+}
+
+#[test]
+fn elements_of_gradients_are_clipped() {
+    everywhere(|device| {
+        let params = named(&[Tensor::ones([3]), Tensor::ones([1])], device);
+        let mut gradients = gradients(&params[..1], &[Tensor::new(&[5.0, -0.5, -7.0], [3])]);
+        clip_values(&params, &mut gradients, 2.0);
+        assert_eq!(fetch(gradients.get(&params[0].1).unwrap()).data(), [2.0, -0.5, -2.0]);
+        assert!(gradients.get(&params[1].1).is_none(), "it has none");
+    });
 }
 
 #[test]
@@ -33,14 +116,14 @@ fn parameters_follow_the_reference() {
         for weight_decay in [0.0, 0.2] {
             let start = [rng.normal_tensor([3, 4]), rng.normal_tensor([7]), rng.normal_tensor([2])];
             let params = named(&start, device);
-            let mut adam = Adam::new(AdamConfig { weight_decay, ..AdamConfig::default() });
-            let fresh = |x: &Tensor| x.data().iter().map(|&x| adam::Adam::new(f64::from(x))).collect::<Vec<_>>();
-            let mut exact: Vec<Vec<adam::Adam>> = start.iter().map(fresh).collect();
+            let mut adam = Optimizer::new(ADAM, weight_decay);
+            let fresh = |x: &Tensor| x.data().iter().map(|&x| Moving::new(f64::from(x))).collect::<Vec<_>>();
+            let mut exact: Vec<Vec<Moving>> = start.iter().map(fresh).collect();
             for step in 0..8 {
                 let rate = 0.1 / f64::from(step + 1); // the learning rate belongs to the step
                 let wanted: Vec<Tensor> = start.iter().map(|x| rng.normal_tensor(x.shape())).collect();
-                adam.step(&params, &mut gradients(&params, &wanted), rate, &GradientMonitor::new(1, device));
-                let settings = Settings { rate, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
+                adam.step_with(&params, &mut gradients(&params, &wanted), rate, &GradientMonitor::new(1, device));
+                let settings = Settings { rule: ADAM, rate, weight_decay };
                 for ((exact, wanted), (name, param)) in exact.iter_mut().zip(&wanted).zip(&params) {
                     exact.iter_mut().zip(wanted.data()).for_each(|(p, &g)| p.step(f64::from(g), settings));
                     let expected = Array::new(param.shape(), exact.iter().map(|e| e.p).collect());
@@ -56,15 +139,15 @@ fn a_parameter_without_a_gradient_stays_where_it_is() {
     everywhere(|device| {
         let params = named(&[Tensor::ones([2]), Tensor::ones([2]), Tensor::ones([2])], device);
         params[1].1.freeze(true);
-        let mut adam = Adam::new(AdamConfig { weight_decay: 0.5, ..AdamConfig::default() });
+        let mut adam = Optimizer::new(ADAM, 0.5);
         let used = &params[..2]; // the third is not part of the loss
         let mut gradients = gradients(used, &[Tensor::ones([2]), Tensor::ones([2])]);
-        adam.step(&params, &mut gradients, 0.1, &GradientMonitor::new(1, device));
+        adam.step_with(&params, &mut gradients, 0.1, &GradientMonitor::new(1, device));
         let value = |i: usize| fetch(&params[i].1.value());
         assert_ne!(value(0).data(), [1.0; 2]);
         assert_eq!(value(1).data(), [1.0; 2]);
         assert_eq!(value(2).data(), [1.0; 2]);
-        let has_moments: Vec<bool> = params.iter().map(|(_, param)| adam.has_moments(param)).collect();
+        let has_moments: Vec<bool> = params.iter().map(|(_, param)| adam.has_state(param)).collect();
         assert_eq!((adam.steps(), has_moments), (1, vec![true, false, false]));
     });
 }
@@ -73,13 +156,13 @@ fn a_parameter_without_a_gradient_stays_where_it_is() {
 fn a_step_with_a_non_finite_gradient_changes_nothing() {
     everywhere(|device| {
         let params = named(&[Tensor::ones([2]), Tensor::ones([3])], device);
-        let mut adam = Adam::new(AdamConfig::default());
+        let mut adam = Optimizer::adam();
         let mut gradients = gradients(&params, &[Tensor::ones([2]), Tensor::full([3], f32::INFINITY)]);
         let mut monitor = GradientMonitor::new(1, device);
         let of: Vec<&Tensor> = params.iter().filter_map(|(_, p)| gradients.get(p)).collect();
         let watched = Tensor::ones([]).upload(device);
         monitor.observe(0, &of, &[&watched], None);
-        adam.step(&params, &mut gradients, 0.1, &monitor);
+        adam.step_with(&params, &mut gradients, 0.1, &monitor);
         for (name, param) in &params {
             assert!(fetch(&param.value()).data().iter().all(|&p| p == 1.0), "{name}");
         }
@@ -190,24 +273,24 @@ fn an_optimiser_continues_from_its_moments() {
         let fresh = |x: &Tensor| vec![("w".to_owned(), Param::new(x.upload(&device)))];
         let start = Tensor::new(&[1.0, -2.0, 3.0, 0.5, 4.0], [5]);
         let params = fresh(&start);
-        let mut adam = Adam::new(AdamConfig::default());
+        let mut adam = Optimizer::adam();
         let monitor = {
             let mut monitor = GradientMonitor::new(1, &device);
             let one = Tensor::ones([1]).upload(&device);
             monitor.observe(0, &[&one], &[&one], None);
             monitor
         };
-        let step = |adam: &mut Adam, params: &[(String, Param)]| {
+        let step = |adam: &mut Optimizer, params: &[(String, Param)]| {
             let loss = (&params[0].1.var() * &params[0].1.var()).sum_all();
-            adam.step(params, &mut loss.backward(), 0.1, &monitor);
+            adam.step_with(params, &mut loss.backward(), 0.1, &monitor);
         };
         (0..3).for_each(|_| step(&mut adam, &params));
         let read = |tensor: &Tensor| pollster::block_on(tensor.read()).expect("a device that works");
-        let moments = adam.moments(&params[0].1).expect("it has moved");
-        assert!(moments.iter().all(|moment| moment.shape() == start.shape()));
-        let moments = moments.map(|moment| Tensor::new(&read(&moment), [5]));
+        let moments = adam.state(&params[0].1).expect("it has moved");
+        assert!(moments.len() == 2 && moments.iter().all(|moment| moment.shape() == start.shape()));
+        let moments = moments.iter().map(|moment| Tensor::new(&read(moment), [5])).collect();
         let others = fresh(&Tensor::new(&read(&params[0].1.value()), [5]));
-        let mut other = Adam::new(AdamConfig::default());
+        let mut other = Optimizer::adam();
         other.restore(adam.steps(), [(&others[0].1, moments)]);
         [(&mut adam, &params), (&mut other, &others)].into_iter().for_each(|(adam, params)| step(adam, params));
         assert_eq!(read(&params[0].1.value()), read(&others[0].1.value()));

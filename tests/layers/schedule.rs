@@ -31,3 +31,16 @@ fn a_plateau_lowers_the_rate_when_patience_ends() {
     rates.iter().zip(expected).for_each(|(r, e)| assert_relative_eq!(*r, e, max_relative = 1e-12));
     assert_relative_eq!(schedule.rate(1.0, 9, 9), 0.01, max_relative = 1e-12);
 }
+
+/// Four equal steps up to the base rate, and then the cosine of the other epochs. A plateau behind a warm-up observes all losses.
+#[test]
+fn a_warm_up_comes_before_another_schedule() {
+    let schedule = Schedule::WarmUp { epochs: 4, then: Box::new(Schedule::Cosine) };
+    for (e, expected) in [0.25, 0.5, 0.75, 1.0].into_iter().enumerate() {
+        assert_relative_eq!(schedule.rate(2.0, e, 10), 2.0 * expected);
+    }
+    (4..10).for_each(|e| assert_relative_eq!(schedule.rate(2.0, e, 10), Schedule::Cosine.rate(2.0, e - 4, 6)));
+    let mut lowered = Schedule::WarmUp { epochs: 1, then: Box::new(Schedule::Plateau(Plateau::new(0.5, 0))) };
+    [1.0, 1.0].into_iter().for_each(|loss| lowered.observe(loss));
+    assert_relative_eq!(lowered.rate(1.0, 2, 9), 0.5);
+}

@@ -4,9 +4,10 @@ use approx::assert_relative_eq;
 use pollster::block_on;
 use reference::law::{between, dot, draws};
 use reference::place::{Place, everywhere, fetch, on_gpus};
-use tensor::{AdamPart, AdamStep, Device, Generator, GradientMonitor, GradientStatus, Tensor};
+use tensor::{Device, Generator, GradientMonitor, GradientStatus, OptimizerPart, OptimizerStep, Rule, Tensor};
 
-const STEP: AdamStep = AdamStep { learning_rate: 0.1, beta1: 0.0, beta2: 0.0, eps: 1.0, weight_decay: 0.0, step: 1 };
+const RULE: Rule = Rule::Adam { beta1: 0.0, beta2: 0.0, eps: 1.0, decoupled: false };
+const STEP: OptimizerStep = OptimizerStep { rule: RULE, learning_rate: 0.1, weight_decay: 0.0, step: 1 };
 
 fn noted(monitor: &GradientMonitor, count: usize) -> Vec<GradientStatus> {
     block_on(monitor.read(count)).expect("the device works")
@@ -21,7 +22,7 @@ fn watched(device: &Device) -> [Tensor; 3] {
 fn moved(monitor: &GradientMonitor, gradient: f32, device: &Device) -> f32 {
     let zero = Tensor::zeros([1]).upload(device);
     let gradient = Tensor::full([1], gradient).upload(device);
-    let mut parts = [AdamPart { moments: AdamPart::moments(&zero), parameter: zero, gradient }];
+    let mut parts = [OptimizerPart { state: OptimizerPart::state(&zero, RULE), parameter: zero, gradient }];
     STEP.apply(&mut parts, monitor);
     -fetch(&parts[0].parameter).data()[0]
 }

@@ -3,7 +3,6 @@
 //! instruction set of this machine, and on a GPU.
 #![forbid(unsafe_code)]
 
-mod adam;
 mod argmax;
 mod batch_norm;
 mod binary;
@@ -15,6 +14,7 @@ mod gradient_monitor;
 mod interpolate;
 mod layout;
 mod matmul;
+mod optimizer;
 mod pool;
 mod random;
 mod reduce;

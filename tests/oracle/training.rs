@@ -6,7 +6,7 @@
 //! relative to the model's largest.
 
 use anyhow::{Context, Result, ensure};
-use nn::optim::{Adam, AdamConfig};
+use nn::optim::Optimizer;
 use nn::{ForwardContext, Slot, state};
 use pollster::block_on;
 use reference::place::fetch;
@@ -34,7 +34,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
     fill(&*model, file)?; // the weights are loaded onto the model's device
     let params = nn::parameters(&*model);
     let objective = Objective::new(&config);
-    let (mut adam, monitor) = (Adam::new(AdamConfig::default()), GradientMonitor::new(1, device));
+    let (mut adam, monitor) = (Optimizer::adam(), GradientMonitor::new(1, device));
     let losses = file.get("losses")?;
     let mut wrong = Vec::new();
     let mut note = |result: Result<()>| wrong.extend(result.err().map(|error| format!("{error:#}")));
@@ -82,7 +82,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
             }
             ensure!(file.under("grad.").count() == params.len(), "the file has gradients of other parameters");
         }
-        adam.step(&params, &mut gradients, real(meta, "lr")?, &monitor);
+        adam.step_with(&params, &mut gradients, real(meta, "lr")?, &monitor);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("; "));
     Ok(())

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use autograd::Var;
-use nn::optim::{Adam, AdamConfig};
+use nn::optim::Optimizer;
 use nn::{ForwardContext, Module, Trace, state};
 use pollster::block_on;
 use reference::place::gpu;
@@ -124,7 +124,7 @@ fn a_frozen_encoder_is_a_constant() {
             let model = learn::build(&config(settings));
             nn::upload(&*model, &device);
             let params = nn::parameters(&*model);
-            let (mut adam, mut monitor) = (Adam::new(AdamConfig::default()), GradientMonitor::new(1, &device));
+            let (mut adam, mut monitor) = (Optimizer::adam(), GradientMonitor::new(1, &device));
             let before = Frozen::of(&*model).expect("a hash");
             assert_eq!(before.as_ref().map_or(0, |frozen| frozen.tensors), held);
             let other = learn::build(&config(&[settings, &["seed=2"]].concat()));
@@ -149,11 +149,11 @@ fn a_frozen_encoder_is_a_constant() {
                 }
                 let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
                 monitor.observe(0, &all, &[total.value()], None);
-                adam.step(&params, &mut gradients, 1e-3, &monitor);
+                adam.step_with(&params, &mut gradients, 1e-3, &monitor);
             }
             assert_eq!(Frozen::of(&*model).expect("a hash"), before);
             for (name, param) in &params {
-                assert_eq!(adam.has_moments(param), !param.is_frozen(), "{name}");
+                assert_eq!(adam.has_state(param), !param.is_frozen(), "{name}");
             }
         }
     }

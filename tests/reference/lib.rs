@@ -5,7 +5,6 @@
 //! computes them, and [`compare`] reports where two tensors differ.
 #![forbid(unsafe_code)]
 
-pub mod adam;
 pub mod argmax;
 pub mod batch_norm;
 pub mod binary;
@@ -19,6 +18,7 @@ pub mod interpolate;
 pub mod law;
 pub mod layout;
 pub mod matmul;
+pub mod optimizer;
 pub mod place;
 pub mod pool;
 pub mod reduce;

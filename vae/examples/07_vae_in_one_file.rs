@@ -11,7 +11,7 @@
 //! Next: `08_beta.rs`, which trains the same kind of model with the library.
 
 use autograd::Var;
-use nn::optim::{Adam, AdamConfig};
+use nn::optim::Optimizer;
 use nn::{ForwardContext, Layer, Linear, Module, Visitor, loss};
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::Result;
@@ -75,7 +75,7 @@ fn main() -> Result<()> {
     println!("{} parameters, {} digits", nn::count(&model), dataset.train.count());
 
     let params = nn::parameters(&model);
-    let (mut adam, mut monitor) = (Adam::new(AdamConfig::default()), GradientMonitor::new(1, &Device::Cpu));
+    let (mut adam, mut monitor) = (Optimizer::adam(), GradientMonitor::new(1, &Device::Cpu));
     let mut totals = Vec::new();
     for epoch in 1..=8 {
         let (mut sums, mut steps) = ([0.0; 2], 0);
@@ -91,7 +91,7 @@ fn main() -> Result<()> {
             let mut gradients = total.backward();
             let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
             monitor.observe(0, &all, &[total.value()], None);
-            adam.step(&params, &mut gradients, 1e-3, &monitor);
+            adam.step_with(&params, &mut gradients, 1e-3, &monitor);
             [&reconstruction, &kl].iter().zip(&mut sums).for_each(|(x, sum)| *sum += x.value().data()[0]);
             steps += 1;
         }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use gpu::{Adapter, Context};
 use pollster::block_on;
 use tensor::{
-    Act, AdamPart, AdamStep, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, Interpolation, Pool,
-    Result, RunningStats, Tensor, Unary,
+    Act, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, Interpolation, OptimizerPart,
+    OptimizerStep, Pool, Result, Rule, RunningStats, Tensor, Unary,
 };
 
 /// The largest difference that counts as equal, relative to the largest number of the result.
@@ -188,23 +188,28 @@ fn cases() -> Vec<Case> {
         vec![x[0].permute(&[0, 2, 3, 1]), joined.slice(1, 10, 20), x[0].slice_gradient(0, 1, 5), x[0].full_like(2.5)]
     });
     case("dropout's mask", &[x], |x| vec![Generator::new(3).mask([1000], 0.3, &x[0].device())]);
-    case("Adam and the gradient's norm", &[x, positive, a, b], |x| {
+    case("optimisers and the gradient's norm", &[x, positive, a, b], |x| {
         let device = x[0].device();
-        let mut parts: Vec<AdamPart> = (0..11).map(|i| adam_part(&x[i % 4])).collect();
+        let adam = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false };
+        let mut parts: Vec<OptimizerPart> = (0..11).map(|i| at_zero(&x[i % 4], adam)).collect();
         let mut monitor = GradientMonitor::new(1, &device);
         let gradients: Vec<Tensor> = parts.iter().map(|part| part.gradient.clone()).collect();
         let watched = x[0].sum_all();
         monitor.observe(0, &gradients.iter().collect::<Vec<_>>(), &[&watched], Some(1.0));
-        let (beta1, beta2, eps) = (0.9, 0.999, 1e-8);
-        AdamStep { learning_rate: 0.1, beta1, beta2, eps, weight_decay: 0.01, step: 1 }.apply(&mut parts, &monitor);
-        parts.into_iter().flat_map(|part| [part.parameter, part.moments]).collect()
+        let step = OptimizerStep { rule: adam, learning_rate: 0.1, weight_decay: 0.01, step: 1 };
+        step.apply(&mut parts, &monitor);
+        let sgd = Rule::Sgd { momentum: 0.9, nesterov: true };
+        let mut others = [at_zero(&x[2], sgd), at_zero(&x[3], sgd)];
+        OptimizerStep { rule: sgd, ..step }.apply(&mut others, &monitor);
+        parts.into_iter().chain(others).flat_map(|part| [part.parameter, part.state]).collect()
     });
     all
 }
 
 /// A parameter of zeros with this gradient.
-fn adam_part(gradient: &Tensor) -> AdamPart {
-    AdamPart { parameter: gradient.full_like(0.0), gradient: gradient.clone(), moments: AdamPart::moments(gradient) }
+fn at_zero(gradient: &Tensor, rule: Rule) -> OptimizerPart {
+    let state = OptimizerPart::state(gradient, rule);
+    OptimizerPart { parameter: gradient.full_like(0.0), gradient: gradient.clone(), state }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The optimiser [`Adam`], learning-rate [`Schedule`]s, and [`Ema`], a moving average of the weights. [`tensor::GradientMonitor`] clips
-//! gradients.
+//! [`Optimizer`]s, learning-rate [`Schedule`]s, and [`Ema`], a moving average of the weights. [`tensor::GradientMonitor`] clips the norm of
+//! gradients, [`clip_values`] their elements.
 
-mod adam;
 mod ema;
+mod optimizer;
 mod schedule;
 
-pub use adam::{Adam, AdamConfig};
 pub use ema::{Ema, SwappedIn};
+pub use optimizer::{Group, Optimizer, clip_values};
 pub use schedule::{Plateau, Schedule};

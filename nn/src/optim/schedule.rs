@@ -1,5 +1,8 @@
 //! Learning rates by epoch, e = 0 … E − 1, from a base rate:
 //!   constant: base      linear: base·(E − e)/E      cosine: base·½(1 + cos(π·e/E))
+//!   step: base·factor^⌊e/every⌋
+//!   one cycle: from base/25 to base in the first 30 %, then to base/25·10⁻⁴, both along half a period of a cosine
+//!   warm-up: base·(e + 1)/n in the first n epochs, then another schedule over the other E − n
 //!   plateau:  base·factorⁿ, where n increases whenever the validation loss has not improved for more than `patience` epochs
 
 /// How the learning rate changes over a run, by epoch e = 0 … E − 1.
@@ -11,6 +14,23 @@ pub enum Schedule {
     Linear,
     /// `base·½(1 + cos(π·e/E))`: decreases along half a period of a cosine.
     Cosine,
+    /// `base·factor^⌊e/every⌋` (PyTorch's `StepLR`).
+    Step {
+        /// The number of epochs between two changes, at least 1.
+        every: usize,
+        /// The factor of each change.
+        factor: f64,
+    },
+    /// Rises from base/25 to the base rate in the first 30 % of the epochs and falls to base/25·10⁻⁴ in the last, along cosines (Smith
+    /// and Topin, 1708.07120; PyTorch's `OneCycleLR` with its settings). It is meant for steps in place of epochs.
+    OneCycle,
+    /// Rises in equal steps in the first epochs, then follows another schedule over the epochs that are left.
+    WarmUp {
+        /// The number of epochs until the rate is the base rate.
+        epochs: usize,
+        /// The schedule of the others.
+        then: Box<Schedule>,
+    },
     /// Multiplied by a factor when the validation loss stops improving.
     Plateau(Plateau),
 }
@@ -45,13 +65,30 @@ impl Schedule {
             Schedule::Constant => base,
             Schedule::Linear => base * (all - e) / all,
             Schedule::Cosine => base * 0.5 * (1.0 + (std::f64::consts::PI * e / all).cos()),
+            Schedule::Step { every, factor } => base * factor.powi((epoch / every) as i32),
+            Schedule::OneCycle => {
+                let cosine = |from: f64, to: f64, part: f64| {
+                    to + (from - to) * 0.5 * (1.0 + (std::f64::consts::PI * part).cos())
+                };
+                let (least, peak, last) = (base / 25.0, 0.3 * all - 1.0, all - 1.0);
+                match e <= peak {
+                    true => cosine(least, base, e / peak),
+                    false => cosine(base, 1e-4 * least, (e - peak) / (last - peak)),
+                }
+            }
+            Schedule::WarmUp { epochs: n, .. } if epoch < *n => base * (e + 1.0) / *n as f64,
+            Schedule::WarmUp { epochs: n, then } => then.rate(base, epoch - n, epochs.saturating_sub(*n)),
             Schedule::Plateau(plateau) => base * plateau.scale,
         }
     }
 
     /// Passes the validation loss of the epoch that has just ended to a plateau schedule. Other schedules ignore it.
     pub fn observe(&mut self, loss: f64) {
-        let Schedule::Plateau(plateau) = self else { return };
+        let plateau = match self {
+            Schedule::Plateau(plateau) => plateau,
+            Schedule::WarmUp { then, .. } => return then.observe(loss),
+            _ => return,
+        };
         if loss < plateau.best {
             plateau.best = loss;
             plateau.waited = 0;

@@ -1,7 +1,7 @@
 //! Checks all gradients together before a step: whether they are finite, and by what factor they are scaled.
 //!   norm = √Σ g²,   factor = min(1, limit/(norm + 1e-6)),
 //!   non_finite: the norm or a watched number is not finite, in this step or in an earlier one
-//! The result stays on the device. Adam reads the factor there and changes nothing if `non_finite` is set. The host reads the
+//! The result stays on the device. An optimiser reads the factor there and changes nothing if `non_finite` is set. The host reads the
 //! results of many steps at once. Squares are f32, so a gradient beyond 1e19 counts as not finite.
 
 use crate::cpu::parallel;
@@ -33,7 +33,7 @@ const ROW_LEN: usize = 12;
 /// non_finite: the norm or a watched number is not finite, in this step or in an earlier one
 /// ```
 ///
-/// The norm is that of all gradients together (PyTorch's `clip_grad_norm_`). [`AdamStep::apply`](crate::AdamStep::apply) reads the
+/// The norm is that of all gradients together (PyTorch's `clip_grad_norm_`). [`OptimizerStep::apply`](crate::OptimizerStep::apply) reads the
 /// factor, and changes nothing if `non_finite` is set.
 #[derive(Clone, Debug)]
 pub struct GradientMonitor {
@@ -57,6 +57,11 @@ impl GradientMonitor {
         let mut rows = Tensor::zeros([history + 1, ROW_LEN]);
         rows.data_mut()[history * ROW_LEN + 1] = 1.0; // before the first step nothing is scaled
         GradientMonitor { rows: rows.upload(device) }
+    }
+
+    /// The device of its results.
+    pub fn device(&self) -> Device {
+        self.rows.device()
     }
 
     /// The number of steps whose results it keeps.

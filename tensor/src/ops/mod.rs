@@ -1,7 +1,6 @@
 //! The operations, one file each. The file of the same name in `autograd` holds the gradient, the one in `tests/ops` the tests, and
 //! the one in `shaders` the GPU kernels.
 
-pub(crate) mod adam;
 pub(crate) mod argmax;
 pub(crate) mod batch_norm;
 pub(crate) mod binary;
@@ -13,6 +12,7 @@ pub(crate) mod gradient_monitor;
 pub(crate) mod interpolate;
 pub(crate) mod layout;
 pub(crate) mod matmul;
+pub(crate) mod optimizer;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod reshape;
@@ -24,8 +24,6 @@ use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
 pub static KERNELS: [&Kernel; 40] = [
-    &adam::ADAM,
-    &adam::ADAM_MANY,
     &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
@@ -53,6 +51,8 @@ pub static KERNELS: [&Kernel; 40] = [
     &crate::launch::LAYOUT_FILL,
     &crate::launch::LAYOUT_MOVE,
     &matmul::MATMUL,
+    &optimizer::OPTIMIZER,
+    &optimizer::OPTIMIZER_MANY,
     &pool::AVG_POOL2D,
     &pool::AVG_POOL2D_GRADIENT,
     &pool::MAX_POOL2D,

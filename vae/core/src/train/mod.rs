@@ -19,9 +19,9 @@ mod trainer_state;
 use std::ops::Deref;
 
 use autograd::Param;
-use nn::optim::{Adam, AdamConfig, Ema, Plateau, Schedule, SwappedIn};
+use nn::optim::{Ema, Optimizer, Plateau, Schedule, SwappedIn};
 use nn::{ForwardContext, Module, Trace};
-use tensor::{Device, GradientMonitor, Tensor};
+use tensor::{Device, GradientMonitor, Rule, Tensor};
 
 use crate::config::{Config, ScheduleKind};
 use crate::data::{Dataset, Prepared, batches, order};
@@ -48,7 +48,7 @@ pub struct Trainer {
     pub dataset: Dataset,
     predictor: Predictor,
     params: Vec<(String, Param)>,
-    adam: Adam,
+    adam: Optimizer,
     ema: Option<Ema>,
     monitor: GradientMonitor,
     schedule: Schedule,
@@ -76,12 +76,8 @@ impl Trainer {
     /// Creates a trainer of a learner. The model is moved to the device.
     pub fn from_learner(config: Config, dataset: Dataset, model: Box<dyn Learner>, device: Device) -> Trainer {
         let train = &config.train;
-        let adam = AdamConfig {
-            beta1: train.beta1,
-            beta2: train.beta2,
-            weight_decay: train.weight_decay,
-            ..AdamConfig::default()
-        };
+        let adam = Rule::Adam { beta1: train.beta1, beta2: train.beta2, eps: 1e-8, decoupled: false };
+        let adam = Optimizer::new(adam, train.weight_decay);
         let schedule = match train.schedule {
             ScheduleKind::Constant => Schedule::Constant,
             ScheduleKind::Linear => Schedule::Linear,
@@ -101,7 +97,7 @@ impl Trainer {
         let predictor = Predictor::new(config, model, dataset.transform.clone(), device); // moves the model to the device
         let params = nn::parameters(&*predictor.model);
         let ema = ema_decay.map(|decay| Ema::new(decay, &*predictor.model));
-        let (adam, sums) = (Adam::new(adam), Losses::default());
+        let sums = Losses::default();
         Trainer {
             dataset,
             predictor,
@@ -149,7 +145,7 @@ impl Trainer {
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config().train.clip).filter(|&clip| clip > 0.0);
         self.monitor.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
-        self.adam.step(&self.params, &mut gradients, learning_rate, &self.monitor);
+        self.adam.step_with(&self.params, &mut gradients, learning_rate, &self.monitor);
         self.ema.iter_mut().for_each(|ema| ema.update(self.steps));
         if let Device::Gpu(machine) = self.device() {
             machine.end_step().await?;

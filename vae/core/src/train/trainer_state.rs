@@ -62,7 +62,7 @@ impl Trainer {
     pub fn optimiser_tensors(&self) -> Vec<(String, Buffer)> {
         let mut optimiser = Vec::new();
         for (name, param) in &self.params {
-            if let Some([m, v]) = self.adam.moments(param) {
+            if let Some(Ok([m, v])) = self.adam.state(param).map(<[Tensor; 2]>::try_from) {
                 optimiser.push((format!("{M}{name}"), Buffer::new(m)));
                 optimiser.push((format!("{V}{name}"), Buffer::new(v)));
             }
@@ -100,7 +100,8 @@ impl Trainer {
             let wanted = format!("{kind}{name}");
             slots.iter().find(|(known, _)| *known == wanted).map(|(_, tensor)| tensor.value())
         };
-        let moments = self.params.iter().filter_map(|(name, param)| Some((param, [find(M, name)?, find(V, name)?])));
+        let moments =
+            self.params.iter().filter_map(|(name, param)| Some((param, vec![find(M, name)?, find(V, name)?])));
         self.adam.restore(state.adam, moments);
         if let Some(ema) = &mut self.ema {
             ema.restart(); // running statistics that the checkpoint has no average of start from their values in it
