@@ -80,6 +80,21 @@ impl Var {
                         waiting.insert(input.id, (input, sum));
                         continue;
                     }
+                    Edge::Recompute(compute) => {
+                        let again = compute();
+                        assert_eq!(
+                            again.shape(),
+                            dy.shape(),
+                            "{}: computed again, the value has another shape",
+                            node.made_by
+                        );
+                        // Its nodes are the newest now, so they come before all that wait.
+                        again
+                            .node()
+                            .into_iter()
+                            .for_each(|node| drop(waiting.insert(node.id, (node.clone(), dy.clone()))));
+                        continue;
+                    }
                 };
                 let wanted: Vec<bool> = parents.iter().map(Option::is_some).collect();
                 let given = vjp(&dy, &wanted);

@@ -40,6 +40,8 @@ pub(crate) enum Edge {
     Joint(Vec<Option<Parent>>, JointRule),
     /// To one input. The rule also receives the sum of the gradients that the input has so far, and adds to it.
     AddTo(Parent, SumRule),
+    /// To whatever the value depends on if it is computed again with its history, as this does.
+    Recompute(Box<dyn FnOnce() -> Var>),
 }
 
 pub(crate) type JointRule = Box<dyn FnOnce(&Tensor, &[bool]) -> Vec<Option<Tensor>>>;
@@ -144,6 +146,13 @@ impl Edges {
         if let Some(parent) = Parent::of(input) {
             self.edges.push(Edge::AddTo(parent, Box::new(vjp)));
         }
+    }
+}
+
+impl Edges {
+    /// An edge that computes the value again when its gradient is complete. The backward pass goes on from there.
+    pub(crate) fn recompute(&mut self, compute: impl FnOnce() -> Var + 'static) {
+        self.edges.push(Edge::Recompute(Box::new(compute)));
     }
 }
 

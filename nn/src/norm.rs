@@ -2,7 +2,7 @@
 //! Training uses the statistics of the batch and updates the running statistics with PyTorch's momentum 0.1 and the unbiased variance.
 //! Evaluation, and a layer whose running statistics are frozen, use the running statistics.
 
-use autograd::{Act, Buffer, Param, Var};
+use autograd::{Act, Buffer, Param, Var, is_recomputing};
 use tensor::{RunningStats, Tensor};
 
 use crate::module::{ForwardContext, Layer, Module, Visitor};
@@ -45,6 +45,8 @@ impl BatchNorm2d {
         let y = if !ctx.train || self.running_mean.is_frozen() {
             let (mean, var) = (self.running_mean.value(), self.running_var.value());
             x.batch_norm_eval(&mean, &var, &weight, &bias, residual, act, EPS)
+        } else if is_recomputing() {
+            x.batch_norm(&weight, &bias, residual, act, EPS, None) // the running statistics were updated the first time
         } else {
             self.running_mean.update(|mean| {
                 self.running_var.update(|var| {

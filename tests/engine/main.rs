@@ -4,6 +4,8 @@
 
 mod accumulation;
 mod blame;
+mod checkpoint;
+mod graph;
 mod history;
 mod refusal;
 mod sharing;

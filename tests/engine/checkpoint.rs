@@ -1,0 +1,107 @@
+//! A checkpointed function has the same value and gradients, bit for bit, and keeps less.
+
+use std::rc::Rc;
+
+use autograd::{Param, Var, checkpoint};
+use nn::{BatchNorm2d, Conv2d, Dropout, ForwardContext, Layer};
+use reference::compare::assert_same_bits;
+use reference::place::{everywhere, fetch};
+use tensor::{Conv, Generator, Tensor};
+
+/// A block with parameters, running statistics and dropout.
+struct Block {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+    dropout: Dropout,
+}
+
+impl Block {
+    fn new(seed: u64) -> Rc<Block> {
+        let conv = Conv { stride: 1, padding: 1 };
+        let conv = Conv2d::new(&mut Generator::new(seed), 3, 3, 3, conv, true);
+        Rc::new(Block { conv, norm: BatchNorm2d::new(3), dropout: Dropout::new(0.3, seed as u16) })
+    }
+
+    fn forward(&self, x: &Var) -> Var {
+        let ctx = ForwardContext::train(1, 5);
+        let y = self.norm.forward(&self.conv.forward(x, &ctx), &ctx);
+        self.dropout.forward(&(y.relu() + x), &ctx)
+    }
+
+    fn tensors(&self) -> Vec<(String, Param)> {
+        [nn::parameters(&self.conv), nn::parameters(&self.norm)].concat()
+    }
+}
+
+/// The output of two blocks, all gradients, and the running statistics, with and without checkpoints.
+fn results(device: &tensor::Device, checkpointed: bool) -> Vec<Tensor> {
+    let blocks = [Block::new(1), Block::new(2)];
+    blocks.iter().for_each(|block| {
+        nn::upload(&block.conv, device);
+        nn::upload(&block.norm, device);
+    });
+    let x = Var::leaf(Generator::new(3).normal_tensor([4, 3, 6, 5]).upload(device));
+    let y = blocks.iter().fold(x.clone(), |x, block| match checkpointed {
+        true => {
+            let block = block.clone();
+            checkpoint(move |x| block.forward(x), &x)
+        }
+        false => block.forward(&x),
+    });
+    let loss = (y.square() + &x).sum_all(); // x has a gradient from outside too
+    let gradients = loss.backward();
+    let mut all = vec![fetch(y.value()), fetch(gradients.of(&x).expect("a gradient"))];
+    for block in &blocks {
+        all.extend(block.tensors().iter().map(|(_, param)| fetch(gradients.get(param).expect("a gradient"))));
+        nn::visit(&block.norm, |_, slot| {
+            if let nn::Slot::Buffer(buffer) = slot {
+                all.push(fetch(&buffer.value()));
+            }
+        });
+    }
+    all
+}
+
+#[test]
+fn values_gradients_and_statistics_are_the_same() {
+    everywhere(|device| {
+        let (plain, checkpointed) = (results(device, false), results(device, true));
+        assert_eq!(plain.len(), 2 + 2 * 6);
+        plain.iter().zip(&checkpointed).enumerate().for_each(|(i, (a, b))| assert_same_bits(&format!("{i}"), a, b));
+    });
+}
+
+/// What `f` computes on the way is dropped at once, and computed again by the backward pass.
+#[test]
+fn only_the_input_is_kept() {
+    let calls = Rc::new(std::cell::Cell::new(0));
+    let inside: Rc<std::cell::RefCell<Vec<Tensor>>> = Rc::default();
+    let x = Var::leaf(Tensor::full([3], 2.0));
+    let (count, held) = (calls.clone(), inside.clone());
+    let y = checkpoint(
+        move |x| {
+            count.set(count.get() + 1);
+            let square = x.square();
+            held.borrow_mut().push(square.value().clone());
+            assert_eq!(autograd::is_recomputing(), count.get() == 2);
+            square.exp()
+        },
+        &x,
+    );
+    assert_eq!(calls.get(), 1);
+    assert!(y.has_gradient() && !autograd::is_recomputing());
+    let mut first = inside.borrow_mut().pop().unwrap();
+    let address = first.data().as_ptr();
+    assert_eq!(first.data_mut().as_ptr(), address, "nobody else holds it, so writing does not copy");
+    let gradients = y.sum_all().backward();
+    assert_eq!(calls.get(), 2);
+    let expected = 4.0 * 4.0_f32.exp();
+    assert!(gradients.of(&x).unwrap().data().iter().all(|g| (g - expected).abs() < 1e-3));
+}
+
+#[test]
+fn a_function_without_gradients_is_a_constant_in_effect() {
+    let x = Var::leaf(Tensor::ones([2]));
+    let y = checkpoint(|_| Var::constant(Tensor::ones([2])), &x);
+    assert!((y.sum_all() + x.sum_all()).backward().of(&x).unwrap().data() == [1.0, 1.0]);
+}
