@@ -6,6 +6,7 @@ import { WASI } from "node:wasi";
 
 // With direct calls of WASI's functions, garbage collection overlooks the stack below a long program: Node 20 then crashes.
 setFlagsFromString("--no-turbo-fast-api-calls");
+Error.stackTraceLimit = 0; // a panic says where it is
 
 const [program, ...args] = process.argv.slice(2);
 const wasi = new WASI({ version: "preview1", args: [program, ...args], env: process.env, preopens: { "/": "/" } });
