@@ -3,8 +3,9 @@
 //! A sum that the compiler moves to memory ("spills") doubles the time of a matrix product, and no other test would notice: the result is
 //! the same. So this compiles the crate `tensor` as a release build does, and reads the assembly. A *multiply loop* is an innermost loop
 //! with at least eight multiply-adds of vectors and a number that is broadcast to a vector. None may read or write a vector on the stack.
-//! Where an emulator runs this test, there is no compiler: `TENSOR_ASSEMBLY` names the assembly (`tests/cross/arm`).
-#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+//! Where an emulator runs this test, there is no compiler: `TENSOR_ASSEMBLY` names the assembly (`tests/cross/arm`). WebAssembly has no
+//! registers, and its engine decides what stays in those of the processor, so there only the instructions of the tile are counted.
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -26,9 +27,11 @@ impl Loop<'_> {
     }
 }
 
-/// `vfmadd231ps …` of vectors on x86-64, `fmla v…` on 64-bit Arm.
+/// `vfmadd231ps …` of vectors on x86-64, `fmla v…` on 64-bit Arm. WebAssembly multiplies, and adds afterwards.
 fn is_multiply_add(line: &str) -> bool {
-    (line.starts_with("vfm") || line.starts_with("vfnm")) && line.contains("ps\t") || line.starts_with("fmla\t")
+    (line.starts_with("vfm") || line.starts_with("vfnm")) && line.contains("ps\t")
+        || line.starts_with("fmla\t")
+        || line.starts_with("f32x4.mul")
 }
 
 /// A number read from memory and copied to all lanes, or on Arm multiplied as one element of a vector.
@@ -36,6 +39,7 @@ fn broadcasts(line: &str) -> bool {
     line.starts_with("vbroadcastss")
         || line.contains("{1to")
         || line.starts_with("ld1r")
+        || line.starts_with("v128.load32_splat")
         || line.starts_with("fmla\t") && line.contains("s[")
 }
 
@@ -46,10 +50,12 @@ fn spills(line: &str) -> bool {
     vector && (line.contains("(%rsp") || line.contains("[sp") || line.contains("[x29"))
 }
 
-/// The innermost loops of a listing: jumps back to a label with no other label that a jump returns to in between.
+/// The innermost loops of a listing: jumps back to a label with no other label that a jump returns to in between. WebAssembly writes
+/// `loop` and `end_loop`.
 fn innermost_loops<'a>(lines: &'a [&'a str]) -> Vec<Loop<'a>> {
     let mut loops = Vec::new();
     let (mut function, mut labels) = ("", Vec::<(&str, usize)>::new());
+    let mut opened = None;
     let mut closed = 0; // the end of the loop before: a jump over it is not innermost
     for (at, line) in lines.iter().enumerate() {
         if let Some(label) = line.strip_suffix(':') {
@@ -59,6 +65,13 @@ fn innermost_loops<'a>(lines: &'a [&'a str]) -> Vec<Loop<'a>> {
                 (function, labels) = (label, Vec::new());
             }
             continue;
+        }
+        match line.split('\t').next() {
+            Some("loop") => opened = Some(at),
+            Some("end_loop") => {
+                loops.extend(opened.take().map(|start| Loop { function, lines: &lines[start..=at] }));
+            }
+            _ => (),
         }
         let Some((jump, target)) = line.split_once('\t') else { continue };
         if !(jump.starts_with('j')
@@ -107,8 +120,11 @@ fn no_loop_that_multiplies_keeps_a_vector_on_the_stack() {
     let loops = innermost_loops(&lines);
     let multiplies: Vec<&Loop> = loops.iter().filter(|l| l.multiplies()).collect();
     // The whole tile of each instruction set must be among them: rows times vectors of sums.
-    let tiles: &[(&str, usize)] =
-        if cfg!(target_arch = "x86_64") { &[("%ymm", 12), ("%zmm", 24)] } else { &[("v", 24)] };
+    let tiles: &[(&str, usize)] = match () {
+        () if cfg!(target_arch = "x86_64") => &[("%ymm", 12), ("%zmm", 24)],
+        () if cfg!(target_arch = "aarch64") => &[("v", 24)],
+        () => &[("f32x4", 8)],
+    };
     for (register, sums) in tiles {
         let of_register = |line: &str| is_multiply_add(line) && line.contains(register);
         let found = multiplies.iter().any(|l| l.count(of_register).is_multiple_of(*sums) && l.count(of_register) > 0);
@@ -120,7 +136,11 @@ fn no_loop_that_multiplies_keeps_a_vector_on_the_stack() {
     // On Arm, the tile of packed operands takes its factors from registers, without an instruction that broadcasts them.
     let by_element = |line: &str| is_multiply_add(line) && broadcasts(line);
     let found = multiplies.iter().any(|l| l.count(by_element) == 24 && l.lines.len() <= 36);
-    assert!(found || cfg!(target_arch = "x86_64"), "no short loop has 24 multiply-adds by an element");
+    assert!(found || cfg!(not(target_arch = "aarch64")), "no short loop has 24 multiply-adds by an element");
+    // In WebAssembly, a step of the tile broadcasts 4 numbers and loads 2 vectors for 8 sums.
+    let tile = ["f32x4.mul", "f32x4.add", "v128.load32_splat", "v128.load\t"];
+    let found = multiplies.iter().any(|l| tile.map(|start| l.count(|line| line.starts_with(start))) == [8, 8, 4, 2]);
+    assert!(found || cfg!(not(target_arch = "wasm32")), "no loop is the tile of 4 rows of 2 vectors");
     let spilled: Vec<String> = multiplies
         .iter()
         .filter(|l| l.count(spills) > 0)
@@ -152,4 +172,14 @@ fn a_loop_is_found_and_its_stack_traffic_is_seen() {
     assert_eq!(loops.len(), 1, "only the inner loop");
     assert_eq!((loops[0].function, loops[0].lines.len()), ("outer", 5));
     assert_eq!([loops[0].count(is_multiply_add), loops[0].count(broadcasts), loops[0].count(spills)], [1, 1, 1]);
+}
+
+#[test]
+fn a_loop_of_webassembly_is_found() {
+    let text = "outer:\nloop\nlocal.get\t1\nloop\nv128.load32_splat\t0:p2align=2\nf32x4.mul\nbr_if\t0\nend_loop\nbr_if\t0\nend_loop";
+    let lines: Vec<&str> = text.lines().collect();
+    let loops = innermost_loops(&lines);
+    assert_eq!(loops.len(), 1, "only the inner loop");
+    assert_eq!((loops[0].function, loops[0].lines.len()), ("outer", 5));
+    assert_eq!([loops[0].count(is_multiply_add), loops[0].count(broadcasts)], [1, 1]);
 }

@@ -33,12 +33,14 @@ fn value_and_gradients(shapes: &[&[usize]], op: impl Fn(&[Var]) -> Var) -> Vec<T
 }
 
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there is one thread")]
 fn matrix_products() {
     agree("matmul", || value_and_gradients(&[&[130, 300], &[300, 257]], |x| x[0].matmul(&x[1])));
     agree("a long sum", || value_and_gradients(&[&[5, 5000], &[7, 5000]], |x| x[0].matmul_nt(&x[1])));
 }
 
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there is one thread")]
 fn convolutions() {
     let conv = Conv { stride: 1, padding: 1 };
     agree("conv2d", || {
@@ -57,6 +59,7 @@ fn convolutions() {
 }
 
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there is one thread")]
 fn normalisation_and_resizing() {
     agree("batch_norm", || {
         value_and_gradients(&[&[9, 17, 16, 16], &[17], &[17], &[9, 17, 16, 16]], |x| {
@@ -74,6 +77,7 @@ fn normalisation_and_resizing() {
 }
 
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there is one thread")]
 fn sums_and_broadcasts() {
     agree("one long sum", || value_and_gradients(&[&[200_003]], |x| x[0].square().sum_all()));
     agree("sums over images", || value_and_gradients(&[&[9, 17, 31, 33]], |x| x[0].mean(&[0, 2, 3], true)));
@@ -83,6 +87,7 @@ fn sums_and_broadcasts() {
 
 /// One matrix, several, few and many columns: rows and columns are divided among the threads.
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there is one thread")]
 fn sums_along_columns() {
     for (shape, dim) in [([3001, 70], 0), ([300, 1100], 0), ([9, 9000], 0), ([40_000, 3], 0), ([4096, 33], 1)] {
         agree(&format!("sum of {shape:?} over {dim}"), || {
@@ -103,6 +108,7 @@ fn sums_along_columns() {
 }
 
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there is one thread")]
 fn functions_of_one_number() {
     agree("exp, tanh, sigmoid, softplus and log", || {
         value_and_gradients(&[&[7, 9001]], |x| x[0].tanh().exp().softplus().sigmoid().log())
@@ -111,6 +117,7 @@ fn functions_of_one_number() {
 
 /// Parts of a tensor are drawn by different threads, each from its place in the stream.
 #[test]
+#[cfg_attr(target_family = "wasm", ignore = "there is one thread")]
 fn random_numbers() {
     agree("random numbers", || {
         let mut rng = Generator::stream(3, 8);

@@ -69,11 +69,11 @@ fn large() -> Vec<Case> {
         case([1, 4, 40, 33], [3, 4, 3, 3], 3, 0),
         case([2, 3, 9, 8], [150, 3, 3, 3], 2, 1), // a gradient with sums so long that a GPU splits them
         case([6, 24, 13, 14], [20, 24, 3, 3], 1, 1),
-        case([9, 16, 8, 8], [33, 16, 3, 3], 1, 0),
+        case([35, 16, 8, 8], [33, 16, 3, 3], 1, 0), // more images than a weight gradient transforms at once
         case([32, 16, 24, 23], [17, 16, 3, 3], 1, 1), // several images at once, and a last task of fewer
-        case([5, 96, 6, 5], [100, 96, 3, 3], 1, 1),   // so many weights that the whole batch goes from step to step
-        case([70, 37, 2, 2], [35, 37, 3, 3], 1, 1),   // more than a vector of images, more than a task of channels
-        case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),     // rows longer than two vectors, more images than parts of a sum
+        case([5, 96, 6, 5], [100, 96, 3, 3], 1, 1), // so many weights that the whole batch goes from step to step
+        case([70, 37, 2, 2], [35, 37, 3, 3], 1, 1), // more than a vector of images, more than a task of channels
+        case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),   // rows longer than two vectors, more images than parts of a sum
     ]
 }
 

@@ -34,5 +34,8 @@ fn instruction_sets_of_this_machine() {
     if cfg!(target_arch = "aarch64") {
         assert!(names.contains("neon"), "{names}");
     }
+    if cfg!(target_feature = "simd128") {
+        assert!(names.contains("simd128"), "{names}");
+    }
     assert_eq!(available[0], tensor::Isa::Portable);
 }

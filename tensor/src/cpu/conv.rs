@@ -234,17 +234,21 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
         return;
     }
     let [cin, cout] = channels;
+    // SAFETY: each element is stored once.
+    let put = |w: &DisjointSliceMut, at: usize, sum| unsafe { w.part(at..at + 1)[0] = sum };
     match ConvAlgorithm::choose(&window, Product::WeightGradient, cin.max(cout), cin.min(cout)) {
         ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),
         ConvAlgorithm::Few if cout <= conv_few::FEW => {
             let (many, few) = ((x, cin, window.input), (y, cout, window.output));
-            let store = |o: usize, c: usize, t: usize, sum| w[(o * cin + c) * 9 + t] = sum;
+            let w = DisjointSliceMut::new(w);
+            let store = |o: usize, c: usize, t: usize, sum| put(&w, (o * cin + c) * 9 + t, sum);
             conv_few::weight_gradient(many, few, window.padding, window.batch, store);
         }
         ConvAlgorithm::Few => {
             // The same sum with the roles exchanged: the input moves over the output, with a rotated kernel.
             let (many, few) = ((y, cout, window.output), (x, cin, window.input));
-            let store = |c: usize, o: usize, t: usize, sum| w[(o * cin + c) * 9 + 8 - t] = sum;
+            let w = DisjointSliceMut::new(w);
+            let store = |c: usize, o: usize, t: usize, sum| put(&w, (o * cin + c) * 9 + 8 - t, sum);
             conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, store);
         }
         ConvAlgorithm::Square => conv_2x2::weight_gradient(x, y, w, channels, window.batch),

@@ -18,7 +18,9 @@ use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
 
 /// Channels of one task.
-const SOME: usize = 16;
+const SOME: usize = 8;
+/// Channels whose taps are added up at once: whole vectors.
+const LANES: usize = 16;
 
 /// The distance between the taps of pixel `q` and of pixel 0.
 #[inline(always)]
@@ -161,7 +163,7 @@ impl<const ADJOINT: bool> Rows<'_, ADJOINT> {
 /// `dw[cout, cin, 3, 3]` from `x[batch, cin, 2, 2]` and `dy[batch, cout, 2, 2]`. A matrix product sums the products of all pairs of
 /// pixels over the images; then the pairs are added up by their taps.
 pub(super) fn weight_gradient(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]: [usize; 2], batch: usize) {
-    let (isa, columns) = (Isa::current(), cin.next_multiple_of(SOME));
+    let (isa, columns) = (Isa::current(), cin.next_multiple_of(LANES));
     let width = 4 * columns + 16; // not a multiple of 4 KiB, since such rows would share cache sets
     let x = &pixels_first(isa, x, cin, batch, columns, width);
     let tile = isa.tile();
@@ -222,9 +224,9 @@ struct AddTaps<'a> {
 impl SimdKernel for AddTaps<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        for first in (0..self.cin).step_by(SOME) {
-            let mut taps = [0.0; 9 * SOME];
-            for lane in (0..SOME).step_by(V::LANES) {
+        for first in (0..self.cin).step_by(LANES) {
+            let mut taps = [0.0; 9 * LANES];
+            for lane in (0..LANES).step_by(V::LANES) {
                 let mut sums = [V::splat(0.0); 9];
                 for p in 0..4 {
                     for q in 0..4 {
@@ -232,10 +234,10 @@ impl SimdKernel for AddTaps<'_> {
                         sums[tap(p, q)] = sums[tap(p, q)].add(product);
                     }
                 }
-                (0..9).for_each(|t| sums[t].write(&mut taps[t * SOME + lane..]));
+                (0..9).for_each(|t| sums[t].write(&mut taps[t * LANES + lane..]));
             }
-            let some = SOME.min(self.cin - first);
-            transpose(self.isa, &taps, SOME, 9, some, &mut self.dw[first * 9..], 9);
+            let some = LANES.min(self.cin - first);
+            transpose(self.isa, &taps, LANES, 9, some, &mut self.dw[first * 9..], 9);
         }
     }
 }

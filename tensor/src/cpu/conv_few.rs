@@ -12,7 +12,7 @@
 //!   └──────────────┘
 //! ```
 
-use super::parallel::for_each_part;
+use super::parallel::{DisjointSliceMut, for_each_index, for_each_part};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, SimdKernel, Vector};
 use super::window::TapOffsets;
@@ -169,19 +169,27 @@ pub(super) fn weight_gradient(
     few: (&[f32], usize, [usize; 2]),
     padding: usize,
     batch: usize,
-    mut store: impl FnMut(usize, usize, usize, f32),
+    store: impl Fn(usize, usize, usize, f32) + Sync,
 ) {
     /// Parts of the batch. Each is summed on its own, and the sums are added in order.
     const PARTS: usize = 16;
+    /// Channels of one task.
+    const SOME: usize = 16;
     let isa = Isa::current();
     let ((xs, channels, input), (ys, few, output)) = (many, few);
     let offset = |t: usize| [t / 3, t % 3].map(|t| t as isize - padding as isize);
     let padded = Padded::new(input, output, (0..9).map(offset));
     let at: [usize; 9] = std::array::from_fn(|t| padded.at(offset(t)));
     let (pixels, area) = (input[0] * input[1], output[0] * padded.columns);
-    let (parts, count) = (PARTS.min(batch), channels * few * 9 * LANES);
+    let (parts, blocks, each) = (PARTS.min(batch), channels.div_ceil(SOME), few * 9 * LANES);
+    let count = channels * each;
     let mut sums = CpuBuffer::take(parts * count);
-    for_each_part(&mut sums, count, &|part, sums| {
+    let all = DisjointSliceMut::new(&mut sums);
+    for_each_index(parts * blocks, &|task| {
+        let (part, first) = (task / blocks, task % blocks * SOME);
+        let some = first..(first + SOME).min(channels);
+        // SAFETY: no two tasks have the same channels of the same part.
+        let sums = unsafe { all.part(part * count + some.start * each..part * count + some.end * each) };
         sums.fill(0.0);
         scratch(padded.len() + few * area, |room| {
             let (plane, dy) = room.split_at_mut(padded.len());
@@ -191,21 +199,21 @@ pub(super) fn weight_gradient(
                 for (dy, y) in dy.chunks_exact_mut(padded.columns).zip(y.chunks_exact(output[1])) {
                     dy[..output[1]].copy_from_slice(y);
                 }
-                let x = xs[image * channels * pixels..].chunks_exact(pixels);
-                for (x, sums) in x.zip(sums.chunks_exact_mut(few * 9 * LANES)) {
+                let x = xs[(image * channels + some.start) * pixels..].chunks_exact(pixels);
+                for (x, sums) in x.zip(sums.chunks_exact_mut(each)) {
                     padded.fill(x, plane);
                     isa.dispatch(AddTaps { padded: &padded, plane, at: &at, dy, few, sums });
                 }
             }
         });
     });
-    for channel in 0..channels {
+    for_each_index(channels, &|channel| {
         for (o, t) in (0..few).flat_map(|o| (0..9).map(move |t| (o, t))) {
             let at = ((channel * few + o) * 9 + t) * LANES;
             let all = (0..parts).flat_map(|part| &sums[part * count + at..][..LANES]);
             store(o, channel, t, all.map(|&x| f64::from(x)).sum::<f64>() as f32);
         }
-    }
+    });
 }
 
 /// Adds the sums over one image, of one of the many channels with all few. Each sum has as many parts as a vector has lanes.

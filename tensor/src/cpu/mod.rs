@@ -31,6 +31,7 @@ pub(crate) mod gemm;
 pub(crate) mod implicit_im2col;
 pub(crate) mod microkernel;
 pub(crate) mod parallel;
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))] // a browser's module has no clock
 mod peak;
 pub(crate) mod pool;
 pub(crate) mod resize;

@@ -1,6 +1,6 @@
 //! The vector instructions that a kernel may use: detected at run time, or forced.
 //!
-//! The environment variable `TENSOR_ISA` (`avx512`, `avx2`, `neon` or `portable`) chooses them for a whole process, and
+//! The environment variable `TENSOR_ISA` (`avx512`, `avx2`, `neon`, `simd128` or `portable`) chooses them for a whole process, and
 //! [`Isa::force`] for a part of one.
 //!
 //! An operation reads [`Isa::current`] once, on the calling thread, and passes it to its parallel parts. Simple inner loops are
@@ -21,6 +21,9 @@ use crate::error::{Error, Result};
 pub enum Isa {
     /// The instructions that every processor of the target has.
     Portable,
+    /// WebAssembly: 4 numbers per register. A module has these instructions or not, as it was compiled
+    /// (`-C target-feature=+simd128`), because an engine that lacks an instruction refuses the whole module.
+    Simd128,
     /// 64-bit Arm: 4 numbers per register.
     Neon,
     /// x86-64 since 2013: 8 numbers per register, fused multiply-add.
@@ -36,12 +39,14 @@ thread_local! {
 impl Isa {
     /// The families that this processor has, the widest last.
     pub fn available() -> Vec<Isa> {
-        [Isa::Portable, Isa::Neon, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.detected()).collect()
+        let all = [Isa::Portable, Isa::Simd128, Isa::Neon, Isa::Avx2, Isa::Avx512];
+        all.into_iter().filter(|isa| isa.detected()).collect()
     }
 
     fn detected(self) -> bool {
         match self {
             Isa::Portable => true,
+            Isa::Simd128 => cfg!(all(target_arch = "wasm32", target_feature = "simd128")),
             Isa::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
@@ -128,6 +133,8 @@ impl Isa {
             Isa::Avx2 => unsafe { x86::avx2_kernel(kernel) },
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => kernel.run::<std::arch::aarch64::float32x4_t>(),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Simd128 => kernel.run::<std::arch::wasm32::v128>(),
             _ => kernel.run::<[f32; 4]>(),
         }
     }
@@ -138,6 +145,7 @@ impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Isa::Portable => "portable",
+            Isa::Simd128 => "simd128",
             Isa::Neon => "neon",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",

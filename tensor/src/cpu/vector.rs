@@ -104,6 +104,7 @@ impl Vector for [f32; 4] {
 macro_rules! register {
     ($type:ty, $lanes:literal lanes, $rows:literal rows of $vectors:literal, $splat:ident, $add:ident, $sub:ident, $mul:ident,
      |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $deinterleave:ident, $load:ident, $store:ident $(, $lane:ident)?) => {
+        #[allow(unused_unsafe)] // the instructions of WebAssembly are safe functions
         impl Vector for $type {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
@@ -238,4 +239,39 @@ mod arm {
 
     register!(float32x4_t, 4 lanes, 8 rows of 3, vdupq_n_f32, vaddq_f32, vsubq_f32, vmulq_f32,
         |c, a, b| vfmaq_f32(c, a, b), interleave4, deinterleave4, vld1q_f32, vst1q_f32, lane4);
+}
+
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm {
+    use super::Vector;
+    use std::arch::wasm32::*;
+
+    #[inline(always)]
+    fn interleave4(a: v128, b: v128) -> [v128; 2] {
+        [i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b)]
+    }
+
+    #[inline(always)]
+    fn deinterleave4(a: v128, b: v128) -> [v128; 2] {
+        [i32x4_shuffle::<0, 2, 4, 6>(a, b), i32x4_shuffle::<1, 3, 5, 7>(a, b)]
+    }
+
+    /// # Safety
+    /// As [`Vector::load`].
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> v128 {
+        // SAFETY: the caller's promise.
+        unsafe { v128_load(from.cast()) }
+    }
+
+    /// # Safety
+    /// As [`Vector::store`].
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, x: v128) {
+        // SAFETY: the caller's promise.
+        unsafe { v128_store(to.cast(), x) }
+    }
+
+    register!(v128, 4 lanes, 4 rows of 2, f32x4_splat, f32x4_add, f32x4_sub, f32x4_mul,
+        |c, a, b| f32x4_add(c, f32x4_mul(a, b)), interleave4, deinterleave4, load, store);
 }

@@ -14,14 +14,15 @@
 //!
 //! The work is cut in one of two ways. If all of Ŵ and a few images fit a core's cache, a task takes those images through all three
 //! steps. If Ŵ is larger, it must be read as rarely as possible: each step is done for the whole batch, and each task of the second
-//! step computes one point.
+//! step computes one point, or some rows of it. The gradient of the weight is computed in the second way, a few images at a time
+//! where Ŵ′ is small. More sums than one would be more tasks too, but each has the size of Ŵ′.
 //!
 //! `winograd_points.rs` has the transforms of images and weights, `winograd_tile.rs` those of a tile.
 
 use std::ops::Range;
 
 use super::microkernel::{Accumulate, Strides, multiply_tile};
-use super::parallel::{DisjointSliceMut, for_each_index, for_each_part};
+use super::parallel::{DisjointSliceMut, for_each_index};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::window::Window;
@@ -30,10 +31,8 @@ use super::winograd_tile::Tile;
 
 /// A Ŵ of this size leaves space for images in a core's cache.
 const SMALL: usize = 320 * 1024;
-/// A small Ŵ′ is summed in this many parts, each over a part of the batch, which are then added in order.
-const PARTS: usize = 8;
-/// Images that such a part transforms at once.
-const TOGETHER: usize = 4;
+/// Enough tasks for 64 cores, where there is as much to do.
+const ENOUGH_TASKS: usize = 64;
 
 /// `y = bias + conv(x, w)`: `x[batch, in, input]`, `y[batch, out, output]`; `w[out, in, 3, 3]`, or, for the adjoint,
 /// `w[in, out, 3, 3]`, whose kernels are rotated.
@@ -85,7 +84,11 @@ pub(crate) fn convolve<T: Tile>(
         return;
     }
     let [from, to] = planes(window.batch);
-    let xs = points::<T, false>(isa, &tiles, window.batch, from);
+    let mut xs = CpuBuffer::take(from.count::<T>());
+    let all = DisjointSliceMut::new(&mut xs);
+    for_each_index(window.batch, &|image| {
+        tiles.to_points::<T, false>(isa, [image, image * tiling.count()], &all, from);
+    });
     let mut ys = CpuBuffer::take(to.count::<T>());
     products::<T>(
         isa,
@@ -100,43 +103,36 @@ pub(crate) fn convolve<T: Tile>(
 
 /// `dw[out, in, 3, 3]` from `x[batch, in, input]` and `dy[batch, out, output]`.
 pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]: [usize; 2], window: Window) {
+    /// Numbers of X̂ and Ŷ′ that are in memory at once for a small Ŵ′, where 8 images do not have more.
+    const NUMBERS: usize = 9 << 18;
+    /// The images that these are, the least and the most.
+    const IMAGES: [usize; 2] = [8, 32];
     let (isa, tiling) = (Isa::current(), Tiling::of::<T>(window.output));
     let x = Tiles::new::<T, false>(x, cin, window.input, tiling, window.padding);
     let dy = Tiles::new::<T, true>(dy, cout, window.output, tiling, 0);
     let product = Planes::new(Order::Rows, cout, cin);
     let planes = |rows: usize| [Planes::new(Order::Columns, rows, cout), Planes::new(Order::Panels, rows, cin)];
 
-    let parts = if product.count::<T>() <= SMALL { PARTS.min(window.batch) } else { 1 };
-    let mut sums = CpuBuffer::take(parts * product.count::<T>());
-    if parts > 1 {
-        for_each_part(&mut sums, product.count::<T>(), &|part, sums| {
-            let images = part * window.batch / parts..(part + 1) * window.batch / parts;
-            let most = planes(TOGETHER * tiling.count()).map(Planes::count::<T>);
-            scratch(most[0] + most[1], |room| {
-                let (dys, xs) = room.split_at_mut(most[0]);
-                for first in images.clone().step_by(TOGETHER) {
-                    let together = (images.end - first).min(TOGETHER);
-                    let rows = together * tiling.count();
-                    let [left, right] = planes(rows);
-                    for i in 0..together {
-                        let at = [first + i, i * tiling.count()];
-                        dy.to_points::<T, true>(isa, at, &DisjointSliceMut::new(dys), left);
-                        x.to_points::<T, false>(isa, at, &DisjointSliceMut::new(xs), right);
-                    }
-                    let accumulate = if first == images.start { Accumulate::Overwrite } else { Accumulate::Add };
-                    for (point, sums) in sums.chunks_exact_mut(product.plane()).enumerate() {
-                        let (a, b) = (left.of(point, dys), right.of(point, xs));
-                        multiply(isa, [0..cout, 0..rows], a, b, (sums, product), accumulate);
-                    }
-                }
-            });
-        });
-    } else {
-        let rows = window.batch * tiling.count();
+    let image: usize = planes(tiling.count()).iter().map(|p| p.count::<T>()).sum();
+    let some = if product.count::<T>() <= SMALL { (NUMBERS / image).clamp(IMAGES[0], IMAGES[1]) } else { usize::MAX };
+    let together = some.min(window.batch);
+    let most = planes(together * tiling.count()).map(Planes::count::<T>);
+    let [mut dys, mut xs] = most.map(CpuBuffer::take);
+    let mut sums = CpuBuffer::take(product.count::<T>());
+    for first in (0..window.batch).step_by(together) {
+        let some = together.min(window.batch - first);
+        let rows = some * tiling.count();
         let [left, right] = planes(rows);
-        let dys = points::<T, true>(isa, &dy, window.batch, left);
-        let xs = points::<T, false>(isa, &x, window.batch, right);
-        products::<T>(isa, [cout, rows], (&dys, left), (&xs, right), (&mut sums, product), Accumulate::Overwrite);
+        let to = [&mut dys, &mut xs].map(|to| DisjointSliceMut::new(to));
+        for_each_index(2 * some, &|task| {
+            let at = [first + task / 2, task / 2 * tiling.count()];
+            match task % 2 {
+                0 => dy.to_points::<T, true>(isa, at, &to[0], left),
+                _ => x.to_points::<T, false>(isa, at, &to[1], right),
+            }
+        });
+        let accumulate = if first == 0 { Accumulate::Overwrite } else { Accumulate::Add };
+        products::<T>(isa, [cout, rows], (&dys, left), (&xs, right), (&mut sums, product), accumulate);
     }
     let dw = DisjointSliceMut::new(dw);
     for_each_index(cout, &|output| weight_from_points::<T>(isa, (&sums, product), output, &dw, cin));
@@ -144,30 +140,21 @@ pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [c
 
 /// G·w·Gᵀ of every pair of channels.
 fn weights<T: Tile>(isa: Isa, w: &[f32], adjoint: bool, [cin, cout]: [usize; 2], planes: Planes) -> CpuBuffer {
-    /// Input channels of one task.
-    const SOME: usize = 32;
+    /// Input channels of one task, the least and the most.
+    const SOME: [usize; 2] = [4, 32];
     let mut points = CpuBuffer::take(planes.count::<T>());
     let (to, panels) = (DisjointSliceMut::new(&mut points), planes.panels().collect::<Vec<_>>());
-    let blocks = cin.div_ceil(SOME);
+    let some = (panels.len() * cin / ENOUGH_TASKS).clamp(SOME[0], SOME[1]);
+    let blocks = cin.div_ceil(some);
     for_each_index(panels.len() * blocks, &|task| {
-        let (panel, first) = (panels[task / blocks].clone(), task % blocks * SOME);
+        let (panel, first) = (panels[task / blocks].clone(), task % blocks * some);
         let mut flat = [0.0; 9 * LANES];
-        for input in first..(first + SOME).min(cin) {
+        for input in first..(first + some).min(cin) {
             for v in panel.clone() {
                 weight_to_points::<T>(isa, (w, adjoint), [cin, cout], [input, v], &to, planes, &mut flat);
             }
         }
     });
-    points
-}
-
-/// The values of a batch at the points.
-fn points<T: Tile, const GRADIENT: bool>(isa: Isa, tiles: &Tiles, batch: usize, planes: Planes) -> CpuBuffer {
-    let rows = tiles.count();
-    let mut points = CpuBuffer::take(planes.count::<T>());
-    let to = DisjointSliceMut::new(&mut points);
-    let each = |image| tiles.to_points::<T, GRADIENT>(isa, [image, image * rows], &to, planes);
-    for_each_index(batch, &each);
     points
 }
 
@@ -180,12 +167,15 @@ fn products<T: Tile>(
     (c, out): (&mut [f32], Planes),
     accumulate: Accumulate,
 ) {
-    /// Rows of one task, a multiple of every tile's.
+    /// The most rows of one task.
     const BLOCK: usize = 120;
-    let (blocks, c) = (rows.div_ceil(BLOCK), DisjointSliceMut::new(c));
+    let wanted = ENOUGH_TASKS.div_ceil(T::IN * T::IN);
+    let whole = left.whole();
+    let some = rows.div_ceil(wanted).next_multiple_of(whole).min(BLOCK / whole * whole);
+    let (blocks, c) = (rows.div_ceil(some), DisjointSliceMut::new(c));
     for_each_index(T::IN * T::IN * blocks, &|task| {
-        let (point, first) = (task / blocks, task % blocks * BLOCK);
-        let block = first..(first + BLOCK).min(rows);
+        let (point, first) = (task / blocks, task % blocks * some);
+        let block = first..(first + some).min(rows);
         let (start, width) = (point * out.plane(), out.width());
         // SAFETY: no two tasks have rows in common. The last tile may reach past `rows`, since planes are rounded up.
         let c = unsafe { c.part(start + first * width..start + block.end.next_multiple_of(8) * width) };

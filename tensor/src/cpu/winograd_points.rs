@@ -105,6 +105,11 @@ impl Planes {
         if self.order == Order::Columns { LANES - row % LANES } else { usize::MAX }
     }
 
+    /// Rows of a left operand that whole tiles of every instruction set cover.
+    pub(super) fn whole(self) -> usize {
+        if self.order == Order::Columns { LANES } else { 24 }
+    }
+
     /// The length of all planes together.
     pub(super) fn count<T: Tile>(self) -> usize {
         T::IN * T::IN * self.plane()
@@ -171,11 +176,6 @@ impl<'a> Tiles<'a> {
         };
         let places = (0..rows).flat_map(|row| (0..columns).map(move |column| place(row, column))).collect();
         Tiles { images, channels, size, tiling, places, columns }
-    }
-
-    /// The number of tiles of an image.
-    pub(super) fn count(&self) -> usize {
-        self.tiling.count()
     }
 
     /// Bᵀ·d·B, or A·dy·Aᵀ, of an image's tiles, to the rows from `row`.
@@ -340,8 +340,7 @@ impl<T: Tile> SimdKernel for WeightToPoints<'_, T> {
     }
 }
 
-/// Gᵀ·m·G of the kernels between one output, a row of `planes`, and all inputs, into `dw[out, in, 3, 3]`. Several sets of planes are
-/// added up.
+/// Gᵀ·m·G of the kernels between one output, a row of `planes`, and all inputs, into `dw[out, in, 3, 3]`.
 pub(super) fn weight_from_points<T: Tile>(
     isa: Isa,
     (points, planes): (&[f32], Planes),
@@ -372,15 +371,11 @@ struct WeightFromPoints<'a, T> {
 impl<T: Tile> SimdKernel for WeightFromPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let (plane, set) = (self.planes.plane(), self.planes.count::<T>());
+        let plane = self.planes.plane();
         for lane in (0..LANES).step_by(V::LANES) {
             let read = |i: usize, j: usize| {
                 let at = (i * T::IN + j) * plane + self.at + lane;
-                let mut sum = V::read(&self.points[at..]);
-                for at in (at + set..self.points.len()).step_by(set) {
-                    sum = sum.add(V::read(&self.points[at..]));
-                }
-                sum
+                V::read(&self.points[at..])
             };
             Transform::WeightAdjoint.square::<V, T>(read, |i, j, x| {
                 x.write(&mut self.flat[(i * 3 + j) * LANES + lane..]);
