@@ -33,6 +33,7 @@ fn f(x: vec4<f32>) -> vec4<f32> {
         case 10u: { return select(select(x, vec4(p.b), x > vec4(p.b)), vec4(p.a), x < vec4(p.a)); } // clamp
         case 11u: { return x + p.a; } // add_scalar
         case 12u: { return p.a * x; } // mul_scalar
+        case 13u: { return x / p.a; } // div_scalar
         default: { return x; }
     }
 }
@@ -53,6 +54,7 @@ fn df(k: vec4<f32>) -> vec4<f32> {
         case 9u: { return logistic(k); } // softplus
         case 10u: { return select(one, zero, (k < vec4(p.a)) | (k > vec4(p.b))); } // clamp
         case 12u: { return vec4(p.a); } // mul_scalar
+        case 13u: { return vec4(1.0 / p.a); } // div_scalar
         default: { return one; } // add_scalar
     }
 }

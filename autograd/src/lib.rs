@@ -22,6 +22,7 @@ pub use param::{Buffer, Param};
 mod grad_mode;
 pub use grad_mode::no_grad;
 
+mod composed;
 mod ops;
 
 pub mod check;

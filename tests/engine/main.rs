@@ -4,7 +4,10 @@
 
 mod accumulation;
 mod blame;
+mod constructors;
+mod display;
 mod history;
+mod operators;
 mod refusal;
 mod sharing;
 mod threads;

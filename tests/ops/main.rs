@@ -5,6 +5,7 @@
 
 mod adam;
 mod argmax;
+mod at;
 mod batch_norm;
 mod binary;
 mod conv2d;
@@ -18,6 +19,7 @@ mod pool;
 mod random;
 mod reduce;
 mod reshape;
+mod shapes;
 mod softmax;
 mod unary;
 #[cfg(feature = "gpu")]

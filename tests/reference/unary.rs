@@ -33,6 +33,7 @@ pub fn row(name: &str) -> Row {
         "clamp" => Row { parameters: [-1.5, 2.25], ..row(|x, [low, high]| x.max(low).min(high), wide) },
         "add_scalar" => Row { parameters: [1.75, 0.0], ..row(|x, [c, _]| x + c, wide) },
         "mul_scalar" => Row { parameters: [-2.5, 0.0], ..row(|x, [c, _]| c * x, wide) },
+        "div_scalar" => Row { parameters: [-2.5, 0.0], ..row(|x, [c, _]| x / c, wide) },
         _ => panic!("{name} has no line in tests/reference/unary.rs"),
     }
 }

@@ -55,6 +55,8 @@ macro_rules! unary_table {
             add_scalar(c): f = |x| x + c, df = |_y| 1.0, saved Output;
             /// c·x.
             mul_scalar(c): f = |x| c * x, df = |_y| c, saved Output;
+            /// x / c.
+            div_scalar(c): f = |x| x / c, df = |_y| 1.0 / c, saved Output;
         }
     };
 }
