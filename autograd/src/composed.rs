@@ -3,5 +3,7 @@
 use crate::var::Var;
 
 tensor::at!(Var);
+tensor::attention!(Var);
 tensor::operators!(Var);
 tensor::shapes!(Var);
+tensor::statistics!(Var);

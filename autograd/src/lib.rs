@@ -27,4 +27,4 @@ mod ops;
 
 pub mod check;
 
-pub use tensor::{Act, BatchStats, Conv, ConvTranspose, Interpolation, Pool};
+pub use tensor::{Act, BatchStats, Conv, ConvTranspose, GroupedConv, Interpolation, Pool};

@@ -6,12 +6,16 @@
 mod adam;
 mod argmax;
 mod at;
+mod attention;
 mod batch_norm;
 mod binary;
+mod bmm;
 mod conv2d;
 mod conv_transpose2d;
+mod cumsum;
 mod gather;
 mod gradient_monitor;
+mod grouped_conv2d;
 mod interpolate;
 mod layout;
 mod matmul;
@@ -21,7 +25,9 @@ mod reduce;
 mod reshape;
 mod shapes;
 mod softmax;
+mod statistics;
 mod unary;
+mod where_cond;
 #[cfg(feature = "gpu")]
 mod winograd;
 

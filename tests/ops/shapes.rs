@@ -67,6 +67,7 @@ fn parts_are_slices() {
     assert_eq!(widths(&x.split(100, 1)), [7]);
     assert_eq!(widths(&x.chunk(3, 1)), [3, 3, 1]);
     assert_eq!(widths(&x.chunk(5, 1)), [2, 2, 2, 1]);
+    assert_eq!(widths(&x.chunk(7, 1)), [1; 7]);
     assert_eq!(widths(&x.chunk(100, 1)), [1; 7]);
     assert_eq!(widths(&x.slice(1, 0, 0).chunk(2, 1)), [0]);
     for parts in [x.split(3, 1), x.chunk(5, 1)] {

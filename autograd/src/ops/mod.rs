@@ -2,9 +2,12 @@
 
 mod batch_norm;
 mod binary;
+mod bmm;
 mod conv2d;
 mod conv_transpose2d;
+mod cumsum;
 mod gather;
+mod grouped_conv2d;
 mod interpolate;
 mod layout;
 mod matmul;
@@ -13,3 +16,4 @@ mod reduce;
 mod reshape;
 mod softmax;
 mod unary;
+mod where_cond;

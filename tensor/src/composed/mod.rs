@@ -2,4 +2,6 @@
 //! for tensors and, in `autograd`, for variables. `tests/ops` has a file of the same name.
 
 pub(crate) mod at;
+pub(crate) mod attention;
 pub(crate) mod shapes;
+pub(crate) mod statistics;

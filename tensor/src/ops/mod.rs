@@ -5,10 +5,13 @@ pub(crate) mod adam;
 pub(crate) mod argmax;
 pub(crate) mod batch_norm;
 pub(crate) mod binary;
+pub(crate) mod bmm;
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
+pub(crate) mod cumsum;
 pub(crate) mod gather;
 pub(crate) mod gradient_monitor;
+pub(crate) mod grouped_conv2d;
 pub(crate) mod interpolate;
 pub(crate) mod layout;
 pub(crate) mod matmul;
@@ -17,12 +20,13 @@ pub(crate) mod reduce;
 pub(crate) mod reshape;
 pub(crate) mod softmax;
 pub(crate) mod unary;
+pub(crate) mod where_cond;
 pub(crate) mod winograd;
 
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 36] = [
+pub static KERNELS: [&Kernel; 43] = [
     &adam::ADAM,
     &adam::ADAM_MANY,
     &argmax::ARGMAX,
@@ -35,14 +39,20 @@ pub static KERNELS: [&Kernel; 36] = [
     &binary::BLEND_ASSIGN,
     &binary::BINARY,
     &binary::BINARY_BROADCAST,
+    &bmm::BMM,
     &conv2d::CONV2D,
     &conv_transpose2d::CONV_TRANSPOSE2D,
+    &cumsum::CUMSUM,
     &gather::GATHER,
     &gather::GATHER_GRADIENT,
     &gather::INDEX_SELECT,
+    &gather::INDEX_SELECT_GRADIENT,
     &gradient_monitor::GRADIENT_MONITOR,
     &gradient_monitor::GRADIENT_SQUARES,
     &gradient_monitor::GRADIENT_SQUARES_MANY,
+    &grouped_conv2d::FORWARD,
+    &grouped_conv2d::INPUT_GRADIENT,
+    &grouped_conv2d::WEIGHT_GRADIENT,
     &interpolate::INTERPOLATE,
     &interpolate::INTERPOLATE_GRADIENT,
     &crate::launch::LAYOUT_FILL,
@@ -57,6 +67,7 @@ pub static KERNELS: [&Kernel; 36] = [
     &softmax::LOGSUMEXP,
     &unary::UNARY,
     &unary::UNARY_GRADIENT,
+    &where_cond::WHERE_COND,
     &winograd::WINOGRAD,
     &crate::random::DROPOUT_MASK,
 ];
