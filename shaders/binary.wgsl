@@ -1,4 +1,4 @@
-// c = a ∘ b: sums, differences, products and quotients, with broadcasting.
+// c = a ∘ b: sums, differences, products, quotients and comparisons, with broadcasting.
 // Grid: one invocation for every four numbers if the shapes are equal, and for every number if they broadcast.
 
 struct Params {
@@ -39,6 +39,12 @@ fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
         case 0u: { return a + b; } // add
         case 1u: { return a - b; } // sub
         case 2u: { return a * b; } // mul
+        case 4u: { return select(vec4(0.0), vec4(1.0), a == b); } // eq
+        case 5u: { return select(vec4(0.0), vec4(1.0), a != b); } // ne
+        case 6u: { return select(vec4(0.0), vec4(1.0), a < b); } // lt
+        case 7u: { return select(vec4(0.0), vec4(1.0), a <= b); } // le
+        case 8u: { return select(vec4(0.0), vec4(1.0), a > b); } // gt
+        case 9u: { return select(vec4(0.0), vec4(1.0), a >= b); } // ge
         default: { return a / b; } // div
     }
 }

@@ -1,12 +1,13 @@
 // Elements chosen by index. Indices are whole numbers stored as f32.
 //   gather: y[i] = x[i, index[i]],  index_select: y[i, …] = x[index[i], …]
-// The adjoint of gather writes dy[i] to that place, and 0 elsewhere. An index out of range gives NaN, which the training loop detects;
+// The adjoint of gather writes dy[i] to that place, and 0 elsewhere. The adjoint of index_select adds the rows of dy that came from a
+// row, in order. An index out of range gives NaN, which the training loop detects;
 // the CPU panics instead.
 // Grid: one invocation for each number that is written.
 
 struct Params {
     count: u32, // of numbers written
-    bound: u32, // indices are below this
+    bound: u32, // indices are below this; index_select_gradient: the number of indices
     width: u32, // index_select: elements of a row
     nan: f32,
 }
@@ -60,4 +61,21 @@ fn index_select(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
     } else {
         y[item] = p.nan;
     }
+}
+
+@compute @workgroup_size(256)
+fn index_select_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+                         @builtin(local_invocation_index) local: u32) {
+    let item = item_number(group, groups, local);
+    if item >= p.count {
+        return;
+    }
+    let row = item / p.width;
+    var sum = 0.0;
+    for (var i = 0u; i < p.bound; i++) {
+        if whole(index[i]) == row {
+            sum += x[i * p.width + item % p.width];
+        }
+    }
+    y[item] = sum;
 }

@@ -18,6 +18,11 @@ override FUNCTION: u32 = 0u;
 
 @group(1) @binding(0) var<uniform> p: Params;
 
+// 2·√(2/π)·(x + 0.044715·x³)
+fn gelu_slope(x: vec4<f32>) -> vec4<f32> {
+    return 1.59576912 * (x + 0.044715 * x * x * x);
+}
+
 fn f(x: vec4<f32>) -> vec4<f32> {
     switch FUNCTION {
         case 0u: { return select(x, vec4(0.0), x < vec4(0.0)); } // relu
@@ -33,6 +38,14 @@ fn f(x: vec4<f32>) -> vec4<f32> {
         case 10u: { return select(select(x, vec4(p.b), x > vec4(p.b)), vec4(p.a), x < vec4(p.a)); } // clamp
         case 11u: { return x + p.a; } // add_scalar
         case 12u: { return p.a * x; } // mul_scalar
+        case 13u: { return x / p.a; } // div_scalar
+        case 14u: { return pow_(x, p.a); } // pow
+        case 15u: { return sine(x, 0u); } // sin
+        case 16u: { return sine(x, 1u); } // cos
+        case 17u: { return round_(x); } // round
+        case 18u: { return x * logistic(x); } // silu
+        case 19u: { return x * normal_cdf(x); } // gelu
+        case 20u: { return x * logistic(gelu_slope(x)); } // gelu_tanh
         default: { return x; }
     }
 }
@@ -53,6 +66,18 @@ fn df(k: vec4<f32>) -> vec4<f32> {
         case 9u: { return logistic(k); } // softplus
         case 10u: { return select(one, zero, (k < vec4(p.a)) | (k > vec4(p.b))); } // clamp
         case 12u: { return vec4(p.a); } // mul_scalar
+        case 13u: { return vec4(1.0 / p.a); } // div_scalar
+        case 14u: { return p.a * pow_(k, p.a - 1.0); } // pow
+        case 15u: { return sine(k, 1u); } // sin
+        case 16u: { return -sine(k, 0u); } // cos
+        case 17u: { return zero; } // round
+        case 18u: { return logistic(k) + k * (logistic(k) * logistic(-k)); } // silu
+        case 19u: { return normal_cdf(k) + k * normal_density(k); } // gelu
+        case 20u: { // gelu_tanh
+            let v = gelu_slope(k);
+            let slope = 1.59576912 * (1.0 + 0.134145 * k * k);
+            return logistic(v) + k * (logistic(v) * logistic(-v)) * slope;
+        }
         default: { return one; } // add_scalar
     }
 }

@@ -27,8 +27,9 @@ pub use checkpoint::{checkpoint, is_recomputing};
 
 mod graph;
 
+mod composed;
 mod ops;
 
 pub mod check;
 
-pub use tensor::{Act, BatchStats, Conv, ConvTranspose, Interpolation, Pool};
+pub use tensor::{Act, BatchStats, Conv, ConvTranspose, GroupedConv, Interpolation, Pool};

@@ -82,6 +82,20 @@ impl Var {
         self.value.shape()
     }
 
+    /// The only element of the value, as [`Tensor::item`] gives it.
+    ///
+    /// # Panics
+    /// If there is not exactly one element, or the device that holds it failed. In a browser also if it is not on the CPU.
+    #[track_caller]
+    pub fn item(&self) -> f32 {
+        self.value.item()
+    }
+
+    /// A constant of this value's shape on the same device, whose elements are all `value`.
+    pub fn full_like(&self, value: f32) -> Var {
+        Var::constant(self.value.full_like(value))
+    }
+
     /// The same value without its history.
     pub fn detach(&self) -> Var {
         Var::constant(self.value.clone())
@@ -208,9 +222,21 @@ fn release(edges: Vec<Edge>) {
     }
 }
 
+impl Var {
+    fn made_by(&self) -> &'static str {
+        self.node.as_ref().map_or("constant", |node| node.made_by)
+    }
+}
+
 impl fmt::Debug for Var {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let made_by = self.node.as_ref().map_or("constant", |node| node.made_by);
-        write!(f, "{:?} ({made_by})", self.value)
+        write!(f, "{:?} ({})", self.value, self.made_by())
+    }
+}
+
+/// The value as its tensor is printed, and the operation that computed it.
+impl fmt::Display for Var {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.value, self.made_by())
     }
 }

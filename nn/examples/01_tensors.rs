@@ -9,23 +9,27 @@ use tensor::{Generator, Tensor};
 fn main() {
     // Six numbers as two rows of three.
     let a = Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
-    println!("a is {}: {:?}", a.shape(), a.data());
+    println!("a = {a}");
 
     // Operations work element by element, with NumPy's broadcasting: a size of 1 is repeated as needed. Here the row is added
     // to every row of `a`.
     let row = Tensor::new(&[10.0, 20.0, 30.0], [3]);
-    let sum = a.add(&row);
-    println!("a + row = {:?}", sum.data());
+    let sum = &a + &row;
+    println!("a + row = {sum}");
     assert_eq!(sum.data(), [11.0, 22.0, 33.0, 14.0, 25.0, 36.0]);
 
     // A column has one number per row.
     let column = Tensor::new(&[100.0, 200.0], [2, 1]);
-    println!("a + column = {:?}", a.add(&column).data());
+    println!("a + column = {}", &a + &column);
+
+    // Numbers are operands, too, and a part is taken by indices and ranges.
+    println!("the last two columns of 2·a - 1: {}", (2.0 * &a - 1.0).at((.., 1..)));
+    assert_eq!(a.at((1, 2)).item(), 6.0);
 
     // Reductions take dimensions. With `true` the reduced dimension remains with size 1, so that the result broadcasts against
     // `a`.
     let means = a.mean(&[1], true);
-    let centred = a.sub(&means);
+    let centred = &a - &means;
     println!("row means {:?}, without them {:?}", means.data(), centred.data());
     assert_eq!(centred.sum(&[1], false).data(), [0.0, 0.0]);
 
@@ -43,7 +47,7 @@ fn main() {
     // Random numbers follow from a seed. They are the same on every machine and for any number of threads.
     let noise = Generator::new(1).normal_tensor([1000]);
     let (mean, square) = (noise.mean_all(), noise.mul(&noise).mean_all());
-    println!("1,000 normals: mean {:.3}, mean square {:.3}", mean.data()[0], square.data()[0]);
+    println!("1,000 normals: mean {:.3}, mean square {:.3}", mean.item(), square.item());
     assert_eq!(noise.data(), Generator::new(1).normal_tensor([1000]).data());
 
     // A shape that does not fit is a programming error: the call panics with a message that contains both shapes.

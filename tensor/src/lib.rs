@@ -5,7 +5,7 @@
 //! # Source
 //!
 //! Read in this order. [`Shape`] and [`Tensor`] define what a tensor is, and [`Device`] where its elements are stored. `ops/` holds
-//! one file for each operation, which begins with its formula. `cpu/` holds the fast CPU kernels, from the register tile upwards.
+//! one file for each operation, which begins with its formula; `composed/` has those that are made of others. `cpu/` holds the fast CPU kernels, from the register tile upwards.
 
 mod shape;
 pub use shape::{MAX_RANK, Shape};
@@ -28,12 +28,20 @@ pub use error::{Error, Result};
 mod random;
 pub use random::Generator;
 
+mod constructors;
+mod display;
+mod operators;
+
+mod composed;
+pub use composed::at::{Index, Indices};
+
 mod ops;
 pub use ops::KERNELS;
 pub use ops::batch_norm::{BatchNorm, BatchNormGradients, BatchStats, RunningStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
 pub use ops::gradient_monitor::{GradientMonitor, GradientStatus};
+pub use ops::grouped_conv2d::GroupedConv;
 pub use ops::interpolate::Interpolation;
 pub use ops::optimizer::{OptimizerPart, OptimizerStep, Rule};
 pub use ops::pool::Pool;

@@ -126,7 +126,7 @@ impl Tensor {
         }
     }
 
-    /// The same elements on `device`. If they are there already, the result shares them.
+    /// The same elements on `device`. If they are there already, the result shares them. [`cpu`](Tensor::cpu) waits for the result.
     ///
     /// # Errors
     /// If the device that holds the elements failed.
@@ -152,6 +152,33 @@ impl Tensor {
         let tensor = Tensor::on_device(machine, self.shape);
         machine.write(tensor.span().buffer, data);
         tensor
+    }
+
+    /// A copy on the CPU, or this tensor if it is there already. It waits for the device, which a browser does not allow;
+    /// [`to`](Tensor::to) is a future instead, and returns a failure of the device as an error.
+    ///
+    /// # Panics
+    /// If the device that holds the elements failed.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[track_caller]
+    pub fn cpu(&self) -> Tensor {
+        match pollster::block_on(self.to(&Device::Cpu)) {
+            Ok(tensor) => tensor,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The only element. On a GPU this waits as [`cpu`](Tensor::cpu) does.
+    ///
+    /// # Panics
+    /// If there is not exactly one element, or the device that holds it failed. In a browser also if it is not on the CPU.
+    #[track_caller]
+    pub fn item(&self) -> f32 {
+        assert_eq!(self.count(), 1, "item: {} is not one number", self.shape());
+        #[cfg(not(target_arch = "wasm32"))]
+        return self.cpu().data()[0];
+        #[cfg(target_arch = "wasm32")]
+        return self.data()[0];
     }
 
     /// A tensor without elements on the device of this one.

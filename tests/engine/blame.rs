@@ -47,6 +47,15 @@ fn a_misuse_is_reported_at_the_caller_s_line() {
         ("reshape", Box::new(|| drop(var(&[2, 3]).reshape([7])))),
         ("slice", Box::new(|| drop(var(&[2, 3]).slice(1, 2, 2)))),
         ("log_softmax", Box::new(|| drop(var(&[2, 3]).log_softmax(2)))),
+        ("a - b", Box::new(|| drop(Tensor::ones([2]) - &Tensor::ones([3])))),
+        ("at", Box::new(|| drop(var(&[2, 3]).at((0, 3))))),
+        ("stack", Box::new(|| drop(Var::stack(&[&var(&[2]), &var(&[3])], 0)))),
+        ("split", Box::new(|| drop(var(&[2, 3]).split(1, 2)))),
+        ("chunk", Box::new(|| drop(Tensor::ones([2, 3]).chunk(0, 1)))),
+        ("squeeze", Box::new(|| drop(var(&[2, 3]).squeeze(1)))),
+        ("repeat", Box::new(|| drop(var(&[2, 3]).repeat(&[2])))),
+        ("from_vec", Box::new(|| drop(Tensor::from_vec(vec![1.0], [2])))),
+        ("item", Box::new(|| assert!(var(&[2]).item() > 0.0))),
         ("with", Box::new(|| assert_eq!(Tensor::ones([2, 3]).shape().with(2, 5).len(), 2))),
     ];
     for (name, misuse) in misuses {

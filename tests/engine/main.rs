@@ -5,8 +5,11 @@
 mod accumulation;
 mod blame;
 mod checkpoint;
+mod constructors;
+mod display;
 mod graph;
 mod history;
+mod operators;
 mod refusal;
 mod sharing;
 mod threads;

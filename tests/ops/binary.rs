@@ -22,6 +22,15 @@ const TABLE: [Function; 4] = [
     Function { name: "div", tensor: Tensor::div, var: |a, b| a / b, exact: |a, b| a / b },
 ];
 
+const COMPARISONS: [(&str, fn(&Tensor, &Tensor) -> Tensor, fn(&f64, &f64) -> bool); 6] = [
+    ("eq", Tensor::eq, f64::eq),
+    ("ne", Tensor::ne, f64::ne),
+    ("lt", Tensor::lt, f64::lt),
+    ("le", Tensor::le, f64::le),
+    ("gt", Tensor::gt, f64::gt),
+    ("ge", Tensor::ge, f64::ge),
+];
+
 /// Two shapes that broadcast: any dimension of either may be 1, and one may have fewer dimensions.
 fn shapes(rng: &mut Generator) -> [Vec<usize>; 2] {
     let whole: Vec<usize> = (0..rng.below(5)).map(|_| between(rng, 1, 5)).collect();
@@ -67,6 +76,23 @@ fn gradients_match_the_reference() {
             let what = format!("{} {:?} {:?}", function.name, shapes[0], shapes[1]);
             let op = |x: &[Var]| (function.var)(&x[0], &x[1]);
             law::gradient(&what, &x, op, |x| broadcast(&x[0], &x[1], function.exact));
+        }
+    }
+}
+
+#[test]
+fn comparisons_match_the_reference() {
+    for mut rng in draws(30) {
+        let shapes = shapes(&mut rng);
+        // Few different numbers, so that many are equal.
+        let x = [0, 1].map(|i| {
+            let count = shapes[i].iter().product();
+            Tensor::from_vec((0..count).map(|_| rng.below(3) as f32 - 1.0).collect(), &shapes[i][..])
+        });
+        for (name, tensor, exact) in COMPARISONS {
+            let what = format!("{name} {:?} {:?}", shapes[0], shapes[1]);
+            let exact = |x: &[Array]| broadcast(&x[0], &x[1], |a, b| f64::from(u8::from(exact(&a, &b))));
+            law::forward(&what, &x, |x| tensor(&x[0], &x[1]), exact, Within::Exact);
         }
     }
 }

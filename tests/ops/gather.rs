@@ -36,6 +36,10 @@ fn rows_match_the_reference() {
             |x| gather::index_select(&x[0], &index),
             Within::Exact,
         );
+        if !index.is_empty() {
+            let chosen = |x: &[Var]| x[0].index_select(&whole(&index).upload(&x[0].value().device()));
+            law::gradient("index_select", &x[..1], chosen, |x| gather::index_select(&x[0], &index));
+        }
     }
 }
 
@@ -49,6 +53,21 @@ fn an_index_past_the_end_is_refused() {
 #[should_panic(expected = "index 0.5 is not one of 0..4")]
 fn a_fractional_index_is_refused() {
     Tensor::zeros([1, 4]).gather(&Tensor::new(&[0.5], [1]));
+}
+
+/// Rows are added in the order of their indices, so an embedding's gradient has the same bits each time.
+#[test]
+fn rows_that_are_taken_often_are_added_in_order() {
+    let mut rng = draws(1).next().expect("one draw");
+    let (index, dy) = ((0..300).map(|_| rng.below(3)).collect::<Vec<_>>(), rng.normal_tensor([300, 5]));
+    let mut expected = vec![0.0f32; 15];
+    for (i, &row) in index.iter().enumerate() {
+        (0..5).for_each(|j| expected[row * 5 + j] += dy.data()[i * 5 + j]);
+    }
+    everywhere(|device| {
+        let dx = dy.upload(device).index_select_gradient(&whole(&index).upload(device), 3);
+        reference::compare::assert_same_bits("embedding", &dx, &Tensor::new(&expected, [3, 5]));
+    });
 }
 
 /// Beyond 2²⁴, f32 has no odd numbers. The tensors have no elements, so that they need no memory.
@@ -66,10 +85,11 @@ fn more_places_than_f32_can_number_are_refused() {
             zeros(&[n, 0]).argmax(0);
         };
         choose(most);
-        let operations: [(&str, &dyn Fn()); 4] = [
+        let operations: [(&str, &dyn Fn()); 5] = [
             ("gather", &|| drop(zeros(&[0, most + 1]).gather(&none))),
             ("gather_gradient", &|| drop(none.gather_gradient(&none, most + 1))),
             ("index_select", &|| drop(zeros(&[most + 1, 0]).index_select(&none))),
+            ("index_select_gradient", &|| drop(zeros(&[0, 2]).index_select_gradient(&none, most + 1))),
             ("argmax", &|| drop(zeros(&[most + 1, 0]).argmax(0))),
         ];
         for (name, operation) in operations {

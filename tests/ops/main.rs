@@ -4,13 +4,18 @@
 #![forbid(unsafe_code)]
 
 mod argmax;
+mod at;
+mod attention;
 mod batch_norm;
 mod binary;
+mod bmm;
 mod conv2d;
 mod conv_transpose2d;
+mod cumsum;
 mod gather;
 mod gaussian;
 mod gradient_monitor;
+mod grouped_conv2d;
 mod interpolate;
 mod layout;
 mod matmul;
@@ -19,8 +24,11 @@ mod pool;
 mod random;
 mod reduce;
 mod reshape;
+mod shapes;
 mod softmax;
+mod statistics;
 mod unary;
+mod where_cond;
 #[cfg(feature = "gpu")]
 mod winograd;
 

@@ -1,5 +1,6 @@
-//! Sums, means and maxima over every choice of dimensions.
+//! Sums, means, maxima and minima over every choice of dimensions.
 
+use autograd::Var;
 use reference::law::{self, Within, between, draws};
 use reference::place::{everywhere, fetch};
 use reference::{Array, map, reduce};
@@ -63,6 +64,13 @@ fn values_match_the_reference() {
             |x| reduce::max(&x[0], &dims, keepdim),
             Within::Exact,
         );
+        law::forward(
+            &format!("min {what}"),
+            &x,
+            |x| x[0].min(&dims, keepdim),
+            |x| reduce::min(&x[0], &dims, keepdim),
+            Within::Exact,
+        );
     }
 }
 
@@ -93,10 +101,37 @@ fn gradients_match_the_reference() {
             |x| x[0].mean(&dims, keepdim),
             |x| reduce::mean(&x[0], &dims, keepdim),
         );
+        // Numbers that are further apart than the steps of the differences, in random order.
+        let places = rng.permutation(x[0].count());
+        let apart = [Tensor::from_vec(places.into_iter().map(|i| 0.25 * i as f32 - 1.0).collect(), &shape[..])];
+        law::gradient(
+            &format!("max {what}"),
+            &apart,
+            |x| x[0].max(&dims, keepdim),
+            |x| reduce::max(&x[0], &dims, keepdim),
+        );
+        law::gradient(
+            &format!("min {what}"),
+            &apart,
+            |x| x[0].min(&dims, keepdim),
+            |x| reduce::min(&x[0], &dims, keepdim),
+        );
         let all: Vec<usize> = (0..shape.len()).collect();
         law::gradient("sum_all", &x, |x| x[0].sum_all(), |x| reduce::sum(&x[0], &all, false));
         law::gradient("mean_all", &x, |x| x[0].mean_all(), |x| reduce::mean(&x[0], &all, false));
     }
+}
+
+/// The largest elements share the gradient, as in PyTorch's `amax`.
+#[test]
+fn equal_extrema_share_the_gradient_equally() {
+    everywhere(|device| {
+        let x = Var::leaf(Tensor::new(&[3.0, 1.0, 3.0, 1.0, 2.0, 1.0], [2, 3]).upload(device));
+        let dy = || Tensor::new(&[4.0, 6.0], [2]).upload(device);
+        let gradient = |y: Var| fetch(y.backward_with(dy()).of(&x).expect("a gradient")).data().to_vec();
+        assert_eq!(gradient(x.max(&[1], false)), [2.0, 0.0, 2.0, 0.0, 6.0, 0.0]);
+        assert_eq!(gradient(x.min(&[1], false)), [0.0, 4.0, 0.0, 3.0, 0.0, 3.0]);
+    });
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! logsumexp and log_softmax along every dimension, also for inputs whose exponentials would overflow.
+//! logsumexp, log_softmax and softmax along every dimension, also for inputs whose exponentials would overflow.
 
 use reference::law::{self, Within, between, draws};
 use reference::place::{everywhere, fetch};
-use reference::softmax::{log_softmax, logsumexp};
+use reference::softmax::{log_softmax, logsumexp, softmax};
 use tensor::{Generator, Tensor};
 
 fn case(rng: &mut Generator) -> (Tensor, usize) {
@@ -34,6 +34,19 @@ fn values_match_the_reference() {
             Within::Largest(1e-6),
         );
     }
+}
+
+#[test]
+fn softmax_and_its_gradient_match_the_reference() {
+    for mut rng in draws(30) {
+        let (x, dim) = case(&mut rng);
+        let (x, what) = ([x], format!("along {dim}"));
+        law::forward(&what, &x, |x| x[0].softmax(dim), |x| softmax(&x[0], dim), Within::Each(3e-6));
+        let (x, what) = ([rng.normal_tensor([3, 4, 5])], rng.below(3));
+        law::gradient("softmax", &x, |x| x[0].softmax(what), |x| softmax(&x[0], what));
+    }
+    let x = [Tensor::new(&[1e4, -1e4, 0.0, -1e4, -1e4, -1e4], [2, 3])];
+    law::forward("softmax", &x, |x| x[0].softmax(1), |x| softmax(&x[0], 1), Within::Largest(1e-6));
 }
 
 #[test]

@@ -115,6 +115,49 @@ fn infinities_have_the_values_of_the_cpu() {
     });
 }
 
+/// Every quadrant, whole and fractional powers on both sides of 0, and numbers between two whole ones.
+#[test]
+fn sines_powers_and_roundings_are_those_of_every_part_of_the_line() {
+    let close = |what: &str, y: &Tensor, exact: &dyn Fn(f64) -> f64, x: &Tensor| {
+        for (&y, &x) in fetch(y).data().iter().zip(x.data()) {
+            let (y, exact) = (f64::from(y), exact(f64::from(x)));
+            let near = (y - exact).abs() <= 1e-6 * exact.abs().max(1.0);
+            assert!(near || y.is_nan() && exact.is_nan() || y == exact, "{what} of {x}: {y}, not {exact}");
+        }
+    };
+    let (wide, few) = (Tensor::linspace(-8000.0, 8000.0, 9973), Tensor::linspace(-2.0, 2.0, 41));
+    let halves = Tensor::new(&[-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 8_388_609.0, 1e9, -3e8, 0.499_999_97], [10]);
+    everywhere(|device| {
+        close("sin", &wide.upload(device).sin(), &f64::sin, &wide);
+        close("cos", &wide.upload(device).cos(), &f64::cos, &wide);
+        close("round", &halves.upload(device).round(), &f64::round_ties_even, &halves);
+        for e in [0.0, 1.0, 2.0, 3.0, -1.0, -2.0, 0.5] {
+            close(&format!("power {e}"), &few.upload(device).pow(e), &|x| x.powf(f64::from(e)), &few);
+        }
+    });
+}
+
+/// The straight-through estimator rounds the value and passes the gradient on.
+#[test]
+fn a_straight_through_rounding_has_the_gradient_of_its_input() {
+    everywhere(|device| {
+        let x = Var::leaf(Tensor::new(&[0.4, 1.6], [2]).upload(device));
+        let y = x.round_ste();
+        assert_eq!(fetch(y.value()).data(), [0.0, 2.0]);
+        let gradients = y.backward_with(Tensor::new(&[3.0, -5.0], [2]).upload(device));
+        assert_eq!(fetch(gradients.of(&x).expect("a gradient")).data(), [3.0, -5.0]);
+    });
+}
+
+/// Far below 0 a Gaussian unit is small but not lost in the rounding of 1 + erf.
+#[test]
+fn gelu_is_accurate_where_it_is_small() {
+    // x·Φ(x) for these x, by the continued fraction of Φ with 60 digits.
+    let x = [Tensor::new(&[-5.0, -4.0, -3.0], [3])];
+    let exact = [-1.433_257_859_5e-6, -1.266_849_673_6e-4, -4.049_694_094_6e-3];
+    law::forward("gelu", &x, |x| x[0].gelu(), |_| reference::Array::new([3], exact.to_vec()), Within::Each(3e-6));
+}
+
 /// NaN must stay NaN, so that it is noticed. A loss that hides it looks correct.
 #[test]
 fn nan_stays_nan_through_every_function() {

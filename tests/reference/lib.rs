@@ -8,12 +8,15 @@
 pub mod argmax;
 pub mod batch_norm;
 pub mod binary;
+pub mod bmm;
 pub mod compare;
 pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod counting;
+pub mod cumsum;
 pub mod gather;
 pub mod gaussian;
+pub mod grouped_conv2d;
 pub mod interpolate;
 pub mod law;
 pub mod layout;
@@ -25,6 +28,7 @@ pub mod reduce;
 pub mod score;
 pub mod softmax;
 pub mod unary;
+pub mod where_cond;
 
 pub use autograd::check::Array;
 

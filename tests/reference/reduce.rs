@@ -17,6 +17,19 @@ pub fn max(x: &Array, dims: &[usize], keepdim: bool) -> Array {
     reduced(x, dims, keepdim, |numbers| numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
+/// The minimum over `dims`.
+pub fn min(x: &Array, dims: &[usize], keepdim: bool) -> Array {
+    reduced(x, dims, keepdim, |numbers| numbers.iter().copied().fold(f64::INFINITY, f64::min))
+}
+
+/// The variance over `dims`: the sum of squared deviations divided by their number minus `correction`.
+pub fn var(x: &Array, dims: &[usize], correction: usize, keepdim: bool) -> Array {
+    reduced(x, dims, keepdim, |numbers| {
+        let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+        numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (numbers.len() - correction) as f64
+    })
+}
+
 /// `f` of the elements over `dims`, for each position in the other dimensions.
 pub fn reduced(x: &Array, dims: &[usize], keepdim: bool, f: impl Fn(&[f64]) -> f64) -> Array {
     let rank = x.shape.len();

@@ -11,6 +11,11 @@ pub fn logsumexp(x: &Array, dim: usize) -> Array {
     })
 }
 
+/// eˣ / Σ eˣ along `dim`.
+pub fn softmax(x: &Array, dim: usize) -> Array {
+    crate::map(&log_softmax(x, dim), f64::exp)
+}
+
 /// x − ln Σ eˣ along `dim`.
 pub fn log_softmax(x: &Array, dim: usize) -> Array {
     let mut total = logsumexp(x, dim);

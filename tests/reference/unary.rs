@@ -33,6 +33,25 @@ pub fn row(name: &str) -> Row {
         "clamp" => Row { parameters: [-1.5, 2.25], ..row(|x, [low, high]| x.max(low).min(high), wide) },
         "add_scalar" => Row { parameters: [1.75, 0.0], ..row(|x, [c, _]| x + c, wide) },
         "mul_scalar" => Row { parameters: [-2.5, 0.0], ..row(|x, [c, _]| c * x, wide) },
+        "div_scalar" => Row { parameters: [-2.5, 0.0], ..row(|x, [c, _]| x / c, wide) },
+        "pow" => Row { parameters: [1.75, 0.0], ..row(|x, [e, _]| x.powf(e), [0.1, 5.0]) },
+        "sin" => row(|x, _| x.sin(), [-3.0, 3.0]),
+        "cos" => row(|x, _| x.cos(), [-1.5, 1.5]),
+        "round" => row(|x, _| x.round_ties_even(), wide),
+        "silu" => row(|x, _| x / (1.0 + (-x).exp()), wide),
+        "gelu" => row(|x, _| x * normal_cdf(x), [-3.0, 4.0]),
+        "gelu_tanh" => row(|x, _| x / (1.0 + (-1.595_769_121_605_731 * (x + 0.044715 * x * x * x)).exp()), [-2.0, 4.0]),
         _ => panic!("{name} has no line in tests/reference/unary.rs"),
     }
+}
+
+/// Φ(x) = ½ + φ(x)·(x + x³/3 + x⁵/15 + …), a series that converges for every x. Its terms have one sign, so nothing cancels but Φ
+/// itself far below 0.
+fn normal_cdf(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    0.5 + (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt() * sum
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gpu::{Adapter, Context};
 use pollster::block_on;
 use tensor::{
-    Act, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, Interpolation, OptimizerPart,
+    Act, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, GroupedConv, Interpolation, OptimizerPart,
     OptimizerStep, Pool, Result, Rule, RunningStats, Tensor, Unary,
 };
 
@@ -118,6 +118,7 @@ fn cases() -> Vec<Case> {
     const SAME: Conv = Conv { stride: 1, padding: 1 };
     const HALF: Conv = Conv { stride: 2, padding: 1 };
     const POOL: Pool = Pool { kernel: 3, stride: 2, padding: 1 };
+    const GROUPED: GroupedConv = GroupedConv { stride: 2, padding: 1, dilation: 2, groups: 10 };
     const BILINEAR: Interpolation = Interpolation::Bilinear { align_corners: false };
 
     case("matrix products", &[a, b], |x| {
@@ -172,7 +173,8 @@ fn cases() -> Vec<Case> {
     case("choice by index", &[a, index, b], |x| {
         let labels = x[1].slice(0, 0, 4);
         let rows = x[0].index_select(&x[1]);
-        vec![x[0].argmax(1), rows.gather(&labels), labels.gather_gradient(&labels, 150), rows]
+        let added = rows.index_select_gradient(&x[1], 70);
+        vec![x[0].argmax(1), rows.gather(&labels), labels.gather_gradient(&labels, 150), rows, added]
     });
     case("pooling", &[x], |x| {
         let (most, mean) = (x[0].max_pool2d(POOL), x[0].avg_pool2d(POOL));
@@ -186,6 +188,17 @@ fn cases() -> Vec<Case> {
     case("layout", &[x, positive], |x| {
         let joined = Tensor::concat(&[&x[0], &x[1]], 1);
         vec![x[0].permute(&[0, 2, 3, 1]), joined.slice(1, 10, 20), x[0].slice_gradient(0, 1, 5), x[0].full_like(2.5)]
+    });
+    case("batched products, running sums and choices", &[x, positive], |x| {
+        let products = [x[0].bmm_nt(&x[1]), x[0].bmm(&x[1].slice(0, 0, 1))];
+        let chosen = x[0].lt(&x[1]).where_cond(&x[0], &x[1]);
+        products.into_iter().chain([x[0].cumsum(1), x[0].cumsum_gradient(3), chosen]).collect()
+    });
+    case("convolution in groups", &[x, w3], |x| {
+        let (weight, conv) = (x[1].slice(0, 0, 20).slice(1, 0, 2), GROUPED);
+        let y = x[0].grouped_conv2d(&weight, None, conv);
+        let dx = y.grouped_conv2d_input_gradient(&weight, conv, [8, 8]);
+        vec![x[0].grouped_conv2d_weight_gradient(&y, conv, [3, 3]), dx, y]
     });
     case("dropout's mask", &[x], |x| vec![Generator::new(3).mask([1000], 0.3, &x[0].device())]);
     case("optimisers and the gradient's norm", &[x, positive, a, b], |x| {

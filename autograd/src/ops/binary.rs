@@ -1,7 +1,5 @@
 //! The gradients of + − × ÷. The backward pass sums each gradient over the dimensions that broadcasting repeated.
 
-use std::ops::{Add, Div, Mul, Sub};
-
 use crate::var::Var;
 
 impl Var {
@@ -55,39 +53,3 @@ impl Var {
         })
     }
 }
-
-macro_rules! operators {
-    ($($trait:ident $method:ident),*) => {
-        $(
-            impl $trait<&Var> for &Var {
-                type Output = Var;
-                #[track_caller]
-                fn $method(self, rhs: &Var) -> Var {
-                    Var::$method(self, rhs)
-                }
-            }
-            impl $trait<Var> for &Var {
-                type Output = Var;
-                #[track_caller]
-                fn $method(self, rhs: Var) -> Var {
-                    Var::$method(self, &rhs)
-                }
-            }
-            impl $trait<&Var> for Var {
-                type Output = Var;
-                #[track_caller]
-                fn $method(self, rhs: &Var) -> Var {
-                    Var::$method(&self, rhs)
-                }
-            }
-            impl $trait<Var> for Var {
-                type Output = Var;
-                #[track_caller]
-                fn $method(self, rhs: Var) -> Var {
-                    Var::$method(&self, &rhs)
-                }
-            }
-        )*
-    };
-}
-operators!(Add add, Sub sub, Mul mul, Div div);

@@ -4,12 +4,15 @@
 use crate::var::Var;
 
 impl Var {
-    /// `[m, k]`·`[k, n]` → `[m, n]`.
+    /// `[m, k]`·`[k, n]` → `[m, n]`. With more dimensions it is [`bmm`](Var::bmm).
     ///
     /// # Panics
     /// Unless both are matrices whose inner sizes agree.
     #[track_caller]
     pub fn matmul(&self, rhs: &Var) -> Var {
+        if self.shape().len().max(rhs.shape().len()) > 2 {
+            return self.bmm(rhs);
+        }
         let (a, b) = (self.value().clone(), rhs.value().clone());
         Var::record("matmul", a.matmul(&b), |edge| {
             edge.to(self, move |dc| dc.matmul_nt(&b));

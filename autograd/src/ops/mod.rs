@@ -2,10 +2,13 @@
 
 mod batch_norm;
 mod binary;
+mod bmm;
 mod conv2d;
 mod conv_transpose2d;
+mod cumsum;
 mod gather;
 mod gaussian;
+mod grouped_conv2d;
 mod interpolate;
 mod layout;
 mod matmul;
@@ -14,3 +17,4 @@ mod reduce;
 mod reshape;
 mod softmax;
 mod unary;
+mod where_cond;

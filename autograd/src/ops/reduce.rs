@@ -1,4 +1,5 @@
 //! y = Σ x:   dx repeats dy along the summed dimensions;   for a mean, dx is also divided by the number of summed elements.
+//! y = max x, min x:   dx is dy at the elements that are equal to y, divided by their number, and 0 elsewhere: PyTorch's `amax`, `amin`.
 
 use tensor::Tensor;
 
@@ -26,6 +27,26 @@ impl Var {
         self.reduction("mean", y, dims, share)
     }
 
+    /// The largest element over `dims`, which stay as sizes of 1 with `keepdim`. Equal ones share the gradient equally.
+    ///
+    /// # Panics
+    /// If a dimension does not exist or is named twice, or the tensor has no element.
+    #[track_caller]
+    pub fn max(&self, dims: &[usize], keepdim: bool) -> Var {
+        let y = self.value().max(dims, keepdim);
+        self.extremum("max", y, dims)
+    }
+
+    /// The smallest element over `dims`, which stay as sizes of 1 with `keepdim`. Equal ones share the gradient equally.
+    ///
+    /// # Panics
+    /// If a dimension does not exist or is named twice, or the tensor has no element.
+    #[track_caller]
+    pub fn min(&self, dims: &[usize], keepdim: bool) -> Var {
+        let y = self.value().min(dims, keepdim);
+        self.extremum("min", y, dims)
+    }
+
     /// The sum of all elements, a scalar.
     pub fn sum_all(&self) -> Var {
         let all: Vec<usize> = (0..self.shape().len()).collect();
@@ -36,6 +57,18 @@ impl Var {
     pub fn mean_all(&self) -> Var {
         let all: Vec<usize> = (0..self.shape().len()).collect();
         self.mean(&all, false)
+    }
+
+    fn extremum(&self, name: &'static str, y: Tensor, dims: &[usize]) -> Var {
+        let (x, dims) = (self.value().clone(), dims.to_vec());
+        let kept = y.reshape(dims.iter().fold(*x.shape(), |kept, &d| kept.with(d, 1)));
+        Var::record(name, y, |edge| {
+            edge.to(self, move |dy| {
+                let ties = x.eq(&kept);
+                let shares = dy.reshape(kept.shape()).div(&ties.sum(&dims, true));
+                ties.mul(&shares)
+            });
+        })
     }
 
     fn reduction(&self, name: &'static str, y: Tensor, dims: &[usize], share: f32) -> Var {

@@ -1,5 +1,6 @@
 //! logsumexp:   y = ln Σ eˣ,              dx = dy·e^(x − y)
 //! log_softmax: y = x − ln Σ eˣ,          dx = dy − e^y·Σ dy
+//! softmax:     y = eˣ / Σ eˣ,            dx = y·(dy − Σ dy·y)
 
 use crate::var::Var;
 
@@ -14,6 +15,19 @@ impl Var {
         let kept = y.reshape(x.shape().with(dim, 1));
         Var::record("logsumexp", y, |edge| {
             edge.to(self, move |dy| x.sub(&kept).exp().mul(&dy.reshape(kept.shape())));
+        })
+    }
+
+    /// eˣ / Σ eˣ along `dim`: positive numbers whose sum is 1.
+    ///
+    /// # Panics
+    /// If the dimension does not exist, or has size 0.
+    #[track_caller]
+    pub fn softmax(&self, dim: usize) -> Var {
+        let y = self.value().softmax(dim);
+        let kept = y.clone();
+        Var::record("softmax", y, |edge| {
+            edge.to(self, move |dy| kept.mul(&dy.sub(&dy.mul(&kept).sum(&[dim], true))));
         })
     }
 

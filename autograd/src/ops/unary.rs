@@ -5,6 +5,12 @@ use tensor::{Saved, Unary};
 use crate::var::Var;
 
 impl Var {
+    /// The nearest whole number, whose gradient is passed on as if x had not been rounded: the straight-through estimator (Bengio,
+    /// Léonard and Courville, 1308.3432). [`round`](Var::round) has the gradient 0.
+    pub fn round_ste(&self) -> Var {
+        Var::record("round_ste", self.value().round(), |edge| edge.to(self, |dy| dy.clone()))
+    }
+
     fn unary(&self, f: Unary) -> Var {
         let y = f.apply(self.value());
         let kept = if f.saved == Saved::Input { self.value().clone() } else { y.clone() };

@@ -14,6 +14,7 @@
 //! - [`resize`]: resizing of small planes, and doubling;
 //! - [`sums`]: sums and maxima of rows and of columns;
 //! - [`elementary`]: exponentials and logarithms that the compiler vectorises;
+//! - [`special`]: sines, powers and the normal distribution, likewise;
 //! - [`box_muller`]: normal numbers from random bits;
 //! - [`peak`]: the rate of multiply-adds in registers;
 //! - [`parallel`]: loops over disjoint parts of a tensor; with the feature `task-log`, `task_log.rs` records them.
@@ -36,6 +37,7 @@ mod peak;
 pub(crate) mod pool;
 pub(crate) mod resize;
 pub(crate) mod simd;
+pub(crate) mod special;
 pub(crate) mod sums;
 #[cfg(feature = "task-log")]
 pub mod task_log;

@@ -1,4 +1,4 @@
-//! Functions of two numbers, element by element, with broadcasting:  c = a ∘ b.
+//! Functions of two numbers, element by element, with broadcasting:  c = a ∘ b. Comparisons give 1 or 0, and have no gradient.
 //! Shapes are aligned at the last dimension. Where two sizes differ, one of them must be 1; that dimension is repeated.
 
 use crate::cpu::parallel;
@@ -42,6 +42,22 @@ tensor_functions! {
     mul: |a, b| a * b;
     /// a / b, element by element, with broadcasting.
     div: |a, b| a / b;
+    /// 1 where a = b, else 0, element by element, with broadcasting.
+    eq: |a, b| number(a == b);
+    /// 1 where a ≠ b, else 0, element by element, with broadcasting.
+    ne: |a, b| number(a != b);
+    /// 1 where a < b, else 0, element by element, with broadcasting.
+    lt: |a, b| number(a < b);
+    /// 1 where a ≤ b, else 0, element by element, with broadcasting.
+    le: |a, b| number(a <= b);
+    /// 1 where a > b, else 0, element by element, with broadcasting.
+    gt: |a, b| number(a > b);
+    /// 1 where a ≥ b, else 0, element by element, with broadcasting.
+    ge: |a, b| number(a >= b);
+}
+
+fn number(condition: bool) -> f32 {
+    f32::from(u8::from(condition))
 }
 
 impl Tensor {

@@ -1,10 +1,11 @@
 //! Elements chosen by index. Indices are whole numbers stored as f32, which is exact up to 2²⁴. More places to choose from are
 //! refused.
 //!   gather: y[i] = x[i, index[i]]; backward writes dy[i] to that place, and 0 elsewhere.
-//!   index_select: y[i, …] = x[index[i], …]; there is no gradient.
+//!   index_select: y[i, …] = x[index[i], …]; backward adds dy[i, …] to that row, in the order of i.
 //! An index out of range panics on the CPU. On a GPU, where the host does not see it in time, it gives NaN.
 
 use super::check_index_bound;
+use crate::cpu::parallel;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
@@ -13,6 +14,7 @@ static WGSL: [&str; 2] = [shaders::GRID, shaders::GATHER];
 pub(super) static GATHER: Kernel = Kernel::checked(&WGSL, "gather");
 pub(super) static GATHER_GRADIENT: Kernel = Kernel::checked(&WGSL, "gather_gradient");
 pub(super) static INDEX_SELECT: Kernel = Kernel::checked(&WGSL, "index_select");
+pub(super) static INDEX_SELECT_GRADIENT: Kernel = Kernel::checked(&WGSL, "index_select_gradient");
 
 impl Tensor {
     /// One element of each row, PyTorch's `gather` with one index per row: self `[n, c]` at `index` `[n]`, whole numbers stored as
@@ -80,6 +82,35 @@ impl Tensor {
             for (i, &row) in index.iter().enumerate() {
                 out[i * width..][..width].copy_from_slice(&self.data()[row * width..][..width]);
             }
+        })
+    }
+
+    /// The adjoint of [`index_select`](Tensor::index_select) from `rows` rows: self `[k, …]` → `[rows, …]`. The rows that were taken
+    /// several times are added in order, so that the bits are the same each time. On a GPU each number reads all indices, and indices
+    /// out of range are left out.
+    ///
+    /// # Panics
+    /// Unless `index` is `[k]`, or with more than 2²⁴ rows; on the CPU also if an index is outside 0..rows.
+    #[track_caller]
+    pub fn index_select_gradient(&self, index: &Tensor, rows: usize) -> Tensor {
+        let [_, taken, width] = self.shape().outer_size_inner(0, "index_select_gradient");
+        check_index_bound("index_select_gradient", rows);
+        let whole = self.shape().with(0, rows);
+        if let Device::Gpu(_) = self.device() {
+            count("index_select_gradient", index, taken);
+            let run = INDEX_SELECT_GRADIENT.over(whole.count()).read(self).read(index);
+            return run.params([whole.count(), taken, width]).floats([f32::NAN]).write(whole);
+        }
+        let index = indices("index_select_gradient", index, taken, rows);
+        let mut takers = vec![Vec::new(); rows];
+        index.iter().enumerate().for_each(|(i, &row)| takers[row].push(i));
+        Tensor::build(whole, |out| {
+            parallel::for_each_row(out, width, |row, out| {
+                out.fill(0.0);
+                for &i in &takers[row] {
+                    out.iter_mut().zip(&self.data()[i * width..]).for_each(|(dx, dy)| *dx += dy);
+                }
+            });
         })
     }
 }

@@ -12,14 +12,6 @@ use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 impl Tensor {
-    /// A tensor of this one's shape on the same device, whose elements are all `value`.
-    pub fn full_like(&self, value: f32) -> Tensor {
-        match self.device() {
-            Device::Cpu => Tensor::full(self.shape(), value),
-            Device::Gpu(machine) => filled(&machine, *self.shape(), value),
-        }
-    }
-
     /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
     ///
     /// # Panics
@@ -164,7 +156,7 @@ impl Tensor {
 }
 
 /// A tensor on an accelerator whose elements are all `value`.
-fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
+pub(crate) fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
     let quads = shape.count().div_ceil(4);
     LAYOUT_FILL.over(quads).floats([value]).params([quads]).write_on(machine, shape)
 }

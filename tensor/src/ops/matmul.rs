@@ -17,12 +17,15 @@ static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::MATMUL];
 pub(super) static MATMUL: Kernel = Kernel::unchecked(&WGSL, "matmul");
 
 impl Tensor {
-    /// `self·rhs`: `[m, k]`·`[k, n]` → `[m, n]`.
+    /// `self·rhs`: `[m, k]`·`[k, n]` → `[m, n]`. With more dimensions it is [`bmm`](Tensor::bmm).
     ///
     /// # Panics
     /// Unless both are matrices whose inner sizes agree.
     #[track_caller]
     pub fn matmul(&self, rhs: &Tensor) -> Tensor {
+        if self.shape().len().max(rhs.shape().len()) > 2 {
+            return self.bmm(rhs);
+        }
         let ([m, k], [k2, n]) = (self.shape().matrix("matmul"), rhs.shape().matrix("matmul"));
         assert_eq!(k, k2, "matmul: {} times {}", self.shape(), rhs.shape());
         product([m, n, k], (self, [k, 1]), (rhs, [n, 1]))

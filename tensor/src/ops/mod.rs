@@ -4,11 +4,14 @@
 pub(crate) mod argmax;
 pub(crate) mod batch_norm;
 pub(crate) mod binary;
+pub(crate) mod bmm;
 pub(crate) mod conv2d;
 pub(crate) mod conv_transpose2d;
+pub(crate) mod cumsum;
 pub(crate) mod gather;
 pub(crate) mod gaussian;
 pub(crate) mod gradient_monitor;
+pub(crate) mod grouped_conv2d;
 pub(crate) mod interpolate;
 pub(crate) mod layout;
 pub(crate) mod matmul;
@@ -18,12 +21,13 @@ pub(crate) mod reduce;
 pub(crate) mod reshape;
 pub(crate) mod softmax;
 pub(crate) mod unary;
+pub(crate) mod where_cond;
 pub(crate) mod winograd;
 
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 40] = [
+pub static KERNELS: [&Kernel; 47] = [
     &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
@@ -34,8 +38,10 @@ pub static KERNELS: [&Kernel; 40] = [
     &binary::BLEND_ASSIGN,
     &binary::BINARY,
     &binary::BINARY_BROADCAST,
+    &bmm::BMM,
     &conv2d::CONV2D,
     &conv_transpose2d::CONV_TRANSPOSE2D,
+    &cumsum::CUMSUM,
     &gather::GATHER,
     &gather::GATHER_GRADIENT,
     &gather::INDEX_SELECT,
@@ -43,9 +49,13 @@ pub static KERNELS: [&Kernel; 40] = [
     &gaussian::GAUSSIAN_KL_GRADIENT,
     &gaussian::REPARAMETERISE,
     &gaussian::REPARAMETERISE_GRADIENT,
+    &gather::INDEX_SELECT_GRADIENT,
     &gradient_monitor::GRADIENT_MONITOR,
     &gradient_monitor::GRADIENT_SQUARES,
     &gradient_monitor::GRADIENT_SQUARES_MANY,
+    &grouped_conv2d::FORWARD,
+    &grouped_conv2d::INPUT_GRADIENT,
+    &grouped_conv2d::WEIGHT_GRADIENT,
     &interpolate::INTERPOLATE,
     &interpolate::INTERPOLATE_GRADIENT,
     &crate::launch::LAYOUT_FILL,
@@ -62,6 +72,7 @@ pub static KERNELS: [&Kernel; 40] = [
     &softmax::LOGSUMEXP,
     &unary::UNARY,
     &unary::UNARY_GRADIENT,
+    &where_cond::WHERE_COND,
     &winograd::WINOGRAD,
     &crate::random::DROPOUT_MASK,
 ];

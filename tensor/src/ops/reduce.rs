@@ -1,4 +1,4 @@
-//! Sums, means and maxima over chosen dimensions:  y[kept] = Σ_reduced x.
+//! Sums, means, maxima and minima over chosen dimensions:  y[kept] = Σ_reduced x.
 //! Long sums are cut into tiles of a fixed size. The totals of the tiles are added in order in f64, so the number of threads does not
 //! change the result.
 
@@ -45,6 +45,17 @@ impl Tensor {
         self.reduced("max", dims, keepdim, max_runs)
     }
 
+    /// The smallest element over `dims`, which stay as sizes of 1 with `keepdim`. The result is at most `f32::MAX`: a NaN or ∞ is
+    /// never the smallest.
+    ///
+    /// # Panics
+    /// If a dimension does not exist or is named twice, or the tensor has no element.
+    #[track_caller]
+    pub fn min(&self, dims: &[usize], keepdim: bool) -> Tensor {
+        assert!(self.count() > 0, "min: {} has no element", self.shape());
+        self.mul_scalar(-1.0).reduced("min", dims, keepdim, max_runs).mul_scalar(-1.0)
+    }
+
     /// The sum of all elements, a scalar.
     pub fn sum_all(&self) -> Tensor {
         let all: Vec<usize> = (0..self.shape().len()).collect();
@@ -85,7 +96,7 @@ impl Tensor {
         let kept: Vec<usize> =
             (0..shape.len()).filter(|&d| keepdim || !reduce[d]).map(|d| if reduce[d] { 1 } else { shape[d] }).collect();
         if let (Device::Gpu(_), Some(sizes)) = (self.device(), channel_sizes(&shape, &reduce)) {
-            return channels_on_device(self, sizes, what == "max").reshape(&kept[..]);
+            return channels_on_device(self, sizes, what != "sum").reshape(&kept[..]);
         }
         let mut result = self.clone();
         let mut sizes = shape;

@@ -1,6 +1,7 @@
 //! Along one dimension, with m = max x, which keeps the exponentials from overflowing:
 //!   logsumexp: y = m + ln Σ e^(x − m)         dx = dy · e^(x − y)
 //!   log_softmax: y = x − logsumexp(x)         dx = dy − e^y · Σ dy
+//!   softmax: y = e^(x − m) / Σ e^(x − m)      dx = y · (dy − Σ dy·y)
 
 use crate::cpu::elementary::{exp, ln};
 use crate::cpu::parallel;
@@ -33,6 +34,18 @@ impl Tensor {
                 isa.dispatch(LogSumExp { x, m: &m[row * inner..][..inner], out });
             });
         })
+    }
+
+    /// eˣ / Σ eˣ along `dim`: positive numbers whose sum is 1.
+    ///
+    /// # Panics
+    /// If the dimension does not exist, or has size 0.
+    #[track_caller]
+    pub fn softmax(&self, dim: usize) -> Tensor {
+        let [_, size, _] = self.shape().outer_size_inner(dim, "softmax");
+        assert!(size > 0, "softmax: {} has nothing along dimension {dim}", self.shape());
+        let e = self.sub(&self.max(&[dim], true)).exp();
+        e.div(&e.sum(&[dim], true))
     }
 
     /// x − ln Σ eˣ along `dim`: the logarithm of a softmax.

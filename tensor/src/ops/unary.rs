@@ -4,11 +4,12 @@
 use crate::cpu::elementary::{exp, ln, logistic, softplus, tanh};
 use crate::cpu::parallel;
 use crate::cpu::simd::{Isa, SimdKernel, Vector};
+use crate::cpu::special::{cos, normal_cdf, normal_density, pow, round, sin};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
-static WGSL: [&str; 3] = [shaders::GRID, shaders::MATH, shaders::UNARY];
+static WGSL: [&str; 4] = [shaders::GRID, shaders::MATH, shaders::SPECIAL, shaders::UNARY];
 pub(super) static UNARY: Kernel = Kernel::checked(&WGSL, "unary");
 pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradient");
 
@@ -55,8 +56,39 @@ macro_rules! unary_table {
             add_scalar(c): f = |x| x + c, df = |_y| 1.0, saved Output;
             /// c·x.
             mul_scalar(c): f = |x| c * x, df = |_y| c, saved Output;
+            /// x / c.
+            div_scalar(c): f = |x| x / c, df = |_y| 1.0 / c, saved Output;
+            /// xᵉ: NaN for a negative x unless e is whole, 1 for e = 0. The error is about |e·ln x| units in the last place; `square`
+            /// and `sqrt` are exact to one.
+            pow(e): f = |x| pow(x, e), df = |x| e * pow(x, e - 1.0), saved Input;
+            /// The sine, within 1e-6 for |x| ≤ 8192. Beyond, the error grows with |x|.
+            sin(): f = |x| sin(x), df = |x| cos(x), saved Input;
+            /// The cosine, within 1e-6 for |x| ≤ 8192. Beyond, the error grows with |x|.
+            cos(): f = |x| cos(x), df = |x| -sin(x), saved Input;
+            /// The nearest whole number, the even one of two. Its derivative is 0.
+            round(): f = |x| round(x), df = |_y| 0.0, saved Output;
+            /// x / (1 + e⁻ˣ), the sigmoid linear unit.
+            silu(): f = |x| x * logistic(x), df = |x| logistic(x) + x * (logistic(x) * logistic(-x)), saved Input;
+            /// x·Φ(x), the Gaussian error linear unit, where Φ is the cumulative distribution of normal numbers.
+            gelu(): f = |x| x * normal_cdf(x), df = |x| normal_cdf(x) + x * normal_density(x), saved Input;
+            /// ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), an approximation of `gelu`.
+            gelu_tanh(): f = |x| x * logistic(gelu_slope(x)), df = |x| gelu_tanh_slope(x), saved Input;
         }
     };
+}
+
+/// 2·√(2/π)·(x + 0.044715·x³). The logistic function of it is ½·(1 + tanh(…)) of `gelu_tanh`.
+#[inline(always)]
+fn gelu_slope(x: f32) -> f32 {
+    1.595_769_1 * (x + 0.044_715 * x * x * x)
+}
+
+/// The derivative of `gelu_tanh`.
+#[inline(always)]
+fn gelu_tanh_slope(x: f32) -> f32 {
+    let v = gelu_slope(x);
+    let slope = 1.595_769_1 * (1.0 + 0.134_145 * x * x);
+    logistic(v) + x * (logistic(v) * logistic(-v)) * slope
 }
 
 /// One of the functions, with its parameters.

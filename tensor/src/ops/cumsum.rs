@@ -1,0 +1,54 @@
+//! Sums from the start of a dimension:  y[o, s, i] = Σ_{t ≤ s} x[o, t, i].   Backward sums from the end:  dx[o, s, i] = Σ_{t ≥ s} dy[o, t, i].
+//! A CPU adds in f64, a GPU in f32, both one number after the other.
+
+use crate::cpu::parallel;
+use crate::device::Device;
+use crate::kernel::Kernel;
+use crate::tensor::Tensor;
+
+static WGSL: [&str; 2] = [shaders::GRID, shaders::CUMSUM];
+pub(super) static CUMSUM: Kernel = Kernel::checked(&WGSL, "cumsum");
+
+impl Tensor {
+    /// The sum of every element and all before it along `dim`.
+    ///
+    /// # Panics
+    /// If the dimension does not exist.
+    #[track_caller]
+    pub fn cumsum(&self, dim: usize) -> Tensor {
+        let sizes = self.shape().outer_size_inner(dim, "cumsum");
+        running_sums(self, sizes, false)
+    }
+
+    /// The adjoint of [`cumsum`](Tensor::cumsum): the sum of every element and all behind it along `dim`.
+    ///
+    /// # Panics
+    /// If the dimension does not exist.
+    #[track_caller]
+    pub fn cumsum_gradient(&self, dim: usize) -> Tensor {
+        let sizes = self.shape().outer_size_inner(dim, "cumsum_gradient");
+        running_sums(self, sizes, true)
+    }
+}
+
+fn running_sums(x: &Tensor, [outer, size, inner]: [usize; 3], from_end: bool) -> Tensor {
+    if let Device::Gpu(_) = x.device() {
+        let run = CUMSUM.over(outer * inner).set("FROM_END", usize::from(from_end)).read(x);
+        return run.params([outer, size, inner]).write(x.shape());
+    }
+    let data = x.data();
+    Tensor::build(*x.shape(), |out| {
+        parallel::for_each_row(out, size * inner, |row, out| {
+            let x = &data[row * size * inner..][..size * inner];
+            let mut sums = vec![0.0f64; inner];
+            for s in 0..size {
+                let at = if from_end { size - 1 - s } else { s } * inner;
+                let lines = out[at..][..inner].iter_mut().zip(&x[at..][..inner]);
+                lines.zip(&mut sums).for_each(|((y, &x), sum)| {
+                    *sum += f64::from(x);
+                    *y = *sum as f32;
+                });
+            }
+        });
+    })
+}

@@ -1,0 +1,73 @@
+//! Convolutions with groups, dilation, stride and padding, and their gradients; depthwise ones, and one group as in `conv2d`.
+
+use autograd::Var;
+use reference::Array;
+use reference::grouped_conv2d::grouped_conv2d;
+use reference::law::{self, Within, between, draws};
+use tensor::{Conv, Generator, GroupedConv, Tensor};
+
+/// An image, a weight, a bias and a convolution that fit.
+fn case(rng: &mut Generator) -> ([Tensor; 3], GroupedConv) {
+    let [stride, dilation, groups] = [0; 3].map(|_| between(rng, 1, 3));
+    let conv = GroupedConv { stride, padding: rng.below(3), dilation, groups };
+    let ([inputs, outputs], kernel) = ([0; 2].map(|_| between(rng, 1, 2)), [0; 2].map(|_| between(rng, 1, 3)));
+    let size =
+        kernel.map(|kernel| (dilation * (kernel - 1) + 1).saturating_sub(2 * conv.padding).max(1) + rng.below(4));
+    let batch = between(rng, 1, 2);
+    let image = rng.uniform_tensor([batch, groups * inputs, size[0], size[1]], 0.5, 1.5);
+    let weight = rng.uniform_tensor([groups * outputs, inputs, kernel[0], kernel[1]], 0.5, 1.5);
+    ([image, weight, rng.uniform_tensor([groups * outputs], 0.5, 1.5)], conv)
+}
+
+#[test]
+fn values_and_gradients_match_the_reference() {
+    for mut rng in draws(25) {
+        let (x, conv) = case(&mut rng);
+        let what = format!("{} with {}, {conv:?}", x[0].shape(), x[1].shape());
+        let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], x.get(2), conv);
+        let op = |x: &[Tensor]| x[0].grouped_conv2d(&x[1], x.get(2), conv);
+        law::forward(&what, &x, op, exact, Within::Largest(1e-6));
+        law::forward(&format!("{what}, no bias"), &x[..2], op, exact, Within::Largest(1e-6));
+        law::gradient(&what, &x, |x: &[Var]| x[0].grouped_conv2d(&x[1], x.get(2), conv), exact);
+    }
+}
+
+/// More numbers than a workgroup has invocations.
+#[test]
+fn depthwise_convolutions_match_the_reference() {
+    let mut rng = Generator::new(7);
+    let conv = GroupedConv { stride: 1, padding: 1, dilation: 1, groups: 24 };
+    let x = [rng.uniform_tensor([2, 24, 9, 11], 0.5, 1.5), rng.uniform_tensor([24, 1, 3, 3], 0.5, 1.5)];
+    let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], None, conv);
+    law::forward("depthwise", &x, |x| x[0].grouped_conv2d(&x[1], None, conv), exact, Within::Largest(1e-6));
+    let dy = rng.uniform_tensor([2, 24, 9, 11], 0.5, 1.5);
+    reference::place::everywhere(|device| {
+        let [x, w, dy] = [&x[0], &x[1], &dy].map(|x| x.upload(device));
+        let y = x.grouped_conv2d(&w, None, conv);
+        law::adjoint("input", &x, &y, &dy, &dy.grouped_conv2d_input_gradient(&w, conv, [9, 11]));
+        law::adjoint("weight", &w, &y, &dy, &x.grouped_conv2d_weight_gradient(&dy, conv, [3, 3]));
+    });
+}
+
+#[test]
+fn one_group_without_gaps_is_a_convolution() {
+    let mut rng = Generator::new(8);
+    let (x, w) = (rng.normal_tensor([2, 3, 8, 8]), rng.normal_tensor([4, 3, 3, 3]));
+    let grouped = x.grouped_conv2d(&w, None, GroupedConv { stride: 2, padding: 1, dilation: 1, groups: 1 });
+    let plain = x.conv2d(&w, None, Conv { stride: 2, padding: 1 });
+    reference::compare::assert_close("one group", &grouped, &Array::of(&plain), 1e-5);
+}
+
+#[test]
+#[should_panic(expected = "grouped_conv2d: 4 and 6 channels in 3 groups")]
+fn channels_that_groups_do_not_divide_are_refused() {
+    let conv = GroupedConv { stride: 1, padding: 0, dilation: 1, groups: 3 };
+    Tensor::ones([1, 4, 5, 5]).grouped_conv2d(&Tensor::ones([6, 1, 3, 3]), None, conv);
+}
+
+#[test]
+#[should_panic(expected = "grouped_conv2d: image [4, 4] too small for kernel [3, 3]")]
+fn an_image_smaller_than_the_spread_kernel_is_refused() {
+    let conv = GroupedConv { stride: 1, padding: 0, dilation: 2, groups: 1 };
+    Tensor::ones([1, 1, 4, 4]).grouped_conv2d(&Tensor::ones([1, 1, 3, 3]), None, conv);
+}
