@@ -148,7 +148,7 @@ mod tests {
     fn a_panic_inside_wgpu_is_a_failure_and_others_stay_panics() {
         crate::prepare_process();
         assert_eq!(catch_panic(|| 3), Some(3));
-        assert!(!is_catching());
+        assert_eq!((catch_panic(is_catching), is_catching()), (Some(true), false));
         assert_eq!(catch_panic(|| -> u32 { panic!("not to be seen: the device is lost") }), None);
         let fault = Fault::new("a device".into(), None);
         fault.lost("while it was waited for");

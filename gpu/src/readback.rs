@@ -140,3 +140,21 @@ pub(crate) async fn elements(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The eight buffers that were given back last are kept until they are trimmed away.
+    #[test]
+    fn few_buffers_are_kept_for_later_reads() {
+        let (gpu, fault) = (crate::tests::shared(), Fault::new("a device".into(), None));
+        let staging = Staging::default();
+        let buffers: Vec<_> = (0..9).map(|_| staging.take(&gpu.device, &fault, 4)).collect();
+        buffers.iter().for_each(|buffer| staging.give(buffer.clone()));
+        assert_eq!(*lock(&staging.0), buffers[1..]);
+        assert!(buffers[1..].contains(&staging.take(&gpu.device, &fault, 4)), "one of them is used again");
+        staging.trim();
+        assert!(lock(&staging.0).is_empty());
+    }
+}

@@ -359,7 +359,7 @@ fn a_profile_times_every_kernel() {
             return;
         }
     };
-    let (a, out) = (upload(&gpu, &[1.0; 5000]), alloc(&gpu, 5000));
+    let (a, out, start) = (upload(&gpu, &[1.0; 5000]), alloc(&gpu, 5000), std::time::Instant::now());
     for i in 0..300 {
         add(&gpu, a, a, out, f64::from(i % 3), 0.0);
         accumulate(&gpu, a, out);
@@ -370,6 +370,7 @@ fn a_profile_times_every_kernel() {
     counts.sort();
     assert_eq!(counts, [("accumulate", 300), ("add scale=0", 100), ("add scale=1", 100), ("add scale=2", 100)]);
     assert!(times.iter().all(|t| t.seconds > 0.0), "{times:?}");
+    assert!(times.iter().all(|t| t.seconds < start.elapsed().as_secs_f64()), "{times:?}");
     assert!(times.is_sorted_by(|a, b| a.seconds >= b.seconds));
     assert_eq!(gpu.profile(), []);
     assert_eq!(shared().profile(), []);

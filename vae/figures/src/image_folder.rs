@@ -101,6 +101,10 @@ mod tests {
         assert_eq!(pixels("00000.png"), [255, 0, 0, 0, 0, 255]);
         assert_eq!(pixels("00001.png"), [128, 128, 128, 255, 255, 0]);
         assert_eq!(fs::read_dir(dir.path().join("deep")).unwrap().count(), 1, "nothing else is left");
+        let tall = dir.path().join("tall.png"); // three rows of two pixels
+        write(&tall, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [1, 3, 2]).unwrap();
+        let picture = image::open(&tall).unwrap().into_luma8();
+        assert_eq!((picture.dimensions(), picture.into_raw()), ((2, 3), vec![0, 51, 102, 153, 204, 255]));
         let error = ImageFolder::new(&place, [1, 1, 1]).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains("exists already"), "{error}");
         drop(ImageFolder::new(&dir.path().join("other"), [1, 1, 1]).unwrap());

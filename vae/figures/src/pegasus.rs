@@ -243,10 +243,12 @@ mod tests {
         let validation = &dataset.validation;
         let take = |places: &str| Pick::parse(places).take(&predictor, validation, 9).unwrap();
         let [_, guesses] = block_on(predictor.reconstructions(validation, &[0, 1, 2])).unwrap().unwrap();
-        let whole =
-            blend(&predictor, &dataset.train, [&mut take("0,1,2"), &mut take("3,4")], &Negate::Each(false), 1.0)
-                .unwrap();
+        let (mut long, mut short) = (take("0,1,2"), take("3,4"));
+        let first = long.pixels[..2 * 256].to_vec();
+        let whole = blend(&predictor, &dataset.train, [&mut long, &mut short], &Negate::Each(false), 1.0).unwrap();
         assert!(all_near(&whole.blends, &guesses[..2 * 256]), "the shorter side has two");
+        assert_eq!((long.places, long.pixels), (vec![0, 1], first));
+        assert_eq!(short.pixels.len(), 2 * 256);
         let none =
             blend(&predictor, &dataset.train, [&mut take("3,4"), &mut take("0,1")], &Negate::Places(vec![1]), 0.0)
                 .unwrap();
@@ -278,6 +280,7 @@ mod tests {
         assert!(!is_dark_inside(&pixels, [3, 8, 8]));
         let over: Vec<f32> = pixels.iter().map(|x| 1.0 - x).collect();
         assert!(is_dark_inside(&over, [3, 8, 8]) && whiteness(&over, [3, 8, 8]) == 0.0);
+        assert!(!is_dark_inside(&[0.5; 64], [1, 8, 8]), "as bright");
     }
 
     #[test]
@@ -285,6 +288,9 @@ mod tests {
         assert_eq!(Pick::parse("3, 7"), Pick::Places(vec![3, 7]));
         assert_eq!(Pick::parse("horse"), Pick::Class("horse".into()));
         assert_eq!(Pick::parse("a.jpg,b/c"), Pick::Files(vec!["a.jpg".into(), "b/c".into()]));
+        for file in ["a.jpg", "b/c", "b\\c"] {
+            assert_eq!(Pick::parse(file), Pick::Files(vec![file.into()]));
+        }
         let vae = model(&[]);
         let told = |(predictor, dataset): &(Predictor, Dataset), words: &str| {
             let pick = Pick::parse(words).take(predictor, &dataset.test, 4);

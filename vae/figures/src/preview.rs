@@ -74,10 +74,33 @@ mod tests {
     #[test]
     fn images_are_above_their_reconstructions() {
         let preview =
-            Preview { shape: [1, 1, 1], reconstructions: Some([vec![0.0; 2], vec![1.0; 2]]), ..Preview::default() };
+            Preview { shape: [1, 2, 2], reconstructions: Some([vec![0.0; 8], vec![1.0; 8]]), ..Preview::default() };
         let picture = image::load_from_memory(&preview.reconstructions().unwrap()).unwrap().into_luma8();
-        assert_eq!((picture.dimensions(), picture.into_raw()), ((2, 2), vec![0, 0, 255, 255]));
+        assert_eq!((picture.dimensions(), picture.into_raw()), ((4, 4), [[0; 8], [255; 8]].concat()));
         assert!(preview.samples().is_none() && !preview.is_empty() && Preview::default().is_empty());
+    }
+
+    /// Up to twelve validation images above their reconstructions, and two rows of twelve samples.
+    #[test]
+    fn a_preview_shows_the_model_of_a_trainer() {
+        use vae_core::{config::Settings, data::Dataset, learn};
+        let trainer = |settings: &[&str]| {
+            let mut all = Settings::default();
+            let small = ["data.kind=shapes", "data.images=60", "data.image_size=8"];
+            small.iter().chain(settings).for_each(|setting| all.assignment(setting).unwrap());
+            let config = all.resolve().unwrap();
+            let (dataset, model) = (Dataset::built_in(&config).unwrap(), learn::build(&config));
+            Trainer::from_learner(config, dataset, model, tensor::Device::Cpu)
+        };
+        let vae = trainer(&["model.kind=dense", "model.hidden=4"]);
+        let (preview, split) = (Preview::at(&vae), &vae.dataset.validation);
+        let predictor = vae.predictor();
+        let both = block_on(predictor.reconstructions(split, &[0, 1, 2, 3, 4])).unwrap().unwrap().concat();
+        assert_eq!((split.count(), preview.reconstructions()), (5, Some(tiles(&both, [1, 8, 8], 5))));
+        let samples = block_on(predictor.sample(24)).unwrap().unwrap();
+        assert_eq!(preview.samples(), Some(tiles(&samples, [1, 8, 8], 12)));
+        let classifier = Preview::at(&trainer(&["model.kind=classifier", "model.width=2"]));
+        assert!(classifier.is_empty() && classifier.reconstructions().is_none() && classifier.samples().is_none());
     }
 
     #[test]

@@ -10,11 +10,10 @@
 //! and b are on one line through 0, it is the linear path. The two test images are at the ends of each row.
 
 use pollster::block_on;
-use vae_core::image_quality::similarity::mse;
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 
-use super::latents::{class, decode, means};
+use super::latents::{changes, class, decode, means};
 use super::{Drawing, check_place};
 use crate::figure::{self, Row, grid_of_columns};
 
@@ -57,9 +56,7 @@ pub fn draw(run: &LoadedRun, a: &[usize], b: &[usize]) -> Result<Drawing> {
         for (name, way) in [("linear", linear as Way), ("spherical", spherical)] {
             let z: Vec<f32> = (0..STEPS).flat_map(|k| way(a, b, k as f32 / (STEPS - 1) as f32)).collect();
             let decoded = decode(run, &z, test.label(from))?;
-            let steps =
-                (1..STEPS).map(|k| mse(&decoded[(k - 1) * len..k * len], &decoded[k * len..(k + 1) * len]).sqrt());
-            jumps.push(steps.fold(0.0, f64::max));
+            jumps.push(changes(&decoded, len).into_iter().fold(0.0, f64::max));
             rows.push((format!("{name} {from} to {to}"), [&ends[..len], &decoded, &ends[len..]].concat()));
         }
     }

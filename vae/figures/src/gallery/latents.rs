@@ -2,6 +2,7 @@
 
 use pollster::block_on;
 use tensor::Tensor;
+use vae_core::image_quality::similarity::mse;
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 
@@ -60,6 +61,12 @@ pub(super) fn decode(run: &LoadedRun, z: &[f32], label: usize) -> Result<Vec<f32
     Ok(block_on(run.predictor.decode(&z, &vec![label; count]))?.expect("what has latents decodes them"))
 }
 
+/// How much a pixel changes from each image of `len` numbers to the next, in root mean square.
+pub(super) fn changes(pixels: &[f32], len: usize) -> Vec<f64> {
+    let images: Vec<&[f32]> = pixels.chunks_exact(len).collect();
+    images.windows(2).map(|pair| mse(pair[0], pair[1]).sqrt()).collect()
+}
+
 /// The part of a title that names the label which a conditional model gets; empty for other models.
 pub(super) fn label_words(run: &LoadedRun, label: usize) -> String {
     if run.predictor.config.condition_classes() > 0 { format!(", told {}", class(run, label)) } else { String::new() }
@@ -77,5 +84,12 @@ mod tests {
     #[test]
     fn latents_are_sorted_by_kl_and_ties_by_index() {
         assert_eq!(highest_first(&[0.5, 2.0, 0.0, 2.0]), [(1, 2.0), (3, 2.0), (0, 0.5), (2, 0.0)]);
+    }
+
+    /// From (0, 0) to (3, 3) by 3, then to (4, 3) by √½.
+    #[test]
+    fn changes_are_between_neighbours() {
+        assert_eq!(changes(&[0.0, 0.0, 3.0, 3.0, 4.0, 3.0], 2), [3.0, 0.5_f64.sqrt()]);
+        assert!(changes(&[1.0, 2.0], 2).is_empty());
     }
 }

@@ -158,7 +158,11 @@ fn not_for(predictor: &Predictor, figure: &str, lacks: &str) -> Error {
 
 /// Returns an error if there is no test image of this index.
 fn check_place(run: &LoadedRun, flag: &str, place: usize) -> Result<()> {
-    match run.dataset()?.test.count() {
+    check_index(flag, place, run.dataset()?.test.count())
+}
+
+fn check_index(flag: &str, place: usize, count: usize) -> Result<()> {
+    match count {
         0 => Err(Error::config("there are no test images")),
         count if place >= count => Err(Error::config(format!(
             "{flag} {place}: there is no such test image; test images are 0 to {}",
@@ -174,6 +178,8 @@ fn first_places(run: &LoadedRun, most: usize) -> Result<Vec<usize>> {
     Ok(run.dataset()?.test.first(most))
 }
 
+#[cfg(test)]
+mod file_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

@@ -71,7 +71,12 @@ pub fn draw(run: &LoadedRun, image: Option<usize>) -> Result<Drawing> {
     let pixels = decode(run, &along(FRAMES), label)?;
     let still = |(k, t): (usize, f32)| Still {
         name: format!("{t:>4.1}"),
-        pixels: pixels.chunks_exact(FRAMES * len).flat_map(|row| &row[k * len..(k + 1) * len]).copied().collect(),
+        pixels: pixels
+            .chunks_exact(FRAMES * len)
+            .filter_map(|row| row.chunks_exact(len).nth(k))
+            .flatten()
+            .copied()
+            .collect(),
         milliseconds: if k == 0 || k == FRAMES - 1 { 500 } else { 120 },
     };
     let there: Vec<(usize, f32)> = places(FRAMES).enumerate().collect();

@@ -62,14 +62,27 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
 /// Returns the positions of the points in the plane.
 fn embed(points: &[&[f32]], seed: u64) -> Vec<[f64; 2]> {
     let p = affinities(points);
-    let begin = Purpose::Figures.stream(seed, super::Stream::Tsne as u64).normal_tensor([points.len(), 2]);
-    let mut y: Vec<[f64; 2]> =
-        begin.data().chunks_exact(2).map(|y| [y[0], y[1]].map(|y| 1e-4 * f64::from(y))).collect();
+    let mut y = start(points.len(), seed);
+    descend(&p, &mut y, STEPS);
+    y
+}
+
+/// Draws of a normal distribution of deviation 1e-4.
+fn start(count: usize, seed: u64) -> Vec<[f64; 2]> {
+    let draws = Purpose::Figures.stream(seed, super::Stream::Tsne as u64).normal_tensor([count, 2]);
+    draws.data().chunks_exact(2).map(|y| [y[0], y[1]].map(|y| 1e-4 * f64::from(y))).collect()
+}
+
+/// The momentum and the factor of P in a step, counted from 0.
+fn phase(step: usize) -> [f64; 2] {
+    if step < EARLY { [0.5, EXAGGERATION] } else { [0.8, 1.0] }
+}
+
+fn descend(p: &[Vec<(usize, f64)>], y: &mut [[f64; 2]], steps: usize) {
     let mut velocity = vec![[0.0; 2]; y.len()];
     let mut gains = vec![[1.0_f64; 2]; y.len()];
-    for step in 0..STEPS {
-        let (momentum, exaggeration) = if step < EARLY { (0.5, EXAGGERATION) } else { (0.8, 1.0) };
-        let gradient = gradient(&p, &y, exaggeration);
+    for [momentum, exaggeration] in (0..steps).map(phase) {
+        let gradient = gradient(p, y, exaggeration);
         for (i, dy) in gradient.iter().enumerate() {
             for d in 0..2 {
                 // The gain grows while the gradient keeps its sign and shrinks after it changes.
@@ -83,7 +96,6 @@ fn embed(points: &[&[f32]], seed: u64) -> Vec<[f64; 2]> {
         let mean = [0, 1].map(|d| y.iter().map(|y| y[d]).sum::<f64>() / y.len() as f64);
         y.iter_mut().for_each(|y| *y = [y[0] - mean[0], y[1] - mean[1]]);
     }
-    y
 }
 
 /// 4 Σ_j (p_ij − q_ij)·w_ij·(y_i − y_j), where w_ij = 1/(1 + ‖y_i − y_j‖²) and q_ij = w_ij/Z.
@@ -198,6 +210,7 @@ mod tests {
     fn neighbours_are_sorted() {
         let points: [&[f32]; 4] = [&[0.0, 0.0], &[3.0, 4.0], &[1.0, 0.0], &[0.0, 0.0]];
         assert_eq!(nearest(&points, 0), [(3, 0.0), (2, 1.0), (1, 5.0)]);
+        assert_eq!(nearest(&points, 1), [(2, 20.0_f64.sqrt()), (0, 5.0), (3, 5.0)]);
     }
 
     /// 2^entropy (in bits) is the perplexity. Equally distant points have equal probabilities for every β.
@@ -209,8 +222,82 @@ mod tests {
             let p = conditional(&distances);
             assert!((entropy(&p).exp() - PERPLEXITY).abs() < 1e-3 && p.is_sorted_by(|a, b| a > b), "{scale}");
         }
+        // The probabilities of points that are very far away underflow to 0.
+        let distances: Vec<f64> = (1..=90).map(|i| f64::from(i) * if i > 60 { 1e9 } else { 1.0 }).collect();
+        let p = conditional(&distances);
+        assert!((entropy(&p).exp() - PERPLEXITY).abs() < 1e-3 && p[60..] == [0.0; 30], "{p:?}");
         assert!(conditional(&[2.0; 90]).iter().all(|p| (p - 1.0 / 90.0).abs() < 1e-12));
         assert!(conditional(&[0.0; 5]).iter().all(|p| (p - 0.2).abs() < 1e-12));
+    }
+
+    /// Van der Maaten's bisection: a bound that is not known yet doubles or halves β, and an entropy within 1e-5 is enough.
+    #[test]
+    fn the_bisection_stops_near_the_perplexity() {
+        for scale in [0.01, 0.3, 2.0] {
+            let distances: Vec<f64> = (1..=90).map(|i| scale * (1.0 + f64::from(i).sqrt())).collect();
+            let at = |beta: f64| {
+                let p: Vec<f64> = distances.iter().map(|d| (beta * (distances[0].powi(2) - d.powi(2))).exp()).collect();
+                let sum: f64 = p.iter().sum();
+                p.iter().map(|p| p / sum).collect::<Vec<f64>>()
+            };
+            let over = |beta: f64| at(beta).iter().map(|p| -p * p.ln()).sum::<f64>() - PERPLEXITY.ln();
+            let (mut bounds, mut beta) = ([None, None], 1.0_f64);
+            while over(beta).abs() >= 1e-5 {
+                bounds[usize::from(over(beta) < 0.0)] = Some(beta);
+                beta = match bounds {
+                    [Some(low), Some(high)] => (low + high) / 2.0,
+                    [_, None] => beta * 2.0,
+                    [None, _] => beta / 2.0,
+                };
+            }
+            let p = conditional(&distances);
+            assert!(p.iter().zip(at(beta)).all(|(p, q)| (p / q - 1.0).abs() < 1e-11), "{scale}");
+        }
+    }
+
+    /// The descent equals van der Maaten's program, with sums over all pairs.
+    #[test]
+    fn a_few_steps_equal_a_plain_descent() {
+        const N: usize = 12;
+        let x = Purpose::Figures.stream(9, 0).normal_tensor([N, 3]);
+        let points: Vec<&[f32]> = x.data().chunks_exact(3).collect();
+        let sparse = affinities(&points);
+        let mut p = [[0.0; N]; N];
+        sparse.iter().enumerate().for_each(|(i, near)| near.iter().for_each(|&(j, of)| p[i][j] = of));
+        assert_eq!([phase(0), phase(249), phase(250)], [[0.5, 12.0], [0.5, 12.0], [0.8, 1.0]]);
+
+        let mut y = start(N, 4);
+        let draws = Purpose::Figures.stream(4, crate::gallery::Stream::Tsne as u64).normal_tensor([N, 2]);
+        let mut plain: Vec<f64> = draws.data().iter().map(|&draw| f64::from(draw) / 1e4).collect();
+        assert!(y.iter().flatten().zip(&plain).all(|(y, plain)| (y - plain).abs() < 1e-18));
+        descend(&sparse, &mut y, 7);
+        let (mut moves, mut gains) = ([0.0; 2 * N], [1.0; 2 * N]);
+        for _ in 0..7 {
+            let w = |i: usize, j: usize| {
+                let apart: f64 = (0..2).map(|d| (plain[2 * i + d] - plain[2 * j + d]).powi(2)).sum();
+                if i == j { 0.0 } else { 1.0 / (1.0 + apart) }
+            };
+            let all: f64 = (0..N * N).map(|k| w(k / N, k % N)).sum();
+            let slope = |k: usize| {
+                let term = |j: usize| {
+                    (12.0 * p[k / 2][j] - w(k / 2, j) / all) * w(k / 2, j) * (plain[k] - plain[2 * j + k % 2])
+                };
+                4.0 * (0..N).map(term).sum::<f64>()
+            };
+            let slopes: Vec<f64> = (0..2 * N).map(slope).collect();
+            for (k, slope) in slopes.into_iter().enumerate() {
+                let same = matches!((slope > 0.0, moves[k] > 0.0), (true, true) | (false, false));
+                gains[k] = if same { 0.8 * gains[k] } else { gains[k] + 0.2 };
+                moves[k] = 0.5 * moves[k] - 50.0 * gains[k] * slope;
+                plain[k] += moves[k];
+            }
+            for d in 0..2 {
+                let mean = plain.iter().skip(d).step_by(2).sum::<f64>() / N as f64;
+                plain.iter_mut().skip(d).step_by(2).for_each(|y| *y -= mean);
+            }
+        }
+        let near = |(y, plain): (&f64, &f64)| (y / plain - 1.0).abs() < 1e-6;
+        assert!(y.iter().flatten().zip(&plain).all(near), "{y:?}\n{plain:?}");
     }
 
     /// The gradient equals central differences of KL(P‖Q) over all pairs.
