@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Operations without a gradient: random numbers, indices, those that process gradients, and an algorithm of convolutions.
-const NO_GRADIENT: [&str; 5] = ["random", "argmax", "gradient_monitor", "adam", "winograd"];
+const NO_GRADIENT: [&str; 5] = ["random", "argmax", "gradient_monitor", "optimizer", "winograd"];
 /// Operations without a shader: a reshape shares its elements.
 const NO_SHADER: [&str; 1] = ["reshape"];
 /// Operations whose test needs no reference.
