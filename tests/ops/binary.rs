@@ -22,7 +22,10 @@ const TABLE: [Function; 4] = [
     Function { name: "div", tensor: Tensor::div, var: |a, b| a / b, exact: |a, b| a / b },
 ];
 
-const COMPARISONS: [(&str, fn(&Tensor, &Tensor) -> Tensor, fn(&f64, &f64) -> bool); 6] = [
+/// A comparison's name, the operation, and what it computes.
+type Comparison = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(&f64, &f64) -> bool);
+
+const COMPARISONS: [Comparison; 6] = [
     ("eq", Tensor::eq, f64::eq),
     ("ne", Tensor::ne, f64::ne),
     ("lt", Tensor::lt, f64::lt),

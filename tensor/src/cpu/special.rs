@@ -86,7 +86,7 @@ pub(crate) fn normal_cdf(x: f32) -> f32 {
     p = p * z - 2.685_381_2e-2;
     p = p * z + 1.128_358_5e-1;
     p = p * z - 3.761_262_6e-1;
-    p = p * z + 1.128_379_2;
+    p = p * z + std::f32::consts::FRAC_2_SQRT_PI;
     let near = 1.0 - u * p;
     let q = 1.0 / u;
     let y = q * q;

@@ -80,14 +80,14 @@ macro_rules! unary_table {
 /// 2·√(2/π)·(x + 0.044715·x³). The logistic function of it is ½·(1 + tanh(…)) of `gelu_tanh`.
 #[inline(always)]
 fn gelu_slope(x: f32) -> f32 {
-    1.595_769_1 * (x + 0.044_715 * x * x * x)
+    1.595_769 * (x + 0.044_715 * x * x * x)
 }
 
 /// The derivative of `gelu_tanh`.
 #[inline(always)]
 fn gelu_tanh_slope(x: f32) -> f32 {
     let v = gelu_slope(x);
-    let slope = 1.595_769_1 * (1.0 + 0.134_145 * x * x);
+    let slope = 1.595_769 * (1.0 + 0.134_145 * x * x);
     logistic(v) + x * (logistic(v) * logistic(-v)) * slope
 }
 
