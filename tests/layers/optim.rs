@@ -37,7 +37,8 @@ fn fixture(name: &str) -> Tensor {
 #[test]
 fn two_hundred_steps_are_those_of_pytorch() {
     let adam = Rule::Adam { beta1: 0.8, beta2: 0.95, eps: 1e-3, decoupled: false };
-    let all: [(&str, fn(Rule) -> Optimizer); 8] = [
+    type Make = fn(Rule) -> Optimizer;
+    let all: [(&str, Make); 8] = [
         ("adam", |_| Optimizer::adam()),
         ("adam_decay", |adam| Optimizer::new(adam, 0.1)),
         ("adamw", |_| Optimizer::adamw(0.1)),
