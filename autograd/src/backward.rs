@@ -61,7 +61,7 @@ impl Var {
     pub fn backward_with(&self, seed: Tensor) -> Gradients {
         assert_eq!(self.shape(), seed.shape(), "backward_with: seed {} for {}", seed.shape(), self.shape());
         let mut gradients = Gradients::default();
-        let mut waiting: BTreeMap<u64, (Rc<Node>, Tensor)> = BTreeMap::new();
+        let mut waiting = Waiting::new();
         if let Some(node) = self.node() {
             waiting.insert(node.id, (node.clone(), seed));
         }
@@ -81,18 +81,13 @@ impl Var {
                         continue;
                     }
                     Edge::Recompute(compute) => {
-                        let again = compute();
-                        assert_eq!(
-                            again.shape(),
-                            dy.shape(),
-                            "{}: computed again, the value has another shape",
-                            node.made_by
-                        );
+                        let (again, made_by) = (compute(), node.made_by);
+                        let same = again.shape() == dy.shape();
+                        assert!(same, "{made_by}: computed again, {} became {}", dy.shape(), again.shape());
                         // Its nodes are the newest now, so they come before all that wait.
-                        again
-                            .node()
-                            .into_iter()
-                            .for_each(|node| drop(waiting.insert(node.id, (node.clone(), dy.clone()))));
+                        if let Some(node) = again.node() {
+                            add(&mut waiting, node.clone(), dy.clone());
+                        }
                         continue;
                     }
                 };
@@ -102,14 +97,22 @@ impl Var {
                     let Some(parent) = parent else { continue };
                     let dx = dx.unwrap_or_else(|| panic!("{} gave no gradient where one was wanted", node.made_by));
                     let dx = dx.sum_to(&parent.shape);
-                    match waiting.get_mut(&parent.node.id) {
-                        Some((_, sum)) => sum.add_assign(&dx),
-                        None => drop(waiting.insert(parent.node.id, (parent.node, dx))),
-                    }
+                    add(&mut waiting, parent.node, dx);
                 }
             }
         }
         gradients
+    }
+}
+
+/// The nodes that have a gradient and have not passed it on, by number.
+type Waiting = BTreeMap<u64, (Rc<Node>, Tensor)>;
+
+/// Adds to the gradient of a node.
+fn add(waiting: &mut Waiting, node: Rc<Node>, dx: Tensor) {
+    match waiting.get_mut(&node.id) {
+        Some((_, sum)) => sum.add_assign(&dx),
+        None => drop(waiting.insert(node.id, (node, dx))),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::grad_mode::no_grad;
+use crate::grad_mode::{self, no_grad};
 use crate::var::Var;
 
 thread_local! {
@@ -39,7 +39,7 @@ pub fn checkpoint(f: impl Fn(&Var) -> Var + 'static, x: &Var) -> Var {
             }
             RECOMPUTING.set(true);
             let _end = End;
-            f(&x)
+            grad_mode::with(true, || f(&x)) // also if the backward pass runs inside `no_grad`
         });
     })
 }

@@ -8,13 +8,18 @@ thread_local! {
 
 /// Runs `body` without recording a history on this thread. Every result is a constant, and nothing is saved for a backward pass.
 pub fn no_grad<R>(body: impl FnOnce() -> R) -> R {
+    with(false, body)
+}
+
+/// Runs `body` with a history that is recorded, or not, on this thread.
+pub(crate) fn with<R>(recorded: bool, body: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
             ENABLED.set(self.0);
         }
     }
-    let _restore = Restore(ENABLED.replace(false));
+    let _restore = Restore(ENABLED.replace(recorded));
     body()
 }
 

@@ -2,13 +2,13 @@
 //!
 //!     cargo run -p nn --example 04_linear_model
 //!
-//! The rule is y = 3·x₁ − 2·x₂ + 0.5 + noise. The model is one `Linear` layer. Adam (`nn/src/optim/adam.rs`) updates its
+//! The rule is y = 3·x₁ − 2·x₂ + 0.5 + noise. The model is one `Linear` layer. Adam (`nn/src/optim/optimizer.rs`) updates its
 //! parameters. Next: `05_convolution.rs`.
 
 use autograd::Var;
 use nn::optim::Optimizer;
 use nn::{ForwardContext, Layer, Linear, Module};
-use tensor::{Device, Generator, GradientMonitor, Tensor};
+use tensor::{Generator, Tensor};
 
 fn main() {
     let mut rng = Generator::new(1);
@@ -20,8 +20,6 @@ fn main() {
     println!("{} parameters: {:?}", nn::count(&model), names(&model));
     let params = nn::parameters(&model);
     let mut adam = Optimizer::adam();
-    // The monitor checks the gradients of each step: if one is NaN or infinite, Adam changes no parameter.
-    let mut monitor = GradientMonitor::new(1, &Device::Cpu);
 
     let mut last = f32::INFINITY;
     for step in 0..300 {
@@ -30,10 +28,8 @@ fn main() {
         let guess = model.forward(&Var::constant(x.clone()), &ForwardContext::train(0, step));
         let loss = (guess - Var::constant(y.clone())).square().mean_all();
         let mut gradients = loss.backward();
-        let all: Vec<&Tensor> = params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
-        monitor.observe(0, &all, &[loss.value()], None);
-        adam.step_with(&params, &mut gradients, 0.05, &monitor);
-        last = loss.value().data()[0];
+        adam.step(&params, &mut gradients, 0.05);
+        last = loss.item();
         if step % 50 == 0 {
             println!("step {step:3}: mean squared error {last:.4}");
         }

@@ -99,6 +99,16 @@ fn only_the_input_is_kept() {
     assert!(gradients.of(&x).unwrap().data().iter().all(|g| (g - expected).abs() < 1e-3));
 }
 
+/// A function that returns its input adds to the gradient that the input has from elsewhere, and a backward pass inside `no_grad`
+/// records what it computes again.
+#[test]
+fn gradients_from_inside_and_outside_add_up() {
+    let x = Var::leaf(Tensor::ones([2]));
+    let y = x.mul_scalar(3.0) + checkpoint(|x| x.clone(), &x) + checkpoint(|x| x.mul_scalar(5.0), &x);
+    let gradients = autograd::no_grad(|| y.backward_with(Tensor::ones([2])));
+    assert_eq!(gradients.of(&x).unwrap().data(), [9.0, 9.0]);
+}
+
 #[test]
 fn a_function_without_gradients_is_a_constant_in_effect() {
     let x = Var::leaf(Tensor::ones([2]));

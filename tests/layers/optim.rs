@@ -26,7 +26,7 @@ fn named(values: &[Tensor], device: &Device) -> Vec<(String, Param)> {
 
 /// A tensor of the fixture that `tests/oracle/optimizers.py` wrote.
 fn fixture(name: &str) -> Tensor {
-    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/optimizers.safetensors")).unwrap();
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/layers/optimizers.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let view = file.tensor(name).unwrap();
     let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -148,8 +148,8 @@ fn a_parameter_without_a_gradient_stays_where_it_is() {
         assert_ne!(value(0).data(), [1.0; 2]);
         assert_eq!(value(1).data(), [1.0; 2]);
         assert_eq!(value(2).data(), [1.0; 2]);
-        let has_moments: Vec<bool> = params.iter().map(|(_, param)| adam.has_state(param)).collect();
-        assert_eq!((adam.steps(), has_moments), (1, vec![true, false, false]));
+        let has_state: Vec<bool> = params.iter().map(|(_, param)| adam.has_state(param)).collect();
+        assert_eq!((adam.steps(), has_state), (1, vec![true, false, false]));
     });
 }
 

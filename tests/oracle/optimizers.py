@@ -1,4 +1,4 @@
-"""Writes tests/fixtures/optimizers.safetensors: python tests/oracle/optimizers.py FILE
+"""Writes tests/layers/optimizers.safetensors: python tests/oracle/optimizers.py FILE
 
 From a start, 200 given gradients and a learning rate that changes, the parameters after 1, 20 and 200 steps of PyTorch's optimisers in
 f64, and the rates of PyTorch's schedules. Lion, which PyTorch lacks, follows algorithm 2 of 2302.06675.

@@ -200,6 +200,12 @@ fn cases() -> Vec<Case> {
         let dx = y.grouped_conv2d_input_gradient(&weight, conv, [8, 8]);
         vec![x[0].grouped_conv2d_weight_gradient(&y, conv, [3, 3]), dx, y]
     });
+    case("draws from Gaussians and their divergence", &[x, positive], |x| {
+        let [mu, logvar, eps] = [&x[0], &x[1], &x[0]];
+        let [dmu, dlogvar] = eps.gaussian_kl_gradient(mu, logvar);
+        let drawn = [mu.reparameterise(logvar, eps), mu.reparameterise_gradient(logvar, eps)];
+        drawn.into_iter().chain([mu.gaussian_kl(logvar), dmu, dlogvar]).collect()
+    });
     case("dropout's mask", &[x], |x| vec![Generator::new(3).mask([1000], 0.3, &x[0].device())]);
     case("optimisers and the gradient's norm", &[x, positive, a, b], |x| {
         let device = x[0].device();
