@@ -159,7 +159,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If the device that holds the elements failed.
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
     #[track_caller]
     pub fn cpu(&self) -> Tensor {
         match pollster::block_on(self.to(&Device::Cpu)) {
@@ -175,9 +175,9 @@ impl Tensor {
     #[track_caller]
     pub fn item(&self) -> f32 {
         assert_eq!(self.count(), 1, "item: {} is not one number", self.shape());
-        #[cfg(not(target_arch = "wasm32"))]
+        #[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
         return self.cpu().data()[0];
-        #[cfg(target_arch = "wasm32")]
+        #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
         return self.data()[0];
     }
 
