@@ -4,7 +4,8 @@
 //! The first gradient of a node is stored, later ones are added to it. The tensors of an edge are dropped as soon as it has run, and
 //! their memory is reused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::rc::Rc;
 
 use tensor::Tensor;
@@ -33,6 +34,16 @@ impl Gradients {
     pub fn change(&mut self, param: &Param, change: impl FnOnce(&Tensor) -> Tensor) {
         if let Some(gradient) = self.by_leaf.get_mut(&param.id()) {
             *gradient = change(gradient);
+        }
+    }
+
+    /// Adds the gradients of another backward pass, for gradient accumulation. A leaf that only one pass has keeps that gradient.
+    pub fn add(&mut self, other: Gradients) {
+        for (leaf, gradient) in other.by_leaf {
+            match self.by_leaf.entry(leaf) {
+                Entry::Occupied(mut sum) => sum.get_mut().add_assign(&gradient),
+                Entry::Vacant(none) => drop(none.insert(gradient)),
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod module;
 pub use module::{ForwardContext, Layer, Module, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
 
 mod activation;
+mod checkpointed;
 mod conv;
 mod dropout;
 mod linear;
@@ -20,6 +21,7 @@ mod pool;
 mod resample;
 mod sequential;
 pub use activation::Activation;
+pub use checkpointed::Checkpointed;
 pub use conv::{Conv2d, ConvTranspose2d};
 pub use dropout::Dropout;
 pub use linear::Linear;

@@ -156,3 +156,14 @@ fn backward_is_backward_with_one() {
     compare::assert_same_bits("the gradient", &plain, &gradient(&|y| y.backward_with(Tensor::scalar(1.0))));
     compare::assert_same_bits("the gradient", &plain, &x.mul_scalar(2.0));
 }
+
+/// Gradients of two passes are added leaf by leaf. A leaf that only one of them has keeps its gradient.
+#[test]
+fn gradients_of_two_passes_are_added() {
+    let number = |x: f32| Var::leaf(Tensor::scalar(x));
+    let (a, b, c) = (number(2.0), number(3.0), number(5.0));
+    let mut sum = (&a * &b).backward();
+    sum.add((&a * &c).backward());
+    let of = |leaf: &Var| sum.of(leaf).unwrap().data()[0];
+    assert_eq!([of(&a), of(&b), of(&c)], [3.0 + 5.0, 2.0, 2.0]);
+}

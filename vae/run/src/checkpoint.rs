@@ -276,7 +276,7 @@ impl Meta {
     /// messages.
     pub(crate) fn restore(&self, trainer: &mut Trainer, bytes: &[u8], path: &Path) -> Result<()> {
         let damaged = |error: StateError| Error::file(path, error);
-        let steps = trainer.dataset.train.count().div_ceil(trainer.config().train.batch_size);
+        let steps = trainer.steps_per_epoch();
         if self.epoch == 0 || self.step > steps {
             let at = format!("is from step {} of epoch {}", self.step, self.epoch);
             return Err(Error::file(

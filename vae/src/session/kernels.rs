@@ -43,7 +43,7 @@ pub(super) fn compile(config: &Config, dataset: &Dataset, gpu: &Context) {
 /// nobody reads them. An image that cannot be read will be reported when it is needed.
 fn run(config: &Config, dataset: &Dataset, device: Device) {
     let mut trainer = Trainer::from_learner(config.clone(), dataset.clone(), learn::build(config), device);
-    let places = dataset.train.first(config.train.batch_size);
+    let places = dataset.train.first(config.images_per_step());
     for _ in 0..2 {
         let _ = block_on(trainer.step(&places, 0.0));
     }

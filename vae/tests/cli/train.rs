@@ -147,6 +147,7 @@ fn bad_configuration_is_one_line_and_code_2() {
         (&set("train.learning_rate=nan"), &["train.learning_rate = NaN"]),
         (&set("train.learning_rate=0"), &["train.learning_rate = 0"]),
         (&set("train.batch_size=0"), &["train.batch_size = 0"]),
+        (&set("train.accumulate=0"), &["train.accumulate = 0"]),
         (&set("data.image_size=28"), &["data.image_size = 28", "multiple of 16", "32"]),
         (&["--set", "model.stem=7x7-pool", "--set", "data.image_size=48"], &["multiple of 32"]),
         (&["--set", "model.kind=conv3", "--set", "data.image_size=28"], &["conv3", "multiple of 8", "32"]),

@@ -254,6 +254,14 @@ impl Config {
         let train = &self.train;
         rule(train.epochs >= 1, || "train.epochs = 0: it must be at least 1".into())?;
         rule(train.batch_size >= 1, || "train.batch_size = 0: a step needs at least one image".into())?;
+        rule(train.accumulate >= 1, || "train.accumulate = 0: a step needs at least one batch".into())?;
+        let body = self.model.body();
+        let deep = matches!(body, ModelKind::Resnet18 | ModelKind::Resnet50);
+        rule(!train.activation_checkpointing || deep, || {
+            format!(
+                "train.activation_checkpointing = true: only resnet18 and resnet50 have blocks to compute again, not                  {body}; leave it out, and lower train.batch_size with train.accumulate to save memory"
+            )
+        })?;
         let rate = train.learning_rate;
         rule(rate.is_finite() && rate > 0.0, || {
             format!("train.learning_rate = {rate}: it must be a number above 0, such as 0.001")

@@ -16,7 +16,9 @@
 //! convolutions of torchvision checkpoints load by name.
 
 use autograd::{Act, Conv, ConvTranspose, Interpolation, Pool, Var};
-use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor};
+use nn::{
+    BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor,
+};
 use tensor::Generator;
 
 use crate::config::{Config, DecoderConv, ModelKind, Stem, Upsampling};
@@ -104,7 +106,7 @@ impl Trunk {
             let block = |rng: &mut Generator, n: usize| -> Box<dyn Layer> {
                 let from = if n == 0 { input } else { output };
                 let stride = if n == 0 && i > 0 { 2 } else { 1 };
-                Box::new(encoder_block(rng, from, middle, output, stride, norm))
+                in_chain(config, encoder_block(rng, from, middle, output, stride, norm))
             };
             let stage = Sequential::new((0..counts[i]).map(|n| block(rng, n)).collect());
             input = output;
@@ -158,6 +160,11 @@ fn encoder_block(rng: &mut Generator, input: usize, middle: usize, output: usize
     let shortcut =
         changes.then(|| Shortcut { name: "downsample", unit: conv_norm(rng, input, output, 1, stride, norm) });
     Block { units, shortcut }
+}
+
+/// Returns a block as a layer, whose inner values are computed again in the backward pass if the configuration asks for that.
+fn in_chain(config: &Config, block: Block) -> Box<dyn Layer> {
+    if config.train.activation_checkpointing { Box::new(Checkpointed::new(block)) } else { Box::new(block) }
 }
 
 /// Creates a convolution that keeps the size at stride 1, with its norm. Without norms it has a bias.
@@ -218,11 +225,11 @@ impl DecoderTrunk {
             let (middle, input) = (w << i, expansion * (w << i));
             let output = if i == 0 { w } else { input / 2 };
             let block = |rng: &mut Generator, output, enlarge| -> Box<dyn Layer> {
-                Box::new(if expansion == 1 {
-                    up.block(rng, input, output, enlarge)
-                } else {
-                    up.bottleneck(rng, input, middle, output, enlarge)
-                })
+                let block = match expansion {
+                    1 => up.block(rng, input, output, enlarge),
+                    _ => up.bottleneck(rng, input, middle, output, enlarge),
+                };
+                in_chain(config, block)
             };
             let mut stage: Vec<_> = (1..counts[i]).map(|_| block(rng, input, false)).collect();
             stage.push(block(rng, output, i > 0));

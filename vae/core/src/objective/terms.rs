@@ -51,6 +51,24 @@ impl Terms {
         self
     }
 
+    /// Returns the terms multiplied by the share of a batch in the images of a step. The sum over all batches is then the mean
+    /// over these images.
+    pub fn scaled(self, share: f32) -> Terms {
+        if share == 1.0 {
+            return self;
+        }
+        let parts = self.parts.into_iter().map(|part| Part { value: part.value.mul_scalar(share), ..part }).collect();
+        Terms { total: self.total.mul_scalar(share), parts }
+    }
+
+    /// Adds the total and every part to the sums of earlier batches, or starts these sums.
+    pub fn add_to(&self, sums: &mut Vec<Tensor>) {
+        match sums.is_empty() {
+            true => sums.extend(self.watched().into_iter().cloned()),
+            false => sums.iter_mut().zip(self.watched()).for_each(|(sum, value)| sum.add_assign(value)),
+        }
+    }
+
     /// Returns the part with this name.
     pub fn part(&self, name: &str) -> Option<&Var> {
         self.parts.iter().find(|part| part.name == name).map(|part| &part.value)

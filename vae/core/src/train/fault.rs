@@ -53,28 +53,39 @@ impl Trainer {
     /// Repeats a step that was not finite, with the same weights, and returns the name of the first tensor that is not
     /// finite: the output of a layer, an intermediate result, a part of the loss, or a gradient.
     pub(super) async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
+        for (part, places) in places.chunks(self.config().train.batch_size).enumerate() {
+            if let Some(name) = self.first_bad_of(step, part, places).await? {
+                return Ok(name);
+            }
+        }
+        Ok("the gradients' norm".to_owned())
+    }
+
+    /// The same for one batch of the step.
+    async fn first_bad_of(&self, step: u64, part: usize, places: &[usize]) -> Result<Option<String>> {
         let images = self.dataset.training_batch(self.epoch, places)?;
         let trace = Trace::default();
-        let Forward { terms, intermediates } = self.forward(step, &images, Some(&trace));
+        let Forward { terms, intermediates } = self.forward(step, part, &images, Some(&trace));
         if let Some((_, x)) = intermediates.first().filter(|(name, _)| *name == "the images")
             && !all_finite(&x.value().read().await?)
         {
-            return Ok("the images".to_owned());
+            return Ok(Some("the images".to_owned()));
         }
         for (id, result) in trace.results() {
             if !all_finite(&result.read().await?) {
                 let owner = self.params.iter().find(|(_, param)| param.id() == id);
-                return Ok(format!("the output of layer {}", owner.map_or("of no name", |(name, _)| layer(name))));
+                let owner = owner.map_or("of no name", |(name, _)| layer(name));
+                return Ok(Some(format!("the output of layer {owner}")));
             }
         }
         let gradients = terms.total.backward();
         let parts = terms.parts.iter().map(|part| (format!("the {} loss", part_label(part.name)), &part.value));
         for (name, var) in intermediates.iter().map(|(name, var)| ((*name).to_owned(), var)).chain(parts) {
             if !all_finite(&var.value().read().await?) {
-                return Ok(name);
+                return Ok(Some(name));
             }
         }
-        Ok(self.first_bad_gradient(&gradients).await?.unwrap_or_else(|| "the gradients' norm".to_owned()))
+        self.first_bad_gradient(&gradients).await
     }
 
     pub(super) async fn first_bad_gradient(&self, gradients: &Gradients) -> Result<Option<String>> {

@@ -18,7 +18,7 @@ mod trainer_state;
 
 use std::ops::Deref;
 
-use autograd::Param;
+use autograd::{Gradients, Param};
 use nn::optim::{Ema, Optimizer, Plateau, Schedule, SwappedIn};
 use nn::{ForwardContext, Module, Trace};
 use tensor::{Device, GradientMonitor, Rule, Tensor};
@@ -120,50 +120,66 @@ impl Trainer {
         self.fault = Some(fault);
     }
 
-    /// Trains on the images at the positions `places` of the training split: forward, backward and an Adam step.
-    /// Returns the losses of the batch.
+    /// Trains on the images at the positions `places` of the training split: forward and backward in batches of
+    /// `train.batch_size`, and an Adam step. Returns the losses of these images.
     ///
     /// # Errors
     /// If an image cannot be read, the device fails, or the loss or a gradient is not finite. The message names the
     /// first tensor that is not finite.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
-        let images = self.dataset.training_batch(self.epoch, places)?;
+        let (dataset, epoch) = (self.dataset.clone(), self.epoch);
+        let mut batches = places.chunks(self.config().train.batch_size).map(|part| dataset.training_batch(epoch, part));
         self.clock.start();
-        let term_weights = self.begin(0, &images, learning_rate).await?;
+        let term_weights = self.begin(0, &mut batches, places.len(), learning_rate).await?;
         let (mut losses, error) = self.collect_losses(&[(places, term_weights)]).await?;
         error.map_or_else(|| Ok(losses.remove(0)), Err)
     }
 
-    /// Submits a step without waiting for its results. The monitor stores its losses at `row` of its history. Returns
-    /// the names and weights of these losses.
-    async fn begin(&mut self, row: usize, images: &Prepared, learning_rate: f64) -> Result<TermWeights> {
-        let terms = self.forward(self.steps, images, None).terms;
+    /// Submits a step of `images` images without waiting for its results. It takes its batches from `batches` and averages
+    /// their gradients and losses. The monitor stores the losses at `row` of its history. Returns their names and weights.
+    async fn begin(
+        &mut self,
+        row: usize,
+        batches: &mut dyn Iterator<Item = Result<Prepared>>,
+        images: usize,
+        learning_rate: f64,
+    ) -> Result<TermWeights> {
+        let count = images.div_ceil(self.config().train.batch_size);
+        let (mut gradients, mut watched, mut term_weights) = (Gradients::default(), Vec::new(), None);
+        for (part, batch) in batches.take(count).enumerate() {
+            let batch = batch?;
+            self.clock.lap(|timing| &mut timing.data);
+            let terms =
+                self.forward(self.steps, part, &batch, None).terms.scaled(batch.labels.len() as f32 / images as f32);
+            self.clock.lap(|timing| &mut timing.forward);
+            gradients.add(terms.total.backward());
+            terms.add_to(&mut watched);
+            term_weights = Some(terms.term_weights());
+            self.clock.lap(|timing| &mut timing.backward);
+        }
         self.steps += 1;
-        self.clock.lap(|timing| &mut timing.forward);
-        let mut gradients = terms.total.backward();
-        self.clock.lap(|timing| &mut timing.backward);
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config().train.clip).filter(|&clip| clip > 0.0);
-        self.monitor.observe(row, &all, &terms.watched(), limit.map(|clip| clip as f32));
+        self.monitor.observe(row, &all, &watched.iter().collect::<Vec<_>>(), limit.map(|clip| clip as f32));
         self.adam.step_with(&self.params, &mut gradients, learning_rate, &self.monitor);
         self.ema.iter_mut().for_each(|ema| ema.update(self.steps));
         if let Device::Gpu(machine) = self.device() {
             machine.end_step().await?;
         }
         self.clock.lap(|timing| &mut timing.optimiser);
-        Ok(terms.term_weights())
+        Ok(term_weights.expect("a step has images"))
     }
 
-    /// Runs the forward pass of step number `step`, and records it in `trace` if given.
-    fn forward(&self, step: u64, images: &Prepared, trace: Option<&Trace>) -> Forward {
+    /// Runs the forward pass of batch number `part` of step number `step`, and records it in `trace` if given.
+    fn forward(&self, step: u64, part: usize, images: &Prepared, trace: Option<&Trace>) -> Forward {
         let seed = self.config().seed;
-        let count = self.dataset.train.count();
-        let steps = count.div_ceil(self.config().train.batch_size);
-        let schedule = ScheduleContext { epochs: step as f64 / steps as f64, images: count };
+        let epochs = step as f64 / self.steps_per_epoch() as f64;
+        let schedule = ScheduleContext { epochs, images: self.dataset.train.count() };
         let [x, target] = images.upload(self.device());
-        let mut batch = Batch::of_step(x, images.labels.clone(), schedule, seed, step);
+        let pass = step * self.config().train.accumulate as u64 + part as u64; // each batch has noise of its own
+        let mut batch = Batch::of_step(x, images.labels.clone(), schedule, seed, pass);
         batch.target = target;
-        let ctx = ForwardContext { trace, ..ForwardContext::train(Purpose::Dropout.seed(seed), step) };
+        let ctx = ForwardContext { trace, ..ForwardContext::train(Purpose::Dropout.seed(seed), pass) };
         let forward = self.model().forward(&batch, &ctx);
         match self.fault {
             Some(fault) => fault.spoil(step + 1, forward, &self.params),
@@ -200,27 +216,26 @@ impl Trainer {
         self.clock.start();
         let places = order(self.config().seed, epoch, self.dataset.train.count());
         let learning_rate = self.learning_rate(epoch);
-        let size = self.config().train.batch_size;
+        let size = self.config().images_per_step();
         if self.epoch != epoch {
             (self.epoch, self.done, self.sums) = (epoch, 0, Losses::default());
         }
-        let steps = places.len().div_ceil(size);
+        let steps = self.steps_per_epoch();
         let left = &places[(self.done * size).min(places.len())..];
-        let mut prepared = batches(&self.dataset, epoch, left, size)?;
-        let batches: Vec<&[usize]> = left.chunks(size).collect();
-        for together in batches.chunks(self.monitor.history()) {
+        let mut prepared = batches(&self.dataset, epoch, left, self.config().train.batch_size)?;
+        let all: Vec<&[usize]> = left.chunks(size).collect();
+        for together in all.chunks(self.monitor.history()) {
             let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
-            for (row, (batch, images)) in together.iter().zip(&mut prepared).enumerate() {
-                self.clock.lap(|timing| &mut timing.data);
-                waiting.push((batch, self.begin(row, &images?, learning_rate).await?));
+            for (row, places) in together.iter().enumerate() {
+                waiting.push((places, self.begin(row, &mut prepared, places.len(), learning_rate).await?));
             }
             let (losses, error) = self.collect_losses(&waiting).await?;
             self.clock.lap(|timing| &mut timing.reading);
             let mut go_on = true;
-            for (losses, batch) in losses.into_iter().zip(together) {
+            for (losses, places) in losses.into_iter().zip(together) {
                 self.done += 1;
-                self.sums.add(&losses, batch.len());
-                let (step, images) = (self.done, batch.len());
+                self.sums.add(&losses, places.len());
+                let (step, images) = (self.done, places.len());
                 go_on &= watch(&Progress { epoch, step, steps, images, losses, learning_rate });
             }
             match error {
@@ -251,6 +266,11 @@ impl Trainer {
     /// Returns the device that computes.
     pub fn device(&self) -> &Device {
         self.predictor.device()
+    }
+
+    /// Returns the number of steps of an epoch.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.dataset.train.count().div_ceil(self.config().images_per_step())
     }
 
     /// Returns the number of steps so far.

@@ -114,8 +114,7 @@ impl Trainer {
         if let (Schedule::Plateau(plateau), Some(known)) = (&mut self.schedule, state.plateau) {
             (plateau.best, plateau.waited, plateau.scale) = known;
         }
-        let steps = self.dataset.train.count().div_ceil(self.config().train.batch_size);
-        self.steps = ((state.epoch - 1) * steps + state.step) as u64;
+        self.steps = ((state.epoch - 1) * self.steps_per_epoch() + state.step) as u64;
         self.epoch = if state.step == 0 { state.epoch - 1 } else { state.epoch };
         (self.done, self.sums) = (state.step, state.sums);
     }

@@ -212,7 +212,7 @@ fn images_that_are_not_finite_are_named_first() {
 fn a_bad_gradient_leaves_the_loss_as_it_is() {
     let mut trainer = trainer(&[]);
     let images = trainer.dataset.training_batch(1, &[0, 1]).unwrap();
-    let total = |trainer: &Trainer| trainer.forward(0, &images, None).terms.total.value().data()[0];
+    let total = |trainer: &Trainer| trainer.forward(0, 0, &images, None).terms.total.value().data()[0];
     let before = total(&trainer);
     trainer.inject(Fault::Gradient(1));
     assert_eq!(total(&trainer), before);
