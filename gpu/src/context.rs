@@ -74,16 +74,12 @@ impl Context {
     /// Opens the best adapter that `options` and the environment variable `VAE_GPU`, a part of its name, allow.
     pub async fn open(options: Options) -> Result<Arc<Context>> {
         let (raw, adapter) = choose(options).await?;
-        let refused = |what: String| Error::Device { device: adapter.name.clone(), what };
-        let (timestamps, cache) = (wgpu::Features::TIMESTAMP_QUERY, wgpu::Features::PIPELINE_CACHE);
-        if options.profile && !raw.features().contains(timestamps) {
-            return Err(refused("it has no timestamps (TIMESTAMP_QUERY): run without profiling".into()));
-        }
-        let most = raw.limits();
+        let refused = |what: &str| Error::Device { device: adapter.name.clone(), what: what.to_owned() };
+        let (required_features, most) = (features(options, raw.features()).map_err(refused)?, raw.limits());
         let (device, queue) = raw
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("vae"),
-                required_features: raw.features() & if options.profile { timestamps | cache } else { cache },
+                required_features,
                 required_limits: match options.default_limits {
                     true => wgpu::Limits::default().or_worse_values_from(&most),
                     false => most,
@@ -91,7 +87,7 @@ impl Context {
                 ..Default::default()
             })
             .await
-            .map_err(|error| refused(format!("it does not open ({error}): update its driver, or use --device cpu")))?;
+            .map_err(|error| refused(&format!("it does not open ({error}): update its driver, or use --device cpu")))?;
 
         let time_limit = options.time_limit.or((!adapter.software).then_some(TIME_LIMIT));
         let fault = Arc::new(Fault::new(adapter.name.clone(), time_limit));
@@ -302,8 +298,7 @@ impl Accelerator for Context {
             self.queue.on_submitted_work_done(move || completion.complete(Ok(())));
             steps.push_back(submitted);
         }
-        let (behind, fault) =
-            (if steps.len() > MAX_STEPS_AHEAD { steps.pop_front() } else { None }, self.fault.clone());
+        let (behind, fault) = (too_far_behind(steps), self.fault.clone());
         Box::pin(async move {
             if let Some(step) = behind {
                 step.await?;
@@ -329,6 +324,21 @@ impl fmt::Debug for Context {
     }
 }
 
+/// The oldest step, which must finish before another may begin, if more than [`MAX_STEPS_AHEAD`] are submitted.
+fn too_far_behind<T>(steps: &mut VecDeque<T>) -> Option<T> {
+    if steps.len() > MAX_STEPS_AHEAD { steps.pop_front() } else { None }
+}
+
+/// What the device is opened with, of what its adapter offers.
+fn features(options: Options, offered: wgpu::Features) -> std::result::Result<wgpu::Features, &'static str> {
+    let (timestamps, cache) = (wgpu::Features::TIMESTAMP_QUERY, wgpu::Features::PIPELINE_CACHE);
+    match (options.profile, offered.contains(timestamps)) {
+        (true, false) => Err("it has no timestamps (TIMESTAMP_QUERY): run without profiling"),
+        (true, true) => Ok(offered & (timestamps | cache)),
+        (false, _) => Ok(offered & cache),
+    }
+}
+
 fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
     // Multiples of the size unit of buffers, and of a vec4: a span that is padded to a vec4 then stays within its buffer.
     let bytes = all.max_storage_buffer_binding_size.min(all.max_buffer_size) / 256 * 256;
@@ -348,6 +358,26 @@ fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_used_and_offered_is_asked_for() {
+        let (timestamps, cache) = (wgpu::Features::TIMESTAMP_QUERY, wgpu::Features::PIPELINE_CACHE);
+        let (plain, profile) = (Options::default(), Options { profile: true, ..Options::default() });
+        let (all, none) = (wgpu::Features::all(), wgpu::Features::empty());
+        assert_eq!((features(plain, all), features(plain, none)), (Ok(cache), Ok(none)));
+        assert_eq!((features(profile, all), features(profile, timestamps)), (Ok(timestamps | cache), Ok(timestamps)));
+        assert!(features(profile, cache).is_err_and(|error| error.contains("TIMESTAMP_QUERY")));
+    }
+
+    #[test]
+    fn the_oldest_of_more_than_two_steps_is_waited_for() {
+        let mut steps = VecDeque::from([1, 2]);
+        assert_eq!(too_far_behind(&mut steps), None);
+        steps.push_back(3);
+        assert_eq!((too_far_behind(&mut steps), too_far_behind(&mut steps)), (Some(1), None));
+        steps.extend([4, 5]);
+        assert_eq!((too_far_behind(&mut steps), steps), (Some(2), VecDeque::from([3, 4, 5])));
+    }
 
     /// Sizes are whole units, and a software adapter gets fewer but larger workgroups, unless it stands for hardware.
     #[test]

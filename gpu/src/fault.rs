@@ -117,7 +117,7 @@ pub(crate) fn is_catching() -> bool {
 /// The result of `run`, or `None` if it panics. The program's panic hook runs as usual; see
 /// [`prepare_process`](crate::prepare_process).
 #[cfg(not(target_arch = "wasm32"))]
-fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     CATCHING.set(true);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
     CATCHING.set(false);
@@ -126,7 +126,7 @@ fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
 
 /// In a browser nothing waits for the device, and panics do not unwind.
 #[cfg(target_arch = "wasm32")]
-fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     Some(run())
 }
 

@@ -177,11 +177,11 @@ impl Pipelines {
             fault.while_doing(format!("kernel {entry}"), || {
                 let source = wgpu::ShaderSource::Wgsl(wgsl.concat().into());
                 let module = wgpu::ShaderModuleDescriptor { label: Some(entry), source };
-                match *unchecked && !self.checked {
-                    false => device.create_shader_module(module),
+                match (unchecked, self.checked) {
+                    (false, _) | (_, true) => device.create_shader_module(module),
                     // SAFETY: a kernel is marked `unchecked` only if it stays inside its spans and its loops end. The tests run all
                     // of them with checks and compare their results with a reference.
-                    true => unsafe {
+                    (true, false) => unsafe {
                         device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked())
                     },
                 }
@@ -273,4 +273,14 @@ fn bind(
         })
         .collect();
     device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(entry), layout, entries: &entries })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_checked_if_that_was_asked_for() {
+        assert_eq!([false, true].map(|checked| Pipelines::new(checked).checked), [false, true]);
+    }
 }

@@ -37,3 +37,27 @@ fn silence_mesa() {
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::panic::{catch_unwind, set_hook, take_hook};
+    use std::sync::{Arc, Mutex};
+
+    use crate::fault::{catch_panic, lock};
+
+    /// `tests/process.rs` tests the other message, in a process of its own.
+    #[test]
+    fn a_caught_panic_does_not_reach_the_program_s_hook() {
+        let (seen, before) = (Arc::new(Mutex::new(String::new())), take_hook());
+        let log = seen.clone();
+        set_hook(Box::new(move |panic| {
+            *lock(&log) += &panic.to_string();
+            before(panic);
+        }));
+        super::silence_caught_panics();
+        assert!(catch_panic(|| panic!("wgpu's own")).is_none());
+        assert!(catch_unwind(|| panic!("of the program")).is_err());
+        let seen = lock(&seen).clone();
+        assert!(seen.contains("of the program") && !seen.contains("wgpu's own"), "{seen}");
+    }
+}
