@@ -38,7 +38,7 @@ use serde_json::Value;
 #[rustfmt::skip]
 const SUITES: [(&str, &str, &[&str], &[&str]); 8] = [
     ("nn/", "nn", &["-p", "tests", "--no-default-features", "--features=gpu", "--test", "layers", "--test", "engine"], &["-p", "tests", "--test", "oracle"]),
-    ("gpu/", "gpu", &["-p", "gpu", "-p", "tests", "--no-default-features", "--features=gpu", "--test", "device", "--lib"], &["-p", "tests", "--no-default-features", "--features=gpu", "--test", "ops", "--test", "shaders"]),
+    ("gpu/", "gpu", &["-p", "gpu", "-p", "tests", "--no-default-features", "--features=gpu", "--test", "device", "--test", "process", "--lib"], &["-p", "tests", "--no-default-features", "--features=gpu", "--test", "ops", "--test", "shaders"]),
     ("vae/core/", "vae/core", &["-p", "vae-core", "--lib"], &["-p", "vae-data", "-p", "vae-run", "-p", "vae-scores", "-p", "vae-figures", "-p", "tests", "--lib", "--test", "oracle", "--test", "hostile", "--test", "runs"]),
     ("vae/data/", "vae/data", &["-p", "vae-data", "--lib"], &["-p", "tests", "--test", "hostile"]),
     ("vae/run/", "vae/run", &["-p", "vae-run", "--lib"], &["-p", "vae-scores", "-p", "vae-figures", "-p", "tests", "--lib", "--test", "oracle", "--test", "runs"]),
