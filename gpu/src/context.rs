@@ -89,8 +89,7 @@ impl Context {
             .await
             .map_err(|error| refused(&format!("it does not open ({error}): update its driver, or use --device cpu")))?;
 
-        let time_limit = options.time_limit.or((!adapter.software).then_some(TIME_LIMIT));
-        let fault = Arc::new(Fault::new(adapter.name.clone(), time_limit));
+        let fault = Arc::new(Fault::new(adapter.name.clone(), time_limit(options, &adapter)));
         let (on_error, on_loss) = (fault.clone(), fault.clone());
         device.on_uncaptured_error(Arc::new(move |error| on_error.report(error)));
         device.set_device_lost_callback(move |_, why| on_loss.lost(&why));
@@ -324,6 +323,11 @@ impl fmt::Debug for Context {
     }
 }
 
+/// How long a submission may take. A software adapter is as slow as it is.
+fn time_limit(options: Options, adapter: &Adapter) -> Option<Duration> {
+    options.time_limit.or((!adapter.software).then_some(TIME_LIMIT))
+}
+
 /// The oldest step, which must finish before another may begin, if more than [`MAX_STEPS_AHEAD`] are submitted.
 fn too_far_behind<T>(steps: &mut VecDeque<T>) -> Option<T> {
     if steps.len() > MAX_STEPS_AHEAD { steps.pop_front() } else { None }
@@ -367,6 +371,15 @@ mod tests {
         assert_eq!((features(plain, all), features(plain, none)), (Ok(cache), Ok(none)));
         assert_eq!((features(profile, all), features(profile, timestamps)), (Ok(timestamps | cache), Ok(timestamps)));
         assert!(features(profile, cache).is_err_and(|error| error.contains("TIMESTAMP_QUERY")));
+    }
+
+    #[test]
+    fn hardware_has_a_time_limit() {
+        let adapter = |software| Adapter { software, ..Adapter::default() };
+        let second = Options { time_limit: Some(Duration::from_secs(1)), ..Options::default() };
+        let limits = [false, true].map(|software| time_limit(Options::default(), &adapter(software)));
+        assert_eq!(limits, [Some(Duration::from_secs(120)), None]);
+        assert_eq!([false, true].map(|software| time_limit(second, &adapter(software))), [second.time_limit; 2]);
     }
 
     #[test]

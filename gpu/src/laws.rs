@@ -9,7 +9,7 @@ use std::task::{Poll, Wake, Waker};
 use pollster::block_on;
 use tensor::{Accelerator, BufferId, Kernel, Launch, Shape, Span};
 
-use crate::tests::{CHAIN, accumulate, add, alloc, chain, open, read, shared, upload};
+use crate::tests::{ADD, CHAIN, accumulate, add, alloc, chain, open, read, shared, upload};
 use crate::{Context, Counters, Options, Recorder};
 
 /// The change of the counters while `run` runs.
@@ -198,6 +198,34 @@ fn constants_are_told_apart_by_bits() {
     let (a, out) = (upload(&gpu, &[1.0; 4]), alloc(&gpu, 4));
     let compiled = |scale: f64| counted(&gpu, || add(&gpu, a, a, out, scale, 0.0)).pipelines;
     assert_eq!([0.0, -0.0, 0.0, -0.0, 2.0, 2.0].map(compiled), [1, 1, 0, 0, 1, 0]);
+}
+
+#[test]
+fn a_recorder_tells_its_tensors_apart() {
+    let recorder = Recorder::new(shared().limits());
+    let [a, b, c] = [1, 2, 2].map(|len| recorder.alloc(&Shape::new(&[len])));
+    assert!(a != b && b != c && a != c && [a, b, c].iter().all(|id| id.0 < 100), "{a:?} {b:?} {c:?}");
+    assert_eq!(recorder.name(), "recorder");
+}
+
+/// Kernels are the same if both their code and their constants are.
+#[test]
+fn every_kernel_is_compiled_once() {
+    let gpu = open(Options::default());
+    let recorder = Recorder::new(gpu.limits());
+    let x = Span { buffer: BufferId(1), start: 0, len: 4 };
+    let [plain, scaled] = [vec![], vec![("scale", 2.0)]];
+    let record = |kernel, constants: &[_], reads: &[Span]| {
+        let out = Span { buffer: BufferId(2), ..x };
+        recorder.launch(Launch { kernel, constants, reads, writes: &[out], params: &[4, 0], groups: [1, 1, 1] });
+    };
+    record(&CHAIN, &plain, &[]);
+    record(&ADD, &plain, &[x, x]);
+    record(&ADD, &scaled, &[x, x]);
+    record(&ADD, &scaled, &[x, x]);
+    let told = Mutex::new(Vec::new());
+    gpu.compile(&recorder.take(), &|_, all| told.lock().unwrap().push(all));
+    assert_eq!((told.into_inner().unwrap(), gpu.counters().pipelines), (vec![3; 3], 3));
 }
 
 /// Compiled kernels are found by later launches, and the file of the cache is written where the driver offers one.

@@ -9,7 +9,7 @@ use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Shape, Span};
 use crate::{Context, Options};
 
 /// out = a + b·scale + bias
-static ADD: Kernel = Kernel {
+pub(crate) static ADD: Kernel = Kernel {
     wgsl: &[
         "struct Params { len: u32, bias: f32 }
          @group(0) @binding(0) var<storage, read> a: array<f32>;
