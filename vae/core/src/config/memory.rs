@@ -3,7 +3,8 @@
 //! - Each weight is stored ten times: the weight, its gradient, Adam's two moments, and a checkpoint that is being
 //!   written, which holds the weight and the moments twice. `train.ema` adds three copies, and early stopping, which
 //!   keeps the best weights, adds one.
-//! - The feature maps of a batch are counted as often as the backward pass needs them.
+//! - The feature maps of a batch are counted as often as the backward pass needs them, and half as often with
+//!   `train.activation_checkpointing`.
 
 use super::{Config, DataKind, Down, LossKind, ModelKind};
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ impl Config {
         let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // of images and posteriors
         let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
         let train = &self.train;
+        let maps = if train.activation_checkpointing { 0.5 * maps } else { maps };
         let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
         4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
     }
@@ -153,6 +155,16 @@ mod tests {
             let key = absurd.split('=').next().unwrap();
             assert!(refused.to_string().contains(key), "{refused}");
         }
+    }
+
+    #[test]
+    fn accumulated_batches_need_the_memory_of_one_and_checkpoints_that_of_half() {
+        let need = |settings: &[&str]| config(settings).memory();
+        let (one, whole) = ("train.batch_size=64", "train.batch_size=256");
+        assert_eq!(need(&[one, "train.accumulate=4"]), need(&[one]));
+        let (kept, again) = (need(&[whole]), need(&[whole, "train.activation_checkpointing=true"]));
+        let maps = 4.0 * 256.0 * config(&[whole]).weights_and_maps().1;
+        assert_eq!(kept - again, 0.5 * maps);
     }
 
     #[test]
