@@ -2,7 +2,7 @@
 
 use autograd::Var;
 use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Sequential, Slot, Trace, Visitor};
-use tensor::{Conv, Generator, Tensor};
+use tensor::{Generator, Tensor};
 
 struct Block {
     conv1: Conv2d,
@@ -13,10 +13,9 @@ struct Block {
 impl Block {
     fn new() -> Block {
         let mut rng = Generator::new(1);
-        let conv = Conv { stride: 1, padding: 1 };
-        let inner = Conv2d::new(&mut rng, 4, 2, 1, Conv { stride: 1, padding: 0 }, true);
+        let inner = Conv2d::new(&mut rng, 4, 2, 1);
         Block {
-            conv1: Conv2d::new(&mut rng, 3, 4, 3, conv, false),
+            conv1: Conv2d::new(&mut rng, 3, 4, 3).padding(1).no_bias(),
             bn1: BatchNorm2d::new(4),
             shortcut: Sequential::new(vec![Box::new(inner), Box::new(BatchNorm2d::new(2))]),
         }

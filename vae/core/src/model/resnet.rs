@@ -15,7 +15,7 @@
 //! has a shortcut, because it reduces the channels. The encoder's parameters have the names of torchvision, so the
 //! convolutions of torchvision checkpoints load by name.
 
-use autograd::{Act, Conv, ConvTranspose, Interpolation, Pool, Var};
+use autograd::{Act, Interpolation, Pool, Var};
 use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor};
 use tensor::Generator;
 
@@ -162,7 +162,8 @@ fn encoder_block(rng: &mut Generator, input: usize, middle: usize, output: usize
 
 /// Creates a convolution that keeps the size at stride 1, with its norm. Without norms it has a bias.
 fn conv_norm(rng: &mut Generator, input: usize, output: usize, kernel: usize, stride: usize, norm: bool) -> Unit {
-    let conv = Conv2d::new(rng, input, output, kernel, Conv { stride, padding: kernel / 2 }, !norm);
+    let conv = Conv2d::new(rng, input, output, kernel).stride(stride).padding(kernel / 2);
+    let conv = if norm { conv.no_bias() } else { conv };
     Unit { conv: Box::new(conv), enlarge: None, norm: norm.then(|| BatchNorm2d::new(output)) }
 }
 
@@ -288,10 +289,13 @@ impl Up {
         let bias = bias || !self.norm;
         let conv: Box<dyn Layer> = match self.conv {
             DecoderConv::Transposed => {
-                let same = ConvTranspose { stride: 1, padding: 1, output_padding: 0 };
-                Box::new(ConvTranspose2d::new(rng, input, output, 3, same, bias))
+                let conv = ConvTranspose2d::new(rng, input, output, 3).padding(1);
+                Box::new(if bias { conv } else { conv.no_bias() })
             }
-            DecoderConv::Plain => Box::new(Conv2d::new(rng, input, output, 3, Conv { stride: 1, padding: 1 }, bias)),
+            DecoderConv::Plain => {
+                let conv = Conv2d::new(rng, input, output, 3).padding(1);
+                Box::new(if bias { conv } else { conv.no_bias() })
+            }
         };
         Unit { conv, enlarge: enlarge.then_some(self.interpolation), norm: self.norm.then(|| BatchNorm2d::new(output)) }
     }
