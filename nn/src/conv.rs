@@ -5,7 +5,7 @@ use autograd::{Param, Var};
 use tensor::{Conv, ConvTranspose, Generator, GroupedConv};
 
 use crate::init::weight_and_bias;
-use crate::module::{ForwardContext, Layer, Module, Visitor};
+use crate::module::{ForwardContext, Layer};
 
 /// A convolution, PyTorch's `Conv2d`: `[batch, in, height, width]` → `[batch, out, (height + 2p − d·(k − 1) − 1)/s + 1, …]`, where
 /// s is the stride, p the padding and d the dilation. Weight `[out, in/groups, k, k]`, bias `[out]`.
@@ -150,24 +150,8 @@ impl ConvTranspose2d {
     }
 }
 
-impl Module for Conv2d {
-    fn visit(&self, v: &mut Visitor) {
-        visit(v, &self.weight, &self.bias);
-    }
-}
-
-impl Module for ConvTranspose2d {
-    fn visit(&self, v: &mut Visitor) {
-        visit(v, &self.weight, &self.bias);
-    }
-}
-
-fn visit(v: &mut Visitor, weight: &Param, bias: &Option<Param>) {
-    v.param("weight", weight);
-    if let Some(bias) = bias {
-        v.param("bias", bias);
-    }
-}
+crate::module!(Conv2d { weight, bias });
+crate::module!(ConvTranspose2d { weight, bias });
 
 impl Layer for Conv2d {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {

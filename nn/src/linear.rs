@@ -4,7 +4,7 @@ use autograd::{Param, Var};
 use tensor::Generator;
 
 use crate::init::weight_and_bias;
-use crate::module::{ForwardContext, Layer, Module, Visitor};
+use crate::module::{ForwardContext, Layer};
 
 /// A linear layer, y = x·Wᵀ + b (PyTorch's `Linear`): `[…, in]` → `[…, out]`. W `[out, in]`, b `[out]`.
 #[derive(Debug)]
@@ -27,14 +27,7 @@ impl Linear {
     }
 }
 
-impl Module for Linear {
-    fn visit(&self, v: &mut Visitor) {
-        v.param("weight", &self.weight);
-        if let Some(bias) = &self.bias {
-            v.param("bias", bias);
-        }
-    }
-}
+crate::module!(Linear { weight, bias });
 
 impl Layer for Linear {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {

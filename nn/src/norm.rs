@@ -5,7 +5,7 @@
 use autograd::{Act, Buffer, Param, Var, is_recomputing};
 use tensor::{RunningStats, Tensor};
 
-use crate::module::{ForwardContext, Layer, Module, Visitor};
+use crate::module::{ForwardContext, Layer};
 
 /// Batch normalisation with scale and shift, PyTorch's `BatchNorm2d` (Ioffe and Szegedy, 1502.03167):
 /// `y = w·(x − μ)/√(σ² + ε) + b`, x and y `[batch, channels, height, width]`.
@@ -90,14 +90,7 @@ pub(crate) fn checked_eps(layer: &str, eps: f32) -> f32 {
     eps
 }
 
-impl Module for BatchNorm2d {
-    fn visit(&self, v: &mut Visitor) {
-        v.param("weight", &self.weight);
-        v.param("bias", &self.bias);
-        v.buffer("running_mean", &self.running_mean);
-        v.buffer("running_var", &self.running_var);
-    }
-}
+crate::module!(BatchNorm2d { weight, bias, running_mean, running_var });
 
 impl Layer for BatchNorm2d {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {

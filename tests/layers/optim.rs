@@ -3,7 +3,6 @@
 
 use autograd::{Buffer, Gradients, Param, Var};
 use nn::optim::{Ema, Group, Optimizer, Schedule, clip_values};
-use nn::{Module, Visitor};
 use reference::optimizer::{Moving, Settings};
 use reference::place::{devices, everywhere, fetch};
 use reference::{Array, compare};
@@ -178,14 +177,7 @@ struct Averaged {
     still: Buffer,
 }
 
-impl Module for Averaged {
-    fn visit(&self, v: &mut Visitor) {
-        v.param("moving", &self.moving);
-        v.param("frozen", &self.frozen);
-        v.buffer("statistic", &self.statistic);
-        v.buffer("still", &self.still);
-    }
-}
+nn::module!(Averaged { moving, frozen, statistic, still });
 
 impl Averaged {
     fn on(device: &Device) -> Averaged {

@@ -124,7 +124,7 @@ fn numbers_of_another_type_are_refused_by_name() {
     struct One(Param);
     impl Module for One {
         fn visit(&self, v: &mut nn::Visitor) {
-            v.param("w", &self.0);
+            v.child("w", &self.0);
         }
     }
     let data = 1.5f64.to_le_bytes();

@@ -49,12 +49,7 @@ impl Vae for Convolutional {
     }
 }
 
-impl Module for Convolutional {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("encoder", &self.encoder);
-        v.child("decoder", &self.decoder);
-    }
-}
+nn::module!(Convolutional { encoder, decoder });
 
 struct Encoder {
     trunk: Trunk,
@@ -74,12 +69,7 @@ impl Encoder {
     }
 }
 
-impl Module for Encoder {
-    fn visit(&self, v: &mut Visitor) {
-        self.trunk.visit(v);
-        self.gaussian.visit(v);
-    }
-}
+nn::module!(Encoder { ..trunk, ..gaussian });
 
 /// An encoder without its heads, for images with any number of channels.
 pub(crate) struct Trunk {
@@ -151,12 +141,7 @@ impl Decoder {
     }
 }
 
-impl Module for Decoder {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("linear", &self.linear);
-        self.decoder_trunk.visit(v);
-    }
-}
+nn::module!(Decoder { linear, ..decoder_trunk });
 
 /// A decoder without its linear layer: feature maps, as many as the encoder's last → images.
 pub(crate) struct DecoderTrunk {

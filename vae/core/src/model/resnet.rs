@@ -49,12 +49,7 @@ impl Vae for Resnet {
     }
 }
 
-impl Module for Resnet {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("encoder", &self.encoder);
-        v.child("decoder", &self.decoder);
-    }
-}
+nn::module!(Resnet { encoder, decoder });
 
 struct Encoder {
     trunk: Trunk,
@@ -73,12 +68,7 @@ impl Encoder {
     }
 }
 
-impl Module for Encoder {
-    fn visit(&self, v: &mut Visitor) {
-        self.trunk.visit(v);
-        self.gaussian.visit(v);
-    }
-}
+nn::module!(Encoder { ..trunk, ..gaussian });
 
 /// An encoder without its heads: images with any number of channels → feature maps `[n, 8ew, S/16, S/16]`.
 pub(crate) struct Trunk {
@@ -191,12 +181,7 @@ impl Decoder {
     }
 }
 
-impl Module for Decoder {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("linear", &self.linear);
-        self.decoder_trunk.visit(v);
-    }
-}
+nn::module!(Decoder { linear, ..decoder_trunk });
 
 /// A decoder without its linear layer: feature maps `[n, 8ew, S/16, S/16]` → images.
 pub(crate) struct DecoderTrunk {

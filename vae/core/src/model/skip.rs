@@ -78,12 +78,7 @@ impl Vae for Skip {
     }
 }
 
-impl Module for Skip {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("encoder", &self.encoder);
-        v.child("decoder", &self.decoder);
-    }
-}
+nn::module!(Skip { encoder, decoder });
 
 struct Encoder {
     down: [Block; 4],
@@ -109,7 +104,7 @@ struct Decoder {
 
 impl Module for Decoder {
     fn visit(&self, v: &mut Visitor) {
-        self.linear.iter().for_each(|linear| v.child("linear", linear));
+        v.child("linear", &self.linear);
         self.up.iter().zip(1..).for_each(|(block, i)| v.child(&format!("up{i}"), block));
         v.child("conv1", &self.conv1);
     }
@@ -198,18 +193,4 @@ fn enlarge(x: &Var, times: usize) -> Var {
     x.interpolate([times * height, times * width], Interpolation::Nearest)
 }
 
-impl Module for Block {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("conv1", &self.conv1);
-        if let Some(norm) = &self.bn1 {
-            v.child("bn1", norm);
-        }
-        v.child("conv2", &self.conv2);
-        if let Some(norm) = &self.bn2 {
-            v.child("bn2", norm);
-        }
-        if let Some(shortcut) = &self.shortcut {
-            v.child("shortcut", shortcut);
-        }
-    }
-}
+nn::module!(Block { conv1, bn1, conv2, bn2, shortcut });

@@ -208,13 +208,7 @@ impl Module for Half<'_> {
     }
 }
 
-impl Module for Codebook {
-    fn visit(&self, v: &mut Visitor) {
-        v.buffer("codes", &self.codes);
-        v.buffer("counts", &self.counts);
-        v.buffer("sums", &self.sums);
-    }
-}
+nn::module!(Codebook { codes, counts, sums });
 
 #[cfg(test)]
 mod tests {
