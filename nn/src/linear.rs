@@ -1,7 +1,7 @@
 //! y = x·Wᵀ + b:  […, in] → […, out], W: [out, in], b: [out].
 
 use autograd::{Param, Var};
-use tensor::Generator;
+use tensor::{Generator, Tensor};
 
 use crate::init::weight_and_bias;
 use crate::module::{ForwardContext, Layer};
@@ -18,6 +18,14 @@ impl Linear {
     pub fn new(rng: &mut Generator, input: usize, output: usize) -> Linear {
         let (weight, bias) = weight_and_bias(rng, [output, input], output);
         Linear { weight, bias: Some(bias) }
+    }
+
+    /// With a bias of 0.
+    pub(crate) fn zero_bias(self) -> Linear {
+        if let Some(bias) = &self.bias {
+            bias.set(Tensor::zeros(bias.shape()));
+        }
+        self
     }
 
     /// Without a bias. Its random numbers are drawn all the same, so that what is initialised after it does not change.

@@ -13,6 +13,13 @@ pub trait Module {
     /// Passes each parameter, buffer and submodule to the visitor, with its name. [`module!`](crate::module!) writes this method from the names of
     /// the fields.
     fn visit(&self, v: &mut Visitor);
+
+    /// The name of its type without path and parameters, for a [`summary`](crate::summary()).
+    fn kind(&self) -> &'static str {
+        let name = std::any::type_name::<Self>();
+        let name = name.split_once('<').map_or(name, |(name, _)| name);
+        name.rsplit_once("::").map_or(name, |(_, name)| name)
+    }
 }
 
 /// A module that maps one value to one value. Each layer documents its shapes.
@@ -36,6 +43,7 @@ pub enum Slot<'a> {
 /// Visits a module and calls a function with the dotted path of each tensor.
 pub struct Visitor<'a> {
     path: String,
+    entered: &'a mut dyn FnMut(&str, &'static str),
     found: &'a mut dyn FnMut(&str, Slot),
 }
 
@@ -47,6 +55,7 @@ impl Visitor<'_> {
             self.path.push('.');
         }
         self.path.push_str(name);
+        (self.entered)(&self.path, child.kind());
         child.visit(self);
         self.path.truncate(above);
     }
@@ -71,6 +80,10 @@ impl<M: Module> Module for Option<M> {
     fn visit(&self, v: &mut Visitor) {
         self.iter().for_each(|module| module.visit(v));
     }
+
+    fn kind(&self) -> &'static str {
+        self.as_ref().map_or("", M::kind)
+    }
 }
 
 /// Modules named 0, 1, 2, … as in PyTorch's `ModuleList`.
@@ -83,6 +96,10 @@ impl<M: Module> Module for Vec<M> {
 impl<M: Module + ?Sized> Module for Box<M> {
     fn visit(&self, v: &mut Visitor) {
         (**self).visit(v);
+    }
+
+    fn kind(&self) -> &'static str {
+        (**self).kind()
     }
 }
 
@@ -129,8 +146,18 @@ macro_rules! module {
 }
 
 /// Calls `found` with the dotted path of every tensor of a module, in order of declaration.
-pub fn visit(module: &dyn Module, mut found: impl FnMut(&str, Slot)) {
-    module.visit(&mut Visitor { path: String::new(), found: &mut found });
+pub fn visit(module: &dyn Module, found: impl FnMut(&str, Slot)) {
+    visit_modules(module, |_, _| {}, found);
+}
+
+/// The same, and calls `entered` with the path and the kind of the module and every submodule before their tensors.
+pub(crate) fn visit_modules(
+    module: &dyn Module,
+    mut entered: impl FnMut(&str, &'static str),
+    mut found: impl FnMut(&str, Slot),
+) {
+    entered("", module.kind());
+    module.visit(&mut Visitor { path: String::new(), entered: &mut entered, found: &mut found });
 }
 
 /// Every parameter of a module, by name, in order of declaration.
