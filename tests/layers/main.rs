@@ -1,6 +1,7 @@
 //! Tests of `nn`: layers, losses and the optimiser compute their formulas, and a state dict is loaded completely or not at all.
 #![forbid(unsafe_code)]
 
+mod character_model;
 mod dropout;
 mod layers;
 mod losses;
