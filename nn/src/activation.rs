@@ -2,7 +2,7 @@
 
 use autograd::Var;
 
-use crate::module::{ForwardContext, Layer, Module, Visitor};
+use crate::module::{ForwardContext, Layer};
 
 /// A function that is applied to each element of a tensor of any shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -17,6 +17,10 @@ pub enum Activation {
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
+    /// x·Φ(x), where Φ is the distribution function of the normal distribution.
+    Gelu,
+    /// x·σ(x), where σ is the logistic function.
+    Silu,
 }
 
 impl Activation {
@@ -28,13 +32,13 @@ impl Activation {
             Activation::LeakyRelu(slope) => x.leaky_relu(slope),
             Activation::Sigmoid => x.sigmoid(),
             Activation::Tanh => x.tanh(),
+            Activation::Gelu => x.gelu(),
+            Activation::Silu => x.silu(),
         }
     }
 }
 
-impl Module for Activation {
-    fn visit(&self, _: &mut Visitor) {}
-}
+crate::module!(Activation {});
 
 impl Layer for Activation {
     fn forward(&self, x: &Var, _: &ForwardContext) -> Var {

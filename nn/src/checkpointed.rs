@@ -25,6 +25,10 @@ impl Module for Checkpointed {
     fn visit(&self, v: &mut Visitor) {
         self.0.visit(v);
     }
+
+    fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
 }
 
 impl Layer for Checkpointed {

@@ -3,7 +3,7 @@
 use autograd::Var;
 use tensor::Generator;
 
-use crate::module::{ForwardContext, Layer, Module, Visitor};
+use crate::module::{ForwardContext, Layer};
 
 /// Dropout (Srivastava et al., 2014): in training each number is 0 with probability p and x/(1 − p) otherwise; in evaluation it
 /// is x. The mask depends only on the seed and step of the forward context and on this layer's stream.
@@ -25,9 +25,7 @@ impl Dropout {
     }
 }
 
-impl Module for Dropout {
-    fn visit(&self, _: &mut Visitor) {}
-}
+crate::module!(Dropout {});
 
 impl Layer for Dropout {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {

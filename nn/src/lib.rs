@@ -4,26 +4,34 @@
 //!
 //! # Source
 //!
-//! Read in this order. [`Module`] is anything with parameters; its `visit` names them. [`Layer`] maps one value to one value. Then come
-//! the layers, one file for each kind, [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
+//! Read in this order. [`Module`] is anything with parameters; its `visit`, which [`module!`] writes, names them. [`Layer`] maps one value to one value. Then come
+//! the layers, one file for each kind, [`summary()`], [`loss`], [`optim`], and [`state`], which writes and reads parameters by name.
 #![forbid(unsafe_code)]
 
 mod module;
 pub use module::{ForwardContext, Layer, Module, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
 
 mod activation;
+mod attention;
 mod checkpointed;
 mod conv;
 mod dropout;
+mod embedding;
+mod group_norm;
+mod layer_norm;
 mod linear;
 mod norm;
 mod pool;
 mod resample;
 mod sequential;
 pub use activation::Activation;
+pub use attention::MultiheadAttention;
 pub use checkpointed::Checkpointed;
 pub use conv::{Conv2d, ConvTranspose2d};
 pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use group_norm::{GroupNorm, InstanceNorm2d};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use norm::BatchNorm2d;
 pub use pool::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
@@ -31,6 +39,9 @@ pub use resample::Upsample;
 pub use sequential::Sequential;
 
 mod init;
+
+mod summary;
+pub use summary::{LayerSummary, Summary, summary};
 
 pub mod loss;
 pub mod optim;

@@ -10,8 +10,16 @@ use tensor::{Device, Shape, Tensor};
 
 /// Anything that has parameters.
 pub trait Module {
-    /// Passes each parameter, buffer and submodule to the visitor, with its name.
+    /// Passes each parameter, buffer and submodule to the visitor, with its name. [`module!`](crate::module!) writes this method from the names of
+    /// the fields.
     fn visit(&self, v: &mut Visitor);
+
+    /// The name of its type without path and parameters, for a [`summary`](crate::summary()).
+    fn kind(&self) -> &'static str {
+        let name = std::any::type_name::<Self>();
+        let name = name.split_once('<').map_or(name, |(name, _)| name);
+        name.rsplit_once("::").map_or(name, |(_, name)| name)
+    }
 }
 
 /// A module that maps one value to one value. Each layer documents its shapes.
@@ -35,39 +43,121 @@ pub enum Slot<'a> {
 /// Visits a module and calls a function with the dotted path of each tensor.
 pub struct Visitor<'a> {
     path: String,
+    entered: &'a mut dyn FnMut(&str, &'static str),
     found: &'a mut dyn FnMut(&str, Slot),
 }
 
 impl Visitor<'_> {
-    /// A parameter called `name`.
-    pub fn param(&mut self, name: &str, param: &Param) {
-        self.below(name, |v| (v.found)(&v.path, Slot::Param(param)));
-    }
-
-    /// A buffer called `name`.
-    pub fn buffer(&mut self, name: &str, buffer: &Buffer) {
-        self.below(name, |v| (v.found)(&v.path, Slot::Buffer(buffer)));
-    }
-
-    /// A submodule called `name`.
+    /// A submodule, parameter or buffer called `name`.
     pub fn child(&mut self, name: &str, child: &dyn Module) {
-        self.below(name, |v| child.visit(v));
-    }
-
-    fn below(&mut self, name: &str, visit: impl FnOnce(&mut Self)) {
         let above = self.path.len();
         if above > 0 {
             self.path.push('.');
         }
         self.path.push_str(name);
-        visit(self);
+        (self.entered)(&self.path, child.kind());
+        child.visit(self);
         self.path.truncate(above);
     }
 }
 
+/// A parameter is a module of one tensor, which has the module's name.
+impl Module for Param {
+    fn visit(&self, v: &mut Visitor) {
+        (v.found)(&v.path, Slot::Param(self));
+    }
+}
+
+/// A buffer is a module of one tensor, which has the module's name.
+impl Module for Buffer {
+    fn visit(&self, v: &mut Visitor) {
+        (v.found)(&v.path, Slot::Buffer(self));
+    }
+}
+
+/// What is not there has no tensors.
+impl<M: Module> Module for Option<M> {
+    fn visit(&self, v: &mut Visitor) {
+        self.iter().for_each(|module| module.visit(v));
+    }
+
+    fn kind(&self) -> &'static str {
+        self.as_ref().map_or("", M::kind)
+    }
+}
+
+/// Modules named 0, 1, 2, … as in PyTorch's `ModuleList`.
+impl<M: Module> Module for Vec<M> {
+    fn visit(&self, v: &mut Visitor) {
+        self.iter().enumerate().for_each(|(i, module)| v.child(&i.to_string(), module));
+    }
+}
+
+impl<M: Module + ?Sized> Module for Box<M> {
+    fn visit(&self, v: &mut Visitor) {
+        (**self).visit(v);
+    }
+
+    fn kind(&self) -> &'static str {
+        (**self).kind()
+    }
+}
+
+/// Implements [`Module`] for a struct from the names of its fields, in this order. Each becomes a child of that name. After `..` comes
+/// a field whose tensors have no level of their own in the names. Fields that are not modules are left out.
+///
+/// ```
+/// # use {nn::{Conv2d, Linear}, tensor::Generator};
+/// struct Encoder {
+///     trunk: Trunk,
+///     head: Option<Linear>,
+///     size: usize,
+/// }
+/// nn::module!(Encoder { ..trunk, head });
+///
+/// struct Trunk {
+///     convs: Vec<Conv2d>,
+/// }
+/// nn::module!(Trunk { convs });
+///
+/// let rng = &mut Generator::new(1);
+/// let trunk = Trunk { convs: vec![Conv2d::new(rng, 3, 8, 3).no_bias()] };
+/// let encoder = Encoder { trunk, head: Some(Linear::new(rng, 8, 2)), size: 32 };
+/// let names: Vec<String> = nn::parameters(&encoder).into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["convs.0.weight", "head.weight", "head.bias"]);
+/// ```
+#[macro_export]
+macro_rules! module {
+    ($type:ty {}) => {
+        impl $crate::Module for $type {
+            fn visit(&self, _: &mut $crate::Visitor) {}
+        }
+    };
+    ($type:ty { $($(..$flat:ident)? $($field:ident)?),+ }) => {
+        impl $crate::Module for $type {
+            fn visit(&self, v: &mut $crate::Visitor) {
+                $(
+                    $($crate::Module::visit(&self.$flat, v);)?
+                    $(v.child(stringify!($field), &self.$field);)?
+                )+
+            }
+        }
+    };
+}
+
 /// Calls `found` with the dotted path of every tensor of a module, in order of declaration.
-pub fn visit(module: &dyn Module, mut found: impl FnMut(&str, Slot)) {
-    module.visit(&mut Visitor { path: String::new(), found: &mut found });
+pub fn visit(module: &dyn Module, found: impl FnMut(&str, Slot)) {
+    visit_modules(module, |_, _| {}, found);
+}
+
+/// The same, and calls `entered` with the path and the kind of the module and every submodule before their tensors.
+pub(crate) fn visit_modules(
+    module: &dyn Module,
+    mut entered: impl FnMut(&str, &'static str),
+    mut found: impl FnMut(&str, Slot),
+) {
+    entered("", module.kind());
+    module.visit(&mut Visitor { path: String::new(), entered: &mut entered, found: &mut found });
 }
 
 /// Every parameter of a module, by name, in order of declaration.

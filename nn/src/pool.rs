@@ -2,7 +2,7 @@
 
 use autograd::{Pool, Var};
 
-use crate::module::{ForwardContext, Layer, Module, Visitor};
+use crate::module::{ForwardContext, Layer};
 
 /// The largest pixel of each window, PyTorch's `MaxPool2d`: `[batch, channels, height, width]` →
 /// `[batch, channels, (height + 2p − k)/s + 1, …]`.
@@ -17,17 +17,11 @@ pub struct AvgPool2d(pub Pool);
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalAvgPool2d;
 
-impl Module for MaxPool2d {
-    fn visit(&self, _: &mut Visitor) {}
-}
+crate::module!(MaxPool2d {});
 
-impl Module for AvgPool2d {
-    fn visit(&self, _: &mut Visitor) {}
-}
+crate::module!(AvgPool2d {});
 
-impl Module for GlobalAvgPool2d {
-    fn visit(&self, _: &mut Visitor) {}
-}
+crate::module!(GlobalAvgPool2d {});
 
 impl Layer for MaxPool2d {
     fn forward(&self, x: &Var, _: &ForwardContext) -> Var {

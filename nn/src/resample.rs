@@ -2,7 +2,7 @@
 
 use autograd::{Interpolation, Var};
 
-use crate::module::{ForwardContext, Layer, Module, Visitor};
+use crate::module::{ForwardContext, Layer};
 
 /// Enlarges images by a factor, PyTorch's `Upsample`: `[batch, channels, height, width]` →
 /// `[batch, channels, f·height, f·width]`.
@@ -14,9 +14,7 @@ pub struct Upsample {
     pub how: Interpolation,
 }
 
-impl Module for Upsample {
-    fn visit(&self, _: &mut Visitor) {}
-}
+crate::module!(Upsample {});
 
 impl Layer for Upsample {
     fn forward(&self, x: &Var, _: &ForwardContext) -> Var {

@@ -16,9 +16,7 @@ impl Sequential {
 
 impl Module for Sequential {
     fn visit(&self, v: &mut Visitor) {
-        for (i, layer) in self.0.iter().enumerate() {
-            v.child(&i.to_string(), &**layer);
-        }
+        self.0.visit(v);
     }
 }
 

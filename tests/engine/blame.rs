@@ -5,7 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use autograd::{Conv, ConvTranspose, Interpolation, Pool, Var};
-use tensor::Tensor;
+use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, ForwardContext, GroupNorm, MultiheadAttention};
+use tensor::{Generator, Tensor};
 
 thread_local! {
     static FILE: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -57,6 +58,20 @@ fn a_misuse_is_reported_at_the_caller_s_line() {
         ("from_vec", Box::new(|| drop(Tensor::from_vec(vec![1.0], [2])))),
         ("item", Box::new(|| assert!(var(&[2]).item() > 0.0))),
         ("with", Box::new(|| assert_eq!(Tensor::ones([2, 3]).shape().with(2, 5).len(), 2))),
+        ("Conv2d::new", Box::new(|| drop(Conv2d::new(&mut Generator::new(1), 2, 2, 0)))),
+        ("Conv2d::grouped", Box::new(|| drop(Conv2d::grouped(&mut Generator::new(1), 2, 2, 1, 3)))),
+        ("Conv2d::stride", Box::new(|| drop(Conv2d::new(&mut Generator::new(1), 2, 2, 1).stride(0)))),
+        ("output_padding", Box::new(|| drop(ConvTranspose2d::new(&mut Generator::new(1), 2, 2, 1).output_padding(1)))),
+        ("BatchNorm2d::eps", Box::new(|| drop(BatchNorm2d::new(2).eps(0.0)))),
+        ("GroupNorm::new", Box::new(|| drop(GroupNorm::new(2, 3)))),
+        ("MultiheadAttention::new", Box::new(|| drop(MultiheadAttention::new(&mut Generator::new(1), 4, 3)))),
+        (
+            "attention",
+            Box::new(|| {
+                let (attention, x) = (MultiheadAttention::new(&mut Generator::new(1), 4, 2), var(&[1, 2, 3]));
+                drop(attention.forward(&x, &x, &x, None, &ForwardContext::eval()));
+            }),
+        ),
     ];
     for (name, misuse) in misuses {
         assert_eq!(blamed(misuse), file!(), "{name}");

@@ -6,7 +6,7 @@ use autograd::{Param, Var, checkpoint};
 use nn::{BatchNorm2d, Conv2d, Dropout, ForwardContext, Layer};
 use reference::compare::assert_same_bits;
 use reference::place::{everywhere, fetch};
-use tensor::{Conv, Generator, Tensor};
+use tensor::{Generator, Tensor};
 
 /// A block with parameters, running statistics and dropout.
 struct Block {
@@ -17,8 +17,7 @@ struct Block {
 
 impl Block {
     fn new(seed: u64) -> Rc<Block> {
-        let conv = Conv { stride: 1, padding: 1 };
-        let conv = Conv2d::new(&mut Generator::new(seed), 3, 3, 3, conv, true);
+        let conv = Conv2d::new(&mut Generator::new(seed), 3, 3, 3).padding(1);
         Rc::new(Block { conv, norm: BatchNorm2d::new(3), dropout: Dropout::new(0.3, seed as u16) })
     }
 

@@ -56,12 +56,14 @@ fn convolutions_with_and_without_bias() {
     let mut rng = Generator::new(2);
     for bias in [true, false] {
         let conv = Conv { stride: 2, padding: 1 };
-        let layer = Conv2d::new(&mut rng, 3, 4, 3, conv, bias);
+        let layer = Conv2d::new(&mut rng, 3, 4, 3).stride(2).padding(1);
+        let layer = if bias { layer } else { layer.no_bias() };
         assert_eq!(nn::count(&layer), 3 * 4 * 9 + if bias { 4 } else { 0 });
         check(&layer, rng.normal_tensor([2, 3, 7, 6]), |x| reference::conv2d::conv2d(&x[0], &x[1], x.get(2), conv));
 
         let conv = ConvTranspose { stride: 2, padding: 1, output_padding: 1 };
-        let layer = ConvTranspose2d::new(&mut rng, 3, 4, 3, conv, bias);
+        let layer = ConvTranspose2d::new(&mut rng, 3, 4, 3).stride(2).padding(1).output_padding(1);
+        let layer = if bias { layer } else { layer.no_bias() };
         assert_eq!(param(&layer, "weight").shape()[..], [3, 4, 3, 3]);
         check(&layer, rng.normal_tensor([2, 3, 4, 5]), |x| {
             reference::conv_transpose2d::conv_transpose2d(&x[0], &x[1], x.get(2), conv)
@@ -109,12 +111,10 @@ fn layers_in_sequence_run_in_order_and_are_named_by_number() {
 #[test]
 fn parameters_start_as_pytorch_s() {
     let mut rng = Generator::new(5);
-    let conv = Conv { stride: 1, padding: 0 };
-    let transposed = ConvTranspose { stride: 1, padding: 0, output_padding: 0 };
     let layers: [(Box<dyn Module>, f32); 3] = [
         (Box::new(Linear::new(&mut rng, 64, 90)), 1.0 / 8.0),
-        (Box::new(Conv2d::new(&mut rng, 16, 90, 2, conv, true)), 1.0 / 8.0),
-        (Box::new(ConvTranspose2d::new(&mut rng, 90, 16, 2, transposed, true)), 1.0 / 8.0),
+        (Box::new(Conv2d::new(&mut rng, 16, 90, 2)), 1.0 / 8.0),
+        (Box::new(ConvTranspose2d::new(&mut rng, 90, 16, 2)), 1.0 / 8.0),
     ];
     for (layer, bound) in layers {
         for (name, param) in nn::parameters(&*layer) {

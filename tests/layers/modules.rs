@@ -1,8 +1,8 @@
 //! Visiting a module names all its tensors, for counting, freezing, and the table of a dry run.
 
-use autograd::Var;
-use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Sequential, Slot, Trace, Visitor};
-use tensor::{Conv, Generator, Tensor};
+use autograd::{Buffer, Param, Var};
+use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Sequential, Slot, Trace};
+use tensor::{Generator, Tensor};
 
 struct Block {
     conv1: Conv2d,
@@ -13,23 +13,16 @@ struct Block {
 impl Block {
     fn new() -> Block {
         let mut rng = Generator::new(1);
-        let conv = Conv { stride: 1, padding: 1 };
-        let inner = Conv2d::new(&mut rng, 4, 2, 1, Conv { stride: 1, padding: 0 }, true);
+        let inner = Conv2d::new(&mut rng, 4, 2, 1);
         Block {
-            conv1: Conv2d::new(&mut rng, 3, 4, 3, conv, false),
+            conv1: Conv2d::new(&mut rng, 3, 4, 3).padding(1).no_bias(),
             bn1: BatchNorm2d::new(4),
             shortcut: Sequential::new(vec![Box::new(inner), Box::new(BatchNorm2d::new(2))]),
         }
     }
 }
 
-impl Module for Block {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("conv1", &self.conv1);
-        v.child("bn1", &self.bn1);
-        v.child("shortcut", &self.shortcut);
-    }
-}
+nn::module!(Block { conv1, bn1, shortcut });
 
 fn names(module: &dyn Module) -> Vec<String> {
     let mut names = Vec::new();
@@ -55,6 +48,34 @@ fn every_tensor_has_a_dotted_name_in_order_of_declaration() {
         "shortcut.1.running_var (buffer)",
     ];
     assert_eq!(names(&Block::new()), expected);
+}
+
+/// A module may be missing, repeated, boxed, or without a level of its own. A parameter is a module, too.
+#[test]
+fn names_follow_the_fields() {
+    struct Outer {
+        inner: Inner,
+        missing: Option<Conv2d>,
+        here: Option<Box<dyn Layer>>,
+        several: Vec<BatchNorm2d>,
+        scale: Param,
+    }
+    nn::module!(Outer { scale, ..inner, missing, here, several });
+    struct Inner {
+        mean: Buffer,
+    }
+    nn::module!(Inner { mean });
+    let outer = Outer {
+        inner: Inner { mean: Buffer::new(Tensor::zeros([2])) },
+        missing: None,
+        here: Some(Box::new(Conv2d::new(&mut Generator::new(1), 1, 1, 1).no_bias())),
+        several: vec![BatchNorm2d::new(1), BatchNorm2d::new(1)],
+        scale: Param::new(Tensor::ones([1])),
+    };
+    let names = names(&outer);
+    assert_eq!(names[..4], ["scale", "mean (buffer)", "here.weight", "several.0.weight"]);
+    assert_eq!(names.last().unwrap(), "several.1.running_var (buffer)");
+    assert_eq!(names.len(), 3 + 2 * 4);
 }
 
 #[test]

@@ -3,11 +3,9 @@
 
 use autograd::{Buffer, Gradients, Param, Var};
 use nn::optim::{Ema, Group, Optimizer, Schedule, clip_values};
-use nn::{Module, Visitor};
 use reference::optimizer::{Moving, Settings};
 use reference::place::{devices, everywhere, fetch};
 use reference::{Array, compare};
-use safetensors::SafeTensors;
 use tensor::{Device, Generator, GradientMonitor, Rule, Tensor};
 
 const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false };
@@ -26,11 +24,7 @@ fn named(values: &[Tensor], device: &Device) -> Vec<(String, Param)> {
 
 /// A tensor of the fixture that `tests/oracle/optimizers.py` wrote.
 fn fixture(name: &str) -> Tensor {
-    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/layers/optimizers.safetensors")).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let view = file.tensor(name).unwrap();
-    let numbers: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Tensor::new(&numbers, view.shape())
+    crate::fixture("optimizers").remove(name).expect(name)
 }
 
 /// The defaults are PyTorch's too: those of Adam, AdamW apart from λ, RMSprop and SGD.
@@ -178,14 +172,7 @@ struct Averaged {
     still: Buffer,
 }
 
-impl Module for Averaged {
-    fn visit(&self, v: &mut Visitor) {
-        v.param("moving", &self.moving);
-        v.param("frozen", &self.frozen);
-        v.buffer("statistic", &self.statistic);
-        v.buffer("still", &self.still);
-    }
-}
+nn::module!(Averaged { moving, frozen, statistic, still });
 
 impl Averaged {
     fn on(device: &Device) -> Averaged {

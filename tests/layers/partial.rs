@@ -12,8 +12,8 @@ struct Flat(Vec<(&'static str, Param)>, Buffer);
 
 impl Module for Flat {
     fn visit(&self, v: &mut Visitor) {
-        self.0.iter().for_each(|(name, param)| v.param(name, param));
-        v.buffer("encoder.mean", &self.1);
+        self.0.iter().for_each(|(name, param)| v.child(name, param));
+        v.child("encoder.mean", &self.1);
     }
 }
 

@@ -8,11 +8,11 @@ use nn::{BatchNorm2d, Conv2d, Linear, Module, Sequential, Slot, state};
 use pollster::block_on;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use tensor::{Conv, Generator, Tensor};
+use tensor::{Generator, Tensor};
 
 fn model(seed: u64) -> Sequential {
     let mut rng = Generator::new(seed);
-    let conv = Conv2d::new(&mut rng, 2, 3, 3, Conv { stride: 1, padding: 1 }, false);
+    let conv = Conv2d::new(&mut rng, 2, 3, 3).padding(1).no_bias();
     Sequential::new(vec![Box::new(conv), Box::new(BatchNorm2d::new(3)), Box::new(Linear::new(&mut rng, 5, 4))])
 }
 
@@ -124,7 +124,7 @@ fn numbers_of_another_type_are_refused_by_name() {
     struct One(Param);
     impl Module for One {
         fn visit(&self, v: &mut nn::Visitor) {
-            v.param("w", &self.0);
+            v.child("w", &self.0);
         }
     }
     let data = 1.5f64.to_le_bytes();

@@ -87,4 +87,5 @@ def save(path, tensors):
             file.write(tensor.numpy().tobytes())
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -12,7 +12,7 @@
 
 use autograd::Var;
 use nn::optim::Optimizer;
-use nn::{ForwardContext, Layer, Linear, Module, Visitor, loss};
+use nn::{ForwardContext, Layer, Linear, loss};
 use tensor::{Device, Generator, GradientMonitor, Tensor};
 use vae::Result;
 use vae::config::Config;
@@ -49,14 +49,8 @@ impl Model {
     }
 }
 
-/// Names the layers and thereby their parameters: `hidden.weight`, `hidden.bias`, and so on.
-impl Module for Model {
-    fn visit(&self, v: &mut Visitor) {
-        let parts = [("hidden", &self.hidden), ("mu", &self.mu), ("logvar", &self.logvar)];
-        parts.into_iter().for_each(|(name, layer)| v.child(name, layer));
-        [("widen", &self.widen), ("pixels", &self.pixels)].into_iter().for_each(|(name, layer)| v.child(name, layer));
-    }
-}
+// Names the layers and thereby their parameters: `hidden.weight`, `hidden.bias`, and so on.
+nn::module!(Model { hidden, mu, logvar, widen, pixels });
 
 /// Prints an image with one character per two rows.
 fn print(pixels: &[f32], size: usize) {

@@ -8,7 +8,7 @@
 //!
 //! This is the last example. `ARCHITECTURE.md` introduces the library itself.
 
-use autograd::{Conv, Var};
+use autograd::Var;
 use nn::{Conv2d, ForwardContext, Layer, Linear, Module, Upsample, Visitor};
 use pollster::block_on;
 use tensor::{Device, Generator, Interpolation};
@@ -19,7 +19,6 @@ use vae::model::Vae;
 use vae::train::Trainer;
 
 const Z: usize = 8;
-const SAME: Conv = Conv { stride: 1, padding: 1 };
 
 /// The encoder maps [1, 32, 32] to 8 maps of 8×8 and these to μ and logvar. The decoder is a linear layer, an enlargement and a
 /// convolution.
@@ -64,10 +63,10 @@ fn main() -> Result<()> {
     let dataset = data::load(&config)?;
     let rng = &mut Generator::new(1);
     let model = Own {
-        shrink: Conv2d::new(rng, 1, 8, 4, Conv { stride: 4, padding: 0 }, true),
+        shrink: Conv2d::new(rng, 1, 8, 4).stride(4),
         gaussian: Linear::new(rng, 8 * 8 * 8, 2 * Z),
         widen: Linear::new(rng, Z, 8 * 16 * 16),
-        paint: Conv2d::new(rng, 8, 1, 3, SAME, true),
+        paint: Conv2d::new(rng, 8, 1, 3).padding(1),
     };
     println!("{} parameters", nn::count(&model));
     let mut trainer = Trainer::new(config, dataset, Box::new(model), Device::Cpu);

@@ -8,8 +8,7 @@
 use autograd::{Var, no_grad};
 use nn::optim::{Optimizer, Schedule};
 use nn::{Activation, BatchNorm2d, Conv2d, Dropout, ForwardContext, Layer, Linear, MaxPool2d, Sequential};
-use nn::{Module, Visitor};
-use tensor::{Conv, Generator, Pool, Tensor};
+use tensor::{Generator, Pool, Tensor};
 use vae_core::data::{Split, digits, order};
 
 const EPOCHS: usize = 3;
@@ -24,14 +23,13 @@ struct Classifier {
 
 impl Classifier {
     fn new(rng: &mut Generator) -> Classifier {
-        let same = Conv { stride: 1, padding: 1 };
         let half = Pool { kernel: 2, stride: 2, padding: 0 };
         let features = Sequential::new(vec![
-            Box::new(Conv2d::new(rng, 1, 16, 3, same, false)),
+            Box::new(Conv2d::new(rng, 1, 16, 3).padding(1).no_bias()),
             Box::new(BatchNorm2d::new(16)),
             Box::new(Activation::Relu),
             Box::new(MaxPool2d(half)), // 14 × 14
-            Box::new(Conv2d::new(rng, 16, 32, 3, same, false)),
+            Box::new(Conv2d::new(rng, 16, 32, 3).padding(1).no_bias()),
             Box::new(BatchNorm2d::new(32)),
             Box::new(Activation::Relu),
             Box::new(MaxPool2d(half)), // 7 × 7
@@ -40,12 +38,7 @@ impl Classifier {
     }
 }
 
-impl Module for Classifier {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("features", &self.features);
-        v.child("head", &self.head);
-    }
-}
+nn::module!(Classifier { features, head });
 
 impl Layer for Classifier {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {

@@ -231,8 +231,8 @@ impl ModelPart<'_> {
 impl Module for ModelPart<'_> {
     fn visit(&self, v: &mut Visitor) {
         nn::visit(self.model, |path, slot| match (self.name(path), slot) {
-            (Some(name), Slot::Param(param)) => v.param(name, param),
-            (Some(name), Slot::Buffer(buffer)) => v.buffer(name, buffer),
+            (Some(name), Slot::Param(param)) => v.child(name, param),
+            (Some(name), Slot::Buffer(buffer)) => v.child(name, buffer),
             (None, _) => {}
         });
     }
@@ -243,7 +243,7 @@ struct Tensors(Vec<(&'static str, Buffer)>);
 
 impl Module for Tensors {
     fn visit(&self, v: &mut Visitor) {
-        self.0.iter().for_each(|(name, tensor)| v.buffer(name, tensor));
+        self.0.iter().for_each(|(name, tensor)| v.child(name, tensor));
     }
 }
 

@@ -314,7 +314,7 @@ struct CachedFeatures(Buffer);
 
 impl Module for CachedFeatures {
     fn visit(&self, v: &mut Visitor) {
-        v.buffer("features", &self.0);
+        v.child("features", &self.0);
     }
 }
 

@@ -227,11 +227,11 @@ impl Unit {
 
 impl Module for Unit {
     fn visit(&self, v: &mut Visitor) {
-        v.param("conv.weight", &self.weight);
-        v.param("bn.weight", &self.norm[0]);
-        v.param("bn.bias", &self.norm[1]);
-        v.buffer("bn.running_mean", &self.running[0]);
-        v.buffer("bn.running_var", &self.running[1]);
+        v.child("conv.weight", &self.weight);
+        v.child("bn.weight", &self.norm[0]);
+        v.child("bn.bias", &self.norm[1]);
+        v.child("bn.running_mean", &self.running[0]);
+        v.child("bn.running_var", &self.running[1]);
     }
 }
 

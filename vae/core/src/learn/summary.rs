@@ -1,8 +1,7 @@
 //! A summary of a model: the number of parameters, and the output shape of each layer, which one forward pass of a
 //! blank image determines.
 
-use autograd::no_grad;
-use nn::{ForwardContext, Module, Slot, Trace};
+use nn::{LayerSummary, Module};
 use serde::Serialize;
 use tensor::{Device, Tensor};
 
@@ -46,37 +45,27 @@ impl Summary {
         let parameters = nn::parameters(model as &dyn Module);
         let device = parameters.first().map_or(Device::Cpu, |(_, param)| param.value().device());
         let image = Tensor::zeros([1, channels, size, size]).upload(&device);
-        let trace = Trace::default();
-        let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::eval() };
-        no_grad(|| {
-            model.evaluate(&Batch::of_step(image, vec![0], ScheduleContext { epochs: 0.0, images: 1 }, 0, 0), &ctx)
+        let layers = nn::summary(model as &dyn Module, |ctx| {
+            let blank = Batch::of_step(image, vec![0], ScheduleContext { epochs: 0.0, images: 1 }, 0, 0);
+            drop(model.evaluate(&blank, ctx));
         });
-        let mut summary = Summary {
-            parameters: 0,
-            trainable_parameters: 0,
-            encoder_parameters: 0,
-            decoder_parameters: 0,
+        let decoder = layers.layers.iter().filter(|layer| layer.name.split('.').next() == Some("decoder"));
+        let decoder_parameters = decoder.map(|layer| layer.parameters).sum();
+        Summary {
+            parameters: layers.parameters(),
+            trainable_parameters: layers.trainable(),
+            encoder_parameters: layers.parameters() - decoder_parameters,
+            decoder_parameters,
             input_shape: [channels, size, size],
-            layers: Vec::new(),
-        };
-        nn::visit(model as &dyn Module, |path, slot| {
-            let Slot::Param(param) = slot else { return };
-            let count = param.shape().count();
-            summary.parameters += count;
-            summary.trainable_parameters += if param.is_frozen() { 0 } else { count };
-            match path.starts_with("decoder.") {
-                true => summary.decoder_parameters += count,
-                false => summary.encoder_parameters += count,
-            }
-            let layer = path.rsplit_once('.').map_or(path, |(layer, _)| layer);
-            match summary.layers.last_mut().filter(|row| row.name == layer) {
-                Some(row) => row.parameters += count,
-                None => {
-                    let output = trace.shape_of(param).map_or(Vec::new(), |shape| shape[1..].to_vec());
-                    summary.layers.push(LayerRow { name: layer.to_owned(), output, parameters: count });
-                }
-            }
-        });
-        summary
+            layers: layers.layers.into_iter().map(LayerRow::of_image).collect(),
+        }
+    }
+}
+
+impl LayerRow {
+    /// The row of a layer whose output is that of one image.
+    fn of_image(layer: LayerSummary) -> LayerRow {
+        let output = layer.output.map_or(Vec::new(), |shape| shape[1..].to_vec());
+        LayerRow { name: layer.name, output, parameters: layer.parameters }
     }
 }

@@ -8,7 +8,7 @@
 //! classifier can initialise the encoder of a VAE.
 
 use autograd::Var;
-use nn::{ForwardContext, Layer, Linear, Module, Visitor};
+use nn::{ForwardContext, Layer, Linear};
 use tensor::Generator;
 
 use crate::config::Config;
@@ -44,9 +44,4 @@ impl Classifier {
     }
 }
 
-impl Module for Classifier {
-    fn visit(&self, v: &mut Visitor) {
-        self.trunk.visit(v);
-        v.child("fc", &self.fc);
-    }
-}
+nn::module!(Classifier { ..trunk, fc });

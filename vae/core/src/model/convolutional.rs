@@ -12,7 +12,7 @@
 //! `model.down = "pool"` all strides are 1, max pooling halves the size, nearest-neighbour upsampling doubles it, and
 //! the decoder of `conv3` has 3×3 convolutions.
 
-use autograd::{Conv, ConvTranspose, Interpolation, Pool, Var};
+use autograd::{Interpolation, Pool, Var};
 use nn::{Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
@@ -49,12 +49,7 @@ impl Vae for Convolutional {
     }
 }
 
-impl Module for Convolutional {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("encoder", &self.encoder);
-        v.child("decoder", &self.decoder);
-    }
-}
+nn::module!(Convolutional { encoder, decoder });
 
 struct Encoder {
     trunk: Trunk,
@@ -74,12 +69,7 @@ impl Encoder {
     }
 }
 
-impl Module for Encoder {
-    fn visit(&self, v: &mut Visitor) {
-        self.trunk.visit(v);
-        self.gaussian.visit(v);
-    }
-}
+nn::module!(Encoder { ..trunk, ..gaussian });
 
 /// An encoder without its heads, for images with any number of channels.
 pub(crate) struct Trunk {
@@ -95,9 +85,8 @@ impl Trunk {
             Down::Pool => (1, Some(Pool { kernel: 2, stride: 2, padding: 0 })),
         };
         let mut input = channels;
-        let mut conv = |&width| {
-            Conv2d::new(rng, std::mem::replace(&mut input, width), width, 3, Conv { stride, padding: 1 }, true)
-        };
+        let mut conv =
+            |&width| Conv2d::new(rng, std::mem::replace(&mut input, width), width, 3).stride(stride).padding(1);
         let convs = config.model.conv_widths().iter().map(&mut conv).collect();
         Trunk { convs, pool }
     }
@@ -152,12 +141,7 @@ impl Decoder {
     }
 }
 
-impl Module for Decoder {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("linear", &self.linear);
-        self.decoder_trunk.visit(v);
-    }
-}
+nn::module!(Decoder { linear, ..decoder_trunk });
 
 /// A decoder without its linear layer: feature maps, as many as the encoder's last → images.
 pub(crate) struct DecoderTrunk {
@@ -167,15 +151,11 @@ pub(crate) struct DecoderTrunk {
 impl DecoderTrunk {
     pub(crate) fn new(rng: &mut Generator, config: &Config) -> DecoderTrunk {
         let (model, colours) = (&config.model, config.channels());
-        let same = (3, ConvTranspose { stride: 1, padding: 1, output_padding: 0 });
-        let doubling = match (model.down, model.body()) {
-            (Down::Pool, _) => same,
-            (Down::Stride, ModelKind::Basic) => (3, ConvTranspose { stride: 2, padding: 1, output_padding: 1 }),
-            (Down::Stride, _) => (4, ConvTranspose { stride: 2, padding: 1, output_padding: 0 }),
-        };
-        let mut up = |input, output, (kernel, conv), enlarge| Up {
-            enlarge,
-            conv: ConvTranspose2d::new(rng, input, output, kernel, conv, true),
+        let same = |rng: &mut Generator, input, output| ConvTranspose2d::new(rng, input, output, 3).padding(1);
+        let doubling = |rng: &mut Generator, input, output| match (model.down, model.body()) {
+            (Down::Pool, _) => same(rng, input, output),
+            (Down::Stride, ModelKind::Basic) => same(rng, input, output).stride(2).output_padding(1),
+            (Down::Stride, _) => ConvTranspose2d::new(rng, input, output, 4).stride(2).padding(1),
         };
         let basic = model.body() == ModelKind::Basic;
         // The output channels of each doubling convolution. Those of `basic` end with its first width at full size,
@@ -185,11 +165,11 @@ impl DecoderTrunk {
         let mut input = *model.conv_widths().last().expect("one convolution at least");
         let mut convs = Vec::new();
         for output in outputs {
-            convs.push(up(input, output, doubling, model.down == Down::Pool));
+            convs.push(Up { enlarge: model.down == Down::Pool, conv: doubling(rng, input, output) });
             input = output;
         }
         if basic {
-            convs.push(up(input, colours, same, false));
+            convs.push(Up { enlarge: false, conv: same(rng, input, colours) });
         }
         DecoderTrunk { convs }
     }

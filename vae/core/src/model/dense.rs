@@ -59,12 +59,7 @@ fn forward_layers(layers: &[Linear], x: &Var, ctx: &ForwardContext) -> Var {
     layers.iter().fold(x.clone(), |x, layer| layer.forward(&x, ctx).relu())
 }
 
-impl Module for Dense {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("encoder", &self.encoder);
-        v.child("decoder", &self.decoder);
-    }
-}
+nn::module!(Dense { encoder, decoder });
 
 struct Encoder {
     hidden: Vec<Linear>,

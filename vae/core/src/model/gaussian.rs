@@ -5,7 +5,7 @@
 //! ```
 
 use autograd::Var;
-use nn::{ForwardContext, Layer, Linear, Module, Visitor};
+use nn::{ForwardContext, Layer, Linear};
 use tensor::Generator;
 
 use super::clamp_logvar;
@@ -26,9 +26,4 @@ impl Gaussian {
     }
 }
 
-impl Module for Gaussian {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("mu", &self.mu);
-        v.child("logvar", &self.logvar);
-    }
-}
+nn::module!(Gaussian { mu, logvar });

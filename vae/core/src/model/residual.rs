@@ -26,10 +26,8 @@ impl Unit {
     }
 
     pub(crate) fn visit(&self, v: &mut Visitor, conv: &str, norm: &str) {
-        v.child(conv, &*self.conv);
-        if let Some(layer) = &self.norm {
-            v.child(norm, layer);
-        }
+        v.child(conv, &self.conv);
+        v.child(norm, &self.norm);
     }
 }
 

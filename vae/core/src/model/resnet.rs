@@ -15,7 +15,7 @@
 //! has a shortcut, because it reduces the channels. The encoder's parameters have the names of torchvision, so the
 //! convolutions of torchvision checkpoints load by name.
 
-use autograd::{Act, Conv, ConvTranspose, Interpolation, Pool, Var};
+use autograd::{Act, Interpolation, Pool, Var};
 use nn::{
     BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor,
 };
@@ -51,12 +51,7 @@ impl Vae for Resnet {
     }
 }
 
-impl Module for Resnet {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("encoder", &self.encoder);
-        v.child("decoder", &self.decoder);
-    }
-}
+nn::module!(Resnet { encoder, decoder });
 
 struct Encoder {
     trunk: Trunk,
@@ -75,12 +70,7 @@ impl Encoder {
     }
 }
 
-impl Module for Encoder {
-    fn visit(&self, v: &mut Visitor) {
-        self.trunk.visit(v);
-        self.gaussian.visit(v);
-    }
-}
+nn::module!(Encoder { ..trunk, ..gaussian });
 
 /// An encoder without its heads: images with any number of channels → feature maps `[n, 8ew, S/16, S/16]`.
 pub(crate) struct Trunk {
@@ -169,7 +159,8 @@ fn in_chain(config: &Config, block: Block) -> Box<dyn Layer> {
 
 /// Creates a convolution that keeps the size at stride 1, with its norm. Without norms it has a bias.
 fn conv_norm(rng: &mut Generator, input: usize, output: usize, kernel: usize, stride: usize, norm: bool) -> Unit {
-    let conv = Conv2d::new(rng, input, output, kernel, Conv { stride, padding: kernel / 2 }, !norm);
+    let conv = Conv2d::new(rng, input, output, kernel).stride(stride).padding(kernel / 2);
+    let conv = if norm { conv.no_bias() } else { conv };
     Unit { conv: Box::new(conv), enlarge: None, norm: norm.then(|| BatchNorm2d::new(output)) }
 }
 
@@ -197,12 +188,7 @@ impl Decoder {
     }
 }
 
-impl Module for Decoder {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("linear", &self.linear);
-        self.decoder_trunk.visit(v);
-    }
-}
+nn::module!(Decoder { linear, ..decoder_trunk });
 
 /// A decoder without its linear layer: feature maps `[n, 8ew, S/16, S/16]` → images.
 pub(crate) struct DecoderTrunk {
@@ -295,10 +281,13 @@ impl Up {
         let bias = bias || !self.norm;
         let conv: Box<dyn Layer> = match self.conv {
             DecoderConv::Transposed => {
-                let same = ConvTranspose { stride: 1, padding: 1, output_padding: 0 };
-                Box::new(ConvTranspose2d::new(rng, input, output, 3, same, bias))
+                let conv = ConvTranspose2d::new(rng, input, output, 3).padding(1);
+                Box::new(if bias { conv } else { conv.no_bias() })
             }
-            DecoderConv::Plain => Box::new(Conv2d::new(rng, input, output, 3, Conv { stride: 1, padding: 1 }, bias)),
+            DecoderConv::Plain => {
+                let conv = Conv2d::new(rng, input, output, 3).padding(1);
+                Box::new(if bias { conv } else { conv.no_bias() })
+            }
         };
         Unit { conv, enlarge: enlarge.then_some(self.interpolation), norm: self.norm.then(|| BatchNorm2d::new(output)) }
     }

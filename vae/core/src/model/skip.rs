@@ -16,7 +16,7 @@
 //! parameters that it states, at 64 pixels and z = 512. All convolutions are 3×3 and have a bias. Pooling is average
 //! pooling over 2×2, and enlarging is nearest-neighbour interpolation.
 
-use autograd::{Act, Conv, Interpolation, Pool, Var};
+use autograd::{Act, Interpolation, Pool, Var};
 use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
@@ -47,9 +47,8 @@ impl Skip {
         let up = [(8 * w, 4 * w, 2), (4 * w, 2 * w, 2), (2 * w, w, 2), (w, last, 2)];
         let up = first.into_iter().chain(up);
         let up = up.map(|(input, output, times)| block(input, output, Resize::Enlarge(times))).collect();
-        let whole = Conv { stride: 1, padding: 0 };
-        let mu = Conv2d::new(rng, 8 * w, z, first_size, whole, true);
-        let encoder = Encoder { down, mu, logvar: Conv2d::new(rng, 8 * w, z, first_size, whole, true) };
+        let mu = Conv2d::new(rng, 8 * w, z, first_size);
+        let encoder = Encoder { down, mu, logvar: Conv2d::new(rng, 8 * w, z, first_size) };
         let maps = [8 * w, first_size, first_size];
         let linear = first.is_none().then(|| Linear::new(rng, config.decoder_inputs(), maps.iter().product()));
         Skip { encoder, decoder: Decoder { linear, maps, up, conv1: conv3x3(rng, last, colours) } }
@@ -79,12 +78,7 @@ impl Vae for Skip {
     }
 }
 
-impl Module for Skip {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("encoder", &self.encoder);
-        v.child("decoder", &self.decoder);
-    }
-}
+nn::module!(Skip { encoder, decoder });
 
 struct Encoder {
     down: [Block; 4],
@@ -110,7 +104,7 @@ struct Decoder {
 
 impl Module for Decoder {
     fn visit(&self, v: &mut Visitor) {
-        self.linear.iter().for_each(|linear| v.child("linear", linear));
+        v.child("linear", &self.linear);
         self.up.iter().zip(1..).for_each(|(block, i)| v.child(&format!("up{i}"), block));
         v.child("conv1", &self.conv1);
     }
@@ -148,7 +142,7 @@ impl Block {
             }
             SkipBlock::PreActivation => {
                 let stride = if matches!(resize, Resize::Halve) { 2 } else { 1 };
-                let conv1 = Conv2d::new(rng, input, output, 3, Conv { stride, padding: 1 }, true);
+                let conv1 = Conv2d::new(rng, input, output, 3).stride(stride).padding(1);
                 let conv2 = conv3x3(rng, output, output);
                 Block { resize, act, conv1, bn1: norm(output), conv2, bn2: norm(output), shortcut: None }
             }
@@ -187,7 +181,7 @@ fn forward_blocks(blocks: &[Block], x: Var, name: &str, ctx: &ForwardContext) ->
 }
 
 fn conv3x3(rng: &mut Generator, input: usize, output: usize) -> Conv2d {
-    Conv2d::new(rng, input, output, 3, Conv { stride: 1, padding: 1 }, true)
+    Conv2d::new(rng, input, output, 3).padding(1)
 }
 
 fn halve(x: &Var) -> Var {
@@ -199,18 +193,4 @@ fn enlarge(x: &Var, times: usize) -> Var {
     x.interpolate([times * height, times * width], Interpolation::Nearest)
 }
 
-impl Module for Block {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("conv1", &self.conv1);
-        if let Some(norm) = &self.bn1 {
-            v.child("bn1", norm);
-        }
-        v.child("conv2", &self.conv2);
-        if let Some(norm) = &self.bn2 {
-            v.child("bn2", norm);
-        }
-        if let Some(shortcut) = &self.shortcut {
-            v.child("shortcut", shortcut);
-        }
-    }
-}
+nn::module!(Block { conv1, bn1, conv2, bn2, shortcut });

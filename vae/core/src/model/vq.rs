@@ -20,7 +20,7 @@
 //! A code with N_k < 0.1, as all codes have at the start, is replaced by a vector e of the batch, which the seed and
 //! the step choose, with N_k = 1. None of this transfers data from the device to the host.
 
-use autograd::{Buffer, Conv, Var};
+use autograd::{Buffer, Var};
 use nn::{Conv2d, ForwardContext, Layer, Module, Visitor};
 use tensor::{Generator, Tensor};
 
@@ -78,9 +78,8 @@ impl Vq {
                 (Box::new(trunk), *model.conv_widths().last().expect("one convolution at least"))
             }
         };
-        let point = Conv { stride: 1, padding: 0 };
-        let code = Conv2d::new(rng, features, model.code_width, 1, point, true);
-        let back = Conv2d::new(rng, model.code_width, features, 1, point, true);
+        let code = Conv2d::new(rng, features, model.code_width, 1);
+        let back = Conv2d::new(rng, model.code_width, features, 1);
         let decoder_trunk: Box<dyn Layer> = match model.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(resnet::DecoderTrunk::new(rng, config)),
             _ => Box::new(convolutional::DecoderTrunk::new(rng, config)),
@@ -209,13 +208,7 @@ impl Module for Half<'_> {
     }
 }
 
-impl Module for Codebook {
-    fn visit(&self, v: &mut Visitor) {
-        v.buffer("codes", &self.codes);
-        v.buffer("counts", &self.counts);
-        v.buffer("sums", &self.sums);
-    }
-}
+nn::module!(Codebook { codes, counts, sums });
 
 #[cfg(test)]
 mod tests {

@@ -37,7 +37,7 @@ pub struct ModelAndOptimiser<'a> {
 impl Module for ModelAndOptimiser<'_> {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
-        self.optimiser.iter().for_each(|(name, tensor)| v.buffer(name, tensor));
+        self.optimiser.iter().for_each(|(name, tensor)| v.child(name, tensor));
     }
 }
 
