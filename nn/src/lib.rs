@@ -46,3 +46,6 @@ pub use summary::{LayerSummary, Summary, summary};
 pub mod loss;
 pub mod optim;
 pub mod state;
+
+#[doc = include_str!("../from-pytorch.md")]
+pub mod from_pytorch {}

@@ -3,6 +3,7 @@
 
 mod character_model;
 mod dropout;
+mod from_pytorch;
 mod layers;
 mod losses;
 mod modules;
