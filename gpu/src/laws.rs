@@ -276,3 +276,10 @@ fn recorded_kernels_are_compiled_ahead() {
     }
     let _ = std::fs::remove_dir_all(&folder);
 }
+
+#[test]
+fn adapters_are_listed() {
+    let all = block_on(crate::adapters());
+    assert!(all.contains(shared().adapter()), "{all:?}");
+    assert!(all.iter().all(|a| a.buffers > 0 && (a.software || !a.name.contains("llvmpipe"))), "{all:?}");
+}
