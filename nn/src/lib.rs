@@ -30,6 +30,9 @@ pub use sequential::Sequential;
 
 mod init;
 
+mod hooks;
+pub use hooks::backward_with_hook;
+
 pub mod loss;
 pub mod optim;
 pub mod state;

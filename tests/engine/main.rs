@@ -10,6 +10,7 @@ mod constructors;
 mod display;
 mod graph;
 mod history;
+mod hooks;
 mod operators;
 mod refusal;
 mod sharing;
