@@ -11,6 +11,7 @@ use std::rc::Rc;
 use tensor::Tensor;
 
 use crate::param::Param;
+use crate::pending::Pending;
 use crate::var::{Edge, Node, Parent, Var};
 
 /// The gradients of a backward pass, by leaf.
@@ -71,59 +72,133 @@ impl Var {
     #[track_caller]
     pub fn backward_with(&self, seed: Tensor) -> Gradients {
         assert_eq!(self.shape(), seed.shape(), "backward_with: seed {} for {}", seed.shape(), self.shape());
-        let mut gradients = Gradients::default();
-        let mut waiting = Waiting::new();
+        Pass { waiting: BTreeMap::new(), gradients: Gradients::default(), hook: None }.run(self, seed)
+    }
+
+    /// The same as [`backward`](Var::backward), with a function that is called once for each leaf, as soon as the leaf's gradient is
+    /// complete and while the pass goes on: with the leaf's number, [`Param::id`], and the gradient. What it returns replaces the
+    /// gradient. The last operations of a model come first, so that a program can send their gradients to other machines meanwhile.
+    /// Behind a [`checkpoint`](crate::checkpoint) it is not known what else is used, so with checkpoints all gradients wait until the
+    /// last one has been computed again.
+    ///
+    /// ```
+    /// # use {autograd::{Param, Var}, tensor::Tensor};
+    /// let (w, v) = (Param::new(Tensor::scalar(3.0)), Param::new(Tensor::scalar(2.0)));
+    /// let mut order = Vec::new();
+    /// let gradients = (w.var().square() * v.var()).backward_with_hook(&mut |leaf, gradient| {
+    ///     order.push(leaf);
+    ///     gradient.clamp(-10.0, 10.0)
+    /// });
+    /// assert_eq!(order, [v.id(), w.id()]); // the product comes before the square
+    /// assert_eq!(gradients.get(&w).unwrap().item(), 10.0); // 2·w·v = 12
+    /// ```
+    ///
+    /// # Panics
+    /// As `backward`, or if the function changes the shape of a gradient.
+    #[track_caller]
+    pub fn backward_with_hook(&self, hook: &mut dyn FnMut(u64, Tensor) -> Tensor) -> Gradients {
+        assert_eq!(self.value().count(), 1, "backward: {} is not one number; see backward_with", self.shape());
+        let mut pending = Pending::default();
         if let Some(node) = self.node() {
-            waiting.insert(node.id, (node.clone(), seed));
+            pending.count(node);
         }
-        while let Some((id, (node, dy))) = waiting.pop_last() {
-            let edges = take_edges(&node);
-            if edges.is_empty() {
-                gradients.by_leaf.insert(id, dy);
-                continue;
-            }
-            for edge in edges {
-                let (parents, vjp) = match edge {
-                    Edge::Joint(parents, vjp) => (parents, vjp),
-                    Edge::AddTo(Parent { node: input, shape }, vjp) => {
-                        let sum = vjp(&dy, waiting.remove(&input.id).map(|(_, sum)| sum));
-                        assert_eq!(*sum.shape(), shape, "{}'s gradient, added to a sum", node.made_by);
-                        waiting.insert(input.id, (input, sum));
-                        continue;
-                    }
-                    Edge::Recompute(compute) => {
-                        let (again, made_by) = (compute(), node.made_by);
-                        let same = again.shape() == dy.shape();
-                        assert!(same, "{made_by}: computed again, {} became {}", dy.shape(), again.shape());
-                        // Its nodes are the newest now, so they come before all that wait.
-                        if let Some(node) = again.node() {
-                            add(&mut waiting, node.clone(), dy.clone());
-                        }
-                        continue;
-                    }
-                };
-                let wanted: Vec<bool> = parents.iter().map(Option::is_some).collect();
-                let given = vjp(&dy, &wanted);
-                for (parent, dx) in parents.into_iter().zip(given) {
-                    let Some(parent) = parent else { continue };
-                    let dx = dx.unwrap_or_else(|| panic!("{} gave no gradient where one was wanted", node.made_by));
-                    let dx = dx.sum_to(&parent.shape);
-                    add(&mut waiting, parent.node, dx);
-                }
-            }
-        }
-        gradients
+        let hook = Some((pending, hook));
+        Pass { waiting: BTreeMap::new(), gradients: Gradients::default(), hook }.run(self, self.value().full_like(1.0))
     }
 }
 
-/// The nodes that have a gradient and have not passed it on, by number.
-type Waiting = BTreeMap<u64, (Rc<Node>, Tensor)>;
+/// A backward pass that is under way.
+struct Pass<'a> {
+    /// The nodes that have a gradient and have not passed it on, by number.
+    waiting: BTreeMap<u64, (Rc<Node>, Tensor)>,
+    gradients: Gradients,
+    /// A function that is called with every gradient that is complete.
+    hook: Option<(Pending, &'a mut dyn FnMut(u64, Tensor) -> Tensor)>,
+}
 
-/// Adds to the gradient of a node.
-fn add(waiting: &mut Waiting, node: Rc<Node>, dx: Tensor) {
-    match waiting.get_mut(&node.id) {
-        Some((_, sum)) => sum.add_assign(&dx),
-        None => drop(waiting.insert(node.id, (node, dx))),
+impl Pass<'_> {
+    #[track_caller]
+    fn run(mut self, result: &Var, seed: Tensor) -> Gradients {
+        if let Some(node) = result.node() {
+            self.waiting.insert(node.id, (node.clone(), seed));
+        }
+        while let Some((id, (node, dy))) = self.waiting.pop_last() {
+            let edges = take_edges(&node);
+            if edges.is_empty() {
+                self.finish(id, dy);
+                continue;
+            }
+            for edge in edges {
+                self.follow(edge, &node, &dy);
+            }
+            let complete = self.hook.as_mut().map_or(Vec::new(), |(pending, _)| pending.complete());
+            for leaf in complete {
+                let (_, gradient) = self.waiting.remove(&leaf).expect("its edges have given gradients");
+                self.finish(leaf, gradient);
+            }
+        }
+        self.gradients
+    }
+
+    /// Passes the gradient of `node` on along one edge.
+    fn follow(&mut self, edge: Edge, node: &Node, dy: &Tensor) {
+        let (parents, vjp) = match edge {
+            Edge::Joint(parents, vjp) => (parents, vjp),
+            Edge::AddTo(Parent { node: input, shape }, vjp) => {
+                let sum = vjp(dy, self.waiting.remove(&input.id).map(|(_, sum)| sum));
+                assert_eq!(*sum.shape(), shape, "{}'s gradient, added to a sum", node.made_by);
+                self.give(input.id);
+                self.waiting.insert(input.id, (input, sum));
+                return;
+            }
+            Edge::Recompute(compute) => {
+                let (again, made_by) = (compute(), node.made_by);
+                let same = again.shape() == dy.shape();
+                assert!(same, "{made_by}: computed again, {} became {}", dy.shape(), again.shape());
+                if let Some((pending, _)) = &mut self.hook {
+                    pending.recomputed(again.node());
+                }
+                // Its nodes are the newest now, so they come before all that wait.
+                if let Some(node) = again.node() {
+                    self.add(node.clone(), dy.clone());
+                }
+                return;
+            }
+        };
+        let wanted: Vec<bool> = parents.iter().map(Option::is_some).collect();
+        let given = vjp(dy, &wanted);
+        for (parent, dx) in parents.into_iter().zip(given) {
+            let Some(parent) = parent else { continue };
+            let dx = dx.unwrap_or_else(|| panic!("{} gave no gradient where one was wanted", node.made_by));
+            let dx = dx.sum_to(&parent.shape);
+            self.add(parent.node, dx);
+        }
+    }
+
+    /// Adds to the gradient of a node.
+    fn add(&mut self, node: Rc<Node>, dx: Tensor) {
+        self.give(node.id);
+        match self.waiting.get_mut(&node.id) {
+            Some((_, sum)) => sum.add_assign(&dx),
+            None => drop(self.waiting.insert(node.id, (node, dx))),
+        }
+    }
+
+    /// An edge has given its gradient to this node.
+    fn give(&mut self, node: u64) {
+        if let Some((pending, _)) = &mut self.hook {
+            pending.give(node);
+        }
+    }
+
+    /// The gradient of a leaf is complete.
+    fn finish(&mut self, leaf: u64, mut gradient: Tensor) {
+        if let Some((_, hook)) = &mut self.hook {
+            let shape = *gradient.shape();
+            gradient = hook(leaf, gradient);
+            assert_eq!(*gradient.shape(), shape, "a hook changed the shape of a gradient");
+        }
+        self.gradients.by_leaf.insert(leaf, gradient);
     }
 }
 

@@ -14,6 +14,7 @@ mod var;
 pub use var::{Edges, Var};
 
 mod backward;
+mod pending;
 pub use backward::Gradients;
 
 mod param;

@@ -40,7 +40,9 @@ pub use sequential::Sequential;
 
 mod init;
 
+mod hooks;
 mod summary;
+pub use hooks::backward_with_hook;
 pub use summary::{LayerSummary, Summary, summary};
 
 pub mod loss;

@@ -3,7 +3,7 @@
 //! The state dict, the optimiser, freezing and counting all use the one method `visit`. It visits tensors in the order of declaration.
 
 use std::cell::RefCell;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use autograd::{Buffer, Param, Var};
 use tensor::{Device, Shape, Tensor};
@@ -224,6 +224,9 @@ impl<'a> ForwardContext<'a> {
     pub fn record_output(&self, param: &Param, result: &Var) {
         if let Some(trace) = self.trace {
             trace.results.borrow_mut().push((param.id(), result.value().clone()));
+            if let Some(hook) = &trace.hook {
+                (hook.0)(param.id(), result.value());
+            }
         }
     }
 
@@ -241,8 +244,18 @@ impl<'a> ForwardContext<'a> {
 /// The results of layers and stages in a forward pass (as PyTorch's forward hooks give them).
 #[derive(Debug, Default)]
 pub struct Trace {
-    results: RefCell<Vec<(u64, Tensor)>>,
+    pub(crate) results: RefCell<Vec<(u64, Tensor)>>,
     stages: RefCell<Vec<(String, Var)>>,
+    pub(crate) hook: Option<ForwardHook>,
+}
+
+/// A function that is called with each result of a layer, and the id of the layer's parameter.
+pub(crate) struct ForwardHook(pub(crate) Box<dyn Fn(u64, &Tensor)>);
+
+impl fmt::Debug for ForwardHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ForwardHook")
+    }
 }
 
 impl Trace {

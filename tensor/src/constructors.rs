@@ -26,18 +26,20 @@ impl Tensor {
     pub fn arange(start: f32, end: f32, step: f32) -> Tensor {
         let steps = ((f64::from(end) - f64::from(start)) / f64::from(step)).ceil();
         assert!(steps >= 0.0 && steps.is_finite(), "arange: from {start} to {end} in steps of {step}");
-        Tensor::numbers(steps as usize, |i| f64::from(start) + i as f64 * f64::from(step))
+        Tensor::numbers("arange", steps as usize, |i| f64::from(start) + i as f64 * f64::from(step))
     }
 
     /// `[steps]`: equally spaced numbers from `start` to `end`, both included. A single one is `start`.
     pub fn linspace(start: f32, end: f32, steps: usize) -> Tensor {
         let last = steps.saturating_sub(1).max(1) as f64;
-        Tensor::numbers(steps, |i| (f64::from(start) * (last - i as f64) + f64::from(end) * i as f64) / last)
+        Tensor::numbers("linspace", steps, |i| {
+            (f64::from(start) * (last - i as f64) + f64::from(end) * i as f64) / last
+        })
     }
 
     /// `[n, n]`: ones on the diagonal and zeros elsewhere.
     pub fn eye(n: usize) -> Tensor {
-        Tensor::build([n, n].into(), |out| {
+        Tensor::build("eye", &[], [n, n].into(), |out| {
             out.fill(0.0);
             out.iter_mut().step_by(n + 1).for_each(|x| *x = 1.0);
         })
@@ -66,7 +68,8 @@ impl Tensor {
         self.full_like(1.0)
     }
 
-    fn numbers(count: usize, number: impl Fn(usize) -> f64) -> Tensor {
-        Tensor::build([count].into(), |out| out.iter_mut().enumerate().for_each(|(i, x)| *x = number(i) as f32))
+    fn numbers(operation: &str, count: usize, number: impl Fn(usize) -> f64) -> Tensor {
+        let fill = |out: &mut [f32]| out.iter_mut().enumerate().for_each(|(i, x)| *x = number(i) as f32);
+        Tensor::build(operation, &[], [count].into(), fill)
     }
 }

@@ -29,6 +29,14 @@ pub enum Error {
         /// The values that this processor takes.
         available: String,
     },
+    /// The environment variable `TENSOR_TRACE` has a value that does not exist.
+    #[error(
+        "TENSOR_TRACE={wanted}: choose 1 to print operations, 2 to print the source of kernels too, or unset the variable"
+    )]
+    Trace {
+        /// The variable's value.
+        wanted: String,
+    },
 }
 
 /// A result whose error is a failure of a device or of the system.

@@ -8,6 +8,7 @@ use crate::device::{Accelerator, Device};
 use crate::kernel::{Kernel, Launch};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::trace;
 
 /// Invocations of a workgroup, unless a shader needs another number.
 const GROUP: usize = 256;
@@ -21,6 +22,7 @@ pub(crate) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill");
 /// Collects the constants, inputs and parameters of one launch.
 pub(crate) struct LaunchBuilder {
     kernel: &'static Kernel,
+    operation: &'static str,
     groups: usize,
     layers: usize,
     constants: Vec<(&'static str, f64)>,
@@ -37,11 +39,17 @@ impl Kernel {
     /// A launch of this many workgroups.
     pub(crate) fn groups(&'static self, groups: usize) -> LaunchBuilder {
         let (constants, reads, params) = (Vec::new(), Vec::with_capacity(8), Vec::with_capacity(16));
-        LaunchBuilder { kernel: self, groups, layers: 1, constants, reads, params }
+        LaunchBuilder { kernel: self, operation: self.entry, groups, layers: 1, constants, reads, params }
     }
 }
 
 impl LaunchBuilder {
+    /// The name of the operation, for `TENSOR_TRACE`, where it is not that of the kernel.
+    pub(crate) fn named(mut self, operation: &'static str) -> LaunchBuilder {
+        self.operation = operation;
+        self
+    }
+
     /// Repeats the grid this many times along z.
     pub(crate) fn layers(mut self, layers: usize) -> LaunchBuilder {
         self.layers = layers;
@@ -134,6 +142,8 @@ impl LaunchBuilder {
         // Workgroups are counted along x. If there are more than one dimension may have, they continue along y (shaders/lib/grid.wgsl).
         let rows = self.groups.div_ceil(machine.limits().groups as usize).max(1);
         let groups = [self.groups.div_ceil(rows) as u32, rows as u32, self.layers as u32];
+        let shapes = (self.reads.iter().map(Tensor::shape), writes.iter().map(|x| x.shape()));
+        trace::launch(self.operation, shapes.0, shapes.1, machine.name(), self.kernel, groups);
         let reads: Vec<_> = self.reads.iter().map(Tensor::span).collect();
         let writes: Vec<_> = writes.iter().map(|x| x.span()).collect();
         let LaunchBuilder { kernel, constants, params, .. } = self;
@@ -159,5 +169,5 @@ pub(crate) fn moved(x: &Tensor, sizes: &Shape, [from, to]: [&Shape; 2], starts: 
 
 /// A copy of a tensor on an accelerator that shares its elements with no other.
 fn copied(x: &Tensor) -> Tensor {
-    moved(x, &[x.count()].into(), [&[1].into(), &[1].into()], [0, 0]).write(x.shape())
+    moved(x, &[x.count()].into(), [&[1].into(), &[1].into()], [0, 0]).named("copy").write(x.shape())
 }

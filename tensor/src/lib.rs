@@ -25,6 +25,9 @@ pub use act::Act;
 mod error;
 pub use error::{Error, Result};
 
+mod trace;
+pub use trace::trace_level;
+
 mod random;
 pub use random::Generator;
 

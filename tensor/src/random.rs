@@ -74,7 +74,7 @@ impl Generator {
     /// A tensor of numbers uniform in `[low, high)`.
     pub fn uniform_tensor(&mut self, shape: impl Into<Shape>, low: f32, high: f32) -> Tensor {
         let span = high - low;
-        Tensor::build(shape.into(), |out| self.fill_fractions(out, |x| low + span * x))
+        Tensor::build("uniform_tensor", &[], shape.into(), |out| self.fill_fractions(out, |x| low + span * x))
     }
 
     /// A dropout mask on a device: each element is 0 with this probability, which is in [0, 1), and 1/(1 − probability) otherwise. The
@@ -83,7 +83,7 @@ impl Generator {
         let (shape, keep) = (shape.into(), 1.0 / (1.0 - probability));
         let Device::Gpu(machine) = device else {
             let of = |x| if x < probability { 0.0 } else { keep };
-            return Tensor::build(shape, |out| self.fill_fractions(out, of));
+            return Tensor::build("mask", &[], shape, |out| self.fill_fractions(out, of));
         };
         let word = self.bits.get_word_pos();
         let key = self.bits.get_seed();
@@ -92,7 +92,7 @@ impl Generator {
         let skipped = (word % 16) as usize;
         let run = DROPOUT_MASK.over((skipped + shape.count()).div_ceil(16)).params(key);
         let run = run.params(halves((word / 16) as u64)).params(halves(self.bits.get_stream()));
-        let run = run.params([skipped, shape.count()]).floats([probability, keep]);
+        let run = run.params([skipped, shape.count()]).floats([probability, keep]).named("mask");
         self.bits.set_word_pos(word + shape.count() as u128);
         run.write_on(machine, shape)
     }
@@ -100,7 +100,7 @@ impl Generator {
     /// A tensor of draws from N(0, 1), by Box and Muller.
     pub fn normal_tensor(&mut self, shape: impl Into<Shape>) -> Tensor {
         let isa = Isa::current();
-        Tensor::build(shape.into(), |out| {
+        Tensor::build("normal_tensor", &[], shape.into(), |out| {
             self.fill(out, 2, &|bytes, out| isa.dispatch(Normals { bytes, out }));
         })
     }

@@ -11,6 +11,7 @@ use crate::device::{Accelerator, Device, DeviceBuffer, Pending};
 use crate::error::Result;
 use crate::kernel::Span;
 use crate::shape::Shape;
+use crate::trace;
 
 /// A multi-dimensional array of f32: contiguous, row-major, without views or strides. Images are
 /// `[batch, channels, height, width]`.
@@ -38,7 +39,7 @@ impl Tensor {
     pub fn new(data: &[f32], shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         assert_eq!(data.len(), shape.count(), "Tensor::new: {} elements for shape {shape}", data.len());
-        Tensor::build(shape, |out| out.copy_from_slice(data))
+        Tensor::build("new", &[], shape, |out| out.copy_from_slice(data))
     }
 
     /// A tensor of zeros.
@@ -53,7 +54,7 @@ impl Tensor {
 
     /// A tensor whose every element is `value`.
     pub fn full(shape: impl Into<Shape>, value: f32) -> Tensor {
-        Tensor::build(shape.into(), |out| out.fill(value))
+        Tensor::build("full", &[], shape.into(), |out| out.fill(value))
     }
 
     /// A tensor without dimensions that holds one number.
@@ -61,8 +62,17 @@ impl Tensor {
         Tensor::full([], value)
     }
 
-    /// A tensor on the CPU. `fill` must write every element, since the slice that it receives holds arbitrary numbers.
-    pub(crate) fn build(shape: Shape, fill: impl FnOnce(&mut [f32])) -> Tensor {
+    /// The result of an operation on the CPU, whose name and inputs `TENSOR_TRACE` prints. `fill` must write every element, since the
+    /// slice that it receives holds arbitrary numbers.
+    pub(crate) fn build(operation: &str, inputs: &[&Tensor], shape: Shape, fill: impl FnOnce(&mut [f32])) -> Tensor {
+        let begun = trace::begin();
+        let tensor = Tensor::filled_by(shape, fill);
+        begun.end(operation, inputs.iter().map(|x| x.shape()), &shape);
+        tensor
+    }
+
+    /// A part of an operation's result, which prints nothing.
+    pub(crate) fn filled_by(shape: Shape, fill: impl FnOnce(&mut [f32])) -> Tensor {
         let mut buffer = CpuBuffer::take(shape.count());
         fill(&mut buffer);
         Tensor { storage: Storage::Cpu(Arc::new(buffer)), shape }
@@ -122,7 +132,10 @@ impl Tensor {
                 let data = buffer.to_vec();
                 Box::pin(async move { Ok(data) })
             }
-            Storage::Gpu(buffer) => buffer.machine.read(self.span()),
+            Storage::Gpu(buffer) => {
+                trace::copy("read", &self.shape, buffer.machine.name());
+                buffer.machine.read(self.span())
+            }
         }
     }
 
@@ -149,6 +162,7 @@ impl Tensor {
     pub fn upload(&self, device: &Device) -> Tensor {
         let data = self.data();
         let Device::Gpu(machine) = device else { return self.clone() };
+        trace::copy("upload", &self.shape, machine.name());
         let tensor = Tensor::on_device(machine, self.shape);
         machine.write(tensor.span().buffer, data);
         tensor

@@ -49,9 +49,10 @@ pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
 /// Opens the device that the configuration requests. `threads` is the number of threads that compute on the CPU.
 ///
 /// # Errors
-/// If a GPU is requested and there is none, or `TENSOR_ISA` names an instruction set that this processor lacks.
+/// If a GPU is requested and there is none, or `TENSOR_ISA` names an instruction set that this processor lacks, or `TENSOR_TRACE` a level
+/// that does not exist.
 pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
-    let isa = Isa::preferred().map_err(|error| Error::config(error.to_string()))?;
+    let isa = tensor::trace_level().and_then(|_| Isa::preferred()).map_err(|error| Error::config(error.to_string()))?;
     let cpu = format!("cpu, {threads} thread{}, {isa}", if threads == 1 { "" } else { "s" });
     let on_cpu = |words| Ok(Chosen { device: Device::Cpu, gpu: None, words, threads });
     let on_gpu = |context: Arc<Context>, why| {

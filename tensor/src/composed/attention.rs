@@ -6,7 +6,7 @@ impl Tensor {
     /// `[n, n]`: the mask with which position i attends to positions up to i only. It is 0 there, and −1e30 above the diagonal,
     /// which leaves nothing of an exponential. An infinity would do the same, but shaders may not have any.
     pub fn causal_mask(n: usize) -> Tensor {
-        Tensor::build([n, n].into(), |out| {
+        Tensor::build("causal_mask", &[], [n, n].into(), |out| {
             for (i, row) in out.chunks_mut(n.max(1)).enumerate() {
                 row.iter_mut().enumerate().for_each(|(j, x)| *x = if j > i { -1e30 } else { 0.0 });
             }

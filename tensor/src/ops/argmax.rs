@@ -26,7 +26,7 @@ impl Tensor {
             return ARGMAX.over(outer * inner).read(self).params([outer, size, inner]).write(kept);
         }
         let x = self.data();
-        Tensor::build(kept, |out| {
+        Tensor::build("argmax", &[self], kept, |out| {
             parallel::for_each_row(out, inner, |row, out| {
                 let lines = &x[row * size * inner..][..size * inner];
                 let mut most = lines[..inner].to_vec();

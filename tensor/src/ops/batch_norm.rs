@@ -17,6 +17,7 @@ use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
 use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
+use crate::trace;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::BATCH_NORM];
 pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
@@ -94,7 +95,9 @@ impl Tensor {
         assert!(!alone, "batch_norm: {} has one element per channel, which has no variance", self.shape());
         if let Device::Gpu(machine) = self.device() {
             let [mut mean, mut var] = [(); 2].map(|()| Tensor::on_device(&machine, [c].into()));
-            let run = with_sizes(BATCH_NORM_STATS.groups(c), channels).set("RUNNING", usize::from(running.is_some()));
+            let run = with_sizes(BATCH_NORM_STATS.groups(c), channels)
+                .named("channel_stats")
+                .set("RUNNING", usize::from(running.is_some()));
             let momentum = running.as_ref().map_or(0.0, |running| running.momentum);
             let run = run.floats([momentum, count as f32 / (count as f32 - 1.0)]).read(self);
             match &mut running {
@@ -106,14 +109,15 @@ impl Tensor {
             }
             return BatchStats { mean, var, count };
         }
-        let (x, isa) = (self.data(), Isa::current());
+        let (x, isa, begun) = (self.data(), Isa::current(), trace::begin());
         let mut moments = vec![[0.0; 2]; c];
         for_each_item(&mut moments, |c, out| isa.dispatch(Moments { x, channels, c, out }));
-        let pick = |i: usize| Tensor::new(&moments.iter().map(|m| m[i]).collect::<Vec<_>>(), [c]);
+        let pick = |i: usize| column(&moments, i);
         let stats = BatchStats { mean: pick(0), var: pick(1), count };
         if let Some(running) = &mut running {
             stats.blend_into(running);
         }
+        begun.end("channel_stats", [self.shape()], stats.mean.shape());
         stats
     }
 
@@ -173,8 +177,9 @@ impl Tensor {
             let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight).read(bias);
             return run.read(residual.unwrap_or(bias)).write(self.shape());
         }
+        let inputs: Vec<&Tensor> = [self, norm.mean, norm.var, norm.weight, bias].into_iter().chain(residual).collect();
         let (x, residual, bias, isa) = (self.data(), residual.map(Tensor::data), bias.data(), Isa::current());
-        Tensor::build(*self.shape(), |y| {
+        Tensor::build("batch_norm", &inputs, *self.shape(), |y| {
             let y = &DisjointSliceMut::new(y);
             for_each_index(channels.channels, &|c| {
                 let numbers = norm.of(c);
@@ -201,12 +206,14 @@ impl Tensor {
     ) -> BatchNormGradients {
         let channels = channels(self);
         norm.check(self, norm.weight);
-        let same = self.shape() == y.shape() && y.shape() == dy.shape();
-        assert!(same, "batch_norm_gradient: {}, {} and {}", self.shape(), y.shape(), dy.shape());
+        let (what, shape) = ("batch_norm_gradient", self.shape());
+        let same = shape == y.shape() && y.shape() == dy.shape();
+        assert!(same, "{what}: {}, {} and {}", self.shape(), y.shape(), dy.shape());
 
         let active = norm.act != Act::Identity;
         if let (Some((machine, quads)), true) = (fits_a_workgroup(self, channels), of_batch) {
-            let run = norm.run(BATCH_NORM_GRADIENT_TRAIN.groups(channels.channels), channels).set("QUADS", quads);
+            let run = norm.run(BATCH_NORM_GRADIENT_TRAIN.groups(channels.channels), channels).named(what);
+            let run = run.set("QUADS", quads);
             let run = run.set("RESIDUAL", usize::from(residual && active)).read(self).read(norm.mean).read(norm.var);
             let run = run.read(norm.weight).read(y).read(dy);
             let g_shape = if residual && active { *self.shape() } else { [0].into() };
@@ -218,22 +225,26 @@ impl Tensor {
             return BatchNormGradients { dx, dweight, dbias, dresidual };
         }
         if let Device::Gpu(_) = self.device() {
-            let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels);
+            let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels).named(what);
             let run = run.read(self).read(norm.mean).read(norm.var).read(y).read(dy);
             let of_channels = [channels.channels].into();
             let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // not used, since g is dy
             let [g, dweight, dbias] = run.write_all([g_shape, of_channels, of_channels]);
             let g = if norm.act == Act::Identity { dy.clone() } else { g };
-            let run = norm.run(BATCH_NORM_GRADIENT.over(self.count()), channels).set("OF_BATCH", usize::from(of_batch));
+            let run = norm
+                .run(BATCH_NORM_GRADIENT.over(self.count()), channels)
+                .named(what)
+                .set("OF_BATCH", usize::from(of_batch));
             let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight);
             let dx = run.read(&g).read(&dweight).read(&dbias).write(self.shape());
             return BatchNormGradients { dx, dweight, dbias, dresidual: residual.then_some(g) };
         }
+        let begun = trace::begin();
         let (x, y, dy_tensor, dy, isa) = (self.data(), y.data(), dy, dy.data(), Isa::current());
         let slope = norm.act.slope().unwrap_or(1.0);
         let mut sums = vec![[0.0; 2]; channels.channels];
         let mut gradient = |g: Option<&DisjointSliceMut>| {
-            Tensor::build(*self.shape(), |dx| {
+            Tensor::filled_by(*self.shape(), |dx| {
                 let dx = &DisjointSliceMut::new(dx);
                 for_each_item(&mut sums, |c, sums| {
                     isa.dispatch(Gradient { x, y, dy, dx, g, channels, c, numbers: norm.of(c), slope, of_batch, sums });
@@ -242,14 +253,21 @@ impl Tensor {
         };
         let (dx, dresidual) = if residual && norm.act != Act::Identity {
             let mut dx = None;
-            let g = Tensor::build(*self.shape(), |g| dx = Some(gradient(Some(&DisjointSliceMut::new(g)))));
+            let g = Tensor::filled_by(*self.shape(), |g| dx = Some(gradient(Some(&DisjointSliceMut::new(g)))));
             (dx.expect("just computed"), Some(g))
         } else {
             (gradient(None), residual.then(|| dy_tensor.clone())) // without an activation, g is dy
         };
-        let pick = |i: usize| Tensor::new(&sums.iter().map(|s| s[i]).collect::<Vec<_>>(), [channels.channels]);
+        let inputs = [self, norm.mean, norm.var, norm.weight].map(Tensor::shape).into_iter().chain([shape, shape]);
+        begun.end(what, inputs, dx.shape());
+        let pick = |i: usize| column(&sums, i);
         BatchNormGradients { dx, dweight: pick(0), dbias: pick(1), dresidual }
     }
+}
+
+/// One of the two numbers of every channel.
+fn column(numbers: &[[f32; 2]], i: usize) -> Tensor {
+    Tensor::filled_by([numbers.len()].into(), |out| out.iter_mut().zip(numbers).for_each(|(x, pair)| *x = pair[i]))
 }
 
 impl BatchStats {

@@ -6,6 +6,7 @@ use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
+use crate::trace;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::BINARY];
 pub(super) static BINARY: Kernel = Kernel::checked(&WGSL, "binary");
@@ -70,14 +71,21 @@ impl Tensor {
         assert_eq!(self.shape(), rhs.shape(), "add_assign: {} and {}", self.shape(), rhs.shape());
         match self.device() {
             Device::Cpu => {
-                let rhs = rhs.data();
+                let (begun, y) = (trace::begin(), rhs.data());
                 parallel::for_each_chunk(self.data_mut(), |first, part| {
-                    part.iter_mut().zip(&rhs[first..]).for_each(|(x, &y)| *x += y);
+                    part.iter_mut().zip(&y[first..]).for_each(|(x, &y)| *x += y);
                 });
+                begun.end("add_assign", [self.shape(), rhs.shape()], self.shape());
             }
             Device::Gpu(_) => {
                 let quads = self.count().div_ceil(4);
-                BLEND_ASSIGN.over(quads).read(rhs).params([quads]).floats([1.0, 1.0]).update([self]);
+                BLEND_ASSIGN
+                    .over(quads)
+                    .read(rhs)
+                    .params([quads])
+                    .floats([1.0, 1.0])
+                    .named("add_assign")
+                    .update([self]);
             }
         }
     }
@@ -92,10 +100,11 @@ impl Tensor {
         assert_eq!(self.shape(), rhs.shape(), "blend_assign: {} and {}", self.shape(), rhs.shape());
         match self.device() {
             Device::Cpu => {
-                let rhs = rhs.data();
+                let (begun, y) = (trace::begin(), rhs.data());
                 parallel::for_each_chunk(self.data_mut(), |first, part| {
-                    part.iter_mut().zip(&rhs[first..]).for_each(|(x, &y)| *x = kept * *x + gain * y);
+                    part.iter_mut().zip(&y[first..]).for_each(|(x, &y)| *x = kept * *x + gain * y);
                 });
+                begun.end("blend_assign", [self.shape(), rhs.shape()], self.shape());
             }
             Device::Gpu(_) => {
                 let quads = self.count().div_ceil(4);
@@ -106,22 +115,22 @@ impl Tensor {
 }
 
 #[track_caller]
-fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Tensor {
+fn broadcast(what: &'static str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Tensor {
     let Some(shape) = a.shape().broadcast(b.shape()) else {
         panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape());
     };
     if let Device::Gpu(_) = a.device() {
         if a.shape() == b.shape() {
             let quads = shape.count().div_ceil(4);
-            return BINARY.over(quads).set("FUNCTION", row).read(a).read(b).params([quads]).write(shape);
+            return BINARY.over(quads).set("FUNCTION", row).read(a).read(b).params([quads]).named(what).write(shape);
         }
         let run = BINARY_BROADCAST.over(shape.count()).set("FUNCTION", row).read(a).read(b).sizes(&shape, 1);
         let run = run.sizes(&a.shape().broadcast_strides(&shape), 0).sizes(&b.shape().broadcast_strides(&shape), 0);
-        return run.params([shape.count()]).write(shape);
+        return run.params([shape.count()]).named(what).write(shape);
     }
     let (a_data, b_data) = (a.data(), b.data());
     if a.shape() == b.shape() {
-        return Tensor::build(shape, |out| {
+        return Tensor::build(what, &[a, b], shape, |out| {
             parallel::for_each_chunk(out, |first, part| {
                 let pairs = a_data[first..].iter().zip(&b_data[first..]);
                 part.iter_mut().zip(pairs).for_each(|(c, (&a, &b))| *c = f(a, b));
@@ -131,7 +140,7 @@ fn broadcast(what: &str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32
     // Row by row: within the last dimension each operand either advances or repeats one element.
     let cols = shape.last().copied().unwrap_or(1);
     let (a_rows, b_rows) = (Rows::of(a.shape(), &shape), Rows::of(b.shape(), &shape));
-    Tensor::build(shape, |out| {
+    Tensor::build(what, &[a, b], shape, |out| {
         parallel::for_each_row(out, cols, |row, out| {
             let (a, b) = (&a_data[a_rows.start(row)..], &b_data[b_rows.start(row)..]);
             match (a_rows.walks, b_rows.walks) {

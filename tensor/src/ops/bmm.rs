@@ -24,7 +24,7 @@ impl Tensor {
     pub fn bmm(&self, rhs: &Tensor) -> Tensor {
         let [(a, [m, k]), (b, [k2, n])] = [self, rhs].map(matrices);
         let shapes = check("bmm", [self, rhs], [a, b], k == k2);
-        product(shapes, [m, n, k], (self, [k, 1]), (rhs, [n, 1]))
+        product("bmm", shapes, [m, n, k], (self, [k, 1]), (rhs, [n, 1]))
     }
 
     /// `self·rhsᵀ` for each matrix: `[…, m, k]`·`[…, n, k]`ᵀ → `[…, m, n]`. The dimensions in front broadcast.
@@ -35,7 +35,7 @@ impl Tensor {
     pub fn bmm_nt(&self, rhs: &Tensor) -> Tensor {
         let [(a, [m, k]), (b, [n, k2])] = [self, rhs].map(matrices);
         let shapes = check("bmm_nt", [self, rhs], [a, b], k == k2);
-        product(shapes, [m, n, k], (self, [k, 1]), (rhs, [1, k]))
+        product("bmm_nt", shapes, [m, n, k], (self, [k, 1]), (rhs, [1, k]))
     }
 
     /// `selfᵀ·rhs` for each matrix: `[…, k, m]`ᵀ·`[…, k, n]` → `[…, m, n]`. The dimensions in front broadcast.
@@ -46,7 +46,7 @@ impl Tensor {
     pub fn bmm_tn(&self, rhs: &Tensor) -> Tensor {
         let [(a, [k, m]), (b, [k2, n])] = [self, rhs].map(matrices);
         let shapes = check("bmm_tn", [self, rhs], [a, b], k == k2);
-        product(shapes, [m, n, k], (self, [1, m]), (rhs, [n, 1]))
+        product("bmm_tn", shapes, [m, n, k], (self, [1, m]), (rhs, [n, 1]))
     }
 }
 
@@ -70,6 +70,7 @@ fn check(what: &str, [a, b]: [&Tensor; 2], batches: [Shape; 2], fits: bool) -> [
 
 /// c = a·b. Each operand comes with its strides from row to row and from column to column.
 fn product(
+    operation: &'static str,
     [a_batch, b_batch, batch]: [Shape; 3],
     [m, n, k]: [usize; 3],
     (a, a_steps): (&Tensor, [usize; 2]),
@@ -87,10 +88,10 @@ fn product(
         let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
         let run = BMM.groups(batch.count() * tiles).read(a).read(b);
         let run = run.params(four(&batch, 1)).params(four(&a_strides, 0)).params(four(&b_strides, 0));
-        return run.params([batch.count(), m, n, k]).params(a_steps).params(b_steps).write(&sizes[..]);
+        return run.params([batch.count(), m, n, k]).params(a_steps).params(b_steps).named(operation).write(&sizes[..]);
     }
-    let (a, b, isa) = (a.data(), b.data(), Isa::current());
-    Tensor::build(sizes[..].into(), |out| {
+    let (inputs, a, b, isa) = ([a, b], a.data(), b.data(), Isa::current());
+    Tensor::build(operation, &inputs, sizes[..].into(), |out| {
         parallel::for_each_row_of(out, m * n, m * n * k.max(1), |number, c| {
             let a = &a[start(number, &batch, &a_strides) * m * k..][..m * k];
             let b = &b[start(number, &batch, &b_strides) * k * n..][..k * n];

@@ -56,9 +56,10 @@ impl Tensor {
         let shape = [window.batch, channels[1], window.output[0], window.output[1]];
         if let Device::Gpu(machine) = self.device() {
             let (split, run) = product(&machine, [weight, self], bias, channels, window);
-            return split.sum(run, shape.into());
+            return split.sum(run.named("conv2d"), shape.into());
         }
-        Tensor::build(shape.into(), |y| {
+        let inputs: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
+        Tensor::build("conv2d", &inputs, shape.into(), |y| {
             conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, channels, window);
         })
     }
@@ -77,7 +78,7 @@ impl Tensor {
             Device::Cpu => self.add_assign(&image.conv2d(weight, None, conv)),
             Device::Gpu(machine) => {
                 let (split, run) = product(&machine, [weight, image], None, channels, window);
-                split.add_to(run, self);
+                split.add_to(run.named("add_conv2d"), self);
             }
         }
     }
@@ -99,14 +100,14 @@ impl Tensor {
             let channels = [cin, cout];
             if winograd::applies(&window, channels) {
                 let (split, run) = winograd::product(&machine, Use::WeightGradient, [dy, self], None, channels, window);
-                return split.sum(run, shape.into());
+                return split.sum(run.named(what), shape.into());
             }
             let tiles = Tiles::of(&machine, [cout, cin * kernel[0] * kernel[1]], 1, batch * oh * ow);
-            let run = specialised(tiles.run(&CONV2D), window).set("WEIGHT_GRADIENT", 1).set("B_ALONG_K", 1);
+            let run = specialised(tiles.run(&CONV2D), window).named(what).set("WEIGHT_GRADIENT", 1).set("B_ALONG_K", 1);
             let run = run.read(dy).read(self).read(dy);
             return tiles.split.sum(with_sizes(run, channels, window).params([tiles.split.part]), shape.into());
         }
-        Tensor::build(shape.into(), |dw| {
+        Tensor::build(what, &[self, dy], shape.into(), |dw| {
             conv::weight_gradient(self.data(), dy.data(), dw, [cin, cout], window);
         })
     }

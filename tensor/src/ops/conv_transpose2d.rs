@@ -93,10 +93,10 @@ impl Tensor {
         let same = [batch, cin] == [window.batch, channels[0]];
         assert!(same, "{what}: {} from {} with weight {}", self.shape(), dy.shape(), weight.shape());
         match dy.device() {
-            Device::Cpu => self.add_assign(&adjoint(what, dy, weight, None, conv, [height, width])),
+            Device::Cpu => self.add_assign(&dy.conv2d_input_gradient(weight, conv, [height, width])),
             Device::Gpu(machine) => {
                 let (split, run) = product(&machine, [weight, dy], None, channels, window);
-                split.add_to(run, self);
+                split.add_to(run.named(what), self);
             }
         }
     }
@@ -104,15 +104,23 @@ impl Tensor {
 
 /// The adjoint of a convolution with `weight` `[out, in, kh, kw]`: `y` `[batch, out, …]` → `[batch, in, input]`.
 #[track_caller]
-fn adjoint(what: &str, y: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: Conv, input: [usize; 2]) -> Tensor {
+fn adjoint(
+    what: &'static str,
+    y: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    conv: Conv,
+    input: [usize; 2],
+) -> Tensor {
     let (channels, window) = sizes(what, y, weight, conv, input);
     check_bias(what, bias, channels[0]);
     let shape = [window.batch, channels[0], input[0], input[1]];
     if let Device::Gpu(machine) = y.device() {
         let (split, run) = product(&machine, [weight, y], bias, channels, window);
-        return split.sum(run, shape.into());
+        return split.sum(run.named(what), shape.into());
     }
-    Tensor::build(shape.into(), |x| {
+    let inputs: Vec<&Tensor> = [y, weight].into_iter().chain(bias).collect();
+    Tensor::build(what, &inputs, shape.into(), |x| {
         conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, channels, window);
     })
 }

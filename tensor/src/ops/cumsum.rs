@@ -17,7 +17,7 @@ impl Tensor {
     #[track_caller]
     pub fn cumsum(&self, dim: usize) -> Tensor {
         let sizes = self.shape().outer_size_inner(dim, "cumsum");
-        running_sums(self, sizes, false)
+        running_sums("cumsum", self, sizes, false)
     }
 
     /// The adjoint of [`cumsum`](Tensor::cumsum): the sum of every element and all behind it along `dim`.
@@ -27,17 +27,17 @@ impl Tensor {
     #[track_caller]
     pub fn cumsum_gradient(&self, dim: usize) -> Tensor {
         let sizes = self.shape().outer_size_inner(dim, "cumsum_gradient");
-        running_sums(self, sizes, true)
+        running_sums("cumsum_gradient", self, sizes, true)
     }
 }
 
-fn running_sums(x: &Tensor, [outer, size, inner]: [usize; 3], from_end: bool) -> Tensor {
+fn running_sums(operation: &'static str, x: &Tensor, [outer, size, inner]: [usize; 3], from_end: bool) -> Tensor {
     if let Device::Gpu(_) = x.device() {
         let run = CUMSUM.over(outer * inner).set("FROM_END", usize::from(from_end)).read(x);
-        return run.params([outer, size, inner]).write(x.shape());
+        return run.params([outer, size, inner]).named(operation).write(x.shape());
     }
     let data = x.data();
-    Tensor::build(*x.shape(), |out| {
+    Tensor::build(operation, &[x], *x.shape(), |out| {
         parallel::for_each_row(out, size * inner, |row, out| {
             let x = &data[row * size * inner..][..size * inner];
             let mut sums = vec![0.0f64; inner];

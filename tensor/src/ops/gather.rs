@@ -30,9 +30,9 @@ impl Tensor {
             count("gather", index, n);
             return GATHER.over(n).read(self).read(index).params([n, c, 1]).floats([f32::NAN]).write([n]);
         }
-        let index = indices("gather", index, n, c);
-        Tensor::build([n].into(), |out| {
-            out.iter_mut().enumerate().for_each(|(i, y)| *y = self.data()[i * c + index[i]]);
+        let at = indices("gather", index, n, c);
+        Tensor::build("gather", &[self, index], [n].into(), |out| {
+            out.iter_mut().enumerate().for_each(|(i, y)| *y = self.data()[i * c + at[i]]);
         })
     }
 
@@ -49,10 +49,10 @@ impl Tensor {
             let run = GATHER_GRADIENT.over(all).read(self).read(index).params([all, columns, 1]).floats([f32::NAN]);
             return run.write([self.count(), columns]);
         }
-        let index = indices("gather_gradient", index, self.count(), columns);
-        Tensor::build([index.len(), columns].into(), |out| {
+        let columns_of = indices("gather_gradient", index, self.count(), columns);
+        Tensor::build("gather_gradient", &[self, index], [self.count(), columns].into(), |out| {
             out.fill(0.0);
-            index.iter().enumerate().for_each(|(i, &j)| out[i * columns + j] = self.data()[i]);
+            columns_of.iter().enumerate().for_each(|(i, &j)| out[i * columns + j] = self.data()[i]);
         })
     }
 
@@ -77,9 +77,9 @@ impl Tensor {
                 .floats([f32::NAN])
                 .write(chosen);
         }
-        let index = indices("index_select", index, index.count(), n);
-        Tensor::build(self.shape().with(0, index.len()), |out| {
-            for (i, &row) in index.iter().enumerate() {
+        let rows = indices("index_select", index, index.count(), n);
+        Tensor::build("index_select", &[self, index], self.shape().with(0, rows.len()), |out| {
+            for (i, &row) in rows.iter().enumerate() {
                 out[i * width..][..width].copy_from_slice(&self.data()[row * width..][..width]);
             }
         })
@@ -101,10 +101,10 @@ impl Tensor {
             let run = INDEX_SELECT_GRADIENT.over(whole.count()).read(self).read(index);
             return run.params([whole.count(), taken, width]).floats([f32::NAN]).write(whole);
         }
-        let index = indices("index_select_gradient", index, taken, rows);
         let mut takers = vec![Vec::new(); rows];
-        index.iter().enumerate().for_each(|(i, &row)| takers[row].push(i));
-        Tensor::build(whole, |out| {
+        let rows_of = indices("index_select_gradient", index, taken, rows);
+        rows_of.iter().enumerate().for_each(|(i, &row)| takers[row].push(i));
+        Tensor::build("index_select_gradient", &[self, index], whole, |out| {
             parallel::for_each_row(out, width, |row, out| {
                 out.fill(0.0);
                 for &i in &takers[row] {

@@ -29,7 +29,7 @@ impl Tensor {
             let quads = self.count().div_ceil(4);
             return REPARAMETERISE.over(quads).read(self).read(logvar).read(eps).params([quads]).write(self.shape());
         }
-        each(Draw, [self, logvar, eps])
+        each(Draw, "reparameterise", [self, logvar, eps])
     }
 
     /// The gradient of [`reparameterise`](Tensor::reparameterise)'s `logvar`, ½ dz·e^(logvar/2)·ε, where this tensor is dz. That
@@ -45,7 +45,7 @@ impl Tensor {
             let run = REPARAMETERISE_GRADIENT.over(quads).read(self).read(logvar).read(eps);
             return run.params([quads]).write(self.shape());
         }
-        each(DrawGradient, [self, logvar, eps])
+        each(DrawGradient, "reparameterise_gradient", [self, logvar, eps])
     }
 
     /// The divergence KL(N(μ, e^logvar) ‖ N(0, 1)) = ½ (μ² + e^logvar − 1 − logvar) of each element, in nats, where this tensor
@@ -60,7 +60,7 @@ impl Tensor {
             let quads = self.count().div_ceil(4);
             return GAUSSIAN_KL.over(quads).read(self).read(logvar).params([quads]).write(self.shape());
         }
-        each(Kl, [self, logvar, logvar])
+        each(Kl, "gaussian_kl", [self, logvar, logvar])
     }
 
     /// The gradients of [`gaussian_kl`](Tensor::gaussian_kl)'s μ and `logvar`, dy·μ and ½ dy·(e^logvar − 1), where this tensor is
@@ -76,7 +76,7 @@ impl Tensor {
             let run = GAUSSIAN_KL_GRADIENT.over(quads).read(self).read(mu).read(logvar).params([quads]);
             return run.write_all([*self.shape(), *self.shape()]);
         }
-        [self.mul(mu), each(KlGradient, [self, logvar, logvar])]
+        [self.mul(mu), each(KlGradient, "gaussian_kl_gradient", [self, logvar, logvar])]
     }
 }
 
@@ -87,9 +87,9 @@ fn same_shapes(what: &str, tensors: &[&Tensor]) {
 }
 
 /// f(a, b, c) of each element on the CPU. `F` is a type, because a closure is not sure to be inlined into the loop.
-fn each<F: Function>(_: F, [a, b, c]: [&Tensor; 3]) -> Tensor {
-    let (isa, shape, [a, b, c]) = (Isa::current(), *a.shape(), [a, b, c].map(Tensor::data));
-    Tensor::build(shape, |out| {
+fn each<F: Function>(_: F, operation: &str, inputs: [&Tensor; 3]) -> Tensor {
+    let (isa, shape, [a, b, c]) = (Isa::current(), *inputs[0].shape(), inputs.map(Tensor::data));
+    Tensor::build(operation, &inputs, shape, |out| {
         parallel::for_each_chunk(out, |first, out| {
             let [a, b, c] = [a, b, c].map(|x| &x[first..][..out.len()]);
             isa.dispatch(Each::<F> { a, b, c, out, function: PhantomData });

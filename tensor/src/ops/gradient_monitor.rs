@@ -10,6 +10,7 @@ use crate::cpu::sums::{Squares, TILE};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
+use crate::trace;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::GRADIENT_MONITOR];
 pub(super) static GRADIENT_SQUARES: Kernel = Kernel::checked(&WGSL, "gradient_squares");
@@ -96,7 +97,7 @@ impl GradientMonitor {
             let mut sums = Tensor::on_device(&machine, [all.max(1)].into());
             for (i, chunk) in gradients.chunks(width).enumerate() {
                 let padded = chunk.iter().copied().chain(std::iter::repeat(chunk[0])).take(width);
-                let run = padded.fold(kernel.groups(sums_of_a_launch), |run, g| run.read(g));
+                let run = padded.fold(kernel.groups(sums_of_a_launch).named("gradient_monitor"), |run, g| run.read(g));
                 let counts = (0..width.next_multiple_of(4)).map(|i| chunk.get(i).map_or(0, |g| g.count()));
                 run.params(counts).params([i * sums_of_a_launch]).update([&mut sums]);
             }
@@ -104,6 +105,7 @@ impl GradientMonitor {
             let run = padded.fold(GRADIENT_MONITOR.groups(1).read(&sums), |run, w| run.read(w));
             return run.params([all, row, last_row, known]).floats([limit]).update([&mut self.rows]);
         }
+        let begun = trace::begin();
         let sum: f64 = gradients.iter().map(|g| sum_of_squares(g)).sum();
         let norm = sum.sqrt() as f32;
         let factor = if norm > limit { limit / (norm + 1e-6) } else { 1.0 };
@@ -116,6 +118,8 @@ impl GradientMonitor {
             row[..3].copy_from_slice(&[norm, factor, bad]);
             row[4..].iter_mut().zip(watched).for_each(|(number, w)| *number = w.data()[0]);
         }
+        let inputs = gradients.iter().chain(watched).map(|x| x.shape());
+        begun.end("gradient_monitor", inputs, self.rows.shape());
     }
 
     /// The results of the first `count` rows, once everything that was recorded before has run.

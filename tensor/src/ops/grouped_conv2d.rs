@@ -63,12 +63,13 @@ impl Tensor {
             let run = FORWARD.over(shape.iter().product()).set("BIASED", usize::from(bias.is_some()));
             return sizes.params(run.read(weight).read(self).read(bias.unwrap_or(weight))).write(shape);
         }
-        let (x, w, bias) = (self.data(), weight.data(), bias.map(Tensor::data));
+        let (x, w, bias_of) = (self.data(), weight.data(), bias.map(Tensor::data));
         let [per_group, _] = sizes.per_group();
-        Tensor::build(shape.into(), |y| {
+        let inputs: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
+        Tensor::build(what, &inputs, shape.into(), |y| {
             parallel::for_each_row_of(y, sizes.output_len(), sizes.work() * per_group, |plane, y| {
                 let (n, o) = (plane / cout, plane % cout);
-                y.fill(bias.map_or(0.0, |bias| bias[o]));
+                y.fill(bias_of.map_or(0.0, |bias| bias[o]));
                 for c in 0..per_group {
                     let x = &x[(n * cin + sizes.first_input(o) + c) * sizes.input_len()..][..sizes.input_len()];
                     for tap in 0..kh * kw {
@@ -103,7 +104,7 @@ impl Tensor {
         }
         let (dy, w) = (self.data(), weight.data());
         let [_, outputs] = sizes.per_group();
-        Tensor::build(shape.into(), |dx| {
+        Tensor::build(what, &[self, weight], shape.into(), |dx| {
             parallel::for_each_row_of(dx, sizes.input_len(), sizes.work() * outputs, |plane, dx| {
                 let (n, channel) = (plane / cin, plane % cin);
                 let (group, c) = (channel / per_group, channel % per_group);
@@ -140,8 +141,8 @@ impl Tensor {
             let run = WEIGHT_GRADIENT.over(shape.iter().product()).read(dy).read(self);
             return sizes.params(run).write(shape);
         }
-        let (x, dy) = (self.data(), dy.data());
-        Tensor::build(shape.into(), |dw| {
+        let (inputs, x, dy) = ([self, dy], self.data(), dy.data());
+        Tensor::build(what, &inputs, shape.into(), |dw| {
             let taps = kernel[0] * kernel[1];
             parallel::for_each_row_of(dw, taps, sizes.work() * batch, |row, dw| {
                 let (o, c) = (row / per_group, row % per_group);

@@ -93,7 +93,7 @@ impl Tensor {
             return run.params([batch * channels, height, width, size[0], size[1]]).write(to);
         }
         let (x, from) = (self.data(), [height, width]);
-        Tensor::build(to.into(), |out| {
+        Tensor::build("interpolate", &[self], to.into(), |out| {
             if Table::suits(height * width, size[0] * size[1]) {
                 Table::new(height * width, size[0] * size[1], how.shares(from, size)).map(x, out);
             } else if how.doubles(from, size) {
@@ -121,7 +121,7 @@ impl Tensor {
             return run.params([batch * channels, size[0], size[1], height, width]).write(image);
         }
         let (dy, from) = (self.data(), [height, width]);
-        Tensor::build(image.into(), |dx| {
+        Tensor::build("interpolate_gradient", &[self], image.into(), |dx| {
             if Table::suits(height * width, size[0] * size[1]) {
                 let turned = how.shares(size, from).map(|(pixel, result, share)| (result, pixel, share));
                 Table::new(height * width, size[0] * size[1], turned).map(dy, dx);

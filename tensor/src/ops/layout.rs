@@ -27,10 +27,10 @@ impl Tensor {
         let Some((&cols, outer)) = to.split_last() else { return self.clone() };
         let step = steps[outer.len()];
         if let Device::Gpu(_) = self.device() {
-            return moved(self, &to, [&steps, &to.strides()], [0, 0]).write(to);
+            return moved(self, &to, [&steps, &to.strides()], [0, 0]).named("permute").write(to);
         }
         let x = self.data();
-        Tensor::build(to, |out| {
+        Tensor::build("permute", &[self], to, |out| {
             parallel::for_each_row(out, cols, |mut row, out| {
                 let mut start = 0;
                 for d in (0..outer.len()).rev() {
@@ -66,7 +66,8 @@ impl Tensor {
         match self.device() {
             Device::Cpu => Tensor::zeros(shape).add(self),
             Device::Gpu(_) => {
-                moved(self, &shape, [&self.shape().broadcast_strides(&shape), &shape.strides()], [0, 0]).write(shape)
+                let steps = [&self.shape().broadcast_strides(&shape), &shape.strides()];
+                moved(self, &shape, steps, [0, 0]).named("expand").write(shape)
             }
         }
     }
@@ -90,12 +91,12 @@ impl Tensor {
             let mut at = 0;
             for part in parts {
                 let steps = [&part.shape().strides(), &whole.strides()];
-                moved(part, part.shape(), steps, [0, at]).update([&mut result]);
+                moved(part, part.shape(), steps, [0, at]).named("concat").update([&mut result]);
                 at += part.shape()[dim] * inner;
             }
             return result;
         }
-        Tensor::build(whole, |out| {
+        Tensor::build("concat", parts, whole, |out| {
             let mut at = 0;
             for part in parts {
                 let width = part.shape()[dim] * inner;
@@ -118,10 +119,11 @@ impl Tensor {
         assert!(end <= size, "slice: {start}..{end} of dimension {dim} of {}", self.shape());
         let part = self.shape().with(dim, length);
         if let Device::Gpu(_) = self.device() {
-            return moved(self, &part, [&self.shape().strides(), &part.strides()], [start * inner, 0]).write(part);
+            let steps = [&self.shape().strides(), &part.strides()];
+            return moved(self, &part, steps, [start * inner, 0]).named("slice").write(part);
         }
         let x = self.data();
-        Tensor::build(part, |out| {
+        Tensor::build("slice", &[self], part, |out| {
             for row in 0..outer {
                 let from = &x[(row * size + start) * inner..][..length * inner];
                 out[row * length * inner..][..length * inner].copy_from_slice(from);
@@ -141,11 +143,11 @@ impl Tensor {
         if let Device::Gpu(machine) = self.device() {
             let mut dx = filled(&machine, whole, 0.0);
             let steps = [&self.shape().strides(), &whole.strides()];
-            moved(self, self.shape(), steps, [0, start * inner]).update([&mut dx]);
+            moved(self, self.shape(), steps, [0, start * inner]).named("slice_gradient").update([&mut dx]);
             return dx;
         }
         let dy = self.data();
-        Tensor::build(whole, |out| {
+        Tensor::build("slice_gradient", &[self], whole, |out| {
             out.fill(0.0);
             for row in 0..outer {
                 let to = &mut out[(row * size + start) * inner..][..length * inner];
@@ -158,5 +160,5 @@ impl Tensor {
 /// A tensor on an accelerator whose elements are all `value`.
 pub(crate) fn filled(machine: &Arc<dyn Accelerator>, shape: Shape, value: f32) -> Tensor {
     let quads = shape.count().div_ceil(4);
-    LAYOUT_FILL.over(quads).floats([value]).params([quads]).write_on(machine, shape)
+    LAYOUT_FILL.over(quads).named("full").floats([value]).params([quads]).write_on(machine, shape)
 }

@@ -28,7 +28,7 @@ impl Tensor {
         }
         let ([m, k], [k2, n]) = (self.shape().matrix("matmul"), rhs.shape().matrix("matmul"));
         assert_eq!(k, k2, "matmul: {} times {}", self.shape(), rhs.shape());
-        product([m, n, k], (self, [k, 1]), (rhs, [n, 1]))
+        product("matmul", [m, n, k], (self, [k, 1]), (rhs, [n, 1]))
     }
 
     /// `self·rhsᵀ`: `[m, k]`·`[n, k]`ᵀ → `[m, n]`. A linear layer uses it, since its weight is `[out, in]`.
@@ -39,7 +39,7 @@ impl Tensor {
     pub fn matmul_nt(&self, rhs: &Tensor) -> Tensor {
         let ([m, k], [n, k2]) = (self.shape().matrix("matmul_nt"), rhs.shape().matrix("matmul_nt"));
         assert_eq!(k, k2, "matmul_nt: {} times the transpose of {}", self.shape(), rhs.shape());
-        product([m, n, k], (self, [k, 1]), (rhs, [1, k]))
+        product("matmul_nt", [m, n, k], (self, [k, 1]), (rhs, [1, k]))
     }
 
     /// `selfᵀ·rhs`: `[k, m]`ᵀ·`[k, n]` → `[m, n]`.
@@ -50,26 +50,32 @@ impl Tensor {
     pub fn matmul_tn(&self, rhs: &Tensor) -> Tensor {
         let ([k, m], [k2, n]) = (self.shape().matrix("matmul_tn"), rhs.shape().matrix("matmul_tn"));
         assert_eq!(k, k2, "matmul_tn: the transpose of {} times {}", self.shape(), rhs.shape());
-        product([m, n, k], (self, [1, m]), (rhs, [n, 1]))
+        product("matmul_tn", [m, n, k], (self, [1, m]), (rhs, [n, 1]))
     }
 }
 
 /// c = a·b. Each operand comes with its strides from row to row and from column to column.
-fn product([m, n, k]: [usize; 3], (a, a_steps): (&Tensor, [usize; 2]), (b, b_steps): (&Tensor, [usize; 2])) -> Tensor {
+fn product(
+    operation: &'static str,
+    [m, n, k]: [usize; 3],
+    (a, a_steps): (&Tensor, [usize; 2]),
+    (b, b_steps): (&Tensor, [usize; 2]),
+) -> Tensor {
     if let Device::Gpu(machine) = a.device() {
         // A quad holds four neighbouring rows of a, or columns of b. It is one load where these are contiguous and a multiple of four.
         let (a_quads, b_quads) = (a_steps[0] == 1 && m % 4 == 0, b_steps[1] == 1 && n % 4 == 0);
         let tiles = Tiles::of(&machine, [m, n], 1, k);
-        let run = tiles.run(&MATMUL).read(a).read(b);
+        let run = tiles.run(&MATMUL).named(operation).read(a).read(b);
         let run = run.set("A_ALONG_K", usize::from(a_steps[1] == 1)).set("B_ALONG_K", usize::from(b_steps[0] == 1));
         let run = run.set("A_QUADS", usize::from(a_quads)).set("B_QUADS", usize::from(b_quads));
         let run = run.params([m, n, k, tiles.split.part]).params(a_steps).params(b_steps);
         return tiles.split.sum(run, [m, n].into());
     }
+    let inputs = [a, b];
     let a = Matrix { data: a.data(), row: a_steps[0], col: a_steps[1] };
     let b = Matrix { data: b.data(), row: b_steps[0], col: b_steps[1] }.transposed();
     let isa = Isa::current();
-    Tensor::build([m, n].into(), |c| {
+    Tensor::build(operation, &inputs, [m, n].into(), |c| {
         let c = DisjointSliceMut::new(c);
         multiply(
             [m, n, k],

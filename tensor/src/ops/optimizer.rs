@@ -11,6 +11,7 @@ use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
+use crate::trace;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::OPTIMIZER];
 pub(super) static OPTIMIZER: Kernel = Kernel::checked(&WGSL, "optimizer");
@@ -189,7 +190,7 @@ impl Factors {
 
 impl OptimizerPart {
     fn apply(&mut self, rule: Rule, factor: f32, step: Factors) {
-        let isa = Isa::current();
+        let (isa, begun) = (Isa::current(), trace::begin());
         let count = self.parameter.count();
         let state = self.state.data_mut();
         let (m, v) = state.split_at_mut(state.len() / rule.slots());
@@ -201,6 +202,8 @@ impl OptimizerPart {
         for_each_item(&mut parts, |_, ((p, g), (m, v))| {
             isa.run(|| update(rule, step, factor, p, g, m, v.as_deref_mut()))
         });
+        let inputs = [&self.gradient, &self.parameter, &self.state].map(Tensor::shape);
+        begun.end("optimizer", inputs, self.parameter.shape());
     }
 }
 
@@ -285,6 +288,7 @@ fn launch_many(parts: &mut [OptimizerPart], monitor: &GradientMonitor, step: Opt
     let gradients: Vec<Tensor> = parts.iter().map(|part| part.gradient.clone()).collect();
     let run = OPTIMIZER_MANY
         .groups(groups)
+        .named("optimizer")
         .set("RULE", step.rule.number())
         .floats(step.factors().numbers())
         .params([place, 0, 0, 0])

@@ -73,7 +73,7 @@ impl Tensor {
         if let Device::Gpu(_) = self.device() {
             return pool.run(&MAX_POOL2D, size, self.shape().nchw("max_pool2d"), size).read(self).write(size);
         }
-        self.pooled(size, |image, at, size| image[pool.largest(image, at, size)])
+        self.pooled("max_pool2d", size, |image, at, size| image[pool.largest(image, at, size)])
     }
 
     /// The gradient of [`max_pool2d`](Tensor::max_pool2d) at `self`, from the gradient of its result: each dy is added to the first
@@ -90,7 +90,7 @@ impl Tensor {
             return pool.run(&MAX_POOL2D_GRADIENT, image, image, out).read(self).read(dy).write(image);
         }
         let x = self.data();
-        dealt(dy, out, image, |plane, at, size, dy, dx| {
+        dealt("max_pool2d_gradient", dy, out, image, |plane, at, size, dy, dx| {
             dx[pool.largest(&x[plane * dx.len()..][..dx.len()], at, size)] += dy;
         })
     }
@@ -106,7 +106,7 @@ impl Tensor {
             return pool.run(&AVG_POOL2D, size, self.shape().nchw("avg_pool2d"), size).read(self).write(size);
         }
         let share = 1.0 / (pool.kernel * pool.kernel) as f32;
-        self.pooled(size, |image, at, size| share * pool.pixels(at, size).map(|p| image[p]).sum::<f32>())
+        self.pooled("avg_pool2d", size, |image, at, size| share * pool.pixels(at, size).map(|p| image[p]).sum::<f32>())
     }
 
     /// The gradient of [`avg_pool2d`](Tensor::avg_pool2d) for images of `size`, from the gradient of its result, `self`.
@@ -121,7 +121,7 @@ impl Tensor {
         if let Device::Gpu(_) = self.device() {
             return pool.run(&AVG_POOL2D_GRADIENT, image, image, out).read(self).write(image);
         }
-        dealt(self, out, image, |_, at, size, dy, dx| {
+        dealt("avg_pool2d_gradient", self, out, image, |_, at, size, dy, dx| {
             pool.pixels(at, size).for_each(|p| dx[p] += share * dy);
         })
     }
@@ -136,10 +136,15 @@ impl Tensor {
         self.mean(&[2, 3], false)
     }
 
-    fn pooled(&self, out: [usize; 4], window: impl Fn(&[f32], [usize; 2], [usize; 2]) -> f32 + Sync) -> Tensor {
+    fn pooled(
+        &self,
+        operation: &str,
+        out: [usize; 4],
+        window: impl Fn(&[f32], [usize; 2], [usize; 2]) -> f32 + Sync,
+    ) -> Tensor {
         let [_, _, height, width] = self.shape().nchw("pool");
         let [_, _, oh, ow] = out;
-        Tensor::build(out.into(), |y| {
+        Tensor::build(operation, &[self], out.into(), |y| {
             parallel::for_each_row(y, oh * ow, |plane, y| {
                 let image = &self.data()[plane * height * width..][..height * width];
                 y.iter_mut().enumerate().for_each(|(p, y)| *y = window(image, [p / ow, p % ow], [height, width]));
@@ -155,13 +160,14 @@ fn check(dy: &Tensor, out: [usize; 4]) {
 
 /// Distributes every window's `dy` to the pixels of its plane of the image.
 fn dealt(
+    operation: &str,
     dy: &Tensor,
     out: [usize; 4],
     image: [usize; 4],
     deal: impl Fn(usize, [usize; 2], [usize; 2], f32, &mut [f32]) + Sync,
 ) -> Tensor {
     let ([_, _, oh, ow], [_, _, height, width]) = (out, image);
-    Tensor::build(image.into(), |dx| {
+    Tensor::build(operation, &[dy], image.into(), |dx| {
         parallel::for_each_row(dx, height * width, |plane, dx| {
             dx.fill(0.0);
             for (p, &dy) in dy.data()[plane * oh * ow..][..oh * ow].iter().enumerate() {

@@ -14,6 +14,9 @@ static WGSL: [&str; 2] = [shaders::GRID, shaders::REDUCE];
 pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows");
 pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns");
 
+/// Reduces the middle one of `[outer, size, inner]`, for the operation of this name, to a result of this shape.
+type Runs = fn(&'static str, &Tensor, [usize; 3], Shape) -> Tensor;
+
 impl Tensor {
     /// The sum over `dims`, which stay as sizes of 1 with `keepdim`.
     ///
@@ -85,7 +88,7 @@ impl Tensor {
 
     /// Reduces groups of neighbouring dimensions one after the other, beginning with the last: each group is `outer × size × inner`.
     #[track_caller]
-    fn reduced(&self, what: &str, dims: &[usize], keepdim: bool, runs: fn(&Tensor, [usize; 3]) -> Tensor) -> Tensor {
+    fn reduced(&self, what: &'static str, dims: &[usize], keepdim: bool, runs: Runs) -> Tensor {
         let shape = *self.shape();
         let mut reduce = [false; crate::shape::MAX_RANK];
         for &d in dims {
@@ -93,10 +96,11 @@ impl Tensor {
             assert!(!reduce[d], "{what}: dimension {d} is named twice");
             reduce[d] = true;
         }
-        let kept: Vec<usize> =
-            (0..shape.len()).filter(|&d| keepdim || !reduce[d]).map(|d| if reduce[d] { 1 } else { shape[d] }).collect();
+        let size = |d: usize| if reduce[d] { 1 } else { shape[d] };
+        let kept: Vec<usize> = (0..shape.len()).filter(|&d| keepdim || !reduce[d]).map(size).collect();
+        let kept = Shape::new(&kept);
         if let (Device::Gpu(_), Some(sizes)) = (self.device(), channel_sizes(&shape, &reduce)) {
-            return channels_on_device(self, sizes, what != "sum").reshape(&kept[..]);
+            return channels_on_device(what, self, sizes).reshape(kept);
         }
         let mut result = self.clone();
         let mut sizes = shape;
@@ -106,11 +110,12 @@ impl Tensor {
             let outer: usize = sizes[..first].iter().product();
             let size: usize = sizes[first..=last].iter().product();
             let inner: usize = sizes[last + 1..].iter().product();
-            result = runs(&result, [outer, size, inner]);
             (first..=last).for_each(|d| sizes = sizes.with(d, 1));
             end = first;
+            let more = reduce[..end].contains(&true);
+            result = runs(what, &result, [outer, size, inner], if more { sizes } else { kept });
         }
-        result.reshape(&kept[..])
+        result.reshape(kept)
     }
 }
 
@@ -123,18 +128,17 @@ fn channel_sizes(shape: &Shape, reduce: &[bool]) -> Option<[usize; 3]> {
     fits.then(|| [size(0..first), size(first..end), size(end..shape.len())])
 }
 
-fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
+fn sum_runs(what: &'static str, x: &Tensor, [outer, size, inner]: [usize; 3], shape: Shape) -> Tensor {
     if let Device::Gpu(_) = x.device() {
-        return runs_on_device(x, [outer, size, inner], false);
+        return runs_on_device(what, x, [outer, size, inner]).reshape(shape);
     }
-    let x = x.data();
-    let isa = Isa::current();
+    let (inputs, x, isa) = ([x], x.data(), Isa::current());
     let total = |x: &[f32]| {
         let mut sum = 0.0;
         isa.dispatch(Row { x, sum: &mut sum });
         sum
     };
-    Tensor::build([outer, inner].into(), |out| {
+    Tensor::build(what, &inputs, shape, |out| {
         if inner == 1 && size > TILE && outer < 64 {
             // Few long sums: the cores share the tiles of each.
             for (row, out) in out.iter_mut().enumerate() {
@@ -159,12 +163,12 @@ fn sum_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     })
 }
 
-fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
+fn max_runs(what: &'static str, x: &Tensor, [outer, size, inner]: [usize; 3], shape: Shape) -> Tensor {
     if let Device::Gpu(_) = x.device() {
-        return runs_on_device(x, [outer, size, inner], true);
+        return runs_on_device(what, x, [outer, size, inner]).reshape(shape);
     }
-    let (x, isa) = (x.data(), Isa::current());
-    Tensor::build([outer, inner].into(), |out| {
+    let (inputs, x, isa) = ([x], x.data(), Isa::current());
+    Tensor::build(what, &inputs, shape, |out| {
         parallel::for_each_row_of(out, inner, size * inner, |row, out| {
             isa.dispatch(Largest { x: &x[row * size * inner..][..size * inner], out });
         });
@@ -173,7 +177,7 @@ fn max_runs(x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
 
 /// Sums or maxima on an accelerator. Parts of the reduced dimension are reduced to one number each, and these again, until one is
 /// left. A long row is reduced by a workgroup, a column or a short row by one invocation.
-fn runs_on_device(x: &Tensor, [outer, size, inner]: [usize; 3], maximum: bool) -> Tensor {
+fn runs_on_device(what: &'static str, x: &Tensor, [outer, size, inner]: [usize; 3]) -> Tensor {
     let rows = inner == 1 && size > 64;
     let enough = outer * inner >= if rows { 64 } else { 16 * 1024 };
     let part = match (rows, enough) {
@@ -182,16 +186,16 @@ fn runs_on_device(x: &Tensor, [outer, size, inner]: [usize; 3], maximum: bool) -
         (false, false) => 256,
     };
     let kernel = if rows { &REDUCE_ROWS } else { &REDUCE_COLUMNS };
-    let (x, parts) = launch(kernel, x, [outer, size, inner], part, size, maximum);
-    if parts == 1 { x.reshape([outer, inner]) } else { runs_on_device(&x, [outer, parts, inner], maximum) }
+    let (x, parts) = launch(what, kernel, x, [outer, size, inner], part, size);
+    if parts == 1 { x.reshape([outer, inner]) } else { runs_on_device(what, &x, [outer, parts, inner]) }
 }
 
 /// Sums or maxima of channels over images and pixels.
-fn channels_on_device(x: &Tensor, [images, channels, plane]: [usize; 3], maximum: bool) -> Tensor {
+fn channels_on_device(what: &'static str, x: &Tensor, [images, channels, plane]: [usize; 3]) -> Tensor {
     let size = images * plane;
     let part = if channels >= 64 { size } else { TILE };
-    let (x, parts) = launch(&REDUCE_ROWS, x, [channels, size, 1], part, plane, maximum);
-    if parts == 1 { x } else { runs_on_device(&x, [channels, parts, 1], maximum) }
+    let (x, parts) = launch(what, &REDUCE_ROWS, x, [channels, size, 1], part, plane);
+    if parts == 1 { x } else { runs_on_device(what, &x, [channels, parts, 1]) }
 }
 
 /// Adds the parts of a sum on an accelerator, `[parts, n]`, to a tensor of n elements, in place.
@@ -203,17 +207,24 @@ pub(super) fn add_parts(sum: &mut Tensor, parts: &Tensor) {
 
 /// Reduces each part to one number: `[outer, parts, inner]`, and the number of parts.
 fn launch(
+    what: &'static str,
     kernel: &'static Kernel,
     x: &Tensor,
     [outer, size, inner]: [usize; 3],
     part: usize,
     plane: usize,
-    maximum: bool,
 ) -> (Tensor, usize) {
     let part = part.min(size).max(1);
     let parts = size.div_ceil(part).max(1);
     let numbers = outer * parts * inner;
     let run = if std::ptr::eq(kernel, &REDUCE_ROWS) { kernel.groups(numbers) } else { kernel.over(numbers) };
-    let run = run.set("MAXIMUM", usize::from(maximum)).read(x).params([outer, size, inner, part, parts, plane.max(1)]);
+    let run = run.named(what).set("MAXIMUM", usize::from(what != "sum")).read(x).params([
+        outer,
+        size,
+        inner,
+        part,
+        parts,
+        plane.max(1),
+    ]);
     (run.write([outer, parts, inner]), parts)
 }

@@ -28,7 +28,7 @@ impl Tensor {
         }
         let max = self.max(&[dim], false);
         let (x, m, isa) = (self.data(), max.data(), Isa::current());
-        Tensor::build(*max.shape(), |out| {
+        Tensor::build("logsumexp", &[self], *max.shape(), |out| {
             parallel::for_each_row_of(out, inner, size * inner, |row, out| {
                 let x = &x[row * size * inner..][..size * inner];
                 isa.dispatch(LogSumExp { x, m: &m[row * inner..][..inner], out });

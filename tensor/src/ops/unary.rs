@@ -98,7 +98,8 @@ pub struct Unary {
     pub name: &'static str,
     /// Which tensor [`gradient`](Unary::gradient) needs.
     pub saved: Saved,
-    row: usize, // its number in the table and in the shader
+    gradient_name: &'static str, // for TENSOR_TRACE
+    row: usize,                  // its number in the table and in the shader
     parameters: [f32; 2],
     forward: fn(&Tensor, [f32; 2]) -> Tensor,
     backward: fn(&Tensor, &Tensor, [f32; 2]) -> Tensor,
@@ -112,7 +113,7 @@ impl Unary {
             Device::Gpu(_) => {
                 let quads = x.count().div_ceil(4);
                 let run = UNARY.over(quads).set("FUNCTION", self.row).read(x);
-                run.floats(self.parameters).params([quads]).write(x.shape())
+                run.floats(self.parameters).params([quads]).named(self.name).write(x.shape())
             }
         }
     }
@@ -124,7 +125,7 @@ impl Unary {
             Device::Gpu(_) => {
                 let quads = dy.count().div_ceil(4);
                 let run = UNARY_GRADIENT.over(quads).set("FUNCTION", self.row).read(kept).read(dy);
-                run.floats(self.parameters).params([quads]).write(dy.shape())
+                run.floats(self.parameters).params([quads]).named(self.gradient_name).write(dy.shape())
             }
         }
     }
@@ -165,16 +166,17 @@ macro_rules! tensor_functions {
                     parameters.iter_mut().zip([$($p),*]).for_each(|(slot, value): (&mut f32, f32)| *slot = value);
                     Unary {
                         name: stringify!($name),
+                        gradient_name: concat!(stringify!($name), "_gradient"),
                         saved: Saved::$saved,
                         row: Number::$name as usize,
                         parameters,
                         forward: |x, [$($p,)* ..]| {
                             row!(($($p),*) |$x| $f);
-                            map(x, Row { $($p),* })
+                            map(stringify!($name), x, Row { $($p),* })
                         },
                         backward: |kept, dy, [$($p,)* ..]| {
                             row!(($($p),*) |$k| $df);
-                            map_times(kept, dy, Row { $($p),* })
+                            map_times(concat!(stringify!($name), "_gradient"), [kept, dy], Row { $($p),* })
                         },
                     }
                 }
@@ -193,18 +195,18 @@ macro_rules! tensor_functions {
 }
 unary_table!(tensor_functions);
 
-fn map(x: &Tensor, f: impl Function) -> Tensor {
+fn map(operation: &str, x: &Tensor, f: impl Function) -> Tensor {
     let (data, isa) = (x.data(), Isa::current());
-    Tensor::build(*x.shape(), |out| {
+    Tensor::build(operation, &[x], *x.shape(), |out| {
         parallel::for_each_chunk(out, |first, y| isa.dispatch(Map { f, x: &data[first..], y }));
     })
 }
 
-fn map_times(kept: &Tensor, dy: &Tensor, f: impl Function) -> Tensor {
-    let (kept_data, dy_data, isa) = (kept.data(), dy.data(), Isa::current());
-    Tensor::build(*kept.shape(), |out| {
+fn map_times(operation: &str, inputs: [&Tensor; 2], f: impl Function) -> Tensor {
+    let ([kept, dy], isa) = (inputs.map(Tensor::data), Isa::current());
+    Tensor::build(operation, &inputs, *inputs[0].shape(), |out| {
         parallel::for_each_chunk(out, |first, dx| {
-            isa.dispatch(MapTimes { f, kept: &kept_data[first..], dy: &dy_data[first..], dx });
+            isa.dispatch(MapTimes { f, kept: &kept[first..], dy: &dy[first..], dx });
         });
     })
 }

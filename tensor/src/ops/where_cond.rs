@@ -25,8 +25,8 @@ impl Tensor {
             let quads = shape.count().div_ceil(4);
             return WHERE_COND.over(quads).read(&c).read(&a).read(&b).params([quads]).write(shape);
         }
-        let (c, a, b) = (c.data(), a.data(), b.data());
-        Tensor::build(shape, |out| {
+        let (inputs, c, a, b) = ([&c, &a, &b], c.data(), a.data(), b.data());
+        Tensor::build("where_cond", &inputs, shape, |out| {
             parallel::for_each_chunk(out, |first, part| {
                 let choices = c[first..].iter().zip(a[first..].iter().zip(&b[first..]));
                 part.iter_mut().zip(choices).for_each(|(y, (&c, (&a, &b)))| *y = if c != 0.0 { a } else { b });
