@@ -6,7 +6,7 @@ use autograd::{Var, check, checkpoint, no_grad};
 use nn::optim::{Optimizer, Plateau, Schedule, clip_values};
 use nn::{
     BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, Dropout, Embedding, ForwardContext, GroupNorm, InstanceNorm2d,
-    Layer, LayerNorm, Linear, MultiheadAttention, Sequential, loss, state,
+    Layer, LayerNorm, Linear, MultiheadAttention, Sequential, Trace, loss, state,
 };
 use pollster::block_on;
 use tensor::{Device, Generator, GradientMonitor, Tensor};
@@ -95,6 +95,8 @@ fn names_of_gradients() {
     assert_eq!(check::Array::of(x.value()).data, [3.0]);
     let (w, loss) = (autograd::Param::new(Tensor::scalar(2.0)), |w: Var| &w * &w);
     assert_eq!(loss(w.var()).backward().get(&w).unwrap().item(), 4.0);
+    let halved = loss(w.var()).backward_with_hook(&mut |_, gradient| gradient * 0.5);
+    assert_eq!(halved.get(&w).unwrap().item(), 2.0);
 }
 
 #[test]
@@ -118,8 +120,18 @@ fn names_of_layers() {
     assert_eq!(model.forward(&x, &ForwardContext::eval()).shape()[..], y.shape()[..]);
     let rows = nn::summary(&model, |ctx| drop(model.forward(&x, ctx))).layers.len();
     assert_eq!(rows, 5, "layers with parameters");
+    let trace = Trace::with_hook(&model, |name, result| assert!(!name.is_empty() && result.count() > 0));
+    let ctx = ForwardContext { trace: Some(&trace), ..ForwardContext::train(seed, step) };
+    let mean = model.forward(&x, &ctx).mean_all();
+    assert_eq!(trace.named_results(&model).len(), 5, "one for each layer with parameters");
     let params = nn::parameters(&model);
     let (_, param) = &params[0];
+    let mut seen = 0;
+    nn::backward_with_hook(&mean, &params, |_, gradient| {
+        seen += 1;
+        gradient
+    });
+    assert_eq!(seen, params.len());
     param.freeze(true);
     nn::freeze(&model, false);
     assert!(!param.is_frozen());
