@@ -107,13 +107,16 @@ impl Var {
     }
 }
 
+/// Takes the number of a leaf and its gradient, and returns what replaces the gradient.
+type Hook<'a> = &'a mut dyn FnMut(u64, Tensor) -> Tensor;
+
 /// A backward pass that is under way.
 struct Pass<'a> {
     /// The nodes that have a gradient and have not passed it on, by number.
     waiting: BTreeMap<u64, (Rc<Node>, Tensor)>,
     gradients: Gradients,
     /// A function that is called with every gradient that is complete.
-    hook: Option<(Pending, &'a mut dyn FnMut(u64, Tensor) -> Tensor)>,
+    hook: Option<(Pending, Hook<'a>)>,
 }
 
 impl Pass<'_> {

@@ -249,8 +249,11 @@ pub struct Trace {
     pub(crate) hook: Option<ForwardHook>,
 }
 
-/// A function that is called with each result of a layer, and the id of the layer's parameter.
-pub(crate) struct ForwardHook(pub(crate) Box<dyn Fn(u64, &Tensor)>);
+/// Takes the id of a layer's parameter and the layer's result.
+type OnResult = dyn Fn(u64, &Tensor);
+
+/// A function that is called with each result of a layer.
+pub(crate) struct ForwardHook(pub(crate) Box<OnResult>);
 
 impl fmt::Debug for ForwardHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

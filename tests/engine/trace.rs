@@ -10,8 +10,11 @@ use tensor::{Act, Conv, Device, GroupedConv, Interpolation, Pool, Tensor};
 /// What stands between the lines of two operations.
 const NEXT: &str = "== ";
 
+/// A line of the trace, and the operation that prints it.
+type Operation = (&'static str, Box<dyn Fn() -> Tensor>);
+
 /// Operations of one loop or launch, each with the line that it prints, up to the device.
-fn operations(device: &Device) -> Vec<(&'static str, Box<dyn Fn() -> Tensor>)> {
+fn operations(device: &Device) -> Vec<Operation> {
     let of = |shape: &[usize]| Tensor::full_on(shape, 0.5, device);
     let (a, b, image, wide) = (of(&[2, 3]), of(&[3]), of(&[2, 4, 6, 6]), of(&[2, 4, 5]));
     let (index, weight, conv) = (of(&[2]).mul_scalar(2.0), of(&[4, 4, 3, 3]), Conv { stride: 2, padding: 1 });
