@@ -114,7 +114,8 @@ macro_rules! at {
     ($type:ident) => {
         impl $type {
             /// A part, by one index or range for each dimension from the first on: `x.at(3)`, `x.at((.., 2..5))`,
-            /// `x.at([1, 0])`. An index removes its dimension; dimensions that are not named are kept whole.
+            /// `x.at([1, 0])`. An index removes its dimension; dimensions that are not named are kept whole. Of `[4, 3, 5, 6]`,
+            /// `at((1, .., 2..5))` is `[3, 3, 6]`.
             ///
             /// # Panics
             /// With more indices than dimensions, or if one reaches past the end.

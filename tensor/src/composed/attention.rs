@@ -21,11 +21,12 @@ macro_rules! attention {
     ($type:ident) => {
         impl $type {
             /// Scaled dot-product attention of the queries `self` `[…, l, e]` to `keys` `[…, s, e]` with `values` `[…, s, f]` →
-            /// `[…, l, f]`: `softmax(q·kᵀ/√e + mask)·v`. The dimensions in front broadcast, and `mask` broadcasts to `[…, l, s]`;
-            /// `Tensor::causal_mask` is one.
+            /// `[…, l, f]`: `softmax(q·kᵀ/√e + mask)·v` (Vaswani et al., 1706.03762). The dimensions in front broadcast, and `mask`
+            /// broadcasts to `[…, l, s]`; `Tensor::causal_mask` is one.
             ///
             /// # Panics
-            /// If the shapes do not fit.
+            /// If a tensor has fewer than two dimensions, the queries and keys differ in e, the keys and values in s, or the dimensions in
+            /// front or the mask do not broadcast.
             #[track_caller]
             pub fn scaled_dot_product_attention(&self, keys: &$type, values: &$type, mask: Option<&$type>) -> $type {
                 let width = self.shape().last().copied().unwrap_or(1);

@@ -8,10 +8,11 @@ use crate::tensor::Tensor;
 macro_rules! shapes {
     ($type:ident) => {
         impl $type {
-            /// Parts of equal shapes, joined along a new dimension `dim`.
+            /// Parts of equal shapes, joined along a new dimension `dim`: two of `[3, 4]` become `[2, 3, 4]`, `[3, 2, 4]` or `[3, 4, 2]`.
             ///
             /// # Panics
-            /// Without parts, if their shapes differ, or if `dim` is larger than their number of dimensions.
+            /// Without parts, if their shapes differ, if `dim` is larger than their number of dimensions, or if they have six
+            /// dimensions already.
             #[track_caller]
             pub fn stack(parts: &[&$type], dim: usize) -> $type {
                 let first = parts.first().expect("stack: no parts").shape();
@@ -23,7 +24,7 @@ macro_rules! shapes {
                 $type::concat(&parts.iter().collect::<Vec<_>>(), dim)
             }
 
-            /// Parts of `size` along `dim`. The last one may be smaller.
+            /// Parts of `size` along `dim`: `[5, 2]` in parts of 2 along dimension 0 is `[2, 2]`, `[2, 2]` and `[1, 2]`.
             ///
             /// # Panics
             /// If `size` is 0 or the dimension does not exist.
@@ -35,7 +36,8 @@ macro_rules! shapes {
                 (0..whole.max(1)).step_by(size).map(part).collect()
             }
 
-            /// At most `count` parts of equal size along `dim`. The last one may be smaller.
+            /// At most `count` parts of equal size along `dim`, of which the last one may be smaller: `[5, 2]` in 3 chunks along
+            /// dimension 0 is `[2, 2]`, `[2, 2]` and `[1, 2]`.
             ///
             /// # Panics
             /// If `count` is 0 or the dimension does not exist.
@@ -46,7 +48,7 @@ macro_rules! shapes {
                 self.split(whole.div_ceil(count).max(1), dim)
             }
 
-            /// The same elements without the dimension `dim`, which has size 1.
+            /// The same elements without the dimension `dim`, which has size 1: `[3, 1, 4]` → `[3, 4]`.
             ///
             /// # Panics
             /// If the dimension does not exist or has another size.
@@ -59,10 +61,11 @@ macro_rules! shapes {
                 self.reshape(&sizes[..])
             }
 
-            /// The same elements with a new dimension of size 1 in front of dimension `dim`, or behind the last.
+            /// The same elements with a new dimension of size 1 in front of dimension `dim`, or behind the last: `[3, 4]` →
+            /// `[3, 1, 4]`.
             ///
             /// # Panics
-            /// If `dim` is larger than the number of dimensions.
+            /// If `dim` is larger than the number of dimensions, or there are six already.
             #[track_caller]
             pub fn unsqueeze(&self, dim: usize) -> $type {
                 let mut sizes = self.shape().to_vec();
@@ -71,7 +74,8 @@ macro_rules! shapes {
                 self.reshape(&sizes[..])
             }
 
-            /// The same elements with all dimensions from `dim` on as one: PyTorch's `flatten(start_dim)`.
+            /// The same elements with all dimensions from `dim` on as one: PyTorch's `flatten(start_dim)`. `[2, 3, 4]` from
+            /// dimension 1 on becomes `[2, 12]`.
             ///
             /// # Panics
             /// If the dimension does not exist.
@@ -84,10 +88,10 @@ macro_rules! shapes {
             }
 
             /// The elements `times[d]` times along each dimension d, aligned at the last one. More numbers than dimensions add
-            /// dimensions in front.
+            /// dimensions in front: `[2, 3]` repeated `[2, 1, 4]` times is `[2, 2, 12]`.
             ///
             /// # Panics
-            /// With fewer numbers than dimensions.
+            /// With fewer numbers than dimensions, or more than six.
             #[track_caller]
             pub fn repeat(&self, times: &[usize]) -> $type {
                 assert!(times.len() >= self.shape().len(), "repeat: {times:?} of {}", self.shape());

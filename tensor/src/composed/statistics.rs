@@ -10,8 +10,9 @@ use crate::tensor::Tensor;
 macro_rules! statistics {
     ($type:ident) => {
         impl $type {
-            /// The variance over `dims`, which stay as sizes of 1 with `keepdim`: the sum of squares of the deviations from the mean,
-            /// divided by their number minus `correction`. PyTorch's default is a correction of 1.
+            /// The variance over `dims`, which stay as sizes of 1 with `keepdim` (PyTorch's `var`): the sum of squares of the deviations
+            /// from the mean, divided by their number minus `correction`. PyTorch's default is a correction of 1. Without more numbers
+            /// than that it is NaN or infinite. The variance of `[2, 3]` over dimension 1 is `[2]`.
             ///
             /// # Panics
             /// If a dimension does not exist or is named twice.
@@ -24,7 +25,7 @@ macro_rules! statistics {
             }
 
             /// Normalisation over the last dimensions, whose sizes are `normalized`, with a scale and a shift of that shape:
-            /// `y = w·(x − μ)/√(σ² + ε) + b` (Ba, Kiros and Hinton, 1607.06450).
+            /// `[…, normalized]` → the same, `y = w·(x − μ)/√(σ² + ε) + b` (Ba, Kiros and Hinton, 1607.06450).
             ///
             /// # Panics
             /// If the last sizes are not `normalized`, or `weight` or `bias` has another shape.
@@ -42,9 +43,7 @@ macro_rules! statistics {
                     assert_eq!(*affine.shape(), normalized, "layer_norm: {shape} over {normalized}");
                 }
                 let dims: Vec<usize> = (shape.len() - normalized.len()..shape.len()).collect();
-                let y = self.normalised(&dims, eps);
-                let y = weight.map_or(y.clone(), |weight| y.mul(weight));
-                bias.map_or(y.clone(), |bias| y.add(bias))
+                self.normalised(&dims, eps).scaled_and_shifted(weight, bias)
             }
 
             /// Normalisation of each image over `groups` groups of neighbouring channels and their pixels, with a scale and a shift for
@@ -66,8 +65,14 @@ macro_rules! statistics {
                 let y = self.reshape([batch, groups, size]).normalised(&[2], eps).reshape(shape);
                 let mut along_channels = vec![1; shape.len() - 1];
                 along_channels[0] = channels;
-                let y = weight.map_or(y.clone(), |weight| y.mul(&weight.reshape(&along_channels[..])));
-                bias.map_or(y.clone(), |bias| y.add(&bias.reshape(&along_channels[..])))
+                let [weight, bias] = [weight, bias].map(|x| x.map(|x| x.reshape(&along_channels[..])));
+                y.scaled_and_shifted(weight.as_ref(), bias.as_ref())
+            }
+
+            /// w·y + b, of those that there are.
+            fn scaled_and_shifted(self, weight: Option<&$type>, bias: Option<&$type>) -> $type {
+                let y = weight.map_or(self.clone(), |weight| self.mul(weight));
+                bias.map_or(y.clone(), |bias| y.add(bias))
             }
 
             /// (x − μ)/√(σ² + ε) over these dimensions.

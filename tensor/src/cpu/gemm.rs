@@ -177,6 +177,20 @@ impl Matrix<'_> {
     }
 }
 
+/// c = a·b of stored matrices; c is `[m, n]`, row-major. The instruction set is that of the operation, whose calling thread may be
+/// another one than this.
+pub(crate) fn multiply_matrices(isa: Isa, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, c: &mut [f32]) {
+    let (b, c) = (b.transposed(), DisjointSliceMut::new(c));
+    isa.force(|| {
+        multiply(
+            [m, n, k],
+            &|rows, ks, width, panel| a.pack(isa, rows, ks, width, panel),
+            &|cols, ks, width, panel| b.pack(isa, cols, ks, width, panel),
+            &|rows, cols, sums, stride| store_rows(&c, n, rows, cols, sums, stride),
+        );
+    });
+}
+
 /// Stores sums in a row-major matrix of `width` columns.
 pub(crate) fn store_rows(
     out: &DisjointSliceMut,

@@ -1,8 +1,8 @@
 //! Batched matrix products with broadcasting:  c[…, i, j] = Σ_k a[…, i, k]·b[…, k, j].
 //! The dimensions in front of the last two number the matrices. They broadcast as in `binary.rs`; a repeated matrix is not copied.
 
-use crate::cpu::gemm::{Matrix, multiply, store_rows};
-use crate::cpu::parallel::{self, DisjointSliceMut};
+use crate::cpu::gemm::{Matrix, multiply_matrices};
+use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::Kernel;
@@ -96,14 +96,8 @@ fn product(
             let a = &a[start(number, &batch, &a_strides) * m * k..][..m * k];
             let b = &b[start(number, &batch, &b_strides) * k * n..][..k * n];
             let a = Matrix { data: a, row: a_steps[0], col: a_steps[1] };
-            let b = Matrix { data: b, row: b_steps[0], col: b_steps[1] }.transposed();
-            let c = DisjointSliceMut::new(c);
-            multiply(
-                [m, n, k],
-                &|rows, ks, width, panel| a.pack(isa, rows, ks, width, panel),
-                &|cols, ks, width, panel| b.pack(isa, cols, ks, width, panel),
-                &|rows, cols, sums, stride| store_rows(&c, n, rows, cols, sums, stride),
-            );
+            let b = Matrix { data: b, row: b_steps[0], col: b_steps[1] };
+            multiply_matrices(isa, [m, n, k], a, b, c);
         });
     })
 }

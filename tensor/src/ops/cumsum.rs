@@ -10,7 +10,7 @@ static WGSL: [&str; 2] = [shaders::GRID, shaders::CUMSUM];
 pub(super) static CUMSUM: Kernel = Kernel::checked(&WGSL, "cumsum");
 
 impl Tensor {
-    /// The sum of every element and all before it along `dim`.
+    /// The sum of every element and all before it along `dim` (PyTorch's `cumsum`). The result has this shape.
     ///
     /// # Panics
     /// If the dimension does not exist.
@@ -20,7 +20,7 @@ impl Tensor {
         running_sums("cumsum", self, sizes, false)
     }
 
-    /// The adjoint of [`cumsum`](Tensor::cumsum): the sum of every element and all behind it along `dim`.
+    /// The adjoint of [`cumsum`](Tensor::cumsum): the sum of every element and all behind it along `dim`. The result has this shape.
     ///
     /// # Panics
     /// If the dimension does not exist.

@@ -18,7 +18,8 @@ pub(super) static GAUSSIAN_KL: Kernel = Kernel::checked(&WGSL, "gaussian_kl");
 pub(super) static GAUSSIAN_KL_GRADIENT: Kernel = Kernel::checked(&WGSL, "gaussian_kl_gradient");
 
 impl Tensor {
-    /// z = μ + e^(logvar/2)·ε, where this tensor is μ: a draw from N(μ, e^logvar) if ε is one from N(0, 1). All have one shape.
+    /// z = μ + e^(logvar/2)·ε, where this tensor is μ: a draw from N(μ, e^logvar) if ε is one from N(0, 1) (Kingma and
+    /// Welling, 1312.6114, section 2.4). All have one shape, which is that of the result.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -33,7 +34,7 @@ impl Tensor {
     }
 
     /// The gradient of [`reparameterise`](Tensor::reparameterise)'s `logvar`, ½ dz·e^(logvar/2)·ε, where this tensor is dz. That
-    /// of μ is dz.
+    /// of μ is dz. All have one shape, which is that of the result.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -49,7 +50,7 @@ impl Tensor {
     }
 
     /// The divergence KL(N(μ, e^logvar) ‖ N(0, 1)) = ½ (μ² + e^logvar − 1 − logvar) of each element, in nats, where this tensor
-    /// is μ. (Kingma and Welling, 1312.6114, appendix B.)
+    /// is μ (Kingma and Welling, 1312.6114, appendix B). Both have one shape, which is that of the result.
     ///
     /// # Panics
     /// If the shapes differ.
@@ -64,7 +65,7 @@ impl Tensor {
     }
 
     /// The gradients of [`gaussian_kl`](Tensor::gaussian_kl)'s μ and `logvar`, dy·μ and ½ dy·(e^logvar − 1), where this tensor is
-    /// dy.
+    /// dy. All have one shape, which is that of both results.
     ///
     /// # Panics
     /// If the shapes differ.

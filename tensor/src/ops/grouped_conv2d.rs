@@ -46,7 +46,15 @@ struct Sizes {
 
 impl Tensor {
     /// Convolution (PyTorch's `conv2d` with `dilation` and `groups`) of `[batch, in, height, width]` with `weight`
-    /// `[out, in / groups, kh, kw]` and `bias` `[out]` → `[batch, out, (height + 2p − d·(kh − 1) − 1)/s + 1, …]`.
+    /// `[out, in / groups, kh, kw]` and `bias` `[out]` → `[batch, out, (height + 2p − d·(kh − 1) − 1)/s + 1, …]`. Output o sees the
+    /// in / groups channels of its group g, and x is 0 outside the image:
+    ///
+    /// ```text
+    /// y[n, o, i, j] = bias[o] + Σ_{c,u,v} w[o, c, u, v] · x[n, g·in/groups + c, s·i + d·u − p, s·j + d·v − p]
+    /// ```
+    ///
+    /// Dilation is that of Yu and Koltun (1511.07122); as many groups as channels are a depthwise convolution (Howard et al.,
+    /// 1704.04861).
     ///
     /// # Panics
     /// If channels differ or are not divided by the groups, or the padded image is smaller than the kernel.
@@ -84,8 +92,8 @@ impl Tensor {
         })
     }
 
-    /// The gradient of [`grouped_conv2d`](Tensor::grouped_conv2d)'s input of this size, from its weight and its output's gradient,
-    /// `self`.
+    /// The gradient of [`grouped_conv2d`](Tensor::grouped_conv2d)'s input, `[batch, in, height, width]` with `[height, width]` =
+    /// `input`, from its weight and its output's gradient, `self`.
     ///
     /// # Panics
     /// If the shapes are not those of one convolution.
@@ -123,8 +131,8 @@ impl Tensor {
         })
     }
 
-    /// The gradient of [`grouped_conv2d`](Tensor::grouped_conv2d)'s weight, whose kernel is `[kh, kw]`, from its input `self` and its
-    /// output's gradient `dy`.
+    /// The gradient of [`grouped_conv2d`](Tensor::grouped_conv2d)'s weight, `[out, in / groups, kh, kw]` with `[kh, kw]` = `kernel`,
+    /// from its input `self` and its output's gradient `dy`.
     ///
     /// # Panics
     /// If the shapes are not those of one convolution.

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use super::reduce;
-use crate::cpu::gemm::{Matrix, multiply, store_rows};
-use crate::cpu::parallel::DisjointSliceMut;
+use crate::cpu::gemm::{Matrix, multiply_matrices};
 use crate::cpu::simd::Isa;
 use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
@@ -73,17 +72,9 @@ fn product(
     }
     let inputs = [a, b];
     let a = Matrix { data: a.data(), row: a_steps[0], col: a_steps[1] };
-    let b = Matrix { data: b.data(), row: b_steps[0], col: b_steps[1] }.transposed();
+    let b = Matrix { data: b.data(), row: b_steps[0], col: b_steps[1] };
     let isa = Isa::current();
-    Tensor::build(operation, &inputs, [m, n].into(), |c| {
-        let c = DisjointSliceMut::new(c);
-        multiply(
-            [m, n, k],
-            &|rows, ks, width, panel| a.pack(isa, rows, ks, width, panel),
-            &|cols, ks, width, panel| b.pack(isa, cols, ks, width, panel),
-            &|rows, cols, sums, stride| store_rows(&c, n, rows, cols, sums, stride),
-        );
-    })
+    Tensor::build(operation, &inputs, [m, n].into(), |c| multiply_matrices(isa, [m, n, k], a, b, c))
 }
 
 /// Steps of the sum between two barriers, as the shader has it.

@@ -10,7 +10,8 @@ static WGSL: [&str; 2] = [shaders::GRID, shaders::WHERE_COND];
 pub(super) static WHERE_COND: Kernel = Kernel::checked(&WGSL, "where_cond");
 
 impl Tensor {
-    /// PyTorch's `where(self, a, b)`: `a` where this condition is not 0 and `b` elsewhere, element by element, with broadcasting.
+    /// PyTorch's `where(self, a, b)`: `a` where this condition is not 0 and `b` elsewhere, element by element. The three
+    /// shapes broadcast to that of the result.
     ///
     /// # Panics
     /// If the shapes do not broadcast.
