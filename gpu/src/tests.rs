@@ -261,22 +261,22 @@ static LONG: Kernel = Kernel {
 /// device does not wait for the rest.
 #[test]
 fn a_device_that_hangs_is_given_up() {
-    let limit = Duration::from_millis(50);
+    let limit = Duration::from_millis(500); // a busy machine reads four numbers within that
     let gpu = open(Options { time_limit: Some(limit), ..Options::default() });
     let x = upload(&gpu, &[1.0; 4]);
     assert_eq!(read(&gpu, x), [1.0; 4], "what ends in time is no failure");
     let (kernel, groups) = (&LONG, [1, 1, 1]);
-    for _ in 0..20 {
+    for _ in 0..200 {
         gpu.launch(Launch { kernel, constants: &[], reads: &[], writes: &[x], params: &[200], groups });
     }
     let start = Instant::now();
     let expected =
-        format!("{}: it did not finish its work within 0.05 s, so it hangs or has too much of it: ", gpu.name());
+        format!("{}: it did not finish its work within 0.5 s, so it hangs or has too much of it: ", gpu.name());
     let error = block_on(gpu.read(x)).unwrap_err().to_string();
     assert!(error.starts_with(&expected), "{error}");
     assert!(block_on(gpu.end_step()).is_err());
     drop(gpu);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 
 #[test]
