@@ -144,7 +144,7 @@ fn main() {
         let seen = Tensor::new(seen, [1, seen.len()]);
         let logits = no_grad(|| model.forward(&seen, &ForwardContext::eval())).at((0, seen.shape()[1] - 1));
         let p = logits.mul_scalar(1.0 / 0.7).softmax(0); // below 1, a temperature prefers likely characters
-        let mut left = rng.uniform_tensor([1], 0.0, 1.0).item();
+        let mut left = rng.uniform();
         let chosen = p.value().data().iter().position(|&p| {
             left -= p;
             left < 0.0

@@ -131,18 +131,6 @@ fn parameters_start_as_pytorch_s() {
     assert_eq!(nn::count(&InstanceNorm2d::new(3)), 0);
 }
 
-/// The bias is drawn even if it is dropped, so that what comes after it does not change.
-#[test]
-fn a_layer_without_bias_draws_as_many_numbers() {
-    let drawn = |layer: fn(&mut Generator)| {
-        let mut rng = Generator::new(6);
-        layer(&mut rng);
-        rng.uniform_tensor([4], 0.0, 1.0).data().to_vec()
-    };
-    assert_eq!(drawn(|rng| drop(Linear::new(rng, 2, 3))), drawn(|rng| drop(Linear::new(rng, 2, 3).no_bias())));
-    assert_eq!(drawn(|rng| drop(Conv2d::new(rng, 2, 3, 1))), drawn(|rng| drop(Conv2d::new(rng, 2, 3, 1).no_bias())));
-}
-
 /// Wrong options panic with one sentence. `tests/engine/blame.rs` checks that the line is the caller's.
 #[test]
 #[cfg_attr(panic = "abort", ignore = "it catches a panic")]
