@@ -1,10 +1,11 @@
 //! This library's part of `benches/compare_cpu.sh` and `compare_peers.sh`: seconds per step, forward pass and kernel, as one
 //! line of JSON.
 //!
-//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels | --known | --machine]
+//!     cargo run --release -p benches --bin compare [BATCH] [--model=NAME[-frozen]] [--kernels | --library | --known | --machine]
 //!
 //! A model called `…-frozen` has a frozen encoder, as with `model.freeze_encoder`. Names and shapes are those of
-//! `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up. `--known` adds numbers that show
+//! `benches/peers/compare.py`. Every figure is a median over repeated runs after a warm-up. `--kernels` are the operations of the
+//! residual models, `--library` those that other models are built from. `--known` adds numbers that show
 //! that two libraries compute the same model: the number of parameters, the loss, and the norm of its gradient, for fixed
 //! inputs. `--machine` prints the instruction set and its peak rate on one core.
 
@@ -14,7 +15,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Instant;
 
-use autograd::{Conv, ConvTranspose, Interpolation, Var};
+use autograd::{Conv, ConvTranspose, GroupedConv, Interpolation, Var};
 use benches::Step;
 use tensor::{Act, Device, Generator, Isa, Tensor};
 
@@ -35,6 +36,8 @@ fn main() {
     let (mut figures, mut known) = (Vec::new(), None);
     if arguments.iter().any(|a| a == "--kernels") {
         kernels(&mut figures);
+    } else if arguments.iter().any(|a| a == "--library") {
+        library(&mut figures);
     } else {
         let whole = name.trim_end_matches("-frozen");
         let mut config = benches::config(whole).unwrap_or_else(|| {
@@ -100,6 +103,48 @@ fn kernels(figures: &mut Vec<(String, f64)>) {
     pair(figures, "batch norm 64@16", &inputs, |x| x[0].batch_norm(&x[1], &x[2], None, Act::Identity, 1e-5, None));
     let how = Interpolation::Bilinear { align_corners: false };
     pair(figures, "bilinear x2 64@16", &[image], |x| x[0].interpolate([32, 32], how));
+}
+
+/// Times operations that the residual models do not use.
+fn library(figures: &mut Vec<(String, f64)>) {
+    let rng = &mut Generator::new(1);
+    for (name, cin, cout, groups, dilation, stride) in [
+        ("conv 3x3 8 groups 64@16", 64, 64, 8, 1, 1),
+        ("conv 3x3 2 groups 256@16", 256, 256, 2, 1, 1),
+        ("conv 3x3 depthwise 128@16", 128, 128, 128, 1, 1),
+        ("conv 3x3 depthwise s2 128@16", 128, 128, 128, 1, 2),
+        ("conv 3x3 dilation 2 64@16", 64, 64, 1, 2, 1),
+    ] {
+        let inputs = [rng.normal_tensor([64, cin, 16, 16]), rng.normal_tensor([cout, cin / groups, 3, 3])];
+        let conv = GroupedConv { stride, padding: dilation, dilation, groups };
+        pair(figures, name, &inputs, |x| x[0].grouped_conv2d(&x[1], None, conv));
+    }
+    let (image, [weight, bias]) = (rng.normal_tensor([64, 64, 16, 16]), [Tensor::ones([64]), Tensor::zeros([64])]);
+    let affine = [image.clone(), weight, bias];
+    pair(figures, "group norm 8 groups 64@16", &affine, |x| x[0].group_norm(8, Some(&x[1]), Some(&x[2]), 1e-5));
+    let rows = rng.normal_tensor([4096, 256]);
+    let affine = [rows.clone(), Tensor::ones([256]), Tensor::zeros([256])];
+    pair(figures, "layer norm 4096x256", &affine, |x| x[0].layer_norm([256], Some(&x[1]), Some(&x[2]), 1e-5));
+    let one = |figures: &mut _, name, x: &Tensor, op: fn(&Var) -> Var| {
+        pair(figures, name, std::slice::from_ref(x), |x| op(&x[0]));
+    };
+    one(figures, "softmax 4096x256", &rows, |x| x.softmax(1));
+    one(figures, "cumsum 4096x256, rows", &rows, |x| x.cumsum(1));
+    one(figures, "cumsum 4096x256, columns", &rows, |x| x.cumsum(0));
+    one(figures, "var 4096x256", &rows, |x| x.var(&[1], 1, false));
+    one(figures, "max 4096x256", &rows, |x| x.max(&[1], false));
+    one(figures, "gelu 64@16", &image, Var::gelu);
+    one(figures, "gelu tanh 64@16", &image, Var::gelu_tanh);
+    one(figures, "silu 64@16", &image, Var::silu);
+    one(figures, "sin 64@16", &image, Var::sin);
+    let indices = Tensor::from_vec((0..4096).map(|i| (i * 37 % 1000) as f32).collect(), [4096]);
+    let table = rng.normal_tensor([1000, 256]);
+    pair(figures, "index_select 4096 of 1000x256", &[table], |x| x[0].index_select(&indices));
+    let batches = [rng.normal_tensor([64, 128, 64]), rng.normal_tensor([64, 64, 128])];
+    pair(figures, "bmm 64x128x64x128", &batches, |x| x[0].bmm(&x[1]));
+    let heads = [0, 1, 2].map(|_| rng.normal_tensor([64, 128, 64]));
+    let mask = Var::constant(Tensor::causal_mask(128));
+    pair(figures, "attention 64x128x64", &heads, |x| x[0].scaled_dot_product_attention(&x[1], &x[2], Some(&mask)));
 }
 
 fn pair(figures: &mut Vec<(String, f64)>, name: &str, inputs: &[Tensor], op: impl Fn(&[Var]) -> Var) {

@@ -18,7 +18,7 @@ if [ "${1:-}" = --isa ]; then
     shift 2
 fi
 rounds=${1:-3}
-what=("64" "64 --model=resnet18-frozen" "256" "64 --model=basic" "64 --model=conv3" "64 --model=skip" "--kernels")
+what=("64" "64 --model=resnet18-frozen" "256" "64 --model=basic" "64 --model=conv3" "64 --model=skip" "--kernels" "--library")
 [ $# -lt 2 ] || what=("${@:2}")
 venv=${TORCH_VENV:-target/torch-venv}
 [ -x "$venv/bin/python" ] || { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet torch; }

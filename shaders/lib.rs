@@ -39,6 +39,8 @@ pub const GATHER: &str = include_str!("gather.wgsl");
 pub const GAUSSIAN: &str = include_str!("gaussian.wgsl");
 /// The norm of all gradients, and whether they are finite.
 pub const GRADIENT_MONITOR: &str = include_str!("gradient_monitor.wgsl");
+/// Normalisation of groups of channels of each image, and its gradients.
+pub const GROUP_NORM: &str = include_str!("group_norm.wgsl");
 /// Convolution in groups of channels, with gaps between taps, and its gradients.
 pub const GROUPED_CONV2D: &str = include_str!("grouped_conv2d.wgsl");
 /// Resizing of images and its gradient.

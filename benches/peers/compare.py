@@ -1,5 +1,5 @@
 """PyTorch's part of compare_cpu.sh, compare_peers.sh and compare_gpu.sh. Prints one line of JSON.
-python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels | --known | --machine] [--cuda]; on CUDA in f32 without TF32, like this library."""
+python compare.py eager|channels_last [BATCH] [--model=NAME[-frozen]] [--kernels | --library | --known | --machine] [--cuda]; on CUDA in f32 without TF32, like this library."""
 import json
 import statistics
 import sys
@@ -107,9 +107,38 @@ def kernels():
     yield from pair("bilinear x2 64@16", [image], lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
 
 
+def library():
+    for name, i, groups, dilation, stride in (
+        ("conv 3x3 8 groups 64@16", 64, 8, 1, 1),
+        ("conv 3x3 2 groups 256@16", 256, 2, 1, 1),
+        ("conv 3x3 depthwise 128@16", 128, 128, 1, 1),
+        ("conv 3x3 depthwise s2 128@16", 128, 128, 1, 2),
+        ("conv 3x3 dilation 2 64@16", 64, 1, 2, 1),
+    ):
+        inputs = torch.randn(64, i, 16, 16), torch.randn(i, i // groups, 3, 3)
+        yield from pair(name, inputs, lambda x, w: F.conv2d(x, w, None, stride, dilation, dilation, groups))
+    image, rows = torch.randn(64, 64, 16, 16), torch.randn(4096, 256)
+    yield from pair("group norm 8 groups 64@16", (image, torch.ones(64), torch.zeros(64)), lambda x, w, b: F.group_norm(x, 8, w, b))
+    yield from pair("layer norm 4096x256", (rows, torch.ones(256), torch.zeros(256)), lambda x, w, b: F.layer_norm(x, (256,), w, b))
+    yield from pair("softmax 4096x256", [rows], lambda x: x.softmax(1))
+    yield from pair("cumsum 4096x256, rows", [rows], lambda x: x.cumsum(1))
+    yield from pair("cumsum 4096x256, columns", [rows], lambda x: x.cumsum(0))
+    yield from pair("var 4096x256", [rows], lambda x: x.var(1))
+    yield from pair("max 4096x256", [rows], lambda x: x.amax(1))
+    yield from pair("gelu 64@16", [image], F.gelu)
+    yield from pair("gelu tanh 64@16", [image], lambda x: F.gelu(x, approximate="tanh"))
+    yield from pair("silu 64@16", [image], F.silu)
+    yield from pair("sin 64@16", [image], torch.sin)
+    indices = torch.arange(4096) * 37 % 1000
+    yield from pair("index_select 4096 of 1000x256", [torch.randn(1000, 256)], lambda x: x.index_select(0, indices))
+    yield from pair("bmm 64x128x64x128", (torch.randn(64, 128, 64), torch.randn(64, 64, 128)), lambda a, b: a @ b)
+    heads = [torch.randn(64, 128, 64) for _ in range(3)]
+    yield from pair("attention 64x128x64", heads, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True))
+
+
 if "--machine" in sys.argv:
     print(f"PyTorch {torch.__version__}: {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads")
     sys.exit()
-figures = dict(kernels() if "--kernels" in sys.argv else step())
+figures = dict(kernels() if "--kernels" in sys.argv else library() if "--library" in sys.argv else step())
 mode = "channels_last" if last else "eager"
 print(json.dumps({"peer": f"torch-{torch.__version__}", "mode": mode, "model": name, "batch": batch, **figures}))

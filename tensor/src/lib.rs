@@ -44,6 +44,7 @@ pub use ops::batch_norm::{BatchNorm, BatchNormGradients, BatchStats, RunningStat
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
 pub use ops::gradient_monitor::{GradientMonitor, GradientStatus};
+pub use ops::group_norm::GroupNormGradients;
 pub use ops::grouped_conv2d::GroupedConv;
 pub use ops::interpolate::Interpolation;
 pub use ops::optimizer::{OptimizerPart, OptimizerStep, Rule};

@@ -15,6 +15,7 @@ mod cumsum;
 mod gather;
 mod gaussian;
 mod gradient_monitor;
+mod group_norm;
 mod grouped_conv2d;
 mod interpolate;
 mod layout;

@@ -16,6 +16,7 @@ pub mod counting;
 pub mod cumsum;
 pub mod gather;
 pub mod gaussian;
+pub mod group_norm;
 pub mod grouped_conv2d;
 pub mod interpolate;
 pub mod law;

@@ -200,6 +200,13 @@ fn cases() -> Vec<Case> {
         let dx = y.grouped_conv2d_input_gradient(&weight, conv, [8, 8]);
         vec![x[0].grouped_conv2d_weight_gradient(&y, conv, [3, 3]), dx, y]
     });
+    case("group norm", &[x, positive], |x| {
+        let weight = x[1].slice(0, 0, 1).slice(2, 0, 1).slice(3, 0, 1);
+        let weight = weight.reshape([weight.count()]);
+        let (y, stats) = x[0].native_group_norm(2, Some(&weight), None, 1e-5);
+        let g = x[0].group_norm_gradient(2, Some(&weight), &stats, &x[1]);
+        vec![y, stats, g.dx, g.dweight, g.dbias]
+    });
     case("draws from Gaussians and their divergence", &[x, positive], |x| {
         let [mu, logvar, eps] = [&x[0], &x[1], &x[0]];
         let [dmu, dlogvar] = eps.gaussian_kl_gradient(mu, logvar);

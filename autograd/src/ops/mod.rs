@@ -8,6 +8,7 @@ mod conv_transpose2d;
 mod cumsum;
 mod gather;
 mod gaussian;
+mod group_norm;
 mod grouped_conv2d;
 mod interpolate;
 mod layout;

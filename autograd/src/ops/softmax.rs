@@ -27,7 +27,7 @@ impl Var {
         let y = self.value().softmax(dim);
         let kept = y.clone();
         Var::record("softmax", y, |edge| {
-            edge.to(self, move |dy| kept.mul(&dy.sub(&dy.mul(&kept).sum(&[dim], true))));
+            edge.to(self, move |dy| kept.softmax_gradient(dy, dim));
         })
     }
 

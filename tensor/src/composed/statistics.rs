@@ -1,10 +1,10 @@
 //! The variance, and normalisation by it:
 //!   var = Σ (x − μ)² / (n − correction)
-//!   layer_norm, group_norm: y = w·(x − μ)/√(σ² + ε) + b, with σ² = Σ (x − μ)² / n over the last dimensions, or over a group of channels
+//!   layer_norm: y = w·(x − μ)/√(σ² + ε) + b, with σ² = Σ (x − μ)² / n over the last dimensions: the group norm of one group
 
 use crate::tensor::Tensor;
 
-/// Defines the functions for a type that has sums, means and the functions of `ops/unary.rs`.
+/// Defines the functions for a type that has sums, means, group norms and the functions of `ops/unary.rs`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! statistics {
@@ -42,44 +42,10 @@ macro_rules! statistics {
                 for affine in [weight, bias].into_iter().flatten() {
                     assert_eq!(*affine.shape(), normalized, "layer_norm: {shape} over {normalized}");
                 }
-                let dims: Vec<usize> = (shape.len() - normalized.len()..shape.len()).collect();
-                self.normalised(&dims, eps).scaled_and_shifted(weight, bias)
-            }
-
-            /// Normalisation of each image over `groups` groups of neighbouring channels and their pixels, with a scale and a shift for
-            /// each channel: `[batch, channels, …]` → the same, `y = w·(x − μ)/√(σ² + ε) + b` (Wu and He, 1803.08494). As many groups
-            /// as channels are an instance norm.
-            ///
-            /// # Panics
-            /// Unless the groups divide the channels, and `weight` and `bias` are `[channels]`.
-            #[track_caller]
-            pub fn group_norm(&self, groups: usize, weight: Option<&$type>, bias: Option<&$type>, eps: f32) -> $type {
-                let shape = *self.shape();
-                let [batch, channels, _] = shape.outer_size_inner(1, "group_norm");
-                let divided = groups > 0 && channels % groups == 0;
-                assert!(divided, "group_norm: {shape} in {groups} groups");
-                for affine in [weight, bias].into_iter().flatten() {
-                    assert_eq!(affine.shape()[..], [channels], "group_norm: {shape} with {}", affine.shape());
-                }
-                let size = shape.count() / (batch * groups).max(1);
-                let y = self.reshape([batch, groups, size]).normalised(&[2], eps).reshape(shape);
-                let mut along_channels = vec![1; shape.len() - 1];
-                along_channels[0] = channels;
-                let [weight, bias] = [weight, bias].map(|x| x.map(|x| x.reshape(&along_channels[..])));
-                y.scaled_and_shifted(weight.as_ref(), bias.as_ref())
-            }
-
-            /// w·y + b, of those that there are.
-            fn scaled_and_shifted(self, weight: Option<&$type>, bias: Option<&$type>) -> $type {
-                let y = weight.map_or(self.clone(), |weight| self.mul(weight));
-                bias.map_or(y.clone(), |bias| y.add(bias))
-            }
-
-            /// (x − μ)/√(σ² + ε) over these dimensions.
-            fn normalised(&self, dims: &[usize], eps: f32) -> $type {
-                let centred = self.sub(&self.mean(dims, true));
-                let variance = centred.square().mean(dims, true);
-                centred.div(&variance.add_scalar(eps).sqrt())
+                let size = normalized.count();
+                let rows: usize = shape[..shape.len() - normalized.len()].iter().product();
+                let [weight, bias] = [weight, bias].map(|affine| affine.map(|affine| affine.reshape([size])));
+                self.reshape([rows, size, 1]).group_norm(1, weight.as_ref(), bias.as_ref(), eps).reshape(shape)
             }
         }
     };

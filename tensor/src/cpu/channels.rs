@@ -167,7 +167,10 @@ impl SimdKernel for Gradient<'_> {
 
 /// N sums Σ f(aᵢ, bᵢ, …) over planes. Each is accumulated in several independent f32 sums, more of them for longer planes.
 #[inline(always)]
-fn sums_of<const K: usize, const N: usize>(planes: [&[f32]; K], f: impl Fn([f32; K]) -> [f32; N]) -> [f64; N] {
+pub(super) fn sums_of<const K: usize, const N: usize>(
+    planes: [&[f32]; K],
+    f: impl Fn([f32; K]) -> [f32; N],
+) -> [f64; N] {
     match planes[0].len() {
         32.. => side_by_side::<32, K, N>(planes, f),
         16.. => side_by_side::<16, K, N>(planes, f),

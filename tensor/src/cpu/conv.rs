@@ -98,7 +98,7 @@ impl ConvAlgorithm {
     }
 
     fn fits(self, window: &Window, product: Product, from: usize, to: usize) -> bool {
-        let three = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2;
+        let three = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2 && window.dilation == 1;
         match self {
             ConvAlgorithm::Direct => true,
             ConvAlgorithm::Square => three && window.input == [2, 2] && window.output == [2, 2],
@@ -112,6 +112,20 @@ impl ConvAlgorithm {
             }
             ConvAlgorithm::Winograd2 | ConvAlgorithm::Winograd4 => three,
         }
+    }
+}
+
+/// The input and the output channels of a product. Those of an image may be more: then a slice of the image begins at the first
+/// channel of the product, and the products of the other channels are others.
+#[derive(Clone, Copy)]
+pub(super) struct Channels {
+    pub(super) group: [usize; 2],
+    pub(super) image: [usize; 2],
+}
+
+impl Channels {
+    fn whole(channels: [usize; 2]) -> Channels {
+        Channels { group: channels, image: channels }
     }
 }
 
@@ -129,7 +143,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
         return; // no algorithm needs to know of 0 channels or images
     }
     match ConvAlgorithm::choose(&window, Product::Forward, channels[0], channels[1]) {
-        ConvAlgorithm::Direct => direct(x, w, bias, y, channels, window),
+        ConvAlgorithm::Direct => direct(x, w, bias, y, Channels::whole(channels), window),
         ConvAlgorithm::Square => conv_2x2::convolve(x, w, false, bias, y, channels, window.batch),
         ConvAlgorithm::Few => {
             let weight = |c: usize, o: usize, t: usize| w[(o * channels[0] + c) * window.taps() + t];
@@ -147,12 +161,12 @@ fn output_taps(window: &Window) -> ImplicitIm2col {
     ImplicitIm2col::new(window.input, window.output, window.stride, &offsets)
 }
 
-fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
-    let [cin, cout] = channels;
+pub(super) fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: Channels, window: Window) {
+    let [cin, cout] = channels.group;
     let (taps, k, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let places = window.batch * taps.places();
     let y = DisjointSliceMut::new(y);
-    let out = Image { channels: cout, size: window.output, step: 1, phase: [0, 0], before: None };
+    let out = Image { channels: channels.image[1], size: window.output, step: 1, phase: [0, 0], before: None };
     multiply(
         [cout, places, k],
         &|rows, ks, width, panel| {
@@ -161,7 +175,7 @@ fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [
             }
             transpose(isa, &w[rows.start * k + ks.start..], k, rows.len(), ks.len(), panel, width);
         },
-        &|places, ks, width, panel| taps.pack(isa, (x, cin), places, ks, width, panel),
+        &|places, ks, width, panel| taps.pack(isa, (x, channels.image[0]), places, ks, width, panel),
         &|rows, places, sums, stride| out.store(isa, &y, &taps, bias, rows, places, sums, stride),
     );
 }
@@ -176,7 +190,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
     let turned =
         Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
     match ConvAlgorithm::choose(&window, Product::Adjoint, cout, cin) {
-        ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, channels, window),
+        ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, Channels::whole(channels), window),
         ConvAlgorithm::Square => conv_2x2::convolve(y, w, true, bias, x, [cout, cin], window.batch),
         ConvAlgorithm::Few => {
             let weight = |o: usize, c: usize, t: usize| w[(o * cin + c) * window.taps() + t];
@@ -189,11 +203,18 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
     }
 }
 
-fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
-    let ([cin, cout], isa) = (channels, Isa::current());
+pub(super) fn direct_adjoint(
+    y: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    x: &mut [f32],
+    channels: Channels,
+    window: Window,
+) {
+    let ([cin, cout], [all, from], isa) = (channels.group, channels.image, Isa::current());
     let x = DisjointSliceMut::new(x);
     // At stride 2 two phases share every row. The first is kept in a buffer until the second is stored together with it.
-    let in_pairs = window.stride == 2 && window.input[1].is_multiple_of(2);
+    let in_pairs = window.stride == 2 && window.input[1].is_multiple_of(2) && cin == all;
     let [rows, columns] = window.input.map(|side| side.div_ceil(2));
     let mut before = CpuBuffer::take(if in_pairs { window.batch * cin * rows * columns } else { 0 });
     for phase in window.phases() {
@@ -212,18 +233,18 @@ fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], cha
                         }
                     }
                 },
-                &|places, ks, width, panel| taps.pack(isa, (y, cout), places, ks, width, panel),
+                &|places, ks, width, panel| taps.pack(isa, (y, from), places, ks, width, panel),
                 &|rows, places, sums, stride| out.store(isa, to, &taps, bias, rows, places, sums, stride),
             );
         };
         let (size, step) = (window.input, window.stride);
         match (in_pairs, phase[1]) {
             (true, 0) => {
-                let alone = Image { channels: cin, size: taps.grid, step: 1, phase: [0, 0], before: None };
+                let alone = Image { channels: all, size: taps.grid, step: 1, phase: [0, 0], before: None };
                 sum(&DisjointSliceMut::new(&mut before), None, alone);
             }
-            (true, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: Some(&before) }),
-            (false, _) => sum(&x, bias, Image { channels: cin, size, step, phase, before: None }),
+            (true, _) => sum(&x, bias, Image { channels: all, size, step, phase, before: Some(&before) }),
+            (false, _) => sum(&x, bias, Image { channels: all, size, step, phase, before: None }),
         }
     }
 }
@@ -237,7 +258,7 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
     // SAFETY: each element is stored once.
     let put = |w: &DisjointSliceMut, at: usize, sum| unsafe { w.part(at..at + 1)[0] = sum };
     match ConvAlgorithm::choose(&window, Product::WeightGradient, cin.max(cout), cin.min(cout)) {
-        ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),
+        ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, Channels::whole(channels), window),
         ConvAlgorithm::Few if cout <= conv_few::FEW => {
             let (many, few) = ((x, cin, window.input), (y, cout, window.output));
             let w = DisjointSliceMut::new(w);
@@ -257,11 +278,11 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
     }
 }
 
-fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
+pub(super) fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Channels, window: Window) {
     /// Places and rows whose pixels are gathered before they are transposed. They fit the first-level cache.
     const STRIP: usize = 64;
     const ROWS: usize = 48;
-    let [cin, cout] = channels;
+    let ([cin, cout], [in_image, in_result]) = (channels.group, channels.image);
     let (taps, n, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let size = taps.places();
     let w = DisjointSliceMut::new(w);
@@ -272,7 +293,7 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
                 panel.fill(0.0);
             }
             for run in runs_by_image(places, size) {
-                let from = &y[(run.image * cout + rows.start) * size + run.first..];
+                let from = &y[(run.image * in_result + rows.start) * size + run.first..];
                 transpose(isa, from, size, rows.len(), run.len, &mut panel[run.at * width..], width);
             }
         },
@@ -286,7 +307,7 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize;
                     for start in columns.clone().step_by(ROWS) {
                         let rows = start..(start + ROWS).min(columns.end);
                         let count = rows.len();
-                        taps.pack(isa, (x, cin), some.clone(), rows, STRIP, strip);
+                        taps.pack(isa, (x, in_image), some.clone(), rows, STRIP, strip);
                         let panel = &mut panel[(first - places.start) * width + start - columns.start..];
                         transpose(isa, strip, STRIP, count, some.len(), panel, width);
                     }

@@ -9,6 +9,8 @@ pub(crate) struct Window {
     pub(crate) kernel: [usize; 2],
     pub(crate) stride: usize,
     pub(crate) padding: usize,
+    /// The step between neighbouring taps of the kernel, in pixels.
+    pub(crate) dilation: usize,
 }
 
 impl Window {
@@ -18,17 +20,16 @@ impl Window {
 
     /// The input pixels that each output pixel reads.
     pub(super) fn output_tap_offsets(&self) -> TapOffsets {
-        let p = self.padding as isize;
-        let tap = |t: usize| ([(t / self.kernel[1]) as isize - p, (t % self.kernel[1]) as isize - p], t);
-        (0..self.taps()).map(tap).collect()
+        let offset = |t: usize| (t * self.dilation) as isize - self.padding as isize;
+        (0..self.taps()).map(|t| ([t / self.kernel[1], t % self.kernel[1]].map(offset), t)).collect()
     }
 
     /// The output pixels that read each input pixel whose row and column are `phase` modulo the stride.
     pub(super) fn input_tap_offsets(&self, phase: [usize; 2]) -> TapOffsets {
         let s = self.stride as isize;
-        // Through kernel index t, input pixel g·s + phase belongs to output pixel g + (phase + padding − t) / s.
+        // Through kernel index t, input pixel g·s + phase belongs to output pixel g + (phase + padding − d·t) / s.
         let offset = |phase: usize, t: usize| {
-            let ahead = (phase + self.padding) as isize - t as isize;
+            let ahead = (phase + self.padding) as isize - (t * self.dilation) as isize;
             (ahead % s == 0).then_some(ahead / s)
         };
         let tap = |t: usize| Some(([offset(phase[0], t / self.kernel[1])?, offset(phase[1], t % self.kernel[1])?], t));

@@ -35,7 +35,7 @@ impl Conv {
 
     pub(crate) fn window(self, batch: usize, input: [usize; 2], output: [usize; 2], kernel: [usize; 2]) -> Window {
         assert!(self.stride > 0, "a convolution's stride is at least 1");
-        Window { batch, input, output, kernel, stride: self.stride, padding: self.padding }
+        Window { batch, input, output, kernel, stride: self.stride, padding: self.padding, dilation: 1 }
     }
 }
 
@@ -161,6 +161,6 @@ pub(super) fn specialised(run: LaunchBuilder, window: Window) -> LaunchBuilder {
 }
 
 pub(super) fn with_sizes(run: LaunchBuilder, [cin, cout]: [usize; 2], window: Window) -> LaunchBuilder {
-    let Window { batch, input, output, kernel, stride, padding } = window;
+    let Window { batch, input, output, kernel, stride, padding, .. } = window;
     run.params([batch, cin, cout]).params(input).params(output).params(kernel).params([stride, padding])
 }

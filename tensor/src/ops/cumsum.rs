@@ -38,6 +38,12 @@ fn running_sums(operation: &'static str, x: &Tensor, [outer, size, inner]: [usiz
     }
     let data = x.data();
     Tensor::build(operation, &[x], *x.shape(), |out| {
+        if inner == 1 {
+            return parallel::for_each_row(out, ROWS * size, |some, out| {
+                let x = &data[some * ROWS * size..][..out.len()];
+                sums_of_rows(x, out, size, from_end);
+            });
+        }
         parallel::for_each_row(out, size * inner, |row, out| {
             let x = &data[row * size * inner..][..size * inner];
             let mut sums = vec![0.0f64; inner];
@@ -51,4 +57,21 @@ fn running_sums(operation: &'static str, x: &Tensor, [outer, size, inner]: [usiz
             }
         });
     })
+}
+
+/// Rows whose sums are computed at the same time, because an addition waits for the one before it.
+const ROWS: usize = 8;
+
+/// The sums of up to [`ROWS`] contiguous rows.
+#[inline(always)]
+fn sums_of_rows(x: &[f32], out: &mut [f32], size: usize, from_end: bool) {
+    let mut sums = [0.0f64; ROWS];
+    let rows = out.len() / size;
+    for s in 0..size {
+        let at = if from_end { size - 1 - s } else { s };
+        for (row, sum) in sums[..rows].iter_mut().enumerate() {
+            *sum += f64::from(x[row * size + at]);
+            out[row * size + at] = *sum as f32;
+        }
+    }
 }

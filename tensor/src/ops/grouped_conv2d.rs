@@ -3,13 +3,12 @@
 //! for the C = in / groups channels of the group g of o. x: [batch, in, height, width], w: [out, C, kh, kw], bias: [out]
 //! → y: [batch, out, (height + 2p − d·(kh − 1) − 1)/s + 1, …]. With as many groups as channels it is depthwise.
 //!
-//! These are loops over the taps, each of which adds a multiple of one row to another. One group without gaps is `conv2d.rs`, which
-//! is faster.
-
-use std::ops::Range;
+//! One group without gaps is `conv2d.rs`. On a CPU this computes it with the same algorithms; on a GPU each number is a loop of its own,
+//! which is slower.
 
 use super::conv2d::{Conv, check_bias};
-use crate::cpu::parallel;
+use crate::cpu::conv_grouped::{self, Grouped};
+use crate::cpu::window::Window;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::launch::LaunchBuilder;
@@ -71,24 +70,9 @@ impl Tensor {
             let run = FORWARD.over(shape.iter().product()).set("BIASED", usize::from(bias.is_some()));
             return sizes.params(run.read(weight).read(self).read(bias.unwrap_or(weight))).write(shape);
         }
-        let (x, w, bias_of) = (self.data(), weight.data(), bias.map(Tensor::data));
-        let [per_group, _] = sizes.per_group();
         let inputs: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
         Tensor::build(what, &inputs, shape.into(), |y| {
-            parallel::for_each_row_of(y, sizes.output_len(), sizes.work() * per_group, |plane, y| {
-                let (n, o) = (plane / cout, plane % cout);
-                y.fill(bias_of.map_or(0.0, |bias| bias[o]));
-                for c in 0..per_group {
-                    let x = &x[(n * cin + sizes.first_input(o) + c) * sizes.input_len()..][..sizes.input_len()];
-                    for tap in 0..kh * kw {
-                        let weight = w[(o * per_group + c) * kh * kw + tap];
-                        sizes.rows(tap, |outputs, first| {
-                            let inputs = x[first..].iter().step_by(conv.stride);
-                            y[outputs].iter_mut().zip(inputs).for_each(|(y, &x)| *y += weight * x);
-                        });
-                    }
-                }
-            });
+            conv_grouped::forward(self.data(), weight.data(), bias.map(Tensor::data), y, sizes.grouped());
         })
     }
 
@@ -110,24 +94,8 @@ impl Tensor {
             let run = INPUT_GRADIENT.over(shape.iter().product()).read(weight).read(self);
             return sizes.params(run).write(shape);
         }
-        let (dy, w) = (self.data(), weight.data());
-        let [_, outputs] = sizes.per_group();
         Tensor::build(what, &[self, weight], shape.into(), |dx| {
-            parallel::for_each_row_of(dx, sizes.input_len(), sizes.work() * outputs, |plane, dx| {
-                let (n, channel) = (plane / cin, plane % cin);
-                let (group, c) = (channel / per_group, channel % per_group);
-                dx.fill(0.0);
-                for o in group * outputs..(group + 1) * outputs {
-                    let dy = &dy[(n * cout + o) * sizes.output_len()..][..sizes.output_len()];
-                    for tap in 0..kh * kw {
-                        let weight = w[(o * per_group + c) * kh * kw + tap];
-                        sizes.rows(tap, |outputs, first| {
-                            let inputs = dx[first..].iter_mut().step_by(conv.stride);
-                            inputs.zip(&dy[outputs]).for_each(|(dx, &dy)| *dx += weight * dy);
-                        });
-                    }
-                }
-            });
+            conv_grouped::adjoint(self.data(), weight.data(), dx, sizes.grouped());
         })
     }
 
@@ -143,31 +111,13 @@ impl Tensor {
         let sizes = Sizes::of(what, batch, [cin, cout], [height, width], kernel, conv);
         let fits = batch == batch2 && sizes.output == [oh, ow];
         assert!(fits, "{what}: image {} and gradient {} with {kernel:?}, {conv:?}", self.shape(), dy.shape());
-        let [per_group, _] = sizes.per_group();
-        let shape = [cout, per_group, kernel[0], kernel[1]];
+        let shape = [cout, cin / conv.groups, kernel[0], kernel[1]];
         if let Device::Gpu(_) = self.device() {
             let run = WEIGHT_GRADIENT.over(shape.iter().product()).read(dy).read(self);
             return sizes.params(run).write(shape);
         }
-        let (inputs, x, dy) = ([self, dy], self.data(), dy.data());
-        Tensor::build(what, &inputs, shape.into(), |dw| {
-            let taps = kernel[0] * kernel[1];
-            parallel::for_each_row_of(dw, taps, sizes.work() * batch, |row, dw| {
-                let (o, c) = (row / per_group, row % per_group);
-                for (tap, dw) in dw.iter_mut().enumerate() {
-                    let mut sum = 0.0f64;
-                    for n in 0..batch {
-                        let channel = sizes.first_input(o) + c;
-                        let x = &x[(n * cin + channel) * sizes.input_len()..][..sizes.input_len()];
-                        let dy = &dy[(n * cout + o) * sizes.output_len()..][..sizes.output_len()];
-                        sizes.rows(tap, |outputs, first| {
-                            let products = dy[outputs].iter().zip(x[first..].iter().step_by(conv.stride));
-                            sum += products.map(|(&dy, &x)| f64::from(dy) * f64::from(x)).sum::<f64>();
-                        });
-                    }
-                    *dw = sum as f32;
-                }
-            });
+        Tensor::build(what, &[self, dy], shape.into(), |dw| {
+            conv_grouped::weight_gradient(self.data(), dy.data(), dw, sizes.grouped());
         })
     }
 }
@@ -193,49 +143,10 @@ impl Sizes {
         Sizes { batch, channels, input, output, kernel, conv }
     }
 
-    /// The inputs and the outputs of a group.
-    fn per_group(&self) -> [usize; 2] {
-        self.channels.map(|channels| channels / self.conv.groups)
-    }
-
-    /// The first input that an output sees.
-    fn first_input(&self, output: usize) -> usize {
-        let [inputs, outputs] = self.per_group();
-        output / outputs * inputs
-    }
-
-    fn input_len(&self) -> usize {
-        self.input[0] * self.input[1]
-    }
-
-    fn output_len(&self) -> usize {
-        self.output[0] * self.output[1]
-    }
-
-    /// Products of one input channel and one output channel of an image.
-    fn work(&self) -> usize {
-        self.output_len() * self.kernel[0] * self.kernel[1]
-    }
-
-    /// Calls `row` for each row of the output that a tap reaches: with the outputs, and the pixel that the first one reads. The next
-    /// ones read every `stride`-th pixel after it.
-    fn rows(&self, tap: usize, mut row: impl FnMut(Range<usize>, usize)) {
-        let GroupedConv { stride, padding, dilation, .. } = self.conv;
-        let (u, v) = (dilation * (tap / self.kernel[1]), dilation * (tap % self.kernel[1]));
-        // Outputs i with 0 ≤ s·i + offset − p < size.
-        let reached = |offset: usize, size: usize, outputs: usize| {
-            let first = padding.saturating_sub(offset).div_ceil(stride);
-            let end = (size + padding).saturating_sub(offset).div_ceil(stride).min(outputs);
-            first.min(end)..end
-        };
-        let columns = reached(v, self.input[1], self.output[1]);
-        if columns.is_empty() {
-            return;
-        }
-        for i in reached(u, self.input[0], self.output[0]) {
-            let (start, pixel) = (i * self.output[1], (stride * i + u - padding) * self.input[1]);
-            row(start + columns.start..start + columns.end, pixel + stride * columns.start + v - padding);
-        }
+    fn grouped(&self) -> Grouped {
+        let Sizes { batch, channels, input, output, kernel, conv } = *self;
+        let GroupedConv { stride, padding, dilation, groups } = conv;
+        Grouped { channels, groups, window: Window { batch, input, output, kernel, stride, padding, dilation } }
     }
 
     fn params(&self, run: LaunchBuilder) -> LaunchBuilder {

@@ -11,6 +11,7 @@ pub(crate) mod cumsum;
 pub(crate) mod gather;
 pub(crate) mod gaussian;
 pub(crate) mod gradient_monitor;
+pub(crate) mod group_norm;
 pub(crate) mod grouped_conv2d;
 pub(crate) mod interpolate;
 pub(crate) mod layout;
@@ -27,7 +28,7 @@ pub(crate) mod winograd;
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 47] = [
+pub static KERNELS: [&Kernel; 50] = [
     &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
@@ -53,6 +54,9 @@ pub static KERNELS: [&Kernel; 47] = [
     &gradient_monitor::GRADIENT_MONITOR,
     &gradient_monitor::GRADIENT_SQUARES,
     &gradient_monitor::GRADIENT_SQUARES_MANY,
+    &group_norm::GROUP_NORM,
+    &group_norm::GROUP_NORM_GRADIENT,
+    &group_norm::GROUP_NORM_SUMS,
     &grouped_conv2d::FORWARD,
     &grouped_conv2d::INPUT_GRADIENT,
     &grouped_conv2d::WEIGHT_GRADIENT,

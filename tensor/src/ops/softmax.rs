@@ -3,6 +3,7 @@
 //!   log_softmax: y = x − logsumexp(x)         dx = dy − e^y · Σ dy
 //!   softmax: y = e^(x − m) / Σ e^(x − m)      dx = y · (dy − Σ dy·y)
 
+use crate::cpu::channels::sum_of;
 use crate::cpu::elementary::{exp, ln};
 use crate::cpu::parallel;
 use crate::cpu::simd::{Isa, SimdKernel, Vector};
@@ -42,10 +43,39 @@ impl Tensor {
     /// If the dimension does not exist, or has size 0.
     #[track_caller]
     pub fn softmax(&self, dim: usize) -> Tensor {
-        let [_, size, _] = self.shape().outer_size_inner(dim, "softmax");
+        let [_, size, inner] = self.shape().outer_size_inner(dim, "softmax");
         assert!(size > 0, "softmax: {} has nothing along dimension {dim}", self.shape());
+        if let (Device::Cpu, 1) = (self.device(), inner) {
+            let (x, max, isa) = (self.data(), self.max(&[dim], false), Isa::current());
+            return Tensor::build("softmax", &[self], *self.shape(), |out| {
+                parallel::for_each_row(out, size, |row, out| {
+                    isa.dispatch(SoftmaxRow { x: &x[row * size..][..size], m: max.data()[row], out });
+                });
+            });
+        }
         let e = self.sub(&self.max(&[dim], true)).exp();
         e.div(&e.sum(&[dim], true))
+    }
+
+    /// The gradient of [`softmax`](Tensor::softmax)'s input, from its result `self` and the result's gradient: `y·(dy − Σ dy·y)`.
+    ///
+    /// # Panics
+    /// If the shapes differ, or the dimension does not exist.
+    #[track_caller]
+    pub fn softmax_gradient(&self, dy: &Tensor, dim: usize) -> Tensor {
+        let what = "softmax_gradient";
+        let [_, size, inner] = self.shape().outer_size_inner(dim, what);
+        assert_eq!(self.shape(), dy.shape(), "{what}: {} and {}", self.shape(), dy.shape());
+        if let (Device::Cpu, 1) = (self.device(), inner) {
+            let (y, isa) = (self.data(), Isa::current());
+            return Tensor::build(what, &[self, dy], *self.shape(), |dx| {
+                parallel::for_each_row(dx, size, |row, dx| {
+                    let [y, dy] = [y, dy.data()].map(|data| &data[row * size..][..size]);
+                    isa.dispatch(SoftmaxRowGradient { y, dy, dx });
+                });
+            });
+        }
+        self.mul(&dy.sub(&dy.mul(self).sum(&[dim], true)))
     }
 
     /// x − ln Σ eˣ along `dim`: the logarithm of a softmax.
@@ -82,6 +112,45 @@ impl SimdKernel for LogSumExp<'_> {
             }
         }
         out.iter_mut().zip(m).for_each(|(sum, &m)| *sum = m + ln(*sum));
+    }
+}
+
+/// e^(x − m) / Σ e^(x − m) of a contiguous row.
+struct SoftmaxRow<'a> {
+    x: &'a [f32],
+    m: f32,
+    out: &'a mut [f32],
+}
+
+impl SimdKernel for SoftmaxRow<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let SoftmaxRow { x, m, out } = self;
+        let mut sums = [0.0; 16];
+        for (out, x) in out.chunks_mut(16).zip(x.chunks(16)) {
+            for ((out, &x), sum) in out.iter_mut().zip(x).zip(&mut sums) {
+                *out = exp(x - m);
+                *sum += *out;
+            }
+        }
+        let sum: f32 = sums.iter().sum();
+        out.iter_mut().for_each(|out| *out /= sum);
+    }
+}
+
+/// y·(dy − Σ dy·y) of a contiguous row.
+struct SoftmaxRowGradient<'a> {
+    y: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl SimdKernel for SoftmaxRowGradient<'_> {
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let SoftmaxRowGradient { y, dy, dx } = self;
+        let sum = sum_of(y, dy, |y, dy| y * dy) as f32;
+        dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = y * (dy - sum));
     }
 }
 
