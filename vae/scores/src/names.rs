@@ -22,7 +22,8 @@ pub fn names(config: &Config) -> Vec<String> {
 fn parts(config: &Config) -> &'static [&'static str] {
     match (config.model.kind, config.loss.kind, config.loss.schedule) {
         (ModelKind::Classifier, ..) => &["cross_entropy", "accuracy"],
-        (ModelKind::Vq, ..) => &["reconstruction", "commitment", "perplexity"],
+        (ModelKind::Vq, ..) => &["reconstruction", "commitment", "perplexity", "codes_used"],
+        (ModelKind::Fsq, ..) => &["reconstruction", "perplexity", "codes_used"],
         (_, LossKind::Tc, _) => &["reconstruction", "mi", "tc", "dw_kl", "kl"],
         (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
         _ => &["reconstruction", "kl"],
@@ -39,13 +40,14 @@ mod tests {
     #[test]
     fn names_are_those_that_an_evaluation_returns() {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
-        let cases: [&[&str]; 7] = [
+        let cases: [&[&str]; 8] = [
             &[],
             &["loss.kind=tc"],
             &["loss.schedule=free-bits"],
             &["loss.schedule=capacity"],
             &["model.kind=classifier", "data.image_size=16", "model.width=2"],
             &[&vq[..], &["data.image_size=16"]].concat(),
+            &["model.kind=fsq", "model.widths=4", "model.levels=3,2", "data.image_size=16"],
             &["data.kind=digits", "data.images=12000", "data.image_size=28", "data.limit=64"],
         ];
         for settings in cases {

@@ -79,12 +79,13 @@ impl Config {
         let w = model.width as f64;
         match model.kind {
             ModelKind::Classifier => (2_730.0 * w * w, 7.0 * w * area),
-            ModelKind::Vq => {
+            ModelKind::Vq | ModelKind::Fsq => {
                 let (weights, maps) = self.body_weights_and_maps(0.0);
-                let (codes, width) = (model.codes as f64, model.code_width as f64);
+                let (codes, width) = (model.code_count() as f64, model.code_length() as f64);
                 // The running averages of the codes, the distance of each position to each code, and the nearest codes.
                 let places = area / (model.divisor() as f64).powi(2);
-                (weights + 2.0 * codes * width, maps + places * (4.0 * codes + 8.0 * width))
+                let book = if model.kind == ModelKind::Vq { 2.0 * codes * width } else { codes };
+                (weights + book, maps + places * (4.0 * codes + 8.0 * width))
             }
             _ => self.body_weights_and_maps(self.decoder_inputs() as f64),
         }
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn estimated_weights_are_within_a_quarter() {
-        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq"] {
+        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq", "fsq"] {
             for setting in ["model.z_dim=20", "model.z_dim=512"] {
                 let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
                 let mut truth = 0.0;

@@ -3,6 +3,7 @@
 //! before any tensor exists.
 
 mod check;
+mod codes;
 mod crop;
 mod keys;
 mod layers;

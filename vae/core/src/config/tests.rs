@@ -51,6 +51,7 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "data.images" | "data.rotations" => "data.kind=shapes",
         "data.image_size" => "model.kind=dense",
         "model.codes" | "model.code_width" | "model.decay" => "model.kind=vq",
+        "model.levels" => "model.kind=fsq",
         _ => "seed=1",
     };
     settings.assignment(context).unwrap();

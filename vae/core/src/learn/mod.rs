@@ -46,7 +46,7 @@ pub trait Learner: Module {
         None
     }
 
-    /// Returns the index of the code at each position, `[batch, rows, columns]`, whole numbers below `model.codes`, or
+    /// Returns the index of the code at each position, `[batch, rows, columns]`, whole numbers below `code_count()`, or
     /// `None` if the model has no codebook.
     fn encode_codes(&self, batch: &Batch) -> Option<Tensor> {
         let _ = batch;
@@ -95,7 +95,7 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     let learner: Box<dyn Learner> = match config.model.kind {
         ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
-        ModelKind::Vq => Box::new(VqAutoencoder::new(config, Vq::new(&mut rng, config))),
+        ModelKind::Vq | ModelKind::Fsq => Box::new(VqAutoencoder::new(config, Vq::new(&mut rng, config))),
         _ => Box::new(Autoencoder::new(config, model::build(config))),
     };
     if config.model.freeze_encoder {
