@@ -2,7 +2,7 @@
 
 use vae_core::config::{Config, KlScheduleKind, LossKind, ModelKind};
 
-use super::{images, latents, negation};
+use super::{images, latents, negation, prior};
 
 /// Returns the names of all scores of a run with this configuration, in the order of a table. [`evaluate`](super::evaluate) returns
 /// each of them, either with a value or with the reason why it has none.
@@ -15,6 +15,7 @@ pub fn names(config: &Config) -> Vec<String> {
         .chain(images::names())
         .chain(latents::names())
         .chain([negation::NAME.to_owned()])
+        .chain(prior::names(config))
         .collect()
 }
 

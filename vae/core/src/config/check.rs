@@ -19,6 +19,7 @@ impl Config {
         self.check_kind()?;
         self.check_data()?;
         self.check_training()?;
+        self.prior.check()?;
         self.train_images().map_or(Ok(()), |images| self.check_last_batch(images))
     }
 

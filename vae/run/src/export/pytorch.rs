@@ -33,7 +33,9 @@ pub fn module(config: &Config) -> String {
         ModelKind::Basic | ModelKind::Conv3 => &[CONVOLUTIONAL],
         ModelKind::Skip => &[SKIP],
         ModelKind::Dense => &[DENSE],
-        kind @ (ModelKind::Classifier | ModelKind::Vq | ModelKind::Fsq) => unreachable!("{kind} has the layers of another kind"),
+        kind @ (ModelKind::Classifier | ModelKind::Vq | ModelKind::Fsq) => {
+            unreachable!("{kind} has the layers of another kind")
+        }
     };
     let parts = [model].into_iter().chain(layers.iter().copied());
     parts.fold(MODEL.to_owned(), |code, part| {
