@@ -48,6 +48,7 @@ model.kind=skip model.block=pre-activation model.batch_norm=false model.conditio
 model.kind=skip model.batch_norm=false
 model.kind=dense model.hidden=9 data.image_size=28
 model.kind=dense model.hidden=9 model.layers=3 COLOUR LINEAR data.normalise=standard model.conditional=true
+model.kind=dense model.hidden=9 model.prior=vamp model.pseudo_inputs=5 data.normalise=symmetric LINEAR
 model.kind=classifier
 model.kind=classifier model.stem=7x7-pool model.batch_norm=false COLOUR data.normalise=standard LINEAR
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW

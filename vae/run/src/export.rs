@@ -222,7 +222,7 @@ impl ModelPart<'_> {
         match (self.part, path.split_once('.')) {
             (Part::Model, _) => Some(path),
             (Part::Encoder, Some(("encoder", rest))) | (Part::Decoder, Some(("decoder", rest))) => Some(rest),
-            (Part::Encoder, Some(("decoder" | "codebook" | "fc", _))) | (Part::Decoder, _) => None,
+            (Part::Encoder, Some(("decoder" | "codebook" | "prior" | "fc", _))) | (Part::Decoder, _) => None,
             (Part::Encoder, _) => Some(path), // a classifier has no prefix
         }
     }

@@ -12,11 +12,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nn::Module;
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use vae_core::config::{self, Config, PriorKind};
-use vae_core::prior::{self, Fitting};
+use vae_core::prior::{self, Fitting, Prior};
 use vae_core::train::ModelAndOptimiser;
 use vae_core::{Error, Result};
 
@@ -72,12 +73,19 @@ fn weights_of(run: &Path) -> Result<String> {
 ///
 /// # Errors
 /// If a tensor cannot be read from its device, or the file cannot be written.
-pub fn save(folder: &mut Folder, meta: &Meta, fitting: &Fitting) -> Result<()> {
+pub fn save_fit(folder: &mut Folder, meta: &Meta, fitting: &Fitting) -> Result<()> {
     let meta = Meta { epoch: fitting.epoch, ..meta.clone() };
-    let json = serde_json::to_string(&meta).expect("numbers and words");
     let optimiser = fitting.optimiser_tensors();
-    let module = ModelAndOptimiser { model: &*fitting.prior, optimiser: &optimiser };
-    let bytes = block_on(nn::state::save(&module, &[(KEY, &json)])).map_err(|error| match error {
+    save(folder, &meta, &ModelAndOptimiser { model: &*fitting.prior, optimiser: &optimiser })
+}
+
+/// Writes a prior.
+///
+/// # Errors
+/// As [`save_fit`].
+pub fn save(folder: &mut Folder, meta: &Meta, module: &dyn Module) -> Result<()> {
+    let json = serde_json::to_string(meta).expect("numbers and words");
+    let bytes = block_on(nn::state::save(module, &[(KEY, &json)])).map_err(|error| match error {
         nn::state::StateError::Device(error) => Error::Device(error),
         error => Error::Diverged(error.to_string()),
     })?;
@@ -100,46 +108,63 @@ fn read(run: &Path, kind: PriorKind) -> Result<Option<(PathBuf, Vec<u8>, Meta)>>
     Ok(Some((path, bytes, meta)))
 }
 
-/// Builds the prior of a file, with the state of its fit.
-fn restored(config: &Config, device: tensor::Device, path: &Path, bytes: &[u8], meta: &Meta) -> Result<Fitting> {
-    // The metadata are not trusted: they must not build a huge prior.
-    let claimed = 4.0 * prior::weights(config, &meta.settings);
+/// Checks that a file is as large as the prior that it describes. The metadata are not trusted, and must not build a huge prior.
+fn check_size(config: &Config, path: &Path, bytes: &[u8], meta: &Meta) -> Result<()> {
+    let claimed = 4.0 * prior::weights(meta.kind, config, &meta.settings);
     if claimed > 3.0 * bytes.len() as f64 + 1e6 {
         return Err(Error::file(
             path,
             "describes a larger prior than it contains; fit it again with vae fit-prior --again",
         ));
     }
-    let prior = prior::build(meta.kind, config, &meta.settings, meta.seed)?;
-    let mut fitting = Fitting::new(prior, meta.settings.clone(), meta.seed, device);
-    let slots = fitting.optimiser_slots();
-    load_bytes(&ModelAndOptimiser { model: &*fitting.prior, optimiser: &slots }, bytes, path)?;
-    fitting.restore(meta.epoch, meta.images, &slots);
-    Ok(fitting)
+    Ok(())
 }
 
-/// Returns the state of a fit that can be continued: one of the same weights, images, seed and settings as `wanted`.
+/// Restores the state of an earlier fit of the same weights, images, seed and settings as `wanted`, if there is one.
 ///
 /// # Errors
 /// If the file is damaged.
-pub fn resume(run: &LoadedRun, wanted: &Meta) -> Result<Option<Fitting>> {
-    let Some((path, bytes, meta)) = read(&run.path, wanted.kind)? else { return Ok(None) };
+pub fn resume(run: &LoadedRun, wanted: &Meta, fitting: &mut Fitting) -> Result<()> {
+    let Some((path, bytes, meta)) = read(&run.path, wanted.kind)? else { return Ok(()) };
     if (Meta { epoch: 0, ..meta.clone() }) != *wanted {
-        return Ok(None);
+        return Ok(());
     }
-    restored(&run.predictor.config, run.predictor.device().clone(), &path, &bytes, &meta).map(Some)
+    check_size(&run.predictor.config, &path, &bytes, &meta)?;
+    let slots = fitting.optimiser_slots();
+    load_bytes(&ModelAndOptimiser { model: &*fitting.prior, optimiser: &slots }, &bytes, &path)?;
+    fitting.restore(meta.epoch, meta.images, &slots);
+    Ok(())
 }
 
 impl LoadedRun {
     /// Draws samples from this prior from now on. Each kind but the model's own must have been fitted before.
     ///
     /// # Errors
-    /// If the kind does not fit the model, or its file is missing, damaged, or of other weights.
+    /// As [`LoadedRun::load_prior`].
     pub fn use_prior(&mut self, kind: PriorKind) -> Result<()> {
-        prior::check(kind, &self.predictor.config)?;
+        self.predictor.prior = self.load_prior(kind)?;
+        Ok(())
+    }
+
+    /// Returns the kinds of priors that can be drawn from: that of the model, and those that were fitted to its weights.
+    pub fn priors(&self) -> Vec<PriorKind> {
+        let is_fitted = |kind: PriorKind| self.path.join(file_name(kind)).exists();
+        let usable = |kind: &PriorKind| match kind {
+            PriorKind::Standard => prior::check(*kind, &self.predictor.config).is_ok(),
+            kind => is_fitted(*kind) && self.load_prior(*kind).is_ok(),
+        };
+        PriorKind::ALL.into_iter().filter(usable).collect()
+    }
+
+    /// Loads a fitted prior onto the device of the model, or returns `None` for the model's own.
+    ///
+    /// # Errors
+    /// If the kind does not fit the model, or its file is missing, damaged, or of other weights.
+    pub fn load_prior(&self, kind: PriorKind) -> Result<Option<Box<dyn Prior>>> {
+        let config = &self.predictor.config;
+        prior::check(kind, config)?;
         if kind == PriorKind::Standard {
-            self.predictor.prior = None;
-            return Ok(());
+            return Ok(None);
         }
         let Some((path, bytes, meta)) = read(&self.path, kind)? else {
             let run = self.path.display();
@@ -151,9 +176,11 @@ impl LoadedRun {
             let what = "was fitted to other weights of this run, which has been trained further since";
             return Err(Error::file(&path, format!("{what}; fit it again with vae fit-prior --prior {kind}")));
         }
-        let fitting = restored(&self.predictor.config, self.predictor.device().clone(), &path, &bytes, &meta)?;
-        self.predictor.prior = Some(fitting.prior); // upcast
-        Ok(())
+        check_size(config, &path, &bytes, &meta)?;
+        let prior = prior::blank(kind, config, &meta.settings)?;
+        load_bytes(&*prior, &bytes, &path)?;
+        nn::upload(&*prior, self.predictor.device());
+        Ok(Some(prior))
     }
 
     /// Draws samples from the prior that is fitted to the codes of a model, if there is one: a model with codes has no other way
@@ -185,12 +212,12 @@ mod tests {
         let latents = block_on(run.predictor.latents(split, &split.first(40))).unwrap().unwrap();
         let meta = Meta::new(dir.path(), PriorKind::Transformer, 40, 7, config.prior.clone()).unwrap();
         let begun = || {
-            let prior = prior::build(meta.kind, &config, &meta.settings, meta.seed).unwrap();
-            Fitting::new(prior, meta.settings.clone(), meta.seed, Device::Cpu)
+            let prior = prior::trainable(meta.kind, &config, &meta.settings, meta.seed).unwrap();
+            Fitting::new(prior, meta.settings.clone(), meta.seed, Device::Cpu, &latents)
         };
         let mut folder = Folder::open_unlocked(dir.path());
         let mut bytes = |fitting: &Fitting| {
-            save(&mut folder, &meta, fitting).unwrap();
+            save_fit(&mut folder, &meta, fitting).unwrap();
             fs::read(dir.path().join(file_name(meta.kind))).unwrap()
         };
         let mut whole = begun();
@@ -201,13 +228,15 @@ mod tests {
         let mut part = begun();
         block_on(part.epoch(&latents)).unwrap();
         assert!(bytes(&part) != whole);
-        let mut part = resume(&run, &meta).unwrap().expect("it was just written");
+        let mut part = begun();
+        resume(&run, &meta, &mut part).unwrap();
         assert_eq!(part.epoch, 1);
         for _ in 0..2 {
             block_on(part.epoch(&latents)).unwrap();
         }
         assert!(bytes(&part) == whole);
-        let other = Meta { seed: 8, ..meta.clone() };
-        assert!(resume(&run, &other).unwrap().is_none(), "a fit of another seed begins anew");
+        let (other, mut begun) = (Meta { seed: 8, ..meta.clone() }, begun());
+        resume(&run, &other, &mut begun).unwrap();
+        assert_eq!(begun.epoch, 0, "a fit of another seed begins anew");
     }
 }

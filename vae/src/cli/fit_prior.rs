@@ -11,8 +11,9 @@ use tensor::Tensor;
 use vae_core::Error;
 use vae_core::config::{self, Config, PriorKind, Settings};
 use vae_core::data::Split;
-use vae_core::prior::{self, Fitting, frequency_nats};
-use vae_run::prior::{Meta, file_name, resume, save};
+use vae_core::prior::{self, Fitting, Mixture, frequency_nats};
+use vae_core::random::Purpose;
+use vae_run::prior::{Meta, file_name, resume, save, save_fit};
 use vae_run::{Folder, LoadedRun};
 
 use super::load::{LoadOptions, prior_kind, warn_of_changes};
@@ -22,10 +23,12 @@ use crate::say;
 /// A test runs every line that starts with `  vae fit-prior`.
 const EXAMPLES: &str = "\
 Examples:
-  vae fit-prior runs/fsq                                       a transformer over the codes of a vq or fsq model
-  vae fit-prior runs/fsq --set prior.epochs=40 --again         other keys of [prior]; vae config prior explains them
+  vae fit-prior runs/quickstart                                a mixture of 10 Gaussians over the latents of a VAE
+  vae fit-prior runs/quickstart --prior flow                   a flow from N(0, I) to the latents
+  vae fit-prior runs/fsq --set prior.epochs=40 --again         a transformer over the codes of a vq or fsq model
 
-A fit that was interrupted continues with its next epoch, bit for bit. vae sample, draw, evaluate and report then draw from it.
+vae config prior explains the keys. A transformer or flow whose fit was interrupted continues with its next epoch, bit for bit.
+vae sample RUN --prior gmm then draws from it, as draw, evaluate and report do; the prior of codes is used without being named.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 
 /// Fits a prior to the latents of a trained run, so that samples are drawn from what the decoder has seen.
@@ -34,7 +37,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 pub(super) struct Args {
     /// The folder of the run
     run: PathBuf,
-    /// The kind of prior [default: transformer]
+    /// The kind of prior: gmm or flow for a VAE, transformer for codes [default: gmm, for codes transformer]
     #[arg(long, value_name = "PRIOR", value_parser = prior_kind)]
     prior: Option<PriorKind>,
     /// Set a key of [prior], for example prior.epochs=40; may be given many times
@@ -50,52 +53,38 @@ pub(super) struct Args {
     load: LoadOptions,
 }
 
+/// Latents to fit to, and latents to judge the fit by.
+struct Latents {
+    train: Tensor,
+    held_out: Tensor,
+    /// What the latter are of.
+    split: &'static str,
+}
+
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let run = args.load.load(&args.run)?;
-    let config = &run.predictor.config;
-    let kind = args.prior.unwrap_or(PriorKind::Transformer);
-    prior::check(kind, config)?;
+    let mut run = args.load.load(&args.run)?;
+    let config = run.predictor.config.clone();
+    let default = if config.model.has_codes() { PriorKind::Transformer } else { PriorKind::Gmm };
+    let kind = args.prior.unwrap_or(default);
+    prior::check(kind, &config)?;
     if kind == PriorKind::Standard {
         bail!(Error::config(
             "--prior standard: it is the model's own prior, and there is nothing to fit; name another"
         ));
     }
-    let settings = settings(config, &args.set)?;
-    let seed = args.seed.unwrap_or(config.seed);
-    let dataset = run.dataset()?;
+    let settings = settings(&config, &args.set)?.of_kind(kind);
+    settings.check()?;
+    let latents = latents(&run)?;
     warn_of_changes(&run);
-    let [train, validation] = [&dataset.train, &dataset.validation].map(|split| latents(&run, split));
-    let (train, validation) = (train?, validation?);
-    let Some(train) = train else { bail!(Error::config("there are no training images to fit a prior to")) };
-    let meta = Meta::new(&run.path, kind, train.shape()[0], seed, settings.clone())?;
-    let mut folder = Folder::open_unlocked(&run.path);
-    let found = if args.again { None } else { resume(&run, &meta)? };
-    let mut fitting = match found {
-        Some(fitting) => fitting,
-        None => Fitting::new(
-            prior::build(kind, config, &settings, seed)?,
-            settings.clone(),
-            seed,
-            run.predictor.device().clone(),
-        ),
-    };
-    say!("{}, {} weights, {} images", fitting.prior.words(), nn::count(&*fitting.prior), train.shape()[0]);
-    while fitting.epoch < settings.epochs {
-        let start = Instant::now();
-        let mut line = format!("training {:.4}", block_on(fitting.epoch(&train))?);
-        if let Some(validation) = &validation {
-            line += &format!(", validation {:.4}", block_on(fitting.validate(validation))?);
-        }
-        save(&mut folder, &meta, &fitting)?;
-        eprint_line(&format!(
-            "epoch {}/{}: {line} nats per code, {:.1} s",
-            fitting.epoch,
-            settings.epochs,
-            start.elapsed().as_secs_f64()
-        ));
+    let seed = args.seed.unwrap_or(config.seed);
+    let meta = Meta::new(&run.path, kind, latents.train.shape()[0], seed, settings)?;
+    match kind {
+        PriorKind::Gmm => fit_mixture(&run, &latents, &meta)?,
+        _ => fit_by_gradients(&run, &latents, &meta, args.again)?,
     }
-    say!("{}", verdict(config, &fitting, &train, validation.as_ref())?);
+    run.use_prior(kind)?;
+    say!("{}", verdict(&mut run, &latents)?);
     say!("{}", run.path.join(file_name(kind)).display());
     Ok(ExitCode::SUCCESS)
 }
@@ -112,31 +101,85 @@ fn settings(config: &Config, assignments: &[String]) -> Result<config::Prior> {
         }
         settings.assignment(assignment)?;
     }
-    let changed = settings.resolve()?.prior;
-    changed.check()?;
-    Ok(changed)
+    Ok(settings.resolve()?.prior)
 }
 
-/// Returns the latents of all images of a split, or `None` if it has no images.
-fn latents(run: &LoadedRun, split: &Split) -> Result<Option<Tensor>> {
-    if split.count() == 0 {
-        return Ok(None);
+/// Returns the latents of all training images, and of all validation images if there are any.
+fn latents(run: &LoadedRun) -> Result<Latents> {
+    let dataset = run.dataset()?;
+    let of = |split: &Split| -> Result<Option<Tensor>> {
+        match split.count() {
+            0 => Ok(None),
+            _ => Ok(block_on(run.predictor.latents(split, &split.first(usize::MAX)))?),
+        }
+    };
+    let Some(train) = of(&dataset.train)? else {
+        bail!(Error::config("there are no training images, so there are no latents to fit a prior to"));
+    };
+    Ok(match of(&dataset.validation)? {
+        Some(held_out) => Latents { train, held_out, split: "validation" },
+        None => Latents { held_out: train.clone(), train, split: "training" },
+    })
+}
+
+/// Fits a mixture of Gaussians by expectation maximisation.
+fn fit_mixture(run: &LoadedRun, latents: &Latents, meta: &Meta) -> Result<()> {
+    let config::Prior { components, iterations, .. } = meta.settings;
+    let rng = &mut Purpose::Prior.stream(meta.seed, 0);
+    let mixture = Mixture::fit(&latents.train, components, iterations, rng, &mut |iteration, nats| {
+        eprint_line(&format!("iteration {iteration}: {nats:.4} nats per image"));
+    })?;
+    Ok(save(&mut Folder::open_unlocked(&run.path), meta, &mixture)?)
+}
+
+/// Fits a prior by gradients, and writes it after each epoch.
+fn fit_by_gradients(run: &LoadedRun, latents: &Latents, meta: &Meta, again: bool) -> Result<()> {
+    let settings = &meta.settings;
+    let prior = prior::trainable(meta.kind, &run.predictor.config, settings, meta.seed)?;
+    let device = run.predictor.device().clone();
+    let mut fitting = Fitting::new(prior, settings.clone(), meta.seed, device, &latents.train);
+    if !again {
+        resume(run, meta, &mut fitting)?;
     }
-    Ok(block_on(run.predictor.latents(split, &split.first(usize::MAX)))?)
+    say!("{}: {} weights, {} images", fitting.prior.words(), nn::count(&*fitting.prior), meta.images);
+    let mut folder = Folder::open_unlocked(&run.path);
+    while fitting.epoch < settings.epochs() {
+        let start = Instant::now();
+        let train = block_on(fitting.epoch(&latents.train))?;
+        let held_out = block_on(fitting.validate(&latents.held_out))?;
+        save_fit(&mut folder, meta, &fitting)?;
+        eprint_line(&format!(
+            "epoch {}/{}: loss {train:.4}, {} {held_out:.4}, {:.1} s",
+            fitting.epoch,
+            settings.epochs(),
+            latents.split,
+            start.elapsed().as_secs_f64()
+        ));
+    }
+    Ok(())
 }
 
-/// Says how many nats a code has, and what that is in bits.
-fn verdict(config: &Config, fitting: &Fitting, train: &Tensor, validation: Option<&Tensor>) -> Result<String> {
-    let (codes, split) = validation.map_or((train, "training"), |codes| (codes, "validation"));
-    let (nats, count) = (block_on(fitting.validate(codes))?, config.model.code_count());
-    let bits = nats * codes.shape()[1] as f64 / LN_2;
+/// Says how probable the latents of images are, and compares with the model's own prior.
+fn verdict(run: &mut LoadedRun, Latents { train, held_out, split }: &Latents) -> Result<String> {
+    let (words, nats) = (run.predictor.prior_words(), block_on(run.predictor.latent_nats(held_out))?);
+    let config = run.predictor.config.clone();
+    run.use_prior(PriorKind::Standard)?;
+    let of = format!("latents of {} {split} images", held_out.shape()[0]);
+    let Some(nats) = nats else { return Ok(format!("{words}, fitted to the latents of {} images", train.shape()[0])) };
+    if let Some(standard) = block_on(run.predictor.latent_nats(held_out))? {
+        return Ok(format!(
+            "{words}: −ln p = {nats:.3} nats per image, {of}; {} has {standard:.3}",
+            run.predictor.prior_words()
+        ));
+    }
+    let (count, bits) = (config.model.code_count(), nats / LN_2);
     let dimensions = config.channels() * config.image_size().pow(2);
     Ok(format!(
-        "{nats:.4} nats per code on {} {split} images, {bits:.1} bits per image, {:.4} bits per dimension (of {dimensions} pixel \
-         values, without the decoder's error); codes drawn by their frequencies alone have {:.4} nats, uniform ones {:.4}",
-        codes.shape()[0],
+        "{words}: {:.4} nats per code, {bits:.1} bits per image, {:.4} bits per dimension (of {dimensions} pixel values, without \
+         the decoder's error), {of}; codes drawn by their frequencies alone have {:.4} nats, uniform ones {:.4}",
+        nats / held_out.shape()[1] as f64,
         bits / dimensions as f64,
-        frequency_nats(train, codes, count),
+        frequency_nats(train, held_out, count),
         (count as f64).ln(),
     ))
 }

@@ -88,10 +88,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         Some(words) => vec![label(words, classes, run.class_names())?; count],
         None => (0..count).map(|i| i * classes / count).collect(),
     };
-    if (has_codes || predictor.prior.is_some()) && args.temperature != 1.0 {
+    if !predictor.draws_standard_normal() && args.temperature != 1.0 {
         bail!(Error::config(format!(
             "--temperature: it is the standard deviation of draws from N(0, I), and this model draws from {}; leave it out",
-            if predictor.prior.is_some() { predictor.prior_words() } else { "its codes".into() }
+            if has_codes { "its codes".into() } else { predictor.prior_words() }
         )));
     }
     let mut image_folder = ImageFolder::new(&args.png, shape)?;

@@ -20,6 +20,7 @@ impl Config {
         self.check_data()?;
         self.check_training()?;
         self.prior.check()?;
+        self.check_model_prior()?;
         self.train_images().map_or(Ok(()), |images| self.check_last_batch(images))
     }
 

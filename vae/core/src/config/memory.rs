@@ -6,7 +6,7 @@
 //! - The feature maps of a batch are counted as often as the backward pass needs them, and half as often with
 //!   `train.activation_checkpointing`.
 
-use super::{Config, DataKind, Down, LossKind, ModelKind};
+use super::{Config, DataKind, Down, LossKind, ModelKind, ModelPrior};
 use crate::error::{Error, Result};
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -46,6 +46,10 @@ impl Config {
         let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // of images and posteriors
         let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
         let train = &self.train;
+        let pseudo_inputs = if self.model.prior == ModelPrior::Vamp { self.model.pseudo_inputs as f64 } else { 0.0 };
+        let (weights, latents) =
+            (weights + pseudo_inputs * pixels, latents + 16.0 * pseudo_inputs * self.model.z_dim as f64);
+        let batch = batch + pseudo_inputs; // of images that are encoded
         let maps = if train.activation_checkpointing { 0.5 * maps } else { maps };
         let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
         4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()

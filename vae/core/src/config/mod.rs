@@ -24,7 +24,7 @@ use keys::keys;
 pub use keys::{Bound, Key, Kind, Range, Section};
 pub use layers::{Settings, unknown_key};
 pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
-pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
+pub use model::{DecoderConv, Down, Model, ModelKind, ModelPrior, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub use prior::{Prior, PriorKind};
 pub(crate) use sizes::{HUES, PLACES, SHAPES};

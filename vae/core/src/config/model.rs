@@ -1,5 +1,5 @@
 //! The network: the keys of `[model]`. Each kind of model reads some of them. All read `init`; all that give images read
-//! `output`; all VAEs read `z_dim`, `conditional`, `init_encoder` and `freeze_…`.
+//! `output`; all VAEs read `z_dim`, `prior`, `conditional`, `init_encoder` and `freeze_…`.
 //!
 //! ```text
 //! resnet18, resnet50   width stem upsample decoder_conv batch_norm
@@ -49,6 +49,10 @@ keys! {
         block: SkipBlock = SkipBlock::TwoConv;
         /// The activation of the decoder's last layer, which gives the pixels.
         output: Output = Output::Linear;
+        /// The prior of a VAE's latents, which the KL compares the posteriors with.
+        prior: ModelPrior = ModelPrior::Standard;
+        /// The number of pseudo-inputs of the prior `vamp`.
+        pseudo_inputs: usize = 500, at_least(1.0).at_most(1_000_000.0);
         /// Whether a VAE is conditional. Then each image's label is an input of the encoder, as planes beside the image, and of
         /// the decoder, as columns beside the latents.
         conditional: bool = false;
@@ -96,6 +100,15 @@ named! {
         Vq = "vq",
         /// An autoencoder with finite scalar quantisation: each number of a latent vector is rounded to a few levels.
         Fsq = "fsq",
+    }
+}
+named! {
+    /// The prior of a VAE's latents.
+    ModelPrior {
+        /// N(0, I).
+        Standard = "standard",
+        /// The VampPrior: the mixture of the posteriors of `pseudo_inputs` images, which are trained with the model.
+        Vamp = "vamp",
     }
 }
 named! {
@@ -196,6 +209,15 @@ impl Model {
         may && self.batch_norm
     }
 
+    /// Returns what a VAE is besides its layers, with a leading comma.
+    fn more_words(&self) -> String {
+        let conditional = if self.conditional { ", conditional" } else { "" };
+        match self.prior {
+            ModelPrior::Standard => conditional.into(),
+            ModelPrior::Vamp => format!(", VampPrior of {} pseudo-inputs", self.pseudo_inputs),
+        }
+    }
+
     /// Returns a description of the model: its kind and the keys that this kind uses.
     pub fn words(&self) -> String {
         let shape = match self.body() {
@@ -213,7 +235,7 @@ impl Model {
                 let levels = self.levels.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
                 format!("{} by {}: {shape}, {levels} = {} codes", self.kind, self.encoder, self.code_count())
             }
-            kind => format!("{kind}: {shape}, z {}{}", self.z_dim, if self.conditional { ", conditional" } else { "" }),
+            kind => format!("{kind}: {shape}, z {}{}", self.z_dim, self.more_words()),
         }
     }
 }

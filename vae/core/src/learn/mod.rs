@@ -6,21 +6,24 @@ mod batch;
 mod classifier;
 mod stages;
 mod summary;
+mod vamp;
 mod vq;
 
 use autograd::Var;
 use nn::{ForwardContext, Module, Slot};
 use tensor::Tensor;
 
-use crate::config::{Config, ModelKind};
+use crate::config::{Config, ModelKind, ModelPrior};
 use crate::model::{self, Classifier, Vq};
 use crate::objective::Terms;
+use crate::prior::Prior;
 use crate::random::Purpose;
 
 pub use autoencoder::Autoencoder;
 pub use batch::Batch;
 pub use stages::{Stage, stages};
 pub use summary::{LayerRow, Summary};
+pub use vamp::Vamp;
 pub use vq::VqAutoencoder;
 
 /// A model and its loss.
@@ -43,6 +46,11 @@ pub trait Learner: Module {
     /// the model cannot decode latents.
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         let _ = (z, labels);
+        None
+    }
+
+    /// Returns the prior of the model, or `None` for N(0, I).
+    fn prior(&self) -> Option<&dyn Prior> {
         None
     }
 
@@ -96,6 +104,9 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
     let learner: Box<dyn Learner> = match config.model.kind {
         ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
         ModelKind::Vq | ModelKind::Fsq => Box::new(VqAutoencoder::new(config, Vq::new(&mut rng, config))),
+        _ if config.model.prior == ModelPrior::Vamp => {
+            Box::new(Vamp::new(&mut Purpose::Prior.stream(config.seed, 0), config, model::build(config)))
+        }
         _ => Box::new(Autoencoder::new(config, model::build(config))),
     };
     if config.model.freeze_encoder {

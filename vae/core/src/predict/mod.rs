@@ -34,7 +34,7 @@ pub struct Predictor {
     pub model: Box<dyn Learner>,
     /// The conversion of image bytes to model input, and back to pixels.
     pub transform: Transform,
-    /// The prior that samples are drawn from, on the device. `None` for that of the model, N(0, I).
+    /// The prior that samples are drawn from, on the device. `None` for that of the model.
     pub prior: Option<Box<dyn Prior>>,
     device: Device,
 }

@@ -1,6 +1,5 @@
 //! Drawing latents from a prior, and decoding them.
 
-use nn::Module;
 use tensor::Tensor;
 
 use crate::data::Split;
@@ -11,22 +10,31 @@ use crate::random::{Purpose, image_noise};
 
 /// Every `async` method waits for the device. Its error is that of the device, or of an image that cannot be read.
 impl Predictor {
-    /// Draws from this prior from now on. The prior is moved to the device.
-    pub fn set_prior(&mut self, prior: Box<dyn Prior>) {
-        nn::upload(&*prior as &dyn Module, &self.device);
-        self.prior = Some(prior);
-    }
-
     /// Returns what samples are drawn from, in a few words.
     pub fn prior_words(&self) -> String {
-        self.prior.as_ref().map_or("N(0, I)".into(), |prior| prior.words())
+        self.any_prior(self.prior.as_deref()).map_or("N(0, I)".into(), |prior| prior.words())
+    }
+
+    /// Returns whether latents are drawn from N(0, I).
+    pub fn draws_standard_normal(&self) -> bool {
+        !self.config.model.has_codes() && self.any_prior(self.prior.as_deref()).is_none()
+    }
+
+    /// Returns a fitted prior, or else the model's own if that is not N(0, I).
+    fn any_prior<'a>(&'a self, fitted: Option<&'a dyn Prior>) -> Option<&'a dyn Prior> {
+        fitted.or_else(|| self.model.prior())
     }
 
     /// Draws `count` latents from the prior, on the CPU: `[count, z]`, or indices of codes `[count, rows, columns]`. Returns
     /// `None` for a model with codes and no fitted prior.
     pub async fn draw(&self, count: usize, seed: u64) -> Result<Option<Tensor>> {
+        self.draw_from(self.prior.as_deref(), count, seed).await
+    }
+
+    /// Draws latents from another prior, as [`Predictor::draw`] does; from that of the model for `None`.
+    pub async fn draw_from(&self, prior: Option<&dyn Prior>, count: usize, seed: u64) -> Result<Option<Tensor>> {
         let (model, mut rng) = (&self.config.model, Purpose::Samples.stream(seed, 0));
-        let Some(prior) = &self.prior else {
+        let Some(prior) = self.any_prior(prior) else {
             return Ok((!model.has_codes()).then(|| rng.normal_tensor([count, model.z_dim])));
         };
         let numbers = prior.draw(count, &self.device, &mut rng).read().await?;
@@ -61,7 +69,7 @@ impl Predictor {
     /// cannot be computed.
     pub async fn latent_nats(&self, latents: &Tensor) -> Result<Option<f64>> {
         let (count, dims) = (latents.shape()[0], latents.shape()[1]);
-        let Some(prior) = &self.prior else {
+        let Some(prior) = self.any_prior(self.prior.as_deref()) else {
             let squares = latents.data().iter().map(|&z| f64::from(z) * f64::from(z)).sum::<f64>() / count as f64;
             let nats = 0.5 * (squares + dims as f64 * std::f64::consts::TAU.ln());
             return Ok((!self.config.model.has_codes()).then_some(nats));

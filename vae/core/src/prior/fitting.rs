@@ -34,8 +34,15 @@ pub struct Fitting {
 
 /// Every `async` method waits for the device. Its error is that of the device, or says that a loss is not finite.
 impl Fitting {
-    /// Begins to fit a prior, and moves it to the device.
-    pub fn new(prior: Box<dyn Trainable>, settings: config::Prior, seed: u64, device: Device) -> Fitting {
+    /// Begins to fit a prior to latents, `[images, …]` on the CPU, and moves the prior to the device.
+    pub fn new(
+        prior: Box<dyn Trainable>,
+        settings: config::Prior,
+        seed: u64,
+        device: Device,
+        latents: &Tensor,
+    ) -> Fitting {
+        prior.prepare(latents);
         nn::upload(&*prior, &device);
         let params = nn::parameters(&*prior);
         Fitting { prior, epoch: 0, settings, seed, params, adam: Optimizer::adam(), device }
@@ -46,7 +53,7 @@ impl Fitting {
         let (count, size) = (latents.shape()[0], self.settings.batch_size);
         let order = Purpose::Prior.stream(self.seed, 1 + self.epoch as u64).permutation(count);
         let per_epoch = count.div_ceil(size);
-        let all = per_epoch * self.settings.epochs;
+        let all = per_epoch * self.settings.epochs();
         let schedule = Schedule::WarmUp { epochs: all.div_ceil(20), then: Box::new(Schedule::Cosine) };
         let mut losses = Vec::with_capacity(per_epoch);
         for (i, rows) in order.chunks(size).enumerate() {
@@ -153,8 +160,8 @@ mod tests {
     }
 
     fn fitting(config: &Config) -> Fitting {
-        let prior = super::super::build(PriorKind::Transformer, config, &config.prior, 1).unwrap();
-        Fitting::new(prior, config.prior.clone(), 1, Device::Cpu)
+        let prior = super::super::trainable(PriorKind::Transformer, config, &config.prior, 1).unwrap();
+        Fitting::new(prior, config.prior.clone(), 1, Device::Cpu, &equal_codes(120))
     }
 
     /// Codes that follow a rule: all four of an image are equal. Their entropy is that of one code, ln 4.

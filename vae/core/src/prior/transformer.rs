@@ -9,13 +9,13 @@
 //! ```
 //!
 //! The attention is causal, so one pass gives the probabilities of all positions. To draw, the positions are computed one after
-//! the other. A code is drawn as argmax_k (logit_k + g_k) with Gumbel noise g = −ln(−ln u), u uniform, which has the
-//! probabilities of the softmax (Gumbel, 1954) and needs no transfer to the host.
+//! the other.
 
 use autograd::{Var, no_grad};
 use nn::{Embedding, ForwardContext, Layer, LayerNorm, Linear, MultiheadAttention, loss};
 use tensor::{Device, Generator, Tensor};
 
+use super::categorical::draw_index;
 use super::{Prior, Trainable};
 use crate::config;
 
@@ -68,7 +68,7 @@ impl Block {
 impl Transformer {
     /// Creates a prior of sequences of `length` codes, each below `codes`.
     pub(super) fn new(rng: &mut Generator, settings: &config::Prior, codes: usize, length: usize) -> Transformer {
-        let width = settings.width;
+        let width = settings.width();
         Transformer {
             tokens: Embedding::new(rng, codes + 1, width), // the last is the start
             positions: Embedding::new(rng, length, width),
@@ -82,7 +82,7 @@ impl Transformer {
 
     /// Returns the number of weights of such a prior.
     pub(super) fn weights(settings: &config::Prior, codes: usize, length: usize) -> f64 {
-        let [width, blocks, codes, length] = [settings.width, settings.blocks, codes, length].map(|n| n as f64);
+        let [width, blocks, codes, length] = [settings.width(), settings.blocks, codes, length].map(|n| n as f64);
         width * (2.0 * codes + length) + blocks * 12.0 * width * width
     }
 
@@ -122,7 +122,7 @@ impl Transformer {
         let (ctx, mut tokens) = (ForwardContext::eval(), self.start(count, device));
         for n in 0..self.length {
             let logits = no_grad(|| self.head(&self.vectors(&tokens, &ctx).slice(1, n, 1), &ctx));
-            let next = gumbel_argmax(logits.value(), rng).reshape([count, 1]);
+            let next = draw_index(logits.value(), rng).reshape([count, 1]);
             tokens = Tensor::concat(&[&tokens, &next], 1);
         }
         tokens.slice(1, 1, self.length)
@@ -154,19 +154,12 @@ impl Trainable for Transformer {
     }
 }
 
-/// Draws an index of each row with the probabilities of its softmax, `[rows, codes]` → `[rows]`.
-pub(super) fn gumbel_argmax(logits: &Tensor, rng: &mut Generator) -> Tensor {
-    let uniform = rng.uniform_tensor(logits.shape(), 0.0, 1.0).clamp(1e-7, 1.0 - 6e-8);
-    let gumbel = uniform.log().mul_scalar(-1.0).log().mul_scalar(-1.0);
-    logits.add(&gumbel.upload(&logits.device())).argmax(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn transformer(codes: usize, length: usize) -> Transformer {
-        let settings = config::Prior { width: 8, heads: 2, ..config::Prior::default() };
+        let settings = config::Prior { width: Some(8), heads: 2, ..config::Prior::default() };
         Transformer::new(&mut Generator::new(1), &settings, codes, length)
     }
 

@@ -56,6 +56,8 @@ enum Figure {
     Reconstructions(Reconstructions),
     /// Decoded draws from N(0, I), or from a fitted prior
     Samples,
+    /// Test images over samples of each prior that vae fit-prior fitted, a row each
+    Priors,
     /// One latent at a time from -3 to 3, those of the highest KL
     Traversal(Traversal),
     /// Decoded images over the plane of two latents, at quantiles of the prior
@@ -187,6 +189,7 @@ fn drawing(runs: &[LoadedRun], figure: &Figure) -> vae_core::Result<Drawing> {
             )
         }
         Figure::Samples => gallery::samples::draw(&run.title(), &run.predictor, run.class_names()),
+        Figure::Priors => gallery::priors::draw(run),
         Figure::Traversal(options) => gallery::traversal::draw(run, options.image),
         Figure::LatentGrid(options) => gallery::latent_grid::draw(run, options.dims),
         Figure::Interpolation(options) => gallery::interpolation::draw(run, &options.a, &options.b),
