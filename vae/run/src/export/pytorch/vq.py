@@ -54,7 +54,8 @@ class Vq(Model):
             return self.codebook.codes[codes].movedim(-1, 1)
         levels = self.levels.to(codes.device)
         half = levels // 2
-        return ((codes[..., None] // self.factors(levels) % levels - half) / half).movedim(-1, 1)
+        digits = (codes[..., None] // self.factors(levels) % levels).to(self.decoder.code.weight)
+        return ((digits - half) / half).movedim(-1, 1)
 
     def decode(self, codes):
         """Returns images for the indices of codes [N, s, s], or for maps [N, D, s, s]."""
