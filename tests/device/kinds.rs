@@ -21,10 +21,12 @@ fn configuration(settings: &[&str]) -> Config {
 
 #[test]
 fn a_step_of_any_kind_reads_nothing() {
-    let kinds: [&[&str]; 6] = [
+    let kinds: [&[&str]; 8] = [
         &["model.kind=classifier", "model.width=2"],
         &["model.kind=vq", "model.widths=3,4", "model.codes=7", "model.code_width=2"],
         &["model.kind=vq", "model.encoder=resnet18", "model.width=2"],
+        &["model.kind=fsq", "model.widths=3,4", "model.levels=4,3"],
+        &["model.kind=dense", "model.prior=vamp", "model.pseudo_inputs=3"],
         &["model.kind=conv3", "model.widths=2,3,4", "model.conditional=true"],
         &["model.kind=skip", "model.width=2", "model.block=pre-activation"],
         &["model.kind=resnet18", "model.width=2", "model.freeze_encoder=true"],
@@ -66,6 +68,8 @@ fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
         vec!["model.kind=classifier", "model.width=4"],
         vec!["model.kind=vq", "model.codes=16", "model.code_width=4", "model.widths=4,6"],
         vec!["model.kind=vq", "model.codes=5", "model.encoder=resnet18", "model.width=2", "data.image_size=32"],
+        [dense, &["model.prior=vamp", "model.pseudo_inputs=6"]].concat(),
+        vec!["model.kind=fsq", "model.levels=4,3,2", "model.widths=4,6"],
         of_a_loss("loss.kind=tc", "loss.estimator=batch"),
         of_a_loss("loss.kind=tc", "loss.estimator=mss"),
         of_a_loss("loss.kind=weighted", "loss.schedule=free-bits"),

@@ -48,11 +48,14 @@ model.kind=skip model.block=pre-activation model.batch_norm=false model.conditio
 model.kind=skip model.batch_norm=false
 model.kind=dense model.hidden=9 data.image_size=28
 model.kind=dense model.hidden=9 model.layers=3 COLOUR LINEAR data.normalise=standard model.conditional=true
+model.kind=dense model.hidden=9 model.prior=vamp model.pseudo_inputs=5 data.normalise=symmetric LINEAR
 model.kind=classifier
 model.kind=classifier model.stem=7x7-pool model.batch_norm=false COLOUR data.normalise=standard LINEAR
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW
 model.kind=vq model.encoder=conv3 model.widths=8,10,12 model.codes=16 model.code_width=8 model.down=pool SLOW COLOUR LINEAR data.normalise=standard
 model.kind=vq model.encoder=resnet18 model.codes=8 model.code_width=4
+model.kind=fsq model.widths=8,10 model.levels=8,5,3 SLOW
+model.kind=fsq model.encoder=resnet18 model.levels=4,4,2,5 SLOW COLOUR LINEAR
 model.kind=vq model.encoder=resnet50 model.codes=64 model.code_width=4 model.upsample=nearest SLOW train.batch_size=4 train.epochs=4
 """.replace("SLOW", SLOW).replace("COLOUR", COLOUR).replace("LINEAR", LINEAR)
 ALWAYS = "model.width=4 model.z_dim=3 train.epochs=1 train.batch_size=8 train.learning_rate=0.02"
@@ -82,7 +85,7 @@ def compare(module, model, check):
     if hasattr(model, "codebook"):
         codes = model.encode(images)
         pairs = {"maps": (model.maps(images), check["maps"])}
-        pairs["quantised"] = model.codebook.codes[codes].movedim(-1, 1), check["quantised"]
+        pairs["quantised"] = model.look_up(codes), check["quantised"]
         pairs["pixels of codes"] = model.decode(codes), check["pixels"]
         pairs["pixels of maps"] = model.decode(check["quantised"]), check["pixels"]
         return pairs, {"reconstruct decodes codes": torch.equal(model.reconstruct(images), model.decode(codes))}
@@ -120,7 +123,7 @@ def arrays(i, model, check, run, vae, folder):
     if outputs == ["codes"]:
         codes = file["codes"]
         facts["codes are int64"] = codes.dtype == numpy.int64 and codes.shape == (4, *check["quantised"].shape[2:])
-        pairs["codes of NumPy"] = model.codebook.codes[torch.from_numpy(codes)].movedim(-1, 1), check["quantised"]
+        pairs["codes of NumPy"] = model.look_up(torch.from_numpy(codes)), check["quantised"]
         return pairs, facts
     for name in outputs:
         facts[f"{name} is float32"] = file[name].dtype == numpy.float32 and file[name].shape == tuple(check[name].shape)

@@ -102,9 +102,11 @@ fn every_kind_of_model_resumes_as_if_it_had_not_stopped() {
     let stopping =
         &["model.kind=dense", "model.hidden=8", "train.epochs=7", "train.learning_rate=0.3", "train.early_stopping=2"];
     let vq = &["model.kind=vq", "model.widths=4,6", "model.codes=8", "model.code_width=2", "train.ema=0.5"];
+    let fsq = &["model.kind=fsq", "model.widths=4,6", "model.levels=4,3", "train.ema=0.5"];
+    let vamp = &["model.kind=dense", "model.hidden=8", "model.prior=vamp", "model.pseudo_inputs=5"];
     let classifier = &["model.kind=classifier", "model.width=2", "train.schedule=cosine"];
     let rising = &["model.kind=basic", "model.widths=4,6", "loss.schedule=cyclical", "data.noise_std=0.1"];
-    for (kind, steps) in [(resnet, 4), (stopping, 2), (vq, 4), (classifier, 4), (rising, 4)] {
+    for (kind, steps) in [(resnet, 4), (stopping, 2), (vq, 4), (fsq, 3), (vamp, 3), (classifier, 4), (rising, 4)] {
         interrupted_is_uninterrupted(&config(&[SMALL, kind]), &Device::Cpu, steps);
     }
 }

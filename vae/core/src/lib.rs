@@ -9,6 +9,7 @@
 //! - [`learn`] combines a model and an objective into a [`learn::Learner`].
 //! - [`predict`] uses a model: it encodes, decodes and samples.
 //! - [`train`] trains a model.
+//! - [`prior`] fits a distribution to the latents of a trained model.
 //! - [`image_quality`] measures images.
 //!
 //! This crate reads no files. All of it compiles for `wasm32-unknown-unknown`.
@@ -40,6 +41,7 @@ pub mod luma;
 pub mod model;
 pub mod objective;
 pub mod predict;
+pub mod prior;
 pub mod random;
 pub mod recipe;
 pub mod train;

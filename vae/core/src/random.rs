@@ -34,6 +34,8 @@ pub enum Purpose {
     Scores,
     /// Other draws of figures. There is one stream per figure.
     Figures,
+    /// The fit of a prior: its initial weights, the order of latents and noise. `prior::fitting` divides the streams.
+    Prior,
 }
 
 impl Purpose {

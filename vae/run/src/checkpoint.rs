@@ -35,7 +35,7 @@ use pollster::block_on;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use vae_core::config::{Config, DeviceChoice, KlScheduleKind, ScheduleKind, Settings, Train};
+use vae_core::config::{Config, DeviceChoice, KlScheduleKind, Prior, ScheduleKind, Settings, Train};
 use vae_core::objective::{Losses, part_name};
 use vae_core::train::{EarlyStopping, ModelAndOptimiser, Trainer, TrainerState};
 use vae_core::{Error, Result};
@@ -299,6 +299,7 @@ fn portable(config: &Config) -> Config {
     config.data.dir = Config::default().data.dir;
     (config.model.init, config.model.init_encoder) = (String::new(), String::new());
     config.train.checkpoint_minutes = Train::default().checkpoint_minutes;
+    config.prior = Prior::default(); // of a second stage
     config
 }
 

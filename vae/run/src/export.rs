@@ -124,7 +124,7 @@ fn complete(config: &Config) -> Config {
 ///
 /// - `images`, four images of random pixels in [0, 1], from dark to bright, and `x`, the model input for them,
 /// - for a VAE, `mu` and `logvar`, and `xhat`, decoded from random latents `z`, before the output activation,
-/// - for a `vq` model, `maps`, the codes nearest to them, `quantised`, and `xhat`, decoded from `quantised`,
+/// - for a `vq` or `fsq` model, `maps`, their codes, `quantised`, and `xhat`, decoded from `quantised`,
 /// - for a classifier, `logits`,
 /// - for a conditional model, `labels`, the label of each image and of each row of `z`,
 /// - for all but a classifier, `pixels` in [0, 1], for `xhat`.
@@ -164,7 +164,7 @@ pub fn example_outputs(config: &Config, data: Option<&DatasetRecord>, file: &Pat
                 tensors.push(("logits", model.logits(&x, &ctx).value().clone()));
                 None
             }
-            ModelKind::Vq => {
+            ModelKind::Vq | ModelKind::Fsq => {
                 let model = Vq::new(any, config);
                 checkpoint::load(&model, file)?;
                 let maps = model.encode(&x, &ctx);
@@ -222,7 +222,7 @@ impl ModelPart<'_> {
         match (self.part, path.split_once('.')) {
             (Part::Model, _) => Some(path),
             (Part::Encoder, Some(("encoder", rest))) | (Part::Decoder, Some(("decoder", rest))) => Some(rest),
-            (Part::Encoder, Some(("decoder" | "codebook" | "fc", _))) | (Part::Decoder, _) => None,
+            (Part::Encoder, Some(("decoder" | "codebook" | "prior" | "fc", _))) | (Part::Decoder, _) => None,
             (Part::Encoder, _) => Some(path), // a classifier has no prefix
         }
     }

@@ -3,7 +3,7 @@
 //! [`run()`] trains a model and writes the folder: one line per epoch in `metrics.jsonl`, checkpoints in the format
 //! that [`checkpoint`] describes, and the seconds of each epoch ([`Timings`]). [`dataset_record`] describes the images of
 //! a run. [`ResumedRun`] continues an interrupted run from its last checkpoint. [`loaded`] opens a run for use, [`transfer`] loads the encoder of another model,
-//! [`export`] writes weights for PyTorch, and [`info`] describes files.
+//! [`export`] writes weights for PyTorch, and [`info`] describes files. [`prior`] keeps priors that were fitted to a run's latents.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod export;
 pub mod folder;
 pub mod info;
 pub mod loaded;
+pub mod prior;
 mod resume;
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,10 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     if pictures.samples.is_none() {
         let lacking = OF_SAMPLES.iter().chain(&DISTANCES[0]);
         lacking.for_each(|name| {
-            scores.add_missing(name, format!("model.kind = \"{kind}\" has no prior to draw samples from"))
+            scores.add_missing(
+                name,
+                format!("model.kind = \"{kind}\" has no prior to draw samples from; vae fit-prior fits one to codes"),
+            )
         });
     }
     distances(run, inception.as_ref().or(classifier.as_ref()), &pictures, &eval, scores)?;
@@ -195,7 +198,11 @@ fn distances(
         return Ok(());
     };
     let real = extractor.cached_features(run, &pictures.originals, pictures.shape, &mut scores.warnings)?;
-    let kinds = [(pictures.samples.as_ref(), "samples"), (Some(&pictures.reconstructions), "reconstructions")];
+    let drawn = match &run.predictor.prior {
+        Some(prior) => format!("samples of the {}", prior.words()),
+        None => "samples".into(),
+    };
+    let kinds = [(pictures.samples.as_ref(), &*drawn), (Some(&pictures.reconstructions), "reconstructions")];
     let mut few = false;
     for ([frechet, kid], (pixels, what)) in DISTANCES.into_iter().zip(kinds) {
         let Some(pixels) = pixels else { continue };

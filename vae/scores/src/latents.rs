@@ -99,7 +99,12 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
             }
         }
     }
-    likelihood::score(run, [&mu, &logvar], scores)?;
+    match run.predictor.model.prior() {
+        None => likelihood::score(run, [&mu, &logvar], scores)?,
+        Some(prior) => likelihood::NAMES.iter().for_each(|name| {
+            scores.add_missing(name, format!("it is computed for the prior N(0, I), not for a {}", prior.words()));
+        }),
+    }
 
     let Some(known) = test.images().factors() else {
         let why = "the factors of these images are not known; data.kind = \"shapes\" and \"dsprites\" have them";

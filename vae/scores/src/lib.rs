@@ -19,6 +19,7 @@ mod latents;
 mod matrix;
 mod names;
 mod negation;
+mod prior;
 pub mod two_stage;
 
 pub use images::LEAST_R2;
@@ -144,6 +145,7 @@ pub fn evaluate(run: &LoadedRun, options: &Options) -> Result<Scores> {
     images::score(run, options, &mut scores)?;
     latents::score(run, options, &mut scores)?;
     negation::score(run, options, &mut scores)?;
+    prior::score(run, options, &mut scores)?;
     if let Some(changes) = run.changes() {
         scores.warnings.push(format!(
             "{}: the images have changed since the training, so these scores are of other images: {changes}",

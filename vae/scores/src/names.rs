@@ -2,7 +2,7 @@
 
 use vae_core::config::{Config, KlScheduleKind, LossKind, ModelKind};
 
-use super::{images, latents, negation};
+use super::{images, latents, negation, prior};
 
 /// Returns the names of all scores of a run with this configuration, in the order of a table. [`evaluate`](super::evaluate) returns
 /// each of them, either with a value or with the reason why it has none.
@@ -15,6 +15,7 @@ pub fn names(config: &Config) -> Vec<String> {
         .chain(images::names())
         .chain(latents::names())
         .chain([negation::NAME.to_owned()])
+        .chain(prior::names(config))
         .collect()
 }
 
@@ -22,7 +23,8 @@ pub fn names(config: &Config) -> Vec<String> {
 fn parts(config: &Config) -> &'static [&'static str] {
     match (config.model.kind, config.loss.kind, config.loss.schedule) {
         (ModelKind::Classifier, ..) => &["cross_entropy", "accuracy"],
-        (ModelKind::Vq, ..) => &["reconstruction", "commitment", "perplexity"],
+        (ModelKind::Vq, ..) => &["reconstruction", "commitment", "perplexity", "codes_used"],
+        (ModelKind::Fsq, ..) => &["reconstruction", "perplexity", "codes_used"],
         (_, LossKind::Tc, _) => &["reconstruction", "mi", "tc", "dw_kl", "kl"],
         (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
         _ => &["reconstruction", "kl"],
@@ -39,13 +41,14 @@ mod tests {
     #[test]
     fn names_are_those_that_an_evaluation_returns() {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
-        let cases: [&[&str]; 7] = [
+        let cases: [&[&str]; 8] = [
             &[],
             &["loss.kind=tc"],
             &["loss.schedule=free-bits"],
             &["loss.schedule=capacity"],
             &["model.kind=classifier", "data.image_size=16", "model.width=2"],
             &[&vq[..], &["data.image_size=16"]].concat(),
+            &["model.kind=fsq", "model.widths=4", "model.levels=3,2", "data.image_size=16"],
             &["data.kind=digits", "data.images=12000", "data.image_size=28", "data.limit=64"],
         ];
         for settings in cases {

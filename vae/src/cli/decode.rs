@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use pollster::block_on;
 use vae_core::Error;
-use vae_core::config::{Config, ModelKind};
+use vae_core::config::Config;
 use vae_data::latents::{Latents, read_codes, read_latents};
 use vae_data::npy;
 use vae_figures::image_folder::ImageFolder;
@@ -60,12 +60,12 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let predictor = args.load.load(&args.run)?.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
-    let is_vq = config.model.kind == ModelKind::Vq;
-    if !config.model.is_vae() && !is_vq {
+    let has_codes = config.model.has_codes();
+    if !config.model.is_vae() && !has_codes {
         bail!(Error::config(format!("model.kind = \"{}\" cannot decode latents", config.model.kind)));
     }
-    let codes = match is_vq {
-        true => read_codes(&args.file, config.model.codes, config.code_side())?,
+    let codes = match has_codes {
+        true => read_codes(&args.file, config.model.code_count(), config.code_side())?,
         false => read_latents(&args.file, config.model.z_dim)?,
     };
     let count = codes.z.shape()[0];
@@ -81,7 +81,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     for first in (0..count).step_by(CHUNK) {
         let len = CHUNK.min(count - first);
         let z = codes.z.slice(0, first, len);
-        let pixels = match is_vq {
+        let pixels = match has_codes {
             true => block_on(predictor.decode_codes(&z))?,
             false => block_on(predictor.decode(&z, &labels[first..first + len]))?,
         };

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use pollster::block_on;
 use vae_core::Error;
-use vae_core::config::ModelKind;
 use vae_core::predict::Predictor;
 use vae_data::npy;
 use vae_run::write_new;
@@ -55,9 +54,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     let run = args.load.load(&args.run)?;
     let given = input::read(&run, &args.data, "encode", args.skip_damaged)?;
     let sources = &given.sources;
-    let (mut arrays, what) = match run.predictor.config.model.kind {
-        ModelKind::Vq => codes(&run.predictor, sources)?,
-        _ => posteriors(&run.predictor, sources)?,
+    let (mut arrays, what) = match run.predictor.config.model.has_codes() {
+        true => codes(&run.predictor, sources)?,
+        false => posteriors(&run.predictor, sources)?,
     };
     let labels: Vec<i64> = sources.iter().flat_map(|source| source.labels.iter().copied()).collect();
     let names: Vec<String> = sources.iter().flat_map(|source| source.names.iter().cloned()).collect();
@@ -94,8 +93,8 @@ fn codes(predictor: &Predictor, sources: &[Source]) -> Result<Arrays> {
     let (side, mut all) = (predictor.config.code_side(), Vec::new());
     for Source { split, .. } in sources {
         let found = block_on(predictor.encode_codes(split, &split.first(usize::MAX)))?;
-        all.extend(found.expect("vq has a codebook").data().iter().map(|&code| code as i64));
+        all.extend(found.expect("the latents are codes").data().iter().map(|&code| code as i64));
     }
     let codes = npy::encode_i64(&[all.len() / (side * side), side, side], &all);
-    Ok((vec![("codes", codes)], format!("{side}×{side} codes of {}", predictor.config.model.codes)))
+    Ok((vec![("codes", codes)], format!("{side}×{side} codes of {}", predictor.config.model.code_count())))
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use vae_run::Folder;
 use vae_scores::{FILE, Options, Scores};
 
-use super::load::LoadOptions;
+use super::load::{LoadOptions, PriorOption};
 use super::output;
 use crate::console::warn;
 use crate::say;
@@ -46,12 +46,15 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    prior: PriorOption,
+    #[command(flatten)]
     load: LoadOptions,
 }
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let run = args.load.load(&args.run)?;
+    let mut run = args.load.load(&args.run)?;
+    args.prior.apply(&mut run)?;
     let options = Options { images: args.images as usize, extractor: args.extractor, inception: args.inception };
     let scores = vae_scores::evaluate(&run, &options)?;
     scores.warnings.iter().for_each(|words| warn(words));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use vae_core::config::Config;
+use vae_core::config::{Config, PriorKind};
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 use vae_run::loaded;
@@ -60,13 +60,38 @@ impl LoadOptions {
     }
 }
 
+/// The prior that samples are drawn from.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct PriorOption {
+    /// Draw samples from this prior: standard, or one that vae fit-prior fitted [default: for codes the fitted one, else standard]
+    #[arg(long, value_name = "PRIOR", global = true, value_parser = prior_kind)]
+    prior: Option<PriorKind>,
+}
+
+impl PriorOption {
+    /// Draws the samples of a run from the prior that was asked for.
+    ///
+    /// # Errors
+    /// As [`LoadedRun::use_prior`].
+    pub(super) fn apply(&self, run: &mut LoadedRun) -> Result<()> {
+        self.prior.map_or(Ok(()), |kind| run.use_prior(kind))
+    }
+}
+
+/// Reads the name of a kind of prior.
+pub(super) fn prior_kind(word: &str) -> std::result::Result<PriorKind, String> {
+    let words = PriorKind::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    PriorKind::named(word).ok_or_else(|| format!("it must be one of {words}"))
+}
+
 /// Opens a run on a device, and prints what a user should know about it.
 ///
 /// # Errors
 /// As [`LoadedRun::open`].
 pub(super) fn open(folder: &Path, config: Config, chosen: &Chosen) -> Result<LoadedRun> {
-    let run = LoadedRun::open(folder, config, chosen.device.clone())?;
-    run.warning.iter().for_each(|words| warn(words));
+    let mut run = LoadedRun::open(folder, config, chosen.device.clone())?;
+    let of_prior = run.use_prior_of_codes();
+    run.warning.iter().chain(&of_prior).for_each(|words| warn(words));
     Ok(run)
 }
 

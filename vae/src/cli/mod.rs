@@ -18,6 +18,7 @@ mod encode;
 mod evaluate;
 mod explore;
 mod export;
+mod fit_prior;
 mod info;
 mod input;
 mod load;
@@ -42,7 +43,7 @@ use crate::console::{self, eprint_line};
 
 /// The subcommands in the order of the help, by what a person wants to do.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Train", &["train", "paper", "config"]),
+    ("Train", &["train", "fit-prior", "paper", "config"]),
     ("Look", &["report", "draw", "explore", "info"]),
     ("Measure", &["evaluate"]),
     ("Use", &["encode", "decode", "reconstruct", "sample", "export"]),
@@ -68,6 +69,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(Box<train::Args>),
+    FitPrior(fit_prior::Args),
     Paper(paper::Args),
     Config(config::Args),
     Report(report::Args),
@@ -121,6 +123,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Some(shell) => completions::print_script(shell, train_command()).map(|()| ExitCode::SUCCESS),
             None => train::run(*args),
         },
+        Command::FitPrior(args) => fit_prior::run(args),
         Command::Paper(args) => paper::run(args),
         Command::Config(args) => config::run(args),
         Command::Report(args) => report::run(args),

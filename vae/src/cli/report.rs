@@ -7,7 +7,7 @@ use anyhow::Result;
 use vae_run::loaded;
 use vae_scores::Options;
 
-use super::load::{self, LoadOptions, warn_of_changes};
+use super::load::{self, LoadOptions, PriorOption, warn_of_changes};
 use super::output;
 use crate::report::RunReport;
 use crate::session::grid::{self, ResultLine};
@@ -42,6 +42,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "RUN")]
     extractor: Option<PathBuf>,
     #[command(flatten)]
+    prior: PriorOption,
+    #[command(flatten)]
     load: LoadOptions,
 }
 
@@ -69,6 +71,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     for ((run, config), name) in runs.iter().zip(configs).zip(loaded::distinct_names(&runs)) {
         let mut run = load::open(run, config, &chosen)?; // one at a time: each holds its images
         run.name = name;
+        args.prior.apply(&mut run)?;
         told.push(report::collect(&run, options.as_ref(), alone)?);
         warn_of_changes(&run);
     }

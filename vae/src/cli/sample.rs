@@ -6,11 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use pollster::block_on;
 use vae_core::Error;
-use vae_core::config::ModelKind;
-use vae_core::random::Purpose;
 use vae_figures::image_folder::ImageFolder;
 
-use super::load::LoadOptions;
+use super::load::{LoadOptions, PriorOption};
 use crate::console::eprint_line;
 use crate::say;
 
@@ -19,13 +17,14 @@ const EXAMPLES: &str = "\
 Examples:
   vae sample runs/quickstart -n 16 --png samples               the first are those of the run's samples.png
   vae sample runs/quickstart -n 16 --png tame --seed 7 --temperature 0.7
+  vae sample runs/quickstart -n 16 --png plain --prior standard
 
 Exit codes: 0 done, 1 failed, 2 bad usage.";
 
 /// Images that are decoded at once, before their pictures are written.
 const CHUNK: usize = 1024;
 
-/// Decodes random latents, drawn from N(0, I), into new pictures. A vq model decodes random codes.
+/// Decodes random latents, drawn from N(0, I) or a fitted prior, into new pictures. A vq or fsq model decodes random codes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -46,6 +45,8 @@ pub(super) struct Args {
     /// The label that a conditional model shows, a number or a name [default: as many of each label, in turn]
     #[arg(long, value_name = "L")]
     label: Option<String>,
+    #[command(flatten)]
+    prior: PriorOption,
     #[command(flatten)]
     load: LoadOptions,
 }
@@ -71,11 +72,12 @@ fn label(words: &str, classes: usize, names: &[String]) -> Result<usize> {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let run = args.load.load(&args.run)?;
+    let mut run = args.load.load(&args.run)?;
+    args.prior.apply(&mut run)?;
     let predictor = &run.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
-    let is_vq = config.model.kind == ModelKind::Vq;
-    if !config.model.is_vae() && !is_vq {
+    let has_codes = config.model.has_codes();
+    if !config.model.is_vae() && !has_codes {
         bail!(Error::config(format!("model.kind = \"{}\" cannot draw samples", config.model.kind)));
     }
     let (count, classes) = (args.count as usize, config.condition_classes());
@@ -86,30 +88,27 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         Some(words) => vec![label(words, classes, run.class_names())?; count],
         None => (0..count).map(|i| i * classes / count).collect(),
     };
-    if is_vq && args.temperature != 1.0 {
-        bail!(Error::config("--temperature: this model draws codes, which have no standard deviation; leave it out"));
+    if !predictor.draws_standard_normal() && args.temperature != 1.0 {
+        bail!(Error::config(format!(
+            "--temperature: it is the standard deviation of draws from N(0, I), and this model draws from {}; leave it out",
+            if has_codes { "its codes".into() } else { predictor.prior_words() }
+        )));
     }
     let mut image_folder = ImageFolder::new(&args.png, shape)?;
     let seed = args.seed.unwrap_or(config.seed);
-    let z = match is_vq {
-        true => block_on(predictor.draw_codes(count, seed))?.expect("vq has a codebook"),
-        false => {
-            let z = Purpose::Samples.stream(seed, 0).normal_tensor([count, config.model.z_dim]);
-            z.mul_scalar(args.temperature)
-        }
+    let (z, is_independent) = match block_on(predictor.draw(count, seed))? {
+        Some(z) => (z.mul_scalar(args.temperature), false),
+        None => (block_on(predictor.draw_codes(count, seed))?.expect("its latents are codes"), true),
     };
     for (labels, first) in labels.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-        let z = z.slice(0, first, labels.len());
-        let pixels = match is_vq {
-            true => block_on(predictor.decode_codes(&z))?,
-            false => block_on(predictor.decode(&z, labels))?,
-        };
+        let pixels = block_on(predictor.decode_drawn(&z.slice(0, first, labels.len()), labels))?;
         image_folder.add(&pixels.expect("this kind of model decodes"))?;
     }
-    if is_vq {
-        eprint_line(
-            "codes are drawn independently at each position, each with its frequency in training: a vq model has no learned prior",
-        );
+    if is_independent {
+        eprint_line(&format!(
+            "codes are drawn independently at each position, each with its frequency in training; vae fit-prior {} learns which occur together",
+            args.run.display()
+        ));
     }
     say!("{} images: {}", image_folder.finish()?, args.png.display());
     Ok(ExitCode::SUCCESS)

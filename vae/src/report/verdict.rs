@@ -145,11 +145,11 @@ fn first_half(config: &Config, epoch: &Epoch, measured: Measured) -> String {
             let right = losses.part("accuracy").unwrap_or(f64::NAN);
             format!("The model classifies {} of the validation images correctly", percent(right))
         }
-        (ModelKind::Vq, _) => {
+        (ModelKind::Vq | ModelKind::Fsq, _) => {
             let perplexity = losses.part("perplexity").unwrap_or(f64::NAN);
             format!(
                 "The model uses its {} codes about as evenly as {} equally frequent ones, and {error}",
-                config.model.codes,
+                config.model.code_count(),
                 short(perplexity)
             )
         }

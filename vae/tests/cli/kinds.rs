@@ -79,8 +79,9 @@ fn a_codebook_is_told_of_and_kept() {
     assert!(told.contains("vq by basic: widths [4, 6], down by stride, 16 codes of 64"), "{told}");
     assert!(told.contains("bce + 0.25 × commitment") && !told.contains("effective β"), "{told}");
     let folder = dir.path().join("vq");
-    assert_eq!(keys(&folder, "train"), ["total", "reconstruction", "commitment", "perplexity"]);
-    assert_eq!(keys(&folder, "validation"), ["total", "reconstruction", "commitment", "perplexity", "mse"]);
+    assert_eq!(keys(&folder, "train"), ["total", "reconstruction", "commitment", "perplexity", "codes_used"]);
+    let all = ["total", "reconstruction", "commitment", "perplexity", "codes_used", "mse"];
+    assert_eq!(keys(&folder, "validation"), all);
     assert!(folder.join("reconstructions.png").exists() && !folder.join("samples.png").exists());
     let bytes = fs::read(folder.join("checkpoints/last.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -90,6 +91,25 @@ fn a_codebook_is_told_of_and_kept() {
     // What was kept begins another run.
     let again = [&settings[..], &["model.init=vq/checkpoints/last.safetensors", "train.epochs=1"]].concat();
     done(&run(dir.path(), "again", &again, &[]));
+}
+
+#[test]
+fn a_model_with_rounded_codes_is_told_of_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ["model.kind=fsq", "model.levels=4,3,2", "model.widths=4,6"];
+    let told = done(&run(dir.path(), "fsq", &settings, &[]));
+    assert!(told.contains("fsq by basic: widths [4, 6], down by stride, 4×3×2 = 24 codes"), "{told}");
+    assert!(told.contains("bce, sum over pixels and codes") && !told.contains("effective β"), "{told}");
+    let folder = dir.path().join("fsq");
+    assert_eq!(keys(&folder, "train"), ["total", "reconstruction", "perplexity", "codes_used"]);
+    let bytes = fs::read(folder.join("checkpoints/last.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(file.tensor("codebook.counts").unwrap().shape(), [24, 1]);
+    for (levels, says) in [("", "1 to 16"), ("8,1", "each 2 or more"), ("4096,4096", "their product must be at most")] {
+        let refuse = run(dir.path(), "none", &["model.kind=fsq", &format!("model.levels={levels}")], &[]);
+        refused(&refuse, 2, &["model.levels", says]);
+    }
+    refused(&run(dir.path(), "none", &["model.kind=fsq", "model.encoder=dense"], &[]), 2, &["fsq needs resnet18"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod kinds;
 mod limits;
 mod live;
 mod paper;
+mod priors;
 mod recipes;
 mod report;
 mod resume;

@@ -19,6 +19,8 @@ impl Config {
         self.check_kind()?;
         self.check_data()?;
         self.check_training()?;
+        self.prior.check()?;
+        self.check_model_prior()?;
         self.train_images().map_or(Ok(()), |images| self.check_last_batch(images))
     }
 
@@ -148,20 +150,7 @@ impl Config {
         rule(model.init.is_empty() || model.init_encoder.is_empty(), || {
             "model.init and model.init_encoder both set the encoder's weights; leave one of them out".into()
         })?;
-        if kind != ModelKind::Vq {
-            return Ok(());
-        }
-        use ModelKind::{Basic, Conv3, Resnet18, Resnet50};
-        rule(matches!(model.encoder, Resnet18 | Resnet50 | Basic | Conv3), || {
-            format!("model.encoder = \"{}\": vq needs resnet18, resnet50, basic or conv3", model.encoder)
-        })?;
-        rule((1..1 << 24).contains(&model.codes), || {
-            format!("model.codes = {}: a codebook has 1 to 16777215 vectors", model.codes)
-        })?;
-        rule(model.code_width >= 1, || "model.code_width = 0: a code has at least one number".into())?;
-        rule((1e-3..1.0).contains(&(model.decay as f32)), || {
-            format!("model.decay = {}: it must be from 0.001 to below 1, such as 0.99", model.decay)
-        })
+        self.check_codes()
     }
 
     fn check_loss(&self) -> Result<()> {
@@ -308,7 +297,7 @@ pub fn describe_loss(config: &Config) -> String {
     let (words, reduction) = (config.loss_words(), config.loss.reduction);
     match config.model.kind {
         ModelKind::Classifier => format!("{words}, mean over images"),
-        ModelKind::Vq => format!("{words}, {reduction} over pixels and codes, mean over images"),
+        ModelKind::Vq | ModelKind::Fsq => format!("{words}, {reduction} over pixels and codes, mean over images"),
         _ => format!(
             "{words}, {reduction} over pixels and latents, mean over images; \
              effective β = {} (the weight of the KL relative to the reconstruction){}",
@@ -324,6 +313,7 @@ impl Config {
         match self.model.kind {
             ModelKind::Classifier => "cross-entropy".into(),
             ModelKind::Vq => format!("{} + {} × commitment", self.loss.reconstruction, self.loss.commitment),
+            ModelKind::Fsq => self.loss.reconstruction.to_string(),
             _ => self.loss.words(),
         }
     }

@@ -6,7 +6,7 @@
 //! - The feature maps of a batch are counted as often as the backward pass needs them, and half as often with
 //!   `train.activation_checkpointing`.
 
-use super::{Config, DataKind, Down, LossKind, ModelKind};
+use super::{Config, DataKind, Down, LossKind, ModelKind, ModelPrior};
 use crate::error::{Error, Result};
 
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -46,6 +46,10 @@ impl Config {
         let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // of images and posteriors
         let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
         let train = &self.train;
+        let pseudo_inputs = if self.model.prior == ModelPrior::Vamp { self.model.pseudo_inputs as f64 } else { 0.0 };
+        let (weights, latents) =
+            (weights + pseudo_inputs * pixels, latents + 16.0 * pseudo_inputs * self.model.z_dim as f64);
+        let batch = batch + pseudo_inputs; // of images that are encoded
         let maps = if train.activation_checkpointing { 0.5 * maps } else { maps };
         let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
         4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
@@ -79,12 +83,13 @@ impl Config {
         let w = model.width as f64;
         match model.kind {
             ModelKind::Classifier => (2_730.0 * w * w, 7.0 * w * area),
-            ModelKind::Vq => {
+            ModelKind::Vq | ModelKind::Fsq => {
                 let (weights, maps) = self.body_weights_and_maps(0.0);
-                let (codes, width) = (model.codes as f64, model.code_width as f64);
+                let (codes, width) = (model.code_count() as f64, model.code_length() as f64);
                 // The running averages of the codes, the distance of each position to each code, and the nearest codes.
                 let places = area / (model.divisor() as f64).powi(2);
-                (weights + 2.0 * codes * width, maps + places * (4.0 * codes + 8.0 * width))
+                let book = if model.kind == ModelKind::Vq { 2.0 * codes * width } else { codes };
+                (weights + book, maps + places * (4.0 * codes + 8.0 * width))
             }
             _ => self.body_weights_and_maps(self.decoder_inputs() as f64),
         }
@@ -178,7 +183,7 @@ mod tests {
 
     #[test]
     fn estimated_weights_are_within_a_quarter() {
-        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq"] {
+        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq", "fsq"] {
             for setting in ["model.z_dim=20", "model.z_dim=512"] {
                 let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
                 let mut truth = 0.0;

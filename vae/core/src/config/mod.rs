@@ -3,6 +3,7 @@
 //! before any tensor exists.
 
 mod check;
+mod codes;
 mod crop;
 mod keys;
 mod layers;
@@ -10,6 +11,7 @@ mod loss;
 mod memory;
 mod model;
 mod named;
+mod prior;
 mod sizes;
 mod split;
 mod weights;
@@ -22,8 +24,9 @@ use keys::keys;
 pub use keys::{Bound, Key, Kind, Range, Section};
 pub use layers::{Settings, unknown_key};
 pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
-pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
+pub use model::{DecoderConv, Down, Model, ModelKind, ModelPrior, Output, SkipBlock, Stem, Upsampling};
 use named::named;
+pub use prior::{Prior, PriorKind};
 pub(crate) use sizes::{HUES, PLACES, SHAPES};
 pub use sizes::{PADDING, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, sizes_in_ratio, split_sizes};
 pub use split::{Ratio, SplitBy};
@@ -48,6 +51,8 @@ keys! {
             data: Data;
             /// The optimiser and the length of the training.
             train: Train;
+            /// The prior that `vae fit-prior` fits to the latents of a trained run.
+            prior: Prior;
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The network: the keys of `[model]`. Each kind of model reads some of them. All read `init`; all that give images read
-//! `output`; all VAEs read `z_dim`, `conditional`, `init_encoder` and `freeze_…`.
+//! `output`; all VAEs read `z_dim`, `prior`, `conditional`, `init_encoder` and `freeze_…`.
 //!
 //! ```text
 //! resnet18, resnet50   width stem upsample decoder_conv batch_norm
@@ -8,6 +8,7 @@
 //! dense                hidden layers
 //! classifier           width stem batch_norm
 //! vq                   encoder and the keys of that kind, codes code_width decay init_encoder freeze_…
+//! fsq                  encoder and the keys of that kind, levels decay init_encoder freeze_…
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use super::named;
 keys! {
     /// The network.
     Model {
-        /// The kind of model. All but `classifier` and `vq` are VAEs.
+        /// The kind of model. All but `classifier`, `vq` and `fsq` are VAEs.
         kind: ModelKind = ModelKind::Resnet18;
         /// The number of latent dimensions.
         z_dim: usize = 128, at_least(1.0);
@@ -48,16 +49,23 @@ keys! {
         block: SkipBlock = SkipBlock::TwoConv;
         /// The activation of the decoder's last layer, which gives the pixels.
         output: Output = Output::Linear;
+        /// The prior of a VAE's latents, which the KL compares the posteriors with.
+        prior: ModelPrior = ModelPrior::Standard;
+        /// The number of pseudo-inputs of the prior `vamp`.
+        pseudo_inputs: usize = 500, at_least(1.0).at_most(1_000_000.0);
         /// Whether a VAE is conditional. Then each image's label is an input of the encoder, as planes beside the image, and of
         /// the decoder, as columns beside the latents.
         conditional: bool = false;
-        /// The encoder and decoder of `vq`: `resnet18`, `resnet50`, `basic` or `conv3`.
+        /// The encoder and decoder of `vq` and `fsq`: `resnet18`, `resnet50`, `basic` or `conv3`.
         encoder: ModelKind = ModelKind::Basic;
         /// The number of vectors in the codebook of `vq`.
         codes: usize = 512, at_least(1.0).at_most(16_777_215.0);
         /// The length of each vector in the codebook of `vq`.
         code_width: usize = 64, at_least(1.0);
-        /// The decay of the running mean by which `vq` updates its codebook.
+        /// The levels to which `fsq` rounds each number of a code, such as `[8, 5, 5, 5]`; on the command line `8,5,5,5`. Their
+        /// product is the number of codes.
+        levels: Vec<usize> = vec![8, 5, 5, 5], at_least(2.0);
+        /// The decay of the running mean by which `vq` updates its codebook. `fsq` counts the uses of its codes with it.
         decay: f64 = 0.99, at_least(0.001).below(1.0);
         /// A checkpoint that the encoder's weights are loaded from; empty for new weights. It may be a classifier's, a VAE's, or
         /// any safetensors file with torchvision's names. All layers but the last are loaded.
@@ -90,6 +98,17 @@ named! {
         Classifier = "classifier",
         /// A vector-quantised autoencoder: its latents are vectors of a codebook.
         Vq = "vq",
+        /// An autoencoder with finite scalar quantisation: each number of a latent vector is rounded to a few levels.
+        Fsq = "fsq",
+    }
+}
+named! {
+    /// The prior of a VAE's latents.
+    ModelPrior {
+        /// N(0, I).
+        Standard = "standard",
+        /// The VampPrior: the mixture of the posteriors of `pseudo_inputs` images, which are trained with the model.
+        Vamp = "vamp",
     }
 }
 named! {
@@ -150,19 +169,19 @@ named! {
 }
 
 impl Model {
-    /// Returns the kind that describes the layers: `resnet18` for a classifier, `model.encoder` for `vq`, and
-    /// `model.kind` for all others.
+    /// Returns the kind that describes the layers: `resnet18` for a classifier, `model.encoder` for `vq` and `fsq`,
+    /// and `model.kind` for all others.
     pub fn body(&self) -> ModelKind {
         match self.kind {
             ModelKind::Classifier => ModelKind::Resnet18,
-            ModelKind::Vq => self.encoder,
+            ModelKind::Vq | ModelKind::Fsq => self.encoder,
             kind => kind,
         }
     }
 
     /// Returns whether the model is a variational autoencoder. Other models have neither a posterior nor a KL.
     pub fn is_vae(&self) -> bool {
-        !matches!(self.kind, ModelKind::Classifier | ModelKind::Vq)
+        !matches!(self.kind, ModelKind::Classifier) && !self.has_codes()
     }
 
     /// Returns the channels of each convolution of `basic` and `conv3`.
@@ -190,6 +209,15 @@ impl Model {
         may && self.batch_norm
     }
 
+    /// Returns what a VAE is besides its layers, with a leading comma.
+    fn more_words(&self) -> String {
+        let conditional = if self.conditional { ", conditional" } else { "" };
+        match self.prior {
+            ModelPrior::Standard => conditional.into(),
+            ModelPrior::Vamp => format!(", VampPrior of {} pseudo-inputs", self.pseudo_inputs),
+        }
+    }
+
     /// Returns a description of the model: its kind and the keys that this kind uses.
     pub fn words(&self) -> String {
         let shape = match self.body() {
@@ -203,7 +231,11 @@ impl Model {
             ModelKind::Vq => {
                 format!("{} by {}: {shape}, {} codes of {}", self.kind, self.encoder, self.codes, self.code_width)
             }
-            kind => format!("{kind}: {shape}, z {}{}", self.z_dim, if self.conditional { ", conditional" } else { "" }),
+            ModelKind::Fsq => {
+                let levels = self.levels.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+                format!("{} by {}: {shape}, {levels} = {} codes", self.kind, self.encoder, self.code_count())
+            }
+            kind => format!("{kind}: {shape}, z {}{}", self.z_dim, self.more_words()),
         }
     }
 }

@@ -11,6 +11,7 @@ fn every_key_is_described_in_the_order_of_the_file() {
     let mut full = Config::default();
     let data = &mut full.data;
     (data.image_size, data.channels, data.crop, data.classes) = (Some(32), Some(1), Some(Crop::None), Some(1));
+    (full.prior.epochs, full.prior.width) = (Some(1), Some(64));
     let names: Vec<String> = full.leaves().into_iter().map(|(key, _)| key).collect();
     assert_eq!(all().iter().map(|key| key.name.clone()).collect::<Vec<_>>(), names);
     for key in all() {
@@ -29,7 +30,7 @@ fn the_documented_defaults_are_the_defaults() {
     let config: Config = toml::from_str(&text).unwrap();
     assert_eq!(config, Config::default());
     let unset: Vec<_> = all().into_iter().filter(|key| key.default.is_none()).map(|key| key.name).collect();
-    assert_eq!(unset, ["data.image_size", "data.channels", "data.crop", "data.classes"]);
+    assert_eq!(unset, ["data.image_size", "data.channels", "data.crop", "data.classes", "prior.epochs", "prior.width"]);
 }
 
 #[test]
@@ -51,6 +52,7 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "data.images" | "data.rotations" => "data.kind=shapes",
         "data.image_size" => "model.kind=dense",
         "model.codes" | "model.code_width" | "model.decay" => "model.kind=vq",
+        "model.levels" => "model.kind=fsq",
         _ => "seed=1",
     };
     settings.assignment(context).unwrap();

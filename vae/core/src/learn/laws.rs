@@ -76,12 +76,13 @@ fn intermediate_results_are_in_order_of_computation() {
     };
     assert_eq!(names("dense"), "the images, encoder.mu, encoder.logvar, the latents, the decoder's output");
     assert_eq!(names("vq"), "the images, the encoder's output, the codes, the decoder's output");
+    assert_eq!(names("fsq"), names("vq"));
     assert_eq!(names("classifier"), "the images, the logits");
 }
 
 #[test]
 fn only_models_with_a_posterior_encode_and_sample() {
-    for (kind, has) in [("dense", true), ("vq", false), ("classifier", false)] {
+    for (kind, has) in [("dense", true), ("vq", false), ("fsq", false), ("classifier", false)] {
         let config = config(&[&format!("model.kind={kind}")]);
         let model = build(&config);
         assert_eq!(model.encode(&batch(1, 2)).is_some(), has, "{kind}");

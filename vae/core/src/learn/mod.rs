@@ -6,21 +6,24 @@ mod batch;
 mod classifier;
 mod stages;
 mod summary;
+mod vamp;
 mod vq;
 
 use autograd::Var;
 use nn::{ForwardContext, Module, Slot};
 use tensor::Tensor;
 
-use crate::config::{Config, ModelKind};
+use crate::config::{Config, ModelKind, ModelPrior};
 use crate::model::{self, Classifier, Vq};
 use crate::objective::Terms;
+use crate::prior::Prior;
 use crate::random::Purpose;
 
 pub use autoencoder::Autoencoder;
 pub use batch::Batch;
 pub use stages::{Stage, stages};
 pub use summary::{LayerRow, Summary};
+pub use vamp::Vamp;
 pub use vq::VqAutoencoder;
 
 /// A model and its loss.
@@ -46,7 +49,12 @@ pub trait Learner: Module {
         None
     }
 
-    /// Returns the index of the code at each position, `[batch, rows, columns]`, whole numbers below `model.codes`, or
+    /// Returns the prior of the model, or `None` for N(0, I).
+    fn prior(&self) -> Option<&dyn Prior> {
+        None
+    }
+
+    /// Returns the index of the code at each position, `[batch, rows, columns]`, whole numbers below `code_count()`, or
     /// `None` if the model has no codebook.
     fn encode_codes(&self, batch: &Batch) -> Option<Tensor> {
         let _ = batch;
@@ -95,7 +103,10 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     let learner: Box<dyn Learner> = match config.model.kind {
         ModelKind::Classifier => Box::new(Classifier::new(&mut rng, config)),
-        ModelKind::Vq => Box::new(VqAutoencoder::new(config, Vq::new(&mut rng, config))),
+        ModelKind::Vq | ModelKind::Fsq => Box::new(VqAutoencoder::new(config, Vq::new(&mut rng, config))),
+        _ if config.model.prior == ModelPrior::Vamp => {
+            Box::new(Vamp::new(&mut Purpose::Prior.stream(config.seed, 0), config, model::build(config)))
+        }
         _ => Box::new(Autoencoder::new(config, model::build(config))),
     };
     if config.model.freeze_encoder {

@@ -1,12 +1,13 @@
-//! A vector-quantised autoencoder as a learner.
+//! An autoencoder with discrete latents as a learner.
 //!
 //! ```text
-//! loss = reconstruction + commitment·Σ |e − sg(q)|²
+//! vq     loss = reconstruction + commitment·Σ |e − sg(q)|²
+//! fsq    loss = reconstruction
 //! ```
 //!
-//! e are the feature maps of the encoder, q their codes, and sg stops the gradient. The loss does not train the codes,
-//! which follow moving averages (`model::vq`). The metric `perplexity` is exp(−Σ p ln p), where p is the fraction of
-//! the batch's positions that each code has. It is the effective number of codes in use.
+//! e are the feature maps of the encoder, q their codes, and sg stops the gradient. The loss does not train the codes of `vq`,
+//! which follow moving averages (`model::codebook`). The metrics are `perplexity`, the effective number of codes in use,
+//! and `codes_used`, the number of codes that a batch uses (`model::quantiser`).
 
 use autograd::Var;
 use nn::{ForwardContext, Module, Visitor};
@@ -17,7 +18,7 @@ use crate::learn::{Batch, Evaluation, Forward, Learner};
 use crate::model::{Quantised, Vq};
 use crate::objective::{Objective, Terms};
 
-/// A VQ-VAE and its objective.
+/// An autoencoder with discrete latents, and its objective.
 pub struct VqAutoencoder {
     model: Vq,
     objective: Objective,
@@ -30,7 +31,7 @@ impl VqAutoencoder {
         let side = config.code_side();
         let commitment = match config.loss.reduction {
             Reduction::Sum => config.loss.commitment,
-            Reduction::Mean => config.loss.commitment / (config.model.code_width * side * side) as f64,
+            Reduction::Mean => config.loss.commitment / (config.model.code_length() * side * side) as f64,
         };
         VqAutoencoder { model, objective: Objective::new(config), commitment }
     }
@@ -39,13 +40,17 @@ impl VqAutoencoder {
     fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> (Vec<(&'static str, Var)>, Var, Terms) {
         let x = Var::constant(batch.images.clone());
         let maps = self.model.encode(&x, ctx);
-        let Quantised { codes, commitment, perplexity } = self.model.quantise(&maps, ctx);
+        let Quantised { codes, commitment, perplexity, used } = self.model.quantise(&maps, ctx);
         let logits = self.model.decode(&codes, ctx);
         let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
         let weight = self.objective.reconstruction;
-        let parts = [("reconstruction", weight, reconstruction), ("commitment", self.commitment, commitment)];
+        let reconstruction = ("reconstruction", weight, reconstruction);
+        let terms = match commitment {
+            Some(commitment) => Terms::weighted([reconstruction, ("commitment", self.commitment, commitment)]),
+            None => Terms::weighted([reconstruction]),
+        };
         let intermediates = vec![("the images", x), ("the encoder's output", maps), ("the codes", codes)];
-        (intermediates, logits, Terms::weighted(parts).with_metric("perplexity", perplexity))
+        (intermediates, logits, terms.with_metric("perplexity", perplexity).with_metric("codes_used", used))
     }
 }
 

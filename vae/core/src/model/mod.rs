@@ -10,9 +10,12 @@
 //! clamped to [−30, 20], so that its exponential does not overflow and the variance is never 0.
 
 mod classifier;
+mod codebook;
 mod convolutional;
 mod dense;
+mod fsq;
 mod gaussian;
+mod quantiser;
 mod residual;
 mod resnet;
 mod skip;
@@ -27,9 +30,10 @@ use crate::random::Purpose;
 pub use classifier::Classifier;
 pub use convolutional::Convolutional;
 pub use dense::Dense;
+pub use quantiser::Quantised;
 pub use resnet::Resnet;
 pub use skip::Skip;
-pub use vq::{Quantised, Vq};
+pub use vq::Vq;
 
 /// A variational autoencoder. The names of its parameters begin with `encoder.` and `decoder.`.
 ///
@@ -58,7 +62,9 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
         ModelKind::Basic | ModelKind::Conv3 => Box::new(Convolutional::new(&mut rng, config)),
         ModelKind::Skip => Box::new(Skip::new(&mut rng, config)),
         ModelKind::Dense => Box::new(Dense::new(&mut rng, config)),
-        kind @ (ModelKind::Classifier | ModelKind::Vq) => panic!("{kind} is no VAE: learn::build makes it"),
+        kind @ (ModelKind::Classifier | ModelKind::Vq | ModelKind::Fsq) => {
+            panic!("{kind} is no VAE: learn::build makes it")
+        }
     }
 }
 

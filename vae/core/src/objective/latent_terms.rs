@@ -97,7 +97,7 @@ pub(super) fn pair_densities(z: &Var, mu: &Var, logvar: &Var) -> Var {
 }
 
 /// Returns ln N(z; mu, e^logvar) element by element.
-fn log_density(z: &Var, mu: &Var, logvar: &Var) -> Var {
+pub(super) fn log_density(z: &Var, mu: &Var, logvar: &Var) -> Var {
     let scaled = (z - mu).square() * logvar.mul_scalar(-1.0).exp();
     (scaled + logvar.add_scalar(LN_2PI)).mul_scalar(-0.5)
 }

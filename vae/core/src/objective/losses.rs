@@ -82,8 +82,18 @@ pub fn part_label(name: &str) -> String {
 
 /// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 9] =
-        ["reconstruction", "kl", "mi", "tc", "dw_kl", "cross_entropy", "accuracy", "commitment", "perplexity"];
+    const KNOWN: [&str; 10] = [
+        "reconstruction",
+        "kl",
+        "mi",
+        "tc",
+        "dw_kl",
+        "cross_entropy",
+        "accuracy",
+        "commitment",
+        "perplexity",
+        "codes_used",
+    ];
     // A learner outside this crate may have other names. Leaking a few short strings is harmless.
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
 }
@@ -92,7 +102,7 @@ pub fn part_name(name: &str) -> &'static str {
 pub fn part_unit(name: &str) -> &'static str {
     match name {
         "accuracy" => "share of the images",
-        "perplexity" => "codes",
+        "perplexity" | "codes_used" => "codes",
         "commitment" => "squared distance per image",
         _ => "nats per image",
     }

@@ -20,6 +20,7 @@ mod latent_terms;
 mod losses;
 mod schedule;
 mod terms;
+mod vamp;
 
 use autograd::Var;
 use tensor::Tensor;
@@ -31,6 +32,7 @@ pub use latent_terms::{LatentTerms, latent_terms, log_weights};
 pub use losses::{Losses, number, parse_number, part_label, part_name, part_unit};
 pub use schedule::{END, KlSchedule};
 pub use terms::{Part, TermWeights, Terms};
+pub use vamp::{log_mixture, vamp_kl};
 
 /// An objective with its weights.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +98,11 @@ impl Objective {
             Some(penalty) => Terms::weighted([reconstruction, ("kl_penalty", self.kl, penalty)]).with_metric("kl", kl),
             None => Terms::weighted([reconstruction, ("kl", factor * self.kl, kl)]),
         }
+    }
+
+    /// Returns the weight of the KL at this time.
+    pub fn kl_weight(&self, schedule: ScheduleContext) -> f64 {
+        self.schedule.factor(schedule.epochs) * self.kl
     }
 
     /// Returns the reconstruction term of a batch, a scalar: summed over pixels, averaged over images, unweighted (see

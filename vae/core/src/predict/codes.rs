@@ -1,4 +1,4 @@
-//! The codes of a model with a codebook (`vq`): encoding to them, decoding them, and drawing them.
+//! The codes of a model whose latents are discrete (`vq`, `fsq`): encoding to them, decoding them, and drawing them.
 
 use autograd::no_grad;
 use tensor::Tensor;

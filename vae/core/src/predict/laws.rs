@@ -6,6 +6,7 @@ use super::*;
 use crate::config::Settings;
 use crate::data::Dataset;
 use crate::learn;
+use crate::random::Purpose;
 
 /// A predictor of 16 × 16 digits, whose batches have five images.
 fn predictor(settings: &[&str]) -> (Predictor, Dataset) {

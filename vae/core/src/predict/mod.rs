@@ -3,6 +3,7 @@
 
 mod codes;
 mod confusion;
+mod sampling;
 
 use autograd::{Var, no_grad};
 use nn::ForwardContext;
@@ -13,7 +14,7 @@ use crate::data::{Split, Transform};
 use crate::error::Result;
 use crate::learn::{Batch, Evaluation, Learner};
 use crate::objective::{END, Losses, ScheduleContext};
-use crate::random::Purpose;
+use crate::prior::Prior;
 
 pub use confusion::Confusion;
 
@@ -33,6 +34,8 @@ pub struct Predictor {
     pub model: Box<dyn Learner>,
     /// The conversion of image bytes to model input, and back to pixels.
     pub transform: Transform,
+    /// The prior that samples are drawn from, on the device. `None` for that of the model.
+    pub prior: Option<Box<dyn Prior>>,
     device: Device,
 }
 
@@ -60,7 +63,7 @@ impl Predictor {
     /// Creates a predictor and moves the model to the device.
     pub fn new(config: Config, model: Box<dyn Learner>, transform: Transform, device: Device) -> Predictor {
         nn::upload(&*model, &device);
-        Predictor { config, model, transform, device }
+        Predictor { config, model, transform, prior: None, device }
     }
 
     /// Returns the device that computes.
@@ -141,14 +144,6 @@ impl Predictor {
             pixels.extend(self.to_pixels(&guess).await?);
         }
         Ok(Some(pixels))
-    }
-
-    /// Returns `count` decoded draws from N(0, I), as pixels in [0, 1], or `None` for a model that cannot decode
-    /// latents. The samples of a conditional model are ordered by label, each label equally often.
-    pub async fn sample(&self, count: usize) -> Result<Option<Vec<f32>>> {
-        let z = Purpose::Samples.stream(self.config.seed, 0).normal_tensor([count, self.config.model.z_dim]);
-        let classes = self.config.condition_classes();
-        self.decode(&z, &(0..count).map(|i| i * classes / count).collect::<Vec<_>>()).await
     }
 
     /// Returns the mean and the logarithm of the variance of the posterior of each image, each `[places, z]`, or `None`

@@ -9,6 +9,7 @@ pub mod laplacian;
 pub mod latent_grid;
 mod latents;
 pub mod noise;
+pub mod priors;
 pub mod reconstructions;
 pub mod samples;
 pub mod scatter;
@@ -85,12 +86,13 @@ impl Drawing {
 /// # Errors
 /// If the device fails, or an image cannot be read.
 pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
-    let figures: [&dyn Fn() -> Result<Drawing>; 12] = [
+    let figures: [&dyn Fn() -> Result<Drawing>; 13] = [
         &|| curves::of_run(run),
         &|| {
             reconstructions::draw(&run.title(), &run.predictor, &run.dataset()?.validation, &[], reconstructions::COUNT)
         },
         &|| samples::draw(&run.title(), &run.predictor, run.class_names()),
+        &|| priors::draw(run),
         &|| traversal::draw(run, None),
         &|| latent_grid::draw(run, None),
         &|| interpolation::draw(run, &[], &[]),

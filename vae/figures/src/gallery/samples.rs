@@ -1,4 +1,4 @@
-//! `samples`: decoder(z) of z ~ N(0, I). A conditional model has one row per label.
+//! `samples`: decoder(z) of z ~ N(0, I), or of draws from a fitted prior. A conditional model has one row per label.
 
 use pollster::block_on;
 use vae_core::Result;
@@ -21,12 +21,13 @@ pub fn draw(title: &str, predictor: &Predictor, class_names: &[String]) -> Resul
     let name = |label: usize| class_names.get(label).cloned().unwrap_or_else(|| format!("label {label}"));
     let names: Vec<String> = (0..classes).map(name).collect();
     let count = if classes > 0 { classes } else { ROWS } * COLUMNS;
-    let pixels =
-        block_on(predictor.sample(count))?.ok_or_else(|| not_for(predictor, "samples", "cannot draw samples"))?;
+    let pixels = block_on(predictor.sample(count))?.ok_or_else(|| {
+        not_for(predictor, "samples", "cannot draw samples before a prior is fitted to its latents by vae fit-prior")
+    })?;
     let name = |row: usize| names.get(row).map_or("", String::as_str);
     let rows = pixels.chunks(len).enumerate().map(|(row, pixels)| Row { name: name(row), pixels });
     let rows: Vec<Row> = rows.collect();
-    let title = format!("{title}: random draws from N(0, I), decoded");
+    let title = format!("{title}: random draws from {}, decoded", predictor.prior_words());
     let each = if classes > 0 { format!(", {COLUMNS} of each label") } else { String::new() };
     let mean = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / pixels.len() as f64;
     let alt = format!(

@@ -24,7 +24,7 @@ const SKIP: &str = include_str!("pytorch/skip.py");
 pub fn module(config: &Config) -> String {
     let model = match config.model.kind {
         ModelKind::Classifier => CLASSIFIER,
-        ModelKind::Vq => VQ,
+        ModelKind::Vq | ModelKind::Fsq => VQ,
         _ => VAE,
     };
     let layers: &[&str] = match config.model.body() {
@@ -33,7 +33,9 @@ pub fn module(config: &Config) -> String {
         ModelKind::Basic | ModelKind::Conv3 => &[CONVOLUTIONAL],
         ModelKind::Skip => &[SKIP],
         ModelKind::Dense => &[DENSE],
-        kind @ (ModelKind::Classifier | ModelKind::Vq) => unreachable!("{kind} has the layers of another kind"),
+        kind @ (ModelKind::Classifier | ModelKind::Vq | ModelKind::Fsq) => {
+            unreachable!("{kind} has the layers of another kind")
+        }
     };
     let parts = [model].into_iter().chain(layers.iter().copied());
     parts.fold(MODEL.to_owned(), |code, part| {
@@ -60,6 +62,7 @@ mod tests {
             (ModelKind::Vq, ModelKind::Basic, &[VQ, CONVOLUTIONAL]),
             (ModelKind::Vq, ModelKind::Resnet18, &[VQ, RESNET_ENCODER, RESNET_DECODER]),
             (ModelKind::Vq, ModelKind::Skip, &[VQ, SKIP]),
+            (ModelKind::Fsq, ModelKind::Basic, &[VQ, CONVOLUTIONAL]),
             (ModelKind::Classifier, ModelKind::Basic, &[CLASSIFIER, RESNET_ENCODER]),
         ] {
             let mut config = Config::default();

@@ -133,7 +133,10 @@ fn example(key: &Key, recipes: &[(String, Vec<&str>)]) -> String {
         Kind::Integers => "32,64".into(),
         Kind::Text if key.name == "data.split" => "8:1:1".into(),
         Kind::Text => "NAME".into(),
-        Kind::Integer => (default.parse().unwrap_or(0_u64) + 1).to_string(),
+        Kind::Integer => {
+            let least = key.range.low.map_or(0, |low| low.value as u64);
+            (default.parse().unwrap_or(0_u64) + 1).max(least).to_string()
+        }
         // All whose default is 0 are off by default, and take a small number.
         _ => default.parse().ok().filter(|&number: &f64| number > 0.0).map_or(0.1, |number| number / 2.0).to_string(),
     });

@@ -12,7 +12,7 @@ use vae_figures::gallery::{self, Drawing};
 use vae_run::Folder;
 use vae_run::LoadedRun;
 
-use super::load::{LoadOptions, warn_of_changes};
+use super::load::{LoadOptions, PriorOption, warn_of_changes};
 use super::output;
 use crate::say;
 
@@ -39,6 +39,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
     out: Option<PathBuf>,
     #[command(flatten)]
+    prior: PriorOption,
+    #[command(flatten)]
     load: LoadOptions,
     #[command(subcommand)]
     figure: Figure,
@@ -52,8 +54,10 @@ enum Figure {
     Curves(Curves),
     /// Images over what the model, and others, make of them
     Reconstructions(Reconstructions),
-    /// Decoded draws from N(0, I)
+    /// Decoded draws from N(0, I), or from a fitted prior
     Samples,
+    /// Test images over samples of each prior that vae fit-prior fitted, a row each
+    Priors,
     /// One latent at a time from -3 to 3, those of the highest KL
     Traversal(Traversal),
     /// Decoded images over the plane of two latents, at quantiles of the prior
@@ -149,7 +153,7 @@ pub(super) fn with_explicit_folder(mut words: Vec<OsString>) -> Vec<OsString> {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let Args { run: path, out, load, figure } = args;
+    let Args { run: path, out, prior, load, figure } = args;
     out.iter().try_for_each(|out| output::folder(out))?;
     let place = out.as_ref().unwrap_or(&path);
     if let Figure::Curves(Curves { with, by }) = figure {
@@ -159,7 +163,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let with = if let Figure::Reconstructions(options) = &figure { &options.with[..] } else { &[] };
     let paths: Vec<PathBuf> = std::iter::once(&path).chain(with).cloned().collect();
-    let (_, runs) = load.load_all(&paths)?;
+    let (_, mut runs) = load.load_all(&paths)?;
+    prior.apply(&mut runs[0])?;
     match figure {
         Figure::All => gallery::standard(&runs[0])?.iter().try_for_each(|drawing| write(place, drawing))?,
         Figure::Pegasus(options) => pegasus::draw(&runs[0], &options, place)?,
@@ -184,6 +189,7 @@ fn drawing(runs: &[LoadedRun], figure: &Figure) -> vae_core::Result<Drawing> {
             )
         }
         Figure::Samples => gallery::samples::draw(&run.title(), &run.predictor, run.class_names()),
+        Figure::Priors => gallery::priors::draw(run),
         Figure::Traversal(options) => gallery::traversal::draw(run, options.image),
         Figure::LatentGrid(options) => gallery::latent_grid::draw(run, options.dims),
         Figure::Interpolation(options) => gallery::interpolation::draw(run, &options.a, &options.b),

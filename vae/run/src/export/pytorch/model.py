@@ -79,8 +79,8 @@ class Model(nn.Module):
 
 
 def body(model):
-    """Returns the kind that describes the layers: the encoder of a `vq` model, and resnet18 for a classifier."""
-    return {"classifier": "resnet18", "vq": model["encoder"]}.get(model["kind"], model["kind"])
+    """Returns the kind that describes the layers: `model.encoder` of a `vq` or `fsq` model, and resnet18 for a classifier."""
+    return {"classifier": "resnet18", "vq": model["encoder"], "fsq": model["encoder"]}.get(model["kind"], model["kind"])
 
 
 def numbered(module, name, layers):

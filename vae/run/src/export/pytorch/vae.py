@@ -1,5 +1,6 @@
 """The exported class of a VAE."""
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from model import DECODERS, ENCODERS, MODELS, Model, body
@@ -8,17 +9,23 @@ from model import DECODERS, ENCODERS, MODELS, Model, body
 
 
 class Vae(Model):
-    """A variational autoencoder: images → q(z|x) = N(mu, exp(logvar)) → z → images. Samples: decode(torch.randn(N, z)).
+    """A variational autoencoder: images → q(z|x) = N(mu, exp(logvar)) → z → images. Samples: decode(draw(N)).
     A conditional model also needs the label of each image: encode(images, labels), decode(z, labels)."""
 
     def __init__(self, config, data):
         super().__init__(config, data)
         model = config["model"]
+        self.z_dim = model["z_dim"]
         self.classes = config["data"]["classes"] if model["conditional"] else 0
         kind = body(model)
         self.encoder = ENCODERS[kind](model, self.channels + self.classes, self.size)
         self.encoder.mu, self.encoder.logvar = (self.encoder.head(model["z_dim"]) for _ in range(2))
         self.decoder = DECODERS[kind](model, self.channels, self.size, model["z_dim"] + self.classes)
+        if model["prior"] == "vamp":  # the mixture of the posteriors of pseudo-inputs; "standard" is N(0, I)
+            self.prior = nn.Module()
+            shape = model["pseudo_inputs"], self.channels, self.size, self.size
+            self.prior.pseudo_inputs = nn.Parameter(torch.zeros(shape))
+            self.normalisation = config["data"]["normalise"]
 
     def encode(self, images, labels=None):
         """Returns mu and logvar, [N, z] each."""
@@ -34,6 +41,18 @@ class Vae(Model):
         if self.classes:
             z = torch.cat([z, self.one_hot(labels, z)], 1)
         return self.to_pixels(self.decoder(self.decoder.first_maps(z)))
+
+    def draw(self, count):
+        """Returns latents drawn from the prior, [count, z]."""
+        noise = torch.randn(count, self.z_dim).to(next(self.parameters()))
+        if not hasattr(self, "prior"):
+            return noise
+        w = self.prior.pseudo_inputs
+        low, high = {"unit": (0, 1), "symmetric": (-1, 1)}.get(self.normalisation, (None, None))
+        features = self.encoder.features(w if low is None else low + (high - low) * w.sigmoid())
+        mu, logvar = self.encoder.mu(features).flatten(1), self.encoder.logvar(features).flatten(1).clamp(-30, 20)
+        chosen = torch.randint(len(w), (count,), device=w.device)
+        return mu[chosen] + (logvar[chosen] / 2).exp() * noise
 
     def reconstruct(self, images, labels=None):
         """Returns the images that are decoded from z = mu."""

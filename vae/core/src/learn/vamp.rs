@@ -1,0 +1,199 @@
+//! A VAE with a VampPrior as a learner (Tomczak and Welling, 1705.07120). Its pseudo-inputs are images with parameters w:
+//!
+//! ```text
+//! u = low + (high − low)·sigmoid(w) for pixels in [low, high],   u = w for pixels that are standardised;   w ~ N(0, 1) at first
+//! ```
+//!
+//! `objective::vamp` estimates the KL. The KL of each latent that is reported is the one to N(0, 1): it tells which latents depend
+//! on the image, and its sum is not a part of the loss.
+
+use autograd::{Param, Var, no_grad};
+use nn::{ForwardContext, Module, Visitor};
+use tensor::{Device, Generator, Tensor};
+
+use crate::config::{Config, Normalise};
+use crate::learn::{Batch, Evaluation, Forward, Learner};
+use crate::model::Vae;
+use crate::objective::{Objective, Terms, log_mixture, vamp_kl};
+use crate::prior::{Prior, draw_index};
+
+/// A VAE, its pseudo-inputs, and its objective.
+pub struct Vamp {
+    model: Box<dyn Vae>,
+    objective: Objective,
+    pseudo_inputs: Param, // w: [K, C, S, S]
+    normalise: Normalise,
+    z_dim: usize,
+}
+
+/// The results of a forward pass.
+struct ForwardPass {
+    x: Var,
+    posterior: [Var; 2],
+    z: Var,
+    logits: Var,
+    terms: Terms,
+}
+
+impl Vamp {
+    /// Creates a learner from a model with `config.model.z_dim` latents.
+    pub fn new(rng: &mut Generator, config: &Config, model: Box<dyn Vae>) -> Vamp {
+        let (channels, size) = (config.channels(), config.image_size());
+        let pseudo_inputs = Param::new(rng.normal_tensor([config.model.pseudo_inputs, channels, size, size]));
+        let (objective, z_dim) = (Objective::new(config), config.model.z_dim);
+        Vamp { model, objective, pseudo_inputs, normalise: config.data.normalise, z_dim }
+    }
+
+    /// Returns mu and logvar of the pseudo-inputs, `[K, z]` each.
+    fn pseudo_posteriors(&self, ctx: &ForwardContext) -> [Var; 2] {
+        let w = self.pseudo_inputs.var();
+        let u = match self.normalise {
+            Normalise::Unit => w.sigmoid(),
+            Normalise::Symmetric => w.sigmoid().mul_scalar(2.0).add_scalar(-1.0),
+            Normalise::Standard => w,
+        };
+        self.model.encode(&u, ctx).into()
+    }
+
+    fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
+        let x = Var::constant(batch.images.clone());
+        let posterior: [Var; 2] = self.model.encode(&x, ctx).into();
+        let pseudo = self.pseudo_posteriors(ctx);
+        let z = posterior[0].reparameterise(&posterior[1], &batch.noise(self.z_dim));
+        let logits = self.model.decode(&z, ctx);
+        let kl = vamp_kl(&z, posterior.each_ref(), pseudo.each_ref()).mean_all();
+        let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
+        let terms = Terms::weighted([
+            ("reconstruction", self.objective.reconstruction, reconstruction),
+            ("kl", self.objective.kl_weight(batch.schedule), kl),
+        ]);
+        ForwardPass { x, posterior, z, logits, terms }
+    }
+}
+
+impl Learner for Vamp {
+    fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
+        let ForwardPass { x, posterior: [mu, logvar], z, logits, terms } = self.forward_pass(batch, ctx);
+        let intermediates = [
+            ("the images", x),
+            ("encoder.mu", mu),
+            ("encoder.logvar", logvar),
+            ("the latents", z),
+            ("the decoder's output", logits),
+        ];
+        Forward { terms, intermediates: intermediates.into() }
+    }
+
+    fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
+        let ForwardPass { posterior: [mu, logvar], terms, .. } = self.forward_pass(batch, ctx);
+        let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
+        Evaluation { terms, kl_per_dim, reconstruction: Some(self.model.decode(&mu, ctx)), predicted: None }
+    }
+
+    fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {
+        Some(self.model.encode(&Var::constant(batch.images.clone()), &ForwardContext::eval()).into())
+    }
+
+    fn sample(&self, z: &Var, _: &[usize]) -> Option<Var> {
+        Some(self.model.decode(z, &ForwardContext::eval()))
+    }
+
+    fn prior(&self) -> Option<&dyn Prior> {
+        Some(self)
+    }
+}
+
+impl Prior for Vamp {
+    /// Draws from the posterior of a pseudo-input, each as likely.
+    fn draw(&self, count: usize, device: &Device, rng: &mut Generator) -> Tensor {
+        let [mu, logvar] = no_grad(|| self.pseudo_posteriors(&ForwardContext::eval()));
+        let equal = Tensor::zeros([count, mu.shape()[0]]).upload(device);
+        let chosen = draw_index(&equal, rng);
+        let noise = rng.normal_tensor([count, self.z_dim]).upload(device);
+        mu.value().index_select(&chosen).reparameterise(&logvar.value().index_select(&chosen), &noise)
+    }
+
+    fn nats(&self, latents: &Tensor) -> Option<Tensor> {
+        let nats = no_grad(|| {
+            let [mu, logvar] = self.pseudo_posteriors(&ForwardContext::eval());
+            log_mixture(&Var::constant(latents.clone()), &mu, &logvar).mean_all().mul_scalar(-1.0)
+        });
+        Some(nats.value().clone())
+    }
+
+    fn words(&self) -> String {
+        format!("VampPrior of {} pseudo-inputs", self.pseudo_inputs.shape()[0])
+    }
+}
+
+impl Module for Vamp {
+    fn visit(&self, v: &mut Visitor) {
+        self.model.visit(v);
+        v.child("prior", &PseudoInputs(&self.pseudo_inputs));
+    }
+}
+
+/// The parameter with its name.
+struct PseudoInputs<'a>(&'a Param);
+
+impl Module for PseudoInputs<'_> {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("pseudo_inputs", self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::objective::{END, ScheduleContext};
+
+    fn config() -> Config {
+        let mut all = Settings::default();
+        ["model.kind=dense", "model.hidden=8", "model.z_dim=3", "model.prior=vamp", "model.pseudo_inputs=5"]
+            .iter()
+            .chain(&["data.image_size=8", "loss.beta=2"])
+            .for_each(|setting| all.assignment(setting).unwrap());
+        let config = all.resolve().unwrap();
+        config.check().unwrap();
+        config
+    }
+
+    fn vamp() -> Vamp {
+        let (config, rng) = (config(), &mut Generator::new(1));
+        Vamp::new(rng, &config, crate::model::build(&config))
+    }
+
+    #[test]
+    fn the_loss_is_the_weighted_sum_and_trains_the_pseudo_inputs() {
+        let vamp = vamp();
+        let images = Generator::new(2).uniform_tensor([4, 1, 8, 8], 0.0, 1.0);
+        let batch = Batch::of_step(images, vec![0; 4], ScheduleContext { epochs: END, images: 9 }, 1, 1);
+        let forward = vamp.forward(&batch, &ForwardContext::train(1, 1));
+        let losses = pollster::block_on(forward.terms.read()).unwrap();
+        let [reconstruction, kl] = ["reconstruction", "kl"].map(|name| losses.part(name).unwrap());
+        assert!((losses.total - reconstruction - 2.0 * kl).abs() < 1e-4 && reconstruction > 0.0);
+        let gradients = forward.terms.total.backward();
+        let gradient = gradients.get(&vamp.pseudo_inputs).expect("the prior depends on the pseudo-inputs");
+        assert!(gradient.data().iter().any(|&g| g != 0.0));
+    }
+
+    /// The mean of −ln p over draws from p is the entropy, which lies between that of a component and ln K above it.
+    #[test]
+    fn draws_have_the_density_that_is_reported() {
+        let vamp = vamp();
+        let [_, logvar] = no_grad(|| vamp.pseudo_posteriors(&ForwardContext::eval()));
+        let half_log_det = 0.5 * logvar.value().sum(&[1], false).mean_all().data()[0];
+        let of_component = half_log_det + 1.5 * (std::f32::consts::TAU * std::f32::consts::E).ln();
+        let nats = |seed: u64| {
+            let drawn = vamp.draw(20_000, &Device::Cpu, &mut Generator::new(seed));
+            vamp.nats(&drawn).unwrap().data()[0]
+        };
+        let entropy = nats(3);
+        assert!((entropy - nats(4)).abs() < 0.05);
+        assert!(
+            entropy > of_component - 0.05 && entropy < of_component + 5_f32.ln() + 0.05,
+            "{entropy}, {of_component}"
+        );
+    }
+}
