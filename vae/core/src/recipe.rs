@@ -13,6 +13,7 @@ pub struct Recipe {
 pub const RECIPES: &[Recipe] = &[
     Recipe { name: "quickstart", toml: include_str!("../recipes/quickstart.toml") },
     Recipe { name: "beta-resnet18", toml: include_str!("../recipes/beta-resnet18.toml") },
+    Recipe { name: "sigma-vae", toml: include_str!("../recipes/sigma-vae.toml") },
     Recipe { name: "mnist-dense", toml: include_str!("../recipes/mnist-dense.toml") },
     Recipe { name: "mnist-cnn", toml: include_str!("../recipes/mnist-cnn.toml") },
     Recipe { name: "basic-vae", toml: include_str!("../recipes/basic-vae.toml") },

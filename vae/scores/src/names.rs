@@ -1,13 +1,14 @@
 //! The names of the scores of a run, from its configuration alone. A program can check a name that a person gave before it trains.
 
-use vae_core::config::{Config, KlScheduleKind, LossKind, ModelKind};
+use vae_core::config::{Config, KlScheduleKind, LossKind, ModelKind, Reconstruction, Variance};
 
 use super::{images, latents, negation};
 
 /// Returns the names of all scores of a run with this configuration, in the order of a table. [`evaluate`](super::evaluate) returns
 /// each of them, either with a value or with the reason why it has none.
 pub fn names(config: &Config) -> Vec<String> {
-    let losses = ["total"].iter().chain(parts(config)).map(|&name| name.to_owned());
+    let sigma = if has_sigma(config) { &["sigma"][..] } else { &[] };
+    let losses = ["total"].iter().chain(parts(config)).chain(sigma).map(|&name| name.to_owned());
     let of_posterior: &[&str] = if config.model.is_vae() { &["latents_in_use", "kl_per_dim"] } else { &[] };
     let of_posterior = of_posterior.iter().map(|&name| name.to_owned());
     losses
@@ -29,6 +30,12 @@ fn parts(config: &Config) -> &'static [&'static str] {
     }
 }
 
+/// Returns whether the standard deviation of the decoder is a metric.
+fn has_sigma(config: &Config) -> bool {
+    let changes = config.loss.reconstruction == Reconstruction::Gaussian && config.loss.variance != Variance::Fixed;
+    changes && config.model.kind != ModelKind::Classifier && config.loss.kind != LossKind::Tc
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,8 +46,13 @@ mod tests {
     #[test]
     fn names_are_those_that_an_evaluation_returns() {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
-        let cases: [&[&str]; 7] = [
+        let gaussian = "loss.reconstruction=gaussian";
+        let cases: [&[&str]; 11] = [
             &[],
+            &[gaussian],
+            &[gaussian, "loss.variance=learned", "loss.schedule=free-bits"],
+            &[gaussian, "loss.variance=fixed"],
+            &[gaussian, "loss.kind=tc"],
             &["loss.kind=tc"],
             &["loss.schedule=free-bits"],
             &["loss.schedule=capacity"],

@@ -181,6 +181,7 @@ impl Config {
         let weighted = self.loss.kind == LossKind::Weighted;
         rule(!weighted || k1 > 0.0 || k2 > 0.0, || "loss.k1 = 0 and loss.k2 = 0: one of them must be above 0".into())?;
         self.check_kl_schedule()?;
+        self.check_variance()?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(
@@ -323,7 +324,7 @@ impl Config {
     pub fn loss_words(&self) -> String {
         match self.model.kind {
             ModelKind::Classifier => "cross-entropy".into(),
-            ModelKind::Vq => format!("{} + {} × commitment", self.loss.reconstruction, self.loss.commitment),
+            ModelKind::Vq => format!("{} + {} × commitment", self.loss.reconstruction_words(), self.loss.commitment),
             _ => self.loss.words(),
         }
     }
@@ -332,15 +333,16 @@ impl Config {
 impl Loss {
     /// Returns a description of the terms and their weights.
     pub fn words(&self) -> String {
+        let reconstruction = self.reconstruction_words();
         match self.kind {
             LossKind::Beta if self.schedule == KlScheduleKind::Capacity => {
-                format!("{} + {} × |KL - C|", self.reconstruction, self.gamma)
+                format!("{reconstruction} + {} × |KL - C|", self.gamma)
             }
-            LossKind::Beta => format!("{} + {} × KL", self.reconstruction, self.beta),
-            LossKind::Weighted => format!("{} × {} + {} × KL", self.k1, self.reconstruction, self.k2),
+            LossKind::Beta => format!("{reconstruction} + {} × KL", self.beta),
+            LossKind::Weighted => format!("{} × {reconstruction} + {} × KL", self.k1, self.k2),
             LossKind::Tc => format!(
-                "{} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
-                self.reconstruction, self.alpha, self.beta, self.gamma, self.estimator
+                "{reconstruction} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
+                self.alpha, self.beta, self.gamma, self.estimator
             ),
         }
     }

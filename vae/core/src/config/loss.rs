@@ -6,6 +6,8 @@
 //! weighted   k1 k2
 //! tc         alpha beta gamma estimator            (commitment is that of model.kind = "vq")
 //!
+//! gaussian   variance sigma                         (a kind of reconstruction)
+//!
 //! linear     warmup          cyclical    cycles
 //! free-bits  free_bits       capacity    capacity warmup
 //! ```
@@ -24,6 +26,11 @@ keys! {
         kind: LossKind = LossKind::Beta;
         /// The reconstruction term, for an image x and its reconstruction x̂.
         reconstruction: Reconstruction = Reconstruction::Sse;
+        /// Where the variance σ² of `gaussian` comes from. All pixels share it.
+        variance: Variance = Variance::Optimal;
+        /// The standard deviation σ of `gaussian`, of pixels as the model sees them. With `variance = "fixed"` it stays the same,
+        /// with `learned` it is the start.
+        sigma: f64 = 1.0, at_least(0.0025);
         /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
         reduction: Reduction = Reduction::Sum;
         /// The weight β of the KL term of `beta`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
@@ -77,6 +84,19 @@ named! {
         HalfSse = "half-sse",
         /// The binary cross-entropy of pixels in [0, 1], −Σ (x ln x̂ + (1 − x) ln(1 − x̂)).
         Bce = "bce",
+        /// The negative log-likelihood of a Gaussian in nats, Σ ½ (x − x̂)²/σ² + ln σ + ½ ln 2π. `loss.variance` says what σ² is.
+        Gaussian = "gaussian",
+    }
+}
+named! {
+    /// The variance σ² of a Gaussian likelihood, which all pixels share.
+    Variance {
+        /// The square of `loss.sigma`.
+        Fixed = "fixed",
+        /// A parameter of the model.
+        Learned = "learned",
+        /// The best for each batch, its mean squared error. Images that are not trained on get the running mean.
+        Optimal = "optimal",
     }
 }
 named! {
@@ -152,7 +172,39 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Checks the keys of the variance.
+    pub(super) fn check_variance(&self) -> Result<()> {
+        let Loss { reconstruction, variance, sigma, .. } = self.loss;
+        rule(sigma.is_finite() && sigma >= 0.0025, || {
+            format!("loss.sigma = {sigma}: it must be 0.0025 or more; 1/255 is the step between two byte values")
+        })?;
+        let gaussian = reconstruction == Reconstruction::Gaussian;
+        rule(gaussian || variance == Variance::Optimal, || {
+            format!(
+                "loss.variance = \"{variance}\": only loss.reconstruction = \"gaussian\" has a variance, not \"{reconstruction}\"; \
+                 change one of the two"
+            )
+        })?;
+        rule(sigma == 1.0 || gaussian && variance != Variance::Optimal, || {
+            format!(
+                "loss.sigma = {sigma}: only loss.reconstruction = \"gaussian\" with loss.variance = \"fixed\" or \"learned\" uses it; \
+                 leave it out"
+            )
+        })
+    }
+}
+
 impl Loss {
+    /// Returns a description of the reconstruction term.
+    pub(super) fn reconstruction_words(&self) -> String {
+        match (self.reconstruction, self.variance) {
+            (Reconstruction::Gaussian, Variance::Fixed) => format!("gaussian of σ = {}", self.sigma),
+            (Reconstruction::Gaussian, variance) => format!("gaussian of {variance} σ"),
+            (other, _) => other.to_string(),
+        }
+    }
+
     /// Returns a description of the schedule, with a leading semicolon. It is empty for a constant weight.
     pub(super) fn schedule_words(&self, epochs: usize) -> String {
         let Loss { warmup, cycles, free_bits, capacity, .. } = self;

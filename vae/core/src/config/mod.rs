@@ -21,7 +21,7 @@ pub use crop::Crop;
 use keys::keys;
 pub use keys::{Bound, Key, Kind, Range, Section};
 pub use layers::{Settings, unknown_key};
-pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
+pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction, Variance};
 pub use model::{DecoderConv, Down, Model, ModelKind, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub(crate) use sizes::{HUES, PLACES, SHAPES};

@@ -51,9 +51,10 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "data.images" | "data.rotations" => "data.kind=shapes",
         "data.image_size" => "model.kind=dense",
         "model.codes" | "model.code_width" | "model.decay" => "model.kind=vq",
+        "loss.sigma" => "loss.reconstruction=gaussian loss.variance=fixed",
         _ => "seed=1",
     };
-    settings.assignment(context).unwrap();
+    context.split(' ').for_each(|setting| settings.assignment(setting).unwrap());
     let result = settings.assignment(&format!("{}={value}", key.name)).and_then(|()| settings.resolve()?.check());
     result.err().map(|error| error.to_string())
 }

@@ -45,7 +45,7 @@ impl Autoencoder {
         let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
         let z = mu.reparameterise(&logvar, &batch.noise(self.z_dim));
         let logits = self.model.decode(&self.with_columns(&z, &batch.labels), ctx);
-        let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.schedule);
+        let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.schedule, ctx);
         ForwardPass { x, mu, logvar, z, logits, terms }
     }
 
@@ -107,10 +107,17 @@ impl Learner for Autoencoder {
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         Some(self.model.decode(&self.with_columns(z, labels), &ForwardContext::eval()))
     }
+
+    fn log_density(&self, z: &Var, batch: &Batch) -> Option<Var> {
+        let draws = z.shape()[0] / batch.labels.len();
+        let labels: Vec<usize> = batch.labels.iter().flat_map(|&label| vec![label; draws]).collect();
+        Some(self.objective.log_density(&self.sample(z, &labels)?, &batch.target))
+    }
 }
 
 impl Module for Autoencoder {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
+        self.objective.visit(v);
     }
 }

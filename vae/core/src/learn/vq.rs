@@ -41,11 +41,12 @@ impl VqAutoencoder {
         let maps = self.model.encode(&x, ctx);
         let Quantised { codes, commitment, perplexity } = self.model.quantise(&maps, ctx);
         let logits = self.model.decode(&codes, ctx);
-        let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
+        let (reconstruction, sigma) = self.objective.reconstruction_term(&logits, &batch.target, ctx);
         let weight = self.objective.reconstruction;
         let parts = [("reconstruction", weight, reconstruction), ("commitment", self.commitment, commitment)];
         let intermediates = vec![("the images", x), ("the encoder's output", maps), ("the codes", codes)];
-        (intermediates, logits, Terms::weighted(parts).with_metric("perplexity", perplexity))
+        let terms = Terms::weighted(parts).with_metric("perplexity", perplexity);
+        (intermediates, logits, terms.with_some_metric("sigma", sigma))
     }
 }
 
@@ -78,5 +79,6 @@ impl Learner for VqAutoencoder {
 impl Module for VqAutoencoder {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
+        self.objective.visit(v);
     }
 }

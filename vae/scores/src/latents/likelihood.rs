@@ -4,22 +4,19 @@
 //!   log p(x) ≥ E log [ 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) ],   z_k ~ q(z|x)
 //!
 //! K = 1 gives the ELBO. The bound rises with K towards log p(x). The model sees y = (x − mean)/std for pixels x in [0,
-//! 1], so log p(x) = log p(y) − Σ ln std. The reconstruction term of the loss determines p(y|z), over D numbers:
-//!
-//!   sse       N(ŷ, ½I):  −Σ(y − ŷ)² − D/2·ln π
-//!   half-sse  N(ŷ, I):   −½Σ(y − ŷ)² − D/2·ln 2π
-//!   bce       Σ y·ln ŷ + (1 − y)·ln(1 − ŷ):  not a density unless all pixels are 0 or 1, because it does not integrate to 1
+//! 1], so log p(x) = log p(y) − Σ ln std. The reconstruction term of the loss determines p(y|z) over D numbers:
+//! `vae_core::objective` has the densities. That of bce is none unless all pixels are 0 or 1, because it does not integrate
+//! to 1.
 //!
 //! The score in bits per dimension is −log p(x)/(D·ln 2) + 8, because a byte value is an interval of 1/256 in [0, 1].
 //! For bce, the 8 is left out.
 
-use std::f64::consts::{LN_2, PI};
+use std::f64::consts::LN_2;
 
-use autograd::{Var, no_grad};
 use pollster::block_on;
 use tensor::Tensor;
 use vae_core::Result;
-use vae_core::config::Reconstruction;
+use vae_core::config::{Reconstruction, Variance};
 use vae_core::random::Purpose;
 use vae_run::LoadedRun;
 
@@ -49,24 +46,21 @@ pub(super) fn score(run: &LoadedRun, [mu, logvar]: [&Tensor; 2], scores: &mut Sc
         let y = dataset.batch(test, &[place])?;
         let stream = LIKELIHOOD + test.indices()[place] as u64;
         let noise = Purpose::Scores.stream(config.seed, stream).normal_tensor([DRAWS, z_dim]);
-        let labels = vec![test.label(place); DRAWS];
         let row = place * z_dim..(place + 1) * z_dim;
         let gaussian = [mu, logvar].map(|x| &x.data()[row.clone()]);
         sum += log_likelihood(gaussian, noise.data(), |z| -> Result<_> {
-            let z = Var::constant(Tensor::new(z, [DRAWS, z_dim]).upload(predictor.device()));
-            let decoded = no_grad(|| {
-                let logits = predictor.model.sample(&z, &labels).expect("what has a posterior decodes its latents");
-                if kind == Reconstruction::Bce { logits } else { config.model.output.apply(&logits) }
-            });
-            let decoded = block_on(decoded.value().read())?;
-            Ok(decoded.chunks_exact(y.count()).map(|decoded| log_density(kind, decoded, y.data())).collect())
+            let z = Tensor::new(z, [DRAWS, z_dim]);
+            let densities = block_on(predictor.log_density(test, place, &y, &z))?;
+            Ok(densities.expect("what has a posterior decodes its latents").into_iter().map(f64::from).collect())
         })? - scale;
     }
     let nats = sum / count as f64;
-    let (what, bits) = match kind {
-        Reconstruction::Sse => ("Gaussian, σ² = ½, of pixels as the model sees them", 8.0),
-        Reconstruction::HalfSse => ("Gaussian, σ = 1, of pixels as the model sees them", 8.0),
-        Reconstruction::Bce => ("no density: bce of pixels between 0 and 1", 0.0),
+    let (what, bits) = match (kind, config.loss.variance) {
+        (Reconstruction::Sse, _) => ("Gaussian, σ² = ½, of pixels as the model sees them", 8.0),
+        (Reconstruction::HalfSse, _) => ("Gaussian, σ = 1, of pixels as the model sees them", 8.0),
+        (Reconstruction::Gaussian, Variance::Fixed) => ("Gaussian, σ = loss.sigma", 8.0),
+        (Reconstruction::Gaussian, _) => ("Gaussian, σ as trained", 8.0),
+        (Reconstruction::Bce, _) => ("no density: bce of pixels between 0 and 1", 0.0),
     };
     let of = format!("{count} test images, {DRAWS} draws each, {what}");
     for (name, value, unit) in [(NAMES[0], nats, "nats"), (NAMES[1], bits - nats / (size * LN_2), "bits")] {
@@ -103,19 +97,6 @@ fn log_likelihood<E>(
     Ok(logsumexp(&weights) - (weights.len() as f64).ln())
 }
 
-/// Returns log p(y|z) of an image `y`. `decoded` is the output of the decoder: logits for bce, otherwise pixels.
-fn log_density(kind: Reconstruction, decoded: &[f32], y: &[f32]) -> f64 {
-    let pairs = decoded.iter().zip(y).map(|(&decoded, &y)| (f64::from(decoded), f64::from(y)));
-    let half = 0.5 * y.len() as f64;
-    match kind {
-        Reconstruction::Sse => -pairs.map(|(guess, y)| (y - guess).powi(2)).sum::<f64>() - half * PI.ln(),
-        Reconstruction::HalfSse => {
-            -0.5 * pairs.map(|(guess, y)| (y - guess).powi(2)).sum::<f64>() - half * (2.0 * PI).ln()
-        }
-        Reconstruction::Bce => -pairs.map(|(l, y)| l.max(0.0) - l * y + (-l.abs()).exp().ln_1p()).sum::<f64>(),
-    }
-}
-
 fn logsumexp(x: &[f64]) -> f64 {
     let most = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     most + x.iter().map(|x| (x - most).exp()).sum::<f64>().ln()
@@ -124,6 +105,7 @@ fn logsumexp(x: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::f64::consts::PI;
 
     use tensor::Generator;
 
@@ -133,6 +115,12 @@ mod tests {
     /// b, W·Wᵀ + ½I).
     const W: [[f64; 2]; 2] = [[1.5, 0.4], [-0.7, 0.9]];
     const B: [f64; 2] = [0.3, -0.2];
+
+    /// The density of N(decoded, ½I) at x.
+    fn log_density(decoded: [f64; 2], x: [f64; 2]) -> f64 {
+        let squares = (x[0] - decoded[0]).powi(2) + (x[1] - decoded[1]).powi(2);
+        -squares - PI.ln()
+    }
 
     fn log_normal([x, y]: [f64; 2], [[a, b], [_, d]]: [[f64; 2]; 2]) -> f64 {
         let det = a * d - b * b;
@@ -147,10 +135,8 @@ mod tests {
     fn bound(x: [f64; 2], gaussian: [&[f32]; 2], draws: usize, rng: &mut Generator) -> f64 {
         let noise = rng.normal_tensor([draws, 2]);
         let bound = log_likelihood(gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
-            let decoded =
-                |z: &[f32]| [0, 1].map(|i| (W[i][0] * f64::from(z[0]) + W[i][1] * f64::from(z[1]) + B[i]) as f32);
-            let y = x.map(|x| x as f32);
-            Ok(z.chunks_exact(2).map(|z| log_density(Reconstruction::Sse, &decoded(z), &y)).collect())
+            let decoded = |z: &[f32]| [0, 1].map(|i| W[i][0] * f64::from(z[0]) + W[i][1] * f64::from(z[1]) + B[i]);
+            Ok(z.chunks_exact(2).map(|z| log_density(decoded(z), x)).collect())
         });
         let Ok(bound) = bound;
         bound
@@ -168,7 +154,7 @@ mod tests {
         for draws in [1, 3, 64] {
             let noise = Generator::new(1).normal_tensor([draws, 2]);
             let bound = log_likelihood([&mu, &logvar], noise.data(), |z| -> std::result::Result<_, Infallible> {
-                let density = |z: &[f32]| log_density(Reconstruction::Sse, &[w[0] * z[0], w[1] * z[1]], &x);
+                let density = |z: &[f32]| log_density([0, 1].map(|i| f64::from(w[i] * z[i])), x.map(f64::from));
                 Ok(z.chunks_exact(2).map(density).collect())
             });
             let Ok(bound) = bound;
@@ -188,16 +174,5 @@ mod tests {
         let bounds = [1, 8, 64, 4096].map(&mut by_draws);
         assert!(bounds.is_sorted(), "{bounds:?}");
         assert!(truth - bounds[0] > 0.3 && (truth - bounds[3]).abs() < 0.01, "{bounds:?} for {truth}");
-    }
-
-    #[test]
-    fn densities_agree_with_their_definitions() {
-        // A normal density of variance 1 at ½, and one of variance ½ at ½.
-        let half = log_density(Reconstruction::HalfSse, &[0.0, 1.0], &[0.5, 1.5]);
-        assert!((half - 2.0 * (-0.125 - 0.5 * (2.0 * PI).ln())).abs() < 1e-12, "{half}");
-        let sse = log_density(Reconstruction::Sse, &[0.0], &[0.5]);
-        assert!((sse - ((1.0 / PI.sqrt()).ln() - 0.25)).abs() < 1e-12, "{sse}");
-        let bce = log_density(Reconstruction::Bce, &[0.0, 100.0, -100.0], &[0.3, 1.0, 0.0]);
-        assert!((bce + 2_f64.ln()).abs() < 1e-12, "{bce}");
     }
 }

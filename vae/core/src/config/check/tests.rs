@@ -39,6 +39,8 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("loss.cycles=1001", "loss.cycles = 1001"),
         ("loss.free_bits=-0.1", "loss.free_bits = -0.1"),
         ("loss.capacity=inf", "loss.capacity = inf"),
+        ("loss.variance=learned", "only loss.reconstruction = \"gaussian\" has a variance, not \"bce\""),
+        ("loss.sigma=0.5", "loss.sigma = 0.5: only loss.reconstruction = \"gaussian\" with loss.variance"),
         ("train.learning_rate=nan", "train.learning_rate = NaN"),
         ("train.learning_rate=0", "train.learning_rate = 0"),
         ("train.learning_rate=-0.1", "above 0"),
@@ -161,6 +163,19 @@ fn losses_outputs_and_ranges_must_fit() {
     assert_eq!(says(&["loss.reconstruction=sse"]), "fine");
     assert_eq!(says(&["loss.reconstruction=sse", "model.output=linear", "data.normalise=standard"]), "fine");
     assert_eq!(says(&["loss.reconstruction=half-sse", "model.output=tanh", "data.normalise=symmetric"]), "fine");
+    let gaussian = "loss.reconstruction=gaussian";
+    for (settings, says_so) in [
+        (&["loss.variance=fixed", "loss.sigma=0.5"][..], "fine"),
+        (&["loss.variance=learned", "loss.sigma=0.5"], "fine"),
+        (&["loss.variance=learned", "loss.sigma=0.002"], "loss.sigma = 0.002: it must be 0.0025 or more"),
+        (&["loss.variance=fixed", "loss.sigma=nan"], "loss.sigma = NaN"),
+        (&["loss.variance=optimal", "loss.sigma=0.5"], "with loss.variance = \"fixed\" or \"learned\" uses it"),
+        (&["model.kind=vq"], "fine"),
+        (&["model.output=linear", "data.normalise=standard"], "fine"),
+    ] {
+        let message = says(&[&[gaussian], settings].concat());
+        assert!(message.contains(says_so), "{settings:?}: {message}");
+    }
     assert_eq!(says(&["loss.beta=0"]), "fine");
     assert_eq!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=1"]), "fine");
     assert!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=0"]).contains("one of them must be above 0"));

@@ -2,7 +2,7 @@
 import torch
 from torch.nn import functional as F
 
-from model import DECODERS, ENCODERS, MODELS, Model, body
+from model import DECODERS, ENCODERS, MODELS, Model, add_variance, body
 
 # ---- exported ----
 
@@ -19,6 +19,7 @@ class Vae(Model):
         self.encoder = ENCODERS[kind](model, self.channels + self.classes, self.size)
         self.encoder.mu, self.encoder.logvar = (self.encoder.head(model["z_dim"]) for _ in range(2))
         self.decoder = DECODERS[kind](model, self.channels, self.size, model["z_dim"] + self.classes)
+        add_variance(self.decoder, config["loss"])
 
     def encode(self, images, labels=None):
         """Returns mu and logvar, [N, z] each."""

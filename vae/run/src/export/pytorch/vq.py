@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model import DECODERS, ENCODERS, MODELS, Model, body
+from model import DECODERS, ENCODERS, MODELS, Model, add_variance, body
 
 # ---- exported ----
 
@@ -19,6 +19,7 @@ class Vq(Model):
         self.encoder.code = nn.Conv2d(self.encoder.outputs, model["code_width"], 1)
         self.decoder = DECODERS[kind](model, self.channels, self.size)
         self.decoder.code = nn.Conv2d(model["code_width"], self.encoder.outputs, 1)
+        add_variance(self.decoder, config["loss"])
         self.codebook = nn.Module()
         for name, width in [("codes", model["code_width"]), ("counts", 1), ("sums", model["code_width"])]:
             self.codebook.register_buffer(name, torch.zeros(model["codes"], width))  # only training uses the last two
