@@ -47,6 +47,7 @@ model.kind=skip model.block=pre-activation COLOUR LINEAR data.normalise=standard
 model.kind=skip model.block=pre-activation model.batch_norm=false model.conditional=true
 model.kind=skip model.batch_norm=false
 model.kind=dense model.hidden=9 data.image_size=28
+model.kind=dense model.hidden=9 model.layers=2 model.activation=tanh loss.kind=iwae loss.samples=3 data.binarise=dynamic
 model.kind=dense model.hidden=9 loss.reconstruction=gaussian
 model.kind=dense model.hidden=9 loss.reconstruction=gaussian loss.variance=learned
 model.kind=dense model.hidden=9 model.layers=3 COLOUR LINEAR data.normalise=standard model.conditional=true

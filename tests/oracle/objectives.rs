@@ -8,7 +8,7 @@ use nn::ForwardContext;
 use reference::place::{everywhere, fetch};
 use tensor::Device;
 use vae::config::{Config, Settings};
-use vae::objective::Objective;
+use vae::objective::{END, Objective, ScheduleContext};
 
 use crate::file::{File, agree};
 
@@ -61,5 +61,36 @@ fn oracle_sigma_vae() {
         gaussian(&file, device, "learned/0", "learned", Some("learned/0/s"));
         gaussian(&file, device, "learned/1", "learned", Some("learned/1/s"));
         gaussian(&file, device, "optimal", "optimal", None);
+    });
+}
+
+/// The bound of a linear decoder of binary pixels, for the golden posteriors and noise.
+fn bound(file: &File, device: &Device, [bounds, samples]: [usize; 2], gradient: &str) {
+    let counts = [format!("loss.bounds={bounds}"), format!("loss.samples={samples}")];
+    let gradient_key = format!("loss.gradient={gradient}");
+    let bce = ["loss.kind=iwae", "loss.reconstruction=bce", "model.output=sigmoid", &gradient_key];
+    let config = config(&[&bce[..], &[&counts[0], &counts[1]]].concat());
+    config.check().expect("a valid configuration");
+    let objective = Objective::new(&config);
+    let tensor = |name: &str| file.get(&format!("iwae/{name}")).expect(name).upload(device);
+    let [mu, logvar, weight, bias] = ["mu", "logvar", "weight", "bias"].map(|name| Var::leaf(tensor(name)));
+    let name = format!("iwae/{bounds}x{samples}");
+    let eps = tensor(&format!("{bounds}x{samples}/eps"));
+    let draws = objective.draw(&mu, &logvar, &eps.reshape([3, eps.count() / 3]));
+    let logits = (draws.z.matmul_nt(&weight) + &bias).reshape([3 * bounds * samples, 1, 2, 3]);
+    let (x, schedule) = (tensor("x").reshape([3, 1, 2, 3]), ScheduleContext { epochs: END, images: 3 });
+    let terms = objective.loss(&logits, &x, &draws, [&mu, &logvar], schedule, &ForwardContext::train(1, 0));
+    let leaves = [("mu", &mu), ("logvar", &logvar), ("weight", &weight), ("bias", &bias)];
+    compare(file, &name, &format!("{name}/{gradient}"), &terms.total, &leaves, &[]);
+}
+
+#[test]
+fn oracle_importance_weighted_bounds() {
+    let file = golden();
+    everywhere(|device| {
+        for counts in [[1, 1], [1, 5], [2, 3], [4, 1]] {
+            bound(&file, device, counts, "plain");
+            bound(&file, device, counts, "dreg");
+        }
     });
 }

@@ -107,7 +107,10 @@ fn every_kind_of_model_resumes_as_if_it_had_not_stopped() {
     let gaussian = "loss.reconstruction=gaussian";
     let optimal = &["model.kind=dense", "model.hidden=8", gaussian, "train.ema=0.9"];
     let learned = &["model.kind=dense", "model.hidden=8", gaussian, "loss.variance=learned"];
-    let kinds = [(resnet, 4), (stopping, 2), (vq, 4), (classifier, 4), (rising, 4), (optimal, 2), (learned, 2)];
+    let iwae = &["model.kind=dense", "model.activation=tanh", "loss.kind=iwae", "loss.samples=3", "loss.bounds=2"][..];
+    let iwae = &[iwae, &["loss.gradient=dreg", "data.binarise=dynamic"]].concat()[..];
+    let kinds =
+        [(iwae, 2), (resnet, 4), (stopping, 2), (vq, 4), (classifier, 4), (rising, 4), (optimal, 2), (learned, 2)];
     for (kind, steps) in kinds {
         interrupted_is_uninterrupted(&config(&[SMALL, kind]), &Device::Cpu, steps);
     }
@@ -127,7 +130,8 @@ fn a_lowered_rate_stays_lowered() {
 #[test]
 fn the_same_on_a_gpu() {
     let dense = &["model.kind=dense", "model.hidden=8", "train.ema=0.9", "train.epochs=2"];
-    for more in [&[][..], &["loss.reconstruction=gaussian"]] {
+    let iwae = &["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
+    for more in [&[][..], &["loss.reconstruction=gaussian"], iwae] {
         interrupted_is_uninterrupted(&config(&[SMALL, dense, more]), &reference::place::gpu(), 2);
     }
 }

@@ -34,6 +34,8 @@ pub enum Purpose {
     Scores,
     /// Other draws of figures. There is one stream per figure.
     Figures,
+    /// The draws of binary pixels. There is one stream per pair of epoch and image.
+    Binary,
 }
 
 impl Purpose {

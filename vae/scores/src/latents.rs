@@ -60,6 +60,8 @@ const FACTOR_SCORES: [&str; 7] = [
 const FIXED_FACTOR: u64 = 1 << 32;
 /// The random stream of the likelihood for image 0. Each image has the next stream.
 const LIKELIHOOD: u64 = 2 << 32;
+/// The same for the negative log-likelihood.
+const NLL: u64 = 3 << 32;
 
 /// Adds the scores of latents.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
@@ -99,7 +101,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
             }
         }
     }
-    likelihood::score(run, [&mu, &logvar], scores)?;
+    likelihood::score(run, options, [&mu, &logvar], scores)?;
 
     let Some(known) = test.images().factors() else {
         let why = "the factors of these images are not known; data.kind = \"shapes\" and \"dsprites\" have them";
@@ -220,7 +222,8 @@ fn add_all_missing(scores: &mut Scores, why: &str) {
 pub(super) fn names() -> impl Iterator<Item = String> {
     let estimators = ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]);
     let terms = estimators.flat_map(|how| TERMS.iter().map(move |term| format!("{term}_{how}")));
-    let others = likelihood::NAMES.iter().chain(&FACTOR_SCORES).map(|&name| name.to_owned());
+    let others =
+        likelihood::NAMES.iter().chain([&likelihood::NAME_OF_NLL]).chain(&FACTOR_SCORES).map(|&name| name.to_owned());
     ["active_units".to_owned()].into_iter().chain(terms).chain(others)
 }
 

@@ -25,6 +25,7 @@ fn parts(config: &Config) -> &'static [&'static str] {
         (ModelKind::Classifier, ..) => &["cross_entropy", "accuracy"],
         (ModelKind::Vq, ..) => &["reconstruction", "commitment", "perplexity"],
         (_, LossKind::Tc, _) => &["reconstruction", "mi", "tc", "dw_kl", "kl"],
+        (_, LossKind::Iwae, _) => &["iwae", "reconstruction", "kl"],
         (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
         _ => &["reconstruction", "kl"],
     }
@@ -47,7 +48,10 @@ mod tests {
     fn names_are_those_that_an_evaluation_returns() {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
         let gaussian = "loss.reconstruction=gaussian";
-        let cases: [&[&str]; 11] = [
+        let iwae = ["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
+        let cases: [&[&str]; 13] = [
+            &iwae,
+            &[&iwae[..], &[gaussian, "loss.variance=learned"]].concat(),
             &[],
             &[gaussian],
             &[gaussian, "loss.variance=learned", "loss.schedule=free-bits"],
@@ -64,7 +68,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut run = untrained(settings);
             run.path = folder.path().into(); // which has the cache of features
-            let scores = evaluate(&run, &Options { images: 20, extractor: None, inception: None }).unwrap();
+            let scores =
+                evaluate(&run, &Options { images: 20, extractor: None, inception: None, ..Options::default() })
+                    .unwrap();
             let found = scores.scores.into_iter().map(|score| score.name);
             let mut found: Vec<String> = found.chain(scores.missing.into_iter().map(|missing| missing.name)).collect();
             let mut names = names(&run.predictor.config);

@@ -5,6 +5,7 @@
 //! beta       beta            (with the schedule capacity: gamma in its place)
 //! weighted   k1 k2
 //! tc         alpha beta gamma estimator            (commitment is that of model.kind = "vq")
+//! iwae       samples bounds gradient
 //!
 //! gaussian   variance sigma                         (a kind of reconstruction)
 //!
@@ -49,6 +50,12 @@ keys! {
         /// How `tc` estimates the density q(z) from a batch of B of the N training images. Each word is the weight of each of the
         /// batch's posteriors.
         estimator: Estimator = Estimator::Batch;
+        /// The number K of draws in each importance weighted bound of `iwae`. 1 gives the ELBO.
+        samples: usize = 1, at_least(1.0).at_most(10_000.0);
+        /// The number M of bounds of `samples` draws each that `iwae` averages for an image.
+        bounds: usize = 1, at_least(1.0).at_most(10_000.0);
+        /// The estimator of the gradient of `iwae`.
+        gradient: GradientEstimator = GradientEstimator::Plain;
         /// The schedule of the weight of the KL term. It changes with every step. Validation uses the weight at the end.
         schedule: KlScheduleKind = KlScheduleKind::Constant;
         /// The number of epochs T over which `linear` and `capacity` rise. It may be a fraction, and must not exceed
@@ -73,6 +80,9 @@ named! {
         /// The β-TC-VAE, which splits the KL into three terms: reconstruction + α·MI + β·TC + γ·DW-KL. MI is the mutual
         /// information of image and latents, TC the total correlation of the latents, DW-KL the KL of each dimension.
         Tc = "tc",
+        /// The importance weighted bound of the IWAE, −ln 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) with K = `samples`. The mean of
+        /// several is the MIWAE.
+        Iwae = "iwae",
     }
 }
 named! {
@@ -123,6 +133,15 @@ named! {
     }
 }
 named! {
+    /// An estimator of the gradient of an importance weighted bound.
+    GradientEstimator {
+        /// That of differentiation. For the encoder, its noise grows with `samples` beside its signal.
+        Plain = "plain",
+        /// The doubly reparameterised one. It has the same expectation and less noise.
+        Dreg = "dreg",
+    }
+}
+named! {
     /// A schedule of the weight of the KL term.
     KlScheduleKind {
         /// The weight stays the same.
@@ -153,9 +172,11 @@ impl Config {
             })?;
         }
         let (fits, kinds) = match schedule {
-            KlScheduleKind::Constant | KlScheduleKind::Linear | KlScheduleKind::Cyclical => (true, ""),
+            KlScheduleKind::Constant => (true, ""),
+            _ if kind == LossKind::Iwae => (false, "\"beta\""), // its bound has no KL
             KlScheduleKind::FreeBits => (kind != LossKind::Tc, "\"beta\" or \"weighted\""),
             KlScheduleKind::Capacity => (kind == LossKind::Beta, "\"beta\""),
+            KlScheduleKind::Linear | KlScheduleKind::Cyclical => (true, ""),
         };
         rule(fits, || {
             format!(
@@ -173,6 +194,37 @@ impl Config {
 }
 
 impl Config {
+    /// Checks the keys of importance weighted bounds.
+    pub(super) fn check_bounds(&self) -> Result<()> {
+        let Loss { kind, samples, bounds, gradient, beta, reduction, reconstruction, variance, .. } = self.loss;
+        for (key, count) in [("samples", samples), ("bounds", bounds)] {
+            rule((1..=10_000).contains(&count), || format!("loss.{key} = {count}: it must be 1 to 10000"))?;
+        }
+        if kind != LossKind::Iwae {
+            let set = [
+                ("samples", samples.to_string(), samples != 1),
+                ("bounds", bounds.to_string(), bounds != 1),
+                ("gradient", format!("\"{gradient}\""), gradient != GradientEstimator::Plain),
+            ];
+            return set.into_iter().try_for_each(|(key, value, is_set)| {
+                rule(!is_set, || {
+                    format!("loss.{key} = {value}: only loss.kind = \"iwae\" uses it, not \"{kind}\"; leave it out")
+                })
+            });
+        }
+        rule(beta == 1.0, || {
+            format!("loss.beta = {beta}: the bound of loss.kind = \"iwae\" has no KL to weigh; leave it at 1")
+        })?;
+        rule(reduction == Reduction::Sum, || {
+            "loss.reduction = \"mean\": loss.kind = \"iwae\" is a bound on ln p(x), which is a sum; set \"sum\"".into()
+        })?;
+        rule(reconstruction != Reconstruction::Gaussian || variance != Variance::Optimal, || {
+            "loss.variance = \"optimal\": the optimum for loss.kind = \"iwae\" depends on the weights of the draws; \
+             set \"learned\" or \"fixed\""
+                .into()
+        })
+    }
+
     /// Checks the keys of the variance.
     pub(super) fn check_variance(&self) -> Result<()> {
         let Loss { reconstruction, variance, sigma, .. } = self.loss;

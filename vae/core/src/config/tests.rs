@@ -51,6 +51,7 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "data.images" | "data.rotations" => "data.kind=shapes",
         "data.image_size" => "model.kind=dense",
         "model.codes" | "model.code_width" | "model.decay" => "model.kind=vq",
+        "loss.samples" | "loss.bounds" => "loss.kind=iwae",
         "loss.sigma" => "loss.reconstruction=gaussian loss.variance=fixed",
         _ => "seed=1",
     };

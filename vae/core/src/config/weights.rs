@@ -1,7 +1,7 @@
 //! The weights of the loss, and the effective β. D is the number of pixel values and z the number of latents:
 //!
 //! ```text
-//! loss = k1·reconstruction + k2·KL        k1 = 1 and k2 = β for `beta` and `tc`; k2 = γ with the schedule `capacity`
+//! loss = k1·reconstruction + k2·KL        k1 = 1 and k2 = β for `beta`, `tc` and `iwae`; k2 = γ with the schedule `capacity`
 //! effective β = k2/k1                     with loss.reduction = "sum"
 //!             = k2/k1 · D/z               with loss.reduction = "mean"
 //! ```
@@ -19,7 +19,7 @@ impl Config {
         match loss.kind {
             LossKind::Beta if loss.schedule == KlScheduleKind::Capacity => [1.0, loss.gamma],
             LossKind::Weighted => [loss.k1, loss.k2],
-            LossKind::Beta | LossKind::Tc => [1.0, loss.beta],
+            LossKind::Beta | LossKind::Tc | LossKind::Iwae => [1.0, loss.beta],
         }
     }
 

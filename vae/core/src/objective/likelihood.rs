@@ -90,6 +90,14 @@ impl Likelihood {
         (negative_log_density(&sse, &log_sigma, size), moving)
     }
 
+    /// Returns a σ that is a parameter, a scalar without history.
+    pub(super) fn learned_sigma(&self) -> Option<Var> {
+        match &self.sigma {
+            Some(sigma @ Sigma::Learned(s)) => Some(sigma.log(&s.var(), 1, &ForwardContext::eval()).detach().exp()),
+            _ => None,
+        }
+    }
+
     /// Returns ln p(x|z) in nats for S draws of z for each of B images, with all constants, `[B, S]`. `logits` is the
     /// decoder's output before the activation, `[B·S, channels, size, size]`, with the S draws of an image after each other.
     /// `x` is `[B, channels, size, size]`. With an optimal variance σ² is the running mean.

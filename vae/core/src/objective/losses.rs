@@ -74,7 +74,7 @@ impl std::fmt::Display for Losses {
 /// Returns the display name of a part.
 pub fn part_label(name: &str) -> String {
     match name {
-        "kl" | "mi" | "tc" => name.to_uppercase(),
+        "kl" | "mi" | "tc" | "iwae" => name.to_uppercase(),
         "dw_kl" => "DW-KL".into(),
         _ => name.replace('_', " "),
     }
@@ -82,8 +82,19 @@ pub fn part_label(name: &str) -> String {
 
 /// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 10] =
-        ["reconstruction", "kl", "mi", "tc", "dw_kl", "cross_entropy", "accuracy", "commitment", "perplexity", "sigma"];
+    const KNOWN: [&str; 11] = [
+        "iwae",
+        "reconstruction",
+        "kl",
+        "mi",
+        "tc",
+        "dw_kl",
+        "cross_entropy",
+        "accuracy",
+        "commitment",
+        "perplexity",
+        "sigma",
+    ];
     // A learner outside this crate may have other names. Leaking a few short strings is harmless.
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
 }

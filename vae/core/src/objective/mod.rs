@@ -4,6 +4,7 @@
 //! beta:     reconstruction + β·KL(q(z|x) ‖ N(0, I))
 //! weighted: k1·reconstruction + k2·KL
 //! tc:       reconstruction + α·MI + β·TC + γ·DW-KL          the KL in three parts, see `latent_terms`
+//! iwae:     −ln 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x)            importance weighted draws, see `importance`
 //! ```
 //!
 //! With `loss.reduction = "mean"` the reconstruction is averaged over the D = C·S² pixel values and the KL over the z
@@ -16,6 +17,7 @@
 //! A [`KlSchedule`] may change the weight of the KL during training. The effective β uses the weight at the end.
 
 mod exact;
+mod importance;
 mod latent_terms;
 mod likelihood;
 mod losses;
@@ -30,6 +32,8 @@ use crate::config::{Config, Estimator, LossKind, Output, Reduction};
 use likelihood::Likelihood;
 
 pub use exact::exact_latent_terms;
+use importance::Importance;
+pub use importance::{Draws, log_prior_ratio};
 pub use latent_terms::{LatentTerms, latent_terms, log_weights};
 pub use losses::{Losses, number, parse_number, part_label, part_name, part_unit};
 pub use schedule::{END, KlSchedule};
@@ -45,6 +49,8 @@ pub struct Objective {
     pub kl: f64,
     /// With `tc`, the weights of MI and DW-KL, and the estimator of all three terms.
     parts: Option<([f64; 2], Estimator)>,
+    /// With `iwae`, its draws.
+    importance: Option<Importance>,
     schedule: KlSchedule,
 }
 
@@ -72,13 +78,58 @@ impl Objective {
             kl: k2 / latents,
             parts: (loss.kind == LossKind::Tc)
                 .then_some(([loss.alpha, loss.gamma].map(|w| w / latents), loss.estimator)),
+            importance: Importance::new(config),
             schedule: KlSchedule::new(config),
         }
     }
 
-    /// Returns the loss of a batch. `x` are the target images, `[batch, channels, size, size]`. `logits` is the
-    /// decoder's output before the activation, shaped as `x`. z, mu and logvar are the latents and the parameters of
-    /// their posteriors, each `[batch, z]`. The parts are scalars, unweighted means over images: the reconstruction
+    /// Returns the number of latents to draw for each image. `draw` makes them.
+    pub fn draws(&self) -> usize {
+        self.importance.map_or(1, Importance::draws)
+    }
+
+    /// Draws latents from the posteriors of B images. `mu` and `logvar` are `[B, z]`. `eps`, `[B, S·z]`, has standard normal
+    /// noise for the S draws of each image.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn draw(&self, mu: &Var, logvar: &Var, eps: &Tensor) -> Draws {
+        match self.importance {
+            Some(importance) => importance.draw(mu, logvar, eps),
+            None => Draws::single(mu.reparameterise(logvar, eps)),
+        }
+    }
+
+    /// Returns the loss of a batch, for what [`Objective::draw`] returned and what the decoder made of it. With `iwae`, the part
+    /// of this name is the loss. The reconstruction, with all constants, and the KL are further metrics. For the other losses
+    /// see [`Objective::terms`].
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn loss(
+        &self,
+        logits: &Var,
+        x: &Tensor,
+        draws: &Draws,
+        [mu, logvar]: [&Var; 2],
+        schedule: ScheduleContext,
+        ctx: &ForwardContext,
+    ) -> Terms {
+        let Some(importance) = self.importance else {
+            return self.terms(logits, x, [&draws.z, mu, logvar], schedule, ctx);
+        };
+        let density = self.likelihood.log_density(logits, x);
+        let bound = importance.bound(draws, &density, mu, logvar);
+        let kl = nn::loss::gaussian_kl(mu, logvar).mean_all();
+        let reconstruction = density.mean_all().mul_scalar(-1.0);
+        let terms = Terms::weighted([("iwae", 1.0, bound)]).with_metric("reconstruction", reconstruction.detach());
+        terms.with_metric("kl", kl.detach()).with_some_metric("sigma", self.likelihood.learned_sigma())
+    }
+
+    /// Returns the loss of a batch with one draw for each image. `x` are the target images, `[batch, channels, size, size]`.
+    /// `logits` is the decoder's output before the activation, shaped as `x`. z, mu and logvar are the latents and the
+    /// parameters of their posteriors, each `[batch, z]`. The parts are scalars, unweighted means over images: the reconstruction
     /// and, in nats, the KL or its three terms. A standard deviation σ that changes is a further metric, except with the
     /// three terms, which fill what [`tensor::GradientMonitor`] watches.
     ///
