@@ -114,6 +114,6 @@ impl Step {
         let (mu, logvar) = self.model.encode(&Var::constant(self.x.clone()), ctx);
         let z = mu.reparameterise(&logvar, &self.eps);
         let schedule = ScheduleContext { epochs: END, images: self.x.shape()[0] };
-        self.objective.terms(&self.model.decode(&z, ctx), &self.x, [&z, &mu, &logvar], schedule)
+        self.objective.terms(&self.model.decode(&z, ctx), &self.x, [&z, &mu, &logvar], schedule, ctx)
     }
 }

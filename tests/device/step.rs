@@ -58,7 +58,7 @@ impl Training {
         let (mu, logvar) = self.model.encode(&Var::constant(x.clone()), &ctx);
         let z = mu.reparameterise(&logvar, &eps);
         let moment = ScheduleContext { epochs: END, images: BATCH };
-        let terms = self.objective.terms(&self.model.decode(&z, &ctx), &x, [&z, &mu, &logvar], moment);
+        let terms = self.objective.terms(&self.model.decode(&z, &ctx), &x, [&z, &mu, &logvar], moment, &ctx);
         let mut gradients = terms.total.backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         assert_eq!(all.len(), self.params.len());

@@ -50,6 +50,7 @@ fn both(files: Vec<Vec<u8>>, finish: fn(Vec<u8>) -> Vec<u8>) -> Vec<Source> {
 pub(crate) fn sources(reader: &str) -> Vec<Source> {
     match reader {
         "idx" => [plain(idx_files()), both(idx_files(), |bytes| gzip(&bytes))].into_iter().flatten().collect(),
+        "amat" => plain(vec![amat()]),
         "cifar10" => plain(vec![(0..CIFAR10 * 3073).map(|i| if i % 3073 == 0 { 7 } else { i as u8 }).collect()]),
         "stl10" => plain(stl10().into_iter().take(2).map(|(_, bytes)| bytes).collect()),
         "dsprites" => {
@@ -105,6 +106,7 @@ pub(crate) fn words(reader: &str) -> &'static [&'static str] {
             "<![CDATA[",
             "<!--",
         ],
+        "amat" => &["0 ", "1\n", "\n\n", "2", "0.5 ", "01 ", "\r\n", "<html>"],
         "celeba" => &["../", "/", "\0", "000001.jpg", " 3", "\n\n", "\u{2028}"],
         "picture" => &[
             "\u{0}\u{0}\u{0}\u{1}",
@@ -134,6 +136,12 @@ pub(crate) fn words(reader: &str) -> &'static [&'static str] {
         "tar" | "tar_gz" => &["../", "/etc/", "ustar", "L", "K", "x", "2", "S", "30 size=99999999999999999\n"],
         _ => &[],
     }
+}
+
+/// Two binary images of 784 pixels.
+fn amat() -> Vec<u8> {
+    let image = |i: usize| (0..784).map(|p| if p % (i + 2) == 0 { "1" } else { "0" }).collect::<Vec<_>>().join(" ");
+    format!("{}\n{}\n", image(0), image(1)).into_bytes()
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -99,7 +99,9 @@ macro_rules! readers {
     };
 }
 
-readers!(idx, cifar10, stl10, dsprites, npz, mat, voc, celeba, picture, config, state, encoder, info, tar, tar_gz);
+readers!(
+    idx, amat, cifar10, stl10, dsprites, npz, mat, voc, celeba, picture, config, state, encoder, info, tar, tar_gz
+);
 
 /// A reader is charged for what it holds itself, and not for what another thread holds meanwhile.
 #[test]

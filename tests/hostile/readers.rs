@@ -12,7 +12,7 @@ use vae::config::{Config, Crop, DataKind, Settings};
 use vae::data::download::unpack;
 use vae::data::files::archives::Pack;
 use vae::data::files::picture::{self, Picture, Region};
-use vae::data::files::{celeba, cifar10, dogs, dsprites, latents, mat, stl10};
+use vae::data::files::{binarized_mnist, celeba, cifar10, dogs, dsprites, latents, mat, stl10};
 use vae::data::idx;
 use vae::learn::{self, Learner};
 
@@ -33,8 +33,9 @@ const MIB: usize = 1 << 20;
 
 /// All readers. A parsed file takes a few times its size. Decompressed data may have 64 times the size of the file and 4 MiB
 /// more, a picture 2,048 times. It may exist three times, while a vector grows or while a picture is converted.
-pub(crate) const READERS: [Reader; 15] = [
+pub(crate) const READERS: [Reader; 16] = [
     Reader { name: "idx", read: idx, memory: [200, 13 * MIB] },
+    Reader { name: "amat", read: amat, memory: [8, MIB] },
     Reader { name: "cifar10", read: cifar10, memory: [8, MIB] },
     Reader { name: "stl10", read: stl10, memory: [64, 4 * MIB] },
     Reader { name: "dsprites", read: dsprites, memory: [64, 4 * MIB] },
@@ -80,6 +81,10 @@ fn idx(bytes: &[u8], _: &Path) -> Vec<Error> {
         return Vec::new();
     }
     said.into_iter().filter_map(Result::err).map(|(_, what)| file(what)).collect()
+}
+
+fn amat(bytes: &[u8], _: &Path) -> Vec<Error> {
+    told(binarized_mnist::read(bytes), file)
 }
 
 fn cifar10(bytes: &[u8], _: &Path) -> Vec<Error> {

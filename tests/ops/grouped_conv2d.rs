@@ -22,7 +22,7 @@ fn case(rng: &mut Generator, most: usize) -> ([Tensor; 3], GroupedConv) {
 #[test]
 fn values_and_gradients_match_the_reference() {
     for (i, mut rng) in draws(40).enumerate() {
-        let (x, conv) = case(&mut rng, [2, 7][i % 2]); // a CPU multiplies matrices from four channels on
+        let (x, conv) = case(&mut rng, [2, 7][i % 2]);
         let what = format!("{} with {}, {conv:?}", x[0].shape(), x[1].shape());
         let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], x.get(2), conv);
         let op = |x: &[Tensor]| x[0].grouped_conv2d(&x[1], x.get(2), conv);
@@ -32,21 +32,30 @@ fn values_and_gradients_match_the_reference() {
     }
 }
 
-/// More numbers than a workgroup has invocations.
+/// More numbers than a workgroup has invocations: depthwise, and with so many channels in a group that a CPU multiplies matrices.
 #[test]
-fn depthwise_convolutions_match_the_reference() {
+fn many_channels_match_the_reference() {
     let mut rng = Generator::new(7);
-    let conv = GroupedConv { stride: 1, padding: 1, dilation: 1, groups: 24 };
-    let x = [rng.uniform_tensor([2, 24, 9, 11], 0.5, 1.5), rng.uniform_tensor([24, 1, 3, 3], 0.5, 1.5)];
-    let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], None, conv);
-    law::forward("depthwise", &x, |x| x[0].grouped_conv2d(&x[1], None, conv), exact, Within::Largest(1e-6));
-    let dy = rng.uniform_tensor([2, 24, 9, 11], 0.5, 1.5);
-    reference::place::everywhere(|device| {
-        let [x, w, dy] = [&x[0], &x[1], &dy].map(|x| x.upload(device));
-        let y = x.grouped_conv2d(&w, None, conv);
-        law::adjoint("input", &x, &y, &dy, &dy.grouped_conv2d_input_gradient(&w, conv, [9, 11]));
-        law::adjoint("weight", &w, &y, &dy, &x.grouped_conv2d_weight_gradient(&dy, conv, [3, 3]));
-    });
+    let conv = |stride, dilation, groups| GroupedConv { stride, padding: 1, dilation, groups };
+    for (conv, [inputs, outputs]) in [(conv(1, 1, 24), [1, 1]), (conv(2, 1, 2), [16, 17]), (conv(1, 2, 3), [18, 16])] {
+        let what = format!("{inputs} to {outputs} channels, {conv:?}");
+        let channels = [inputs, outputs].map(|channels| channels * conv.groups);
+        let x = [
+            rng.uniform_tensor([2, channels[0], 9, 12], 0.5, 1.5),
+            rng.uniform_tensor([channels[1], inputs, 3, 3], 0.5, 1.5),
+            rng.uniform_tensor([channels[1]], 50.0, 150.0),
+        ];
+        let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], Some(&x[2]), conv);
+        let op = |x: &[Tensor]| x[0].grouped_conv2d(&x[1], Some(&x[2]), conv);
+        law::forward(&what, &x, op, exact, Within::Largest(2e-6));
+        let dy = rng.uniform_tensor(x[0].grouped_conv2d(&x[1], None, conv).shape(), 0.5, 1.5);
+        reference::place::everywhere(|device| {
+            let [x, w, dy] = [&x[0], &x[1], &dy].map(|x| x.upload(device));
+            let y = x.grouped_conv2d(&w, None, conv);
+            law::adjoint(&what, &x, &y, &dy, &dy.grouped_conv2d_input_gradient(&w, conv, [9, 12]));
+            law::adjoint(&what, &w, &y, &dy, &x.grouped_conv2d_weight_gradient(&dy, conv, [3, 3]));
+        });
+    }
 }
 
 #[test]

@@ -47,11 +47,15 @@ model.kind=skip model.block=pre-activation COLOUR LINEAR data.normalise=standard
 model.kind=skip model.block=pre-activation model.batch_norm=false model.conditional=true
 model.kind=skip model.batch_norm=false
 model.kind=dense model.hidden=9 data.image_size=28
+model.kind=dense model.hidden=9 model.layers=2 model.activation=tanh loss.kind=iwae loss.samples=3 data.binarise=dynamic
+model.kind=dense model.hidden=9 loss.reconstruction=gaussian
+model.kind=dense model.hidden=9 loss.reconstruction=gaussian loss.variance=learned
 model.kind=dense model.hidden=9 model.layers=3 COLOUR LINEAR data.normalise=standard model.conditional=true
 model.kind=dense model.hidden=9 model.prior=vamp model.pseudo_inputs=5 data.normalise=symmetric LINEAR
 model.kind=classifier
 model.kind=classifier model.stem=7x7-pool model.batch_norm=false COLOUR data.normalise=standard LINEAR
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW
+model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW loss.reconstruction=gaussian
 model.kind=vq model.encoder=conv3 model.widths=8,10,12 model.codes=16 model.code_width=8 model.down=pool SLOW COLOUR LINEAR data.normalise=standard
 model.kind=vq model.encoder=resnet18 model.codes=8 model.code_width=4
 model.kind=fsq model.widths=8,10 model.levels=8,5,3 SLOW

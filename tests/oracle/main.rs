@@ -7,6 +7,7 @@
 
 mod file;
 mod models;
+mod objectives;
 mod operations;
 mod training;
 mod transfer;

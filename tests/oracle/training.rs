@@ -49,7 +49,7 @@ pub(crate) fn replay(file: &File, device: &Device) -> Result<()> {
         let z = mu.reparameterise(&logvar, &eps);
         let xhat = model.decode(&z, &ctx);
         let moment = ScheduleContext { epochs: END, images: x.shape()[0] };
-        let terms = objective.terms(&xhat, &x, [&z, &mu, &logvar], moment);
+        let terms = objective.terms(&xhat, &x, [&z, &mu, &logvar], moment, &ctx);
         let got: Vec<f32> = terms.watched().into_iter().map(|loss| fetch(loss).data()[0]).collect();
         let tolerance = if step == 0 { FIRST_LOSSES } else { LATER_LOSSES };
         note(agree(

@@ -106,7 +106,14 @@ fn every_kind_of_model_resumes_as_if_it_had_not_stopped() {
     let vamp = &["model.kind=dense", "model.hidden=8", "model.prior=vamp", "model.pseudo_inputs=5"];
     let classifier = &["model.kind=classifier", "model.width=2", "train.schedule=cosine"];
     let rising = &["model.kind=basic", "model.widths=4,6", "loss.schedule=cyclical", "data.noise_std=0.1"];
-    for (kind, steps) in [(resnet, 4), (stopping, 2), (vq, 4), (fsq, 3), (vamp, 3), (classifier, 4), (rising, 4)] {
+    let gaussian = "loss.reconstruction=gaussian";
+    let optimal = &["model.kind=dense", "model.hidden=8", gaussian, "train.ema=0.9"];
+    let learned = &["model.kind=dense", "model.hidden=8", gaussian, "loss.variance=learned"];
+    let iwae = &["model.kind=dense", "model.activation=tanh", "loss.kind=iwae", "loss.samples=3", "loss.bounds=2"][..];
+    let iwae = &[iwae, &["loss.gradient=dreg", "data.binarise=dynamic"]].concat()[..];
+    let plain = [(resnet, 4), (stopping, 2), (classifier, 4), (rising, 4)];
+    let others: [(&[&str], usize); 6] = [(vq, 4), (fsq, 3), (vamp, 3), (iwae, 2), (optimal, 2), (learned, 2)];
+    for (kind, steps) in plain.into_iter().chain(others) {
         interrupted_is_uninterrupted(&config(&[SMALL, kind]), &Device::Cpu, steps);
     }
 }
@@ -124,8 +131,11 @@ fn a_lowered_rate_stays_lowered() {
 
 #[test]
 fn the_same_on_a_gpu() {
-    let config = config(&[SMALL, &["model.kind=dense", "model.hidden=8", "train.ema=0.9", "train.epochs=2"]]);
-    interrupted_is_uninterrupted(&config, &reference::place::gpu(), 2);
+    let dense = &["model.kind=dense", "model.hidden=8", "train.ema=0.9", "train.epochs=2"];
+    let iwae = &["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
+    for more in [&[][..], &["loss.reconstruction=gaussian"], iwae] {
+        interrupted_is_uninterrupted(&config(&[SMALL, dense, more]), &reference::place::gpu(), 2);
+    }
 }
 
 /// A GPU that is lost in the second epoch ends the run with one line, which says how to go on. The weights of the first epoch are

@@ -36,6 +36,8 @@ pub enum Purpose {
     Figures,
     /// The fit of a prior: its initial weights, the order of latents and noise. `prior::fitting` divides the streams.
     Prior,
+    /// The draws of binary pixels. There is one stream per pair of epoch and image.
+    Binary,
 }
 
 impl Purpose {

@@ -13,6 +13,10 @@ pub struct Recipe {
 pub const RECIPES: &[Recipe] = &[
     Recipe { name: "quickstart", toml: include_str!("../recipes/quickstart.toml") },
     Recipe { name: "beta-resnet18", toml: include_str!("../recipes/beta-resnet18.toml") },
+    Recipe { name: "sigma-vae", toml: include_str!("../recipes/sigma-vae.toml") },
+    Recipe { name: "vae-mnist", toml: include_str!("../recipes/vae-mnist.toml") },
+    Recipe { name: "iwae-mnist", toml: include_str!("../recipes/iwae-mnist.toml") },
+    Recipe { name: "miwae-mnist", toml: include_str!("../recipes/miwae-mnist.toml") },
     Recipe { name: "mnist-dense", toml: include_str!("../recipes/mnist-dense.toml") },
     Recipe { name: "mnist-cnn", toml: include_str!("../recipes/mnist-cnn.toml") },
     Recipe { name: "basic-vae", toml: include_str!("../recipes/basic-vae.toml") },

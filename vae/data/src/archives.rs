@@ -140,6 +140,9 @@ const DSPRITES: &[Archive<'static>] = &[Archive {
     pack: Pack::File,
 }];
 
+/// Where the files of `binarized-mnist` are. Without a checksum, a program cannot tell whether what it fetched is whole.
+pub const BINARIZED_MNIST: &str = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/";
+
 /// Returns the published files of a data set. The list is empty for generated data sets, and for those without an
 /// address that a program can download from.
 pub fn of(kind: DataKind) -> &'static [Archive<'static>] {
@@ -151,7 +154,7 @@ pub fn of(kind: DataKind) -> &'static [Archive<'static>] {
         DataKind::StanfordDogs => DOGS,
         DataKind::Chairs => CHAIRS,
         DataKind::Dsprites => DSPRITES,
-        DataKind::Digits | DataKind::Shapes | DataKind::Celeba | DataKind::Folder => &[],
+        DataKind::Digits | DataKind::Shapes | DataKind::Celeba | DataKind::Folder | DataKind::BinarizedMnist => &[],
     }
 }
 
@@ -162,6 +165,7 @@ pub(super) fn missing(kind: DataKind, dir: &Path, layout: &str) -> Error {
         DataKind::Celeba => {
             ("https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (by hand, because it has no direct address)".into(), "")
         }
+        DataKind::BinarizedMnist => (format!("{BINARIZED_MNIST} (by hand, because no checksum is published)"), ""),
         _ => (addresses.join(", "), "use --download to fetch it, or "),
     };
     let what = format!(

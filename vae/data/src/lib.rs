@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archives;
+pub mod binarized_mnist;
 pub mod celeba;
 pub mod chairs;
 pub mod cifar10;
@@ -65,6 +66,7 @@ fn splits(config: &Config) -> Result<[Split; 3]> {
         DataKind::Celeba => celeba::splits(config),
         DataKind::Chairs => chairs::splits(config),
         DataKind::Dsprites => dsprites::splits(config),
+        DataKind::BinarizedMnist => binarized_mnist::splits(config.data.dir.as_ref()),
         DataKind::Folder | DataKind::Digits | DataKind::Shapes => unreachable!("read by `load`"),
     }
 }
@@ -81,6 +83,7 @@ pub fn files_exist(config: &Config) -> bool {
         DataKind::Celeba => celeba::files_exist(dir),
         DataKind::Chairs => chairs::files_exist(dir),
         DataKind::Dsprites => dsprites::files_exist(dir),
+        DataKind::BinarizedMnist => binarized_mnist::files_exist(dir),
         DataKind::Folder => folder::files_exist(dir),
         DataKind::Digits | DataKind::Shapes => true,
     }

@@ -22,6 +22,7 @@ fn layouts() -> Vec<(DataKind, &'static str, Vec<&'static str>)> {
         "data_batch_5.bin",
         "test_batch.bin",
     ];
+    let amat = vec!["binarized_mnist_train.amat", "binarized_mnist_valid.amat", "binarized_mnist_test.amat"];
     let stl = vec!["train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin"];
     vec![
         (DataKind::Mnist, "MNIST/raw", idx.clone()),
@@ -31,6 +32,7 @@ fn layouts() -> Vec<(DataKind, &'static str, Vec<&'static str>)> {
         (DataKind::StanfordDogs, "stanford-dogs", vec!["Images/", "Annotation/", "train_list.mat", "test_list.txt"]),
         (DataKind::Celeba, "celeba", vec!["img_align_celeba/", "list_eval_partition.txt"]),
         (DataKind::Chairs, "rendered_chairs", vec!["chair/renders/"]),
+        (DataKind::BinarizedMnist, "binarized_mnist", amat),
         (DataKind::Dsprites, "dsprites", vec!["dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"]),
         (DataKind::Folder, "any/folder", vec!["picture.jpg"]),
     ]

@@ -101,6 +101,7 @@ impl DatasetRecord {
         }
         Transform::from_moments(size, self.mean.clone(), self.std.clone())
             .filter(|transform| transform.shape()[0] == channels)
+            .map(|transform| transform.with_binary_pixels(config))
             .ok_or_else(|| format!("a mean of {:?} and a standard deviation of {:?} are invalid", self.mean, self.std))
     }
 

@@ -28,11 +28,11 @@ use nn::{ForwardContext, Module, Slot, Visitor};
 use pollster::block_on;
 use serde_json::json;
 use tensor::{Generator, Tensor};
-use vae_core::config::{Config, ModelKind};
+use vae_core::config::{Binarise, Config, ModelKind};
 use vae_core::data::{Images, Split, Transform};
 use vae_core::learn::{self, Batch};
 use vae_core::model::{Classifier, Vq};
-use vae_core::objective::ScheduleContext;
+use vae_core::objective::{Objective, ScheduleContext};
 use vae_core::{Error, Result};
 
 use crate::checkpoint;
@@ -122,7 +122,8 @@ fn complete(config: &Config) -> Config {
 ///
 /// The model is in evaluation mode. The file contains:
 ///
-/// - `images`, four images of random pixels in [0, 1], from dark to bright, and `x`, the model input for them,
+/// - `images`, four images of random pixels in [0, 1], from dark to bright, or black and white for `data.binarise`, and
+///   `x`, the model input for them,
 /// - for a VAE, `mu` and `logvar`, and `xhat`, decoded from random latents `z`, before the output activation,
 /// - for a `vq` or `fsq` model, `maps`, their codes, `quantised`, and `xhat`, decoded from `quantised`,
 /// - for a classifier, `logits`,
@@ -149,7 +150,10 @@ pub fn example_outputs(config: &Config, data: Option<&DatasetRecord>, file: &Pat
         None => Transform::from_moments(size, vec![0.0; channels], vec![1.0; channels]).expect("0 and 1"),
     };
     let pixels = channels * size * size;
-    let bytes: Vec<u8> = (0..COUNT * pixels).map(|i| rng.below(64 * (1 + i / pixels)) as u8).collect();
+    let mut bytes: Vec<u8> = (0..COUNT * pixels).map(|i| rng.below(64 * (1 + i / pixels)) as u8).collect();
+    if config.data.binarise != Binarise::None {
+        bytes.iter_mut().for_each(|byte| *byte = if *byte % 2 == 0 { 0 } else { 255 }); // which a draw does not change
+    }
     let mut images = Tensor::zeros([COUNT, channels, size, size]);
     images.data_mut().iter_mut().zip(&bytes).for_each(|(pixel, &byte)| *pixel = f32::from(byte) / 255.0);
     let split = Split::all(Images::new(bytes, vec![0; COUNT], channels, [size, size]));
@@ -165,8 +169,9 @@ pub fn example_outputs(config: &Config, data: Option<&DatasetRecord>, file: &Pat
                 None
             }
             ModelKind::Vq | ModelKind::Fsq => {
-                let model = Vq::new(any, config);
-                checkpoint::load(&model, file)?;
+                let loaded = VqParts { model: Vq::new(any, config), objective: Objective::new(config) };
+                checkpoint::load(&loaded, file)?;
+                let model = loaded.model;
                 let maps = model.encode(&x, &ctx);
                 let quantised = model.quantise(&maps, &ctx).codes;
                 tensors.extend([("maps", maps.value().clone()), ("quantised", quantised.value().clone())]);
@@ -209,6 +214,13 @@ fn encode(module: &dyn Module, metadata: &str) -> Result<Vec<u8>> {
         error => unreachable!("a model in memory is whole: {error}"),
     })
 }
+
+/// A `vq` model with the tensor of its likelihood, as a checkpoint has them.
+struct VqParts {
+    model: Vq,
+    objective: Objective,
+}
+nn::module!(VqParts { ..model, ..objective });
 
 /// A part of a model, with the names that the part has on its own.
 struct ModelPart<'a> {

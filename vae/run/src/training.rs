@@ -269,6 +269,7 @@ pub fn hint_against_collapse(loss: &Loss) -> String {
     let weights = match (loss.kind, loss.schedule) {
         (LossKind::Weighted, _) => "a smaller loss.k2",
         (LossKind::Tc, _) => "smaller loss.alpha, loss.beta and loss.gamma",
+        (LossKind::Iwae, _) => "a larger loss.samples",
         (LossKind::Beta, KlScheduleKind::Capacity) => "a larger loss.capacity",
         (LossKind::Beta, _) => "a smaller loss.beta",
     };

@@ -377,7 +377,7 @@ mod tests {
         let file = folder.path().join("mine.safetensors");
         std::fs::write(&file, DIGITS).unwrap();
         let run = crate::latents::tests::untrained(&[]);
-        let options = Options { images: 1, extractor: Some(file), inception: None };
+        let options = Options { images: 1, extractor: Some(file), inception: None, ..Options::default() };
         let error = Extractor::classifier(&run, &options).err().map(|error| error.to_string());
         assert!(error.as_ref().is_none_or(|error| !error.contains("--extractor needs a classifier")), "{error:?}");
     }

@@ -60,6 +60,8 @@ const FACTOR_SCORES: [&str; 7] = [
 const FIXED_FACTOR: u64 = 1 << 32;
 /// The random stream of the likelihood for image 0. Each image has the next stream.
 const LIKELIHOOD: u64 = 2 << 32;
+/// The same for the negative log-likelihood.
+const NLL: u64 = 3 << 32;
 
 /// Adds the scores of latents.
 pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> Result<()> {
@@ -100,8 +102,8 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
         }
     }
     match run.predictor.model.prior() {
-        None => likelihood::score(run, [&mu, &logvar], scores)?,
-        Some(prior) => likelihood::NAMES.iter().for_each(|name| {
+        None => likelihood::score(run, options, [&mu, &logvar], scores)?,
+        Some(prior) => likelihood::NAMES.iter().chain([&likelihood::NAME_OF_NLL]).for_each(|name| {
             scores.add_missing(name, format!("it is computed for the prior N(0, I), not for a {}", prior.words()));
         }),
     }
@@ -225,7 +227,8 @@ fn add_all_missing(scores: &mut Scores, why: &str) {
 pub(super) fn names() -> impl Iterator<Item = String> {
     let estimators = ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]);
     let terms = estimators.flat_map(|how| TERMS.iter().map(move |term| format!("{term}_{how}")));
-    let others = likelihood::NAMES.iter().chain(&FACTOR_SCORES).map(|&name| name.to_owned());
+    let others =
+        likelihood::NAMES.iter().chain([&likelihood::NAME_OF_NLL]).chain(&FACTOR_SCORES).map(|&name| name.to_owned());
     ["active_units".to_owned()].into_iter().chain(terms).chain(others)
 }
 

@@ -97,6 +97,16 @@ pub struct Options {
     pub extractor: Option<PathBuf>,
     /// The weights of pytorch-fid's Inception-v3 as safetensors. If given, it replaces the classifier for the distances.
     pub inception: Option<PathBuf>,
+    /// The number of draws for each image in the negative log-likelihood, at least 1.
+    pub nll_samples: usize,
+    /// The maximum number of test images for the negative log-likelihood, at least 1.
+    pub nll_images: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { images: 1024, extractor: None, inception: None, nll_samples: 256, nll_images: 128 }
+    }
 }
 
 /// The images on which a run is scored: its test images, or its validation images if it has no test images.

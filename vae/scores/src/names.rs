@@ -1,13 +1,14 @@
 //! The names of the scores of a run, from its configuration alone. A program can check a name that a person gave before it trains.
 
-use vae_core::config::{Config, KlScheduleKind, LossKind, ModelKind};
+use vae_core::config::{Config, KlScheduleKind, LossKind, ModelKind, Reconstruction, Variance};
 
 use super::{images, latents, negation, prior};
 
 /// Returns the names of all scores of a run with this configuration, in the order of a table. [`evaluate`](super::evaluate) returns
 /// each of them, either with a value or with the reason why it has none.
 pub fn names(config: &Config) -> Vec<String> {
-    let losses = ["total"].iter().chain(parts(config)).map(|&name| name.to_owned());
+    let sigma = if has_sigma(config) { &["sigma"][..] } else { &[] };
+    let losses = ["total"].iter().chain(parts(config)).chain(sigma).map(|&name| name.to_owned());
     let of_posterior: &[&str] = if config.model.is_vae() { &["latents_in_use", "kl_per_dim"] } else { &[] };
     let of_posterior = of_posterior.iter().map(|&name| name.to_owned());
     losses
@@ -26,9 +27,16 @@ fn parts(config: &Config) -> &'static [&'static str] {
         (ModelKind::Vq, ..) => &["reconstruction", "commitment", "perplexity", "codes_used"],
         (ModelKind::Fsq, ..) => &["reconstruction", "perplexity", "codes_used"],
         (_, LossKind::Tc, _) => &["reconstruction", "mi", "tc", "dw_kl", "kl"],
+        (_, LossKind::Iwae, _) => &["iwae", "reconstruction", "kl"],
         (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
         _ => &["reconstruction", "kl"],
     }
+}
+
+/// Returns whether the standard deviation of the decoder is a metric.
+fn has_sigma(config: &Config) -> bool {
+    let changes = config.loss.reconstruction == Reconstruction::Gaussian && config.loss.variance != Variance::Fixed;
+    changes && config.model.kind != ModelKind::Classifier && config.loss.kind != LossKind::Tc
 }
 
 #[cfg(test)]
@@ -41,8 +49,16 @@ mod tests {
     #[test]
     fn names_are_those_that_an_evaluation_returns() {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
-        let cases: [&[&str]; 8] = [
+        let gaussian = "loss.reconstruction=gaussian";
+        let iwae = ["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
+        let cases: [&[&str]; 14] = [
+            &iwae,
+            &[&iwae[..], &[gaussian, "loss.variance=learned"]].concat(),
             &[],
+            &[gaussian],
+            &[gaussian, "loss.variance=learned", "loss.schedule=free-bits"],
+            &[gaussian, "loss.variance=fixed"],
+            &[gaussian, "loss.kind=tc"],
             &["loss.kind=tc"],
             &["loss.schedule=free-bits"],
             &["loss.schedule=capacity"],
@@ -55,7 +71,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let mut run = untrained(settings);
             run.path = folder.path().into(); // which has the cache of features
-            let scores = evaluate(&run, &Options { images: 20, extractor: None, inception: None }).unwrap();
+            let scores =
+                evaluate(&run, &Options { images: 20, extractor: None, inception: None, ..Options::default() })
+                    .unwrap();
             let found = scores.scores.into_iter().map(|score| score.name);
             let mut found: Vec<String> = found.chain(scores.missing.into_iter().map(|missing| missing.name)).collect();
             let mut names = names(&run.predictor.config);

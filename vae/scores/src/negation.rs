@@ -81,7 +81,8 @@ mod tests {
         let scores = |run: &LoadedRun| {
             let (scores, missing, warnings) = (Vec::new(), Vec::new(), Vec::new());
             let mut scores = Scores { run: "a".into(), epoch: 1, images: 9, scores, missing, warnings };
-            score(run, &Options { images: 9, extractor: None, inception: None }, &mut scores).unwrap();
+            score(run, &Options { images: 9, extractor: None, inception: None, ..Options::default() }, &mut scores)
+                .unwrap();
             scores
         };
         let run = untrained(&["model.output=linear"]);

@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   vae evaluate runs/quickstart                                        a table, and scores.json in the folder of the run
   vae evaluate runs/quickstart --images 512 --json                    fewer images, and JSON on stdout
+  vae evaluate runs/quickstart --nll-samples 5000 --nll-images 500    nll of more draws and images (binary or gaussian pixels)
   vae evaluate runs/quickstart --out scores/quickstart.json           another place for the scores
   vae evaluate runs/quickstart --extractor runs/mnist-classifier      Fréchet distance by your own classifier
 
@@ -39,6 +40,12 @@ pub(super) struct Args {
     /// Compare features of pytorch-fid's Inception-v3 instead, with these weights
     #[arg(long, value_name = "FILE")]
     inception: Option<PathBuf>,
+    /// Draws for each image in the negative log-likelihood, nll
+    #[arg(long, value_name = "S", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    nll_samples: u32,
+    /// Test images to take at most for the negative log-likelihood
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    nll_images: u32,
     /// The file to write [default: scores.json in the folder of the run]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -55,7 +62,13 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     let mut run = args.load.load(&args.run)?;
     args.prior.apply(&mut run)?;
-    let options = Options { images: args.images as usize, extractor: args.extractor, inception: args.inception };
+    let options = Options {
+        images: args.images as usize,
+        extractor: args.extractor,
+        inception: args.inception,
+        nll_samples: args.nll_samples as usize,
+        nll_images: args.nll_images as usize,
+    };
     let scores = vae_scores::evaluate(&run, &options)?;
     scores.warnings.iter().for_each(|words| warn(words));
     let json = serde_json::to_string_pretty(&scores)?;

@@ -54,6 +54,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         images: args.images.map_or(report::IMAGES, |images| images as usize),
         extractor: args.extractor.clone(),
         inception: None,
+        ..Options::default()
     });
     let mut runs = Vec::new();
     let mut sweeps = Vec::new();

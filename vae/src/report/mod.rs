@@ -98,7 +98,8 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
     let scores = match known.filter(fits) {
         Some(scores) => scores,
         None => {
-            let usual = score::Options { images: IMAGES, extractor: None, inception: None };
+            let usual =
+                score::Options { images: IMAGES, extractor: None, inception: None, ..score::Options::default() };
             let scores = score::evaluate(run, options.unwrap_or(&usual))?;
             scores.warnings.iter().for_each(|words| warn(words));
             if let Err(error) = scores.write(&mut Folder::open_unlocked(&run.path)) {

@@ -10,12 +10,13 @@ use super::table::{Row, cell_or_none};
 const FIRST: [&str; 9] =
     ["accuracy", "mse", "mse_mean_image", "r2", "ssim", "log_likelihood", "frechet_distance", "kid", "mig"];
 /// The scores of which lower or higher values are better.
-const LOWER: [&str; 10] = [
+const LOWER: [&str; 11] = [
     "total",
     "reconstruction",
     "cross_entropy",
     "mse",
     "bits_per_dim",
+    "nll",
     "frechet_distance",
     "frechet_distance_reconstructions",
     "kid",

@@ -222,7 +222,7 @@ fn train_with_page(
 
 /// Scores the run on a few images and writes its report. Returns the verdict.
 fn write_report(trainer: Trainer, folder: &mut Folder) -> Result<String> {
-    let options = Options { images: REPORT_IMAGES, extractor: None, inception: None };
+    let options = Options { images: REPORT_IMAGES, extractor: None, inception: None, ..Options::default() };
     let run = LoadedRun::from_trainer(folder.path(), trainer)?;
     let told = report::collect(&run, Some(&options), true)?;
     folder.write(report::FILE, report::page(std::slice::from_ref(&told), &[]).as_bytes())?;

@@ -53,6 +53,7 @@ impl Plan<'_> {
         self.encoder_words().iter().for_each(|words| say!("  encoder    {words}"));
         self.frozen.iter().for_each(|frozen| say!("  frozen     {frozen}"));
         say!("  loss       {}", describe_loss(config));
+        config.kl_weight_hint().iter().for_each(|hint| say!("  hint       {hint} (docs/kl-weight.md)"));
         let images = self.data.as_ref().ok().map(|dataset| dataset.train.count());
         let optional = |name: &str, value: f64| if value > 0.0 { format!(", {name} {value}") } else { String::new() };
         let patience = match train.early_stopping {
@@ -134,6 +135,7 @@ impl Plan<'_> {
             plan.extend(summary);
             let effective = config.model.is_vae().then(|| number(config.effective_beta()));
             plan.insert("effective_beta".into(), effective.into());
+            plan.insert("kl_weight_hint".into(), config.kl_weight_hint().into());
             self.encoder_words().into_iter().for_each(|words| drop(plan.insert("encoder".into(), words.into())));
             if let Some(Ok(LoadedEncoder { filled, .. })) = self.encoder {
                 let LoadReport { loaded, missing, misfit, skipped } = filled;

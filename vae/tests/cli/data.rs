@@ -183,6 +183,7 @@ fn what_is_not_there_is_named_with_its_files_and_where_they_are_published() {
         ("stl10", "stl10_binary/ with train_X.bin", "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz"),
         ("stanford-dogs", "train_list.mat", "http://vision.stanford.edu/aditya86/ImageNetDogs/lists.tar"),
         ("celeba", "list_eval_partition.txt", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"),
+        ("binarized-mnist", "binarized_mnist_valid.amat", "http://www.cs.toronto.edu/~larocheh/public/datasets/"),
         ("chairs", "rendered_chairs/", "https://www.di.ens.fr/willow/research/seeing3Dchairs/data/rendered_chairs.tar"),
         ("dsprites", "dsprites_ndarray", "https://github.com/google-deepmind/dsprites-dataset"),
         ("cifar10", "cifar-10-batches-bin", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
@@ -203,7 +204,9 @@ fn what_is_not_there_is_named_with_its_files_and_where_they_are_published() {
 #[test]
 fn only_what_is_published_and_missing_is_fetched() {
     let dir = tempfile::tempdir().unwrap();
-    for (kind, says) in [("celeba", "CelebA.html"), ("folder", "--data-dir")] {
+    for (kind, says) in
+        [("celeba", "CelebA.html"), ("folder", "--data-dir"), ("binarized-mnist", "binarized_mnist/ under")]
+    {
         let (code, _, errors) = train(dir.path(), &["--download", "--set", &format!("data.kind={kind}")]);
         assert!(code == 2 && errors.contains(says) && errors.lines().count() == 1, "{code} {errors}");
     }

@@ -154,7 +154,7 @@ fn the_examples_of_the_help_work() {
         .filter_map(|line| line.strip_prefix("  vae evaluate "))
         .map(|line| line.split("   ").next().unwrap_or(line).split_whitespace().collect())
         .collect();
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 5);
     for mut words in examples {
         if !words.contains(&"--images") {
             words.extend(["--images", "64"]);

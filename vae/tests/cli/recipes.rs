@@ -29,6 +29,11 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
     let dir = tempfile::tempdir().unwrap();
     let cases: &[(&str, &[&str], u64, Value)] = &[
         ("quickstart", &[], 1_491_841, json!(1.0)),
+        ("sigma-vae", &[], 1_491_841, json!(1.0)),
+        ("sigma-vae", &["loss.variance=learned"], 1_491_842, json!(1.0)),
+        ("vae-mnist", &[], 425_284, json!(1.0)),
+        ("iwae-mnist", &["loss.gradient=dreg"], 425_284, json!(1.0)),
+        ("miwae-mnist", &[], 425_284, json!(1.0)),
         ("beta-resnet18", &["loss.beta=4"], 23_910_275, json!(4.0)),
         ("mnist-dense", &[], 415_024, json!(1.0)),
         ("mnist-dense", &["model.hidden=512"], 829_232, json!(1.0)),
@@ -76,6 +81,19 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         if (*count, *recipe) == (23_910_275, "beta-resnet18-frozen") {
             assert_eq!(halves, [Some(11_300_160), Some(12_610_115)]);
         }
+    }
+    for (recipe, hint) in [
+        ("quickstart", None),
+        ("basic-vae", Some("assumes errors of σ = 0.707")),
+        ("pegasus", Some("0.24 weighs the KL less")),
+    ] {
+        let told = planned(&output(dir.path(), recipe, &[], &["--dry-run"]));
+        let line = told.lines().find(|line| line.starts_with("  hint "));
+        assert_eq!(line.is_some(), hint.is_some(), "{told}");
+        assert!(
+            line.zip(hint).is_none_or(|(line, hint)| line.contains(hint) && line.contains("docs/kl-weight.md")),
+            "{told}"
+        );
     }
     for recipe in RECIPES {
         assert!(cases.iter().any(|(name, ..)| *name == recipe.name), "{} is not counted", recipe.name);

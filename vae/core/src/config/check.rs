@@ -2,8 +2,8 @@
 //! to change.
 
 use super::{
-    Augment, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output, PADDING,
-    Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, SplitBy,
+    Augment, Binarise, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output,
+    PADDING, Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, SplitBy,
 };
 use crate::error::{Error, Result};
 
@@ -95,7 +95,7 @@ impl Config {
         let (model, kind) = (&self.model, self.model.kind);
         rule(model.is_vae() || self.loss.kind == LossKind::Beta, || {
             format!(
-                "loss.kind = \"{}\" puts a weight on the KL, and model.kind = \"{kind}\" has no KL; leave it at \"beta\"",
+                "loss.kind = \"{}\" is for models with a posterior, and model.kind = \"{kind}\" has none; leave it at \"beta\"",
                 self.loss.kind
             )
         })?;
@@ -170,6 +170,8 @@ impl Config {
         let weighted = self.loss.kind == LossKind::Weighted;
         rule(!weighted || k1 > 0.0 || k2 > 0.0, || "loss.k1 = 0 and loss.k2 = 0: one of them must be above 0".into())?;
         self.check_kl_schedule()?;
+        self.check_variance()?;
+        self.check_bounds()?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(
@@ -196,6 +198,18 @@ impl Config {
                 "data.noise_std = {}: it must be 0 (off) or more; 1 is the whole range of brightness",
                 data.noise_std
             )
+        })?;
+        let binary = data.binarise != Binarise::None;
+        let refused = |why: &str| format!("data.binarise = \"{}\": {why}", data.binarise);
+        rule(!binary || data.normalise == Normalise::Unit, || {
+            let range = format!("it needs pixels in [0, 1], but data.normalise = \"{}\"; set \"unit\"", data.normalise);
+            refused(&range)
+        })?;
+        rule(!binary || data.noise_std == 0.0, || {
+            refused("noise would make the pixels grey again; leave data.noise_std at 0")
+        })?;
+        rule(!binary || data.kind != DataKind::BinarizedMnist, || {
+            refused("the pixels of data.kind = \"binarized-mnist\" are 0 and 1 already; leave it out")
         })?;
         rule((0.0..=1.0).contains(&data.noise_fraction), || {
             format!("data.noise_fraction = {}: it must be a share of the images from 0 to 1", data.noise_fraction)
@@ -312,8 +326,8 @@ impl Config {
     pub fn loss_words(&self) -> String {
         match self.model.kind {
             ModelKind::Classifier => "cross-entropy".into(),
-            ModelKind::Vq => format!("{} + {} × commitment", self.loss.reconstruction, self.loss.commitment),
-            ModelKind::Fsq => self.loss.reconstruction.to_string(),
+            ModelKind::Vq => format!("{} + {} × commitment", self.loss.reconstruction_words(), self.loss.commitment),
+            ModelKind::Fsq => self.loss.reconstruction_words(),
             _ => self.loss.words(),
         }
     }
@@ -322,16 +336,21 @@ impl Config {
 impl Loss {
     /// Returns a description of the terms and their weights.
     pub fn words(&self) -> String {
+        let reconstruction = self.reconstruction_words();
         match self.kind {
             LossKind::Beta if self.schedule == KlScheduleKind::Capacity => {
-                format!("{} + {} × |KL - C|", self.reconstruction, self.gamma)
+                format!("{reconstruction} + {} × |KL - C|", self.gamma)
             }
-            LossKind::Beta => format!("{} + {} × KL", self.reconstruction, self.beta),
-            LossKind::Weighted => format!("{} × {} + {} × KL", self.k1, self.reconstruction, self.k2),
+            LossKind::Beta => format!("{reconstruction} + {} × KL", self.beta),
+            LossKind::Weighted => format!("{} × {reconstruction} + {} × KL", self.k1, self.k2),
             LossKind::Tc => format!(
-                "{} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
-                self.reconstruction, self.alpha, self.beta, self.gamma, self.estimator
+                "{reconstruction} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
+                self.alpha, self.beta, self.gamma, self.estimator
             ),
+            LossKind::Iwae => {
+                let mean = if self.bounds > 1 { format!(", mean of {} bounds", self.bounds) } else { String::new() };
+                format!("IWAE of {reconstruction}, K = {}{mean}, gradient {}", self.samples, self.gradient)
+            }
         }
     }
 }

@@ -5,6 +5,9 @@
 //! beta       beta            (with the schedule capacity: gamma in its place)
 //! weighted   k1 k2
 //! tc         alpha beta gamma estimator            (commitment is that of model.kind = "vq")
+//! iwae       samples bounds gradient
+//!
+//! gaussian   variance sigma                         (a kind of reconstruction)
 //!
 //! linear     warmup          cyclical    cycles
 //! free-bits  free_bits       capacity    capacity warmup
@@ -24,6 +27,11 @@ keys! {
         kind: LossKind = LossKind::Beta;
         /// The reconstruction term, for an image x and its reconstruction x̂.
         reconstruction: Reconstruction = Reconstruction::Sse;
+        /// Where the variance σ² of `gaussian` comes from. All pixels share it.
+        variance: Variance = Variance::Optimal;
+        /// The standard deviation σ of `gaussian`, of pixels as the model sees them. With `variance = "fixed"` it stays the same,
+        /// with `learned` it is the start.
+        sigma: f64 = 1.0, at_least(0.0025);
         /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
         reduction: Reduction = Reduction::Sum;
         /// The weight β of the KL term of `beta`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
@@ -42,6 +50,12 @@ keys! {
         /// How `tc` estimates the density q(z) from a batch of B of the N training images. Each word is the weight of each of the
         /// batch's posteriors.
         estimator: Estimator = Estimator::Batch;
+        /// The number K of draws in each importance weighted bound of `iwae`. 1 gives the ELBO.
+        samples: usize = 1, at_least(1.0).at_most(10_000.0);
+        /// The number M of bounds of `samples` draws each that `iwae` averages for an image.
+        bounds: usize = 1, at_least(1.0).at_most(10_000.0);
+        /// The estimator of the gradient of `iwae`.
+        gradient: GradientEstimator = GradientEstimator::Plain;
         /// The schedule of the weight of the KL term. It changes with every step. Validation uses the weight at the end.
         schedule: KlScheduleKind = KlScheduleKind::Constant;
         /// The number of epochs T over which `linear` and `capacity` rise. It may be a fraction, and must not exceed
@@ -66,6 +80,9 @@ named! {
         /// The β-TC-VAE, which splits the KL into three terms: reconstruction + α·MI + β·TC + γ·DW-KL. MI is the mutual
         /// information of image and latents, TC the total correlation of the latents, DW-KL the KL of each dimension.
         Tc = "tc",
+        /// The importance weighted bound of the IWAE, −ln 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) with K = `samples`. The mean of
+        /// several is the MIWAE.
+        Iwae = "iwae",
     }
 }
 named! {
@@ -77,6 +94,19 @@ named! {
         HalfSse = "half-sse",
         /// The binary cross-entropy of pixels in [0, 1], −Σ (x ln x̂ + (1 − x) ln(1 − x̂)).
         Bce = "bce",
+        /// The negative log-likelihood of a Gaussian in nats, Σ ½ (x − x̂)²/σ² + ln σ + ½ ln 2π. `loss.variance` says what σ² is.
+        Gaussian = "gaussian",
+    }
+}
+named! {
+    /// The variance σ² of a Gaussian likelihood, which all pixels share.
+    Variance {
+        /// The square of `loss.sigma`.
+        Fixed = "fixed",
+        /// A parameter of the model.
+        Learned = "learned",
+        /// The best for each batch, its mean squared error. Images that are not trained on get the running mean.
+        Optimal = "optimal",
     }
 }
 named! {
@@ -100,6 +130,15 @@ named! {
         Mss = "mss",
         /// 1.
         Unnormalised = "unnormalised",
+    }
+}
+named! {
+    /// An estimator of the gradient of an importance weighted bound.
+    GradientEstimator {
+        /// That of differentiation. For the encoder, its noise grows with `samples` beside its signal.
+        Plain = "plain",
+        /// The doubly reparameterised one. It has the same expectation and less noise.
+        Dreg = "dreg",
     }
 }
 named! {
@@ -133,9 +172,11 @@ impl Config {
             })?;
         }
         let (fits, kinds) = match schedule {
-            KlScheduleKind::Constant | KlScheduleKind::Linear | KlScheduleKind::Cyclical => (true, ""),
+            KlScheduleKind::Constant => (true, ""),
+            _ if kind == LossKind::Iwae => (false, "\"beta\""), // its bound has no KL
             KlScheduleKind::FreeBits => (kind != LossKind::Tc, "\"beta\" or \"weighted\""),
             KlScheduleKind::Capacity => (kind == LossKind::Beta, "\"beta\""),
+            KlScheduleKind::Linear | KlScheduleKind::Cyclical => (true, ""),
         };
         rule(fits, || {
             format!(
@@ -152,7 +193,70 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Checks the keys of importance weighted bounds.
+    pub(super) fn check_bounds(&self) -> Result<()> {
+        let Loss { kind, samples, bounds, gradient, beta, reduction, reconstruction, variance, .. } = self.loss;
+        for (key, count) in [("samples", samples), ("bounds", bounds)] {
+            rule((1..=10_000).contains(&count), || format!("loss.{key} = {count}: it must be 1 to 10000"))?;
+        }
+        if kind != LossKind::Iwae {
+            let set = [
+                ("samples", samples.to_string(), samples != 1),
+                ("bounds", bounds.to_string(), bounds != 1),
+                ("gradient", format!("\"{gradient}\""), gradient != GradientEstimator::Plain),
+            ];
+            return set.into_iter().try_for_each(|(key, value, is_set)| {
+                rule(!is_set, || {
+                    format!("loss.{key} = {value}: only loss.kind = \"iwae\" uses it, not \"{kind}\"; leave it out")
+                })
+            });
+        }
+        rule(beta == 1.0, || {
+            format!("loss.beta = {beta}: the bound of loss.kind = \"iwae\" has no KL to weigh; leave it at 1")
+        })?;
+        rule(reduction == Reduction::Sum, || {
+            "loss.reduction = \"mean\": loss.kind = \"iwae\" is a bound on ln p(x), which is a sum; set \"sum\"".into()
+        })?;
+        rule(reconstruction != Reconstruction::Gaussian || variance != Variance::Optimal, || {
+            "loss.variance = \"optimal\": the optimum for loss.kind = \"iwae\" depends on the weights of the draws; \
+             set \"learned\" or \"fixed\""
+                .into()
+        })
+    }
+
+    /// Checks the keys of the variance.
+    pub(super) fn check_variance(&self) -> Result<()> {
+        let Loss { reconstruction, variance, sigma, .. } = self.loss;
+        rule(sigma.is_finite() && sigma >= 0.0025, || {
+            format!("loss.sigma = {sigma}: it must be 0.0025 or more; 1/255 is the step between two byte values")
+        })?;
+        let gaussian = reconstruction == Reconstruction::Gaussian;
+        rule(gaussian || variance == Variance::Optimal, || {
+            format!(
+                "loss.variance = \"{variance}\": only loss.reconstruction = \"gaussian\" has a variance, not \"{reconstruction}\"; \
+                 change one of the two"
+            )
+        })?;
+        rule(sigma == 1.0 || gaussian && variance != Variance::Optimal, || {
+            format!(
+                "loss.sigma = {sigma}: only loss.reconstruction = \"gaussian\" with loss.variance = \"fixed\" or \"learned\" uses it; \
+                 leave it out"
+            )
+        })
+    }
+}
+
 impl Loss {
+    /// Returns a description of the reconstruction term.
+    pub(super) fn reconstruction_words(&self) -> String {
+        match (self.reconstruction, self.variance) {
+            (Reconstruction::Gaussian, Variance::Fixed) => format!("gaussian of σ = {}", self.sigma),
+            (Reconstruction::Gaussian, variance) => format!("gaussian of {variance} σ"),
+            (other, _) => other.to_string(),
+        }
+    }
+
     /// Returns a description of the schedule, with a leading semicolon. It is empty for a constant weight.
     pub(super) fn schedule_words(&self, epochs: usize) -> String {
         let Loss { warmup, cycles, free_bits, capacity, .. } = self;

@@ -52,7 +52,9 @@ impl Config {
         let batch = batch + pseudo_inputs; // of images that are encoded
         let maps = if train.activation_checkpointing { 0.5 * maps } else { maps };
         let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
-        4.0 * (copies * weights + batch * (maps + 8.0 * pixels + latents)) + self.images()
+        // The encoder sees an image once, the decoder, about half of the maps, once for each draw.
+        let decoded = 0.5 * (1.0 + self.draws() as f64);
+        4.0 * (copies * weights + batch * decoded * (maps + 8.0 * pixels + latents)) + self.images()
     }
 
     /// Returns estimates of the size of the weights, and of all feature maps and pixels of one image, in bytes.

@@ -23,8 +23,8 @@ pub use crop::Crop;
 use keys::keys;
 pub use keys::{Bound, Key, Kind, Range, Section};
 pub use layers::{Settings, unknown_key};
-pub use loss::{Estimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction};
-pub use model::{DecoderConv, Down, Model, ModelKind, ModelPrior, Output, SkipBlock, Stem, Upsampling};
+pub use loss::{Estimator, GradientEstimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction, Variance};
+pub use model::{Activation, DecoderConv, Down, Model, ModelKind, ModelPrior, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub use prior::{Prior, PriorKind};
 pub(crate) use sizes::{HUES, PLACES, SHAPES};
@@ -65,7 +65,7 @@ keys! {
         /// The folder that holds the files of the data set.
         dir: String = String::from("data");
         /// The width and height in pixels to which images are scaled. The default depends on `data.kind`: 32 for `digits`,
-        /// `mnist`, `fashion-mnist` and `cifar10`, 64 for the others. The network needs a multiple of some number, which an
+        /// `mnist`, `fashion-mnist`, `binarized-mnist` and `cifar10`, 64 for the others. The network needs a multiple of some number, which an
         /// error names.
         image_size: Option<usize> = None, at_least(1.0);
         /// The number of colour channels, 1 (grey) or 3 (colour). The default is that of `data.kind`; for `shapes` it is 1.
@@ -87,6 +87,9 @@ keys! {
         normalise: Normalise = Normalise::Unit;
         /// Train on the first N images only; 0 for all.
         limit: usize = 0;
+        /// Whether each pixel becomes 0 or 1, a draw whose probability of 1 is the pixel. The draws of validation and test images
+        /// never change, whatever the seed of the run.
+        binarise: Binarise = Binarise::None;
         /// The augmentation of training images, drawn again each time that an image is seen.
         augment: Augment = Augment::None;
         /// The standard deviation of Gaussian noise that is added to training images; 0 for none. Black is 0 and full
@@ -178,10 +181,23 @@ named! {
         Chairs = "chairs",
         /// dSprites: 737,280 black and white images of three shapes.
         Dsprites = "dsprites",
+        /// MNIST in black and white: the fixed draws of Larochelle and Murray. It has no labels.
+        BinarizedMnist = "binarized-mnist",
         /// Squares, ellipses and hearts, drawn by the program.
         Shapes = "shapes",
         /// The pictures of any folder. Sub-folders are labels.
         Folder = "folder",
+    }
+}
+named! {
+    /// Binary images.
+    Binarise {
+        /// Pixels stay grey.
+        None = "none",
+        /// Training images are drawn again in every epoch.
+        Dynamic = "dynamic",
+        /// Training images are drawn once.
+        Fixed = "fixed",
     }
 }
 named! {
@@ -287,7 +303,8 @@ impl DataKind {
     /// Returns the default of `data.image_size`.
     pub fn image_size(self) -> usize {
         match self {
-            DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Cifar10 => 32,
+            DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist => 32,
+            DataKind::BinarizedMnist | DataKind::Cifar10 => 32,
             _ => 64,
         }
     }
@@ -315,7 +332,7 @@ impl DataKind {
         match self {
             DataKind::Digits | DataKind::Mnist | DataKind::FashionMnist | DataKind::Cifar10 => Some(10),
             DataKind::Stl10 => Some(11), // ten classes, and one for images without labels
-            DataKind::Celeba => Some(1),
+            DataKind::Celeba | DataKind::BinarizedMnist => Some(1),
             DataKind::Dsprites | DataKind::Shapes => Some(3),
             DataKind::StanfordDogs | DataKind::Chairs | DataKind::Folder => None,
         }

@@ -5,7 +5,7 @@
 //! resnet18, resnet50   width stem upsample decoder_conv batch_norm
 //! basic, conv3         widths down
 //! skip                 width slope block batch_norm
-//! dense                hidden layers
+//! dense                hidden layers activation
 //! classifier           width stem batch_norm
 //! vq                   encoder and the keys of that kind, codes code_width decay init_encoder freeze_…
 //! fsq                  encoder and the keys of that kind, levels decay init_encoder freeze_…
@@ -38,6 +38,8 @@ keys! {
         hidden: usize = 256, at_least(1.0);
         /// The number of hidden layers of `dense`, in the encoder and in the decoder.
         layers: usize = 1, at_least(1.0);
+        /// The activation after each hidden layer of `dense`.
+        activation: Activation = Activation::Relu;
         /// The channels of each convolution of `basic` and `conv3`, such as `[32, 64]`; on the command line `32,64`. There may
         /// be 12 convolutions at most. The default, an empty list, means 32, 64 for `basic` and 64, 128, 256 for `conv3`.
         widths: Vec<usize> = Vec::new(), at_least(1.0);
@@ -148,6 +150,15 @@ named! {
     }
 }
 named! {
+    /// The activation of a hidden layer.
+    Activation {
+        /// max(x, 0).
+        Relu = "relu",
+        /// tanh x.
+        Tanh = "tanh",
+    }
+}
+named! {
     /// A block of `skip`.
     SkipBlock {
         /// Two convolutions, and one in the shortcut.
@@ -224,7 +235,8 @@ impl Model {
             ModelKind::Resnet18 | ModelKind::Resnet50 => format!("width {}, stem {}", self.width, self.stem),
             ModelKind::Skip => format!("width {}, {} blocks", self.width, self.block),
             ModelKind::Basic | ModelKind::Conv3 => format!("widths {:?}, down by {}", self.conv_widths(), self.down),
-            _ => format!("{} × {} hidden", self.layers, self.hidden),
+            _ if self.activation == Activation::Relu => format!("{} × {} hidden", self.layers, self.hidden),
+            _ => format!("{} × {} hidden, {}", self.layers, self.hidden, self.activation),
         };
         match self.kind {
             ModelKind::Classifier => format!("{}: {shape}", self.kind),

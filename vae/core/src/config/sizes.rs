@@ -1,7 +1,7 @@
 //! The number of images that follows from a configuration without reading files: the splits of each data set, and the
 //! combinations of factors of `shapes`.
 
-use super::{Config, DataKind, Ratio};
+use super::{Config, DataKind, LossKind, Ratio};
 
 /// The width in pixels of the border that `flip-crop` adds, which is also the largest shift of an image in each
 /// direction.
@@ -45,7 +45,7 @@ impl Config {
     pub fn split(&self) -> Option<[usize; 3]> {
         Some(match self.data.kind {
             DataKind::Digits => [8_334, 833, 833],
-            DataKind::Mnist | DataKind::FashionMnist => [50_000, 10_000, 10_000],
+            DataKind::Mnist | DataKind::FashionMnist | DataKind::BinarizedMnist => [50_000, 10_000, 10_000],
             DataKind::Cifar10 => [50_000, 5_000, 5_000],
             DataKind::Stl10 => [105_000, 4_000, 4_000],
             DataKind::Dsprites => [614_400, 61_440, 61_440],
@@ -68,6 +68,11 @@ impl Config {
     pub fn shapes_images(&self) -> usize {
         let combinations = self.shapes_factors().iter().product();
         if self.data.images == 0 { combinations } else { self.data.images.min(combinations) }
+    }
+
+    /// Returns the number of latents that are drawn for an image in a step.
+    pub fn draws(&self) -> usize {
+        if self.loss.kind == LossKind::Iwae { self.loss.samples * self.loss.bounds } else { 1 }
     }
 
     /// Returns the number of rows, and of columns, of the codes of a `vq` model.

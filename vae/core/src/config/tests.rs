@@ -53,9 +53,11 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "data.image_size" => "model.kind=dense",
         "model.codes" | "model.code_width" | "model.decay" => "model.kind=vq",
         "model.levels" => "model.kind=fsq",
+        "loss.samples" | "loss.bounds" => "loss.kind=iwae",
+        "loss.sigma" => "loss.reconstruction=gaussian loss.variance=fixed",
         _ => "seed=1",
     };
-    settings.assignment(context).unwrap();
+    context.split(' ').for_each(|setting| settings.assignment(setting).unwrap());
     let result = settings.assignment(&format!("{}={value}", key.name)).and_then(|()| settings.resolve()?.check());
     result.err().map(|error| error.to_string())
 }

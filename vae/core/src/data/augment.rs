@@ -3,14 +3,15 @@
 //! - `flip` mirrors an image horizontally with probability ½.
 //! - `flip-crop` also adds a black border of four pixels and crops a random window of the original size (He et al.
 //!   2015, section 4.2). These draws depend on (seed, epoch, image).
+//! - `data.binarise` makes pixels 0 or 1 after that: see `binary`.
 //! - Noise adds σ·N(0, 1) to every pixel of a fraction of the images, in units where black is 0 and full brightness is
 //!   one. The sum is clamped to [0, 1]. These draws depend on (seed, image): an image has the same noise in every epoch,
 //!   as if it were stored with it.
 
 use tensor::Tensor;
 
-use crate::config::{Augment, Config, NoiseTarget, PADDING};
-use crate::data::Transform;
+use crate::config::{Augment, Binarise, Config, NoiseTarget, PADDING};
+use crate::data::{Transform, binary};
 use crate::random::Purpose;
 
 /// The augmentation and the noise of training images.
@@ -21,6 +22,7 @@ pub struct Augmentation {
     noise_std: f64,
     noise_fraction: f64,
     noise_target: NoiseTarget,
+    binarise: Binarise,
 }
 
 impl Augmentation {
@@ -33,6 +35,7 @@ impl Augmentation {
             noise_std: data.noise_std,
             noise_fraction: data.noise_fraction,
             noise_target: data.noise_target,
+            binarise: data.binarise,
         }
     }
 
@@ -51,6 +54,15 @@ impl Augmentation {
             for (channel, plane) in pixels.chunks_exact_mut(size * size).enumerate() {
                 crop(plane, size, [down, right], transform.range(channel)[0]);
             }
+        }
+    }
+
+    /// Makes the pixels of an image 0 or 1 if `data.binarise` says so, in place.
+    pub fn make_binary(&self, epoch: usize, image: usize, pixels: &mut [f32]) {
+        match self.binarise {
+            Binarise::None => {}
+            Binarise::Dynamic => binary::dynamic(self.seed, epoch, image, pixels),
+            Binarise::Fixed => binary::fixed(image, pixels),
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod augment;
 mod batches;
+mod binary;
 pub mod digits;
 pub mod idx;
 mod mean_image;
@@ -179,19 +180,20 @@ impl Dataset {
         self.transform.batch(split, places)
     }
 
-    /// Returns the training images at the positions `places` as model input, with the augmentation and the noise of
-    /// this epoch.
+    /// Returns the training images at the positions `places` as model input, with the augmentation, the binary draws and the
+    /// noise of this epoch.
     ///
     /// # Errors
     /// See [`Source::read`].
     pub fn training_batch(&self, epoch: usize, places: &[usize]) -> Result<Prepared> {
-        let mut input = self.batch(&self.train, places)?;
+        let mut input = self.transform.batch_before_draws(&self.train, places)?;
         let len = self.transform.shape().iter().product();
         let each = |images: &mut Tensor, change: &dyn Fn(usize, &mut [f32])| {
             let pixels = images.data_mut().chunks_exact_mut(len);
             pixels.zip(places).for_each(|(pixels, &place)| change(self.train.members[place], pixels));
         };
         each(&mut input, &|image, pixels| self.augmentation.flip_and_crop(&self.transform, epoch, image, pixels));
+        each(&mut input, &|image, pixels| self.augmentation.make_binary(epoch, image, pixels));
         let clean = self.augmentation.clean(&input);
         each(&mut input, &|image, pixels| self.augmentation.add_noise(&self.transform, image, pixels));
         Ok(Prepared { input, clean, labels: self.train.labels(places) })

@@ -6,11 +6,12 @@
 //! - Size: images of 28 × 28 get a black border up to a size of 32. All others are resized bilinearly with half-pixel
 //!   centres, as PyTorch's `align_corners=False`.
 //! - Range, for a pixel x in [0, 1]: `unit` is x, `symmetric` is 2x − 1, `standard` is (x − mean)/std per channel.
+//! - With `data.binarise`, each pixel becomes 0 or 1, by the draw of the image (see `binary`).
 
 use tensor::Tensor;
 
-use crate::config::{Config, Normalise};
-use crate::data::Split;
+use crate::config::{Binarise, Config, Normalise};
+use crate::data::{Split, binary};
 use crate::error::Result;
 use crate::luma::luma8;
 
@@ -25,6 +26,8 @@ pub struct Transform {
     pub std: Vec<f64>,
     /// For each channel the model input for each byte value.
     tables: Vec<[f32; 256]>,
+    /// Whether pixels become 0 or 1.
+    is_binary: bool,
 }
 
 impl Transform {
@@ -49,7 +52,9 @@ impl Transform {
             Normalise::Symmetric => (0.5, 0.5),
             Normalise::Standard => return None,
         };
-        Transform::from_moments(config.image_size(), vec![mean; config.channels()], vec![std; config.channels()])
+        let (size, channels) = (config.image_size(), config.channels());
+        let transform = Transform::from_moments(size, vec![mean; channels], vec![std; channels]);
+        transform.map(|transform| transform.with_binary_pixels(config))
     }
 
     /// Creates the transform that subtracts `mean` from pixels in [0, 1] and divides by `std`, with one number of each for
@@ -65,7 +70,12 @@ impl Transform {
             std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32) // borders and unscaled images use this table
         };
         let tables = mean.iter().zip(&std).map(table).collect();
-        Some(Transform { channels, size, mean, std, tables })
+        Some(Transform { channels, size, mean, std, tables, is_binary: false })
+    }
+
+    /// Makes pixels 0 or 1 if `data.binarise` says so.
+    pub fn with_binary_pixels(self, config: &Config) -> Transform {
+        Transform { is_binary: config.data.binarise != Binarise::None, ..self }
     }
 
     /// Returns the shape of a model input: channels, rows, columns.
@@ -84,10 +94,19 @@ impl Transform {
     /// # Errors
     /// See [`Source::read`](crate::data::Source::read).
     pub fn batch(&self, split: &Split, places: &[usize]) -> Result<Tensor> {
+        self.each(places, |place, image| self.apply(split, place, image))
+    }
+
+    /// Returns the same before pixels become 0 or 1.
+    pub(super) fn batch_before_draws(&self, split: &Split, places: &[usize]) -> Result<Tensor> {
+        self.each(places, |place, image| self.convert(split, place, image))
+    }
+
+    fn each(&self, places: &[usize], write: impl Fn(usize, &mut [f32]) -> Result<()>) -> Result<Tensor> {
         let [channels, size, _] = self.shape();
         let mut out = Tensor::zeros([places.len(), channels, size, size]);
         for (image, &place) in out.data_mut().chunks_exact_mut(channels * size * size).zip(places) {
-            self.apply(split, place, image)?;
+            write(place, image)?;
         }
         Ok(out)
     }
@@ -97,6 +116,15 @@ impl Transform {
     /// # Errors
     /// See [`Source::read`](crate::data::Source::read).
     pub fn apply(&self, split: &Split, place: usize, out: &mut [f32]) -> Result<()> {
+        self.convert(split, place, out)?;
+        if self.is_binary {
+            binary::fixed(split.members[place], out);
+        }
+        Ok(())
+    }
+
+    /// Writes the image before its pixels become 0 or 1.
+    fn convert(&self, split: &Split, place: usize, out: &mut [f32]) -> Result<()> {
         let [height, width] = split.images.size();
         let planes = planes(split, place, self.channels)?;
         let outs = out.chunks_exact_mut(self.size * self.size);

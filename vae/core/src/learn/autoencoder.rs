@@ -1,4 +1,5 @@
-//! A variational autoencoder as a learner: z ~ N(μ(x), σ²(x)), x̂ = decoder(z), and an objective of both.
+//! A variational autoencoder as a learner: z ~ N(μ(x), σ²(x)), x̂ = decoder(z), and an objective of both. An objective may
+//! need several draws of z for each image.
 //!
 //! In a conditional VAE, encoder and decoder receive the label as a one-hot vector. The encoder's input has one
 //! additional plane per label, and the decoder's input one additional number per label: 1 for the label of the image
@@ -43,10 +44,11 @@ impl Autoencoder {
     fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
         let x = Var::constant(batch.images.clone());
         let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
-        let z = mu.reparameterise(&logvar, &batch.noise(self.z_dim));
-        let logits = self.model.decode(&self.with_columns(&z, &batch.labels), ctx);
-        let terms = self.objective.terms(&logits, &batch.target, [&z, &mu, &logvar], batch.schedule);
-        ForwardPass { x, mu, logvar, z, logits, terms }
+        let count = self.objective.draws();
+        let draws = self.objective.draw(&mu, &logvar, &batch.noise(count * self.z_dim));
+        let logits = self.model.decode(&self.with_columns(&draws.z, &repeated(&batch.labels, count)), ctx);
+        let terms = self.objective.loss(&logits, &batch.target, &draws, [&mu, &logvar], batch.schedule, ctx);
+        ForwardPass { x, mu, logvar, z: draws.z, logits, terms }
     }
 
     fn posterior(&self, x: &Var, labels: &[usize], ctx: &ForwardContext) -> [Var; 2] {
@@ -80,6 +82,11 @@ impl Autoencoder {
     }
 }
 
+/// Returns the label of each of `draws` draws for each image.
+fn repeated(labels: &[usize], draws: usize) -> Vec<usize> {
+    labels.iter().flat_map(|&label| std::iter::repeat_n(label, draws)).collect()
+}
+
 impl Learner for Autoencoder {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
         let ForwardPass { x, mu, logvar, z, logits, terms } = self.forward_pass(batch, ctx);
@@ -107,10 +114,16 @@ impl Learner for Autoencoder {
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
         Some(self.model.decode(&self.with_columns(z, labels), &ForwardContext::eval()))
     }
+
+    fn log_density(&self, z: &Var, batch: &Batch) -> Option<Var> {
+        let draws = z.shape()[0] / batch.labels.len();
+        Some(self.objective.log_density(&self.sample(z, &repeated(&batch.labels, draws))?, &batch.target))
+    }
 }
 
 impl Module for Autoencoder {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
+        self.objective.visit(v);
     }
 }

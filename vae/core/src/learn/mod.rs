@@ -54,6 +54,13 @@ pub trait Learner: Module {
         None
     }
 
+    /// Returns ln p(x|z) in nats for S draws of z for each of the B images of a batch, `[B, S]`. `z`, `[B·S, z]`, has the S
+    /// draws of an image after each other. Returns `None` if the model cannot decode latents.
+    fn log_density(&self, z: &Var, batch: &Batch) -> Option<Var> {
+        let _ = (z, batch);
+        None
+    }
+
     /// Returns the index of the code at each position, `[batch, rows, columns]`, whole numbers below `code_count()`, or
     /// `None` if the model has no codebook.
     fn encode_codes(&self, batch: &Batch) -> Option<Tensor> {

@@ -62,12 +62,12 @@ impl Vamp {
         let z = posterior[0].reparameterise(&posterior[1], &batch.noise(self.z_dim));
         let logits = self.model.decode(&z, ctx);
         let kl = vamp_kl(&z, posterior.each_ref(), pseudo.each_ref()).mean_all();
-        let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
+        let (reconstruction, sigma) = self.objective.reconstruction_term(&logits, &batch.target, ctx);
         let terms = Terms::weighted([
             ("reconstruction", self.objective.reconstruction, reconstruction),
             ("kl", self.objective.kl_weight(batch.schedule), kl),
         ]);
-        ForwardPass { x, posterior, z, logits, terms }
+        ForwardPass { x, posterior, z, logits, terms: terms.with_some_metric("sigma", sigma) }
     }
 }
 
@@ -129,6 +129,7 @@ impl Prior for Vamp {
 impl Module for Vamp {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
+        self.objective.visit(v);
         v.child("prior", &PseudoInputs(&self.pseudo_inputs));
     }
 }

@@ -42,7 +42,7 @@ impl VqAutoencoder {
         let maps = self.model.encode(&x, ctx);
         let Quantised { codes, commitment, perplexity, used } = self.model.quantise(&maps, ctx);
         let logits = self.model.decode(&codes, ctx);
-        let reconstruction = self.objective.reconstruction_term(&logits, &batch.target);
+        let (reconstruction, sigma) = self.objective.reconstruction_term(&logits, &batch.target, ctx);
         let weight = self.objective.reconstruction;
         let reconstruction = ("reconstruction", weight, reconstruction);
         let terms = match commitment {
@@ -50,7 +50,8 @@ impl VqAutoencoder {
             None => Terms::weighted([reconstruction]),
         };
         let intermediates = vec![("the images", x), ("the encoder's output", maps), ("the codes", codes)];
-        (intermediates, logits, terms.with_metric("perplexity", perplexity).with_metric("codes_used", used))
+        let terms = terms.with_metric("perplexity", perplexity).with_metric("codes_used", used);
+        (intermediates, logits, terms.with_some_metric("sigma", sigma))
     }
 }
 
@@ -83,5 +84,6 @@ impl Learner for VqAutoencoder {
 impl Module for VqAutoencoder {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
+        self.objective.visit(v);
     }
 }

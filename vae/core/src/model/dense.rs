@@ -1,21 +1,22 @@
-//! A VAE of linear layers with ReLUs between them.
+//! A VAE of linear layers with activations between them.
 //!
 //! ```text
 //! x [n, C, S, S] → [n, C·S·S] → hidden … hidden → mu, logvar [n, z]
 //! z [n, z]       → hidden … hidden → [n, C·S·S] → [n, C, S, S]
 //! ```
 //!
-//! Encoder and decoder have `model.layers` hidden layers each, with `model.hidden` features.
+//! Encoder and decoder have `model.layers` hidden layers each, with `model.hidden` features. After each hidden layer
+//! comes `model.activation`.
 
 use autograd::Var;
 use nn::{ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
-use crate::config::Config;
+use crate::config::{Activation, Config};
 use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
 
-/// A VAE of linear layers with ReLUs between them: `[n, C, S, S]` → `model.layers` layers of `model.hidden` features →
+/// A VAE of linear layers with activations between them: `[n, C, S, S]` → `model.layers` layers of `model.hidden` features →
 /// mu, logvar `[n, z]`, and the same in reverse.
 pub struct Dense {
     encoder: Encoder,
@@ -28,65 +29,72 @@ impl Dense {
         let (model, shape) = (&config.model, [config.channels(), config.image_size(), config.image_size()]);
         let (pixels, z) = (shape.iter().product(), model.z_dim);
         let encoder = Encoder {
-            hidden: hidden(rng, config.encoder_channels() * shape[1] * shape[2], model.hidden, model.layers),
+            hidden: Hidden::new(rng, config.encoder_channels() * shape[1] * shape[2], config),
             gaussian: Gaussian::new(rng, model.hidden, z),
         };
-        let hidden = hidden(rng, config.decoder_inputs(), model.hidden, model.layers);
+        let hidden = Hidden::new(rng, config.decoder_inputs(), config);
         let decoder = Decoder { hidden, output: Linear::new(rng, model.hidden, pixels), shape };
         Dense { encoder, decoder }
     }
-}
-
-fn hidden(rng: &mut Generator, input: usize, features: usize, layers: usize) -> Vec<Linear> {
-    (0..layers).map(|i| Linear::new(rng, if i == 0 { input } else { features }, features)).collect()
 }
 
 impl Vae for Dense {
     fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
         let [batch, channels, height, width] = x.shape().nchw("dense");
         let flat = x.reshape([batch, channels * height * width]);
-        self.encoder.gaussian.forward(&forward_layers(&self.encoder.hidden, &flat, ctx), ctx)
+        self.encoder.gaussian.forward(&self.encoder.hidden.forward(&flat, ctx), ctx)
     }
 
     fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
-        let pixels = self.decoder.output.forward(&forward_layers(&self.decoder.hidden, z, ctx), ctx);
+        let pixels = self.decoder.output.forward(&self.decoder.hidden.forward(z, ctx), ctx);
         let [channels, height, width] = self.decoder.shape;
         pixels.reshape([z.shape()[0], channels, height, width])
     }
 }
 
-fn forward_layers(layers: &[Linear], x: &Var, ctx: &ForwardContext) -> Var {
-    layers.iter().fold(x.clone(), |x, layer| layer.forward(&x, ctx).relu())
-}
-
 nn::module!(Dense { encoder, decoder });
 
 struct Encoder {
-    hidden: Vec<Linear>,
+    hidden: Hidden,
     gaussian: Gaussian,
 }
-
-impl Module for Encoder {
-    fn visit(&self, v: &mut Visitor) {
-        visit_hidden(v, &self.hidden);
-        self.gaussian.visit(v);
-    }
-}
+nn::module!(Encoder { ..hidden, ..gaussian });
 
 struct Decoder {
-    hidden: Vec<Linear>,
+    hidden: Hidden,
     output: Linear,
     /// Channels, rows and columns of an image.
     shape: [usize; 3],
 }
 
-impl Module for Decoder {
-    fn visit(&self, v: &mut Visitor) {
-        visit_hidden(v, &self.hidden);
-        v.child("output", &self.output);
+nn::module!(Decoder { ..hidden, output });
+
+/// The hidden layers, which are named linear1, linear2, ….
+struct Hidden {
+    layers: Vec<Linear>,
+    activation: Activation,
+}
+
+impl Hidden {
+    fn new(rng: &mut Generator, input: usize, config: &Config) -> Hidden {
+        let (features, count) = (config.model.hidden, config.model.layers);
+        let layer = |i| Linear::new(rng, if i == 0 { input } else { features }, features);
+        Hidden { layers: (0..count).map(layer).collect(), activation: config.model.activation }
+    }
+
+    fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
+        self.layers.iter().fold(x.clone(), |x, layer| {
+            let x = layer.forward(&x, ctx);
+            match self.activation {
+                Activation::Relu => x.relu(),
+                Activation::Tanh => x.tanh(),
+            }
+        })
     }
 }
 
-fn visit_hidden(v: &mut Visitor, hidden: &[Linear]) {
-    hidden.iter().zip(1..).for_each(|(layer, i)| v.child(&format!("linear{i}"), layer));
+impl Module for Hidden {
+    fn visit(&self, v: &mut Visitor) {
+        self.layers.iter().zip(1..).for_each(|(layer, i)| v.child(&format!("linear{i}"), layer));
+    }
 }

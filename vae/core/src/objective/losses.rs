@@ -62,7 +62,7 @@ impl std::fmt::Display for Losses {
             write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_label(name))?;
             match name {
                 "reconstruction" => write!(f, "{part:8.2}")?,
-                "cross_entropy" => write!(f, "{part:8.4}")?,
+                "cross_entropy" | "sigma" => write!(f, "{part:8.4}")?,
                 "accuracy" => write!(f, "{:6.2} %", 100.0 * part)?,
                 _ => write!(f, "{part:6.2}")?,
             }
@@ -74,7 +74,7 @@ impl std::fmt::Display for Losses {
 /// Returns the display name of a part.
 pub fn part_label(name: &str) -> String {
     match name {
-        "kl" | "mi" | "tc" => name.to_uppercase(),
+        "kl" | "mi" | "tc" | "iwae" => name.to_uppercase(),
         "dw_kl" => "DW-KL".into(),
         _ => name.replace('_', " "),
     }
@@ -82,7 +82,8 @@ pub fn part_label(name: &str) -> String {
 
 /// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 12] = [
+        "iwae",
         "reconstruction",
         "kl",
         "mi",
@@ -93,6 +94,7 @@ pub fn part_name(name: &str) -> &'static str {
         "commitment",
         "perplexity",
         "codes_used",
+        "sigma",
     ];
     // A learner outside this crate may have other names. Leaking a few short strings is harmless.
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
@@ -104,6 +106,7 @@ pub fn part_unit(name: &str) -> &'static str {
         "accuracy" => "share of the images",
         "perplexity" | "codes_used" => "codes",
         "commitment" => "squared distance per image",
+        "sigma" => "of pixels as the model sees them",
         _ => "nats per image",
     }
 }
@@ -133,6 +136,8 @@ mod tests {
 
     #[test]
     fn losses_are_displayed_with_names() {
+        let sigma = Losses { total: -700.0, parts: vec![("kl", 20.0), ("sigma", 0.09125)] }.to_string();
+        assert_eq!(sigma, " -700.00 = KL  20.00, sigma   0.0912");
         let losses = |total, parts: &[(&'static str, f64)]| Losses { total, parts: parts.to_vec() }.to_string();
         let vae = losses(104.3, &[("reconstruction", 99.125), ("kl", 5.0), ("dw_kl", -0.5)]);
         assert_eq!(vae, "  104.30 = reconstruction    99.12, KL   5.00, DW-KL  -0.50");
@@ -170,9 +175,9 @@ mod tests {
     fn parts_have_labels_units_and_digits() {
         let labels = ["kl", "mi", "tc", "dw_kl", "cross_entropy", "perplexity"].map(part_label);
         assert_eq!(labels, ["KL", "MI", "TC", "DW-KL", "cross entropy", "perplexity"]);
-        let units = ["accuracy", "perplexity", "commitment", "reconstruction", "tc"].map(part_unit);
-        let squared = "squared distance per image";
-        assert_eq!(units, ["share of the images", "codes", squared, "nats per image", "nats per image"]);
+        let units = ["accuracy", "perplexity", "commitment", "sigma", "tc"].map(part_unit);
+        let [squared, pixels] = ["squared distance per image", "of pixels as the model sees them"];
+        assert_eq!(units, ["share of the images", "codes", squared, pixels, "nats per image"]);
         let total = |total| Losses { total, parts: Vec::new() }.to_string();
         assert_eq!([0.5, -0.5, 1.0, 12.345].map(total), ["  0.5000", " -0.5000", "    1.00", "   12.35"]);
         let large = Losses { total: 3.0, parts: vec![("cross_entropy", 3.0)] };

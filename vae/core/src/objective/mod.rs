@@ -4,6 +4,7 @@
 //! beta:     reconstruction + β·KL(q(z|x) ‖ N(0, I))
 //! weighted: k1·reconstruction + k2·KL
 //! tc:       reconstruction + α·MI + β·TC + γ·DW-KL          the KL in three parts, see `latent_terms`
+//! iwae:     −ln 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x)            importance weighted draws, see `importance`
 //! ```
 //!
 //! With `loss.reduction = "mean"` the reconstruction is averaged over the D = C·S² pixel values and the KL over the z
@@ -16,35 +17,42 @@
 //! A [`KlSchedule`] may change the weight of the KL during training. The effective β uses the weight at the end.
 
 mod exact;
+mod importance;
 mod latent_terms;
+mod likelihood;
 mod losses;
 mod schedule;
 mod terms;
 mod vamp;
 
 use autograd::Var;
+use nn::{ForwardContext, Module, Visitor};
 use tensor::Tensor;
 
-use crate::config::{Config, Estimator, LossKind, Output, Reconstruction, Reduction};
+use crate::config::{Config, Estimator, LossKind, Output, Reduction};
+use likelihood::Likelihood;
 
 pub use exact::exact_latent_terms;
+use importance::Importance;
+pub use importance::{Draws, log_prior_ratio};
 pub use latent_terms::{LatentTerms, latent_terms, log_weights};
 pub use losses::{Losses, number, parse_number, part_label, part_name, part_unit};
 pub use schedule::{END, KlSchedule};
 pub use terms::{Part, TermWeights, Terms};
 pub use vamp::{log_mixture, vamp_kl};
 
-/// An objective with its weights.
-#[derive(Clone, Copy, Debug)]
+/// An objective with its weights. A variance that is learned, or a running mean, is a tensor of it.
+#[derive(Clone, Debug)]
 pub struct Objective {
-    kind: Reconstruction,
-    output: Output,
+    likelihood: Likelihood,
     /// The weight of the summed reconstruction.
     pub reconstruction: f64,
     /// The weight of the summed KL, or with `tc` of the summed total correlation.
     pub kl: f64,
     /// With `tc`, the weights of MI and DW-KL, and the estimator of all three terms.
     parts: Option<([f64; 2], Estimator)>,
+    /// With `iwae`, its draws.
+    importance: Option<Importance>,
     schedule: KlSchedule,
 }
 
@@ -67,25 +75,78 @@ impl Objective {
             Reduction::Mean => [config.pixels() as f64, config.model.z_dim as f64],
         };
         Objective {
-            kind: loss.reconstruction,
-            output: config.model.output,
+            likelihood: Likelihood::new(config),
             reconstruction: k1 / pixels,
             kl: k2 / latents,
             parts: (loss.kind == LossKind::Tc)
                 .then_some(([loss.alpha, loss.gamma].map(|w| w / latents), loss.estimator)),
+            importance: Importance::new(config),
             schedule: KlSchedule::new(config),
         }
     }
 
-    /// Returns the loss of a batch. `x` are the target images, `[batch, channels, size, size]`. `logits` is the
-    /// decoder's output before the activation, shaped as `x`. z, mu and logvar are the latents and the parameters of
-    /// their posteriors, each `[batch, z]`. The parts are scalars, unweighted means over images: the reconstruction
-    /// and, in nats, the KL or its three terms.
+    /// Returns the number of latents to draw for each image. `draw` makes them.
+    pub fn draws(&self) -> usize {
+        self.importance.map_or(1, Importance::draws)
+    }
+
+    /// Draws latents from the posteriors of B images. `mu` and `logvar` are `[B, z]`. `eps`, `[B, S·z]`, has standard normal
+    /// noise for the S draws of each image.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn draw(&self, mu: &Var, logvar: &Var, eps: &Tensor) -> Draws {
+        match self.importance {
+            Some(importance) => importance.draw(mu, logvar, eps),
+            None => Draws::single(mu.reparameterise(logvar, eps)),
+        }
+    }
+
+    /// Returns the loss of a batch, for what [`Objective::draw`] returned and what the decoder made of it. With `iwae`, the part
+    /// of this name is the loss. The reconstruction, with all constants, and the KL are further metrics. For the other losses
+    /// see [`Objective::terms`].
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    pub fn loss(
+        &self,
+        logits: &Var,
+        x: &Tensor,
+        draws: &Draws,
+        [mu, logvar]: [&Var; 2],
+        schedule: ScheduleContext,
+        ctx: &ForwardContext,
+    ) -> Terms {
+        let Some(importance) = self.importance else {
+            return self.terms(logits, x, [&draws.z, mu, logvar], schedule, ctx);
+        };
+        let density = self.likelihood.log_density(logits, x);
+        let bound = importance.bound(draws, &density, mu, logvar);
+        let kl = nn::loss::gaussian_kl(mu, logvar).mean_all();
+        let reconstruction = density.mean_all().mul_scalar(-1.0);
+        let terms = Terms::weighted([("iwae", 1.0, bound)]).with_metric("reconstruction", reconstruction.detach());
+        terms.with_metric("kl", kl.detach()).with_some_metric("sigma", self.likelihood.learned_sigma())
+    }
+
+    /// Returns the loss of a batch with one draw for each image. `x` are the target images, `[batch, channels, size, size]`.
+    /// `logits` is the decoder's output before the activation, shaped as `x`. z, mu and logvar are the latents and the
+    /// parameters of their posteriors, each `[batch, z]`. The parts are scalars, unweighted means over images: the reconstruction
+    /// and, in nats, the KL or its three terms. A standard deviation σ that changes is a further metric, except with the
+    /// three terms, which fill what [`tensor::GradientMonitor`] watches.
     ///
     /// # Panics
     /// If the shapes differ.
-    pub fn terms(&self, logits: &Var, x: &Tensor, [z, mu, logvar]: [&Var; 3], schedule: ScheduleContext) -> Terms {
-        let reconstruction = ("reconstruction", self.reconstruction, self.reconstruction_term(logits, x));
+    pub fn terms(
+        &self,
+        logits: &Var,
+        x: &Tensor,
+        [z, mu, logvar]: [&Var; 3],
+        schedule: ScheduleContext,
+        ctx: &ForwardContext,
+    ) -> Terms {
+        let (reconstruction, sigma) = self.likelihood.reconstruction(logits, x, ctx);
+        let reconstruction = ("reconstruction", self.reconstruction, reconstruction);
         let per_dim = nn::loss::gaussian_kl_per_dim(mu, logvar);
         let kl = per_dim.sum(&[1], false).mean_all();
         let factor = self.schedule.factor(schedule.epochs);
@@ -94,10 +155,11 @@ impl Objective {
             let [mi, tc] = [("mi", factor * alpha, mi), ("tc", factor * self.kl, tc)];
             return Terms::weighted([reconstruction, mi, tc, ("dw_kl", factor * gamma, dw_kl)]).with_metric("kl", kl);
         }
-        match self.schedule.penalty(&per_dim, schedule.epochs) {
+        let terms = match self.schedule.penalty(&per_dim, schedule.epochs) {
             Some(penalty) => Terms::weighted([reconstruction, ("kl_penalty", self.kl, penalty)]).with_metric("kl", kl),
             None => Terms::weighted([reconstruction, ("kl", factor * self.kl, kl)]),
-        }
+        };
+        terms.with_some_metric("sigma", sigma)
     }
 
     /// Returns the weight of the KL at this time.
@@ -106,16 +168,30 @@ impl Objective {
     }
 
     /// Returns the reconstruction term of a batch, a scalar: summed over pixels, averaged over images, unweighted (see
-    /// [`nn::loss`]). `logits` is the decoder's output before the activation.
+    /// `likelihood`). With a standard deviation σ that changes, returns σ too, a scalar. `logits` is the decoder's output
+    /// before the activation.
     ///
     /// # Panics
     /// If the shapes differ.
-    pub fn reconstruction_term(&self, logits: &Var, x: &Tensor) -> Var {
-        match self.kind {
-            Reconstruction::Sse => nn::loss::sse(&self.output.apply(logits), x),
-            Reconstruction::HalfSse => nn::loss::half_sse(&self.output.apply(logits), x),
-            Reconstruction::Bce => nn::loss::bce(logits, x), // takes logits for numerical stability
-        }
+    pub fn reconstruction_term(&self, logits: &Var, x: &Tensor, ctx: &ForwardContext) -> (Var, Option<Var>) {
+        self.likelihood.reconstruction(logits, x, ctx)
+    }
+
+    /// Returns ln p(x|z) in nats for S draws of z for each of B images, with all constants, `[B, S]`. `logits` is the
+    /// decoder's output before the activation, `[B·S, channels, size, size]`, with the S draws of an image after each other.
+    /// `x` is `[B, channels, size, size]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn log_density(&self, logits: &Var, x: &Tensor) -> Var {
+        self.likelihood.log_density(logits, x)
+    }
+}
+
+impl Module for Objective {
+    fn visit(&self, v: &mut Visitor) {
+        self.likelihood.visit(v);
     }
 }
 
@@ -133,7 +209,7 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::KlScheduleKind;
+    use crate::config::{KlScheduleKind, Reconstruction};
 
     const AT_END: ScheduleContext = ScheduleContext { epochs: END, images: 100 };
 
@@ -160,7 +236,7 @@ mod tests {
             let mut config = config(3.0, reduction);
             (config.data.channels, config.data.image_size, config.model.z_dim) = (Some(1), Some(2), 2);
             let objective = Objective::new(&config);
-            let terms = objective.terms(&logits, &x, [&mu, &mu, &logvar], AT_END);
+            let terms = objective.terms(&logits, &x, [&mu, &mu, &logvar], AT_END, &ForwardContext::eval());
             assert_eq!(terms.part("reconstruction").unwrap().value().data(), [1.5]);
             assert_eq!(terms.part("kl").unwrap().value().data(), [0.5]);
             let expected = match reduction {
@@ -197,8 +273,8 @@ mod tests {
             let leaf = |numbers: &[f32]| Var::leaf(Tensor::new(numbers, [1, 2]));
             let (mu, logvar) = (leaf(&[3.0, -40.0]), leaf(&[20.0, -30.0]));
             let logits = Var::leaf(Tensor::new(&[1e6, -1e6], [1, 1, 1, 2]));
-            let terms =
-                Objective::new(&config).terms(&logits, &Tensor::zeros([1, 1, 1, 2]), [&mu, &mu, &logvar], AT_END);
+            let (x, latents, eval) = (Tensor::zeros([1, 1, 1, 2]), [&mu, &mu, &logvar], ForwardContext::eval());
+            let terms = Objective::new(&config).terms(&logits, &x, latents, AT_END, &eval);
             let gradients = terms.total.backward();
             assert!(terms.total.value().data()[0].is_finite());
             for (var, weight) in [(&mu, k2), (&logvar, k2), (&logits, k1)] {
@@ -213,10 +289,13 @@ mod tests {
         let mut config = Config::default();
         (config.model.output, config.loss.reconstruction) = (Output::Sigmoid, Reconstruction::Sse);
         let (logits, x) = (Var::constant(Tensor::zeros([1, 1, 1, 1])), Tensor::ones([1, 1, 1, 1]));
-        let sse = Objective::new(&config).reconstruction_term(&logits, &x).value().data()[0];
+        let reconstruction = |config: &Config| {
+            Objective::new(config).reconstruction_term(&logits, &x, &ForwardContext::eval()).0.value().data()[0]
+        };
+        let sse = reconstruction(&config);
         assert_eq!(sse, 0.25); // (1 − σ(0))²
         config.loss.reconstruction = Reconstruction::Bce;
-        let bce = Objective::new(&config).reconstruction_term(&logits, &x).value().data()[0];
+        let bce = reconstruction(&config);
         assert!((bce - std::f32::consts::LN_2).abs() < 1e-6); // −ln σ(0)
     }
 
@@ -230,7 +309,8 @@ mod tests {
         let [mu, logvar] = [0, 1].map(|_| Var::constant(rng.normal_tensor([4, 3])));
         let z = mu.reparameterise(&logvar, &rng.normal_tensor([4, 3]));
         let schedule = ScheduleContext { epochs, images: 100 };
-        let terms = Objective::new(&config).terms(&Var::constant(logits), &x, [&z, &mu, &logvar], schedule);
+        let (logits, eval) = (Var::constant(logits), ForwardContext::eval());
+        let terms = Objective::new(&config).terms(&logits, &x, [&z, &mu, &logvar], schedule, &eval);
         terms.watched().iter().map(|number| f64::from(number.data()[0])).collect()
     }
 

@@ -51,6 +51,14 @@ impl Terms {
         self
     }
 
+    /// Adds a metric that is not a part of the total, if there is one.
+    pub fn with_some_metric(self, name: &'static str, value: Option<Var>) -> Terms {
+        match value {
+            Some(value) => self.with_metric(name, value),
+            None => self,
+        }
+    }
+
     /// Returns the terms multiplied by the share of a batch in the images of a step. The sum over all batches is then the mean
     /// over these images.
     pub fn scaled(self, share: f32) -> Terms {

@@ -173,6 +173,15 @@ impl Predictor {
         Ok(Some(pixels))
     }
 
+    /// Returns ln p(x|z) in nats of an image for each draw `z`, `[draws, z]`, or `None` for a model that cannot decode latents.
+    /// `x` is the image at the position `place` of the split, `[1, channels, size, size]`.
+    pub async fn log_density(&self, split: &Split, place: usize, x: &Tensor, z: &Tensor) -> Result<Option<Vec<f32>>> {
+        let batch = self.held_out(split, &[place], x);
+        let z = Var::constant(z.upload(&self.device));
+        let Some(densities) = no_grad(|| self.model.log_density(&z, &batch)) else { return Ok(None) };
+        Ok(Some(densities.value().read().await?))
+    }
+
     /// Converts model input, `[images, channels, size, size]`, to pixels in [0, 1].
     pub async fn to_unit(&self, images: &Tensor) -> Result<Vec<f32>> {
         let mut pixels = images.read().await?;

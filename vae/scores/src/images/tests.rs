@@ -8,7 +8,7 @@ use crate::latents::tests::untrained;
 fn scores(run: &LoadedRun, images: usize) -> Scores {
     let mut scores =
         Scores { run: "run".into(), epoch: 0, images, scores: Vec::new(), missing: Vec::new(), warnings: Vec::new() };
-    score(run, &Options { images, extractor: None, inception: None }, &mut scores).unwrap();
+    score(run, &Options { images, extractor: None, inception: None, ..Options::default() }, &mut scores).unwrap();
     scores
 }
 
@@ -84,7 +84,7 @@ fn scores_of_digits_use_the_built_in_classifier() {
     run.path = folder.path().into();
     let all = scores(&run, 30);
     assert!(all.missing.is_empty(), "{:?}", all.missing);
-    let options = Options { images: 30, extractor: None, inception: None };
+    let options = Options { images: 30, extractor: None, inception: None, ..Options::default() };
     let extractor = Extractor::classifier(&run, &options).unwrap().expect("that of digits");
     let (test, train, shape) = (&run.dataset().unwrap().test, &run.dataset().unwrap().train, [1, 28, 28]);
     let places: Vec<usize> = (0..30).collect();
@@ -137,7 +137,7 @@ fn a_distance_between_as_many_images_as_features_has_no_caveat() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = untrained(&["data.kind=digits", "data.images=12000", "data.image_size=28", "data.limit=64"]);
     run.path = folder.path().into();
-    let options = Options { images: 1, extractor: None, inception: None };
+    let options = Options { images: 1, extractor: None, inception: None, ..Options::default() };
     let width = Extractor::classifier(&run, &options).unwrap().expect("that of digits").width;
     let few = |images: usize| !scores(&run, images).get(DISTANCES[0][0]).unwrap().caveat.is_empty();
     assert_eq!([few(width - 1), few(width)], [true, false]);

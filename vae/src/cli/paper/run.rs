@@ -85,7 +85,7 @@ fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Gri
     let run = load::open(&path, config.clone(), chosen)?;
     let mut files = Folder::open_unlocked(&path);
     if !scored {
-        let scores = vae_scores::evaluate(&run, &Options { images, extractor, inception: None })?;
+        let scores = vae_scores::evaluate(&run, &Options { images, extractor, inception: None, ..Options::default() })?;
         scores.warnings.iter().for_each(|words| warn(words));
         scores.write(&mut files)?;
     }

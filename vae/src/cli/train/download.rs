@@ -29,6 +29,10 @@ pub(super) fn fetch(config: &Config) -> Result<()> {
                 "cannot be downloaded by a program: fetch img_align_celeba.zip and list_eval_partition.txt by hand \
                  from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and unpack them into celeba/ under --data-dir"
             }
+            DataKind::BinarizedMnist => &format!(
+                "has no published checksum: fetch its three files by hand from {}, into binarized_mnist/ under --data-dir",
+                archives::BINARIZED_MNIST
+            ),
             _ => "is not a published data set: name a folder of pictures with --data-dir",
         };
         return Err(Error::config(format!("--download: {kind} {why}")).into());

@@ -78,7 +78,10 @@ fn scores(args: &Args, point: &Point, grid: &Grid, chosen: &Chosen) -> Result<Op
         Some(scores) => scores,
         None => {
             let run = LoadedRun::open(&path, point.config.clone(), chosen.device.clone())?;
-            let scores = vae_scores::evaluate(&run, &Options { images: IMAGES, extractor: None, inception: None })?;
+            let scores = vae_scores::evaluate(
+                &run,
+                &Options { images: IMAGES, extractor: None, inception: None, ..Options::default() },
+            )?;
             scores.warnings.iter().for_each(|words| warn(words));
             scores.write(&mut Folder::open_unlocked(&path))?;
             scores

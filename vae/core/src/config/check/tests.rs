@@ -39,6 +39,13 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("loss.cycles=1001", "loss.cycles = 1001"),
         ("loss.free_bits=-0.1", "loss.free_bits = -0.1"),
         ("loss.capacity=inf", "loss.capacity = inf"),
+        ("loss.variance=learned", "only loss.reconstruction = \"gaussian\" has a variance, not \"bce\""),
+        ("loss.samples=5", "loss.samples = 5: only loss.kind = \"iwae\" uses it, not \"beta\""),
+        ("loss.bounds=2", "loss.bounds = 2: only loss.kind = \"iwae\" uses it"),
+        ("loss.gradient=dreg", "loss.gradient = \"dreg\": only loss.kind = \"iwae\" uses it"),
+        ("loss.samples=0", "loss.samples = 0: it must be 1 to 10000"),
+        ("loss.bounds=10001", "loss.bounds = 10001: it must be 1 to 10000"),
+        ("loss.sigma=0.5", "loss.sigma = 0.5: only loss.reconstruction = \"gaussian\" with loss.variance"),
         ("train.learning_rate=nan", "train.learning_rate = NaN"),
         ("train.learning_rate=0", "train.learning_rate = 0"),
         ("train.learning_rate=-0.1", "above 0"),
@@ -84,6 +91,21 @@ fn shapes_and_crops_have_their_bounds() {
     let small = ["model.kind=dense", "data.image_size=8"];
     assert_eq!(says(&[&small[..], &["data.augment=flip"]].concat()), "fine");
     assert!(says(&[&small[..], &["data.augment=flip-crop"]].concat()).contains("data.image_size = 8 is too small"));
+}
+
+#[test]
+fn binary_pixels_need_a_probability() {
+    for (settings, says_so) in [
+        (&["data.augment=flip-crop"][..], "fine"),
+        (&["data.normalise=symmetric", "loss.reconstruction=sse", "model.output=tanh"], "it needs pixels in [0, 1]"),
+        (&["data.noise_std=0.1"], "noise would make the pixels grey again"),
+        (&["data.kind=binarized-mnist", "model.kind=dense"], "are 0 and 1 already; leave it out"),
+    ] {
+        for binarise in ["data.binarise=dynamic", "data.binarise=fixed"] {
+            let message = says(&[&[binarise], settings].concat());
+            assert!(message.contains(says_so), "{settings:?}: {message}");
+        }
+    }
 }
 
 #[test]
@@ -161,6 +183,33 @@ fn losses_outputs_and_ranges_must_fit() {
     assert_eq!(says(&["loss.reconstruction=sse"]), "fine");
     assert_eq!(says(&["loss.reconstruction=sse", "model.output=linear", "data.normalise=standard"]), "fine");
     assert_eq!(says(&["loss.reconstruction=half-sse", "model.output=tanh", "data.normalise=symmetric"]), "fine");
+    let gaussian = "loss.reconstruction=gaussian";
+    for (settings, says_so) in [
+        (&["loss.variance=fixed", "loss.sigma=0.5"][..], "fine"),
+        (&["loss.variance=learned", "loss.sigma=0.5"], "fine"),
+        (&["loss.variance=learned", "loss.sigma=0.002"], "loss.sigma = 0.002: it must be 0.0025 or more"),
+        (&["loss.variance=fixed", "loss.sigma=nan"], "loss.sigma = NaN"),
+        (&["loss.variance=optimal", "loss.sigma=0.5"], "with loss.variance = \"fixed\" or \"learned\" uses it"),
+        (&["model.kind=vq"], "fine"),
+        (&["model.output=linear", "data.normalise=standard"], "fine"),
+    ] {
+        let message = says(&[&[gaussian], settings].concat());
+        assert!(message.contains(says_so), "{settings:?}: {message}");
+    }
+    let iwae = "loss.kind=iwae";
+    for (settings, says_so) in [
+        (&["loss.samples=5", "loss.bounds=4", "loss.gradient=dreg", "model.conditional=true"][..], "fine"),
+        (&[gaussian, "loss.variance=learned"], "fine"),
+        (&[gaussian], "depends on the weights of the draws; set \"learned\" or \"fixed\""),
+        (&["loss.beta=2"], "loss.beta = 2: the bound of loss.kind = \"iwae\" has no KL to weigh"),
+        (&["loss.reduction=mean"], "which is a sum; set \"sum\""),
+        (&["loss.schedule=free-bits"], "works with loss.kind = \"beta\", not \"iwae\""),
+        (&["loss.schedule=linear"], "works with loss.kind = \"beta\", not \"iwae\""),
+        (&["model.kind=vq"], "loss.kind = \"iwae\" is for models with a posterior"),
+    ] {
+        let message = says(&[&[iwae], settings].concat());
+        assert!(message.contains(says_so), "{settings:?}: {message}");
+    }
     assert_eq!(says(&["loss.beta=0"]), "fine");
     assert_eq!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=1"]), "fine");
     assert!(says(&["loss.kind=weighted", "loss.k1=0", "loss.k2=0"]).contains("one of them must be above 0"));

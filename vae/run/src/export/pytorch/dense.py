@@ -1,4 +1,5 @@
 """The exported networks of `dense`."""
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -6,13 +7,16 @@ from model import DECODERS, ENCODERS, numbered
 
 # ---- exported ----
 
+ACTIVATIONS = {"relu": F.relu, "tanh": torch.tanh}
+
 
 class DenseEncoder(nn.Module):
-    """Linear layers with a ReLU after each: [N, C·S·S] → hidden → … → hidden."""
+    """Linear layers with an activation after each: [N, C·S·S] → hidden → … → hidden."""
 
     def __init__(self, model, channels, size):
         super().__init__()
         widths = [channels * size * size] + [model["hidden"]] * model["layers"]
+        self.activation = ACTIVATIONS[model["activation"]]
         self.layers = numbered(self, "linear", [nn.Linear(i, o) for i, o in zip(widths, widths[1:])])
 
     def head(self, z):
@@ -21,7 +25,7 @@ class DenseEncoder(nn.Module):
     def features(self, x):
         x = x.flatten(1)
         for layer in self.layers:
-            x = F.relu(layer(x))
+            x = self.activation(layer(x))
         return x
 
 
@@ -31,12 +35,13 @@ class DenseDecoder(nn.Module):
     def __init__(self, model, channels, size, inputs):
         super().__init__()
         widths = [inputs] + [model["hidden"]] * model["layers"]
+        self.activation = ACTIVATIONS[model["activation"]]
         self.layers = numbered(self, "linear", [nn.Linear(i, o) for i, o in zip(widths, widths[1:])])
         self.output, self.shape = nn.Linear(model["hidden"], channels * size * size), (channels, size, size)
 
     def first_maps(self, z):
         for layer in self.layers:
-            z = F.relu(layer(z))
+            z = self.activation(layer(z))
         return z
 
     def forward(self, x):

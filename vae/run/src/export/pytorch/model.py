@@ -83,6 +83,15 @@ def body(model):
     return {"classifier": "resnet18", "vq": model["encoder"], "fsq": model["encoder"]}.get(model["kind"], model["kind"])
 
 
+def add_variance(decoder, loss):
+    """Adds the tensor of a Gaussian likelihood to a decoder. Images are N(decoded, σ²), of model input, with σ² equal to
+    running_variance, or with ln σ = softplus(log_sigma + 6) − 6."""
+    if loss["reconstruction"] == "gaussian" and loss["variance"] == "optimal":
+        decoder.register_buffer("running_variance", torch.ones(1))
+    if loss["reconstruction"] == "gaussian" and loss["variance"] == "learned":
+        decoder.log_sigma = nn.Parameter(torch.zeros(1))
+
+
 def numbered(module, name, layers):
     """Adds layers to a module as name1, name2, …, and returns them."""
     for i, layer in enumerate(layers, 1):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model import DECODERS, ENCODERS, MODELS, Model, body
+from model import DECODERS, ENCODERS, MODELS, Model, add_variance, body
 
 # ---- exported ----
 
@@ -26,6 +26,7 @@ class Vae(Model):
             shape = model["pseudo_inputs"], self.channels, self.size, self.size
             self.prior.pseudo_inputs = nn.Parameter(torch.zeros(shape))
             self.normalisation = config["data"]["normalise"]
+        add_variance(self.decoder, config["loss"])
 
     def encode(self, images, labels=None):
         """Returns mu and logvar, [N, z] each."""

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from model import DECODERS, ENCODERS, MODELS, Model, body
+from model import DECODERS, ENCODERS, MODELS, Model, add_variance, body
 
 # ---- exported ----
 
@@ -23,6 +23,7 @@ class Vq(Model):
         self.encoder.code = nn.Conv2d(self.encoder.outputs, width, 1)
         self.decoder = DECODERS[kind](model, self.channels, self.size)
         self.decoder.code = nn.Conv2d(width, self.encoder.outputs, 1)
+        add_variance(self.decoder, config["loss"])
         self.codebook = nn.Module()
         self.codebook.register_buffer("counts", torch.zeros(count, 1))  # only training uses it, and sums
         if self.levels is None:
