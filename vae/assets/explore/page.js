@@ -108,7 +108,8 @@ function buildSliders() {
 $("zero").addEventListener("click", () => set(z.map(() => 0)));
 $("draw").addEventListener("click", () => {
   const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-  set(z.map(normal));
+  const drawn = about.draws[Math.floor(Math.random() * about.draws.length)];
+  set(drawn ?? z.map(normal));
 });
 $("told").addEventListener("change", show);
 $("copy").addEventListener("click", () => act(async () => {
@@ -127,6 +128,7 @@ addEventListener("DOMContentLoaded", () => act(async () => {
   about = await (await ask("/about")).json();
   document.title = `${about.title}: latent explorer`;
   $("title").textContent = about.title;
+  $("draw").textContent = `Draw z from ${about.prior}`;
   $("words").textContent = about.words;
   z = about.latents.map(() => 0);
   buildSliders();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::load::{LoadOptions, warn_of_changes};
+use super::load::{LoadOptions, PriorOption, warn_of_changes};
 use crate::console::warn;
 use crate::explore;
 use crate::serve::Place;
@@ -28,12 +28,15 @@ pub(super) struct Args {
     #[command(flatten)]
     page: Place,
     #[command(flatten)]
+    prior: PriorOption,
+    #[command(flatten)]
     load: LoadOptions,
 }
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let run = args.load.load(&args.run)?;
+    let mut run = args.load.load(&args.run)?;
+    args.prior.apply(&mut run)?;
     match run.dataset() {
         Ok(_) => warn_of_changes(&run),
         Err(error) => warn(&format!("{error}; the page has no test images and no map")),

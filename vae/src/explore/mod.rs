@@ -30,6 +30,8 @@ const MAPPED: usize = 2_000;
 const REACH: f32 = 3.0;
 /// The largest absolute value of a latent. Larger ones are input errors and overflow in the decoder.
 const LARGEST: f32 = 1e4;
+/// The number of draws from a prior that the page chooses from.
+const DRAWN: usize = 256;
 /// The number of images whose border decides the ground of the run's images.
 const GROUNDED: usize = 64;
 /// The number of rows and columns of a mosaic.
@@ -42,6 +44,7 @@ pub struct Explorer {
     test: Option<Split>,
     /// μ of the first test images, one after the other.
     codes: Vec<f32>,
+    draws: Vec<Vec<f32>>,
     /// The ground of the images that the model was trained on.
     ground: Option<Ground>,
 }
@@ -57,6 +60,10 @@ pub struct About {
     pub shape: [usize; 3],
     /// The latents in descending order of KL.
     pub latents: Vec<Latent>,
+    /// What random points are drawn from, in a few words.
+    pub prior: String,
+    /// Draws from it, each a point of the latent space; empty for N(0, I), from which the page draws by itself.
+    pub draws: Vec<Vec<f32>>,
     /// The number of test images.
     pub images: usize,
     /// The names of the classes.
@@ -163,7 +170,8 @@ impl Explorer {
             None => Vec::new(),
         };
         let ground = ground_of(&run, test.as_ref())?;
-        Ok(Explorer { run, test, codes, ground })
+        let draws = draws(&run)?;
+        Ok(Explorer { run, test, codes, ground, draws })
     }
 
     /// Describes the model.
@@ -182,6 +190,8 @@ impl Explorer {
             words: vae_run::describe(&predictor.config),
             shape: predictor.transform.shape(),
             latents,
+            prior: predictor.prior_words(),
+            draws: self.draws.clone(),
             images: self.test.as_ref().map_or(0, Split::count),
             classes: self.run.class_names().to_vec(),
             told: predictor.config.condition_classes(),
@@ -344,6 +354,16 @@ fn ground_of(run: &LoadedRun, test: Option<&Split>) -> Result<Option<Ground>> {
         None => block_on(predictor.sample(GROUNDED))?.expect("what has latents decodes them"),
     };
     Ok(Ground::of(&pixels, predictor.transform.shape()))
+}
+
+/// Draws from the prior of a run, unless it is N(0, I).
+fn draws(run: &LoadedRun) -> Result<Vec<Vec<f32>>> {
+    let predictor = &run.predictor;
+    if predictor.draws_standard_normal() {
+        return Ok(Vec::new());
+    }
+    let drawn = block_on(predictor.draw(DRAWN, predictor.config.seed))?.expect("a VAE has a prior");
+    Ok(drawn.data().chunks_exact(predictor.config.model.z_dim).map(<[f32]>::to_vec).collect())
 }
 
 /// Posterior means of images of a split, one after the other.

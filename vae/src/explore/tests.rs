@@ -52,6 +52,15 @@ fn error<T: std::fmt::Debug>(result: Result<T>) -> String {
 }
 
 #[test]
+fn points_are_drawn_from_the_prior_of_the_model() {
+    let plain = explorer(&[]).about();
+    assert_eq!((plain.prior.as_str(), plain.draws.len()), ("N(0, I)", 0));
+    let vamp = explorer(&["model.prior=vamp", "model.pseudo_inputs=4"]).about();
+    assert_eq!((vamp.prior.as_str(), vamp.draws.len()), ("VampPrior of 4 pseudo-inputs", 256));
+    assert!(vamp.draws.iter().all(|z| z.len() == 3) && vamp.draws[0] != vamp.draws[1]);
+}
+
+#[test]
 fn latents_are_sorted_by_kl_and_sliders_contain_every_mean() {
     let mut explorer = explorer(&[]);
     let about = explorer.about();
