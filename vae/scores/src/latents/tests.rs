@@ -270,7 +270,7 @@ fn linear_gaussian(wrong: f64) -> LoadedRun {
         &format!("loss.sigma={SIGMA}"),
     ]);
     let precision = W.map(|w| 1.0 + w.iter().map(|w| w * w).sum::<f64>() / SIGMA.powi(2));
-    let sign = |unit: usize| if unit % 2 == 0 { 1.0 } else { -1.0 };
+    let sign = |unit: usize| if unit.is_multiple_of(2) { 1.0 } else { -1.0 };
     let slope = |unit: usize, pixel: usize| sign(unit) * W[unit / 2][pixel] / (SIGMA.powi(2) * precision[unit / 2]);
     let value = |name: &str, row: usize, column: usize| match name {
         "encoder.linear1.weight" => slope(row, column),
