@@ -152,7 +152,7 @@ pub fn example_outputs(config: &Config, data: Option<&DatasetRecord>, file: &Pat
     let pixels = channels * size * size;
     let mut bytes: Vec<u8> = (0..COUNT * pixels).map(|i| rng.below(64 * (1 + i / pixels)) as u8).collect();
     if config.data.binarise != Binarise::None {
-        bytes.iter_mut().for_each(|byte| *byte = if *byte % 2 == 0 { 0 } else { 255 }); // which a draw does not change
+        bytes.iter_mut().for_each(|byte| *byte = if byte.is_multiple_of(2) { 0 } else { 255 }); // which a draw does not change
     }
     let mut images = Tensor::zeros([COUNT, channels, size, size]);
     images.data_mut().iter_mut().zip(&bytes).for_each(|(pixel, &byte)| *pixel = f32::from(byte) / 255.0);

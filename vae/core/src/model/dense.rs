@@ -98,3 +98,38 @@ impl Module for Hidden {
         self.layers.iter().zip(1..).for_each(|(layer, i)| v.child(&format!("linear{i}"), layer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tensor::Tensor;
+
+    use super::*;
+
+    /// The posterior's mean of a small model, computed by hand from its parameters.
+    #[test]
+    fn a_hidden_layer_has_the_activation_of_the_configuration() {
+        for (activation, f) in [(Activation::Relu, (|x| x.max(0.0)) as fn(f64) -> f64), (Activation::Tanh, f64::tanh)] {
+            let mut config = Config::default();
+            (config.model.activation, config.model.hidden, config.model.z_dim) = (activation, 3, 2);
+            config.data.image_size = Some(2);
+            let model = Dense::new(&mut Generator::new(1), &config);
+            let parameters = nn::parameters(&model);
+            let layer = |name: &str, x: &[f64]| -> Vec<f64> {
+                let of = |part: &str| {
+                    let found = parameters.iter().find(|(path, _)| *path == format!("encoder.{name}.{part}"));
+                    found.expect("a parameter").1.value().data().iter().map(|&w| f64::from(w)).collect::<Vec<_>>()
+                };
+                let (weight, bias) = (of("weight"), of("bias"));
+                let row = |(row, bias): (&[f64], &f64)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + bias;
+                weight.chunks(x.len()).zip(&bias).map(row).collect()
+            };
+            let x = [2.0, -3.0, 1.5, 4.0];
+            let hidden: Vec<f64> = layer("linear1", &x).into_iter().map(f).collect();
+            let expected = layer("mu", &hidden);
+            let image = Var::constant(Tensor::new(&x.map(|x| x as f32), [1, 1, 2, 2]));
+            let (mu, _) = model.encode(&image, &ForwardContext::eval());
+            let close = mu.value().data().iter().zip(&expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5);
+            assert!(close, "{activation}: {mu}, expected {expected:?}");
+        }
+    }
+}
