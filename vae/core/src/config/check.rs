@@ -262,7 +262,7 @@ impl Config {
         let deep = matches!(body, ModelKind::Resnet18 | ModelKind::Resnet50);
         rule(!train.activation_checkpointing || deep, || {
             format!(
-                "train.activation_checkpointing = true: only resnet18 and resnet50 have blocks to compute again, not                  {body}; leave it out, and lower train.batch_size with train.accumulate to save memory"
+                "train.activation_checkpointing = true: only resnet18 and resnet50 have blocks to compute again, not {body}; leave it out, and lower train.batch_size with train.accumulate to save memory"
             )
         })?;
         let rate = train.learning_rate;
