@@ -328,7 +328,9 @@ fn files_tell_what_they_hold() {
     ] {
         assert!(told.contains(words), "{words}: {told}");
     }
-    assert!(!told.contains("encoder.mu.weight") && told.lines().count() < 100, "{told}");
+    // The configuration has a line for each key; the rest is short.
+    let others = told.lines().filter(|line| !line.starts_with("  ")).count();
+    assert!(!told.contains("encoder.mu.weight") && others < 15, "{told}");
     let all = done(&run("info", dir, &["run", "--tensors"]));
     assert!(all.contains("encoder.mu.weight") && all.contains("F32  [3, 8]"), "{all}");
     // The configuration is the one in config.toml, line by line.
