@@ -127,6 +127,10 @@ impl Var {
         }
         let mut edges = Edges::default();
         describe(&mut edges);
+        Var::with_edges(operation, value, edges)
+    }
+
+    fn with_edges(operation: &'static str, value: Tensor, edges: Edges) -> Var {
         let node = (!edges.edges.is_empty()).then(|| Node::new(operation, edges));
         Var { value, node }
     }
@@ -136,7 +140,9 @@ impl Edges {
     /// An edge to one input. `vjp`, the vector-Jacobian product, computes the input's gradient from that of the result. The backward
     /// pass then sums over dimensions that were broadcast.
     pub fn to(&mut self, input: &Var, vjp: impl FnOnce(&Tensor) -> Tensor + 'static) {
-        self.joint([input], |dy, _| [Some(vjp(dy))]);
+        if let Some(parent) = Parent::of(input) {
+            self.edges.push(Edge::Joint(vec![Some(parent)], Box::new(|dy, _| vec![Some(vjp(dy))])));
+        }
     }
 
     /// An edge to several inputs whose gradients are computed together. `vjp` receives which inputs need a gradient; what it returns
@@ -146,9 +152,13 @@ impl Edges {
         inputs: [&Var; N],
         vjp: impl FnOnce(&Tensor, [bool; N]) -> [Option<Tensor>; N] + 'static,
     ) {
-        let parents: Vec<Option<Parent>> = inputs.into_iter().map(Parent::of).collect();
+        let rule = |dy: &Tensor, wanted: &[bool]| vjp(dy, wanted.try_into().expect("one for each input")).into();
+        self.joint_of(&inputs, Box::new(rule));
+    }
+
+    fn joint_of(&mut self, inputs: &[&Var], vjp: JointRule) {
+        let parents: Vec<Option<Parent>> = inputs.iter().map(|input| Parent::of(input)).collect();
         if parents.iter().any(Option::is_some) {
-            let vjp: JointRule = Box::new(|dy, wanted| vjp(dy, std::array::from_fn(|i| wanted[i])).into());
             self.edges.push(Edge::Joint(parents, vjp));
         }
     }

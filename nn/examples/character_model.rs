@@ -11,7 +11,7 @@
 
 use autograd::{Var, no_grad};
 use nn::optim::{Optimizer, Schedule};
-use nn::{Embedding, ForwardContext, Layer, LayerNorm, Linear, MultiheadAttention, loss};
+use nn::{Embedding, ForwardContext, Layer, LayerNorm, Linear, TransformerEncoderLayer, loss};
 use tensor::{Generator, Tensor};
 
 const CONTEXT: usize = 32; // characters that the model sees at once
@@ -37,20 +37,11 @@ pub(crate) struct Sizes {
 pub(crate) struct CharacterModel {
     tokens: Embedding,
     positions: Embedding,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerEncoderLayer>,
     norm: LayerNorm,
     head: Linear,
 }
 nn::module!(CharacterModel { tokens, positions, blocks, norm, head });
-
-struct Block {
-    norm1: LayerNorm,
-    attention: MultiheadAttention,
-    norm2: LayerNorm,
-    widen: Linear,
-    narrow: Linear,
-}
-nn::module!(Block { norm1, attention, norm2, widen, narrow });
 
 impl CharacterModel {
     /// A model with PyTorch's initialisation.
@@ -59,7 +50,7 @@ impl CharacterModel {
         CharacterModel {
             tokens: Embedding::new(rng, characters, width),
             positions: Embedding::new(rng, context, width),
-            blocks: (0..blocks).map(|_| Block::new(rng, width, heads)).collect(),
+            blocks: (0..blocks).map(|_| TransformerEncoderLayer::new(rng, width, heads)).collect(),
             norm: LayerNorm::new([width]),
             head: Linear::new(rng, width, characters).no_bias(),
         }
@@ -73,7 +64,7 @@ impl CharacterModel {
         let mask = Var::constant(Tensor::causal_mask(length).upload(&device));
         let tokens = self.tokens.forward(&Var::constant(tokens.clone()), ctx);
         let h = tokens + self.positions.forward(&places, ctx);
-        let h = self.blocks.iter().fold(h, |h, block| block.forward(&h, &mask, ctx));
+        let h = self.blocks.iter().fold(h, |h, block| block.forward(&h, Some(&mask), ctx));
         self.head.forward(&self.norm.forward(&h, ctx), ctx)
     }
 
@@ -82,25 +73,6 @@ impl CharacterModel {
         let logits = self.forward(tokens, ctx);
         let (count, characters) = (next.shape().count(), logits.shape()[2]);
         loss::cross_entropy(&logits.reshape([count, characters]), &next.reshape([count]))
-    }
-}
-
-impl Block {
-    fn new(rng: &mut Generator, width: usize, heads: usize) -> Block {
-        Block {
-            norm1: LayerNorm::new([width]),
-            attention: MultiheadAttention::new(rng, width, heads),
-            norm2: LayerNorm::new([width]),
-            widen: Linear::new(rng, width, 4 * width),
-            narrow: Linear::new(rng, 4 * width, width),
-        }
-    }
-
-    fn forward(&self, h: &Var, mask: &Var, ctx: &ForwardContext) -> Var {
-        let x = self.norm1.forward(h, ctx);
-        let h = h + self.attention.forward(&x, &x, &x, Some(mask), ctx);
-        let x = self.widen.forward(&self.norm2.forward(&h, ctx), ctx).gelu();
-        &h + self.narrow.forward(&x, ctx)
     }
 }
 

@@ -24,6 +24,7 @@ mod norm;
 mod pool;
 mod resample;
 mod sequential;
+mod transformer;
 pub use activation::Activation;
 pub use attention::MultiheadAttention;
 pub use checkpointed::Checkpointed;
@@ -37,6 +38,7 @@ pub use norm::BatchNorm2d;
 pub use pool::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use resample::Upsample;
 pub use sequential::Sequential;
+pub use transformer::TransformerEncoderLayer;
 
 mod init;
 

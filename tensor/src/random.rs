@@ -118,7 +118,7 @@ impl Generator {
     fn fill(&mut self, out: &mut [f32], together: usize, convert: &(dyn Fn(&[u8], &mut [f32]) + Sync)) {
         let (seed, stream, start) = (self.bits.get_seed(), self.bits.get_stream(), self.bits.get_word_pos());
         let words = out.len().next_multiple_of(together);
-        parallel::for_each_chunk(out, |first, part| {
+        parallel::dispatch_chunks(out, &|first, part| {
             let mut bits = ChaCha8Rng::from_seed(seed);
             bits.set_stream(stream);
             bits.set_word_pos(start + first as u128);

@@ -67,14 +67,24 @@ impl Tensor {
     pub(crate) fn build(operation: &str, inputs: &[&Tensor], shape: Shape, fill: impl FnOnce(&mut [f32])) -> Tensor {
         let begun = trace::begin();
         let tensor = Tensor::filled_by(shape, fill);
-        begun.end(operation, inputs.iter().map(|x| x.shape()), &shape);
+        tensor.print_trace(begun, operation, inputs);
         tensor
+    }
+
+    #[inline(never)] // so that it is compiled once, and not once in each operation
+    fn print_trace(&self, begun: trace::Begun, operation: &str, inputs: &[&Tensor]) {
+        begun.end(operation, inputs.iter().map(|x| x.shape()), &self.shape);
     }
 
     /// A part of an operation's result, which prints nothing.
     pub(crate) fn filled_by(shape: Shape, fill: impl FnOnce(&mut [f32])) -> Tensor {
         let mut buffer = CpuBuffer::take(shape.count());
         fill(&mut buffer);
+        Tensor::of_buffer(buffer, shape)
+    }
+
+    #[inline(never)] // so that it is compiled once, and not once in each operation
+    fn of_buffer(buffer: CpuBuffer, shape: Shape) -> Tensor {
         Tensor { storage: Storage::Cpu(Arc::new(buffer)), shape }
     }
 

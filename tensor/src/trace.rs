@@ -65,7 +65,7 @@ impl Begun {
     pub(crate) fn end<'a>(self, operation: &str, inputs: impl IntoIterator<Item = &'a Shape>, result: &'a Shape) {
         if let Some(start) = self.0 {
             let time = start.elapsed().as_secs_f64() * 1e3;
-            print(operation, inputs, [result], &format!("cpu, {time:.3} ms"));
+            print(operation, &inputs.into_iter().collect::<Vec<_>>(), &[result], &format!("cpu, {time:.3} ms"));
         }
     }
 }
@@ -87,28 +87,24 @@ pub(crate) fn launch<'a>(
     if level > 1 && PRINTED.lock().unwrap_or_else(PoisonError::into_inner).insert(kernel.entry) {
         eprintln!("// kernel {}\n{}", kernel.entry, kernel.wgsl.join("\n"));
     }
-    print(operation, inputs, results, &format!("{device}, kernel {}, grid {x} × {y} × {z}", kernel.entry));
+    let [inputs, results]: [Vec<&Shape>; 2] = [inputs.into_iter().collect(), results.into_iter().collect()];
+    print(operation, &inputs, &results, &format!("{device}, kernel {}, grid {x} × {y} × {z}", kernel.entry));
 }
 
 /// Prints a copy of elements between the CPU and a device.
 pub(crate) fn copy(operation: &str, shape: &Shape, device: &str) {
     if level() > 0 {
-        print(operation, [shape], [shape], device);
+        print(operation, &[shape], &[shape], device);
     }
 }
 
-fn print<'a>(
-    operation: &str,
-    inputs: impl IntoIterator<Item = &'a Shape>,
-    results: impl IntoIterator<Item = &'a Shape>,
-    rest: &str,
-) {
+fn print(operation: &str, inputs: &[&Shape], results: &[&Shape], rest: &str) {
     eprintln!("{operation}{} →{}   {rest}", list(inputs), list(results));
 }
 
 /// ` [2, 3], [3, 4]`
-fn list<'a>(shapes: impl IntoIterator<Item = &'a Shape>) -> String {
-    let shapes: Vec<String> = shapes.into_iter().map(|shape| format!(" {shape}")).collect();
+fn list(shapes: &[&Shape]) -> String {
+    let shapes: Vec<String> = shapes.iter().map(|shape| format!(" {shape}")).collect();
     shapes.join(",")
 }
 

@@ -6,7 +6,7 @@ use autograd::{Var, check, checkpoint, no_grad};
 use nn::optim::{Optimizer, Plateau, Schedule, clip_values};
 use nn::{
     BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, Dropout, Embedding, ForwardContext, GroupNorm, InstanceNorm2d,
-    Layer, LayerNorm, Linear, MultiheadAttention, Sequential, Trace, loss, state,
+    Layer, LayerNorm, Linear, MultiheadAttention, Sequential, Trace, TransformerEncoderLayer, loss, state,
 };
 use pollster::block_on;
 use tensor::{Device, Generator, GradientMonitor, Tensor};
@@ -141,6 +141,7 @@ fn names_of_layers() {
     let (words, attention) = (Embedding::new(rng, 5, 4), MultiheadAttention::new(rng, 4, 2));
     let tokens = words.forward(&Var::constant(Tensor::zeros([1, 3])), &ForwardContext::eval());
     let attended = attention.forward(&tokens, &tokens, &tokens, None, &ForwardContext::eval());
+    let attended = TransformerEncoderLayer::new(rng, 4, 2).forward(&attended, None, &ForwardContext::eval());
     let normed = LayerNorm::new([4]).forward(&attended, &ForwardContext::eval()).reshape([3, 4]);
     let head = Linear::new(rng, 4, 5);
     let params = nn::parameters(&head);

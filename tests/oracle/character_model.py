@@ -16,27 +16,14 @@ from optimizers import save
 CHARACTERS, CONTEXT, WIDTH, HEADS, BLOCKS, BATCH, STEPS = 11, 8, 16, 2, 2, 4, 40
 
 
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(WIDTH)
-        self.attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
-        self.norm2 = nn.LayerNorm(WIDTH)
-        self.widen = nn.Linear(WIDTH, 4 * WIDTH)
-        self.narrow = nn.Linear(4 * WIDTH, WIDTH)
-
-    def forward(self, h, mask):
-        x = self.norm1(h)
-        h = h + self.attention(x, x, x, attn_mask=mask, need_weights=False)[0]
-        return h + self.narrow(F.gelu(self.widen(self.norm2(h))))
-
-
 class CharacterModel(nn.Module):
     def __init__(self):
         super().__init__()
         self.tokens = nn.Embedding(CHARACTERS, WIDTH)
         self.positions = nn.Embedding(CONTEXT, WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, 0.0, F.gelu, batch_first=True, norm_first=True) for _ in range(BLOCKS)
+        )
         self.norm = nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, CHARACTERS, bias=False)
 

@@ -148,7 +148,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
         ConvAlgorithm::Few => {
             let weight = |c: usize, o: usize, t: usize| w[(o * channels[0] + c) * window.taps() + t];
             let (from, to) = ((x, channels[0], window.input), (y, channels[1], window.output));
-            conv_few::convolve(from, weight, bias, to, &[window.output_tap_offsets()], 1);
+            conv_few::convolve(from, &weight, bias, to, &[window.output_tap_offsets()], 1);
         }
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, false, bias, y, channels, window),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, false, bias, y, channels, window),
@@ -196,7 +196,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
             let weight = |o: usize, c: usize, t: usize| w[(o * cin + c) * window.taps() + t];
             let phases: Vec<TapOffsets> = window.phases().map(|phase| window.input_tap_offsets(phase)).collect();
             let (from, to) = ((y, cout, window.output), (x, cin, window.input));
-            conv_few::convolve(from, weight, bias, to, &phases, window.stride);
+            conv_few::convolve(from, &weight, bias, to, &phases, window.stride);
         }
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(y, w, true, bias, x, [cout, cin], turned),
         ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(y, w, true, bias, x, [cout, cin], turned),
@@ -263,14 +263,14 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
             let (many, few) = ((x, cin, window.input), (y, cout, window.output));
             let w = DisjointSliceMut::new(w);
             let store = |o: usize, c: usize, t: usize, sum| put(&w, (o * cin + c) * 9 + t, sum);
-            conv_few::weight_gradient(many, few, window.padding, window.batch, store);
+            conv_few::weight_gradient(many, few, window.padding, window.batch, &store);
         }
         ConvAlgorithm::Few => {
             // The same sum with the roles exchanged: the input moves over the output, with a rotated kernel.
             let (many, few) = ((y, cout, window.output), (x, cin, window.input));
             let w = DisjointSliceMut::new(w);
             let store = |c: usize, o: usize, t: usize, sum| put(&w, (o * cin + c) * 9 + 8 - t, sum);
-            conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, store);
+            conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, &store);
         }
         ConvAlgorithm::Square => conv_2x2::weight_gradient(x, y, w, channels, window.batch),
         ConvAlgorithm::Winograd2 => winograd::weight_gradient::<Two>(x, y, w, channels, window),

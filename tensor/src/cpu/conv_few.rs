@@ -72,7 +72,7 @@ impl Padded {
 /// and columns; `phases` has the pixels that each reads.
 pub(super) fn convolve(
     (x, many, image): (&[f32], usize, [usize; 2]),
-    weight: impl Fn(usize, usize, usize) -> f32,
+    weight: &dyn Fn(usize, usize, usize) -> f32,
     bias: Option<&[f32]>,
     (y, few, output): (&mut [f32], usize, [usize; 2]),
     phases: &[TapOffsets],
@@ -169,7 +169,7 @@ pub(super) fn weight_gradient(
     few: (&[f32], usize, [usize; 2]),
     padding: usize,
     batch: usize,
-    store: impl Fn(usize, usize, usize, f32) + Sync,
+    store: &(dyn Fn(usize, usize, usize, f32) + Sync),
 ) {
     /// Parts of the batch. Each is summed on its own, and the sums are added in order.
     const PARTS: usize = 16;

@@ -13,7 +13,7 @@
 //! numbers. In the adjoint, the result is split likewise.
 
 use super::conv::{self, Channels};
-use super::parallel::{for_each_row_of, map};
+use super::parallel::{dispatch_rows, map};
 use super::pool::scratch;
 use super::simd::{Isa, SimdKernel, Vector};
 use super::window::{TapOffsets, Window};
@@ -75,7 +75,7 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
     }
     let weight = |g: usize, c: usize, o: usize, t: usize| w[((g * outputs + o) * inputs + c) * taps + t];
     let (from, to) = ((x, inputs, window.input), (y, outputs, window.output));
-    convolve(from, window.stride, groups, weight, bias, to, &[window.output_tap_offsets()], 1);
+    convolve(from, window.stride, groups, &weight, bias, to, &[window.output_tap_offsets()], 1);
 }
 
 /// `x[batch, in_channels, input]` from `y[batch, out_channels, output]`: the adjoint of [`forward`].
@@ -97,7 +97,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], x: &mut [f32], sizes: Grouped) {
     let weight = |g: usize, o: usize, c: usize, t: usize| w[((g * outputs + o) * inputs + c) * taps + t];
     let phases: Vec<TapOffsets> = window.phases().map(|phase| window.input_tap_offsets(phase)).collect();
     let (from, to) = ((y, outputs, window.output), (x, inputs, window.input));
-    convolve(from, 1, groups, weight, None, to, &phases, window.stride);
+    convolve(from, 1, groups, &weight, None, to, &phases, window.stride);
 }
 
 /// `w[out_channels, in_channels / groups, kernel]`: the gradient of [`forward`]'s weight, from its input and its output's gradient.
@@ -223,7 +223,7 @@ fn convolve(
     (x, many, image): (&[f32], usize, [usize; 2]),
     split: usize,
     groups: usize,
-    weight: impl Fn(usize, usize, usize, usize) -> f32,
+    weight: &dyn Fn(usize, usize, usize, usize) -> f32,
     bias: Option<&[f32]>,
     (y, few, output): (&mut [f32], usize, [usize; 2]),
     phases: &[TapOffsets],
@@ -241,11 +241,11 @@ fn convolve(
     }
     let (each, isa) = (weights.len() / groups, Isa::current());
     let [from, to] = [(many, image), (few, output)].map(|(channels, [height, width])| channels * height * width);
-    for_each_row_of(y, to, planes.len() * many + each * planes.places(), |task, y| {
+    dispatch_rows(y, to, planes.len() * many + each * planes.places(), &|task, y| {
         let group = task % groups;
         scratch(planes.len_of(many) + few * planes.places(), |room| {
             let (source, sums) = room.split_at_mut(planes.len_of(many));
-            planes.fill(&x[task * from..][..from], source);
+            isa.run(|| planes.fill(&x[task * from..][..from], source));
             let mut weights = &weights[group * each..][..each];
             for (phase, at) in places.iter().enumerate() {
                 let (w, rest) = weights.split_at(few * at.len());

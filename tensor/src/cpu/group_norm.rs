@@ -4,7 +4,7 @@
 //! once; a second read comes from the cache.
 
 use super::channels::sums_of;
-use super::parallel::{DisjointSliceMut, for_each_row_of, map};
+use super::parallel::{DisjointSliceMut, dispatch_rows, map};
 use super::simd::{Isa, SimdKernel, Vector};
 
 /// Numbers that are added in f32. Longer sums add these in f64.
@@ -38,7 +38,7 @@ impl Groups {
 pub(crate) fn forward(x: &[f32], affine: [&[f32]; 2], eps: f32, y: &mut [f32], stats: &mut [f32], sizes: Groups) {
     let (row, each, isa) = (sizes.row(), sizes.each(), Isa::current());
     let y = DisjointSliceMut::new(y);
-    for_each_row_of(stats, 2, row, |i, stats| {
+    dispatch_rows(stats, 2, row, &|i, stats| {
         let (at, group) = (i * row..(i + 1) * row, i % sizes.groups);
         // SAFETY: no two tasks have the same row.
         let y = unsafe { y.part(at.clone()) };

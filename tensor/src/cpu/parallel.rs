@@ -58,6 +58,7 @@ pub(crate) fn for_each_item<T: Send>(items: &mut [T], task: impl Fn(usize, &mut 
     let log = Running::new(items.len());
     #[cfg(feature = "task-log")]
     let task = |i: usize, item: &mut T| log.time(i, || task(i, item));
+    let task: &(dyn Fn(usize, &mut T) + Sync) = &task;
     items.par_iter_mut().enumerate().for_each(|(i, item)| task(i, item));
 }
 
@@ -68,21 +69,29 @@ pub(crate) fn map<T: Send>(count: usize, task: impl Fn(usize) -> T + Sync + Send
     let log = Running::new(count);
     #[cfg(feature = "task-log")]
     let task = |i: usize| log.time(i, || task(i));
+    let task: &(dyn Fn(usize) -> T + Sync) = &task;
     (0..count).into_par_iter().map(task).collect()
 }
 
-/// Calls `body(first, part)` for consecutive parts of `out`, where `first` is the index of the part's first element.
+/// Calls `body(first, part)` for consecutive parts of `out`, where `first` is the index of the part's first element. The body is
+/// compiled for every instruction set.
 #[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_chunk(out: &mut [f32], body: impl Fn(usize, &mut [f32]) + Sync) {
     let isa = Isa::current();
-    let task = |i: usize, part: &mut [f32]| isa.run(|| body(i * GRAIN, part));
+    dispatch_chunks(out, &|first, part| isa.run(|| body(first, part)));
+}
+
+/// Like [`for_each_chunk`], for a body that passes its work to a [`SimdKernel`](super::simd::SimdKernel) or another function. The body
+/// itself is compiled once.
+#[cfg_attr(feature = "task-log", track_caller)]
+pub(crate) fn dispatch_chunks(out: &mut [f32], body: &(dyn Fn(usize, &mut [f32]) + Sync)) {
     match out.len() {
-        ..=GRAIN => task(0, out),
-        _ => for_each_part(out, GRAIN, &task),
+        ..=GRAIN => body(0, out),
+        _ => for_each_part(out, GRAIN, &|i, part| body(i * GRAIN, part)),
     }
 }
 
-/// Calls `body(row, out[row])` for every row of `cols` elements.
+/// Calls `body(row, out[row])` for every row of `cols` elements. The body is compiled for every instruction set.
 #[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_row(out: &mut [f32], cols: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
     for_each_row_of(out, cols, cols, body);
@@ -92,17 +101,33 @@ pub(crate) fn for_each_row(out: &mut [f32], cols: usize, body: impl Fn(usize, &m
 #[cfg_attr(feature = "task-log", track_caller)]
 pub(crate) fn for_each_row_of(out: &mut [f32], cols: usize, work: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
     let isa = Isa::current();
-    if cols == 0 {
-        return;
-    }
-    let several = (GRAIN / work.max(1)).max(1);
-    for_each_part(out, cols * several, &|i, part| {
+    for_some_rows(out, cols, work, &|first, part| {
         isa.run(|| {
             for (r, row) in part.chunks_mut(cols).enumerate() {
-                body(i * several + r, row);
+                body(first + r, row);
             }
         });
     });
+}
+
+/// Like [`for_each_row_of`], for a body that passes its work to a [`SimdKernel`](super::simd::SimdKernel) or another function. The body
+/// itself is compiled once.
+#[cfg_attr(feature = "task-log", track_caller)]
+pub(crate) fn dispatch_rows(out: &mut [f32], cols: usize, work: usize, body: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    for_some_rows(out, cols, work, &|first, part| {
+        for (r, row) in part.chunks_mut(cols).enumerate() {
+            body(first + r, row);
+        }
+    });
+}
+
+/// Calls `body(first, rows)` for parts of enough rows, where `first` is the number of the part's first row.
+#[cfg_attr(feature = "task-log", track_caller)]
+pub(crate) fn for_some_rows(out: &mut [f32], cols: usize, work: usize, body: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    if cols > 0 {
+        let several = (GRAIN / work.max(1)).max(1);
+        for_each_part(out, cols * several, &|i, part| body(i * several, part));
+    }
 }
 
 /// A mutable slice whose parts parallel tasks write. The parts are disjoint but need not be chunks: they may be columns or channels.

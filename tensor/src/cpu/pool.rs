@@ -23,6 +23,7 @@ pub(crate) struct CpuBuffer {
 
 impl CpuBuffer {
     /// A buffer of `len` elements that hold arbitrary numbers.
+    #[inline(never)] // every operation contains a call
     pub(crate) fn take(len: usize) -> CpuBuffer {
         let kept = if len < SMALLEST { None } else { lock().take(len) };
         let data = kept.unwrap_or_else(|| vec![0.0; len + LINE]);

@@ -117,7 +117,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Isa::Avx2 => unsafe { x86::avx2(body) },
-            _ => body(),
+            _ => baseline(body),
         }
     }
 
@@ -132,12 +132,19 @@ impl Isa {
             // SAFETY: as above.
             Isa::Avx2 => unsafe { x86::avx2_kernel(kernel) },
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => kernel.run::<std::arch::aarch64::float32x4_t>(),
+            Isa::Neon => baseline(|| kernel.run::<std::arch::aarch64::float32x4_t>()),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Isa::Simd128 => kernel.run::<std::arch::wasm32::v128>(),
-            _ => kernel.run::<[f32; 4]>(),
+            Isa::Simd128 => baseline(|| kernel.run::<std::arch::wasm32::v128>()),
+            _ => baseline(|| kernel.run::<[f32; 4]>()),
         }
     }
+}
+
+/// Runs code that is compiled for the target's own instructions. It is a function of its own, like those of the other instruction sets,
+/// because a kernel would else be compiled again in every function that contains the call.
+#[inline(never)]
+fn baseline<R>(body: impl FnOnce() -> R) -> R {
+    body()
 }
 
 /// The name as `TENSOR_ISA` takes it.

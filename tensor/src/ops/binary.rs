@@ -2,6 +2,7 @@
 //! Shapes are aligned at the last dimension. Where two sizes differ, one of them must be 1; that dimension is repeated.
 
 use crate::cpu::parallel;
+use crate::cpu::simd::Isa;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::shape::Shape;
@@ -27,7 +28,9 @@ macro_rules! tensor_functions {
                 /// If the shapes do not broadcast.
                 #[track_caller]
                 pub fn $name(&self, rhs: &Tensor) -> Tensor {
-                    broadcast(stringify!($name), Row::$name as usize, self, rhs, $f)
+                    broadcast(stringify!($name), Row::$name as usize, self, rhs, |isa, operands, first, part, cols| {
+                        isa.run(|| rows(operands, first, part, cols, $f));
+                    })
                 }
             )*
         }
@@ -115,7 +118,7 @@ impl Tensor {
 }
 
 #[track_caller]
-fn broadcast(what: &'static str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> Tensor {
+fn broadcast(what: &'static str, row: usize, a: &Tensor, b: &Tensor, rows: Loop) -> Tensor {
     let Some(shape) = a.shape().broadcast(b.shape()) else {
         panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape());
     };
@@ -128,52 +131,70 @@ fn broadcast(what: &'static str, row: usize, a: &Tensor, b: &Tensor, f: impl Fn(
         let run = run.sizes(&a.shape().broadcast_strides(&shape), 0).sizes(&b.shape().broadcast_strides(&shape), 0);
         return run.params([shape.count()]).named(what).write(shape);
     }
-    let (a_data, b_data) = (a.data(), b.data());
+    let isa = Isa::current();
     if a.shape() == b.shape() {
         return Tensor::build(what, &[a, b], shape, |out| {
-            parallel::for_each_chunk(out, |first, part| {
-                let pairs = a_data[first..].iter().zip(&b_data[first..]);
-                part.iter_mut().zip(pairs).for_each(|(c, (&a, &b))| *c = f(a, b));
+            parallel::dispatch_chunks(out, &|first, part| {
+                let flat = Shape::new(&[part.len()]);
+                let operands = [a, b].map(|x| Operand::of(&x.data()[first..], &flat, &flat));
+                rows(isa, &operands, 0, part, part.len());
             });
         });
     }
-    // Row by row: within the last dimension each operand either advances or repeats one element.
     let cols = shape.last().copied().unwrap_or(1);
-    let (a_rows, b_rows) = (Rows::of(a.shape(), &shape), Rows::of(b.shape(), &shape));
+    let operands = [a, b].map(|x| Operand::of(x.data(), x.shape(), &shape));
     Tensor::build(what, &[a, b], shape, |out| {
-        parallel::for_each_row(out, cols, |row, out| {
-            let (a, b) = (&a_data[a_rows.start(row)..], &b_data[b_rows.start(row)..]);
-            match (a_rows.walks, b_rows.walks) {
-                (true, true) => out.iter_mut().zip(a.iter().zip(b)).for_each(|(c, (&a, &b))| *c = f(a, b)),
-                (true, false) => out.iter_mut().zip(a).for_each(|(c, &a)| *c = f(a, b[0])),
-                (false, true) => out.iter_mut().zip(b).for_each(|(c, &b)| *c = f(a[0], b)),
-                (false, false) => out.fill(f(a[0], b[0])),
-            }
-        });
+        parallel::for_some_rows(out, cols, cols, &|first, part| rows(isa, &operands, first, part, cols));
     })
 }
 
-/// Where each row of a result begins in an operand.
-struct Rows {
+/// Computes a part of a result from its operands: rows of `cols` elements, of which the first has the number `first`. Only this loop is
+/// compiled for each function.
+type Loop = fn(Isa, &[Operand; 2], first: usize, part: &mut [f32], cols: usize);
+
+#[inline(always)]
+fn rows([a, b]: &[Operand; 2], first: usize, part: &mut [f32], cols: usize, f: impl Fn(f32, f32) -> f32) {
+    for (r, out) in part.chunks_mut(cols).enumerate() {
+        let (a_row, b_row) = (a.row(first + r), b.row(first + r));
+        // Within a row, each operand either advances or repeats one element.
+        match (a.walks, b.walks) {
+            (true, true) => {
+                let (a, b) = (&a_row[..out.len()], &b_row[..out.len()]);
+                for i in 0..out.len() {
+                    out[i] = f(a[i], b[i]);
+                }
+            }
+            (true, false) => out.iter_mut().zip(a_row).for_each(|(c, &a)| *c = f(a, b_row[0])),
+            (false, true) => out.iter_mut().zip(b_row).for_each(|(c, &b)| *c = f(a_row[0], b)),
+            (false, false) => out.fill(f(a_row[0], b_row[0])),
+        }
+    }
+}
+
+/// The elements of an operand, and where each row of the result begins in them.
+struct Operand<'a> {
+    data: &'a [f32],
     outer: Shape,   // the result's sizes except the last
     strides: Shape, // the operand's strides along them, 0 where it is repeated
     walks: bool,    // whether the operand advances along the last dimension
 }
 
-impl Rows {
-    fn of(operand: &Shape, result: &Shape) -> Rows {
+impl Operand<'_> {
+    fn of<'a>(data: &'a [f32], operand: &Shape, result: &Shape) -> Operand<'a> {
         let result = result.padded(result.len().max(1));
         let strides = operand.broadcast_strides(&result);
         let (&walks, _) = strides.split_last().expect("padded to at least one dimension");
-        Rows { outer: Shape::new(&result[..result.len() - 1]), walks: walks == 1, strides }
+        Operand { data, outer: Shape::new(&result[..result.len() - 1]), walks: walks == 1, strides }
     }
 
-    fn start(&self, mut row: usize) -> usize {
+    /// The elements from those of this row of the result on.
+    #[inline]
+    fn row(&self, mut row: usize) -> &[f32] {
         let mut start = 0;
         for d in (0..self.outer.len()).rev() {
             start += row % self.outer[d] * self.strides[d];
             row /= self.outer[d];
         }
-        start
+        &self.data[start..]
     }
 }

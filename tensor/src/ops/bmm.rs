@@ -92,7 +92,7 @@ fn product(
     }
     let (inputs, a, b, isa) = ([a, b], a.data(), b.data(), Isa::current());
     Tensor::build(operation, &inputs, sizes[..].into(), |out| {
-        parallel::for_each_row_of(out, m * n, m * n * k.max(1), |number, c| {
+        parallel::dispatch_rows(out, m * n, m * n * k.max(1), &|number, c| {
             let a = &a[start(number, &batch, &a_strides) * m * k..][..m * k];
             let b = &b[start(number, &batch, &b_strides) * k * n..][..k * n];
             let a = Matrix { data: a, row: a_steps[0], col: a_steps[1] };

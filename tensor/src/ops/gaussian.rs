@@ -91,7 +91,7 @@ fn same_shapes(what: &str, tensors: &[&Tensor]) {
 fn each<F: Function>(_: F, operation: &str, inputs: [&Tensor; 3]) -> Tensor {
     let (isa, shape, [a, b, c]) = (Isa::current(), *inputs[0].shape(), inputs.map(Tensor::data));
     Tensor::build(operation, &inputs, shape, |out| {
-        parallel::for_each_chunk(out, |first, out| {
+        parallel::dispatch_chunks(out, &|first, out| {
             let [a, b, c] = [a, b, c].map(|x| &x[first..][..out.len()]);
             isa.dispatch(Each::<F> { a, b, c, out, function: PhantomData });
         });

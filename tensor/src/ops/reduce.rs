@@ -153,7 +153,7 @@ fn sum_runs(what: &'static str, x: &Tensor, [outer, size, inner]: [usize; 3], sh
             let matrices = x.chunks(size * inner);
             out.chunks_mut(inner).zip(matrices).for_each(|(out, x)| sum_columns(isa, x, out));
         } else {
-            parallel::for_each_row_of(out, inner, size * inner, |row, out| {
+            parallel::dispatch_rows(out, inner, size * inner, &|row, out| {
                 let mut sums = vec![0.0f64; inner];
                 let x = &x[row * size * inner..][..size * inner];
                 isa.dispatch(Columns { x, cols: inner, first: 0, sums: &mut sums });
@@ -169,7 +169,7 @@ fn max_runs(what: &'static str, x: &Tensor, [outer, size, inner]: [usize; 3], sh
     }
     let (inputs, x, isa) = ([x], x.data(), Isa::current());
     Tensor::build(what, &inputs, shape, |out| {
-        parallel::for_each_row_of(out, inner, size * inner, |row, out| {
+        parallel::dispatch_rows(out, inner, size * inner, &|row, out| {
             isa.dispatch(Largest { x: &x[row * size * inner..][..size * inner], out });
         });
     })

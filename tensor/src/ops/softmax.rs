@@ -30,7 +30,7 @@ impl Tensor {
         let max = self.max(&[dim], false);
         let (x, m, isa) = (self.data(), max.data(), Isa::current());
         Tensor::build("logsumexp", &[self], *max.shape(), |out| {
-            parallel::for_each_row_of(out, inner, size * inner, |row, out| {
+            parallel::dispatch_rows(out, inner, size * inner, &|row, out| {
                 let x = &x[row * size * inner..][..size * inner];
                 isa.dispatch(LogSumExp { x, m: &m[row * inner..][..inner], out });
             });
@@ -48,7 +48,7 @@ impl Tensor {
         if let (Device::Cpu, 1) = (self.device(), inner) {
             let (x, max, isa) = (self.data(), self.max(&[dim], false), Isa::current());
             return Tensor::build("softmax", &[self], *self.shape(), |out| {
-                parallel::for_each_row(out, size, |row, out| {
+                parallel::dispatch_rows(out, size, size, &|row, out| {
                     isa.dispatch(SoftmaxRow { x: &x[row * size..][..size], m: max.data()[row], out });
                 });
             });
@@ -69,7 +69,7 @@ impl Tensor {
         if let (Device::Cpu, 1) = (self.device(), inner) {
             let (y, isa) = (self.data(), Isa::current());
             return Tensor::build(what, &[self, dy], *self.shape(), |dx| {
-                parallel::for_each_row(dx, size, |row, dx| {
+                parallel::dispatch_rows(dx, size, size, &|row, dx| {
                     let [y, dy] = [y, dy.data()].map(|data| &data[row * size..][..size]);
                     isa.dispatch(SoftmaxRowGradient { y, dy, dx });
                 });

@@ -101,15 +101,26 @@ pub struct Unary {
     gradient_name: &'static str, // for TENSOR_TRACE
     row: usize,                  // its number in the table and in the shader
     parameters: [f32; 2],
-    forward: fn(&Tensor, [f32; 2]) -> Tensor,
-    backward: fn(&Tensor, &Tensor, [f32; 2]) -> Tensor,
+    forward: Loop,
+    backward: GradientLoop,
 }
+
+/// A function's loops over x and y, and over x or y, dy and dx. The array holds the parameters. Only these are compiled for each function.
+type Loop = fn(Isa, [f32; 2], &[f32], &mut [f32]);
+type GradientLoop = fn(Isa, [f32; 2], &[f32], &[f32], &mut [f32]);
 
 impl Unary {
     /// y = f(x).
     pub fn apply(&self, x: &Tensor) -> Tensor {
         match x.device() {
-            Device::Cpu => (self.forward)(x, self.parameters),
+            Device::Cpu => {
+                let (isa, data) = (Isa::current(), x.data());
+                Tensor::build(self.name, &[x], *x.shape(), |y| {
+                    parallel::dispatch_chunks(y, &|first, y| {
+                        (self.forward)(isa, self.parameters, &data[first..][..y.len()], y);
+                    });
+                })
+            }
             Device::Gpu(_) => {
                 let quads = x.count().div_ceil(4);
                 let run = UNARY.over(quads).set("FUNCTION", self.row).read(x);
@@ -121,7 +132,15 @@ impl Unary {
     /// dx = dy · f′(kept), where `kept` is x or y, as [`saved`](Unary::saved) says.
     pub fn gradient(&self, kept: &Tensor, dy: &Tensor) -> Tensor {
         match dy.device() {
-            Device::Cpu => (self.backward)(kept, dy, self.parameters),
+            Device::Cpu => {
+                let (isa, inputs) = (Isa::current(), [kept, dy].map(Tensor::data));
+                Tensor::build(self.gradient_name, &[kept, dy], *dy.shape(), |dx| {
+                    parallel::dispatch_chunks(dx, &|first, dx| {
+                        let [kept, dy] = inputs.map(|x| &x[first..][..dx.len()]);
+                        (self.backward)(isa, self.parameters, kept, dy, dx);
+                    });
+                })
+            }
             Device::Gpu(_) => {
                 let quads = dy.count().div_ceil(4);
                 let run = UNARY_GRADIENT.over(quads).set("FUNCTION", self.row).read(kept).read(dy);
@@ -170,13 +189,13 @@ macro_rules! tensor_functions {
                         saved: Saved::$saved,
                         row: Number::$name as usize,
                         parameters,
-                        forward: |x, [$($p,)* ..]| {
+                        forward: |isa, [$($p,)* ..], x, y| {
                             row!(($($p),*) |$x| $f);
-                            map(stringify!($name), x, Row { $($p),* })
+                            isa.dispatch(Map { f: Row { $($p),* }, x, y });
                         },
-                        backward: |kept, dy, [$($p,)* ..]| {
+                        backward: |isa, [$($p,)* ..], kept, dy, dx| {
                             row!(($($p),*) |$k| $df);
-                            map_times(concat!(stringify!($name), "_gradient"), [kept, dy], Row { $($p),* })
+                            isa.dispatch(MapTimes { f: Row { $($p),* }, kept, dy, dx });
                         },
                     }
                 }
@@ -195,22 +214,6 @@ macro_rules! tensor_functions {
 }
 unary_table!(tensor_functions);
 
-fn map(operation: &str, x: &Tensor, f: impl Function) -> Tensor {
-    let (data, isa) = (x.data(), Isa::current());
-    Tensor::build(operation, &[x], *x.shape(), |out| {
-        parallel::for_each_chunk(out, |first, y| isa.dispatch(Map { f, x: &data[first..], y }));
-    })
-}
-
-fn map_times(operation: &str, inputs: [&Tensor; 2], f: impl Function) -> Tensor {
-    let ([kept, dy], isa) = (inputs.map(Tensor::data), Isa::current());
-    Tensor::build(operation, &inputs, *inputs[0].shape(), |out| {
-        parallel::for_each_chunk(out, |first, dx| {
-            isa.dispatch(MapTimes { f, kept: &kept[first..], dy: &dy[first..], dx });
-        });
-    })
-}
-
 /// y = f(x)
 struct Map<'a, F> {
     f: F,
@@ -221,7 +224,10 @@ struct Map<'a, F> {
 impl<F: Function> SimdKernel for Map<'_, F> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = self.f.call(x));
+        let (x, y) = (&self.x[..self.y.len()], self.y);
+        for i in 0..y.len() {
+            y[i] = self.f.call(x[i]);
+        }
     }
 }
 
@@ -236,7 +242,10 @@ struct MapTimes<'a, F> {
 impl<F: Function> SimdKernel for MapTimes<'_, F> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let pairs = self.kept.iter().zip(self.dy);
-        self.dx.iter_mut().zip(pairs).for_each(|(dx, (&kept, &dy))| *dx = dy * self.f.call(kept));
+        let dx = self.dx;
+        let (kept, dy) = (&self.kept[..dx.len()], &self.dy[..dx.len()]);
+        for i in 0..dx.len() {
+            dx[i] = dy[i] * self.f.call(kept[i]);
+        }
     }
 }

@@ -12,7 +12,7 @@
 //! the other.
 
 use autograd::{Var, no_grad};
-use nn::{Embedding, ForwardContext, Layer, LayerNorm, Linear, MultiheadAttention, loss};
+use nn::{Embedding, ForwardContext, Layer, LayerNorm, Linear, TransformerEncoderLayer, loss};
 use tensor::{Device, Generator, Tensor};
 
 use super::categorical::draw_index;
@@ -26,7 +26,7 @@ const CHUNK: usize = 256;
 pub(super) struct Transformer {
     tokens: Embedding,
     positions: Embedding,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerEncoderLayer>,
     norm: LayerNorm,
     head: Linear,
     codes: usize,
@@ -35,36 +35,6 @@ pub(super) struct Transformer {
 
 nn::module!(Transformer { tokens, positions, blocks, norm, head });
 
-/// Attention and two linear layers, both added to their input.
-struct Block {
-    norm1: LayerNorm,
-    attention: MultiheadAttention,
-    norm2: LayerNorm,
-    widen: Linear,
-    narrow: Linear,
-}
-
-nn::module!(Block { norm1, attention, norm2, widen, narrow });
-
-impl Block {
-    fn new(rng: &mut Generator, width: usize, heads: usize) -> Block {
-        Block {
-            norm1: LayerNorm::new([width]),
-            attention: MultiheadAttention::new(rng, width, heads),
-            norm2: LayerNorm::new([width]),
-            widen: Linear::new(rng, width, 4 * width),
-            narrow: Linear::new(rng, 4 * width, width),
-        }
-    }
-
-    fn forward(&self, h: &Var, mask: &Var, ctx: &ForwardContext) -> Var {
-        let x = self.norm1.forward(h, ctx);
-        let h = h + self.attention.forward(&x, &x, &x, Some(mask), ctx);
-        let x = self.widen.forward(&self.norm2.forward(&h, ctx), ctx).gelu();
-        &h + self.narrow.forward(&x, ctx)
-    }
-}
-
 impl Transformer {
     /// Creates a prior of sequences of `length` codes, each below `codes`.
     pub(super) fn new(rng: &mut Generator, settings: &config::Prior, codes: usize, length: usize) -> Transformer {
@@ -72,7 +42,7 @@ impl Transformer {
         Transformer {
             tokens: Embedding::new(rng, codes + 1, width), // the last is the start
             positions: Embedding::new(rng, length, width),
-            blocks: (0..settings.blocks).map(|_| Block::new(rng, width, settings.heads)).collect(),
+            blocks: (0..settings.blocks).map(|_| TransformerEncoderLayer::new(rng, width, settings.heads)).collect(),
             norm: LayerNorm::new([width]),
             head: Linear::new(rng, width, codes).no_bias(),
             codes,
@@ -98,7 +68,7 @@ impl Transformer {
         let places = Var::constant(Tensor::new(&places, [n]).upload(&device));
         let mask = Var::constant(Tensor::causal_mask(n).upload(&device));
         let h = self.tokens.forward(&Var::constant(tokens.clone()), ctx) + self.positions.forward(&places, ctx);
-        self.blocks.iter().fold(h, |h, block| block.forward(&h, &mask, ctx))
+        self.blocks.iter().fold(h, |h, block| block.forward(&h, Some(&mask), ctx))
     }
 
     /// Returns the logits of the codes after some vectors h, `[batch, n, width]` → `[batch·n, codes]`.
