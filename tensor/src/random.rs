@@ -73,14 +73,23 @@ impl Generator {
 
     /// A tensor of numbers uniform in `[low, high)`.
     pub fn uniform_tensor(&mut self, shape: impl Into<Shape>, low: f32, high: f32) -> Tensor {
+        self.uniform_numbers(shape.into(), low, high)
+    }
+
+    // Without a type parameter, so that it is compiled here and not in each crate that calls it. The same holds below.
+    fn uniform_numbers(&mut self, shape: Shape, low: f32, high: f32) -> Tensor {
         let span = high - low;
-        Tensor::build("uniform_tensor", &[], shape.into(), |out| self.fill_fractions(out, |x| low + span * x))
+        Tensor::build("uniform_tensor", &[], shape, |out| self.fill_fractions(out, |x| low + span * x))
     }
 
     /// A dropout mask on a device: each element is 0 with this probability, which is in [0, 1), and 1/(1 − probability) otherwise. The
     /// bits are the same on every device.
     pub fn mask(&mut self, shape: impl Into<Shape>, probability: f32, device: &Device) -> Tensor {
-        let (shape, keep) = (shape.into(), 1.0 / (1.0 - probability));
+        self.mask_of(shape.into(), probability, device)
+    }
+
+    fn mask_of(&mut self, shape: Shape, probability: f32, device: &Device) -> Tensor {
+        let keep = 1.0 / (1.0 - probability);
         let Device::Gpu(machine) = device else {
             let of = |x| if x < probability { 0.0 } else { keep };
             return Tensor::build("mask", &[], shape, |out| self.fill_fractions(out, of));
@@ -99,8 +108,12 @@ impl Generator {
 
     /// A tensor of draws from N(0, 1), by Box and Muller.
     pub fn normal_tensor(&mut self, shape: impl Into<Shape>) -> Tensor {
+        self.normal_numbers(shape.into())
+    }
+
+    fn normal_numbers(&mut self, shape: Shape) -> Tensor {
         let isa = Isa::current();
-        Tensor::build("normal_tensor", &[], shape.into(), |out| {
+        Tensor::build("normal_tensor", &[], shape, |out| {
             self.fill(out, 2, &|bytes, out| isa.dispatch(Normals { bytes, out }));
         })
     }

@@ -54,7 +54,11 @@ impl Tensor {
 
     /// A tensor whose every element is `value`.
     pub fn full(shape: impl Into<Shape>, value: f32) -> Tensor {
-        Tensor::build("full", &[], shape.into(), |out| out.fill(value))
+        Tensor::filled_with(shape.into(), value)
+    }
+
+    fn filled_with(shape: Shape, value: f32) -> Tensor {
+        Tensor::build("full", &[], shape, |out| out.fill(value))
     }
 
     /// A tensor without dimensions that holds one number.
