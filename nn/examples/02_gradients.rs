@@ -8,11 +8,18 @@
 //!
 //! Next: `03_your_own_operation.rs`. The implementation is in `autograd/src/var.rs` and `autograd/src/backward.rs`.
 
-use autograd::{Var, no_grad};
+use autograd::{Param, Var, no_grad};
 use tensor::Tensor;
 
 fn loss(w: &Var, x: &Var, y: &Var) -> Var {
     (w * x - y).square().mean_all()
+}
+
+/// What was computed from w to the loss, as a diagram in Mermaid's language. The backward pass follows the arrows from right to left.
+/// Only what depends on w is recorded.
+pub(crate) fn diagram() -> String {
+    let (w, x, y) = (Param::new(Tensor::scalar(0.5)), Tensor::zeros([4]), Tensor::zeros([4]));
+    loss(&w.var(), &Var::constant(x), &Var::constant(y)).graph(&[("w".into(), w)])
 }
 
 fn main() {
@@ -42,6 +49,7 @@ fn main() {
         w -= 0.05 * by_graph; // gradient descent
     }
     assert!((w - 2.0).abs() < 0.05, "w = {w}");
+    println!("\nThe loss as a diagram, which docs/README.md shows:\n\n{}", diagram());
 
     // A variable that is used twice gets the sum of both gradients: d(x·x)/dx = x + x.
     let x = Var::leaf(Tensor::scalar(3.0));

@@ -7,6 +7,7 @@ mod accumulation;
 mod blame;
 mod checkpoint;
 mod constructors;
+mod course;
 mod display;
 mod graph;
 mod history;

@@ -154,7 +154,7 @@ type Loop = fn(Isa, &[Operand; 2], first: usize, part: &mut [f32], cols: usize);
 
 #[inline(always)]
 fn rows([a, b]: &[Operand; 2], first: usize, part: &mut [f32], cols: usize, f: impl Fn(f32, f32) -> f32) {
-    for (r, out) in part.chunks_mut(cols).enumerate() {
+    for (r, out) in part.chunks_mut(cols.max(1)).enumerate() {
         let (a_row, b_row) = (a.row(first + r), b.row(first + r));
         // Within a row, each operand either advances or repeats one element.
         match (a.walks, b.walks) {
