@@ -3,8 +3,8 @@
 
 use autograd::Var;
 use nn::{
-    BatchNorm2d, Conv2d, ConvTranspose2d, Embedding, ForwardContext, GroupNorm, InstanceNorm2d, Layer, LayerNorm,
-    Linear, Module, MultiheadAttention, Slot,
+    BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, Embedding, ForwardContext, GroupNorm, InstanceNorm2d, Layer,
+    LayerNorm, Linear, Module, MultiheadAttention, Slot,
 };
 use reference::place::everywhere;
 use reference::{Array, compare};
@@ -167,4 +167,26 @@ fn wrong_options_are_refused() {
     for (make, expected) in all {
         assert_eq!(message(make), expected);
     }
+}
+
+/// Self-attention computes q, k and v with one product. Queries that are also the keys, but not the values, are no self-attention.
+#[test]
+fn attention_takes_the_values_that_it_is_given() {
+    let rng = &mut Generator::new(5);
+    let attention = MultiheadAttention::new(rng, 6, 2);
+    let [x, value] = [0; 2].map(|_| Var::constant(rng.normal_tensor([2, 4, 6])));
+    let ctx = &ForwardContext::eval();
+    let (shared, copied) = (
+        attention.forward(&x, &x, &value, None, ctx),
+        attention.forward(&x.clone(), &x.clone(), &value.clone(), None, ctx),
+    );
+    assert_eq!(shared.value().data(), copied.value().data());
+    let itself = attention.forward(&x, &x, &x, None, ctx);
+    assert!(itself.value().data().iter().zip(shared.value().data()).any(|(a, b)| (a - b).abs() > 1e-3));
+}
+
+#[test]
+fn a_checkpointed_layer_is_listed_as_what_it_is() {
+    let layer = Checkpointed::new(Linear::new(&mut Generator::new(1), 2, 3));
+    assert_eq!(layer.kind(), "Linear");
 }
