@@ -15,7 +15,7 @@ fn loss(w: &Var, x: &Var, y: &Var) -> Var {
     (w * x - y).square().mean_all()
 }
 
-/// What was computed from w to the loss, as a diagram in Mermaid's language. The backward pass follows the arrows from right to left.
+/// What was computed from w to the loss, as a diagram in Mermaid's language. The backward pass follows the arrows backwards.
 /// Only what depends on w is recorded.
 pub(crate) fn diagram() -> String {
     let (w, x, y) = (Param::new(Tensor::scalar(0.5)), Tensor::zeros([4]), Tensor::zeros([4]));

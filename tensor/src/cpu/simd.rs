@@ -140,8 +140,8 @@ impl Isa {
     }
 }
 
-/// Runs code that is compiled for the target's own instructions. It is a function of its own, like those of the other instruction sets,
-/// because a kernel would else be compiled again in every function that contains the call.
+/// Runs code that is compiled for the target's own instructions. This is a separate function, like those of the other instruction sets.
+/// Otherwise a kernel would be compiled again in every function that contains the call.
 #[inline(never)]
 fn baseline<R>(body: impl FnOnce() -> R) -> R {
     body()
