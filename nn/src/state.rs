@@ -10,17 +10,32 @@ use tensor::{Device, Shape, Tensor};
 use crate::module::{Module, Slot, visit};
 
 /// Why a state cannot be loaded or saved. Each message is one line and names every tensor that is wrong.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum StateError {
     /// The bytes are not a complete safetensors file.
-    #[error("not a whole safetensors file: {0}")]
     Damaged(String),
     /// The names or shapes are not those of the module.
-    #[error("tensors do not fit the model: {}", .0.join("; "))]
     Mismatch(Vec<String>),
     /// A tensor could not be copied to or from its device.
-    #[error(transparent)]
-    Device(#[from] tensor::Error),
+    Device(tensor::Error),
+}
+
+impl std::fmt::Display for StateError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StateError::Damaged(why) => write!(f, "not a whole safetensors file: {why}"),
+            StateError::Mismatch(tensors) => write!(f, "tensors do not fit the model: {}", tensors.join("; ")),
+            StateError::Device(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+impl From<tensor::Error> for StateError {
+    fn from(error: tensor::Error) -> StateError {
+        StateError::Device(error)
+    }
 }
 
 /// Every tensor of a module as a safetensors file, with these entries of metadata, in this order.
