@@ -41,7 +41,7 @@ impl SimdKernel for MultiplyAdd<'_> {
         let mut sums = [V::splat(black_box(1.0)); SUMS];
         for _ in 0..STEPS {
             for sum in &mut sums[..V::ROWS * V::VECTORS] {
-                *sum = b.add_product(*sum, a);
+                *sum = sum.add_product(a, b); // on Arm a multiply-add overwrites its summand, so that must be the sum
             }
         }
         let mut out = vec![0.0; SUMS * V::LANES];
