@@ -254,6 +254,32 @@ fn the_initial_weights_leave_the_average_of_a_short_run() {
     assert_eq!(ema.averages().next().expect("an average").1.data()[0], 1.0);
 }
 
+/// After its parameters and moments have moved to another device, `step` goes on there.
+#[test]
+fn an_optimiser_moves_with_its_parameters() {
+    let values = |param: &Param| fetch(&param.value()).data().to_vec();
+    let trained = |devices: [&Device; 2]| {
+        let params = named(&[Tensor::new(&[1.0, -2.0, 3.0], [3])], devices[0]);
+        let (param, mut adam) = (&params[0].1, Optimizer::adam());
+        for device in devices {
+            let state = adam.state(param).unwrap_or_default().iter().map(fetch).collect::<Vec<_>>();
+            param.set(param.value().upload(device));
+            if !state.is_empty() {
+                adam.restore(adam.steps(), [(param, state)]);
+            }
+            adam.step(&params, &mut (&param.var() * &param.var()).sum_all().backward(), 0.1);
+        }
+        values(param)
+    };
+    for device in devices() {
+        let (moved, stayed) = (trained([&Device::Cpu, &device]), trained([&Device::Cpu, &Device::Cpu]));
+        for (moved, stayed) in moved.iter().zip(&stayed) {
+            approx::assert_relative_eq!(moved, stayed, max_relative = 1e-6);
+        }
+        trained([&device, &Device::Cpu]); // and back
+    }
+}
+
 /// A new optimiser with the moments and step count of another one continues like it.
 #[test]
 fn an_optimiser_continues_from_its_moments() {

@@ -143,11 +143,12 @@ fn wrong_options_are_refused() {
             .cloned()
             .unwrap_or_else(|| (*thrown.downcast_ref::<&str>().expect("text")).to_owned())
     };
-    let all: [(Make, &str); 13] = [
+    let all: [(Make, &str); 16] = [
         (|rng| drop(Conv2d::new(rng, 2, 2, 0)), "Conv2d: the kernel has size 0"),
         (|rng| drop(Conv2d::grouped(rng, 4, 6, 3, 3)), "Conv2d: 3 groups do not divide 4 inputs and 6 outputs"),
         (|rng| drop(Conv2d::grouped(rng, 4, 6, 3, 0)), "Conv2d: 0 groups do not divide 4 inputs and 6 outputs"),
         (|rng| drop(Conv2d::grouped(rng, 4, 6, 3, 4)), "Conv2d: 4 groups do not divide 4 inputs and 6 outputs"),
+        (|rng| drop(Conv2d::grouped(rng, 0, 0, 3, 0)), "Conv2d: 0 groups do not divide 0 inputs and 0 outputs"),
         (|rng| drop(Conv2d::new(rng, 2, 2, 1).stride(0)), "Conv2d: the stride is 0"),
         (|rng| drop(Conv2d::new(rng, 2, 2, 1).dilation(0)), "Conv2d: the dilation is 0"),
         (|rng| drop(ConvTranspose2d::new(rng, 2, 2, 0)), "ConvTranspose2d: the kernel has size 0"),
@@ -162,7 +163,9 @@ fn wrong_options_are_refused() {
         (|_| drop(BatchNorm2d::new(2).momentum(1.5)), "BatchNorm2d: momentum 1.5 is not in [0, 1]"),
         (|_| drop(LayerNorm::new([2]).eps(0.0)), "LayerNorm: ε is 0, which is not positive and finite"),
         (|_| drop(GroupNorm::new(2, 3)), "GroupNorm: 2 groups do not divide 3 channels"),
+        (|_| drop(GroupNorm::new(0, 0)), "GroupNorm: 0 groups do not divide 0 channels"),
         (|rng| drop(MultiheadAttention::new(rng, 8, 3)), "MultiheadAttention: 3 heads do not divide a width of 8"),
+        (|rng| drop(MultiheadAttention::new(rng, 0, 0)), "MultiheadAttention: 0 heads do not divide a width of 0"),
     ];
     for (make, expected) in all {
         assert_eq!(message(make), expected);

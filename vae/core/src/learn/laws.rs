@@ -82,9 +82,16 @@ fn intermediate_results_are_in_order_of_computation() {
 
 #[test]
 fn only_models_with_a_posterior_encode_and_sample() {
-    for (kind, has) in [("dense", true), ("vq", false), ("fsq", false), ("classifier", false)] {
-        let config = config(&[&format!("model.kind={kind}")]);
+    for (kind, prior, has) in [
+        ("dense", "standard", true),
+        ("dense", "vamp", true),
+        ("vq", "standard", false),
+        ("fsq", "standard", false),
+        ("classifier", "standard", false),
+    ] {
+        let config = config(&[&format!("model.kind={kind}"), &format!("model.prior={prior}")]);
         let model = build(&config);
+        assert_eq!(model.prior().is_some(), prior == "vamp", "{kind}");
         assert_eq!(model.encode(&batch(1, 2)).is_some(), has, "{kind}");
         assert_eq!(model.sample(&Var::constant(Tensor::zeros([1, 3])), &[0]).is_some(), has, "{kind}");
     }
@@ -110,4 +117,24 @@ fn the_trunk_is_the_encoder_without_its_heads() {
         ["encoder.stem.weight", "encoder.mu.weight", "encoder.logvar.bias", "encoder.code.weight", "encoder.mu1.x"];
     assert_eq!(paths.map(is_trunk), [true, false, false, false, true]);
     assert_eq!(["decoder.stem.weight", "encoderx.stem", "stem.encoder.x"].map(is_trunk), [false; 3]);
+}
+
+/// K draws for each of M bounds, and the standard deviation of the decoder beside the loss.
+#[test]
+fn a_bound_of_several_draws_is_the_loss_of_an_iwae() {
+    let iwae = config(&[
+        "model.kind=dense",
+        "loss.kind=iwae",
+        "loss.samples=3",
+        "loss.bounds=2",
+        "loss.reconstruction=gaussian",
+        "loss.variance=learned",
+        "loss.sigma=0.5",
+    ]);
+    let forward = build(&iwae).forward(&batch(1, 4), &ForwardContext::train(1, 1));
+    let z = forward.intermediates.iter().find(|(name, _)| *name == "the latents").expect("an intermediate result");
+    assert_eq!(z.1.shape().to_vec(), [24, 3]);
+    let losses = pollster::block_on(forward.terms.read()).unwrap();
+    assert_eq!(losses.part("iwae"), Some(losses.total));
+    assert!((losses.part("sigma").unwrap() - 0.5).abs() < 1e-5, "{losses:?}");
 }

@@ -44,15 +44,19 @@ impl Vamp {
         Vamp { model, objective, pseudo_inputs, normalise: config.data.normalise, z_dim }
     }
 
-    /// Returns mu and logvar of the pseudo-inputs, `[K, z]` each.
-    fn pseudo_posteriors(&self, ctx: &ForwardContext) -> [Var; 2] {
+    /// Returns the pseudo-inputs u, `[K, C, S, S]`.
+    fn images(&self) -> Var {
         let w = self.pseudo_inputs.var();
-        let u = match self.normalise {
+        match self.normalise {
             Normalise::Unit => w.sigmoid(),
             Normalise::Symmetric => w.sigmoid().mul_scalar(2.0).add_scalar(-1.0),
             Normalise::Standard => w,
-        };
-        self.model.encode(&u, ctx).into()
+        }
+    }
+
+    /// Returns mu and logvar of the pseudo-inputs, `[K, z]` each.
+    fn pseudo_posteriors(&self, ctx: &ForwardContext) -> [Var; 2] {
+        self.model.encode(&self.images(), ctx).into()
     }
 
     fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
@@ -149,11 +153,11 @@ mod tests {
     use crate::config::Settings;
     use crate::objective::{END, ScheduleContext};
 
-    fn config() -> Config {
+    fn config(setting: &str) -> Config {
         let mut all = Settings::default();
         ["model.kind=dense", "model.hidden=8", "model.z_dim=3", "model.prior=vamp", "model.pseudo_inputs=5"]
             .iter()
-            .chain(&["data.image_size=8", "loss.beta=2"])
+            .chain(&["data.image_size=8", "loss.beta=2", setting])
             .for_each(|setting| all.assignment(setting).unwrap());
         let config = all.resolve().unwrap();
         config.check().unwrap();
@@ -161,8 +165,38 @@ mod tests {
     }
 
     fn vamp() -> Vamp {
-        let (config, rng) = (config(), &mut Generator::new(1));
+        vamp_with("data.normalise=unit")
+    }
+
+    fn vamp_with(setting: &str) -> Vamp {
+        let (config, rng) = (config(setting), &mut Generator::new(1));
         Vamp::new(rng, &config, crate::model::build(&config))
+    }
+
+    #[test]
+    fn pseudo_inputs_have_the_range_of_images() {
+        for (normalise, low, high) in [("unit", 0.0, 1.0), ("symmetric", -1.0, 1.0), ("standard", -5.0, 5.0)] {
+            let vamp = vamp_with(&format!("data.normalise={normalise}"));
+            let u = vamp.images();
+            let (least, most) = u.value().data().iter().fold((f32::MAX, f32::MIN), |(a, b), &u| (a.min(u), b.max(u)));
+            let (middle, size) = (0.5 * (low + high), high - low);
+            assert!(least > low && most < high, "{normalise}: {least} to {most}");
+            assert!(least < middle - 0.2 * size && most > middle + 0.2 * size, "{normalise}: {least} to {most}");
+        }
+    }
+
+    /// The names are those of a checkpoint.
+    #[test]
+    fn its_tensors_are_those_of_the_model_and_the_pseudo_inputs() {
+        let vamp = vamp_with("loss.reconstruction=gaussian");
+        let mut names = Vec::new();
+        nn::visit(&vamp, |path, _| names.push(path.to_owned()));
+        for name in ["encoder.mu.weight", "decoder.output.bias", "prior.pseudo_inputs"] {
+            assert!(names.iter().any(|path| path == name), "{name} is not in {names:?}");
+        }
+        let of_model = crate::model::build(&config("data.normalise=unit"));
+        assert!(names.len() > nn::parameters(&*of_model).len() + 1, "the variance is a tensor too: {names:?}");
+        assert_eq!(Prior::words(&vamp), "VampPrior of 5 pseudo-inputs");
     }
 
     #[test]

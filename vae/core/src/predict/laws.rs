@@ -1,11 +1,13 @@
 //! Laws of a predictor: batches change nothing, and what it computes at once agrees with what it computes in steps.
 
 use pollster::block_on;
+use tensor::Generator;
 
 use super::*;
 use crate::config::Settings;
 use crate::data::Dataset;
 use crate::learn;
+use crate::prior::{Mixture, Prior};
 use crate::random::Purpose;
 
 /// A predictor of 16 × 16 digits, whose batches have five images.
@@ -91,4 +93,66 @@ fn an_image_has_the_same_losses_wherever_it_is() {
     let [here, there] = [(&dataset.test, 9), (&alone, 0)]
         .map(|(split, place)| block_on(predictor.evaluate(split, &[place])).unwrap().losses);
     assert!((here.total - there.total).abs() < 1e-4 * here.total, "{here:?} {there:?}");
+}
+
+/// −ln p of a draw is ½|z|² + ½·d·ln 2π under N(0, I).
+#[test]
+fn latents_have_nats_under_the_prior_in_use() {
+    let places: Vec<usize> = (0..12).collect();
+    let (mut plain, dataset) = predictor(&["model.kind=dense"]);
+    assert_eq!((plain.prior_words().as_str(), plain.draws_standard_normal()), ("N(0, I)", true));
+    let z = block_on(plain.latents(&dataset.train, &places)).unwrap().unwrap();
+    let squares: f64 = z.data().iter().map(|&z| f64::from(z).powi(2)).sum::<f64>() / 12.0;
+    let nats = block_on(plain.latent_nats(&z)).unwrap().unwrap();
+    assert!((nats - 0.5 * (squares + 3.0 * std::f64::consts::TAU.ln())).abs() < 1e-6, "{nats}");
+
+    // A fitted prior takes its place. Batches of 5, 5 and 2 latents have the mean of all.
+    let mixture = Mixture::fit(&z, 2, 5, &mut Generator::new(1), &mut |_, _| {}).unwrap();
+    let expected = f64::from(mixture.nats(&z).unwrap().item());
+    plain.prior = Some(Box::new(mixture));
+    assert_eq!((plain.prior_words().as_str(), plain.draws_standard_normal()), ("mixture of 2 Gaussians", false));
+    let nats = block_on(plain.latent_nats(&z)).unwrap().unwrap();
+    assert!((nats - expected).abs() < 1e-4, "{nats}, expected {expected}");
+
+    let (vamp, _) = predictor(&["model.kind=dense", "model.prior=vamp", "model.pseudo_inputs=6"]);
+    assert_eq!((vamp.prior_words().as_str(), vamp.draws_standard_normal()), ("VampPrior of 6 pseudo-inputs", false));
+    let expected = f64::from(vamp.model.prior().expect("its own").nats(&z).unwrap().item());
+    let nats = block_on(vamp.latent_nats(&z)).unwrap().unwrap();
+    assert!((nats - expected).abs() < 1e-4 * expected.abs(), "{nats}, expected {expected}");
+
+    let (codes, dataset) = predictor(&["model.kind=fsq", "model.widths=4", "model.levels=3,2"]);
+    let latents = block_on(codes.latents(&dataset.train, &places)).unwrap().unwrap();
+    assert_eq!((codes.draws_standard_normal(), latents.shape().to_vec()), (false, vec![12, 64]));
+    assert_eq!(block_on(codes.latent_nats(&latents)).unwrap(), None, "it has no prior yet");
+}
+
+/// z = mu + σ·ε, with the noise of the images.
+#[test]
+fn a_prior_is_fitted_to_draws_from_the_posteriors() {
+    let (predictor, dataset) = predictor(&["model.kind=dense"]);
+    let (train, places) = (&dataset.train, [3, 1, 30]);
+    let z = block_on(predictor.latents(train, &places)).unwrap().unwrap();
+    let [mu, logvar] = block_on(predictor.encode(train, &places)).unwrap().unwrap();
+    let noise = crate::random::image_noise(predictor.config.seed, &places.map(|place| train.indices()[place]), 3);
+    let expected: Vec<f32> = (0..9).map(|i| mu.data()[i] + (0.5 * logvar.data()[i]).exp() * noise.data()[i]).collect();
+    close(z.data(), &expected);
+    assert!(noise.data().iter().any(|e| e.abs() > 0.1));
+}
+
+/// For a Gaussian with σ = 1, ln p(x|z) = −½·Σ(x − x̂)² − ½·D·ln 2π.
+#[test]
+fn the_density_of_an_image_is_that_of_its_reconstruction() {
+    let gaussian = ["loss.reconstruction=gaussian", "loss.variance=fixed", "loss.sigma=1", "model.output=sigmoid"];
+    let (predictor, dataset) = predictor(&gaussian);
+    let images = predictor.batch(&dataset.test, &[4]).unwrap();
+    let [mu, _] = block_on(predictor.encode(&dataset.test, &[4])).unwrap().unwrap();
+    let z = Tensor::concat(&[&mu, &mu.add_scalar(1.0)], 0);
+    let found = block_on(predictor.log_density(&dataset.test, 4, &images, &z)).unwrap().unwrap();
+    let decoded = block_on(predictor.decode(&z, &[0, 0])).unwrap().unwrap();
+    assert_eq!(found.len(), 2);
+    for (found, decoded) in found.iter().zip(decoded.chunks_exact(256)) {
+        let squares = images.data().iter().zip(decoded).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
+        let expected = -0.5 * squares - 128.0 * std::f64::consts::TAU.ln();
+        assert!((f64::from(*found) - expected).abs() < 1e-3, "{found}, expected {expected}");
+    }
 }

@@ -210,4 +210,21 @@ mod tests {
         let expected = -((3.0_f64 / 6.0).ln() + (1.0_f64 / 6.0).ln()) / 2.0;
         assert!((frequency_nats(&seen, &codes, 3) - expected).abs() < 1e-12);
     }
+
+    /// The learning rate goes on falling in a later epoch.
+    #[test]
+    fn the_last_steps_are_small() {
+        let (codes, mut fitting) = (equal_codes(120), fitting(&config()));
+        let weights =
+            |fitting: &Fitting| fitting.params.iter().map(|(_, param)| param.value()).collect::<Vec<Tensor>>();
+        let change = |fitting: &mut Fitting| {
+            let before = weights(fitting);
+            block_on(fitting.epoch(&codes)).unwrap();
+            let squares =
+                weights(fitting).iter().zip(&before).map(|(a, b)| a.sub(b).square().sum_all().item()).sum::<f32>();
+            squares.sqrt()
+        };
+        let changes = [0, 1, 2].map(|_| change(&mut fitting));
+        assert!(changes[2] < 0.35 * changes[0], "{changes:?}");
+    }
 }

@@ -67,8 +67,9 @@ impl Flow {
 
     /// The number of weights of such a field.
     pub(super) fn weights(settings: &config::Prior, d: usize) -> f64 {
-        let [width, blocks, d] = [settings.width(), settings.blocks, d].map(|n| n as f64);
-        2.0 * width * d + blocks * 4.0 * width * width + 16.0 * width
+        let [width, blocks, d, times] = [settings.width(), settings.blocks, d, 2 * FREQUENCIES].map(|n| n as f64);
+        let (ends, statistics) = (width * (2.0 * d + times + 3.0) + d, 2.0 * d);
+        ends + blocks * width * (4.0 * width + 2.0 * times + 5.0) + statistics
     }
 
     /// Returns the velocity at standardised latents `[n, d]` and times `[n, 1]`.
@@ -215,12 +216,45 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_weights_is_estimated() {
-        for (width, d) in [(64, 2), (256, 128)] {
-            let settings = config::Prior { width: Some(width), ..config::Prior::default() };
-            let flow = Flow::new(&mut Generator::new(1), &settings, d);
-            let (truth, estimate) = (nn::count(&flow) as f64, Flow::weights(&settings, d));
-            assert!((estimate / truth - 1.0).abs() < 0.3, "{estimate} for {truth}");
+    fn latents_are_standardised_by_their_mean_and_deviation() {
+        let flow = Flow::new(&mut Generator::new(1), &config::Prior::default(), 2);
+        flow.prepare(&Tensor::new(&[1.0, -5.0, 3.0, -5.0, 8.0, -2.0], [3, 2]));
+        for (found, expected) in
+            [(&flow.mean, [4.0_f32, -4.0]), (&flow.deviation, [(26.0_f32 / 3.0).sqrt(), 2_f32.sqrt()])]
+        {
+            for (a, b) in found.value().data().iter().zip(expected) {
+                assert!((a - b).abs() < 1e-5, "{found:?}, expected {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_is_described_by_cosines_and_sines() {
+        let phi = features(&Tensor::new(&[0.3], [1, 1]));
+        for (i, pair) in phi.data().chunks_exact(2).enumerate() {
+            let angle = std::f64::consts::TAU * 0.5 * 2_f64.powi(i as i32) * 0.3;
+            let error = (f64::from(pair[0]) - angle.cos()).abs().max((f64::from(pair[1]) - angle.sin()).abs());
+            assert!(error < 1e-4, "frequency {i}: {pair:?}");
+        }
+        assert_eq!(phi.shape().to_vec(), [1, 16]);
+    }
+
+    /// With one block whose output is b, and no input, v = W₀·norm b.
+    #[test]
+    fn a_block_is_added() {
+        let settings = config::Prior { width: Some(4), blocks: 1, ..config::Prior::default() };
+        let flow = Flow::new(&mut Generator::new(1), &settings, 4);
+        for weight in nn::parameters(&flow) {
+            weight.1.set(match weight.0.as_str() {
+                "blocks.0.narrow.bias" => Tensor::new(&[-3.0, -1.0, 1.0, 3.0], [4]),
+                "last.weight" => Tensor::eye(4),
+                "norm.weight" => continue,
+                _ => Tensor::zeros(weight.1.shape()),
+            });
+        }
+        let v = flow.velocity(&Tensor::ones([1, 4]), &Tensor::zeros([1, 1]));
+        for (found, b) in v.value().data().iter().zip([-3.0_f32, -1.0, 1.0, 3.0]) {
+            assert!((found - b / 5_f32.sqrt()).abs() < 1e-4, "{v:?}"); // the variance of b is 5
         }
     }
 }

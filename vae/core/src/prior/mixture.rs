@@ -320,4 +320,37 @@ mod tests {
         let few = Mixture::fit(&equal, 11, 5, &mut Generator::new(1), &mut |_, _| {});
         assert!(few.err().unwrap().to_string().contains("prior.components = 11"));
     }
+
+    #[test]
+    fn as_many_components_as_latents_are_allowed() {
+        assert!(Mixture::fit(&clusters(3), 3, 5, &mut Generator::new(1), &mut |_, _| {}).is_ok());
+    }
+
+    /// Latents (±1, 0) under one Gaussian: Σ = diag(1 + λ/n, λ/n), and λ/n is 10⁻⁶ times the mean variance ½.
+    #[test]
+    fn the_penalty_is_a_part_of_the_reported_likelihood() {
+        let (_, path) = fitted(&Tensor::new(&[1.0, 0.0, -1.0, 0.0], [2, 2]), 1, 1);
+        let ridge = 0.5e-6_f64;
+        let log_likelihood = -0.5 / (1.0 + ridge) - 0.5 * (ridge * (1.0 + ridge)).ln() - std::f64::consts::TAU.ln();
+        let penalised = log_likelihood - 0.5 * ridge * (1.0 / ridge + 1.0 / (1.0 + ridge));
+        assert!((path[0] - penalised).abs() < 1e-4, "{path:?}, expected {penalised}");
+    }
+
+    #[test]
+    fn the_first_centres_are_latents_far_apart() {
+        let latents = Tensor::new(&[-100.0, 7.0, 100.0, 7.0, -100.1, 7.0, 99.9, 7.0, -99.9, 7.0, 100.1, 7.0], [6, 2]);
+        for seed in 0..40 {
+            let centres = far_apart(&latents, 2, &mut Generator::new(seed));
+            let centres = centres.data();
+            assert!([centres[1], centres[3]] == [7.0; 2] && centres[0] * centres[2] < 0.0, "seed {seed}: {centres:?}");
+        }
+    }
+
+    /// The second pivot of this matrix is −1, and its largest diagonal element 10⁶ − 1.
+    #[test]
+    fn a_pivot_is_raised_to_a_fraction_of_the_diagonal() {
+        let l = cholesky(vec![1.0, 1e3, 1e3, 1e6 - 1.0], 2);
+        assert_eq!(l[..3], [1.0, 0.0, 1e3]);
+        assert!((l[3] / (1e-12_f64 * (1e6 - 1.0)).sqrt() - 1.0).abs() < 1e-9, "{l:?}");
+    }
 }

@@ -5,6 +5,8 @@
 mod categorical;
 mod fitting;
 mod flow;
+#[cfg(test)]
+mod laws;
 mod mixture;
 mod transformer;
 

@@ -177,4 +177,26 @@ mod tests {
             assert!((estimate / truth - 1.0).abs() < 0.05, "{estimate} for {truth}");
         }
     }
+
+    #[test]
+    fn a_vector_is_the_sum_of_those_of_a_code_and_its_position() {
+        let settings = config::Prior { width: Some(8), heads: 2, blocks: 0, ..config::Prior::default() };
+        let prior = Transformer::new(&mut Generator::new(1), &settings, 5, 4);
+        let vectors = prior.vectors(&Tensor::new(&[5.0, 2.0], [1, 2]), &ForwardContext::eval());
+        let tables = nn::parameters(&prior);
+        let row = |table: usize, i: usize| tables[table].1.value().data()[8 * i..][..8].to_vec();
+        assert_eq!((tables[0].0.as_str(), tables[1].0.as_str()), ("tokens.weight", "positions.weight"));
+        let expected = [(5, 0), (2, 1)].into_iter().flat_map(|(code, place)| {
+            row(0, code).into_iter().zip(row(1, place)).map(|(a, b)| a + b).collect::<Vec<f32>>()
+        });
+        assert_eq!(vectors.value().data(), expected.collect::<Vec<f32>>());
+    }
+
+    /// The loss is per code, and −ln p of a sequence is a sum over its codes.
+    #[test]
+    fn the_nats_of_a_sequence_are_a_sum() {
+        let (prior, codes) = (transformer(5, 4), Tensor::new(&[0.0, 1.0, 2.0, 3.0], [1, 4]));
+        let loss = prior.loss(&codes, &mut Generator::new(1)).item();
+        assert_eq!(prior.nats(&codes).unwrap().item(), 4.0 * loss);
+    }
 }
