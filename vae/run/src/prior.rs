@@ -195,6 +195,9 @@ impl LoadedRun {
 }
 
 #[cfg(test)]
+mod laws;
+
+#[cfg(test)]
 mod tests {
     use tensor::Device;
 
