@@ -263,7 +263,7 @@ fn an_optimiser_moves_with_its_parameters() {
         let (param, mut adam) = (&params[0].1, Optimizer::adam());
         for device in devices {
             let state = adam.state(param).unwrap_or_default().iter().map(fetch).collect::<Vec<_>>();
-            param.set(param.value().upload(device));
+            param.set(fetch(&param.value()).upload(device));
             if !state.is_empty() {
                 adam.restore(adam.steps(), [(param, state)]);
             }
