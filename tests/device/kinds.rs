@@ -21,7 +21,9 @@ fn configuration(settings: &[&str]) -> Config {
 
 #[test]
 fn a_step_of_any_kind_reads_nothing() {
-    let kinds: [&[&str]; 8] = [
+    let kinds: [&[&str]; 10] = [
+        &["model.kind=dense", "loss.kind=dip"],
+        &["model.kind=dense", "loss.kind=mmd"],
         &["model.kind=classifier", "model.width=2"],
         &["model.kind=vq", "model.widths=3,4", "model.codes=7", "model.code_width=2"],
         &["model.kind=vq", "model.encoder=resnet18", "model.width=2"],
@@ -72,6 +74,9 @@ fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
         vec!["model.kind=fsq", "model.levels=4,3,2", "model.widths=4,6"],
         of_a_loss("loss.kind=tc", "loss.estimator=batch"),
         of_a_loss("loss.kind=tc", "loss.estimator=mss"),
+        of_a_loss("loss.kind=dip", "loss.lambda_od=3"),
+        of_a_loss("loss.kind=dip", "loss.dip=i"),
+        of_a_loss("loss.kind=mmd", "loss.alpha=0.5"),
         of_a_loss("loss.kind=weighted", "loss.schedule=free-bits"),
         of_a_loss("loss.kind=beta", "loss.schedule=capacity"),
     ];
@@ -91,7 +96,7 @@ fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
             let all = |losses: &Losses| [&[("total", losses.total)], &losses.parts[..]].concat();
             for ((name, cpu), (other, gpu)) in all(cpu).into_iter().zip(all(gpu)) {
                 // Some terms are small differences of large ones.
-                let tolerance = if ["mi", "tc", "dw_kl"].contains(&name) { 1e-2 } else { 1e-4 };
+                let tolerance = if ["mi", "tc", "dw_kl", "mmd"].contains(&name) { 1e-2 } else { 1e-4 };
                 assert_eq!(name, other);
                 assert!(
                     (gpu - cpu).abs() <= tolerance * cpu.abs(),

@@ -80,8 +80,8 @@ fn groups_have_their_own_rate_and_decay() {
     everywhere(|device| {
         let params = named(&[Tensor::ones([3]), Tensor::ones([3]), Tensor::ones([3])], device);
         let all = [0.5, 0.25, 0.0].map(|g| Tensor::full([3], g));
-        let bias = Group { contains: |name| name == "p1", rate: 2.0, weight_decay: 0.0 };
-        let rest = Group { contains: |name| name != "p0", rate: 1.0, weight_decay: 0.5 };
+        let bias = Group { contains: |name| name == "p1", rate: 2.0, weight_decay: 0.0, rule: None };
+        let rest = Group { contains: |name| name != "p0", rate: 1.0, weight_decay: 0.5, rule: None };
         let mut sgd = Optimizer::new(Rule::Sgd { momentum: 0.0, nesterov: false }, 1.0).group(bias).group(rest);
         sgd.step(&params, &mut gradients(&params, &all), 0.5);
         // p − rate·(g + λ·p)
@@ -90,6 +90,30 @@ fn groups_have_their_own_rate_and_decay() {
             assert_eq!(fetch(&param.value()).data(), [expected; 3], "{name}");
         }
         assert!(sgd.has_state(&params[2].1) && sgd.steps() == 1);
+    });
+}
+
+/// A group with Adam's decay rates of its own moves as if it had an optimiser of its own.
+#[test]
+fn a_group_may_have_a_rule_of_its_own() {
+    everywhere(|device| {
+        let mut rng = Generator::new(3);
+        let start = [rng.normal_tensor([5]), rng.normal_tensor([2, 3])];
+        let [together, alone] = [0, 1].map(|_| named(&start, device));
+        let quick = Rule::Adam { beta1: 0.5, beta2: 0.9, eps: 1e-8, decoupled: false };
+        let group = Group { contains: |name| name == "p1", rate: 0.25, weight_decay: 0.0, rule: Some(quick) };
+        let mut both = Optimizer::new(ADAM, 0.1).group(group);
+        let (mut first, mut second) = (Optimizer::new(ADAM, 0.1), Optimizer::new(quick, 0.0));
+        for _ in 0..3 {
+            let wanted = start.each_ref().map(|x| rng.normal_tensor(x.shape()));
+            both.step(&together, &mut gradients(&together, &wanted), 0.5);
+            first.step(&alone[..1], &mut gradients(&alone[..1], &wanted[..1]), 0.5);
+            second.step(&alone[1..], &mut gradients(&alone[1..], &wanted[1..]), 0.125);
+        }
+        for ((name, moved), (_, expected)) in together.iter().zip(&alone) {
+            assert_eq!(fetch(&moved.value()).data(), fetch(&expected.value()).data(), "{name}");
+        }
+        assert_eq!(both.state(&together[1].1).map(|slots| slots.len()), Some(2));
     });
 }
 

@@ -37,6 +37,8 @@ pub struct Group {
     pub rate: f64,
     /// The weight decay λ of the group.
     pub weight_decay: f64,
+    /// The rule of the group, such as Adam with other decay rates; `None` for that of the others.
+    pub rule: Option<Rule>,
 }
 
 impl Optimizer {
@@ -72,7 +74,13 @@ impl Optimizer {
     }
 
     /// Adds a group. A parameter belongs to the first group that contains its name, or to none.
+    ///
+    /// # Panics
+    /// If the group's rule keeps more or fewer tensors for a parameter than the optimiser's.
+    #[track_caller]
     pub fn group(mut self, group: Group) -> Optimizer {
+        let slots = group.rule.map_or(self.rule.slots(), Rule::slots);
+        assert_eq!(slots, self.rule.slots(), "group: the tensors that the rules keep for a parameter");
         self.groups.push(group);
         self
     }
@@ -140,13 +148,11 @@ impl Optimizer {
             }
         }
         for (i, moving) in groups.into_iter().enumerate() {
-            let own = self.groups.get(i).map(|group| (group.rate * learning_rate, group.weight_decay));
-            let (learning_rate, weight_decay) = own.unwrap_or((learning_rate, self.weight_decay));
-            self.move_all(
-                moving,
-                OptimizerStep { rule: self.rule, learning_rate, weight_decay, step: self.step },
-                monitor,
-            );
+            let own = self.groups.get(i);
+            let rule = own.and_then(|group| group.rule).unwrap_or(self.rule);
+            let learning_rate = own.map_or(1.0, |group| group.rate) * learning_rate;
+            let weight_decay = own.map_or(self.weight_decay, |group| group.weight_decay);
+            self.move_all(moving, OptimizerStep { rule, learning_rate, weight_decay, step: self.step }, monitor);
         }
     }
 
@@ -155,7 +161,7 @@ impl Optimizer {
         let mut movers = Vec::with_capacity(moving.len());
         for (param, gradient) in moving {
             let state = self.state.remove(&param.id());
-            let state = state.unwrap_or_else(|| OptimizerPart::state(&gradient, self.rule));
+            let state = state.unwrap_or_else(|| OptimizerPart::state(&gradient, step.rule));
             // Moved out of the parameter, since an update in place needs the only handle.
             parts.push(OptimizerPart { parameter: param.take(), gradient, state });
             movers.push(param);

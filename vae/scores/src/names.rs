@@ -28,6 +28,8 @@ fn parts(config: &Config) -> &'static [&'static str] {
         (ModelKind::Fsq, ..) => &["reconstruction", "perplexity", "codes_used"],
         (_, LossKind::Tc, _) => &["reconstruction", "mi", "tc", "dw_kl", "kl"],
         (_, LossKind::Iwae, _) => &["iwae", "reconstruction", "kl"],
+        (_, LossKind::Dip, _) => &["reconstruction", "kl", "off_diagonal", "diagonal"],
+        (_, LossKind::Mmd, _) => &["reconstruction", "kl", "mmd"],
         (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
         _ => &["reconstruction", "kl"],
     }
@@ -51,7 +53,10 @@ mod tests {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
         let gaussian = "loss.reconstruction=gaussian";
         let iwae = ["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
-        let cases: [&[&str]; 14] = [
+        let cases: [&[&str]; 17] = [
+            &["loss.kind=dip"],
+            &["loss.kind=dip", "loss.dip=i", gaussian],
+            &["loss.kind=mmd"],
             &iwae,
             &[&iwae[..], &[gaussian, "loss.variance=learned"]].concat(),
             &[],

@@ -172,6 +172,7 @@ impl Config {
         self.check_kl_schedule()?;
         self.check_variance()?;
         self.check_bounds()?;
+        self.check_aggregate()?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(
@@ -347,6 +348,7 @@ impl Loss {
                 "{reconstruction} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
                 self.alpha, self.beta, self.gamma, self.estimator
             ),
+            LossKind::Dip | LossKind::Mmd => self.aggregate_words(&reconstruction),
             LossKind::Iwae => {
                 let mean = if self.bounds > 1 { format!(", mean of {} bounds", self.bounds) } else { String::new() };
                 format!("IWAE of {reconstruction}, K = {}{mean}, gradient {}", self.samples, self.gradient)

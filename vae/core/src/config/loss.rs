@@ -6,6 +6,8 @@
 //! weighted   k1 k2
 //! tc         alpha beta gamma estimator            (commitment is that of model.kind = "vq")
 //! iwae       samples bounds gradient
+//! dip        beta dip lambda_od lambda_d
+//! mmd        alpha lambda
 //!
 //! gaussian   variance sigma                         (a kind of reconstruction)
 //!
@@ -34,7 +36,7 @@ keys! {
         sigma: f64 = 1.0, at_least(0.0025);
         /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
         reduction: Reduction = Reduction::Sum;
-        /// The weight β of the KL term of `beta`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
+        /// The weight β of the KL term of `beta` and `dip`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
         /// 1 the loss is the negative evidence lower bound (ELBO).
         beta: f64 = 1.0, at_least(0.0);
         /// The weight of the reconstruction term of `weighted`.
@@ -43,10 +45,20 @@ keys! {
         k2: f64 = 0.5, at_least(0.0);
         /// The weight of the commitment term of `model.kind = "vq"`.
         commitment: f64 = 0.25, at_least(0.0);
-        /// The weight α of the mutual information between image and latents, in `tc`.
+        /// The weight α of the mutual information between image and latents in `tc`. In `mmd`, the KL has the weight 1 − α: 1 gives
+        /// the Wasserstein autoencoder, 0 the ELBO with a further penalty.
         alpha: f64 = 1.0, at_least(0.0);
         /// The weight γ of the dimension-wise KL in `tc`, and of |KL − C| with the schedule `capacity`.
         gamma: f64 = 1.0, at_least(0.0);
+        /// The covariance that `dip` penalises.
+        dip: Dip = Dip::II;
+        /// The weight λ_od of the squared covariances of two latents, in `dip`.
+        lambda_od: f64 = 10.0, at_least(0.0);
+        /// The weight λ_d of the squared differences between the variances of the latents and 1, in `dip`. The paper takes that of
+        /// `lambda_od` for `dip = "ii"` and ten times as much for `"i"`.
+        lambda_d: f64 = 10.0, at_least(0.0);
+        /// The weight λ of the distance between q(z) and the prior, in `mmd`. The MMD has the weight α + λ − 1.
+        lambda: f64 = 10.0, at_least(0.0);
         /// How `tc` estimates the density q(z) from a batch of B of the N training images. Each word is the weight of each of the
         /// batch's posteriors.
         estimator: Estimator = Estimator::Batch;
@@ -83,6 +95,12 @@ named! {
         /// The importance weighted bound of the IWAE, −ln 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) with K = `samples`. The mean of
         /// several is the MIWAE.
         Iwae = "iwae",
+        /// The DIP-VAE, which draws the covariance C of the latents to the identity: reconstruction + β·KL + λ_od·Σ_{i≠j} C_ij² +
+        /// λ_d·Σ_i (C_ii − 1)².
+        Dip = "dip",
+        /// The InfoVAE: reconstruction + (1 − α)·KL + (α + λ − 1)·MMD. The MMD is the maximum mean discrepancy between q(z), the
+        /// latents of all images, and the prior. α = 1 gives the Wasserstein autoencoder (WAE-MMD).
+        Mmd = "mmd",
     }
 }
 named! {
@@ -133,6 +151,15 @@ named! {
     }
 }
 named! {
+    /// The covariance that a DIP-VAE draws to the identity.
+    Dip {
+        /// DIP-VAE-I: that of the means mu.
+        I = "i",
+        /// DIP-VAE-II: that of the latents, which is that of mu plus the mean of σ².
+        II = "ii",
+    }
+}
+named! {
     /// An estimator of the gradient of an importance weighted bound.
     GradientEstimator {
         /// That of differentiation. For the encoder, its noise grows with `samples` beside its signal.
@@ -174,7 +201,9 @@ impl Config {
         let (fits, kinds) = match schedule {
             KlScheduleKind::Constant => (true, ""),
             _ if kind == LossKind::Iwae => (false, "\"beta\""), // its bound has no KL
-            KlScheduleKind::FreeBits => (kind != LossKind::Tc, "\"beta\" or \"weighted\""),
+            KlScheduleKind::FreeBits => {
+                (matches!(kind, LossKind::Beta | LossKind::Weighted), "\"beta\" or \"weighted\"")
+            }
             KlScheduleKind::Capacity => (kind == LossKind::Beta, "\"beta\""),
             KlScheduleKind::Linear | KlScheduleKind::Cyclical => (true, ""),
         };

@@ -43,7 +43,11 @@ impl Config {
         let batch = self.train.batch_size.min(self.train_images().unwrap_or(usize::MAX)) as f64;
         let (weights, maps) = self.weights_and_maps();
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
-        let pairs = if self.loss.kind == LossKind::Tc { batch } else { 0.0 }; // of images and posteriors
+        let pairs = match self.loss.kind {
+            LossKind::Tc => batch,        // of images and posteriors
+            LossKind::Mmd => 3.0 * batch, // of latents, of draws from the prior, and of both
+            _ => 0.0,
+        };
         let latents = 8.0 * (1.0 + pairs) * self.model.z_dim as f64;
         let train = &self.train;
         let pseudo_inputs = if self.model.prior == ModelPrior::Vamp { self.model.pseudo_inputs as f64 } else { 0.0 };

@@ -2,6 +2,7 @@
 //! these descriptions. `layers` reads settings from recipe, environment and flags. `check` refuses what cannot be trained,
 //! before any tensor exists.
 
+mod aggregate;
 mod check;
 mod codes;
 mod crop;
@@ -23,7 +24,9 @@ pub use crop::Crop;
 use keys::keys;
 pub use keys::{Bound, Key, Kind, Range, Section};
 pub use layers::{Settings, unknown_key};
-pub use loss::{Estimator, GradientEstimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction, Variance};
+pub use loss::{
+    Dip, Estimator, GradientEstimator, KlScheduleKind, Loss, LossKind, Reconstruction, Reduction, Variance,
+};
 pub use model::{Activation, DecoderConv, Down, Model, ModelKind, ModelPrior, Output, SkipBlock, Stem, Upsampling};
 use named::named;
 pub use prior::{Prior, PriorKind};

@@ -54,6 +54,8 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "model.codes" | "model.code_width" | "model.decay" => "model.kind=vq",
         "model.levels" => "model.kind=fsq",
         "loss.samples" | "loss.bounds" => "loss.kind=iwae",
+        "loss.lambda_od" | "loss.lambda_d" => "loss.kind=dip",
+        "loss.lambda" => "loss.kind=mmd",
         "loss.sigma" => "loss.reconstruction=gaussian loss.variance=fixed",
         _ => "seed=1",
     };

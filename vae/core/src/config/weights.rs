@@ -1,7 +1,8 @@
 //! The weights of the loss, and the effective β. D is the number of pixel values and z the number of latents:
 //!
 //! ```text
-//! loss = k1·reconstruction + k2·KL        k1 = 1 and k2 = β for `beta`, `tc` and `iwae`; k2 = γ with the schedule `capacity`
+//! loss = k1·reconstruction + k2·KL        k1 = 1 and k2 = β for `beta`, `tc`, `iwae` and `dip`, 1 − α for `mmd`;
+//!                                       k2 = γ with the schedule `capacity`
 //! effective β = k2/k1                     with loss.reduction = "sum"
 //!             = k2/k1 · D/z               with loss.reduction = "mean"
 //! ```
@@ -19,7 +20,9 @@ impl Config {
         match loss.kind {
             LossKind::Beta if loss.schedule == KlScheduleKind::Capacity => [1.0, loss.gamma],
             LossKind::Weighted => [loss.k1, loss.k2],
-            LossKind::Beta | LossKind::Tc | LossKind::Iwae => [1.0, loss.beta],
+            LossKind::Beta | LossKind::Tc | LossKind::Iwae | LossKind::Dip => [1.0, loss.beta],
+            // Without the last digits, so that 1 − 0.9 is 0.1 where it is printed.
+            LossKind::Mmd => [1.0, ((1.0 - loss.alpha) * 1e12).round() / 1e12],
         }
     }
 
@@ -37,7 +40,11 @@ impl Config {
     /// reconstruction term, and what to do if it does not fit.
     pub fn kl_weight_hint(&self) -> Option<String> {
         let beta = self.effective_beta();
-        if !self.model.is_vae() || self.loss.kind == LossKind::Tc || beta == 0.0 || beta.is_infinite() {
+        if !self.model.is_vae()
+            || matches!(self.loss.kind, LossKind::Tc | LossKind::Mmd)
+            || beta == 0.0
+            || beta.is_infinite()
+        {
             return None;
         }
         let assumed = match self.loss.reconstruction {
@@ -99,6 +106,7 @@ mod tests {
             &[gaussian],
             &[gaussian, "loss.variance=learned"],
             &["loss.kind=tc"],
+            &["loss.kind=mmd", "loss.alpha=0.5"],
             &["loss.beta=0"],
             &["loss.kind=weighted", "loss.k1=0"],
             &["model.kind=vq"],

@@ -67,6 +67,37 @@ fn the_commitment_is_weighted_like_the_reconstruction() {
     }
 }
 
+/// The parts and the total of a forward pass with these settings, for this many images.
+fn losses(settings: &[&str], images: usize) -> crate::objective::Losses {
+    let config = config(&[&["model.kind=dense", "model.hidden=8"], settings].concat());
+    let terms = build(&config).forward(&batch(1, images), &ForwardContext::eval()).terms;
+    let (total, losses) = (terms.total.item(), pollster::block_on(terms.read()).unwrap());
+    assert!((f64::from(total) - losses.total).abs() < 1e-5 * losses.total.abs(), "{settings:?}: {total} {losses}");
+    losses
+}
+
+#[test]
+fn penalties_on_all_latents_are_added_with_their_weights() {
+    let part = |losses: &crate::objective::Losses, name: &str| losses.part(name).unwrap();
+    for dip in ["loss.dip=i", "loss.dip=ii"] {
+        let all = losses(&["loss.kind=dip", dip, "loss.beta=2", "loss.lambda_od=3", "loss.lambda_d=5"], 4);
+        let [reconstruction, kl, off_diagonal, diagonal] =
+            ["reconstruction", "kl", "off_diagonal", "diagonal"].map(|name| part(&all, name));
+        let expected = reconstruction + 2.0 * kl + 3.0 * off_diagonal + 5.0 * diagonal;
+        assert!((all.total - expected).abs() < 1e-9 * expected && off_diagonal > 0.0 && diagonal > 0.0, "{all}");
+    }
+    for (alpha, lambda, weight_of_kl, weight_of_mmd) in [("1", "10", 0.0, 10.0), ("0.25", "8", 0.75, 7.25)] {
+        let [alpha, lambda] = [format!("loss.alpha={alpha}"), format!("loss.lambda={lambda}")];
+        let all = losses(&["loss.kind=mmd", &alpha, &lambda], 4);
+        let [reconstruction, kl, mmd] = ["reconstruction", "kl", "mmd"].map(|name| part(&all, name));
+        let expected = reconstruction + weight_of_kl * kl + weight_of_mmd * mmd;
+        assert!((all.total - expected).abs() < 1e-9 * expected && mmd != 0.0, "{all}");
+    }
+    // The last batch of an epoch may have one image.
+    assert_eq!(losses(&["loss.kind=mmd"], 1).part("mmd"), Some(0.0));
+    assert!(losses(&["loss.kind=dip"], 1).is_finite());
+}
+
 #[test]
 fn intermediate_results_are_in_order_of_computation() {
     let names = |kind: &str| {

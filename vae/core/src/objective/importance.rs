@@ -41,6 +41,8 @@ pub(super) struct Importance {
 pub struct Draws {
     /// The draws, `[B·S, z]`. Those of an image are after each other.
     pub z: Var,
+    /// With `mmd` as many draws from the prior, `[B, z]`.
+    pub(super) prior: Option<Tensor>,
     /// With `dreg` the weights w̃ of the draws, `[B·S, 1]`, once they are known.
     weights: Option<Rc<RefCell<Option<Tensor>>>>,
 }
@@ -48,7 +50,7 @@ pub struct Draws {
 impl Draws {
     /// One draw for each image.
     pub(super) fn single(z: Var) -> Draws {
-        Draws { z, weights: None }
+        Draws { z, prior: None, weights: None }
     }
 }
 
@@ -73,14 +75,14 @@ impl Importance {
         let z = each(mu) + each(&logvar.mul_scalar(0.5).exp()) * eps;
         let z = z.reshape([images * self.draws(), width]);
         if self.gradient == GradientEstimator::Plain {
-            return Draws { z, weights: None };
+            return Draws::single(z);
         }
         let weights: Rc<RefCell<Option<Tensor>>> = Rc::default();
         let known = weights.clone();
         let z = Var::record("weighted_draws", z.value().clone(), |edge| {
             edge.to(&z, move |dz| dz.mul(known.borrow().as_ref().expect("the bound was computed")));
         });
-        Draws { z, weights: Some(weights) }
+        Draws { z, prior: None, weights: Some(weights) }
     }
 
     /// Returns the loss of a batch, a scalar. `log_density` is ln p(x|z) of each draw, `[B, S]`.

@@ -9,7 +9,7 @@ pub struct Losses {
     /// The minimised value: the weighted sum of the parts.
     pub total: f64,
     /// The parts and further metrics, unweighted means over images: `reconstruction`, summed over pixels, and `kl`,
-    /// `mi`, `tc`, `dw_kl` in nats.
+    /// `mi`, `tc`, `dw_kl` in nats. [`part_unit`] has the units of the others.
     pub parts: Vec<(&'static str, f64)>,
 }
 
@@ -62,7 +62,7 @@ impl std::fmt::Display for Losses {
             write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_label(name))?;
             match name {
                 "reconstruction" => write!(f, "{part:8.2}")?,
-                "cross_entropy" | "sigma" => write!(f, "{part:8.4}")?,
+                "cross_entropy" | "sigma" | "mmd" | "off_diagonal" | "diagonal" => write!(f, "{part:8.4}")?,
                 "accuracy" => write!(f, "{:6.2} %", 100.0 * part)?,
                 _ => write!(f, "{part:6.2}")?,
             }
@@ -74,15 +74,16 @@ impl std::fmt::Display for Losses {
 /// Returns the display name of a part.
 pub fn part_label(name: &str) -> String {
     match name {
-        "kl" | "mi" | "tc" | "iwae" => name.to_uppercase(),
+        "kl" | "mi" | "tc" | "iwae" | "mmd" => name.to_uppercase(),
         "dw_kl" => "DW-KL".into(),
+        "off_diagonal" => "off-diagonal".into(),
         _ => name.replace('_', " "),
     }
 }
 
 /// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 15] = [
         "iwae",
         "reconstruction",
         "kl",
@@ -95,6 +96,9 @@ pub fn part_name(name: &str) -> &'static str {
         "perplexity",
         "codes_used",
         "sigma",
+        "off_diagonal",
+        "diagonal",
+        "mmd",
     ];
     // A learner outside this crate may have other names. Leaking a few short strings is harmless.
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
@@ -107,6 +111,8 @@ pub fn part_unit(name: &str) -> &'static str {
         "perplexity" | "codes_used" => "codes",
         "commitment" => "squared distance per image",
         "sigma" => "of pixels as the model sees them",
+        "off_diagonal" | "diagonal" => "squared covariances",
+        "mmd" => "squared distance of kernel means",
         _ => "nats per image",
     }
 }
@@ -173,13 +179,14 @@ mod tests {
 
     #[test]
     fn parts_have_labels_units_and_digits() {
-        let labels = ["kl", "mi", "tc", "dw_kl", "cross_entropy", "perplexity"].map(part_label);
-        assert_eq!(labels, ["KL", "MI", "TC", "DW-KL", "cross entropy", "perplexity"]);
+        let labels = ["kl", "mi", "tc", "mmd", "dw_kl", "off_diagonal", "cross_entropy"].map(part_label);
+        assert_eq!(labels, ["KL", "MI", "TC", "MMD", "DW-KL", "off-diagonal", "cross entropy"]);
         let units = ["accuracy", "perplexity", "commitment", "sigma", "tc"].map(part_unit);
         let [squared, pixels] = ["squared distance per image", "of pixels as the model sees them"];
         assert_eq!(units, ["share of the images", "codes", squared, pixels, "nats per image"]);
         let total = |total| Losses { total, parts: Vec::new() }.to_string();
         assert_eq!([0.5, -0.5, 1.0, 12.345].map(total), ["  0.5000", " -0.5000", "    1.00", "   12.35"]);
+        assert_eq!(["diagonal", "mmd"].map(part_unit), ["squared covariances", "squared distance of kernel means"]);
         let large = Losses { total: 3.0, parts: vec![("cross_entropy", 3.0)] };
         assert_eq!(large.to_string(), "  3.0000 = cross entropy   3.0000");
     }

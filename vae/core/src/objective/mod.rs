@@ -5,22 +5,26 @@
 //! weighted: k1·reconstruction + k2·KL
 //! tc:       reconstruction + α·MI + β·TC + γ·DW-KL          the KL in three parts, see `latent_terms`
 //! iwae:     −ln 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x)            importance weighted draws, see `importance`
+//! dip:      reconstruction + β·KL + λ_od·Σ_{i≠j} C_ij² + λ_d·Σ_i (C_ii − 1)²     C = Cov[z], see `dip`
+//! mmd:      reconstruction + (1 − α)·KL + (α + λ − 1)·MMD(q(z), p(z))            InfoVAE and WAE, see `mmd`
 //! ```
 //!
 //! With `loss.reduction = "mean"` the reconstruction is averaged over the D = C·S² pixel values and the KL over the z
 //! latents, so the weights are k1/D and k2/z.
 //!
 //! The *effective* β is the weight of the summed KL divided by the weight of the summed reconstruction: k2/k1 for sums
-//! and k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta` and `tc`. It is comparable between both reductions. It
-//! is infinite if k1 = 0.
+//! and k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta` and `tc`, 1 − α for `mmd`. It is comparable between both
+//! reductions. It is infinite if k1 = 0.
 //!
 //! A [`KlSchedule`] may change the weight of the KL during training. The effective β uses the weight at the end.
 
+mod dip;
 mod exact;
 mod importance;
 mod latent_terms;
 mod likelihood;
 mod losses;
+mod mmd;
 mod schedule;
 mod terms;
 mod vamp;
@@ -30,13 +34,16 @@ use nn::{ForwardContext, Module, Visitor};
 use tensor::Tensor;
 
 use crate::config::{Config, Estimator, LossKind, Output, Reduction};
+use dip::DipPenalty;
 use likelihood::Likelihood;
+use mmd::Mmd;
 
 pub use exact::exact_latent_terms;
 use importance::Importance;
 pub use importance::{Draws, log_prior_ratio};
 pub use latent_terms::{LatentTerms, latent_terms, log_weights};
 pub use losses::{Losses, number, parse_number, part_label, part_name, part_unit};
+pub use mmd::mmd;
 pub use schedule::{END, KlSchedule};
 pub use terms::{Part, TermWeights, Terms};
 pub use vamp::{log_mixture, vamp_kl};
@@ -53,6 +60,8 @@ pub struct Objective {
     parts: Option<([f64; 2], Estimator)>,
     /// With `iwae`, its draws.
     importance: Option<Importance>,
+    dip: Option<DipPenalty>,
+    mmd: Option<Mmd>,
     schedule: KlSchedule,
 }
 
@@ -81,6 +90,8 @@ impl Objective {
             parts: (loss.kind == LossKind::Tc)
                 .then_some(([loss.alpha, loss.gamma].map(|w| w / latents), loss.estimator)),
             importance: Importance::new(config),
+            dip: DipPenalty::new(config),
+            mmd: Mmd::new(config),
             schedule: KlSchedule::new(config),
         }
     }
@@ -90,22 +101,28 @@ impl Objective {
         self.importance.map_or(1, Importance::draws)
     }
 
-    /// Draws latents from the posteriors of B images. `mu` and `logvar` are `[B, z]`. `eps`, `[B, S·z]`, has standard normal
-    /// noise for the S draws of each image.
+    /// Returns how many vectors of noise `draw` needs for each image: one for each draw, and with `mmd` one for the prior.
+    pub fn noise_vectors(&self) -> usize {
+        self.draws() + usize::from(self.mmd.is_some())
+    }
+
+    /// Draws latents from the posteriors of B images. `mu` and `logvar` are `[B, z]`. `eps`, `[B, N·z]`, has the N standard normal
+    /// vectors of each image.
     ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn draw(&self, mu: &Var, logvar: &Var, eps: &Tensor) -> Draws {
-        match self.importance {
-            Some(importance) => importance.draw(mu, logvar, eps),
-            None => Draws::single(mu.reparameterise(logvar, eps)),
+        match (self.importance, self.mmd) {
+            (Some(importance), _) => importance.draw(mu, logvar, eps),
+            (None, Some(_)) => Mmd::draw(mu, logvar, eps),
+            (None, None) => Draws::single(mu.reparameterise(logvar, eps)),
         }
     }
 
     /// Returns the loss of a batch, for what [`Objective::draw`] returned and what the decoder made of it. With `iwae`, the part
     /// of this name is the loss. The reconstruction, with all constants, and the KL are further metrics. For the other losses
-    /// see [`Objective::terms`].
+    /// see [`Objective::terms`], to which `dip` and `mmd` add their penalties.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -119,7 +136,16 @@ impl Objective {
         ctx: &ForwardContext,
     ) -> Terms {
         let Some(importance) = self.importance else {
-            return self.terms(logits, x, [&draws.z, mu, logvar], schedule, ctx);
+            let mut terms = self.terms(logits, x, [&draws.z, mu, logvar], schedule, ctx);
+            if let Some(dip) = self.dip {
+                let [off_diagonal, diagonal] = dip.squares(mu, logvar);
+                terms =
+                    terms.plus("off_diagonal", dip.off_diagonal, off_diagonal).plus("diagonal", dip.diagonal, diagonal);
+            }
+            if let (Some(Mmd { weight }), Some(prior)) = (self.mmd, &draws.prior) {
+                terms = terms.plus("mmd", weight, mmd(&draws.z, prior));
+            }
+            return terms;
         };
         let density = self.likelihood.log_density(logits, x);
         let bound = importance.bound(draws, &density, mu, logvar);

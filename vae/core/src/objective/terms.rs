@@ -45,6 +45,13 @@ impl Terms {
         Terms { total, parts: parts.into_iter().map(|(name, weight, value)| Part { name, weight, value }).collect() }
     }
 
+    /// Adds a further part to the total.
+    pub fn plus(mut self, name: &'static str, weight: f64, value: Var) -> Terms {
+        self.total = self.total + value.mul_scalar(weight as f32);
+        self.parts.push(Part { name, weight, value });
+        self
+    }
+
     /// Adds a metric that is not a part of the total.
     pub fn with_metric(mut self, name: &'static str, value: Var) -> Terms {
         self.parts.push(Part { name, weight: 0.0, value });
@@ -121,7 +128,7 @@ mod tests {
     fn the_total_is_the_weighted_sum_of_unweighted_parts() {
         let number = |x: f32| Var::leaf(Tensor::scalar(x));
         let (a, b) = (number(1.5), number(0.5));
-        let terms = Terms::weighted([("a", 2.0, a.clone()), ("b", 3.0, b.clone())]).with_metric("c", number(100.0));
+        let terms = Terms::weighted([("a", 2.0, a.clone())]).plus("b", 3.0, b.clone()).with_metric("c", number(100.0));
         let gradients = terms.total.backward();
         assert_eq!([&a, &b].map(|var| gradients.of(var).unwrap().data()[0]), [2.0, 3.0]);
         assert_eq!(terms.watched().iter().map(|t| t.data()[0]).collect::<Vec<_>>(), [4.5, 1.5, 0.5, 100.0]);

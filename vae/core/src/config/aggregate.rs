@@ -1,0 +1,152 @@
+//! The losses that look at q(z), the latents of all images together: the keys of `dip` and `mmd`, their rules and their words.
+
+use super::check::rule;
+use super::{Config, Dip, KlScheduleKind, Loss, LossKind, Reduction};
+use crate::error::Result;
+
+impl Config {
+    /// Checks the keys of the losses on q(z).
+    pub(super) fn check_aggregate(&self) -> Result<()> {
+        let Loss { kind, dip, lambda_od, lambda_d, lambda, alpha, beta, .. } = self.loss;
+        for (key, weight, term) in [
+            ("lambda_od", lambda_od, "covariances"),
+            ("lambda_d", lambda_d, "variances"),
+            ("lambda", lambda, "distance between q(z) and the prior"),
+        ] {
+            rule(weight.is_finite() && weight >= 0.0, || {
+                format!("loss.{key} = {weight}: the weight of the {term} must be 0 or more")
+            })?;
+        }
+        let default = Loss::default();
+        let own = [
+            ("dip", format!("\"{dip}\""), dip != default.dip, LossKind::Dip),
+            ("lambda_od", lambda_od.to_string(), lambda_od != default.lambda_od, LossKind::Dip),
+            ("lambda_d", lambda_d.to_string(), lambda_d != default.lambda_d, LossKind::Dip),
+            ("lambda", lambda.to_string(), lambda != default.lambda, LossKind::Mmd),
+        ];
+        own.into_iter().try_for_each(|(key, value, is_set, owner)| {
+            rule(!is_set || kind == owner, || {
+                format!("loss.{key} = {value}: only loss.kind = \"{owner}\" uses it, not \"{kind}\"; leave it out")
+            })
+        })?;
+        if !matches!(kind, LossKind::Dip | LossKind::Mmd) {
+            return Ok(());
+        }
+        rule(self.loss.reduction == Reduction::Sum, || {
+            format!(
+                "loss.reduction = \"mean\": the penalty of loss.kind = \"{kind}\" is not a sum over latents that a mean could replace; \
+                 set \"sum\""
+            )
+        })?;
+        if kind != LossKind::Mmd {
+            return Ok(());
+        }
+        rule(beta == 1.0, || {
+            format!(
+                "loss.beta = {beta}: the KL of loss.kind = \"mmd\" has the weight 1 - loss.alpha; leave loss.beta at 1"
+            )
+        })?;
+        rule(alpha <= 1.0, || {
+            format!("loss.alpha = {alpha}: the KL of loss.kind = \"mmd\" has the weight 1 - loss.alpha; set 0 to 1")
+        })?;
+        rule(alpha + lambda >= 1.0, || {
+            format!(
+                "loss.lambda = {lambda}: the MMD has the weight alpha + lambda - 1, which must not be negative; with loss.alpha = {alpha} \
+                 set {} or more",
+                1.0 - alpha
+            )
+        })?;
+        let schedule = self.loss.schedule;
+        rule(alpha < 1.0 || schedule == KlScheduleKind::Constant, || {
+            format!(
+                "loss.schedule = \"{schedule}\" changes the weight of the KL, which is 0 with loss.kind = \"mmd\" and loss.alpha = 1; \
+                 leave it at \"constant\", or set a lower loss.alpha"
+            )
+        })
+    }
+}
+
+impl Loss {
+    /// Returns a description of the terms and weights of a loss on q(z).
+    pub(super) fn aggregate_words(&self, reconstruction: &str) -> String {
+        let Loss { alpha, beta, lambda, lambda_od, lambda_d, .. } = self;
+        match (self.kind, self.dip) {
+            (LossKind::Mmd, _) if *alpha == 1.0 => format!("{reconstruction} + {lambda} × MMD, a WAE-MMD"),
+            (LossKind::Mmd, _) => {
+                format!("{reconstruction} + (1 - {alpha}) × KL + ({alpha} + {lambda} - 1) × MMD, an InfoVAE")
+            }
+            (_, dip) => format!(
+                "{reconstruction} + {beta} × KL + {lambda_od} × Σ C_ij² + {lambda_d} × Σ (C_ii - 1)², C = {}",
+                if dip == Dip::I { "Cov[mu], a DIP-VAE-I" } else { "Cov[mu] + E[σ²], a DIP-VAE-II" }
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Settings, describe_loss};
+
+    /// Returns the message of checking these settings, or the description of the loss.
+    fn told(settings: &[&str]) -> String {
+        let mut all = Settings::default();
+        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
+        let config = all.resolve().unwrap();
+        config.check().map_or_else(|error| error.to_string(), |()| describe_loss(&config))
+    }
+
+    #[test]
+    fn each_rule_names_its_key_and_the_remedy() {
+        let (dip, mmd) = ("loss.kind=dip", "loss.kind=mmd");
+        for (settings, says) in [
+            (&["loss.dip=i"][..], "loss.dip = \"i\": only loss.kind = \"dip\" uses it, not \"beta\"; leave it out"),
+            (&[mmd, "loss.lambda_od=2"], "loss.lambda_od = 2: only loss.kind = \"dip\" uses it, not \"mmd\""),
+            (&["loss.lambda_d=2"], "loss.lambda_d = 2: only loss.kind = \"dip\""),
+            (&[dip, "loss.lambda=2"], "loss.lambda = 2: only loss.kind = \"mmd\" uses it, not \"dip\""),
+            (&[dip, "loss.lambda_od=-1"], "loss.lambda_od = -1: the weight of the covariances must be 0 or more"),
+            (&[dip, "loss.lambda_d=nan"], "loss.lambda_d = NaN"),
+            (&[mmd, "loss.lambda=inf"], "loss.lambda = inf"),
+            (&[dip, "loss.reduction=mean"], "the penalty of loss.kind = \"dip\" is not a sum over latents"),
+            (&[mmd, "loss.reduction=mean"], "set \"sum\""),
+            (&[mmd, "loss.beta=2"], "loss.beta = 2: the KL of loss.kind = \"mmd\" has the weight 1 - loss.alpha"),
+            (
+                &[mmd, "loss.alpha=1.5"],
+                "loss.alpha = 1.5: the KL of loss.kind = \"mmd\" has the weight 1 - loss.alpha; set 0 to 1",
+            ),
+            (&[mmd, "loss.alpha=0.25", "loss.lambda=0.5"], "with loss.alpha = 0.25 set 0.75 or more"),
+            (&[mmd, "loss.schedule=linear"], "which is 0 with loss.kind = \"mmd\" and loss.alpha = 1"),
+            (&[mmd, "loss.alpha=0", "loss.schedule=capacity"], "works with loss.kind = \"beta\", not \"mmd\""),
+            (&[dip, "loss.schedule=free-bits"], "works with loss.kind = \"beta\" or \"weighted\", not \"dip\""),
+            (
+                &[dip, "model.prior=vamp", "model.kind=dense"],
+                "works with loss.kind = \"beta\" or \"weighted\", not \"dip\"",
+            ),
+            (&[mmd, "model.kind=vq"], "loss.kind = \"mmd\" is for models with a posterior"),
+        ] {
+            let told = told(settings);
+            assert!(told.contains(says) && !told.contains("  "), "{settings:?}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_terms_and_their_weights_are_described() {
+        for (settings, words) in [
+            (&["loss.kind=mmd"][..], "sse + 10 × MMD, a WAE-MMD, sum over"),
+            (&["loss.kind=mmd"], "effective β = 0 "),
+            (
+                &["loss.kind=mmd", "loss.alpha=0.9", "loss.lambda=100", "loss.schedule=linear"],
+                "sse + (1 - 0.9) × KL + (0.9 + 100 - 1) × MMD, an InfoVAE, sum over pixels and latents, mean over images; \
+                 effective β = 0.1 (the weight of the KL relative to the reconstruction); the KL's weight rises",
+            ),
+            (&["loss.kind=mmd", "loss.alpha=0", "loss.lambda=1"], "effective β = 1 "),
+            (
+                &["loss.kind=dip", "loss.lambda_d=5", "loss.beta=2"],
+                "sse + 2 × KL + 10 × Σ C_ij² + 5 × Σ (C_ii - 1)², C = Cov[mu] + E[σ²], a DIP-VAE-II",
+            ),
+            (&["loss.kind=dip", "loss.dip=i"], "C = Cov[mu], a DIP-VAE-I, sum over"),
+        ] {
+            let told = told(settings);
+            assert!(told.contains(words), "{settings:?}: {told}");
+        }
+    }
+}
