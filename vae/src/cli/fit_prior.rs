@@ -25,9 +25,11 @@ const EXAMPLES: &str = "\
 Examples:
   vae fit-prior runs/quickstart                                a mixture of 10 Gaussians over the latents of a VAE
   vae fit-prior runs/quickstart --prior flow                   a flow from N(0, I) to the latents
+  vae fit-prior runs/quickstart --prior maf                    a masked autoregressive flow, which has an exact density
   vae fit-prior runs/fsq --set prior.epochs=40 --again         a transformer over the codes of a vq or fsq model
 
-vae config prior explains the keys. A transformer or flow whose fit was interrupted continues with its next epoch, bit for bit.
+vae config prior explains the keys. A fit by gradients that was interrupted continues with its next epoch, bit for bit; that is
+every one but gmm.
 vae sample RUN --prior gmm then draws from it, as draw, evaluate and report do; the prior of codes is used without being named.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 
@@ -37,7 +39,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 pub(super) struct Args {
     /// The folder of the run
     run: PathBuf,
-    /// The kind of prior: gmm or flow for a VAE, transformer for codes [default: gmm, for codes transformer]
+    /// The kind of prior: gmm, flow or maf for a VAE, transformer for codes [default: gmm, for codes transformer]
     #[arg(long, value_name = "PRIOR", value_parser = prior_kind)]
     prior: Option<PriorKind>,
     /// Set a key of [prior], for example prior.epochs=40; may be given many times

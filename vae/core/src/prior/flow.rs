@@ -58,7 +58,7 @@ impl Flow {
             mean: Buffer::new(Tensor::zeros([1, d])),
             deviation: Buffer::new(Tensor::ones([1, d])),
             first: Linear::new(rng, d + times, width),
-            blocks: (0..settings.blocks).map(|_| block(rng)).collect(),
+            blocks: (0..settings.blocks()).map(|_| block(rng)).collect(),
             norm: LayerNorm::new([width]),
             last: Linear::new(rng, width, d),
             steps: settings.steps,
@@ -67,7 +67,7 @@ impl Flow {
 
     /// The number of weights of such a field.
     pub(super) fn weights(settings: &config::Prior, d: usize) -> f64 {
-        let [width, blocks, d] = [settings.width(), settings.blocks, d].map(|n| n as f64);
+        let [width, blocks, d] = [settings.width(), settings.blocks(), d].map(|n| n as f64);
         2.0 * width * d + blocks * 4.0 * width * width + 16.0 * width
     }
 
@@ -132,10 +132,9 @@ impl Prior for Flow {
 impl Trainable for Flow {
     /// Measures the mean and the deviation of each latent.
     fn prepare(&self, latents: &Tensor) {
-        let mean = latents.mean(&[0], true);
-        let variance = latents.sub(&mean).square().mean(&[0], true);
+        let [mean, deviation] = super::moments(latents);
         self.mean.set(mean);
-        self.deviation.set(variance.add_scalar(1e-12).sqrt());
+        self.deviation.set(deviation);
     }
 
     fn loss(&self, latents: &Tensor, rng: &mut Generator) -> Var {

@@ -5,6 +5,7 @@
 mod categorical;
 mod fitting;
 mod flow;
+mod maf;
 mod mixture;
 mod transformer;
 
@@ -16,6 +17,7 @@ use crate::config::{self, Config, PriorKind};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
 use flow::Flow;
+use maf::Maf;
 use transformer::Transformer;
 
 pub use categorical::draw_index;
@@ -62,10 +64,18 @@ pub fn trainable(kind: PriorKind, config: &Config, settings: &config::Prior, see
             Ok(Box::new(Transformer::new(rng, settings, config.model.code_count(), length)))
         }
         PriorKind::Flow => Ok(Box::new(Flow::new(rng, settings, config.model.z_dim))),
+        PriorKind::Maf => Ok(Box::new(Maf::new(rng, settings, config.model.z_dim))),
         PriorKind::Standard | PriorKind::Gmm => {
             Err(Error::config(format!("--prior {kind}: it is not trained by gradients")))
         }
     }
+}
+
+/// Returns the mean and the deviation of each latent, `[n, d]` → `[1, d]` each. The deviation of equal latents is above 0.
+fn moments(latents: &Tensor) -> [Tensor; 2] {
+    let mean = latents.mean(&[0], true);
+    let variance = latents.sub(&mean).square().mean(&[0], true);
+    [mean, variance.add_scalar(1e-12).sqrt()]
 }
 
 /// Builds a prior of this kind to load its tensors into.
@@ -87,6 +97,7 @@ pub fn weights(kind: PriorKind, config: &Config, settings: &config::Prior) -> f6
         PriorKind::Transformer => Transformer::weights(settings, config.model.code_count(), config.code_side().pow(2)),
         PriorKind::Gmm => Mixture::weights(settings.components, config.model.z_dim),
         PriorKind::Flow => Flow::weights(settings, config.model.z_dim),
+        PriorKind::Maf => Maf::weights(settings, config.model.z_dim),
     }
 }
 
@@ -99,11 +110,11 @@ pub fn check(kind: PriorKind, config: &Config) -> Result<()> {
     let why = match kind {
         PriorKind::Standard if config.model.is_vae() || config.model.has_codes() => return Ok(()),
         PriorKind::Transformer if config.model.has_codes() => return Ok(()),
-        PriorKind::Gmm | PriorKind::Flow if config.model.is_vae() => return Ok(()),
         PriorKind::Standard => "has no latents to draw",
         PriorKind::Transformer => "has no codes; only vq and fsq have",
-        PriorKind::Gmm | PriorKind::Flow if config.model.has_codes() => "has codes; the prior of codes is transformer",
-        PriorKind::Gmm | PriorKind::Flow => "has no latents",
+        _ if config.model.is_vae() => return Ok(()),
+        _ if config.model.has_codes() => "has codes; the prior of codes is transformer",
+        _ => "has no latents",
     };
     Err(Error::config(format!("--prior {kind}: model.kind = \"{model}\" {why}")))
 }

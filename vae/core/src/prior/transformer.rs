@@ -42,7 +42,7 @@ impl Transformer {
         Transformer {
             tokens: Embedding::new(rng, codes + 1, width), // the last is the start
             positions: Embedding::new(rng, length, width),
-            blocks: (0..settings.blocks).map(|_| TransformerEncoderLayer::new(rng, width, settings.heads)).collect(),
+            blocks: (0..settings.blocks()).map(|_| TransformerEncoderLayer::new(rng, width, settings.heads)).collect(),
             norm: LayerNorm::new([width]),
             head: Linear::new(rng, width, codes).no_bias(),
             codes,
@@ -52,7 +52,7 @@ impl Transformer {
 
     /// Returns the number of weights of such a prior.
     pub(super) fn weights(settings: &config::Prior, codes: usize, length: usize) -> f64 {
-        let [width, blocks, codes, length] = [settings.width(), settings.blocks, codes, length].map(|n| n as f64);
+        let [width, blocks, codes, length] = [settings.width(), settings.blocks(), codes, length].map(|n| n as f64);
         width * (2.0 * codes + length) + blocks * 12.0 * width * width
     }
 
