@@ -165,7 +165,7 @@ impl Prior for Maf {
     }
 
     fn nats(&self, latents: &Tensor) -> Option<Tensor> {
-        Some(no_grad(|| self.negative_log_density(latents).mean_all()).value().clone())
+        Some(no_grad(|| self.negative_log_density(latents)).value().clone())
     }
 
     fn words(&self) -> String {

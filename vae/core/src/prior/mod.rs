@@ -30,8 +30,8 @@ pub trait Prior: Module {
     /// same generator gives the same latents.
     fn draw(&self, count: usize, device: &Device, rng: &mut Generator) -> Tensor;
 
-    /// Returns −ln p(latents) in nats, the mean over latents `[count, z]` or `[count, rows·columns]` on the prior's device: a
-    /// scalar. `None` if it cannot be computed.
+    /// Returns −ln p of each latent in nats, for latents `[count, z]` or `[count, rows·columns]` on the prior's device: `[count]`.
+    /// `None` if it cannot be computed.
     fn nats(&self, latents: &Tensor) -> Option<Tensor>;
 
     /// Returns what it is, in a few words.

@@ -107,8 +107,10 @@ impl Prior for Transformer {
     }
 
     fn nats(&self, latents: &Tensor) -> Option<Tensor> {
-        let loss = no_grad(|| self.loss(latents, &mut Generator::new(0)));
-        Some(loss.value().mul_scalar(self.length as f32))
+        let (count, ctx) = (latents.shape()[0], ForwardContext::eval());
+        let probabilities = no_grad(|| self.logits(latents, &ctx).log_softmax(1));
+        let of_codes = probabilities.value().gather(&latents.reshape([count * self.length]));
+        Some(of_codes.reshape([count, self.length]).sum(&[1], false).mul_scalar(-1.0))
     }
 
     fn words(&self) -> String {
@@ -147,6 +149,16 @@ mod tests {
         let c = logits([1.0, 1.0, 2.0, 3.0]);
         assert_eq!(a[..5], c[..5], "the first code depends on no other");
         assert!((1..4).all(|i| a[5 * i..][..5] != c[5 * i..][..5]));
+    }
+
+    #[test]
+    fn the_nats_of_images_are_the_loss_of_their_codes() {
+        let (prior, codes) = (transformer(5, 3), Tensor::new(&[0.0, 1.0, 2.0, 4.0, 4.0, 3.0], [2, 3]));
+        let nats = prior.nats(&codes).unwrap();
+        for i in 0..2 {
+            let loss = prior.loss(&codes.slice(0, i, 1), &mut Generator::new(0)).item();
+            assert!((nats.data()[i] - 3.0 * loss).abs() < 1e-5, "{nats:?}, {loss}");
+        }
     }
 
     /// exp(−L·loss) is a distribution: over all sequences it sums to 1. Sequences are drawn with its probabilities.
