@@ -83,6 +83,7 @@ fn a_prior_that_does_not_fit_is_refused() {
     refused(&fit(dir, &["classifier"]), 2, &["\"classifier\""]);
     refused(&fit(dir, &["classifier", "--prior", "maf"]), 2, &["--prior maf", "has no latents"]);
     refused(&fit(dir, &["run", "--prior", "maf"]), 2, &["--prior maf", "the prior of codes is transformer"]);
+    refused(&fit(dir, &["run", "--prior", "vae"]), 2, &["--prior vae", "the prior of codes is transformer"]);
     refused(&fit(dir, &["vae", "--prior", "maf", "--set", "prior.blocks=65"]), 2, &["prior.blocks = 65", "1 to 64"]);
     refused(&fit(dir, &["run", "--prior", "standard"]), 2, &["nothing to fit"]);
     refused(&fit(dir, &["run", "--prior", "none"]), 2, &["--prior", "transformer"]);
@@ -145,6 +146,8 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
     let maf = fs::read(dir.join(run).join("checkpoints/prior-maf.safetensors")).unwrap();
     done(&fit(&[&small[..], &["--again", "--threads", "1"]].concat()));
     assert!(fs::read(dir.join(run).join("checkpoints/prior-maf.safetensors")).unwrap() == maf, "other bits");
+    let told = done(&fit(&["--prior", "vae", "--set", "prior.epochs=3", "--set", "prior.width=16"]));
+    assert!(told.starts_with("second-stage VAE of 3 latents: ") && told.contains("−ln p = at most "), "{told}");
 
     let sample = |words: &[&str], place: &str| {
         done(&vae(dir, &[&["sample", run, "-n", "2", "--png", place], words].concat()));
@@ -152,10 +155,10 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
     };
     let plain = sample(&[], "plain");
     assert!(plain == sample(&["--prior", "standard"], "standard"), "a VAE draws from N(0, I) unless told otherwise");
-    let drawn = ["gmm", "flow", "maf"].map(|prior| sample(&["--prior", prior], prior));
-    assert!(drawn.iter().all(|image| *image != plain) && drawn[0] != drawn[1] && drawn[1] != drawn[2]);
+    let drawn = ["gmm", "flow", "maf", "vae"].map(|prior| sample(&["--prior", prior], prior));
+    assert!(drawn.iter().all(|image| *image != plain) && (0..4).all(|i| drawn[i] != drawn[(i + 1) % 4]));
     let told = done(&vae(dir, &["draw", run, "priors"]));
-    assert!(told.contains("as many samples of each prior in a row: N(0, I), gmm, flow, maf."), "{told}");
+    assert!(told.contains("as many samples of each prior in a row: N(0, I), gmm, flow, maf, vae."), "{told}");
     let score = |words: &[&str]| {
         done(&vae(dir, &[&["evaluate", run, "--images", "20"], words].concat()));
         let scores: Value = serde_json::from_slice(&fs::read(dir.join(run).join("scores.json")).unwrap()).unwrap();
@@ -164,11 +167,12 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
         all.into_iter().find(|score| score["name"] == "latent_nll").unwrap()
     };
     let [before, after] = [score(&[]), score(&["--prior", "gmm"])];
-    let [flow, maf] = ["flow", "maf"].map(|prior| score(&["--prior", prior]));
+    let [flow, maf, second] = ["flow", "maf", "vae"].map(|prior| score(&["--prior", prior]));
     assert!(before["of"].as_str().unwrap().ends_with("N(0, I)") && after["of"].as_str().unwrap().contains("mixture"));
     assert!(after["value"].as_f64().unwrap() < before["value"].as_f64().unwrap());
     assert!(maf["of"].as_str().unwrap().ends_with("masked autoregressive flow of 3 blocks"), "{maf}");
     assert!(maf["value"].as_f64().unwrap() < before["value"].as_f64().unwrap());
+    assert!(second["of"].as_str().unwrap().ends_with("second-stage VAE of 3 latents, an upper bound"), "{second}");
     assert!(flow["why"].as_str().unwrap().contains("is not computed"), "{flow}");
     refused(&vae(dir, &["sample", run, "--prior", "transformer", "--png", "x"]), 2, &["\"dense\" has no codes"]);
     refused(&vae(dir, &["sample", run, "--prior", "gmm", "--temperature", "0.5", "--png", "x"]), 2, &["mixture"]);
@@ -183,7 +187,7 @@ fn the_examples_of_the_help_are_fits() {
     trained(dir, "runs/fsq", &[&FSQ[..], &["prior.width=8"]].concat());
     let help = done(&vae(dir, &["fit-prior", "--help"]));
     let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  vae fit-prior ")).collect();
-    assert_eq!(examples.len(), 4, "{help}");
+    assert_eq!(examples.len(), 5, "{help}");
     for example in examples {
         let words: Vec<&str> = example.trim().split("  ").next().unwrap().split(' ').skip(1).collect();
         assert!(done(&vae(dir, &words)).contains("checkpoints/prior-"), "{example}");

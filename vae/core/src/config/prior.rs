@@ -5,6 +5,7 @@
 //! transformer    epochs batch_size learning_rate width blocks heads      the codes of vq and fsq
 //! flow           epochs batch_size learning_rate width blocks steps      the latents of a VAE
 //! maf            epochs batch_size learning_rate width blocks            the latents of a VAE
+//! vae            epochs batch_size learning_rate width blocks            the latents of a VAE
 //! gmm            components iterations                                   the latents of a VAE
 //! ```
 
@@ -20,16 +21,17 @@ keys! {
     /// The prior that `vae fit-prior` fits to the latents of a trained run. Training ignores these keys.
     Prior {
         /// The number of passes over the latents of the training images, for the kinds that are fitted by gradients. The default is
-        /// 20 for `transformer`, 100 for `flow` and 30 for `maf`.
+        /// 20 for `transformer`, 100 for `flow`, 30 for `maf` and 40 for `vae`.
         epochs: Option<usize> = None, at_least(1.0);
         /// The number of images in a batch.
         batch_size: usize = 64, at_least(1.0);
         /// The learning rate of Adam. It rises over the first 5 % of the steps, then falls along a cosine.
         learning_rate: f64 = 2e-3, above(0.0);
-        /// The width of the vectors inside the network. The default is 64 for `transformer`, 256 for `flow` and 128 for `maf`.
+        /// The width of the vectors inside the network. The default is 64 for `transformer`, 256 for `flow` and `vae`, and 128 for
+        /// `maf`.
         width: Option<usize> = None, at_least(4.0).at_most(4096.0);
-        /// The number of blocks of the network. They are residual blocks of `transformer` and `flow`, and masked networks in a row of
-        /// `maf`. The default is 2, for `maf` 5.
+        /// The number of blocks of the network. They are residual blocks of `transformer` and `flow`, masked networks in a row of `maf`,
+        /// and hidden layers of both the encoder and the decoder of `vae`. The default is 2, for `maf` 5 and for `vae` 3.
         blocks: Option<usize> = None, at_least(1.0).at_most(64.0);
         /// The number of heads of each attention of `transformer`. It divides `width`.
         heads: usize = 4, at_least(1.0);
@@ -56,13 +58,15 @@ named! {
         Flow = "flow",
         /// A masked autoregressive flow, fitted to the latents of a VAE by its exact density.
         Maf = "maf",
+        /// The second-stage VAE, a small VAE that is trained on the latents of a VAE.
+        Vae = "vae",
     }
 }
 
 impl PriorKind {
     /// All kinds.
-    pub const ALL: [PriorKind; 5] =
-        [PriorKind::Standard, PriorKind::Transformer, PriorKind::Gmm, PriorKind::Flow, PriorKind::Maf];
+    pub const ALL: [PriorKind; 6] =
+        [PriorKind::Standard, PriorKind::Transformer, PriorKind::Gmm, PriorKind::Flow, PriorKind::Maf, PriorKind::Vae];
 
     /// Returns the kind with this name.
     pub fn named(name: &str) -> Option<PriorKind> {
@@ -81,6 +85,7 @@ impl Prior {
         let (epochs, width, blocks) = match kind {
             PriorKind::Flow => (100, 256, BLOCKS),
             PriorKind::Maf => (30, 128, 5),
+            PriorKind::Vae => (40, 256, 3),
             PriorKind::Standard | PriorKind::Transformer | PriorKind::Gmm => (20, WIDTH, BLOCKS),
         };
         let (epochs, width) = (self.epochs.or(Some(epochs)), self.width.or(Some(width)));

@@ -83,6 +83,11 @@ impl Predictor {
         Ok(Some(sum / count as f64))
     }
 
+    /// Returns whether [`Predictor::latent_nats`] is only known to be at least −ln p, because it estimates a bound.
+    pub fn latent_nats_are_a_bound(&self) -> bool {
+        self.any_prior(self.prior.as_deref()).is_some_and(|prior| prior.nats_are_a_bound())
+    }
+
     /// Returns ln p(z) in nats of each latent, `[count, z]`, under the prior that the model was trained with, whether or not another
     /// one was fitted afterwards. The model has no codes.
     pub async fn log_prior(&self, z: &Tensor) -> Result<Vec<f64>> {

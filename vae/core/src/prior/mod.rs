@@ -7,6 +7,7 @@ mod fitting;
 mod flow;
 mod maf;
 mod mixture;
+mod second_stage;
 mod transformer;
 
 use autograd::Var;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::random::Purpose;
 use flow::Flow;
 use maf::Maf;
+use second_stage::SecondStage;
 use transformer::Transformer;
 
 pub use categorical::draw_index;
@@ -33,6 +35,11 @@ pub trait Prior: Module {
     /// Returns −ln p of each latent in nats, for latents `[count, z]` or `[count, rows·columns]` on the prior's device: `[count]`.
     /// `None` if it cannot be computed.
     fn nats(&self, latents: &Tensor) -> Option<Tensor>;
+
+    /// Returns whether [`Prior::nats`] is only known to be at least −ln p, because it estimates a bound.
+    fn nats_are_a_bound(&self) -> bool {
+        false
+    }
 
     /// Returns what it is, in a few words.
     fn words(&self) -> String;
@@ -65,6 +72,7 @@ pub fn trainable(kind: PriorKind, config: &Config, settings: &config::Prior, see
         }
         PriorKind::Flow => Ok(Box::new(Flow::new(rng, settings, config.model.z_dim))),
         PriorKind::Maf => Ok(Box::new(Maf::new(rng, settings, config.model.z_dim))),
+        PriorKind::Vae => Ok(Box::new(SecondStage::new(rng, settings, config.model.z_dim))),
         PriorKind::Standard | PriorKind::Gmm => {
             Err(Error::config(format!("--prior {kind}: it is not trained by gradients")))
         }
@@ -98,6 +106,7 @@ pub fn weights(kind: PriorKind, config: &Config, settings: &config::Prior) -> f6
         PriorKind::Gmm => Mixture::weights(settings.components, config.model.z_dim),
         PriorKind::Flow => Flow::weights(settings, config.model.z_dim),
         PriorKind::Maf => Maf::weights(settings, config.model.z_dim),
+        PriorKind::Vae => SecondStage::weights(settings, config.model.z_dim),
     }
 }
 
