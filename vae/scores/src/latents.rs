@@ -101,12 +101,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
             }
         }
     }
-    match run.predictor.model.prior() {
-        None => likelihood::score(run, options, [&mu, &logvar], scores)?,
-        Some(prior) => likelihood::NAMES.iter().chain([&likelihood::NAME_OF_NLL]).for_each(|name| {
-            scores.add_missing(name, format!("it is computed for the prior N(0, I), not for a {}", prior.words()));
-        }),
-    }
+    likelihood::score(run, options, [&mu, &logvar], scores)?;
 
     let Some(known) = test.images().factors() else {
         let why = "the factors of these images are not known; data.kind = \"shapes\" and \"dsprites\" have them";

@@ -1,7 +1,7 @@
 //! Scores of a prior and of codes, on test images. z is a draw from the posterior of an image, or its codes.
 //!
 //! - `latent_nll`: the mean of −ln p(z), p being the prior that samples are drawn from. A prior that was fitted to latents
-//!   (`vae fit-prior`) gives those of test images a higher density than the model's own.
+//!   (`vae fit-prior`) gives those of test images a higher density than the model's own. For the prior `vae` it is an upper bound.
 //! - `codebook_use`: the share of the codes that any position of the images has.
 //! - `codebook_perplexity`: exp(−Σ p_k ln p_k), p_k being the share of positions with code k.
 
@@ -29,7 +29,10 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
         return Ok(());
     };
     match block_on(predictor.latent_nats(&latents))? {
-        Some(nats) => scores.add(NLL, nats, "nats per image", format!("{eval}; {}", predictor.prior_words())),
+        Some(nats) => {
+            let bound = if predictor.latent_nats_are_a_bound() { ", an upper bound" } else { "" };
+            scores.add(NLL, nats, "nats per image", format!("{eval}; {}{bound}", predictor.prior_words()));
+        }
         None if predictor.prior.is_some() => {
             scores.add_missing(NLL, format!("the density of the {} is not computed", predictor.prior_words()));
         }

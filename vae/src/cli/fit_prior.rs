@@ -25,9 +25,12 @@ const EXAMPLES: &str = "\
 Examples:
   vae fit-prior runs/quickstart                                a mixture of 10 Gaussians over the latents of a VAE
   vae fit-prior runs/quickstart --prior flow                   a flow from N(0, I) to the latents
+  vae fit-prior runs/quickstart --prior maf                    a masked autoregressive flow, which has an exact density
+  vae fit-prior runs/quickstart --prior vae                    the second-stage VAE of a two-stage VAE
   vae fit-prior runs/fsq --set prior.epochs=40 --again         a transformer over the codes of a vq or fsq model
 
-vae config prior explains the keys. A transformer or flow whose fit was interrupted continues with its next epoch, bit for bit.
+vae config prior explains the keys. A fit by gradients that was interrupted continues with its next epoch, bit for bit; that is
+every one but gmm.
 vae sample RUN --prior gmm then draws from it, as draw, evaluate and report do; the prior of codes is used without being named.
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 
@@ -37,7 +40,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration.";
 pub(super) struct Args {
     /// The folder of the run
     run: PathBuf,
-    /// The kind of prior: gmm or flow for a VAE, transformer for codes [default: gmm, for codes transformer]
+    /// The kind of prior: gmm, flow, maf or vae for a VAE, transformer for codes [default: gmm, for codes transformer]
     #[arg(long, value_name = "PRIOR", value_parser = prior_kind)]
     prior: Option<PriorKind>,
     /// Set a key of [prior], for example prior.epochs=40; may be given many times
@@ -162,13 +165,14 @@ fn fit_by_gradients(run: &LoadedRun, latents: &Latents, meta: &Meta, again: bool
 /// Says how probable the latents of images are, and compares with the model's own prior.
 fn verdict(run: &mut LoadedRun, Latents { train, held_out, split }: &Latents) -> Result<String> {
     let (words, nats) = (run.predictor.prior_words(), block_on(run.predictor.latent_nats(held_out))?);
+    let at_most = if run.predictor.latent_nats_are_a_bound() { "at most " } else { "" };
     let config = run.predictor.config.clone();
     run.use_prior(PriorKind::Standard)?;
     let of = format!("latents of {} {split} images", held_out.shape()[0]);
     let Some(nats) = nats else { return Ok(format!("{words}, fitted to the latents of {} images", train.shape()[0])) };
     if let Some(standard) = block_on(run.predictor.latent_nats(held_out))? {
         return Ok(format!(
-            "{words}: −ln p = {nats:.3} nats per image, {of}; {} has {standard:.3}",
+            "{words}: −ln p = {at_most}{nats:.3} nats per image, {of}; {} has {standard:.3}",
             run.predictor.prior_words()
         ));
     }

@@ -81,6 +81,10 @@ fn a_prior_that_does_not_fit_is_refused() {
     trained(dir, "classifier", &["model.kind=classifier", "model.width=2"]);
     refused(&fit(dir, &["vae", "--prior", "transformer"]), 2, &["\"dense\" has no codes"]);
     refused(&fit(dir, &["classifier"]), 2, &["\"classifier\""]);
+    refused(&fit(dir, &["classifier", "--prior", "maf"]), 2, &["--prior maf", "has no latents"]);
+    refused(&fit(dir, &["run", "--prior", "maf"]), 2, &["--prior maf", "the prior of codes is transformer"]);
+    refused(&fit(dir, &["run", "--prior", "vae"]), 2, &["--prior vae", "the prior of codes is transformer"]);
+    refused(&fit(dir, &["vae", "--prior", "maf", "--set", "prior.blocks=65"]), 2, &["prior.blocks = 65", "1 to 64"]);
     refused(&fit(dir, &["run", "--prior", "standard"]), 2, &["nothing to fit"]);
     refused(&fit(dir, &["run", "--prior", "none"]), 2, &["--prior", "transformer"]);
     refused(&fit(dir, &["run", "--set", "model.z_dim=3"]), 2, &["only keys of [prior]"]);
@@ -134,7 +138,16 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
     let (of_mixture, standard) = (nats(&told, "−ln p = "), nats(&told, "N(0, I) has "));
     assert!(of_mixture < standard, "{told}");
     let told = done(&fit(&["--prior", "flow", "--set", "prior.epochs=2", "--set", "prior.width=16"]));
-    assert!(told.contains("flow of 32 steps: ") && told.contains("weights, 200 images\n"), "{told}");
+    assert!(told.contains("flow of 32 steps: −ln p = ") && told.contains("weights, 200 images\n"), "{told}");
+    let small = ["--prior", "maf", "--set", "prior.epochs=2", "--set", "prior.width=16", "--set", "prior.blocks=3"];
+    let told = done(&fit(&small));
+    assert!(told.starts_with("masked autoregressive flow of 3 blocks: "), "{told}");
+    assert!(nats(&told, "−ln p = ") < nats(&told, "N(0, I) has "), "{told}");
+    let maf = fs::read(dir.join(run).join("checkpoints/prior-maf.safetensors")).unwrap();
+    done(&fit(&[&small[..], &["--again", "--threads", "1"]].concat()));
+    assert!(fs::read(dir.join(run).join("checkpoints/prior-maf.safetensors")).unwrap() == maf, "other bits");
+    let told = done(&fit(&["--prior", "vae", "--set", "prior.epochs=3", "--set", "prior.width=16"]));
+    assert!(told.starts_with("second-stage VAE of 3 latents: ") && told.contains("−ln p = at most "), "{told}");
 
     let sample = |words: &[&str], place: &str| {
         done(&vae(dir, &[&["sample", run, "-n", "2", "--png", place], words].concat()));
@@ -142,10 +155,10 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
     };
     let plain = sample(&[], "plain");
     assert!(plain == sample(&["--prior", "standard"], "standard"), "a VAE draws from N(0, I) unless told otherwise");
-    let [gmm, flow] = ["gmm", "flow"].map(|prior| sample(&["--prior", prior], prior));
-    assert!(gmm != plain && flow != plain && gmm != flow);
+    let drawn = ["gmm", "flow", "maf", "vae"].map(|prior| sample(&["--prior", prior], prior));
+    assert!(drawn.iter().all(|image| *image != plain) && (0..4).all(|i| drawn[i] != drawn[(i + 1) % 4]));
     let told = done(&vae(dir, &["draw", run, "priors"]));
-    assert!(told.contains("as many samples of each prior in a row: N(0, I), gmm, flow."), "{told}");
+    assert!(told.contains("as many samples of each prior in a row: N(0, I), gmm, flow, maf, vae."), "{told}");
     let score = |words: &[&str]| {
         done(&vae(dir, &[&["evaluate", run, "--images", "20"], words].concat()));
         let scores: Value = serde_json::from_slice(&fs::read(dir.join(run).join("scores.json")).unwrap()).unwrap();
@@ -153,10 +166,14 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
             [scores["scores"].as_array().unwrap(), scores["missing"].as_array().unwrap()].map(Clone::clone).concat();
         all.into_iter().find(|score| score["name"] == "latent_nll").unwrap()
     };
-    let [before, after, flow] = [score(&[]), score(&["--prior", "gmm"]), score(&["--prior", "flow"])];
+    let [before, after] = [score(&[]), score(&["--prior", "gmm"])];
+    let [flow, maf, second] = ["flow", "maf", "vae"].map(|prior| score(&["--prior", prior]));
     assert!(before["of"].as_str().unwrap().ends_with("N(0, I)") && after["of"].as_str().unwrap().contains("mixture"));
     assert!(after["value"].as_f64().unwrap() < before["value"].as_f64().unwrap());
-    assert!(flow["why"].as_str().unwrap().contains("is not computed"), "{flow}");
+    assert!(maf["of"].as_str().unwrap().ends_with("masked autoregressive flow of 3 blocks"), "{maf}");
+    assert!(maf["value"].as_f64().unwrap() < before["value"].as_f64().unwrap());
+    assert!(second["of"].as_str().unwrap().ends_with("second-stage VAE of 3 latents, an upper bound"), "{second}");
+    assert!(flow["of"].as_str().unwrap().ends_with("flow of 32 steps") && flow["value"].is_f64(), "{flow}");
     refused(&vae(dir, &["sample", run, "--prior", "transformer", "--png", "x"]), 2, &["\"dense\" has no codes"]);
     refused(&vae(dir, &["sample", run, "--prior", "gmm", "--temperature", "0.5", "--png", "x"]), 2, &["mixture"]);
     refused(&fit(&["--set", "prior.components=201"]), 2, &["prior.components = 201", "200 training images"]);
@@ -170,7 +187,7 @@ fn the_examples_of_the_help_are_fits() {
     trained(dir, "runs/fsq", &[&FSQ[..], &["prior.width=8"]].concat());
     let help = done(&vae(dir, &["fit-prior", "--help"]));
     let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  vae fit-prior ")).collect();
-    assert_eq!(examples.len(), 3, "{help}");
+    assert_eq!(examples.len(), 5, "{help}");
     for example in examples {
         let words: Vec<&str> = example.trim().split("  ").next().unwrap().split(' ').skip(1).collect();
         assert!(done(&vae(dir, &words)).contains("checkpoints/prior-"), "{example}");
@@ -182,14 +199,14 @@ fn a_vampprior_is_trained_drawn_from_and_resumed() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let vamp = ["model.kind=dense", "model.hidden=8", "model.z_dim=3", "model.prior=vamp", "model.pseudo_inputs=7"];
-    trained(dir, "run", &vamp);
+    trained(dir, "run", &[&vamp[..], &["loss.reconstruction=gaussian"]].concat());
     done(&vae(dir, &["sample", "run", "-n", "2", "--png", "samples"]));
     done(&vae(dir, &["fit-prior", "run", "--set", "prior.components=2"]));
     let told = done(&vae(dir, &["draw", "run", "priors"]));
     assert!(told.contains("in a row: VampPrior of 7 pseudo-inputs, gmm."), "{told}");
-    done(&vae(dir, &["evaluate", "run", "--images", "20"]));
+    done(&vae(dir, &["evaluate", "run", "--images", "20", "--nll-images", "3", "--nll-samples", "10"]));
     let scores = fs::read_to_string(dir.join("run/scores.json")).unwrap();
-    assert!(scores.contains("it is computed for the prior N(0, I), not for a VampPrior"), "{scores}");
+    assert!(scores.contains("3 test images, 10 draws each, p(z) is the VampPrior of 7 pseudo-inputs"), "{scores}");
     done(&vae(dir, &["export", "run", "--out", "model.safetensors", "--with-module"]));
     refused(&vae(dir, &["sample", "run", "--temperature", "0.5", "--png", "x"]), 2, &["--temperature", "VampPrior"]);
     let refuses = |settings: &[&str], says: &[&str]| {

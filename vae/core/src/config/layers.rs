@@ -170,7 +170,7 @@ fn known_keys() -> Vec<(String, Value)> {
     // Keys that are not set would be missing from the list.
     let data = &mut full.data;
     (data.image_size, data.channels, data.classes, data.crop) = (Some(32), Some(1), Some(1), Some(Crop::None));
-    (full.prior.epochs, full.prior.width) = (Some(1), Some(64));
+    (full.prior.epochs, full.prior.width, full.prior.blocks) = (Some(1), Some(64), Some(2));
     let table = Table::try_from(full).expect("a configuration is a table");
     let mut keys = Vec::new();
     flatten(&table, "", &mut keys);

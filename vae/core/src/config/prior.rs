@@ -4,6 +4,8 @@
 //! ```text
 //! transformer    epochs batch_size learning_rate width blocks heads      the codes of vq and fsq
 //! flow           epochs batch_size learning_rate width blocks steps      the latents of a VAE
+//! maf            epochs batch_size learning_rate width blocks            the latents of a VAE
+//! vae            epochs batch_size learning_rate width blocks            the latents of a VAE
 //! gmm            components iterations                                   the latents of a VAE
 //! ```
 
@@ -18,17 +20,19 @@ use crate::error::Result;
 keys! {
     /// The prior that `vae fit-prior` fits to the latents of a trained run. Training ignores these keys.
     Prior {
-        /// The number of passes of `transformer` and `flow` over the latents of the training images. The default is 20 for
-        /// `transformer` and 100 for `flow`.
+        /// The number of passes over the latents of the training images, for the kinds that are fitted by gradients. The default is
+        /// 20 for `transformer`, 100 for `flow`, 30 for `maf` and 40 for `vae`.
         epochs: Option<usize> = None, at_least(1.0);
         /// The number of images in a batch.
         batch_size: usize = 64, at_least(1.0);
         /// The learning rate of Adam. It rises over the first 5 % of the steps, then falls along a cosine.
         learning_rate: f64 = 2e-3, above(0.0);
-        /// The width of the vectors inside the network. The default is 64 for `transformer` and 256 for `flow`.
+        /// The width of the vectors inside the network. The default is 64 for `transformer`, 256 for `flow` and `vae`, and 128 for
+        /// `maf`.
         width: Option<usize> = None, at_least(4.0).at_most(4096.0);
-        /// The number of residual blocks of the network.
-        blocks: usize = 2, at_least(1.0).at_most(64.0);
+        /// The number of blocks of the network. They are residual blocks of `transformer` and `flow`, masked networks in a row of `maf`,
+        /// and hidden layers of both the encoder and the decoder of `vae`. The default is 2, for `maf` 5 and for `vae` 3.
+        blocks: Option<usize> = None, at_least(1.0).at_most(64.0);
         /// The number of heads of each attention of `transformer`. It divides `width`.
         heads: usize = 4, at_least(1.0);
         /// The number of steps of Heun's method with which `flow` draws.
@@ -52,12 +56,17 @@ named! {
         Gmm = "gmm",
         /// A flow that carries N(0, I) to the latents of a VAE, learnt by flow matching.
         Flow = "flow",
+        /// A masked autoregressive flow, fitted to the latents of a VAE by its exact density.
+        Maf = "maf",
+        /// The second-stage VAE, a small VAE that is trained on the latents of a VAE.
+        Vae = "vae",
     }
 }
 
 impl PriorKind {
     /// All kinds.
-    pub const ALL: [PriorKind; 4] = [PriorKind::Standard, PriorKind::Transformer, PriorKind::Gmm, PriorKind::Flow];
+    pub const ALL: [PriorKind; 6] =
+        [PriorKind::Standard, PriorKind::Transformer, PriorKind::Gmm, PriorKind::Flow, PriorKind::Maf, PriorKind::Vae];
 
     /// Returns the kind with this name.
     pub fn named(name: &str) -> Option<PriorKind> {
@@ -67,13 +76,20 @@ impl PriorKind {
 
 /// The default of `width` for a transformer.
 const WIDTH: usize = 64;
+/// The default of `blocks` for a transformer.
+const BLOCKS: usize = 2;
 
 impl Prior {
     /// Returns these keys with the defaults of a kind of prior where nothing is set.
     pub fn of_kind(&self, kind: PriorKind) -> Prior {
-        let (epochs, width) = if kind == PriorKind::Flow { (100, 256) } else { (20, WIDTH) };
+        let (epochs, width, blocks) = match kind {
+            PriorKind::Flow => (100, 256, BLOCKS),
+            PriorKind::Maf => (30, 128, 5),
+            PriorKind::Vae => (40, 256, 3),
+            PriorKind::Standard | PriorKind::Transformer | PriorKind::Gmm => (20, WIDTH, BLOCKS),
+        };
         let (epochs, width) = (self.epochs.or(Some(epochs)), self.width.or(Some(width)));
-        Prior { epochs, width, ..self.clone() }
+        Prior { epochs, width, blocks: self.blocks.or(Some(blocks)), ..self.clone() }
     }
 
     /// Returns the number of epochs.
@@ -86,6 +102,11 @@ impl Prior {
         self.width.unwrap_or(WIDTH)
     }
 
+    /// Returns the number of blocks of the network.
+    pub fn blocks(&self) -> usize {
+        self.blocks.unwrap_or(BLOCKS)
+    }
+
     /// Checks the keys of the second stage.
     ///
     /// # Errors
@@ -95,7 +116,7 @@ impl Prior {
             ("epochs", self.epochs.unwrap_or(1), 1, usize::MAX),
             ("batch_size", self.batch_size, 1, usize::MAX),
             ("width", self.width.unwrap_or(4), 4, 4096),
-            ("blocks", self.blocks, 1, 64),
+            ("blocks", self.blocks(), 1, 64),
             ("steps", self.steps, 1, 10_000),
             ("components", self.components, 1, 10_000),
             ("iterations", self.iterations, 1, usize::MAX),

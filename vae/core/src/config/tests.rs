@@ -11,7 +11,7 @@ fn every_key_is_described_in_the_order_of_the_file() {
     let mut full = Config::default();
     let data = &mut full.data;
     (data.image_size, data.channels, data.crop, data.classes) = (Some(32), Some(1), Some(Crop::None), Some(1));
-    (full.prior.epochs, full.prior.width) = (Some(1), Some(64));
+    (full.prior.epochs, full.prior.width, full.prior.blocks) = (Some(1), Some(64), Some(2));
     let names: Vec<String> = full.leaves().into_iter().map(|(key, _)| key).collect();
     assert_eq!(all().iter().map(|key| key.name.clone()).collect::<Vec<_>>(), names);
     for key in all() {
@@ -30,7 +30,18 @@ fn the_documented_defaults_are_the_defaults() {
     let config: Config = toml::from_str(&text).unwrap();
     assert_eq!(config, Config::default());
     let unset: Vec<_> = all().into_iter().filter(|key| key.default.is_none()).map(|key| key.name).collect();
-    assert_eq!(unset, ["data.image_size", "data.channels", "data.crop", "data.classes", "prior.epochs", "prior.width"]);
+    assert_eq!(
+        unset,
+        [
+            "data.image_size",
+            "data.channels",
+            "data.crop",
+            "data.classes",
+            "prior.epochs",
+            "prior.width",
+            "prior.blocks"
+        ]
+    );
 }
 
 #[test]

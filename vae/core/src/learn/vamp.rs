@@ -102,6 +102,10 @@ impl Learner for Vamp {
         Some(self.model.decode(z, &ForwardContext::eval()))
     }
 
+    fn log_density(&self, z: &Var, batch: &Batch) -> Option<Var> {
+        Some(self.objective.log_density(&self.model.decode(z, &ForwardContext::eval()), &batch.target))
+    }
+
     fn prior(&self) -> Option<&dyn Prior> {
         Some(self)
     }
@@ -120,7 +124,7 @@ impl Prior for Vamp {
     fn nats(&self, latents: &Tensor) -> Option<Tensor> {
         let nats = no_grad(|| {
             let [mu, logvar] = self.pseudo_posteriors(&ForwardContext::eval());
-            log_mixture(&Var::constant(latents.clone()), &mu, &logvar).mean_all().mul_scalar(-1.0)
+            log_mixture(&Var::constant(latents.clone()), &mu, &logvar).mul_scalar(-1.0)
         });
         Some(nats.value().clone())
     }
@@ -222,7 +226,7 @@ mod tests {
         let of_component = half_log_det + 1.5 * (std::f32::consts::TAU * std::f32::consts::E).ln();
         let nats = |seed: u64| {
             let drawn = vamp.draw(20_000, &Device::Cpu, &mut Generator::new(seed));
-            vamp.nats(&drawn).unwrap().data()[0]
+            vamp.nats(&drawn).unwrap().mean_all().data()[0]
         };
         let entropy = nats(3);
         assert!((entropy - nats(4)).abs() < 0.05);

@@ -78,9 +78,25 @@ impl Predictor {
         for first in (0..count).step_by(size) {
             let rows = size.min(count - first);
             let Some(nats) = prior.nats(&latents.slice(0, first, rows).upload(&self.device)) else { return Ok(None) };
-            sum += f64::from(nats.read().await?[0]) * rows as f64;
+            sum += nats.read().await?.into_iter().map(f64::from).sum::<f64>();
         }
         Ok(Some(sum / count as f64))
+    }
+
+    /// Returns whether [`Predictor::latent_nats`] is only known to be at least −ln p, because it estimates a bound.
+    pub fn latent_nats_are_a_bound(&self) -> bool {
+        self.any_prior(self.prior.as_deref()).is_some_and(|prior| prior.nats_are_a_bound())
+    }
+
+    /// Returns ln p(z) in nats of each latent, `[count, z]`, under the prior that the model was trained with, whether or not another
+    /// one was fitted afterwards. The model has no codes.
+    pub async fn log_prior(&self, z: &Tensor) -> Result<Vec<f64>> {
+        let Some(prior) = self.model.prior() else {
+            let of = |z: &[f32]| z.iter().map(|&z| f64::from(z).powi(2) + std::f64::consts::TAU.ln()).sum::<f64>();
+            return Ok(z.data().chunks_exact(z.shape()[1]).map(|z| -0.5 * of(z)).collect());
+        };
+        let nats = prior.nats(&z.upload(&self.device)).expect("a prior that is trained with the model has a density");
+        Ok(nats.read().await?.into_iter().map(|nats| -f64::from(nats)).collect())
     }
 
     /// Returns the latents of images, one row each, to fit a prior to: a draw from the posterior of each image, `[places, z]`,

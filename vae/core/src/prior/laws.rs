@@ -15,12 +15,18 @@ fn config(kind: &str) -> Config {
 }
 
 fn settings() -> config::Prior {
-    config::Prior { width: Some(8), heads: 2, blocks: 3, components: 4, steps: 2, ..config::Prior::default() }
+    config::Prior { width: Some(8), heads: 2, blocks: Some(3), components: 4, steps: 2, ..config::Prior::default() }
 }
 
 /// The kinds of priors, each with a model that it fits.
-fn fitted() -> [(PriorKind, Config); 3] {
-    [(PriorKind::Gmm, config("dense")), (PriorKind::Flow, config("dense")), (PriorKind::Transformer, config("vq"))]
+fn fitted() -> [(PriorKind, Config); 5] {
+    [
+        (PriorKind::Gmm, config("dense")),
+        (PriorKind::Flow, config("dense")),
+        (PriorKind::Maf, config("dense")),
+        (PriorKind::Vae, config("dense")),
+        (PriorKind::Transformer, config("vq")),
+    ]
 }
 
 #[test]
@@ -31,7 +37,7 @@ fn a_prior_that_does_not_fit_a_model_says_why() {
         let (with_latents, with_codes, without) = match kind {
             PriorKind::Standard => ("", "", "has no latents to draw"),
             PriorKind::Transformer => ("has no codes; only vq and fsq have", "", "has no codes; only vq and fsq have"),
-            PriorKind::Gmm | PriorKind::Flow => ("", "has codes; the prior of codes is transformer", "has no latents"),
+            _ => ("", "has codes; the prior of codes is transformer", "has no latents"),
         };
         for (config, expected) in [(&latents, with_latents), (&codes, with_codes), (&neither, without)] {
             let why = why(config);
@@ -77,5 +83,12 @@ fn as_many_latents_are_drawn_as_asked_for() {
 #[test]
 fn priors_are_named() {
     let words = fitted().map(|(kind, config)| blank(kind, &config, &settings()).unwrap().words());
-    assert_eq!(words, ["mixture of 4 Gaussians", "flow of 2 steps", "transformer prior of 4 codes of 5"]);
+    let expected = [
+        "mixture of 4 Gaussians",
+        "flow of 2 steps",
+        "masked autoregressive flow of 3 blocks",
+        "second-stage VAE of 3 latents",
+        "transformer prior of 4 codes of 5",
+    ];
+    assert_eq!(words, expected);
 }

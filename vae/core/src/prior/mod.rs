@@ -7,7 +7,9 @@ mod fitting;
 mod flow;
 #[cfg(test)]
 mod laws;
+mod maf;
 mod mixture;
+mod second_stage;
 mod transformer;
 
 use autograd::Var;
@@ -18,6 +20,8 @@ use crate::config::{self, Config, PriorKind};
 use crate::error::{Error, Result};
 use crate::random::Purpose;
 use flow::Flow;
+use maf::Maf;
+use second_stage::SecondStage;
 use transformer::Transformer;
 
 pub use categorical::draw_index;
@@ -30,9 +34,14 @@ pub trait Prior: Module {
     /// same generator gives the same latents.
     fn draw(&self, count: usize, device: &Device, rng: &mut Generator) -> Tensor;
 
-    /// Returns −ln p(latents) in nats, the mean over latents `[count, z]` or `[count, rows·columns]` on the prior's device: a
-    /// scalar. `None` if it cannot be computed.
+    /// Returns −ln p of each latent in nats, for latents `[count, z]` or `[count, rows·columns]` on the prior's device: `[count]`.
+    /// `None` if it cannot be computed.
     fn nats(&self, latents: &Tensor) -> Option<Tensor>;
+
+    /// Returns whether [`Prior::nats`] is only known to be at least −ln p, because it estimates a bound.
+    fn nats_are_a_bound(&self) -> bool {
+        false
+    }
 
     /// Returns what it is, in a few words.
     fn words(&self) -> String;
@@ -64,10 +73,19 @@ pub fn trainable(kind: PriorKind, config: &Config, settings: &config::Prior, see
             Ok(Box::new(Transformer::new(rng, settings, config.model.code_count(), length)))
         }
         PriorKind::Flow => Ok(Box::new(Flow::new(rng, settings, config.model.z_dim))),
+        PriorKind::Maf => Ok(Box::new(Maf::new(rng, settings, config.model.z_dim))),
+        PriorKind::Vae => Ok(Box::new(SecondStage::new(rng, settings, config.model.z_dim))),
         PriorKind::Standard | PriorKind::Gmm => {
             Err(Error::config(format!("--prior {kind}: it is not trained by gradients")))
         }
     }
+}
+
+/// Returns the mean and the deviation of each latent, `[n, d]` → `[1, d]` each. The deviation of equal latents is above 0.
+fn moments(latents: &Tensor) -> [Tensor; 2] {
+    let mean = latents.mean(&[0], true);
+    let variance = latents.sub(&mean).square().mean(&[0], true);
+    [mean, variance.add_scalar(1e-12).sqrt()]
 }
 
 /// Builds a prior of this kind to load its tensors into.
@@ -89,6 +107,8 @@ pub fn weights(kind: PriorKind, config: &Config, settings: &config::Prior) -> f6
         PriorKind::Transformer => Transformer::weights(settings, config.model.code_count(), config.code_side().pow(2)),
         PriorKind::Gmm => Mixture::weights(settings.components, config.model.z_dim),
         PriorKind::Flow => Flow::weights(settings, config.model.z_dim),
+        PriorKind::Maf => Maf::weights(settings, config.model.z_dim),
+        PriorKind::Vae => SecondStage::weights(settings, config.model.z_dim),
     }
 }
 
@@ -101,11 +121,11 @@ pub fn check(kind: PriorKind, config: &Config) -> Result<()> {
     let why = match kind {
         PriorKind::Standard if config.model.is_vae() || config.model.has_codes() => return Ok(()),
         PriorKind::Transformer if config.model.has_codes() => return Ok(()),
-        PriorKind::Gmm | PriorKind::Flow if config.model.is_vae() => return Ok(()),
         PriorKind::Standard => "has no latents to draw",
         PriorKind::Transformer => "has no codes; only vq and fsq have",
-        PriorKind::Gmm | PriorKind::Flow if config.model.has_codes() => "has codes; the prior of codes is transformer",
-        PriorKind::Gmm | PriorKind::Flow => "has no latents",
+        _ if config.model.is_vae() => return Ok(()),
+        _ if config.model.has_codes() => "has codes; the prior of codes is transformer",
+        _ => "has no latents",
     };
     Err(Error::config(format!("--prior {kind}: model.kind = \"{model}\" {why}")))
 }

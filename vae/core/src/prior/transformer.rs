@@ -42,7 +42,7 @@ impl Transformer {
         Transformer {
             tokens: Embedding::new(rng, codes + 1, width), // the last is the start
             positions: Embedding::new(rng, length, width),
-            blocks: (0..settings.blocks).map(|_| TransformerEncoderLayer::new(rng, width, settings.heads)).collect(),
+            blocks: (0..settings.blocks()).map(|_| TransformerEncoderLayer::new(rng, width, settings.heads)).collect(),
             norm: LayerNorm::new([width]),
             head: Linear::new(rng, width, codes).no_bias(),
             codes,
@@ -52,7 +52,7 @@ impl Transformer {
 
     /// Returns the number of weights of such a prior.
     pub(super) fn weights(settings: &config::Prior, codes: usize, length: usize) -> f64 {
-        let [width, blocks, codes, length] = [settings.width(), settings.blocks, codes, length].map(|n| n as f64);
+        let [width, blocks, codes, length] = [settings.width(), settings.blocks(), codes, length].map(|n| n as f64);
         width * (2.0 * codes + length) + blocks * 12.0 * width * width
     }
 
@@ -107,8 +107,10 @@ impl Prior for Transformer {
     }
 
     fn nats(&self, latents: &Tensor) -> Option<Tensor> {
-        let loss = no_grad(|| self.loss(latents, &mut Generator::new(0)));
-        Some(loss.value().mul_scalar(self.length as f32))
+        let (count, ctx) = (latents.shape()[0], ForwardContext::eval());
+        let probabilities = no_grad(|| self.logits(latents, &ctx).log_softmax(1));
+        let of_codes = probabilities.value().gather(&latents.reshape([count * self.length]));
+        Some(of_codes.reshape([count, self.length]).sum(&[1], false).mul_scalar(-1.0))
     }
 
     fn words(&self) -> String {
@@ -149,6 +151,16 @@ mod tests {
         assert!((1..4).all(|i| a[5 * i..][..5] != c[5 * i..][..5]));
     }
 
+    #[test]
+    fn the_nats_of_images_are_the_loss_of_their_codes() {
+        let (prior, codes) = (transformer(5, 3), Tensor::new(&[0.0, 1.0, 2.0, 4.0, 4.0, 3.0], [2, 3]));
+        let nats = prior.nats(&codes).unwrap();
+        for i in 0..2 {
+            let loss = prior.loss(&codes.slice(0, i, 1), &mut Generator::new(0)).item();
+            assert!((nats.data()[i] - 3.0 * loss).abs() < 1e-5, "{nats:?}, {loss}");
+        }
+    }
+
     /// exp(−L·loss) is a distribution: over all sequences it sums to 1. Sequences are drawn with its probabilities.
     #[test]
     fn sequences_are_drawn_with_the_probabilities_of_the_loss() {
@@ -180,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_vector_is_the_sum_of_those_of_a_code_and_its_position() {
-        let settings = config::Prior { width: Some(8), heads: 2, blocks: 0, ..config::Prior::default() };
+        let settings = config::Prior { width: Some(8), heads: 2, blocks: Some(0), ..config::Prior::default() };
         let prior = Transformer::new(&mut Generator::new(1), &settings, 5, 4);
         let vectors = prior.vectors(&Tensor::new(&[5.0, 2.0], [1, 2]), &ForwardContext::eval());
         let tables = nn::parameters(&prior);

@@ -3,6 +3,8 @@
 //!
 //!   log p(x) ≥ E log [ 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x) ],   z_k ~ q(z|x)
 //!
+//! p(z) is the prior that the model was trained with, N(0, I) or the VampPrior, also if another one was fitted afterwards.
+//!
 //! K = 1 gives the ELBO. The bound rises with K towards log p(x). The model sees y = (x − mean)/std for pixels x in [0,
 //! 1], so log p(x) = log p(y) − Σ ln std. The reconstruction term of the loss determines p(y|z) over D numbers:
 //! `vae_core::objective` has the densities. That of bce is none unless all pixels are 0 or 1, because it does not integrate
@@ -15,7 +17,7 @@
 //! 5,000 draws for each of the 10,000 test images of MNIST. It is there only if p(y|z) is a density whose variance was
 //! chosen by the data: `gaussian`, or bce of binary pixels.
 
-use std::f64::consts::LN_2;
+use std::f64::consts::{LN_2, TAU};
 
 use pollster::block_on;
 use tensor::Tensor;
@@ -53,7 +55,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, gaussian: [&Tensor; 2], 
         (Reconstruction::Bce, _) if is_binary(run, count)? => ("Bernoulli", 0.0),
         (Reconstruction::Bce, _) => ("no density: bce of pixels between 0 and 1", 0.0),
     };
-    let of = format!("{count} test images, {DRAWS} draws each, {what}");
+    let of = format!("{count} test images, {DRAWS} draws each{}, {what}", prior_words(run));
     for (name, value, unit) in
         [(NAMES[0], nats, "nats"), (NAMES[1], bits - nats / (config.pixels() as f64 * LN_2), "bits")]
     {
@@ -99,8 +101,13 @@ fn nll(run: &LoadedRun, options: &Options, gaussian: [&Tensor; 2], scores: &mut 
     };
     let gaussian = more.as_ref().map_or(gaussian, |[mu, logvar]| [mu, logvar]);
     let value = -mean_bound(run, gaussian, count, draws, NLL)?;
-    scores.add(NAME_OF_NLL, value, "nats", format!("{count} test images, {draws} draws each"));
+    scores.add(NAME_OF_NLL, value, "nats", format!("{count} test images, {draws} draws each{}", prior_words(run)));
     Ok(())
+}
+
+/// Names the prior p(z), if it is not N(0, I).
+fn prior_words(run: &LoadedRun) -> String {
+    run.predictor.model.prior().map_or(String::new(), |prior| format!(", p(z) is the {}", prior.words()))
 }
 
 /// Returns whether all pixels of the first test images are 0 or 1.
@@ -133,7 +140,9 @@ fn mean_bound(run: &LoadedRun, gaussian: [&Tensor; 2], count: usize, draws: usiz
             for z in z.chunks(AT_ONCE * z_dim) {
                 let z = Tensor::new(z, [z.len() / z_dim, z_dim]);
                 let densities = block_on(predictor.log_density(test, place, &y, &z))?;
-                all.extend(densities.expect("what has a posterior decodes its latents").into_iter().map(f64::from));
+                let densities = densities.expect("what has a posterior decodes its latents");
+                let priors = block_on(predictor.log_prior(&z))?;
+                all.extend(densities.into_iter().zip(priors).map(|(density, prior)| f64::from(density) + prior));
             }
             Ok(all)
         })? - scale;
@@ -142,24 +151,24 @@ fn mean_bound(run: &LoadedRun, gaussian: [&Tensor; 2], count: usize, draws: usiz
 }
 
 /// Returns the bound for one image. `mu` and `logvar` are its posterior, and `noise` has a row of standard normal
-/// numbers for each of the K draws. `log_p` computes log p(x|z) for all draws z.
+/// numbers for each of the K draws. `log_joint` computes log p(x|z) + log p(z) for all draws z.
 fn log_likelihood<E>(
     [mu, logvar]: [&[f32]; 2],
     noise: &[f32],
-    log_p: impl FnOnce(&[f32]) -> std::result::Result<Vec<f64>, E>,
+    log_joint: impl FnOnce(&[f32]) -> std::result::Result<Vec<f64>, E>,
 ) -> std::result::Result<f64, E> {
     let width = mu.len();
     let z: Vec<f32> =
         noise.iter().enumerate().map(|(i, eps)| mu[i % width] + (0.5 * logvar[i % width]).exp() * eps).collect();
-    let prior_to_posterior = |z: &[f32]| -> f64 {
+    let log_posterior = |z: &[f32]| -> f64 {
         let each = z.iter().zip(mu).zip(logvar).map(|((&z, &mu), &logvar)| {
             let [z, mu, logvar] = [z, mu, logvar].map(f64::from);
-            0.5 * (logvar + (z - mu).powi(2) * (-logvar).exp() - z * z)
+            -0.5 * (logvar + (z - mu).powi(2) * (-logvar).exp() + TAU.ln())
         });
         each.sum()
     };
-    let likelihoods = log_p(&z)?;
-    let weights: Vec<f64> = z.chunks_exact(width).zip(&likelihoods).map(|(z, p)| p + prior_to_posterior(z)).collect();
+    let joint = log_joint(&z)?;
+    let weights: Vec<f64> = z.chunks_exact(width).zip(&joint).map(|(z, joint)| joint - log_posterior(z)).collect();
     Ok(logsumexp(&weights) - (weights.len() as f64).ln())
 }
 
@@ -182,10 +191,10 @@ mod tests {
     const W: [[f64; 2]; 2] = [[1.5, 0.4], [-0.7, 0.9]];
     const B: [f64; 2] = [0.3, -0.2];
 
-    /// The density of N(decoded, ½I) at x.
-    fn log_density(decoded: [f64; 2], x: [f64; 2]) -> f64 {
+    /// The density of N(decoded, ½I) at x, and of N(0, I) at z.
+    fn log_joint(decoded: [f64; 2], x: [f64; 2], z: &[f32]) -> f64 {
         let squares = (x[0] - decoded[0]).powi(2) + (x[1] - decoded[1]).powi(2);
-        -squares - PI.ln()
+        -squares - PI.ln() + log_normal([f64::from(z[0]), f64::from(z[1])], [[1.0, 0.0], [0.0, 1.0]])
     }
 
     fn log_normal([x, y]: [f64; 2], [[a, b], [_, d]]: [[f64; 2]; 2]) -> f64 {
@@ -202,7 +211,7 @@ mod tests {
         let noise = rng.normal_tensor([draws, 2]);
         let bound = log_likelihood(gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
             let decoded = |z: &[f32]| [0, 1].map(|i| W[i][0] * f64::from(z[0]) + W[i][1] * f64::from(z[1]) + B[i]);
-            Ok(z.chunks_exact(2).map(|z| log_density(decoded(z), x)).collect())
+            Ok(z.chunks_exact(2).map(|z| log_joint(decoded(z), x, z)).collect())
         });
         let Ok(bound) = bound;
         bound
@@ -220,7 +229,7 @@ mod tests {
         for draws in [1, 3, 64] {
             let noise = Generator::new(1).normal_tensor([draws, 2]);
             let bound = log_likelihood([&mu, &logvar], noise.data(), |z| -> std::result::Result<_, Infallible> {
-                let density = |z: &[f32]| log_density([0, 1].map(|i| f64::from(w[i] * z[i])), x.map(f64::from));
+                let density = |z: &[f32]| log_joint([0, 1].map(|i| f64::from(w[i] * z[i])), x.map(f64::from), z);
                 Ok(z.chunks_exact(2).map(density).collect())
             });
             let Ok(bound) = bound;

@@ -11,6 +11,8 @@ use vae_core::predict::Predictor;
 
 use super::*;
 
+mod linear_gaussian;
+
 /// Returns four factors of four values each for `count` images. All combinations are equally frequent.
 fn four_factors(count: usize) -> Vec<Vec<usize>> {
     let order = Generator::new(3).permutation(count);
@@ -246,88 +248,6 @@ fn binary_cross_entropy_takes_logits_and_is_no_density() {
     let [nats, bits] = likelihood::NAMES.map(|name| scores.get(name).unwrap());
     assert!((nats.value - exact).abs() < 1e-4 && (bits.value + exact / 64.0 / 2_f64.ln()).abs() < 1e-5, "{nats:?}");
     assert!(nats.caveat.contains("is not a density") && bits.caveat.contains("is not a density"));
-}
-
-/// The directions of `linear_gaussian`, on the upper and on the lower half of the pixels, and its σ.
-const W: [[f64; 64]; 2] = {
-    let mut w = [[0.0; 64]; 2];
-    let mut i = 0;
-    while i < 64 {
-        w[i / 32][i] = if i % 3 == 0 { 0.4 } else { -0.2 };
-        i += 1;
-    }
-    w
-};
-const SIGMA: f64 = 0.5;
-
-/// Probabilistic PCA as a dense model: x = W·z + ½ + σ·noise, and its posterior N(m, 1/precision). A pair of ReLUs is a linear
-/// unit: relu(a) − relu(−a) = a. The logarithm of the encoder's variance is too large by `wrong`.
-fn linear_gaussian(wrong: f64) -> LoadedRun {
-    let run = untrained(&[
-        "model.z_dim=2",
-        "loss.reconstruction=gaussian",
-        "loss.variance=fixed",
-        &format!("loss.sigma={SIGMA}"),
-    ]);
-    let precision = W.map(|w| 1.0 + w.iter().map(|w| w * w).sum::<f64>() / SIGMA.powi(2));
-    let sign = |unit: usize| if unit.is_multiple_of(2) { 1.0 } else { -1.0 };
-    let slope = |unit: usize, pixel: usize| sign(unit) * W[unit / 2][pixel] / (SIGMA.powi(2) * precision[unit / 2]);
-    let value = |name: &str, row: usize, column: usize| match name {
-        "encoder.linear1.weight" => slope(row, column),
-        "encoder.linear1.bias" => -(0..64).map(|pixel| 0.5 * slope(row, pixel)).sum::<f64>(),
-        "encoder.mu.weight" if column / 2 == row => sign(column),
-        "decoder.linear1.weight" if row / 2 == column => sign(row),
-        "encoder.logvar.bias" => wrong - precision[row].ln(),
-        "decoder.output.weight" => sign(column) * W[column / 2][row],
-        "decoder.output.bias" => 0.5,
-        _ => 0.0,
-    };
-    for (name, param) in nn::parameters(&*run.predictor.model) {
-        let columns = param.shape()[1..].iter().product::<usize>();
-        let each = (0..param.shape().count()).map(|i| value(&name, i / columns, i % columns) as f32);
-        param.set(Tensor::new(&each.collect::<Vec<_>>(), param.shape()));
-    }
-    run
-}
-
-/// ln N(x; ½, W·Wᵀ + σ²I). The columns of W are orthogonal, so they are eigenvectors.
-fn exact_log_density(x: &[f32]) -> f64 {
-    let x: Vec<f64> = x.iter().map(|&x| f64::from(x) - 0.5).collect();
-    let noise = SIGMA.powi(2);
-    let mut squares = x.iter().map(|x| x * x).sum::<f64>() / noise;
-    let mut log_det = 64.0 * noise.ln();
-    for w in W {
-        let norm = w.iter().map(|w| w * w).sum::<f64>();
-        let along = w.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>().powi(2) / norm;
-        squares += along / (norm + noise) - along / noise;
-        log_det += (norm + noise).ln() - noise.ln();
-    }
-    -0.5 * (squares + log_det + 64.0 * (2.0 * std::f64::consts::PI).ln())
-}
-
-/// With the exact posterior any number of draws gives −ln p(x), and with another one many draws do.
-#[test]
-fn the_nll_of_a_linear_gaussian_model_is_its_closed_form() {
-    let nll = |wrong: f64, draws: usize| {
-        let run = linear_gaussian(wrong);
-        let mut scores = scores(&run, 2);
-        scores.scores.clear();
-        let options = Options { images: 2, nll_samples: draws, nll_images: 20, ..Options::default() };
-        score(&run, &options, &mut scores).unwrap();
-        let score = scores.get("nll").unwrap();
-        assert_eq!((score.unit.as_str(), score.of.clone()), ("nats", format!("20 test images, {draws} draws each")));
-        score.value
-    };
-    let run = linear_gaussian(0.0);
-    let dataset = run.dataset().unwrap();
-    let images = dataset.batch(&dataset.test, &(0..20).collect::<Vec<_>>()).unwrap();
-    let exact = -images.data().chunks(64).map(exact_log_density).sum::<f64>() / 20.0;
-    for draws in [1, 7] {
-        let found = nll(0.0, draws);
-        assert!((found - exact).abs() < 1e-3, "{draws} draws: {found}, exactly {exact}");
-    }
-    let [one, many] = [1, 2_000].map(|draws| nll(1.0, draws)); // more draws than are decoded at once
-    assert!(one > exact + 0.2 && (many - exact).abs() < 0.02, "{one}, {many}, exactly {exact}");
 }
 
 #[test]
