@@ -237,18 +237,18 @@ mod tests {
         }
     }
 
-    /// The same velocities carry N(0, I) to N(0, s²I), whose density is known. All their divergences are c·d, with the unit vectors and
-    /// with ±1.
+    /// For latents ~ N(m, s²I) the velocity is v(z, t) = m + c(t)·(z − tm), with the factor c(t) from above. The density is known, and
+    /// the divergence is c·d, with the unit vectors and with ±1.
     #[test]
     fn the_density_of_the_closed_form_is_that_of_the_gaussian() {
         for (s, d) in [(0.3_f32, 1), (2.5, 2), (0.6, 6)] {
-            let velocity =
-                |z: &Var, t: f32| z.mul_scalar((t * s * s - (1.0 - t)) / ((1.0 - t).powi(2) + t * t * s * s));
-            let z = Generator::new(2).normal_tensor([5, d]).mul_scalar(s);
+            let (m, c) = (0.7, |t: f32| (t * s * s - (1.0 - t)) / ((1.0 - t).powi(2) + t * t * s * s));
+            let velocity = |z: &Var, t: f32| z.add_scalar(-t * m).mul_scalar(c(t)).add_scalar(m);
+            let z = Generator::new(2).normal_tensor([5, d]).mul_scalar(s).add_scalar(m);
             assert_eq!(probes(5, d).len(), if d > EXACT { 1 } else { d });
             let nats = negative_log_density(&z, 400, &probes(5, d), velocity);
             for (found, z) in nats.data().iter().zip(z.data().chunks_exact(d)) {
-                let exact: f32 = z.iter().map(|z| 0.5 * (z / s).powi(2) + s.ln() + 0.5 * TAU.ln()).sum();
+                let exact: f32 = z.iter().map(|z| 0.5 * ((z - m) / s).powi(2) + s.ln() + 0.5 * TAU.ln()).sum();
                 assert!((found - exact).abs() < 2e-3 * d as f32, "s = {s}: {found}, exactly {exact}");
             }
         }
