@@ -21,9 +21,10 @@ fn configuration(settings: &[&str]) -> Config {
 
 #[test]
 fn a_step_of_any_kind_reads_nothing() {
-    let kinds: [&[&str]; 10] = [
+    let kinds: [&[&str]; 11] = [
         &["model.kind=dense", "loss.kind=dip"],
         &["model.kind=dense", "loss.kind=mmd"],
+        &["model.kind=dense", "loss.kind=factor", "loss.discriminator_width=8"],
         &["model.kind=classifier", "model.width=2"],
         &["model.kind=vq", "model.widths=3,4", "model.codes=7", "model.code_width=2"],
         &["model.kind=vq", "model.encoder=resnet18", "model.width=2"],
@@ -77,6 +78,7 @@ fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
         of_a_loss("loss.kind=dip", "loss.lambda_od=3"),
         of_a_loss("loss.kind=dip", "loss.dip=i"),
         of_a_loss("loss.kind=mmd", "loss.alpha=0.5"),
+        of_a_loss("loss.kind=factor", "loss.discriminator_width=16"),
         of_a_loss("loss.kind=weighted", "loss.schedule=free-bits"),
         of_a_loss("loss.kind=beta", "loss.schedule=capacity"),
     ];

@@ -38,6 +38,8 @@ pub enum Purpose {
     Prior,
     /// The draws of binary pixels. There is one stream per pair of epoch and image.
     Binary,
+    /// The permutations of latents among the images of a batch. There is one stream per step, or per image.
+    Permutation,
 }
 
 impl Purpose {

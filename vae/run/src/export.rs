@@ -232,6 +232,8 @@ impl ModelPart<'_> {
     /// Returns the name of a tensor in the part, or `None` if the tensor is not in the part.
     fn name<'n>(&self, path: &'n str) -> Option<&'n str> {
         match (self.part, path.split_once('.')) {
+            // Only training needs it.
+            (_, Some(("discriminator", _))) => None,
             (Part::Model, _) => Some(path),
             (Part::Encoder, Some(("encoder", rest))) | (Part::Decoder, Some(("decoder", rest))) => Some(rest),
             (Part::Encoder, Some(("decoder" | "codebook" | "prior" | "fc", _))) | (Part::Decoder, _) => None,

@@ -30,6 +30,7 @@ fn parts(config: &Config) -> &'static [&'static str] {
         (_, LossKind::Iwae, _) => &["iwae", "reconstruction", "kl"],
         (_, LossKind::Dip, _) => &["reconstruction", "kl", "off_diagonal", "diagonal"],
         (_, LossKind::Mmd, _) => &["reconstruction", "kl", "mmd"],
+        (_, LossKind::Factor, _) => &["reconstruction", "kl", "tc", "discriminator"],
         (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
         _ => &["reconstruction", "kl"],
     }
@@ -53,7 +54,8 @@ mod tests {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
         let gaussian = "loss.reconstruction=gaussian";
         let iwae = ["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
-        let cases: [&[&str]; 17] = [
+        let cases: [&[&str]; 18] = [
+            &["loss.kind=factor", gaussian],
             &["loss.kind=dip"],
             &["loss.kind=dip", "loss.dip=i", gaussian],
             &["loss.kind=mmd"],

@@ -40,11 +40,14 @@ impl Plan<'_> {
         self.data.iter().flat_map(|dataset| &dataset.notes).for_each(|note| say!("             {note}"));
         let halves = match summary.decoder_parameters {
             0 => String::new(),
-            decoder => format!(
-                " (encoder {}, decoder {})",
-                with_thousands(summary.encoder_parameters),
-                with_thousands(decoder)
-            ),
+            decoder => {
+                let discriminator = match summary.discriminator_parameters {
+                    0 => String::new(),
+                    count => format!(", discriminator {}", with_thousands(count)),
+                };
+                let encoder = with_thousands(summary.encoder_parameters);
+                format!(" (encoder {encoder}, decoder {}{discriminator})", with_thousands(decoder))
+            }
         };
         say!("  model      {}, {} parameters{halves}", model.words(), with_thousands(summary.parameters));
         if summary.trainable_parameters != summary.parameters {

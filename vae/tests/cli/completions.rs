@@ -59,7 +59,7 @@ fn bash_completes_commands_flags_recipes_and_keys() {
         ("train --device g", &["gpu"]),
         ("train --set loss.bet", &["loss.beta="]),
         // Only what follows = is replaced.
-        ("train --set loss.kind=", &["beta", "weighted", "tc", "iwae", "dip", "mmd"]),
+        ("train --set loss.kind=", &["beta", "weighted", "tc", "iwae", "dip", "mmd", "factor"]),
         ("train --limit 9 --set loss.kind=t", &["tc"]),
         ("train --set model.batch_norm=f", &["false"]),
         ("train --sweep loss.schedule=linear,free", &["linear,free-bits"]),

@@ -1,4 +1,4 @@
-//! The losses that look at q(z), the latents of all images together: the keys of `dip` and `mmd`, their rules and their words.
+//! The losses that look at q(z), the latents of all images together: the keys of `dip`, `mmd` and `factor`, their rules and their words.
 
 use super::check::rule;
 use super::{Config, Dip, KlScheduleKind, Loss, LossKind, Reduction};
@@ -8,6 +8,7 @@ impl Config {
     /// Checks the keys of the losses on q(z).
     pub(super) fn check_aggregate(&self) -> Result<()> {
         let Loss { kind, dip, lambda_od, lambda_d, lambda, alpha, beta, .. } = self.loss;
+        let Loss { discriminator_width: width, discriminator_layers: layers, discriminator_rate: rate, .. } = self.loss;
         for (key, weight, term) in [
             ("lambda_od", lambda_od, "covariances"),
             ("lambda_d", lambda_d, "variances"),
@@ -17,19 +18,28 @@ impl Config {
                 format!("loss.{key} = {weight}: the weight of the {term} must be 0 or more")
             })?;
         }
+        for (key, size, most) in [("discriminator_width", width, 4096), ("discriminator_layers", layers, 32)] {
+            rule((1..=most).contains(&size), || format!("loss.{key} = {size}: it must be 1 to {most}"))?;
+        }
+        rule(rate.is_finite() && rate > 0.0, || {
+            format!("loss.discriminator_rate = {rate}: it must be a number above 0, such as 0.0001")
+        })?;
         let default = Loss::default();
         let own = [
             ("dip", format!("\"{dip}\""), dip != default.dip, LossKind::Dip),
             ("lambda_od", lambda_od.to_string(), lambda_od != default.lambda_od, LossKind::Dip),
             ("lambda_d", lambda_d.to_string(), lambda_d != default.lambda_d, LossKind::Dip),
             ("lambda", lambda.to_string(), lambda != default.lambda, LossKind::Mmd),
+            ("discriminator_width", width.to_string(), width != default.discriminator_width, LossKind::Factor),
+            ("discriminator_layers", layers.to_string(), layers != default.discriminator_layers, LossKind::Factor),
+            ("discriminator_rate", rate.to_string(), rate != default.discriminator_rate, LossKind::Factor),
         ];
         own.into_iter().try_for_each(|(key, value, is_set, owner)| {
             rule(!is_set || kind == owner, || {
                 format!("loss.{key} = {value}: only loss.kind = \"{owner}\" uses it, not \"{kind}\"; leave it out")
             })
         })?;
-        if !matches!(kind, LossKind::Dip | LossKind::Mmd) {
+        if !matches!(kind, LossKind::Dip | LossKind::Mmd | LossKind::Factor) {
             return Ok(());
         }
         rule(self.loss.reduction == Reduction::Sum, || {
@@ -69,12 +79,16 @@ impl Config {
 impl Loss {
     /// Returns a description of the terms and weights of a loss on q(z).
     pub(super) fn aggregate_words(&self, reconstruction: &str) -> String {
-        let Loss { alpha, beta, lambda, lambda_od, lambda_d, .. } = self;
+        let Loss { alpha, beta, gamma, lambda, lambda_od, lambda_d, .. } = self;
         match (self.kind, self.dip) {
             (LossKind::Mmd, _) if *alpha == 1.0 => format!("{reconstruction} + {lambda} × MMD, a WAE-MMD"),
             (LossKind::Mmd, _) => {
                 format!("{reconstruction} + (1 - {alpha}) × KL + ({alpha} + {lambda} - 1) × MMD, an InfoVAE")
             }
+            (LossKind::Factor, _) => format!(
+                "{reconstruction} + {beta} × KL + {gamma} × TC, a FactorVAE whose discriminator has {} layers of {}",
+                self.discriminator_layers, self.discriminator_width
+            ),
             (_, dip) => format!(
                 "{reconstruction} + {beta} × KL + {lambda_od} × Σ C_ij² + {lambda_d} × Σ (C_ii - 1)², C = {}",
                 if dip == Dip::I { "Cov[mu], a DIP-VAE-I" } else { "Cov[mu] + E[σ²], a DIP-VAE-II" }
@@ -97,7 +111,7 @@ mod tests {
 
     #[test]
     fn each_rule_names_its_key_and_the_remedy() {
-        let (dip, mmd) = ("loss.kind=dip", "loss.kind=mmd");
+        let (dip, mmd, factor) = ("loss.kind=dip", "loss.kind=mmd", "loss.kind=factor");
         for (settings, says) in [
             (&["loss.dip=i"][..], "loss.dip = \"i\": only loss.kind = \"dip\" uses it, not \"beta\"; leave it out"),
             (&[mmd, "loss.lambda_od=2"], "loss.lambda_od = 2: only loss.kind = \"dip\" uses it, not \"mmd\""),
@@ -106,6 +120,13 @@ mod tests {
             (&[dip, "loss.lambda_od=-1"], "loss.lambda_od = -1: the weight of the covariances must be 0 or more"),
             (&[dip, "loss.lambda_d=nan"], "loss.lambda_d = NaN"),
             (&[mmd, "loss.lambda=inf"], "loss.lambda = inf"),
+            (&["loss.discriminator_width=64"], "loss.discriminator_width = 64: only loss.kind = \"factor\" uses it"),
+            (&[dip, "loss.discriminator_layers=2"], "only loss.kind = \"factor\" uses it, not \"dip\""),
+            (&["loss.discriminator_rate=0.1"], "loss.discriminator_rate = 0.1: only loss.kind = \"factor\""),
+            (&[factor, "loss.discriminator_rate=0"], "loss.discriminator_rate = 0: it must be a number above 0"),
+            (&[factor, "loss.discriminator_width=0"], "loss.discriminator_width = 0: it must be 1 to 4096"),
+            (&[factor, "loss.discriminator_layers=33"], "loss.discriminator_layers = 33: it must be 1 to 32"),
+            (&[factor, "loss.reduction=mean"], "the penalty of loss.kind = \"factor\" is not a sum over latents"),
             (&[dip, "loss.reduction=mean"], "the penalty of loss.kind = \"dip\" is not a sum over latents"),
             (&[mmd, "loss.reduction=mean"], "set \"sum\""),
             (&[mmd, "loss.beta=2"], "loss.beta = 2: the KL of loss.kind = \"mmd\" has the weight 1 - loss.alpha"),
@@ -142,6 +163,10 @@ mod tests {
             (
                 &["loss.kind=dip", "loss.lambda_d=5", "loss.beta=2"],
                 "sse + 2 × KL + 10 × Σ C_ij² + 5 × Σ (C_ii - 1)², C = Cov[mu] + E[σ²], a DIP-VAE-II",
+            ),
+            (
+                &["loss.kind=factor", "loss.gamma=35", "loss.discriminator_layers=4"],
+                "sse + 1 × KL + 35 × TC, a FactorVAE whose discriminator has 4 layers of 256, sum over",
             ),
             (&["loss.kind=dip", "loss.dip=i"], "C = Cov[mu], a DIP-VAE-I, sum over"),
         ] {

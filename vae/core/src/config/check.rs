@@ -348,7 +348,7 @@ impl Loss {
                 "{reconstruction} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
                 self.alpha, self.beta, self.gamma, self.estimator
             ),
-            LossKind::Dip | LossKind::Mmd => self.aggregate_words(&reconstruction),
+            LossKind::Dip | LossKind::Mmd | LossKind::Factor => self.aggregate_words(&reconstruction),
             LossKind::Iwae => {
                 let mean = if self.bounds > 1 { format!(", mean of {} bounds", self.bounds) } else { String::new() };
                 format!("IWAE of {reconstruction}, K = {}{mean}, gradient {}", self.samples, self.gradient)

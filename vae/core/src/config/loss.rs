@@ -8,6 +8,7 @@
 //! iwae       samples bounds gradient
 //! dip        beta dip lambda_od lambda_d
 //! mmd        alpha lambda
+//! factor     beta gamma discriminator_width discriminator_layers discriminator_rate
 //!
 //! gaussian   variance sigma                         (a kind of reconstruction)
 //!
@@ -36,7 +37,7 @@ keys! {
         sigma: f64 = 1.0, at_least(0.0025);
         /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
         reduction: Reduction = Reduction::Sum;
-        /// The weight β of the KL term of `beta` and `dip`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
+        /// The weight β of the KL term of `beta`, `dip` and `factor`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
         /// 1 the loss is the negative evidence lower bound (ELBO).
         beta: f64 = 1.0, at_least(0.0);
         /// The weight of the reconstruction term of `weighted`.
@@ -48,7 +49,7 @@ keys! {
         /// The weight α of the mutual information between image and latents in `tc`. In `mmd`, the KL has the weight 1 − α: 1 gives
         /// the Wasserstein autoencoder, 0 the ELBO with a further penalty.
         alpha: f64 = 1.0, at_least(0.0);
-        /// The weight γ of the dimension-wise KL in `tc`, and of |KL − C| with the schedule `capacity`.
+        /// The weight γ of the dimension-wise KL in `tc`, of TC in `factor`, and of |KL − C| with the schedule `capacity`.
         gamma: f64 = 1.0, at_least(0.0);
         /// The covariance that `dip` penalises.
         dip: Dip = Dip::II;
@@ -59,6 +60,12 @@ keys! {
         lambda_d: f64 = 10.0, at_least(0.0);
         /// The weight λ of the distance between q(z) and the prior, in `mmd`. The MMD has the weight α + λ − 1.
         lambda: f64 = 10.0, at_least(0.0);
+        /// The number of features of each hidden layer of the discriminator of `factor`. The paper has 1000.
+        discriminator_width: usize = 256, at_least(1.0).at_most(4096.0);
+        /// The number of hidden layers of the discriminator of `factor`.
+        discriminator_layers: usize = 6, at_least(1.0).at_most(32.0);
+        /// Adam's learning rate for the discriminator of `factor`, which follows `train.schedule`. Its decay rates are 0.5 and 0.9.
+        discriminator_rate: f64 = 1e-4, above(0.0);
         /// How `tc` estimates the density q(z) from a batch of B of the N training images. Each word is the weight of each of the
         /// batch's posteriors.
         estimator: Estimator = Estimator::Batch;
@@ -101,6 +108,9 @@ named! {
         /// The InfoVAE: reconstruction + (1 − α)·KL + (α + λ − 1)·MMD. The MMD is the maximum mean discrepancy between q(z), the
         /// latents of all images, and the prior. α = 1 gives the Wasserstein autoencoder (WAE-MMD).
         Mmd = "mmd",
+        /// The FactorVAE: reconstruction + β·KL + γ·TC. A discriminator, which is trained at the same time, estimates the total
+        /// correlation TC of the latents.
+        Factor = "factor",
     }
 }
 named! {

@@ -97,8 +97,21 @@ impl Config {
                 let book = if model.kind == ModelKind::Vq { 2.0 * codes * width } else { codes };
                 (weights + book, maps + places * (4.0 * codes + 8.0 * width))
             }
-            _ => self.body_weights_and_maps(self.decoder_inputs() as f64),
+            _ => {
+                let (weights, maps) = self.body_weights_and_maps(self.decoder_inputs() as f64);
+                let (discriminator, features) = self.discriminator_weights_and_maps();
+                (weights + discriminator, maps + features)
+            }
         }
+    }
+
+    /// Returns the same for the discriminator of `factor`, which sees the latents three times.
+    fn discriminator_weights_and_maps(&self) -> (f64, f64) {
+        if self.loss.kind != LossKind::Factor {
+            return (0.0, 0.0);
+        }
+        let (width, layers) = (self.loss.discriminator_width as f64, self.loss.discriminator_layers as f64);
+        (width * (self.model.z_dim as f64 + (layers - 1.0) * width), 6.0 * width * layers)
     }
 
     /// Returns the same for an encoder and a decoder with `z` latents.

@@ -67,6 +67,7 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "loss.samples" | "loss.bounds" => "loss.kind=iwae",
         "loss.lambda_od" | "loss.lambda_d" => "loss.kind=dip",
         "loss.lambda" => "loss.kind=mmd",
+        "loss.discriminator_width" | "loss.discriminator_layers" | "loss.discriminator_rate" => "loss.kind=factor",
         "loss.sigma" => "loss.reconstruction=gaussian loss.variance=fixed",
         _ => "seed=1",
     };

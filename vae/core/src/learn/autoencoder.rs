@@ -45,7 +45,8 @@ impl Autoencoder {
         let x = Var::constant(batch.images.clone());
         let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
         let count = self.objective.draws();
-        let draws = self.objective.draw(&mu, &logvar, &batch.noise(self.objective.noise_vectors() * self.z_dim));
+        let mut draws = self.objective.draw(&mu, &logvar, &batch.noise(self.objective.noise_vectors() * self.z_dim));
+        draws.permutation = self.objective.permutes().then(|| batch.permutation(self.z_dim));
         let logits = self.model.decode(&self.with_columns(&draws.z, &repeated(&batch.labels, count)), ctx);
         let terms = self.objective.loss(&logits, &batch.target, &draws, [&mu, &logvar], batch.schedule, ctx);
         ForwardPass { x, mu, logvar, z: draws.z, logits, terms }

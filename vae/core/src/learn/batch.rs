@@ -53,6 +53,29 @@ impl Batch {
         noise.upload(&self.device())
     }
 
+    /// Returns places in latents `[batch, width]`, whole numbers `[batch·width]`: the value of a latent for an image is taken from
+    /// another image, which a random permutation of the images chooses, one for each latent. Repeated calls return the same places.
+    pub fn permutation(&self, width: usize) -> Tensor {
+        let count = self.labels.len();
+        let keys = |stream: u64, seed: u64, rows: usize| {
+            Purpose::Permutation.stream(seed, stream).uniform_tensor([rows, width], 0.0, 1.0).data().to_vec()
+        };
+        let keys: Vec<f32> = match &self.noise {
+            Noise::Step { seed, step } => keys(*step, *seed, count),
+            Noise::Images { seed, images } => images.iter().flat_map(|&image| keys(image as u64, *seed, 1)).collect(),
+        };
+        let mut places = vec![0.0; count * width];
+        for latent in 0..width {
+            // The images in the order of their keys are a permutation.
+            let mut images: Vec<usize> = (0..count).collect();
+            images.sort_by(|&a, &b| keys[a * width + latent].total_cmp(&keys[b * width + latent]));
+            for (image, from) in images.into_iter().enumerate() {
+                places[image * width + latent] = (from * width + latent) as f32;
+            }
+        }
+        Tensor::new(&places, [count * width]).upload(&self.device())
+    }
+
     /// Returns the device of the batch.
     pub fn device(&self) -> Device {
         self.images.device()

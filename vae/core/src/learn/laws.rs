@@ -169,3 +169,40 @@ fn a_bound_of_several_draws_is_the_loss_of_an_iwae() {
     assert_eq!(losses.part("iwae"), Some(losses.total));
     assert!((losses.part("sigma").unwrap() - 0.5).abs() < 1e-5, "{losses:?}");
 }
+
+/// Each latent has a permutation of its own, which depends on the step, or on the images and nothing else.
+#[test]
+fn each_latent_is_permuted_on_its_own() {
+    let places = |step: u64| {
+        let schedule = ScheduleContext { epochs: END, images: 9 };
+        let batch = Batch::of_step(Tensor::zeros([8, 1, 1, 1]), vec![0; 8], schedule, 1, step);
+        batch.permutation(3).data().iter().map(|&place| place as usize).collect::<Vec<_>>()
+    };
+    let of_latent = |latent: usize| places(1).into_iter().skip(latent).step_by(3).collect::<Vec<_>>();
+    for latent in 0..3 {
+        let mut from = of_latent(latent);
+        assert!(from.iter().all(|place| place % 3 == latent), "a latent stays in its column");
+        from.sort_unstable();
+        from.dedup();
+        assert_eq!(from.len(), 8, "each image gives its value once");
+    }
+    let images = |latent: usize| of_latent(latent).into_iter().map(|place| place / 3).collect::<Vec<_>>();
+    assert!(images(0) != images(1) && images(1) != images(2));
+    assert!(places(1) == places(1) && places(1) != places(2));
+    let of_images = |members: Vec<usize>| {
+        let schedule = ScheduleContext { epochs: END, images: 9 };
+        Batch::of_images(Tensor::zeros([3, 1, 1, 1]), vec![0; 3], schedule, 1, members).permutation(2)
+    };
+    assert_eq!(of_images(vec![4, 7, 2]).data(), of_images(vec![4, 7, 2]).data());
+}
+
+#[test]
+fn a_discriminator_is_counted_on_its_own() {
+    let settings = ["model.kind=dense", "model.hidden=8", "loss.kind=factor", "loss.discriminator_width=5"];
+    let config = config(&settings);
+    let summary = Summary::new(&config, &*build(&config));
+    assert_eq!(summary.discriminator_parameters, 3 * 5 + 5 + 5 * (5 * 5 + 5) + 5 + 1);
+    let parts = [summary.encoder_parameters, summary.decoder_parameters, summary.discriminator_parameters];
+    assert_eq!(summary.parameters, parts.iter().sum::<usize>());
+    assert_eq!(summary.encoder_parameters, 256 * 8 + 8 + 2 * (8 * 3 + 3));
+}

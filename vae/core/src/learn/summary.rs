@@ -20,6 +20,8 @@ pub struct Summary {
     pub encoder_parameters: usize,
     /// The number of values in the decoder's parameters.
     pub decoder_parameters: usize,
+    /// The number of values in the parameters of the discriminator of `loss.kind = "factor"`; 0 without one.
+    pub discriminator_parameters: usize,
     /// The shape of the model input: channels, rows, columns.
     pub input_shape: [usize; 3],
     /// The layers with parameters, in order.
@@ -49,13 +51,17 @@ impl Summary {
             let blank = Batch::of_step(image, vec![0], ScheduleContext { epochs: 0.0, images: 1 }, 0, 0);
             drop(model.evaluate(&blank, ctx));
         });
-        let decoder = layers.layers.iter().filter(|layer| layer.name.split('.').next() == Some("decoder"));
-        let decoder_parameters = decoder.map(|layer| layer.parameters).sum();
+        let of = |part: &str| {
+            let layers = layers.layers.iter().filter(|layer| layer.name.split('.').next() == Some(part));
+            layers.map(|layer| layer.parameters).sum::<usize>()
+        };
+        let [decoder_parameters, discriminator_parameters] = ["decoder", "discriminator"].map(of);
         Summary {
             parameters: layers.parameters(),
             trainable_parameters: layers.trainable(),
-            encoder_parameters: layers.parameters() - decoder_parameters,
+            encoder_parameters: layers.parameters() - decoder_parameters - discriminator_parameters,
             decoder_parameters,
+            discriminator_parameters,
             input_shape: [channels, size, size],
             layers: layers.layers.into_iter().map(LayerRow::of_image).collect(),
         }

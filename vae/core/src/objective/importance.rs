@@ -43,6 +43,8 @@ pub struct Draws {
     pub z: Var,
     /// With `mmd` as many draws from the prior, `[B, z]`.
     pub(super) prior: Option<Tensor>,
+    /// With `factor` the places of the permuted draws, `[B·z]`; see `learn::Batch`.
+    pub permutation: Option<Tensor>,
     /// With `dreg` the weights w̃ of the draws, `[B·S, 1]`, once they are known.
     weights: Option<Rc<RefCell<Option<Tensor>>>>,
 }
@@ -50,7 +52,7 @@ pub struct Draws {
 impl Draws {
     /// One draw for each image.
     pub(super) fn single(z: Var) -> Draws {
-        Draws { z, prior: None, weights: None }
+        Draws { z, prior: None, permutation: None, weights: None }
     }
 }
 
@@ -82,7 +84,7 @@ impl Importance {
         let z = Var::record("weighted_draws", z.value().clone(), |edge| {
             edge.to(&z, move |dz| dz.mul(known.borrow().as_ref().expect("the bound was computed")));
         });
-        Draws { z, prior: None, weights: Some(weights) }
+        Draws { weights: Some(weights), ..Draws::single(z) }
     }
 
     /// Returns the loss of a batch, a scalar. `log_density` is ln p(x|z) of each draw, `[B, S]`.

@@ -7,19 +7,21 @@
 //! iwae:     −ln 1/K Σ_k p(x|z_k)·p(z_k)/q(z_k|x)            importance weighted draws, see `importance`
 //! dip:      reconstruction + β·KL + λ_od·Σ_{i≠j} C_ij² + λ_d·Σ_i (C_ii − 1)²     C = Cov[z], see `dip`
 //! mmd:      reconstruction + (1 − α)·KL + (α + λ − 1)·MMD(q(z), p(z))            InfoVAE and WAE, see `mmd`
+//! factor:   reconstruction + β·KL + γ·TC                                         TC by a discriminator, see `factor`
 //! ```
 //!
 //! With `loss.reduction = "mean"` the reconstruction is averaged over the D = C·S² pixel values and the KL over the z
 //! latents, so the weights are k1/D and k2/z.
 //!
 //! The *effective* β is the weight of the summed KL divided by the weight of the summed reconstruction: k2/k1 for sums
-//! and k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta` and `tc`, 1 − α for `mmd`. It is comparable between both
+//! and k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta`, `tc`, `dip` and `factor`, 1 − α for `mmd`. It is comparable between both
 //! reductions. It is infinite if k1 = 0.
 //!
 //! A [`KlSchedule`] may change the weight of the KL during training. The effective β uses the weight at the end.
 
 mod dip;
 mod exact;
+mod factor;
 mod importance;
 mod latent_terms;
 mod likelihood;
@@ -35,6 +37,7 @@ use tensor::Tensor;
 
 use crate::config::{Config, Estimator, LossKind, Output, Reduction};
 use dip::DipPenalty;
+use factor::Factor;
 use likelihood::Likelihood;
 use mmd::Mmd;
 
@@ -62,6 +65,7 @@ pub struct Objective {
     importance: Option<Importance>,
     dip: Option<DipPenalty>,
     mmd: Option<Mmd>,
+    factor: Option<Factor>,
     schedule: KlSchedule,
 }
 
@@ -92,6 +96,7 @@ impl Objective {
             importance: Importance::new(config),
             dip: DipPenalty::new(config),
             mmd: Mmd::new(config),
+            factor: Factor::new(config),
             schedule: KlSchedule::new(config),
         }
     }
@@ -104,6 +109,11 @@ impl Objective {
     /// Returns how many vectors of noise `draw` needs for each image: one for each draw, and with `mmd` one for the prior.
     pub fn noise_vectors(&self) -> usize {
         self.draws() + usize::from(self.mmd.is_some())
+    }
+
+    /// Returns whether `loss` needs the permutation of the draws.
+    pub fn permutes(&self) -> bool {
+        self.factor.is_some()
     }
 
     /// Draws latents from the posteriors of B images. `mu` and `logvar` are `[B, z]`. `eps`, `[B, N·z]`, has the N standard normal
@@ -122,7 +132,7 @@ impl Objective {
 
     /// Returns the loss of a batch, for what [`Objective::draw`] returned and what the decoder made of it. With `iwae`, the part
     /// of this name is the loss. The reconstruction, with all constants, and the KL are further metrics. For the other losses
-    /// see [`Objective::terms`], to which `dip` and `mmd` add their penalties.
+    /// see [`Objective::terms`], to which `dip`, `mmd` and `factor` add their penalties.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -144,6 +154,9 @@ impl Objective {
             }
             if let (Some(Mmd { weight }), Some(prior)) = (self.mmd, &draws.prior) {
                 terms = terms.plus("mmd", weight, mmd(&draws.z, prior));
+            }
+            if let (Some(factor), Some(permutation)) = (&self.factor, &draws.permutation) {
+                terms = factor.add_to(terms, &draws.z, permutation, ctx);
             }
             return terms;
         };
@@ -218,6 +231,7 @@ impl Objective {
 impl Module for Objective {
     fn visit(&self, v: &mut Visitor) {
         self.likelihood.visit(v);
+        self.factor.visit(v);
     }
 }
 

@@ -52,6 +52,13 @@ impl Terms {
         self
     }
 
+    /// Adds the loss of another player to the gradient, so that one backward pass serves both. It must share no parameter that is
+    /// not a constant in one of the two. For readers it is a metric and no part of the total.
+    pub fn with_opponent(mut self, name: &'static str, loss: Var) -> Terms {
+        self.total = self.total + &loss;
+        self.with_metric(name, loss)
+    }
+
     /// Adds a metric that is not a part of the total.
     pub fn with_metric(mut self, name: &'static str, value: Var) -> Terms {
         self.parts.push(Part { name, weight: 0.0, value });

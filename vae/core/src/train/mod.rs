@@ -19,11 +19,11 @@ mod trainer_state;
 use std::ops::Deref;
 
 use autograd::{Gradients, Param};
-use nn::optim::{Ema, Optimizer, Plateau, Schedule, SwappedIn};
+use nn::optim::{Ema, Group, Optimizer, Plateau, Schedule, SwappedIn};
 use nn::{ForwardContext, Module, Trace};
 use tensor::{Device, GradientMonitor, Rule, Tensor};
 
-use crate::config::{Config, ScheduleKind};
+use crate::config::{Config, LossKind, ScheduleKind};
 use crate::data::{Dataset, Prepared, batches, order};
 use crate::error::{Error, Result};
 use crate::learn::{Autoencoder, Batch, Forward, Learner};
@@ -78,6 +78,10 @@ impl Trainer {
         let train = &config.train;
         let adam = Rule::Adam { beta1: train.beta1, beta2: train.beta2, eps: 1e-8, decoupled: false };
         let adam = Optimizer::new(adam, train.weight_decay);
+        let adam = match config.loss.kind {
+            LossKind::Factor => adam.group(discriminator(config.loss.discriminator_rate / train.learning_rate)),
+            _ => adam,
+        };
         let schedule = match train.schedule {
             ScheduleKind::Constant => Schedule::Constant,
             ScheduleKind::Linear => Schedule::Linear,
@@ -313,6 +317,12 @@ impl Trainer {
     pub fn into_parts(self) -> (Predictor, Dataset) {
         (self.predictor, self.dataset)
     }
+}
+
+/// The discriminator of a FactorVAE with Adam's settings of the paper. `rate` is the multiple of the VAE's learning rate.
+fn discriminator(rate: f64) -> Group {
+    let rule = Rule::Adam { beta1: 0.5, beta2: 0.9, eps: 1e-8, decoupled: false };
+    Group { contains: |name| name.starts_with("discriminator."), rate, weight_decay: 0.0, rule: Some(rule) }
 }
 
 /// A predictor whose model has the averaged weights while this exists.
