@@ -33,9 +33,6 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
             let bound = if predictor.latent_nats_are_a_bound() { ", an upper bound" } else { "" };
             scores.add(NLL, nats, "nats per image", format!("{eval}; {}{bound}", predictor.prior_words()));
         }
-        None if predictor.prior.is_some() => {
-            scores.add_missing(NLL, format!("the density of the {} is not computed", predictor.prior_words()));
-        }
         None => scores.add_missing(NLL, "no prior is fitted to the codes; vae fit-prior fits one"),
     }
     if predictor.config.model.has_codes() {

@@ -164,12 +164,12 @@ fn fit_by_gradients(run: &LoadedRun, latents: &Latents, meta: &Meta, again: bool
 
 /// Says how probable the latents of images are, and compares with the model's own prior.
 fn verdict(run: &mut LoadedRun, Latents { train, held_out, split }: &Latents) -> Result<String> {
-    let (words, nats) = (run.predictor.prior_words(), block_on(run.predictor.latent_nats(held_out))?);
+    let nats = block_on(run.predictor.latent_nats(held_out))?.expect("the fitted prior is in use");
+    let words = run.predictor.prior_words();
     let at_most = if run.predictor.latent_nats_are_a_bound() { "at most " } else { "" };
     let config = run.predictor.config.clone();
     run.use_prior(PriorKind::Standard)?;
     let of = format!("latents of {} {split} images", held_out.shape()[0]);
-    let Some(nats) = nats else { return Ok(format!("{words}, fitted to the latents of {} images", train.shape()[0])) };
     if let Some(standard) = block_on(run.predictor.latent_nats(held_out))? {
         return Ok(format!(
             "{words}: −ln p = {at_most}{nats:.3} nats per image, {of}; {} has {standard:.3}",

@@ -65,8 +65,8 @@ impl Predictor {
         }
     }
 
-    /// Returns −ln p(latents) under the prior, in nats, the mean over rows of what [`Predictor::latents`] returned, or `None` if it
-    /// cannot be computed.
+    /// Returns −ln p(latents) under the prior, in nats, the mean over rows of what [`Predictor::latents`] returned, or `None` for
+    /// codes without a fitted prior.
     pub async fn latent_nats(&self, latents: &Tensor) -> Result<Option<f64>> {
         let (count, dims) = (latents.shape()[0], latents.shape()[1]);
         let Some(prior) = self.any_prior(self.prior.as_deref()) else {
@@ -77,7 +77,7 @@ impl Predictor {
         let (mut sum, size) = (0.0, self.config.train.batch_size);
         for first in (0..count).step_by(size) {
             let rows = size.min(count - first);
-            let Some(nats) = prior.nats(&latents.slice(0, first, rows).upload(&self.device)) else { return Ok(None) };
+            let nats = prior.nats(&latents.slice(0, first, rows).upload(&self.device));
             sum += nats.read().await?.into_iter().map(f64::from).sum::<f64>();
         }
         Ok(Some(sum / count as f64))
@@ -95,8 +95,7 @@ impl Predictor {
             let of = |z: &[f32]| z.iter().map(|&z| f64::from(z).powi(2) + std::f64::consts::TAU.ln()).sum::<f64>();
             return Ok(z.data().chunks_exact(z.shape()[1]).map(|z| -0.5 * of(z)).collect());
         };
-        let nats = prior.nats(&z.upload(&self.device)).expect("a prior that is trained with the model has a density");
-        Ok(nats.read().await?.into_iter().map(|nats| -f64::from(nats)).collect())
+        Ok(prior.nats(&z.upload(&self.device)).read().await?.into_iter().map(|nats| -f64::from(nats)).collect())
     }
 
     /// Returns the latents of images, one row each, to fit a prior to: a draw from the posterior of each image, `[places, z]`,

@@ -168,14 +168,14 @@ impl Prior for Flow {
         Tensor::concat(&parts.iter().collect::<Vec<_>>(), 0)
     }
 
-    fn nats(&self, latents: &Tensor) -> Option<Tensor> {
+    fn nats(&self, latents: &Tensor) -> Tensor {
         let (n, d, device) = (latents.shape()[0], latents.shape()[1], latents.device());
         let deviation = self.deviation.value();
         let z = latents.sub(&self.mean.value()).div(&deviation);
         let probes: Vec<Tensor> = probes(n, d).iter().map(|probe| probe.upload(&device)).collect();
         let velocity = |z: &Var, t: f32| self.velocity(z, &Tensor::full([n, 1], t).upload(&device));
         let nats = negative_log_density(&z, self.steps, &probes, velocity);
-        Some(nats.add(&deviation.log().sum(&[1], false)))
+        nats.add(&deviation.log().sum(&[1], false))
     }
 
     fn words(&self) -> String {
@@ -301,7 +301,7 @@ mod tests {
         }
         assert!(losses[29] < losses[0]);
         // The entropy of the latents is ½·ln det(2πe·Σ), with det Σ = (2·0.3)².
-        let nats = fitting.prior.nats(&latents).unwrap().mean_all().data()[0];
+        let nats = fitting.prior.nats(&latents).mean_all().data()[0];
         let entropy = (TAU * std::f32::consts::E).ln() + 0.6_f32.ln();
         assert!(nats > entropy - 0.1 && nats < entropy + 0.15, "{nats}, {entropy}");
     }

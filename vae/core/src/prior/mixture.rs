@@ -176,8 +176,8 @@ impl Prior for Mixture {
         Tensor::concat(&parts.iter().collect::<Vec<_>>(), 0)
     }
 
-    fn nats(&self, latents: &Tensor) -> Option<Tensor> {
-        Some(self.log_joint(latents).logsumexp(1).mul_scalar(-1.0))
+    fn nats(&self, latents: &Tensor) -> Tensor {
+        self.log_joint(latents).logsumexp(1).mul_scalar(-1.0)
     }
 
     fn words(&self) -> String {
@@ -293,7 +293,7 @@ mod tests {
         // −ln p of a Gaussian at its own latents: ½·ln det(2πe·Σ).
         let det = covariance.data()[0] * covariance.data()[3] - covariance.data()[1] * covariance.data()[2];
         let entropy = 0.5 * f64::from(det).ln() + (std::f64::consts::TAU * std::f64::consts::E).ln();
-        assert!((f64::from(mixture.nats(&latents).unwrap().mean_all().data()[0]) - entropy).abs() < 1e-4);
+        assert!((f64::from(mixture.nats(&latents).mean_all().data()[0]) - entropy).abs() < 1e-4);
     }
 
     #[test]

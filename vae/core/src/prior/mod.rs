@@ -35,8 +35,7 @@ pub trait Prior: Module {
     fn draw(&self, count: usize, device: &Device, rng: &mut Generator) -> Tensor;
 
     /// Returns −ln p of each latent in nats, for latents `[count, z]` or `[count, rows·columns]` on the prior's device: `[count]`.
-    /// `None` if it cannot be computed.
-    fn nats(&self, latents: &Tensor) -> Option<Tensor>;
+    fn nats(&self, latents: &Tensor) -> Tensor;
 
     /// Returns whether [`Prior::nats`] is only known to be at least −ln p, because it estimates a bound.
     fn nats_are_a_bound(&self) -> bool {
