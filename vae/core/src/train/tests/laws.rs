@@ -243,3 +243,25 @@ fn a_weight_that_is_not_finite_is_named_with_its_layer() {
     let named = pollster::block_on(trainer.first_bad_weight()).unwrap();
     assert_eq!(named.as_deref(), Some("encoder.layer2.0.bn1.running_var (layer encoder.layer2.0.bn1)"));
 }
+
+/// The first step of Adam moves every weight by the rate, unless its gradient is 0.
+#[test]
+fn a_discriminator_moves_at_its_own_rate() {
+    let rates = ["train.learning_rate=0.001", "loss.discriminator_rate=0.01"];
+    let mut trainer =
+        trainer(&["model.kind=dense", "loss.kind=factor", "loss.discriminator_width=4", rates[0], rates[1]]);
+    let values = |trainer: &Trainer| -> Vec<(String, Vec<f32>)> {
+        trainer.params.iter().map(|(name, param)| (name.clone(), param.value().data().to_vec())).collect()
+    };
+    let before = values(&trainer);
+    pollster::block_on(trainer.step(&(0..24).collect::<Vec<_>>(), 0.001)).unwrap();
+    let mut checked = [0; 2];
+    for ((name, now), (_, before)) in values(&trainer).iter().zip(&before) {
+        let largest = now.iter().zip(before).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let of_discriminator = name.starts_with("discriminator.");
+        let rate = if of_discriminator { 0.01 } else { 0.001 };
+        assert!((largest / rate - 1.0).abs() < 0.05, "{name} moved by {largest}, at a rate of {rate}");
+        checked[usize::from(of_discriminator)] += 1;
+    }
+    assert!(checked[0] > 4 && checked[1] > 4, "{checked:?}");
+}
