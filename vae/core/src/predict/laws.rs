@@ -4,10 +4,10 @@ use pollster::block_on;
 use tensor::Generator;
 
 use super::*;
-use crate::config::Settings;
+use crate::config::{PriorKind, Settings};
 use crate::data::Dataset;
 use crate::learn;
-use crate::prior::{Mixture, Prior};
+use crate::prior::{self, Mixture, Prior};
 use crate::random::Purpose;
 
 /// A predictor of 16 × 16 digits, whose batches have five images.
@@ -106,6 +106,14 @@ fn latents_have_nats_under_the_prior_in_use() {
     let nats = block_on(plain.latent_nats(&z)).unwrap().unwrap();
     assert!((nats - 0.5 * (squares + 3.0 * std::f64::consts::TAU.ln())).abs() < 1e-6, "{nats}");
 
+    let of_training = |predictor: &Predictor| {
+        let each = block_on(predictor.log_prior(&z)).unwrap();
+        assert_eq!(each.len(), 12);
+        -each.iter().sum::<f64>() / 12.0
+    };
+    assert!((of_training(&plain) - nats).abs() < 1e-6 && !plain.latent_nats_are_a_bound());
+    let under_normal = nats;
+
     // A fitted prior takes its place. Batches of 5, 5 and 2 latents have the mean of all.
     let mixture = Mixture::fit(&z, 2, 5, &mut Generator::new(1), &mut |_, _| {}).unwrap();
     let expected = f64::from(mixture.nats(&z).mean_all().item());
@@ -113,12 +121,17 @@ fn latents_have_nats_under_the_prior_in_use() {
     assert_eq!((plain.prior_words().as_str(), plain.draws_standard_normal()), ("mixture of 2 Gaussians", false));
     let nats = block_on(plain.latent_nats(&z)).unwrap().unwrap();
     assert!((nats - expected).abs() < 1e-4, "{nats}, expected {expected}");
+    assert!((of_training(&plain) - under_normal).abs() < 1e-6, "the model was trained with N(0, I)");
+    assert!(!plain.latent_nats_are_a_bound());
+    plain.prior = Some(prior::blank(PriorKind::Vae, &plain.config, &plain.config.prior).unwrap());
+    assert!(plain.latent_nats_are_a_bound());
 
     let (vamp, _) = predictor(&["model.kind=dense", "model.prior=vamp", "model.pseudo_inputs=6"]);
     assert_eq!((vamp.prior_words().as_str(), vamp.draws_standard_normal()), ("VampPrior of 6 pseudo-inputs", false));
     let expected = f64::from(vamp.model.prior().expect("its own").nats(&z).mean_all().item());
     let nats = block_on(vamp.latent_nats(&z)).unwrap().unwrap();
     assert!((nats - expected).abs() < 1e-4 * expected.abs(), "{nats}, expected {expected}");
+    assert!((of_training(&vamp) - expected).abs() < 1e-4 * expected.abs());
 
     let (codes, dataset) = predictor(&["model.kind=fsq", "model.widths=4", "model.levels=3,2"]);
     let latents = block_on(codes.latents(&dataset.train, &places)).unwrap().unwrap();

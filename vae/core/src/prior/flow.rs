@@ -348,4 +348,9 @@ mod tests {
             assert!((found - b / 5_f32.sqrt()).abs() < 1e-4, "{v:?}"); // the variance of b is 5
         }
     }
+
+    #[test]
+    fn few_latents_have_a_probe_each() {
+        assert_eq!([1, EXACT, EXACT + 1].map(|d| probes(3, d).len()), [1, EXACT, 1]);
+    }
 }

@@ -341,4 +341,12 @@ mod tests {
             assert_eq!(Maf::weights(&settings(width, 3), d), tensors);
         }
     }
+
+    /// As in a linear layer, the weights of n inputs are uniform in ±1/√n.
+    #[test]
+    fn weights_start_within_their_bound() {
+        let layer = MaskedLinear::new(&mut Generator::new(1), &[0; 64], &[1; 32]);
+        let largest = layer.weight.value().data().iter().fold(0.0_f32, |most, w| most.max(w.abs()));
+        assert!(largest <= 0.125 && largest > 0.12, "{largest}");
+    }
 }
