@@ -37,8 +37,8 @@ keys! {
         sigma: f64 = 1.0, at_least(0.0025);
         /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
         reduction: Reduction = Reduction::Sum;
-        /// The weight β of the KL term of `beta`, `dip` and `factor`, and of the total correlation of `tc`. With 0 the model is an autoencoder; with
-        /// 1 the loss is the negative evidence lower bound (ELBO).
+        /// The weight β of the KL term of `beta`, `dip` and `factor`, and of the total correlation of `tc`. With 0 the model is an
+        /// autoencoder; with 1 the loss is the negative evidence lower bound (ELBO).
         beta: f64 = 1.0, at_least(0.0);
         /// The weight of the reconstruction term of `weighted`.
         k1: f64 = 0.5, at_least(0.0);

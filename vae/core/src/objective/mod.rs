@@ -14,8 +14,8 @@
 //! latents, so the weights are k1/D and k2/z.
 //!
 //! The *effective* β is the weight of the summed KL divided by the weight of the summed reconstruction: k2/k1 for sums
-//! and k2/k1·D/z for means, where k1 = 1 and k2 = β for `beta`, `tc`, `dip` and `factor`, 1 − α for `mmd`. It is comparable between both
-//! reductions. It is infinite if k1 = 0.
+//! and k2/k1·D/z for means. There k1 = 1, except for `weighted`, and k2 = β for `beta`, `tc`, `dip` and `factor`, 1 − α for `mmd`.
+//! It is comparable between both reductions. It is infinite if k1 = 0.
 //!
 //! A [`KlSchedule`] may change the weight of the KL during training. The effective β uses the weight at the end.
 

@@ -124,12 +124,16 @@ fn heun(start: Tensor, steps: usize, v: impl Fn(&Tensor, f32) -> Tensor) -> Tens
 /// or one vector of ±1 for each row.
 fn probes(n: usize, d: usize) -> Vec<Tensor> {
     if d <= EXACT {
-        let unit = |i: usize| (0..n * d).map(|place| if place % d == i { 1.0 } else { 0.0 }).collect::<Vec<f32>>();
-        return (0..d).map(|i| Tensor::new(&unit(i), [n, d])).collect();
+        return unit_vectors(n, d);
     }
     let mut rng = Generator::new(0);
     let signs: Vec<f32> = (0..n * d).map(|_| if rng.below(2) == 0 { 1.0 } else { -1.0 }).collect();
     vec![Tensor::new(&signs, [n, d])]
+}
+
+/// Returns the d unit vectors, each for n rows, `[n, d]`.
+fn unit_vectors(n: usize, d: usize) -> Vec<Tensor> {
+    (0..d).map(|i| Tensor::eye(d).slice(0, i, 1).expand([n, d])).collect()
 }
 
 /// Returns −ln p in nats of what the velocities carry N(0, I) to, for standardised latents `[n, d]` → `[n]`.
@@ -261,8 +265,7 @@ mod tests {
         let a = Generator::new(4).normal_tensor([5, 5]);
         let velocity = |z: &Var, _: f32| z.matmul_nt(&Var::constant(a.clone()));
         let (z, steps, signs) = (Generator::new(5).normal_tensor([4000, 5]), 4, probes(4000, 5));
-        let unit = |i: usize| (0..20_000).map(|place| if place % 5 == i { 1.0 } else { 0.0 }).collect::<Vec<f32>>();
-        let units: Vec<Tensor> = (0..5).map(|i| Tensor::new(&unit(i), [4000, 5])).collect();
+        let units = unit_vectors(4000, 5);
         let [exact, estimate] = [&units, &signs].map(|probes| negative_log_density(&z, steps, probes, velocity));
         let symmetric = a.add(&a.transpose(0, 1)).mul_scalar(0.5);
         let off: f32 = (0..25).filter(|i| i % 6 != 0).map(|i| symmetric.data()[i].powi(2)).sum();

@@ -57,7 +57,7 @@ nn::module!(Made { first, second, last });
 struct MaskedLinear {
     weight: Param, // [out, in]
     bias: Param,   // [out]
-    mask: Tensor,  // [out, in], of zeros and ones
+    mask: Buffer,  // [out, in], of zeros and ones. It follows from the degrees, so it is not in the state.
 }
 
 nn::module!(MaskedLinear { weight, bias });
@@ -72,13 +72,17 @@ impl MaskedLinear {
         MaskedLinear {
             weight: Param::new(rng.uniform_tensor(shape, -bound, bound)),
             bias: Param::new(Tensor::zeros([outputs.len()])),
-            mask: Tensor::new(&mask, shape),
+            mask: Buffer::new(Tensor::new(&mask, shape)),
         }
     }
 
     fn forward(&self, x: &Var) -> Var {
-        let mask = Var::constant(self.mask.upload(&x.value().device()));
-        x.matmul_nt(&(self.weight.var() * mask)) + self.bias.var()
+        let (device, mut mask) = (x.value().device(), self.mask.value());
+        if mask.device() != device {
+            mask = mask.upload(&device); // once, since a prior stays on the device that it was moved to
+            self.mask.set(mask.clone());
+        }
+        x.matmul_nt(&(self.weight.var() * Var::constant(mask))) + self.bias.var()
     }
 }
 
