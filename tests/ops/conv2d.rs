@@ -73,6 +73,7 @@ fn large() -> Vec<Case> {
         case([32, 16, 24, 23], [17, 16, 3, 3], 1, 1), // several images at once, and a last task of fewer
         case([5, 96, 6, 5], [100, 96, 3, 3], 1, 1), // so many weights that the whole batch goes from step to step
         case([70, 37, 2, 2], [35, 37, 3, 3], 1, 1), // more than a vector of images, more than a task of channels
+        case([70, 50, 5, 6], [33, 50, 3, 3], 2, 1), // several tasks of images, and of channels of a weight gradient
         case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),   // rows longer than two vectors, more images than parts of a sum
     ]
 }
@@ -114,12 +115,21 @@ fn on_every_algorithm(case: &Case, law: impl Fn(&str)) {
     }
 }
 
+/// Runs the test with both algorithms for any kernel.
+pub(crate) fn on_both_algorithms(name: &str, law: impl Fn(&str)) {
+    for algorithm in [ConvAlgorithm::Direct, ConvAlgorithm::Indirect] {
+        on_gpus(gpus_of(algorithm), || algorithm.force(|| law(&format!("{name} by {algorithm:?}"))));
+    }
+}
+
 fn forward(case: &Case, rng: &mut Generator) {
-    let op = |x: &[Tensor]| ConvAlgorithm::Direct.force(|| x[0].conv2d(&x[1], x.get(2), case.conv));
+    let op = |x: &[Tensor]| x[0].conv2d(&x[1], x.get(2), case.conv);
     let inputs = case.inputs(rng);
     let [_, cin, kh, kw] = case.weight;
     let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // a sum of n products of normals grows with √n
-    law::forward(&case.name(), &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
+    on_both_algorithms(&case.name(), |what| {
+        law::forward(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
+    });
 }
 
 #[test]
@@ -180,7 +190,10 @@ fn gradients_match_the_reference() {
     let known = known().into_iter().zip(draws(100));
     for (case, mut rng) in drawn.chain(known) {
         let op = |x: &[autograd::Var]| x[0].conv2d(&x[1], x.get(2), case.conv);
-        law::gradient(&case.name(), &case.inputs(&mut rng), op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv));
+        let inputs = case.inputs(&mut rng);
+        on_both_algorithms(&case.name(), |what| {
+            law::gradient(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv));
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use reference::law::{self, Within, between, draws};
 use reference::place::{everywhere, on_gpus};
 use tensor::{ConvAlgorithm, ConvTranspose, Generator, Tensor};
 
-use crate::conv2d::gpus_of;
+use crate::conv2d::{gpus_of, on_both_algorithms};
 
 struct Case {
     image: [usize; 4],
@@ -74,11 +74,12 @@ fn large() -> Vec<Case> {
 }
 
 fn forward(case: &Case, rng: &mut Generator) {
-    let op = |x: &[Tensor]| ConvAlgorithm::Direct.force(|| x[0].conv_transpose2d(&x[1], x.get(2), case.conv));
+    let op = |x: &[Tensor]| x[0].conv_transpose2d(&x[1], x.get(2), case.conv);
     let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), case.conv);
     let [cin, _, kh, kw] = case.weight;
     let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // a sum of n products of normals grows with √n
-    law::forward(&case.name(), &case.inputs(rng), op, expected, within);
+    let inputs = case.inputs(rng);
+    on_both_algorithms(&case.name(), |what| law::forward(what, &inputs, op, expected, within));
 }
 
 #[test]
@@ -98,7 +99,8 @@ fn gradients_match_the_reference() {
     for (case, mut rng) in drawn.chain(known) {
         let op = |x: &[autograd::Var]| x[0].conv_transpose2d(&x[1], x.get(2), case.conv);
         let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), case.conv);
-        law::gradient(&case.name(), &case.inputs(&mut rng), op, expected);
+        let inputs = case.inputs(&mut rng);
+        on_both_algorithms(&case.name(), |what| law::gradient(what, &inputs, op, expected));
     }
 }
 

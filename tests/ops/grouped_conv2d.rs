@@ -6,6 +6,8 @@ use reference::grouped_conv2d::grouped_conv2d;
 use reference::law::{self, Within, between, draws};
 use tensor::{Conv, Generator, GroupedConv, Tensor};
 
+use crate::conv2d::on_both_algorithms;
+
 /// An image, a weight, a bias and a convolution that fit, with up to `most` channels in each group.
 fn case(rng: &mut Generator, most: usize) -> ([Tensor; 3], GroupedConv) {
     let [stride, dilation, groups] = [0; 3].map(|_| between(rng, 1, 3));
@@ -26,9 +28,11 @@ fn values_and_gradients_match_the_reference() {
         let what = format!("{} with {}, {conv:?}", x[0].shape(), x[1].shape());
         let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], x.get(2), conv);
         let op = |x: &[Tensor]| x[0].grouped_conv2d(&x[1], x.get(2), conv);
-        law::forward(&what, &x, op, exact, Within::Largest(1e-6));
-        law::forward(&format!("{what}, no bias"), &x[..2], op, exact, Within::Largest(1e-6));
-        law::gradient(&what, &x, |x: &[Var]| x[0].grouped_conv2d(&x[1], x.get(2), conv), exact);
+        on_both_algorithms(&what, |what| {
+            law::forward(what, &x, op, exact, Within::Largest(1e-6));
+            law::forward(&format!("{what}, no bias"), &x[..2], op, exact, Within::Largest(1e-6));
+            law::gradient(what, &x, |x: &[Var]| x[0].grouped_conv2d(&x[1], x.get(2), conv), exact);
+        });
     }
 }
 
@@ -47,13 +51,15 @@ fn many_channels_match_the_reference() {
         ];
         let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], Some(&x[2]), conv);
         let op = |x: &[Tensor]| x[0].grouped_conv2d(&x[1], Some(&x[2]), conv);
-        law::forward(&what, &x, op, exact, Within::Largest(2e-6));
         let dy = rng.uniform_tensor(x[0].grouped_conv2d(&x[1], None, conv).shape(), 0.5, 1.5);
-        reference::place::everywhere(|device| {
-            let [x, w, dy] = [&x[0], &x[1], &dy].map(|x| x.upload(device));
-            let y = x.grouped_conv2d(&w, None, conv);
-            law::adjoint(&what, &x, &y, &dy, &dy.grouped_conv2d_input_gradient(&w, conv, [9, 12]));
-            law::adjoint(&what, &w, &y, &dy, &x.grouped_conv2d_weight_gradient(&dy, conv, [3, 3]));
+        on_both_algorithms(&what, |what| {
+            law::forward(what, &x, op, exact, Within::Largest(2e-6));
+            reference::place::everywhere(|device| {
+                let [x, w, dy] = [&x[0], &x[1], &dy].map(|x| x.upload(device));
+                let y = x.grouped_conv2d(&w, None, conv);
+                law::adjoint(what, &x, &y, &dy, &dy.grouped_conv2d_input_gradient(&w, conv, [9, 12]));
+                law::adjoint(what, &w, &y, &dy, &x.grouped_conv2d_weight_gradient(&dy, conv, [3, 3]));
+            });
         });
     }
 }

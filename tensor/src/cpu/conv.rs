@@ -21,16 +21,18 @@ use super::parallel::DisjointSliceMut;
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
-use super::window::{TapOffsets, Window};
+use super::window::{Channels, TapOffsets, Window};
 use super::winograd;
 use super::winograd_tile::{Four, Two};
-use super::{conv_2x2, conv_few};
+use super::{conv_2x2, conv_few, conv_indirect};
 
 /// The algorithms for a convolution. All give the same result up to rounding. Which one is fastest depends on the shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConvAlgorithm {
     /// A matrix product with an implicit im2col: any kernel, stride and padding.
     Direct,
+    /// Products that read pixels where they are, and pack the weight: any kernel, stride and padding.
+    Indirect,
     /// Every output pixel from every input pixel: kernels of 3 × 3 on images of 2 × 2.
     Square,
     /// One channel of an image at a time, to at most three channels: any transposed convolution, any convolution of stride 1, and the
@@ -48,8 +50,9 @@ thread_local! {
 
 impl ConvAlgorithm {
     /// All algorithms.
-    pub const ALL: [ConvAlgorithm; 5] = [
+    pub const ALL: [ConvAlgorithm; 6] = [
         ConvAlgorithm::Direct,
+        ConvAlgorithm::Indirect,
         ConvAlgorithm::Square,
         ConvAlgorithm::Few,
         ConvAlgorithm::Winograd2,
@@ -73,11 +76,16 @@ impl ConvAlgorithm {
         FORCED.get()
     }
 
-    /// The algorithm for one of a convolution's three products, with `from` input and `to` output channels: the forced one if it fits,
-    /// or else the one with the least work. Winograd's needs enough channels to fill vectors, and enough pixels to make up for the
-    /// transform of the weights.
-    fn choose(window: &Window, product: Product, from: usize, to: usize) -> ConvAlgorithm {
+    /// The algorithm for one of a convolution's three products, with `[in, out]` channels: the forced one if it fits, or else the one
+    /// with the least work. Winograd's needs enough channels to fill vectors, and enough pixels to make up for the transform of the
+    /// weights.
+    fn choose(window: &Window, product: Product, [cin, cout]: [usize; 2]) -> ConvAlgorithm {
         use ConvAlgorithm::*;
+        let (from, to) = match product {
+            Product::Forward => (cin, cout),
+            Product::Adjoint => (cout, cin),
+            Product::WeightGradient => (cin.max(cout), cin.min(cout)),
+        };
         let fits = |algorithm: ConvAlgorithm| algorithm.fits(window, product, from, to);
         if let Some(forced) = ConvAlgorithm::forced() {
             return if fits(forced) { forced } else { Direct };
@@ -87,7 +95,7 @@ impl ConvAlgorithm {
         if fits(Few) {
             Few
         } else if !fits(Winograd4) || from.min(to) < 16 || window.batch * height * width < 256 {
-            Direct
+            ConvAlgorithm::of_any_kernel(window, product, [cin, cout])
         } else if fits(Square) {
             Square
         } else if tiles(4) * 36 < tiles(2) * 16 {
@@ -97,10 +105,27 @@ impl ConvAlgorithm {
         }
     }
 
+    /// The faster one of the two algorithms for any kernel and any group of channels. Indirect products need the channels of a vector,
+    /// pixels that are read more than once, and enough images, of which each is computed by one core.
+    pub(super) fn of_any_kernel(window: &Window, product: Product, [cin, cout]: [usize; 2]) -> ConvAlgorithm {
+        /// The channels of the longest vector.
+        const VECTOR: usize = 16;
+        const IMAGES: usize = 16;
+        let narrow = match product {
+            Product::Forward | Product::Adjoint => cin.min(cout) < VECTOR || (window.taps() == 1 && window.stride == 1),
+            Product::WeightGradient => cout < VECTOR,
+        };
+        match ConvAlgorithm::forced() {
+            Some(ConvAlgorithm::Indirect) => ConvAlgorithm::Indirect,
+            None if !narrow && window.batch >= IMAGES => ConvAlgorithm::Indirect,
+            _ => ConvAlgorithm::Direct,
+        }
+    }
+
     fn fits(self, window: &Window, product: Product, from: usize, to: usize) -> bool {
         let three = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2 && window.dilation == 1;
         match self {
-            ConvAlgorithm::Direct => true,
+            ConvAlgorithm::Direct | ConvAlgorithm::Indirect => true,
             ConvAlgorithm::Square => three && window.input == [2, 2] && window.output == [2, 2],
             ConvAlgorithm::Few => {
                 let fits = match product {
@@ -115,23 +140,9 @@ impl ConvAlgorithm {
     }
 }
 
-/// The input and the output channels of a product. Those of an image may be more: then a slice of the image begins at the first
-/// channel of the product, and the products of the other channels are others.
-#[derive(Clone, Copy)]
-pub(super) struct Channels {
-    pub(super) group: [usize; 2],
-    pub(super) image: [usize; 2],
-}
-
-impl Channels {
-    fn whole(channels: [usize; 2]) -> Channels {
-        Channels { group: channels, image: channels }
-    }
-}
-
 /// The products of a convolution.
 #[derive(Clone, Copy)]
-enum Product {
+pub(super) enum Product {
     Forward,
     Adjoint,
     WeightGradient,
@@ -142,8 +153,9 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
     if y.is_empty() {
         return; // no algorithm needs to know of 0 channels or images
     }
-    match ConvAlgorithm::choose(&window, Product::Forward, channels[0], channels[1]) {
+    match ConvAlgorithm::choose(&window, Product::Forward, channels) {
         ConvAlgorithm::Direct => direct(x, w, bias, y, Channels::whole(channels), window),
+        ConvAlgorithm::Indirect => conv_indirect::forward(x, w, bias, y, Channels::whole(channels), window),
         ConvAlgorithm::Square => conv_2x2::convolve(x, w, false, bias, y, channels, window.batch),
         ConvAlgorithm::Few => {
             let weight = |c: usize, o: usize, t: usize| w[(o * channels[0] + c) * window.taps() + t];
@@ -189,8 +201,9 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
     // At stride 1 it is itself a convolution, with rotated kernels, exchanged channels, and the complementary padding.
     let turned =
         Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
-    match ConvAlgorithm::choose(&window, Product::Adjoint, cout, cin) {
+    match ConvAlgorithm::choose(&window, Product::Adjoint, channels) {
         ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, Channels::whole(channels), window),
+        ConvAlgorithm::Indirect => conv_indirect::adjoint(y, w, bias, x, Channels::whole(channels), window),
         ConvAlgorithm::Square => conv_2x2::convolve(y, w, true, bias, x, [cout, cin], window.batch),
         ConvAlgorithm::Few => {
             let weight = |o: usize, c: usize, t: usize| w[(o * cin + c) * window.taps() + t];
@@ -257,8 +270,9 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
     let [cin, cout] = channels;
     // SAFETY: each element is stored once.
     let put = |w: &DisjointSliceMut, at: usize, sum| unsafe { w.part(at..at + 1)[0] = sum };
-    match ConvAlgorithm::choose(&window, Product::WeightGradient, cin.max(cout), cin.min(cout)) {
+    match ConvAlgorithm::choose(&window, Product::WeightGradient, channels) {
         ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, Channels::whole(channels), window),
+        ConvAlgorithm::Indirect => conv_indirect::weight_gradient(x, y, w, Channels::whole(channels), window),
         ConvAlgorithm::Few if cout <= conv_few::FEW => {
             let (many, few) = ((x, cin, window.input), (y, cout, window.output));
             let w = DisjointSliceMut::new(w);

@@ -12,11 +12,12 @@
 //! With stride s, the image is split into s² planes first, by row and column modulo s, so that neighbouring places read neighbouring
 //! numbers. In the adjoint, the result is split likewise.
 
-use super::conv::{self, Channels};
+use super::conv::{self, ConvAlgorithm, Product};
+use super::conv_indirect;
 use super::parallel::{dispatch_rows, map};
 use super::pool::scratch;
 use super::simd::{Isa, SimdKernel, Vector};
-use super::window::{TapOffsets, Window};
+use super::window::{Channels, TapOffsets, Window};
 
 /// Groups with at least this many channels, on both sides, are matrix products.
 const MANY: usize = 16;
@@ -69,7 +70,11 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
     if sizes.dense() {
         for (g, ([x_at, y_at, w_at], channels)) in sizes.each().enumerate() {
             let bias = bias.map(|bias| &bias[g * outputs..]);
-            conv::direct(&x[x_at..], &w[w_at..], bias, &mut y[y_at..], channels, window);
+            let product = match ConvAlgorithm::of_any_kernel(&window, Product::Forward, channels.group) {
+                ConvAlgorithm::Indirect => conv_indirect::forward,
+                _ => conv::direct,
+            };
+            product(&x[x_at..], &w[w_at..], bias, &mut y[y_at..], channels, window);
         }
         return;
     }
@@ -90,7 +95,11 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], x: &mut [f32], sizes: Grouped) {
     }
     if sizes.dense() {
         for ([x_at, y_at, w_at], channels) in sizes.each() {
-            conv::direct_adjoint(&y[y_at..], &w[w_at..], None, &mut x[x_at..], channels, window);
+            let product = match ConvAlgorithm::of_any_kernel(&window, Product::Adjoint, channels.group) {
+                ConvAlgorithm::Indirect => conv_indirect::adjoint,
+                _ => conv::direct_adjoint,
+            };
+            product(&y[y_at..], &w[w_at..], None, &mut x[x_at..], channels, window);
         }
         return;
     }
@@ -114,7 +123,11 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], sizes: Groupe
     }
     if sizes.dense() {
         for ([x_at, y_at, w_at], channels) in sizes.each() {
-            conv::direct_weight_gradient(&x[x_at..], &y[y_at..], &mut w[w_at..], channels, window);
+            let product = match ConvAlgorithm::of_any_kernel(&window, Product::WeightGradient, channels.group) {
+                ConvAlgorithm::Indirect => conv_indirect::weight_gradient,
+                _ => conv::direct_weight_gradient,
+            };
+            product(&x[x_at..], &y[y_at..], &mut w[w_at..], channels, window);
         }
         return;
     }

@@ -255,7 +255,7 @@ impl ImplicitIm2col {
 
 /// Copies as many numbers as `to` holds. The last vector overlaps the one before.
 #[inline(always)]
-fn copy<V: Vector>(from: &[f32], to: &mut [f32]) {
+pub(super) fn copy<V: Vector>(from: &[f32], to: &mut [f32]) {
     #[inline(always)]
     fn ends<const N: usize>(from: &[f32], to: &mut [f32]) {
         let (first, last) = (from.first_chunk::<N>().copied(), from.last_chunk::<N>().copied());
@@ -383,7 +383,7 @@ impl SimdKernel for Store<'_> {
 
 /// a₀ b₀ a₁ b₁ …, each plus the bias.
 #[inline(always)]
-fn interleave<V: Vector>(a: &[f32], b: &[f32], bias: f32, out: &mut [f32]) {
+pub(super) fn interleave<V: Vector>(a: &[f32], b: &[f32], bias: f32, out: &mut [f32]) {
     let whole = a.len() / V::LANES * V::LANES;
     for i in (0..whole).step_by(V::LANES) {
         let [low, high] = V::read(&a[i..]).add(V::splat(bias)).interleave(V::read(&b[i..]).add(V::splat(bias)));

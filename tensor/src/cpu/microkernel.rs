@@ -21,7 +21,10 @@
 //! of 6.
 //!
 //! `a` and `b` are usually packed in the order in which they are read, `a[k][ROWS]` and `b[k][columns]`. [`Strides`] describes other
-//! layouts. At the edges of a matrix a tile has fewer rows or vectors.
+//! layouts. A [`Gather`] is an `a` that nobody has packed: each number is read from its place in an image. At the edges of a matrix
+//! a tile has fewer rows or vectors.
+
+use std::ops::Range;
 
 use super::simd::{Isa, SimdKernel, Vector};
 
@@ -89,25 +92,149 @@ pub(crate) fn multiply_tile(
     assert!((1..=tile.rows).contains(&rows) && (1..=tile.cols).contains(&columns));
     assert!(a.len() > (rows - 1) * a_row + (k - 1) * a_k && b.len() >= (k - 1) * b_k + columns);
     assert!(c.len() >= (rows - 1) * c_row + columns);
-    isa.dispatch(Tile { rows, vectors, k, a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), strides, accumulate });
+    let left = Strided { a: a.as_ptr(), row: a_row, k: a_k };
+    isa.dispatch(Tile { rows, vectors, k, left, b: b.as_ptr(), b_k, c: c.as_mut_ptr(), c_row, accumulate });
 }
 
-/// The product of one tile. `multiply_tile` checked how far the pointers reach.
-struct Tile {
+/// A left operand that stays where it is: `a[r][k] = data[rows[r] + steps[k]]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Gather<'a> {
+    data: &'a [f32],
+    rows: &'a [usize],
+    steps: &'a [usize],
+}
+
+impl<'a> Gather<'a> {
+    /// # Panics
+    /// If an index is beyond the data.
+    pub(crate) fn new(data: &'a [f32], rows: &'a [usize], steps: &'a [usize]) -> Gather<'a> {
+        let last = |of: &[usize]| of.iter().copied().max().unwrap_or(0);
+        assert!(last(rows) + last(steps) < data.len(), "the pixels of a convolution are in its image");
+        Gather { data, rows, steps }
+    }
+
+    /// The same for some rows and some steps.
+    pub(crate) fn part(self, rows: Range<usize>, steps: Range<usize>) -> Gather<'a> {
+        Gather { rows: &self.rows[rows], steps: &self.steps[steps], ..self }
+    }
+}
+
+/// [`multiply_tile`] with a gathered left operand. `b[k·b_k + j]` and `c[r·c_row + j]` are as there.
+///
+/// # Panics
+/// If a slice is too short, or the tile is larger than [`Isa::tile`].
+pub(crate) fn multiply_gathered_tile(
+    isa: Isa,
+    a: Gather,
+    vectors: usize,
+    (b, b_k): (&[f32], usize),
+    (c, c_row): (&mut [f32], usize),
+    accumulate: Accumulate,
+) {
+    let (tile, k) = (isa.tile(), a.steps.len());
+    assert!(k > 0, "for an empty sum the caller clears c");
+    let (rows, columns) = (a.rows.len().next_multiple_of(2), tile.lanes * vectors);
+    assert!((1..=tile.rows).contains(&rows) && (1..=tile.cols).contains(&columns));
+    assert!(b.len() >= (k - 1) * b_k + columns && c.len() >= (rows - 1) * c_row + columns);
+    let mut starts = [a.data.as_ptr(); MOST_ROWS];
+    for (r, start) in starts[..rows].iter_mut().enumerate() {
+        // A row that rounds the number up is the last one once more.
+        *start = a.data[a.rows[r.min(a.rows.len() - 1)]..].as_ptr();
+    }
+    let left = Gathered { starts, steps: a.steps.as_ptr() };
+    isa.dispatch(Tile { rows, vectors, k, left, b: b.as_ptr(), b_k, c: c.as_mut_ptr(), c_row, accumulate });
+}
+
+/// The rows of the largest tile.
+const MOST_ROWS: usize = 8;
+
+/// The left operand of a tile in memory.
+trait Left: Copy {
+    /// The number of row `r` at step `k`, in every lane.
+    ///
+    /// # Safety
+    /// The operand has the row and the step.
+    unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V;
+
+    /// Whether whole registers hold the numbers of neighbouring rows at one step.
+    fn packed(self) -> bool;
+
+    /// A register of the numbers of LANES rows from `r` on, at step `k`, where they are packed.
+    ///
+    /// # Safety
+    /// The operand has these rows and the step.
+    unsafe fn load<V: Vector>(self, k: usize, r: usize) -> V;
+}
+
+#[derive(Clone, Copy)]
+struct Strided {
+    a: *const f32,
+    row: usize,
+    k: usize,
+}
+
+impl Left for Strided {
+    #[inline(always)]
+    unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V {
+        // SAFETY: the caller's promise.
+        V::splat(unsafe { *self.a.add(k * self.k + r * self.row) })
+    }
+
+    #[inline(always)]
+    fn packed(self) -> bool {
+        self.row == 1
+    }
+
+    #[inline(always)]
+    unsafe fn load<V: Vector>(self, k: usize, r: usize) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::load(self.a.add(k * self.k + r)) }
+    }
+}
+
+/// The first number of each row, and the steps of the sum.
+#[derive(Clone, Copy)]
+struct Gathered {
+    starts: [*const f32; MOST_ROWS],
+    steps: *const usize,
+}
+
+impl Left for Gathered {
+    #[inline(always)]
+    unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V {
+        // SAFETY: the caller's promise.
+        V::splat(unsafe { *self.starts[r].add(*self.steps.add(k)) })
+    }
+
+    #[inline(always)]
+    fn packed(self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn load<V: Vector>(self, k: usize, r: usize) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { self.broadcast(k, r) }
+    }
+}
+
+/// The product of one tile. Who made it checked how far the pointers reach.
+struct Tile<L> {
     rows: usize,
     vectors: usize,
     k: usize,
-    a: *const f32,
+    left: L,
     b: *const f32,
+    b_k: usize,
     c: *mut f32,
-    strides: Strides,
+    c_row: usize,
     accumulate: Accumulate,
 }
 
-impl SimdKernel for Tile {
+impl<L: Left> SimdKernel for Tile<L> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        // SAFETY: `multiply_tile` checked the lengths.
+        // SAFETY: the lengths were checked.
         unsafe {
             match (self.rows, self.vectors) {
                 (8, 3) if V::ROWS == 8 => self.rows::<V, 8, 3>(),
@@ -127,14 +254,14 @@ impl SimdKernel for Tile {
     }
 }
 
-impl Tile {
+impl<L: Left> Tile<L> {
     /// # Safety
-    /// At their strides, `a`, `b` and `c` hold ROWS × k, k × VECTORS·LANES and ROWS × VECTORS·LANES numbers.
+    /// The left operand, `b` and `c` hold ROWS × k, k × VECTORS·LANES and ROWS × VECTORS·LANES numbers.
     #[inline(always)]
     unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(self) {
         // SAFETY: the caller's promise.
         unsafe {
-            if V::BY_ELEMENT && ROWS.is_multiple_of(V::LANES) && self.strides.a_row == 1 {
+            if V::BY_ELEMENT && ROWS.is_multiple_of(V::LANES) && self.left.packed() {
                 self.sum::<V, ROWS, VECTORS, true>();
             } else {
                 self.sum::<V, ROWS, VECTORS, false>();
@@ -142,27 +269,26 @@ impl Tile {
         }
     }
 
-    /// The product. If `PACKED`, the numbers of a column of `a` are adjacent, and whole registers of them.
+    /// The product. If `PACKED`, whole registers hold the numbers of a step.
     ///
     /// # Safety
     /// As for `rows`.
     #[inline(always)]
     unsafe fn sum<V: Vector, const ROWS: usize, const VECTORS: usize, const PACKED: bool>(self) {
-        let Strides { a_row, a_k, b_k, c_row } = self.strides;
         // SAFETY: every offset below stays within the lengths that the caller guarantees.
         unsafe {
             let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
             for k in 0..self.k {
-                let (column, line) = (self.a.add(k * a_k), self.b.add(k * b_k));
+                let line = self.b.add(k * self.b_k);
                 let mut row = [V::splat(0.0); VECTORS];
                 for v in 0..VECTORS {
                     row[v] = V::load(line.add(v * V::LANES));
                 }
                 for r in 0..ROWS {
                     let x = if PACKED {
-                        V::load(column.add(r / V::LANES * V::LANES)).lane(r % V::LANES)
+                        self.left.load::<V>(k, r / V::LANES * V::LANES).lane(r % V::LANES)
                     } else {
-                        V::splat(*column.add(r * a_row))
+                        self.left.broadcast::<V>(k, r)
                     };
                     for v in 0..VECTORS {
                         sums[r][v] = sums[r][v].add_product(x, row[v]);
@@ -171,7 +297,7 @@ impl Tile {
             }
             for r in 0..ROWS {
                 for v in 0..VECTORS {
-                    let to = self.c.add(r * c_row + v * V::LANES);
+                    let to = self.c.add(r * self.c_row + v * V::LANES);
                     match self.accumulate {
                         Accumulate::Overwrite => sums[r][v].store(to),
                         Accumulate::Add => V::load(to).add(sums[r][v]).store(to),

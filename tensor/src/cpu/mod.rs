@@ -24,17 +24,20 @@
 //! Work is cut by shape alone and partial sums are added in a fixed order. The same instruction set therefore gives the same bits on
 //! any number of threads.
 
+pub(crate) mod bordered;
 pub(crate) mod box_muller;
 pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod conv_2x2;
 pub(crate) mod conv_few;
 pub(crate) mod conv_grouped;
+pub(crate) mod conv_indirect;
 pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod group_norm;
 pub(crate) mod implicit_im2col;
 pub(crate) mod microkernel;
+pub(crate) mod panels;
 pub(crate) mod parallel;
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))] // a browser's module has no clock
 mod peak;
