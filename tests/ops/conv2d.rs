@@ -74,6 +74,7 @@ fn large() -> Vec<Case> {
         case([5, 96, 6, 5], [100, 96, 3, 3], 1, 1), // so many weights that the whole batch goes from step to step
         case([70, 37, 2, 2], [35, 37, 3, 3], 1, 1), // more than a vector of images, more than a task of channels
         case([70, 50, 5, 6], [33, 50, 3, 3], 2, 1), // several tasks of images, and of channels of a weight gradient
+        case([70, 2, 17, 18], [16, 2, 2, 3], 1, 0), // more images than tasks of a weight gradient
         case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),   // rows longer than two vectors, more images than parts of a sum
     ]
 }
@@ -263,6 +264,11 @@ fn channels_that_differ_are_refused_with_both_shapes() {
 /// Without output channels, input channels or images, the result is empty or what is left of the sum: the bias, or 0.
 #[test]
 fn sums_over_no_channels_or_images_are_the_bias_or_nothing() {
+    sums_over_nothing();
+    on_both_algorithms("", |_| sums_over_nothing());
+}
+
+fn sums_over_nothing() {
     everywhere(|device| {
         for (sizes, stride) in [[2, 3, 0], [2, 0, 3], [0, 3, 2], [2, 0, 0]].into_iter().flat_map(|n| [(n, 1), (n, 2)]) {
             let ([n, cin, cout], conv, out) = (sizes, Conv { stride, padding: 1 }, 4 / stride);

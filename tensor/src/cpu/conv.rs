@@ -115,17 +115,18 @@ impl ConvAlgorithm {
             Product::Forward | Product::Adjoint => cin.min(cout) < VECTOR || (window.taps() == 1 && window.stride == 1),
             Product::WeightGradient => cout < VECTOR,
         };
-        match ConvAlgorithm::forced() {
-            Some(ConvAlgorithm::Indirect) => ConvAlgorithm::Indirect,
-            None if !narrow && window.batch >= IMAGES => ConvAlgorithm::Indirect,
-            _ => ConvAlgorithm::Direct,
-        }
+        let indirect = match ConvAlgorithm::forced() {
+            Some(forced) => forced == ConvAlgorithm::Indirect && forced.fits(window, product, cin, cout),
+            None => !narrow && window.batch >= IMAGES,
+        };
+        if indirect { ConvAlgorithm::Indirect } else { ConvAlgorithm::Direct }
     }
 
     fn fits(self, window: &Window, product: Product, from: usize, to: usize) -> bool {
         let three = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2 && window.dilation == 1;
         match self {
-            ConvAlgorithm::Direct | ConvAlgorithm::Indirect => true,
+            ConvAlgorithm::Direct => true,
+            ConvAlgorithm::Indirect => window.batch.min(from).min(to) > 0,
             ConvAlgorithm::Square => three && window.input == [2, 2] && window.output == [2, 2],
             ConvAlgorithm::Few => {
                 let fits = match product {

@@ -33,6 +33,8 @@ const PLACES: usize = 96;
 const TASK: usize = 64;
 /// Rows of a weight gradient in one task, as many as leave space for its operands in a core's cache.
 const ROWS: usize = 384;
+/// Fewest rows, unless there are no more: packing the gradient for them would take as long as their products.
+const FEWEST_ROWS: usize = 48;
 /// Steps that a weight gradient sums up before it adds to the result.
 const STEPS: usize = 256;
 /// Enough tasks for 64 cores.
@@ -83,7 +85,7 @@ fn sum_places(
     scratch(PLACES * stride, |sums| {
         for start in (0..count).step_by(PLACES) {
             let places = start..(start + PLACES).min(count);
-            b.multiply(left.part(places.clone(), 0..k), places.len(), sums, Accumulate::Overwrite);
+            b.multiply(left.part(places.clone(), 0..k), places.len(), 0..k, sums, Accumulate::Overwrite);
             if let Some(bias) = bias {
                 isa.run(|| {
                     for row in sums.chunks_exact_mut(stride).take(places.len()) {
@@ -248,12 +250,22 @@ pub(super) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Cha
     let planes = Bordered::new(window.input, window.stride, [(window.output, &offsets)].into_iter());
     let [pixels, size] = [window.input, window.output].map(|[height, width]| height * width);
     // Some channels in some images are one task. The sums of all parts of the batch are added afterwards, in order.
-    let blocks = cin.div_ceil((ROWS / taps).max(1));
-    let each = cin.div_ceil(blocks);
-    let blocks = cin.div_ceil(each);
     let several = STEPS.div_ceil(size).min(window.batch);
     let groups = window.batch.div_ceil(several);
+    let blocks = cin.div_ceil((ROWS / taps).max(1)).max((ENOUGH_TASKS / groups).min(cin * taps / FEWEST_ROWS)).min(cin);
+    let each = cin.div_ceil(blocks);
+    let blocks = cin.div_ceil(each);
     let parts = (ENOUGH_TASKS / blocks).clamp(1, groups);
+    let layout = |images: &Range<usize>| Layout::new(isa, cout, images.len() * size);
+    let pack = |images: &Range<usize>, Part { columns, ks, width, .. }: Part, to: &mut [f32]| {
+        for run in runs_by_image(ks, size) {
+            let from = &y[((images.start + run.image) * in_result + columns.start) * size + run.first..];
+            transpose(isa, from, size, columns.len(), run.len, &mut to[run.at * width..], width);
+        }
+    };
+    // Few tasks that need the same part of the gradient pack it themselves, while it is in their cache.
+    let all = 0..window.batch;
+    let shared = (blocks > 4).then(|| layout(&all).pack_in_parallel(|part, to| pack(&all, part, to)));
     let rows = channel_steps(&planes, each, &offsets);
     let room = rows.len().next_multiple_of(isa.tile().rows);
     let stride = Layout::new(isa, cout, 0).stride();
@@ -267,17 +279,14 @@ pub(super) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Cha
         for group in part * groups / parts..(part + 1) * groups / parts {
             let images = group * several..((group + 1) * several).min(window.batch);
             let count = images.len();
-            let right = Layout::new(isa, cout, count * size).pack(|Part { columns, ks, width, .. }, to| {
-                for run in runs_by_image(ks, size) {
-                    let from = &y[((images.start + run.image) * in_result + columns.start) * size + run.first..];
-                    transpose(isa, from, size, columns.len(), run.len, &mut to[run.at * width..], width);
-                }
-            });
+            let own = shared.is_none().then(|| layout(&images).pack(|part, to| pack(&images, part, to)));
+            let first = if own.is_some() { 0 } else { images.start * size };
+            let gradient = own.as_ref().or(shared.as_ref()).expect("one of the two");
             let from = &x[(images.start * in_image + some.start) * pixels..];
             planes.with(isa, from, in_image * pixels, [count, some.len()], |data| {
                 let rows = &rows[..some.len() * taps];
                 let left = Gather::new(data, rows, &steps[..count * size]);
-                right.multiply(left, rows.len(), &mut sums, accumulate);
+                gradient.multiply(left, rows.len(), first..first + count * size, &mut sums, accumulate);
             });
             accumulate = Accumulate::Add;
         }

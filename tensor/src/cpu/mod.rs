@@ -7,7 +7,9 @@
 //! - [`transpose`]: transposing blocks while they are packed;
 //! - [`gemm`]: matrix products of operands that pack themselves into panels;
 //! - [`window`]: how a convolution slides over an image;
-//! - [`conv`]: convolutions and their gradients as matrix products, whose right operand [`implicit_im2col`] reads from an image;
+//! - [`conv`]: convolutions and their gradients, by the algorithm that is fastest for their shape: as matrix products whose right operand
+//!   [`implicit_im2col`] reads from an image, or one of the following;
+//! - [`conv_indirect`]: products with pixels that stay in their places in images of [`bordered`]; [`panels`] has the packed operand;
 //! - [`winograd`]: 3 × 3 convolutions with fewer multiplications, from the transforms of [`winograd_points`] and [`winograd_tile`];
 //! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of 2 × 2 images, and convolutions to at most three channels;
 //! - [`conv_grouped`]: convolutions in groups of channels, with gaps between taps;

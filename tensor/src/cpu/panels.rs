@@ -45,15 +45,18 @@ impl Layout {
         self.count * self.k.div_ceil(CHUNK)
     }
 
+    /// The columns of a panel, which are whole vectors. The widths of two panels differ by a vector at most.
+    fn columns(&self, panel: usize) -> Range<usize> {
+        let (lanes, vector) = (self.isa.tile().lanes, |panel: usize| panel * self.vectors / self.count);
+        vector(panel) * lanes..vector(panel + 1) * lanes
+    }
+
     fn part(&self, part: usize) -> Part {
-        let (lanes, chunks) = (self.isa.tile().lanes, self.k.div_ceil(CHUNK));
-        // The widths of two panels differ by a vector at most.
-        let vector = |panel: usize| panel * self.vectors / self.count * lanes;
-        let (first, end) = (vector(part / chunks), vector(part / chunks + 1));
-        let ks = part % chunks * CHUNK..(part % chunks * CHUNK + CHUNK).min(self.k);
-        let width = end - first;
-        let at = first * self.k + ks.start * width..first * self.k + ks.end * width;
-        Part { columns: first..end.min(self.columns), ks, width, at }
+        let chunks = self.k.div_ceil(CHUNK);
+        let (columns, start) = (self.columns(part / chunks), part % chunks * CHUNK);
+        let (ks, width) = (start..(start + CHUNK).min(self.k), columns.len());
+        let at = columns.start * self.k + ks.start * width..columns.start * self.k + ks.end * width;
+        Part { columns: columns.start..columns.end.min(self.columns), ks, width, at }
     }
 
     /// Packs all parts. `pack(part, to)` writes column c at step k to `to[k · width + c]`, both counted from the start of their ranges.
@@ -66,7 +69,7 @@ impl Layout {
         Panels { layout: self, data }
     }
 
-    /// Packs the parts in parallel.
+    /// The same in parallel.
     pub(super) fn pack_in_parallel(self, pack: impl Fn(Part, &mut [f32]) + Sync) -> Panels {
         let mut data = self.room();
         let all = DisjointSliceMut::new(&mut data);
@@ -94,18 +97,27 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// `sums[row][column] = Σ_k left[row][k] · b[k][column]`, or `+=`, for the rows of a gathered operand. The number of rows of sums is a
-    /// multiple of the tile's.
-    pub(super) fn multiply(&self, left: Gather, rows: usize, sums: &mut [f32], accumulate: Accumulate) {
-        let Layout { isa, count, k, .. } = self.layout;
-        let (tile, stride, chunks) = (isa.tile(), self.layout.stride(), k.div_ceil(CHUNK));
-        for chunk in 0..chunks {
-            let accumulate = if chunk == 0 { accumulate } else { Accumulate::Add };
-            for panel in 0..count {
-                let Part { columns, ks, width, at } = self.layout.part(panel * chunks + chunk);
-                let b = &self.data[at];
+    /// `sums[row][column] = Σ_k left[row][k] · b[k][column]`, or `+=`, over the steps `ks` and for the rows of a gathered operand, whose
+    /// first step is that of the range. The number of rows of sums is a multiple of the tile's.
+    pub(super) fn multiply(
+        &self,
+        left: Gather,
+        rows: usize,
+        ks: Range<usize>,
+        sums: &mut [f32],
+        accumulate: Accumulate,
+    ) {
+        let (isa, stride) = (self.layout.isa, self.layout.stride());
+        let tile = isa.tile();
+        for start in ks.clone().step_by(CHUNK) {
+            let end = (start + CHUNK).min(ks.end);
+            let accumulate = if start == ks.start { accumulate } else { Accumulate::Add };
+            for panel in 0..self.layout.count {
+                let columns = self.layout.columns(panel);
+                let (at, width) = (columns.start * self.layout.k, columns.len());
+                let b = &self.data[at + start * width..at + end * width];
                 for row in (0..rows).step_by(tile.rows) {
-                    let left = left.part(row..(row + tile.rows).min(rows), ks.clone());
+                    let left = left.part(row..(row + tile.rows).min(rows), start - ks.start..end - ks.start);
                     let c = &mut sums[row * stride + columns.start..];
                     multiply_gathered_tile(isa, left, width / tile.lanes, (b, width), (c, stride), accumulate);
                 }
