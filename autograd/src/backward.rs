@@ -38,6 +38,11 @@ impl Gradients {
         }
     }
 
+    /// Sets the gradient of a parameter, for example to a sum that other processes have taken part in.
+    pub fn set(&mut self, param: &Param, gradient: Tensor) {
+        self.by_leaf.insert(param.id(), gradient);
+    }
+
     /// Adds the gradients of another backward pass, for gradient accumulation. A leaf that only one pass has keeps that gradient.
     pub fn add(&mut self, other: Gradients) {
         for (leaf, gradient) in other.by_leaf {

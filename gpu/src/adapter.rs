@@ -20,11 +20,13 @@ pub struct Options {
     /// How long a submission may take before the device counts as hanging. By default two minutes, and without a limit for a
     /// software adapter.
     pub time_limit: Option<Duration>,
+    /// Which of the hardware adapters to open, counted from 0, where several processes of one machine take one each.
+    pub place: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { software: true, default_limits: false, profile: false, checked: false, time_limit: None }
+        Options { software: true, default_limits: false, profile: false, checked: false, time_limit: None, place: 0 }
     }
 }
 
@@ -86,15 +88,36 @@ pub async fn adapters() -> Vec<Adapter> {
     enumerate().await.iter().map(Adapter::of).collect()
 }
 
-/// The first adapter that the options and `VAE_GPU` allow.
+/// The adapter that the options and `VAE_GPU` allow: of hardware the one at `place`, else the first.
 pub(crate) async fn choose(options: Options) -> Result<(wgpu::Adapter, Adapter)> {
     let part = std::env::var("VAE_GPU").unwrap_or_default();
     let found: Vec<_> = enumerate().await.into_iter().map(|a| (Adapter::of(&a), a)).collect();
     let names = found.iter().map(|(a, _)| a.to_string()).collect::<Vec<_>>().join("; ");
-    let chosen = found.into_iter().find(|(a, _)| serves(a, options, &part));
-    match chosen {
-        Some((adapter, raw)) => Ok((raw, adapter)),
+    let mut serving: Vec<_> = found.into_iter().filter(|(a, _)| serves(a, options, &part)).collect();
+    let place = place_of(&serving.iter().map(|(a, _)| a.software).collect::<Vec<_>>(), options.place);
+    match place {
+        Some(place) => {
+            let (adapter, raw) = serving.swap_remove(place);
+            Ok((raw, adapter))
+        }
+        None if !serving.is_empty() => {
+            let (count, wanted) = (serving.iter().filter(|(a, _)| !a.software).count(), options.place + 1);
+            let what = format!(
+                "process {wanted} of this machine finds only {count} GPUs ({names}), one for each; start fewer processes or use --device cpu"
+            );
+            Err(Error::Device { device: "gpu".into(), what })
+        }
         None => Err(Error::Device { device: "gpu".into(), what: nothing_serves(&names, &part) }),
+    }
+}
+
+/// Where in a list of adapters, of which these are programs, the one is that the process with this place takes. Programs serve every
+/// process, but only if there is no hardware.
+fn place_of(software: &[bool], place: usize) -> Option<usize> {
+    let hardware: Vec<usize> = (0..software.len()).filter(|&i| !software[i]).collect();
+    match hardware.is_empty() {
+        true => (!software.is_empty()).then_some(0),
+        false => hardware.get(place).copied(),
     }
 }
 
@@ -162,6 +185,13 @@ mod tests {
         }
         assert_eq!(hardware.to_string(), "Quick 9000, Vulkan");
         assert_eq!(software.to_string(), "llvmpipe, software, Vulkan");
+    }
+
+    #[test]
+    fn each_process_takes_hardware_of_its_own_and_all_share_a_program() {
+        assert_eq!([0, 1, 2].map(|place| place_of(&[false, true, false], place)), [Some(0), Some(2), None]);
+        assert_eq!([0, 1].map(|place| place_of(&[true, true], place)), [Some(0), Some(0)]);
+        assert_eq!(place_of(&[], 0), None);
     }
 
     #[test]

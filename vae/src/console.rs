@@ -7,12 +7,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Set by `--quiet`.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
+/// Set in a process that follows another one.
+static MUTE: AtomicBool = AtomicBool::new(false);
+
 /// The first failure to write to stdout.
 static FAILURE: OnceLock<Error> = OnceLock::new();
 
 /// From now on [`say!`](crate::say) prints nothing and no progress is shown. Warnings, errors and [`print_line`] still print.
 pub fn set_quiet() {
     QUIET.store(true, Ordering::Relaxed);
+}
+
+/// From now on nothing is printed at all, because another process prints the same.
+pub fn mute() {
+    set_quiet();
+    MUTE.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`mute`] was called.
+pub fn is_mute() -> bool {
+    MUTE.load(Ordering::Relaxed)
 }
 
 /// Whether [`set_quiet`] was called.
@@ -33,6 +47,9 @@ macro_rules! say {
 /// Writes a line to stdout, quiet or not. If that fails, because the disk is full or nobody reads any more, the program goes on:
 /// training must not be lost. [`finish_stdout`] reports the failure at the end.
 pub fn print_line(line: &str) {
+    if is_mute() {
+        return;
+    }
     note(writeln!(std::io::stdout(), "{line}"));
 }
 
@@ -51,6 +68,9 @@ pub fn finish_stdout() -> Option<&'static Error> {
 
 /// Writes a line to stderr.
 pub fn eprint_line(line: &str) {
+    if is_mute() {
+        return;
+    }
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -46,12 +46,21 @@ pub fn start_threads(wanted: Option<u64>) -> Result<usize> {
     })
 }
 
-/// Opens the device that the configuration requests. `threads` is the number of threads that compute on the CPU.
+/// Opens the device that the configuration requests, as [`choose_at`] does in a process that has the machine for itself.
+///
+/// # Errors
+/// As `choose_at`.
+pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
+    choose_at(choice, threads, 0)
+}
+
+/// Opens the device that the configuration requests. `threads` is the number of threads that compute on the CPU, and `place` the number
+/// of the GPU to take of this machine's, counted from 0.
 ///
 /// # Errors
 /// If a GPU is requested and there is none, or `TENSOR_ISA` names an instruction set that this processor lacks, or `TENSOR_TRACE` a level
 /// that does not exist.
-pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
+pub fn choose_at(choice: DeviceChoice, threads: usize, place: usize) -> Result<Chosen> {
     let isa = tensor::trace_level().and_then(|_| Isa::preferred()).map_err(|error| Error::config(error.to_string()))?;
     let cpu = format!("cpu, {threads} thread{}, {isa}", if threads == 1 { "" } else { "s" });
     let on_cpu = |words| Ok(Chosen { device: Device::Cpu, gpu: None, words, threads });
@@ -62,7 +71,7 @@ pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
     match choice {
         DeviceChoice::Cpu => on_cpu(cpu),
         DeviceChoice::Gpu => {
-            let context = block_on(Context::open(Options::default())).map_err(Error::Device)?;
+            let context = block_on(Context::open(Options { place, ..Options::default() })).map_err(Error::Device)?;
             match faults(&context)? {
                 None => on_gpu(context, ""),
                 Some(what) => Err(Error::Device(tensor::Error::Device {
@@ -72,7 +81,7 @@ pub fn choose(choice: DeviceChoice, threads: usize) -> Result<Chosen> {
             }
         }
         // A software GPU is slower than the CPU kernels of this library, so `auto` accepts hardware only.
-        DeviceChoice::Auto => match block_on(Context::open(Options { software: false, ..Options::default() })) {
+        DeviceChoice::Auto => match block_on(Context::open(Options { software: false, place, ..Options::default() })) {
             Ok(context) => match faults(&context) {
                 Ok(None) => on_gpu(context, " (auto)"),
                 Ok(Some(what)) => on_cpu(format!("{cpu} (auto: the GPU cannot be trusted, {what})")),

@@ -42,7 +42,7 @@ pub mod session;
 pub mod tensorboard;
 
 pub use vae_core::{
-    Error, Result, config, image_quality, learn, luma, model, objective, predict, random, recipe, train,
+    Error, Result, config, distributed, image_quality, learn, luma, model, objective, predict, random, recipe, train,
 };
 pub use {vae_figures as figures, vae_run as run, vae_scores as scores};
 

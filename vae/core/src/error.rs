@@ -23,6 +23,9 @@ pub enum Error {
     /// A server could not use its network address.
     #[error("{0}")]
     Address(String),
+    /// Another process of the same training has ended, or differs from this one.
+    #[error("{0}")]
+    Rank(String),
     /// The device reported an error.
     #[error(transparent)]
     Device(#[from] tensor::Error),
@@ -55,7 +58,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Config(_) => 2,
-            Error::File { .. } | Error::Diverged(_) | Error::Thread(_) | Error::Address(_) | Error::Device(_) => 1,
+            Error::File { .. } | Error::Diverged(_) | Error::Thread(_) | Error::Address(_) => 1,
+            Error::Rank(_) | Error::Device(_) => 1,
         }
     }
 }

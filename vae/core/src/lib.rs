@@ -8,7 +8,7 @@
 //! - [`objective`] computes the loss.
 //! - [`learn`] combines a model and an objective into a [`learn::Learner`].
 //! - [`predict`] uses a model: it encodes, decodes and samples.
-//! - [`train`] trains a model.
+//! - [`train`] trains a model; [`distributed`] lets several processes train one together.
 //! - [`prior`] fits a distribution to the latents of a trained model.
 //! - [`image_quality`] measures images.
 //!
@@ -34,6 +34,7 @@
 
 pub mod config;
 pub mod data;
+pub mod distributed;
 pub mod error;
 pub mod image_quality;
 pub mod learn;

@@ -293,7 +293,7 @@ impl Meta {
 }
 
 /// Returns a configuration without paths, the device, and other keys that do not change the results.
-fn portable(config: &Config) -> Config {
+pub(crate) fn portable(config: &Config) -> Config {
     let mut config = config.clone();
     config.device = DeviceChoice::Auto;
     config.data.dir = Config::default().data.dir;

@@ -37,6 +37,8 @@ pub struct Folder {
     /// The folders that this value created, innermost first. They are removed again unless a file is written.
     created: Vec<PathBuf>,
     lock: Option<File>,
+    /// Whether another process writes the files.
+    followed: bool,
 }
 
 /// The result of an attempt to lock a folder.
@@ -175,7 +177,17 @@ impl Folder {
     /// Opens the folder of a run without locking it, to add files such as figures. This works even while the run is
     /// trained.
     pub fn open_unlocked(path: &Path) -> Folder {
-        Folder { path: path.to_owned(), created: Vec::new(), lock: None }
+        Folder { path: path.to_owned(), created: Vec::new(), lock: None, followed: false }
+    }
+
+    /// Returns the folder of a run that another process writes, with which this one trains. Writing to it does nothing.
+    pub fn follow(path: &Path) -> Folder {
+        Folder { path: path.to_owned(), created: Vec::new(), lock: None, followed: true }
+    }
+
+    /// Returns whether another process writes the files of this folder.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.followed
     }
 
     /// Returns the path of the folder.
@@ -189,6 +201,9 @@ impl Folder {
     /// # Errors
     /// Returns an error if the file cannot be written. The previous file is then unchanged.
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        if self.followed {
+            return Ok(());
+        }
         self.created.clear();
         let path = self.path.join(name);
         let part = self.path.join(format!("{name}{PART}"));

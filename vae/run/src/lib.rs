@@ -14,6 +14,7 @@ pub mod folder;
 pub mod info;
 pub mod loaded;
 pub mod prior;
+mod ranks;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod writer;
 pub use dataset_record::{DatasetChanges, DatasetRecord};
 pub use folder::{BEST, Folder, LAST, checkpoint_of, write_new};
 pub use loaded::LoadedRun;
+pub use ranks::RankSpeed;
 pub use resume::{ResumedRun, history};
 pub use timings::{EpochTiming, Timings};
 pub use training::{

@@ -116,6 +116,11 @@ impl ResumedRun {
         self.meta.state().adam
     }
 
+    /// Returns the bytes of the checkpoint.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Returns whether nothing is left to train with this configuration.
     pub fn is_finished(&self, config: &Config) -> bool {
         let done = self.history.len();

@@ -16,6 +16,7 @@ use crate::checkpoint;
 use crate::dataset_record::{DatasetRecord, HASHES, ImageHashes};
 use crate::folder::{BEST, CONFIG_HEAD, Folder, LAST, METRICS, STEPS};
 use crate::loaded::describe_weights;
+use crate::ranks::{self, RankSpeed};
 use crate::resume::ResumedRun;
 use crate::timings::{TIMING, Timings};
 use crate::writer::RunWriter;
@@ -46,6 +47,8 @@ pub enum Event<'a> {
     Validating,
     /// An epoch has ended.
     Epoch(&'a Epoch, &'a Trainer),
+    /// The speed of each of several processes in the epoch that has ended. Only rank 0 is told.
+    Ranks(&'a [RankSpeed]),
     /// A problem that does not stop the run.
     Warning(String),
     /// The result on the test images, at the end of the run.
@@ -69,8 +72,11 @@ pub enum Outcome {
     Interrupted,
 }
 
+/// How long rank 0 may be silent while it writes the files of an epoch.
+const WRITING: Duration = Duration::from_secs(600);
+
 /// Trains until all epochs are done, or until `on_event` returns false. Training starts at the checkpoint of `resumed`,
-/// if given.
+/// if given. Of several processes (`Trainer::join`) rank 0 has the folder, and the others follow it ([`Folder::follow`]).
 ///
 /// # Errors
 /// Returns an error if training diverges, if the device fails, or if a file could not be saved until the end. A file
@@ -82,16 +88,18 @@ pub fn run(
     figures: RunFigures,
     on_event: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Outcome> {
-    folder.write("config.toml", config_file(trainer).as_bytes())?;
     let hashes = resumed.as_mut().and_then(|resumed| resumed.hashes.take());
     let hashes = hashes.map_or_else(|| ImageHashes::of(&trainer.dataset), Ok)?;
-    folder.write(HASHES, &hashes.to_bytes())?;
     let data = DatasetRecord::new(trainer.config(), &trainer.dataset, &hashes);
+    ranks::check_equal(trainer, &data, resumed.as_ref().map(ResumedRun::bytes))?;
+    folder.write("config.toml", config_file(trainer).as_bytes())?;
+    folder.write(HASHES, &hashes.to_bytes())?;
     let path = folder.path().to_owned();
     let patience = trainer.config().train.early_stopping;
     let (early, history, best) = (EarlyStopping::new(patience), Vec::new(), None);
     let (writer, saved) = (RunWriter::new(folder), Instant::now());
     let timings = Timings::new(trainer.device().name());
+    trainer.communicator().alive(Duration::ZERO);
     let mut run = Run { trainer, data, writer, early, history, timings, best, figures, on_event, saved };
     run.begin(resumed)?;
     let outcome = run.train().map_err(|error| with_last_checkpoint(error, &path))?;
@@ -145,7 +153,9 @@ impl Run<'_> {
                 self.save()?;
                 return Ok(Outcome::Interrupted);
             };
+            self.trainer.communicator().alive(WRITING);
             let keep_going = self.conclude(epoch)?;
+            let keep_going = !self.trainer.communicator().any(!keep_going)?;
             if !keep_going && done + 1 < epochs && !self.early.is_over(done + 1) {
                 return Ok(Outcome::Interrupted);
             }
@@ -161,7 +171,7 @@ impl Run<'_> {
         let pause = pause.and_then(|minutes| Duration::try_from_secs_f64(60.0 * minutes).ok());
         let learning_rate = self.trainer.learning_rate(number); // read before validation, which may lower it for the next epoch
         let (start, mut images) = (Instant::now(), 0);
-        let _ = self.trainer.timing(); // discards the times of an epoch that was interrupted
+        let _ = (self.trainer.timing(), self.trainer.take_trained()); // discards those of an epoch that was interrupted
         let train = loop {
             let mut stop = false;
             let Run { trainer, writer, on_event, saved, .. } = self;
@@ -173,6 +183,9 @@ impl Run<'_> {
                 stop |= !on_event(Event::Step(progress));
                 !stop && pause.is_none_or(|pause| saved.elapsed() < pause)
             }))?;
+            if train.is_none() {
+                stop = self.trainer.communicator().any(stop)?; // or only a pause to write a checkpoint
+            }
             match train {
                 Some(train) => break train,
                 None if stop => return Ok(None),
@@ -192,6 +205,10 @@ impl Run<'_> {
         timing.other = (trained.as_secs_f64() - timing.sum()).max(0.0);
         timing.validation = seconds - trained.as_secs_f64();
         self.timings.add(number, timing);
+        let ranks = ranks::speeds(self.trainer, &timing, trained.as_secs_f64())?;
+        if !ranks.is_empty() {
+            (self.on_event)(Event::Ranks(&ranks));
+        }
         Ok(Some(Epoch { epoch: number, train, validation, learning_rate, seconds, images_per_second }))
     }
 
@@ -210,7 +227,8 @@ impl Run<'_> {
                 hint_against_collapse(&self.trainer.config().loss)
             )));
         }
-        if self.early.observe(number, epoch.validation.losses.total) == Verdict::Best {
+        let is_best = self.early.observe(number, epoch.validation.losses.total) == Verdict::Best;
+        if is_best && !self.writer.is_followed() {
             let best = checkpoint::best(self.trainer, &self.data, &self.early)?;
             self.best = (self.trainer.config().train.early_stopping > 0).then(|| best.clone());
             self.writer.file(BEST, best);
@@ -223,12 +241,20 @@ impl Run<'_> {
 
     /// Writes the figures of the epochs so far.
     fn draw(&mut self) {
+        if self.writer.is_followed() {
+            return;
+        }
         let files = (self.figures.after_epoch)(self.trainer.config(), &self.history);
         files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));
     }
 
-    /// Writes a checkpoint of the current state.
+    /// Writes a checkpoint of the current state. A process that follows another one only checks that there could be one.
     fn save(&mut self) -> Result<()> {
+        if self.writer.is_followed() {
+            let bad = block_on(self.trainer.first_bad_weight())?;
+            return bad.map_or(Ok(()), |what| Err(self.trainer.diverged(what, self.trainer.steps())));
+        }
+        self.trainer.communicator().alive(WRITING);
         self.writer.file(LAST, checkpoint::last(self.trainer, &self.data, &self.early)?);
         self.saved = Instant::now();
         self.warn();
@@ -243,6 +269,9 @@ impl Run<'_> {
 
     /// Draws the figures of the final weights, and reports the result on the test images.
     fn end(&mut self, outcome: Outcome) -> Result<()> {
+        if self.writer.is_followed() {
+            return Ok(());
+        }
         let mut weights = describe_weights(self.history.len(), self.trainer.state().step);
         if outcome != Outcome::Interrupted {
             if let Some(best) = self.best.take().filter(|_| self.trainer.config().train.early_stopping > 0) {

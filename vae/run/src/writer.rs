@@ -26,6 +26,9 @@ struct Log {
 impl Log {
     /// Writes the waiting lines. With `sync` they survive a power cut.
     fn flush(&mut self, folder: &Folder, sync: bool) -> std::io::Result<()> {
+        if folder.is_followed() {
+            self.waiting.clear();
+        }
         if self.waiting.is_empty() && (!sync || self.written == 0) {
             return Ok(());
         }
@@ -66,7 +69,7 @@ impl<'a> RunWriter<'a> {
     /// Continues a log after its first `written` bytes. The rest of the file is cut off.
     pub(crate) fn resume_log(&mut self, name: &'static str, written: u64) -> Result<()> {
         let path = self.folder.path().join(name);
-        if path.exists() {
+        if path.exists() && !self.folder.is_followed() {
             let cut = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(written));
             cut.map_err(|error| Error::file(&path, format!("cannot be written: {error}")))?;
         }
@@ -86,6 +89,11 @@ impl<'a> RunWriter<'a> {
         if let Err(error) = log.flush(self.folder, false) {
             self.record_error(name, &error);
         }
+    }
+
+    /// Returns whether another process writes the files.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.folder.is_followed()
     }
 
     /// Returns the path of the folder.

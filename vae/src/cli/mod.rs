@@ -40,6 +40,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use vae_core::{Error, Result};
 
 use crate::console::{self, eprint_line};
+use crate::session::Ranks;
 
 /// The subcommands in the order of the help, by what a person wants to do.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -110,6 +111,31 @@ pub fn train_main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }))
 }
 
+/// Runs `vae-mpi train`, which is `vae train` in one of several processes, with these words of its command line, the program's name
+/// first.
+///
+/// # Errors
+/// What the command returns. The caller decides which process prints it.
+pub fn train_on_ranks(words: impl IntoIterator<Item = OsString>, ranks: &Ranks) -> anyhow::Result<ExitCode> {
+    if !ranks.is_first() {
+        console::mute();
+    }
+    let command = train_command().bin_name("vae-mpi train");
+    match parse::<train::Args>(command, words)? {
+        ControlFlow::Break(code) => Ok(code),
+        ControlFlow::Continue(args) if args.completions.is_some() => {
+            Err(Error::config("--completions is an option of vae train; leave it out").into())
+        }
+        ControlFlow::Continue(args) => train::run(args, ranks),
+    }
+}
+
+/// Returns the line and the exit code of an error.
+pub fn describe_error(error: &anyhow::Error) -> (String, u8) {
+    let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+    (line, error.downcast_ref::<Error>().map_or(1, Error::exit_code))
+}
+
 /// The words of the command line that a shell's script asks to complete.
 fn words_to_complete(words: &[OsString]) -> Option<Vec<String>> {
     let [_, first, rest @ ..] = words else { return None };
@@ -121,7 +147,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => match args.completions {
             Some(shell) => completions::print_script(shell, train_command()).map(|()| ExitCode::SUCCESS),
-            None => train::run(*args),
+            None => train::run(*args, &Ranks::alone()),
         },
         Command::FitPrior(args) => fit_prior::run(args),
         Command::Paper(args) => paper::run(args),
@@ -185,6 +211,9 @@ fn parse<T: FromArgMatches>(
     };
     use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     if matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand) {
+        if console::is_mute() {
+            return Ok(ControlFlow::Break(ExitCode::SUCCESS));
+        }
         // clap does not tell of a pipe that is closed. It prints to terminals, where it uses bold type.
         let mut stdout = std::io::stdout();
         let printed = match error.use_stderr() || stdout.is_terminal() {
@@ -206,9 +235,9 @@ fn parse<T: FromArgMatches>(
 /// The exit code of a command. An error is printed on stderr, on one line. Results that could not be printed are an error, too.
 fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
     let code = result.unwrap_or_else(|error| {
-        let line = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
+        let (line, code) = describe_error(&error);
         eprint_line(&format!("error: {line}"));
-        error.downcast_ref::<Error>().map_or(1, Error::exit_code).into()
+        code.into()
     });
     match console::finish_stdout() {
         Some(error) if code == ExitCode::SUCCESS => match error.kind() {

@@ -181,6 +181,7 @@ fn times(runs: &[RunReport]) -> Vec<Row> {
         "backward" => "gradients",
         "optimiser" => "gradient check, Adam, moving average",
         "reading" => "waiting for the device to finish",
+        "communication" => "adding up gradients with other processes, and waiting for them",
         "validation" => "the validation images, after each epoch",
         _ => "progress, logs, checkpoints",
     };

@@ -17,7 +17,7 @@ use vae_core::{Error, Result};
 use vae_run::{Folder, LAST, Outcome, ResumedRun, with_absolute_paths};
 
 use super::points::Point;
-use super::{RunOptions, train_run};
+use super::{Ranks, RunOptions, train_run};
 use crate::console::eprint_line;
 use crate::device::Chosen;
 
@@ -65,7 +65,7 @@ impl Grid {
         let path = self.path(point);
         let resumed = point.resume(&path)?;
         let folder = if resumed.is_some() { Folder::open(&path)? } else { Folder::prepare(&path)? };
-        let line = match train_run(point.config.clone(), chosen, folder, resumed, options) {
+        let line = match train_run(point.config.clone(), chosen, folder, resumed, options, &Ranks::alone()) {
             Ok(Outcome::Interrupted) => return Ok(false),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
             // A repetition would diverge again, so the run counts as ended, and the grid continues.

@@ -2,7 +2,7 @@
 //!
 //! [`train_run`] trains one run. `points` are the runs of a grid, `grid` is the folder that holds them, `sweep_table` compares
 //! them. `plan` describes a run
-//! before it starts, `kernels` compiles the kernels of a GPU, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
+//! before it starts, `ranks` are the processes that train it, `kernels` compiles the kernels of a GPU, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
 //! system how much memory is free.
 
 pub mod grid;
@@ -12,6 +12,7 @@ pub mod plan;
 pub mod points;
 mod profile;
 mod progress;
+mod ranks;
 mod run_reporter;
 pub mod sweep_table;
 pub mod table;
@@ -22,6 +23,7 @@ use std::time::Instant;
 
 use plan::{Plan, with_thousands};
 use progress::Progress;
+pub use ranks::Ranks;
 use run_reporter::{RunReporter, tensorboard_log};
 use vae_core::config::Config;
 use vae_core::learn::Summary;
@@ -81,7 +83,8 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Trains one run in this locked folder, from the start or from its last checkpoint.
+/// Trains one run in this locked folder, from the start or from its last checkpoint, with these processes. Only the first of them
+/// reports.
 ///
 /// # Errors
 /// If images, weights or the folder cannot be used, training diverges, or the device fails.
@@ -91,9 +94,15 @@ pub fn train_run(
     folder: Folder,
     resumed: Option<ResumedRun>,
     options: RunOptions,
+    ranks: &Ranks,
 ) -> Result<Outcome> {
+    let options = if ranks.is_first() {
+        options
+    } else {
+        RunOptions { allow_changed_data: options.allow_changed_data, ..RunOptions::default() }
+    };
     let mut live = options.live.map(Live::start).transpose()?;
-    let outcome = train_with_page(config, chosen, folder, resumed, options, &mut live);
+    let outcome = train_with_page(config, chosen, folder, resumed, options, ranks, &mut live);
     live.into_iter().for_each(|live| live.end(&live::ended(&outcome)));
     outcome
 }
@@ -104,6 +113,7 @@ fn train_with_page(
     mut folder: Folder,
     mut resumed: Option<ResumedRun>,
     options: RunOptions,
+    ranks: &Ranks,
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
     let start = Instant::now();
@@ -126,6 +136,7 @@ fn train_with_page(
     let (told, held) = (encoder.as_ref().map(Ok), frozen.as_ref());
     Plan { config: &config, summary: &summary, encoder: told, frozen: held, chosen, data: Ok(&dataset), seconds }
         .print();
+    ranks.words(config.train.shards).iter().for_each(|words| say!("  processes  {words}"));
     say!("  folder     {}", folder.path().display());
     resumed
         .iter()
@@ -142,7 +153,7 @@ fn train_with_page(
         );
     }
     say!("");
-    if interrupted() {
+    if ranks.communicator.any(interrupted())? {
         return Ok(Outcome::Interrupted); // nothing has been trained, so there is nothing to save
     }
     if let Some(encoder) = &encoder {
@@ -158,10 +169,13 @@ fn train_with_page(
     let progress = Progress::new(dataset.train.count(), epochs);
     let mut reporter = RunReporter { progress, epochs, live, tensorboard };
     let mut trainer = Trainer::from_learner(config, dataset, model, chosen.device.clone());
+    trainer.join(ranks.communicator.clone())?;
     injected_fault()?.into_iter().for_each(|fault| trainer.inject(fault));
     let outcome = vae_run::run(&mut trainer, &mut folder, resumed, TRAINING_FIGURES, &mut |event| {
         let is_epoch = matches!(event, Event::Epoch(..));
-        reporter.report(event);
+        if ranks.is_first() {
+            reporter.report(event);
+        }
         if is_epoch {
             // Frees the buffers of validation and of the last, smaller batch. They would otherwise stay allocated during the
             // next epoch.

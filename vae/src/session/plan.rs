@@ -64,7 +64,7 @@ impl Plan<'_> {
             patience => format!(", stopping after {patience} without improvement"),
         };
         say!(
-            "  optimiser  Adam {}/{}, learning rate {} ({}), batches of {}{}{}{}{}, {} epoch{}{patience}",
+            "  optimiser  Adam {}/{}, learning rate {} ({}), batches of {}{}{}{}{}{}, {} epoch{}{patience}",
             train.beta1,
             train.beta2,
             train.learning_rate,
@@ -75,6 +75,7 @@ impl Plan<'_> {
             } else {
                 String::new()
             },
+            if train.shards > 1 { format!(" in {} shards", train.shards) } else { String::new() },
             if train.accumulate > 1 { format!(", {} for each step", train.accumulate) } else { String::new() },
             optional("weight decay", train.weight_decay),
             optional("gradient clipped at", train.clip),

@@ -5,7 +5,7 @@ use std::path::Path;
 use vae_core::train::Epoch;
 use vae_core::{Error, Result};
 use vae_figures::preview::Preview;
-use vae_run::Event;
+use vae_run::{Event, RankSpeed};
 
 use super::progress::Progress;
 use crate::console::eprint_line;
@@ -51,6 +51,11 @@ impl RunReporter<'_> {
                     self.live.iter_mut().for_each(|live| live.epoch(epoch, shown.clone(), &words));
                 }
             }
+            Event::Ranks(speeds) => {
+                let words = ranks_line(speeds);
+                self.progress.suspend(|| say!("{words}"));
+                self.live.iter().for_each(|live| live.line(&words));
+            }
             Event::Tested(words) => {
                 self.progress.suspend(|| say!("\n{words}\n"));
                 self.live.iter().for_each(|live| live.line(&words));
@@ -73,10 +78,32 @@ impl RunReporter<'_> {
     }
 }
 
+/// The images per second of each process, and the share of the time that it spent on adding up gradients with others and on waiting.
+fn ranks_line(speeds: &[RankSpeed]) -> String {
+    let rank = |(rank, speed): (usize, &RankSpeed)| {
+        let RankSpeed { images, seconds, communication } = *speed;
+        let seconds = seconds.max(1e-9);
+        format!("rank {rank} {:.0} images/s, {:.0} % waiting", images / seconds, 100.0 * communication / seconds)
+    };
+    speeds.iter().enumerate().map(rank).collect::<Vec<_>>().join("  |  ")
+}
+
 fn epoch_line(epoch: &Epoch, epochs: usize) -> String {
     let width = epochs.to_string().len();
     format!(
         "epoch {:width$}/{epochs}  train {}  |  validation {}  |  lr {:.3e}  {:.1} s  {:.0} images/s",
         epoch.epoch, epoch.train, epoch.validation.losses, epoch.learning_rate, epoch.seconds, epoch.images_per_second
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_process_has_its_speed_and_its_share_of_waiting() {
+        let speed = |images, communication| RankSpeed { images, seconds: 4.0, communication };
+        let line = ranks_line(&[speed(400.0, 1.0), speed(300.0, 0.1)]);
+        assert_eq!(line, "rank 0 100 images/s, 25 % waiting  |  rank 1 75 images/s, 2 % waiting");
+    }
 }

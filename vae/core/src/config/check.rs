@@ -259,6 +259,19 @@ impl Config {
         rule(train.epochs >= 1, || "train.epochs = 0: it must be at least 1".into())?;
         rule(train.batch_size >= 1, || "train.batch_size = 0: a step needs at least one image".into())?;
         rule(train.accumulate >= 1, || "train.accumulate = 0: a step needs at least one batch".into())?;
+        let (shards, batch) = (train.shards, train.batch_size);
+        rule(shards >= 1 && batch.is_multiple_of(shards.max(1)), || {
+            let fits = (1..=batch.min(shards)).rev().find(|shards| batch.is_multiple_of(*shards)).unwrap_or(1);
+            format!(
+                "train.shards = {shards}: the {batch} images of train.batch_size cannot be divided into {shards} equal shards; \
+                 set train.shards = {fits}, or another train.batch_size"
+            )
+        })?;
+        rule(shards <= 1 || self.model.kind != ModelKind::Vq, || {
+            format!(
+                "train.shards = {shards}: the codebook of model.kind = \"vq\" changes within a step, so its shards would not see the same codes; set train.shards = 1, or model.kind = \"fsq\""
+            )
+        })?;
         let body = self.model.body();
         let deep = matches!(body, ModelKind::Resnet18 | ModelKind::Resnet50);
         rule(!train.activation_checkpointing || deep, || {
@@ -290,18 +303,22 @@ impl Config {
     }
 
     /// Checks that batch norm never trains on a single value per channel, which has no variance: with feature maps of
-    /// 1×1, a batch must have more than one image.
+    /// 1×1, a batch, or a shard of it, must have more than one image.
     ///
     /// # Errors
-    /// If the last batch of `images` images has only one.
+    /// If the last batch or shard of `images` images has only one.
     pub fn check_last_batch(&self, images: usize) -> Result<()> {
-        let batch = self.train.batch_size;
+        let (shards, size) = (self.train.shards, self.train.batch_size / self.train.shards);
         let smallest = self.image_size() / self.model.divisor(); // the side of the last feature maps
-        let last = if images.is_multiple_of(batch) { batch.min(images) } else { images % batch };
+        let last = if images.is_multiple_of(size) { size.min(images) } else { images % size };
         rule(!self.model.has_batch_norm() || smallest > 1 || last != 1, || {
+            let (what, keys) = match shards {
+                1 => ("batches", "train.batch_size"),
+                _ => ("shards", "train.batch_size, train.shards"),
+            };
             format!(
-                "with batches of {batch} the last one has only 1 of {images} images, and a batch norm on 1×1 maps \
-                 cannot train on one: change train.batch_size or data.limit, or set model.batch_norm = false"
+                "with {what} of {size} the last one has only 1 of {images} images, and a batch norm on 1×1 maps \
+                 cannot train on one: change {keys} or data.limit, or set model.batch_norm = false"
             )
         })
     }

@@ -3,7 +3,7 @@
 //! - Each weight is stored ten times: the weight, its gradient, Adam's two moments, and a checkpoint that is being
 //!   written, which holds the weight and the moments twice. `train.ema` adds three copies, and early stopping, which
 //!   keeps the best weights, adds one.
-//! - The feature maps of a batch are counted as often as the backward pass needs them, and half as often with
+//! - The feature maps of a batch, or of one of its shards, are counted as often as the backward pass needs them, and half as often with
 //!   `train.activation_checkpointing`.
 
 use super::{Config, DataKind, Down, LossKind, ModelKind, ModelPrior};
@@ -40,7 +40,8 @@ impl Config {
 
     /// Returns an estimate of the memory that training needs, in bytes.
     pub fn memory(&self) -> f64 {
-        let batch = self.train.batch_size.min(self.train_images().unwrap_or(usize::MAX)) as f64;
+        let shards = self.train.shards.max(1);
+        let batch = (self.train.batch_size / shards).min(self.train_images().unwrap_or(usize::MAX)) as f64;
         let (weights, maps) = self.weights_and_maps();
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
         let pairs = match self.loss.kind {
@@ -56,6 +57,8 @@ impl Config {
         let batch = batch + pseudo_inputs; // of images that are encoded
         let maps = if train.activation_checkpointing { 0.5 * maps } else { maps };
         let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
+        // The gradients of the shards are added by a tree. A sum is kept for each of its levels.
+        let copies = copies + f64::from(shards.ilog2());
         // The encoder sees an image once, the decoder, about half of the maps, once for each draw.
         let decoded = 0.5 * (1.0 + self.draws() as f64);
         4.0 * (copies * weights + batch * decoded * (maps + 8.0 * pixels + latents)) + self.images()
@@ -186,6 +189,8 @@ mod tests {
         let need = |settings: &[&str]| config(settings).memory();
         let (one, whole) = ("train.batch_size=64", "train.batch_size=256");
         assert_eq!(need(&[one, "train.accumulate=4"]), need(&[one]));
+        let [shards, weights] = [need(&[whole, "train.shards=4"]), 4.0 * config(&[one]).weights_and_maps().0];
+        assert_eq!(shards, need(&[one]) + 2.0 * weights);
         let (kept, again) = (need(&[whole]), need(&[whole, "train.activation_checkpointing=true"]));
         let maps = 4.0 * 256.0 * config(&[whole]).weights_and_maps().1;
         assert_eq!(kept - again, 0.5 * maps);

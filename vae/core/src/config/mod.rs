@@ -121,6 +121,11 @@ keys! {
         /// `batch_size·accumulate` images in the memory of `batch_size`. Batch norm, and losses that compare the images of
         /// a batch, see one batch at a time.
         accumulate: usize = 1, at_least(1.0);
+        /// The number of shards of a batch. Each shard has `batch_size/shards` images and goes forward and backward on its own, and
+        /// their gradients are added in a fixed order. Several processes (docs/cluster.md) divide the shards among them, and
+        /// their number does not change the results. Batch norm, and losses that compare the images of a batch, see one shard at a
+        /// time.
+        shards: usize = 1, at_least(1.0);
         /// Compute the values inside the blocks of a ResNet again in the backward pass instead of keeping them. Feature maps
         /// then need about half of the memory, and a step takes about a quarter longer. The results are the same, bit for bit.
         activation_checkpointing: bool = false;

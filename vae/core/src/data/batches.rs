@@ -29,21 +29,18 @@ impl Prepared {
     }
 }
 
-/// Returns an iterator over batches of `size` training images, at the positions `places` in this order. Dropping the
-/// iterator ends its thread.
+/// Returns an iterator over batches of training images. Each has the images at the positions of one of `parts`, in this order.
+/// Dropping the iterator ends its thread.
 ///
 /// # Errors
 /// If the operating system cannot start a thread. An error on the thread becomes the last item of the iterator.
 pub fn batches(
     dataset: &Dataset,
     epoch: usize,
-    places: &[usize],
-    size: usize,
+    parts: Vec<Vec<usize>>,
 ) -> Result<impl Iterator<Item = Result<Prepared>> + use<>> {
-    let (dataset, places) = (dataset.clone(), places.to_vec());
-    let firsts = (0..places.len()).step_by(size);
-    let prepared =
-        firsts.map(move |first| dataset.training_batch(epoch, &places[first..][..size.min(places.len() - first)]));
+    let dataset = dataset.clone();
+    let prepared = parts.into_iter().map(move |places| dataset.training_batch(epoch, &places));
     #[cfg(not(target_arch = "wasm32"))]
     let prepared = background::Background::start(prepared)?;
     Ok(prepared)
@@ -182,7 +179,8 @@ mod tests {
         }
         let dataset = Dataset::built_in(&settings.resolve().unwrap()).unwrap();
         let places: Vec<usize> = (0..70).rev().collect();
-        let prepared: Vec<_> = batches(&dataset, 3, &places, 16).unwrap().map(Result::unwrap).collect();
+        let parts = places.chunks(16).map(<[usize]>::to_vec).collect();
+        let prepared: Vec<_> = batches(&dataset, 3, parts).unwrap().map(Result::unwrap).collect();
         assert_eq!(prepared.len(), 5);
         for (batch, places) in prepared.iter().zip(places.chunks(16)) {
             let here = dataset.training_batch(3, places).unwrap();

@@ -27,7 +27,7 @@ pub struct Part {
 }
 
 /// The names of the parts and their weights in the total, without the values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TermWeights(Vec<(&'static str, f64)>);
 
 impl Terms {

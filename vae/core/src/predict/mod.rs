@@ -3,6 +3,7 @@
 
 mod codes;
 mod confusion;
+mod evaluation;
 mod sampling;
 
 use autograd::{Var, no_grad};
@@ -11,6 +12,7 @@ use tensor::{Device, Tensor};
 
 use crate::config::Config;
 use crate::data::{Split, Transform};
+use crate::distributed::threads;
 use crate::error::Result;
 use crate::learn::{Batch, Evaluation, Learner};
 use crate::objective::{END, Losses, ScheduleContext};
@@ -85,32 +87,7 @@ impl Predictor {
     /// epochs can be compared. MI, TC and DW-KL are means over batches. They use the estimator of training with N the
     /// size of this split. `objective::exact_latent_terms` computes those of the whole split.
     pub async fn evaluate(&self, split: &Split, places: &[usize]) -> Result<Validation> {
-        let mut sums = Losses::default();
-        let mut kl_per_dim = Vec::new();
-        let mut squares = None;
-        for batch in places.chunks(self.config.train.batch_size) {
-            let x = self.batch(split, batch)?;
-            let Evaluation { terms, kl_per_dim: per_dim, reconstruction, .. } = self.forward(split, batch, &x);
-            sums.add(&terms.read().await?, batch.len());
-            if let Some(per_dim) = per_dim {
-                kl_per_dim.resize(per_dim.shape()[1], 0.0);
-                for row in per_dim.value().read().await?.chunks_exact(kl_per_dim.len()) {
-                    kl_per_dim.iter_mut().zip(row).for_each(|(sum, &kl)| *sum += f64::from(kl));
-                }
-            }
-            if let Some(reconstruction) = reconstruction {
-                let (truth, guess) = (self.to_unit(&x).await?, self.to_pixels(&reconstruction).await?);
-                let errors = truth.iter().zip(&guess).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
-                *squares.get_or_insert(0.0) += errors.sum::<f64>();
-            }
-        }
-        let n = places.len();
-        let pixels = self.transform.shape().iter().product::<usize>();
-        Ok(Validation {
-            losses: sums.mean(n),
-            kl_per_dim: kl_per_dim.iter().map(|sum| sum / n as f64).collect(),
-            mse: squares.map(|squares| squares / (n * pixels) as f64),
-        })
+        self.evaluate_together(split, places, &threads::alone()).await
     }
 
     /// Returns the confusion table of a classifier on a split, or `None` for any other model.

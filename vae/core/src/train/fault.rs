@@ -5,6 +5,7 @@ use autograd::{Gradients, Param, Var};
 use nn::Trace;
 
 use super::Trainer;
+use super::shards::Division;
 use crate::error::{Error, Result};
 use crate::learn::Forward;
 use crate::objective::part_label;
@@ -51,17 +52,28 @@ impl Fault {
 
 impl Trainer {
     /// Repeats a step that was not finite, with the same weights, and returns the name of the first tensor that is not
-    /// finite: the output of a layer, an intermediate result, a part of the loss, or a gradient.
+    /// finite: the output of a layer, an intermediate result, a part of the loss, or a gradient. Of several processes each repeats its
+    /// own shards, and the name begins with the first rank that found something.
     pub(super) async fn first_bad(&self, step: u64, places: &[usize]) -> Result<String> {
-        for (part, places) in places.chunks(self.config().train.batch_size).enumerate() {
-            if let Some(name) = self.first_bad_of(step, part, places).await? {
-                return Ok(name);
+        let mut found = String::new();
+        let division = Division::new(self.config());
+        for (part, range) in self.own_shards().flat_map(|shard| division.parts(shard, places.len())) {
+            if let Some(name) = self.first_bad_of(step, part, &places[range]).await? {
+                found = name;
+                break;
             }
         }
-        Ok("the gradients' norm".to_owned())
+        if self.communicator.size() > 1 {
+            let all = self.communicator.gather(found.as_bytes())?;
+            let first = all.iter().enumerate().find(|(_, name)| !name.is_empty());
+            let first = first.map(|(rank, name)| format!("on rank {rank}, {}", String::from_utf8_lossy(name)));
+            found =
+                String::from_utf8_lossy(&self.communicator.share(first.unwrap_or_default().as_bytes())?).into_owned();
+        }
+        Ok(if found.is_empty() { "the gradients' norm".to_owned() } else { found })
     }
 
-    /// The same for one batch of the step.
+    /// The same for one part of the step.
     async fn first_bad_of(&self, step: u64, part: usize, places: &[usize]) -> Result<Option<String>> {
         let images = self.dataset.training_batch(self.epoch, places)?;
         let trace = Trace::default();

@@ -13,18 +13,21 @@
 mod early_stopping;
 mod fault;
 mod metrics;
+mod shards;
 mod timing;
 mod trainer_state;
 
 use std::ops::Deref;
+use std::rc::Rc;
 
-use autograd::{Gradients, Param};
+use autograd::Param;
 use nn::optim::{Ema, Group, Optimizer, Plateau, Schedule, SwappedIn};
 use nn::{ForwardContext, Module, Trace};
 use tensor::{Device, GradientMonitor, Rule, Tensor};
 
 use crate::config::{Config, LossKind, ScheduleKind};
 use crate::data::{Dataset, Prepared, batches, order};
+use crate::distributed::{Communicator, threads};
 use crate::error::{Error, Result};
 use crate::learn::{Autoencoder, Batch, Forward, Learner};
 use crate::model::Vae;
@@ -35,6 +38,7 @@ use crate::random::Purpose;
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use fault::Fault;
 pub use metrics::{Epoch, Progress};
+use shards::{Division, StepSum};
 use timing::Clock;
 pub use timing::Timing;
 pub use trainer_state::{ModelAndOptimiser, TrainerState};
@@ -60,6 +64,13 @@ pub struct Trainer {
     sums: Losses,
     clock: Clock,
     fault: Option<Fault>,
+    /// The processes that share the shards of each step.
+    communicator: Rc<dyn Communicator>,
+    /// The images that this process has computed.
+    trained: u64,
+    /// Whether this process wants to stop, and whether all have been told that one does.
+    wants_stop: bool,
+    must_stop: bool,
 }
 
 /// A step whose losses were not read yet: the positions of its images, and the names and weights of its losses.
@@ -116,6 +127,10 @@ impl Trainer {
             sums,
             clock: Clock::default(),
             fault: None,
+            communicator: Rc::new(threads::alone()),
+            trained: 0,
+            wants_stop: false,
+            must_stop: false,
         }
     }
 
@@ -124,7 +139,7 @@ impl Trainer {
         self.fault = Some(fault);
     }
 
-    /// Trains on the images at the positions `places` of the training split: forward and backward in batches of
+    /// Trains on the images at the positions `places` of the training split: forward and backward in parts, the shards of batches of
     /// `train.batch_size`, and an Adam step. Returns the losses of these images.
     ///
     /// # Errors
@@ -132,7 +147,7 @@ impl Trainer {
     /// first tensor that is not finite.
     pub async fn step(&mut self, places: &[usize], learning_rate: f64) -> Result<Losses> {
         let (dataset, epoch) = (self.dataset.clone(), self.epoch);
-        let mut batches = places.chunks(self.config().train.batch_size).map(|part| dataset.training_batch(epoch, part));
+        let mut batches = self.own_parts(places).into_iter().map(|part| dataset.training_batch(epoch, &part));
         self.clock.start();
         let term_weights = self.begin(0, &mut batches, places.len(), learning_rate).await?;
         let (mut losses, error) = self.collect_losses(&[(places, term_weights)]).await?;
@@ -148,19 +163,7 @@ impl Trainer {
         images: usize,
         learning_rate: f64,
     ) -> Result<TermWeights> {
-        let count = images.div_ceil(self.config().train.batch_size);
-        let (mut gradients, mut watched, mut term_weights) = (Gradients::default(), Vec::new(), None);
-        for (part, batch) in batches.take(count).enumerate() {
-            let batch = batch?;
-            self.clock.lap(|timing| &mut timing.data);
-            let terms =
-                self.forward(self.steps, part, &batch, None).terms.scaled(batch.labels.len() as f32 / images as f32);
-            self.clock.lap(|timing| &mut timing.forward);
-            gradients.add(terms.total.backward());
-            terms.add_to(&mut watched);
-            term_weights = Some(terms.term_weights());
-            self.clock.lap(|timing| &mut timing.backward);
-        }
+        let (StepSum { mut gradients, watched, .. }, term_weights) = self.sum_of_shards(batches, images).await?;
         self.steps += 1;
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         let limit = Some(self.config().train.clip).filter(|&clip| clip > 0.0);
@@ -171,16 +174,17 @@ impl Trainer {
             machine.end_step().await?;
         }
         self.clock.lap(|timing| &mut timing.optimiser);
-        Ok(term_weights.expect("a step has images"))
+        Ok(term_weights)
     }
 
-    /// Runs the forward pass of batch number `part` of step number `step`, and records it in `trace` if given.
+    /// Runs the forward pass of part number `part` of step number `step`, and records it in `trace` if given.
     fn forward(&self, step: u64, part: usize, images: &Prepared, trace: Option<&Trace>) -> Forward {
         let seed = self.config().seed;
         let epochs = step as f64 / self.steps_per_epoch() as f64;
         let schedule = ScheduleContext { epochs, images: self.dataset.train.count() };
         let [x, target] = images.upload(self.device());
-        let pass = step * self.config().train.accumulate as u64 + part as u64; // each batch has noise of its own
+        let parts = Division::new(self.config()).parts_per_step();
+        let pass = step * parts as u64 + part as u64; // each part has noise of its own
         let mut batch = Batch::of_step(x, images.labels.clone(), schedule, seed, pass);
         batch.target = target;
         let ctx = ForwardContext { trace, ..ForwardContext::train(Purpose::Dropout.seed(seed), pass) };
@@ -212,7 +216,8 @@ impl Trainer {
     ///
     /// `watch` is called after every step and returns whether to continue. If it returns `false`, the result is `None`,
     /// and another call with the same `epoch` continues with the next step. On a GPU it is called for groups of steps,
-    /// and a group is completed before training stops.
+    /// and a group is completed before training stops. Of several processes all stop after the same step, which is one later than
+    /// the one after which the first of them wanted to, unless the epoch ends with that.
     ///
     /// # Errors
     /// As [`Trainer::step`].
@@ -224,9 +229,11 @@ impl Trainer {
         if self.epoch != epoch {
             (self.epoch, self.done, self.sums) = (epoch, 0, Losses::default());
         }
+        (self.wants_stop, self.must_stop) = (false, false);
         let steps = self.steps_per_epoch();
         let left = &places[(self.done * size).min(places.len())..];
-        let mut prepared = batches(&self.dataset, epoch, left, self.config().train.batch_size)?;
+        let parts = left.chunks(size).flat_map(|places| self.own_parts(places)).collect();
+        let mut prepared = batches(&self.dataset, epoch, parts)?;
         let all: Vec<&[usize]> = left.chunks(size).collect();
         for together in all.chunks(self.monitor.history()) {
             let mut waiting: Vec<Waiting> = Vec::with_capacity(together.len());
@@ -241,6 +248,10 @@ impl Trainer {
                 self.sums.add(&losses, places.len());
                 let (step, images) = (self.done, places.len());
                 go_on &= watch(&Progress { epoch, step, steps, images, losses, learning_rate });
+            }
+            if self.communicator.size() > 1 {
+                self.wants_stop |= !go_on;
+                go_on = !self.must_stop;
             }
             match error {
                 Some(error) => return Err(error),
@@ -287,10 +298,10 @@ impl Trainer {
         self.schedule.rate(self.config().train.learning_rate, epoch - 1, self.config().train.epochs)
     }
 
-    /// Returns the losses of the validation images; see [`Predictor::evaluate`].
+    /// Returns the losses of the validation images; see [`Predictor::evaluate`]. Several processes share the work.
     pub async fn validate(&self) -> Result<Validation> {
         let split = &self.dataset.validation;
-        self.predictor().evaluate(split, &split.first(usize::MAX)).await
+        self.predictor().evaluate_together(split, &split.first(usize::MAX), &*self.communicator).await
     }
 
     /// Returns the model for evaluation. With `train.ema` it has the averaged weights and running statistics. The

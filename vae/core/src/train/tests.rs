@@ -13,6 +13,7 @@ use crate::objective::END;
 
 mod laws;
 mod memory;
+mod shards;
 
 /// Creates a trainer for 64 digits of 16 × 16 pixels with these settings.
 fn trainer(settings: &[&str]) -> Trainer {

@@ -20,6 +20,9 @@ pub struct Timing {
     pub optimiser: f64,
     /// Reading the losses of steps. This is almost 0 on the CPU. On a GPU it is most of the device's computing time.
     pub reading: f64,
+    /// Adding up gradients with other processes, and waiting for them.
+    #[serde(default)]
+    pub communication: f64,
     /// Validation.
     pub validation: f64,
     /// Everything else: progress messages, logs, and checkpoints within the epoch.
@@ -28,12 +31,13 @@ pub struct Timing {
 
 impl Timing {
     /// The names of the kinds.
-    pub const KINDS: [&str; 7] = ["data", "forward", "backward", "optimiser", "reading", "validation", "other"];
+    pub const KINDS: [&str; 8] =
+        ["data", "forward", "backward", "optimiser", "reading", "communication", "validation", "other"];
 
     /// Returns the seconds of each kind in the order of [`KINDS`](Timing::KINDS).
-    pub fn seconds(&self) -> [f64; 7] {
-        let Timing { data, forward, backward, optimiser, reading, validation, other } = *self;
-        [data, forward, backward, optimiser, reading, validation, other]
+    pub fn seconds(&self) -> [f64; 8] {
+        let Timing { data, forward, backward, optimiser, reading, communication, validation, other } = *self;
+        [data, forward, backward, optimiser, reading, communication, validation, other]
     }
 
     /// Returns the sum over all kinds.
@@ -43,8 +47,8 @@ impl Timing {
 
     /// Adds the times of another epoch.
     pub fn add(&mut self, more: &Timing) {
-        let Timing { data, forward, backward, optimiser, reading, validation, other } = self;
-        let kinds = [data, forward, backward, optimiser, reading, validation, other];
+        let Timing { data, forward, backward, optimiser, reading, communication, validation, other } = self;
+        let kinds = [data, forward, backward, optimiser, reading, communication, validation, other];
         kinds.into_iter().zip(more.seconds()).for_each(|(sum, seconds)| *sum += seconds);
     }
 }
@@ -115,8 +119,9 @@ mod tests {
             backward: 3.0,
             optimiser: 4.0,
             reading: 5.0,
-            validation: 6.0,
-            other: 7.0,
+            communication: 6.0,
+            validation: 7.0,
+            other: 8.0,
         };
         let json = serde_json::to_value(timing).unwrap();
         for (kind, seconds) in Timing::KINDS.iter().zip(timing.seconds()) {
@@ -124,6 +129,6 @@ mod tests {
         }
         let mut sum = timing;
         sum.add(&timing);
-        assert_eq!((sum.seconds(), sum.sum()), (timing.seconds().map(|x| 2.0 * x), 56.0));
+        assert_eq!((sum.seconds(), sum.sum()), (timing.seconds().map(|x| 2.0 * x), 72.0));
     }
 }

@@ -164,6 +164,7 @@ fn times_add_up_to_the_duration_of_an_epoch() {
             Event::Validating => events.push("validating".into()),
             Event::Epoch(epoch, _) => events.push(format!("epoch {}", epoch.epoch)),
             Event::Warning(words) | Event::Tested(words) => events.push(words),
+            Event::Ranks(_) => events.push("ranks".into()),
         }
         true
     });

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
-use vae_core::Error;
+use vae_core::{Error, Result};
 use vae_run::Folder;
 
 /// Creates and locks the folder that `--out` names, or a new folder `runs/RECIPE-TIME`. If there is one already, because another
@@ -12,12 +11,12 @@ use vae_run::Folder;
 pub(super) fn prepare(out: Option<&Path>, name: &str) -> Result<Folder> {
     if let Some(out) = out {
         if out.as_os_str().is_empty() {
-            return Err(Error::config("--out: the name is empty; name a folder").into());
+            return Err(Error::config("--out: the name is empty; name a folder"));
         }
-        return Ok(Folder::prepare(out)?);
+        return Folder::prepare(out);
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    Ok(Folder::prepare_numbered(&Path::new("runs").join(format!("{name}-{}", timestamp(seconds))))?)
+    Folder::prepare_numbered(&Path::new("runs").join(format!("{name}-{}", timestamp(seconds))))
 }
 
 /// Seconds since 1970 as `YYYYMMDD-HHMMSS`, UTC (Hinnant's days to civil date).

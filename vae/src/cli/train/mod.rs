@@ -28,12 +28,12 @@ use crate::device::{self, Chosen};
 use crate::say;
 use crate::serve::Place;
 use crate::session::plan::Plan;
-use crate::session::{catch_signals, initial_model, memory, train_run};
+use crate::session::{Ranks, catch_signals, initial_model, memory, train_run};
 
 pub(super) use args::{Args, short_name};
 
-/// Runs the command.
-pub(super) fn run(args: Args) -> Result<ExitCode> {
+/// Runs the command in one of the processes that train together.
+pub(super) fn run(args: Args, ranks: &Ranks) -> Result<ExitCode> {
     if args.quiet {
         console::set_quiet();
     }
@@ -50,21 +50,28 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let resumed = args.resume.as_ref().map(|run| Resumed::read(&args, run)).transpose()?;
     if !args.sweep.is_empty() {
+        if ranks.are_several() {
+            return Err(Error::config("--sweep trains one run after the other in one process; start it with vae train, or train each run by itself").into());
+        }
         return sweep::run(&args);
     }
     let config = resumed.as_ref().map_or_else(|| args.config(), |resumed| Ok(resumed.config.clone()))?;
     config.check()?;
-    let chosen = device::choose(config.device, device::start_threads(args.threads)?)?;
+    let chosen = device::choose_at(config.device, device::start_threads(args.threads.or(ranks.threads))?, ranks.place)?;
     resumed.iter().for_each(|resumed| resumed.compare(&chosen));
     if chosen.computes_in_memory() {
         config.check_memory(memory::available())?;
     }
     if args.download {
-        download::fetch(&config)?;
+        if ranks.is_first() {
+            download::fetch(&config)?;
+        }
+        ranks.communicator.barrier()?;
     }
     match args.dry_run {
+        true if !ranks.is_first() => Ok(ExitCode::SUCCESS),
         true => dry_run(&args, &config, &chosen),
-        false => train(&args, config, &chosen, resumed.map(|resumed| resumed.past)),
+        false => train(&args, config, &chosen, resumed.map(|resumed| resumed.past), ranks),
     }
 }
 
@@ -103,17 +110,22 @@ fn dry_run(args: &Args, config: &Config, chosen: &Chosen) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn train(args: &Args, config: Config, chosen: &Chosen, past: Option<ResumedRun>) -> Result<ExitCode> {
+fn train(args: &Args, config: Config, chosen: &Chosen, past: Option<ResumedRun>, ranks: &Ranks) -> Result<ExitCode> {
     catch_signals()?;
-    let folder = match &args.resume {
-        Some(run) => Folder::open(run)?,
-        None => folder::prepare(args.out.as_deref(), &config.name)?,
-    };
+    let mut own = None;
+    let path = ranks.from_first(|| {
+        let folder = match &args.resume {
+            Some(run) => Folder::open(run)?,
+            None => folder::prepare(args.out.as_deref(), &config.name)?,
+        };
+        Ok(own.insert(folder).path().display().to_string())
+    })?;
+    let folder = own.unwrap_or_else(|| Folder::follow(Path::new(&path)));
     let path = folder.path().to_owned();
     if past.as_ref().is_some_and(|past| past.is_finished(&config)) {
         say!("{}: this run is finished; there is nothing left to train", path.display());
     }
-    let outcome = train_run(config, chosen, folder, past, args.run_options())?;
+    let outcome = train_run(config, chosen, folder, past, args.run_options(), ranks)?;
     if args.quiet {
         console::print_line(&path.display().to_string());
     }

@@ -1,0 +1,148 @@
+//! What several processes (ranks) that train one model tell each other besides gradients: before the first step, whether they would
+//! compute the same bits, and after each epoch, how fast each of them is.
+
+use std::fs;
+
+use sha2::{Digest, Sha256};
+use tensor::Isa;
+use vae_core::distributed::Communicator;
+use vae_core::train::{Timing, Trainer};
+use vae_core::{Error, Result};
+
+use crate::checkpoint::portable;
+use crate::dataset_record::DatasetRecord;
+
+/// What must be equal on all ranks, each with the words for a message.
+const FACTS: [&str; 6] = [
+    "runs another build of the program",
+    "has another instruction set",
+    "has another device",
+    "has another configuration",
+    "has other images or labels",
+    "resumes another checkpoint",
+];
+
+/// The speed of a rank in an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RankSpeed {
+    /// The training images that it has computed.
+    pub images: f64,
+    /// The seconds that it trained, without validation.
+    pub seconds: f64,
+    /// The seconds of these in which it added up gradients with others, or waited for them.
+    pub communication: f64,
+}
+
+/// Checks that all ranks would compute the same bits. `checkpoint` is the one that they resume.
+///
+/// # Errors
+/// Returns the same error on every rank if one differs from rank 0, which names the rank and what differs; or if one has ended.
+pub(crate) fn check_equal(trainer: &Trainer, data: &DatasetRecord, checkpoint: Option<&[u8]>) -> Result<()> {
+    let communicator = trainer.communicator();
+    if communicator.size() == 1 {
+        return Ok(());
+    }
+    let program = std::env::current_exe().and_then(fs::read).unwrap_or_default();
+    let values = [
+        digest(&program),
+        format!("{} ({})", Isa::current(), std::env::consts::ARCH),
+        trainer.device().name().to_owned(),
+        portable(trainer.config()).to_toml(),
+        format!("{:?}", [&data.train, &data.validation, &data.test]),
+        checkpoint.map_or_else(String::new, digest),
+    ];
+    let mut own = vec![host()];
+    own.extend(values.map(|value| value.replace('\0', " ")));
+    let all = communicator.gather(own.join("\0").as_bytes())?;
+    let all: Vec<String> = all.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    let refusal = communicator.share(difference(&all).unwrap_or_default().as_bytes())?;
+    match refusal.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Rank(String::from_utf8_lossy(&refusal).into_owned())),
+    }
+}
+
+/// Describes the first rank that differs from rank 0, and what differs.
+fn difference(all: &[String]) -> Option<String> {
+    let ranks: Vec<Vec<&str>> = all.iter().map(|text| text.split('\0').collect()).collect();
+    for (rank, values) in ranks.iter().enumerate().skip(1) {
+        for (i, what) in FACTS.iter().enumerate() {
+            let [here, there] =
+                [ranks[0].get(i + 1), values.get(i + 1)].map(|value| value.copied().unwrap_or_default());
+            if here != there {
+                let host = values[0];
+                let details = first_difference(here, there);
+                return Some(format!(
+                    "rank {rank} on {host} {what} than rank 0{details}; all ranks must be equal, because they would compute other numbers"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// The first lines that differ, if they are short enough for a message.
+fn first_difference(here: &str, there: &str) -> String {
+    let differing = here.lines().zip(there.lines()).find(|(here, there)| here != there);
+    match differing.filter(|(here, there)| here.len().max(there.len()) < 60) {
+        Some((here, there)) => format!(": {} instead of {}", there.trim(), here.trim()),
+        None => String::new(),
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The name of this machine, if the system tells it.
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "its machine".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// Returns the speed of every rank on rank 0, in the order of ranks.
+pub(crate) fn speeds(trainer: &mut Trainer, timing: &Timing, seconds: f64) -> Result<Vec<RankSpeed>> {
+    let own = [trainer.take_trained() as f64, seconds, timing.communication];
+    let communicator: &dyn Communicator = trainer.communicator();
+    if communicator.size() == 1 {
+        return Ok(Vec::new());
+    }
+    let all = communicator.gather(&own.map(f64::to_le_bytes).concat())?;
+    let read = |bytes: &Vec<u8>| {
+        let mut numbers = bytes.chunks_exact(8).map(|number| f64::from_le_bytes(number.try_into().unwrap_or_default()));
+        let mut next = || numbers.next().unwrap_or_default();
+        RankSpeed { images: next(), seconds: next(), communication: next() }
+    };
+    Ok(all.iter().map(read).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_rank_that_differs_is_named_with_what_differs() {
+        let of = |host: &str, change: Option<(usize, &str)>| {
+            let mut values: Vec<String> = (0..FACTS.len()).map(|i| format!("[model]\nkey = {i}\nother = 1")).collect();
+            change.into_iter().for_each(|(i, value)| values[i] = value.to_owned());
+            values.insert(0, host.to_owned());
+            values.join("\0")
+        };
+        assert_eq!(difference(&[of("a", None), of("b", None), of("a", None)]), None);
+        for (i, what) in FACTS.iter().enumerate() {
+            let all = [of("a", None), of("b", None), of("c", Some((i, "[model]\nkey = 9\nother = 1")))];
+            let told = difference(&all).unwrap();
+            assert!(
+                told.starts_with(&format!("rank 2 on c {what} than rank 0: key = 9 instead of key = {i};")),
+                "{told}"
+            );
+        }
+        let long = "x".repeat(64);
+        let told = difference(&[of("a", None), of("b", Some((0, &long)))]).unwrap();
+        assert!(told.starts_with("rank 1 on b runs another build of the program than rank 0;"), "{told}");
+    }
+}
