@@ -46,8 +46,8 @@ fn every_number_of_ranks_gives_the_bits_of_the_tree() {
             }
         }
     }
-    let in_order = (0..12).map(|shard| number(shard, 0)).reduce(|a, b| a + b).unwrap();
-    assert_ne!(in_order, expected(0..12, 0), "the numbers do not show the order");
+    let in_order = |i| (0..12).map(|shard| number(shard, i)).reduce(|a, b| a + b).unwrap();
+    assert!((0..5).any(|i| in_order(i) != expected(0..12, i)), "the numbers do not show the order");
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! The program `vae-mpi`: `mpirun -n 4 vae-mpi train …` is `vae train …` by four processes. docs/cluster.md describes it.
+//!
+//! An error that all processes have is printed by the first of them. A process that has an error of its own prints it and ends all
+//! the others. So does a process that waits for another one which shows no sign of life.
+
+#![forbid(unsafe_code)]
+
+mod mpi_rank;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use mpi::Threading;
+use vae::Error;
+use vae::distributed::Communicator;
+use vae::session::Ranks;
+
+use crate::mpi_rank::MpiRank;
+
+const USAGE: &str = "\
+Usage: mpirun -n PROCESSES vae-mpi train [OPTIONS]
+
+Trains one model by several processes, which share the shards of each batch (train.shards). Their number does not change the
+results. The options are those of vae train; vae-mpi train --help shows them.";
+
+fn main() -> ExitCode {
+    gpu::prepare_process(); // before MPI starts threads: it sets environment variables
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let is_train = words.get(1).is_some_and(|word| word == "train");
+    let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
+        eprintln!("error: MPI is running in this process already; start it with mpirun -n PROCESSES vae-mpi train");
+        return ExitCode::FAILURE;
+    };
+    let rank = match MpiRank::new(universe.world()) {
+        Ok(rank) => Rc::new(rank),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if !is_train {
+        if rank.rank() == 0 {
+            let asks = words.get(1).is_some_and(|word| word == "--help" || word == "-h");
+            eprintln!("{}{USAGE}", if asks { "" } else { "error: vae-mpi has one command, train\n" });
+        }
+        return ExitCode::from(if words.len() > 1 && words[1] == "--help" { 0 } else { 2 });
+    }
+    words.remove(1);
+    let panics = rank.panic_words();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        before(panic);
+        eprintln!("{panics}");
+    }));
+    let [threads, place] = rank.share_of_machine();
+    let ranks = Ranks { communicator: rank.clone(), threads: Some(threads as u64), place };
+    // A panic of this thread ends the process before the others are told, so it becomes an error here.
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| vae::cli::train_on_ranks(words, &ranks)));
+    let error = match outcome {
+        Ok(Ok(code)) => return code,
+        Ok(Err(error)) => error,
+        Err(_) => anyhow::anyhow!("the program has a bug (see above)"),
+    };
+    let (line, code) = vae::cli::describe_error(&error);
+    // Divergence, and ranks that differ, are found by all together.
+    if matches!(error.downcast_ref::<Error>(), Some(Error::Diverged(_) | Error::Rank(_))) {
+        if rank.rank() == 0 {
+            eprintln!("error: {line}");
+        }
+        return ExitCode::from(code);
+    }
+    let line = match rank.rank() {
+        0 => format!("error: {line}"),
+        number => format!("error: rank {number} on {}: {line}", rank.host()),
+    };
+    rank.end_all(&line, code, Duration::from_secs(1))
+}
