@@ -10,7 +10,6 @@ mod mpi_rank;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
 
 use mpi::Threading;
 use vae::Error;
@@ -75,5 +74,5 @@ fn main() -> ExitCode {
         0 => format!("error: {line}"),
         number => format!("error: rank {number} on {}: {line}", rank.host()),
     };
-    rank.end_all(&line, code, Duration::from_secs(1))
+    rank.end_all(&line, code, 0)
 }

@@ -38,8 +38,9 @@ pub(crate) struct MpiRank {
     silence: Duration,
     /// When each rank was heard last, and how much longer than usual it may be silent.
     heard: RefCell<Vec<(Instant, Duration)>>,
-    /// When this rank has given its last sign, and the longest time between two calls of `alive`.
+    /// When this rank has given its last sign, whether that asked for a pause, and the longest time between two calls of `alive`.
     sent: Cell<Instant>,
+    pausing: Cell<bool>,
     called: Cell<Option<Instant>>,
     longest: Cell<Duration>,
 }
@@ -67,6 +68,7 @@ impl MpiRank {
             silence,
             heard: RefCell::new(vec![(now, START); size]),
             sent: Cell::new(now.checked_sub(BEAT).unwrap_or(now)),
+            pausing: Cell::new(false),
             called: Cell::new(None),
             longest: Cell::new(Duration::ZERO),
         })
@@ -99,11 +101,11 @@ impl MpiRank {
         [(cores / sharing).max(1), place]
     }
 
-    /// Prints a line and ends all processes. Of several ranks with something to say, the first one speaks: rank 0 at once, the others
-    /// after `patience` and a time that grows with their number.
-    pub(crate) fn end_all(&self, line: &str, code: u8, patience: Duration) -> ! {
-        if self.rank > 0 {
-            std::thread::sleep(patience + Duration::from_millis(50) * self.rank.min(60) as u32);
+    /// Prints a line and ends all processes. Of several ranks with something to say, the rank `first` speaks at once. The others wait
+    /// for a time that grows with their number, and are ended meanwhile, unless the first one has nothing to say.
+    pub(crate) fn end_all(&self, line: &str, code: u8, first: usize) -> ! {
+        if self.rank != first {
+            std::thread::sleep(Duration::from_secs(3) + Duration::from_millis(50) * self.rank.min(60) as u32);
         }
         eprintln!("{line}");
         self.world.abort(code.max(1).into())
@@ -121,7 +123,10 @@ impl MpiRank {
             let now = Instant::now();
             match now - start < EAGER {
                 true => std::thread::yield_now(),
-                false => std::thread::sleep(Duration::from_micros(50)),
+                // Longer sleeps for longer waits: a message is noticed at most a twentieth later than it comes.
+                false => {
+                    std::thread::sleep(((now - start) / 20).clamp(Duration::from_micros(50), Duration::from_millis(1)))
+                }
             }
             if now - checked > Duration::from_millis(100) {
                 checked = now;
@@ -135,7 +140,8 @@ impl MpiRank {
     /// Gives a sign of life if the last one is old, and hears those of others.
     fn beat(&self, pause: Duration) {
         let seconds = [pause.as_secs() as u32];
-        if !pause.is_zero() || self.sent.get().elapsed() >= BEAT {
+        // The end of a pause is told at once.
+        if self.pausing.replace(!pause.is_zero()) || !pause.is_zero() || self.sent.get().elapsed() >= BEAT {
             self.sent.set(Instant::now());
             for rank in (0..self.size).filter(|&rank| rank != self.rank) {
                 self.world.process_at_rank(rank as i32).send_with_tag(&seconds[..], ALIVE);
@@ -159,7 +165,7 @@ impl MpiRank {
                     "error: rank {rank} on {host} has made no progress for {:.0} seconds, so all processes end; go on from the last checkpoint with --resume (VAE_MPI_TIMEOUT sets the seconds)",
                     silent.as_secs_f64()
                 );
-                self.end_all(&line, 1, Duration::from_millis(500));
+                self.end_all(&line, 1, usize::from(rank == 0));
             }
         }
     }

@@ -42,8 +42,10 @@ fn a_process_that_hangs_is_named_and_ends_all() {
     for victim in [0, 2] {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("run");
-        let job = Job::start(&out, &[part(3, &new_run(out.to_str().unwrap(), &["train.epochs=1000"]))]);
+        let job =
+            Job::start(&out, &[part(3, &new_run(out.to_str().unwrap(), &["train.epochs=1000", "data.limit=4800"]))]);
         job.wait_for("checkpoints/best.safetensors");
+        std::thread::sleep(Duration::from_millis(700)); // in the steps of the next epoch, while no file is written
         job.signal(victim, "STOP");
         let (code, text, seconds) = job.end(Instant::now());
         assert!(code != 0 && seconds < 30.0, "{seconds} s: {text}");
