@@ -196,6 +196,22 @@ impl Communicator for MpiRank {
         Ok(())
     }
 
+    fn exchange(&self, to: usize, outgoing: &[u8], from: usize, incoming: &mut [u8]) -> Result<()> {
+        let (to, from) = (self.world.process_at_rank(to as i32), self.world.process_at_rank(from as i32));
+        // The lengths may differ, so one may have more pieces than the other.
+        let pieces = outgoing.len().max(incoming.len()).div_ceil(PIECE);
+        let (mut sent, mut received) = (outgoing.chunks(PIECE), incoming.chunks_mut(PIECE));
+        for _ in 0..pieces {
+            mpi::request::scope(|scope| {
+                let receiving = received.next().map(|piece| from.immediate_receive_into_with_tag(scope, piece, MESSAGE));
+                let sending = sent.next().map(|piece| to.immediate_send_with_tag(scope, piece, MESSAGE));
+                receiving.into_iter().for_each(|request| self.wait(request));
+                sending.into_iter().for_each(|request| self.wait(request));
+            });
+        }
+        Ok(())
+    }
+
     fn alive(&self, pause: Duration) {
         if self.size == 1 {
             return;

@@ -30,6 +30,13 @@ pub trait Communicator {
     /// Waits for the next message of another rank, which has as many bytes as `bytes`.
     fn receive(&self, from: usize, bytes: &mut [u8]) -> Result<()>;
 
+    /// Sends a message to one rank while it waits for one of another rank, or of the same. An engine whose `send` waits for the
+    /// receiver does both at once.
+    fn exchange(&self, to: usize, outgoing: &[u8], from: usize, incoming: &mut [u8]) -> Result<()> {
+        self.send(to, outgoing)?;
+        self.receive(from, incoming)
+    }
+
     /// Tells the other ranks that this one makes progress. It may then be silent for `pause` longer than usual, for example
     /// because it writes files.
     fn alive(&self, pause: Duration) {

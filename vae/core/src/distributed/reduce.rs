@@ -14,6 +14,7 @@
 //! children sends its child to the other. Numbers are cut into buckets, and each bucket chooses another of the two, so that no rank
 //! has all of the work.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Communicator;
@@ -93,71 +94,130 @@ pub fn all_reduce(
     len: usize,
     sums: &[(Range<usize>, Vec<f32>)],
 ) -> Result<Vec<f32>> {
+    let reduction = Reduction { communicator, shards, sums, len };
     let mut total = vec![0.0; len];
-    let mut roots = Vec::new();
-    for (number, out) in total.chunks_mut(BUCKET).enumerate() {
-        let bucket = Bucket { communicator, shards, sums, number, first: number * BUCKET, len: out.len() };
-        if let Some(sum) = bucket.sum(0..shards, 0)? {
-            out.copy_from_slice(&sum);
+    let buckets: Vec<usize> = (0..len.div_ceil(BUCKET)).collect();
+    // So many buckets choose every rank, so that all have work at the same time.
+    for buckets in buckets.chunks(communicator.size().next_power_of_two()) {
+        for (bucket, sum) in reduction.sums(0..shards, 0, buckets)? {
+            total[reduction.numbers(bucket)].copy_from_slice(&sum);
         }
-        roots.push(bucket.holder(0..shards, 0));
     }
-    for (out, root) in total.chunks_mut(BUCKET).zip(roots) {
-        communicator.broadcast(root, bytemuck::cast_slice_mut(out))?;
-    }
+    reduction.share(&mut total)?;
     Ok(total)
 }
 
-/// A part of the numbers.
-struct Bucket<'a> {
+/// The sum of a bucket, with its number.
+type Sum<'a> = (usize, Cow<'a, [f32]>);
+
+/// A sum over all shards that is under way.
+struct Reduction<'a> {
     communicator: &'a dyn Communicator,
     shards: usize,
     sums: &'a [(Range<usize>, Vec<f32>)],
-    number: usize,
-    first: usize,
     len: usize,
 }
 
-impl Bucket<'_> {
+impl Reduction<'_> {
+    /// Returns where a bucket is among all numbers.
+    fn numbers(&self, bucket: usize) -> Range<usize> {
+        bucket * BUCKET..((bucket + 1) * BUCKET).min(self.len)
+    }
+
     /// Returns the rank that has the sum of a node at this depth: that of one of its children.
-    fn holder(&self, node: Range<usize>, depth: usize) -> usize {
+    fn holder(&self, node: Range<usize>, depth: usize, bucket: usize) -> usize {
         let owner = |shard| owner(shard, self.communicator.size(), self.shards);
         if owner(node.start) == owner(node.end - 1) {
             return owner(node.start);
         }
         let middle = middle(&node);
-        let right = self.number >> depth.min(usize::BITS as usize - 1) & 1 == 1;
-        self.holder(if right { middle..node.end } else { node.start..middle }, depth + 1)
+        self.holder(if goes_right(bucket, depth) { middle..node.end } else { node.start..middle }, depth + 1, bucket)
     }
 
-    /// Returns the sum of a node if this rank is its holder.
-    fn sum(&self, node: Range<usize>, depth: usize) -> Result<Option<Vec<f32>>> {
+    /// Returns the sums of a node for those of the buckets of which this rank is the holder.
+    fn sums(&self, node: Range<usize>, depth: usize, buckets: &[usize]) -> Result<Vec<Sum<'_>>> {
         if let Some((_, sum)) = self.sums.iter().find(|(whole, _)| *whole == node) {
-            return Ok(Some(sum[self.first..][..self.len].to_vec()));
+            return Ok(buckets.iter().map(|&bucket| (bucket, Cow::Borrowed(&sum[self.numbers(bucket)]))).collect());
         }
-        let mine = shards_of(self.communicator.rank(), self.communicator.size(), self.shards);
+        let (rank, size) = (self.communicator.rank(), self.communicator.size());
+        let mine = shards_of(rank, size, self.shards);
         if mine.end <= node.start || node.end <= mine.start {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let (left, right) = (node.start..middle(&node), middle(&node)..node.end);
-        let here = self.holder(node, depth);
-        let from = [self.holder(left.clone(), depth + 1), self.holder(right.clone(), depth + 1)];
-        let mut children = [self.sum(left, depth + 1)?, self.sum(right, depth + 1)?];
-        let rank = self.communicator.rank();
-        for (child, from) in children.iter_mut().zip(from) {
-            if from == rank && here != rank {
-                let sum = child.take().expect("the holder has the sum");
-                self.communicator.send(here, bytemuck::cast_slice(&sum))?;
-            } else if from != rank && here == rank {
-                let mut sum = vec![0.0; self.len];
-                self.communicator.receive(from, bytemuck::cast_slice_mut(&mut sum))?;
-                *child = Some(sum);
+        let mut lefts = self.sums(left.clone(), depth + 1, buckets)?;
+        let mut rights = self.sums(right.clone(), depth + 1, buckets)?;
+        // Buckets that differ up to this depth only have the same two holders of children, which exchange a half each.
+        let mut rest = buckets;
+        while let Some(&first) = rest.first() {
+            let group = |bucket: usize| bucket.checked_shr(depth as u32 + 1).unwrap_or(0);
+            let alike = rest.iter().take_while(|bucket| group(**bucket) == group(first)).count();
+            let (buckets, after) = rest.split_at(alike);
+            rest = after;
+            let holders = [left.clone(), right.clone()].map(|child| self.holder(child, depth + 1, first));
+            if holders[0] == holders[1] || !holders.contains(&rank) {
+                continue;
+            }
+            let (own, others, other) = match rank == holders[0] {
+                true => (&mut lefts, &mut rights, holders[1]),
+                false => (&mut rights, &mut lefts, holders[0]),
+            };
+            let stays = |bucket: usize| goes_right(bucket, depth) == (rank == holders[1]);
+            let leaving = |sum: &mut Sum| buckets.contains(&sum.0) && !stays(sum.0);
+            let outgoing: Vec<f32> = own.extract_if(.., leaving).flat_map(|(_, sum)| sum.into_owned()).collect();
+            let coming: Vec<usize> = buckets.iter().copied().filter(|&bucket| stays(bucket)).collect();
+            let mut incoming = vec![0.0; coming.iter().map(|&bucket| self.numbers(bucket).len()).sum()];
+            let (to_send, to_receive) = (bytemuck::cast_slice(&outgoing), bytemuck::cast_slice_mut(&mut incoming));
+            self.communicator.exchange(other, to_send, other, to_receive)?;
+            let mut numbers = &incoming[..];
+            for bucket in coming {
+                let (sum, after) = numbers.split_at(self.numbers(bucket).len());
+                numbers = after;
+                others.push((bucket, Cow::Owned(sum.to_vec())));
             }
         }
-        let [Some(mut sum), Some(right)] = children else { return Ok(None) };
-        sum.iter_mut().zip(&right).for_each(|(a, b)| *a += b);
-        Ok(Some(sum))
+        let mut sums = Vec::new();
+        for (bucket, left) in lefts {
+            let Some(at) = rights.iter().position(|(other, _)| *other == bucket) else { continue };
+            let (mut sum, right) = (left.into_owned(), rights.swap_remove(at).1);
+            sum.iter_mut().zip(&*right).for_each(|(a, b)| *a += b);
+            sums.push((bucket, Cow::Owned(sum)));
+        }
+        Ok(sums)
     }
+
+    /// Gives every rank the buckets that the others hold. The ranks form a ring: each passes on to its right neighbour what it last
+    /// received from its left one.
+    fn share(&self, total: &mut [f32]) -> Result<()> {
+        let (rank, size) = (self.communicator.rank(), self.communicator.size());
+        let mut held = vec![Vec::new(); size];
+        for bucket in 0..self.len.div_ceil(BUCKET) {
+            held[self.holder(0..self.shards, 0, bucket)].push(bucket);
+        }
+        let gathered = |total: &[f32], of: usize| -> Vec<f32> {
+            held[of].iter().flat_map(|&bucket| total[self.numbers(bucket)].iter().copied()).collect()
+        };
+        let mut outgoing = gathered(total, rank);
+        for step in 1..size {
+            let from = (rank + size - step) % size;
+            let mut incoming = vec![0.0; held[from].iter().map(|&bucket| self.numbers(bucket).len()).sum()];
+            let (to_send, to_receive) = (bytemuck::cast_slice(&outgoing), bytemuck::cast_slice_mut(&mut incoming));
+            self.communicator.exchange((rank + 1) % size, to_send, (rank + size - 1) % size, to_receive)?;
+            let mut numbers = &incoming[..];
+            for &bucket in &held[from] {
+                let (sum, after) = numbers.split_at(self.numbers(bucket).len());
+                numbers = after;
+                total[self.numbers(bucket)].copy_from_slice(sum);
+            }
+            outgoing = incoming;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether the holder of a bucket's sum, for a node at this depth, is that of the right child.
+fn goes_right(bucket: usize, depth: usize) -> bool {
+    bucket.checked_shr(depth as u32).unwrap_or(0) & 1 == 1
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use autograd::{Buffer, Gradients};
 use nn::Slot;
-use tensor::{Shape, Tensor};
+use tensor::{Device, Shape, Tensor};
 
 use super::Trainer;
 use crate::config::Config;
@@ -187,10 +187,13 @@ impl Trainer {
             let watched = (0..WATCHED).map(|i| sum.watched.get(i));
             let tensors: Vec<Option<&Tensor>> =
                 gradients.chain(watched).chain((0..buffers.len()).map(|i| sum.buffers.get(i))).collect();
-            let mut numbers = vec![if self.wants_stop { 1.0 } else { 0.0 }];
+            let len = 1 + shapes.len() + shapes.iter().map(Shape::count).sum::<usize>();
+            let mut numbers = Vec::with_capacity(len);
+            numbers.push(if self.wants_stop { 1.0 } else { 0.0 });
             numbers.extend(tensors.iter().map(|tensor| if tensor.is_some() { 1.0 } else { 0.0 }));
             for (tensor, shape) in tensors.into_iter().zip(&shapes) {
                 match tensor {
+                    Some(tensor) if tensor.device() == Device::Cpu => numbers.extend_from_slice(tensor.data()),
                     Some(tensor) => numbers.extend(tensor.read().await?),
                     None => numbers.resize(numbers.len() + shape.count(), -0.0),
                 }
