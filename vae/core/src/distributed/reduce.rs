@@ -83,26 +83,27 @@ impl<T> TreeSum<T> {
     }
 }
 
-/// Returns on every rank the sum of `len` numbers over all shards. `sums` are those of the largest subtrees that this rank has all
-/// shards of.
+/// Returns on every rank the sum of numbers over all shards. `sums` are those of the largest subtrees that this rank has all shards
+/// of; there is one at least. The result is in the memory of the first of them.
 ///
 /// # Errors
 /// If another rank has ended.
 pub fn all_reduce(
     communicator: &dyn Communicator,
     shards: usize,
-    len: usize,
-    sums: &[(Range<usize>, Vec<f32>)],
+    mut sums: Vec<(Range<usize>, Vec<f32>)>,
 ) -> Result<Vec<f32>> {
-    let reduction = Reduction { communicator, shards, sums, len };
-    let mut total = vec![0.0; len];
-    let buckets: Vec<usize> = (0..len.div_ceil(BUCKET)).collect();
+    let reduction = Reduction { communicator, shards, len: sums[0].1.len() };
+    let buckets: Vec<usize> = (0..reduction.len.div_ceil(BUCKET)).collect();
     // So many buckets choose every rank, so that all have work at the same time.
     for buckets in buckets.chunks(communicator.size().next_power_of_two()) {
-        for (bucket, sum) in reduction.sums(0..shards, 0, buckets)? {
-            total[reduction.numbers(bucket)].copy_from_slice(&sum);
+        let totals = reduction.sums(&sums, 0..shards, 0, buckets)?;
+        let totals: Vec<(usize, Vec<f32>)> = totals.into_iter().map(|(i, total)| (i, total.into_owned())).collect();
+        for (bucket, total) in totals {
+            sums[0].1[reduction.numbers(bucket)].copy_from_slice(&total);
         }
     }
+    let mut total = sums.swap_remove(0).1;
     reduction.share(&mut total)?;
     Ok(total)
 }
@@ -114,7 +115,6 @@ type Sum<'a> = (usize, Cow<'a, [f32]>);
 struct Reduction<'a> {
     communicator: &'a dyn Communicator,
     shards: usize,
-    sums: &'a [(Range<usize>, Vec<f32>)],
     len: usize,
 }
 
@@ -135,8 +135,14 @@ impl Reduction<'_> {
     }
 
     /// Returns the sums of a node for those of the buckets of which this rank is the holder.
-    fn sums(&self, node: Range<usize>, depth: usize, buckets: &[usize]) -> Result<Vec<Sum<'_>>> {
-        if let Some((_, sum)) = self.sums.iter().find(|(whole, _)| *whole == node) {
+    fn sums<'s>(
+        &self,
+        own: &'s [(Range<usize>, Vec<f32>)],
+        node: Range<usize>,
+        depth: usize,
+        buckets: &[usize],
+    ) -> Result<Vec<Sum<'s>>> {
+        if let Some((_, sum)) = own.iter().find(|(whole, _)| *whole == node) {
             return Ok(buckets.iter().map(|&bucket| (bucket, Cow::Borrowed(&sum[self.numbers(bucket)]))).collect());
         }
         let (rank, size) = (self.communicator.rank(), self.communicator.size());
@@ -145,8 +151,8 @@ impl Reduction<'_> {
             return Ok(Vec::new());
         }
         let (left, right) = (node.start..middle(&node), middle(&node)..node.end);
-        let mut lefts = self.sums(left.clone(), depth + 1, buckets)?;
-        let mut rights = self.sums(right.clone(), depth + 1, buckets)?;
+        let mut lefts = self.sums(own, left.clone(), depth + 1, buckets)?;
+        let mut rights = self.sums(own, right.clone(), depth + 1, buckets)?;
         // Buckets that differ up to this depth only have the same two holders of children, which exchange a half each.
         let mut rest = buckets;
         while let Some(&first) = rest.first() {
@@ -158,13 +164,13 @@ impl Reduction<'_> {
             if holders[0] == holders[1] || !holders.contains(&rank) {
                 continue;
             }
-            let (own, others, other) = match rank == holders[0] {
+            let (ours, others, other) = match rank == holders[0] {
                 true => (&mut lefts, &mut rights, holders[1]),
                 false => (&mut rights, &mut lefts, holders[0]),
             };
             let stays = |bucket: usize| goes_right(bucket, depth) == (rank == holders[1]);
             let leaving = |sum: &mut Sum| buckets.contains(&sum.0) && !stays(sum.0);
-            let outgoing: Vec<f32> = own.extract_if(.., leaving).flat_map(|(_, sum)| sum.into_owned()).collect();
+            let outgoing: Vec<f32> = ours.extract_if(.., leaving).flat_map(|(_, sum)| sum.into_owned()).collect();
             let coming: Vec<usize> = buckets.iter().copied().filter(|&bucket| stays(bucket)).collect();
             let mut incoming = vec![0.0; coming.iter().map(|&bucket| self.numbers(bucket).len()).sum()];
             let (to_send, to_receive) = (bytemuck::cast_slice(&outgoing), bytemuck::cast_slice_mut(&mut incoming));
@@ -192,24 +198,21 @@ impl Reduction<'_> {
         let (rank, size) = (self.communicator.rank(), self.communicator.size());
         let mut held = vec![Vec::new(); size];
         for bucket in 0..self.len.div_ceil(BUCKET) {
-            held[self.holder(0..self.shards, 0, bucket)].push(bucket);
+            held[self.holder(0..self.shards, 0, bucket)].push(self.numbers(bucket));
         }
-        let gathered = |total: &[f32], of: usize| -> Vec<f32> {
-            held[of].iter().flat_map(|&bucket| total[self.numbers(bucket)].iter().copied()).collect()
-        };
-        let mut outgoing = gathered(total, rank);
         for step in 1..size {
-            let from = (rank + size - step) % size;
-            let mut incoming = vec![0.0; held[from].iter().map(|&bucket| self.numbers(bucket).len()).sum()];
-            let (to_send, to_receive) = (bytemuck::cast_slice(&outgoing), bytemuck::cast_slice_mut(&mut incoming));
-            self.communicator.exchange((rank + 1) % size, to_send, (rank + size - 1) % size, to_receive)?;
-            let mut numbers = &incoming[..];
-            for &bucket in &held[from] {
-                let (sum, after) = numbers.split_at(self.numbers(bucket).len());
-                numbers = after;
-                total[self.numbers(bucket)].copy_from_slice(sum);
+            let [outgoing, incoming] = [step - 1, step].map(|step| &held[(rank + size - step) % size]);
+            for i in 0..outgoing.len().max(incoming.len()) {
+                let sent = outgoing.get(i).map_or_else(Vec::new, |numbers| total[numbers.clone()].to_vec());
+                let received = incoming.get(i).map_or(&mut [][..], |numbers| &mut total[numbers.clone()]);
+                let (to, from) = ((rank + 1) % size, (rank + size - 1) % size);
+                self.communicator.exchange(
+                    to,
+                    bytemuck::cast_slice(&sent),
+                    from,
+                    bytemuck::cast_slice_mut(received),
+                )?;
             }
-            outgoing = incoming;
         }
         Ok(())
     }

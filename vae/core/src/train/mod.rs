@@ -71,6 +71,8 @@ pub struct Trainer {
     /// Whether this process wants to stop, and whether all have been told that one does.
     wants_stop: bool,
     must_stop: bool,
+    /// The memory of the numbers that processes add up.
+    numbers: Vec<f32>,
 }
 
 /// A step whose losses were not read yet: the positions of its images, and the names and weights of its losses.
@@ -131,6 +133,7 @@ impl Trainer {
             trained: 0,
             wants_stop: false,
             must_stop: false,
+            numbers: Vec::new(),
         }
     }
 

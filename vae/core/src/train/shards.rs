@@ -188,7 +188,9 @@ impl Trainer {
             let tensors: Vec<Option<&Tensor>> =
                 gradients.chain(watched).chain((0..buffers.len()).map(|i| sum.buffers.get(i))).collect();
             let len = 1 + shapes.len() + shapes.iter().map(Shape::count).sum::<usize>();
-            let mut numbers = Vec::with_capacity(len);
+            let mut numbers = std::mem::take(&mut self.numbers); // the memory of the last step
+            numbers.clear();
+            numbers.reserve_exact(len);
             numbers.push(if self.wants_stop { 1.0 } else { 0.0 });
             numbers.extend(tensors.iter().map(|tensor| if tensor.is_some() { 1.0 } else { 0.0 }));
             for (tensor, shape) in tensors.into_iter().zip(&shapes) {
@@ -201,8 +203,7 @@ impl Trainer {
             all.push((range, numbers));
         }
         self.clock.lap(|timing| &mut timing.reading);
-        let total = all_reduce(&*self.communicator, self.config().train.shards, all[0].1.len(), &all)?;
-        drop(all);
+        let total = all_reduce(&*self.communicator, self.config().train.shards, all)?;
         self.must_stop = total[0] > 0.0;
         let (present, mut rest) = total[1..].split_at(shapes.len());
         let mut tensors = shapes.iter().zip(present).map(|(shape, present)| {
@@ -216,6 +217,7 @@ impl Trainer {
         }
         sum.watched = tensors.by_ref().take(WATCHED).flatten().collect();
         sum.buffers = tensors.flatten().collect();
+        self.numbers = total;
         self.clock.lap(|timing| &mut timing.communication);
         Ok(sum)
     }

@@ -32,7 +32,7 @@ fn summed(communicator: &dyn Communicator, shards: usize, len: usize) -> Vec<f32
         let value: Vec<f32> = (0..len).map(|i| number(shard, i)).collect();
         sums.push(shard, value, |a, b| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
     }
-    all_reduce(communicator, shards, len, &sums.into_sums()).unwrap()
+    all_reduce(communicator, shards, sums.into_sums()).unwrap()
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn buckets_are_summed_by_different_ranks_to_the_same_bits() {
         assert!(on_ranks(size, |rank| summed(&rank, 6, len)).iter().all(|sum| *sum == whole), "{size} ranks");
     }
     let rank = group(4).remove(0);
-    let reduction = Reduction { communicator: &rank, shards: 8, sums: &[], len: 0 };
+    let reduction = Reduction { communicator: &rank, shards: 8, len: 0 };
     assert_eq!([0, 1, 2, 3].map(|bucket| reduction.holder(0..8, 0, bucket)), [0, 2, 1, 3]);
 }
 
