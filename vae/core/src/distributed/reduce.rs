@@ -200,9 +200,10 @@ impl Reduction<'_> {
         for bucket in 0..self.len.div_ceil(BUCKET) {
             held[self.holder(0..self.shards, 0, bucket)].push(self.numbers(bucket));
         }
+        let most = held.iter().map(Vec::len).max().unwrap_or(0); // some ranks hold fewer, and send nothing in the last rounds
         for step in 1..size {
             let [outgoing, incoming] = [step - 1, step].map(|step| &held[(rank + size - step) % size]);
-            for i in 0..outgoing.len().max(incoming.len()) {
+            for i in 0..most {
                 let sent = outgoing.get(i).map_or_else(Vec::new, |numbers| total[numbers.clone()].to_vec());
                 let received = incoming.get(i).map_or(&mut [][..], |numbers| &mut total[numbers.clone()]);
                 let (to, from) = ((rank + 1) % size, (rank + size - 1) % size);
