@@ -203,7 +203,8 @@ impl Communicator for MpiRank {
         let (mut sent, mut received) = (outgoing.chunks(PIECE), incoming.chunks_mut(PIECE));
         for _ in 0..pieces {
             mpi::request::scope(|scope| {
-                let receiving = received.next().map(|piece| from.immediate_receive_into_with_tag(scope, piece, MESSAGE));
+                let receiving =
+                    received.next().map(|piece| from.immediate_receive_into_with_tag(scope, piece, MESSAGE));
                 let sending = sent.next().map(|piece| to.immediate_send_with_tag(scope, piece, MESSAGE));
                 receiving.into_iter().for_each(|request| self.wait(request));
                 sending.into_iter().for_each(|request| self.wait(request));
