@@ -7,6 +7,7 @@
 use tensor::{Generator, Tensor};
 
 fn main() {
+    // ANCHOR: broadcast
     // Six numbers as two rows of three.
     let a = Tensor::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]);
     println!("a = {a}");
@@ -21,11 +22,13 @@ fn main() {
     // A column has one number per row.
     let column = Tensor::new(&[100.0, 200.0], [2, 1]);
     println!("a + column = {}", &a + &column);
+    // ANCHOR_END: broadcast
 
     // Numbers are operands, too, and a part is taken by indices and ranges.
     println!("the last two columns of 2·a - 1: {}", (2.0 * &a - 1.0).at((.., 1..)));
     assert_eq!(a.at((1, 2)).item(), 6.0);
 
+    // ANCHOR: reduce
     // Reductions take dimensions. With `true` the reduced dimension remains with size 1, so that the result broadcasts against
     // `a`.
     let means = a.mean(&[1], true);
@@ -37,12 +40,15 @@ fn main() {
     let product = a.matmul(&a.transpose(0, 1));
     println!("a·aᵀ = {:?}", product.data());
     assert_eq!(product.data(), [14.0, 32.0, 32.0, 77.0]);
+    // ANCHOR_END: reduce
 
+    // ANCHOR: share
     // Reshaping shares the numbers and copies nothing. But tensors are values: writing to shared numbers copies them first.
     let mut flat = a.reshape([6]);
     flat.data_mut()[0] = -1.0; // the numbers are shared with a, so this copies them
     println!("changed {:?}, a still {:?}", flat.data(), a.data());
     assert_eq!(a.data()[0], 1.0);
+    // ANCHOR_END: share
 
     // Random numbers follow from a seed. They are the same on every machine and for any number of threads.
     let noise = Generator::new(1).normal_tensor([1000]);

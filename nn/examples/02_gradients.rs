@@ -11,9 +11,11 @@
 use autograd::{Param, Var, no_grad};
 use tensor::Tensor;
 
+// ANCHOR: loss
 fn loss(w: &Var, x: &Var, y: &Var) -> Var {
     (w * x - y).square().mean_all()
 }
+// ANCHOR_END: loss
 
 /// What was computed from w to the loss, as a diagram in Mermaid's language. The backward pass follows the arrows backwards.
 /// Only what depends on w is recorded.
@@ -28,6 +30,7 @@ fn main() {
     let mut w = 0.5_f32;
 
     for step in 1..=8 {
+        // ANCHOR: three_ways
         // By hand.
         let (xs, ys) = (x.value().data(), y.value().data());
         let by_hand = xs.iter().zip(ys).map(|(x, y)| 2.0 * (w * x - y) * x).sum::<f32>() / 4.0;
@@ -42,6 +45,7 @@ fn main() {
         let h = 1e-2;
         let at = |w: f32| no_grad(|| self::loss(&Var::constant(Tensor::scalar(w)), &x, &y)).value().data()[0];
         let by_difference = (at(w + h) - at(w - h)) / (2.0 * h);
+        // ANCHOR_END: three_ways
 
         let value = loss.value().data()[0];
         println!("step {step}: w {w:.4}  loss {value:8.4}  dL/dw {by_hand:9.4} {by_graph:9.4} {by_difference:9.4}");

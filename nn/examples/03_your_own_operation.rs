@@ -13,6 +13,7 @@ use autograd::check::{self, Array};
 use pollster::block_on;
 use tensor::{Device, Generator, Tensor};
 
+// ANCHOR: swish
 /// x·σ(x) for each element.
 fn swish(x: &Var) -> Var {
     let (x_, s) = (x.value().clone(), x.value().sigmoid());
@@ -25,13 +26,16 @@ fn swish(x: &Var) -> Var {
         });
     })
 }
+// ANCHOR_END: swish
 
+// ANCHOR: careless
 /// The same with an error in the backward rule, which ignores that σ depends on x, too.
 fn careless_swish(x: &Var) -> Var {
     let s = x.value().sigmoid();
     let y = x.value().mul(&s);
     Var::record("careless_swish", y, |edge| edge.to(x, move |dy| dy.mul(&s)))
 }
+// ANCHOR_END: careless
 
 /// The reference: the definition of the function in f64.
 fn reference(x: &[Array]) -> Array {
@@ -42,10 +46,12 @@ fn reference(x: &[Array]) -> Array {
 fn main() {
     let x = Generator::new(7).normal_tensor([3, 5]);
 
+    // ANCHOR: check
     // Compares the value with the reference, and each element of the gradient with finite differences of the reference, for a
     // random dy.
     block_on(check::gradients(&Device::Cpu, |x| swish(&x[0]), reference, std::slice::from_ref(&x), 1))
         .unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    // ANCHOR_END: check
     println!("swish: the value and the gradient are right");
 
     let mismatch = block_on(check::gradients(&Device::Cpu, |x| careless_swish(&x[0]), reference, &[x], 1));

@@ -16,11 +16,14 @@ fn main() {
     let rule = Tensor::new(&[3.0, -2.0], [1, 2]);
     let y = x.matmul_nt(&rule).add_scalar(0.5).add(&rng.normal_tensor([256, 1]).mul_scalar(0.1));
 
+    // ANCHOR: model
     let model = Linear::new(&mut rng, 2, 1);
     println!("{} parameters: {:?}", nn::count(&model), names(&model));
     let params = nn::parameters(&model);
     let mut adam = Optimizer::adam();
+    // ANCHOR_END: model
 
+    // ANCHOR: loop
     let mut last = f32::INFINITY;
     for step in 0..300 {
         // The context says that this is a training step, and its number. Batch norm and dropout need this, a linear layer does
@@ -34,6 +37,7 @@ fn main() {
             println!("step {step:3}: mean squared error {last:.4}");
         }
     }
+    // ANCHOR_END: loop
     for (name, param) in &params {
         println!("{name}: {:.3?}", param.value().data());
     }

@@ -1,0 +1,16 @@
+//! The pictures of the book. `cargo run -p exercises --example pictures` writes them to `docs/book/src/images`.
+
+mod beginnings;
+pub mod svg;
+
+/// Every picture: the name of its file, and the file.
+pub fn all() -> Vec<(&'static str, String)> {
+    vec![
+        ("broadcasting.svg", beginnings::broadcasting()),
+        ("graph.svg", beginnings::graph()),
+        ("differences.svg", beginnings::differences()),
+        ("difference-error.svg", beginnings::difference_error()),
+        ("descent.svg", beginnings::descent()),
+        ("network.svg", beginnings::network()),
+    ]
+}
