@@ -34,12 +34,3 @@ pub fn rule(op: impl Fn(&[Var]) -> Var, reference: impl Fn(&[Array]) -> Array, i
     block_on(check::gradients(&Device::Cpu, op, reference, inputs, 1))
         .map_err(|mismatch| format!("refused: {mismatch}"))
 }
-
-/// The gradient of a scalar with respect to a leaf.
-pub fn gradient(of: &Var, leaf: &Var) -> Result<Tensor, String> {
-    let gradients = of.backward();
-    gradients
-        .of(leaf)
-        .cloned()
-        .ok_or_else(|| "the result does not depend on the input, so it has no gradient".to_owned())
-}

@@ -86,4 +86,18 @@ exercises! {
     c04_descent(descend): "not yet implemented";
     c04_linear(linear): "not yet implemented";
     c04_adam(adam): "not yet implemented";
+    c05_size(output_size): "not yet implemented";
+    c05_convolve(convolve): "not yet implemented";
+    c05_transpose(transpose): "not yet implemented";
+    c06_parameters(parameters): "not yet implemented";
+    c06_sum(reconstruction): "one image of 4 pixels is 0.25";
+    c06_r2(r2): "not yet implemented";
+    c07_density(log_normal): "not yet implemented";
+    c07_expectation(mean_and_error): "not yet implemented";
+    c07_kl(kl): "not yet implemented";
+    c07_bayes(posterior): "not yet implemented";
+    c08_sign(loss): "push it away without end";
+    c08_logvar(kl): "so a variance of 1.000, is";
+    c08_draw(draw): "not yet implemented";
+    c08_bound(elbo): "not yet implemented";
 }

@@ -33,6 +33,7 @@ fn print(what: &str, image: &Tensor) {
 }
 
 fn main() {
+    // ANCHOR: edges
     // The Laplace kernel: the sum of a pixel's neighbours minus four times the pixel. It is 0 in flat areas.
     let laplace = Tensor::new(&[0.0, 1.0, 0.0, 1.0, -4.0, 1.0, 0.0, 1.0, 0.0], [1, 1, 3, 3]);
     let image = square(12, 3, 9);
@@ -40,7 +41,9 @@ fn main() {
     print("a square", &image);
     print("its edges", &edges);
     assert_eq!(edges.data()[5 * 12 + 5], 0.0, "the inside is flat");
+    // ANCHOR_END: edges
 
+    // ANCHOR: learn
     // Learns the kernel by gradient descent, from random images and the outputs of the true kernel.
     let mut rng = Generator::new(3);
     let images = Var::constant(rng.normal_tensor([16, 1, 12, 12]));
@@ -55,6 +58,7 @@ fn main() {
         let gradients = loss.backward();
         kernel = kernel.sub(&gradients.of(&leaf).expect("the loss depends on the kernel").mul_scalar(0.2));
     }
+    // ANCHOR_END: learn
     println!("learned: {:.3?}", kernel.data());
     let worst = kernel.data().iter().zip(laplace.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-2, "{worst}");

@@ -21,6 +21,7 @@ fn main() {
     let mut rng = Generator::new(1);
     println!("exact: d/dμ {:.4}, d/dlogvar {:.4}", 2.0 * MU, SIGMA * SIGMA);
     let (mut pathwise, mut score) = (Vec::new(), Vec::new());
+    // ANCHOR: estimates
     for _ in 0..200 {
         let eps = rng.normal_tensor([64, 1]);
         let mu = Var::leaf(Tensor::full([64, 1], MU));
@@ -34,6 +35,7 @@ fn main() {
         let weigh = |z: &f32| f64::from(z * z * (z - MU) / (SIGMA * SIGMA));
         score.push(z.value().data().iter().map(weigh).sum::<f64>() / 64.0);
     }
+    // ANCHOR_END: estimates
     let of = |numbers: &[f64]| {
         let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
         let spread = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / numbers.len() as f64;

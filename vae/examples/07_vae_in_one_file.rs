@@ -20,6 +20,7 @@ use vae::data;
 
 const Z: usize = 8;
 
+// ANCHOR: model
 struct Model {
     hidden: Linear,
     mu: Linear,
@@ -27,6 +28,7 @@ struct Model {
     widen: Linear,
     pixels: Linear,
 }
+// ANCHOR_END: model
 
 impl Model {
     fn new(rng: &mut Generator, pixels: usize) -> Model {
@@ -39,6 +41,7 @@ impl Model {
         }
     }
 
+    // ANCHOR: passes
     fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var) {
         let h = self.hidden.forward(x, ctx).relu();
         (self.mu.forward(&h, ctx), self.logvar.forward(&h, ctx).clamp(-30.0, 20.0))
@@ -47,6 +50,7 @@ impl Model {
     fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var {
         self.pixels.forward(&self.widen.forward(z, ctx).relu(), ctx)
     }
+    // ANCHOR_END: passes
 }
 
 // Names the layers and thereby their parameters: `hidden.weight`, `hidden.bias`, and so on.

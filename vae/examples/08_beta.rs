@@ -33,11 +33,13 @@ fn trained(beta: &str) -> Result<Validation> {
     let config = settings.resolve()?;
     config.check()?;
     let (dataset, model) = (data::load(&config)?, learn::build(&config));
+    // ANCHOR: train
     let mut trainer = Trainer::from_learner(config, dataset, model, Device::Cpu);
     for epoch in 1..=8 {
         block_on(trainer.epoch(epoch, &mut |_| true))?;
     }
     block_on(trainer.validate())
+    // ANCHOR_END: train
 }
 
 fn main() -> Result<()> {

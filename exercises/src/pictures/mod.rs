@@ -1,6 +1,8 @@
 //! The pictures of the book. `cargo run -p exercises --example pictures` writes them to `docs/book/src/images`.
 
 mod beginnings;
+mod models;
+mod probability;
 pub mod svg;
 
 /// Every picture: the name of its file, and the file.
@@ -12,5 +14,15 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("difference-error.svg", beginnings::difference_error()),
         ("descent.svg", beginnings::descent()),
         ("network.svg", beginnings::network()),
+        ("convolution.svg", models::convolution()),
+        ("transposed.svg", models::transposed()),
+        ("autoencoder.svg", models::autoencoder()),
+        ("codes.svg", models::codes()),
+        ("density.svg", probability::density()),
+        ("expectation.svg", probability::expectation()),
+        ("kl.svg", probability::kl()),
+        ("bayes.svg", probability::bayes()),
+        ("bound.svg", probability::bound()),
+        ("draw.svg", probability::draw()),
     ]
 }
