@@ -100,4 +100,18 @@ exercises! {
     c08_logvar(kl): "so a variance of 1.000, is";
     c08_draw(draw): "not yet implemented";
     c08_bound(elbo): "not yet implemented";
+    c09_bce(bce): "not yet implemented";
+    c09_statistics(training_pass): "the running statistics are used";
+    c09_evaluation(code): "the same image has two different codes";
+    c10_effective_beta(effective_beta): "not yet implemented";
+    c10_free_bits(free_bits): "not yet implemented";
+    c10_in_use(latents_in_use): "not yet implemented";
+    c11_traversal(traversal): "not yet implemented";
+    c11_total_correlation(total_correlation): "not yet implemented";
+    c11_log_q(log_q): "a KL is never negative";
+    c12_importance(bound): "not yet implemented";
+    c12_nearest(nearest): "not yet implemented";
+    c12_straight_through(straight_through): "not yet implemented";
+    c12_flow(log_density): "not yet implemented";
+    c12_diffusion(jump): "not yet implemented";
 }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let found = match arguments[..] {
         ["list"] => Ok(list_all()),
         ["next"] | ["check"] => Ok(show_next()),
-        ["hint"] => Ok(next().map_or_else(all_solved, |exercise| show_hint(exercise))),
+        ["hint"] => Ok(next().map_or_else(all_solved, show_hint)),
         ["hint", name] => find(name).map(show_hint),
         ["check", name] => find(name).map(show),
         ["solution", name] => find(name).map(|exercise| {

@@ -1,5 +1,6 @@
-//! What the book's programs share: an engine of automatic differentiation for single numbers, and the pictures.
+//! What the book's programs share: an engine of automatic differentiation for single numbers, a small VAE, and the pictures.
 #![forbid(unsafe_code)]
 
 pub mod pictures;
 pub mod scalar;
+pub mod vae;

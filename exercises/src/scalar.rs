@@ -98,8 +98,10 @@ impl<'t> Scalar<'t> {
         let y = self.value().exp();
         self.tape.push("exp", y, vec![(self.index, y)])
     }
-    // ANCHOR_END: operations
+}
+// ANCHOR_END: operations
 
+impl Scalar<'_> {
     // ANCHOR: backward
     /// The derivatives of this number with respect to every number on the tape.
     pub fn backward(self) -> Vec<f64> {

@@ -1,6 +1,7 @@
 //! Checks of the repository itself: files in their folders, dependencies between crates, and the first line of each file.
 #![forbid(unsafe_code)]
 
+mod book;
 mod dependencies;
 #[path = "../mutants/list.rs"]
 mod list;
@@ -245,7 +246,7 @@ fn mutants_are_up_to_date_and_cover_every_operation() {
 /// Documents name files by their paths, such as `tensor/src/ops/conv2d.rs`.
 #[test]
 fn files_named_in_documents_exist() {
-    let tops = ["tensor", "autograd", "gpu", "nn", "vae", "shaders", "tests", "benches", "docs", "fuzz"];
+    let tops = ["tensor", "autograd", "gpu", "nn", "vae", "shaders", "tests", "benches", "docs", "fuzz", "exercises"];
     let mut seen = 0;
     for (document, text) in sources("md") {
         for path in text.split('`').skip(1).step_by(2) {

@@ -1,6 +1,7 @@
 //! The pictures of the book. `cargo run -p exercises --example pictures` writes them to `docs/book/src/images`.
 
 mod beginnings;
+mod beyond;
 mod models;
 mod probability;
 pub mod svg;
@@ -24,5 +25,11 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("bayes.svg", probability::bayes()),
         ("bound.svg", probability::bound()),
         ("draw.svg", probability::draw()),
+        ("vae.svg", beyond::vae()),
+        ("rate-distortion.svg", beyond::rate_distortion()),
+        ("traversal.svg", beyond::traversal()),
+        ("tighter-bounds.svg", beyond::tighter_bounds()),
+        ("diffusion.svg", beyond::diffusion()),
+        ("tiles.svg", beyond::tiles()),
     ]
 }

@@ -1,0 +1,20 @@
+//! A change of variables.
+//!
+//! A flow maps x to u = (x − shift)·e^(−log_scale), and u is N(0, 1). Where the map stretches, the density is thinner:
+//!   ln p(x) = ln N(u; 0, 1) + ln |du/dx|
+//! Return ln p(x). The check measures the area under p.
+
+use crate::help::{Verdict, near};
+
+pub fn log_density(x: f64, shift: f64, log_scale: f64) -> f64 {
+    todo!("the normal log-density of u, plus the logarithm of the slope")
+}
+
+pub fn check(log_density: fn(f64, f64, f64) -> f64) -> Verdict {
+    for (shift, log_scale) in [(0.0, 0.0), (3.0, 0.0), (0.0, 1.0), (-2.0, -1.5)] {
+        let area: f64 =
+            (-20_000..20_000).map(|i| log_density(f64::from(i) * 2e-3, shift, log_scale).exp() * 2e-3).sum();
+        near(&format!("the area for shift {shift} and log-scale {log_scale}"), area, 1.0, 1e-3)?;
+    }
+    Ok(())
+}
