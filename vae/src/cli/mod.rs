@@ -13,6 +13,7 @@
 mod completions;
 mod config;
 mod decode;
+mod doctor;
 mod draw;
 mod encode;
 mod evaluate;
@@ -45,7 +46,7 @@ use crate::session::Ranks;
 /// The subcommands in the order of the help, by what a person wants to do.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Train", &["train", "fit-prior", "paper", "config"]),
-    ("Look", &["report", "draw", "explore", "info"]),
+    ("Look", &["report", "doctor", "draw", "explore", "info"]),
     ("Measure", &["evaluate"]),
     ("Use", &["encode", "decode", "reconstruct", "sample", "export"]),
     ("Other", &["completions"]),
@@ -74,6 +75,7 @@ enum Command {
     Paper(paper::Args),
     Config(config::Args),
     Report(report::Args),
+    Doctor(doctor::Args),
     Draw(draw::Args),
     Explore(explore::Args),
     Info(info::Args),
@@ -153,6 +155,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Paper(args) => paper::run(args),
         Command::Config(args) => config::run(args),
         Command::Report(args) => report::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Draw(args) => draw::run(args),
         Command::Explore(args) => explore::run(args),
         Command::Info(args) => info::run(args),

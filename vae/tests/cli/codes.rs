@@ -56,7 +56,9 @@ fn the_examples_work() {
     for name in ["photos/1.png", "photos/2.png", "a.png", "b.png"] {
         image::RgbImage::from_pixel(20, 30, image::Rgb([200, 100, 0])).save(dir.join(name)).unwrap();
     }
-    for (command, count) in [("encode", 3), ("decode", 2), ("reconstruct", 4), ("sample", 3), ("info", 5)] {
+    for (command, count) in
+        [("encode", 3), ("decode", 2), ("reconstruct", 4), ("sample", 3), ("info", 5), ("doctor", 2)]
+    {
         let help = done(&run(command, dir, &["--help"]));
         let examples: Vec<&str> = help.lines().filter(|line| line.starts_with(&format!("  vae {command} "))).collect();
         assert_eq!(examples.len(), count, "{help}");

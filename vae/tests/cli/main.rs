@@ -6,6 +6,7 @@ mod codes;
 mod completions;
 mod config;
 mod data;
+mod doctor;
 mod draw;
 mod evaluate;
 mod explore;
