@@ -8,7 +8,7 @@ use exercises::vae::{Vae, kl, pictures, train};
 use tensor::Generator;
 
 fn main() {
-    println!("{:>6}  {:>14}  {:>6}  {:>26}  {}", "β", "reconstruction", "KL", "KL of each latent", "latents in use");
+    println!("{:>6}  {:>14}  {:>6}  {:>26}  latents in use", "β", "reconstruction", "KL", "KL of each latent");
     let mut rows = Vec::new();
     // ANCHOR: sweep
     for beta in [0.01, 0.1, 1.0, 4.0, 10.0, 144.0] {

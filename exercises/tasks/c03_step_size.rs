@@ -13,7 +13,8 @@ pub fn best_exponent() -> i32 {
 pub fn check(best_exponent: fn() -> i32) -> Verdict {
     let error = |exponent: i32| {
         let h = 10f32.powi(exponent);
-        let slope = ((1.0 + h).sin() - (1.0 - h).sin()) / (2.0 * h);
+        let sin = |x: f32| f64::from(x).sin() as f32; // the same on every system
+        let slope = (sin(1.0 + h) - sin(1.0 - h)) / (2.0 * h);
         (f64::from(slope) - 1f64.cos()).abs()
     };
     let answer = best_exponent();
