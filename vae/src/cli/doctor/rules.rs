@@ -190,6 +190,10 @@ mod tests {
         }
     }
 
+    fn set(facts: &mut Facts, name: &str, value: f64) {
+        facts.scores.insert(name.to_owned(), value);
+    }
+
     /// What is found after a change of the healthy run.
     fn found(change: impl FnOnce(&mut Facts)) -> Vec<&'static str> {
         let mut facts = healthy();
@@ -204,8 +208,7 @@ mod tests {
 
     #[test]
     fn each_fault_is_found_alone() {
-        let score =
-            |name: &'static str, value: f64| move |facts: &mut Facts| drop(facts.scores.insert(name.into(), value));
+        let score = |name: &'static str, value: f64| move |facts: &mut Facts| set(facts, name, value);
         assert_eq!(found(|facts| facts.losses[3] = f64::NAN), ["the losses are NaN"]);
         assert_eq!(found(|facts| facts.losses.clear()), ["the losses are NaN"]);
         assert_eq!(found(|facts| facts.kl = Some(0.09)), ["all reconstructions are alike"]);
@@ -226,8 +229,8 @@ mod tests {
             facts.kl = Some(0.0);
             facts.takes_means = true;
             facts.effective_beta = 64.0;
-            drop(facts.scores.insert("r2".into(), 0.0));
-            drop(facts.scores.insert("laplacian_variance_reconstructions".into(), 1.0));
+            set(facts, "r2", 0.0);
+            set(facts, "laplacian_variance_reconstructions", 1.0);
         };
         assert_eq!(found(all), ["all reconstructions are alike"]);
         let mut facts = healthy();
@@ -245,7 +248,7 @@ mod tests {
     #[test]
     fn thresholds_themselves_are_no_faults() {
         assert!(found(|facts| facts.kl = Some(0.1)).is_empty());
-        assert!(found(|facts| drop(facts.scores.insert("laplacian_variance_reconstructions".into(), 50.0))).is_empty());
-        assert!(found(|facts| drop(facts.scores.insert("frechet_distance".into(), 15.0))).is_empty());
+        assert!(found(|facts| set(facts, "laplacian_variance_reconstructions", 50.0)).is_empty());
+        assert!(found(|facts| set(facts, "frechet_distance", 15.0)).is_empty());
     }
 }
