@@ -2,7 +2,7 @@
 //!
 //! A [`Communicator`] carries bytes between ranks. [`threads`] is one inside a process, for tests; the crate `distributed` has one
 //! for MPI. Everything that ranks do together is built on `send` and `receive`: [`Communicator::broadcast`],
-//! [`Communicator::gather`], and the sum of gradients in [`reduce`], which has the same bits for any number of ranks.
+//! [`Communicator::gather`], and the sum of gradients in `reduce.rs`, which has the same bits for any number of ranks.
 
 mod reduce;
 pub mod threads;
