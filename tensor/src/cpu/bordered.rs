@@ -60,8 +60,8 @@ impl Bordered {
         (0..images).flat_map(|image| (0..grid[0] * grid[1]).map(move |p| image * distance + place(p))).collect()
     }
 
-    /// Calls `body(planes, distance)` with the planes of some images, whose first channels are `distance` numbers apart. `x` begins at the
-    /// first image's first channel, and its images are `stride` numbers apart.
+    /// Calls `body` with the planes of some images, which are [`distance`](Bordered::distance) numbers apart. `x` begins at the first
+    /// image's first channel, and its images are `stride` numbers apart.
     pub(super) fn with<R>(
         &self,
         isa: Isa,
@@ -80,7 +80,7 @@ impl Bordered {
         })
     }
 
-    /// How far the images are apart that `with` passes on.
+    /// How far apart the images are that `with` passes on.
     pub(super) fn distance(&self, stride: usize, channels: usize) -> usize {
         if self.bare() { stride } else { channels * self.plane() }
     }

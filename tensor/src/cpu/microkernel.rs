@@ -157,13 +157,20 @@ trait Left: Copy {
     unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V;
 
     /// Whether whole registers hold the numbers of neighbouring rows at one step.
-    fn packed(self) -> bool;
+    #[inline(always)]
+    fn packed(self) -> bool {
+        false
+    }
 
     /// A register of the numbers of LANES rows from `r` on, at step `k`, where they are packed.
     ///
     /// # Safety
     /// The operand has these rows and the step.
-    unsafe fn load<V: Vector>(self, k: usize, r: usize) -> V;
+    #[inline(always)]
+    unsafe fn load<V: Vector>(self, k: usize, r: usize) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { self.broadcast(k, r) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -204,17 +211,6 @@ impl Left for Gathered {
     unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V {
         // SAFETY: the caller's promise.
         V::splat(unsafe { *self.starts[r].add(*self.steps.add(k)) })
-    }
-
-    #[inline(always)]
-    fn packed(self) -> bool {
-        false
-    }
-
-    #[inline(always)]
-    unsafe fn load<V: Vector>(self, k: usize, r: usize) -> V {
-        // SAFETY: the caller's promise.
-        unsafe { self.broadcast(k, r) }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Ranks that are threads of one process. A message is a vector in a channel, so `send` never waits.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 use super::Communicator;
 use crate::error::{Error, Result};
@@ -12,13 +11,12 @@ pub struct ThreadRank {
     /// Channels to and from each rank, also to this one itself.
     to: Vec<Sender<Vec<u8>>>,
     from: Vec<Receiver<Vec<u8>>>,
-    delay: Option<fn(usize) -> Duration>,
 }
 
 /// Creates the ranks of a group of `size` threads. Each is moved to its thread.
 pub fn group(size: usize) -> Vec<ThreadRank> {
     let mut ranks: Vec<ThreadRank> =
-        (0..size).map(|rank| ThreadRank { rank, to: Vec::new(), from: Vec::new(), delay: None }).collect();
+        (0..size).map(|rank| ThreadRank { rank, to: Vec::new(), from: Vec::new() }).collect();
     for sender in 0..size {
         for receiver in 0..size {
             let (to, from) = channel();
@@ -35,11 +33,6 @@ pub fn alone() -> ThreadRank {
 }
 
 impl ThreadRank {
-    /// Makes every message take the time that `delay` returns for its number of bytes, as on a network. The receiver waits.
-    pub fn delayed(self, delay: fn(usize) -> Duration) -> ThreadRank {
-        ThreadRank { delay: Some(delay), ..self }
-    }
-
     fn gone(&self, rank: usize) -> Error {
         Error::Rank(format!("rank {rank} of {} has ended, so rank {} cannot go on", self.size(), self.rank))
     }
@@ -60,7 +53,6 @@ impl Communicator for ThreadRank {
 
     fn receive(&self, from: usize, bytes: &mut [u8]) -> Result<()> {
         let message = self.from[from].recv().map_err(|_| self.gone(from))?;
-        self.delay.iter().for_each(|delay| std::thread::sleep(delay(message.len())));
         bytes.copy_from_slice(&message);
         Ok(())
     }
