@@ -10,6 +10,8 @@
 //! GET  /map?x=3&y=7          {"points", "labels"}               503 if too many requests wait
 //! ```
 
+mod static_page;
+
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
@@ -19,21 +21,23 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use vae_core::{Error, Result};
+use vae_explore::{Answer, Explorer, Mosaic, Point, Question, Reading};
 use vae_run::LoadedRun;
 
-use super::{Explorer, Mosaic, Point, Reading};
 use crate::say;
 use crate::serve::{self, Place, Server};
 
+pub use static_page::export;
+
 /// The script of the page, a file for each part of it.
 const SCRIPT: &str = concat!(
-    include_str!("../../assets/explore/page.js"),
-    include_str!("../../assets/explore/codes.js"),
-    include_str!("../../assets/explore/drawing.js"),
-    include_str!("../../assets/explore/map.js"),
+    include_str!("../assets/explore/page.js"),
+    include_str!("../assets/explore/codes.js"),
+    include_str!("../assets/explore/drawing.js"),
+    include_str!("../assets/explore/map.js"),
 );
 /// The largest number of waiting requests.
 const WAITING: usize = 256;
@@ -43,20 +47,6 @@ const PICTURE: usize = 10_000_000;
 const PICTURES: usize = 4;
 /// The largest size of any other request, in bytes.
 const QUESTION: usize = 256 << 10;
-
-enum Question {
-    About,
-    Decode(Point),
-    Mosaic(Mosaic),
-    Image(usize),
-    Picture(Vec<u8>, Reading),
-    Map([usize; 2]),
-}
-
-enum Answer {
-    Json(String),
-    Png(Vec<u8>),
-}
 
 /// The queue of requests to the thread that owns the model.
 #[derive(Clone)]
@@ -93,28 +83,14 @@ pub fn serve(run: LoadedRun, place: Place) -> Result<()> {
     serve::open(&server.url());
     while let Some((question, reply)) = questions.blocking_recv() {
         if !reply.is_closed() {
-            let _ = reply.send(answer(&explorer, question)); // the client may have disconnected
+            let _ = reply.send(explorer.answer(question)); // the client may have disconnected
         }
     }
     Ok(())
 }
 
-fn answer(explorer: &Explorer, question: Question) -> Result<Answer> {
-    fn json(answer: impl Serialize) -> Answer {
-        Answer::Json(serde_json::to_string(&answer).expect("numbers and words are JSON"))
-    }
-    Ok(match question {
-        Question::About => json(explorer.about()),
-        Question::Decode(point) => Answer::Png(explorer.decode(&point)?),
-        Question::Mosaic(mosaic) => Answer::Png(explorer.mosaic(&mosaic)?),
-        Question::Image(place) => json(explorer.image(place)?),
-        Question::Picture(bytes, reading) => json(explorer.picture(&bytes, reading)?),
-        Question::Map(dims) => json(explorer.map(dims)?),
-    })
-}
-
 fn pages(queue: RequestQueue) -> Router {
-    let html = include_str!("../../assets/explore/page.html");
+    let html = include_str!("../assets/explore/page.html");
     serve::page(html, SCRIPT)
         .route("/about", get(|State(queue): State<RequestQueue>| async move { queue.ask(Question::About).await }))
         .route("/decode", post(decode))

@@ -1,11 +1,14 @@
-//! The latent explorer: answers the requests of its page from a trained model. This module contains no server.
+//! The latent explorer: answers the requests of its page from a trained model. This crate contains no server. `vae explore` serves
+//! the page, and a worker of a static page answers it in the browser.
 //!
 //! [`Explorer`] decodes z to x̂ and encodes an image to μ(x). The page itself moves and blends latents, z = Σᵢ wᵢ·sᵢ·zᵢ with
-//! sᵢ = ±1. An explorer owns tensors, which stay on one thread, so requests reach it over a channel (`pages`). A run without test
-//! images has a map without marks; everything else works.
+//! sᵢ = ±1. [`Question`] is a request and [`Answer`] what it gets. A run without test images has a map without marks; everything else
+//! works.
+
+#![forbid(unsafe_code)]
 
 mod ground;
-mod pages;
+mod question;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -20,9 +23,8 @@ use vae_figures::figure::Style;
 use vae_figures::preview::tiles;
 use vae_run::LoadedRun;
 
-use ground::Ground;
-
-pub use pages::serve;
+pub use ground::Ground;
+pub use question::{Answer, Question};
 
 /// The largest number of test images on the map.
 const MAPPED: usize = 2_000;
@@ -44,6 +46,8 @@ pub struct Explorer {
     test: Option<Split>,
     /// μ of the first test images, one after the other.
     codes: Vec<f32>,
+    /// The KL of each latent in nats, if it is known.
+    kl: Vec<f64>,
     draws: Vec<Vec<f32>>,
     /// The ground of the images that the model was trained on.
     ground: Option<Ground>,
@@ -92,7 +96,8 @@ pub struct Mark {
 pub struct Latent {
     /// The index, from 0.
     pub dim: usize,
-    /// The KL in nats, a mean over the validation images; 0 before the first epoch ends.
+    /// The KL in nats, a mean over the validation images. If no epoch has ended, or its metrics are not here, it is a mean over test
+    /// images, and 0 if there are none.
     pub kl: f64,
     /// The slider's range is `-reach` to `reach`.
     pub reach: f32,
@@ -165,20 +170,22 @@ impl Explorer {
             return Err(Error::config(format!("model.kind = \"{}\" has no latents to explore", model.kind)));
         }
         let test = test_images(&run);
-        let codes = match &test {
-            Some(test) => means(&run, test, &test.first(MAPPED))?,
-            None => Vec::new(),
+        let [codes, logvar] = match &test {
+            Some(test) => posteriors(&run, test, &test.first(MAPPED))?,
+            None => [Vec::new(), Vec::new()],
         };
+        let epoch = run.history.iter().find(|epoch| epoch.epoch == run.epoch);
+        let kl =
+            epoch.map_or_else(|| kl_per_dim(&codes, &logvar, model.z_dim), |epoch| epoch.validation.kl_per_dim.clone());
         let ground = ground_of(&run, test.as_ref())?;
         let draws = draws(&run)?;
-        Ok(Explorer { run, test, codes, ground, draws })
+        Ok(Explorer { run, test, codes, kl, ground, draws })
     }
 
     /// Describes the model.
     pub fn about(&self) -> About {
         let (predictor, z_dim) = (&self.run.predictor, self.z_dim());
-        let epoch = self.run.history.iter().find(|epoch| epoch.epoch == self.run.epoch);
-        let kl = |dim: usize| epoch.and_then(|epoch| epoch.validation.kl_per_dim.get(dim)).copied().unwrap_or(0.0);
+        let kl = |dim: usize| self.kl.get(dim).copied().unwrap_or(0.0);
         let reach = |dim: usize| {
             let farthest = self.codes.iter().skip(dim).step_by(z_dim).fold(REACH, |most, mu| most.max(mu.abs()));
             farthest.ceil()
@@ -279,7 +286,7 @@ impl Explorer {
 
     fn code(&self, split: &Split, place: usize, label: Option<usize>) -> Result<Code> {
         let predictor = &self.run.predictor;
-        let z = means(&self.run, split, &[place])?;
+        let [z, _] = posteriors(&self.run, split, &[place])?;
         let pixels = block_on(predictor.to_unit(&predictor.batch(split, &[place])?))?;
         let shape = predictor.transform.shape();
         let grounds = [self.ground, Ground::of(&pixels, shape)];
@@ -366,10 +373,21 @@ fn draws(run: &LoadedRun) -> Result<Vec<Vec<f32>>> {
     Ok(drawn.data().chunks_exact(predictor.config.model.z_dim).map(<[f32]>::to_vec).collect())
 }
 
-/// Posterior means of images of a split, one after the other.
-fn means(run: &LoadedRun, split: &Split, places: &[usize]) -> Result<Vec<f32>> {
-    let [mu, _] = block_on(run.predictor.encode(split, places))?.expect("a VAE has posteriors");
-    Ok(mu.data().to_vec())
+/// Means and logarithms of the variances of the posteriors of images of a split, one image after the other.
+fn posteriors(run: &LoadedRun, split: &Split, places: &[usize]) -> Result<[Vec<f32>; 2]> {
+    let both = block_on(run.predictor.encode(split, places))?.expect("a VAE has posteriors");
+    Ok(both.map(|numbers| numbers.data().to_vec()))
+}
+
+/// KL(N(μ, σ²) ‖ N(0, 1)) = ½·(μ² + σ² − ln σ² − 1) of each latent, the mean over images.
+fn kl_per_dim(mu: &[f32], logvar: &[f32], z_dim: usize) -> Vec<f64> {
+    let images = mu.len() / z_dim;
+    let kl = |i: usize| {
+        let [mu, logvar] = [mu[i], logvar[i]].map(f64::from);
+        0.5 * (mu * mu + logvar.exp() - logvar - 1.0)
+    };
+    let of = |dim: usize| (0..images).map(|image| kl(image * z_dim + dim)).sum::<f64>() / images as f64;
+    if images > 0 { (0..z_dim).map(of).collect() } else { Vec::new() }
 }
 
 #[cfg(test)]
