@@ -14,9 +14,13 @@ use std::rc::Rc;
 use mpi::Threading;
 use vae::Error;
 use vae::distributed::Communicator;
+use vae::distributed::background::background;
 use vae::session::Ranks;
 
 use crate::mpi_rank::MpiRank;
+
+/// The stack of the thread that trains: as much as a main thread usually has.
+const STACK: usize = 8 << 20;
 
 const USAGE: &str = "\
 Usage: mpirun -n PROCESSES vae-mpi train [OPTIONS]
@@ -33,7 +37,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let rank = match MpiRank::new(universe.world()) {
-        Ok(rank) => Rc::new(rank),
+        Ok(rank) => rank,
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(2);
@@ -54,10 +58,19 @@ fn main() -> ExitCode {
         eprintln!("{panics}");
     }));
     let [threads, place] = rank.share_of_machine();
-    let ranks = Ranks { communicator: rank.clone(), threads: Some(threads as u64), place };
-    // A panic of this thread ends the process before the others are told, so it becomes an error here.
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| vae::cli::train_on_ranks(words, &ranks)));
-    let error = match outcome {
+    // This thread exchanges messages, and another one trains meanwhile. A panic of that one becomes an error here, because the end of
+    // the process would not tell the others.
+    let (handle, jobs) = background(rank.rank(), rank.size());
+    let train = move || {
+        let ranks = Ranks { communicator: Rc::new(handle), threads: Some(threads as u64), place };
+        vae::cli::train_on_ranks(words, &ranks)
+    };
+    let trainer = match std::thread::Builder::new().name("train".into()).stack_size(STACK).spawn(train) {
+        Ok(trainer) => trainer,
+        Err(error) => rank.end_all(&format!("error: rank {}: a thread cannot be started: {error}", rank.rank()), 1, 0),
+    };
+    jobs.run(&rank);
+    let error = match trainer.join() {
         Ok(Ok(code)) => return code,
         Ok(Err(error)) => error,
         Err(_) => anyhow::anyhow!("the program has a bug (see above)"),

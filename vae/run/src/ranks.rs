@@ -6,7 +6,7 @@ use std::fs;
 use sha2::{Digest, Sha256};
 use tensor::Isa;
 use vae_core::distributed::Communicator;
-use vae_core::train::{Timing, Trainer};
+use vae_core::train::{Timing, Traffic, Trainer};
 use vae_core::{Error, Result};
 
 use crate::checkpoint::portable;
@@ -29,8 +29,12 @@ pub struct RankSpeed {
     pub images: f64,
     /// The seconds that it trained, without validation.
     pub seconds: f64,
-    /// The seconds of these in which it added up gradients with others, or waited for them.
+    /// The seconds of these in which it waited for the sum of the gradients over all ranks.
     pub communication: f64,
+    /// The bytes that it has sent in a step.
+    pub sent: f64,
+    /// The share of these bytes that it has sent, and that was answered, while its backward pass was running.
+    pub overlapped: f64,
 }
 
 /// Checks that all ranks would compute the same bits. `checkpoint` is the one that they resume.
@@ -106,7 +110,9 @@ fn host() -> String {
 
 /// Returns the speed of every rank on rank 0, in the order of ranks.
 pub(crate) fn speeds(trainer: &mut Trainer, timing: &Timing, seconds: f64) -> Result<Vec<RankSpeed>> {
-    let own = [trainer.take_trained() as f64, seconds, timing.communication];
+    let Traffic { steps, bytes, overlapped } = trainer.take_traffic();
+    let (sent, overlapped) = (bytes as f64 / steps.max(1) as f64, overlapped as f64 / bytes.max(1) as f64);
+    let own = [trainer.take_trained() as f64, seconds, timing.communication, sent, overlapped];
     let communicator: &dyn Communicator = trainer.communicator();
     if communicator.size() == 1 {
         return Ok(Vec::new());
@@ -115,7 +121,7 @@ pub(crate) fn speeds(trainer: &mut Trainer, timing: &Timing, seconds: f64) -> Re
     let read = |bytes: &Vec<u8>| {
         let mut numbers = bytes.chunks_exact(8).map(|number| f64::from_le_bytes(number.try_into().unwrap_or_default()));
         let mut next = || numbers.next().unwrap_or_default();
-        RankSpeed { images: next(), seconds: next(), communication: next() }
+        RankSpeed { images: next(), seconds: next(), communication: next(), sent: next(), overlapped: next() }
     };
     Ok(all.iter().map(read).collect())
 }

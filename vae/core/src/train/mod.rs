@@ -10,6 +10,7 @@
 //! All results are functions of the configuration. The order of images depends on (seed, epoch), and noise on (seed,
 //! step) or (seed, image). Sums over images are computed in f64, in the order of the images.
 
+mod buckets;
 mod early_stopping;
 mod fault;
 mod metrics;
@@ -35,6 +36,7 @@ use crate::objective::{Losses, ScheduleContext, TermWeights};
 use crate::predict::{Predictor, Validation};
 use crate::random::Purpose;
 
+pub use buckets::Traffic;
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use fault::Fault;
 pub use metrics::{Epoch, Progress};
@@ -71,8 +73,8 @@ pub struct Trainer {
     /// Whether this process wants to stop, and whether all have been told that one does.
     wants_stop: bool,
     must_stop: bool,
-    /// The memory of the numbers that processes add up.
-    numbers: Vec<f32>,
+    /// What this process has sent for its steps.
+    traffic: Traffic,
 }
 
 /// A step whose losses were not read yet: the positions of its images, and the names and weights of its losses.
@@ -133,7 +135,7 @@ impl Trainer {
             trained: 0,
             wants_stop: false,
             must_stop: false,
-            numbers: Vec::new(),
+            traffic: Traffic::default(),
         }
     }
 
