@@ -2,6 +2,8 @@
 //! messages, as in `vae-mpi`. Any number of them writes the same bytes, wherever they stop and with however many the run goes on, and a fault of one is told by all.
 #![forbid(unsafe_code)]
 
+mod step_time;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -143,6 +145,8 @@ fn every_number_of_ranks_writes_the_same_bytes() {
         &["model.kind=dense", "loss.kind=factor"],
         &["model.kind=dense", "loss.reconstruction=gaussian", "loss.variance=optimal"],
         &["model.freeze_encoder=true"],
+        &["train.sync_batch_norm=true"],
+        &["train.sync_batch_norm=true", "train.accumulate=2", "train.ema=0.9", "train.activation_checkpointing=true"],
     ];
     for settings in kinds {
         let config = config(&[SMALL, settings]);

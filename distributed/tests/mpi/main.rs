@@ -36,7 +36,12 @@ struct Job {
 
 /// The arguments of `mpirun` for `size` processes with these words after `vae-mpi train`.
 fn part(size: usize, words: &[&str]) -> Vec<String> {
-    let head = ["-n".to_owned(), size.to_string(), env!("CARGO_BIN_EXE_vae-mpi").to_owned(), "train".to_owned()];
+    command("train", size, words)
+}
+
+/// The same for another command.
+fn command(name: &str, size: usize, words: &[&str]) -> Vec<String> {
+    let head = ["-n".to_owned(), size.to_string(), env!("CARGO_BIN_EXE_vae-mpi").to_owned(), name.to_owned()];
     head.into_iter().chain(words.iter().map(|word| (*word).to_owned())).collect()
 }
 

@@ -4,13 +4,14 @@
 use std::fs;
 
 use sha2::{Digest, Sha256};
-use tensor::Isa;
+use tensor::{Device, Isa};
 use vae_core::distributed::Communicator;
 use vae_core::train::{Timing, Traffic, Trainer};
 use vae_core::{Error, Result};
 
 use crate::checkpoint::portable;
-use crate::dataset_record::DatasetRecord;
+use crate::dataset_record::{DatasetRecord, ImageHashes};
+use crate::loaded::LoadedRun;
 
 /// What must be equal on all ranks, each with the words for a message.
 const FACTS: [&str; 6] = [
@@ -19,7 +20,7 @@ const FACTS: [&str; 6] = [
     "has another device",
     "has another configuration",
     "has other images or labels",
-    "resumes another checkpoint",
+    "has another checkpoint",
 ];
 
 /// The speed of a rank in an epoch.
@@ -42,7 +43,34 @@ pub struct RankSpeed {
 /// # Errors
 /// Returns the same error on every rank if one differs from rank 0, which names the rank and what differs; or if one has ended.
 pub(crate) fn check_equal(trainer: &Trainer, data: &DatasetRecord, checkpoint: Option<&[u8]>) -> Result<()> {
-    let communicator = trainer.communicator();
+    let config = portable(trainer.config()).to_toml();
+    compare(trainer.communicator(), trainer.device(), config, data, || checkpoint.map_or_else(String::new, digest))
+}
+
+/// Checks that all ranks would compute the same bits of a trained model, with these options.
+///
+/// # Errors
+/// As for a training; or if the images cannot be read.
+pub fn check_equal_runs(run: &LoadedRun, options: &str) -> Result<()> {
+    let (predictor, dataset) = (&run.predictor, run.dataset()?);
+    if predictor.ranks.size() == 1 {
+        return Ok(());
+    }
+    let data = DatasetRecord::new(&predictor.config, dataset, &ImageHashes::of(dataset)?);
+    let weights = pollster::block_on(nn::state::save(&*predictor.model, &[]));
+    let weights = weights.map_err(|error| Error::Rank(format!("the weights cannot be compared: {error}")))?;
+    let config = format!("{}{options}", portable(&predictor.config).to_toml());
+    compare(&*predictor.ranks, predictor.device(), config, &data, || digest(&weights))
+}
+
+/// Compares what must be equal on all ranks.
+fn compare(
+    communicator: &dyn Communicator,
+    device: &Device,
+    config: String,
+    data: &DatasetRecord,
+    checkpoint: impl FnOnce() -> String,
+) -> Result<()> {
     if communicator.size() == 1 {
         return Ok(());
     }
@@ -50,10 +78,10 @@ pub(crate) fn check_equal(trainer: &Trainer, data: &DatasetRecord, checkpoint: O
     let values = [
         digest(&program),
         format!("{} ({})", Isa::current(), std::env::consts::ARCH),
-        trainer.device().name().to_owned(),
-        portable(trainer.config()).to_toml(),
+        device.name().to_owned(),
+        config,
         format!("{:?}", [&data.train, &data.validation, &data.test]),
-        checkpoint.map_or_else(String::new, digest),
+        checkpoint(),
     ];
     let mut own = vec![host()];
     own.extend(values.map(|value| value.replace('\0', " ")));

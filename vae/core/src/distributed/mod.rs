@@ -6,14 +6,18 @@
 //! [`background`], messages travel while the caller computes.
 
 pub mod background;
+mod batches;
 mod reduce;
+mod step_time;
 pub mod threads;
 
 use std::time::Duration;
 
 use crate::error::Result;
 
+pub use batches::shared_batches;
 pub use reduce::{TreeSum, all_reduce, shards_of};
+pub use step_time::{Network, StepTime};
 
 /// Work for the thread that exchanges messages; see [`Communicator::start`].
 pub type Job = Box<dyn FnOnce(&dyn Communicator) + Send>;

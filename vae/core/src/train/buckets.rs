@@ -56,8 +56,9 @@ struct Reduced {
     ended: Instant,
 }
 
-/// Divides parameters, of which the frozen ones have no gradient, into buckets.
-fn buckets(params: &[(String, Param)]) -> Vec<Vec<usize>> {
+/// Divides parameters, of which the frozen ones have no gradient, into the buckets of a step by several processes. Returns the places of
+/// their members.
+pub fn buckets(params: &[(String, Param)]) -> Vec<Vec<usize>> {
     let (mut buckets, mut few, mut len) = (Vec::new(), Vec::new(), 0);
     for (i, (_, param)) in params.iter().enumerate().rev().filter(|(_, (_, param))| !param.is_frozen()) {
         let count = param.shape().count();

@@ -9,6 +9,8 @@
 //!
 //! The last step of an epoch may have fewer images. They fill the parts in order, and the last parts are empty.
 //!
+//! With `train.sync_batch_norm` the shards go through the network at the same time (`together.rs`).
+//!
 //! Buffers, such as the running statistics of batch norm, change in the forward pass. Every shard starts from their values before
 //! the step, r, and their new values are r + Σ wₛ·(rₛ − r), where wₛ is the share of the shard in the images of the step. A buffer
 //! that no shard changes keeps its bits.
@@ -74,11 +76,11 @@ pub(super) struct StepSum {
     /// The total loss and its parts.
     pub(super) watched: Vec<Tensor>,
     /// By how much the buffers change.
-    buffers: Vec<Tensor>,
+    pub(super) buffers: Vec<Tensor>,
 }
 
 impl StepSum {
-    fn add(&mut self, other: StepSum) {
+    pub(super) fn add(&mut self, other: StepSum) {
         self.gradients.add(other.gradients);
         for (sums, more) in [(&mut self.watched, other.watched), (&mut self.buffers, other.buffers)] {
             match sums.is_empty() {
@@ -93,7 +95,7 @@ impl Trainer {
     /// Trains as one of several processes, which share the shards of each step. Their configurations and images must be equal.
     ///
     /// # Errors
-    /// If there are more processes than shards.
+    /// If there are more processes than shards, or the device cannot do `train.sync_batch_norm`.
     pub fn join(&mut self, communicator: Rc<dyn Communicator>) -> Result<()> {
         let (ranks, shards) = (communicator.size(), self.config().train.shards);
         if ranks > shards {
@@ -102,7 +104,7 @@ impl Trainer {
             )));
         }
         self.communicator = communicator;
-        Ok(())
+        self.check_sync()
     }
 
     /// Returns the processes that train this model together.
@@ -130,6 +132,9 @@ impl Trainer {
         images: usize,
     ) -> Result<(StepSum, TermWeights)> {
         let division = Division::new(self.config());
+        if self.config().train.sync_batch_norm && division.shards > 1 {
+            return self.sum_of_shards_together(batches, images).await;
+        }
         let buffers = if division.shards > 1 { self.moving_buffers() } else { Vec::new() };
         let before: Vec<Tensor> = buffers.iter().map(Buffer::value).collect();
         let (mut sums, mut term_weights) = (TreeSum::new(division.shards), TermWeights::default());
@@ -204,7 +209,7 @@ impl Trainer {
     }
 
     /// Returns the buffers that training changes.
-    fn moving_buffers(&self) -> Vec<Buffer> {
+    pub(super) fn moving_buffers(&self) -> Vec<Buffer> {
         let mut buffers = Vec::new();
         nn::visit(self.model(), |_, slot| match slot {
             Slot::Buffer(buffer) if !buffer.is_frozen() => buffers.push(buffer.clone()),
@@ -216,7 +221,7 @@ impl Trainer {
     /// Adds up what the processes have summed. `reduction` has the gradients that were given to it in the last backward pass, and `sums`
     /// the others. What is no gradient is added up at the end, as a list of numbers: that of the processes that want to stop, and
     /// those that have each gradient, loss and buffer, and then the losses and the changes of the buffers.
-    async fn sum_of_ranks(
+    pub(super) async fn sum_of_ranks(
         &mut self,
         mut sums: Vec<(Range<usize>, StepSum)>,
         reduction: Option<Reduction>,

@@ -92,6 +92,53 @@ fn shards_of_a_model_without_batch_norm_change_the_rounding_only() {
     }
 }
 
+/// With batch norm over all shards, they change only the rounding: of the loss, the gradients and the running statistics.
+#[test]
+fn shards_with_batch_norm_over_all_of_them_change_the_rounding_only() {
+    let after = |settings: &[&str]| {
+        let mut trainer = trainer(&[&["train.batch_size=12", "data.limit=24"], settings].concat());
+        // z has no noise if the variance is tiny, so that a shard sees the same z as the batch.
+        let set = |name: &str, value: f32| {
+            let (_, param) = trainer.params.iter().find(|(known, _)| known == name).unwrap();
+            param.set(param.value().full_like(value));
+        };
+        set("encoder.logvar.weight", 0.0);
+        set("encoder.logvar.bias", -60.0);
+        let (total, gradients) = summed(&mut trainer, &(0..20).collect::<Vec<_>>());
+        let statistics = values(&trainer).into_iter().filter(|(name, _)| name.contains("running_"));
+        (total, gradients, statistics.collect::<BTreeMap<_, _>>())
+    };
+    for accumulate in ["train.accumulate=1", "train.accumulate=2"] {
+        let (whole, gradients, statistics) = after(&[accumulate]);
+        for shards in ["train.shards=2", "train.shards=6"] {
+            let (total, found, after_shards) = after(&[accumulate, shards, "train.sync_batch_norm=true"]);
+            assert!((total - whole).abs() < 1e-5 * whole, "{total} and {whole}");
+            assert!(statistics.len() > 10);
+            assert_close(&found, &gradients);
+            if accumulate == "train.accumulate=1" {
+                assert_close(&after_shards, &statistics);
+            }
+        }
+        let (alone, ..) = after(&[accumulate, "train.shards=6"]);
+        assert!((alone - whole).abs() > 1e-4 * whole, "the loss does not show whose statistics it has");
+    }
+}
+
+/// A worker that fails ends the step with an error, and nobody waits for it.
+#[test]
+fn a_shard_whose_thread_fails_ends_the_step() {
+    let mut trainer = trainer(&["train.batch_size=12", "train.shards=3", "train.sync_batch_norm=true"]);
+    let places: Vec<usize> = (0..12).collect();
+    let dataset = trainer.dataset.clone();
+    let mut batches: Vec<_> =
+        trainer.own_parts(&places).into_iter().map(|part| dataset.training_batch(0, &part)).collect();
+    let other = batches[1].as_mut().unwrap();
+    other.input = other.input.slice(1, 0, 0); // no channels
+    let result = pollster::block_on(trainer.sum_of_shards(&mut batches.into_iter(), 12));
+    let error = result.err().unwrap().to_string();
+    assert!(error.contains("a thread that computes a shard has failed"), "{error}");
+}
+
 /// A step of two batches of 12 images in three shards: the gradient is the mean over the images of the parts' gradients, and each
 /// running statistic the mean over the shards of what each makes of the value before the step.
 #[test]
@@ -171,6 +218,8 @@ fn divisions_that_cannot_be_trained_are_refused() {
     assert!(refusal(&["train.shards=0"]).contains("train.shards = 0"));
     assert!(refusal(&["train.shards=128"]).contains("set train.shards = 64,"));
     assert!(refusal(&["train.shards=4", "model.kind=vq"]).contains("codebook"));
+    assert!(refusal(&["train.sync_batch_norm=true", "model.kind=dense"]).contains("this model has no batch norm"));
+    assert!(refusal(&["train.sync_batch_norm=true", "device=gpu"]).contains("set device = \"cpu\""));
     // 8,334 images leave one in the last shard of seven.
     let one = refusal(&[
         "train.shards=4",
