@@ -66,6 +66,7 @@ impl Job {
         ] {
             command.env(name, value);
         }
+        command.env_remove("VAE_MPI_KILLS"); // to the program it would be an unknown key of the configuration
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         Job { child: child.expect("mpirun is installed"), out: out.to_owned(), start: Instant::now() }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::error::Result;
 
 pub use batches::shared_batches;
-pub use reduce::{TreeSum, all_reduce, shards_of};
+pub use reduce::{SumOf, TreeSum, all_reduce, shards_of};
 pub use step_time::{Network, StepTime};
 
 /// Work for the thread that exchanges messages; see [`Communicator::start`].

@@ -37,10 +37,13 @@ fn middle(node: &Range<usize>) -> usize {
     (node.start + node.end) / 2
 }
 
+/// The sum of a subtree, with its shards.
+pub type SumOf<T> = (Range<usize>, T);
+
 /// Sums of subtrees, from shards that come one after the other. It holds at most two sums for each level of the tree.
 pub struct TreeSum<T> {
     shards: usize,
-    sums: Vec<(Range<usize>, T)>,
+    sums: Vec<SumOf<T>>,
 }
 
 impl<T> TreeSum<T> {
@@ -63,7 +66,7 @@ impl<T> TreeSum<T> {
     }
 
     /// Returns the sums so far that the next shard will be added to, and those before them, which it leaves alone.
-    pub fn joined_by(&mut self, shard: usize) -> (&mut [(Range<usize>, T)], &mut [(Range<usize>, T)]) {
+    pub fn joined_by(&mut self, shard: usize) -> [&mut [SumOf<T>]; 2] {
         let mut right = shard..shard + 1;
         let joined = self.sums.iter().rev().take_while(|(left, _)| {
             let joins = self.are_siblings(left, &right);
@@ -72,7 +75,7 @@ impl<T> TreeSum<T> {
         });
         let middle = self.sums.len() - joined.count();
         let (before, joined) = self.sums.split_at_mut(middle);
-        (joined, before)
+        [joined, before]
     }
 
     /// Returns whether two neighbouring ranges are the children of a node.
@@ -90,7 +93,7 @@ impl<T> TreeSum<T> {
     }
 
     /// Returns the sums of the largest subtrees, with their shards.
-    pub fn into_sums(self) -> Vec<(Range<usize>, T)> {
+    pub fn into_sums(self) -> Vec<SumOf<T>> {
         self.sums
     }
 }
@@ -101,11 +104,7 @@ impl<T> TreeSum<T> {
 ///
 /// # Errors
 /// If another rank has ended.
-pub fn all_reduce(
-    communicator: &dyn Communicator,
-    shards: usize,
-    sums: &mut [(Range<usize>, &mut [f32])],
-) -> Result<usize> {
+pub fn all_reduce(communicator: &dyn Communicator, shards: usize, sums: &mut [SumOf<&mut [f32]>]) -> Result<usize> {
     let (len, pieces) = (sums[0].1.len(), communicator.size().next_power_of_two());
     let mut reduction = Reduction { communicator, shards, sums, len, pieces, incoming: Vec::new(), sent: 0 };
     let places = reduction.add(0..shards, 0)?;
@@ -122,7 +121,7 @@ pub fn all_reduce(
 struct Reduction<'a, 'n> {
     communicator: &'a dyn Communicator,
     shards: usize,
-    sums: &'a mut [(Range<usize>, &'n mut [f32])],
+    sums: &'a mut [SumOf<&'n mut [f32]>],
     len: usize,
     pieces: usize,
     /// The memory of messages that are added.

@@ -185,9 +185,10 @@ impl Trainer {
         sum: &mut StepSum,
         sums: &mut TreeSum<StepSum>,
     ) -> Reduction {
-        let (joined, before) = sums.joined_by(shard);
+        let [joined, before] = sums.joined_by(shard);
         let start = joined.first().map_or(shard, |(range, _)| range.start);
-        let ranges = before.iter().map(|(range, _)| range.clone()).chain([start..shard + 1]).collect();
+        let mut ranges: Vec<Range<usize>> = before.iter().map(|(range, _)| range.clone()).collect();
+        ranges.push(start..shard + 1);
         let mut reduction = Reduction::new(self.communicator.clone(), self.config().train.shards, ranges, &self.params);
         let places: HashMap<u64, usize> = self.params.iter().map(|(_, param)| param.id()).zip(0..).collect();
         loss.backward_into(&mut |leaf, mut gradient| {

@@ -91,8 +91,8 @@ fn a_shard_knows_which_sums_it_joins() {
     for shards in 1..=13 {
         let mut sums = TreeSum::new(shards);
         for shard in 0..shards {
-            let (joined, before) = sums.joined_by(shard);
-            let ranges = |sums: &[(Range<usize>, ())]| sums.iter().map(|(range, ())| range.clone()).collect::<Vec<_>>();
+            let [joined, before] = sums.joined_by(shard);
+            let ranges = |sums: &[SumOf<()>]| sums.iter().map(|(range, ())| range.clone()).collect::<Vec<_>>();
             let start = ranges(joined).first().map_or(shard, |first| first.start);
             let mut expected = ranges(before);
             expected.push(start..shard + 1);
