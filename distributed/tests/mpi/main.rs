@@ -102,6 +102,15 @@ impl Job {
         }
     }
 
+    /// Waits until a file of the run has this many lines. With 0 it waits for the first checkpoint.
+    fn wait_for_lines(&self, name: &str, lines: usize) {
+        self.wait_for("checkpoints/last.safetensors");
+        while fs::read_to_string(self.out.join(name)).unwrap_or_default().lines().count() < lines {
+            assert!(self.start.elapsed() < Duration::from_secs(120), "{name} does not get {lines} lines");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Waits for the end. Returns the exit code, everything that was printed, and the seconds since `since`.
     fn end(self, since: Instant) -> (i32, String, f64) {
         let Output { status, stdout, stderr } = self.child.wait_with_output().expect("mpirun ends");

@@ -82,7 +82,7 @@ fn evaluation_by_several_processes_gives_the_scores_of_one() {
     let out = dir.path().join("run");
     let name = out.to_str().unwrap();
     // Digits have a built-in classifier, and with gaussian pixels there is a likelihood.
-    let settings = ["data.kind=digits", "data.images=300", "loss.reconstruction=gaussian", "data.image_size=28"];
+    let settings = ["data.kind=digits", "loss.reconstruction=gaussian", "data.image_size=28"];
     let settings = [&settings[..], &["model.kind=basic", "model.widths=4,8", "data.limit=120"]].concat();
     run(&out, 1, &new_run(name, &settings));
     let scores = |size: usize| {
