@@ -10,6 +10,7 @@ use vae_run::loaded;
 
 use crate::console::warn;
 use crate::device::{self, Chosen};
+use crate::session::Ranks;
 
 /// Where the images of a trained run are, and what to compute on.
 #[derive(Clone, Debug, Default, Args)]
@@ -31,8 +32,19 @@ impl LoadOptions {
     /// # Errors
     /// If it cannot be loaded; see [`loaded::open`].
     pub(super) fn load(&self, run: &Path) -> Result<LoadedRun> {
-        let (_, mut runs) = self.load_all(&[run])?;
-        Ok(runs.remove(0))
+        self.load_on(run, &Ranks::alone())
+    }
+
+    /// Loads one run in one of several processes, which will compute together.
+    ///
+    /// # Errors
+    /// As [`LoadOptions::load`].
+    pub(super) fn load_on(&self, run: &Path, ranks: &Ranks) -> Result<LoadedRun> {
+        let (chosen, mut configs) = self.configs_on(&[run], ranks)?;
+        let mut opened = open(run, configs.remove(0), &chosen)?;
+        opened.name = loaded::distinct_names(&[run]).remove(0);
+        opened.predictor.ranks = ranks.communicator.clone();
+        Ok(opened)
     }
 
     /// Loads runs, all on one device: the device of the first run, unless `--device` names another.
@@ -52,11 +64,16 @@ impl LoadOptions {
     /// # Errors
     /// If one of the folders holds no run, or the device is not available.
     pub(super) fn configs<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Config>)> {
+        self.configs_on(runs, &Ranks::alone())
+    }
+
+    fn configs_on<P: AsRef<Path>>(&self, runs: &[P], ranks: &Ranks) -> Result<(Chosen, Vec<Config>)> {
         let flags =
             [("data.dir", self.data_dir.as_deref(), "--data-dir"), ("device", self.device.as_deref(), "--device")];
         let configs = runs.iter().map(|run| loaded::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
         let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
-        Ok((device::choose(choice, device::start_threads(self.threads)?)?, configs))
+        let threads = device::start_threads(self.threads.or(ranks.threads))?;
+        Ok((device::choose_at(choice, threads, ranks.place)?, configs))
     }
 }
 
