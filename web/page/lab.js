@@ -35,6 +35,7 @@ export class Lab {
     this.element = make("section", { className: "lab", "aria-label": `Model ${name.toUpperCase()}`, data: { lab: name } },
       make("div", { className: "inside" }, make("h2", { className: "name" }), this.controls.element, this.status.element, this.fault.element,
         this.flow, make("div", { className: "below" }, this.loss.element, pairs.element, this.drawing.element)));
+    this.element.lab = this; // for the browser's console and for tests
   }
 
   /** Starts a model with the present settings. What was asked for while another model started is done afterwards, once. */
@@ -55,7 +56,8 @@ export class Lab {
     this.client ??= new Client((event) => this.#hear(event));
     this.status.busy(words);
     this.fault.clear();
-    const ask = { settings: forWorker(this.settings), device: this.settings.device };
+    if (Number(this.settings["loss.beta"]) < 0) this.settings["loss.beta"] = DEFAULTS["loss.beta"]; // only `change` takes the wrong sign
+    const ask = { settings: this.run ? [] : forWorker(this.settings), device: this.settings.device };
     if (this.settings["data.kind"] === "own" && this.own) ask.pictures = this.own;
     if (this.run) ask.run = this.run.bytes;
     try {
@@ -64,27 +66,36 @@ export class Lab {
       await this.watch();
       await this.client.ask("run", { on: this.running });
       this.status.ready();
+      if (this.notice) this.fault.note(this.notice);
+      this.notice = null;
     } catch (error) {
       if (this.again) return;
       if (this.failed) return; // the worker has said why
-      this.#refused(error, before);
+      await this.#refused(error, before);
     }
   }
 
-  /** The worker refused to start a model, for example because a file is damaged. If there was a model, it goes on with that. */
+  /** The worker refused to start a model, for example because a file is damaged. If there was a model before, the page returns to
+   * that, or to its settings where the worker has given it up already. */
   async #refused(error, before) {
-    const lost = this.run ?? (this.settings["data.kind"] === "own" ? this.own : null);
-    this.run = null;
-    if (lost === this.own) this.own = null;
-    this.status.ready();
-    if (before && this.about) {
-      Object.assign(this.settings, this.accepted ?? {});
-      this.own = this.acceptedOwn ?? null;
-      this.#tell();
-      this.client.ask("run", { on: this.running }).catch(() => {});
-      return this.fault.note(error.message);
+    const isSecond = this.notice;
+    this.notice = null;
+    this.run = this.acceptedRun ?? null;
+    if (!before || !this.about || isSecond) {
+      this.status.ready();
+      return this.fault.show(error.message, this.settings.device);
     }
-    this.fault.show(error.message, this.settings.device);
+    Object.assign(this.settings, this.accepted);
+    this.own = this.acceptedOwn;
+    this.#tell();
+    try {
+      await this.client.ask("run", { on: this.running });
+      this.status.ready();
+      this.fault.note(error.message);
+    } catch {
+      this.notice = error.message;
+      this.again = "Starting again …";
+    }
   }
 
   #take(about, isNew) {
@@ -93,7 +104,7 @@ export class Lab {
     this.element.dataset.device = about.device.kind;
     if (this.run) this.#adopt(readToml(about.toml));
     this.accepted = { ...this.settings };
-    this.acceptedOwn = this.own;
+    [this.acceptedOwn, this.acceptedRun] = [this.own, this.run];
     if (isNew) {
       const last = about.latents - 1;
       this.watching.dims = this.watching.dims.map((dim, k) => (dim > last || last < 1 ? Math.min(k, last) : dim));
@@ -222,7 +233,6 @@ export class Lab {
     this.client = null;
     this.about = null;
     this.settings.device = device;
-    this.settings["loss.beta"] = Number(this.settings["loss.beta"]) < 0 ? DEFAULTS["loss.beta"] : this.settings["loss.beta"];
     this.#tell();
     await this.start();
   }

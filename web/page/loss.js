@@ -73,11 +73,13 @@ export function loss(lab) {
       context.textAlign = x(mark.step) > width - 60 ? "right" : "left";
       if (part === "kl") context.fillText(`β = ${digits(Number(mark.beta), 2)}`, x(mark.step) + (context.textAlign === "left" ? 3 : -3), top + 9);
     }
+    context.save();
     context.beginPath();
     context.rect(left, 0, width - left, height - bottom);
     context.clip();
     line(context, points.map((point) => [x(point[0]), y(point[column])]), shade(`--${part}`), 1, 0.35);
     line(context, smooth(column).map(([at, value]) => [x(at), y(value)]), shade(`--${part}`), 2, 1);
+    context.restore();
   }
 
   function smooth(column) {

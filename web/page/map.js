@@ -262,6 +262,7 @@ export function map(lab) {
         [to, labels, since] = [marks.points, marks.labels, performance.now()];
         if (document.hidden) from = null;
         scale(marks.points);
+        canvas.dataset.spread = Math.sqrt(marks.points.reduce((sum, z) => sum + z * z, 0) / marks.labels.length).toFixed(3); // in σ of the prior
       }
       if (mosaic?.tiles) {
         showMosaic(tiles, mosaic.pixels, mosaic.tiles, lab.about.shape);
