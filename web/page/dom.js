@@ -24,7 +24,7 @@ export function digits(x, count = 3) {
 }
 
 /** A number with a fixed count of decimals and a true minus sign. */
-export const fixed = (x, decimals = 2) => (Number.isFinite(x) ? x.toFixed(decimals).replace("-", "−") : String(x));
+export const fixed = (x, decimals = 2) => (Math.abs(x) < 1e5 ? x.toFixed(decimals).replace("-", "−") : digits(x));
 
 /** A whole number with separators. */
 export const count = (n) => Math.round(n).toLocaleString("en");

@@ -1,5 +1,5 @@
-// The five guided experiments. What they say was seen with the engine, at the page's own settings; tests/pages/web.mjs repeats the
-// claims that a number can decide. `set` changes settings of settings.js, `second` those of a second model, `fresh` begins with new
+// The five guided experiments. What they say was measured with the engine, at the page's own settings; tests/pages/web_claims.mjs
+// repeats the claims that a number can decide. `set` changes settings of settings.js, `second` those of a second model, `fresh` begins with new
 // weights, `look` marks panels, *stars* stress words.
 
 export const EXPERIMENTS = [
@@ -21,12 +21,12 @@ export const EXPERIMENTS = [
       {
         set: { "loss.beta": "0.01" },
         look: ["beta", "map", "loss"],
-        text: "*β = 0.01*: the KL is nearly free. The marks spread far beyond the circles (look at the numbers on the axes) and the ellipse shrinks to a dot: each image gets a place of its own. The reconstruction falls a little, and the KL rises a lot.",
+        text: "*β = 0.01*: the KL is nearly free. The map opens to twice its size, and the white ellipse shrinks to a dot: each image gets a place of its own. In the *loss*, the KL rises about twentyfold, to twice what it was with β = 1, and the reconstruction gains only some ten nats by it.",
       },
       {
         set: { "loss.beta": "1" },
         look: ["beta", "map"],
-        text: "Back at *β = 1*, the map contracts again. Drag the slider yourself. Each change leaves an orange line in the loss curves, so that you can see what followed from it.",
+        text: "Back at *β = 1*, the ellipse grows and the KL halves. Drag the slider yourself. Each change leaves an orange line in the loss curves, so that you can see what followed from it.",
       },
     ],
   },
@@ -44,13 +44,13 @@ export const EXPERIMENTS = [
         set: { "model.z_dim": "16" },
         second: { "model.z_dim": "2" },
         look: ["copies"],
-        text: "So give z more room. *Model A has 16 latents, model B has 2.* Both are the same otherwise. After some hundred steps, A’s copies follow each hand, and its reconstruction loss is far lower. B’s copies are still averages.",
+        text: "So give z more room. *Model A has 16 latents, model B has 2.* Both are the same otherwise. After some hundred steps, A’s copies follow each hand, and its reconstruction costs about 110 nats. B’s copies are still averages, and cost about 180.",
       },
       {
         set: { "model.z_dim": "16", "loss.beta": "10" },
         second: { "model.z_dim": "16", "loss.beta": "0.1" },
         look: ["copies", "posterior"],
-        text: "The second cause is the noise in z. Both have 16 latents; *A has β = 10, B has β = 0.1*. A pays so much for precise latents that it keeps few of them in use and blurs again. B keeps nearly all of them.",
+        text: "The second cause is the noise in z. Both have 16 latents; *A has β = 10, B has β = 0.1*. A pays so much for each nat of KL that it keeps only a few latents in use (see the *posteriors*: pale rows say nothing) and blurs again. B keeps all 16.",
       },
     ],
   },
@@ -68,13 +68,13 @@ export const EXPERIMENTS = [
       {
         set: { "loss.beta": "1" },
         look: ["map", "loss"],
-        text: "Now *β = 1*, with the same weights. The KL rises again once the encoder finds something that is worth its price. A collapsed model learns slowly at first, because encoder and decoder each wait for the other.",
+        text: "Now *β = 1*, with the same weights. Within some hundred steps the marks spread out again and the KL rises to about four nats. In a model as small as this one, a collapse is no dead end: as soon as a nat of KL saves more than a nat of reconstruction, the encoder speaks again.",
       },
       {
-        set: { "model.z_dim": "16", "loss.beta": "4" },
+        set: { "model.z_dim": "16", "loss.beta": "10" },
         fresh: true,
         look: ["posterior", "loss"],
-        text: "Collapse can be partial. *16 latents and β = 4*: watch the column of *posteriors*. Pale rows lie on the prior: they carry less than 0.1 nat. The model uses only as many latents as pay for themselves.",
+        text: "Collapse can be partial. *16 latents and β = 10*: watch the column of *posteriors*. Pale rows lie on the prior, they carry less than 0.1 nat. After some hundred steps only three to five are left in use: those that pay for themselves.",
       },
     ],
   },
@@ -87,17 +87,17 @@ export const EXPERIMENTS = [
         set: { "loss.beta": "0" },
         fresh: true,
         look: ["map"],
-        text: "*β = 0* makes it an autoencoder: nothing keeps the map together. Wait until the marks have spread, then move the pointer over the *map*, or the arrow keys. Between the arms of the map, and outside, the decoded images are broken or lie between digits: holes.",
+        text: "*β = 0* makes it an autoencoder: nothing keeps the map together, and it grows far beyond the dotted circles (see the numbers on the axes). Move the pointer, or the arrow keys, over the places *between and beside the marks*: there the decoded images are smears that are no digit. These are the holes.",
       },
       {
         set: { "loss.beta": "0" },
         look: ["map", "posterior"],
-        text: "New images are drawn from the prior, which fills the dotted circles. Most marks are outside of them, so such a draw meets places that the decoder has never been trained on. The *posterior* is a needle: noise no longer teaches the decoder the neighbourhood of an image.",
+        text: "New images are drawn from the prior, which lies within the dotted circles. Large parts of them hold no marks, and a draw from there decodes to a smear. The *posterior* is a needle: without noise, the decoder is not taught what lies beside an image.",
       },
       {
         set: { "loss.beta": "1" },
         look: ["map"],
-        text: "*β = 1* pulls the map together. The holes close, and nearly every place within the circles decodes to a digit. That is what the KL is for: it makes the prior a place to draw from.",
+        text: "*β = 1* pulls the map together, and the needles become ellipses. More and more places within the circles decode to a digit. That is what the KL is for: it makes the prior a place to draw from.",
       },
     ],
   },
@@ -114,12 +114,12 @@ export const EXPERIMENTS = [
       {
         set: { "loss.beta": "-1" },
         look: ["map", "loss", "beta"],
-        text: "Now *β = −1*: the loss rewards a large KL, and a KL has no upper end. The marks flee outwards, the axes grow and grow, and the *total falls and falls*, below zero. A falling loss is no proof of learning: look at the reconstructions.",
+        text: "Now *β = −1*: the loss rewards a large KL, and a KL has no upper end. The marks flee outwards, the axes grow to thousands and more, and the *total falls and falls*, to minus billions, while the *reconstruction* gets worse. A falling loss is no proof of learning.",
       },
       {
         set: { "loss.beta": "1" },
         look: ["map", "loss"],
-        text: "With *β = 1* again, the model finds its way back, if its numbers have not overflowed. (If they had, the page says so and offers to begin anew.) Compare the two terms with what you expect whenever you write a loss: a KL below 0 or one that only grows is a bug.",
+        text: "*β = 1* again does not save it: the weights have grown so much that the way back takes far longer than the way out. Begin anew with the round arrow. When you write a loss, look at its terms one by one: a KL that is negative, or that only grows, is a bug.",
       },
     ],
   },

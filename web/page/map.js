@@ -1,11 +1,11 @@
 // The latent map: the plane of two latents. Each mark is a test image at its posterior mean mu, coloured by class. Behind the marks
 // are images that the decoder makes of the places where they lie. A loupe shows the decoded image under the pointer.
-import { calm, fit, fixed, latest, make } from "./dom.js";
+import { calm, digits, fit, fixed, latest, make } from "./dom.js";
 import { how } from "./how.js";
 import { key, stamp } from "./marks.js";
 import { showMosaic, showPicture } from "./paint.js";
 
-const REACHES = [3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024]; // half the side of the map, in units of the prior's σ
+const LEAST = 3; // half the side of the map, in σ of the prior
 const RADIUS = 2.6; // of a mark, in CSS pixels
 const GLIDE = 260; // milliseconds in which marks move to their new places
 
@@ -24,7 +24,7 @@ export function map(lab) {
     legend, heard);
 
   let from = null, to = null, labels = null, since = 0, drawn = null; // marks move from `from` to `to`
-  let reach = REACHES[0], narrow = 0, alone = null, probe = null, hasTiles = false, mine = null, queued = false, tileReach = reach;
+  let reach = LEAST, narrow = 0, alone = null, probe = null, hasTiles = false, mine = null, queued = false, tileReach = reach;
 
   const side = () => canvas.clientWidth;
   const across = (z) => ((z + reach) / (2 * reach)) * side(), down = (z) => ((reach - z) / (2 * reach)) * side();
@@ -95,8 +95,9 @@ export function map(lab) {
     const step = reach <= 4 ? 1 : reach <= 8 ? 2 : reach / 4;
     for (let z = -Math.ceil(reach) + step; z < reach; z += step) {
       const near = Math.round(z / step) * step;
-      if (Math.abs(near) < reach) tick(context, String(near).replace("-", "−"), across(near), width - 2, "center");
-      if (Math.abs(near) < reach) tick(context, String(near).replace("-", "−"), 4, down(near) + 6, "left");
+      if (Math.abs(near) >= reach) continue;
+      tick(context, digits(near, 2), across(near), width - 2, "center");
+      tick(context, digits(near, 2), 4, down(near) + 6, "left");
     }
   }
 
@@ -144,7 +145,8 @@ export function map(lab) {
   /** Chooses how much of the plane is shown. It grows at once and shrinks late, so that it does not flicker. */
   function scale(points) {
     const sizes = Array.from(points, Math.abs).filter(Number.isFinite).sort((a, b) => a - b), far = sizes[Math.floor(0.985 * (sizes.length - 1))] ?? 0;
-    const wanted = REACHES.find((one) => one >= far) ?? REACHES.at(-1);
+    let wanted = LEAST;
+    for (let k = 0; wanted < far; k++) wanted = 2 ** Math.floor(2 + k / 2) * (k % 2 ? 1.5 : 1); // 4, 6, 8, 12, 16, …
     narrow = wanted < reach ? narrow + 1 : 0;
     if (wanted === reach || (wanted < reach && (narrow < 6 || far > 0.9 * wanted))) return;
     [reach, narrow] = [wanted, 0];

@@ -21,8 +21,8 @@ export const DEFAULTS = {
 };
 
 /** What a frame holds and how often one comes, see `watch` in protocol.md. Two models side by side, or small screens, take less. */
-export const FRAMES = { every: 250, map: 800, mosaic: 14, reconstructions: 20 };
-export const FEWER = { every: 400, map: 500, mosaic: 10, reconstructions: 20 };
+export const FRAMES = { every: 250, map: 600, mosaic: 12, reconstructions: 20 };
+export const FEWER = { every: 400, map: 400, mosaic: 10, reconstructions: 20 };
 
 /** The lists in the bar of controls: the key, its label, and its values with their names. */
 export const LISTS = [

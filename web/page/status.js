@@ -32,7 +32,7 @@ export function status(lab) {
       clearTimeout(slow);
       const over = done >= total;
       Object.assign(progress, { hidden: over, max: Math.max(1, total), value: done });
-      words.textContent = over ? "" : `Compiling kernels for the GPU: ${done} of ${total}`;
+      words.textContent = over ? "Drawing the first pictures …" : `Compiling kernels for the GPU: ${done} of ${total}`;
     },
     ready() {
       clearTimeout(slow);
