@@ -92,23 +92,28 @@ impl TryFrom<String> for Bits {
 ///
 /// # Errors
 /// Returns an error if a weight is not finite, or if a tensor cannot be read from its device.
-pub fn last(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping) -> Result<Vec<u8>> {
-    if let Some(what) = block_on(trainer.first_bad_weight())? {
+pub async fn last(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping) -> Result<Vec<u8>> {
+    if let Some(what) = trainer.first_bad_weight().await? {
         return Err(trainer.diverged(what, trainer.steps()));
     }
     let tensors = trainer.optimiser_tensors();
-    bytes(trainer, data, early, &ModelAndOptimiser { model: trainer.model(), optimiser: &tensors })
+    bytes(trainer, data, early, &ModelAndOptimiser { model: trainer.model(), optimiser: &tensors }).await
 }
 
 /// Returns the bytes of `best.safetensors`.
 ///
 /// # Errors
 /// Returns an error if a tensor cannot be read from its device.
-pub fn best(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping) -> Result<Vec<u8>> {
-    bytes(trainer, data, early, &*trainer.predictor().model)
+pub async fn best(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping) -> Result<Vec<u8>> {
+    bytes(trainer, data, early, &*trainer.predictor().model).await
 }
 
-fn bytes(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping, module: &dyn Module) -> Result<Vec<u8>> {
+async fn bytes(
+    trainer: &Trainer,
+    data: &DatasetRecord,
+    early: &EarlyStopping,
+    module: &dyn Module,
+) -> Result<Vec<u8>> {
     let TrainerState { epoch, step, sums, adam, plateau } = trainer.state();
     let total = std::iter::once(("total", sums.total)).filter(|_| step > 0);
     let meta = Meta {
@@ -124,7 +129,7 @@ fn bytes(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping, module:
         best: early.best().map(|(epoch, loss)| (epoch, Bits(loss))),
     };
     let json = serde_json::to_string(&meta).expect("numbers and words");
-    let bytes = block_on(nn::state::save(module, &[(KEY, &json)]));
+    let bytes = nn::state::save(module, &[(KEY, &json)]).await;
     let mut bytes = bytes.map_err(|error| match error {
         StateError::Device(error) => Error::Device(error),
         error => Error::Diverged(error.to_string()),

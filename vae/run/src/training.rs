@@ -229,7 +229,7 @@ impl Run<'_> {
         }
         let is_best = self.early.observe(number, epoch.validation.losses.total) == Verdict::Best;
         if is_best && !self.writer.is_followed() {
-            let best = checkpoint::best(self.trainer, &self.data, &self.early)?;
+            let best = block_on(checkpoint::best(self.trainer, &self.data, &self.early))?;
             self.best = (self.trainer.config().train.early_stopping > 0).then(|| best.clone());
             self.writer.file(BEST, best);
         }
@@ -255,7 +255,7 @@ impl Run<'_> {
             return bad.map_or(Ok(()), |what| Err(self.trainer.diverged(what, self.trainer.steps())));
         }
         self.trainer.communicator().alive(WRITING);
-        self.writer.file(LAST, checkpoint::last(self.trainer, &self.data, &self.early)?);
+        self.writer.file(LAST, block_on(checkpoint::last(self.trainer, &self.data, &self.early))?);
         self.saved = Instant::now();
         self.warn();
         Ok(())

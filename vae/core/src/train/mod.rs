@@ -137,6 +137,14 @@ impl Trainer {
         }
     }
 
+    /// On a GPU, reads the losses of this many steps together. Until then they stay on the device, so the host need not wait. By
+    /// default it is 16, and 1 on a software adapter. Not to be called within an epoch's steps.
+    pub fn read_every(&mut self, steps: usize) {
+        if matches!(self.device(), Device::Gpu(_)) {
+            self.monitor = GradientMonitor::new(steps, &self.device().clone());
+        }
+    }
+
     /// Makes a step fail on purpose, for tests.
     pub fn inject(&mut self, fault: Fault) {
         self.fault = Some(fault);

@@ -24,7 +24,8 @@ fn trained(settings: &[&str]) -> Trainer {
 
 fn last(trainer: &Trainer, early: &EarlyStopping) -> Result<Vec<u8>> {
     let hashes = ImageHashes::of(&trainer.dataset).unwrap();
-    super::last(trainer, &DatasetRecord::new(trainer.config(), &trainer.dataset, &hashes), early)
+    let data = DatasetRecord::new(trainer.config(), &trainer.dataset, &hashes);
+    block_on(super::last(trainer, &data, early))
 }
 
 fn early() -> EarlyStopping {
