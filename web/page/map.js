@@ -18,9 +18,10 @@ export function map(lab) {
   const axes = [0, 1].map((axis) => make("select", { "aria-label": axis ? "Latent on the vertical axis" : "Latent on the horizontal axis" }));
   const choice = make("span", { className: "axes", hidden: true }, axes[0], " × ", axes[1]);
   const tiles = document.createElement("canvas");
+  const waiting = make("p", { className: "waiting", "aria-hidden": "true" }); // the line of the device says the same aloud
   const element = make("section", { className: "panel latent", "aria-label": "Latent map" },
     make("header", {}, make("h2", {}, "Latent space"), choice, make("label", { className: "check" }, behind, "images"), how("map")),
-    make("div", { className: "square" }, canvas, loupe, place),
+    make("div", { className: "square" }, canvas, waiting, loupe, place),
     legend, heard);
 
   let from = null, to = null, labels = null, since = 0, drawn = null; // marks move from `from` to `to`
@@ -228,7 +229,10 @@ export function map(lab) {
   return {
     element,
     square: element.querySelector(".square"),
-    probe: setProbe,
+    /** Says what the visitor waits for; an empty text ends it. */
+    wait(text) {
+      waiting.textContent = text;
+    },
     /** Shows the posterior of the visitor's drawing; null removes it. */
     setDrawing(code) {
       mine = code;

@@ -21,24 +21,28 @@ export function status(lab) {
       make("button", { type: "button", className: "link", on: { click: () => lab.save() } }, "Download the weights"),
       make("button", { type: "button", className: "link", on: { click: () => file.click() } }, "Load a run"), file));
   let slow;
+  // As long as there is nothing to see, the words stand where the eye is, too.
+  const tell = (text) => {
+    words.textContent = text;
+    lab.map.wait(lab.last ? "" : text);
+  };
   return {
     element,
     busy(text) {
       // A start of a fraction of a second needs no words; they would only flicker.
       clearTimeout(slow);
-      slow = setTimeout(() => { words.textContent = text; lab.element.classList.add("busy"); }, lab.about ? 250 : 0);
+      slow = setTimeout(() => tell(text), lab.about ? 250 : 0);
     },
     compiling(done, total) {
       clearTimeout(slow);
       const over = done >= total;
       Object.assign(progress, { hidden: over, max: Math.max(1, total), value: done });
-      words.textContent = over ? "Drawing the first pictures …" : `Compiling kernels for the GPU: ${done} of ${total}`;
+      tell(over ? "Drawing the first pictures …" : `Compiling kernels for the GPU: ${done} of ${total}`);
     },
     ready() {
       clearTimeout(slow);
       progress.hidden = true;
-      words.textContent = "";
-      lab.element.classList.remove("busy");
+      tell("");
     },
     about({ device, parameters, images }) {
       chip.textContent = NAMES[device.kind] ?? device.kind;
