@@ -29,8 +29,8 @@ export class Lab {
     this.network = network(this);
     this.loss = loss(this);
     this.drawing = drawing(this);
-    this.panels = [this.controls, this.status, this.map, this.network, reconstructions(this), this.loss, this.drawing];
-    const [, , , , pairs] = this.panels;
+    const pairs = reconstructions(this);
+    this.panels = [this.controls, this.status, this.map, this.network, pairs, this.loss, this.drawing];
     this.flow = make("div", { className: "flow" }, this.map.element, this.network.encoder, this.network.decoder, this.network.ribbons);
     this.element = make("section", { className: "lab", "aria-label": `Model ${name.toUpperCase()}`, data: { lab: name } },
       make("div", { className: "inside" }, make("h2", { className: "name" }), this.controls.element, this.status.element, this.fault.element,
@@ -53,15 +53,18 @@ export class Lab {
 
   async #startOnce(words) {
     const before = this.client;
+    this.failed = false;
     this.client ??= new Client((event) => this.#hear(event));
     this.status.busy(words);
     this.fault.clear();
     if (Number(this.settings["loss.beta"]) < 0) this.settings["loss.beta"] = DEFAULTS["loss.beta"]; // only `change` takes the wrong sign
+    const asked = { settings: { ...this.settings }, own: this.own, run: this.run };
     const ask = { settings: this.run ? [] : forWorker(this.settings), device: this.settings.device };
     if (this.settings["data.kind"] === "own" && this.own) ask.pictures = this.own;
     if (this.run) ask.run = this.run.bytes;
     try {
       const about = await this.client.ask("start", ask);
+      this.accepted = asked;
       this.#take(about, true);
       await this.watch();
       await this.client.ask("run", { on: this.running });
@@ -80,13 +83,14 @@ export class Lab {
   async #refused(error, before) {
     const isSecond = this.notice;
     this.notice = null;
-    this.run = this.acceptedRun ?? null;
-    if (!before || !this.about || isSecond) {
+    if (!before || !this.accepted || isSecond) {
+      this.run = null;
       this.status.ready();
       return this.fault.show(error.message, this.settings.device);
     }
-    Object.assign(this.settings, this.accepted);
-    this.own = this.acceptedOwn;
+    const { settings, own, run } = this.accepted;
+    Object.assign(this, { own, run });
+    Object.assign(this.settings, settings);
     this.#tell();
     try {
       await this.client.ask("run", { on: this.running });
@@ -100,11 +104,8 @@ export class Lab {
 
   #take(about, isNew) {
     this.about = about;
-    this.failed = false;
     this.element.dataset.device = about.device.kind;
-    if (this.run) this.#adopt(readToml(about.toml));
-    this.accepted = { ...this.settings };
-    [this.acceptedOwn, this.acceptedRun] = [this.own, this.run];
+    if (isNew && this.run) this.#adopt(readToml(about.toml));
     if (isNew) {
       const last = about.latents - 1;
       this.watching.dims = this.watching.dims.map((dim, k) => (dim > last || last < 1 ? Math.min(k, last) : dim));
@@ -116,8 +117,8 @@ export class Lab {
     this.#tell();
   }
 
-  // A loaded run brings its own settings.
-  #adopt({ "data.kind": data, ...settings }) {
+  // A loaded run brings its own settings, but neither the device nor files of images that this computer may not have.
+  #adopt({ "data.kind": data, device: _, ...settings }) {
     Object.assign(this.settings, settings);
     if (["digits", "shapes"].includes(data)) this.settings["data.kind"] = data;
   }
@@ -231,7 +232,7 @@ export class Lab {
   async restart(device) {
     this.client?.end();
     this.client = null;
-    this.about = null;
+    this.about = this.accepted = null;
     this.settings.device = device;
     this.#tell();
     await this.start();

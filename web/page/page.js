@@ -133,4 +133,4 @@ function begin() {
 begin();
 // Works without a network once loaded: see offline.js. Some browsers forbid service workers, for example in private windows; then the
 // page is loaded each time, and nothing else changes.
-navigator.serviceWorker?.register("offline.js", { type: "module" }).catch(() => {});
+navigator.serviceWorker?.register("offline.js").catch(() => {});
