@@ -2,7 +2,7 @@
 // of KL the latent carries over all images of the map. A latent whose Gaussian lies on the prior says nothing about the image.
 import { fit, fixed, make, shade } from "./dom.js";
 
-const REACH = 3.5; // of the axis, in σ of the prior
+const REACH = 3.5; // half of the axis, in σ of the prior, unless a posterior lies further out
 const IN_USE = 0.1; // nats: vae_core::predict::IN_USE
 
 export function gaussians() {
@@ -16,11 +16,13 @@ export function gaussians() {
     canvas.style.height = `${each * number}px`;
     const surface = fit(canvas);
     if (!surface) return;
-    const { context, width } = surface, x = (z) => ((z + REACH) / (2 * REACH)) * width;
+    const far = mu.reduce((most, m, k) => Math.max(most, Math.abs(m) + Math.exp(logvar[k] / 2)), 0);
+    const reach = Number.isFinite(far) ? REACH * 2 ** Math.max(0, Math.ceil(Math.log2(far / REACH))) : REACH;
+    const { context, width } = surface, x = (z) => ((z + reach) / (2 * reach)) * width;
     for (let k = 0; k < number; k++) {
       const top = k * each, sigma = Math.exp(logvar[k] / 2), used = !kl?.length || kl[k] > IN_USE;
       context.globalAlpha = used ? 1 : 0.45;
-      if (each >= 30) curves(context, x, top, each, mu[k], sigma, k);
+      if (each >= 30) curves(context, x, top, each, mu[k], sigma, k, reach);
       else interval(context, x, top + each / 2, mu[k], sigma, each);
       context.globalAlpha = 1;
     }
@@ -31,12 +33,12 @@ export function gaussians() {
     canvas.setAttribute("aria-label", `Posterior of each latent. ${words}`);
   }
 
-  function curves(context, x, top, each, mu, sigma, k) {
+  function curves(context, x, top, each, mu, sigma, k, reach) {
     const base = top + each - 18, height = each - 26;
     // A narrow Gaussian is much higher than the prior. Both are drawn to the same height; what counts is place and width.
     const curve = (m, s) => {
       context.beginPath();
-      for (let z = -REACH; z <= REACH; z += 0.05) context.lineTo(x(z), base - height * Math.exp(-0.5 * ((z - m) / Math.max(s, 0.04)) ** 2));
+      for (let at = -1; at <= 1; at += 0.015) context.lineTo(x(at * reach), base - height * Math.exp(-0.5 * ((at * reach - m) / Math.max(s, 0.012 * reach)) ** 2));
     };
     context.strokeStyle = shade("--soft");
     context.setLineDash([2, 3]);
@@ -48,13 +50,15 @@ export function gaussians() {
     context.lineWidth = 2;
     context.stroke();
     context.globalAlpha *= 0.2;
+    context.lineTo(x(reach), base);
+    context.lineTo(x(-reach), base);
     context.fill();
     context.globalAlpha *= 5;
     context.lineWidth = 1;
     context.strokeStyle = shade("--rule");
     context.beginPath();
     context.moveTo(0, base + 0.5);
-    context.lineTo(x(REACH), base + 0.5);
+    context.lineTo(x(reach), base + 0.5);
     context.stroke();
     context.fillStyle = shade("--ink");
     context.font = "11px system-ui, sans-serif";
