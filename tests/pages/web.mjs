@@ -1,7 +1,8 @@
 // Uses the page that trains a VAE in a browser, on both devices. web/build writes its folder.
 //
-//   [WEB_SECONDS=300] [WEB_ONLY=map] node web.mjs BROWSER WEB_DIST [--shots FOLDER]
+//   [WEB_SECONDS=300] [WEB_ONLY=map] [VAE=FILE] node web.mjs BROWSER WEB_DIST [--shots FOLDER]
 //
+// VAE is the program `vae`, which then reads the weights that the page saves.
 // WEB_SECONDS is how long the memory is watched, WEB_ONLY a pattern of the visits to make. The folder is served below a sub-folder, as GitHub Pages does, without special headers.
 import { execFile } from "node:child_process";
 import { createServer } from "node:http";

@@ -1,4 +1,7 @@
 // What a visitor does with the panels of the page that trains: see web.mjs.
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
 
 const beta = (tab, value) => tab.lab((lab, value) => lab.set({ "loss.beta": value }), value);
 const differs = (tab, selector) => tab.page.locator(selector).first().evaluate((canvas) => {
@@ -219,7 +222,7 @@ export async function shares(tab) {
 
 /** The weights are saved as a checkpoint, and loaded again. */
 export async function saves(tab) {
-  const { page, expect, steps, until, lab } = tab;
+  const { page, expect, until, lab } = tab;
   await page.locator('select[data-key="model.z_dim"]').selectOption("3");
   await until((lab) => !lab.starting && lab.about.latents === 3 && lab.last?.steps > 40, "a model with three latents");
   await page.getByRole("button", { name: "Pause the training" }).click();
@@ -227,9 +230,12 @@ export async function saves(tab) {
   const kl = (lab) => lab.client.ask("validate").then(({ kl, reconstruction }) => ({ kl, reconstruction }));
   const before = await lab(kl);
   const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download the weights" }).click()]);
-  const { readFile } = await import("node:fs/promises");
   const bytes = await readFile(await file.path()), header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))));
   expect(Object.keys(header).some((name) => name.includes("encoder.mu")), `the checkpoint holds ${Object.keys(header).slice(0, 5)}`);
+  if (process.env.VAE) {
+    const { stdout } = await promisify(execFile)(process.env.VAE, ["info", await file.path()]);
+    expect(/checksum +ok/.test(stdout) && /z_dim = 3/.test(stdout), `vae info says ${stdout.slice(0, 200)}`);
+  }
   await page.locator('select[data-key="model.z_dim"]').selectOption("2");
   await until((lab) => !lab.starting && lab.about.latents === 2, "another model");
   await page.locator("input[accept='.safetensors']").setInputFiles({ name: "best.safetensors", mimeType: "application/octet-stream", buffer: bytes });
@@ -237,5 +243,4 @@ export async function saves(tab) {
   const after = await lab(kl);
   expect(Math.abs(after.kl - before.kl) < 1e-3 && Math.abs(after.reconstruction - before.reconstruction) < 1e-2, `saved with ${JSON.stringify(before)}, loaded with ${JSON.stringify(after)}`);
   expect((await page.locator('select[data-key="model.z_dim"]').inputValue()) === "3", "the controls do not show the loaded run");
-  void steps;
 }

@@ -206,7 +206,7 @@ export class Lab {
     try {
       const { bytes, name } = await this.client.ask("save");
       download(bytes, name);
-      this.fault.note(`${name} is saved, ${digits(bytes.length / 1e6, 2)} MB. The commands of \`vae\` read it, and so does “Load a run”.`, true);
+      this.fault.note(`${name} is saved, ${digits(bytes.length / 1e6, 2)} MB. “Load a run” reads it, \`vae info\` describes it, and \`train --set model.init=${name}\` begins with its weights.`, true);
     } catch (error) {
       this.fault.note(error.message);
     }

@@ -73,7 +73,8 @@ export function readToml(toml) {
   for (const line of toml.split("\n")) {
     const head = /^\[([\w.]+)\]/.exec(line), pair = /^(\w+) *= *(.*)$/.exec(line);
     if (head) table = `${head[1]}.`;
-    if (pair && Object.hasOwn(DEFAULTS, table + pair[1])) found[table + pair[1]] = pair[2].replace(/["[\] ]/g, "");
+    const value = pair?.[2].replace(/["[\] ]/g, "");
+    if (value && Object.hasOwn(DEFAULTS, table + pair[1])) found[table + pair[1]] = Number.isFinite(Number(value)) ? String(Number(value)) : value;
   }
   return found;
 }
