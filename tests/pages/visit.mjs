@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const LOOKS = [[1280, "light"], [380, "dark"], [1280, "dark"], [380, "light"]];
+export const LOOKS = [[1280, "light"], [380, "dark"], [1280, "dark"], [380, "light"]];
 const LONGEST = 60_000; // milliseconds per visit
 const ALL = 300_000; // milliseconds for all visits
 
@@ -35,14 +35,24 @@ export function end(what) {
 
 // Signals end this process, and with it the browser.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
-setTimeout(() => {
-  console.error(`the pages took longer than ${ALL / 1000} s`);
-  process.exit(1);
-}, ALL).unref();
+
+/** Ends this process with an error after `longest` milliseconds. */
+export function deadline(longest = ALL) {
+  setTimeout(() => {
+    console.error(`the pages took longer than ${longest / 1000} s`);
+    process.exit(1);
+  }, longest).unref();
+}
+
+/** Opens a browser with further arguments. */
+export function launch(executablePath, args = []) {
+  return chromium.launch({ executablePath, args: ["--no-sandbox", ...args], handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
+}
 
 /** Opens a browser. Returns a function that opens the page `name` at `url`, calls `act(page, expect, isLast)` and checks the page. */
 export async function browse(executablePath, shots) {
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"], handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
+  deadline();
+  const browser = await launch(executablePath);
   return async (name, url, act) => {
     for (const [place, [width, colorScheme]] of LOOKS.entries()) {
       const expect = (good, what) => check(good, `${name}, ${width} px, ${colorScheme}: ${what}`);
@@ -76,6 +86,14 @@ async function visit(context, url, act, isLast, shot, expect) {
   await page.mouse.move(0, 0);
   if (shot) await page.screenshot({ path: shot, fullPage: true });
   await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+  await audit(page, expect);
+  const loud = said.filter((words) => !excused?.test(words));
+  expect(!loud.length, `says ${loud.join("; ")}`);
+  expect(!fetched.length, `fetches ${fetched}`);
+}
+
+/** Looks for content wider than the window, images that do not show, and violations that axe finds. */
+export async function audit(page, expect) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(wide <= 0, `is ${wide} px wider than the window`);
   const broken = await page.evaluate(async () => {
@@ -88,7 +106,4 @@ async function visit(context, url, act, isLast, shot, expect) {
   const { violations, passes } = await page.evaluate((runOnly) => globalThis.axe.run({ runOnly }), RULES);
   for (const { id, help, nodes } of violations) expect(false, `${id}: ${help}: ${nodes[0].target} (${nodes.length})`);
   expect(passes.length > 10, `axe has looked at ${passes.length} rules only`);
-  const loud = said.filter((words) => !excused?.test(words));
-  expect(!loud.length, `says ${loud.join("; ")}`);
-  expect(!fetched.length, `fetches ${fetched}`);
 }

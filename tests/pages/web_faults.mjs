@@ -1,0 +1,99 @@
+// What a browser may lack, what may break, and that the page says so in one line and offers a way on: see web.mjs.
+
+const line = ({ page }) => page.locator(".fault .line").first();
+
+/** Browsers without something that the page needs: name, options, visit. */
+export function lacks() {
+  const says = (pattern) => async ({ page, expect }) => {
+    await page.waitForTimeout(500);
+    const text = await page.textContent("main");
+    expect(pattern.test(text), `says ${text}`);
+  };
+  return [
+    ["no SIMD", { prepare: (page) => page.addInitScript(() => { WebAssembly.validate = () => false; }) }, says(/WebAssembly without SIMD/)],
+    ["no WebAssembly", { prepare: (page) => page.addInitScript(() => { delete globalThis.WebAssembly; }) }, says(/does not run WebAssembly/)],
+    ["no module workers", {
+      prepare: (page) => page.addInitScript(() => {
+        globalThis.Worker = class extends EventTarget { postMessage() {} terminate() {} };
+      }),
+    }, says(/no module workers/)],
+    ["no scripts", { javaScriptEnabled: false }, async ({ page, expect }) => {
+      expect(await page.locator("#boot").isVisible(), "the page is blank without scripts");
+    }],
+    ["no WebGPU", {
+      hash: "",
+      prepare: (page) => page.route("**/worker.js", async (route) => {
+        const answer = await route.fetch();
+        await route.fulfill({ response: answer, body: `delete Object.getPrototypeOf(navigator).gpu;\n${await answer.text()}` });
+      }),
+    }, async ({ until, expect, page }) => {
+      expect(await until((lab) => lab.about?.device.kind, "a model") === "cpu", "without WebGPU the CPU computes");
+      expect(/WebGPU/.test(await page.textContent(".why")), `the reason is ${await page.textContent(".why")}`);
+    }],
+  ];
+}
+
+/** Things that break: name, options, visit. */
+export function breaks() {
+  const stops = async (tab, pattern) => {
+    await line(tab).waitFor({ state: "visible", timeout: 60_000 });
+    const text = await line(tab).textContent();
+    tab.expect(pattern.test(text) && !text.includes("\n"), `says ${text}`);
+  };
+  return [
+    ["lost GPU", { hash: "device=webgpu" }, async (tab) => {
+      await tab.until((lab) => lab.last, "a frame on WebGPU", 240_000);
+      await tab.lab((lab) => { lab.client.ask("lose").catch(() => {}); });
+      await stops(tab, /GPU|device|lost/i);
+      tab.expect(await tab.page.getByRole("button", { name: "Begin anew", exact: true }).isVisible(), "offers no new start");
+      await tab.page.getByRole("button", { name: "Begin anew on the CPU" }).click();
+      await tab.until((lab) => lab.about?.device.kind === "cpu" && lab.last?.steps > 3, "training on the CPU after the loss");
+      tab.expect(!(await line(tab).isVisible()), "the line stays after the restart");
+    }],
+    ["no worker", { prepare: (page) => page.route("**/worker.js", (route) => route.abort()) }, async (tab) => {
+      await stops(tab, /worker did not start/);
+      return /Failed to load resource|ERR_FAILED/;
+    }],
+    ["no engine", { prepare: (page, context) => context.route("**/*.wasm", (route) => route.fulfill({ status: 404, body: "" })) }, async (tab) => {
+      await stops(tab, /engine/);
+      return /404|wasm/i;
+    }],
+    ["bad settings", { hash: "device=cpu&data.image_size=27" }, async (tab) => {
+      await stops(tab, /image_size|multiple/);
+      await tab.page.getByRole("button", { name: "Begin anew with the page's own settings" }).click();
+      await tab.until((lab) => lab.last?.steps > 3, "training with the page's own settings");
+    }],
+    ["bad address", { hash: "device=cpu&nonsense=%&loss.beta=%3Cb%3E&b.x=1&model.kind" }, async (tab) => {
+      await tab.until((lab) => lab.last?.steps > 3, "training with a damaged address");
+    }],
+    ["damaged run", {}, async (tab) => {
+      await tab.steps(5);
+      await tab.page.locator("input[accept='.safetensors']").setInputFiles({ name: "best.safetensors", mimeType: "application/octet-stream", buffer: Buffer.from("not a checkpoint at all") });
+      await stops(tab, /safetensors|checkpoint|header/i);
+      await tab.until((lab) => !lab.starting && lab.last, "the model after a damaged file");
+      const at = await tab.lab((lab) => lab.last.steps);
+      await tab.until(`(lab) => lab.last?.steps > ${at}`, "training after a damaged file");
+    }],
+    ["no pictures", {}, async (tab) => {
+      await tab.steps(5);
+      await tab.page.locator("select[data-key='data.kind']").selectOption("own");
+      await tab.page.locator("dialog input[accept='image/*']").setInputFiles([{ name: "a.png", mimeType: "image/png", buffer: Buffer.from("no picture") }]);
+      await tab.page.getByText("0 of 1 files are pictures").waitFor();
+      await tab.page.getByRole("button", { name: "Close", exact: true }).click();
+    }],
+  ];
+}
+
+/** Once loaded, the page works without a network. `server` ends, so this is the last visit. */
+export async function offline({ page, context, until, expect, steps }, server) {
+  await steps(3);
+  await page.evaluate(async () => { await navigator.serviceWorker.ready; });
+  await page.waitForFunction(() => navigator.serviceWorker.controller);
+  await context.setOffline(true);
+  server.closeAllConnections();
+  server.close();
+  await page.reload();
+  await until((lab) => lab.last?.steps > 3, "training without a network");
+  expect((await page.locator(".latent").count()) === 1, "the page is not there without a network");
+  return /ERR_INTERNET_DISCONNECTED|Failed to load resource|Failed to fetch/;
+}

@@ -1,0 +1,38 @@
+// What went wrong, in one line, and the ways on. A worker that has stopped leaves its last pictures on the screen.
+import { make } from "./dom.js";
+
+export function fault(lab) {
+  const line = make("p", { className: "line" }), ways = make("div", { className: "ways" });
+  const element = make("div", { className: "fault", role: "alert", hidden: true }, line, ways);
+  const button = (name, act) => make("button", { type: "button", on: { click: act } }, name);
+  let fades;
+  function say(text, kind, ...buttons) {
+    clearTimeout(fades);
+    line.textContent = text;
+    element.dataset.kind = kind;
+    ways.replaceChildren(...buttons);
+    element.hidden = false;
+  }
+  const clear = () => {
+    clearTimeout(fades);
+    element.hidden = true;
+    lab.element.classList.remove("stopped");
+  };
+  return {
+    element,
+    clear,
+    /** Training has stopped. `device` is the one that it ran on. */
+    show(text, device) {
+      const again = button("Begin anew", () => lab.restart(lab.settings.device));
+      const onCpu = button("Begin anew on the CPU", () => lab.restart("cpu"));
+      const defaults = button("Begin anew with the page's own settings", () => lab.resetSettings());
+      say(text, "stopped", again, ...(device === "cpu" ? [] : [onCpu]), defaults);
+      lab.element.classList.add("stopped");
+    },
+    /** Something was refused, and training goes on; or, if `good`, something was done. */
+    note(text, good = false) {
+      say(text, good ? "done" : "refused", button("Close", clear));
+      if (good) fades = setTimeout(clear, 12_000);
+    },
+  };
+}
