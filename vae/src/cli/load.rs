@@ -1,14 +1,15 @@
 //! The options of every command that loads trained runs, and the loading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use vae_core::config::{Config, PriorKind};
+use vae_core::config::{Config, PriorKind, Settings};
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 use vae_run::loaded;
 
 use crate::console::warn;
+use crate::demo;
 use crate::device::{self, Chosen};
 use crate::session::Ranks;
 
@@ -59,6 +60,17 @@ impl LoadOptions {
         Ok((chosen, opened))
     }
 
+    /// Loads a model inside the program.
+    ///
+    /// # Errors
+    /// If the device is not available.
+    fn load_demo(&self, name: &str) -> Result<LoadedRun> {
+        let mut settings = Settings::default();
+        self.device.iter().try_for_each(|value| settings.flag("device", value, "--device"))?;
+        let chosen = device::choose(settings.resolve()?.device, device::start_threads(self.threads)?)?;
+        demo::load(name, self.data_dir.as_deref(), chosen.device)
+    }
+
     /// The device and the configurations of runs, for commands that load them one after the other.
     ///
     /// # Errors
@@ -74,6 +86,30 @@ impl LoadOptions {
         let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
         let threads = device::start_threads(self.threads.or(ranks.threads))?;
         Ok((device::choose_at(choice, threads, ranks.place)?, configs))
+    }
+}
+
+/// A run, or one of the trained models inside the program.
+#[derive(Clone, Debug, Args)]
+pub(super) struct RunOrDemo {
+    /// The folder of the run
+    #[arg(required_unless_present = "demo", conflicts_with = "demo")]
+    pub(super) run: Option<PathBuf>,
+    /// A trained model inside the program instead of a run: digits-2, digits-16 or cifar10
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = demo::NAMES[0], value_parser = demo::NAMES)]
+    demo: Option<String>,
+}
+
+impl RunOrDemo {
+    /// Loads it.
+    ///
+    /// # Errors
+    /// As [`LoadOptions::load`].
+    pub(super) fn load(&self, options: &LoadOptions) -> Result<LoadedRun> {
+        match (&self.run, &self.demo) {
+            (Some(run), _) => options.load(run),
+            (None, demo) => options.load_demo(demo.as_deref().unwrap_or(demo::NAMES[0])),
+        }
     }
 }
 
