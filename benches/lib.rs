@@ -1,11 +1,15 @@
 //! A complete training step for benchmarks: a model, its optimiser and one batch, without a data set or files.
 
+use std::collections::HashMap;
+use std::time::Instant;
+
 use autograd::{Param, Var, no_grad};
 use nn::ForwardContext;
 use nn::optim::Optimizer;
 use pollster::block_on;
 use tensor::{Device, Generator, GradientMonitor, Shape, Tensor};
 use vae::config::{Config, ModelKind};
+use vae::distributed::StepTime;
 use vae::learn;
 use vae::model::{self, Vae};
 use vae::objective::{END, Objective, ScheduleContext, Terms};
@@ -78,6 +82,32 @@ impl Step {
         if let Device::Gpu(machine) = &self.device {
             block_on(machine.end_step()).expect("the GPU goes on");
         }
+    }
+
+    /// Runs one step on the CPU, and returns the model of its time in several processes.
+    pub fn time(&mut self) -> StepTime {
+        let start = Instant::now();
+        let since = || start.elapsed().as_secs_f64();
+        let terms = self.loss(&ForwardContext::train(1, self.steps));
+        let mut ready = HashMap::new();
+        let mut gradients = terms.total.backward_with_hook(&mut |leaf, gradient| {
+            ready.insert(leaf, since());
+            gradient
+        });
+        let backward = since();
+        let bucket = |members: Vec<usize>| {
+            let members = || members.iter().map(|&place| &self.params[place].1);
+            let bytes = 4 * members().map(|param| param.shape().count()).sum::<usize>();
+            let complete =
+                members().filter_map(|param| ready.get(&param.id())).fold(0.0, |last, &time| f64::max(last, time));
+            (bytes as f64, complete)
+        };
+        let buckets = vae::train::buckets(&self.params).into_iter().map(bucket).collect();
+        let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
+        self.monitor.observe(0, &all, &terms.watched(), None);
+        self.adam.step_with(&self.params, &mut gradients, 1e-3, &self.monitor);
+        self.steps += 1;
+        StepTime { buckets, backward, optimiser: since() - backward }
     }
 
     /// Returns the loss of the latest step. Waits for a GPU.

@@ -102,6 +102,32 @@ impl Var {
     /// As `backward`, or if the function changes the shape of a gradient.
     #[track_caller]
     pub fn backward_with_hook(&self, hook: &mut dyn FnMut(u64, Tensor) -> Tensor) -> Gradients {
+        self.backward_hooked(&mut |leaf, gradient| Some(hook(leaf, gradient)))
+    }
+
+    /// The same as [`backward_with_hook`](Var::backward_with_hook) for a function that keeps the gradients. They are the function's
+    /// alone, so it can change them in place, also on another thread, while the pass goes on.
+    ///
+    /// ```
+    /// # use {autograd::{Param, Var}, tensor::Tensor};
+    /// let w = Param::new(Tensor::scalar(3.0));
+    /// let mut kept = Vec::new();
+    /// w.var().square().backward_into(&mut |leaf, gradient| kept.push((leaf, gradient)));
+    /// assert_eq!((kept.len(), kept[0].0, kept[0].1.item()), (1, w.id(), 6.0));
+    /// ```
+    ///
+    /// # Panics
+    /// As `backward`.
+    #[track_caller]
+    pub fn backward_into(&self, take: &mut dyn FnMut(u64, Tensor)) {
+        self.backward_hooked(&mut |leaf, gradient| {
+            take(leaf, gradient);
+            None
+        });
+    }
+
+    #[track_caller]
+    fn backward_hooked(&self, hook: Hook) -> Gradients {
         assert_eq!(self.value().count(), 1, "backward: {} is not one number; see backward_with", self.shape());
         let mut pending = Pending::default();
         if let Some(node) = self.node() {
@@ -112,8 +138,8 @@ impl Var {
     }
 }
 
-/// Takes the number of a leaf and its gradient, and returns what replaces the gradient.
-type Hook<'a> = &'a mut dyn FnMut(u64, Tensor) -> Tensor;
+/// Takes the number of a leaf and its gradient, and returns what replaces the gradient, or none if it keeps the gradient.
+type Hook<'a> = &'a mut dyn FnMut(u64, Tensor) -> Option<Tensor>;
 
 /// A backward pass that is under way.
 struct Pass<'a> {
@@ -200,13 +226,16 @@ impl Pass<'_> {
     }
 
     /// The gradient of a leaf is complete.
-    fn finish(&mut self, leaf: u64, mut gradient: Tensor) {
-        if let Some((_, hook)) = &mut self.hook {
-            let shape = *gradient.shape();
-            gradient = hook(leaf, gradient);
+    fn finish(&mut self, leaf: u64, gradient: Tensor) {
+        let shape = *gradient.shape();
+        let kept = match &mut self.hook {
+            Some((_, hook)) => hook(leaf, gradient),
+            None => Some(gradient),
+        };
+        if let Some(gradient) = kept {
             assert_eq!(*gradient.shape(), shape, "a hook changed the shape of a gradient");
+            self.gradients.by_leaf.insert(leaf, gradient);
         }
-        self.gradients.by_leaf.insert(leaf, gradient);
     }
 }
 

@@ -28,6 +28,9 @@ pub use checkpoint::{checkpoint, is_recomputing};
 
 mod graph;
 
+mod group;
+pub use group::BatchGroup;
+
 mod composed;
 mod ops;
 

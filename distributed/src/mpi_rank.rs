@@ -1,5 +1,7 @@
 //! A rank of MPI's world. Messages are point to point, because MPI's own sums promise no order.
 //!
+//! The thread that has started MPI makes all calls (`MPI_THREAD_FUNNELED`), while another one trains (`main.rs`).
+//!
 //! Waiting never blocks inside MPI. It is a loop that asks whether the message is there, and meanwhile exchanges signs of life: a
 //! rank that makes progress says so once a second. If a rank is silent for too long, the first one that notices prints a line that
 //! names it, and ends all processes. A rank that is merely slow goes on giving signs, so it is waited for.
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use mpi::request::Request;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator as _, Destination, Source};
-use vae::distributed::Communicator;
+use vae::distributed::{Communicator, Job};
 use vae::{Error, Result};
 
 /// The tags of messages and of signs of life.
@@ -25,8 +27,8 @@ const SILENCE: Duration = Duration::from_secs(20);
 const START: Duration = Duration::from_secs(3600);
 /// A message is sent in pieces of this size. MPI counts them with 32 bits.
 const PIECE: usize = 1 << 28;
-/// How long to ask MPI again and again before sleeping in between.
-const EAGER: Duration = Duration::from_micros(500);
+/// How long to ask MPI again and again before sleeping in between. The thread that trains needs the processor.
+const EAGER: Duration = Duration::from_micros(100);
 
 /// This process among those that MPI has started.
 pub(crate) struct MpiRank {
@@ -38,10 +40,10 @@ pub(crate) struct MpiRank {
     silence: Duration,
     /// When each rank was heard last, and how much longer than usual it may be silent.
     heard: RefCell<Vec<(Instant, Duration)>>,
-    /// When this rank has given its last sign, whether that asked for a pause, and the longest time between two calls of `alive`.
+    /// When this rank has given its last sign, and whether the next one ends a pause, or is the first one.
     sent: Cell<Instant>,
     pausing: Cell<bool>,
-    called: Cell<Option<Instant>>,
+    /// The longest time between two signs of this rank without a pause.
     longest: Cell<Duration>,
 }
 
@@ -67,9 +69,8 @@ impl MpiRank {
             hosts: RefCell::new(vec!["its machine".to_owned(); size]),
             silence,
             heard: RefCell::new(vec![(now, START); size]),
-            sent: Cell::new(now.checked_sub(BEAT).unwrap_or(now)),
-            pausing: Cell::new(false),
-            called: Cell::new(None),
+            sent: Cell::new(now),
+            pausing: Cell::new(true),
             longest: Cell::new(Duration::ZERO),
         })
     }
@@ -131,7 +132,6 @@ impl MpiRank {
             if now - checked > Duration::from_millis(100) {
                 checked = now;
                 self.beat(Duration::ZERO);
-                self.called.set(Some(now)); // the time of waiting is not the time of a shard
                 self.check_others();
             }
         }
@@ -140,8 +140,12 @@ impl MpiRank {
     /// Gives a sign of life if the last one is old, and hears those of others.
     fn beat(&self, pause: Duration) {
         let seconds = [pause.as_secs() as u32];
+        let (was_pausing, silent) = (self.pausing.replace(!pause.is_zero()), self.sent.get().elapsed());
+        if !was_pausing {
+            self.longest.set(self.longest.get().max(silent));
+        }
         // The end of a pause is told at once.
-        if self.pausing.replace(!pause.is_zero()) || !pause.is_zero() || self.sent.get().elapsed() >= BEAT {
+        if was_pausing || !pause.is_zero() || silent >= BEAT {
             self.sent.set(Instant::now());
             for rank in (0..self.size).filter(|&rank| rank != self.rank) {
                 self.world.process_at_rank(rank as i32).send_with_tag(&seconds[..], ALIVE);
@@ -154,7 +158,7 @@ impl MpiRank {
         }
     }
 
-    /// Ends all processes if one has been silent for too long. A shard may take longer than the limit; then this rank's own did, too.
+    /// Ends all processes if one has been silent for too long. A shard may take longer than the limit; then this rank was silent, too.
     fn check_others(&self) {
         let limit = self.silence.max(4 * self.longest.get());
         for (rank, (heard, pause)) in self.heard.borrow().iter().enumerate() {
@@ -213,17 +217,13 @@ impl Communicator for MpiRank {
         Ok(())
     }
 
+    fn start(&self, job: Job) {
+        job(self);
+    }
+
     fn alive(&self, pause: Duration) {
-        if self.size == 1 {
-            return;
+        if self.size > 1 {
+            self.beat(pause);
         }
-        let now = Instant::now();
-        if let Some(called) = self.called.replace(Some(now)) {
-            self.longest.set(self.longest.get().max(now - called));
-        }
-        if !pause.is_zero() {
-            self.called.set(None);
-        }
-        self.beat(pause);
     }
 }

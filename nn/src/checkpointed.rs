@@ -36,7 +36,7 @@ impl Layer for Checkpointed {
         if ctx.trace.is_some() {
             return self.0.forward(x, ctx); // a trace records the values inside
         }
-        let (layer, ctx) = (self.0.clone(), ForwardContext { trace: None, ..*ctx });
+        let (layer, ctx) = (self.0.clone(), ForwardContext { trace: None, group: ctx.group.clone(), ..*ctx });
         checkpoint(move |x| layer.forward(x, &ctx), x)
     }
 }

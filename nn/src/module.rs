@@ -4,8 +4,9 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Display};
+use std::rc::Rc;
 
-use autograd::{Buffer, Param, Var};
+use autograd::{BatchGroup, Buffer, Param, Var};
 use tensor::{Device, Shape, Tensor};
 
 /// Anything that has parameters.
@@ -197,7 +198,7 @@ pub fn upload(module: &dyn Module, device: &Device) {
 }
 
 /// The mode of a forward pass, training or evaluation (PyTorch's `train()` and `eval()`, as an argument), and the training step.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ForwardContext<'a> {
     /// Whether this is training: batch norm then uses the statistics of the batch, and dropout is active.
     pub train: bool,
@@ -207,12 +208,14 @@ pub struct ForwardContext<'a> {
     pub step: u64,
     /// Records the results of layers, if given.
     pub trace: Option<&'a Trace>,
+    /// The other parts of a batch, if this is one of several that batch norm sees as one.
+    pub group: Option<Rc<dyn BatchGroup>>,
 }
 
 impl<'a> ForwardContext<'a> {
     /// The context of a training step with this number, in a run with this seed.
     pub fn train(seed: u64, step: u64) -> ForwardContext<'a> {
-        ForwardContext { train: true, seed, step, trace: None }
+        ForwardContext { train: true, seed, step, ..ForwardContext::default() }
     }
 
     /// The context of an evaluation.

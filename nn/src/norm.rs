@@ -10,7 +10,7 @@ use crate::module::{ForwardContext, Layer};
 /// Batch normalisation with scale and shift, PyTorch's `BatchNorm2d` (Ioffe and Szegedy, 1502.03167):
 /// `y = w·(x − μ)/√(σ² + ε) + b`, x and y `[batch, channels, height, width]`.
 ///
-/// Training uses the mean and biased variance of each channel in the batch, and updates the running statistics with the unbiased
+/// Training uses the mean and biased variance of each channel in the batch, or in all parts of one ([`ForwardContext::group`]), and updates the running statistics with the unbiased
 /// variance: running ← (1 − momentum)·running + momentum·new. Evaluation uses the running statistics, and so does training if they are frozen.
 #[derive(Debug)]
 pub struct BatchNorm2d {
@@ -68,15 +68,18 @@ impl BatchNorm2d {
         let y = if !ctx.train || self.running_mean.is_frozen() {
             let (mean, var) = (self.running_mean.value(), self.running_var.value());
             x.batch_norm_eval(&mean, &var, &weight, &bias, residual, act, self.eps)
-        } else if is_recomputing() {
-            x.batch_norm(&weight, &bias, residual, act, self.eps, None) // the running statistics were updated the first time
         } else {
-            self.running_mean.update(|mean| {
-                self.running_var.update(|var| {
-                    let running = RunningStats { mean, var, momentum: self.momentum };
-                    x.batch_norm(&weight, &bias, residual, act, self.eps, Some(running))
+            let normalise = |running: Option<RunningStats>| match &ctx.group {
+                None => x.batch_norm(&weight, &bias, residual, act, self.eps, running),
+                Some(group) => x.batch_norm_of_part(&weight, &bias, residual, act, self.eps, running, group),
+            };
+            if is_recomputing() {
+                normalise(None) // the running statistics were updated the first time
+            } else {
+                self.running_mean.update(|mean| {
+                    self.running_var.update(|var| normalise(Some(RunningStats { mean, var, momentum: self.momentum })))
                 })
-            })
+            }
         };
         ctx.record_output(&self.weight, &y);
         y

@@ -53,7 +53,7 @@ pub use ops::unary::{Saved, Unary};
 
 mod cpu;
 pub use cpu::conv::ConvAlgorithm;
-pub use cpu::parallel::start_threads;
+pub use cpu::parallel::{OwnThreads, start_own_threads, start_threads};
 pub use cpu::simd::Isa;
 #[cfg(feature = "task-log")]
 pub use cpu::task_log;

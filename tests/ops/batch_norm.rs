@@ -1,7 +1,10 @@
 //! Batch normalisation in training and evaluation, with and without a residual and each activation, against its formula, and
 //! the fused forms against the separate operations.
 
-use autograd::Var;
+use std::rc::Rc;
+use std::sync::{Arc, Barrier, Mutex};
+
+use autograd::{BatchGroup, Var};
 use reference::law::{self, Within, between, draws};
 use reference::place::{Place, everywhere, fetch, on_gpus};
 use reference::{Array, batch_norm, compare};
@@ -226,4 +229,72 @@ fn infinities_and_nan_pass_through_the_activation_as_on_the_cpu() {
 fn statistics_of_other_channels_are_refused() {
     let (x, c) = (Tensor::zeros([2, 3, 4, 4]), Tensor::ones([5]));
     x.batch_norm(BatchNorm { mean: &c, var: &c, weight: &c, eps: EPS, act: Act::Identity }, &c, None);
+}
+
+/// One of several parts, each on a thread of its own.
+#[derive(Clone, Debug)]
+struct OnThreads {
+    place: usize,
+    told: Arc<(Mutex<Vec<Vec<f64>>>, Barrier)>,
+}
+
+impl BatchGroup for OnThreads {
+    fn gather(&self, own: &[f64]) -> Vec<Vec<f64>> {
+        let (told, barrier) = &*self.told;
+        told.lock().unwrap()[self.place] = own.to_vec();
+        barrier.wait();
+        let all = told.lock().unwrap().clone();
+        barrier.wait();
+        all
+    }
+}
+
+/// Parts of a batch, each with a history of its own, have the values, gradients and running statistics of the whole batch.
+#[test]
+fn parts_of_a_batch_are_normalised_as_one() {
+    let sizes = [3, 1, 2];
+    for (act, mut rng) in ACTS.into_iter().cycle().zip(draws(12)) {
+        let [_, c, h, w] = shape(&mut rng);
+        let all = inputs(&mut rng, [6, c, h, w]);
+        let dy = rng.normal_tensor([6, c, h, w]);
+        // y, dx, dw, db, the gradient of the residual, and the running mean and variance.
+        let run = |x: &[Tensor], dy: &Tensor, group: Option<Rc<dyn BatchGroup>>| -> Vec<Tensor> {
+            let leaves: Vec<Var> = x.iter().cloned().map(Var::leaf).collect();
+            let [x, weight, bias, residual] = &leaves[..] else { panic!("four inputs") };
+            let (mut mean, mut var) = (Tensor::zeros([c]), Tensor::ones([c]));
+            let running = Some(RunningStats { mean: &mut mean, var: &mut var, momentum: 0.1 });
+            let y = match &group {
+                None => x.batch_norm(weight, bias, Some(residual), act, EPS, running),
+                Some(group) => x.batch_norm_of_part(weight, bias, Some(residual), act, EPS, running, group),
+            };
+            let gradients = y.backward_with(dy.clone());
+            let gradients = leaves.iter().map(|leaf| gradients.of(leaf).unwrap().clone());
+            [y.value().clone()].into_iter().chain(gradients).chain([mean, var]).collect()
+        };
+        let whole = run(&all, &dy, None);
+        let told = Arc::new((Mutex::new(vec![Vec::new(); sizes.len()]), Barrier::new(sizes.len())));
+        let parts: Vec<Vec<Tensor>> = std::thread::scope(|scope| {
+            let part = |place: usize| {
+                let first = sizes[..place].iter().sum();
+                let of = |x: &Tensor| if x.shape().len() == 4 { x.slice(0, first, sizes[place]) } else { x.clone() };
+                let (x, dy): (Vec<Tensor>, Tensor) = (all.iter().map(of).collect(), of(&dy));
+                let (group, run) = (OnThreads { place, told: told.clone() }, &run);
+                scope.spawn(move || run(&x, &dy, Some(Rc::new(group))))
+            };
+            let threads: Vec<_> = (0..sizes.len()).map(part).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for (i, expected) in whole.iter().enumerate() {
+            let found: Vec<&Tensor> = parts.iter().map(|part| &part[i]).collect();
+            let found = match (expected.shape().len(), i) {
+                (4, _) => Tensor::concat(&found, 0),
+                (_, 2 | 3) => found[0].add(found[1]).add(found[2]), // the gradients of w and b add up
+                _ => found[2].clone(),
+            };
+            let largest = expected.data().iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let pairs = found.data().iter().zip(expected.data());
+            let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst <= 2e-5 * largest.max(1.0), "{act:?}, result {i}: {worst} of {largest}");
+        }
+    }
 }

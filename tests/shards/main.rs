@@ -1,18 +1,24 @@
-//! Laws of training in shards by several processes. Here the processes (ranks) are threads. Any number of them writes the same
-//! bytes, wherever they stop and with however many the run goes on, and a fault of one is told by all.
+//! Laws of training in shards by several processes. Here the processes (ranks) are threads, and another thread of each exchanges its
+//! messages, as in `vae-mpi`. Any number of them writes the same bytes, wherever they stop and with however many the run goes on, and a fault of one is told by all.
 #![forbid(unsafe_code)]
+
+mod step_time;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tensor::Device;
+use nn::ForwardContext;
+use nn::optim::Optimizer;
+use tensor::{Device, Rule};
 use vae::config::{Config, Settings};
 use vae::data::Dataset;
 use vae::distributed::Communicator;
-use vae::distributed::threads::group;
-use vae::learn;
+use vae::distributed::background::background;
+use vae::distributed::threads::{ThreadRank, group};
+use vae::learn::{self, Batch};
+use vae::objective::ScheduleContext;
 use vae::run::{Event, Folder, Outcome, ResumedRun, RunFigures, run};
 use vae::train::{Fault, Trainer};
 
@@ -71,7 +77,12 @@ impl Rank<'_> {
 /// Calls `work` on each of `size` threads, and returns the results in the order of ranks.
 fn on_ranks<R: Send>(size: usize, path: &Path, work: impl Fn(&Rank) -> R + Sync) -> Vec<R> {
     std::thread::scope(|scope| {
-        let spawn = |communicator| scope.spawn(|| work(&Rank { communicator: Rc::new(communicator), path }));
+        let work = &work;
+        let spawn = |rank: ThreadRank| {
+            let (handle, jobs) = background(rank.rank(), size);
+            scope.spawn(move || jobs.run(&rank));
+            scope.spawn(move || work(&Rank { communicator: Rc::new(handle), path }))
+        };
         let threads: Vec<_> = group(size).into_iter().map(spawn).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
@@ -134,6 +145,8 @@ fn every_number_of_ranks_writes_the_same_bytes() {
         &["model.kind=dense", "loss.kind=factor"],
         &["model.kind=dense", "loss.reconstruction=gaussian", "loss.variance=optimal"],
         &["model.freeze_encoder=true"],
+        &["train.sync_batch_norm=true"],
+        &["train.sync_batch_norm=true", "train.accumulate=2", "train.ema=0.9", "train.activation_checkpointing=true"],
     ];
     for settings in kinds {
         let config = config(&[SMALL, settings]);
@@ -149,6 +162,79 @@ fn every_number_of_ranks_writes_the_same_bytes() {
             assert_equal(&files, expected, &format!("{size} ranks, {settings:?}"));
         }
     }
+}
+
+/// Messages travel during the backward pass, and the counts say so. A rank sends what the tree demands: here a half of the numbers for
+/// the sum, and a half for the other rank.
+#[test]
+fn bytes_are_sent_during_the_backward_pass() {
+    // The encoder's gradients are complete last. Here they are small, and those between encoder and decoder are large.
+    let settings = ["model.kind=basic", "model.widths=16,64", "model.z_dim=16", "train.shards=2", "data.image_size=64"];
+    let config = config(&[SMALL, &settings]);
+    let dir = tempfile::tempdir().unwrap();
+    let all = on_ranks(2, dir.path(), |rank| {
+        let mut trainer = rank.trainer(&config);
+        let places: Vec<usize> = (0..24).collect();
+        for _ in 0..3 {
+            pollster::block_on(trainer.step(&places, 0.01)).unwrap();
+        }
+        let numbers: usize = nn::parameters(trainer.model()).iter().map(|(_, param)| param.shape().count()).sum();
+        (trainer.take_traffic(), numbers)
+    });
+    for (traffic, numbers) in all {
+        let bytes = (3 * 4 * numbers) as u64;
+        assert_eq!(traffic.steps, 3);
+        assert!((bytes..bytes + 3 * 1000).contains(&traffic.bytes), "{traffic:?}, {bytes}");
+        assert!(traffic.overlapped > 0 && traffic.overlapped < traffic.bytes, "{traffic:?}");
+    }
+}
+
+/// `train.shards = 1` is the code without shards: gradients of the whole batch, and an Adam step.
+#[test]
+fn one_shard_has_the_bits_of_a_step_without_shards() {
+    for settings in [&[] as &[&str], &["model.kind=dense", "train.weight_decay=0.01"]] {
+        let config = config(&[SMALL, &["train.shards=1", "train.clip=0"], settings]);
+        let dir = tempfile::tempdir().unwrap();
+        let trained = on_ranks(1, dir.path(), |rank| {
+            let mut trainer = rank.trainer(&config);
+            let losses = [0, 1].map(|step| {
+                let places: Vec<usize> = (24 * step..24 * step + 24).collect();
+                pollster::block_on(trainer.step(&places, 0.02)).unwrap().total
+            });
+            (losses, weights(trainer.model()))
+        });
+        let (dataset, model) = (Dataset::built_in(&config).unwrap(), learn::build(&config));
+        let train = &config.train;
+        let adam = Rule::Adam { beta1: train.beta1, beta2: train.beta2, eps: 1e-8, decoupled: false };
+        let mut adam = Optimizer::new(adam, train.weight_decay);
+        let losses = [0, 1].map(|step| {
+            let places: Vec<usize> = (24 * step..24 * step + 24).collect();
+            let images = dataset.training_batch(0, &places).unwrap();
+            let [x, target] = images.upload(&Device::Cpu);
+            let epochs = step as f64 / dataset.train.count().div_ceil(24) as f64;
+            let schedule = ScheduleContext { epochs, images: dataset.train.count() };
+            let mut batch = Batch::of_step(x, images.labels, schedule, config.seed, step as u64);
+            batch.target = target;
+            let terms = model.forward(&batch, &ForwardContext::train(config.seed, step as u64)).terms;
+            let mut gradients = terms.total.backward();
+            adam.step(&nn::parameters(&*model), &mut gradients, 0.02);
+            pollster::block_on(terms.read()).unwrap().total
+        });
+        assert_eq!(trained, [(losses, weights(&*model))], "{settings:?}");
+    }
+}
+
+/// The bits of every parameter and buffer, by name.
+fn weights(model: &dyn nn::Module) -> BTreeMap<String, Vec<u32>> {
+    let mut all = BTreeMap::new();
+    nn::visit(model, |path, slot| {
+        let value = match slot {
+            nn::Slot::Param(param) => param.value(),
+            nn::Slot::Buffer(buffer) => buffer.value(),
+        };
+        all.insert(path.to_owned(), value.data().iter().map(|x| x.to_bits()).collect());
+    });
+    all
 }
 
 /// Four ranks stop within the first epoch, two go on and stop within the second, and one ends the run.

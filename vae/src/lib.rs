@@ -31,6 +31,7 @@
 
 pub mod cli;
 pub mod console;
+pub mod demo;
 pub mod device;
 pub mod explore;
 pub mod gpu_check;

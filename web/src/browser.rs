@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use gpu::{Context, Options};
 use js_sys::{Array, Date, Float32Array, Function, Object, Reflect, Uint8Array};
+use vae_explore::Answer;
 use wasm_bindgen::prelude::*;
 
+use crate::exploration::{Exploration, TestImages};
 use crate::follow::Follow;
 use crate::frame::{Encoded, Features, Frame, Maps, Watch};
 use crate::laboratory::{About, Laboratory, Pictures, Start};
@@ -16,7 +18,8 @@ type Result<T> = std::result::Result<T, JsError>;
 #[wasm_bindgen(start)]
 fn begin() {
     std::panic::set_hook(Box::new(|panic| {
-        let report = Reflect::get(&js_sys::global(), &"panicked".into()).and_then(|report| report.dyn_into::<Function>());
+        let report =
+            Reflect::get(&js_sys::global(), &"panicked".into()).and_then(|report| report.dyn_into::<Function>());
         if let Ok(report) = report {
             let _ = report.call1(&JsValue::NULL, &panic.to_string().into());
         }
@@ -39,10 +42,7 @@ pub async fn adapter() -> Object {
     let found = gpu::adapters().await;
     let useful = found.iter().find(|adapter| adapter.lacks.is_none());
     match (useful, found.first()) {
-        (Some(adapter), _) => object(&[
-            ("name", adapter.name.as_str().into()),
-            ("software", adapter.software.into()),
-        ]),
+        (Some(adapter), _) => object(&[("name", adapter.name.as_str().into()), ("software", adapter.software.into())]),
         (None, Some(adapter)) => {
             let lacks = adapter.lacks.clone().unwrap_or_default();
             object(&[("lacks", format!("the GPU cannot run the kernels: {lacks}").into())])
@@ -108,11 +108,15 @@ impl Engine {
             ("shape", numbers(&shape)),
             ("latents", (latents as f64).into()),
             ("classes", classes.iter().map(JsValue::from).collect::<Array>().into()),
-            ("images", object(&[
-                ("train", (images[0] as f64).into()),
-                ("validation", (images[1] as f64).into()),
-                ("test", (images[2] as f64).into()),
-            ]).into()),
+            (
+                "images",
+                object(&[
+                    ("train", (images[0] as f64).into()),
+                    ("validation", (images[1] as f64).into()),
+                    ("test", (images[2] as f64).into()),
+                ])
+                .into(),
+            ),
             ("steps_per_epoch", (steps_per_epoch as f64).into()),
             ("batch_size", (about.batch_size as f64).into()),
             ("beta", about.beta.into()),
@@ -179,19 +183,31 @@ impl Engine {
             ("steps_per_second", rate(steps).into()),
             ("images_per_second", rate(trained).into()),
             ("losses", Float32Array::from(&self.laboratory.take_losses(200)[..]).into()),
-            ("map", object(&[
-                ("points", Float32Array::from(&points[..]).into()),
-                ("labels", Uint8Array::from(&labels[..]).into()),
-            ]).into()),
-            ("mosaic", object(&[
-                ("tiles", (self.watch.mosaic as f64).into()),
-                ("pixels", Uint8Array::from(&mosaic[..]).into()),
-            ]).into()),
-            ("reconstructions", object(&[
-                ("images", Uint8Array::from(&images[..]).into()),
-                ("reconstructions", Uint8Array::from(&guesses[..]).into()),
-                ("labels", Uint8Array::from(&shown[..]).into()),
-            ]).into()),
+            (
+                "map",
+                object(&[
+                    ("points", Float32Array::from(&points[..]).into()),
+                    ("labels", Uint8Array::from(&labels[..]).into()),
+                ])
+                .into(),
+            ),
+            (
+                "mosaic",
+                object(&[
+                    ("tiles", (self.watch.mosaic as f64).into()),
+                    ("pixels", Uint8Array::from(&mosaic[..]).into()),
+                ])
+                .into(),
+            ),
+            (
+                "reconstructions",
+                object(&[
+                    ("images", Uint8Array::from(&images[..]).into()),
+                    ("reconstructions", Uint8Array::from(&guesses[..]).into()),
+                    ("labels", Uint8Array::from(&shown[..]).into()),
+                ])
+                .into(),
+            ),
             ("kl", Float32Array::from(&kl[..]).into()),
             ("features", features.map_or(JsValue::NULL, |features| maps(&features))),
         ]))
@@ -246,6 +262,36 @@ impl Engine {
     /// Gives the GPU up, as if it had been lost: for tests.
     pub fn destroy_device(&self) {
         self.laboratory.gpu().iter().for_each(|gpu| gpu.destroy());
+    }
+}
+
+/// The latent explorer of a checkpoint.
+#[wasm_bindgen]
+pub struct LatentExplorer {
+    exploration: Exploration,
+}
+
+#[wasm_bindgen]
+impl LatentExplorer {
+    /// Opens a checkpoint, perhaps with `images`: `pixels`, `labels` and `class_names`.
+    pub fn open(name: &str, checkpoint: &[u8], images: &JsValue) -> Result<LatentExplorer> {
+        let images = Some(images).filter(|images| !images.is_falsy()).map(|images| {
+            let images = images.unchecked_ref::<Object>();
+            TestImages {
+                pixels: Uint8Array::new(&get(images, "pixels")).to_vec(),
+                labels: floats(&get(images, "labels")).into_iter().map(|label| label as u16).collect(),
+                class_names: strings(&get(images, "class_names")),
+            }
+        });
+        Ok(LatentExplorer { exploration: Exploration::open(name, checkpoint, images)? })
+    }
+
+    /// Answers a request: a string of JSON, or the bytes of a PNG.
+    pub fn answer(&self, request: &str, body: Vec<u8>) -> Result<JsValue> {
+        Ok(match self.exploration.answer(request, body)? {
+            Answer::Json(text) => text.into(),
+            Answer::Png(bytes) => Uint8Array::from(&bytes[..]).into(),
+        })
     }
 }
 

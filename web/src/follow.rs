@@ -98,10 +98,10 @@ impl Laboratory {
                 None => Ok(Vec::new()),
             }
         };
-        let (mu, logvar, z) =
-            (read("encoder.mu").await?, read("encoder.logvar").await?, read("the latents").await?);
+        let (mu, logvar, z) = (read("encoder.mu").await?, read("encoder.logvar").await?, read("the latents").await?);
         let eps = (0..z.len().min(mu.len())).map(|i| (z[i] - mu[i]) / (0.5 * logvar[i]).exp()).collect();
-        let logits = autograd::Var::constant(of("the decoder's output", &forward).expect("a VAE decodes").slice(0, 0, 1));
+        let logits =
+            autograd::Var::constant(of("the decoder's output", &forward).expect("a VAE decodes").slice(0, 0, 1));
         let predictor = self.trainer.predictor();
         let reconstruction = bytes(&predictor.to_pixels(&logits).await?);
         let pixels = bytes(&predictor.to_unit(&images.slice(0, 0, 1)).await?);

@@ -110,7 +110,9 @@ impl Laboratory {
             frame.mosaic = self.mosaic(watch).await?;
         }
         let places = test.first(watch.reconstructions);
-        if let Some(both) = self.trainer.predictor().reconstructions(test, &places).await?.filter(|_| !places.is_empty()) {
+        if let Some(both) =
+            self.trainer.predictor().reconstructions(test, &places).await?.filter(|_| !places.is_empty())
+        {
             frame.reconstructions = both.map(|pixels| bytes(&pixels));
         }
         if let Some(place) = watch.features {
@@ -226,6 +228,7 @@ impl Maps {
 /// The KL of each latent, the mean over images.
 fn mean_kl(mu: &[f32], logvar: &[f32], latents: usize) -> Vec<f32> {
     let images = mu.len() / latents;
-    let of = |latent: usize| (0..images).map(|i| kl(mu[i * latents + latent], logvar[i * latents + latent])).sum::<f32>();
+    let of =
+        |latent: usize| (0..images).map(|i| kl(mu[i * latents + latent], logvar[i * latents + latent])).sum::<f32>();
     (0..latents).map(|latent| of(latent) / images as f32).collect()
 }

@@ -10,8 +10,10 @@ use vae_core::learn::{self, LayerRow, Learner, Summary};
 use vae_core::random::Purpose;
 use vae_core::train::{EarlyStopping, Trainer};
 use vae_core::{Error, Result};
-use vae_run::dataset_record::{DatasetRecord, ImageHashes};
 use vae_run::checkpoint;
+use vae_run::dataset_record::{DatasetRecord, ImageHashes};
+
+use crate::exploration::named;
 
 /// The steps whose losses stay on a GPU before they are read.
 const READ_TOGETHER: usize = 16;
@@ -319,7 +321,7 @@ fn own_pictures(config: &Config, pictures: Pictures) -> Result<[Split; 3]> {
         )));
     }
     let labels = labels.into_iter().map(u16::from).collect();
-    let images = Arc::new(Images::new(pixels, labels, 1, [side, side]).with_class_names(names));
+    let images = Arc::new(named(Images::new(pixels, labels, 1, [side, side]), names)?);
     let counts = split_sizes(images.count());
     Ok(random_split(images, counts, &mut Purpose::Split.stream(config.seed, 0)))
 }

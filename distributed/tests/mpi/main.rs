@@ -36,7 +36,12 @@ struct Job {
 
 /// The arguments of `mpirun` for `size` processes with these words after `vae-mpi train`.
 fn part(size: usize, words: &[&str]) -> Vec<String> {
-    let head = ["-n".to_owned(), size.to_string(), env!("CARGO_BIN_EXE_vae-mpi").to_owned(), "train".to_owned()];
+    command("train", size, words)
+}
+
+/// The same for another command.
+fn command(name: &str, size: usize, words: &[&str]) -> Vec<String> {
+    let head = ["-n".to_owned(), size.to_string(), env!("CARGO_BIN_EXE_vae-mpi").to_owned(), name.to_owned()];
     head.into_iter().chain(words.iter().map(|word| (*word).to_owned())).collect()
 }
 
@@ -61,6 +66,7 @@ impl Job {
         ] {
             command.env(name, value);
         }
+        command.env_remove("VAE_MPI_KILLS"); // to the program it would be an unknown key of the configuration
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         Job { child: child.expect("mpirun is installed"), out: out.to_owned(), start: Instant::now() }
     }
@@ -93,6 +99,15 @@ impl Job {
         while !self.out.join(name).exists() {
             assert!(self.start.elapsed() < Duration::from_secs(120), "{name} is not written");
             std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until a file of the run has this many lines. With 0 it waits for the first checkpoint.
+    fn wait_for_lines(&self, name: &str, lines: usize) {
+        self.wait_for("checkpoints/last.safetensors");
+        while fs::read_to_string(self.out.join(name)).unwrap_or_default().lines().count() < lines {
+            assert!(self.start.elapsed() < Duration::from_secs(120), "{name} does not get {lines} lines");
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::{Job, alone, assert_same, errors, new_run, part, results, run};
+use crate::{Job, alone, assert_same, command, errors, new_run, part, results, run};
 
 #[test]
 fn one_two_three_and_four_processes_write_the_same_bytes() {
@@ -72,4 +72,44 @@ fn a_slow_process_changes_nothing() {
     let (code, text, seconds) = job.end(Instant::now());
     assert!(code == 0 && seconds < 60.0, "{text}");
     assert_same(&slow, &results(&fast), "a slow process");
+}
+
+/// The scores of a run are those of one process: the losses, samples, distances and likelihoods, in all digits.
+#[test]
+fn evaluation_by_several_processes_gives_the_scores_of_one() {
+    let _turn = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let name = out.to_str().unwrap();
+    // Digits have a built-in classifier, and with gaussian pixels there is a likelihood.
+    let settings = ["data.kind=digits", "loss.reconstruction=gaussian", "data.image_size=28"];
+    let settings = [&settings[..], &["model.kind=basic", "model.widths=4,8", "data.limit=120"]].concat();
+    run(&out, 1, &new_run(name, &settings));
+    let scores = |size: usize| {
+        let file = dir.path().join(format!("{size}.json"));
+        let words = [name, "--images", "50", "--nll-samples", "20", "--nll-images", "7", "--device", "cpu"];
+        let words = [&words[..], &["--threads", "1", "--out", file.to_str().unwrap()]].concat();
+        let job = Job::start(&out, &[command("evaluate", size, &words)]);
+        let start = job.start;
+        let (code, text, _) = job.end(start);
+        assert!(code == 0 && errors(&text).is_empty(), "{text}");
+        assert_eq!(text.matches("frechet_distance ").count(), 1, "one process prints: {text}");
+        fs::read_to_string(&file).unwrap()
+    };
+    let alone = scores(1);
+    for name in ["\"kl\"", "\"frechet_distance\"", "\"nll\"", "\"kid\"", "\"ssim\""] {
+        assert!(alone.contains(name), "{name}: {alone}");
+    }
+    for size in [2, 3] {
+        assert!(scores(size) == alone, "{size} processes");
+    }
+    // Processes with other options would wait for each other.
+    let last = command("evaluate", 1, &[name, "--device", "cpu", "--images", "51"]);
+    let job = Job::start(&out, &[command("evaluate", 1, &[name, "--device", "cpu", "--images", "50"]), last]);
+    let start = job.start;
+    let (code, text, seconds) = job.end(start);
+    assert!(
+        code != 0 && seconds < 30.0 && text.contains("rank 1 on ") && text.contains("has another config"),
+        "{text}"
+    );
 }

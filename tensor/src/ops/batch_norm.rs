@@ -271,8 +271,14 @@ fn column(numbers: &[[f32; 2]], i: usize) -> Tensor {
 }
 
 impl BatchStats {
-    /// Updates running averages with these statistics. The variance becomes unbiased.
-    fn blend_into(&self, running: &mut RunningStats) {
+    /// Updates running averages on the CPU with these statistics: `running ← (1 − momentum)·running + momentum·new`. The variance becomes
+    /// unbiased.
+    ///
+    /// # Panics
+    /// If a channel has only one element, which has no variance.
+    #[track_caller]
+    pub fn blend_into(&self, running: &mut RunningStats) {
+        assert!(self.count > 1, "batch_norm: one element per channel has no variance");
         let unbiased = self.count as f32 / (self.count - 1) as f32;
         let momentum = running.momentum;
         let blend = |running: &mut Tensor, new: &Tensor, scale: f32| {

@@ -14,8 +14,9 @@ let about, z;
 let picture = null; // the PNG that is shown
 const sliders = new Map();
 
+/** Asks the server, or in a static page the worker that answers in its place (server.js). */
 async function ask(path, options) {
-  const answer = await fetch(path, options);
+  const answer = await (globalThis.askWorker ?? fetch)(path, options);
   if (!answer.ok) throw new Error((await answer.text()) || `${path}: ${answer.status}`);
   return answer;
 }

@@ -108,12 +108,7 @@ pub async fn best(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping
     bytes(trainer, data, early, &*trainer.predictor().model).await
 }
 
-async fn bytes(
-    trainer: &Trainer,
-    data: &DatasetRecord,
-    early: &EarlyStopping,
-    module: &dyn Module,
-) -> Result<Vec<u8>> {
+async fn bytes(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping, module: &dyn Module) -> Result<Vec<u8>> {
     let TrainerState { epoch, step, sums, adam, plateau } = trainer.state();
     let total = std::iter::once(("total", sums.total)).filter(|_| step > 0);
     let meta = Meta {

@@ -26,7 +26,7 @@ mod writer;
 pub use dataset_record::{DatasetChanges, DatasetRecord};
 pub use folder::{BEST, Folder, LAST, checkpoint_of, write_new};
 pub use loaded::LoadedRun;
-pub use ranks::RankSpeed;
+pub use ranks::{RankSpeed, check_equal_runs};
 pub use resume::{ResumedRun, history};
 pub use timings::{EpochTiming, Timings};
 pub use training::{

@@ -165,6 +165,35 @@ impl LoadedRun {
         Ok(LoadedRun { warning, ..LoadedRun::new(folder, predictor, images, contents) })
     }
 
+    /// Loads a model from the bytes of a checkpoint, without the folder of a run. `name` is the name of the model, and
+    /// `images` changes the configuration of the images that it is shown.
+    ///
+    /// # Errors
+    /// Returns an error if the bytes are not a whole checkpoint of this program, or if the changed configuration is invalid.
+    pub fn of_checkpoint(
+        name: &str,
+        bytes: &[u8],
+        images: impl FnOnce(&mut Config),
+        device: Device,
+    ) -> Result<LoadedRun> {
+        let file = PathBuf::from(format!("{name}.safetensors"));
+        let refuse = |what: String| Error::file(&file, what);
+        let meta = checkpoint::meta(bytes).map_err(refuse)?;
+        let meta = meta.ok_or_else(|| refuse("is not a checkpoint of this program".into()))?;
+        let record = meta.data().ok_or_else(|| refuse("does not say which images it was trained on".into()))?;
+        let mut config = meta.config(&file)?;
+        let transform = record.transform(&config).map_err(refuse)?;
+        images(&mut config);
+        config.check()?;
+        let model = learn::build(&config);
+        checkpoint::load_bytes(&*model, bytes, &file)?;
+        let epoch = meta.best().map_or(0, |(epoch, _)| epoch);
+        // Without the record, images that the user has are not compared with those of the training.
+        let contents = Contents { history: Vec::new(), epoch, steps: 0, record: None, file };
+        let predictor = Predictor::new(config, model, transform, device);
+        Ok(LoadedRun::new(Path::new(name), predictor, OnceCell::new(), contents))
+    }
+
     /// Loads a run that has just ended. The model and the data set are taken from its trainer.
     ///
     /// # Errors

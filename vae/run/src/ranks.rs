@@ -4,13 +4,14 @@
 use std::fs;
 
 use sha2::{Digest, Sha256};
-use tensor::Isa;
+use tensor::{Device, Isa};
 use vae_core::distributed::Communicator;
-use vae_core::train::{Timing, Trainer};
+use vae_core::train::{Timing, Traffic, Trainer};
 use vae_core::{Error, Result};
 
 use crate::checkpoint::portable;
-use crate::dataset_record::DatasetRecord;
+use crate::dataset_record::{DatasetRecord, ImageHashes};
+use crate::loaded::LoadedRun;
 
 /// What must be equal on all ranks, each with the words for a message.
 const FACTS: [&str; 6] = [
@@ -19,7 +20,7 @@ const FACTS: [&str; 6] = [
     "has another device",
     "has another configuration",
     "has other images or labels",
-    "resumes another checkpoint",
+    "has another checkpoint",
 ];
 
 /// The speed of a rank in an epoch.
@@ -29,8 +30,12 @@ pub struct RankSpeed {
     pub images: f64,
     /// The seconds that it trained, without validation.
     pub seconds: f64,
-    /// The seconds of these in which it added up gradients with others, or waited for them.
+    /// The seconds of these in which it waited for the sum of the gradients over all ranks.
     pub communication: f64,
+    /// The bytes that it has sent in a step.
+    pub sent: f64,
+    /// The share of these bytes that it has sent, and that was answered, while its backward pass was running.
+    pub overlapped: f64,
 }
 
 /// Checks that all ranks would compute the same bits. `checkpoint` is the one that they resume.
@@ -38,7 +43,34 @@ pub struct RankSpeed {
 /// # Errors
 /// Returns the same error on every rank if one differs from rank 0, which names the rank and what differs; or if one has ended.
 pub(crate) fn check_equal(trainer: &Trainer, data: &DatasetRecord, checkpoint: Option<&[u8]>) -> Result<()> {
-    let communicator = trainer.communicator();
+    let config = portable(trainer.config()).to_toml();
+    compare(trainer.communicator(), trainer.device(), config, data, || checkpoint.map_or_else(String::new, digest))
+}
+
+/// Checks that all ranks would compute the same bits of a trained model, with these options.
+///
+/// # Errors
+/// As for a training; or if the images cannot be read.
+pub fn check_equal_runs(run: &LoadedRun, options: &str) -> Result<()> {
+    let (predictor, dataset) = (&run.predictor, run.dataset()?);
+    if predictor.ranks.size() == 1 {
+        return Ok(());
+    }
+    let data = DatasetRecord::new(&predictor.config, dataset, &ImageHashes::of(dataset)?);
+    let weights = pollster::block_on(nn::state::save(&*predictor.model, &[]));
+    let weights = weights.map_err(|error| Error::Rank(format!("the weights cannot be compared: {error}")))?;
+    let config = format!("{}{options}", portable(&predictor.config).to_toml());
+    compare(&*predictor.ranks, predictor.device(), config, &data, || digest(&weights))
+}
+
+/// Compares what must be equal on all ranks.
+fn compare(
+    communicator: &dyn Communicator,
+    device: &Device,
+    config: String,
+    data: &DatasetRecord,
+    checkpoint: impl FnOnce() -> String,
+) -> Result<()> {
     if communicator.size() == 1 {
         return Ok(());
     }
@@ -46,10 +78,10 @@ pub(crate) fn check_equal(trainer: &Trainer, data: &DatasetRecord, checkpoint: O
     let values = [
         digest(&program),
         format!("{} ({})", Isa::current(), std::env::consts::ARCH),
-        trainer.device().name().to_owned(),
-        portable(trainer.config()).to_toml(),
+        device.name().to_owned(),
+        config,
         format!("{:?}", [&data.train, &data.validation, &data.test]),
-        checkpoint.map_or_else(String::new, digest),
+        checkpoint(),
     ];
     let mut own = vec![host()];
     own.extend(values.map(|value| value.replace('\0', " ")));
@@ -106,7 +138,9 @@ fn host() -> String {
 
 /// Returns the speed of every rank on rank 0, in the order of ranks.
 pub(crate) fn speeds(trainer: &mut Trainer, timing: &Timing, seconds: f64) -> Result<Vec<RankSpeed>> {
-    let own = [trainer.take_trained() as f64, seconds, timing.communication];
+    let Traffic { steps, bytes, overlapped } = trainer.take_traffic();
+    let (sent, overlapped) = (bytes as f64 / steps.max(1) as f64, overlapped as f64 / bytes.max(1) as f64);
+    let own = [trainer.take_trained() as f64, seconds, timing.communication, sent, overlapped];
     let communicator: &dyn Communicator = trainer.communicator();
     if communicator.size() == 1 {
         return Ok(Vec::new());
@@ -115,7 +149,7 @@ pub(crate) fn speeds(trainer: &mut Trainer, timing: &Timing, seconds: f64) -> Re
     let read = |bytes: &Vec<u8>| {
         let mut numbers = bytes.chunks_exact(8).map(|number| f64::from_le_bytes(number.try_into().unwrap_or_default()));
         let mut next = || numbers.next().unwrap_or_default();
-        RankSpeed { images: next(), seconds: next(), communication: next() }
+        RankSpeed { images: next(), seconds: next(), communication: next(), sent: next(), overlapped: next() }
     };
     Ok(all.iter().map(read).collect())
 }

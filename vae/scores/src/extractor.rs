@@ -22,14 +22,11 @@ use pollster::block_on;
 use sha2::{Digest, Sha256};
 use tensor::{Device, Generator, Interpolation, Tensor};
 use vae_core::config::{Config, DataKind, ModelKind, Normalise};
+use vae_core::distributed::{Communicator, shared_batches};
 use vae_core::luma::LUMA;
 use vae_core::model::Classifier;
 use vae_core::{Error, Result};
-use vae_run::Folder;
-use vae_run::LoadedRun;
-use vae_run::checkpoint;
-use vae_run::checkpoint_of;
-use vae_run::export;
+use vae_run::{Folder, LoadedRun, checkpoint, checkpoint_of, export};
 
 use super::Options;
 use super::frechet::Features;
@@ -172,17 +169,17 @@ impl Extractor {
     ///
     /// # Errors
     /// Returns an error if the device fails.
-    pub(super) fn features(&self, pixels: &[f32], shape: [usize; 3]) -> Result<Features> {
-        let mut numbers = Vec::new();
-        for some in pixels.chunks(BATCH * shape.iter().product::<usize>()) {
-            let x = Var::constant(self.preprocess.apply(some, shape).upload(&self.device));
+    pub(super) fn features(&self, ranks: &dyn Communicator, pixels: &[f32], shape: [usize; 3]) -> Result<Features> {
+        let batches: Vec<&[f32]> = pixels.chunks(BATCH * shape.iter().product::<usize>()).collect();
+        let numbers = block_on(shared_batches(ranks, batches.len(), async |i| {
+            let x = Var::constant(self.preprocess.apply(batches[i], shape).upload(&self.device));
             let features = no_grad(|| match &self.net {
                 Net::Classifier(net, _) => net.features(&x, &ForwardContext::eval()),
                 Net::Inception(net) => net.features(&x),
             });
-            numbers.extend(block_on(features.value().read())?);
-        }
-        Ok(Features { width: self.width, numbers })
+            Ok(Some(features.value().read().await?))
+        }));
+        Ok(Features { width: self.width, numbers: numbers?.unwrap_or_default() })
     }
 
     /// Returns the features of real images, from the cache of the run if they are there. If the cache cannot be written,
@@ -200,14 +197,15 @@ impl Extractor {
         let name = format!("cache/features-{}.safetensors", self.key(pixels, shape));
         let images = pixels.len() / shape.iter().product::<usize>();
         let cached = CachedFeatures(Buffer::new(Tensor::zeros([images, self.width])));
-        let bytes = std::fs::read(run.path.join(&name)).ok();
+        let bytes = std::fs::read(run.path.join(&name)).unwrap_or_default();
         // A damaged file is treated like a missing one.
-        if bytes.is_some_and(|bytes| block_on(nn::state::load(&cached, &bytes)).is_ok()) {
+        let (is_missing, ranks) = (block_on(nn::state::load(&cached, &bytes)).is_err(), &*run.predictor.ranks);
+        if !ranks.any(is_missing)? {
             return Ok(Features { width: self.width, numbers: cached.0.value().data().to_vec() });
         }
-        let features = self.features(pixels, shape)?;
+        let features = self.features(ranks, pixels, shape)?;
         cached.0.set(Tensor::new(&features.numbers, [images, self.width]));
-        if let Ok(bytes) = block_on(nn::state::save(&cached, &[])) {
+        if let (0, Ok(bytes)) = (ranks.rank(), block_on(nn::state::save(&cached, &[]))) {
             let warning = Folder::open_unlocked(&run.path).write(&name, &bytes).err().map(|error| error.to_string());
             warnings.extend(warning.filter(|warning| !warnings.contains(warning))); // it is asked for more than once
         }
@@ -320,7 +318,7 @@ impl Module for CachedFeatures {
 
 #[cfg(test)]
 mod tests {
-    use vae_core::data::digits;
+    use vae_core::{data::digits, distributed::threads};
 
     use super::*;
     use crate::two_stage::accuracy;
@@ -339,7 +337,10 @@ mod tests {
             .collect();
         let labels = split.labels(&(0..256).collect::<Vec<_>>());
         let share = |pixels: &[f32], shape| {
-            accuracy(&extractor.labels(&extractor.features(pixels, shape).unwrap()).unwrap(), &labels)
+            accuracy(
+                &extractor.labels(&extractor.features(&threads::alone(), pixels, shape).unwrap()).unwrap(),
+                &labels,
+            )
         };
         assert!(share(&pixels, [1, 28, 28]) >= 0.98);
         let colour: Vec<f32> = pixels.chunks_exact(784).flat_map(|plane| plane.repeat(3)).collect();

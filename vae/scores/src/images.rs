@@ -206,7 +206,7 @@ fn distances(
     let mut few = false;
     for ([frechet, kid], (pixels, what)) in DISTANCES.into_iter().zip(kinds) {
         let Some(pixels) = pixels else { continue };
-        let seen = extractor.features(pixels, pictures.shape)?;
+        let seen = extractor.features(&*run.predictor.ranks, pixels, pictures.shape)?;
         let of = format!("{} {what}, {eval}; {}", seen.images(), extractor.words());
         let too_few = seen.images().min(real.images()) < extractor.width;
         few |= too_few;
@@ -248,7 +248,7 @@ fn classified(
         return Ok(());
     };
     if let Some(samples) = &pictures.samples {
-        let labels = extractor.labels(&extractor.features(samples, shape)?)?;
+        let labels = extractor.labels(&extractor.features(&*run.predictor.ranks, samples, shape)?)?;
         let shares = shares(&labels, classes);
         let distance = 0.5 * shares.iter().map(|share| (share - 1.0 / classes as f64).abs()).sum::<f64>();
         let of = format!("{} samples, classified by {}; parts: the share of each label", labels.len(), extractor.name);
@@ -257,7 +257,10 @@ fn classified(
     let truth = eval.split.labels(&eval.places);
     let real = extractor.cached_features(run, &pictures.originals, shape, &mut scores.warnings)?;
     let recognised = |features: &Features| Ok::<_, vae_core::Error>(accuracy(&extractor.labels(features)?, &truth));
-    let parts = vec![recognised(&extractor.features(&pictures.reconstructions, shape)?)?, recognised(&real)?];
+    let parts = vec![
+        recognised(&extractor.features(&*run.predictor.ranks, &pictures.reconstructions, shape)?)?,
+        recognised(&real)?,
+    ];
     let parts_note = "parts: for reconstructions, for the originals";
     let of = format!("reconstructions of {eval}, share that {} classifies correctly; {parts_note}", extractor.name);
     scores.add_list(RECOGNISED, parts[0], "share of the images", of, parts);
@@ -266,7 +269,8 @@ fn classified(
     let labels = run.dataset()?.train.labels(&places);
     let pair = block_on(predictor.reconstructions(&run.dataset()?.train, &places))?.expect("it gave images before");
     let taught = |pixels: &[f32]| {
-        let linear = LinearClassifier::train(&extractor.features(pixels, shape)?, &labels, classes);
+        let linear =
+            LinearClassifier::train(&extractor.features(&*run.predictor.ranks, pixels, shape)?, &labels, classes);
         Ok::<_, vae_core::Error>(linear.map_or(f64::NAN, |linear| accuracy(&linear.predict(&real), &truth)))
     };
     let parts = vec![taught(&pair[1])?, taught(&pair[0])?];

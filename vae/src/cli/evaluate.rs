@@ -11,6 +11,7 @@ use super::load::{LoadOptions, PriorOption};
 use super::output;
 use crate::console::warn;
 use crate::say;
+use crate::session::Ranks;
 
 /// A test runs every line that starts with `  vae evaluate`.
 const EXAMPLES: &str = "\
@@ -58,9 +59,9 @@ pub(super) struct Args {
     load: LoadOptions,
 }
 
-/// Runs the command.
-pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let mut run = args.load.load(&args.run)?;
+/// Runs the command in one of the processes that compute the scores together. The first of them prints and writes.
+pub(super) fn run(args: Args, ranks: &Ranks) -> Result<ExitCode> {
+    let mut run = args.load.load_on(&args.run, ranks)?;
     args.prior.apply(&mut run)?;
     let options = Options {
         images: args.images as usize,
@@ -69,7 +70,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         nll_samples: args.nll_samples as usize,
         nll_images: args.nll_images as usize,
     };
+    vae_run::check_equal_runs(&run, &format!("{options:?} {:?}", args.prior))?;
     let scores = vae_scores::evaluate(&run, &options)?;
+    if !ranks.is_first() {
+        return Ok(ExitCode::SUCCESS);
+    }
     scores.warnings.iter().for_each(|words| warn(words));
     let json = serde_json::to_string_pretty(&scores)?;
     let written = match args.out {

@@ -1,15 +1,17 @@
 //! The options of every command that loads trained runs, and the loading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use vae_core::config::{Config, PriorKind};
+use vae_core::config::{Config, PriorKind, Settings};
 use vae_core::{Error, Result};
 use vae_run::LoadedRun;
 use vae_run::loaded;
 
 use crate::console::warn;
+use crate::demo;
 use crate::device::{self, Chosen};
+use crate::session::Ranks;
 
 /// Where the images of a trained run are, and what to compute on.
 #[derive(Clone, Debug, Default, Args)]
@@ -31,8 +33,19 @@ impl LoadOptions {
     /// # Errors
     /// If it cannot be loaded; see [`loaded::open`].
     pub(super) fn load(&self, run: &Path) -> Result<LoadedRun> {
-        let (_, mut runs) = self.load_all(&[run])?;
-        Ok(runs.remove(0))
+        self.load_on(run, &Ranks::alone())
+    }
+
+    /// Loads one run in one of several processes, which will compute together.
+    ///
+    /// # Errors
+    /// As [`LoadOptions::load`].
+    pub(super) fn load_on(&self, run: &Path, ranks: &Ranks) -> Result<LoadedRun> {
+        let (chosen, mut configs) = self.configs_on(&[run], ranks)?;
+        let mut opened = open(run, configs.remove(0), &chosen)?;
+        opened.name = loaded::distinct_names(&[run]).remove(0);
+        opened.predictor.ranks = ranks.communicator.clone();
+        Ok(opened)
     }
 
     /// Loads runs, all on one device: the device of the first run, unless `--device` names another.
@@ -47,16 +60,56 @@ impl LoadOptions {
         Ok((chosen, opened))
     }
 
+    /// Loads a model inside the program.
+    ///
+    /// # Errors
+    /// If the device is not available.
+    fn load_demo(&self, name: &str) -> Result<LoadedRun> {
+        let mut settings = Settings::default();
+        self.device.iter().try_for_each(|value| settings.flag("device", value, "--device"))?;
+        let chosen = device::choose(settings.resolve()?.device, device::start_threads(self.threads)?)?;
+        demo::load(name, self.data_dir.as_deref(), chosen.device)
+    }
+
     /// The device and the configurations of runs, for commands that load them one after the other.
     ///
     /// # Errors
     /// If one of the folders holds no run, or the device is not available.
     pub(super) fn configs<P: AsRef<Path>>(&self, runs: &[P]) -> Result<(Chosen, Vec<Config>)> {
+        self.configs_on(runs, &Ranks::alone())
+    }
+
+    fn configs_on<P: AsRef<Path>>(&self, runs: &[P], ranks: &Ranks) -> Result<(Chosen, Vec<Config>)> {
         let flags =
             [("data.dir", self.data_dir.as_deref(), "--data-dir"), ("device", self.device.as_deref(), "--device")];
         let configs = runs.iter().map(|run| loaded::configuration(run.as_ref(), &flags)).collect::<Result<Vec<_>>>()?;
         let choice = configs.first().ok_or_else(|| Error::config("name the folder of a run"))?.device;
-        Ok((device::choose(choice, device::start_threads(self.threads)?)?, configs))
+        let threads = device::start_threads(self.threads.or(ranks.threads))?;
+        Ok((device::choose_at(choice, threads, ranks.place)?, configs))
+    }
+}
+
+/// A run, or one of the trained models inside the program.
+#[derive(Clone, Debug, Args)]
+pub(super) struct RunOrDemo {
+    /// The folder of the run
+    #[arg(required_unless_present = "demo", conflicts_with = "demo")]
+    pub(super) run: Option<PathBuf>,
+    /// A trained model inside the program instead of a run: digits-2, digits-16 or cifar10
+    #[arg(long, value_name = "MODEL", num_args = 0..=1, default_missing_value = demo::NAMES[0], value_parser = demo::NAMES)]
+    demo: Option<String>,
+}
+
+impl RunOrDemo {
+    /// Loads it.
+    ///
+    /// # Errors
+    /// As [`LoadOptions::load`].
+    pub(super) fn load(&self, options: &LoadOptions) -> Result<LoadedRun> {
+        match (&self.run, &self.demo) {
+            (Some(run), _) => options.load(run),
+            (None, demo) => options.load_demo(demo.as_deref().unwrap_or(demo::NAMES[0])),
+        }
     }
 }
 

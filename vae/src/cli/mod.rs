@@ -113,14 +113,25 @@ pub fn train_main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }))
 }
 
-/// Runs `vae-mpi train`, which is `vae train` in one of several processes, with these words of its command line, the program's name
-/// first.
+/// Runs `vae-mpi train` or `vae-mpi evaluate`, which are `vae train` and `vae evaluate` in one of several processes, with the words
+/// after `evaluate` or `train`.
 ///
 /// # Errors
 /// What the command returns. The caller decides which process prints it.
-pub fn train_on_ranks(words: impl IntoIterator<Item = OsString>, ranks: &Ranks) -> anyhow::Result<ExitCode> {
+pub fn run_on_ranks(is_train: bool, words: Vec<OsString>, ranks: &Ranks) -> anyhow::Result<ExitCode> {
     if !ranks.is_first() {
         console::mute();
+    }
+    let words = [OsString::from("vae-mpi")].into_iter().chain(words);
+    if !is_train {
+        let command = clap::Command::new("evaluate").bin_name("vae-mpi evaluate").max_term_width(HELP_WIDTH);
+        let command = takes_negative(evaluate::Args::augment_args(command));
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let command = command.after_help(examples.replace("  vae evaluate", "  vae-mpi evaluate"));
+        return match parse::<evaluate::Args>(command, words)? {
+            ControlFlow::Break(code) => Ok(code),
+            ControlFlow::Continue(args) => evaluate::run(args, ranks),
+        };
     }
     let command = train_command().bin_name("vae-mpi train");
     match parse::<train::Args>(command, words)? {
@@ -159,7 +170,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Draw(args) => draw::run(args),
         Command::Explore(args) => explore::run(args),
         Command::Info(args) => info::run(args),
-        Command::Evaluate(args) => evaluate::run(args),
+        Command::Evaluate(args) => evaluate::run(args, &Ranks::alone()),
         Command::Encode(args) => encode::run(args),
         Command::Decode(args) => decode::run(args),
         Command::Reconstruct(args) => reconstruct::run(args),

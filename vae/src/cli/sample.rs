@@ -8,7 +8,7 @@ use pollster::block_on;
 use vae_core::Error;
 use vae_figures::image_folder::ImageFolder;
 
-use super::load::{LoadOptions, PriorOption};
+use super::load::{LoadOptions, PriorOption, RunOrDemo};
 use crate::console::eprint_line;
 use crate::say;
 
@@ -18,6 +18,7 @@ Examples:
   vae sample runs/quickstart -n 16 --png samples               the first are those of the run's samples.png
   vae sample runs/quickstart -n 16 --png tame --seed 7 --temperature 0.7
   vae sample runs/quickstart -n 16 --png plain --prior standard
+  vae sample --demo digits-16 -n 16 --png digits               by a trained model inside the program
 
 Exit codes: 0 done, 1 failed, 2 bad usage.";
 
@@ -28,8 +29,8 @@ const CHUNK: usize = 1024;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The folder of the run
-    run: PathBuf,
+    #[command(flatten)]
+    run: RunOrDemo,
     /// The number of pictures
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     count: u32,
@@ -72,7 +73,7 @@ fn label(words: &str, classes: usize, names: &[String]) -> Result<usize> {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
-    let mut run = args.load.load(&args.run)?;
+    let mut run = args.run.load(&args.load)?;
     args.prior.apply(&mut run)?;
     let predictor = &run.predictor;
     let (config, shape) = (&predictor.config, predictor.transform.shape());
@@ -107,7 +108,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     if is_independent {
         eprint_line(&format!(
             "codes are drawn independently at each position, each with its frequency in training; vae fit-prior {} learns which occur together",
-            args.run.display()
+            run.path.display()
         ));
     }
     say!("{} images: {}", image_folder.finish()?, args.png.display());

@@ -12,9 +12,11 @@
 //! under, over   every value is below, above a bound                    equals    every value is the printed one
 //! ```
 //!
-//! A rule holds, fails, or is undecided if the values are equal. It must hold in every group of runs and for every seed. If
-//! seeds disagree, or if there are fewer seeds than the claim requires, the claim is not comparable ([`verdict`]).
+//! A rule holds, fails, or finds the values equal. It must hold in every group of runs and for every seed. If seeds disagree, if
+//! there are fewer seeds than the claim requires, or if a run has not converged, the claim is undecided ([`verdict`]).
+//! [`convergence`] says when a run has.
 
+pub mod convergence;
 pub mod verdict;
 
 /// The claims about a paper.
@@ -69,6 +71,12 @@ pub struct Claim {
     /// The bound of the rules `under` and `over`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<f64>,
+    /// Whether runs that have not converged decide it, because it is not about final losses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_length: bool,
+    /// Whether a run that has collapsed decides nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_latents: bool,
     /// The number of seeds that a difference of this size requires.
     #[serde(default = "one")]
     pub seeds: usize,
@@ -127,12 +135,14 @@ const OF_RUNS: [&str; 4] = ["best_epoch", "parameters", "seconds", "trainable_pa
 const OF_VALIDATION: [&str; 8] = ["total", "reconstruction", "kl", "mi", "tc", "dw_kl", "mse", "accuracy"];
 
 /// The scores that claims and tables use.
-const OF_SCORES: [&str; 5] = [
+const OF_SCORES: [&str; 7] = [
     "frechet_distance",
     "label_histogram",
     "laplacian_variance_reconstructions",
     "laplacian_variance_samples",
+    "mig",
     "negation_correlation",
+    "tc_exact",
 ];
 
 /// Returns whether a run can have this quantity.
@@ -206,6 +216,11 @@ impl Claim {
                 let few = self.runs.is_empty() || self.runs.iter().any(|group| group.len() < least);
                 few.then(|| format!("needs {least} runs or more in every group"))
             })
+    }
+
+    /// Whether only runs that have converged can decide the claim.
+    pub fn is_about_final_losses(&self) -> bool {
+        !self.any_length && !["parameters", "trainable_parameters", "seconds"].contains(&self.quantity.as_str())
     }
 
     /// Describes the rule and its tolerance.

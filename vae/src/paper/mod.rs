@@ -6,12 +6,17 @@
 //! extractor = "classifier"           the run whose features the Fréchet distance uses; default: the built-in extractor
 //! [quick]
 //! stand_in = "…"                     the data set that --quick uses instead of the paper's
+//! [stand_in]
+//! stand_in = "…"                     the data set of runs whose images are missing
 //! [[runs]]                           a recipe, or a grid of it; blocks of the same name form one grid
 //! name, recipe, set, sweep           the values of the flags --recipe, --set and --sweep
 //! encoder = "classifier"             the run whose encoder it starts from
 //! speed = 195                        training speed on two cores, measured, in images/s
 //! images = 12_000                    training images, if the number is known only from the files
 //! [runs.quick]                       changes for --quick: recipe, more of set, speed; without this table --quick leaves the run out
+//! [runs.stand_in]                    changes for the runs whose images are missing, as for --quick
+//! [[printed]]                        each table and figure of the paper, in its order: of, shows, and claims, a figure of
+//!                                    ours, a table of ours, or none, the reason why there is nothing to compare
 //! [[tables]]                         title, columns (quantities), rows = [{ run, printed, corrected }]
 //! [[figures]]                        of, draw (a figure's name), runs, together = true for one figure of all runs
 //! ```
@@ -19,8 +24,13 @@
 //! A run's name is the block's name and the values of its sweep, `random,beta=0,z_dim=128`. The name of its folder ends with
 //! the seed.
 
+pub mod budget;
 pub mod claims;
+pub mod printed;
 pub mod results;
+pub mod scale;
+pub mod settle;
+pub mod state;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +45,7 @@ use vae_core::{Error, Result};
 use vae_run::BEST;
 
 use crate::session::points::{Point, points};
+use scale::Scale;
 
 /// The names and files of the papers, in the order of the project.
 pub const PAPERS: [(&str, &str); 5] = [
@@ -56,8 +67,11 @@ pub struct Paper {
     pub title: String,
     /// The run whose features are used for the Fréchet distance.
     pub extractor: Option<String>,
-    quick: Option<QuickPaper>,
+    quick: Option<OtherImages>,
+    stand_in: Option<OtherImages>,
     runs: Vec<Block>,
+    /// What the paper prints.
+    pub printed: Vec<printed::Printed>,
     /// Its tables.
     #[serde(default)]
     pub tables: Vec<Table>,
@@ -68,7 +82,7 @@ pub struct Paper {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct QuickPaper {
+struct OtherImages {
     stand_in: String,
 }
 
@@ -85,12 +99,14 @@ struct Block {
     encoder: Option<String>,
     speed: f64,
     images: Option<usize>,
-    quick: Option<QuickBlock>,
+    quick: Option<Variant>,
+    stand_in: Option<Variant>,
 }
 
+/// Changes to a block.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct QuickBlock {
+struct Variant {
     recipe: Option<String>,
     #[serde(default)]
     set: Vec<String>,
@@ -151,6 +167,10 @@ pub struct PaperOptions {
     pub set: Vec<String>,
     /// The beginnings of the names of the runs that are trained now; empty for all.
     pub only: Vec<String>,
+    /// The shares of the paper's epochs and channels.
+    pub scale: Scale,
+    /// Whether runs use the images that stand in for the paper's.
+    pub stand_in: bool,
 }
 
 /// A run of a paper with one seed.
@@ -163,6 +183,8 @@ pub struct PlannedRun {
     pub point: Point,
     /// The folder of the run whose encoder it starts from.
     pub encoder: Option<String>,
+    /// The training images of the paper's run, if only the files tell them.
+    pub images: Option<usize>,
     /// The estimated training time in seconds on two cores, from the measured speed; `None` if the number of images is known
     /// only from the files.
     pub seconds: Option<f64>,
@@ -195,9 +217,18 @@ impl Paper {
         Ok(paper)
     }
 
-    /// The data set that `--quick` uses instead of the paper's, if any.
-    pub fn stand_in(&self) -> Option<&str> {
-        self.quick.as_ref().map(|quick| quick.stand_in.as_str())
+    /// The data set that is used instead of the paper's, if any.
+    pub fn stand_in(&self, asked: &PaperOptions) -> Option<&str> {
+        let other = match asked.quick {
+            true => self.quick.as_ref(),
+            false => self.stand_in.as_ref().filter(|_| asked.stand_in),
+        };
+        other.map(|other| other.stand_in.as_str())
+    }
+
+    /// Whether other images can stand in for the paper's.
+    pub fn has_stand_in(&self) -> bool {
+        self.stand_in.is_some()
     }
 
     /// Returns the requested runs. Runs whose encoders others start from come before those. `out` is the folder of all runs.
@@ -207,12 +238,15 @@ impl Paper {
     pub fn plan(&self, asked: &PaperOptions, out: &Path) -> Result<Vec<PlannedRun>> {
         let mut plan = Vec::new();
         for block in &self.runs {
-            let quick = block.quick.as_ref().filter(|_| asked.quick);
-            if asked.quick && quick.is_none() {
+            if asked.quick && block.quick.is_none() {
                 continue;
             }
+            let variant = match asked.quick {
+                true => block.quick.as_ref(),
+                false => block.stand_in.as_ref().filter(|_| asked.stand_in),
+            };
             for &seed in &asked.seeds {
-                plan.extend(block.planned(quick, seed, asked, out)?);
+                plan.extend(block.planned(variant, seed, asked, out)?);
             }
         }
         Ok(plan)
@@ -222,17 +256,17 @@ impl Paper {
 impl Block {
     fn planned(
         &self,
-        quick: Option<&QuickBlock>,
+        variant: Option<&Variant>,
         seed: u64,
         asked: &PaperOptions,
         out: &Path,
     ) -> Result<Vec<PlannedRun>> {
-        let recipe = quick.and_then(|quick| quick.recipe.as_ref()).unwrap_or(&self.recipe);
+        let recipe = variant.and_then(|variant| variant.recipe.as_ref()).unwrap_or(&self.recipe);
         let recipe = Recipe::named(recipe)
             .ok_or_else(|| Error::config(format!("{}: there is no recipe {recipe}", self.name)))?;
         let mut settings = Settings::default();
         settings.file(recipe.toml, recipe.name)?;
-        let set = self.set.iter().chain(quick.iter().flat_map(|quick| &quick.set)).chain(&asked.set);
+        let set = self.set.iter().chain(variant.iter().flat_map(|variant| &variant.set)).chain(&asked.set);
         set.into_iter().try_for_each(|assignment| settings.assignment(assignment))?;
         for (key, value, flag) in &asked.settings {
             settings.flag(key, value, flag)?;
@@ -249,10 +283,13 @@ impl Block {
                 values => format!("{},{values}", self.name),
             };
             point.name = folder(&run, seed);
+            let wide = point.config.clone();
+            asked.scale.apply(&mut point.config);
             point.config.check().map_err(|error| Error::config(format!("{run}: {error}")))?;
-            let speed = quick.map_or(self.speed, |quick| quick.speed);
-            let seconds = images(&point.config, self.images).map(|images| images / speed);
-            Ok(PlannedRun { run, seed, point, encoder: encoder.clone(), seconds })
+            let speed = variant.map_or(self.speed, |variant| variant.speed);
+            let share = scale::share_of_time(&point.config, &wide);
+            let seconds = images(&point.config, self.images).map(|images| images * share / speed);
+            Ok(PlannedRun { run, seed, point, encoder: encoder.clone(), images: self.images, seconds })
         };
         match self.sweep.is_empty() {
             true => {

@@ -68,7 +68,7 @@ fn options_apply_to_every_run() {
     let settings = vec![("data.dir".to_owned(), "there".to_owned(), "--data-dir")];
     let set = vec!["train.epochs=3".to_owned()];
     let plan = paper
-        .plan(&PaperOptions { quick: true, seeds: vec![7], settings, set, only: Vec::new() }, Path::new("out"))
+        .plan(&PaperOptions { quick: true, seeds: vec![7], settings, set, ..PaperOptions::default() }, Path::new("out"))
         .unwrap();
     for planned in &plan {
         let config = &planned.point.config;
@@ -81,4 +81,43 @@ fn options_apply_to_every_run() {
     assert!(Paper::named("vae").unwrap_err().to_string().contains("transfer, tc, mnist, residual, pegasus"));
     let bad = PaperOptions { seeds: vec![1], set: vec!["model.z_dims=2".into()], ..PaperOptions::default() };
     assert!(paper.plan(&bad, Path::new("out")).err().unwrap().to_string().contains("did you mean model.z_dim?"));
+}
+
+/// Every numbered table and figure of the papers has a row, and every claim is in one or is a sentence of the text.
+#[test]
+fn every_table_and_figure_of_a_paper_has_a_row() {
+    let numbered = |name: &str| match name {
+        "transfer" => (1..=9).map(|n| format!("Figure {n}")).collect::<Vec<_>>(),
+        "tc" => {
+            ["Figure 1", "Figure 2 (a)", "Figure 2 (b)", "Figure 3", "Figure 4", "Table 1"].map(String::from).into()
+        }
+        "mnist" => {
+            ["Figure 1", "Figure 2", "Figure 3", "Figure 4", "Figure 5", "Figure 6 (a)", "Figure 6 (b)", "Figure 7"]
+                .map(String::from)
+                .into()
+        }
+        "residual" => (1..=6).map(|n| format!("Figure {n}")).collect(),
+        _ => ["the blocks", "the whole model", "the reconstructions", "the batch", "the most pegasus-like"]
+            .map(String::from)
+            .into(),
+    };
+    for (name, _) in PAPERS {
+        let paper = Paper::named(name).unwrap();
+        let claims = claims::of_paper(name).unwrap();
+        for of in numbered(name) {
+            assert!(paper.printed.iter().any(|row| row.of == of), "{name}: {of} has no row");
+        }
+        for row in &paper.printed {
+            let known = row.claims.iter().all(|id| claims.iter().any(|claim| claim.id == *id));
+            assert!(known, "{name}, {}: {:?}", row.of, row.claims);
+            let begins = |title: &str, with: &Option<String>| with.as_ref().is_none_or(|with| title.starts_with(with));
+            assert!(paper.figures.iter().any(|figure| begins(&figure.of, &row.figure)), "{name}: {:?}", row.figure);
+            assert!(paper.tables.iter().any(|table| begins(&table.title, &row.table)), "{name}: {:?}", row.table);
+            assert!(!row.claims.is_empty() || row.none.is_some(), "{name}, {}: neither a claim nor a reason", row.of);
+        }
+        for claim in &claims {
+            let printed = paper.printed.iter().any(|row| row.claims.contains(&claim.id));
+            assert!(printed, "{name}: {} is in no row", claim.id);
+        }
+    }
 }

@@ -25,7 +25,7 @@ use crate::console::warn;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The style sheet of all pages.
-const STYLE: &str =
+pub(crate) const STYLE: &str =
     concat!(include_str!("../../assets/report/page.css"), include_str!("../../assets/explore/form.css"));
 
 /// Where to listen, by the command line.

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use vae_core::config::Settings;
+use vae_core::config::{Config, DataKind, Settings};
 use vae_core::{Error, Result};
 use vae_run::{Folder, LAST, Outcome, ResumedRun, with_absolute_paths};
 
@@ -94,7 +94,7 @@ impl Point {
         let mut settings = Settings::default();
         settings.file(&text, &path.display().to_string())?;
         let mut there = settings.resolve()?;
-        there.device = self.config.device; // the device is not compared
+        self.ignore_places(&mut there);
         if with_absolute_paths(&there) == with_absolute_paths(&self.config) {
             return Ok(());
         }
@@ -102,6 +102,21 @@ impl Point {
             "{}: contains a run with another configuration; name another folder with --out",
             path.parent().unwrap_or(grid).display()
         )))
+    }
+
+    /// Takes over what says where something is: the device, the folder of a known data set, and the folder of the grid in the path
+    /// of an encoder.
+    fn ignore_places(&self, there: &mut Config) {
+        there.device = self.config.device;
+        if there.data.kind != DataKind::Folder {
+            there.data.dir.clone_from(&self.config.data.dir);
+        }
+        let (ours, theirs) = (&self.config.model.init_encoder, &there.model.init_encoder);
+        let inside: PathBuf =
+            Path::new(ours).components().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
+        if !ours.is_empty() && Path::new(theirs).ends_with(&inside) {
+            there.model.init_encoder.clone_from(ours);
+        }
     }
 
     /// Returns the state of an interrupted run with this configuration. A run that cannot be resumed is deleted.

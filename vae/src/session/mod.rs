@@ -5,6 +5,7 @@
 //! before it starts, `ranks` are the processes that train it, `kernels` compiles the kernels of a GPU, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
 //! system how much memory is free.
 
+pub mod duration;
 pub mod grid;
 mod kernels;
 pub mod memory;

@@ -78,14 +78,19 @@ impl RunReporter<'_> {
     }
 }
 
-/// The images per second of each process, and the share of the time that it spent on adding up gradients with others and on waiting.
+/// The images per second of each process, and the share of the time that it waited for the sum of the gradients. Then what the
+/// process that sent most has sent in a step, and the least share of it that was sent during the backward pass.
 fn ranks_line(speeds: &[RankSpeed]) -> String {
     let rank = |(rank, speed): (usize, &RankSpeed)| {
-        let RankSpeed { images, seconds, communication } = *speed;
+        let RankSpeed { images, seconds, communication, .. } = *speed;
         let seconds = seconds.max(1e-9);
         format!("rank {rank} {:.0} images/s, {:.0} % waiting", images / seconds, 100.0 * communication / seconds)
     };
-    speeds.iter().enumerate().map(rank).collect::<Vec<_>>().join("  |  ")
+    let sent = speeds.iter().map(|speed| speed.sent).fold(0.0, f64::max);
+    let overlapped = speeds.iter().map(|speed| speed.overlapped).fold(1.0, f64::min);
+    let sent =
+        format!("{:.1} MB sent a step, {:.0} % of it in the backward pass", sent / 1e6, (100.0 * overlapped).floor());
+    speeds.iter().enumerate().map(rank).chain([sent]).collect::<Vec<_>>().join("  |  ")
 }
 
 fn epoch_line(epoch: &Epoch, epochs: usize) -> String {
@@ -102,8 +107,15 @@ mod tests {
 
     #[test]
     fn each_process_has_its_speed_and_its_share_of_waiting() {
-        let speed = |images, communication| RankSpeed { images, seconds: 4.0, communication };
-        let line = ranks_line(&[speed(400.0, 1.0), speed(300.0, 0.1)]);
-        assert_eq!(line, "rank 0 100 images/s, 25 % waiting  |  rank 1 75 images/s, 2 % waiting");
+        let speed = |images, communication, sent, overlapped| RankSpeed {
+            images,
+            seconds: 4.0,
+            communication,
+            sent,
+            overlapped,
+        };
+        let line = ranks_line(&[speed(400.0, 1.0, 2e6, 0.999), speed(300.0, 0.1, 3.5e6, 0.756)]);
+        let ranks = "rank 0 100 images/s, 25 % waiting  |  rank 1 75 images/s, 2 % waiting";
+        assert_eq!(line, format!("{ranks}  |  3.5 MB sent a step, 75 % of it in the backward pass"));
     }
 }

@@ -35,7 +35,7 @@ fn a_page_explores_a_run_and_ctrl_c_ends_it() {
     trained(dir.path());
     let served = Served::start(explore(dir.path(), &["run", "--threads", "1"]));
     let page = String::from_utf8(served.get("/")).unwrap();
-    assert!(page.contains("/page.js") && !page.contains("http"), "{page}");
+    assert!(page.contains("src=\"page.js\"") && !page.contains("http"), "{page}");
     assert!(!served.get("/page.js").is_empty() && !served.get("/page.css").is_empty());
     let about = object(&served.get("/about"));
     assert_eq!((about["latents"].as_array().unwrap().len(), &about["images"]), (4, &json!(833)));
@@ -166,4 +166,34 @@ fn what_cannot_be_served_is_told_in_a_line() {
             .unwrap(),
     );
     refused(&explore(dir.path(), &["vq"]).output().unwrap(), 2, &["model.kind = \"vq\" has no latents to explore"]);
+}
+
+/// The engine is WebAssembly, which `web/build` compiles. Here five small files stand for it.
+#[test]
+fn an_exported_page_has_all_that_its_worker_asks_for() {
+    let dir = tempfile::tempdir().unwrap();
+    trained(dir.path());
+    let export = |words: &[&str]| explore(dir.path(), &[&["run", "--threads", "1"], words].concat()).output().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    refused(&export(&["--export", "page"]), 1, &["web/dist/engine/web.js", "run web/build first"]);
+    assert!(!path("page").exists());
+    for name in ["engine/web.js", "engine/web_bg.wasm", "explore/server.js", "explore/worker.js", "explore/handover.js"]
+    {
+        let file = path("built").join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, name).unwrap();
+    }
+    let output = export(&["--export", "page", "--engine", "built"]);
+    done(&output);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("the explorer of run with 833 test images"));
+    let read = |name: &str| std::fs::read(path("page").join(name)).unwrap();
+    let html = String::from_utf8(read("index.html")).unwrap();
+    let [server, page] = ["src=\"server.js\"", "src=\"page.js\""].map(|script| html.find(script).unwrap());
+    assert!(server < page && html.contains("data-run=\"run/\""), "{html}");
+    assert_eq!(read("run/checkpoint.safetensors"), std::fs::read(path("run/checkpoints/best.safetensors")).unwrap());
+    let about = object(&read("run/run.json"));
+    assert_eq!((about["labels"].as_array().unwrap().len(), read("run/images.bin").len()), (833, 833 * 32 * 32));
+    assert!(!read("page.css").is_empty() && read("engine/web_bg.wasm") == b"engine/web_bg.wasm");
+    refused(&export(&["--export", "page", "--engine", "built"]), 1, &["page", "name a new folder"]);
+    refused(&export(&["--engine", "built"]), 2, &["--export"]);
 }

@@ -2,8 +2,8 @@
 //! to change.
 
 use super::{
-    Augment, Binarise, Config, DataKind, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget, Normalise, Output,
-    PADDING, Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, SplitBy,
+    Augment, Binarise, Config, DataKind, DeviceChoice, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget,
+    Normalise, Output, PADDING, Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, SplitBy,
 };
 use crate::error::{Error, Result};
 
@@ -272,6 +272,12 @@ impl Config {
                 "train.shards = {shards}: the codebook of model.kind = \"vq\" changes within a step, so its shards would not see the same codes; set train.shards = 1, or model.kind = \"fsq\""
             )
         })?;
+        rule(!train.sync_batch_norm || self.model.has_batch_norm(), || {
+            "train.sync_batch_norm = true: this model has no batch norm; leave it out".into()
+        })?;
+        rule(!train.sync_batch_norm || self.device != DeviceChoice::Gpu, || {
+            "train.sync_batch_norm = true: a GPU cannot do that; set device = \"cpu\"".into()
+        })?;
         let body = self.model.body();
         let deep = matches!(body, ModelKind::Resnet18 | ModelKind::Resnet50);
         rule(!train.activation_checkpointing || deep, || {
@@ -308,7 +314,8 @@ impl Config {
     /// # Errors
     /// If the last batch or shard of `images` images has only one.
     pub fn check_last_batch(&self, images: usize) -> Result<()> {
-        let (shards, size) = (self.train.shards, self.train.batch_size / self.train.shards);
+        let shards = if self.train.sync_batch_norm { 1 } else { self.train.shards };
+        let size = self.train.batch_size / shards;
         let smallest = self.image_size() / self.model.divisor(); // the side of the last feature maps
         let last = if images.is_multiple_of(size) { size.min(images) } else { images % size };
         rule(!self.model.has_batch_norm() || smallest > 1 || last != 1, || {

@@ -161,8 +161,8 @@ impl Config {
 }
 
 /// Variables that begin with `VAE_` but are not keys. The command line reads them, except that the crate `gpu` reads
-/// `VAE_GPU` and tests use `VAE_FAULT`.
-const NOT_KEYS: &[&str] = &["VAE_FAULT", "VAE_GPU", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
+/// `VAE_GPU`, the program `vae-mpi` reads `VAE_MPI_TIMEOUT`, and tests use `VAE_FAULT`.
+const NOT_KEYS: &[&str] = &["VAE_FAULT", "VAE_GPU", "VAE_MPI_TIMEOUT", "VAE_OUT", "VAE_RECIPE", "VAE_THREADS"];
 
 /// Returns every key with a value of its type.
 fn known_keys() -> Vec<(String, Value)> {

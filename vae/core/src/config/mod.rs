@@ -124,8 +124,11 @@ keys! {
         /// The number of shards of a batch. Each shard has `batch_size/shards` images and goes forward and backward on its own, and
         /// their gradients are added in a fixed order. Several processes (docs/cluster.md) divide the shards among them, and
         /// their number does not change the results. Batch norm, and losses that compare the images of a batch, see one shard at a
-        /// time.
+        /// time; see `sync_batch_norm`.
         shards: usize = 1, at_least(1.0);
+        /// Let batch norm see all shards of a batch as one, on the CPU. They then go through the network at the same time, so the
+        /// shards of a process need the memory of a whole batch.
+        sync_batch_norm: bool = false;
         /// Compute the values inside the blocks of a ResNet again in the backward pass instead of keeping them. Feature maps
         /// then need about half of the memory, and a step takes about a quarter longer. The results are the same, bit for bit.
         activation_checkpointing: bool = false;

@@ -2,16 +2,25 @@
 //!
 //! A [`Communicator`] carries bytes between ranks. [`threads`] is one inside a process, for tests; the crate `distributed` has one
 //! for MPI. Everything that ranks do together is built on `send` and `receive`: [`Communicator::broadcast`],
-//! [`Communicator::gather`], and the sum of gradients in `reduce.rs`, which has the same bits for any number of ranks.
+//! [`Communicator::gather`], and the sum of gradients in `reduce.rs`, which has the same bits for any number of ranks. With
+//! [`background`], messages travel while the caller computes.
 
+pub mod background;
+mod batches;
 mod reduce;
+mod step_time;
 pub mod threads;
 
 use std::time::Duration;
 
 use crate::error::Result;
 
-pub use reduce::{TreeSum, all_reduce, shards_of};
+pub use batches::shared_batches;
+pub use reduce::{SumOf, TreeSum, all_reduce, shards_of};
+pub use step_time::{Network, StepTime};
+
+/// Work for the thread that exchanges messages; see [`Communicator::start`].
+pub type Job = Box<dyn FnOnce(&dyn Communicator) + Send>;
 
 /// One of the processes that train together. All ranks call the same methods in the same order.
 ///
@@ -36,6 +45,10 @@ pub trait Communicator {
         self.send(to, outgoing)?;
         self.receive(from, incoming)
     }
+
+    /// Runs a job that calls this communicator. It may run later, on another thread, but before the calls that come after this one. If
+    /// it cannot run, it is dropped.
+    fn start(&self, job: Job);
 
     /// Tells the other ranks that this one makes progress. It may then be silent for `pause` longer than usual, for example
     /// because it writes files.

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::Communicator;
+use super::{Communicator, Job};
 use crate::error::{Error, Result};
 
 /// One of the threads.
@@ -55,5 +55,9 @@ impl Communicator for ThreadRank {
         let message = self.from[from].recv().map_err(|_| self.gone(from))?;
         bytes.copy_from_slice(&message);
         Ok(())
+    }
+
+    fn start(&self, job: Job) {
+        job(self);
     }
 }

@@ -6,13 +6,15 @@ mod confusion;
 mod evaluation;
 mod sampling;
 
+use std::rc::Rc;
+
 use autograd::{Var, no_grad};
 use nn::ForwardContext;
 use tensor::{Device, Tensor};
 
 use crate::config::Config;
 use crate::data::{Split, Transform};
-use crate::distributed::threads;
+use crate::distributed::{Communicator, shared_batches, threads};
 use crate::error::Result;
 use crate::learn::{Batch, Evaluation, Learner};
 use crate::objective::{END, Losses, ScheduleContext};
@@ -38,6 +40,9 @@ pub struct Predictor {
     pub transform: Transform,
     /// The prior that samples are drawn from, on the device. `None` for that of the model.
     pub prior: Option<Box<dyn Prior>>,
+    /// The processes that compute together: all of them call the same methods, share the batches of `evaluate`, `encode`, `decode`
+    /// and `reconstruction`, and get the same results.
+    pub ranks: Rc<dyn Communicator>,
     device: Device,
 }
 
@@ -65,7 +70,7 @@ impl Predictor {
     /// Creates a predictor and moves the model to the device.
     pub fn new(config: Config, model: Box<dyn Learner>, transform: Transform, device: Device) -> Predictor {
         nn::upload(&*model, &device);
-        Predictor { config, model, transform, prior: None, device }
+        Predictor { config, model, transform, prior: None, ranks: Rc::new(threads::alone()), device }
     }
 
     /// Returns the device that computes.
@@ -87,7 +92,7 @@ impl Predictor {
     /// epochs can be compared. MI, TC and DW-KL are means over batches. They use the estimator of training with N the
     /// size of this split. `objective::exact_latent_terms` computes those of the whole split.
     pub async fn evaluate(&self, split: &Split, places: &[usize]) -> Result<Validation> {
-        self.evaluate_together(split, places, &threads::alone()).await
+        self.evaluate_together(split, places, &*self.ranks).await
     }
 
     /// Returns the confusion table of a classifier on a split, or `None` for any other model.
@@ -114,40 +119,45 @@ impl Predictor {
     /// image after image. The images are those at the positions `places` of the split, or changed versions of them.
     /// Returns `None` for a model that does not reconstruct images.
     pub async fn reconstruction(&self, split: &Split, places: &[usize], images: &Tensor) -> Result<Option<Vec<f32>>> {
-        let (mut pixels, size) = (Vec::new(), self.config.train.batch_size);
-        for (places, first) in places.chunks(size).zip((0..).step_by(size)) {
-            let x = images.slice(0, first, places.len());
-            let Some(guess) = self.forward(split, places, &x).reconstruction else { return Ok(None) };
-            pixels.extend(self.to_pixels(&guess).await?);
-        }
-        Ok(Some(pixels))
+        let batches: Vec<&[usize]> = places.chunks(self.config.train.batch_size).collect();
+        shared_batches(&*self.ranks, batches.len(), async |i| {
+            let x = images.slice(0, i * self.config.train.batch_size, batches[i].len());
+            match self.forward(split, batches[i], &x).reconstruction {
+                Some(guess) => Ok(Some(self.to_pixels(&guess).await?)),
+                None => Ok(None),
+            }
+        })
+        .await
     }
 
     /// Returns the mean and the logarithm of the variance of the posterior of each image, each `[places, z]`, or `None`
     /// for a model without posteriors.
     pub async fn encode(&self, split: &Split, places: &[usize]) -> Result<Option<[Tensor; 2]>> {
-        let mut both = [Vec::new(), Vec::new()];
-        for places in places.chunks(self.config.train.batch_size) {
-            let batch = self.held_out(split, places, &self.batch(split, places)?);
-            let Some(gaussian) = no_grad(|| self.model.encode(&batch)) else { return Ok(None) };
-            for (all, part) in both.iter_mut().zip(&gaussian) {
-                all.extend(part.value().read().await?);
-            }
-        }
-        Ok(Some(both.map(|numbers| Tensor::new(&numbers, [places.len(), self.config.model.z_dim]))))
+        let batches: Vec<&[usize]> = places.chunks(self.config.train.batch_size).collect();
+        let pairs = shared_batches(&*self.ranks, batches.len(), async |i| {
+            let batch = self.held_out(split, batches[i], &self.batch(split, batches[i])?);
+            let Some([mu, logvar]) = no_grad(|| self.model.encode(&batch)) else { return Ok(None) };
+            let (mu, logvar) = (mu.value().read().await?, logvar.value().read().await?);
+            Ok(Some(mu.into_iter().zip(logvar).map(|(mu, logvar)| [mu, logvar]).collect()))
+        });
+        let Some(pairs) = pairs.await? else { return Ok(None) };
+        let column = |which: usize| pairs.iter().map(|pair| pair[which]).collect::<Vec<f32>>();
+        Ok(Some([0, 1].map(|which| Tensor::new(&column(which), [places.len(), self.config.model.z_dim]))))
     }
 
     /// Decodes latents `[count, z]` to images, as pixels in [0, 1], image after image. `labels` has `count` entries,
     /// which only a conditional model uses. Returns `None` for a model that cannot decode latents.
     pub async fn decode(&self, z: &Tensor, labels: &[usize]) -> Result<Option<Vec<f32>>> {
-        let mut pixels = Vec::new();
-        let size = self.config.train.batch_size;
-        for (labels, first) in labels.chunks(size).zip((0..).step_by(size)) {
+        let batches: Vec<&[usize]> = labels.chunks(self.config.train.batch_size).collect();
+        shared_batches(&*self.ranks, batches.len(), async |i| {
+            let (first, labels) = (i * self.config.train.batch_size, batches[i]);
             let z = Var::constant(z.slice(0, first, labels.len()).upload(&self.device));
-            let Some(decoded) = no_grad(|| self.model.sample(&z, labels)) else { return Ok(None) };
-            pixels.extend(self.to_pixels(&decoded).await?);
-        }
-        Ok(Some(pixels))
+            match no_grad(|| self.model.sample(&z, labels)) {
+                Some(decoded) => Ok(Some(self.to_pixels(&decoded).await?)),
+                None => Ok(None),
+            }
+        })
+        .await
     }
 
     /// Returns ln p(x|z) in nats of an image for each draw `z`, `[draws, z]`, or `None` for a model that cannot decode latents.

@@ -10,11 +10,13 @@
 //! All results are functions of the configuration. The order of images depends on (seed, epoch), and noise on (seed,
 //! step) or (seed, image). Sums over images are computed in f64, in the order of the images.
 
+mod buckets;
 mod early_stopping;
 mod fault;
 mod metrics;
 mod shards;
 mod timing;
+mod together;
 mod trainer_state;
 
 use std::ops::Deref;
@@ -35,12 +37,14 @@ use crate::objective::{Losses, ScheduleContext, TermWeights};
 use crate::predict::{Predictor, Validation};
 use crate::random::Purpose;
 
+pub use buckets::{Traffic, buckets};
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use fault::Fault;
 pub use metrics::{Epoch, Progress};
 use shards::{Division, StepSum};
 use timing::Clock;
 pub use timing::Timing;
+use together::Worker;
 pub use trainer_state::{ModelAndOptimiser, TrainerState};
 
 /// The number of steps whose losses stay on a GPU before the host reads them.
@@ -71,8 +75,10 @@ pub struct Trainer {
     /// Whether this process wants to stop, and whether all have been told that one does.
     wants_stop: bool,
     must_stop: bool,
-    /// The memory of the numbers that processes add up.
-    numbers: Vec<f32>,
+    /// What this process has sent for its steps.
+    traffic: Traffic,
+    /// The threads that compute shards at the same time.
+    workers: Vec<Worker>,
 }
 
 /// A step whose losses were not read yet: the positions of its images, and the names and weights of its losses.
@@ -133,7 +139,8 @@ impl Trainer {
             trained: 0,
             wants_stop: false,
             must_stop: false,
-            numbers: Vec::new(),
+            traffic: Traffic::default(),
+            workers: Vec::new(),
         }
     }
 
@@ -190,20 +197,13 @@ impl Trainer {
 
     /// Runs the forward pass of part number `part` of step number `step`, and records it in `trace` if given.
     fn forward(&self, step: u64, part: usize, images: &Prepared, trace: Option<&Trace>) -> Forward {
-        let seed = self.config().seed;
-        let epochs = step as f64 / self.steps_per_epoch() as f64;
-        let schedule = ScheduleContext { epochs, images: self.dataset.train.count() };
-        let [x, target] = images.upload(self.device());
-        let parts = Division::new(self.config()).parts_per_step();
-        let pass = step * parts as u64 + part as u64; // each part has noise of its own
-        let mut batch = Batch::of_step(x, images.labels.clone(), schedule, seed, pass);
-        batch.target = target;
-        let ctx = ForwardContext { trace, ..ForwardContext::train(Purpose::Dropout.seed(seed), pass) };
-        let forward = self.model().forward(&batch, &ctx);
-        match self.fault {
-            Some(fault) => fault.spoil(step + 1, forward, &self.params),
-            None => forward,
-        }
+        let context = ForwardContext { trace, ..ForwardContext::default() };
+        self.pass().forward(self.model(), &self.params, (step, part), images, context)
+    }
+
+    /// Returns what a forward pass needs besides the model.
+    fn pass(&self) -> Pass<'_> {
+        Pass { config: self.config(), images: self.dataset.train.count(), device: self.device(), fault: self.fault }
     }
 
     /// Reads the losses of the last steps, up to the first step that was not finite. Returns these losses, and the
@@ -338,6 +338,43 @@ impl Trainer {
     /// Returns the model with its current weights, and the data set.
     pub fn into_parts(self) -> (Predictor, Dataset) {
         (self.predictor, self.dataset)
+    }
+}
+
+/// What a forward pass of training needs besides the model.
+struct Pass<'a> {
+    config: &'a Config,
+    /// The number of training images.
+    images: usize,
+    device: &'a Device,
+    fault: Option<Fault>,
+}
+
+impl Pass<'_> {
+    /// Runs the forward pass of a model with these parameters on a part of a step: step number and part number. `context` has the trace
+    /// and the group.
+    fn forward(
+        &self,
+        model: &dyn Learner,
+        params: &[(String, Param)],
+        (step, part): (u64, usize),
+        images: &Prepared,
+        context: ForwardContext,
+    ) -> Forward {
+        let seed = self.config.seed;
+        let epochs = step as f64 / self.images.div_ceil(self.config.images_per_step()) as f64;
+        let schedule = ScheduleContext { epochs, images: self.images };
+        let [x, target] = images.upload(self.device);
+        let parts = Division::new(self.config).parts_per_step();
+        let pass = step * parts as u64 + part as u64; // each part has noise of its own
+        let mut batch = Batch::of_step(x, images.labels.clone(), schedule, seed, pass);
+        batch.target = target;
+        let seed = Purpose::Dropout.seed(seed);
+        let forward = model.forward(&batch, &ForwardContext { train: true, seed, step: pass, ..context });
+        match self.fault {
+            Some(fault) => fault.spoil(step + 1, forward, params),
+            None => forward,
+        }
     }
 }
 

@@ -9,25 +9,29 @@
 //!
 //! The last step of an epoch may have fewer images. They fill the parts in order, and the last parts are empty.
 //!
+//! With `train.sync_batch_norm` the shards go through the network at the same time (`together.rs`).
+//!
 //! Buffers, such as the running statistics of batch norm, change in the forward pass. Every shard starts from their values before
 //! the step, r, and their new values are r + Σ wₛ·(rₛ − r), where wₛ is the share of the shard in the images of the step. A buffer
 //! that no shard changes keeps its bits.
 //!
-//! Several processes (ranks) divide the shards among them. The sum of a step is then a list of numbers that they add up together. A
+//! Several processes (ranks) divide the shards among them, and add up their sums together (`buckets.rs`). A
 //! rank without a certain tensor sends −0 in its place, because x + (−0) has the bits of x for every x.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-use autograd::{Buffer, Gradients};
+use autograd::{Buffer, Gradients, Param, Var};
 use nn::Slot;
 use tensor::{Device, Shape, Tensor};
 
 use super::Trainer;
+use super::buckets::{Reduction, Traffic};
 use crate::config::Config;
 use crate::data::Prepared;
-use crate::distributed::{Communicator, TreeSum, all_reduce, shards_of};
+use crate::distributed::{Communicator, TreeSum, shards_of};
 use crate::error::{Error, Result};
 use crate::objective::TermWeights;
 
@@ -72,11 +76,11 @@ pub(super) struct StepSum {
     /// The total loss and its parts.
     pub(super) watched: Vec<Tensor>,
     /// By how much the buffers change.
-    buffers: Vec<Tensor>,
+    pub(super) buffers: Vec<Tensor>,
 }
 
 impl StepSum {
-    fn add(&mut self, other: StepSum) {
+    pub(super) fn add(&mut self, other: StepSum) {
         self.gradients.add(other.gradients);
         for (sums, more) in [(&mut self.watched, other.watched), (&mut self.buffers, other.buffers)] {
             match sums.is_empty() {
@@ -91,7 +95,7 @@ impl Trainer {
     /// Trains as one of several processes, which share the shards of each step. Their configurations and images must be equal.
     ///
     /// # Errors
-    /// If there are more processes than shards.
+    /// If there are more processes than shards, or the device cannot do `train.sync_batch_norm`.
     pub fn join(&mut self, communicator: Rc<dyn Communicator>) -> Result<()> {
         let (ranks, shards) = (communicator.size(), self.config().train.shards);
         if ranks > shards {
@@ -100,7 +104,7 @@ impl Trainer {
             )));
         }
         self.communicator = communicator;
-        Ok(())
+        self.check_sync()
     }
 
     /// Returns the processes that train this model together.
@@ -128,18 +132,27 @@ impl Trainer {
         images: usize,
     ) -> Result<(StepSum, TermWeights)> {
         let division = Division::new(self.config());
+        if self.config().train.sync_batch_norm && division.shards > 1 {
+            return self.sum_of_shards_together(batches, images).await;
+        }
         let buffers = if division.shards > 1 { self.moving_buffers() } else { Vec::new() };
         let before: Vec<Tensor> = buffers.iter().map(Buffer::value).collect();
         let (mut sums, mut term_weights) = (TreeSum::new(division.shards), TermWeights::default());
-        for shard in self.own_shards() {
+        let (mut reduction, shards) = (None, self.own_shards());
+        for shard in shards.clone() {
             let (mut sum, mut seen) = (StepSum::default(), 0);
-            for ((part, range), batch) in division.parts(shard, images).zip(&mut *batches) {
+            let mut parts = division.parts(shard, images).zip(&mut *batches).peekable();
+            while let Some(((part, range), batch)) = parts.next() {
                 let batch = batch?;
                 self.clock.lap(|timing| &mut timing.data);
                 let terms =
                     self.forward(self.steps, part, &batch, None).terms.scaled(range.len() as f32 / images as f32);
                 self.clock.lap(|timing| &mut timing.forward);
-                sum.gradients.add(terms.total.backward());
+                let is_last = shard + 1 == shards.end && parts.peek().is_none();
+                match is_last && self.communicator.size() > 1 && *self.device() == Device::Cpu {
+                    true => reduction = Some(self.backward_and_reduce(&terms.total, shard, &mut sum, &mut sums)),
+                    false => sum.gradients.add(terms.total.backward()),
+                }
                 terms.add_to(&mut sum.watched);
                 term_weights = terms.term_weights();
                 seen += range.len();
@@ -156,15 +169,48 @@ impl Trainer {
             }
             sums.push(shard, sum, StepSum::add);
         }
-        let sum = self.sum_of_ranks(sums.into_sums(), &before).await?;
+        let sum = self.sum_of_ranks(sums.into_sums(), reduction, &before).await?;
         for ((buffer, before), change) in buffers.iter().zip(&before).zip(&sum.buffers) {
             buffer.set(before.add(change));
         }
         Ok((sum, term_weights))
     }
 
+    /// The backward pass of the last part of this process. The other gradients are in `sum`, that of the shard so far, and in `sums`.
+    /// Each gradient goes to the sum over processes as soon as it is complete.
+    fn backward_and_reduce(
+        &self,
+        loss: &Var,
+        shard: usize,
+        sum: &mut StepSum,
+        sums: &mut TreeSum<StepSum>,
+    ) -> Reduction {
+        let [joined, before] = sums.joined_by(shard);
+        let start = joined.first().map_or(shard, |(range, _)| range.start);
+        let mut ranges: Vec<Range<usize>> = before.iter().map(|(range, _)| range.clone()).collect();
+        ranges.push(start..shard + 1);
+        let mut reduction = Reduction::new(self.communicator.clone(), self.config().train.shards, ranges, &self.params);
+        let places: HashMap<u64, usize> = self.params.iter().map(|(_, param)| param.id()).zip(0..).collect();
+        loss.backward_into(&mut |leaf, mut gradient| {
+            let Some(&place) = places.get(&leaf) else { return };
+            let param = &self.params[place].1;
+            // The order of additions is that of `TreeSum::push`, which finds nothing to add afterwards.
+            for sum in [&mut *sum].into_iter().chain(joined.iter_mut().rev().map(|(_, sum)| sum)) {
+                if let Some(mut more) = sum.gradients.take(param) {
+                    more.add_assign(&gradient);
+                    gradient = more;
+                }
+            }
+            let mut all: Vec<Tensor> =
+                before.iter_mut().map(|(_, sum)| sum.gradients.take(param).unwrap_or_else(|| nothing(param))).collect();
+            all.push(gradient);
+            reduction.give(place, all);
+        });
+        reduction
+    }
+
     /// Returns the buffers that training changes.
-    fn moving_buffers(&self) -> Vec<Buffer> {
+    pub(super) fn moving_buffers(&self) -> Vec<Buffer> {
         let mut buffers = Vec::new();
         nn::visit(self.model(), |_, slot| match slot {
             Slot::Buffer(buffer) if !buffer.is_frozen() => buffers.push(buffer.clone()),
@@ -173,51 +219,72 @@ impl Trainer {
         buffers
     }
 
-    /// Adds up what the processes have summed. The first number counts those that want to stop.
-    async fn sum_of_ranks(&mut self, mut sums: Vec<(Range<usize>, StepSum)>, buffers: &[Tensor]) -> Result<StepSum> {
+    /// Adds up what the processes have summed. `reduction` has the gradients that were given to it in the last backward pass, and `sums`
+    /// the others. What is no gradient is added up at the end, as a list of numbers: that of the processes that want to stop, and
+    /// those that have each gradient, loss and buffer, and then the losses and the changes of the buffers.
+    pub(super) async fn sum_of_ranks(
+        &mut self,
+        mut sums: Vec<(Range<usize>, StepSum)>,
+        reduction: Option<Reduction>,
+        buffers: &[Tensor],
+    ) -> Result<StepSum> {
         if self.communicator.size() == 1 {
             return Ok(sums.pop().expect("one tree").1);
         }
-        let scalar = Shape::from([]);
-        let shapes: Vec<Shape> = self.params.iter().map(|(_, param)| param.shape()).collect();
-        let shapes = [shapes, vec![scalar; WATCHED], buffers.iter().map(|buffer| *buffer.shape()).collect()].concat();
-        let mut all = Vec::with_capacity(sums.len());
-        for (range, sum) in sums {
-            let gradients = self.params.iter().map(|(_, param)| sum.gradients.get(param));
-            let watched = (0..WATCHED).map(|i| sum.watched.get(i));
-            let tensors: Vec<Option<&Tensor>> =
-                gradients.chain(watched).chain((0..buffers.len()).map(|i| sum.buffers.get(i))).collect();
-            let len = 1 + shapes.len() + shapes.iter().map(Shape::count).sum::<usize>();
-            let mut numbers = std::mem::take(&mut self.numbers); // the memory of the last step
-            numbers.clear();
-            numbers.reserve_exact(len);
-            numbers.push(if self.wants_stop { 1.0 } else { 0.0 });
+        let (device, ranges) = (self.predictor.device(), sums.iter().map(|(range, _)| range.clone()).collect());
+        let mut reduction = reduction.unwrap_or_else(|| {
+            Reduction::new(self.communicator.clone(), self.config().train.shards, ranges, &self.params)
+        });
+        let mut present = vec![0.0; self.params.len()];
+        for (place, (_, param)) in self.params.iter().enumerate().filter(|(_, (_, param))| !param.is_frozen()) {
+            let mut all = Vec::with_capacity(sums.len());
+            for (_, sum) in &mut sums {
+                all.push(match sum.gradients.take(param) {
+                    Some(gradient) if gradient.device() == Device::Cpu => Some(gradient),
+                    Some(gradient) => Some(Tensor::new(&gradient.read().await?, param.shape())),
+                    None => None,
+                });
+            }
+            let is_new = !reduction.has(place);
+            present[place] = if !is_new || all.iter().any(Option::is_some) { 1.0 } else { 0.0 };
+            if is_new {
+                reduction.give(place, all.into_iter().map(|sum| sum.unwrap_or_else(|| nothing(param))).collect());
+            }
+        }
+        self.clock.lap(|timing| &mut timing.reading);
+        let shapes = [vec![Shape::from([]); WATCHED], buffers.iter().map(|buffer| *buffer.shape()).collect()].concat();
+        let mut lists = Vec::with_capacity(sums.len());
+        for (_, sum) in &sums {
+            let tensors = (0..WATCHED).map(|i| sum.watched.get(i));
+            let tensors: Vec<Option<&Tensor>> = tensors.chain((0..buffers.len()).map(|i| sum.buffers.get(i))).collect();
+            let mut numbers = vec![if self.wants_stop { 1.0 } else { 0.0 }];
+            numbers.extend(&present);
             numbers.extend(tensors.iter().map(|tensor| if tensor.is_some() { 1.0 } else { 0.0 }));
             for (tensor, shape) in tensors.into_iter().zip(&shapes) {
                 match tensor {
-                    Some(tensor) if tensor.device() == Device::Cpu => numbers.extend_from_slice(tensor.data()),
                     Some(tensor) => numbers.extend(tensor.read().await?),
                     None => numbers.resize(numbers.len() + shape.count(), -0.0),
                 }
             }
-            all.push((range, numbers));
+            lists.push(Tensor::new(&numbers, [numbers.len()]));
         }
-        self.clock.lap(|timing| &mut timing.reading);
-        let total = all_reduce(&*self.communicator, self.config().train.shards, all)?;
-        self.must_stop = total[0] > 0.0;
-        let (present, mut rest) = total[1..].split_at(shapes.len());
-        let mut tensors = shapes.iter().zip(present).map(|(shape, present)| {
-            let (numbers, after) = rest.split_at(shape.count());
-            rest = after;
-            (*present > 0.0).then(|| Tensor::new(numbers, *shape).upload(self.predictor.device()))
-        });
+        let (gradients, last) = reduction.finish(&self.params, lists, &mut self.traffic)?;
+        let (numbers, rest) = last.data().split_at(1 + self.params.len());
+        let (present, mut rest) = (numbers, rest.split_at(shapes.len()));
+        self.must_stop = present[0] > 0.0;
         let mut sum = StepSum::default();
-        for (_, param) in &self.params {
-            tensors.next().flatten().into_iter().for_each(|gradient| sum.gradients.set(param, gradient));
+        for (((_, param), gradient), &present) in self.params.iter().zip(gradients).zip(&present[1..]) {
+            if let Some(gradient) = gradient.filter(|_| present > 0.0) {
+                sum.gradients.set(param, if *device == Device::Cpu { gradient } else { gradient.upload(device) });
+            }
         }
+        let mut tensors = shapes.iter().zip(rest.0).map(|(shape, present)| {
+            let (numbers, after) = rest.1.split_at(shape.count());
+            rest.1 = after;
+            (*present > 0.0).then(|| Tensor::new(numbers, *shape).upload(device))
+        });
         sum.watched = tensors.by_ref().take(WATCHED).flatten().collect();
         sum.buffers = tensors.flatten().collect();
-        self.numbers = total;
         self.clock.lap(|timing| &mut timing.communication);
         Ok(sum)
     }
@@ -226,4 +293,14 @@ impl Trainer {
     pub fn take_trained(&mut self) -> u64 {
         std::mem::take(&mut self.trained)
     }
+
+    /// Returns what this process has sent for its steps, since the last call.
+    pub fn take_traffic(&mut self) -> Traffic {
+        std::mem::take(&mut self.traffic)
+    }
+}
+
+/// What a process without the gradient of this parameter adds to the sum.
+fn nothing(param: &Param) -> Tensor {
+    Tensor::full(param.shape(), -0.0)
 }

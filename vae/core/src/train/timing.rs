@@ -20,7 +20,7 @@ pub struct Timing {
     pub optimiser: f64,
     /// Reading the losses of steps. This is almost 0 on the CPU. On a GPU it is most of the device's computing time.
     pub reading: f64,
-    /// Adding up gradients with other processes, and waiting for them.
+    /// Waiting for the sum of the gradients over all processes, after the backward pass.
     #[serde(default)]
     pub communication: f64,
     /// Validation.

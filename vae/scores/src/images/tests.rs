@@ -90,7 +90,7 @@ fn scores_of_digits_use_the_built_in_classifier() {
     let places: Vec<usize> = (0..30).collect();
     let [originals, reconstructions] = block_on(run.predictor.reconstructions(test, &places)).unwrap().unwrap();
     let samples = block_on(run.predictor.sample(30)).unwrap().unwrap();
-    let seen = |pixels: &[f32]| extractor.features(pixels, shape).unwrap();
+    let seen = |pixels: &[f32]| extractor.features(&*run.predictor.ranks, pixels, shape).unwrap();
     let (real, drawn, back) = (seen(&originals), seen(&samples), seen(&reconstructions));
     for ([frechet, kid], features) in DISTANCES.into_iter().zip([&drawn, &back]) {
         close(value(&all, frechet), frechet_distance(features, &real));

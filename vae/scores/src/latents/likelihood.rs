@@ -23,6 +23,7 @@ use pollster::block_on;
 use tensor::Tensor;
 use vae_core::Result;
 use vae_core::config::{Reconstruction, Variance};
+use vae_core::distributed::shared_batches;
 use vae_core::random::Purpose;
 use vae_run::LoadedRun;
 
@@ -129,13 +130,12 @@ fn mean_bound(run: &LoadedRun, gaussian: [&Tensor; 2], count: usize, draws: usiz
     let [_, height, width] = dataset.transform.shape();
     let scale: f64 = dataset.transform.std.iter().map(|std| (height * width) as f64 * std.ln()).sum();
     let z_dim = config.model.z_dim;
-    let mut sum = 0.0;
-    for place in 0..count {
+    let bounds = shared_batches(&*predictor.ranks, count, async |place| {
         let y = dataset.batch(test, &[place])?;
         let stream = streams + test.indices()[place] as u64;
         let noise = Purpose::Scores.stream(config.seed, stream).normal_tensor([draws, z_dim]);
         let row = place * z_dim..(place + 1) * z_dim;
-        sum += log_likelihood(gaussian.map(|x| &x.data()[row.clone()]), noise.data(), |z| -> Result<_> {
+        let bound = log_likelihood(gaussian.map(|x| &x.data()[row.clone()]), noise.data(), |z| -> Result<_> {
             let mut all = Vec::with_capacity(draws);
             for z in z.chunks(AT_ONCE * z_dim) {
                 let z = Tensor::new(z, [z.len() / z_dim, z_dim]);
@@ -146,8 +146,10 @@ fn mean_bound(run: &LoadedRun, gaussian: [&Tensor; 2], count: usize, draws: usiz
             }
             Ok(all)
         })? - scale;
-    }
-    Ok(sum / count as f64)
+        Ok(Some(vec![bound]))
+    });
+    let bounds: Vec<f64> = block_on(bounds)?.unwrap_or_default();
+    Ok(bounds.iter().sum::<f64>() / count as f64)
 }
 
 /// Returns the bound for one image. `mu` and `logvar` are its posterior, and `noise` has a row of standard normal

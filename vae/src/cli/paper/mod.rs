@@ -1,7 +1,10 @@
 //! `vae paper`: the runs of one of the five papers, their scores, and a page that compares tables, figures and claims.
 
+mod list;
+mod planning;
 mod run;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,8 +15,12 @@ use vae_run::Folder;
 use super::load::LoadOptions;
 use crate::device;
 use crate::paper::claims;
-use crate::paper::{PAPERS, Paper, PaperOptions, PlannedRun};
+use crate::paper::results::Results;
+use crate::paper::scale::Scale;
+use crate::paper::state::{PLAN, State};
+use crate::paper::{Paper, PaperOptions, PlannedRun};
 use crate::say;
+use crate::session::duration;
 use crate::session::grid::Grid;
 use crate::session::memory;
 use crate::session::points::Point;
@@ -27,6 +34,8 @@ Examples:
   vae paper tc --quick --dry-run                            the runs, what is done and what is missing
   vae paper mnist --quick --only dense                      the runs whose names begin so; the others later, by the same --out
   vae paper residual --quick --set train.epochs=2           any key of every run
+  vae paper tc --budget 6h --dry-run                        what fits into six hours, and which claims that can decide
+  vae paper tc --stand-in --epochs 0.3 --width 0.25 --seeds 1,2 --dry-run      a share of the paper's epochs and channels
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted: the same command goes on from there.";
 
@@ -37,9 +46,27 @@ pub(super) struct Args {
     /// The paper: transfer, tc, mnist, residual or pegasus
     #[arg(required_unless_present = "list")]
     name: Option<String>,
-    /// Show the papers
+    /// Show the papers: what they cost, and what is settled
     #[arg(long)]
     list: bool,
+    /// Plan the runs that fit into this time, such as 90min, 6h or 2d: seeds first, then epochs, then channels
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with_all = ["quick", "only", "epochs", "width", "judge"])]
+    budget: Option<f64>,
+    /// Go on with the runs in --out as they were asked for
+    #[arg(long, conflicts_with_all = ["quick", "only", "set", "seeds", "epochs", "width", "stand_in", "judge"])]
+    resume: bool,
+    /// Write the page of the runs in --out again, and train nothing
+    #[arg(long, conflicts_with_all = ["quick", "only", "set", "seeds", "epochs", "width", "stand_in", "dry_run"])]
+    judge: bool,
+    /// Use the images that stand in for the paper's, where it has such
+    #[arg(long, conflicts_with = "quick")]
+    stand_in: bool,
+    /// The share of the paper's epochs, above 0 and up to 1
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "quick")]
+    epochs: Option<f64>,
+    /// The share of the paper's channels, above 0 and up to 1
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "quick")]
+    width: Option<f64>,
     /// Small runs that take minutes: fewer images and epochs, narrower models
     #[arg(long)]
     quick: bool,
@@ -48,8 +75,8 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     load: LoadOptions,
-    /// Seeds, every run with each
-    #[arg(long, value_name = "N,N", value_delimiter = ',', default_value = "1")]
+    /// Seeds, every run with each [default: 1; with --budget as many of 1, 2 and 3 as fit]
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
     seeds: Vec<u64>,
     /// Only runs whose names begin so; may be given many times
     #[arg(long, value_name = "POINT")]
@@ -62,15 +89,36 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
+fn share(words: &str) -> Result<f64, String> {
+    let number = words.parse().ok().filter(|number: &f64| *number > 0.0 && *number <= 1.0);
+    number.ok_or_else(|| "it must be a number above 0 and up to 1".into())
+}
+
 /// Runs the command.
 pub(super) fn run(args: Args) -> Result<ExitCode> {
     claims::all()?;
-    let Some(name) = args.name.as_ref().filter(|_| !args.list) else { return list() };
+    let Some(name) = args.name.as_ref().filter(|_| !args.list) else { return list::list() };
     let paper = Paper::named(name)?;
-    let asked = args.asked()?;
+    let mut asked = args.asked()?;
     let out = args.folder(name)?;
-    let plan = paper.plan(&asked, &out)?;
-    let here = args.chosen_only(&plan)?;
+    let state = State::read(&out, name)?;
+    if args.judge || args.resume {
+        let state = state.ok_or_else(|| {
+            Error::config(format!(
+                "{}: has no {PLAN}, so there is nothing to go on with; name the folder with --out",
+                out.display()
+            ))
+        })?;
+        state.restore(&mut asked);
+    } else if let Some(budget) = args.budget {
+        planning::plan(&paper, &mut asked, budget, &out, state.as_ref())?;
+    }
+    let mut plan = paper.plan(&asked, &out)?;
+    if args.judge {
+        return judge(&paper, &asked, &plan, &out);
+    }
+    plan.sort_by_key(|planned| planned.seed); // so that an interrupted paper has whole seeds
+    let here = chosen_only(&asked, &plan)?;
     let choice = plan[0].point.config.device;
     let chosen = device::choose(choice, device::start_threads(args.load.threads)?)?;
     if chosen.computes_in_memory() {
@@ -81,17 +129,30 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         }
     }
     let points: Vec<&Point> = plan.iter().map(|planned| &planned.point).collect();
-    let grid = Grid::open(Folder::prepare(&out)?, points)?;
+    let mut grid = Grid::open(Folder::prepare(&out)?, points)?;
     if args.dry_run {
         show(&paper, &asked, &plan, &here, &grid)?;
         return Ok(ExitCode::SUCCESS);
     }
-    run::run(&paper, &asked, &plan, &here, grid, &chosen)
+    grid.folder.write(PLAN, State::of(name, &asked).text().as_bytes())?;
+    run::run(run::Work { paper: &paper, asked: &asked, plan: &plan, here: &here, budget: args.budget }, grid, &chosen)
+}
+
+/// Writes the page of the runs in a folder.
+fn judge(paper: &Paper, asked: &PaperOptions, plan: &[PlannedRun], out: &Path) -> Result<ExitCode> {
+    let mut grid = Grid::open(Folder::prepare(out)?, [])?;
+    let judged = Results { paper, asked, plan, skipped: &BTreeMap::new() }.write(&mut grid)?;
+    run::tell(&judged, &grid);
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Args {
     fn asked(&self) -> Result<PaperOptions> {
-        let mut seeds = self.seeds.clone();
+        let mut seeds = match (&self.seeds[..], self.budget) {
+            ([], None) => vec![1],
+            ([], Some(_)) => vec![1, 2, 3],
+            (given, _) => given.to_vec(),
+        };
         seeds.sort_unstable();
         if let Some(twice) = seeds.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::config(format!("--seeds: {} is given twice; remove one", twice[0])).into());
@@ -112,6 +173,8 @@ impl Args {
             settings: given.collect(),
             set: self.set.clone(),
             only: self.only.clone(),
+            scale: Scale { epochs: self.epochs.unwrap_or(1.0), width: self.width.unwrap_or(1.0) },
+            stand_in: self.stand_in,
         })
     }
 
@@ -124,44 +187,27 @@ impl Args {
             None => Ok(Path::new("runs").join(format!("paper-{name}{}", if self.quick { "-quick" } else { "" }))),
         }
     }
-
-    /// The places of the runs that --only leaves.
-    fn chosen_only(&self, plan: &[PlannedRun]) -> Result<Vec<usize>> {
-        if let Some(none) = self.only.iter().find(|only| !plan.iter().any(|run| run.point.name.starts_with(*only))) {
-            let mut names: Vec<&str> = plan.iter().map(|planned| planned.run.as_str()).collect();
-            names.dedup();
-            let names = names.join(" ");
-            return Err(Error::config(format!(
-                "--only {none}: no run has a name that begins with this; the names are {names}"
-            ))
-            .into());
-        }
-        let wanted =
-            |run: &PlannedRun| self.only.is_empty() || self.only.iter().any(|only| run.point.name.starts_with(only));
-        Ok((0..plan.len()).filter(|&i| wanted(&plan[i])).collect())
-    }
 }
 
-/// The papers: runs, claims and time.
-fn list() -> Result<ExitCode> {
-    for (name, _) in PAPERS {
-        let paper = Paper::named(name)?;
-        let told = |quick: bool| -> Result<String> {
-            let plan =
-                paper.plan(&PaperOptions { quick, seeds: vec![1], ..PaperOptions::default() }, Path::new("runs"))?;
-            let runs = if plan.len() == 1 { "run" } else { "runs" };
-            Ok(format!("{} {runs}, {}", plan.len(), duration(&plan.iter().collect::<Vec<_>>())))
-        };
-        let (claims, full, quick) = (claims::of_paper(name)?.len(), told(false)?, told(true)?);
-        say!("{name:8}  {}\n          {claims} claims; full runs: {full}; --quick: {quick}", paper.title);
+/// The places of the runs that --only leaves.
+fn chosen_only(asked: &PaperOptions, plan: &[PlannedRun]) -> Result<Vec<usize>> {
+    if let Some(none) = asked.only.iter().find(|only| !plan.iter().any(|run| run.point.name.starts_with(*only))) {
+        let mut names: Vec<&str> = plan.iter().map(|planned| planned.run.as_str()).collect();
+        names.dedup();
+        let names = names.join(" ");
+        return Err(Error::config(format!(
+            "--only {none}: no run has a name that begins with this; the names are {names}"
+        ))
+        .into());
     }
-    say!("\nThese times are for training on two cores, without scores. A GPU or more cores take less.");
-    Ok(ExitCode::SUCCESS)
+    let wanted =
+        |run: &PlannedRun| asked.only.is_empty() || asked.only.iter().any(|only| run.point.name.starts_with(only));
+    Ok((0..plan.len()).filter(|&i| wanted(&plan[i])).collect())
 }
 
 fn show(paper: &Paper, asked: &PaperOptions, plan: &[PlannedRun], here: &[usize], grid: &Grid) -> Result<()> {
     say!("{}: {}", paper.name, paper.title);
-    if let Some(stand_in) = paper.stand_in().filter(|_| asked.quick) {
+    if let Some(stand_in) = paper.stand_in(asked) {
         say!("instead of {stand_in}");
     }
     let runs: Vec<&PlannedRun> = here.iter().map(|&i| &plan[i]).collect();
@@ -170,7 +216,7 @@ fn show(paper: &Paper, asked: &PaperOptions, plan: &[PlannedRun], here: &[usize]
         let told = match (grid.result(&run.point), run.missing_images()) {
             (Some(_), _) => "already done".into(),
             (None, Some(why)) => why,
-            (None, None) => duration(&[run]),
+            (None, None) => time(&[run]),
         };
         say!("  {:width$}  {told}", run.point.name);
     }
@@ -178,17 +224,12 @@ fn show(paper: &Paper, asked: &PaperOptions, plan: &[PlannedRun], here: &[usize]
     say!(
         "\n{} runs, {} without scores; {claims} claims. Nothing was trained, because of --dry-run.",
         runs.len(),
-        duration(&runs)
+        time(&runs)
     );
     Ok(())
 }
 
 /// How long runs train on two cores.
-fn duration(runs: &[&PlannedRun]) -> String {
-    let seconds: f64 = runs.iter().filter_map(|run| run.seconds).sum();
-    match seconds {
-        0.0..5_400.0 => format!("about {:.0} min", (seconds / 60.0).max(1.0)),
-        5_400.0..172_800.0 => format!("about {:.0} h", seconds / 3_600.0),
-        _ => format!("about {:.0} days", seconds / 86_400.0),
-    }
+fn time(runs: &[&PlannedRun]) -> String {
+    duration::words(runs.iter().filter_map(|run| run.seconds).sum())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Result;
 use vae_figures::gallery;
@@ -11,9 +12,11 @@ use vae_scores::{Options, Scores};
 use crate::cli::load;
 use crate::console::{eprint_line, warn};
 use crate::device::Chosen;
+use crate::paper::claims::verdict::ClaimResult;
 use crate::paper::results::Results;
 use crate::paper::{Paper, PaperOptions, PlannedRun, folder};
 use crate::say;
+use crate::session::duration;
 use crate::session::grid::Grid;
 use crate::session::{RunOptions, catch_signals, interrupted};
 
@@ -22,17 +25,48 @@ const IMAGES: usize = 1024;
 /// With --quick.
 const QUICK_IMAGES: usize = 256;
 
+/// The runs of a paper.
+pub(super) struct Work<'a> {
+    pub(super) paper: &'a Paper,
+    pub(super) asked: &'a PaperOptions,
+    pub(super) plan: &'a [PlannedRun],
+    /// The places of the runs that are trained now.
+    pub(super) here: &'a [usize],
+    /// No run is started that would end after so many seconds.
+    pub(super) budget: Option<f64>,
+}
+
+/// The time that runs take here: the estimate for two cores, corrected by the runs that have ended.
+struct Clock {
+    start: Instant,
+    /// What the runs that were trained since then should have taken.
+    estimated: f64,
+    spent: f64,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { start: Instant::now(), estimated: 0.0, spent: 0.0 }
+    }
+
+    /// The time of a run that is estimated at so many seconds.
+    fn corrected(&self, seconds: f64) -> f64 {
+        if self.estimated > 0.0 { seconds * self.spent / self.estimated } else { seconds }
+    }
+
+    fn add(&mut self, estimated: Option<f64>, spent: f64) {
+        if let Some(estimated) = estimated {
+            self.estimated += estimated;
+            self.spent += spent;
+        }
+    }
+}
+
 /// Does what is left to do of the runs in these places of the plan.
-pub(super) fn run(
-    paper: &Paper,
-    asked: &PaperOptions,
-    plan: &[PlannedRun],
-    here: &[usize],
-    mut grid: Grid,
-    chosen: &Chosen,
-) -> Result<ExitCode> {
+pub(super) fn run(work: Work, mut grid: Grid, chosen: &Chosen) -> Result<ExitCode> {
+    let Work { paper, asked, plan, here, budget } = work;
     catch_signals()?;
-    let mut skipped = BTreeMap::new();
+    let (mut skipped, mut clock) = (BTreeMap::new(), Clock::start());
     for (i, &at) in here.iter().enumerate() {
         let planned = &plan[at];
         let place = format!("run {} of {}: {}", i + 1, here.len(), planned.point.name);
@@ -46,20 +80,37 @@ pub(super) fn run(
             skipped.insert(planned.point.name.clone(), why);
             continue;
         } else {
-            say!("{place}\n");
+            let left = here[i..].iter().map(|&at| &plan[at]).filter(|later| grid.result(&later.point).is_none());
+            let left = clock.corrected(left.filter_map(|later| later.seconds).sum());
+            let next = clock.corrected(planned.seconds.unwrap_or(0.0));
+            if budget.is_some_and(|budget| clock.start.elapsed().as_secs_f64() + next > budget) {
+                eprint_line(&format!(
+                    "the budget is used up; {} are left, and --resume goes on",
+                    duration::words(left)
+                ));
+                break;
+            }
+            say!("{place}, {} left\n", duration::words(left));
+            let before = Instant::now();
             if !grid.run(&planned.point, chosen, RunOptions::default())? {
                 return Ok(stopped(plan, &grid));
             }
+            clock.add(planned.seconds, before.elapsed().as_secs_f64());
             say!("");
         }
         measure(paper, asked, planned, &grid, chosen)?;
     }
     let judged = Results { paper, asked, plan, skipped: &skipped }.write(&mut grid)?;
+    tell(&judged, &grid);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the verdicts.
+pub(super) fn tell(judged: &[ClaimResult], grid: &Grid) {
     say!("");
     let width = judged.iter().map(|judged| judged.claim.id.len()).max().unwrap_or(0);
-    judged.iter().for_each(|judged| say!("{:width$}  {}: {}", judged.claim.id, judged.verdict, judged.why));
+    judged.iter().for_each(|judged| say!("{:width$}  {}: {}", judged.claim.id, judged.words(), judged.why));
     say!("\n{0}/results.md, {0}/claims.json", grid.folder.path().display());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Scores a run and draws the figures that the paper has of it, unless both are there.
@@ -79,7 +130,8 @@ fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Gri
         let mut figures = paper.figures.iter().filter(|figure| !figure.together && figure.runs.contains(&planned.run));
         figures.any(|figure| figure.draw == name) && !path.join(format!("{name}.png")).exists()
     };
-    if scored && !paper.figures.iter().any(|figure| wanted(&figure.draw)) {
+    // Kept results have no weights; what they lack stays missing.
+    if !path.join("checkpoints").exists() || scored && !paper.figures.iter().any(|figure| wanted(&figure.draw)) {
         return Ok(());
     }
     let run = load::open(&path, config.clone(), chosen)?;

@@ -1,6 +1,6 @@
 //! Tests of verdicts on chosen values.
 
-use super::verdict::{Sign, Verdict, evaluate, format_values};
+use super::verdict::{Lack, Measured, Sign, Verdict, evaluate, format_values};
 use super::*;
 use crate::paper::{PAPERS, Paper, PaperOptions};
 
@@ -19,15 +19,44 @@ fn sign(claim: &Claim, values: &[f64]) -> Sign {
     claim.sign(&claim.runs[0], values)
 }
 
-/// The verdict on values, by seed and run. An infinity stands for a missing run.
+/// A value, or why there is none.
+type Found = std::result::Result<f64, Lack>;
+
+/// Values by run, seed and quantity, and the run that has not converged.
+struct Values<F> {
+    of: F,
+    falling: &'static str,
+}
+
+impl<F: Fn(&str, u64, &str) -> Found> Measured for Values<F> {
+    fn value(&self, run: &str, seed: u64, quantity: &str) -> Found {
+        (self.of)(run, seed, quantity)
+    }
+
+    fn unsettled(&self, run: &str, _: u64) -> Option<String> {
+        (run == self.falling).then(|| format!("{run} has not converged"))
+    }
+}
+
+/// Runs that have all converged.
+fn done<F: Fn(&str, u64, &str) -> Found>(of: F) -> Values<F> {
+    Values { of, falling: "" }
+}
+
+/// The value at a place. An infinity stands for a run that diverged, and a negative one for a run that has not ended.
+fn at(claim: &Claim, values: &[&[f64]], run: &str, seed: u64) -> Found {
+    let i = claim.runs[0].iter().position(|name| name == run).unwrap();
+    match values[seed as usize - 1][i] {
+        f64::INFINITY => Err(Lack::NoValue(format!("{run} diverged"))),
+        f64::NEG_INFINITY => Err(Lack::NotRun(format!("{run} has not run"))),
+        value => Ok(value),
+    }
+}
+
+/// The verdict on values, by seed and run.
 fn verdict(claim: &Claim, values: &[&[f64]]) -> (Verdict, String) {
     let seeds: Vec<u64> = (1..=values.len() as u64).collect();
-    let measure = |run: &str, seed: u64, _: &str| {
-        let i = claim.runs[0].iter().position(|name| name == run).unwrap();
-        let value = values[seed as usize - 1][i];
-        if value.is_infinite() { Err(format!("{run} diverged")) } else { Ok(value) }
-    };
-    let judged = evaluate(claim, &seeds, false, &measure);
+    let judged = evaluate(claim, &seeds, false, &done(|run: &str, seed: u64, _: &str| at(claim, values, run, seed)));
     (judged.verdict, judged.why)
 }
 
@@ -98,7 +127,7 @@ fn a_direction_must_hold_for_every_seed() {
         (&[down], "requires 2 seeds, and there is 1"),
     ] {
         let (verdict, why) = verdict(&two, values);
-        assert!(verdict == Verdict::NotComparable && why.contains(words), "{values:?}: {verdict}, {why}");
+        assert!(verdict == Verdict::Undecided && why.contains(words), "{values:?}: {verdict}, {why}");
     }
     let corrected = claim("rises", 2, "correction = \"a sign\"");
     assert_eq!(verdict(&corrected, &[up]).0, Verdict::Corrected);
@@ -110,18 +139,18 @@ fn values_that_are_not_finite_decide_nothing() {
     let rises = claim("rises", 2, "");
     for (values, words) in [([1.0, f64::NAN], "total of b is NaN"), ([f64::INFINITY, 1.0], "a diverged")] {
         let (verdict, why) = verdict(&rises, &[&values]);
-        assert!(verdict == Verdict::NotComparable && why.contains(words), "{why}");
+        assert!(verdict == Verdict::Undecided && why.contains(words), "{why}");
     }
     // A seed that confirms the claim does not make up for one without a value.
-    assert_eq!(verdict(&rises, &[&[1.0, 2.0], &[1.0, f64::INFINITY]]).0, Verdict::NotComparable);
+    assert_eq!(verdict(&rises, &[&[1.0, 2.0], &[1.0, f64::INFINITY]]).0, Verdict::Undecided);
     let never = claim("rises", 2, "not-comparable = \"by eye\"\nnot-quick = \"small\"");
     assert_eq!(verdict(&never, &[&[1.0, 2.0]]), (Verdict::NotComparable, "by eye".into()));
     let quick = claim("rises", 2, "not-quick = \"small\"");
-    let measure = |run: &str, _: u64, _: &str| Ok(if run == "a" { 1.0 } else { 2.0 });
+    let measure = done(|run: &str, _: u64, _: &str| Ok(if run == "a" { 1.0 } else { 2.0 }));
     assert_eq!(evaluate(&quick, &[1], true, &measure).why, "small");
     let full = evaluate(&quick, &[1], false, &measure);
-    assert_eq!((full.verdict, format_values(&full.values, "b").as_str()), (Verdict::Reproduced, "2.0000"));
-    assert_eq!(evaluate(&quick, &[], false, &measure).verdict, Verdict::NotComparable);
+    assert_eq!((full.verdict, format_values(&full.values, "b", "total").as_str()), (Verdict::Reproduced, "2.0000"));
+    assert_eq!(evaluate(&quick, &[], false, &measure).verdict, Verdict::Undecided);
 }
 
 #[test]
@@ -130,14 +159,65 @@ fn a_difference_has_no_sign_and_every_group_counts() {
                 minus = \"kl\"\nrule = \"falls\"\nruns = [[\"a\", \"b\"], [\"b\", \"c\"]]\n";
     let claim = parse(text).unwrap().remove(0);
     let gaps = |c: f64| {
-        move |run: &str, _: u64, quantity: &str| {
+        done(move |run: &str, _: u64, quantity: &str| {
             let gap = [("a", -3.0), ("b", 2.0), ("c", c)].iter().find(|(name, _)| *name == run).unwrap().1;
             Ok(if quantity == "kl" { 10.0 } else { 10.0 + gap })
-        }
+        })
     };
     assert_eq!(evaluate(&claim, &[1], false, &gaps(1.0)).verdict, Verdict::Reproduced);
     assert_eq!(evaluate(&claim, &[1], false, &gaps(-4.0)).verdict, Verdict::Contradicted);
-    assert_eq!(evaluate(&claim, &[1], false, &gaps(2.0)).verdict, Verdict::NotComparable);
+    assert_eq!(evaluate(&claim, &[1], false, &gaps(2.0)).verdict, Verdict::Undecided);
+}
+
+/// A seed whose runs have not ended does not count, a group without runs leaves the claim open, and one that fails decides it.
+#[test]
+fn seeds_and_groups_without_runs_do_not_count() {
+    let two = claim("rises", 2, "seeds = 2");
+    let (up, down, not) = (&[1.0, 2.0][..], &[2.0, 1.0][..], &[1.0, f64::NEG_INFINITY][..]);
+    assert_eq!(verdict(&two, &[up, up, not]), (Verdict::Reproduced, "the runs show this direction (seed 1, 2)".into()));
+    let (open, why) = verdict(&two, &[up, not]);
+    assert!(open == Verdict::Undecided && why.contains("requires 2 seeds, and there is 1"), "{why}");
+    assert_eq!(verdict(&two, &[not, not]), (Verdict::Undecided, "b has not run".into()));
+    let one = evaluate(&claim("rises", 2, ""), &[1, 2], false, &done(|run, seed, _| at(&two, &[up, not], run, seed)));
+    assert_eq!((one.words().as_str(), one.seeds), ("reproduced (one seed)", vec![1]));
+
+    let mut groups = claim("rises", 2, "");
+    groups.runs.push(vec!["b".into(), "c".into()]);
+    let half = |values: &'static [f64]| {
+        let measured = done(move |run: &str, _: u64, _: &str| match run {
+            "a" => Ok(values[0]),
+            "b" => Ok(values[1]),
+            _ => Err(Lack::NotRun("c has not run".into())),
+        });
+        let judged = evaluate(&groups, &[1], false, &measured);
+        (judged.verdict, judged.why)
+    };
+    let (open, why) = half(&[1.0, 2.0]);
+    assert!(
+        open == Verdict::Undecided && why.contains("c has not run; the runs show this direction in 1 of 2"),
+        "{why}"
+    );
+    assert_eq!(half(&[2.0, 1.0]).0, Verdict::Contradicted);
+    assert_eq!(verdict(&claim("rises", 2, ""), &[down]).0, Verdict::Contradicted);
+}
+
+#[test]
+fn runs_that_have_not_converged_or_have_collapsed_decide_nothing() {
+    let judged = |more: &str, kl: f64| {
+        let claim = claim("rises", 2, more);
+        let of = move |run: &str, _: u64, quantity: &str| match quantity {
+            "kl" => Ok(kl),
+            _ => Ok(if run == "a" { 1.0 } else { 2.0 }),
+        };
+        let judged = evaluate(&claim, &[1], false, &Values { of, falling: "b" });
+        (judged.verdict, judged.why)
+    };
+    assert_eq!(judged("", 5.0), (Verdict::Undecided, "b has not converged".into()));
+    assert_eq!(judged("any-length = true", 5.0).0, Verdict::Reproduced);
+    assert_eq!(judged("any-length = true\nneeds-latents = true", 5.0).0, Verdict::Reproduced);
+    let (open, why) = judged("any-length = true\nneeds-latents = true", 0.05);
+    assert!(open == Verdict::Undecided && why.starts_with("a has collapsed with seed 1: its KL is 0.05"), "{why}");
+    assert_eq!(judged("any-length = true", 0.05).0, Verdict::Reproduced);
 }
 
 #[test]

@@ -1,18 +1,25 @@
 //! The verdict on a claim.
 //!
-//! If a run is missing, has diverged, or has no finite value, the claim is not comparable, and the verdict gives the reason.
-//! Else the rule holds, fails or is undecided for each seed over all groups of runs, and the verdict follows from that:
+//! Each seed is judged on its own: the rule holds, fails, or leaves the values equal, over all groups of runs. A seed counts if all
+//! runs of at least one group have ended. The verdict follows from the seeds:
 //!
 //! ```text
-//! every seed holds    reproduced, or corrected if it is the corrected sentence that holds
-//! every seed fails    contradicted
-//! seeds disagree, or one is undecided, or fewer than asked for    not comparable
+//! every seed holds, in every group            reproduced, or corrected if it is the corrected sentence that holds
+//! every seed fails, in any group              contradicted
+//! a run diverged, collapsed, or has no value  undecided
+//! a run has not converged                     undecided, unless the claim is not about final losses
+//! seeds disagree, values are equal            undecided
+//! fewer seeds or groups than the claim has    undecided
+//! no run can decide the claim                 not comparable
 //! ```
 
 use serde::Serialize;
 
-use super::{Claim, Rule};
+use super::{Claim, Rule, is_count};
 use crate::session::table::five_digits;
+
+/// A run whose KL is below this many nats has collapsed: its latents say nothing about the image.
+const COLLAPSED: f64 = 0.1;
 
 /// The verdict on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,8 +31,35 @@ pub enum Verdict {
     Contradicted,
     /// The statement contains an error, and the runs show what the corrected statement says.
     Corrected,
-    /// The claim could not be tested; the result contains the reason.
+    /// These runs do not decide the claim, and others could; the result contains the reason.
+    Undecided,
+    /// No run can decide the claim; the result contains the reason.
     NotComparable,
+}
+
+/// All verdicts, in the order in which pages count them.
+pub const VERDICTS: [Verdict; 5] =
+    [Verdict::Reproduced, Verdict::Contradicted, Verdict::Corrected, Verdict::Undecided, Verdict::NotComparable];
+
+/// The reason why a run has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// The run has not ended; another seed can decide without it.
+    NotRun(String),
+    /// The run has ended, without this value.
+    NoValue(String),
+}
+
+/// The measurements of runs.
+pub trait Measured {
+    /// The quantity of a run.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    fn value(&self, run: &str, seed: u64, quantity: &str) -> Result<f64, Lack>;
+
+    /// Returns why the final losses of a run decide nothing, if they do not: it has not converged.
+    fn unsettled(&self, run: &str, seed: u64) -> Option<String>;
 }
 
 /// A claim, its verdict and the values behind it.
@@ -37,8 +71,25 @@ pub struct ClaimResult {
     pub verdict: Verdict,
     /// The reason, in one line.
     pub why: String,
+    /// The seeds that were compared.
+    pub seeds: Vec<u64>,
+    /// What would settle the claim, and what it costs, if it is undecided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settle: Option<String>,
     /// The values that were compared, by run and seed.
     pub values: Vec<Value>,
+}
+
+impl ClaimResult {
+    /// The verdict in words; one that rests on a single seed says so.
+    pub fn words(&self) -> String {
+        let decided = !matches!(self.verdict, Verdict::Undecided | Verdict::NotComparable);
+        let counts = self.claim.quantity == "parameters";
+        if decided && !counts && self.seeds.len() == 1 {
+            return format!("{} (one seed)", self.verdict);
+        }
+        self.verdict.to_string()
+    }
 }
 
 /// The quantity of one run.
@@ -67,61 +118,53 @@ impl std::fmt::Display for Verdict {
             Verdict::Reproduced => "reproduced",
             Verdict::Contradicted => "contradicted",
             Verdict::Corrected => "corrected",
+            Verdict::Undecided => "undecided",
             Verdict::NotComparable => "not comparable",
         })
     }
 }
 
-/// Evaluates a claim. `measure` takes a run, a seed and a quantity, and returns the value or the reason why there is none.
-pub fn evaluate(
-    claim: &Claim,
-    seeds: &[u64],
-    quick: bool,
-    measure: &dyn Fn(&str, u64, &str) -> Result<f64, String>,
-) -> ClaimResult {
+/// What one seed shows.
+struct OfSeed {
+    seed: u64,
+    sign: Sign,
+    /// The groups whose runs have all ended.
+    groups: usize,
+}
+
+/// Evaluates a claim with the measurements of runs.
+pub fn evaluate(claim: &Claim, seeds: &[u64], quick: bool, measured: &dyn Measured) -> ClaimResult {
     let mut values: Vec<Value> = Vec::new();
-    let mut signs = Vec::new();
-    let mut lacking = None;
+    let (mut shown, mut lacking, mut unfit) = (Vec::new(), None, None);
     for &seed in seeds.iter().filter(|_| claim.rule.is_some()) {
-        let mut sign = Vec::new();
+        let mut signs = Vec::new();
         for group in &claim.runs {
-            let found: Result<Vec<f64>, String> = group.iter().map(|run| value(claim, run, seed, measure)).collect();
+            let found: Result<Vec<f64>, Lack> = group.iter().map(|run| claim.value(run, seed, measured)).collect();
             match found {
-                Err(why) => lacking = lacking.or(Some(why)),
+                Err(Lack::NotRun(why)) => lacking = lacking.or(Some(why)),
+                Err(Lack::NoValue(why)) => unfit = unfit.or(Some(why)),
                 Ok(numbers) => {
                     let of = |(run, &value): (&String, &f64)| Value { run: run.clone(), seed, value };
                     let new: Vec<Value> = group.iter().zip(&numbers).map(of).collect();
                     values.extend(new.into_iter().filter(|new| !values.contains(new)).collect::<Vec<_>>());
-                    sign.push(claim.sign(group, &numbers));
+                    signs.push(claim.sign(group, &numbers));
+                    unfit = unfit.or_else(|| group.iter().find_map(|run| claim.unfit(run, seed, measured)));
                 }
             }
         }
-        signs.push(worst(&sign));
+        if !signs.is_empty() {
+            shown.push(OfSeed { seed, sign: worst(&signs), groups: signs.len() });
+        }
     }
-    let undecided = claim.not_comparable.clone().or_else(|| claim.not_quick.clone().filter(|_| quick)).or(lacking);
-    let (verdict, why) = match undecided {
+    let (verdict, why) = match claim.not_comparable.clone() {
         Some(why) => (Verdict::NotComparable, why),
-        None => claim.decide(seeds, &signs),
+        None => match claim.not_quick.clone().filter(|_| quick).or(unfit) {
+            Some(why) => (Verdict::Undecided, why),
+            None => claim.decide(&shown, lacking),
+        },
     };
-    ClaimResult { claim: claim.clone(), verdict, why, values }
-}
-
-/// The finite value that the claim compares for a run, or the reason why there is none.
-fn value(
-    claim: &Claim,
-    run: &str,
-    seed: u64,
-    measure: &dyn Fn(&str, u64, &str) -> Result<f64, String>,
-) -> Result<f64, String> {
-    let finite = |quantity: &str| {
-        let x = measure(run, seed, quantity)?;
-        if x.is_finite() { Ok(x) } else { Err(format!("{quantity} of {run} is {x} with seed {seed}")) }
-    };
-    let first = finite(&claim.quantity)?;
-    Ok(match &claim.minus {
-        None => first,
-        Some(minus) => (first - finite(minus)?).abs(),
-    })
+    let seeds = shown.iter().map(|shown| shown.seed).collect();
+    ClaimResult { claim: claim.clone(), verdict, why, seeds, settle: None, values }
 }
 
 /// The combined result of several groups.
@@ -134,6 +177,33 @@ fn worst(signs: &[Sign]) -> Sign {
 }
 
 impl Claim {
+    /// The finite value that the claim compares for a run, or the reason why there is none.
+    fn value(&self, run: &str, seed: u64, measured: &dyn Measured) -> Result<f64, Lack> {
+        let finite = |quantity: &str| {
+            let x = measured.value(run, seed, quantity)?;
+            let not = || Lack::NoValue(format!("{quantity} of {run} is {x} with seed {seed}"));
+            if x.is_finite() { Ok(x) } else { Err(not()) }
+        };
+        let first = finite(&self.quantity)?;
+        Ok(match &self.minus {
+            None => first,
+            Some(minus) => (first - finite(minus)?).abs(),
+        })
+    }
+
+    /// Returns why a run with a value decides nothing all the same.
+    fn unfit(&self, run: &str, seed: u64, measured: &dyn Measured) -> Option<String> {
+        let unsettled = self.is_about_final_losses().then(|| measured.unsettled(run, seed)).flatten();
+        if unsettled.is_some() {
+            return unsettled;
+        }
+        let kl = measured.value(run, seed, "kl").ok().filter(|&kl| self.needs_latents && kl < COLLAPSED)?;
+        Some(format!(
+            "{run} has collapsed with seed {seed}: its KL is {} nats, so there is nothing to compare",
+            five_digits(kl)
+        ))
+    }
+
     /// −1, 0 or 1 if b is below, equal to or above a, with the claim's tolerance.
     fn step(&self, a: f64, b: f64) -> i32 {
         let room = self.floor.max(self.within * a.abs().max(b.abs()));
@@ -172,43 +242,58 @@ impl Claim {
         }
     }
 
-    /// The verdict over all seeds.
-    fn decide(&self, seeds: &[u64], signs: &[Sign]) -> (Verdict, String) {
-        let all = |sign: Sign| !signs.is_empty() && signs.iter().all(|&other| other == sign);
+    /// The verdict over all seeds that have runs. `lacking` is a run that has not ended.
+    fn decide(&self, shown: &[OfSeed], lacking: Option<String>) -> (Verdict, String) {
         let which = |sign: Sign| -> String {
-            let those = seeds.iter().zip(signs).filter(|(_, other)| **other == sign);
-            those.map(|(seed, _)| seed.to_string()).collect::<Vec<_>>().join(", ")
+            let those = shown.iter().filter(|shown| shown.sign == sign).map(|shown| shown.seed.to_string());
+            those.collect::<Vec<_>>().join(", ")
         };
+        let undecided = |why: String| (Verdict::Undecided, why);
         let (holds, fails, alike) = (which(Sign::Holds), which(Sign::Fails), which(Sign::Alike));
-        let (verdict, told) = if all(Sign::Holds) && self.correction.is_some() {
-            (Verdict::Corrected, "the corrected sentence holds")
-        } else if all(Sign::Holds) {
-            (Verdict::Reproduced, "the runs show this direction")
-        } else if all(Sign::Fails) {
-            (Verdict::Contradicted, "the runs do not show this direction")
-        } else if !alike.is_empty() {
-            return (
-                Verdict::NotComparable,
-                format!("the values do not differ by more than the tolerance (seed {alike})"),
-            );
-        } else {
-            let words = format!("mixed: the runs show this direction with seed {holds}, but not with seed {fails}");
-            return (Verdict::NotComparable, words);
+        let complete = shown.iter().filter(|shown| shown.groups == self.runs.len()).count();
+        let (verdict, told, counted) = match shown.iter().map(|shown| shown.sign).collect::<Vec<_>>()[..] {
+            [] => return undecided(lacking.unwrap_or_else(|| "no seed was asked for".into())),
+            ref signs if signs.contains(&Sign::Alike) => {
+                return undecided(format!("the values do not differ by more than the tolerance (seed {alike})"));
+            }
+            ref signs if signs.iter().all(|&sign| sign == Sign::Fails) => {
+                (Verdict::Contradicted, "the runs do not show this direction", shown.len())
+            }
+            ref signs if !signs.contains(&Sign::Fails) => match &self.correction {
+                Some(_) => (Verdict::Corrected, "the corrected sentence holds", complete),
+                None if self.rule == Some(Rule::Equals) => {
+                    (Verdict::Reproduced, "the numbers are the printed ones", complete)
+                }
+                None => (Verdict::Reproduced, "the runs show this direction", complete),
+            },
+            _ => {
+                let words = format!("mixed: the runs show this direction with seed {holds}, but not with seed {fails}");
+                return undecided(words);
+            }
         };
-        if signs.len() < self.seeds {
-            let (here, wanted) = (signs.len(), self.seeds);
-            let words =
-                format!("a difference of this size requires {wanted} seeds, and there is {here}; with it, {told}");
-            return (Verdict::NotComparable, words);
+        if counted == 0 {
+            let (some, all) = (shown[0].groups, self.runs.len());
+            let why = lacking.unwrap_or_default();
+            return undecided(format!("{why}; {told} in {some} of {all} groups of runs (seed {holds})"));
+        }
+        if counted < self.seeds {
+            let wanted = self.seeds;
+            return undecided(format!(
+                "a difference of this size requires {wanted} seeds, and there is {counted}; with it, {told}"
+            ));
         }
         let correction = self.correction.as_ref().map_or_else(String::new, |what| format!("; {what}"));
-        (verdict, format!("{told} (seed {}){correction}", which(signs[0])))
+        (verdict, format!("{told} (seed {}){correction}", if fails.is_empty() { holds } else { fails }))
     }
 }
 
 /// The values of a run as text, one per seed.
-pub fn format_values(values: &[Value], run: &str) -> String {
-    let numbers: Vec<String> =
-        values.iter().filter(|value| value.run == run).map(|value| five_digits(value.value)).collect();
+pub fn format_values(values: &[Value], run: &str, quantity: &str) -> String {
+    let mine = values.iter().filter(|value| value.run == run).map(|value| value.value);
+    let mut numbers: Vec<String> =
+        mine.map(|x| if is_count(quantity) { format!("{x}") } else { five_digits(x) }).collect();
+    if quantity == "parameters" {
+        numbers.dedup(); // every seed has the same
+    }
     if numbers.is_empty() { "–".into() } else { numbers.join(" / ") }
 }

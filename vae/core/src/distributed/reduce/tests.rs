@@ -32,7 +32,10 @@ fn summed(communicator: &dyn Communicator, shards: usize, len: usize) -> Vec<f32
         let value: Vec<f32> = (0..len).map(|i| number(shard, i)).collect();
         sums.push(shard, value, |a, b| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
     }
-    all_reduce(communicator, shards, sums.into_sums()).unwrap()
+    let mut sums = sums.into_sums();
+    let mut lists: Vec<_> = sums.iter_mut().map(|(range, sum)| (range.clone(), &mut sum[..])).collect();
+    all_reduce(communicator, shards, &mut lists).unwrap();
+    sums.remove(0).1
 }
 
 #[test]
@@ -51,16 +54,52 @@ fn every_number_of_ranks_gives_the_bits_of_the_tree() {
 }
 
 #[test]
-fn buckets_are_summed_by_different_ranks_to_the_same_bits() {
-    let len = 4 * BUCKET + 3;
-    let whole = on_ranks(1, |rank| summed(&rank, 6, len)).remove(0);
-    assert_eq!(whole[len - 1], expected(0..6, len - 1));
-    for size in [2, 3, 4, 5, 6] {
-        assert!(on_ranks(size, |rank| summed(&rank, 6, len)).iter().all(|sum| *sum == whole), "{size} ranks");
+fn pieces_are_summed_by_different_ranks_to_the_same_bits() {
+    for len in [1, 2, 4_099] {
+        let whole = on_ranks(1, |rank| summed(&rank, 6, len)).remove(0);
+        assert_eq!(whole[len - 1], expected(0..6, len - 1));
+        for size in [2, 3, 4, 5, 6] {
+            assert!(on_ranks(size, |rank| summed(&rank, 6, len)).iter().all(|sum| *sum == whole), "{size} ranks");
+        }
     }
     let rank = group(4).remove(0);
-    let reduction = Reduction { communicator: &rank, shards: 8, len: 0 };
-    assert_eq!([0, 1, 2, 3].map(|bucket| reduction.holder(0..8, 0, bucket)), [0, 2, 1, 3]);
+    let mut sums = [];
+    let reduction =
+        Reduction { communicator: &rank, shards: 8, sums: &mut sums, len: 0, pieces: 4, incoming: Vec::new(), sent: 0 };
+    assert_eq!([0, 1, 2, 3].map(|piece| reduction.holder(0..8, 0, piece)), [0, 2, 1, 3]);
+}
+
+/// Each rank of a power of two sends 2·(N − 1)/N of the numbers.
+#[test]
+fn ranks_send_no_more_than_they_must() {
+    for size in [2, 4, 8] {
+        let len = 1 << 12;
+        let sent = on_ranks(size, |rank| {
+            let mut numbers = vec![1.0; len];
+            let range = shards_of(rank.rank(), size, size);
+            let sent = all_reduce(&rank, size, &mut [(range, &mut numbers[..])]).unwrap();
+            assert!(numbers.iter().all(|&sum| sum == size as f32));
+            sent
+        });
+        assert_eq!(sent, vec![2 * 4 * len * (size - 1) / size; size]);
+    }
+}
+
+/// The sums that the next shard is added to are those that `push` adds it to.
+#[test]
+fn a_shard_knows_which_sums_it_joins() {
+    for shards in 1..=13 {
+        let mut sums = TreeSum::new(shards);
+        for shard in 0..shards {
+            let [joined, before] = sums.joined_by(shard);
+            let ranges = |sums: &[SumOf<()>]| sums.iter().map(|(range, ())| range.clone()).collect::<Vec<_>>();
+            let start = ranges(joined).first().map_or(shard, |first| first.start);
+            let mut expected = ranges(before);
+            expected.push(start..shard + 1);
+            sums.push(shard, (), |(), ()| {});
+            assert_eq!(ranges(&sums.sums), expected, "shard {shard} of {shards}");
+        }
+    }
 }
 
 #[test]

@@ -92,6 +92,72 @@ fn shards_of_a_model_without_batch_norm_change_the_rounding_only() {
     }
 }
 
+/// The largest difference, relative to the largest number of all.
+fn deviation(found: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>) -> f32 {
+    let largest = expected.values().flat_map(|x| x.data().to_vec()).fold(0.0_f32, |most, x| most.max(x.abs()));
+    assert!(found.len() == expected.len() && found.len() > 10);
+    let pairs = found.iter().flat_map(|(name, x)| x.data().iter().zip(expected[name].data()));
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+}
+
+/// With batch norm over all shards, they change only the rounding: no more than another order of the images does, which batch norm
+/// amplifies from layer to layer.
+#[test]
+fn shards_with_batch_norm_over_all_of_them_change_the_rounding_only() {
+    for accumulate in ["train.accumulate=1", "train.accumulate=2"] {
+        let images = if accumulate.ends_with('1') { 12 } else { 20 }; // the second batch has 8
+        let places: Vec<usize> = (0..images).collect();
+        let reordered: Vec<usize> = (0..12).rev().chain((12..images).rev()).collect();
+        let after = |places: &[usize], settings: &[&str]| {
+            let small = ["train.batch_size=12", "data.limit=24", "data.image_size=32", accumulate];
+            let mut trainer = trainer(&[&small, settings].concat());
+            // z has no noise if the variance is tiny, so that a shard sees the same z as the batch.
+            let set = |name: &str, value: f32| {
+                let (_, param) = trainer.params.iter().find(|(known, _)| known == name).unwrap();
+                param.set(param.value().full_like(value));
+            };
+            set("encoder.logvar.weight", 0.0);
+            set("encoder.logvar.bias", -60.0);
+            let (total, gradients) = summed(&mut trainer, places);
+            let statistics = values(&trainer).into_iter().filter(|(name, _)| name.contains("running_"));
+            (total, gradients, statistics.collect::<BTreeMap<_, _>>())
+        };
+        let whole = after(&places, &[]);
+        let other = after(&reordered, &[]);
+        let rounding = [deviation(&other.1, &whole.1), deviation(&other.2, &whole.2)];
+        assert!(rounding.iter().all(|&rounding| rounding > 0.0 && rounding < 1e-4), "{rounding:?}");
+        for shards in ["train.shards=2", "train.shards=6"] {
+            let found = after(&places, &[shards, "train.sync_batch_norm=true"]);
+            assert!((found.0 - whole.0).abs() < 1e-5 * whole.0, "{} and {}", found.0, whole.0);
+            let gradients = deviation(&found.1, &whole.1);
+            assert!(gradients < 10.0 * rounding[0], "{shards}, {accumulate}: {gradients} and {rounding:?}");
+            // The statistics of several batches are a mean over shards, some of which have no images of the last one.
+            let statistics = deviation(&found.2, &whole.2);
+            assert!(images > 12 || statistics < 10.0 * rounding[1], "{shards}: {statistics} and {rounding:?}");
+        }
+        let alone = after(&places, &["train.shards=6"]);
+        assert!(
+            deviation(&alone.1, &whole.1) > 100.0 * rounding[0],
+            "the gradients do not show whose statistics they have"
+        );
+    }
+}
+
+/// A worker that fails ends the step with an error, and nobody waits for it.
+#[test]
+fn a_shard_whose_thread_fails_ends_the_step() {
+    let mut trainer = trainer(&["train.batch_size=12", "train.shards=3", "train.sync_batch_norm=true"]);
+    let places: Vec<usize> = (0..12).collect();
+    let dataset = trainer.dataset.clone();
+    let mut batches: Vec<_> =
+        trainer.own_parts(&places).into_iter().map(|part| dataset.training_batch(0, &part)).collect();
+    let other = batches[1].as_mut().unwrap();
+    other.input = other.input.slice(1, 0, 0); // no channels
+    let result = pollster::block_on(trainer.sum_of_shards(&mut batches.into_iter(), 12));
+    let error = result.err().unwrap().to_string();
+    assert!(error.contains("a thread that computes a shard has failed"), "{error}");
+}
+
 /// A step of two batches of 12 images in three shards: the gradient is the mean over the images of the parts' gradients, and each
 /// running statistic the mean over the shards of what each makes of the value before the step.
 #[test]
@@ -171,6 +237,8 @@ fn divisions_that_cannot_be_trained_are_refused() {
     assert!(refusal(&["train.shards=0"]).contains("train.shards = 0"));
     assert!(refusal(&["train.shards=128"]).contains("set train.shards = 64,"));
     assert!(refusal(&["train.shards=4", "model.kind=vq"]).contains("codebook"));
+    assert!(refusal(&["train.sync_batch_norm=true", "model.kind=dense"]).contains("this model has no batch norm"));
+    assert!(refusal(&["train.sync_batch_norm=true", "device=gpu"]).contains("set device = \"cpu\""));
     // 8,334 images leave one in the last shard of seven.
     let one = refusal(&[
         "train.shards=4",
