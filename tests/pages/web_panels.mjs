@@ -107,9 +107,15 @@ export async function map(tab) {
   await loupe.waitFor({ state: "visible" });
   const told = await page.textContent(".hearing");
   expect(/^z = \(0\.\d+, 0\.\d+\)$/.test(told), `a screen reader hears ${told}`);
-  const before = await tab.lab((lab) => lab.watching.features);
+  await tab.lab((lab) => lab.setRunning(false));
+  await page.waitForTimeout(800); // the marks come to rest
   await page.keyboard.press("Enter");
-  await until(`(lab) => lab.watching.features !== ${before}`, "another image in the network");
+  const nearest = await tab.lab((lab) => {
+    const [x, y] = document.querySelector(".place").textContent.match(/−?[\d.]+/g).map((text) => Number(text.replace("−", "-"))), { points } = lab.last.map;
+    const far = (k) => Math.hypot(points[2 * k] - x, points[2 * k + 1] - y);
+    return { far: far(lab.watching.features), least: Math.min(...[...lab.last.map.labels.keys()].map(far)) };
+  });
+  expect(nearest.far < nearest.least + 0.01, `the chosen image lies ${nearest.far} from the probe, another ${nearest.least}`);
   // The mark that was chosen is that image: its mu is where the mark lies.
   const apart = await until((lab) => {
     const { features, map } = lab.last, at = lab.watching.features;
