@@ -257,15 +257,16 @@ impl View<'_> {
             "our runs, of the paper's size",
             "verdict, or why there is none",
         ];
-        let mut cells = vec![head.map(str::to_owned).to_vec()];
+        let mut text = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
         for printed in &self.results.paper.printed {
             let runs = self.runs_of(printed, judged);
             let sizes = self.sizes(&runs);
             let scale = if runs.is_empty() { "–".into() } else { scale_words(&sizes) };
             let compared = self.compared(printed, judged, sizes.is_empty());
-            cells.push(vec![printed.of.clone(), printed.shows.clone(), compared, scale, printed.verdicts(judged)]);
+            let verdicts = printed.verdicts(judged);
+            let _ = writeln!(text, "| {} | {} | {compared} | {scale} | {verdicts} |", printed.of, printed.shows);
         }
-        markdown_table(&cells)
+        text
     }
 
     /// The runs that a table or figure of the paper is about.

@@ -47,7 +47,7 @@ pub fn settle(
     let missing = all.iter().any(|(_, is)| *is == Progress::NotRun);
     let command = |seeds: &[u64]| {
         let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-        format!("`vae paper {paper}{} --seeds {}`", only(&runs), seeds.join(","))
+        format!("`vae paper {paper}{} --seeds {}`", only(&runs, plan), seeds.join(","))
     };
     let timed = |seconds: f64| if seconds > 0.0 { words(seconds) } else { "an unknown time".into() };
     Some(match (missing, falling) {
@@ -84,9 +84,18 @@ fn wanted(seeds: &[u64], count: usize) -> Vec<u64> {
     all
 }
 
-/// `--only` for the names before the first comma, each once.
-fn only(runs: &[&str]) -> String {
-    let mut names: Vec<&str> = runs.iter().map(|run| run.split(',').next().unwrap_or(run)).collect();
-    names.dedup();
+/// `--only` for a few runs, or for the names before their commas if there are many; and for the runs whose encoders they start from.
+fn only(runs: &[&str], plan: &[PlannedRun]) -> String {
+    let mine = plan.iter().filter(|planned| runs.contains(&planned.run.as_str()));
+    let encoders = mine.filter_map(|planned| planned.encoder.as_deref());
+    let whole = |run: &'_ str| run.split(',').next().unwrap_or(run).to_owned();
+    let mut names: Vec<String> = Vec::new();
+    let wanted =
+        encoders.map(whole).chain(runs.iter().map(|run| if runs.len() > 4 { whole(run) } else { (*run).to_owned() }));
+    for name in wanted {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     names.iter().map(|name| format!(" --only {name}")).collect()
 }

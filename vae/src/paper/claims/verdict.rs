@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! every seed holds, in every group            reproduced, or corrected if it is the corrected sentence that holds
-//! every seed fails, in any group              contradicted
+//! every seed fails, and in no group holds     contradicted
+//! it holds in one group and fails in another  undecided
 //! a run diverged, collapsed, or has no value  undecided
 //! a run has not converged                     undecided, unless the claim is not about final losses
 //! seeds disagree, values are equal            undecided
@@ -130,6 +131,8 @@ struct OfSeed {
     sign: Sign,
     /// The groups whose runs have all ended.
     groups: usize,
+    /// Whether the rule holds in one group and fails in another.
+    mixed: bool,
 }
 
 /// Evaluates a claim with the measurements of runs.
@@ -153,7 +156,8 @@ pub fn evaluate(claim: &Claim, seeds: &[u64], quick: bool, measured: &dyn Measur
             }
         }
         if !signs.is_empty() {
-            shown.push(OfSeed { seed, sign: worst(&signs), groups: signs.len() });
+            let mixed = signs.contains(&Sign::Holds) && signs.contains(&Sign::Fails);
+            shown.push(OfSeed { seed, sign: worst(&signs), groups: signs.len(), mixed });
         }
     }
     let (verdict, why) = match claim.not_comparable.clone() {
@@ -163,8 +167,17 @@ pub fn evaluate(claim: &Claim, seeds: &[u64], quick: bool, measured: &dyn Measur
             None => claim.decide(&shown, lacking),
         },
     };
-    let seeds = shown.iter().map(|shown| shown.seed).collect();
+    let seeds = counted(&shown, claim).map(|shown| shown.seed).collect();
     ClaimResult { claim: claim.clone(), verdict, why, seeds, settle: None, values }
+}
+
+/// The seeds that count: those whose groups have all run, and those that fail in a group, since no other group changes that. If none
+/// does, all.
+fn counted<'a>(shown: &'a [OfSeed], claim: &Claim) -> impl Iterator<Item = &'a OfSeed> {
+    let all = claim.runs.len();
+    let counts = move |shown: &&OfSeed| shown.groups == all || shown.sign == Sign::Fails;
+    let any = shown.iter().any(|shown| counts(&shown));
+    shown.iter().filter(move |shown| !any || counts(shown))
 }
 
 /// The combined result of several groups.
@@ -244,12 +257,17 @@ impl Claim {
 
     /// The verdict over all seeds that have runs. `lacking` is a run that has not ended.
     fn decide(&self, shown: &[OfSeed], lacking: Option<String>) -> (Verdict, String) {
+        let shown: Vec<&OfSeed> = counted(shown, self).collect();
         let which = |sign: Sign| -> String {
             let those = shown.iter().filter(|shown| shown.sign == sign).map(|shown| shown.seed.to_string());
             those.collect::<Vec<_>>().join(", ")
         };
         let undecided = |why: String| (Verdict::Undecided, why);
         let (holds, fails, alike) = (which(Sign::Holds), which(Sign::Fails), which(Sign::Alike));
+        if let Some(mixed) = shown.iter().find(|shown| shown.mixed) {
+            let words = "the runs show this direction in one group of runs, but not in another";
+            return undecided(format!("mixed: with seed {} {words}", mixed.seed));
+        }
         let complete = shown.iter().filter(|shown| shown.groups == self.runs.len()).count();
         let (verdict, told, counted) = match shown.iter().map(|shown| shown.sign).collect::<Vec<_>>()[..] {
             [] => return undecided(lacking.unwrap_or_else(|| "no seed was asked for".into())),
