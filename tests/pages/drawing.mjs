@@ -31,7 +31,7 @@ const inkAt = (page, place) => page.evaluate(([x, y]) => {
 /** A drawing is encoded while it is drawn, by any kind of pointer, and can be cleared. */
 export async function draw(person) {
   const { page, expect, becomesTrue, changes, told, copied, near } = person;
-  const about = await page.evaluate(async () => (await fetch("/about")).json());
+  const about = await page.evaluate(async () => (await ask("/about")).json());
   const blank = await drawing(page), asked = [];
   const listen = (request) => /\/picture\?/.test(request.url()) && asked.push(request.url());
   page.on("request", listen);
@@ -66,7 +66,7 @@ export async function draw(person) {
   expect(await becomesTrue(isSmall, [height, width]), `the model sees a drawing that is not of ${height} × ${width} pixels`);
   const file = await page.evaluate(async () => {
     const blob = await new Promise((done) => document.getElementById("drawing").toBlob(done));
-    return (await (await fetch("/picture?whole=true", { method: "POST", body: blob })).json()).z;
+    return (await (await ask("/picture?whole=true", { method: "POST", body: blob })).json()).z;
   });
   let drawn = await copied();
   // The last piece of a stroke may still be on its way.

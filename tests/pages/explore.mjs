@@ -37,7 +37,7 @@ export async function use(page, expect) {
 
   expect(await becomesTrue(() => "ready" in document.body.dataset && document.getElementById("shown").width > 1), "shows no picture");
   expect(await becomesTrue(() => document.querySelector("#legend li")), "shows no map");
-  const { latents } = await page.evaluate(async () => (await fetch("/about")).json());
+  const { latents } = await page.evaluate(async () => (await ask("/about")).json());
 
   // Screen readers tell each slider's latent.
   for (const { dim } of latents) {

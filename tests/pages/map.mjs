@@ -47,7 +47,7 @@ export async function showMosaic({ page, expect, becomesTrue, changes }) {
   const question = asked[0].postDataJSON(), words = await page.locator("#mosaic-words").textContent();
   for (const end of question.ranges.flat()) expect(words.includes(end.toFixed(2)), `${words} does not say ${end}`);
   const off = await page.evaluate(async (question) => {
-    const { shape: [, height, width], mosaic } = await (await fetch("/about")).json();
+    const { shape: [, height, width], mosaic } = await (await ask("/about")).json();
     const pixels = async (path, body) => {
       const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
       const bitmap = await createImageBitmap(await answer.blob()), canvas = new OffscreenCanvas(bitmap.width, bitmap.height), context = canvas.getContext("2d");
@@ -82,7 +82,7 @@ export async function showMosaic({ page, expect, becomesTrue, changes }) {
 /** The legend shows the server's marks, whose colours are checked in vae/figures, in the colours of the theme. */
 async function legend(page, expect) {
   const { found, wanted } = await page.evaluate(async () => {
-    const { marks } = await (await fetch("/about")).json(), dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const { marks } = await (await ask("/about")).json(), dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const found = [...document.querySelectorAll("#legend path")].map((path) => `${path.getAttribute("fill")} ${path.getAttribute("d")}`);
     return { found, wanted: marks.slice(0, found.length).map((mark) => [mark.colours[Number(dark)], mark.polygons]) };
   });

@@ -5,43 +5,23 @@
 // VAE is the program `vae`, which then reads the weights that the page saves.
 // WEB_SECONDS is how long the memory is watched, WEB_ONLY a pattern of the visits to make. The folder is served below a sub-folder, as GitHub Pages does, without special headers.
 import { execFile } from "node:child_process";
-import { createServer } from "node:http";
-import { readFile } from "node:fs/promises";
-import { extname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
+import { WEBGPU, serve } from "./static.mjs";
 import { audit, check, deadline, end, launch, words } from "./visit.mjs";
 import { claims } from "./web_claims.mjs";
 import { breaks, lacks, offline } from "./web_faults.mjs";
 import { compares, draws, follows, map, moves, saves, shares } from "./web_panels.mjs";
 
-const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader"];
 const SECONDS = Number(process.env.WEB_SECONDS ?? 20);
 const PATIENCE = 90_000; // milliseconds until something must have happened; machines of tests are busy
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm", ".txt": "text/plain" };
-
 const ONLY = new RegExp(process.env.WEB_ONLY ?? ""); // the names of the visits
 const run = promisify(execFile);
 
 const { shots, words: [executable, folder] } = words();
 deadline(900_000 + 1000 * SECONDS);
 
-/** Serves the folder at /lab/, and nothing else. */
-function serve() {
-  const server = createServer(async (request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
-    if (!path.startsWith("/lab/")) return response.writeHead(404).end();
-    const file = join(folder, path === "/lab/" ? "index.html" : path.slice(5));
-    try {
-      const bytes = await readFile(file);
-      response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(bytes);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  return new Promise((done) => server.listen(0, "127.0.0.1", () => done(server)));
-}
-
-const server = await serve(), url = `http://127.0.0.1:${server.address().port}/lab/`;
+const server = await serve(folder, "/lab/"), url = `http://127.0.0.1:${server.address().port}/lab/`;
 const browser = await launch(executable, WEBGPU);
 
 /** Opens the page. `tab.lab(f)` runs f with the first model; `tab.until(f)` waits until f of it is true; `tab.close(pattern)` checks that
