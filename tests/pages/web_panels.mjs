@@ -242,6 +242,12 @@ export async function saves(tab) {
     const { stdout } = await promisify(execFile)(process.env.VAE, ["info", await file.path()]);
     expect(/checksum +ok/.test(stdout) && /z_dim = 3/.test(stdout), `vae info says ${stdout.slice(0, 200)}`);
   }
+  // The explorer gets the same model.
+  const [explorer] = await Promise.all([page.context().waitForEvent("page"), page.getByRole("button", { name: "Explore" }).click()]);
+  await explorer.waitForSelector("body[data-ready] #legend li", { timeout: 60_000 });
+  const sliders = await explorer.getByRole("slider", { name: /^z\[/ }).count(), marks = await explorer.locator("#legend li").count();
+  expect(sliders === 3 && marks === 10, `the explorer shows ${sliders} latents and ${marks} labels`);
+  await explorer.close();
   await page.locator('select[data-key="model.z_dim"]').selectOption("2");
   await until((lab) => !lab.starting && lab.about.latents === 2, "another model");
   await page.locator("input[accept='.safetensors']").setInputFiles({ name: "best.safetensors", mimeType: "application/octet-stream", buffer: bytes });

@@ -1,4 +1,5 @@
 // One model: its worker, its settings and its panels. Two of them stand side by side in a comparison.
+import { handOver } from "./explore/handover.js";
 import { Client } from "./client.js";
 import { controls } from "./controls.js";
 import { digits, download, make } from "./dom.js";
@@ -208,6 +209,20 @@ export class Lab {
       download(bytes, name);
       this.fault.note(`${name} is saved, ${digits(bytes.length / 1e6, 2)} MB. “Load a run” reads it, \`vae info\` describes it, and \`train --set model.init=${name}\` begins with its weights.`, true);
     } catch (error) {
+      this.fault.note(error.message);
+    }
+  }
+
+  /** Opens the model, as it is now, in the latent explorer. */
+  async explore() {
+    const tab = open("about:blank", "_blank"); // at once: browsers open no window later than the click
+    try {
+      const { bytes } = await this.client.ask("save");
+      await handOver("this page's model", bytes);
+      if (tab) tab.location = new URL("explore/", location.href);
+      else this.fault.note("The browser opened no new tab for the explorer: allow this page to open one.");
+    } catch (error) {
+      tab?.close();
       this.fault.note(error.message);
     }
   }

@@ -7,6 +7,7 @@ const FILES = [
   "client.js", "coach.js", "controls.js", "dom.js", "drawing.js", "experiments.js", "fault.js", "follow.js", "gaussians.js", "how.js",
   "icons.js", "lab.js", "loss.js", "map.js", "marks.js", "network.js", "page.js", "paint.js", "pictures.js", "reconstructions.js",
   "settings.js", "status.js", "worker.js", "engine/web.js", "engine/web_bg.wasm",
+  "explore/", "explore/page.css", "explore/page.js", "explore/server.js", "explore/worker.js", "explore/handover.js",
 ];
 
 self.addEventListener("install", (event) => {

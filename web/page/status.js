@@ -18,6 +18,7 @@ export function status(lab) {
     chip, speed, why, words, progress,
     make("span", { className: "weights" },
       size,
+      make("button", { type: "button", className: "link", on: { click: () => lab.explore() } }, "Explore"),
       make("button", { type: "button", className: "link", on: { click: () => lab.save() } }, "Download the weights"),
       make("button", { type: "button", className: "link", on: { click: () => file.click() } }, "Load a run"), file));
   let slow;

@@ -50,17 +50,17 @@ function about() {
 
 async function start(request) {
   running = false;
-  engine?.free();
-  engine = null;
   const [webgpu, why] = await choose(request.device ?? "auto");
-  device = why;
+  let started, note = why; // a start that fails leaves the model that there was
   try {
-    engine = await Engine.start(request, webgpu, (done, total) => postMessage({ event: "compiling", done, total }));
+    started = await Engine.start(request, webgpu, (done, total) => postMessage({ event: "compiling", done, total }));
   } catch (error) {
     if (!webgpu || request.device === "webgpu" || panic) throw error;
-    device = `WebGPU failed (${words(error)}), so the CPU computes.`;
-    engine = await Engine.start(request, false, () => {});
+    note = `WebGPU failed (${words(error)}), so the CPU computes.`;
+    started = await Engine.start(request, false, () => {});
   }
+  engine?.free();
+  [engine, device] = [started, note];
   return about();
 }
 

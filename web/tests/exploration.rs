@@ -1,5 +1,7 @@
 //! The explorer of a checkpoint, without a server and without files.
 
+#![forbid(unsafe_code)]
+
 use pollster::block_on;
 use vae_explore::Answer;
 use web::exploration::TestImages;

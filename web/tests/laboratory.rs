@@ -1,5 +1,7 @@
 //! The laboratory as the page uses it, natively and on the CPU.
 
+#![forbid(unsafe_code)]
+
 use pollster::block_on;
 use web::Laboratory;
 use web::frame::Watch;
