@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::ready;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Limits, Pending, Result, Shape, Span};
@@ -128,6 +127,9 @@ impl Context {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn compile_all(&self, sources: &[Source], watch: &(dyn Fn(usize, usize) + Sync)) -> Vec<wgpu::ComputePipeline> {
+        use std::sync::OnceLock;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let compiled: Vec<OnceLock<_>> = sources.iter().map(|_| OnceLock::new()).collect();
         let work = || {

@@ -107,9 +107,11 @@ impl Fault {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 thread_local!(static CATCHING: Cell<bool> = const { Cell::new(false) });
 
 /// Whether this thread is inside [`catch_panic`].
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn is_catching() -> bool {
     CATCHING.get()
 }

@@ -328,6 +328,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Creates a temporary file in the folder. Its permissions follow the user's umask, as those of other files do; by
 /// default, a temporary file is readable by its owner only.
 fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    #[cfg_attr(not(unix), allow(unused_mut))]
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
