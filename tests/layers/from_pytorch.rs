@@ -1,8 +1,9 @@
 //! The page `nn/from-pytorch.md` names nothing that does not exist: each name of its tables is used here, with its result.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
-use autograd::{Var, check, checkpoint, no_grad};
+use autograd::{BatchGroup, Var, check, checkpoint, no_grad};
 use nn::optim::{Optimizer, Plateau, Schedule, clip_values};
 use nn::{
     BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, Dropout, Embedding, ForwardContext, GroupNorm, InstanceNorm2d,
@@ -99,6 +100,16 @@ fn names_of_gradients() {
     assert_eq!(halved.get(&w).unwrap().item(), 2.0);
 }
 
+/// A batch of one part.
+#[derive(Debug)]
+struct OnePart;
+
+impl BatchGroup for OnePart {
+    fn gather(&self, own: &[f64]) -> Vec<Vec<f64>> {
+        vec![own.to_vec()]
+    }
+}
+
 #[test]
 fn names_of_layers() {
     let rng = &mut Generator::new(1);
@@ -118,6 +129,10 @@ fn names_of_layers() {
     let x = Var::constant(rng.normal_tensor([2, 3, 8, 8]));
     let y = model.forward(&x, &ForwardContext::train(seed, step));
     assert_eq!(model.forward(&x, &ForwardContext::eval()).shape()[..], y.shape()[..]);
+    // Batch norm over all parts of a batch, here over the one part that there is.
+    let ctx = ForwardContext { group: Some(Rc::new(OnePart)), ..ForwardContext::train(seed, step) };
+    let [all, one] = [&ctx, &ForwardContext::train(seed, step)].map(|ctx| BatchNorm2d::new(3).forward(&x, ctx));
+    assert!(all.value().data().iter().zip(one.value().data()).all(|(a, b)| (a - b).abs() < 1e-5));
     let rows = nn::summary(&model, |ctx| drop(model.forward(&x, ctx))).layers.len();
     assert_eq!(rows, 5, "layers with parameters");
     let trace = Trace::with_hook(&model, |name, result| assert!(!name.is_empty() && result.count() > 0));
