@@ -57,7 +57,7 @@ fn the_examples_work() {
         image::RgbImage::from_pixel(20, 30, image::Rgb([200, 100, 0])).save(dir.join(name)).unwrap();
     }
     for (command, count) in
-        [("encode", 3), ("decode", 2), ("reconstruct", 4), ("sample", 3), ("info", 5), ("doctor", 2)]
+        [("encode", 3), ("decode", 2), ("reconstruct", 4), ("sample", 4), ("info", 5), ("doctor", 2)]
     {
         let help = done(&run(command, dir, &["--help"]));
         let examples: Vec<&str> = help.lines().filter(|line| line.starts_with(&format!("  vae {command} "))).collect();
