@@ -1,4 +1,5 @@
 // Draws in the latent explorer with a mouse, a finger and a pen, and uploads pictures on the ground that the run's images do not have.
+import { listen } from "./asked.mjs";
 
 /** Moves a pointer of this kind along a path over the canvas. `during` is called before it is lifted. */
 async function stroke({ page }, kind, path, during) {
@@ -32,9 +33,7 @@ const inkAt = (page, place) => page.evaluate(([x, y]) => {
 export async function draw(person) {
   const { page, expect, becomesTrue, changes, told, copied, near } = person;
   const about = await page.evaluate(async () => (await ask("/about")).json());
-  const blank = await drawing(page), asked = [];
-  const listen = (request) => /\/picture\?/.test(request.url()) && asked.push(request.url());
-  page.on("request", listen);
+  const blank = await drawing(page), asked = await listen(page);
   const strokes = [["mouse", 0.3], ["touch", 0.5], ["pen", 0.7]];
   for (const [kind, y] of strokes) {
     const scrolled = await page.evaluate(() => scrollY);
@@ -55,8 +54,9 @@ export async function draw(person) {
   }
   expect(!(await inkAt(page, [0.45, 0.4])), "there is ink between the strokes");
   await told("drawing is encoded");
-  page.off("request", listen);
-  expect(asked.length >= 3 && asked.every((url) => /whole=true/.test(url)), `a drawing is cropped: ${asked[0]}`);
+  const pictures = await asked.all("/picture?");
+  await asked.end();
+  expect(pictures.length >= 3 && pictures.every(({ path }) => /whole=true/.test(path)), `a drawing is cropped: ${pictures[0]?.path}`);
   // The model sees the drawing at the run's size. The same picture as a file has the same code.
   const [, height, width] = about.shape;
   const isSmall = ([height, width]) => {

@@ -1,4 +1,5 @@
 // Drags on the map of the latent explorer, shows the mosaic behind it, and compares its marks with those of the server.
+import { listen } from "./asked.mjs";
 
 /** A drag moves z at each of its steps, and no latents but the two of the map. */
 export async function drag({ page, expect, becomesTrue, changes, copied }) {
@@ -36,20 +37,19 @@ const shown = (page) => page.evaluate(() => document.getElementById("map").toDat
 
 /** The mosaic is one request, tells its range, and its tiles are what their centres decode to. */
 export async function showMosaic({ page, expect, becomesTrue, changes }) {
-  const asked = [];
-  const listen = (request) => new URL(request.url()).pathname === "/mosaic" && asked.push(request);
-  page.on("request", listen);
+  const asked = await listen(page), mosaics = () => asked.all("/mosaic");
   const before = await shown(page);
   await page.locator("#mosaic").check();
   const told = () => becomesTrue((before) => document.getElementById("map").toDataURL() !== before && /from -?\d+\.\d+ to \d/.test(document.getElementById("mosaic-words").textContent), before);
   expect(await told(), "shows no mosaic with its range");
-  expect(asked.length === 1, `a mosaic is ${asked.length} requests`);
-  const question = asked[0].postDataJSON(), words = await page.locator("#mosaic-words").textContent();
+  const [{ body: question }, ...more] = await mosaics();
+  expect(!more.length, `a mosaic is ${more.length + 1} requests`);
+  const words = await page.locator("#mosaic-words").textContent();
   for (const end of question.ranges.flat()) expect(words.includes(end.toFixed(2)), `${words} does not say ${end}`);
   const off = await page.evaluate(async (question) => {
     const { shape: [, height, width], mosaic } = await (await ask("/about")).json();
     const pixels = async (path, body) => {
-      const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+      const answer = await ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
       const bitmap = await createImageBitmap(await answer.blob()), canvas = new OffscreenCanvas(bitmap.width, bitmap.height), context = canvas.getContext("2d");
       context.drawImage(bitmap, 0, 0);
       return context;
@@ -65,17 +65,18 @@ export async function showMosaic({ page, expect, becomesTrue, changes }) {
   }, question);
   expect(off <= 1, `a tile and what its centre decodes to differ by ${off} of 255`);
   // It follows the other latents, and leaves with its box.
-  asked.length = 0;
+  await asked.clear();
   const still = await shown(page), other = question.z.findIndex((_, dim) => !question.dims.includes(dim));
   await changes("a third latent", () => page.locator(`#slider-${other}`).evaluate((slider) => {
     slider.value = slider.max;
     slider.dispatchEvent(new Event("input"));
   }));
   expect(await becomesTrue((still) => document.getElementById("map").toDataURL() !== still, still), "the mosaic does not follow a third latent");
-  expect(asked.length === 1, `after a third latent it asks ${asked.length} times`);
+  const times = (await mosaics()).length;
+  expect(times === 1, `after a third latent it asks ${times} times`);
   await page.locator("#mosaic").uncheck();
   expect((await page.locator("#mosaic-words").textContent()) === "" && (await shown(page)) !== still, "a mosaic stays after its box");
-  page.off("request", listen);
+  await asked.end();
   await legend(page, expect);
 }
 
