@@ -1,5 +1,6 @@
 //! Keeps the first failure of a device. All later work is lost, and every read returns that failure.
 
+#[cfg(not(target_arch = "wasm32"))]
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
