@@ -48,7 +48,8 @@ export async function claims(tab) {
   await page.locator(".coach").getByRole("button", { name: "Next" }).click();
   await until("(lab) => Number(document.querySelector('.plane').dataset.spread) > 1000", "a map that flees");
   await more(tab, 50);
-  expect((await lab((lab) => lab.last.losses.at(-3))) < -1e5, "the total does not fall below zero");
+  const total = await until((lab) => lab.last.losses.at(-3), "a frame with a step in it"); // on a slow machine some have none
+  expect(total < -1e5, `with the wrong sign the total is ${total}`);
   expect(!(await page.locator(".fault").isVisible()), "the wrong sign says something");
   await next(100);
   expect((await lab(spread)) > 100 * right, `after the wrong sign the spread is ${await lab(spread)}`);
