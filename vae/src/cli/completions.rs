@@ -14,7 +14,7 @@ use vae_core::config::{Config, Key, Kind};
 use vae_core::recipe::RECIPES;
 
 use crate::console::print_line;
-use crate::paper::PAPERS;
+use crate::paper;
 
 /// A test completes with the first of these lines.
 const EXAMPLES: &str = "\
@@ -126,7 +126,7 @@ fn values(arg: &Arg, current: &str) -> Vec<(String, String)> {
             keys().into_iter().filter(|key| key.name == "device").flat_map(|key| words(key.kind.words())).collect()
         }
         "data" | "pictures" => words(&[("train", ""), ("validation", ""), ("test", "")]),
-        "name" => PAPERS.iter().map(|(name, _)| ((*name).into(), String::new())).collect(),
+        "name" => paper::known().map(|(name, _)| ((*name).into(), String::new())).collect(),
         _ => {
             let possible = arg.get_possible_values();
             possible.iter().map(|value| (value.get_name().into(), first_line(value.get_help()))).collect()

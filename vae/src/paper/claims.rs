@@ -135,13 +135,20 @@ const OF_RUNS: [&str; 4] = ["best_epoch", "parameters", "seconds", "trainable_pa
 const OF_VALIDATION: [&str; 8] = ["total", "reconstruction", "kl", "mi", "tc", "dw_kl", "mse", "accuracy"];
 
 /// The scores that claims and tables use.
-const OF_SCORES: [&str; 7] = [
+const OF_SCORES: [&str; 14] = [
+    "beta_vae_score",
+    "dci_disentanglement",
+    "factor_vae_score",
     "frechet_distance",
+    "kid",
     "label_histogram",
     "laplacian_variance_reconstructions",
     "laplacian_variance_samples",
+    "latents_in_use",
     "mig",
     "negation_correlation",
+    "sap",
+    "ssim",
     "tc_exact",
 ];
 

@@ -1,8 +1,9 @@
-//! The runs, tables and figures of the five papers, one TOML file each in `vae/papers/`. The `--quick` variants take minutes
-//! instead of days.
+//! The runs, tables and figures of the five papers, one TOML file each in `vae/papers/`, and of two comparisons of our own. The `--quick`
+//! variants take minutes instead of days.
 //!
 //! ```text
 //! title = "…"                        the title of the paper
+//! text = "…"                         for a comparison: what its runs have in common
 //! extractor = "classifier"           the run whose features the Fréchet distance uses; default: the built-in extractor
 //! [quick]
 //! stand_in = "…"                     the data set that --quick uses instead of the paper's
@@ -17,7 +18,8 @@
 //! [runs.stand_in]                    changes for the runs whose images are missing, as for --quick
 //! [[printed]]                        each table and figure of the paper, in its order: of, shows, and claims, a figure of
 //!                                    ours, a table of ours, or none, the reason why there is nothing to compare
-//! [[tables]]                         title, columns (quantities), rows = [{ run, printed, corrected }]
+//! [[tables]]                         title, columns (quantities), rows = [{ run, printed, corrected }]; with mean = true one row for
+//!                                    all seeds, its command, and further columns in heads and the rows' words
 //! [[figures]]                        of, draw (a figure's name), runs, together = true for one figure of all runs
 //! ```
 //!
@@ -44,6 +46,7 @@ use vae_core::recipe::Recipe;
 use vae_core::{Error, Result};
 use vae_run::BEST;
 
+use crate::console::shell_quote;
 use crate::session::points::{Point, points};
 use scale::Scale;
 
@@ -56,7 +59,18 @@ pub const PAPERS: [(&str, &str); 5] = [
     ("pegasus", include_str!("../../papers/pegasus.toml")),
 ];
 
-/// A paper.
+/// Comparisons that no paper prints. They have tables and no claims.
+pub const COMPARISONS: [(&str, &str); 2] = [
+    ("models", include_str!("../../papers/models.toml")),
+    ("disentanglement", include_str!("../../papers/disentanglement.toml")),
+];
+
+/// All that [`Paper::named`] knows: the papers, then the comparisons.
+pub fn known() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    PAPERS.iter().chain(&COMPARISONS)
+}
+
+/// A paper, or a comparison.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paper {
@@ -65,12 +79,15 @@ pub struct Paper {
     pub name: String,
     /// The title of the paper.
     pub title: String,
+    /// What the runs of a comparison have in common; papers have none.
+    pub text: Option<String>,
     /// The run whose features are used for the Fréchet distance.
     pub extractor: Option<String>,
     quick: Option<OtherImages>,
     stand_in: Option<OtherImages>,
     runs: Vec<Block>,
-    /// What the paper prints.
+    /// What the paper prints; empty for a comparison.
+    #[serde(default)]
     pub printed: Vec<printed::Printed>,
     /// Its tables.
     #[serde(default)]
@@ -121,6 +138,12 @@ pub struct Table {
     pub title: String,
     /// The quantities, by the names that claims use.
     pub columns: Vec<String>,
+    /// Whether a row has the mean and the standard deviation over seeds, and not the values of one seed.
+    #[serde(default)]
+    pub mean: bool,
+    /// The titles of the columns of words, before those of the quantities.
+    #[serde(default)]
+    pub heads: Vec<String>,
     /// The runs.
     pub rows: Vec<Row>,
 }
@@ -131,6 +154,9 @@ pub struct Table {
 pub struct Row {
     /// The name of the run, without the seed.
     pub run: String,
+    /// The cells of the columns of words.
+    #[serde(default)]
+    pub words: Vec<String>,
     /// The values that the paper printed, by quantity.
     #[serde(default)]
     pub printed: BTreeMap<String, f64>,
@@ -207,14 +233,23 @@ impl Paper {
     /// # Errors
     /// If there is no such paper, or its file is invalid.
     pub fn named(name: &str) -> Result<Paper> {
-        let Some((name, text)) = PAPERS.iter().find(|(known, _)| *known == name) else {
+        let Some((name, text)) = known().find(|(known, _)| *known == name) else {
             let names = PAPERS.map(|(name, _)| name).join(", ");
-            return Err(Error::config(format!("{name}: there is no such paper; the papers are {names}")));
+            let others = COMPARISONS.map(|(name, _)| name).join(" and ");
+            let words = format!("{name}: there is no such paper; the papers are {names}, and the comparisons {others}");
+            return Err(Error::config(words));
         };
         let mut paper: Paper =
             toml::from_str(text).map_err(|error| not_toml(&format!("papers/{name}.toml"), text, &error))?;
         paper.name = (*name).to_owned();
         Ok(paper)
+    }
+
+    /// The command that trains a run by itself with the first seed; `None` if it is one of a sweep.
+    pub fn command(&self, run: &str) -> Option<String> {
+        let block = self.runs.iter().find(|block| block.name == run && block.sweep.is_empty())?;
+        let set: String = block.set.iter().map(|set| format!(" --set {}", shell_quote(set))).collect();
+        Some(format!("vae train --recipe {}{set}", block.recipe))
     }
 
     /// The data set that is used instead of the paper's, if any.

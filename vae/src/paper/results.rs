@@ -1,6 +1,8 @@
 //! The results of a paper's runs. `results.md` has the claims, tables and figures with the paper's numbers next to ours, and
 //! `claims.json` has the claims for programs.
 
+mod means;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -215,11 +217,44 @@ impl View<'_> {
         let stand_in = if asked.stand_in { " --stand-in" } else { "" };
         let _ = writeln!(text, "`vae paper {}{quick}{stand_in}{scale} --seeds {seeds}{only}{set}`\n", paper.name);
         if asked.quick {
-            text.push_str("These are small runs: they use fewer images and epochs than the paper, and narrower models if that is much faster. ");
+            let whole = if paper.text.is_some() { "the comparison" } else { "the paper" };
+            let _ = write!(
+                text,
+                "These are small runs: they use fewer images and epochs than {whole}, and narrower models if that is much faster. "
+            );
         }
         if let Some(stand_in) = paper.stand_in(asked) {
             let _ = writeln!(text, "Instead of {stand_in}.\n");
         }
+        match &paper.text {
+            Some(words) => {
+                let _ = writeln!(text, "{words}\n\n`vae paper` wrote this page from the runs in this folder.\n");
+            }
+            None => self.claims(&mut text, judged),
+        }
+        for table in &paper.tables {
+            let _ = writeln!(text, "## {}\n\n{}", table.title, self.table(table));
+        }
+        if paper.text.is_none() {
+            text.push_str(
+                "(The number in brackets is the paper's; the number after an arrow is the corrected one.)\n\n",
+            );
+        }
+        text.push_str("## Figures\n\n");
+        for (figure, picture) in paper.figures.iter().zip(pictures) {
+            let _ = writeln!(text, "### {}\n\n{picture}", figure.of);
+        }
+        if !skipped.is_empty() {
+            text.push_str("## Skipped runs\n\n");
+            for (run, why) in *skipped {
+                let _ = writeln!(text, "- `{run}`: {why}");
+            }
+        }
+        text
+    }
+
+    /// What a paper has before its tables: how to read the page, what the paper prints, and the verdicts on its claims.
+    fn claims(&self, text: &mut String, judged: &[ClaimResult]) {
         text.push_str(
             "`vae paper` wrote this page from the runs in this folder; `vae paper NAME --judge` writes it again. A verdict is about the \
              direction of a claim. Absolute values depend on the split, the hardware and the length of training. A run whose \
@@ -231,21 +266,7 @@ impl View<'_> {
         let _ = writeln!(text, "{} claims: {}.\n", judged.len(), counts.join(", "));
         let _ = writeln!(text, "## What the paper prints\n\n{}", self.printed(judged));
         text.push_str("## Claims\n\n");
-        judged.iter().for_each(|judged| claim(&mut text, judged));
-        for table in &paper.tables {
-            let _ = writeln!(text, "## {}\n\n{}", table.title, self.table(table));
-        }
-        text.push_str("(The number in brackets is the paper's; the number after an arrow is the corrected one.)\n\n## Figures\n\n");
-        for (figure, picture) in paper.figures.iter().zip(pictures) {
-            let _ = writeln!(text, "### {}\n\n{picture}", figure.of);
-        }
-        if !skipped.is_empty() {
-            text.push_str("## Skipped runs\n\n");
-            for (run, why) in *skipped {
-                let _ = writeln!(text, "- `{run}`: {why}");
-            }
-        }
-        text
+        judged.iter().for_each(|judged| claim(text, judged));
     }
 
     /// A row for each table and figure of the paper.
@@ -304,8 +325,11 @@ impl View<'_> {
         if parts.is_empty() { "no number is printed".into() } else { parts.join("; ") }
     }
 
-    /// A table with one row per run and seed.
+    /// A table with one row per run and seed, or one per run.
     fn table(&self, table: &Table) -> String {
+        if table.mean {
+            return self.means(table);
+        }
         let head = ["run", "seed"].into_iter().chain(table.columns.iter().map(String::as_str)).map(str::to_owned);
         let mut cells = vec![head.collect::<Vec<_>>()];
         for row in &table.rows {

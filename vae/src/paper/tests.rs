@@ -121,3 +121,48 @@ fn every_table_and_figure_of_a_paper_has_a_row() {
         }
     }
 }
+
+/// The rows of a comparison have all their words, and quantities that exist. Each run can be trained by itself, and `--quick` is quick.
+#[test]
+fn comparisons_are_complete() {
+    for (name, _) in COMPARISONS {
+        let (paper, full) = plan(name, false);
+        let (_, quick) = plan(name, true);
+        assert!(paper.text.is_some() && paper.printed.is_empty() && claims::of_paper(name).unwrap().is_empty());
+        let seconds = |plan: &[PlannedRun]| plan.iter().map(|planned| planned.seconds.unwrap()).sum::<f64>();
+        assert!(seconds(&quick) < 600.0 && quick.len() == full.len(), "{name}: {} s", seconds(&quick));
+        for planned in &full {
+            assert!(
+                paper.tables.iter().any(|table| table.rows.iter().any(|row| row.run == planned.run)),
+                "{name}: {}",
+                planned.run
+            );
+            assert!(paper.command(&planned.run).is_some(), "{name}: {}", planned.run);
+        }
+        for table in &paper.tables {
+            assert!(
+                table.mean && table.columns.iter().all(|quantity| claims::is_known(quantity)),
+                "{:?}",
+                table.columns
+            );
+            for row in &table.rows {
+                assert!(full.iter().any(|planned| planned.run == row.run), "{name}: {}", row.run);
+                assert_eq!(row.words.len(), table.heads.len(), "{name}: {}", row.run);
+            }
+        }
+    }
+}
+
+/// The table of models has a row for every objective, every kind of code, and every prior.
+#[test]
+fn no_model_is_left_out_of_the_comparison() {
+    use vae_core::config::{LossKind, ModelKind, ModelPrior};
+    let (_, plan) = plan("models", false);
+    let has = |of: &dyn Fn(&Config) -> bool| plan.iter().any(|planned| of(&planned.point.config));
+    for (kind, _) in LossKind::WORDS {
+        let other = *kind == "weighted"; // β under another name
+        assert!(other || has(&|config| config.loss.kind.to_string() == *kind), "{kind}");
+    }
+    assert!(has(&|config| config.model.kind == ModelKind::Vq) && has(&|config| config.model.kind == ModelKind::Fsq));
+    assert!(has(&|config| config.model.prior == ModelPrior::Vamp) && has(&|config| config.model.conditional));
+}

@@ -168,7 +168,7 @@ impl<'a> SweepTable<'a> {
 }
 
 /// `mean ± deviation` to five digits; the mean alone of one number, and a dash of none.
-fn mean_and_deviation(numbers: &[f64]) -> String {
+pub(crate) fn mean_and_deviation(numbers: &[f64]) -> String {
     let n = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / n;
     match numbers {

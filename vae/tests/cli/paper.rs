@@ -198,6 +198,25 @@ fn the_kept_results_are_what_the_runs_decide() {
     assert!(judged > 40, "{judged}");
 }
 
+/// The pages of comparisons, too; and docs/models.md has the table of models.
+#[test]
+fn the_kept_comparisons_are_those_of_their_runs() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    for name in ["models", "disentanglement"] {
+        let (dir, kept) = (tempfile::tempdir().unwrap(), docs.join("results").join(name));
+        copy(&kept, &dir.path().join("p"));
+        done(&paper(dir.path(), &[&[name, "--judge", "--out", "p"]]));
+        let [ours, there] = [dir.path().join("p"), kept].map(|dir| fs::read_to_string(dir.join("results.md")).unwrap());
+        assert_eq!(ours, there, "write it again with vae paper {name} --judge --out docs/results/{name}");
+        let page = fs::read_to_string(docs.join("models.md")).unwrap();
+        let table: Vec<&str> = ours.lines().filter(|line| line.starts_with('|')).collect();
+        assert!(
+            table.len() > 8 && table.iter().all(|row| page.contains(row)),
+            "docs/models.md lacks the table of {name}"
+        );
+    }
+}
+
 /// Copies a folder.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -212,7 +231,13 @@ fn copy(from: &Path, to: &Path) {
 fn what_cannot_be_is_refused_in_a_line() {
     let dir = tempfile::tempdir().unwrap();
     for (args, words) in [
-        (&["vae"][..], &["vae: there is no such paper", "transfer, tc, mnist, residual, pegasus"][..]),
+        (
+            &["vae"][..],
+            &[
+                "vae: there is no such paper",
+                "transfer, tc, mnist, residual, pegasus, and the comparisons models and disentanglement",
+            ][..],
+        ),
         (&[], &["--help"]),
         (&["mnist", "--seeds", "1,2,1"], &["--seeds: 1 is given twice"]),
         (&["mnist", "--seeds", "one"], &["--seeds"]),

@@ -1,4 +1,4 @@
-//! `vae paper`: the runs of one of the five papers, their scores, and a page that compares tables, figures and claims.
+//! `vae paper`: the runs of one of the five papers, or of a comparison of models, their scores, and a page of tables, figures and claims.
 
 mod list;
 mod planning;
@@ -29,6 +29,7 @@ use crate::session::points::Point;
 const EXAMPLES: &str = "\
 Examples:
   vae paper --list                                          the five papers, and how long their runs take
+  vae paper models --seeds 1,2,3                            every kind of model on the same digits: one table
   vae paper mnist --quick                                   minutes, on the digits inside the program
   vae paper transfer --quick --data-dir data --seeds 1,2    every run with two seeds: small differences want that
   vae paper tc --quick --dry-run                            the runs, what is done and what is missing
@@ -43,7 +44,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted: the
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The paper: transfer, tc, mnist, residual or pegasus
+    /// The paper: transfer, tc, mnist, residual or pegasus; or a comparison: models or disentanglement
     #[arg(required_unless_present = "list")]
     name: Option<String>,
     /// Show the papers: what they cost, and what is settled

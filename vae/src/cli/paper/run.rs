@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use vae_core::config::ModelKind;
 use vae_figures::gallery;
 use vae_run::Folder;
 use vae_scores::{Options, Scores};
@@ -117,7 +118,7 @@ pub(super) fn tell(judged: &[ClaimResult], grid: &Grid) {
 fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Grid, chosen: &Chosen) -> Result<()> {
     let (path, config) = (grid.path(&planned.point), &planned.point.config);
     let failed = grid.result(&planned.point).is_none_or(|line| line.contains_key("failed"));
-    if failed || !config.model.is_vae() {
+    if failed || config.model.kind == ModelKind::Classifier {
         return Ok(());
     }
     let images = if asked.quick { QUICK_IMAGES } else { IMAGES };
