@@ -14,7 +14,8 @@
 //! 5. `readback` copies elements to the host, as futures.
 //! 6. `recorder` records launches without a device, so that kernels can be compiled before they are needed; `disk_cache` keeps
 //!    compiled kernels in a file.
-//! 7. `fault` keeps the first failure; `profile` times kernels; `process` is for programs: it silences some messages.
+//! 7. `fault` keeps the first failure; `profile` times kernels; `process` is for programs: it silences some messages, and knows whether
+//!    standard output was closed at the start.
 
 mod adapter;
 mod context;
@@ -35,6 +36,6 @@ mod tests;
 
 pub use adapter::{Adapter, Options, adapters};
 pub use context::{Context, Counters};
-pub use process::prepare_process;
+pub use process::{prepare_process, stdout_was_closed};
 pub use profile::KernelTime;
 pub use recorder::{Recorded, Recorder};

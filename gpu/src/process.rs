@@ -1,4 +1,4 @@
-//! What a program changes in its own process. Libraries do not call this.
+//! What a program changes in its own process, and what it was given at its start. Libraries do not call this.
 
 /// Keeps two messages that a user cannot act on off stderr. A program calls this once, first in `main`, before it starts threads
 /// or opens a device:
@@ -36,6 +36,43 @@ fn silence_mesa() {
         // SAFETY: this is the only thread of the process, so nothing reads the environment at the same time.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
+}
+
+/// Whether standard output was closed when the process started, as by `>&-` in a shell. `main` cannot tell: before it begins, Rust's
+/// runtime opens `/dev/null` in the place of what is closed. Always `false` on Windows and in a browser.
+pub fn stdout_was_closed() -> bool {
+    #[cfg(unix)]
+    return start::STDOUT_CLOSED.load(std::sync::atomic::Ordering::Relaxed);
+    #[cfg(not(unix))]
+    false
+}
+
+#[cfg(unix)]
+mod start {
+    use std::ffi::c_int;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    pub(super) static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+    unsafe extern "C" {
+        fn fcntl(descriptor: c_int, command: c_int, ...) -> c_int;
+    }
+
+    /// Asks for the flags of standard output, which only fails if it is closed.
+    extern "C" fn look() {
+        const STDOUT: c_int = 1;
+        const F_GETFD: c_int = 1;
+        // SAFETY: the declaration is POSIX's. F_GETFD takes no further argument and changes nothing.
+        let flags = unsafe { fcntl(STDOUT, F_GETFD) };
+        STDOUT_CLOSED.store(flags == -1, Ordering::Relaxed);
+    }
+
+    /// The system calls the functions in this section before Rust's runtime begins.
+    #[used]
+    // SAFETY: the section holds pointers to functions without arguments, and `look` uses nothing of the runtime.
+    #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+    static AT_START: extern "C" fn() = look;
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

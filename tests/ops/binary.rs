@@ -22,16 +22,16 @@ const TABLE: [Function; 4] = [
     Function { name: "div", tensor: Tensor::div, var: |a, b| a / b, exact: |a, b| a / b },
 ];
 
-/// A comparison's name, the operation, and what it computes.
-type Comparison = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(&f64, &f64) -> bool);
+/// A comparison's name, the operation on tensors and on variables, and what it computes.
+type Comparison = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(&Var, &Var) -> Tensor, fn(&f64, &f64) -> bool);
 
 const COMPARISONS: [Comparison; 6] = [
-    ("eq", Tensor::eq, f64::eq),
-    ("ne", Tensor::ne, f64::ne),
-    ("lt", Tensor::lt, f64::lt),
-    ("le", Tensor::le, f64::le),
-    ("gt", Tensor::gt, f64::gt),
-    ("ge", Tensor::ge, f64::ge),
+    ("eq", Tensor::eq, Var::eq, f64::eq),
+    ("ne", Tensor::ne, Var::ne, f64::ne),
+    ("lt", Tensor::lt, Var::lt, f64::lt),
+    ("le", Tensor::le, Var::le, f64::le),
+    ("gt", Tensor::gt, Var::gt, f64::gt),
+    ("ge", Tensor::ge, Var::ge, f64::ge),
 ];
 
 /// Two shapes that broadcast: any dimension of either may be 1, and one may have fewer dimensions.
@@ -92,10 +92,12 @@ fn comparisons_match_the_reference() {
             let count = shapes[i].iter().product();
             Tensor::from_vec((0..count).map(|_| rng.below(3) as f32 - 1.0).collect(), &shapes[i][..])
         });
-        for (name, tensor, exact) in COMPARISONS {
+        for (name, tensor, var, exact) in COMPARISONS {
             let what = format!("{name} {:?} {:?}", shapes[0], shapes[1]);
             let exact = |x: &[Array]| broadcast(&x[0], &x[1], |a, b| f64::from(u8::from(exact(&a, &b))));
             law::forward(&what, &x, |x| tensor(&x[0], &x[1]), exact, Within::Exact);
+            let variables = x.clone().map(Var::leaf);
+            assert_same_bits(&what, &var(&variables[0], &variables[1]), &tensor(&x[0], &x[1]));
         }
     }
 }

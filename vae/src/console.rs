@@ -50,7 +50,20 @@ pub fn print_line(line: &str) {
     if is_mute() {
         return;
     }
-    note(writeln!(std::io::stdout(), "{line}"));
+    note(write_stdout(&format!("{line}\n")));
+}
+
+/// Writes to stdout. If it was closed from the start (`>&-`), Rust's runtime has put `/dev/null` in its place, and the error is that
+/// of a closed file.
+///
+/// # Errors
+/// If nothing can be written there.
+pub fn write_stdout(text: &str) -> std::io::Result<()> {
+    const EBADF: i32 = 9;
+    match gpu::stdout_was_closed() {
+        true => Err(Error::from_raw_os_error(EBADF)),
+        false => std::io::stdout().write_all(text.as_bytes()),
+    }
 }
 
 /// Notes a failure to write to stdout, for [`finish_stdout`].

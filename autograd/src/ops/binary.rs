@@ -1,4 +1,6 @@
-//! The gradients of + − × ÷. The backward pass sums each gradient over the dimensions that broadcasting repeated.
+//! The gradients of + − × ÷, and comparisons, which have none. The backward pass sums each gradient over the dimensions that broadcasting repeated.
+
+use tensor::Tensor;
 
 use crate::var::Var;
 
@@ -52,4 +54,37 @@ impl Var {
             edge.to(rhs, move |dy| dy.mul(&a).div(&b).div(&b).mul_scalar(-1.0));
         })
     }
+}
+
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        impl Var {
+            $(
+                $(#[$doc])*
+                /// The result is a tensor, because it has no gradient. [`where_cond`](Var::where_cond) takes it as its condition.
+                ///
+                /// # Panics
+                /// If the shapes do not broadcast.
+                #[track_caller]
+                pub fn $name(&self, rhs: &Var) -> Tensor {
+                    self.value().$name(rhs.value())
+                }
+            )*
+        }
+    };
+}
+
+comparisons! {
+    /// 1 where a = b, else 0, element by element, with broadcasting.
+    eq;
+    /// 1 where a ≠ b, else 0, element by element, with broadcasting.
+    ne;
+    /// 1 where a < b, else 0, element by element, with broadcasting.
+    lt;
+    /// 1 where a ≤ b, else 0, element by element, with broadcasting.
+    le;
+    /// 1 where a > b, else 0, element by element, with broadcasting.
+    gt;
+    /// 1 where a ≥ b, else 0, element by element, with broadcasting.
+    ge;
 }

@@ -6,7 +6,7 @@ use crate::var::Var;
 
 impl Var {
     /// PyTorch's `where(condition, a, b)`: `a` where the condition is not 0 and `b` elsewhere, element by element, with broadcasting.
-    /// A tensor's comparisons give conditions.
+    /// Comparisons, such as [`gt`](Var::gt), give conditions.
     ///
     /// # Panics
     /// If the shapes do not broadcast.

@@ -111,9 +111,9 @@ mod tests {
         let bytes = tiles(&[&red[..], &blue, &[f32::NAN; 12]].concat(), [3, 2, 2], 2);
         let picture = image::load_from_memory(&bytes).unwrap().into_rgb8();
         assert_eq!((picture.width(), picture.height()), (4, 4));
-        let places = [(0, 0), (1, 0), (2, 0), (3, 1), (0, 2), (3, 3)];
+        let places = [(0, 0), (1, 0), (0, 1), (2, 0), (3, 1), (0, 2), (3, 3)];
         let found = places.map(|(x, y)| picture.get_pixel(x, y).0);
-        assert_eq!(found, [[255, 0, 0], [0; 3], [0, 0, 255], [0, 0, 255], [0; 3], [0; 3]]);
+        assert_eq!(found, [[255, 0, 0], [0; 3], [0; 3], [0, 0, 255], [0, 0, 255], [0; 3], [0; 3]]);
         let grey = image::load_from_memory(&tiles(&[0.5], [1, 1, 1], 1)).unwrap().into_rgb8();
         assert_eq!(grey.get_pixel(0, 0).0, [128; 3]);
     }

@@ -5,10 +5,6 @@
 //! stderr. Every error is one line. The exit codes are 0 for success, 1 for a failure, 2 for bad usage or configuration, 130 after
 //! an interruption, and 141 if the reader of stdout went away, as after `| head -1`. A shell reports 141 for any program that ends
 //! by SIGPIPE. Ours finish their work first.
-//!
-//! A standard output that was closed before the start (`>&-`) is not noticed: Rust's runtime opens /dev/null in its place, for
-//! reading and writing, before `main`. Python's `subprocess.DEVNULL` looks exactly the same to the process, and is no error. Code
-//! that runs earlier would need `unsafe`.
 
 mod completions;
 mod config;
@@ -32,7 +28,7 @@ mod sample;
 mod train;
 
 use std::ffi::OsString;
-use std::io::{ErrorKind as IoErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind as IoErrorKind, IsTerminal};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -229,10 +225,9 @@ fn parse<T: FromArgMatches>(
             return Ok(ControlFlow::Break(ExitCode::SUCCESS));
         }
         // clap does not tell of a pipe that is closed. It prints to terminals, where it uses bold type.
-        let mut stdout = std::io::stdout();
-        let printed = match error.use_stderr() || stdout.is_terminal() {
+        let printed = match error.use_stderr() || std::io::stdout().is_terminal() {
             true => error.print(),
-            false => write!(stdout, "{}", error.render()),
+            false => console::write_stdout(&error.render().to_string()),
         };
         console::note(printed);
         return Ok(ControlFlow::Break(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))));

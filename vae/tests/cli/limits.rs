@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -66,6 +66,42 @@ fn a_full_standard_output_is_an_error_of_every_command() {
     }
     for run in ["quiet", "loud"] {
         assert!(dir.join(run).join("checkpoints/best.safetensors").exists(), "the run {run} is saved nevertheless");
+    }
+}
+
+/// The same command with a standard output that is closed, as by `>&-`.
+#[cfg(unix)]
+fn closed(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" >&-", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell.current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_standard_output_is_an_error_unless_there_is_nothing_to_print() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let loud = [&["train"], &tiny("train.epochs=1", &["--out", "run"])[..]].concat();
+    let commands = ["info run", "evaluate run --images 64 --json", "train --dry-run --json", "--help"];
+    for words in [loud].into_iter().chain(commands.map(|words| words.split(' ').collect())) {
+        println!("{words:?}"); // shown if it fails
+        let mut command = process("vae", dir);
+        let output = closed(command.args(&words)).output().unwrap();
+        refused(&without_warnings(output), 1, &["standard output cannot be written", "Bad file descriptor"]);
+    }
+    assert!(dir.join("run/checkpoints/best.safetensors").exists(), "the run is saved nevertheless");
+    // An output that is thrown away is no error, whatever way it was opened.
+    for writes_only in [true, false] {
+        let null = fs::OpenOptions::new().write(true).read(!writes_only).open("/dev/null").unwrap();
+        done(&process("vae", dir).args(["info", "run"]).stdout(null).output().unwrap());
     }
 }
 

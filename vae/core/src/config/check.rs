@@ -279,10 +279,10 @@ impl Config {
             "train.sync_batch_norm = true: a GPU cannot do that; set device = \"cpu\"".into()
         })?;
         let body = self.model.body();
-        let deep = matches!(body, ModelKind::Resnet18 | ModelKind::Resnet50);
+        let deep = matches!(body, ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip);
         rule(!train.activation_checkpointing || deep, || {
             format!(
-                "train.activation_checkpointing = true: only resnet18 and resnet50 have blocks to compute again, not {body}; leave it out, and lower train.batch_size with train.accumulate to save memory"
+                "train.activation_checkpointing = true: only resnet18, resnet50 and skip have blocks to compute again, not {body}; leave it out, and lower train.batch_size with train.accumulate to save memory"
             )
         })?;
         let rate = train.learning_rate;

@@ -129,7 +129,7 @@ keys! {
         /// Let batch norm see all shards of a batch as one, on the CPU. They then go through the network at the same time, so the
         /// shards of a process need the memory of a whole batch.
         sync_batch_norm: bool = false;
-        /// Compute the values inside the blocks of a ResNet again in the backward pass instead of keeping them. Feature maps
+        /// Compute the values inside the blocks of a ResNet or of skip again in the backward pass instead of keeping them. Feature maps
         /// then need about half of the memory, and a step takes about a quarter longer. The results are the same, bit for bit.
         activation_checkpointing: bool = false;
         /// Adam's learning rate at the start.

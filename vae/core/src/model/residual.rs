@@ -6,7 +6,9 @@
 //! `downsample.0 downsample.1` for the shortcut (`upsample.…` in a decoder).
 
 use autograd::{Act, Interpolation, Var};
-use nn::{BatchNorm2d, ForwardContext, Layer, Module, Visitor};
+use nn::{BatchNorm2d, Checkpointed, ForwardContext, Layer, Module, Visitor};
+
+use crate::config::Config;
 
 /// A convolution with an optional enlargement before it and an optional batch norm after it.
 pub(crate) struct Unit {
@@ -51,6 +53,11 @@ pub(crate) fn norm_act(
         Act::Relu => y.relu(),
         Act::LeakyRelu(slope) => y.leaky_relu(slope),
     }
+}
+
+/// Returns a block as a layer, whose inner values are computed again in the backward pass if the configuration asks for that.
+pub(crate) fn in_chain(config: &Config, block: impl Layer + 'static) -> Box<dyn Layer> {
+    if config.train.activation_checkpointing { Box::new(Checkpointed::new(block)) } else { Box::new(block) }
 }
 
 fn double(x: &Var, how: Interpolation) -> Var {

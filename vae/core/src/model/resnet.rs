@@ -16,15 +16,13 @@
 //! convolutions of torchvision checkpoints load by name.
 
 use autograd::{Act, Interpolation, Pool, Var};
-use nn::{
-    BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor,
-};
+use nn::{BatchNorm2d, Conv2d, ConvTranspose2d, ForwardContext, Layer, Linear, Module, Sequential, Visitor};
 use tensor::Generator;
 
 use crate::config::{Config, DecoderConv, ModelKind, Stem, Upsampling};
 use crate::model::Vae;
 use crate::model::gaussian::Gaussian;
-use crate::model::residual::{Block, Shortcut, Unit};
+use crate::model::residual::{Block, Shortcut, Unit, in_chain};
 
 /// A residual VAE (He et al., 1512.03385). The encoder is a ResNet-18 or ResNet-50, `[n, C, S, S]` → spatial means
 /// `[n, 8w]` or `[n, 32w]` → mu, logvar `[n, z]`. The decoder is its mirror image. S is a multiple of 16.
@@ -150,11 +148,6 @@ fn encoder_block(rng: &mut Generator, input: usize, middle: usize, output: usize
     let shortcut =
         changes.then(|| Shortcut { name: "downsample", unit: conv_norm(rng, input, output, 1, stride, norm) });
     Block { units, shortcut }
-}
-
-/// Returns a block as a layer, whose inner values are computed again in the backward pass if the configuration asks for that.
-fn in_chain(config: &Config, block: Block) -> Box<dyn Layer> {
-    if config.train.activation_checkpointing { Box::new(Checkpointed::new(block)) } else { Box::new(block) }
 }
 
 /// Creates a convolution that keeps the size at stride 1, with its norm. Without norms it has a bias.

@@ -21,7 +21,7 @@ use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Linear, Module, Visitor};
 use tensor::Generator;
 
 use crate::config::{Config, SkipBlock};
-use crate::model::residual::norm_act;
+use crate::model::residual::{in_chain, norm_act};
 use crate::model::{Vae, clamp_logvar};
 
 /// A VAE of blocks with convolutions in their shortcuts: `[n, C, S, S]` → four blocks that halve → mu, logvar `[n, z]`
@@ -37,7 +37,7 @@ impl Skip {
     pub fn new(rng: &mut Generator, config: &Config) -> Skip {
         let (w, z, colours, first_size) =
             (config.model.width, config.model.z_dim, config.channels(), config.image_size() / 16);
-        let mut block = |input, output, resize| Block::new(rng, config, input, output, resize);
+        let mut block = |input, output, resize| in_chain(config, Block::new(rng, config, input, output, resize));
         let down = [(config.encoder_channels(), w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)];
         let down = down.map(|(input, output)| block(input, output, Resize::Halve));
         let (first, last) = match config.model.block {
@@ -81,7 +81,7 @@ impl Vae for Skip {
 nn::module!(Skip { encoder, decoder });
 
 struct Encoder {
-    down: [Block; 4],
+    down: [Box<dyn Layer>; 4],
     mu: Conv2d,
     logvar: Conv2d,
 }
@@ -98,7 +98,7 @@ struct Decoder {
     /// The linear layer of the `pre-activation` decoder.
     linear: Option<Linear>,
     maps: [usize; 3],
-    up: Vec<Block>,
+    up: Vec<Box<dyn Layer>>,
     conv1: Conv2d,
 }
 
@@ -148,7 +148,9 @@ impl Block {
             }
         }
     }
+}
 
+impl Layer for Block {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
         let first = |h: &Var| norm_act(&self.bn1, h, None, self.act, ctx);
         let second =
@@ -172,7 +174,7 @@ impl Block {
 }
 
 /// Applies blocks in sequence. Each is recorded as a stage with its number.
-fn forward_blocks(blocks: &[Block], x: Var, name: &str, ctx: &ForwardContext) -> Var {
+fn forward_blocks(blocks: &[Box<dyn Layer>], x: Var, name: &str, ctx: &ForwardContext) -> Var {
     blocks.iter().zip(1..).fold(x, |x, (block, i)| {
         let x = block.forward(&x, ctx);
         ctx.record_stage(format_args!("{name}{i}"), &x);

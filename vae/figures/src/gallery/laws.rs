@@ -13,12 +13,12 @@ use crate::figure::format_value;
 
 /// Shapes of 16×16 pixels. The KL has almost no weight, so that the means of images differ and every latent changes the picture.
 const SIZE: usize = 16;
-const PIXELS: usize = SIZE * SIZE;
-const VIVID: &[&str] =
+pub(super) const PIXELS: usize = SIZE * SIZE;
+pub(super) const VIVID: &[&str] =
     &["model.z_dim=3", "model.hidden=32", "loss.beta=1e-4", "train.learning_rate=0.02", "train.epochs=120"];
 
 /// The images of a figure by row and column, as the bytes of their pixels.
-fn images(drawing: &Drawing) -> Vec<Vec<Vec<u8>>> {
+pub(super) fn images(drawing: &Drawing) -> Vec<Vec<Vec<u8>>> {
     let tiles = image::load_from_memory(&drawing.page.tiles).unwrap().into_rgba8();
     let [columns, rows] = [true, false].map(|across| starts(&tiles, across));
     let image = |x: u32, y: u32| {
@@ -41,7 +41,7 @@ fn starts(tiles: &RgbaImage, across: bool) -> Vec<u32> {
 
 /// Whether an image of a figure has these pixels. The last bit may differ, because other batches add in another order.
 #[track_caller]
-fn shows(image: &[u8], pixels: &[f32]) {
+pub(super) fn shows(image: &[u8], pixels: &[f32]) {
     assert_eq!(image.len(), pixels.len());
     for (&byte, x) in image.iter().zip(pixels) {
         assert!((f32::from(byte) - 255.0 * x.clamp(0.0, 1.0)).abs() <= 1.0, "{byte} for {x}");
@@ -73,7 +73,7 @@ fn by_kl(run: &LoadedRun) -> Vec<(usize, f64)> {
 }
 
 #[track_caller]
-fn says(drawing: &Drawing, words: &str) {
+pub(super) fn says(drawing: &Drawing, words: &str) {
     assert!(drawing.alt.contains(words), "{}\nlacks {words}", drawing.alt);
 }
 

@@ -185,6 +185,8 @@ mod file_laws;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod prior_laws;
+#[cfg(test)]
 mod sweep_laws;
 #[cfg(test)]
 mod tests;
