@@ -20,7 +20,6 @@ use vae_core::predict::Predictor;
 use vae_run::RunFile;
 
 use crate::figure;
-use crate::preview;
 
 /// The folder of the pictures in that of a run.
 const FOLDER: &str = "map";
@@ -53,7 +52,7 @@ pub fn draw(predictor: &Predictor) -> Result<Vec<u8>> {
     let codes = Tensor::new(&codes, [SIDE * SIDE, 2]);
     let pixels = block_on(predictor.decode(&codes, &[0; SIDE * SIDE]))?.expect("a model with latents decodes them");
     let shape = predictor.transform.shape();
-    let picture = preview::picture(&pixels, shape, SIDE);
+    let picture = figure::mosaic(&pixels, shape, SIDE);
     let size = picture.width().min(PIXELS * SIDE as u32);
     let picture = thumbnail(&picture, size, size);
     Ok(match shape[0] {

@@ -2,10 +2,10 @@
 //! enlargement.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{Rgb, RgbImage};
 use pollster::block_on;
 use vae_core::train::Trainer;
 
+use crate::figure::mosaic;
 use crate::map;
 
 /// The number of validation images that are shown above their reconstructions.
@@ -64,20 +64,8 @@ impl Preview {
 pub fn tiles(pixels: &[f32], shape: [usize; 3], columns: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::NoFilter);
-    picture(pixels, shape, columns).write_with_encoder(encoder).expect("writing to memory does not fail");
+    mosaic(pixels, shape, columns).write_with_encoder(encoder).expect("writing to memory does not fail");
     bytes
-}
-
-/// Returns images as [`tiles`] does, before they are a PNG.
-pub(crate) fn picture(pixels: &[f32], [channels, size, _]: [usize; 3], columns: usize) -> RgbImage {
-    let count = pixels.len() / (channels * size * size);
-    let [wide, high] = [columns.min(count), count.div_ceil(columns.max(1))];
-    RgbImage::from_fn((wide * size) as u32, (high * size) as u32, |x, y| {
-        let [x, y] = [x, y].map(|at| at as usize);
-        let image = y / size * columns + x / size;
-        let at = |c: usize| ((image * channels + c.min(channels - 1)) * size + y % size) * size + x % size;
-        Rgb([0, 1, 2].map(|c| pixels.get(at(c)).map_or(0, |x| (x.clamp(0.0, 1.0) * 255.0).round() as u8)))
-    })
 }
 
 #[cfg(test)]

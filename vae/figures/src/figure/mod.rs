@@ -7,6 +7,7 @@ mod canvas;
 mod curves;
 mod features;
 mod grid;
+mod mosaic;
 mod plot;
 mod style;
 mod surface;
@@ -21,6 +22,7 @@ pub use axis::{Axis, format_value};
 pub use curves::{Curve, curves, overlay, overlay_by};
 pub use features::features;
 pub use grid::{PageFigure, Row, Tiles, grid, grid_of_columns};
+pub(crate) use mosaic::mosaic;
 pub use plot::{Kind, PANEL, Panel, Plot, Series};
 pub use style::Style;
 
