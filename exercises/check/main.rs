@@ -13,12 +13,17 @@ mod tests;
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use help::Verdict;
 use list::{ALL, Exercise};
 
 fn main() -> ExitCode {
-    panic::set_hook(Box::new(|_| {})); // a panic is part of the verdict
+    // A panic is part of the verdict, with the line of the task that it came from.
+    panic::set_hook(Box::new(|panic| {
+        let line = panic.location().and_then(|place| line_of_task(place.file(), place.line()));
+        *LINE.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }));
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let found = match arguments[..] {
@@ -58,12 +63,27 @@ fn find(name: &str) -> Result<&'static Exercise, String> {
     }
 }
 
+/// Where the last panic came from, if that was a task.
+static LINE: Mutex<Option<u32>> = Mutex::new(None);
+
+/// The line of a panic in this file, if the file is a task.
+fn line_of_task(file: &str, line: u32) -> Option<u32> {
+    let (folder, _) = file.rsplit_once(['/', '\\'])?;
+    folder.ends_with("tasks").then_some(line)
+}
+
 /// What a check says. A panic, such as that of `todo!()`, is a verdict too.
 fn verdict(check: fn() -> Verdict) -> Verdict {
     panic::catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(text.unwrap_or_else(|| "the code panics".to_owned()))
+        let text = text.unwrap_or_else(|| "the code panics".to_owned());
+        let text = match text.as_str() {
+            "attempt to subtract with overflow" => format!("{text}: a usize cannot be negative"),
+            _ => text,
+        };
+        let line = LINE.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Err(line.map_or(text.clone(), |line| format!("{text}\n(line {line} of the file)")))
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::list::ALL;
-use super::{find, verdict};
+use super::{find, line_of_task, verdict};
 
 #[test]
 fn every_solution_is_accepted() {
@@ -48,6 +48,19 @@ fn every_exercise_has_a_title_a_gap_or_a_bug_and_a_hint() {
         let bug = exercise.task_text.contains("// BUG");
         assert!(gap != bug, "{} needs either a gap or a line that is marked as a bug", exercise.name);
     }
+}
+
+#[test]
+fn a_panic_is_explained_and_its_line_is_told_if_a_task_has_it() {
+    fn less() -> super::Verdict {
+        let two: usize = std::hint::black_box(2);
+        assert_eq!(two - 3, 0);
+        Ok(())
+    }
+    let message = verdict(less).unwrap_err();
+    assert_eq!(message, "attempt to subtract with overflow: a usize cannot be negative");
+    assert_eq!(line_of_task("exercises/check/../tasks/c05_size.rs", 10), Some(10));
+    assert_eq!(line_of_task("tensor/src/ops/matmul.rs", 24), None);
 }
 
 #[test]

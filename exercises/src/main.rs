@@ -41,7 +41,16 @@ fn check<S: AsRef<str>>(arguments: &[S]) -> ExitCode {
     command.arg(folder().join("Cargo.toml")).arg("--").args(arguments.iter().map(AsRef::as_ref));
     match command.status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+        Ok(status) => {
+            // Cargo's code if it could not compile. `check` itself ends with 1 or 2.
+            if status.code() == Some(101) {
+                println!(
+                    "\nA file does not compile, so no exercise can be checked. Begin with the first error above. It names the file and the \
+                     line."
+                );
+            }
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("error: cannot start {}: {error}; is Rust installed?", Path::new(&cargo).display());
             ExitCode::FAILURE

@@ -1,6 +1,6 @@
 //! The best step of a difference in f32.
 //!
-//! The check computes the derivative of sin at 1 with central differences in f32, the numbers of 24 bits that tensors consist of.
+//! The check computes the derivative of sin at 1 with central differences in f32, the kind of number that tensors consist of.
 //! It tries the steps h = 10⁻¹, 10⁻², … 10⁻⁷. A large step is wrong because sin is curved. A small step is wrong because the two
 //! values are nearly equal, and their difference has few correct digits. Which exponent gives the smallest error? Return −1 to −7.
 

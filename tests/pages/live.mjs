@@ -14,7 +14,7 @@ const known = (page) => page.evaluate(() => {
 });
 const becomesTrue = (page, what, timeout = 30_000) => page.waitForFunction(what, null, { timeout }).then(() => true, () => false);
 const drawn = () => {
-  const images = [...document.querySelectorAll("#pictures:not([hidden]) img")];
+  const images = [...document.querySelectorAll("#pictures:not([hidden]) figure:not([hidden]) img")];
   return images.length === 2 && images.every((image) => image.complete && image.naturalWidth > 300);
 };
 /** Whether there are so many epochs before long. */
@@ -81,7 +81,7 @@ async function smooths(page, expect) {
 /** The pictures of earlier epochs are there, and stay while the run goes on. */
 async function looksBack(page, expect) {
   const slider = page.getByRole("slider", { name: "Epoch of the pictures" }), drawn = () => page.locator("#drawn").textContent();
-  const bytes = () => page.evaluate(() => Promise.all([...document.querySelectorAll("#pictures img")].map(async (image) => {
+  const bytes = () => page.evaluate(() => Promise.all([...document.querySelectorAll("#pictures figure:not([hidden]) img")].map(async (image) => {
     await image.decode();
     const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), context = canvas.getContext("2d");
     context.drawImage(image, 0, 0);
@@ -99,6 +99,22 @@ async function looksBack(page, expect) {
   expect((await drawn()) === "after epoch 1" && `${await bytes()}` === `${first}`, `the pictures of epoch 1 go: ${await drawn()}`);
   await page.keyboard.press("End");
   expect(/, the latest$/.test(await drawn()), `the end of the slider is ${await drawn()}`);
+}
+
+/** A model with two latents shows its map, and that of the first epoch differs from the latest. */
+export async function map(page, expect) {
+  expect(await reaches(page, 3), "three epochs do not come");
+  const shown = () => {
+    const image = document.getElementById("map");
+    return image.checkVisibility() && image.complete && image.naturalWidth > 200;
+  };
+  expect(await becomesTrue(page, shown), "no map comes");
+  const latest = await page.locator("#map").getAttribute("src");
+  await page.getByRole("slider", { name: "Epoch of the pictures" }).focus();
+  await page.keyboard.press("Home");
+  expect(await becomesTrue(page, shown), "there is no map of the first epoch");
+  const first = await page.locator("#map").getAttribute("src");
+  expect(first === "/map.png?epoch=1" && first !== latest, `the first map is ${first}, the latest ${latest}`);
 }
 
 /** The end of the run is told, and nothing that was shown goes. */

@@ -125,4 +125,20 @@ async function captions(page, expect) {
   expect(!twice.length, `a caption is there twice: ${twice}`);
 }
 
-export const CHECKS = [hover, first, scores, whole, theme, colours, ticks, captions];
+/** The slider over the map of two latents shows one picture at a time, from the model before training to the last. */
+async function stills(page, expect) {
+  const figure = page.locator("figure.stills");
+  if (!(await figure.count())) return;
+  const shown = () => figure.locator("img:visible").evaluateAll((images) => images.map((image) => image.alt));
+  const slider = figure.getByRole("slider"), told = () => figure.locator("output").textContent();
+  const last = await shown();
+  await slider.focus();
+  await page.keyboard.press("Home");
+  const first = await shown();
+  expect(last.length === 1 && first.length === 1 && / before training:/.test(first[0]), `the first map is ${first}, the last ${last}`);
+  expect((await told()) === "0" && (await slider.getAttribute("aria-valuetext")) === "after 0 epochs", `tells epoch ${await told()}`);
+  await page.keyboard.press("End");
+  expect(`${await shown()}` === `${last}` && last[0].includes(`after epoch ${await told()}:`), `the end is ${await shown()}, epoch ${await told()}`);
+}
+
+export const CHECKS = [hover, first, scores, whole, theme, colours, ticks, captions, stills];

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { use } from "./explore.mjs";
-import { part, watch } from "./live.mjs";
+import { map, part, watch } from "./live.mjs";
 import { browse, check, end, words } from "./visit.mjs";
 
 const { shots, words: [browser, commands, run, folder] } = words();
@@ -47,4 +47,9 @@ await visit("live", training.url, async (page, expect, isLast) => {
   if (isLast) await part(page, expect, training.interrupt);
 });
 await training.ends(130);
-end("2 served pages");
+
+const two = await start("train", "--live", "--no-report", ...TINY, "--set", "model.z_dim=2", "--out", join(folder, "two-live"));
+await visit("live map", two.url, map);
+two.interrupt();
+await two.ends(130);
+end("3 served pages");

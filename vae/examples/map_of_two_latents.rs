@@ -1,13 +1,17 @@
-//! The map of two latents while a VAE learns, as an animated GIF.
+//! The map of two latents while a VAE learns, as an animated GIF and as a page with a slider.
 //!
-//!     cargo run -p vae --example map_of_two_latents                                 writes target/map.gif
-//!     cargo run -p vae --example map_of_two_latents docs/book/src/images/map.gif    writes the picture of the book
+//!     cargo run -p vae --example map_of_two_latents                                 writes target/map.gif and target/map.html
+//!     cargo run -p vae --example map_of_two_latents docs/book/src/images/map.gif    writes those of the book
 //!
 //! A VAE with two latents can be seen whole: each place of a plane is a code, and the decoder makes a digit of it. Before training
 //! all are grey. Then the places divide among the digits, and neighbours come to look alike.
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use image::GrayImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use pollster::block_on;
 use tensor::{Device, Tensor};
 use vae::config::Settings;
@@ -37,6 +41,19 @@ fn map(trainer: &mut Trainer, size: usize) -> Result<Vec<f32>> {
         pixels[(digit * size + y % size) * size + x % size]
     };
     Ok((0..width * width).map(at).collect())
+}
+
+/// A page that shows one of the maps, and a slider that chooses which. It contains them as one tall picture.
+fn page(stills: &[Still], width: usize) -> String {
+    let grey = |x: &f32| (255.0 * x.clamp(0.0, 1.0)).round() as u8;
+    let pixels: Vec<u8> = stills.iter().flat_map(|still| &still.pixels).map(grey).collect();
+    let tall = GrayImage::from_raw(width as u32, (width * stills.len()) as u32, pixels).expect("all pixels");
+    let mut png = Vec::new();
+    let encoder = PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive);
+    tall.write_with_encoder(encoder).expect("writing to memory does not fail");
+    include_str!("map_of_two_latents.html")
+        .replace("{last}", &(stills.len() - 1).to_string())
+        .replace("{png}", &BASE64.encode(png))
 }
 
 fn main() -> Result<()> {
@@ -77,8 +94,10 @@ fn main() -> Result<()> {
     let out = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("target/map.gif"), PathBuf::from);
     let gif =
         animation("The map of two latents, after each epoch", &[String::new()], &stills, [1, SIDE * size, SIDE * size]);
-    std::fs::write(&out, &gif)
-        .map_err(|error| Error::config(format!("{} cannot be written: {error}", out.display())))?;
-    println!("{} bytes: {}", gif.len(), out.display());
+    for (path, bytes) in [(out.with_extension("html"), page(&stills, SIDE * size).into_bytes()), (out, gif)] {
+        std::fs::write(&path, &bytes)
+            .map_err(|error| Error::config(format!("{} cannot be written: {error}", path.display())))?;
+        println!("{} bytes: {}", bytes.len(), path.display());
+    }
     Ok(())
 }

@@ -26,25 +26,29 @@ pub(super) fn broadcasting() -> String {
     svg.finish()
 }
 
+/// The nodes w, x, y, mul, sub and mul of the graph of (w·x − y)².
+pub(super) const PLACES: [[f64; 2]; 6] =
+    [[70.0, 55.0], [70.0, 135.0], [70.0, 215.0], [240.0, 95.0], [410.0, 155.0], [590.0, 155.0]];
+
 pub(super) fn graph() -> String {
     let mut svg = Svg::new(680.0, 270.0);
     // e = w·x − y and loss = e·e, at w = 0.5, x = 3, y = 2. Values above, derivatives of the loss below.
     let nodes = [
-        ([70.0, 55.0], "w", "0.5", "-3"),
-        ([70.0, 135.0], "x", "3", "-0.5"),
-        ([70.0, 215.0], "y", "2", "1"),
-        ([240.0, 95.0], "mul", "1.5", "-1"),
-        ([410.0, 155.0], "sub", "-0.5", "-1"),
-        ([590.0, 155.0], "mul (loss)", "0.25", "1"),
+        ("w", "0.5", "-3"),
+        ("x", "3", "-0.5"),
+        ("y", "2", "1"),
+        ("mul", "1.5", "-1"),
+        ("sub", "-0.5", "-1"),
+        ("mul (loss)", "0.25", "1"),
     ];
     for (from, to, slope, lift) in
         [(0, 3, "3", -8.0), (1, 3, "0.5", 18.0), (3, 4, "1", -10.0), (2, 4, "-1", 18.0), (4, 5, "-0.5 and -0.5", -10.0)]
     {
-        let ([x1, y1], [x2, y2]) = (nodes[from].0, nodes[to].0);
+        let ([x1, y1], [x2, y2]) = (PLACES[from], PLACES[to]);
         svg.arrow([x1 + 45.0, y1], [x2 - 45.0, y2], GREY);
         svg.note([(x1 + x2) / 2.0, (y1 + y2) / 2.0 + lift], slope, GREY);
     }
-    for (at, name, value, gradient) in nodes {
+    for (at, (name, value, gradient)) in PLACES.into_iter().zip(nodes) {
         svg.node(at, [90.0, 30.0], name, BLUE);
         svg.note([at[0], at[1] - 20.0], value, BLUE);
         svg.note([at[0], at[1] + 30.0], gradient, ORANGE);

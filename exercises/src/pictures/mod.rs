@@ -3,6 +3,7 @@
 mod beginnings;
 mod beyond;
 mod models;
+mod motion;
 mod probability;
 pub mod svg;
 
@@ -14,9 +15,11 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("differences.svg", beginnings::differences()),
         ("difference-error.svg", beginnings::difference_error()),
         ("descent.svg", beginnings::descent()),
+        ("step.svg", motion::step()),
         ("network.svg", beginnings::network()),
-        ("convolution.svg", models::convolution()),
+        ("convolution.svg", motion::convolution()),
         ("transposed.svg", models::transposed()),
+        ("transposed-slides.svg", motion::transposed_slides()),
         ("autoencoder.svg", models::autoencoder()),
         ("codes.svg", models::codes()),
         ("density.svg", probability::density()),
@@ -24,6 +27,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("kl.svg", probability::kl()),
         ("bayes.svg", probability::bayes()),
         ("bound.svg", probability::bound()),
+        ("balance.svg", motion::balance()),
         ("draw.svg", probability::draw()),
         ("vae.svg", beyond::vae()),
         ("rate-distortion.svg", beyond::rate_distortion()),

@@ -8,54 +8,6 @@ pub(super) fn noise(state: &mut u64) -> f64 {
     (*state >> 33) as f64 / f64::from(1u32 << 30) - 1.0
 }
 
-/// Numbers in a row of cells, whose first cell begins at a place.
-fn cells(svg: &mut Svg, [x, y]: [f64; 2], numbers: &[&str], border: &str) {
-    for (i, number) in numbers.iter().enumerate() {
-        svg.rect([x + 50.0 * i as f64, y], [50.0, 40.0], PALE, border);
-        svg.text([x + 50.0 * i as f64 + 25.0, y + 26.0], number);
-    }
-}
-
-/// A kernel that slides over a line of pixels, animated: each result appears when the kernel is at its place.
-pub(super) fn convolution() -> String {
-    let mut svg = Svg::new(560.0, 250.0);
-    let x = [0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0];
-    let w = [-1.0, 0.0, 1.0];
-    let number = |v: f64| if v == 0.0 { "0".to_owned() } else { format!("{v}").replace('-', "−") };
-    let text: Vec<String> = x.iter().map(|v| number(*v)).collect();
-    let text: Vec<&str> = text.iter().map(String::as_str).collect();
-    cells(&mut svg, [120.0, 40.0], &text, BLUE);
-    svg.label([15.0, 65.0], "pixels x", BLUE);
-    svg.label([15.0, 130.0], "kernel w", ORANGE);
-    svg.label([15.0, 205.0], "results y", GREEN);
-    let places: Vec<String> = (0..6).map(|i| format!("{} 0", 50 * i)).collect();
-    let slide = format!(
-        "<animateTransform attributeName=\"transform\" type=\"translate\" calcMode=\"discrete\" dur=\"9s\" \
-         repeatCount=\"indefinite\" values=\"{};250 0;250 0;250 0\"/>",
-        places.join(";")
-    );
-    svg.raw("<g>");
-    svg.raw(&slide);
-    svg.raw("<rect x=\"117\" y=\"36\" width=\"156\" height=\"48\" rx=\"6\" fill=\"none\" stroke=\"#d55e00\" stroke-width=\"3\"/>");
-    cells(&mut svg, [120.0, 105.0], &["−1", "0", "1"], ORANGE);
-    svg.raw("<line x1=\"195\" y1=\"147\" x2=\"195\" y2=\"176\" stroke=\"#d55e00\" stroke-width=\"2\"/>");
-    svg.raw("</g>");
-    for i in 0..6 {
-        let y: f64 = w.iter().enumerate().map(|(t, w)| w * x[i + t]).sum();
-        svg.raw("<g>");
-        cells(&mut svg, [170.0 + 50.0 * i as f64, 180.0], &[&number(y)], GREEN);
-        if i > 0 {
-            let at = i as f64 / 9.0;
-            svg.raw(&format!(
-                "<animate attributeName=\"opacity\" calcMode=\"discrete\" dur=\"9s\" repeatCount=\"indefinite\" \
-                 keyTimes=\"0;{at:.4}\" values=\"0;1\"/>"
-            ));
-        }
-        svg.raw("</g>");
-    }
-    svg.finish()
-}
-
 /// Seven pixels above, four results below, and a line for every weight: the convolution downwards, its transpose upwards.
 pub(super) fn transposed() -> String {
     let mut svg = Svg::new(560.0, 230.0);

@@ -111,10 +111,36 @@ impl Svg {
         self.text([x, y + 5.0], text);
     }
 
-    /// SVG that the other functions cannot draw, such as an animation.
-    pub fn raw(&mut self, svg: &str) {
-        self.body += svg;
-        self.body.push('\n');
+    /// A rectangle with a thick border and without inside.
+    pub fn outline(&mut self, [x, y]: [f64; 2], [w, h]: [f64; 2], colour: &str) {
+        let place = format!("x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" rx=\"6\"");
+        let _ = writeln!(self.body, "<rect {place} fill=\"none\" stroke=\"{colour}\" stroke-width=\"3\"/>");
+    }
+
+    /// Drawings that are shown one after the other, for ever, each for a number of seconds. Whoever has asked the system for less
+    /// motion, and whoever prints the page, sees only the one with the index `still`.
+    pub fn frames(&mut self, frames: &[(f64, Svg)], still: usize) {
+        let all: f64 = frames.iter().map(|(seconds, _)| seconds).sum();
+        let (mut rules, mut begin) = (String::new(), 0.0);
+        for (i, (seconds, _)) in frames.iter().enumerate() {
+            let percent = |at: f64| 100.0 * at / all;
+            let hidden = if i == 0 { String::new() } else { "0%{opacity:0}".to_owned() };
+            let (from, to) = (percent(begin), percent(begin + seconds));
+            let _ = writeln!(
+                rules,
+                "@keyframes f{i}{{{hidden}{from:.3}%{{opacity:1}}{to:.3}%{{opacity:0}}}} #f{i}{{animation-name:f{i}}}"
+            );
+            begin += seconds;
+        }
+        let moving = format!(".f{{opacity:0;animation:{all}s step-end infinite}}");
+        let _ = write!(
+            self.body,
+            "<style>.f{{opacity:0}} #f{still}{{opacity:1}}\n\
+             @media screen and (prefers-reduced-motion: no-preference){{\n{moving}\n#f{still}{{opacity:0}}\n{rules}}}</style>\n"
+        );
+        for (i, (_, frame)) in frames.iter().enumerate() {
+            let _ = write!(self.body, "<g class=\"f\" id=\"f{i}\">\n{}</g>\n", frame.body);
+        }
     }
 
     /// The file.

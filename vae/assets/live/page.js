@@ -167,7 +167,7 @@ function pictures() {
   if ($("drawn").textContent === words) return;
   $("drawn").textContent = words;
   $("pictures").hidden = false;
-  for (const id of ["reconstructions", "samples"]) {
+  for (const id of ["reconstructions", "samples", ...(S.map ? ["map"] : [])]) {
     const figure = $(id).closest("figure");
     $(id).onload = () => (figure.hidden = false);
     $(id).onerror = () => (figure.hidden = true); // not for this model

@@ -41,3 +41,13 @@ for (const figure of document.querySelectorAll("figure.picture")) {
   fit();
   addEventListener("resize", fit);
 }
+
+// The map of two latents: the slider chooses the epochs whose picture is shown.
+for (const figure of document.querySelectorAll("figure.stills")) {
+  const stills = [...figure.querySelectorAll("img")], slider = figure.querySelector("input"), told = figure.querySelector("output");
+  slider.addEventListener("input", () => {
+    stills.forEach((still, i) => (still.hidden = i !== Number(slider.value)));
+    told.textContent = stills[slider.value].dataset.epoch;
+    slider.setAttribute("aria-valuetext", `after ${told.textContent} epochs`);
+  });
+}

@@ -2,9 +2,11 @@
 //! enlargement.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{Rgb, RgbImage};
 use pollster::block_on;
 use vae_core::train::Trainer;
+
+use crate::figure::mosaic;
+use crate::map;
 
 /// The number of validation images that are shown above their reconstructions.
 const RECONSTRUCTIONS: usize = 12;
@@ -18,6 +20,7 @@ pub struct Preview {
     /// Validation images, and their reconstructions.
     reconstructions: Option<[Vec<f32>; 2]>,
     samples: Option<Vec<f32>>,
+    map: Option<Vec<u8>>,
 }
 
 impl Preview {
@@ -29,6 +32,7 @@ impl Preview {
             shape: predictor.transform.shape(),
             reconstructions: block_on(predictor.reconstructions(split, &split.first(RECONSTRUCTIONS))).ok().flatten(),
             samples: block_on(predictor.sample(SAMPLES)).ok().flatten(),
+            map: map::fits(&predictor.config).then(|| map::draw(&predictor).ok()).flatten(),
         }
     }
 
@@ -48,22 +52,19 @@ impl Preview {
     pub fn samples(&self) -> Option<Vec<u8>> {
         Some(tiles(self.samples.as_ref()?, self.shape, RECONSTRUCTIONS))
     }
+
+    /// Returns the map of a model with two latents as a PNG.
+    pub fn map(&self) -> Option<Vec<u8>> {
+        self.map.clone()
+    }
 }
 
 /// Returns a PNG of images `[channels, size, size]`, pixels in [0, 1], in rows of `columns`. Each pixel of an image is one
 /// pixel of the PNG.
-pub fn tiles(pixels: &[f32], [channels, size, _]: [usize; 3], columns: usize) -> Vec<u8> {
-    let count = pixels.len() / (channels * size * size);
-    let [wide, high] = [columns.min(count), count.div_ceil(columns.max(1))];
-    let picture = RgbImage::from_fn((wide * size) as u32, (high * size) as u32, |x, y| {
-        let [x, y] = [x, y].map(|at| at as usize);
-        let image = y / size * columns + x / size;
-        let at = |c: usize| ((image * channels + c.min(channels - 1)) * size + y % size) * size + x % size;
-        Rgb([0, 1, 2].map(|c| pixels.get(at(c)).map_or(0, |x| (x.clamp(0.0, 1.0) * 255.0).round() as u8)))
-    });
+pub fn tiles(pixels: &[f32], shape: [usize; 3], columns: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::NoFilter);
-    picture.write_with_encoder(encoder).expect("writing to memory does not fail");
+    mosaic(pixels, shape, columns).write_with_encoder(encoder).expect("writing to memory does not fail");
     bytes
 }
 
@@ -98,7 +99,9 @@ mod tests {
         let both = block_on(predictor.reconstructions(split, &[0, 1, 2, 3, 4])).unwrap().unwrap().concat();
         assert_eq!((split.count(), preview.reconstructions()), (5, Some(tiles(&both, [1, 8, 8], 5))));
         let samples = block_on(predictor.sample(24)).unwrap().unwrap();
-        assert_eq!(preview.samples(), Some(tiles(&samples, [1, 8, 8], 12)));
+        assert_eq!((preview.samples(), preview.map()), (Some(tiles(&samples, [1, 8, 8], 12)), None));
+        let two = trainer(&["model.kind=dense", "model.hidden=4", "model.z_dim=2"]);
+        assert_eq!(Preview::at(&two).map(), Some(map::draw(&two.predictor()).unwrap()));
         let classifier = Preview::at(&trainer(&["model.kind=classifier", "model.width=2"]));
         assert!(classifier.is_empty() && classifier.reconstructions().is_none() && classifier.samples().is_none());
     }

@@ -29,6 +29,9 @@ pub type RunFile = (String, Vec<u8>);
 pub struct RunFigures {
     /// Draws figures of all epochs so far, such as curves. Called after each epoch.
     pub after_epoch: fn(&Config, &[Epoch]) -> Vec<RunFile>,
+    /// Draws figures of the weights after so many epochs, such as a map of the latents. Called before the first epoch, with 0, and after
+    /// each.
+    pub of_epoch: fn(&Predictor, usize) -> Result<Vec<RunFile>>,
     /// Draws figures of the final weights, such as reconstructions. Called at the end, also of a run that is interrupted, with words
     /// for these weights, such as `epoch 3`.
     pub at_end: fn(&Predictor, &Dataset, &str) -> Result<Vec<RunFile>>,
@@ -36,7 +39,11 @@ pub struct RunFigures {
 
 impl RunFigures {
     /// No figures.
-    pub const NONE: RunFigures = RunFigures { after_epoch: |_, _| Vec::new(), at_end: |_, _, _| Ok(Vec::new()) };
+    pub const NONE: RunFigures = RunFigures {
+        after_epoch: |_, _| Vec::new(),
+        of_epoch: |_, _| Ok(Vec::new()),
+        at_end: |_, _, _| Ok(Vec::new()),
+    };
 }
 
 /// What a run reports while it trains.
@@ -128,7 +135,10 @@ struct Run<'a> {
 impl Run<'_> {
     /// Restores the state of a resumed run, or writes the first checkpoint of a new run.
     fn begin(&mut self, resumed: Option<ResumedRun>) -> Result<()> {
-        let Some(resumed) = resumed else { return self.save() };
+        let Some(resumed) = resumed else {
+            self.draw_weights(0)?;
+            return self.save();
+        };
         resumed.restore(self.trainer)?;
         self.early = resumed.early(self.trainer.config());
         self.writer.resume_log(METRICS, resumed.metrics)?;
@@ -235,6 +245,7 @@ impl Run<'_> {
         }
         self.history.push(epoch);
         self.draw();
+        self.draw_weights(number)?;
         self.save()?;
         Ok((self.on_event)(Event::Epoch(&self.history[number - 1], self.trainer)))
     }
@@ -246,6 +257,16 @@ impl Run<'_> {
         }
         let files = (self.figures.after_epoch)(self.trainer.config(), &self.history);
         files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));
+    }
+
+    /// Writes the figures of the weights after so many epochs.
+    fn draw_weights(&mut self, epochs: usize) -> Result<()> {
+        if self.writer.is_followed() {
+            return Ok(());
+        }
+        let files = (self.figures.of_epoch)(&self.trainer.predictor(), epochs)?;
+        files.into_iter().for_each(|(name, bytes)| self.writer.file(&name, bytes));
+        Ok(())
     }
 
     /// Writes a checkpoint of the current state. A process that follows another one only checks that there could be one.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use vae_core::Result;
 use vae_core::config::Config;
 use vae_core::train::{Epoch, Progress};
+use vae_figures::map;
 use vae_figures::preview::Preview;
 use vae_run;
 
@@ -58,6 +59,7 @@ impl Live {
             unit: vae_run::loss_unit(config),
             epochs: config.train.epochs,
             images,
+            map: map::fits(config),
             history: history.iter().map(Epoch::json).collect(),
         }));
     }

@@ -1,6 +1,6 @@
 //! The live page and its server-sent events (HTML standard, "server-sent events"). A page gets `state` with everything so far
-//! when it connects, then `step`, `epoch`, `line` and `end` as they happen. A page that is too slow gets `state` again. `/reconstructions.png?epoch=3` and
-//! `/samples.png?epoch=3` are the pictures after an epoch.
+//! when it connects, then `step`, `epoch`, `line` and `end` as they happen. A page that is too slow gets `state` again. `/reconstructions.png?epoch=3`,
+//! `/samples.png?epoch=3` and `/map.png?epoch=3` are the pictures after an epoch.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -69,6 +69,12 @@ pub(super) fn pages(mut messages: UnboundedReceiver<Message>) -> (Router, impl F
             "/samples.png",
             get(|Shared(hub): Shared<Arc<Hub>>, Query(of): Query<PictureQuery>| async move {
                 picture(hub.lock().pictures().samples(of.epoch))
+            }),
+        )
+        .route(
+            "/map.png",
+            get(|Shared(hub): Shared<Arc<Hub>>, Query(of): Query<PictureQuery>| async move {
+                picture(hub.lock().pictures().map(of.epoch))
             }),
         )
         .with_state(hub.clone());

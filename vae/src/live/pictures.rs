@@ -8,12 +8,13 @@ const EPOCHS: usize = 100;
 /// The largest size of all PNGs, in bytes. The latest are kept even if they alone are larger.
 const BYTES: usize = 64 << 20;
 
-/// The pictures after an epoch. A model may have only one of the two.
+/// The pictures after an epoch. A model may have only some of them.
 #[derive(Debug)]
 struct Shown {
     epoch: u64,
     reconstructions: Option<Vec<u8>>,
     samples: Option<Vec<u8>>,
+    map: Option<Vec<u8>>,
 }
 
 /// The pictures of a run.
@@ -34,7 +35,8 @@ impl Pictures {
     /// Adds the pictures after an epoch, if the model has given any.
     pub(super) fn add(&mut self, epoch: u64, shown: &Preview) {
         if !shown.is_empty() {
-            self.push(Shown { epoch, reconstructions: shown.reconstructions(), samples: shown.samples() });
+            let (reconstructions, samples, map) = (shown.reconstructions(), shown.samples(), shown.map());
+            self.push(Shown { epoch, reconstructions, samples, map });
         }
     }
 
@@ -76,6 +78,11 @@ impl Pictures {
         self.after(epoch)?.samples.clone()
     }
 
+    /// The map of two latents after an epoch, or the latest.
+    pub(super) fn map(&self, epoch: Option<u64>) -> Option<Vec<u8>> {
+        self.after(epoch)?.map.clone()
+    }
+
     fn after(&self, epoch: Option<u64>) -> Option<&Shown> {
         match epoch {
             Some(epoch) => self.all.iter().find(|shown| shown.epoch == epoch),
@@ -85,7 +92,7 @@ impl Pictures {
 
     fn bytes(&self) -> usize {
         let size = |png: &Option<Vec<u8>>| png.as_ref().map_or(0, Vec::len);
-        self.all.iter().map(|shown| size(&shown.reconstructions) + size(&shown.samples)).sum()
+        self.all.iter().map(|shown| size(&shown.reconstructions) + size(&shown.samples) + size(&shown.map)).sum()
     }
 }
 
@@ -94,7 +101,8 @@ mod tests {
     use super::*;
 
     fn shown(epoch: u64, bytes: usize) -> Shown {
-        Shown { epoch, reconstructions: Some(vec![epoch as u8; bytes]), samples: None }
+        let part = |bytes| Some(vec![epoch as u8; bytes]);
+        Shown { epoch, reconstructions: part(bytes - bytes / 3), samples: None, map: part(bytes / 3) }
     }
 
     /// Adds a picture of this size as [`Pictures::add`] does.
@@ -107,8 +115,9 @@ mod tests {
         let mut pictures = Pictures::default();
         (1..=3).for_each(|epoch| add(&mut pictures, epoch, 5));
         assert_eq!(pictures.epochs(), [1, 2, 3]);
-        assert_eq!(pictures.reconstructions(Some(2)), Some(vec![2; 5]));
-        assert_eq!(pictures.reconstructions(None), Some(vec![3; 5]));
+        assert_eq!(pictures.reconstructions(Some(2)), Some(vec![2; 4]));
+        assert_eq!(pictures.reconstructions(None), Some(vec![3; 4]));
+        assert_eq!([pictures.map(Some(1)), pictures.map(None)], [Some(vec![1; 1]), Some(vec![3; 1])]);
         assert_eq!((pictures.reconstructions(Some(4)), pictures.samples(Some(2))), (None, None));
         pictures.add(4, &Preview::default());
         assert_eq!(pictures.epochs(), [1, 2, 3]);

@@ -2,7 +2,7 @@
 //! that was open from the beginning.
 //!
 //! ```text
-//! {"name", "words", "unit", "epochs", "images",             what runs
+//! {"name", "words", "unit", "epochs", "images", "map",      what runs; whether the model has a map of two latents
 //!  "progress": {"epoch", "step", "steps", "images_per_second"},
 //!  "steps": [[epochs, total], …],                             the training loss since the last point, along the run
 //!  "history": [a line of metrics.jsonl, …],  "pictures": [the epochs that have some, …],
@@ -41,6 +41,8 @@ pub(super) struct Begin {
     pub(super) epochs: usize,
     /// The number of training images.
     pub(super) images: usize,
+    /// Whether the model has a map of two latents.
+    pub(super) map: bool,
     pub(super) history: Vec<Value>,
 }
 
@@ -166,7 +168,7 @@ mod tests {
         state.apply(Message::Line("a".into()));
         state.apply(Message::End("finished".into()));
         let all = json!({
-            "name": "r", "words": "", "unit": "", "epochs": 3, "images": 0, "history": [{"epoch": 2}],
+            "name": "r", "words": "", "unit": "", "epochs": 3, "images": 0, "map": false, "history": [{"epoch": 2}],
             "progress": progress, "steps": [[1.5, 1.5]], "pictures": [], "log": ["a"], "ended": "finished",
         });
         assert_eq!(state.json(), all);

@@ -22,6 +22,7 @@ use vae_core::learn::Summary;
 use vae_core::predict::IN_USE;
 use vae_core::train::Epoch;
 use vae_figures::gallery::{self, Drawing};
+use vae_figures::map;
 use vae_run::loaded::describe_weights;
 use vae_run::{Folder, LoadedRun, Timings};
 use vae_scores::{self as score, Scores};
@@ -77,6 +78,9 @@ pub struct RunReport {
     history: Vec<Epoch>,
     #[serde(skip)]
     figures: Vec<Drawing>,
+    /// The map of two latents after some of the epochs, as PNGs.
+    #[serde(skip)]
+    map: Vec<(usize, Vec<u8>)>,
 }
 
 /// Collects the contents of a report. Scores in the run's folder are used if they are of the same weights and, if `options` is
@@ -130,6 +134,7 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
         config: config.clone(),
         history: run.history.clone(),
         figures: if alone { gallery::standard(run)? } else { gallery::comparison(run)? },
+        map: if alone { map::of_run(&run.path) } else { Vec::new() },
     })
 }
 

@@ -10,6 +10,7 @@ use vae_core::objective::{part_label, part_unit};
 use vae_core::train::{Epoch, Timing};
 use vae_figures::figure::{PageFigure, Style};
 use vae_figures::gallery::Drawing;
+use vae_figures::map;
 use vae_run::loss_unit;
 
 use super::chart::{Chart, Series, bars, lines};
@@ -37,6 +38,15 @@ struct Shown<'a> {
     told: &'a RunReport,
     latents: Option<Chart>,
     figures: Vec<Figure>,
+    map: Vec<Still>,
+}
+
+/// A picture of the map of two latents: it is of the weights after so many epochs.
+#[derive(Serialize)]
+struct Still {
+    epoch: usize,
+    alt: String,
+    png: Safe,
 }
 
 /// Returns the report of these runs as HTML. Each entry of `seeds` is a table over the seeds of a sweep: its cells, row by row, the
@@ -51,7 +61,8 @@ pub fn page(runs: &[RunReport], seeds: &[Vec<Vec<String>>]) -> String {
     templates.add_template(FILE, include_str!("../../assets/report/page.html")).expect("a template of ours");
     templates.add_filter("number", |x: f64| cell(x));
     let configs: Vec<_> = runs.iter().map(|run| run.config.clone()).collect();
-    let shown = |told| Shown { told, latents: latents(told), figures: figures(told, runs.len() == 1) };
+    let shown =
+        |told| Shown { told, latents: latents(told), figures: figures(told, runs.len() == 1), map: stills(told) };
     let json = serde_json::to_string(runs).expect("numbers and words").replace('<', "\\u003c");
     let page = templates.get_template(FILE).and_then(|template| {
         template.render(context! {
@@ -206,6 +217,16 @@ fn times(runs: &[RunReport]) -> Vec<Row> {
 fn latents(run: &RunReport) -> Option<Chart> {
     let per_dim = &run.epoch()?.validation.kl_per_dim;
     (!per_dim.is_empty()).then(|| bars("KL of each latent", "nats", "latent", per_dim))
+}
+
+/// The map of two latents after some of the epochs.
+fn stills(run: &RunReport) -> Vec<Still> {
+    let still = |(epoch, png): &(usize, Vec<u8>)| Still {
+        epoch: *epoch,
+        alt: map::words(*epoch),
+        png: Safe::from_safe_string(BASE64.encode(png)), // which has slashes
+    };
+    run.map.iter().map(still).collect()
 }
 
 /// The figures of a run, without those that the page draws itself. In a report of one run the captions do not repeat its name.

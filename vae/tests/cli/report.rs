@@ -187,6 +187,37 @@ fn train_leaves_a_report_and_report_writes_it_again() {
     }
 }
 
+/// A run with two latents keeps the map after each epoch, and its report has a slider over them. Only the last one is shown at first.
+#[test]
+fn a_report_on_two_latents_has_the_map_of_each_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    trained(dir.path(), "run", &["model.z_dim=2"]);
+    let run = dir.path().join("run");
+    let mut kept: Vec<_> = fs::read_dir(run.join("map")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    kept.sort();
+    assert_eq!(kept, ["0000.png", "0001.png", "0002.png"]);
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    sound(&page, 1);
+    let figure = between(&page, "<figure class=\"stills\">", "</figure>");
+    assert_eq!(figure.len(), 1);
+    let images = between(figure[0], "<img ", ">");
+    let shown: Vec<bool> = images.iter().map(|image| !image.ends_with(" hidden")).collect();
+    assert_eq!(shown, [false, false, true]);
+    for (epoch, image) in images.iter().enumerate() {
+        assert!(image.contains(&format!(" data-epoch=\"{epoch}\"")), "{epoch}");
+    }
+    let pictures: std::collections::BTreeSet<&str> =
+        images.iter().flat_map(|image| between(image, "base64,", "\"")).collect();
+    assert_eq!(pictures.len(), 3, "two epochs have the same picture");
+    assert!(figure[0].contains("max=\"2\" step=\"1\" value=\"2\"") && figure[0].contains(">2</output>"));
+    // Several runs are compared without it, and so is a run whose pictures are gone.
+    done(&report(dir.path(), &["run", "run", "--out", "both.html"]));
+    assert!(!fs::read_to_string(dir.path().join("both.html")).unwrap().contains("class=\"stills\""));
+    fs::remove_dir_all(run.join("map")).unwrap();
+    done(&report(dir.path(), &["run"]));
+    assert!(!fs::read_to_string(run.join("report.html")).unwrap().contains("class=\"stills\""));
+}
+
 #[test]
 fn a_finished_run_that_is_resumed_has_its_report_and_no_report_has_none() {
     let dir = tempfile::tempdir().unwrap();

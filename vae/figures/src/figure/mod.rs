@@ -7,6 +7,7 @@ mod canvas;
 mod curves;
 mod features;
 mod grid;
+mod mosaic;
 mod plot;
 mod style;
 mod surface;
@@ -21,6 +22,7 @@ pub use axis::{Axis, format_value};
 pub use curves::{Curve, curves, overlay, overlay_by};
 pub use features::features;
 pub use grid::{PageFigure, Row, Tiles, grid, grid_of_columns};
+pub(crate) use mosaic::mosaic;
 pub use plot::{Kind, PANEL, Panel, Plot, Series};
 pub use style::Style;
 
@@ -30,7 +32,7 @@ fn png(canvas: &Canvas) -> Vec<u8> {
 }
 
 /// Encodes an image as a PNG. Figures have large areas of one colour, so no PNG filter is needed.
-fn encoded<P: Pixel<Subpixel = u8> + PixelWithColorType>(image: &ImageBuffer<P, Vec<u8>>) -> Vec<u8> {
+pub(crate) fn encoded<P: Pixel<Subpixel = u8> + PixelWithColorType>(image: &ImageBuffer<P, Vec<u8>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::NoFilter);
     image.write_with_encoder(encoder).expect("writing to memory does not fail");

@@ -26,6 +26,7 @@ use vae_run::LoadedRun;
 use vae_run::{RunFigures, RunFile};
 
 use crate::figure::{self, PageFigure, Plot, Tiles};
+use crate::map;
 
 /// A finished figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +107,8 @@ pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
     drawn(&figures)
 }
 
-/// The figures of `vae train`: curves after each epoch, reconstructions and samples at the end.
-pub const TRAINING_FIGURES: RunFigures = RunFigures { after_epoch, at_end };
+/// The figures of `vae train`: curves after each epoch, the map of two latents after some, reconstructions and samples at the end.
+pub const TRAINING_FIGURES: RunFigures = RunFigures { after_epoch, of_epoch: map::of_epoch, at_end };
 
 fn after_epoch(config: &Config, history: &[Epoch]) -> Vec<RunFile> {
     let title = format!("{}, epoch {}: {}", config.name, history.len(), vae_run::describe(config));

@@ -276,7 +276,10 @@ fn the_end_of_a_run_reports_the_test_images() {
     }
     let dir = tempfile::tempdir().unwrap();
     let mut folder = Folder::prepare(dir.path()).unwrap();
-    let figures = RunFigures { after_epoch: after, at_end: named };
+    fn weights(_: &Predictor, epochs: usize) -> Result<Vec<RunFile>> {
+        Ok(vec![(format!("map/{epochs}"), Vec::new())])
+    }
+    let figures = RunFigures { after_epoch: after, of_epoch: weights, at_end: named };
     let config = config(&["model.kind=classifier", "model.width=2"]);
     let mut told = Vec::new();
     let outcome = run(&mut trainer(&config), &mut folder, None, figures, &mut |event| {
@@ -291,6 +294,9 @@ fn the_end_of_a_run_reports_the_test_images() {
     assert_eq!(table.lines().count(), 1 + 10, "{table}");
     let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
     assert_eq!([read("curves"), read("drawn")], ["2", "epoch 2"]);
+    let mut maps: Vec<_> = fs::read_dir(dir.path().join("map")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    maps.sort();
+    assert_eq!(maps, ["0", "1", "2"]);
 }
 
 /// Without early stopping, a resumed run ends with the weights of its last epoch, though it has read those of the best. A log that

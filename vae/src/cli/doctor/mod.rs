@@ -77,3 +77,21 @@ fn described(findings: &[Finding], run: &str) -> String {
     };
     findings.iter().map(line).collect::<Vec<_>>().join("\n\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_name_the_folder_of_the_run() {
+        assert_eq!(described(&[], "a/b"), "nothing wrong was found; look at the samples: vae report a/b");
+        let finding = |symptom| Finding {
+            symptom,
+            evidence: "RUN has it".into(),
+            look: "vae draw RUN kl",
+            cure: "vae fit-prior RUN".into(),
+        };
+        let one = "  why   RUN has it\n  look  vae draw a/b kl\n  cure  vae fit-prior a/b";
+        assert_eq!(described(&[finding("x"), finding("y")], "a/b"), format!("x\n{one}\n\ny\n{one}"));
+    }
+}

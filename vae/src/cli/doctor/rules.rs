@@ -106,7 +106,7 @@ fn overfitted(facts: &Facts) -> Option<Finding> {
     let last = facts.losses.last()?;
     // A loss may be negative, so the rise is compared with how far the loss has come.
     let fallen = facts.losses.first()? - lowest;
-    (best + 1 < facts.losses.len() && last - lowest > 0.1 * fallen && fallen > 0.0).then(|| Finding {
+    (last - lowest > 0.1 * fallen && fallen > 0.0).then(|| Finding {
         symptom: "good on training images, bad on others: it learns them by heart",
         evidence: format!("the validation loss was lowest in epoch {}, {lowest:.4}, and is {last:.4} now", best + 1),
         look: "vae draw RUN curves",
@@ -117,12 +117,12 @@ fn overfitted(facts: &Facts) -> Option<Finding> {
 
 fn still_learning(facts: &Facts) -> Option<Finding> {
     let [first, .., before, last] = facts.losses[..] else { return None };
-    let share = (before - last) / (first - last);
-    (last < before && share > 0.05).then(|| Finding {
+    let progress = first - last;
+    (progress > 0.0 && before - last > 0.05 * progress).then(|| Finding {
         symptom: "the run stopped while it was still learning",
         evidence: format!(
             "its last epoch made {:.0} % of all progress since the first; {} of {} epochs are done",
-            100.0 * share,
+            100.0 * (before - last) / progress,
             facts.losses.len(),
             facts.epochs_wanted
         ),
@@ -250,5 +250,51 @@ mod tests {
         assert!(found(|facts| facts.kl = Some(0.1)).is_empty());
         assert!(found(|facts| set(facts, "laplacian_variance_reconstructions", 50.0)).is_empty());
         assert!(found(|facts| set(facts, "frechet_distance", 15.0)).is_empty());
+        assert!(found(|facts| set(facts, "r2", 0.01)).is_empty());
+        for losses in [
+            vec![9.0, 0.1, 0.0, 0.0], // a loss of 0 is not negative
+            vec![20.0, 1.0, 0.0],     // a twentieth of the progress was made last
+            vec![100.0, 50.0, 55.0],  // a tenth of what it had fallen was lost
+            vec![50.0, 60.0, 70.0],   // a loss that never fell was not learned by heart,
+            vec![50.0, 90.0, 70.0],   // and has made no progress
+            vec![50.0, 60.0, 50.0],
+        ] {
+            let symptoms = found(|facts| facts.losses.clone_from(&losses));
+            assert!(symptoms.is_empty(), "{losses:?}: {symptoms:?}");
+        }
+    }
+
+    #[test]
+    fn the_evidence_has_the_numbers_of_the_run() {
+        let score = |name: &'static str, value: f64| move |facts: &mut Facts| set(facts, name, value);
+        let evidence = |change: &dyn Fn(&mut Facts)| {
+            let mut facts = healthy();
+            change(&mut facts);
+            diagnose(&facts).remove(0).evidence
+        };
+        let losses = |losses: &'static [f64]| move |facts: &mut Facts| facts.losses = losses.to_vec();
+        assert_eq!(evidence(&losses(&[3.0, 2.0, f64::NAN])), "the validation loss of epoch 3 is not finite");
+        assert!(evidence(&losses(&[])).starts_with("no epoch ended"));
+        assert!(evidence(&score("r2", 0.004)).starts_with("R² is 0.004 after 5 epochs, "));
+        assert_eq!(
+            evidence(&losses(&[100.0, 50.0, 56.0])),
+            "the validation loss was lowest in epoch 2, 50.0000, and is 56.0000 now"
+        );
+        assert_eq!(
+            evidence(&losses(&[100.0, 60.0, 50.0])),
+            "its last epoch made 20 % of all progress since the first; 3 of 5 epochs are done"
+        );
+        let blurry = |facts: &mut Facts| {
+            set(facts, "laplacian_variance_reconstructions", 40.0);
+            set(facts, "laplacian_variance_originals", 160.0);
+            facts.kl_weight = Some("a hint".into());
+        };
+        let words = "they have 25 % of the originals' sharpness (the variance of the Laplacian); a hint";
+        assert_eq!(evidence(&blurry), words);
+        let words = "the Fréchet distance of samples is 30.0, that of reconstructions 10.0: ";
+        assert!(evidence(&score("frechet_distance", 30.0)).starts_with(words));
+        assert!(evidence(&losses(&[9.0, -4.0, -4.1, -4.2])).starts_with("it is -4.2000; "));
+        let sums = evidence(&|facts: &mut Facts| facts.kl = Some(0.05));
+        assert_eq!(sums, "the KL is 0.050 nats, so the decoder ignores the latents; the effective β is 1");
     }
 }
