@@ -132,6 +132,32 @@ fn chapters_have_their_five_parts() {
     }
 }
 
+/// Bold words inside a sentence define a term, and the glossary has it. Bold words that begin a line are headings of a paragraph, an item
+/// or a row.
+#[test]
+fn every_term_that_is_defined_is_in_the_glossary() {
+    let glossary = fs::read_to_string(folder().join("glossary.md")).expect("the glossary").to_lowercase();
+    let begins = |before: &str| {
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        line.trim_start_matches(|c: char| c.is_ascii_digit() || "-.| ".contains(c)).is_empty()
+    };
+    let mut count = 0;
+    for (page, text) in pages().into_iter().filter(|(page, _)| page.starts_with("ch") || page == "speed.md") {
+        let text = prose(&text);
+        for paragraph in text.split("\n\n").map(|paragraph| paragraph.split("**").collect::<Vec<_>>()) {
+            for pair in paragraph.chunks_exact(2).filter(|pair| !begins(pair[0])) {
+                let term = pair[1].to_lowercase().replace('\n', " ");
+                assert!(
+                    glossary.contains(term.trim_end_matches('s')),
+                    "{page} defines {term:?}: the glossary lacks it"
+                );
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 80, "{count} terms");
+}
+
 #[test]
 fn the_glossary_is_in_alphabetical_order() {
     let text = fs::read_to_string(folder().join("glossary.md")).expect("the glossary");

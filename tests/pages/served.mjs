@@ -49,7 +49,7 @@ await visit("live", training.url, async (page, expect, isLast) => {
 await training.ends(130);
 
 const two = await start("train", "--live", "--no-report", ...TINY, "--set", "model.z_dim=2", "--out", join(folder, "two-live"));
-await visit("live map", two.url, map);
+await visit("live-map", two.url, map);
 two.interrupt();
 await two.ends(130);
 end("3 served pages");

@@ -66,7 +66,11 @@ fn files(run: &Path) -> Vec<(String, Vec<u8>)> {
         "samples.png",
         "steps.jsonl",
     ];
-    let mut files: Vec<_> = names.iter().map(|name| ((*name).to_owned(), fs::read(run.join(name)).unwrap())).collect();
+    let map = fs::read_dir(run.join("map")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut map: Vec<String> = map.map(|name| format!("map/{name}")).collect();
+    map.sort();
+    let names = names.into_iter().map(str::to_owned).chain(map);
+    let mut files: Vec<_> = names.map(|name| (name.clone(), fs::read(run.join(name)).unwrap())).collect();
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let losses = metrics.lines().map(|line| line.split(",\"seconds\"").next().unwrap().to_owned() + "\n");
     files.push(("metrics.jsonl".into(), losses.collect::<String>().into_bytes()));
@@ -75,15 +79,15 @@ fn files(run: &Path) -> Vec<(String, Vec<u8>)> {
 
 #[track_caller]
 fn same(run: &Path, whole: &[(String, Vec<u8>)]) {
-    for ((name, bytes), (_, expected)) in files(run).iter().zip(whole) {
-        assert!(bytes == expected, "{}/{name} is another", run.display());
+    for ((name, bytes), (known, expected)) in files(run).iter().zip(whole) {
+        assert!(name == known && bytes == expected, "{}/{name} is another", run.display());
     }
-    let left = ["", "checkpoints"].iter().flat_map(|folder| fs::read_dir(run.join(folder)).unwrap());
+    let left = ["", "checkpoints", "map"].iter().flat_map(|folder| fs::read_dir(run.join(folder)).unwrap());
     let left = left.filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();
         !["timing.json", "scores.json", "report.html", "cache"].iter().any(|known| name == *known)
     });
-    assert_eq!(left.count(), whole.len() + 1, "files and the folder of two of them, and nothing else");
+    assert_eq!(left.count(), whole.len() + 2, "files and the folders of some of them, and nothing else");
 }
 
 /// SIGKILL at random moments, a run after another, until there were 200: each run is in the end what it would have been.
