@@ -45,15 +45,20 @@ fn log_near_one(x: vec4<f32>, n: vec4<f32>) -> vec4<f32> {
     return (x + y) + n * 0.693359375;
 }
 
-/// ln x = ln m + n·ln 2, with x = m·2ⁿ and m from √½ to √2.
+/// ln x = ln m + n·ln 2, with x = m·2ⁿ and m from √½ to √2. Whatever is not positive and finite is recognised by its bits, because a
+/// driver's `log` and its comparisons may give any number there, also for NaN.
 fn log_(x: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(x);
-    let exponent = vec4<f32>(vec4<i32>(bits >> vec4(23u)) - 126);
-    let m = bitcast<vec4<f32>>((bits & vec4(0x007fffffu)) | vec4(0x3f000000u)); // from ½ to 1
+    let tiny = bits < vec4(0x00800000u); // denormal: x is bits·2⁻¹⁴⁹
+    let scaled = select(bits, bitcast<vec4<u32>>(vec4<f32>(bits)), tiny);
+    let exponent = vec4<f32>(vec4<i32>(scaled >> vec4(23u)) - select(vec4(126), vec4(275), tiny));
+    let m = bitcast<vec4<f32>>((scaled & vec4(0x007fffffu)) | vec4(0x3f000000u)); // from ½ to 1
     let low = m < vec4(0.70710678);
     let y = log_near_one(select(m, m + m, low) - 1.0, select(exponent, exponent - 1.0, low));
-    let usual = (x >= vec4(1.17549435e-38)) & (x < vec4(3.4e38));
-    return select(log(x), y, usual);
+    let below = select(vec4(0x7fc00000u), vec4(0xff800000u), (bits << vec4(1u)) == vec4(0u)); // NaN; −∞ for both zeros
+    let kept = ((bits & vec4(0x7fffffffu)) > vec4(0x7f800000u)) | (bits == vec4(0x7f800000u)); // NaN and ∞
+    let usual = (bits - vec4(1u)) < vec4(0x7f7fffffu); // positive and finite
+    return select(bitcast<vec4<f32>>(select(below, bits, kept)), y, usual);
 }
 
 /// ln(1 + x) for x from 0 to 1.

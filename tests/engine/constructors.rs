@@ -1,6 +1,6 @@
 //! Tensors from numbers, ranges and patterns.
 
-use reference::place::{devices, everywhere};
+use reference::place::{devices, everywhere, fetch};
 use tensor::{Device, Tensor};
 
 #[test]
@@ -52,10 +52,10 @@ fn filled_tensors_are_where_they_are_asked_for() {
     everywhere(|device| {
         let filled = Tensor::full_on([2, 3], 0.5, device);
         assert_eq!(filled.device(), *device);
-        assert_eq!(filled.cpu().data(), [0.5; 6]);
+        assert_eq!(fetch(&filled).data(), [0.5; 6]);
         for (like, value) in [(filled.zeros_like(), 0.0), (filled.ones_like(), 1.0), (filled.full_like(-2.0), -2.0)] {
             assert_eq!((like.device(), *like.shape()), (device.clone(), [2, 3].into()));
-            assert_eq!(like.cpu().data(), [value; 6]);
+            assert_eq!(fetch(&like).data(), [value; 6]);
         }
     });
     assert!(devices().any(|device| device == Device::Cpu));

@@ -79,6 +79,7 @@ fn a_variable_says_what_made_it() {
 
 #[cfg(feature = "gpu")]
 #[test]
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))] // it waits for a device
 fn a_tensor_on_a_gpu_is_printed_without_being_read() {
     let gpu = reference::place::gpu();
     let x = Tensor::ones([2, 3]).upload(&gpu);

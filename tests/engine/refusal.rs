@@ -2,8 +2,8 @@
 
 use autograd::Var;
 use autograd::check::{self, Array, Mismatch};
-use pollster::block_on;
 use reference::place::everywhere;
+use reference::wait::block_on;
 use tensor::{Device, Generator, Tensor};
 
 /// Checks an operation with the value x² and the given backward rule, `dx = rule(x, dy)`.

@@ -31,8 +31,13 @@ fn param(module: &dyn Module, name: &str) -> Param {
 
 /// The tensors of NAME.safetensors, which `tests/oracle/NAME.py` wrote with PyTorch.
 fn fixture(name: &str) -> HashMap<String, Tensor> {
-    let bytes = std::fs::read(format!("{}/layers/{name}.safetensors", env!("CARGO_MANIFEST_DIR"))).expect(name);
-    let file = SafeTensors::deserialize(&bytes).expect(name);
+    let bytes: &[u8] = match name {
+        "character_model" => include_bytes!("character_model.safetensors"),
+        "layers" => include_bytes!("layers.safetensors"),
+        "optimizers" => include_bytes!("optimizers.safetensors"),
+        _ => panic!("no fixture {name}"),
+    };
+    let file = SafeTensors::deserialize(bytes).expect(name);
     let number = |b: &[u8]| f32::from_le_bytes(b.try_into().expect("four bytes"));
     let tensor = |(name, view): (String, safetensors::tensor::TensorView)| {
         (name, Tensor::new(&view.data().chunks_exact(4).map(number).collect::<Vec<_>>(), view.shape()))

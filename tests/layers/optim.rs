@@ -214,7 +214,7 @@ impl Averaged {
 }
 
 fn read(tensor: Tensor) -> Vec<f32> {
-    pollster::block_on(tensor.read()).expect("a device that works")
+    reference::wait::block_on(tensor.read()).expect("a device that works")
 }
 
 /// From step 26 on, d_t = ¾: the average moves from 4 with the weights 8, 16, 16, and so does that of a running statistic. A frozen
@@ -323,7 +323,7 @@ fn an_optimiser_continues_from_its_moments() {
             adam.step_with(params, &mut loss.backward(), 0.1, &monitor);
         };
         (0..3).for_each(|_| step(&mut adam, &params));
-        let read = |tensor: &Tensor| pollster::block_on(tensor.read()).expect("a device that works");
+        let read = |tensor: &Tensor| reference::wait::block_on(tensor.read()).expect("a device that works");
         let moments = adam.state(&params[0].1).expect("it has moved");
         assert!(moments.len() == 2 && moments.iter().all(|moment| moment.shape() == start.shape()));
         let moments = moments.iter().map(|moment| Tensor::new(&read(moment), [5])).collect();

@@ -3,7 +3,7 @@
 
 use autograd::{Buffer, Param};
 use nn::{Module, Visitor, state};
-use pollster::block_on;
+use reference::wait::block_on;
 use safetensors::tensor::{Dtype, TensorView};
 use tensor::Tensor;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use autograd::Param;
 use nn::{BatchNorm2d, Conv2d, Linear, Module, Sequential, Slot, state};
-use pollster::block_on;
+use reference::wait::block_on;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use tensor::{Generator, Tensor};

@@ -1,9 +1,9 @@
 //! The gradient monitor: the norm of all gradients together, the scale for clipping, and no update once a value was not finite.
 
 use approx::assert_relative_eq;
-use pollster::block_on;
 use reference::law::{between, dot, draws};
 use reference::place::{Place, everywhere, fetch, on_gpus};
+use reference::wait::block_on;
 use tensor::{Device, Generator, GradientMonitor, GradientStatus, OptimizerPart, OptimizerStep, Rule, Tensor};
 
 const RULE: Rule = Rule::Adam { beta1: 0.0, beta2: 0.0, eps: 1.0, decoupled: false };

@@ -50,7 +50,7 @@ fn gradients_of_large_groups_are_those_of_the_composed_norm() {
         let gradients = |op: &dyn Fn(&[Var; 3]) -> Var, x: &[Tensor; 3], dy: &Tensor| {
             let leaves = x.clone().map(Var::leaf);
             let gradients = op(&leaves).backward_with(dy.clone());
-            leaves.map(|leaf| pollster::block_on(gradients.of(&leaf).unwrap().read()).unwrap())
+            leaves.map(|leaf| reference::wait::block_on(gradients.of(&leaf).unwrap().read()).unwrap())
         };
         let composed = |x: &[Var; 3]| {
             let rows = x[0].reshape([shape[0], groups, x[0].value().count() / (shape[0] * groups)]);

@@ -42,6 +42,6 @@ fn sizes_whose_product_overflows_are_refused() {
         assert!(said.contains("has more elements than this machine can count"), "{said}");
     }
     for sizes in [[root, root, 0], [0, root, root]] {
-        assert_eq!(Tensor::new(&[], sizes).add_scalar(1.0).data(), []);
+        assert!(Tensor::new(&[], sizes).add_scalar(1.0).data().is_empty());
     }
 }

@@ -115,6 +115,33 @@ fn infinities_have_the_values_of_the_cpu() {
     });
 }
 
+/// Zeros, the least and the largest numbers, and what no logarithm has.
+#[test]
+fn logarithms_are_right_at_the_ends_of_the_line() {
+    let x = [
+        0.0,
+        -0.0,
+        1e-45,
+        1e-40,
+        1.2e-38,
+        3.402e38,
+        f32::MAX,
+        f32::INFINITY,
+        -1e-45,
+        -2.0,
+        f32::NEG_INFINITY,
+        f32::NAN,
+    ];
+    everywhere(|device| {
+        let y = fetch(&Tensor::new(&x, [12]).upload(device).log());
+        for (&x, &y) in x.iter().zip(y.data()) {
+            let exact = f64::from(x).ln();
+            let near = (f64::from(y) - exact).abs() <= 1e-6 * exact.abs();
+            assert!(near || y.is_nan() && exact.is_nan() || f64::from(y) == exact, "log of {x:e} on {device}: {y}");
+        }
+    });
+}
+
 /// Every quadrant, whole and fractional powers on both sides of 0, and numbers between two whole ones.
 #[test]
 fn sines_powers_and_roundings_are_those_of_every_part_of_the_line() {

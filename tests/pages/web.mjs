@@ -1,8 +1,8 @@
 // Uses the page that trains a VAE in a browser, on both devices. web/build writes its folder.
 //
-//   [WEB_SECONDS=300] [WEB_ONLY=map] [VAE=FILE] node web.mjs BROWSER WEB_DIST [--shots FOLDER]
+//   [WEB_SECONDS=300] [WEB_ONLY=map] [VAE=FILE] [RUN=FOLDER] node web.mjs BROWSER WEB_DIST [--shots FOLDER]
 //
-// VAE is the program `vae`, which then reads the weights that the page saves.
+// VAE is the program `vae`, which then reads the weights that the page saves. RUN is a run of `vae train`, which the page then loads.
 // WEB_SECONDS is how long the memory is watched, WEB_ONLY a pattern of the visits to make. The folder is served below a sub-folder, as GitHub Pages does, without special headers.
 import { execFile } from "node:child_process";
 import { join } from "node:path";
@@ -11,7 +11,8 @@ import { WEBGPU, serve } from "./static.mjs";
 import { audit, check, deadline, end, launch, words } from "./visit.mjs";
 import { claims } from "./web_claims.mjs";
 import { breaks, lacks, offline } from "./web_faults.mjs";
-import { compares, draws, follows, map, moves, saves, shares } from "./web_panels.mjs";
+import { compares, draws, follows, loads, map, moves, saves, shares } from "./web_panels.mjs";
+import { quick, small } from "./web_start.mjs";
 
 const SECONDS = Number(process.env.WEB_SECONDS ?? 20);
 const PATIENCE = 90_000; // milliseconds until something must have happened; machines of tests are busy
@@ -19,7 +20,7 @@ const ONLY = new RegExp(process.env.WEB_ONLY ?? ""); // the names of the visits
 const run = promisify(execFile);
 
 const { shots, words: [executable, folder] } = words();
-deadline(900_000 + 1000 * SECONDS);
+deadline(1_200_000 + 2000 * SECONDS);
 
 const server = await serve(folder, "/lab/"), url = `http://127.0.0.1:${server.address().port}/lab/`;
 const browser = await launch(executable, WEBGPU);
@@ -115,8 +116,9 @@ async function first({ page, expect, until, lab, shot }) {
 }
 
 /** Watches the memory of the browser's processes while the page trains. What is counted is the second half: the first fills caches. */
-async function memory({ page, expect, steps }) {
-  await steps(50);
+async function memory({ name, page, expect, until, lab }) {
+  const first = (await until((lab) => lab.about?.device.kind, "a model")) === "cpu" ? 50 : 3; // steps
+  await until(`(lab) => lab.last?.steps >= ${first}`, `step ${first}`, 240_000);
   const client = await page.context().newCDPSession(page), system = await browser.newBrowserCDPSession(), sizes = [];
   const size = async () => {
     await client.send("HeapProfiler.collectGarbage");
@@ -132,10 +134,13 @@ async function memory({ page, expect, steps }) {
   // The least of some moments is not raised by what waits for the garbage collector.
   const [half, last] = [sizes.slice(8, 12), sizes.slice(16)].map((some) => Math.min(...some)), most = 8 + SECONDS / 30;
   expect(last - half < most, `the memory grew from ${half.toFixed(0)} to ${last.toFixed(0)} MB in ${SECONDS / 2} s`);
-  console.log(`memory over ${SECONDS} s, in MB: ${sizes.map((megabytes) => megabytes.toFixed(0)).join(" ")}`);
+  expect((await lab((lab) => lab.last.steps)) > first + SECONDS / 10, "hardly trains");
+  console.log(`${name} over ${SECONDS} s, in MB: ${sizes.map((megabytes) => megabytes.toFixed(0)).join(" ")}`);
 }
 
 const cpu = "device=cpu";
+if (ONLY.test("small")) await small(folder);
+if (ONLY.test("quick")) await quick(browser, url);
 await visit("cpu", cpu, {}, async (tab) => {
   await first(tab);
   await trains(tab, "cpu", 300, 190);
@@ -144,7 +149,7 @@ await visit("cpu", cpu, {}, async (tab) => {
 await visit("webgpu", "device=webgpu", {}, async (tab) => {
   await trains(tab, "webgpu", 40, 330); // a GPU that is a program takes seconds for a step
 });
-for (const [name, act] of Object.entries({ moves, map, draws, follows, compares, shares, saves })) await visit(name, cpu, { acceptDownloads: true }, act);
+for (const [name, act] of Object.entries({ moves, map, draws, follows, compares, shares, saves, loads })) await visit(name, cpu, { acceptDownloads: true }, act);
 await visit("claims", cpu, {}, claims);
 await visit("phone", cpu, { viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true, isMobile: true }, async (tab) => {
   await tab.steps(5);
@@ -159,7 +164,7 @@ await visit("dark", cpu, { colorScheme: "dark", reducedMotion: "reduce" }, async
   await audit(tab.page, tab.expect);
   await tab.shot("dark");
 });
-await visit("memory", cpu, {}, memory);
+for (const device of ["cpu", "webgpu"]) await visit(`memory, ${device}`, `device=${device}`, {}, memory);
 for (const [name, options, act] of [...lacks(), ...breaks()]) await visit(name, options.hash ?? cpu, options, act);
 await visit("offline", cpu, {}, (tab) => offline(tab, server));
 await browser.close();

@@ -1,6 +1,7 @@
 // What a visitor does with the panels of the page that trains: see web.mjs.
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 
 const beta = (tab, value) => tab.lab((lab, value) => lab.set({ "loss.beta": value }), value);
@@ -139,11 +140,23 @@ export async function draws(tab) {
   for (let k = 0; k <= 8; k++) await page.mouse.move(box.x + 40 + 6 * k, box.y + 25 + 10 * k);
   await page.mouse.up();
   await until(() => /^z1 = /.test(document.querySelector(".draw .hint").textContent), "the code of a drawing");
+  const pink = () => page.locator(".plane").evaluate((canvas) => { // of the ellipse
+    const context = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) count += data[i] === 255 && data[i + 1] === 94 && data[i + 2] === 168;
+    return count;
+  });
+  await page.waitForTimeout(200);
+  expect((await pink()) > 20, "the map has no ellipse of the drawing");
   expect(await differs(tab, ".seen canvas >> nth=0"), "the drawing as seen is blank");
   expect(await differs(tab, ".seen canvas >> nth=1"), "the reconstruction of the drawing is blank");
   await shot("drawn");
   const first = await page.textContent(".draw .hint");
   await page.getByRole("button", { name: "Clear" }).click();
+  await page.waitForTimeout(200);
+  expect((await pink()) === 0, "the ellipse stays when the pad is clear");
   await page.locator(".pad").focus();
   await page.keyboard.press("Space");
   for (let k = 0; k < 9; k++) await page.keyboard.press("ArrowLeft");
@@ -255,4 +268,19 @@ export async function saves(tab) {
   const after = await lab(kl);
   expect(Math.abs(after.kl - before.kl) < 1e-3 && Math.abs(after.reconstruction - before.reconstruction) < 1e-2, `saved with ${JSON.stringify(before)}, loaded with ${JSON.stringify(after)}`);
   expect((await page.locator('select[data-key="model.z_dim"]').inputValue()) === "3", "the controls do not show the loaded run");
+}
+
+/** A run that `vae train` has trained: its validation loss is what the run has recorded. */
+export async function loads(tab) {
+  const { page, expect, until, lab } = tab, run = process.env.RUN;
+  if (!run) return console.log("RUN is not set: no run of vae train was loaded");
+  await until((lab) => lab.last, "a frame");
+  await page.getByRole("button", { name: "Pause the training" }).click();
+  await page.locator("input[accept='.safetensors']").setInputFiles(join(run, "checkpoints", "last.safetensors"));
+  await until((lab) => !lab.starting && /hidden = 32\b/.test(lab.about.toml), "the loaded run");
+  const { total, kl } = await lab((lab) => lab.client.ask("validate"));
+  const { validation } = JSON.parse((await readFile(join(run, "metrics.jsonl"), "utf8")).trim().split("\n").at(-1));
+  const off = Math.abs(total - validation.total) / validation.total;
+  expect(off < 1e-4 && Math.abs(kl - validation.kl) < 1e-2, `the page's validation loss is ${total}, KL ${kl}, the run's ${JSON.stringify(validation)}`);
+  expect(!(await page.locator(".fault").isVisible()), "a run of vae train says something");
 }

@@ -2,10 +2,10 @@
 //! GPU. Inputs are drawn on the CPU and uploaded to the device of the test.
 
 use autograd::{Var, check};
-use pollster::block_on;
 use tensor::{Generator, Tensor};
 
 use crate::place::{Place, fetch};
+use crate::wait::block_on;
 use crate::{Array, compare};
 
 /// `count` independent generators, from `$LAWS_SEED` (default 1). Other seeds give other shapes and numbers.

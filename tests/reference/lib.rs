@@ -29,6 +29,7 @@ pub mod reduce;
 pub mod score;
 pub mod softmax;
 pub mod unary;
+pub mod wait;
 pub mod where_cond;
 
 pub use autograd::check::Array;

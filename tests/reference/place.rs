@@ -5,8 +5,9 @@
 use std::cell::Cell;
 use std::fmt;
 
-use pollster::block_on;
 use tensor::{Device, Isa, Tensor};
+
+use crate::wait::block_on;
 
 thread_local! {
     static GPUS: Cell<&'static [Place]> = const { Cell::new(&[Place::Gpu]) };
