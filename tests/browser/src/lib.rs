@@ -1,8 +1,8 @@
 //! The laws of operations, layers and gradients in a browser: on WebGPU, whose shaders the browser's own compiler reads, and on the
 //! CPU with WebAssembly's vectors. `tests/pages/laws/worker.js` runs them, `tests/pages/laws.mjs` opens the page.
 //!
-//! A law reads what a device has computed in the middle of its function, and a browser gives it only to who returns to it. So the
-//! worker suspends the module's stack while the law waits ([`reference::wait`], and `WebAssembly.Suspending` in the worker). A panic
+//! A law reads what a device has computed in the middle of its function, and a browser gives it only to a function that has returned. So the
+//! worker suspends the module's stack while the law waits (`reference::wait`, and `WebAssembly.Suspending` in the worker). A panic
 //! ends the module; the worker is then replaced.
 
 #![forbid(unsafe_code)]
