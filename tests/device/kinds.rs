@@ -21,7 +21,7 @@ fn configuration(settings: &[&str]) -> Config {
 
 #[test]
 fn a_step_of_any_kind_reads_nothing() {
-    let kinds: [&[&str]; 11] = [
+    let kinds: [&[&str]; 12] = [
         &["model.kind=dense", "loss.kind=dip"],
         &["model.kind=dense", "loss.kind=mmd"],
         &["model.kind=dense", "loss.kind=factor", "loss.discriminator_width=8"],
@@ -29,6 +29,7 @@ fn a_step_of_any_kind_reads_nothing() {
         &["model.kind=vq", "model.widths=3,4", "model.codes=7", "model.code_width=2"],
         &["model.kind=vq", "model.encoder=resnet18", "model.width=2"],
         &["model.kind=fsq", "model.widths=3,4", "model.levels=4,3"],
+        &["model.kind=ladder", "model.width=2", "model.groups=1,2", "model.z_dim=576"],
         &["model.kind=dense", "model.prior=vamp", "model.pseudo_inputs=3"],
         &["model.kind=conv3", "model.widths=2,3,4", "model.conditional=true"],
         &["model.kind=skip", "model.width=2", "model.block=pre-activation"],
@@ -73,6 +74,7 @@ fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
         vec!["model.kind=vq", "model.codes=5", "model.encoder=resnet18", "model.width=2", "data.image_size=32"],
         [dense, &["model.prior=vamp", "model.pseudo_inputs=6"]].concat(),
         vec!["model.kind=fsq", "model.levels=4,3,2", "model.widths=4,6"],
+        vec!["model.kind=ladder", "model.groups=2,1", "model.width=4", "model.z_dim=96", "loss.schedule=free-bits"],
         of_a_loss("loss.kind=tc", "loss.estimator=batch"),
         of_a_loss("loss.kind=tc", "loss.estimator=mss"),
         of_a_loss("loss.kind=dip", "loss.lambda_od=3"),

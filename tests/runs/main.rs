@@ -103,6 +103,7 @@ fn every_kind_of_model_resumes_as_if_it_had_not_stopped() {
         &["model.kind=dense", "model.hidden=8", "train.epochs=7", "train.learning_rate=0.3", "train.early_stopping=2"];
     let vq = &["model.kind=vq", "model.widths=4,6", "model.codes=8", "model.code_width=2", "train.ema=0.5"];
     let fsq = &["model.kind=fsq", "model.widths=4,6", "model.levels=4,3", "train.ema=0.5"];
+    let ladder = &["model.kind=ladder", "model.width=4", "model.groups=2,1", "model.z_dim=96", "train.ema=0.9"];
     let vamp = &["model.kind=dense", "model.hidden=8", "model.prior=vamp", "model.pseudo_inputs=5"];
     let classifier = &["model.kind=classifier", "model.width=2", "train.schedule=cosine"];
     let rising = &["model.kind=basic", "model.widths=4,6", "loss.schedule=cyclical", "data.noise_std=0.1"];
@@ -117,7 +118,8 @@ fn every_kind_of_model_resumes_as_if_it_had_not_stopped() {
         &["model.kind=dense", "model.hidden=8", "loss.kind=factor", "loss.gamma=5", "loss.discriminator_rate=0.01"][..];
     let factor = &[factor, &["loss.discriminator_width=8", "train.ema=0.9"]].concat()[..];
     let plain = [(resnet, 4), (stopping, 2), (classifier, 4), (rising, 4)];
-    let others: [(&[&str], usize); 6] = [(vq, 4), (fsq, 3), (vamp, 3), (iwae, 2), (optimal, 2), (learned, 2)];
+    let others: [(&[&str], usize); 7] =
+        [(vq, 4), (fsq, 3), (vamp, 3), (ladder, 2), (iwae, 2), (optimal, 2), (learned, 2)];
     let on_all_latents: [(&[&str], usize); 3] = [(dip, 4), (mmd, 2), (factor, 2)];
     for (kind, steps) in plain.into_iter().chain(others).chain(on_all_latents) {
         interrupted_is_uninterrupted(&config(&[SMALL, kind]), &Device::Cpu, steps);

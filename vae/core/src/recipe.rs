@@ -36,6 +36,7 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { name: "wae-mmd", toml: include_str!("../recipes/wae-mmd.toml") },
     Recipe { name: "factor-vae", toml: include_str!("../recipes/factor-vae.toml") },
     Recipe { name: "vamp", toml: include_str!("../recipes/vamp.toml") },
+    Recipe { name: "ladder", toml: include_str!("../recipes/ladder.toml") },
     Recipe { name: "vq", toml: include_str!("../recipes/vq.toml") },
     Recipe { name: "fsq", toml: include_str!("../recipes/fsq.toml") },
     Recipe { name: "pegasus", toml: include_str!("../recipes/pegasus.toml") },

@@ -92,7 +92,16 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
 
     let members: Vec<usize> = places.iter().map(|&place| test.indices()[place]).collect();
     let noise = image_noise(predictor.config.seed, &members, latents.len());
-    for (how, values) in latent_term_means(&mu, &logvar, &noise) {
+    let terms = match predictor.config.is_hierarchical() {
+        true => {
+            let why =
+                "in a hierarchical model, the posterior of an image is no Gaussian: latents depend on draws of others";
+            term_names().for_each(|name| scores.add_missing(&name, why));
+            Vec::new()
+        }
+        false => latent_term_means(&mu, &logvar, &noise),
+    };
+    for (how, values) in terms {
         let words = if how == "exact" { format!("q(z) of {of}") } else { format!("{of}, batches of {BATCH}") };
         for (term, value) in TERMS.iter().zip(values) {
             scores.add(&format!("{term}_{how}"), value, "nats", words.clone());
@@ -220,11 +229,15 @@ fn add_all_missing(scores: &mut Scores, why: &str) {
 
 /// Returns the names of these scores.
 pub(super) fn names() -> impl Iterator<Item = String> {
-    let estimators = ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]);
-    let terms = estimators.flat_map(|how| TERMS.iter().map(move |term| format!("{term}_{how}")));
     let others =
         likelihood::NAMES.iter().chain([&likelihood::NAME_OF_NLL]).chain(&FACTOR_SCORES).map(|&name| name.to_owned());
-    ["active_units".to_owned()].into_iter().chain(terms).chain(others)
+    ["active_units".to_owned()].into_iter().chain(term_names()).chain(others)
+}
+
+/// The names of MI, TC and DW-KL by each estimator.
+fn term_names() -> impl Iterator<Item = String> {
+    let estimators = ESTIMATORS.iter().map(|(how, _)| *how).chain(["exact"]);
+    estimators.flat_map(|how| TERMS.iter().map(move |term| format!("{term}_{how}")))
 }
 
 /// Returns the columns of a matrix `[rows, columns]`.

@@ -54,7 +54,8 @@ mod tests {
         let vq = ["model.kind=vq", "model.encoder=basic", "model.widths=4", "model.codes=8", "model.code_width=4"];
         let gaussian = "loss.reconstruction=gaussian";
         let iwae = ["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
-        let cases: [&[&str]; 18] = [
+        let ladder = ["model.kind=ladder", "model.groups=2,1", "model.z_dim=96", "data.image_size=16", "model.width=2"];
+        let cases: [&[&str]; 20] = [
             &["loss.kind=factor", gaussian],
             &["loss.kind=dip"],
             &["loss.kind=dip", "loss.dip=i", gaussian],
@@ -68,6 +69,8 @@ mod tests {
             &[gaussian, "loss.kind=tc"],
             &["loss.kind=tc"],
             &["loss.schedule=free-bits"],
+            &ladder,
+            &[&ladder[..], &["data.binarise=dynamic"]].concat(),
             &["loss.schedule=capacity"],
             &["model.kind=classifier", "data.image_size=16", "model.width=2"],
             &[&vq[..], &["data.image_size=16"]].concat(),

@@ -62,6 +62,7 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("wae-mmd", &["loss.alpha=0.9"], 201_493, json!(0.1)),
         ("factor-vae", &[], 533_526, json!(1.0)),
         ("vamp", &[], 377_633, json!(1.0)),
+        ("ladder", &[], 487_929, json!(1.0)),
         ("vq", &[], 76_625, Value::Null),
         ("fsq", &[], 74_948, Value::Null),
         ("pegasus", &[], 19_753_331, json!(0.24)),

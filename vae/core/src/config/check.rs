@@ -60,6 +60,7 @@ impl Config {
             let halved = match model.body() {
                 ModelKind::Resnet18 | ModelKind::Resnet50 => format!(" with model.stem = \"{}\"", model.stem),
                 ModelKind::Basic | ModelKind::Conv3 => format!(" with {} convolutions", model.conv_widths().len()),
+                ModelKind::Ladder => format!(" with {} sizes of maps", model.groups.len()),
                 _ => String::new(),
             };
             format!(
@@ -150,7 +151,8 @@ impl Config {
         rule(model.init.is_empty() || model.init_encoder.is_empty(), || {
             "model.init and model.init_encoder both set the encoder's weights; leave one of them out".into()
         })?;
-        self.check_codes()
+        self.check_codes()?;
+        self.check_ladder()
     }
 
     fn check_loss(&self) -> Result<()> {

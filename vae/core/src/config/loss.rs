@@ -188,7 +188,8 @@ named! {
         /// The weight rises from 0 in each of `cycles` cycles: it is multiplied by min(1, 2τ), τ being the fraction of the cycle
         /// that has passed.
         Cyclical = "cyclical",
-        /// The KL of a latent counts as `free_bits` at least: Σ_d max(λ, KL_d) instead of the KL. KL_d is a mean over the batch.
+        /// The KL of a latent counts as `free_bits` at least: Σ_d max(λ, KL_d) instead of the KL. KL_d is a mean over the batch. In
+        /// `ladder`, it is the KL of a group.
         FreeBits = "free-bits",
         /// The KL is drawn to a value that rises: γ·|KL − C(t)| instead of β·KL, with C(t) = `capacity`·min(1, t/T).
         Capacity = "capacity",

@@ -23,7 +23,9 @@ impl Config {
         }
         let model = &self.model;
         let sizes = match model.body() {
-            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => format!("model.width ({})", model.width),
+            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip | ModelKind::Ladder => {
+                format!("model.width ({})", model.width)
+            }
             ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
             _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
         };
@@ -138,6 +140,19 @@ impl Config {
                 };
                 (kernels + 3.0 * flat * z, maps)
             }
+            ModelKind::Ladder => {
+                let sizes = model.groups.len() as i32;
+                // The groups on maps of each size, and the squares of their channels and their numbers of values.
+                let each = model.groups.iter().enumerate().map(|(i, &count)| {
+                    let doublings = sizes - 1 - i as i32;
+                    let (channels, side) = (w * 2_f64.powi(doublings), area / 4_f64.powi(doublings + 1));
+                    (count as f64, channels * channels, channels * side)
+                });
+                // A group: a cell and the convolution that joins s and h; a size: a cell, and convolutions down and up.
+                each.fold((0.0, 0.0), |(weights, maps), (count, squares, values)| {
+                    (weights + squares * (36.0 * count + 24.0), maps + values * (16.0 * count + 14.0))
+                })
+            }
             _ => {
                 let (hidden, layers) = (model.hidden as f64, model.layers as f64);
                 let pixels = self.encoder_channels() as f64 * area;
@@ -220,6 +235,16 @@ mod tests {
                 let estimate = config.weights_and_maps().0;
                 assert!((estimate / truth - 1.0).abs() < 0.25, "{kind}, {setting}: {estimate} for {truth}");
             }
+        }
+    }
+
+    #[test]
+    fn estimated_weights_of_a_ladder_are_within_a_quarter() {
+        for (groups, z) in [("2,1,1", 352), ("1", 256), ("1,1,1,1,1", 341), ("6", 1536)] {
+            let groups = format!("model.groups={groups}");
+            let config = config(&["model.kind=ladder", &groups, &format!("model.z_dim={z}"), "data.image_size=32"]);
+            let (estimate, truth) = (config.weights_and_maps().0, nn::count(&*build(&config)) as f64);
+            assert!((estimate / truth - 1.0).abs() < 0.25, "{groups}: {estimate} for {truth}");
         }
     }
 }

@@ -7,6 +7,7 @@ mod check;
 mod codes;
 mod crop;
 mod keys;
+mod ladder;
 mod layers;
 mod loss;
 mod memory;

@@ -6,6 +6,7 @@
 //! basic, conv3         widths down
 //! skip                 width slope block batch_norm
 //! dense                hidden layers activation
+//! ladder               width groups
 //! classifier           width stem batch_norm
 //! vq                   encoder and the keys of that kind, codes code_width decay init_encoder freeze_…
 //! fsq                  encoder and the keys of that kind, levels decay init_encoder freeze_…
@@ -23,8 +24,8 @@ keys! {
         kind: ModelKind = ModelKind::Resnet18;
         /// The number of latent dimensions.
         z_dim: usize = 128, at_least(1.0);
-        /// The number of channels of the first stage of `resnet18`, `resnet50` and `skip`. The other stages have 2, 4 and 8
-        /// times as many.
+        /// The number of channels of the first stage of `resnet18`, `resnet50` and `skip`, and of the largest maps of `ladder`. The
+        /// other stages, or maps, have 2, 4 and 8 times as many.
         width: usize = 64, at_least(1.0);
         /// The first layer of a ResNet's encoder.
         stem: Stem = Stem::Small;
@@ -43,6 +44,9 @@ keys! {
         /// The channels of each convolution of `basic` and `conv3`, such as `[32, 64]`; on the command line `32,64`. There may
         /// be 12 convolutions at most. The default, an empty list, means 32, 64 for `basic` and 64, 128, 256 for `conv3`.
         widths: Vec<usize> = Vec::new(), at_least(1.0);
+        /// The number of groups of latents of `ladder` on maps of each size, from the smallest on; on the command line `2,1,1`. With n
+        /// numbers, the maps have 1/2ⁿ, …, 1/2 of the image's side. There may be 12 groups at most.
+        groups: Vec<usize> = vec![2, 1, 1], at_least(1.0);
         /// How `basic` and `conv3` halve their maps.
         down: Down = Down::Stride;
         /// The slope of the leaky ReLU of `skip` for negative numbers. The default is 11/48, the mean of 1/8 and 1/3.
@@ -96,6 +100,8 @@ named! {
         Skip = "skip",
         /// A VAE: linear layers.
         Dense = "dense",
+        /// A hierarchical VAE: groups of latents on maps of several sizes, each drawn after those on smaller maps.
+        Ladder = "ladder",
         /// A classifier: the encoder of `resnet18` and a linear layer.
         Classifier = "classifier",
         /// A vector-quantised autoencoder: its latents are vectors of a codebook.
@@ -210,6 +216,7 @@ impl Model {
             ModelKind::Resnet18 | ModelKind::Resnet50 if self.stem == Stem::Large => 32, // the decoder's 16 divides it
             ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => 16,
             ModelKind::Basic | ModelKind::Conv3 => 1 << self.conv_widths().len(),
+            ModelKind::Ladder => 1 << self.groups.len(),
             _ => 1,
         }
     }
@@ -235,6 +242,7 @@ impl Model {
             ModelKind::Resnet18 | ModelKind::Resnet50 => format!("width {}, stem {}", self.width, self.stem),
             ModelKind::Skip => format!("width {}, {} blocks", self.width, self.block),
             ModelKind::Basic | ModelKind::Conv3 => format!("widths {:?}, down by {}", self.conv_widths(), self.down),
+            ModelKind::Ladder => format!("width {}, groups {:?}", self.width, self.groups),
             _ if self.activation == Activation::Relu => format!("{} × {} hidden", self.layers, self.hidden),
             _ => format!("{} × {} hidden, {}", self.layers, self.hidden, self.activation),
         };

@@ -43,11 +43,18 @@ impl Autoencoder {
 
     fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
         let x = Var::constant(batch.images.clone());
-        let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
-        let count = self.objective.draws();
-        let mut draws = self.objective.draw(&mu, &logvar, &batch.noise(self.objective.noise_vectors() * self.z_dim));
+        let (noise, count) = (batch.noise(self.objective.noise_vectors() * self.z_dim), self.objective.draws());
+        let (mu, logvar, logits) = match self.model.encode_drawing(&x, &noise, ctx) {
+            Some([mu, logvar, logits]) => (mu, logvar, Some(logits)),
+            None => {
+                let [mu, logvar] = self.posterior(&x, &batch.labels, ctx);
+                (mu, logvar, None)
+            }
+        };
+        let mut draws = self.objective.draw(&mu, &logvar, &noise);
         draws.permutation = self.objective.permutes().then(|| batch.permutation(self.z_dim));
-        let logits = self.model.decode(&self.with_columns(&draws.z, &repeated(&batch.labels, count)), ctx);
+        let decode = || self.model.decode(&self.with_columns(&draws.z, &repeated(&batch.labels, count)), ctx);
+        let logits = logits.unwrap_or_else(decode);
         let terms = self.objective.loss(&logits, &batch.target, &draws, [&mu, &logvar], batch.schedule, ctx);
         ForwardPass { x, mu, logvar, z: draws.z, logits, terms }
     }
@@ -102,14 +109,28 @@ impl Learner for Autoencoder {
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
-        let ForwardPass { mu, logvar, terms, .. } = self.forward_pass(batch, ctx);
+        let ForwardPass { x, mu, logvar, terms, .. } = self.forward_pass(batch, ctx);
         let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
-        let reconstruction = Some(self.model.decode(&self.with_columns(&mu, &batch.labels), ctx));
+        // In a hierarchical model mu depends on the draws. The reconstruction is of the means all the way.
+        let without_noise = || Tensor::full_on([batch.labels.len(), self.z_dim], 0.0, &batch.device());
+        let reconstruction = match self.model.encode_drawing(&x, &without_noise(), ctx) {
+            Some([.., logits]) => logits,
+            None => self.model.decode(&self.with_columns(&mu, &batch.labels), ctx),
+        };
+        let reconstruction = Some(reconstruction);
         Evaluation { terms, kl_per_dim, reconstruction, predicted: None }
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {
         Some(self.posterior(&Var::constant(batch.images.clone()), &batch.labels, &ForwardContext::eval()))
+    }
+
+    fn encode_drawing(&self, batch: &Batch, eps: &Tensor) -> Option<[Var; 2]> {
+        let x = Var::constant(batch.images.clone());
+        match self.model.encode_drawing(&x, eps, &ForwardContext::eval()) {
+            Some([mu, logvar, _]) => Some([mu, logvar]),
+            None => self.encode(batch),
+        }
     }
 
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {

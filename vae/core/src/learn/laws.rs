@@ -128,6 +128,24 @@ fn only_models_with_a_posterior_encode_and_sample() {
     }
 }
 
+/// The reconstruction of a hierarchical model is decoded from the mean of each group, where each group before it is its mean too.
+/// The loss is of the draws.
+#[test]
+fn a_hierarchical_model_reconstructs_from_the_means_of_all_groups() {
+    let model = build(&config(&["model.kind=ladder", "model.groups=1,1", "model.z_dim=80", "model.width=3"]));
+    let batch = batch(1, 2);
+    let evaluation = model.evaluate(&batch, &ForwardContext::eval());
+    let [mu, logvar] = model.encode(&batch).unwrap();
+    let same = |a: &Var, b: &Var| a.value().data() == b.value().data();
+    assert!(same(&evaluation.reconstruction.unwrap(), &model.sample(&mu, &[]).unwrap()));
+    let zeros = Tensor::zeros([2, 80]);
+    assert!(same(&model.encode_drawing(&batch, &zeros).unwrap()[1], &logvar));
+    let [mu_of_draws, logvar_of_draws] = model.encode_drawing(&batch, &batch.noise(80)).unwrap();
+    assert!(!same(&mu_of_draws, &mu));
+    let kl = nn::loss::gaussian_kl_per_dim(&mu_of_draws, &logvar_of_draws);
+    assert!(same(&evaluation.kl_per_dim.unwrap(), &kl));
+}
+
 /// Noise depends on the step, or on the images, and on nothing else.
 #[test]
 fn the_noise_of_a_batch_repeats_itself() {

@@ -41,6 +41,13 @@ pub trait Learner: Module {
         None
     }
 
+    /// Returns the same posterior if each image's latents are drawn with the standard normal noise `eps`, `[batch, z]`. It depends on
+    /// the noise only in a hierarchical model, where the posterior of a latent depends on those that were drawn before it.
+    fn encode_drawing(&self, batch: &Batch, eps: &Tensor) -> Option<[Var; 2]> {
+        let _ = eps;
+        self.encode(batch)
+    }
+
     /// Decodes latents `z` `[batch, z]`, such as draws from N(0, I), to images before the output activation,
     /// `[batch, channels, size, size]`. A conditional model decodes them to images with these labels. Returns `None` if
     /// the model cannot decode latents.

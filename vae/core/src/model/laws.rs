@@ -81,6 +81,8 @@ const SMALL: &[&[&str]] = &[
     &["kind=skip", "width=4", "batch_norm=false"],
     &["kind=dense", "hidden=20"],
     &["kind=dense", "hidden=20", "layers=3"],
+    &["kind=ladder", "width=4", "groups=2,1,1", "z_dim=352"],
+    &["kind=ladder", "width=3", "groups=1,1", "z_dim=640"],
 ];
 
 fn small(options: &[&str], more: &[&str]) -> Config {
@@ -102,8 +104,9 @@ fn outputs_have_the_input_shape_and_gradients_reach_every_parameter() {
             let x = Var::constant(rng.uniform_tensor([4, channels, 32, 32], 0.0, 1.0));
             let ctx = ForwardContext::train(1, 1);
             let (mu, logvar) = model.encode(&x, &ctx);
-            assert_eq!((&mu.shape()[..], &logvar.shape()[..]), (&[4, 3][..], &[4, 3][..]), "{options:?}");
-            let z = mu.reparameterise(&logvar, &rng.normal_tensor([4, 3]));
+            let shape = [4, config.model.z_dim];
+            assert_eq!((&mu.shape()[..], &logvar.shape()[..]), (&shape[..], &shape[..]), "{options:?}");
+            let z = mu.reparameterise(&logvar, &rng.normal_tensor(shape));
             let logits = model.decode(&z, &ctx);
             assert_eq!(&logits.shape()[..], [4, channels, 32, 32], "{options:?}");
             assert!(logits.value().data().iter().all(|x| x.is_finite()), "{options:?}");
@@ -184,6 +187,7 @@ fn every_kind_accepts_its_smallest_image_size() {
         (&["kind=resnet50", "width=1"], 16),
         (&["kind=dense"], 1),
         (&["kind=dense"], 27),
+        (&["kind=ladder", "width=2", "z_dim=22"], 8), // 2·1 + 4 + 16 places
     ] {
         let config = small(options, &[&format!("data.image_size={size}")]);
         let summary = Summary::new(&config, &*learn::build(&config));

@@ -15,6 +15,7 @@ mod convolutional;
 mod dense;
 mod fsq;
 mod gaussian;
+mod ladder;
 mod quantiser;
 mod residual;
 mod resnet;
@@ -23,6 +24,7 @@ mod vq;
 
 use autograd::Var;
 use nn::{ForwardContext, Module};
+use tensor::Tensor;
 
 use crate::config::{Config, ModelKind};
 use crate::random::Purpose;
@@ -30,6 +32,7 @@ use crate::random::Purpose;
 pub use classifier::Classifier;
 pub use convolutional::Convolutional;
 pub use dense::Dense;
+pub use ladder::Ladder;
 pub use quantiser::Quantised;
 pub use resnet::Resnet;
 pub use skip::Skip;
@@ -44,6 +47,14 @@ pub trait Vae: Module {
     /// the mean and the logarithm of the variance, each `[batch, z]`. Implementations should clamp the latter so that
     /// its exponential is finite. The models of this crate clamp it to [−30, 20].
     fn encode(&self, x: &Var, ctx: &ForwardContext) -> (Var, Var);
+
+    /// Encodes images, draws their latents with the standard normal noise `eps` `[batch, z]`, and decodes the draws, in one pass.
+    /// Returns mu, logvar, and the decoder's output. A hierarchical model implements this: there, the posterior of a latent
+    /// depends on latents that were drawn before it, and `encode` returns the one in which each of them is its mean.
+    fn encode_drawing(&self, x: &Var, eps: &Tensor, ctx: &ForwardContext) -> Option<[Var; 3]> {
+        let _ = (x, eps, ctx);
+        None
+    }
 
     /// Decodes latents `z` `[batch, z]` to images before the output activation, `[batch, channels, size, size]`.
     fn decode(&self, z: &Var, ctx: &ForwardContext) -> Var;
@@ -62,6 +73,7 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
         ModelKind::Basic | ModelKind::Conv3 => Box::new(Convolutional::new(&mut rng, config)),
         ModelKind::Skip => Box::new(Skip::new(&mut rng, config)),
         ModelKind::Dense => Box::new(Dense::new(&mut rng, config)),
+        ModelKind::Ladder => Box::new(Ladder::new(&mut rng, config)),
         kind @ (ModelKind::Classifier | ModelKind::Vq | ModelKind::Fsq) => {
             panic!("{kind} is no VAE: learn::build makes it")
         }
@@ -78,8 +90,6 @@ mod laws;
 
 #[cfg(test)]
 mod tests {
-    use tensor::Tensor;
-
     use super::*;
 
     #[test]

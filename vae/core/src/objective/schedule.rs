@@ -6,6 +6,7 @@
 //! linear      min(1, t/T)·w·KL                                             Bowman et al., 1511.06349
 //! cyclical    min(1, 2·τ)·w·KL,   τ the fractional part of t·cycles/E      Fu et al., 1903.10145
 //! free-bits   w·Σ_d max(λ, KL_d), KL_d the mean over the batch             Kingma et al., 1606.04934
+//!             with groups of latents, KL_d is the KL of a group            Sønderby et al., 1602.02282
 //! capacity    γ·|KL − C(t)|,   C(t) = C·min(1, t/T)                        Burgess et al., 1804.03599
 //! ```
 //!
@@ -20,13 +21,15 @@ use crate::config::{Config, KlScheduleKind};
 pub const END: f64 = f64::INFINITY;
 
 /// A schedule of the KL term: see [`KlScheduleKind`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KlSchedule {
     kind: KlScheduleKind,
     warmup: f64,
     /// The number of epochs in one cycle.
     cycle: f64,
     free_bits: f64,
+    /// The number of latents in each group that `free_bits` counts together.
+    groups: Vec<usize>,
     capacity: f64,
 }
 
@@ -39,6 +42,10 @@ impl KlSchedule {
             warmup: loss.warmup,
             cycle: config.train.epochs as f64 / loss.cycles as f64,
             free_bits: loss.free_bits,
+            groups: match config.is_hierarchical() {
+                true => config.latent_groups().iter().map(|shape| shape.iter().product()).collect(),
+                false => vec![1; config.model.z_dim],
+            },
             capacity: loss.capacity,
         }
     }
@@ -59,12 +66,26 @@ impl KlSchedule {
             KlScheduleKind::Constant | KlScheduleKind::Linear | KlScheduleKind::Cyclical => None,
             // A latent whose KL is below `free_bits` has no gradient, because the maximum is constant there.
             KlScheduleKind::FreeBits => {
-                Some(per_dim.mean(&[0], false).clamp(self.free_bits as f32, f32::MAX).sum_all())
+                let means = self.group_sums(&per_dim.mean(&[0], false));
+                Some(means.clamp(self.free_bits as f32, f32::MAX).sum_all())
             }
             KlScheduleKind::Capacity => {
                 Some(per_dim.sum(&[1], false).mean_all().add_scalar(-self.capacity_at(t) as f32).abs())
             }
         }
+    }
+
+    /// Returns the sums over the groups of `[latents]` numbers.
+    fn group_sums(&self, x: &Var) -> Var {
+        if self.groups.iter().all(|&size| size == 1) {
+            return x.clone();
+        }
+        let mut first = 0;
+        let sums = self.groups.iter().map(|&size| {
+            first += size;
+            x.slice(0, first - size, size).sum(&[0], true)
+        });
+        Var::concat(&sums.collect::<Vec<_>>().iter().collect::<Vec<_>>(), 0)
     }
 
     /// Returns C(t) in nats.
@@ -82,7 +103,7 @@ mod tests {
     fn schedule(kind: KlScheduleKind) -> KlSchedule {
         let mut config = Config::default();
         (config.loss.schedule, config.loss.warmup, config.loss.cycles, config.train.epochs) = (kind, 4.0, 5, 10);
-        (config.loss.free_bits, config.loss.capacity) = (0.5, 8.0);
+        (config.loss.free_bits, config.loss.capacity, config.model.z_dim) = (0.5, 8.0, 2);
         KlSchedule::new(&config)
     }
 
@@ -109,6 +130,16 @@ mod tests {
         let penalty = schedule(KlScheduleKind::FreeBits).penalty(&per_dim, 0.0).unwrap();
         assert_eq!(penalty.value().data(), [2.5]);
         assert_eq!(penalty.backward().of(&per_dim).unwrap().data(), [0.0, 0.5, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn a_group_below_free_bits_costs_free_bits() {
+        let mut schedule = schedule(KlScheduleKind::FreeBits);
+        schedule.groups = vec![2, 1, 2];
+        let per_dim = Var::leaf(Tensor::new(&[0.3, 0.4, 0.2, 0.0, 0.1], [1, 5])); // sums 0.7, 0.2 and 0.1
+        let penalty = schedule.penalty(&per_dim, 0.0).unwrap();
+        assert!((penalty.value().data()[0] - 1.7).abs() < 1e-6);
+        assert_eq!(penalty.backward().of(&per_dim).unwrap().data(), [1.0, 1.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]

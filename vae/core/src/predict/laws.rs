@@ -152,6 +152,21 @@ fn a_prior_is_fitted_to_draws_from_the_posteriors() {
     assert!(noise.data().iter().any(|e| e.abs() > 0.1));
 }
 
+/// In a hierarchical model, mu and σ are those of the drawing itself.
+#[test]
+fn a_prior_is_fitted_to_draws_of_all_groups() {
+    let (predictor, dataset) = predictor(&["model.kind=ladder", "model.groups=2,1", "model.z_dim=96", "model.width=2"]);
+    let (train, places) = (&dataset.train, [3, 1]);
+    let noise = crate::random::image_noise(predictor.config.seed, &places.map(|place| train.indices()[place]), 96);
+    let drawn = |[mu, logvar]: [Tensor; 2]| mu.add(&logvar.mul_scalar(0.5).exp().mul(&noise));
+    let z = block_on(predictor.latents(train, &places)).unwrap().unwrap();
+    let each = block_on(predictor.encode_drawing(train, &places, Some(&noise))).unwrap().unwrap();
+    close(z.data(), drawn(each).data());
+    let means = drawn(block_on(predictor.encode(train, &places)).unwrap().unwrap());
+    let differ = |range: std::ops::Range<usize>| z.data()[range.clone()] != means.data()[range];
+    assert!(!differ(0..16) && differ(16..96), "the posterior of the first group depends on no draw");
+}
+
 /// For a Gaussian with σ = 1, ln p(x|z) = −½·Σ(x − x̂)² − ½·D·ln 2π.
 #[test]
 fn the_density_of_an_image_is_that_of_its_reconstruction() {

@@ -133,16 +133,59 @@ impl Predictor {
     /// Returns the mean and the logarithm of the variance of the posterior of each image, each `[places, z]`, or `None`
     /// for a model without posteriors.
     pub async fn encode(&self, split: &Split, places: &[usize]) -> Result<Option<[Tensor; 2]>> {
-        let batches: Vec<&[usize]> = places.chunks(self.config.train.batch_size).collect();
+        self.encode_drawing(split, places, None).await
+    }
+
+    /// Returns the posterior of each image as [`Predictor::encode`] does, if its latents are drawn with the standard normal `noise`,
+    /// `[places, z]`, on the CPU. Only in a hierarchical model it depends on the noise. An image may be at several places.
+    pub async fn encode_drawing(
+        &self,
+        split: &Split,
+        places: &[usize],
+        noise: Option<&Tensor>,
+    ) -> Result<Option<[Tensor; 2]>> {
+        let size = self.config.train.batch_size;
+        let batches: Vec<&[usize]> = places.chunks(size).collect();
         let pairs = shared_batches(&*self.ranks, batches.len(), async |i| {
-            let batch = self.held_out(split, batches[i], &self.batch(split, batches[i])?);
-            let Some([mu, logvar]) = no_grad(|| self.model.encode(&batch)) else { return Ok(None) };
-            let (mu, logvar) = (mu.value().read().await?, logvar.value().read().await?);
+            let noise = noise.map(|noise| noise.slice(0, i * size, batches[i].len()));
+            let Some([mu, logvar]) = self.encode_batch(split, batches[i], noise.as_ref()).await? else {
+                return Ok(None);
+            };
             Ok(Some(mu.into_iter().zip(logvar).map(|(mu, logvar)| [mu, logvar]).collect()))
         });
         let Some(pairs) = pairs.await? else { return Ok(None) };
         let column = |which: usize| pairs.iter().map(|pair| pair[which]).collect::<Vec<f32>>();
         Ok(Some([0, 1].map(|which| Tensor::new(&column(which), [places.len(), self.config.model.z_dim]))))
+    }
+
+    /// Returns mean and logarithm of the variance of the posterior of the image at `place` for each draw of its latents with the standard
+    /// normal `noise`, `[draws, z]`, each `[draws, z]`, draw after draw. Each process computes them by itself.
+    pub async fn encode_draws(&self, split: &Split, place: usize, noise: &Tensor) -> Result<Option<[Vec<f32>; 2]>> {
+        let (size, draws) = (self.config.train.batch_size, noise.shape()[0]);
+        let mut both = [Vec::new(), Vec::new()];
+        for first in (0..draws).step_by(size) {
+            let noise = noise.slice(0, first, size.min(draws - first));
+            let Some(some) = self.encode_batch(split, &vec![place; noise.shape()[0]], Some(&noise)).await? else {
+                return Ok(None);
+            };
+            both.iter_mut().zip(some).for_each(|(all, some)| all.extend(some));
+        }
+        Ok(Some(both))
+    }
+
+    async fn encode_batch(
+        &self,
+        split: &Split,
+        places: &[usize],
+        noise: Option<&Tensor>,
+    ) -> Result<Option<[Vec<f32>; 2]>> {
+        let batch = self.held_out(split, places, &self.batch(split, places)?);
+        let encoded = no_grad(|| match noise {
+            Some(noise) => self.model.encode_drawing(&batch, &noise.upload(&self.device)),
+            None => self.model.encode(&batch),
+        });
+        let Some([mu, logvar]) = encoded else { return Ok(None) };
+        Ok(Some([mu.value().read().await?, logvar.value().read().await?]))
     }
 
     /// Decodes latents `[count, z]` to images, as pixels in [0, 1], image after image. `labels` has `count` entries,

@@ -105,9 +105,9 @@ impl Predictor {
             let codes = self.encode_codes(split, places).await?;
             return Ok(codes.map(|codes| codes.reshape([places.len(), self.config.code_side().pow(2)])));
         }
-        let Some([mu, logvar]) = self.encode(split, places).await? else { return Ok(None) };
         let images: Vec<usize> = places.iter().map(|&place| split.indices()[place]).collect();
         let noise = image_noise(self.config.seed, &images, self.config.model.z_dim);
+        let Some([mu, logvar]) = self.encode_drawing(split, places, Some(&noise)).await? else { return Ok(None) };
         Ok(Some(mu.add(&logvar.mul_scalar(0.5).exp().mul(&noise))))
     }
 }

@@ -80,7 +80,7 @@ type Way = fn(&[f32], &[f32], f32) -> Vec<f32>;
 
 /// Pairs each of the first images with the next one of another label, using no image twice. If all labels are the same,
 /// neighbours are paired.
-fn pairs(labels: &[usize], most: usize) -> Vec<[usize; 2]> {
+pub(super) fn pairs(labels: &[usize], most: usize) -> Vec<[usize; 2]> {
     let mut free: Vec<usize> = (0..labels.len()).collect();
     let mut pairs = Vec::new();
     while pairs.len() < most && free.len() > 1 {

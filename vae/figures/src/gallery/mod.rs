@@ -3,6 +3,7 @@
 
 pub mod curves;
 pub mod features;
+pub mod groups;
 pub mod interpolation;
 pub mod kl;
 pub mod laplacian;
@@ -87,7 +88,7 @@ impl Drawing {
 /// # Errors
 /// If the device fails, or an image cannot be read.
 pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
-    let figures: [&dyn Fn() -> Result<Drawing>; 13] = [
+    let figures: [&dyn Fn() -> Result<Drawing>; 14] = [
         &|| curves::of_run(run),
         &|| {
             reconstructions::draw(&run.title(), &run.predictor, &run.dataset()?.validation, &[], reconstructions::COUNT)
@@ -97,6 +98,7 @@ pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
         &|| traversal::draw(run, None),
         &|| latent_grid::draw(run, None),
         &|| interpolation::draw(run, &[], &[]),
+        &|| groups::draw(run),
         &|| scatter::draw(run, None),
         &|| tsne::draw(run),
         &|| kl::draw(run),

@@ -76,6 +76,10 @@ fn figures_that_do_not_apply_are_left_out_and_explained_on_request() {
     assert!(latent_grid::draw(&many, Some([0, 4])).unwrap().title.contains("told square"));
     let (_dir, one) = trained(&["model.z_dim=1"]);
     assert!(names(&one).contains(&"traversal".into()) && !names(&one).contains(&"scatter".into()));
+    let (_dir, ladder) = trained(&["model.kind=ladder", "model.groups=1,1", "model.z_dim=80", "model.width=2"]);
+    let of_a_ladder = standard(&ladder).unwrap();
+    let groups = of_a_ladder.iter().find(|drawing| drawing.name == "groups").expect("it has groups");
+    assert!(groups.alt.contains("group 1: 1×4×4 ") && groups.alt.contains(", group 2: 1×8×8 "), "{}", groups.alt);
     let (_dir, vq) = trained(&["model.kind=vq", "model.encoder=basic", "model.widths=2,4", "model.codes=4"]);
     assert_eq!(names(&vq), ["curves", "reconstructions", "noise", "features"]);
     let (_dir, classifier) = trained(&["model.kind=classifier", "model.width=2"]);
@@ -94,6 +98,7 @@ fn figures_that_do_not_apply_are_left_out_and_explained_on_request() {
         (traversal::draw(&many, Some(20)), ["--image 20", "0 to 19", ""]),
         (interpolation::draw(&many, &[1, 2], &[3]), ["--a names 2", "--b 1", ""]),
         (interpolation::draw(&many, &[1], &[20]), ["--b 20", "0 to 19", ""]),
+        (groups::draw(&many), ["groups", "\"dense\"", "has no groups of latents"]),
         (tsne::draw(&many), ["tsne", "there are 20", "180"]),
         (features::draw(&many, 0), ["features", "\"dense\"", "has no feature maps to show"]),
     ] {

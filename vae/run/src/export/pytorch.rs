@@ -1,7 +1,7 @@
 //! A PyTorch module for an exported model: Python code that needs nothing but PyTorch. Its function `load(path)` returns
 //! the model with methods that take and return pixels.
 //!
-//! The code is in the folder `pytorch`. `model.py` loads a file, `vae.py`, `vq.py` and `classifier.py` contain what a
+//! The code is in the folder `pytorch`. `model.py` loads a file, `vae.py`, `vq.py`, `ladder.py` and `classifier.py` contain what a
 //! model does, and the others the layers of its encoder and decoder. Each of these files can be imported on its own. The
 //! exported file consists of those that a kind of model needs, without their imports of each other.
 
@@ -14,6 +14,7 @@ const MODEL: &str = include_str!("pytorch/model.py");
 const VAE: &str = include_str!("pytorch/vae.py");
 const VQ: &str = include_str!("pytorch/vq.py");
 const CLASSIFIER: &str = include_str!("pytorch/classifier.py");
+const LADDER: &str = include_str!("pytorch/ladder.py");
 const DENSE: &str = include_str!("pytorch/dense.py");
 const CONVOLUTIONAL: &str = include_str!("pytorch/convolutional.py");
 const RESNET_ENCODER: &str = include_str!("pytorch/resnet_encoder.py");
@@ -25,6 +26,7 @@ pub fn module(config: &Config) -> String {
     let model = match config.model.kind {
         ModelKind::Classifier => CLASSIFIER,
         ModelKind::Vq | ModelKind::Fsq => VQ,
+        ModelKind::Ladder => LADDER,
         _ => VAE,
     };
     let layers: &[&str] = match config.model.body() {
@@ -33,6 +35,7 @@ pub fn module(config: &Config) -> String {
         ModelKind::Basic | ModelKind::Conv3 => &[CONVOLUTIONAL],
         ModelKind::Skip => &[SKIP],
         ModelKind::Dense => &[DENSE],
+        ModelKind::Ladder => &[],
         kind @ (ModelKind::Classifier | ModelKind::Vq | ModelKind::Fsq) => {
             unreachable!("{kind} has the layers of another kind")
         }
@@ -50,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_module_consists_of_what_its_kind_needs() {
-        let files = [VAE, VQ, CLASSIFIER, DENSE, CONVOLUTIONAL, RESNET_ENCODER, RESNET_DECODER, SKIP];
+        let files = [VAE, VQ, CLASSIFIER, LADDER, DENSE, CONVOLUTIONAL, RESNET_ENCODER, RESNET_DECODER, SKIP];
         let exported = |file: &str| file.split_once(START).unwrap().1.to_owned();
         for (kind, encoder, expected) in [
             (ModelKind::Resnet18, ModelKind::Basic, &[VAE, RESNET_ENCODER, RESNET_DECODER][..]),
@@ -59,6 +62,7 @@ mod tests {
             (ModelKind::Conv3, ModelKind::Basic, &[VAE, CONVOLUTIONAL]),
             (ModelKind::Skip, ModelKind::Basic, &[VAE, SKIP]),
             (ModelKind::Dense, ModelKind::Basic, &[VAE, DENSE]),
+            (ModelKind::Ladder, ModelKind::Basic, &[LADDER]),
             (ModelKind::Vq, ModelKind::Basic, &[VQ, CONVOLUTIONAL]),
             (ModelKind::Vq, ModelKind::Resnet18, &[VQ, RESNET_ENCODER, RESNET_DECODER]),
             (ModelKind::Vq, ModelKind::Skip, &[VQ, SKIP]),

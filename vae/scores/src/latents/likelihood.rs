@@ -134,8 +134,16 @@ fn mean_bound(run: &LoadedRun, gaussian: [&Tensor; 2], count: usize, draws: usiz
         let y = dataset.batch(test, &[place])?;
         let stream = streams + test.indices()[place] as u64;
         let noise = Purpose::Scores.stream(config.seed, stream).normal_tensor([draws, z_dim]);
-        let row = place * z_dim..(place + 1) * z_dim;
-        let bound = log_likelihood(gaussian.map(|x| &x.data()[row.clone()]), noise.data(), |z| -> Result<_> {
+        // One posterior for all draws, or in a hierarchical model one for each.
+        let each = match config.is_hierarchical() {
+            true => predictor.encode_draws(test, place, &noise).await?,
+            false => None,
+        };
+        let rows = match &each {
+            Some([mu, logvar]) => [&mu[..], logvar],
+            None => gaussian.map(|x| &x.data()[place * z_dim..(place + 1) * z_dim]),
+        };
+        let bound = log_likelihood(z_dim, rows, noise.data(), |z| -> Result<_> {
             let mut all = Vec::with_capacity(draws);
             for z in z.chunks(AT_ONCE * z_dim) {
                 let z = Tensor::new(z, [z.len() / z_dim, z_dim]);
@@ -152,25 +160,28 @@ fn mean_bound(run: &LoadedRun, gaussian: [&Tensor; 2], count: usize, draws: usiz
     Ok(bounds.iter().sum::<f64>() / count as f64)
 }
 
-/// Returns the bound for one image. `mu` and `logvar` are its posterior, and `noise` has a row of standard normal
-/// numbers for each of the K draws. `log_joint` computes log p(x|z) + log p(z) for all draws z.
+/// Returns the bound for one image. `noise` has a row of `width` standard normal numbers for each of the K draws. `mu` and `logvar`
+/// are the posterior, with one row for all draws or a row for each. `log_joint` computes log p(x|z) + log p(z) for all draws z.
 fn log_likelihood<E>(
+    width: usize,
     [mu, logvar]: [&[f32]; 2],
     noise: &[f32],
     log_joint: impl FnOnce(&[f32]) -> std::result::Result<Vec<f64>, E>,
 ) -> std::result::Result<f64, E> {
-    let width = mu.len();
+    let len = mu.len();
     let z: Vec<f32> =
-        noise.iter().enumerate().map(|(i, eps)| mu[i % width] + (0.5 * logvar[i % width]).exp() * eps).collect();
-    let log_posterior = |z: &[f32]| -> f64 {
-        let each = z.iter().zip(mu).zip(logvar).map(|((&z, &mu), &logvar)| {
+        noise.iter().enumerate().map(|(i, eps)| mu[i % len] + (0.5 * logvar[i % len]).exp() * eps).collect();
+    let log_posterior = |draw: usize, z: &[f32]| -> f64 {
+        let first = draw * width % len;
+        let each = z.iter().zip(&mu[first..]).zip(&logvar[first..]).map(|((&z, &mu), &logvar)| {
             let [z, mu, logvar] = [z, mu, logvar].map(f64::from);
             -0.5 * (logvar + (z - mu).powi(2) * (-logvar).exp() + TAU.ln())
         });
         each.sum()
     };
     let joint = log_joint(&z)?;
-    let weights: Vec<f64> = z.chunks_exact(width).zip(&joint).map(|(z, joint)| joint - log_posterior(z)).collect();
+    let draws = z.chunks_exact(width).zip(&joint).enumerate();
+    let weights: Vec<f64> = draws.map(|(i, (z, joint))| joint - log_posterior(i, z)).collect();
     Ok(logsumexp(&weights) - (weights.len() as f64).ln())
 }
 
@@ -211,7 +222,7 @@ mod tests {
 
     fn bound(x: [f64; 2], gaussian: [&[f32]; 2], draws: usize, rng: &mut Generator) -> f64 {
         let noise = rng.normal_tensor([draws, 2]);
-        let bound = log_likelihood(gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
+        let bound = log_likelihood(2, gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
             let decoded = |z: &[f32]| [0, 1].map(|i| W[i][0] * f64::from(z[0]) + W[i][1] * f64::from(z[1]) + B[i]);
             Ok(z.chunks_exact(2).map(|z| log_joint(decoded(z), x, z)).collect())
         });
@@ -230,7 +241,7 @@ mod tests {
         let truth = log_normal(x.map(f64::from), [[4.5, 0.0], [0.0, 1.5]]);
         for draws in [1, 3, 64] {
             let noise = Generator::new(1).normal_tensor([draws, 2]);
-            let bound = log_likelihood([&mu, &logvar], noise.data(), |z| -> std::result::Result<_, Infallible> {
+            let bound = log_likelihood(2, [&mu, &logvar], noise.data(), |z| -> std::result::Result<_, Infallible> {
                 let density = |z: &[f32]| log_joint([0, 1].map(|i| f64::from(w[i] * z[i])), x.map(f64::from), z);
                 Ok(z.chunks_exact(2).map(density).collect())
             });

@@ -64,6 +64,8 @@ enum Figure {
     LatentGrid(Plane),
     /// On the way between test images, linearly and spherically
     Interpolation(Interpolation),
+    /// Each group of latents of a hierarchical model, on the way from one test image to another
+    Groups,
     /// Means of test images in the plane of two latents, coloured by label
     Scatter(Plane),
     /// Means of test images in a plane that keeps neighbours, coloured by label
@@ -193,6 +195,7 @@ fn drawing(runs: &[LoadedRun], figure: &Figure) -> vae_core::Result<Drawing> {
         Figure::Traversal(options) => gallery::traversal::draw(run, options.image),
         Figure::LatentGrid(options) => gallery::latent_grid::draw(run, options.dims),
         Figure::Interpolation(options) => gallery::interpolation::draw(run, &options.a, &options.b),
+        Figure::Groups => gallery::groups::draw(run),
         Figure::Scatter(options) => gallery::scatter::draw(run, options.dims),
         Figure::Tsne => gallery::tsne::draw(run),
         Figure::Kl => gallery::kl::draw(run),
