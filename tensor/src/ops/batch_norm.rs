@@ -90,9 +90,7 @@ impl Tensor {
     pub fn channel_stats(&self, mut running: Option<RunningStats>) -> BatchStats {
         let channels = channels(self);
         let (c, count) = (channels.channels, channels.count());
-        assert!(count > 0, "batch_norm: {} has no element in a channel", self.shape());
-        let alone = count == 1 && running.is_some();
-        assert!(!alone, "batch_norm: {} has one element per channel, which has no variance", self.shape());
+        check_count(self, count, running.is_some());
         if let Device::Gpu(machine) = self.device() {
             let [mut mean, mut var] = [(); 2].map(|()| Tensor::on_device(&machine, [c].into()));
             let run = with_sizes(BATCH_NORM_STATS.groups(c), channels)
@@ -112,17 +110,14 @@ impl Tensor {
         let (x, isa, begun) = (self.data(), Isa::current(), trace::begin());
         let mut moments = vec![[0.0; 2]; c];
         for_each_item(&mut moments, |c, out| isa.dispatch(Moments { x, channels, c, out }));
-        let pick = |i: usize| column(&moments, i);
-        let stats = BatchStats { mean: pick(0), var: pick(1), count };
-        if let Some(running) = &mut running {
-            stats.blend_into(running);
-        }
+        let stats = BatchStats::of_moments(&moments, count, running);
         begun.end("channel_stats", [self.shape()], stats.mean.shape());
         stats
     }
 
     /// Batch normalisation in training: [`channel_stats`](Tensor::channel_stats), and with these statistics
-    /// [`batch_norm`](Tensor::batch_norm). On a GPU both are one launch if the channels are small enough.
+    /// [`batch_norm`](Tensor::batch_norm). On the CPU a task does both for one channel, while the channel's numbers are in the cache. On
+    /// a GPU both are one launch if the channels are small enough.
     ///
     /// # Panics
     /// As these two.
@@ -136,6 +131,9 @@ impl Tensor {
         running: Option<RunningStats>,
     ) -> (BatchStats, Tensor) {
         let channels = channels(self);
+        if let Device::Cpu = self.device() {
+            return train_on_the_cpu(self, channels, [weight, bias], residual, act, eps, running);
+        }
         let Some((machine, quads)) = fits_a_workgroup(self, channels) else {
             let stats = self.channel_stats(running);
             let norm = BatchNorm { mean: &stats.mean, var: &stats.var, weight, eps, act };
@@ -240,7 +238,8 @@ impl Tensor {
             return BatchNormGradients { dx, dweight, dbias, dresidual: residual.then_some(g) };
         }
         let begun = trace::begin();
-        let (x, y, dy_tensor, dy, isa) = (self.data(), y.data(), dy, dy.data(), Isa::current());
+        let (x, dy_tensor, dy, isa) = (self.data(), dy, dy.data(), Isa::current());
+        let y = if active { y.data() } else { dy }; // without an activation, act′ is 1 for any y, so y need not be read
         let slope = norm.act.slope().unwrap_or(1.0);
         let mut sums = vec![[0.0; 2]; channels.channels];
         let mut gradient = |g: Option<&DisjointSliceMut>| {
@@ -251,7 +250,7 @@ impl Tensor {
                 });
             })
         };
-        let (dx, dresidual) = if residual && norm.act != Act::Identity {
+        let (dx, dresidual) = if residual && active {
             let mut dx = None;
             let g = Tensor::filled_by(*self.shape(), |g| dx = Some(gradient(Some(&DisjointSliceMut::new(g)))));
             (dx.expect("just computed"), Some(g))
@@ -265,12 +264,53 @@ impl Tensor {
     }
 }
 
+/// [`Tensor::batch_norm_train`] on the CPU.
+#[track_caller]
+fn train_on_the_cpu(
+    x: &Tensor,
+    channels: Channels,
+    [weight, bias]: [&Tensor; 2],
+    residual: Option<&Tensor>,
+    act: Act,
+    eps: f32,
+    running: Option<RunningStats>,
+) -> (BatchStats, Tensor) {
+    check_count(x, channels.count(), running.is_some());
+    check_residual(x, residual);
+    check_vectors(x, [weight, bias]);
+    let inputs: Vec<&Tensor> = [x, weight, bias].into_iter().chain(residual).collect();
+    let mut moments = vec![[0.0; 2]; channels.channels];
+    let y = Tensor::build("batch_norm", &inputs, *x.shape(), |y| {
+        let (y, isa) = (&DisjointSliceMut::new(y), Isa::current());
+        let (x, residual, weight, bias) = (x.data(), residual.map(Tensor::data), weight.data(), bias.data());
+        for_each_item(&mut moments, |c, moments| {
+            isa.dispatch(Moments { x, channels, c, out: &mut *moments });
+            let numbers = Numbers { mean: moments[0], invstd: invstd(moments[1], eps), weight: weight[c] };
+            isa.dispatch(Normalise { x, residual, y, channels, c, numbers, bias: bias[c], act });
+        });
+    });
+    (BatchStats::of_moments(&moments, channels.count(), running), y)
+}
+
+fn invstd(var: f32, eps: f32) -> f32 {
+    1.0 / (var + eps).sqrt()
+}
+
 /// One of the two numbers of every channel.
 fn column(numbers: &[[f32; 2]], i: usize) -> Tensor {
     Tensor::filled_by([numbers.len()].into(), |out| out.iter_mut().zip(numbers).for_each(|(x, pair)| *x = pair[i]))
 }
 
 impl BatchStats {
+    /// The statistics of channels with these means and variances, with which it updates running averages.
+    fn of_moments(moments: &[[f32; 2]], count: usize, running: Option<RunningStats>) -> BatchStats {
+        let stats = BatchStats { mean: column(moments, 0), var: column(moments, 1), count };
+        if let Some(mut running) = running {
+            stats.blend_into(&mut running);
+        }
+        stats
+    }
+
     /// Updates running averages on the CPU with these statistics: `running ← (1 − momentum)·running + momentum·new`. The variance becomes
     /// unbiased.
     ///
@@ -302,6 +342,20 @@ fn fits_a_workgroup(x: &Tensor, channels: Channels) -> Option<(Arc<dyn Accelerat
     fits.then(|| (machine, count.div_ceil(4 * 256)))
 }
 
+/// Each channel has a number in each of these.
+#[track_caller]
+fn check_vectors<const N: usize>(x: &Tensor, vectors: [&Tensor; N]) {
+    for given in vectors {
+        assert_eq!(given.shape()[..], [x.shape()[1]], "batch_norm: {} with statistics {}", x.shape(), given.shape());
+    }
+}
+
+#[track_caller]
+fn check_count(x: &Tensor, count: usize, running: bool) {
+    assert!(count > 0, "batch_norm: {} has no element in a channel", x.shape());
+    assert!(count > 1 || !running, "batch_norm: {} has one element per channel, which has no variance", x.shape());
+}
+
 #[track_caller]
 fn check_residual(x: &Tensor, residual: Option<&Tensor>) {
     if let Some(residual) = residual {
@@ -323,20 +377,12 @@ impl BatchNorm<'_> {
     }
 
     fn of(&self, channel: usize) -> Numbers {
-        let invstd = 1.0 / (self.var.data()[channel] + self.eps).sqrt();
+        let invstd = invstd(self.var.data()[channel], self.eps);
         Numbers { mean: self.mean.data()[channel], invstd, weight: self.weight.data()[channel] }
     }
 
     #[track_caller]
     fn check(&self, x: &Tensor, bias: &Tensor) {
-        for given in [self.mean, self.var, self.weight, bias] {
-            assert_eq!(
-                given.shape()[..],
-                [x.shape()[1]],
-                "batch_norm: {} with statistics {}",
-                x.shape(),
-                given.shape()
-            );
-        }
+        check_vectors(x, [self.mean, self.var, self.weight, bias]);
     }
 }
