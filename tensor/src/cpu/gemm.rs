@@ -31,7 +31,9 @@ const WIDE: usize = 48;
 const LINE: usize = 16;
 /// Most rows of one task.
 const BLOCK_ROWS: usize = 512;
-/// Enough tasks for 64 cores. With fewer, a task gets fewer columns, and at last `k` is cut too.
+/// A task with fewer rows than these would spend too much of its time packing B.
+const FEW_ROWS: usize = 256;
+/// Enough tasks for 64 cores. With fewer, a task gets fewer rows, then fewer columns, and at last `k` is cut too.
 const ENOUGH_TASKS: usize = 64;
 
 /// Packs lines of an operand (rows of A, columns of B) at the steps `ks` into `panel[k][width]`. Lines past the range become 0.
@@ -53,11 +55,15 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     let a = pack_whole(pack_a, m, rows, k, tile.rows);
 
     // The work is cut into blocks of rows and columns, and of k where these alone would leave cores idle.
-    let row_blocks = m.div_ceil(BLOCK_ROWS);
+    let fewest = m.div_ceil(BLOCK_ROWS);
+    let blocks_of = |cols: usize| {
+        let col_blocks = n.div_ceil(cols);
+        let row_blocks = ENOUGH_TASKS.div_ceil(col_blocks).max(fewest);
+        (cols, col_blocks, row_blocks)
+    };
+    let wide = BLOCK_COLS.map(blocks_of).into_iter().find(|&(.., rows)| rows == fewest || m / rows >= FEW_ROWS);
+    let (block_cols, col_blocks, row_blocks) = wide.unwrap_or((tile.cols, n.div_ceil(tile.cols), fewest));
     let block_rows = m.div_ceil(row_blocks).next_multiple_of(tile.rows);
-    let enough = |cols: &usize| n.div_ceil(*cols) * row_blocks >= ENOUGH_TASKS;
-    let block_cols = BLOCK_COLS.into_iter().find(enough).unwrap_or(tile.cols);
-    let col_blocks = n.div_ceil(block_cols);
     let blocks = row_blocks * col_blocks;
     let chunks = k.div_ceil(CHUNK);
     let parts = (ENOUGH_TASKS / blocks).clamp(1, (chunks / 2).max(1));
