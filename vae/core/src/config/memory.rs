@@ -23,7 +23,12 @@ impl Config {
         }
         let model = &self.model;
         let sizes = match model.body() {
-            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => format!("model.width ({})", model.width),
+            ModelKind::Resnet18
+            | ModelKind::Resnet50
+            | ModelKind::Vgg11
+            | ModelKind::Vgg16
+            | ModelKind::Alexnet
+            | ModelKind::Skip => format!("model.width ({})", model.width),
             ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
             _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
         };
@@ -143,6 +148,10 @@ impl Config {
                 let pixels = self.encoder_channels() as f64 * area;
                 (hidden * (2.0 * pixels + 3.0 * z + 2.0 * (layers - 1.0) * hidden), 6.0 * hidden * layers)
             }
+            // The decoder of resnet18 has half of its weights and maps.
+            ModelKind::Vgg11 => (5_020.0 * w * w + 24.0 * w * z, 12.0 * w * area),
+            ModelKind::Vgg16 => (6_360.0 * w * w + 24.0 * w * z, 16.0 * w * area),
+            ModelKind::Alexnet => (3_370.0 * w * w + 16.0 * w * z, 8.0 * w * area),
         }
     }
 }
@@ -207,7 +216,20 @@ mod tests {
 
     #[test]
     fn estimated_weights_are_within_a_quarter() {
-        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq", "fsq"] {
+        for kind in [
+            "vgg11",
+            "vgg16",
+            "alexnet",
+            "resnet18",
+            "resnet50",
+            "basic",
+            "conv3",
+            "skip",
+            "dense",
+            "classifier",
+            "vq",
+            "fsq",
+        ] {
             for setting in ["model.z_dim=20", "model.z_dim=512"] {
                 let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
                 let mut truth = 0.0;

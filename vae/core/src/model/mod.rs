@@ -20,6 +20,7 @@ mod residual;
 mod resnet;
 mod skip;
 mod vq;
+mod vgg;
 
 use autograd::Var;
 use nn::{ForwardContext, Module};
@@ -35,6 +36,7 @@ pub use resnet::Resnet;
 pub use skip::Skip;
 pub use vq::Vq;
 
+pub use vgg::Vgg;
 /// A variational autoencoder. The names of its parameters begin with `encoder.` and `decoder.`.
 ///
 /// To support `model.conditional`, the encoder must take `config.encoder_channels()` channels and the decoder
@@ -61,6 +63,7 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
         ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(Resnet::new(&mut rng, config)),
         ModelKind::Basic | ModelKind::Conv3 => Box::new(Convolutional::new(&mut rng, config)),
         ModelKind::Skip => Box::new(Skip::new(&mut rng, config)),
+        ModelKind::Vgg11 | ModelKind::Vgg16 | ModelKind::Alexnet => Box::new(Vgg::new(&mut rng, config)),
         ModelKind::Dense => Box::new(Dense::new(&mut rng, config)),
         kind @ (ModelKind::Classifier | ModelKind::Vq | ModelKind::Fsq) => {
             panic!("{kind} is no VAE: learn::build makes it")
