@@ -56,6 +56,8 @@ model.kind=dense model.hidden=9 loss.reconstruction=gaussian
 model.kind=dense model.hidden=9 loss.reconstruction=gaussian loss.variance=learned
 model.kind=dense model.hidden=9 model.layers=3 COLOUR LINEAR data.normalise=standard model.conditional=true
 model.kind=dense model.hidden=9 model.prior=vamp model.pseudo_inputs=5 data.normalise=symmetric LINEAR
+model.kind=dense model.hidden=9 loss.kind=vae-gan loss.discriminator_channels=3,4
+model.kind=resnet18 loss.kind=soft-intro
 model.kind=classifier
 model.kind=classifier model.stem=7x7-pool model.batch_norm=false COLOUR data.normalise=standard LINEAR
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW

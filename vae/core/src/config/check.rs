@@ -178,6 +178,7 @@ impl Config {
         self.check_variance()?;
         self.check_bounds()?;
         self.check_aggregate()?;
+        self.check_adversarial()?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(
@@ -381,6 +382,7 @@ impl Loss {
                 self.alpha, self.beta, self.gamma, self.estimator
             ),
             LossKind::Dip | LossKind::Mmd | LossKind::Factor => self.aggregate_words(&reconstruction),
+            LossKind::VaeGan | LossKind::SoftIntro => self.adversarial_words(&reconstruction),
             LossKind::Iwae => {
                 let mean = if self.bounds > 1 { format!(", mean of {} bounds", self.bounds) } else { String::new() };
                 format!("IWAE of {reconstruction}, K = {}{mean}, gradient {}", self.samples, self.gradient)
