@@ -91,43 +91,88 @@ pub async fn gradients(
     inputs: &[Tensor],
     seed: u64,
 ) -> Result<(), Mismatch> {
-    let leaves: Vec<Var> = inputs.iter().map(|x| Var::leaf(x.upload(device))).collect();
-    let mut exact: Vec<Array> = inputs.iter().map(Array::of).collect();
-    let (y, expected) = (op(&leaves), reference(&exact));
-    assert_eq!(*y.shape(), expected.shape, "the operation's result and its reference's");
-    compare("value", &fetch(y.value()).await, &expected.data, VALUE_TOLERANCE)?;
+    Expected::of(reference, inputs, seed).compare(device, op).await
+}
 
-    let dy = Generator::new(seed).normal_tensor(y.shape());
-    let found = y.backward_with(dy.upload(device));
-    for (i, leaf) in leaves.iter().enumerate() {
-        let mut difference = |element: usize, h: f64| {
-            let x = exact[i].data[element];
-            exact[i].data[element] = x + h;
-            let above = reference(&exact).dot(&dy);
-            exact[i].data[element] = x - h;
-            let below = reference(&exact).dot(&dy);
-            exact[i].data[element] = x;
-            (above - below) / (2.0 * h)
-        };
-        let count = inputs[i].count();
-        let near: Vec<f64> = (0..count).map(|e| difference(e, 1e-6)).collect();
-        let far: Vec<f64> = (0..count).map(|e| difference(e, 1e-3)).collect();
-        let scale = near.iter().fold(0.0f64, |m, d| m.max(d.abs()));
-        let kinks: Vec<bool> = near.iter().zip(&far).map(|(a, b)| (a - b).abs() > 1e-2 * scale.max(a.abs())).collect();
-        let skipped = kinks.iter().filter(|&&kink| kink).count();
-        let allowed = 1.max(count / 100).min(count.saturating_sub(1));
-        assert!(skipped <= allowed, "{skipped} of {count} elements of input {i} sit on kinks: draw others");
+/// The value of a reference and its differences along a cotangent. To compare them with several devices, compute them once: they take
+/// two evaluations of the reference for each element of each input, and as many again to find kinks.
+#[derive(Debug)]
+pub struct Expected {
+    inputs: Vec<Tensor>,
+    value: Array,
+    dy: Tensor,
+    slopes: Vec<Slopes>,
+}
 
-        let found = match found.of(leaf) {
-            Some(gradient) => fetch(gradient).await,
-            None => Tensor::zeros(inputs[i].shape()),
-        };
-        assert_eq!(found.shape(), inputs[i].shape(), "the gradient of input {i}");
-        // At a kink, the found derivative counts as expected.
-        let expected = (0..count).map(|e| if kinks[e] { f64::from(found.data()[e]) } else { near[e] });
-        compare(&format!("gradient of input {i}"), &found, &expected.collect::<Vec<_>>(), GRADIENT_TOLERANCE)?;
+/// The differences of one input, and which of its elements are at kinks.
+#[derive(Debug)]
+struct Slopes {
+    of: Vec<f64>,
+    kinks: Vec<bool>,
+}
+
+impl Expected {
+    /// Evaluates the reference. `inputs` are on the CPU, and `seed` determines the cotangent.
+    ///
+    /// # Panics
+    /// If more than 1 % of an input's elements are at kinks.
+    pub fn of(reference: impl Fn(&[Array]) -> Array, inputs: &[Tensor], seed: u64) -> Expected {
+        let mut exact: Vec<Array> = inputs.iter().map(Array::of).collect();
+        let value = reference(&exact);
+        let dy = Generator::new(seed).normal_tensor(value.shape);
+        let mut slopes = Vec::new();
+        for i in 0..inputs.len() {
+            let mut difference = |element: usize, h: f64| {
+                let x = exact[i].data[element];
+                exact[i].data[element] = x + h;
+                let above = reference(&exact).dot(&dy);
+                exact[i].data[element] = x - h;
+                let below = reference(&exact).dot(&dy);
+                exact[i].data[element] = x;
+                (above - below) / (2.0 * h)
+            };
+            let count = inputs[i].count();
+            let near: Vec<f64> = (0..count).map(|e| difference(e, 1e-6)).collect();
+            let far: Vec<f64> = (0..count).map(|e| difference(e, 1e-3)).collect();
+            let scale = near.iter().fold(0.0f64, |m, d| m.max(d.abs()));
+            let kinks: Vec<bool> =
+                near.iter().zip(&far).map(|(a, b)| (a - b).abs() > 1e-2 * scale.max(a.abs())).collect();
+            let skipped = kinks.iter().filter(|&&kink| kink).count();
+            let allowed = 1.max(count / 100).min(count.saturating_sub(1));
+            assert!(skipped <= allowed, "{skipped} of {count} elements of input {i} sit on kinks: draw others");
+            slopes.push(Slopes { of: near, kinks });
+        }
+        Expected { inputs: inputs.to_vec(), value, dy, slopes }
     }
-    Ok(())
+
+    /// Compares the value and all gradients of `op` on `device` with these.
+    ///
+    /// # Errors
+    /// For the first tensor that differs, the element with the largest difference.
+    ///
+    /// # Panics
+    /// If the device fails, or the reference's result has another shape.
+    pub async fn compare(&self, device: &Device, op: impl Fn(&[Var]) -> Var) -> Result<(), Mismatch> {
+        let leaves: Vec<Var> = self.inputs.iter().map(|x| Var::leaf(x.upload(device))).collect();
+        let y = op(&leaves);
+        assert_eq!(*y.shape(), self.value.shape, "the operation's result and its reference's");
+        compare("value", &fetch(y.value()).await, &self.value.data, VALUE_TOLERANCE)?;
+
+        let found = y.backward_with(self.dy.upload(device));
+        for (i, (leaf, Slopes { of, kinks })) in leaves.iter().zip(&self.slopes).enumerate() {
+            let found = match found.of(leaf) {
+                Some(gradient) => fetch(gradient).await,
+                None => Tensor::zeros(self.inputs[i].shape()),
+            };
+            assert_eq!(found.shape(), self.inputs[i].shape(), "the gradient of input {i}");
+            // At a kink, the found derivative counts as expected.
+            let expected = found.data().iter().zip(of.iter().zip(kinks));
+            let expected: Vec<f64> =
+                expected.map(|(&found, (&slope, &kink))| if kink { f64::from(found) } else { slope }).collect();
+            compare(&format!("gradient of input {i}"), &found, &expected, GRADIENT_TOLERANCE)?;
+        }
+        Ok(())
+    }
 }
 
 /// A copy of the tensor on the CPU.

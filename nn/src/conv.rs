@@ -6,6 +6,7 @@ use tensor::{Conv, ConvTranspose, Generator, GroupedConv};
 
 use crate::init::weight_and_bias;
 use crate::module::{ForwardContext, Layer};
+use crate::spectral_norm::Weighted;
 
 /// A convolution, PyTorch's `Conv2d`: `[batch, in, height, width]` → `[batch, out, (height + 2p − d·(k − 1) − 1)/s + 1, …]`, where
 /// s is the stride, p the padding and d the dilation. Weight `[out, in/groups, k, k]`, bias `[out]`.
@@ -155,12 +156,22 @@ crate::module!(ConvTranspose2d { weight, bias });
 
 impl Layer for Conv2d {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
-        let (weight, bias) = (self.weight.var(), self.bias.as_ref().map(Param::var));
+        self.forward_with(x, &self.weight.var(), ctx)
+    }
+}
+
+impl Weighted for Conv2d {
+    fn weight(&self) -> &Param {
+        &self.weight
+    }
+
+    fn forward_with(&self, x: &Var, weight: &Var, ctx: &ForwardContext) -> Var {
+        let bias = self.bias.as_ref().map(Param::var);
         let y = match self.conv {
             GroupedConv { stride, padding, dilation: 1, groups: 1 } => {
-                x.conv2d(&weight, bias.as_ref(), Conv { stride, padding }) // the fast one
+                x.conv2d(weight, bias.as_ref(), Conv { stride, padding }) // the fast one
             }
-            conv => x.grouped_conv2d(&weight, bias.as_ref(), conv),
+            conv => x.grouped_conv2d(weight, bias.as_ref(), conv),
         };
         ctx.record_output(&self.weight, &y);
         y

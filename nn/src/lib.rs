@@ -9,7 +9,9 @@
 #![forbid(unsafe_code)]
 
 mod module;
-pub use module::{ForwardContext, Layer, Module, Slot, Trace, Visitor, count, freeze, parameters, upload, visit};
+pub use module::{
+    ForwardContext, Layer, Module, Slot, Trace, Visitor, count, freeze, parameters, upload, visit, with_constants,
+};
 
 mod activation;
 mod attention;
@@ -24,6 +26,7 @@ mod norm;
 mod pool;
 mod resample;
 mod sequential;
+mod spectral_norm;
 mod transformer;
 pub use activation::Activation;
 pub use attention::MultiheadAttention;
@@ -38,6 +41,7 @@ pub use norm::BatchNorm2d;
 pub use pool::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use resample::Upsample;
 pub use sequential::Sequential;
+pub use spectral_norm::{SpectralNorm, Weighted};
 pub use transformer::TransformerEncoderLayer;
 
 mod init;

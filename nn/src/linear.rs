@@ -5,6 +5,7 @@ use tensor::{Generator, Tensor};
 
 use crate::init::weight_and_bias;
 use crate::module::{ForwardContext, Layer};
+use crate::spectral_norm::Weighted;
 
 /// A linear layer, y = x·Wᵀ + b (PyTorch's `Linear`): `[…, in]` → `[…, out]`. W `[out, in]`, b `[out]`.
 #[derive(Debug)]
@@ -39,7 +40,17 @@ crate::module!(Linear { weight, bias });
 
 impl Layer for Linear {
     fn forward(&self, x: &Var, ctx: &ForwardContext) -> Var {
-        let y = rows(x).matmul_nt(&self.weight.var());
+        self.forward_with(x, &self.weight.var(), ctx)
+    }
+}
+
+impl Weighted for Linear {
+    fn weight(&self) -> &Param {
+        &self.weight
+    }
+
+    fn forward_with(&self, x: &Var, weight: &Var, ctx: &ForwardContext) -> Var {
+        let y = rows(x).matmul_nt(weight);
         let y = match &self.bias {
             Some(bias) => y + bias.var(),
             None => y,

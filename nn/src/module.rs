@@ -186,6 +186,16 @@ pub fn freeze(module: &dyn Module, frozen: bool) {
     });
 }
 
+/// The result of `compute`, in which these parameters are constants. So a loss can train one of two players and not the other. What was
+/// frozen before stays so.
+pub fn with_constants<'a, T>(parameters: impl IntoIterator<Item = &'a Param>, compute: impl FnOnce() -> T) -> T {
+    let free: Vec<&Param> = parameters.into_iter().filter(|parameter| !parameter.is_frozen()).collect();
+    free.iter().for_each(|parameter| parameter.freeze(true));
+    let result = compute();
+    free.iter().for_each(|parameter| parameter.freeze(false));
+    result
+}
+
 /// Moves every parameter and running statistic of a module from the CPU to a device.
 ///
 /// # Panics
@@ -208,6 +218,8 @@ pub struct ForwardContext<'a> {
     pub step: u64,
     /// Records the results of layers, if given.
     pub trace: Option<&'a Trace>,
+    /// Whether a training pass leaves buffers as they are, such as running statistics: a pass over images that are no data.
+    pub keep_buffers: bool,
     /// The other parts of a batch, if this is one of several that batch norm sees as one.
     pub group: Option<Rc<dyn BatchGroup>>,
 }

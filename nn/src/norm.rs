@@ -11,7 +11,7 @@ use crate::module::{ForwardContext, Layer};
 /// `y = w·(x − μ)/√(σ² + ε) + b`, x and y `[batch, channels, height, width]`.
 ///
 /// Training uses the mean and biased variance of each channel in the batch, or in all parts of one ([`ForwardContext::group`]), and updates the running statistics with the unbiased
-/// variance: running ← (1 − momentum)·running + momentum·new. Evaluation uses the running statistics, and so does training if they are frozen.
+/// variance: running ← (1 − momentum)·running + momentum·new, unless [`ForwardContext::keep_buffers`] is set. Evaluation uses the running statistics, and so does training if they are frozen.
 #[derive(Debug)]
 pub struct BatchNorm2d {
     weight: Param,
@@ -73,8 +73,9 @@ impl BatchNorm2d {
                 None => x.batch_norm(&weight, &bias, residual, act, self.eps, running),
                 Some(group) => x.batch_norm_of_part(&weight, &bias, residual, act, self.eps, running, group),
             };
-            if is_recomputing() {
-                normalise(None) // the running statistics were updated the first time
+            // While values are computed again, the running statistics were updated the first time.
+            if is_recomputing() || ctx.keep_buffers {
+                normalise(None)
             } else {
                 self.running_mean.update(|mean| {
                     self.running_var.update(|var| normalise(Some(RunningStats { mean, var, momentum: self.momentum })))

@@ -21,10 +21,12 @@ fn configuration(settings: &[&str]) -> Config {
 
 #[test]
 fn a_step_of_any_kind_reads_nothing() {
-    let kinds: [&[&str]; 12] = [
+    let kinds: [&[&str]; 14] = [
         &["model.kind=dense", "loss.kind=dip"],
         &["model.kind=dense", "loss.kind=mmd"],
         &["model.kind=dense", "loss.kind=factor", "loss.discriminator_width=8"],
+        &["model.kind=dense", "loss.kind=vae-gan", "loss.discriminator_channels=3,4"],
+        &["model.kind=resnet18", "model.width=2", "loss.kind=soft-intro"],
         &["model.kind=classifier", "model.width=2"],
         &["model.kind=vq", "model.widths=3,4", "model.codes=7", "model.code_width=2"],
         &["model.kind=vq", "model.encoder=resnet18", "model.width=2"],
@@ -81,6 +83,10 @@ fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
         of_a_loss("loss.kind=dip", "loss.dip=i"),
         of_a_loss("loss.kind=mmd", "loss.alpha=0.5"),
         of_a_loss("loss.kind=factor", "loss.discriminator_width=16"),
+        of_a_loss("loss.kind=vae-gan", "loss.discriminator_channels=4,6"),
+        of_a_loss("loss.kind=vae-gan", "loss.spectral_norm=false"),
+        of_a_loss("loss.kind=soft-intro", "loss.beta_neg=3"),
+        vec!["model.kind=resnet18", "model.width=2", "loss.kind=soft-intro", "model.conditional=true"],
         of_a_loss("loss.kind=weighted", "loss.schedule=free-bits"),
         of_a_loss("loss.kind=beta", "loss.schedule=capacity"),
     ];

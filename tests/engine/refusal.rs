@@ -2,18 +2,22 @@
 
 use autograd::Var;
 use autograd::check::{self, Array, Mismatch};
+use reference::law::{Exact, Within};
 use reference::place::everywhere;
 use reference::wait::block_on;
 use tensor::{Device, Generator, Tensor};
 
-/// Checks an operation with the value x² and the given backward rule, `dx = rule(x, dy)`.
-fn square(device: &Device, rule: fn(&Tensor, &Tensor) -> Tensor) -> Result<(), Mismatch> {
-    let op = |x: &[Var]| {
+/// An operation with the value x² and the given backward rule, `dx = rule(x, dy)`.
+fn square_with(rule: fn(&Tensor, &Tensor) -> Tensor) -> impl Fn(&[Var]) -> Var {
+    move |x| {
         let kept = x[0].value().clone();
         Var::record("square", kept.mul(&kept), |edge| edge.to(&x[0], move |dy| rule(&kept, dy)))
-    };
+    }
+}
+
+fn square(device: &Device, rule: fn(&Tensor, &Tensor) -> Tensor) -> Result<(), Mismatch> {
     let x = Generator::new(1).normal_tensor([3, 5]);
-    block_on(check::gradients(device, op, |x| reference::map(&x[0], |x| x * x), &[x], 1))
+    block_on(check::gradients(device, square_with(rule), |x| reference::map(&x[0], |x| x * x), &[x], 1))
 }
 
 fn right(x: &Tensor, dy: &Tensor) -> Tensor {
@@ -43,6 +47,28 @@ fn wrong_rules_are_refused() {
             assert_eq!(mismatch.what, "gradient of input 0", "{what}");
         }
     });
+}
+
+/// What a law has computed for one algorithm does not excuse another.
+#[test]
+#[should_panic(expected = "the wrong one at")]
+fn algorithms_that_share_a_reference_are_compared_one_by_one() {
+    let x = [Generator::new(1).normal_tensor([3, 5])];
+    let squares = |x: &[Array]| reference::map(&x[0], |x| x * x);
+    let exact = Exact::new(&x, &squares);
+    exact.gradient("the right one", square_with(right));
+    exact.gradient("the wrong one", square_with(|x, dy| dy.mul(x)));
+}
+
+/// The same for values.
+#[test]
+#[should_panic(expected = "the cube at")]
+fn values_that_share_a_reference_are_compared_one_by_one() {
+    let x = [Generator::new(1).normal_tensor([3, 5])];
+    let squares = |x: &[Array]| reference::map(&x[0], |x| x * x);
+    let exact = Exact::new(&x, &squares);
+    exact.forward("the square", |x| x[0].mul(&x[0]), Within::Each(1e-6));
+    exact.forward("the cube", |x| x[0].mul(&x[0]).mul(&x[0]), Within::Each(1e-6));
 }
 
 /// One wrong element of fifteen.

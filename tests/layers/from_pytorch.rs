@@ -7,7 +7,8 @@ use autograd::{BatchGroup, Var, check, checkpoint, no_grad};
 use nn::optim::{Optimizer, Plateau, Schedule, clip_values};
 use nn::{
     BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, Dropout, Embedding, ForwardContext, GroupNorm, InstanceNorm2d,
-    Layer, LayerNorm, Linear, MultiheadAttention, Sequential, Trace, TransformerEncoderLayer, loss, state,
+    Layer, LayerNorm, Linear, MultiheadAttention, Sequential, SpectralNorm, Trace, TransformerEncoderLayer, loss,
+    state,
 };
 use reference::wait::block_on;
 use tensor::{Device, Generator, GradientMonitor, Tensor};
@@ -160,6 +161,10 @@ fn names_of_layers() {
     let attended = TransformerEncoderLayer::new(rng, 4, 2).forward(&attended, None, &ForwardContext::eval());
     let normed = LayerNorm::new([4]).forward(&attended, &ForwardContext::eval()).reshape([3, 4]);
     let head = Linear::new(rng, 4, 5);
+    let normed = {
+        let square = Linear::new(rng, 4, 4);
+        SpectralNorm::new(rng, square).forward(&normed, &ForwardContext::eval())
+    };
     let params = nn::parameters(&head);
     let (logits, labels) = (head.forward(&normed, &ForwardContext::eval()), Tensor::zeros([3]));
     let optimizers = [Optimizer::adam(), Optimizer::adamw(0.1), Optimizer::sgd(0.9), Optimizer::rmsprop()];

@@ -12,6 +12,7 @@ mod optim;
 mod partial;
 mod pytorch;
 mod schedule;
+mod spectral_norm;
 mod state;
 mod summary;
 

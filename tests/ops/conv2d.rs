@@ -4,7 +4,7 @@
 use reference::Array;
 use reference::compare::assert_close;
 use reference::conv_transpose2d::conv_transpose2d;
-use reference::law::{self, Within, between, draws, one_of};
+use reference::law::{Exact, Within, between, draws, one_of};
 use reference::place::{Place, everywhere, fetch, on_gpus};
 use reference::{conv2d::conv2d, conv2d::weight_gradient, law::adjoint};
 use tensor::{Conv, ConvAlgorithm, ConvTranspose, Generator, Tensor};
@@ -128,9 +128,9 @@ fn forward(case: &Case, rng: &mut Generator) {
     let inputs = case.inputs(rng);
     let [_, cin, kh, kw] = case.weight;
     let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // a sum of n products of normals grows with √n
-    on_both_algorithms(&case.name(), |what| {
-        law::forward(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
-    });
+    let reference = |x: &[Array]| conv2d(&x[0], &x[1], x.get(2), case.conv);
+    let exact = Exact::new(&inputs, &reference);
+    on_both_algorithms(&case.name(), |what| exact.forward(what, op, within));
 }
 
 #[test]
@@ -150,9 +150,9 @@ fn values_by_every_algorithm_match_the_reference() {
         let inputs = case.inputs(&mut rng);
         let within = Within::By(1e-5 * ((case.weight[1] * 9 + 1) as f64).sqrt()); // transforms add some rounding
         let op = |x: &[Tensor]| x[0].conv2d(&x[1], x.get(2), case.conv);
-        on_every_algorithm(&case, |what| {
-            law::forward(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv), within);
-        });
+        let reference = |x: &[Array]| conv2d(&x[0], &x[1], x.get(2), case.conv);
+        let exact = Exact::new(&inputs, &reference);
+        on_every_algorithm(&case, |what| exact.forward(what, op, within));
     }
 }
 
@@ -166,21 +166,14 @@ fn gradients_by_every_algorithm_match_the_reference() {
         let inputs = [case.image.into(), case.weight.into(), tensor::Shape::new(&[batch, cout, oh, ow])];
         let inputs = inputs.map(|shape| rng.normal_tensor(shape));
         let adjoint = ConvTranspose { stride: 1, padding: case.conv.padding, output_padding: 0 };
+        let exact_dx = |x: &[Array]| conv_transpose2d(&x[2], &x[1], None, adjoint);
+        let exact_dw = |x: &[Array]| weight_gradient(&x[0], &x[2], [3, 3], case.conv);
+        let [exact_dx, exact_dw] = [Exact::new(&inputs, &exact_dx), Exact::new(&inputs, &exact_dw)];
         on_every_algorithm(&case, |what| {
-            law::forward(
-                &format!("{what}, dx"),
-                &inputs,
-                |x| x[2].conv2d_input_gradient(&x[1], case.conv, [height, width]),
-                |x| conv_transpose2d(&x[2], &x[1], None, adjoint),
-                Within::By(1e-5 * ((cout * 9) as f64).sqrt()),
-            );
-            law::forward(
-                &format!("{what}, dw"),
-                &inputs,
-                |x| x[0].conv2d_weight_gradient(&x[2], case.conv, [3, 3]),
-                |x| weight_gradient(&x[0], &x[2], [3, 3], case.conv),
-                Within::By(1e-5 * ((batch * oh * ow) as f64).sqrt()),
-            );
+            let dx = |x: &[Tensor]| x[2].conv2d_input_gradient(&x[1], case.conv, [height, width]);
+            exact_dx.forward(&format!("{what}, dx"), dx, Within::By(1e-5 * ((cout * 9) as f64).sqrt()));
+            let dw = |x: &[Tensor]| x[0].conv2d_weight_gradient(&x[2], case.conv, [3, 3]);
+            exact_dw.forward(&format!("{what}, dw"), dw, Within::By(1e-5 * ((batch * oh * ow) as f64).sqrt()));
         });
     }
 }
@@ -192,9 +185,9 @@ fn gradients_match_the_reference() {
     for (case, mut rng) in drawn.chain(known) {
         let op = |x: &[autograd::Var]| x[0].conv2d(&x[1], x.get(2), case.conv);
         let inputs = case.inputs(&mut rng);
-        on_both_algorithms(&case.name(), |what| {
-            law::gradient(what, &inputs, op, |x| conv2d(&x[0], &x[1], x.get(2), case.conv));
-        });
+        let reference = |x: &[Array]| conv2d(&x[0], &x[1], x.get(2), case.conv);
+        let exact = Exact::new(&inputs, &reference);
+        on_both_algorithms(&case.name(), |what| exact.gradient(what, op));
     }
 }
 

@@ -2,7 +2,7 @@
 //! the output) and larger (overlaps), images down to one pixel.
 
 use reference::conv_transpose2d::conv_transpose2d;
-use reference::law::{self, Within, between, draws};
+use reference::law::{self, Exact, Within, between, draws};
 use reference::place::{everywhere, on_gpus};
 use tensor::{ConvAlgorithm, ConvTranspose, Generator, Tensor};
 
@@ -79,7 +79,8 @@ fn forward(case: &Case, rng: &mut Generator) {
     let [cin, _, kh, kw] = case.weight;
     let within = Within::By(4e-6 * ((cin * kh * kw + 1) as f64).sqrt()); // a sum of n products of normals grows with √n
     let inputs = case.inputs(rng);
-    on_both_algorithms(&case.name(), |what| law::forward(what, &inputs, op, expected, within));
+    let exact = Exact::new(&inputs, &expected);
+    on_both_algorithms(&case.name(), |what| exact.forward(what, op, within));
 }
 
 #[test]
@@ -100,7 +101,8 @@ fn gradients_match_the_reference() {
         let op = |x: &[autograd::Var]| x[0].conv_transpose2d(&x[1], x.get(2), case.conv);
         let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), case.conv);
         let inputs = case.inputs(&mut rng);
-        on_both_algorithms(&case.name(), |what| law::gradient(what, &inputs, op, expected));
+        let exact = Exact::new(&inputs, &expected);
+        on_both_algorithms(&case.name(), |what| exact.gradient(what, op));
     }
 }
 
@@ -120,10 +122,11 @@ fn every_algorithm_matches_the_reference() {
         let inputs = case.inputs(&mut rng);
         let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), conv);
         let within = Within::By(1e-5 * ((cin * 9 + 1) as f64).sqrt()); // transforms add some rounding
+        let exact = Exact::new(&inputs, &expected);
         for algorithm in ConvAlgorithm::ALL {
             let what = format!("{} by {algorithm:?}", case.name());
             let op = |x: &[Tensor]| algorithm.force(|| x[0].conv_transpose2d(&x[1], x.get(2), conv));
-            on_gpus(gpus_of(algorithm), || law::forward(&what, &inputs, op, expected, within));
+            on_gpus(gpus_of(algorithm), || exact.forward(&what, op, within));
         }
     }
 }

@@ -3,7 +3,7 @@
 use autograd::Var;
 use reference::Array;
 use reference::grouped_conv2d::grouped_conv2d;
-use reference::law::{self, Within, between, draws};
+use reference::law::{self, Exact, Within, between, draws};
 use tensor::{Conv, Generator, GroupedConv, Tensor};
 
 use crate::conv2d::on_both_algorithms;
@@ -28,10 +28,11 @@ fn values_and_gradients_match_the_reference() {
         let what = format!("{} with {}, {conv:?}", x[0].shape(), x[1].shape());
         let exact = |x: &[Array]| grouped_conv2d(&x[0], &x[1], x.get(2), conv);
         let op = |x: &[Tensor]| x[0].grouped_conv2d(&x[1], x.get(2), conv);
+        let [biased, plain] = [Exact::new(&x, &exact), Exact::new(&x[..2], &exact)];
         on_both_algorithms(&what, |what| {
-            law::forward(what, &x, op, exact, Within::Largest(1e-6));
-            law::forward(&format!("{what}, no bias"), &x[..2], op, exact, Within::Largest(1e-6));
-            law::gradient(what, &x, |x: &[Var]| x[0].grouped_conv2d(&x[1], x.get(2), conv), exact);
+            biased.forward(what, op, Within::Largest(1e-6));
+            plain.forward(&format!("{what}, no bias"), op, Within::Largest(1e-6));
+            biased.gradient(what, |x: &[Var]| x[0].grouped_conv2d(&x[1], x.get(2), conv));
         });
     }
 }

@@ -35,6 +35,10 @@ model.kind=resnet18 model.stem=7x7-pool data.image_size=64 train.ema=0.9
 model.kind=resnet50 data.image_size=16
 model.kind=resnet50 model.batch_norm=false model.width=8 model.upsample=nearest data.image_size=16 train.learning_rate=0.01
 model.kind=resnet50 model.decoder_conv=plain COLOUR LINEAR data.normalise=standard
+model.kind=vgg11
+model.kind=vgg11 model.batch_norm=false model.width=8 COLOUR LINEAR data.normalise=standard
+model.kind=vgg16 model.conditional=true model.upsample=nearest
+model.kind=alexnet model.width=8 data.image_size=64
 model.kind=basic
 model.kind=basic model.widths=4,5,6 COLOUR data.normalise=symmetric model.output=tanh loss.reconstruction=sse
 model.kind=basic model.widths=4,5 model.down=pool model.conditional=true COLOUR
@@ -54,6 +58,8 @@ model.kind=dense model.hidden=9 model.layers=3 COLOUR LINEAR data.normalise=stan
 model.kind=dense model.hidden=9 model.prior=vamp model.pseudo_inputs=5 data.normalise=symmetric LINEAR
 model.kind=ladder model.groups=2,1 model.z_dim=96 data.image_size=16
 model.kind=ladder model.groups=1,1,1 model.z_dim=84 COLOUR LINEAR data.normalise=standard data.image_size=16 loss.reconstruction=gaussian
+model.kind=dense model.hidden=9 loss.kind=vae-gan loss.discriminator_channels=3,4
+model.kind=resnet18 loss.kind=soft-intro
 model.kind=classifier
 model.kind=classifier model.stem=7x7-pool model.batch_norm=false COLOUR data.normalise=standard LINEAR
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW

@@ -54,7 +54,24 @@ def main(path):
         record(tensors, name, layer, x, run)
     indices = torch.tensor([[3, 0, 3], [5, 1, 3]])
     record(tensors, "embedding", nn.Embedding(6, 4).double(), [indices], call)
+    for name, layer, shape in [("spectral_conv", nn.Conv2d(3, 4, 3, stride=2, padding=1), (2, 3, 5, 6)), ("spectral_linear", nn.Linear(5, 4), (3, 5))]:
+        spectral(tensors, name, layer, torch.randn(shape))
     save(path, tensors)
+
+
+def spectral(tensors, name, layer, x):
+    """One pass in training through `spectral_norm`: singular vectors before as `u` and `v`, after the pass as `next_u` and `next_v`."""
+    layer, x = nn.utils.spectral_norm(layer).double(), x.double().requires_grad_()
+    for tensor in [layer.weight_orig, layer.bias, layer.weight_u, layer.weight_v]:
+        tensor.data.copy_(tensor.data.float().double())
+    kept = {"x": x, "u": layer.weight_u, "v": layer.weight_v, "weight": layer.weight_orig, "bias": layer.bias}
+    kept = {key: tensor.detach().clone() for key, tensor in kept.items()}
+    y = layer(x)
+    dy = torch.randn(y.shape).float().double()
+    y.backward(dy)
+    kept |= {"y": y.detach(), "dy": dy, "d.x": x.grad, "d.weight": layer.weight_orig.grad, "d.bias": layer.bias.grad}
+    kept |= {"next_u": layer.weight_u, "next_v": layer.weight_v}
+    tensors |= {f"{name}/{key}": value.float().contiguous() for key, value in kept.items()}
 
 
 def record(tensors, name, layer, x, run):

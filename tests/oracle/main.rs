@@ -5,6 +5,7 @@
 //! Tolerances are relative to the tensor's largest absolute value.
 #![forbid(unsafe_code)]
 
+mod adversarial;
 mod file;
 mod models;
 mod objectives;

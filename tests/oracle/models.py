@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
+from resvae import Decoder as ResnetDecoder
 from resvae import ResVae
 
 torch.set_default_dtype(torch.float64)
@@ -262,6 +263,35 @@ class Vae(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
 
+class VggEncoder(Heads):
+    """The convolutions of torchvision's vgg11, vgg16 (with norms: vgg11_bn, …) and alexnet, whose widths are multiples of w."""
+
+    PLANS = {"vgg11": "1M2M44M88M88M", "vgg16": "11M22M444M888M888M"}
+
+    def __init__(self, kind, w, z, norm):
+        super().__init__()
+        layers, i = [], 1
+        if kind == "alexnet":
+            for e, kernel, stride, padding, pooled in [(1, 11, 4, 2, 1), (3, 5, 1, 2, 1), (6, 3, 1, 1, 0), (4, 3, 1, 1, 0), (4, 3, 1, 1, 1)]:
+                layers += [nn.Conv2d(i, e * w, kernel, stride, padding), nn.ReLU()] + [nn.MaxPool2d(3, 2)] * pooled
+                i = e * w
+        else:
+            for step in self.PLANS[kind]:
+                if step == "M":
+                    layers.append(nn.MaxPool2d(2, 2))
+                    continue
+                layers += [nn.Conv2d(i, int(step) * w, 3, padding=1)] + [nn.BatchNorm2d(int(step) * w)] * norm + [nn.ReLU()]
+                i = int(step) * w
+        self.features = nn.Sequential(*layers)
+        for conv in self.features:  # as torchvision does; with PyTorch's default, so many convolutions without norms lose the image
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+        self.heads(i, z)
+
+    def forward(self, x):
+        return self.both(self.features(x).mean((2, 3)))
+
+
 class Classifier(ResidualEncoder):
     def __init__(self, w):
         super().__init__(w, 1, (2, 2, 2, 2))
@@ -351,6 +381,10 @@ def main(folder):
     write(folder, "classifier", ["model.kind=classifier", "model.width=2"], Classifier(2), 32)
     resnet18 = ResVae(3, 1, 2)
     write(folder, "resnet18", ["model.kind=resnet18", "model.width=2"], resnet18, 32, training=False)
+    for kind, width, size, norm in (("vgg11", 3, 32, 1), ("vgg16", 2, 32, 1), ("alexnet", 4, 64, 0)):
+        settings = [f"model.kind={kind}", f"model.width={width}"]
+        model = Vae(VggEncoder(kind, width, 3, norm), ResnetDecoder(3, 1, width, size))
+        write(folder, kind, settings, model, size, training=False)
     lines = []
     for part, module in (("model", resnet18), ("encoder", resnet18.encoder), ("decoder", resnet18.decoder)):
         for name, tensor in sorted(module.float().state_dict().items()):

@@ -2,8 +2,8 @@
 //
 //   [LAWS=conv2d] node laws.mjs BROWSER LAWS_FOLDER        `web/build --laws` writes the folder; LAWS is a part of the names to run
 //
-// It prints how many laws hold where, and of which kernels the browser has compiled how many variants. Every kernel must be among them,
-// and the browser's compiler may say nothing about any.
+// It prints each law with its time and the number of kernels that the browser has compiled for it, and in the end how many laws hold where,
+// and of which kernels there are how many variants. Every kernel must be among them, and the browser's compiler may say nothing about any.
 // A browser offers each kernel so many buffers, 10 where this was written; two kernels take more, and others do their work there.
 import { serve, WEBGPU } from "./static.mjs";
 import { check, deadline, end, launch, words } from "./visit.mjs";
@@ -11,13 +11,25 @@ import { check, deadline, end, launch, words } from "./visit.mjs";
 /** Kernels that need more buffers than WebGPU guarantees, and how many. */
 const BUFFERS = { gradient_squares_many: 25, optimizer_many: 28 };
 
+const LIMIT = 900; // seconds for a law; the longest take about a minute on an idle machine
+
 const { words: [executable, folder] } = words(), only = process.env.LAWS ?? "";
-deadline(10_800_000);
+deadline(3_600_000);
 const server = await serve(folder, "/");
 const browser = await launch(executable, WEBGPU), page = await browser.newPage();
 page.on("pageerror", (error) => check(false, `the page says ${error.message}`));
-await page.goto(`http://127.0.0.1:${server.address().port}/?workers=2&only=${encodeURIComponent(only)}`);
-await page.waitForFunction(() => globalThis.done, null, { timeout: 0, polling: 1000 });
+await page.goto(`http://127.0.0.1:${server.address().port}/?workers=2&limit=${LIMIT}&only=${encodeURIComponent(only)}`);
+if (!(await page.evaluate(() => "Suspending" in WebAssembly))) {
+  console.log("this browser has no JavaScript Promise Integration (Chromium 137 or later has it): the laws in a browser were not checked");
+  process.exit(process.env.CI === "true" ? 1 : 0);
+}
+for (let told = 0, over = false; !over;) {
+  await page.waitForTimeout(1000);
+  let news;
+  [news, over] = await page.evaluate((told) => [(globalThis.results ?? []).slice(told), Boolean(globalThis.done)], told);
+  told += news.length;
+  for (const { name, wrong, seconds, compiled } of news) console.log(`${seconds.toFixed(1).padStart(6)} s  ${name}${compiled ? `, ${compiled} compiled` : ""}${wrong ? `: ${wrong}` : ""}`);
+}
 const { error, results, skipped, places, buffers, kernels, compiled, complaints, seconds } = await page.evaluate(() => globalThis.done);
 check(!error, `the laws do not start: ${error}`);
 if (!error) {

@@ -10,8 +10,8 @@ import { promisify } from "node:util";
 import { WEBGPU, serve } from "./static.mjs";
 import { audit, check, deadline, end, launch, words } from "./visit.mjs";
 import { claims } from "./web_claims.mjs";
-import { breaks, lacks, offline } from "./web_faults.mjs";
-import { compares, draws, follows, loads, map, moves, saves, shares } from "./web_panels.mjs";
+import { breaks, lacks, offline, slow } from "./web_faults.mjs";
+import { compares, draws, follows, loads, map, moves, narrow, saves, shares } from "./web_panels.mjs";
 import { quick, small } from "./web_start.mjs";
 
 const SECONDS = Number(process.env.WEB_SECONDS ?? 20);
@@ -149,11 +149,13 @@ await visit("cpu", cpu, {}, async (tab) => {
 await visit("webgpu", "device=webgpu", {}, async (tab) => {
   await trains(tab, "webgpu", 40, 330); // a GPU that is a program takes seconds for a step
 });
+await visit("slow polling", "device=webgpu", { prepare: slow.prepare }, slow.visit);
 for (const [name, act] of Object.entries({ moves, map, draws, follows, compares, shares, saves, loads })) await visit(name, cpu, { acceptDownloads: true }, act);
 await visit("claims", cpu, {}, claims);
 await visit("phone", cpu, { viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true, isMobile: true }, async (tab) => {
   await tab.steps(5);
   await tab.page.locator(".more summary").click();
+  await narrow(tab);
   await audit(tab.page, tab.expect);
   await tab.shot("dark");
 });
@@ -166,7 +168,7 @@ await visit("dark", cpu, { colorScheme: "dark", reducedMotion: "reduce" }, async
 });
 for (const device of ["cpu", "webgpu"]) await visit(`memory, ${device}`, `device=${device}`, {}, memory);
 for (const [name, options, act] of [...lacks(), ...breaks()]) await visit(name, options.hash ?? cpu, options, act);
-await visit("offline", cpu, {}, (tab) => offline(tab, server));
+await visit("offline", cpu, {}, (tab) => offline(tab, server, folder));
 await browser.close();
 server.close();
 end("the page that trains");

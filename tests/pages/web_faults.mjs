@@ -1,4 +1,6 @@
 // What a browser may lack, what may break, and that the page says so in one line and offers a way on: see web.mjs.
+import { readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
 
 const line = ({ page }) => page.locator(".fault .line").first();
 
@@ -22,16 +24,43 @@ export function lacks() {
     }],
     ["no WebGPU", {
       hash: "",
-      prepare: (page) => page.route("**/worker.js", async (route) => {
-        const answer = await route.fetch();
-        await route.fulfill({ response: answer, body: `delete Object.getPrototypeOf(navigator).gpu;\n${await answer.text()}` });
-      }),
+      prepare: before("delete Object.getPrototypeOf(navigator).gpu;\n"),
     }, async ({ until, expect, page }) => {
       expect(await until((lab) => lab.about?.device.kind, "a model") === "cpu", "without WebGPU the CPU computes");
       expect(/WebGPU/.test(await page.textContent(".why")), `the reason is ${await page.textContent(".why")}`);
     }],
   ];
 }
+
+/** Firefox delivers what a GPU has finished at the next submission, or else at the next tick of a timer of 100 ms. This is the same in
+ * the worker of this page, which then counts both. */
+const SLOW_POLLING = `{
+  const waiting = [], counts = (globalThis.delivered = { submission: 0, timer: 0 });
+  const deliver = (by) => waiting.splice(0).forEach((done) => { counts[by] += 1; done(); });
+  const { submit } = GPUQueue.prototype;
+  GPUQueue.prototype.submit = function (commands) { submit.call(this, commands); deliver("submission"); };
+  setInterval(() => deliver("timer"), 100);
+  for (const [{ prototype }, name] of [[GPUBuffer, "mapAsync"], [GPUQueue, "onSubmittedWorkDone"]]) {
+    const act = prototype[name];
+    prototype[name] = function (...words) { return act.apply(this, words).then(() => new Promise((done) => waiting.push(done))); };
+  }
+}
+`;
+
+const before = (code) => (page) => page.route("**/worker.js", async (route) => {
+  const answer = await route.fetch();
+  await route.fulfill({ response: answer, body: code + (await answer.text()) });
+});
+
+/** A browser that is slow to say that the GPU has finished does not slow the training down. */
+export const slow = {
+  prepare: before(SLOW_POLLING),
+  visit: async ({ page, until, expect }) => {
+    await until((lab) => lab.last?.steps >= 3, "three steps on WebGPU", 240_000);
+    const { submission, timer } = await page.workers()[0].evaluate(() => globalThis.delivered);
+    expect(submission + timer > 10 && timer < 0.4 * submission, `${submission} answers of the GPU came with a submission, ${timer} with the timer`);
+  },
+};
 
 /** Things that break: name, options, visit. */
 export function breaks() {
@@ -84,16 +113,28 @@ export function breaks() {
   ];
 }
 
-/** Once loaded, the page works without a network. `server` ends, so this is the last visit. */
-export async function offline({ page, context, until, expect, steps }, server) {
+/** Once loaded, the page works without a network, and so do the explorer and the links of its explanations. `server` ends, so this is the
+ * last visit. `folder` holds the page's files. */
+export async function offline({ page, context, until, expect, steps, url }, server, folder) {
   await steps(3);
   await page.evaluate(async () => { await navigator.serviceWorker.ready; });
   await page.waitForFunction(() => navigator.serviceWorker.controller);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
+  const kept = new Set(await page.evaluate(async () => (await (await caches.open("vae-page")).keys()).map(({ url }) => url)));
+  const lost = files.filter((file) => file !== "offline.js" && !kept.has(url + file.replace(/index\.html$/, "")));
+  expect(files.length > 40 && !lost.length, `without a network these files are missing: ${lost}`);
   await context.setOffline(true);
   server.closeAllConnections();
   server.close();
   await page.reload();
   await until((lab) => lab.last?.steps > 3, "training without a network");
   expect((await page.locator(".latent").count()) === 1, "the page is not there without a network");
+  await page.locator("button.how").first().click();
+  const source = await page.locator("dialog .source a").first().evaluate((link) => fetch(link.href).then((answer) => answer.text()));
+  expect(source.includes("fn "), "the file of an explanation is not there without a network");
+  await page.locator("dialog").getByRole("button", { name: "Close" }).click();
+  const [explorer] = await Promise.all([context.waitForEvent("page"), page.getByRole("button", { name: "Explore" }).click()]);
+  await explorer.waitForSelector("body[data-ready] #legend li", { timeout: 60_000 });
   return /ERR_INTERNET_DISCONNECTED|Failed to load resource|Failed to fetch/;
 }

@@ -197,6 +197,24 @@ export async function follows(tab) {
   expect(await lab((lab) => lab.running), "does not run after the dialog");
 }
 
+/** On a phone the buttons lie in rows, and no feature map is squeezed. */
+export async function narrow({ page, expect }) {
+  const tops = (locator) => locator.evaluateAll((all) => all.map((element) => Math.round(element.getBoundingClientRect().top + element.offsetHeight / 2)));
+  const rows = new Set(await tops(page.locator(".top nav button")));
+  expect(rows.size === 1, `the buttons of the top lie in ${rows.size} rows`);
+  for (const panel of await page.locator(".panel").all()) {
+    const [title, how] = await tops(panel.locator("header").locator("h2, .how"));
+    expect(Math.abs(title - how) < 12, `the how of ${await panel.getAttribute("aria-label")} lies ${how - title} px below its title`);
+  }
+  await page.getByRole("button", { name: /Single step/ }).click();
+  await page.locator("dialog.follow h3").first().waitFor();
+  for (const canvas of await page.locator("dialog.follow canvas").all()) {
+    const ratio = await canvas.evaluate((canvas) => (canvas.clientWidth / canvas.clientHeight) / (canvas.width / canvas.height));
+    expect(Math.abs(ratio - 1) < 0.05, `${await canvas.getAttribute("aria-label")} is ${ratio.toFixed(2)} times as wide as it is`);
+  }
+  await page.getByRole("button", { name: "Close and run" }).click();
+}
+
 /** Two models side by side. */
 export async function compares(tab) {
   const { page, expect, steps, shot } = tab;
@@ -211,6 +229,16 @@ export async function compares(tab) {
   await page.waitForFunction(() => location.hash.includes("compare&") && location.hash.includes("b.model.z_dim=4"));
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(wide <= 0, `two models are ${wide} px wider than the window`);
+  const cut = await page.locator(".fields select").evaluateAll((lists) => lists.filter((list) => {
+    const alone = list.cloneNode();
+    alone.append(list.selectedOptions[0].cloneNode(true));
+    alone.style = "width: max-content; max-width: none; position: absolute";
+    list.after(alone);
+    const needed = alone.offsetWidth;
+    alone.remove();
+    return list.offsetWidth < needed;
+  }).map((list) => `${list.dataset.key}: ${list.selectedOptions[0].textContent}`));
+  expect(!cut.length, `lists are too narrow for what they say: ${cut.join(", ")}`);
   await shot("two");
   await page.getByRole("button", { name: "End comparison" }).click();
   expect((await page.locator(".lab").count()) === 1, "the second model stays");

@@ -1,7 +1,10 @@
 //! Compares operations with the f64 reference for random inputs, on the CPU with every instruction set of this machine and on a
 //! GPU. Inputs are drawn on the CPU and uploaded to the device of the test.
 
-use autograd::{Var, check};
+use std::cell::OnceCell;
+
+use autograd::Var;
+use autograd::check::Expected;
 use tensor::{Generator, Tensor};
 
 use crate::place::{Place, fetch};
@@ -60,6 +63,65 @@ impl Within {
     }
 }
 
+/// What a reference gives for some inputs. It takes longer than an operation, so it is computed once for all places, and for all
+/// algorithms if a law tests several.
+pub struct Exact<'a> {
+    inputs: &'a [Tensor],
+    reference: &'a dyn Fn(&[Array]) -> Array,
+    value: OnceCell<Array>,
+    slopes: [OnceCell<Expected>; 2],
+}
+
+impl<'a> Exact<'a> {
+    /// The reference for these inputs, not computed yet.
+    pub fn new(inputs: &'a [Tensor], reference: &'a dyn Fn(&[Array]) -> Array) -> Exact<'a> {
+        Exact { inputs, reference, value: OnceCell::new(), slopes: [const { OnceCell::new() }; 2] }
+    }
+
+    /// Requires that `op(inputs)` equals it at every place.
+    #[track_caller]
+    pub fn forward(&self, what: &str, op: impl Fn(&[Tensor]) -> Tensor, within: Within) {
+        let exact = || (self.reference)(&self.inputs.iter().map(Array::of).collect::<Vec<_>>());
+        let expected = self.value.get_or_init(exact);
+        for place in Place::all() {
+            let device = place.device();
+            let inputs: Vec<Tensor> = self.inputs.iter().map(|x| x.upload(&device)).collect();
+            let got = place.run(|| op(&inputs));
+            assert_eq!(got.device(), device, "{what} at {place}: the result went elsewhere");
+            let compared = match within.at(&place) {
+                Within::Largest(tolerance) | Within::LargestOrBy(tolerance, _) => {
+                    compare::close(&got, expected, tolerance)
+                }
+                Within::By(allowed) => compare::close_by(&got, expected, allowed),
+                Within::Each(tolerance) => compare::close_each(&got, expected, tolerance),
+                Within::Exact => compare::close(&got, expected, 0.0),
+            };
+            if let Err(difference) = compared {
+                panic!("{what} at {place}: {difference}");
+            }
+        }
+    }
+
+    /// Requires that the value and the gradients of `op` equal those of the reference at every place.
+    ///
+    /// A gradient that is a sum of few terms may cancel by chance and leave more rounding than result. So a rule counts as wrong
+    /// only if it is wrong along two independent random cotangents. A wrong rule is so along almost all.
+    #[track_caller]
+    pub fn gradient(&self, what: &str, op: impl Fn(&[Var]) -> Var) {
+        for place in Place::all() {
+            let device = place.device();
+            let along = |slopes: &OnceCell<Expected>, seed| {
+                let expected = slopes.get_or_init(|| Expected::of(self.reference, self.inputs, seed));
+                place.run(|| block_on(expected.compare(&device, &op)))
+            };
+            let [first, second] = &self.slopes;
+            if let Err(mismatch) = along(first, seed()).or_else(|_| along(second, seed() + 1_000_003)) {
+                panic!("{what} at {place}: {mismatch}");
+            }
+        }
+    }
+}
+
 /// Requires that `op(inputs)` equals the reference at every place.
 #[track_caller]
 pub fn forward(
@@ -69,39 +131,13 @@ pub fn forward(
     reference: impl Fn(&[Array]) -> Array,
     within: Within,
 ) {
-    let expected = reference(&inputs.iter().map(Array::of).collect::<Vec<_>>());
-    for place in Place::all() {
-        let device = place.device();
-        let inputs: Vec<Tensor> = inputs.iter().map(|x| x.upload(&device)).collect();
-        let got = place.run(|| op(&inputs));
-        assert_eq!(got.device(), device, "{what} at {place}: the result went elsewhere");
-        let compared = match within.at(&place) {
-            Within::Largest(tolerance) | Within::LargestOrBy(tolerance, _) => {
-                compare::close(&got, &expected, tolerance)
-            }
-            Within::By(allowed) => compare::close_by(&got, &expected, allowed),
-            Within::Each(tolerance) => compare::close_each(&got, &expected, tolerance),
-            Within::Exact => compare::close(&got, &expected, 0.0),
-        };
-        if let Err(difference) = compared {
-            panic!("{what} at {place}: {difference}");
-        }
-    }
+    Exact::new(inputs, &reference).forward(what, op, within);
 }
 
-/// Requires that the value and the gradients of `op` equal those of the reference at every place.
-///
-/// A gradient that is a sum of few terms may cancel by chance and leave more rounding than result. So a rule counts as wrong
-/// only if it is wrong along two independent random cotangents. A wrong rule is so along almost all.
+/// Requires that the value and the gradients of `op` equal those of the reference at every place: [`Exact::gradient`].
 #[track_caller]
 pub fn gradient(what: &str, inputs: &[Tensor], op: impl Fn(&[Var]) -> Var, reference: impl Fn(&[Array]) -> Array) {
-    for place in Place::all() {
-        let device = place.device();
-        let along = |seed| place.run(|| block_on(check::gradients(&device, &op, &reference, inputs, seed)));
-        if let Err(mismatch) = along(seed()).or_else(|_| along(seed() + 1_000_003)) {
-            panic!("{what} at {place}: {mismatch}");
-        }
-    }
+    Exact::new(inputs, &reference).gradient(what, op);
 }
 
 /// Requires ⟨Ax, y⟩ = ⟨x, Aᵀy⟩ up to rounding: `ax` and `aty` are the results of a linear operation and its adjoint for x and

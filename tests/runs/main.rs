@@ -117,11 +117,20 @@ fn every_kind_of_model_resumes_as_if_it_had_not_stopped() {
     let factor =
         &["model.kind=dense", "model.hidden=8", "loss.kind=factor", "loss.gamma=5", "loss.discriminator_rate=0.01"][..];
     let factor = &[factor, &["loss.discriminator_width=8", "train.ema=0.9"]].concat()[..];
+    let gan = &[
+        "model.kind=dense",
+        "model.hidden=8",
+        "loss.kind=vae-gan",
+        "loss.discriminator_channels=3,4",
+        "train.ema=0.9",
+    ];
+    let intro = &["model.kind=resnet18", "model.width=2", "loss.kind=soft-intro", "loss.beta_neg=8", "train.ema=0.9"];
     let plain = [(resnet, 4), (stopping, 2), (classifier, 4), (rising, 4)];
     let others: [(&[&str], usize); 7] =
         [(vq, 4), (fsq, 3), (vamp, 3), (ladder, 2), (iwae, 2), (optimal, 2), (learned, 2)];
     let on_all_latents: [(&[&str], usize); 3] = [(dip, 4), (mmd, 2), (factor, 2)];
-    for (kind, steps) in plain.into_iter().chain(others).chain(on_all_latents) {
+    let with_two_players: [(&[&str], usize); 2] = [(gan, 2), (intro, 3)];
+    for (kind, steps) in plain.into_iter().chain(others).chain(on_all_latents).chain(with_two_players) {
         interrupted_is_uninterrupted(&config(&[SMALL, kind]), &Device::Cpu, steps);
     }
 }

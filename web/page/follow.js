@@ -19,6 +19,7 @@ function picture(bytes, shape, name) {
 function maps({ name, shape, maps: bytes }) {
   const canvas = make("canvas", { className: "maps", role: "img", "aria-label": `Feature maps of ${name}` }), most = Math.min(16, shape[0]);
   showMaps(canvas, bytes, shape, Math.min(8, most), most);
+  canvas.style.setProperty("--ratio", canvas.width / canvas.height); // of the stylesheet's height, and narrower on a phone
   return make("figure", {}, canvas, make("figcaption", {}, `${name}, ${shape.join(" × ")}`));
 }
 

@@ -1,5 +1,6 @@
 // The worker: it owns one model and answers the page's messages (protocol.md). Between two messages it trains, if it is running.
 import init, { Engine, adapter } from "./engine/web.js";
+import { nudge } from "./nudge.js";
 
 const SLICE = 60; // the longest training between two looks at the messages, in milliseconds
 
@@ -13,6 +14,7 @@ const waiting = []; // messages that are not answered yet
 const ready = init({ module_or_path: new URL("./engine/web_bg.wasm", import.meta.url) });
 
 globalThis.panicked = (message) => (panic = message);
+nudge();
 
 /** Lets the browser deliver messages. A timer would wait for at least 4 ms. */
 const breathe = (() => {

@@ -24,10 +24,27 @@ if (globalThis.GPUDevice) {
   };
 }
 
+// A law that waits sleeps until the GPU has answered. If it asked again and again meanwhile, it would take the processor from the GPU
+// where that is a program.
+const asked = new Set();
+for (const [owner, name] of [["GPU", "requestAdapter"], ["GPUAdapter", "requestDevice"], ["GPUBuffer", "mapAsync"], ["GPUQueue", "onSubmittedWorkDone"]]) {
+  const prototype = globalThis[owner]?.prototype, act = prototype?.[name];
+  if (!act) continue;
+  prototype[name] = function (...words) {
+    const answer = act.apply(this, words), done = answer.then(() => {}, () => {});
+    asked.add(done);
+    done.then(() => asked.delete(done));
+    return answer;
+  };
+}
 const channel = new MessageChannel();
 let go;
 channel.port1.onmessage = () => go();
-const breathe = () => new Promise((done) => { go = done; channel.port2.postMessage(null); });
+const turn = () => new Promise((done) => { go = done; channel.port2.postMessage(null); });
+const breathe = async () => {
+  if (asked.size) await Promise.race(asked);
+  await turn();
+};
 
 const { instantiate } = WebAssembly;
 WebAssembly.instantiate = (module, imports) => {

@@ -5,7 +5,8 @@ const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg", POINTS = 4000, MARKS = 100;
 const IN_USE = 0.1; // nats: vae_core::predict::IN_USE
 const WORDS = { kl: "KL", mi: "Mutual information (MI)", tc: "Total correlation (TC)", dw_kl: "Dimension-wise KL", mse: "Mean squared error of a pixel",
-  discriminator: "Cross-entropy of the discriminator", mmd: "Maximum mean discrepancy (MMD)", off_diagonal: "Squared covariances of two latents", diagonal: "Squared differences of variances from 1" };
+  discriminator: "Cross-entropy of the discriminator", mmd: "Maximum mean discrepancy (MMD)", off_diagonal: "Squared covariances of two latents", diagonal: "Squared differences of variances from 1",
+  features: "Squared differences of features", generator: "Loss of the decoder against the discriminator", exp_elbo: "Exponential bound of decoded draws", kl_fake: "KL of decoded draws" };
 const words = (name) => WORDS[name] ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 const told = (x) => String(Number.isFinite(x) ? (Math.abs(x) < 1000 ? Number(x.toPrecision(4)) : Math.round(x)) : x);
 let S = null, waiting = false;

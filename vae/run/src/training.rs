@@ -237,7 +237,11 @@ impl Run<'_> {
                 hint_against_collapse(&self.trainer.config().loss)
             )));
         }
-        let is_best = self.early.observe(number, epoch.validation.losses.total) == Verdict::Best;
+        let total = epoch.validation.losses.total;
+        let is_best = match self.trainer.config().loss.kind.total_is_comparable() {
+            true => self.early.observe(number, total) == Verdict::Best,
+            false => self.early.keep(number, total),
+        };
         if is_best && !self.writer.is_followed() {
             let best = block_on(checkpoint::best(self.trainer, &self.data, &self.early))?;
             self.best = (self.trainer.config().train.early_stopping > 0).then(|| best.clone());
@@ -322,7 +326,9 @@ pub fn hint_against_collapse(loss: &Loss) -> String {
         (LossKind::Iwae, _) => "a larger loss.samples",
         (LossKind::Mmd, _) => "a larger loss.alpha",
         (LossKind::Beta, KlScheduleKind::Capacity) => "a larger loss.capacity",
-        (LossKind::Beta | LossKind::Dip | LossKind::Factor, _) => "a smaller loss.beta",
+        (LossKind::Beta | LossKind::Dip | LossKind::Factor | LossKind::VaeGan | LossKind::SoftIntro, _) => {
+            "a smaller loss.beta"
+        }
     };
     let sums = if loss.reduction == Reduction::Mean { "loss.reduction = \"sum\", " } else { "" };
     let slowly = if loss.schedule == KlScheduleKind::Constant { "loss.schedule = \"linear\", " } else { "" };

@@ -217,6 +217,41 @@ mod tests {
         assert_eq!(before.data(), decoder.value().data());
     }
 
+    /// The convolutions of a VGG or an AlexNet with the names of torchvision's state dict, and a tensor of its classifier.
+    struct Torchvision<'a>(&'a dyn Module, autograd::Param);
+
+    impl Module for Torchvision<'_> {
+        fn visit(&self, v: &mut nn::Visitor) {
+            nn::visit(self.0, |path, slot| match (path.strip_prefix("encoder.features."), slot) {
+                (Some(name), Slot::Param(param)) => v.child(&format!("features.{name}"), param),
+                (Some(name), Slot::Buffer(buffer)) => v.child(&format!("features.{name}"), buffer),
+                (None, _) => {}
+            });
+            v.child("classifier.6.bias", &self.1);
+        }
+    }
+
+    #[test]
+    fn encoders_of_torchvision_are_loaded_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("torchvision.safetensors");
+        for (kind, tensors) in [("vgg11", 8 * 6), ("vgg16", 13 * 6), ("alexnet", 5 * 2)] {
+            let settings = [&format!("model.kind={kind}")[..], "data.image_size=64"];
+            let theirs = learn::build(&config(&[&settings[..], &["seed=7"]].concat()));
+            let file = Torchvision(&*theirs, autograd::Param::new(tensor::Tensor::zeros([1000])));
+            std::fs::write(&path, block_on(nn::state::save(&file, &[])).unwrap()).unwrap();
+            let model = learn::build(&config(&settings));
+            let told = load_encoder(&*model, &path, true).unwrap().to_string();
+            assert!(told.contains(&format!("loaded {tensors} tensors (features)")), "{told}");
+            assert!(told.ends_with("skipped: classifier.6.bias"), "{told}");
+            let weight = |model: &dyn Module| {
+                let first = |(name, _): &(String, _)| name == "encoder.features.0.weight";
+                nn::parameters(model).into_iter().find(first).unwrap().1.value().data().to_vec()
+            };
+            assert_eq!(weight(&*model), weight(&*theirs), "{kind}");
+        }
+    }
+
     #[test]
     fn a_stem_of_another_shape_is_reported_and_not_loaded() {
         let dir = tempfile::tempdir().unwrap();

@@ -36,8 +36,8 @@ impl Default for Scale {
 pub fn channels(config: &Config) -> Vec<usize> {
     match config.model.kind {
         ModelKind::Basic | ModelKind::Conv3 => config.model.conv_widths().to_vec(),
-        ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip | ModelKind::Classifier => vec![config.model.width],
-        _ => Vec::new(),
+        ModelKind::Dense | ModelKind::Vq | ModelKind::Fsq => Vec::new(),
+        _ => vec![config.model.width],
     }
 }
 
@@ -54,10 +54,8 @@ impl Scale {
             ModelKind::Basic | ModelKind::Conv3 => {
                 config.model.widths = config.model.conv_widths().iter().map(|&of| scaled(of)).collect();
             }
-            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip | ModelKind::Classifier => {
-                config.model.width = scaled(config.model.width);
-            }
-            _ => {}
+            ModelKind::Dense | ModelKind::Vq | ModelKind::Fsq => {}
+            _ => config.model.width = scaled(config.model.width),
         }
     }
 }

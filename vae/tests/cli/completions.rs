@@ -57,9 +57,12 @@ fn bash_completes_commands_flags_recipes_and_keys() {
         ("vae export runs/a --part de", &["decoder"]),
         ("train --recipe quick", &["quickstart"]),
         ("train --device g", &["gpu"]),
-        ("train --set loss.bet", &["loss.beta="]),
+        ("train --set loss.bet", &["loss.beta=", "loss.beta_neg="]),
         // Only what follows = is replaced.
-        ("train --set loss.kind=", &["beta", "weighted", "tc", "iwae", "dip", "mmd", "factor"]),
+        (
+            "train --set loss.kind=",
+            &["beta", "weighted", "tc", "iwae", "dip", "mmd", "factor", "vae-gan", "soft-intro"],
+        ),
         ("train --limit 9 --set loss.kind=t", &["tc"]),
         ("train --set model.batch_norm=f", &["false"]),
         ("train --sweep loss.schedule=linear,free", &["linear,free-bits"]),

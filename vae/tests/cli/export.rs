@@ -261,6 +261,7 @@ fn a_module_contains_what_its_kind_needs_and_imports_nothing_but_pytorch() {
     for (settings, classes) in [
         (&["model.kind=resnet18"][..], "Model Vae ResnetBlock ResnetEncoder ResnetDecoder"),
         (&["model.kind=resnet50"], "Model Vae ResnetBlock ResnetEncoder ResnetDecoder"),
+        (&["model.kind=alexnet"], "Model Vae ResnetBlock ResnetEncoder ResnetDecoder Features VggEncoder"),
         (&["model.kind=basic"], "Model Vae ConvolutionalEncoder ConvolutionalDecoder"),
         (&["model.kind=conv3"], "Model Vae ConvolutionalEncoder ConvolutionalDecoder"),
         (&["model.kind=skip"], "Model Vae TwoConvBlock PreActivationBlock SkipEncoder SkipDecoder"),
@@ -285,7 +286,7 @@ fn a_module_contains_what_its_kind_needs_and_imports_nothing_but_pytorch() {
 /// A new word of a key that decides about layers needs a branch in the Python code.
 #[test]
 fn modules_know_every_word_of_the_model_s_keys() {
-    let kinds = ["resnet18", "basic", "skip", "dense", "ladder", "classifier", "vq", "fsq"];
+    let kinds = ["resnet18", "vgg11", "basic", "skip", "dense", "ladder", "classifier", "vq", "fsq"];
     let code: String = kinds.map(|kind| module(&[&format!("model.kind={kind}")])).concat();
     let sections = Config::sections();
     let keys = &sections.iter().find(|section| section.name == "model").unwrap().keys;

@@ -121,3 +121,42 @@ fn a_conditional_model_draws_each_label() {
     done(&run(dir.path(), "plain", &[], &[]));
     assert!(height("told") > height("plain"), "ten rows, one a label, and eight");
 }
+
+/// The losses of both players are told, what has none of its own is refused, and a discriminator stays in the checkpoint.
+#[test]
+fn a_second_player_is_told_of_and_left_out_of_exports() {
+    let dir = tempfile::tempdir().unwrap();
+    let gan = ["model.kind=dense", "model.hidden=8", "loss.kind=vae-gan", "loss.discriminator_channels=3,4"];
+    let told = done(&run(dir.path(), "gan", &gan, &[]));
+    assert!(
+        told.contains(", discriminator ") && told.contains("a VAE-GAN with features of layer 1 of [3, 4]"),
+        "{told}"
+    );
+    let parts = ["total", "features", "kl", "generator", "discriminator", "reconstruction"];
+    assert_eq!(keys(&dir.path().join("gan"), "train"), parts);
+    let last = fs::read(dir.path().join("gan/checkpoints/last.safetensors")).unwrap();
+    let last = safetensors::SafeTensors::deserialize(&last).unwrap();
+    for name in
+        ["discriminator.convs.1.weight", "discriminator.convs.1.weight_u", "train.adam.m.discriminator.output.bias"]
+    {
+        assert!(last.tensor(name).is_ok(), "{name} is not in the checkpoint");
+    }
+    // Weights that do not move have the same loss in each epoch. The last one is the best all the same.
+    let still = ["loss.spectral_norm=false", "train.learning_rate=1e-30", "loss.discriminator_rate=1e-30"];
+    done(&run(dir.path(), "still", &[&gan[..], &still].concat(), &[]));
+    let info = done(&crate::vae(dir.path(), &["info", "still/checkpoints/best.safetensors", "--json"]));
+    let info: Value = serde_json::from_str(&info).unwrap();
+    assert_eq!(info["standing"]["best"]["epoch"], 2, "{info}");
+    done(&crate::vae(dir.path(), &["export", "gan", "--out", "gan.safetensors"]));
+    let exported = fs::read(dir.path().join("gan.safetensors")).unwrap();
+    let exported = safetensors::SafeTensors::deserialize(&exported).unwrap();
+    assert!(exported.names().iter().all(|name| !name.contains("discriminator")), "{:?}", exported.names());
+
+    let intro = ["model.kind=dense", "model.hidden=8", "loss.kind=soft-intro", "loss.beta_neg=9"];
+    let told = done(&run(dir.path(), "intro", &intro, &[]));
+    assert!(told.contains("1 × KL, a Soft-IntroVAE with β_neg = 9") && told.contains("KL of fakes"), "{told}");
+    let parts = ["total", "reconstruction", "kl", "exp_elbo", "kl_fake"];
+    assert_eq!(keys(&dir.path().join("intro"), "train"), parts);
+    let stopping = [&gan[..], &["train.early_stopping=2"]].concat();
+    refused(&run(dir.path(), "none", &stopping, &[]), 2, &["train.early_stopping = 2", "moves with its discriminator"]);
+}

@@ -8,7 +8,7 @@ impl Config {
     /// Checks the keys of the losses on q(z).
     pub(super) fn check_aggregate(&self) -> Result<()> {
         let Loss { kind, dip, lambda_od, lambda_d, lambda, alpha, beta, .. } = self.loss;
-        let Loss { discriminator_width: width, discriminator_layers: layers, discriminator_rate: rate, .. } = self.loss;
+        let Loss { discriminator_width: width, discriminator_layers: layers, .. } = self.loss;
         for (key, weight, term) in [
             ("lambda_od", lambda_od, "covariances"),
             ("lambda_d", lambda_d, "variances"),
@@ -21,9 +21,6 @@ impl Config {
         for (key, size, most) in [("discriminator_width", width, 4096), ("discriminator_layers", layers, 32)] {
             rule((1..=most).contains(&size), || format!("loss.{key} = {size}: it must be 1 to {most}"))?;
         }
-        rule(rate.is_finite() && rate > 0.0, || {
-            format!("loss.discriminator_rate = {rate}: it must be a number above 0, such as 0.0001")
-        })?;
         let default = Loss::default();
         let own = [
             ("dip", format!("\"{dip}\""), dip != default.dip, LossKind::Dip),
@@ -32,7 +29,6 @@ impl Config {
             ("lambda", lambda.to_string(), lambda != default.lambda, LossKind::Mmd),
             ("discriminator_width", width.to_string(), width != default.discriminator_width, LossKind::Factor),
             ("discriminator_layers", layers.to_string(), layers != default.discriminator_layers, LossKind::Factor),
-            ("discriminator_rate", rate.to_string(), rate != default.discriminator_rate, LossKind::Factor),
         ];
         own.into_iter().try_for_each(|(key, value, is_set, owner)| {
             rule(!is_set || kind == owner, || {
@@ -122,8 +118,6 @@ mod tests {
             (&[mmd, "loss.lambda=inf"], "loss.lambda = inf"),
             (&["loss.discriminator_width=64"], "loss.discriminator_width = 64: only loss.kind = \"factor\" uses it"),
             (&[dip, "loss.discriminator_layers=2"], "only loss.kind = \"factor\" uses it, not \"dip\""),
-            (&["loss.discriminator_rate=0.1"], "loss.discriminator_rate = 0.1: only loss.kind = \"factor\""),
-            (&[factor, "loss.discriminator_rate=0"], "loss.discriminator_rate = 0: it must be a number above 0"),
             (&[factor, "loss.discriminator_width=0"], "loss.discriminator_width = 0: it must be 1 to 4096"),
             (&[factor, "loss.discriminator_layers=33"], "loss.discriminator_layers = 33: it must be 1 to 32"),
             (&[factor, "loss.reduction=mean"], "the penalty of loss.kind = \"factor\" is not a sum over latents"),

@@ -69,6 +69,11 @@ impl Config {
                 size.div_ceil(multiple).max(1) * multiple
             )
         })?;
+        rule(model.body() != ModelKind::Alexnet || size >= 64, || {
+            format!(
+                "data.image_size = {size}: alexnet reduces an image below one pixel unless it has 64 or more; set 64"
+            )
+        })?;
         let (crop, kind) = (self.crop(), self.data.kind);
         rule(self.data.crop.is_none() || kind.crop().is_some(), || {
             format!("data.crop = {crop}: {kind} cannot be cropped; only celeba, chairs and folder can")
@@ -175,6 +180,7 @@ impl Config {
         self.check_variance()?;
         self.check_bounds()?;
         self.check_aggregate()?;
+        self.check_adversarial()?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(
@@ -318,7 +324,10 @@ impl Config {
     pub fn check_last_batch(&self, images: usize) -> Result<()> {
         let shards = if self.train.sync_batch_norm { 1 } else { self.train.shards };
         let size = self.train.batch_size / shards;
-        let smallest = self.image_size() / self.model.divisor(); // the side of the last feature maps
+        // The side of the last feature maps with a norm. The last pool of a VGG has none after it.
+        let divisor = self.model.divisor();
+        let is_vgg = matches!(self.model.body(), ModelKind::Vgg11 | ModelKind::Vgg16);
+        let smallest = self.image_size() / if is_vgg { divisor / 2 } else { divisor };
         let last = if images.is_multiple_of(size) { size.min(images) } else { images % size };
         rule(!self.model.has_batch_norm() || smallest > 1 || last != 1, || {
             let (what, keys) = match shards {
@@ -375,6 +384,7 @@ impl Loss {
                 self.alpha, self.beta, self.gamma, self.estimator
             ),
             LossKind::Dip | LossKind::Mmd | LossKind::Factor => self.aggregate_words(&reconstruction),
+            LossKind::VaeGan | LossKind::SoftIntro => self.adversarial_words(&reconstruction),
             LossKind::Iwae => {
                 let mean = if self.bounds > 1 { format!(", mean of {} bounds", self.bounds) } else { String::new() };
                 format!("IWAE of {reconstruction}, K = {}{mean}, gradient {}", self.samples, self.gradient)

@@ -9,6 +9,8 @@
 //! dip        beta dip lambda_od lambda_d
 //! mmd        alpha lambda
 //! factor     beta gamma discriminator_width discriminator_layers discriminator_rate
+//! vae-gan    beta adversarial discriminator_channels feature_layer spectral_norm discriminator_rate
+//! soft-intro beta beta_neg
 //!
 //! gaussian   variance sigma                         (a kind of reconstruction)
 //!
@@ -37,8 +39,8 @@ keys! {
         sigma: f64 = 1.0, at_least(0.0025);
         /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
         reduction: Reduction = Reduction::Sum;
-        /// The weight β of the KL term of `beta`, `dip` and `factor`, and of the total correlation of `tc`. With 0 the model is an
-        /// autoencoder; with 1 the loss is the negative evidence lower bound (ELBO).
+        /// The weight β of the KL term of `beta`, `dip`, `factor`, `vae-gan` and `soft-intro`, and of the total correlation of `tc`.
+        /// With 0 the model is an autoencoder; with 1 the loss of `beta` is the negative evidence lower bound (ELBO).
         beta: f64 = 1.0, at_least(0.0);
         /// The weight of the reconstruction term of `weighted`.
         k1: f64 = 0.5, at_least(0.0);
@@ -64,8 +66,22 @@ keys! {
         discriminator_width: usize = 256, at_least(1.0).at_most(4096.0);
         /// The number of hidden layers of the discriminator of `factor`.
         discriminator_layers: usize = 6, at_least(1.0).at_most(32.0);
-        /// Adam's learning rate for the discriminator of `factor`, which follows `train.schedule`. Its decay rates are 0.5 and 0.9.
+        /// Adam's learning rate for the discriminator of `factor` and `vae-gan`, which follows `train.schedule`. Its decay rates are
+        /// 0.5 and 0.9.
         discriminator_rate: f64 = 1e-4, above(0.0);
+        /// The weight of the decoder's loss against the discriminator of `vae-gan`. The paper weighs the features by γ instead, which
+        /// is the same as 1/γ here.
+        adversarial: f64 = 1.0, at_least(0.0);
+        /// The channels of each convolution of the discriminator of `vae-gan`, such as `[32, 64]`; on the command line `32,64`. Each
+        /// halves the image, so its side must be 2 to the power of their number or larger.
+        discriminator_channels: Vec<usize> = vec![32, 64, 128], at_least(1.0);
+        /// The convolution of the discriminator, counted from 1, whose features `vae-gan` compares.
+        feature_layer: usize = 1, at_least(1.0);
+        /// Whether the layers of the discriminator of `vae-gan` divide their weight by its largest singular value.
+        spectral_norm: bool = true;
+        /// The weight β_neg of the KL of decoded draws from the prior, in the encoder's part of `soft-intro`. It is of the size of the
+        /// number of latents or larger.
+        beta_neg: f64 = 256.0, at_least(0.0);
         /// How `tc` estimates the density q(z) from a batch of B of the N training images. Each word is the weight of each of the
         /// batch's posteriors.
         estimator: Estimator = Estimator::Batch;
@@ -111,6 +127,12 @@ named! {
         /// The FactorVAE: reconstruction + β·KL + γ·TC. A discriminator, which is trained at the same time, estimates the total
         /// correlation TC of the latents.
         Factor = "factor",
+        /// The VAE-GAN: squared differences of the features of a discriminator instead of pixels, β·KL, and for the decoder the loss
+        /// of a generator of images that the discriminator takes for real.
+        VaeGan = "vae-gan",
+        /// The Soft-IntroVAE: reconstruction + β·KL. The encoder also lowers the evidence bound of decoded draws from the prior, softly by
+        /// its exponential, and the decoder raises it.
+        SoftIntro = "soft-intro",
     }
 }
 named! {

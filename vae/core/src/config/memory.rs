@@ -23,9 +23,13 @@ impl Config {
         }
         let model = &self.model;
         let sizes = match model.body() {
-            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip | ModelKind::Ladder => {
-                format!("model.width ({})", model.width)
-            }
+            ModelKind::Resnet18
+            | ModelKind::Resnet50
+            | ModelKind::Vgg11
+            | ModelKind::Vgg16
+            | ModelKind::Alexnet
+            | ModelKind::Skip
+            | ModelKind::Ladder => format!("model.width ({})", model.width),
             ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
             _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
         };
@@ -61,8 +65,13 @@ impl Config {
         let copies = 10.0 + if train.ema > 0.0 { 3.0 } else { 0.0 } + if train.early_stopping > 0 { 1.0 } else { 0.0 };
         // The gradients of the shards are added by a tree. A sum is kept for each of its levels.
         let copies = copies + f64::from(shards.ilog2());
-        // The encoder sees an image once, the decoder, about half of the maps, once for each draw.
-        let decoded = 0.5 * (1.0 + self.draws() as f64);
+        // The encoder sees an image once, the decoder, about half of the maps, once for each draw. With a second player there are draws
+        // from the prior too.
+        let decoded = match self.loss.kind {
+            LossKind::VaeGan => 2.0,    // the decoder makes three images for each one
+            LossKind::SoftIntro => 3.0, // encoder and decoder see three each
+            _ => 0.5 * (1.0 + self.draws() as f64),
+        };
         4.0 * (copies * weights + batch * decoded * (maps + 8.0 * pixels + latents)) + self.images()
     }
 
@@ -110,13 +119,27 @@ impl Config {
         }
     }
 
-    /// Returns the same for the discriminator of `factor`, which sees the latents three times.
+    /// Returns the same for the discriminator. That of `factor` sees the latents three times, that of `vae-gan` six images for each one.
     fn discriminator_weights_and_maps(&self) -> (f64, f64) {
-        if self.loss.kind != LossKind::Factor {
-            return (0.0, 0.0);
+        let loss = &self.loss;
+        match loss.kind {
+            LossKind::Factor => {
+                let (width, layers) = (loss.discriminator_width as f64, loss.discriminator_layers as f64);
+                (width * (self.model.z_dim as f64 + (layers - 1.0) * width), 6.0 * width * layers)
+            }
+            LossKind::VaeGan => {
+                let (mut side, mut inputs) = (self.image_size() as f64, self.channels() as f64);
+                let (mut weights, mut maps) = (0.0, 0.0);
+                for &channels in &loss.discriminator_channels {
+                    side /= 2.0;
+                    weights += 16.0 * inputs * channels as f64;
+                    maps += 12.0 * channels as f64 * side * side;
+                    inputs = channels as f64;
+                }
+                (weights + inputs * side * side, maps)
+            }
+            _ => (0.0, 0.0),
         }
-        let (width, layers) = (self.loss.discriminator_width as f64, self.loss.discriminator_layers as f64);
-        (width * (self.model.z_dim as f64 + (layers - 1.0) * width), 6.0 * width * layers)
     }
 
     /// Returns the same for an encoder and a decoder with `z` latents.
@@ -126,6 +149,10 @@ impl Config {
         match model.body() {
             ModelKind::Resnet18 => (5_500.0 * w * w + 24.0 * w * z, 14.0 * w * area), // 22.5 million at width 64, z 0
             ModelKind::Resnet50 => (11_500.0 * w * w + 96.0 * w * z, 50.0 * w * area),
+            // The decoder of resnet18 has half of its weights and maps.
+            ModelKind::Vgg11 => (5_020.0 * w * w + 24.0 * w * z, 12.0 * w * area),
+            ModelKind::Vgg16 => (6_360.0 * w * w + 24.0 * w * z, 16.0 * w * area),
+            ModelKind::Alexnet => (3_370.0 * w * w + 16.0 * w * z, 8.0 * w * area),
             ModelKind::Skip => (1_910.0 * w * w + (108.0 + area / 16.0) * w * z, 14.0 * w * area),
             ModelKind::Basic | ModelKind::Conv3 => {
                 let widths = model.conv_widths();
@@ -222,7 +249,20 @@ mod tests {
 
     #[test]
     fn estimated_weights_are_within_a_quarter() {
-        for kind in ["resnet18", "resnet50", "basic", "conv3", "skip", "dense", "classifier", "vq", "fsq"] {
+        for kind in [
+            "vgg11",
+            "vgg16",
+            "alexnet",
+            "resnet18",
+            "resnet50",
+            "basic",
+            "conv3",
+            "skip",
+            "dense",
+            "classifier",
+            "vq",
+            "fsq",
+        ] {
             for setting in ["model.z_dim=20", "model.z_dim=512"] {
                 let config = config(&[&format!("model.kind={kind}"), setting, "data.image_size=64"]);
                 let mut truth = 0.0;

@@ -2,6 +2,7 @@
 //! these descriptions. `layers` reads settings from recipe, environment and flags. `check` refuses what cannot be trained,
 //! before any tensor exists.
 
+mod adversarial;
 mod aggregate;
 mod check;
 mod codes;

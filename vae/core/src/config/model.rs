@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! resnet18, resnet50   width stem upsample decoder_conv batch_norm
+//! vgg11, vgg16, alexnet   width upsample decoder_conv batch_norm
 //! basic, conv3         widths down
 //! skip                 width slope block batch_norm
 //! dense                hidden layers activation
@@ -24,8 +25,8 @@ keys! {
         kind: ModelKind = ModelKind::Resnet18;
         /// The number of latent dimensions.
         z_dim: usize = 128, at_least(1.0);
-        /// The number of channels of the first stage of `resnet18`, `resnet50` and `skip`, and of the largest maps of `ladder`. The
-        /// other stages, or maps, have 2, 4 and 8 times as many.
+        /// The number of channels of the first stage of `resnet18`, `resnet50`, `vgg11`, `vgg16`, `alexnet` and `skip`, and of the
+        /// largest maps of `ladder`. The other stages, or maps, have 2, 4 and 8 times as many, those of `alexnet` 3, 6, 4 and 4.
         width: usize = 64, at_least(1.0);
         /// The first layer of a ResNet's encoder.
         stem: Stem = Stem::Small;
@@ -33,7 +34,8 @@ keys! {
         upsample: Upsampling = Upsampling::Bilinear;
         /// The convolutions of a ResNet's decoder.
         decoder_conv: DecoderConv = DecoderConv::Transposed;
-        /// Whether there is batch normalisation after every convolution but the last. Without it, each convolution has a bias.
+        /// Whether there is batch normalisation after every convolution but the last. Without it, each convolution has a bias. The
+        /// encoder of `alexnet` has none.
         batch_norm: bool = true;
         /// The number of features of each hidden layer of `dense`.
         hidden: usize = 256, at_least(1.0);
@@ -92,6 +94,12 @@ named! {
         Resnet18 = "resnet18",
         /// A VAE: a ResNet-50 and its mirror image.
         Resnet50 = "resnet50",
+        /// A VAE: a VGG-11, and the decoder of `resnet18`.
+        Vgg11 = "vgg11",
+        /// A VAE: a VGG-16, and the decoder of `resnet18`.
+        Vgg16 = "vgg16",
+        /// A VAE: an AlexNet, and the decoder of `resnet18`.
+        Alexnet = "alexnet",
         /// A VAE: two convolutions, and three transposed convolutions.
         Basic = "basic",
         /// A VAE: three convolutions, and three transposed convolutions of 4×4.
@@ -214,7 +222,8 @@ impl Model {
     pub fn divisor(&self) -> usize {
         match self.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 if self.stem == Stem::Large => 32, // the decoder's 16 divides it
-            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip => 16,
+            ModelKind::Vgg11 | ModelKind::Vgg16 => 32,
+            ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip | ModelKind::Alexnet => 16,
             ModelKind::Basic | ModelKind::Conv3 => 1 << self.conv_widths().len(),
             ModelKind::Ladder => 1 << self.groups.len(),
             _ => 1,
@@ -223,8 +232,7 @@ impl Model {
 
     /// Returns whether the model has batch norms.
     pub fn has_batch_norm(&self) -> bool {
-        let may = matches!(self.body(), ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip);
-        may && self.batch_norm
+        self.batch_norm && !matches!(self.body(), ModelKind::Basic | ModelKind::Conv3 | ModelKind::Dense)
     }
 
     /// Returns what a VAE is besides its layers, with a leading comma.
@@ -241,6 +249,7 @@ impl Model {
         let shape = match self.body() {
             ModelKind::Resnet18 | ModelKind::Resnet50 => format!("width {}, stem {}", self.width, self.stem),
             ModelKind::Skip => format!("width {}, {} blocks", self.width, self.block),
+            ModelKind::Vgg11 | ModelKind::Vgg16 | ModelKind::Alexnet => format!("width {}", self.width),
             ModelKind::Basic | ModelKind::Conv3 => format!("widths {:?}, down by {}", self.conv_widths(), self.down),
             ModelKind::Ladder => format!("width {}, groups {:?}", self.width, self.groups),
             _ if self.activation == Activation::Relu => format!("{} × {} hidden", self.layers, self.hidden),

@@ -17,8 +17,8 @@ use crate::objective::{Objective, Terms};
 /// A VAE and its objective.
 pub struct Autoencoder {
     model: Box<dyn Vae>,
-    objective: Objective,
-    z_dim: usize,
+    pub(super) objective: Objective,
+    pub(super) z_dim: usize,
     /// The number of labels of a conditional VAE; 0 if it is not conditional.
     classes: usize,
 }
@@ -53,14 +53,18 @@ impl Autoencoder {
         };
         let mut draws = self.objective.draw(&mu, &logvar, &noise);
         draws.permutation = self.objective.permutes().then(|| batch.permutation(self.z_dim));
-        let decode = || self.model.decode(&self.with_columns(&draws.z, &repeated(&batch.labels, count)), ctx);
-        let logits = logits.unwrap_or_else(decode);
+        let logits = logits.unwrap_or_else(|| self.decode(&draws.z, &repeated(&batch.labels, count), ctx));
         let terms = self.objective.loss(&logits, &batch.target, &draws, [&mu, &logvar], batch.schedule, ctx);
         ForwardPass { x, mu, logvar, z: draws.z, logits, terms }
     }
 
-    fn posterior(&self, x: &Var, labels: &[usize], ctx: &ForwardContext) -> [Var; 2] {
+    pub(super) fn posterior(&self, x: &Var, labels: &[usize], ctx: &ForwardContext) -> [Var; 2] {
         self.model.encode(&self.with_planes(x, labels), ctx).into()
+    }
+
+    /// Decodes latents, with the label of each in a conditional VAE, to images before the output activation.
+    pub(super) fn decode(&self, z: &Var, labels: &[usize], ctx: &ForwardContext) -> Var {
+        self.model.decode(&self.with_columns(z, labels), ctx)
     }
 
     /// Returns the images, in a conditional VAE concatenated with the planes of their labels.
@@ -112,10 +116,10 @@ impl Learner for Autoencoder {
         let ForwardPass { x, mu, logvar, terms, .. } = self.forward_pass(batch, ctx);
         let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
         // In a hierarchical model mu depends on the draws. The reconstruction is of the means all the way.
-        let without_noise = || Tensor::full_on([batch.labels.len(), self.z_dim], 0.0, &batch.device());
-        let reconstruction = match self.model.encode_drawing(&x, &without_noise(), ctx) {
+        let without_noise = Tensor::full_on([batch.labels.len(), self.z_dim], 0.0, &batch.device());
+        let reconstruction = match self.model.encode_drawing(&x, &without_noise, ctx) {
             Some([.., logits]) => logits,
-            None => self.model.decode(&self.with_columns(&mu, &batch.labels), ctx),
+            None => self.decode(&mu, &batch.labels, ctx),
         };
         let reconstruction = Some(reconstruction);
         Evaluation { terms, kl_per_dim, reconstruction, predicted: None }
@@ -134,7 +138,7 @@ impl Learner for Autoencoder {
     }
 
     fn sample(&self, z: &Var, labels: &[usize]) -> Option<Var> {
-        Some(self.model.decode(&self.with_columns(z, labels), &ForwardContext::eval()))
+        Some(self.decode(z, labels, &ForwardContext::eval()))
     }
 
     fn log_density(&self, z: &Var, batch: &Batch) -> Option<Var> {

@@ -224,3 +224,72 @@ fn a_discriminator_is_counted_on_its_own() {
     assert_eq!(summary.parameters, parts.iter().sum::<usize>());
     assert_eq!(summary.encoder_parameters, 256 * 8 + 8 + 2 * (8 * 3 + 3));
 }
+
+#[test]
+fn the_discriminator_of_a_vae_gan_is_counted_too() {
+    let settings = ["model.kind=dense", "model.hidden=8", "loss.kind=vae-gan", "loss.discriminator_channels=4,5"];
+    let config = config(&settings);
+    let summary = Summary::new(&config, &*build(&config));
+    assert_eq!(summary.discriminator_parameters, 16 * 4 + 4 + 16 * 4 * 5 + 5 + 5 * 4 * 4 + 1);
+    let outputs = |name: &str| summary.layers.iter().find(|row| row.name == name).expect(name).output.clone();
+    assert_eq!((outputs("discriminator.convs.1"), outputs("discriminator.output")), (vec![5, 4, 4], vec![1]));
+}
+
+/// Totals, which are those of the players whose images are rated, are the weighted sums of the parts.
+#[test]
+fn the_opponent_s_loss_is_no_part_of_the_total() {
+    let of = |settings: &[&str]| {
+        let config = config(&[&["model.kind=dense", "model.hidden=8", "loss.beta=2"], settings].concat());
+        let terms = build(&config).forward(&batch(1, 4), &ForwardContext::train(1, 1)).terms;
+        (f64::from(terms.total.item()), pollster::block_on(terms.read()).unwrap())
+    };
+    let (sum, gan) = of(&["loss.kind=vae-gan", "loss.adversarial=3"]);
+    let [features, kl, generator, discriminator, reconstruction] =
+        ["features", "kl", "generator", "discriminator", "reconstruction"].map(|name| gan.part(name).unwrap());
+    assert!((gan.total - features - 2.0 * kl - 3.0 * generator).abs() < 1e-6 * gan.total, "{gan}");
+    assert!((sum - gan.total - discriminator).abs() < 1e-5 * sum && reconstruction > 0.0, "{gan}");
+    let (sum, intro) = of(&["loss.kind=soft-intro", "loss.beta_neg=1"]);
+    let [reconstruction, kl, exp_elbo, kl_fake] =
+        ["reconstruction", "kl", "exp_elbo", "kl_fake"].map(|name| intro.part(name).unwrap());
+    assert!((intro.total - reconstruction - 2.0 * kl).abs() < 1e-6 * intro.total, "{intro}");
+    assert!((sum - intro.total - 128.0 * exp_elbo - 2.0 * kl_fake).abs() < 1e-5 * sum, "{intro}"); // 1/(2s) of 256 pixels
+    assert!(exp_elbo > 0.0 && exp_elbo < 1.0 && kl_fake > 0.0, "{intro}");
+}
+
+/// Decoded images are no data: the running statistics after a step are those of a plain pass through encoder and decoder.
+#[test]
+fn decoded_images_change_no_running_statistic() {
+    let statistics = |model: &dyn Module| {
+        let mut all = Vec::new();
+        nn::visit(model, |name, slot| {
+            if let Slot::Buffer(buffer) = slot
+                && !name.starts_with("discriminator.")
+            {
+                all.push((name.to_owned(), buffer.value().data().to_vec()));
+            }
+        });
+        all
+    };
+    let train = ForwardContext::train(1, 1);
+    for (kind, vectors_of_noise) in [("vae-gan", 2), ("soft-intro", 3)] {
+        let (config, batch) = (config(&["model.kind=resnet18", &format!("loss.kind={kind}")]), batch(1, 4));
+        let (learner, vae) = (build(&config), model::build(&config));
+        learner.forward(&batch, &train);
+        let (mu, logvar) = vae.encode(&Var::constant(batch.images.clone()), &train);
+        vae.decode(&mu.reparameterise(&logvar, &batch.noise(3 * vectors_of_noise).slice(1, 0, 3)), &train);
+        let [found, expected] = [statistics(&*learner), statistics(&*vae)];
+        assert!(expected.len() > 20 && found == expected, "{kind}");
+    }
+}
+
+/// A frozen encoder gets no gradient, and the decoder and the discriminator learn.
+#[test]
+fn a_vae_gan_trains_with_a_frozen_encoder() {
+    let frozen = ["model.kind=resnet18", "loss.kind=vae-gan", "model.freeze_encoder=true", "model.freeze_heads=true"];
+    let model = build(&config(&frozen));
+    let gradients = model.forward(&batch(1, 4), &ForwardContext::train(1, 1)).terms.total.backward();
+    for (name, param) in nn::parameters(&*model) {
+        assert_eq!(gradients.get(&param).is_some(), !name.starts_with("encoder."), "{name}");
+        assert_eq!(param.is_frozen(), name.starts_with("encoder."), "{name}");
+    }
+}

@@ -4,8 +4,10 @@
 mod autoencoder;
 mod batch;
 mod classifier;
+mod soft_intro;
 mod stages;
 mod summary;
+mod vae_gan;
 mod vamp;
 mod vq;
 
@@ -13,7 +15,7 @@ use autograd::Var;
 use nn::{ForwardContext, Module, Slot};
 use tensor::Tensor;
 
-use crate::config::{Config, ModelKind, ModelPrior};
+use crate::config::{Config, LossKind, ModelKind, ModelPrior};
 use crate::model::{self, Classifier, Vq};
 use crate::objective::Terms;
 use crate::prior::Prior;
@@ -21,8 +23,10 @@ use crate::random::Purpose;
 
 pub use autoencoder::Autoencoder;
 pub use batch::Batch;
+pub use soft_intro::SoftIntro;
 pub use stages::{Stage, stages};
 pub use summary::{LayerRow, Summary};
+pub use vae_gan::VaeGan;
 pub use vamp::Vamp;
 pub use vq::VqAutoencoder;
 
@@ -121,7 +125,14 @@ pub fn build(config: &Config) -> Box<dyn Learner> {
         _ if config.model.prior == ModelPrior::Vamp => {
             Box::new(Vamp::new(&mut Purpose::Prior.stream(config.seed, 0), config, model::build(config)))
         }
-        _ => Box::new(Autoencoder::new(config, model::build(config))),
+        _ => {
+            let vae = Autoencoder::new(config, model::build(config));
+            match config.loss.kind {
+                LossKind::VaeGan => Box::new(VaeGan::new(&mut Purpose::Weights.stream(config.seed, 1), config, vae)),
+                LossKind::SoftIntro => Box::new(SoftIntro::new(config, vae)),
+                _ => Box::new(vae),
+            }
+        }
     };
     if config.model.freeze_encoder {
         freeze_encoder(&*learner, config.model.freeze_heads);

@@ -75,7 +75,14 @@ mod tests {
         let both = format!("{encoder}, {decoder}");
         assert_eq!(described(&["model.kind=resnet18"]), both);
         assert_eq!(described(&["model.conditional=true", "model.batch_norm=false"]), both);
+        assert_eq!(described(&["loss.kind=vae-gan", "loss.discriminator_channels=2"]), both);
+        assert_eq!(described(&["loss.kind=soft-intro"]), both);
         assert_eq!(described(&["model.kind=vq", "model.encoder=resnet18"]), both);
+        assert_eq!(
+            described(&["model.kind=alexnet", "data.image_size=64"]),
+            "encoder.stage1 2x7x7, encoder.stage2 6x3x3, encoder.stage3 8x1x1, decoder.layer4 8x8x8, decoder.layer3 4x16x16, \
+             decoder.layer2 2x32x32, decoder.layer1 2x32x32"
+        );
         assert_eq!(described(&["model.kind=classifier"]), encoder);
         assert_eq!(
             described(&["model.kind=resnet50", "data.channels=3"]),

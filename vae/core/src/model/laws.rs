@@ -41,6 +41,10 @@ fn parameter_counts_match_the_papers() {
         ("kind=dense z_dim=16 data.channels=1 data.image_size=28 hidden=512", 829_232),
         ("kind=skip z_dim=512 data.image_size=64", 19_753_331),
         ("kind=skip z_dim=512 data.image_size=64 block=pre-activation", 19_682_307),
+        // Encoder of torchvision, heads of 512 or 256 features, and the decoder of resnet18.
+        ("kind=vgg11 z_dim=128", 9_225_984 + 2 * (512 * 128 + 128) + 12_610_115),
+        ("kind=vgg16 z_dim=128", 14_723_136 + 2 * (512 * 128 + 128) + 12_610_115),
+        ("kind=alexnet z_dim=128 data.image_size=64", 2_469_696 + 2 * (256 * 128 + 128) + 12_610_115),
         ("kind=classifier", 11_173_962),
     ];
     for (words, count) in cases {
@@ -71,6 +75,8 @@ const SMALL: &[&[&str]] = &[
     &["kind=resnet50", "width=8"],
     &["kind=resnet50", "width=8", "stem=7x7-pool", "upsample=nearest", "decoder_conv=plain"],
     &["kind=resnet50", "width=8", "batch_norm=false"],
+    &["kind=vgg11", "width=8"],
+    &["kind=vgg16", "width=8", "upsample=nearest"],
     &["kind=basic"],
     &["kind=basic", "widths=8,9,10", "down=pool"],
     &["kind=conv3", "widths=8,9,10"],
@@ -185,6 +191,8 @@ fn every_kind_accepts_its_smallest_image_size() {
         (&["kind=skip", "width=2"], 16),
         (&["kind=skip", "width=2", "block=pre-activation"], 48),
         (&["kind=resnet50", "width=1"], 16),
+        (&["kind=vgg11", "width=1"], 32),
+        (&["kind=alexnet", "width=1"], 64),
         (&["kind=dense"], 1),
         (&["kind=dense"], 27),
         (&["kind=ladder", "width=2", "z_dim=22"], 8), // 2·1 + 4 + 16 places

@@ -13,6 +13,7 @@ mod classifier;
 mod codebook;
 mod convolutional;
 mod dense;
+mod discriminator;
 mod fsq;
 mod gaussian;
 mod ladder;
@@ -20,6 +21,7 @@ mod quantiser;
 mod residual;
 mod resnet;
 mod skip;
+mod vgg;
 mod vq;
 
 use autograd::Var;
@@ -32,10 +34,12 @@ use crate::random::Purpose;
 pub use classifier::Classifier;
 pub use convolutional::Convolutional;
 pub use dense::Dense;
+pub use discriminator::Discriminator;
 pub use ladder::Ladder;
 pub use quantiser::Quantised;
 pub use resnet::Resnet;
 pub use skip::Skip;
+pub use vgg::Vgg;
 pub use vq::Vq;
 
 /// A variational autoencoder. The names of its parameters begin with `encoder.` and `decoder.`.
@@ -70,6 +74,7 @@ pub fn build(config: &Config) -> Box<dyn Vae> {
     let mut rng = Purpose::Weights.stream(config.seed, 0);
     match config.model.kind {
         ModelKind::Resnet18 | ModelKind::Resnet50 => Box::new(Resnet::new(&mut rng, config)),
+        ModelKind::Vgg11 | ModelKind::Vgg16 | ModelKind::Alexnet => Box::new(Vgg::new(&mut rng, config)),
         ModelKind::Basic | ModelKind::Conv3 => Box::new(Convolutional::new(&mut rng, config)),
         ModelKind::Skip => Box::new(Skip::new(&mut rng, config)),
         ModelKind::Dense => Box::new(Dense::new(&mut rng, config)),

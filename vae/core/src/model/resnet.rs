@@ -157,7 +157,8 @@ fn conv_norm(rng: &mut Generator, input: usize, output: usize, kernel: usize, st
     Unit { conv: Box::new(conv), enlarge: None, norm: norm.then(|| BatchNorm2d::new(output)) }
 }
 
-struct Decoder {
+/// A decoder: latents `[n, z]` → images.
+pub(crate) struct Decoder {
     linear: Linear,
     /// The side of the first feature maps.
     first_size: usize,
@@ -165,13 +166,13 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn new(rng: &mut Generator, config: &Config) -> Decoder {
+    pub(crate) fn new(rng: &mut Generator, config: &Config) -> Decoder {
         let (expansion, _) = blocks(config.model.body());
         let linear = Linear::new(rng, config.decoder_inputs(), expansion * 8 * config.model.width);
         Decoder { linear, first_size: config.image_size() / 16, decoder_trunk: DecoderTrunk::new(rng, config) }
     }
 
-    fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
+    pub(crate) fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
         let x = self.linear.forward(z, ctx);
         let [batch, channels] = x.shape().matrix("decoder");
         let x = x

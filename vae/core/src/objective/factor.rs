@@ -55,12 +55,13 @@ impl Factor {
     pub(super) fn add_to(&self, terms: Terms, z: &Var, permutation: &Tensor, ctx: &ForwardContext) -> Terms {
         let [images, width] = z.shape().matrix("factor");
         let f = |z: &Var| self.discriminator.forward(z, ctx);
-        let tc = self.discriminator.with_constant_parameters(|| f(z)).mean_all();
+        let parameters = nn::parameters(&*self.discriminator);
+        let tc = nn::with_constants(parameters.iter().map(|(_, parameter)| parameter), || f(z)).mean_all();
         let z = z.detach();
         let permuted = z.value().reshape([images * width, 1]).index_select(permutation).reshape([images, width]);
         let drawn = f(&z).mul_scalar(-1.0).softplus().mean_all();
         let loss = (drawn + f(&Var::constant(permuted)).softplus().mean_all()).mul_scalar(0.5);
-        terms.plus("tc", self.gamma, tc).with_opponent("discriminator", loss)
+        terms.plus("tc", self.gamma, tc).with_opponent("discriminator", 1.0, loss)
     }
 }
 
@@ -88,15 +89,6 @@ impl Discriminator {
     fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
         let features = self.hidden.iter().fold(z.clone(), |x, layer| layer.forward(&x, ctx).leaky_relu(SLOPE));
         self.output.forward(&features, ctx)
-    }
-
-    /// Returns what `compute` returns while the parameters are constants.
-    fn with_constant_parameters<T>(&self, compute: impl FnOnce() -> T) -> T {
-        let parameters = nn::parameters(self);
-        parameters.iter().for_each(|(_, parameter)| parameter.freeze(true));
-        let result = compute();
-        parameters.iter().for_each(|(_, parameter)| parameter.freeze(false));
-        result
     }
 }
 

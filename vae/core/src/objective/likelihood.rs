@@ -106,21 +106,30 @@ impl Likelihood {
     /// If the shapes do not fit.
     #[track_caller]
     pub(super) fn log_density(&self, logits: &Var, x: &Tensor) -> Var {
+        let size = numbers_per_image(x);
+        let errors = self.errors(logits, x);
+        let negative = match (self.kind, &self.sigma) {
+            (Reconstruction::Bce, _) => errors,
+            (Reconstruction::Sse, _) => errors.add_scalar((0.5 * size as f64 * PI.ln()) as f32),
+            (_, Some(sigma)) => negative_log_density(&errors, &sigma.log(&errors, size, &ForwardContext::eval()), size),
+            (_, None) => errors.add_scalar((0.5 * size as f64 * (2.0 * PI).ln()) as f32),
+        };
+        negative.mul_scalar(-1.0)
+    }
+
+    /// Returns the same without sign and constants, `[B, S]`: the reconstruction term of each draw. That of `gaussian` is the sum of
+    /// squares.
+    pub(super) fn errors(&self, logits: &Var, x: &Tensor) -> Var {
         let (images, size) = (x.shape()[0], numbers_per_image(x));
         let draws = logits.shape()[0] / images;
         let logits = logits.reshape([images, draws, size]);
         let x = Var::constant(x.reshape([images, 1, size]));
         let squares = || (self.output.apply(&logits) - &x).square().sum(&[2], false);
-        let negative = match (self.kind, &self.sigma) {
-            (Reconstruction::Bce, _) => (logits.softplus() - &logits * &x).sum(&[2], false),
-            (Reconstruction::Sse, _) => squares().add_scalar((0.5 * size as f64 * PI.ln()) as f32),
-            (_, Some(sigma)) => {
-                let squares = squares();
-                negative_log_density(&squares, &sigma.log(&squares, size, &ForwardContext::eval()), size)
-            }
-            (_, None) => squares().mul_scalar(0.5).add_scalar((0.5 * size as f64 * (2.0 * PI).ln()) as f32),
-        };
-        negative.mul_scalar(-1.0)
+        match self.kind {
+            Reconstruction::Bce => (logits.softplus() - &logits * &x).sum(&[2], false),
+            Reconstruction::Sse | Reconstruction::Gaussian => squares(),
+            Reconstruction::HalfSse => squares().mul_scalar(0.5),
+        }
     }
 }
 

@@ -62,9 +62,8 @@ impl std::fmt::Display for Losses {
             write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_label(name))?;
             match name {
                 "reconstruction" => write!(f, "{part:8.2}")?,
-                "cross_entropy" | "sigma" | "discriminator" | "mmd" | "off_diagonal" | "diagonal" => {
-                    write!(f, "{part:8.4}")?
-                }
+                "cross_entropy" | "sigma" | "discriminator" | "generator" | "exp_elbo" | "mmd" | "off_diagonal"
+                | "diagonal" => write!(f, "{part:8.4}")?,
                 "accuracy" => write!(f, "{:6.2} %", 100.0 * part)?,
                 _ => write!(f, "{part:6.2}")?,
             }
@@ -79,13 +78,15 @@ pub fn part_label(name: &str) -> String {
         "kl" | "mi" | "tc" | "iwae" | "mmd" => name.to_uppercase(),
         "dw_kl" => "DW-KL".into(),
         "off_diagonal" => "off-diagonal".into(),
+        "exp_elbo" => "exp ELBO of fakes".into(),
+        "kl_fake" => "KL of fakes".into(),
         _ => name.replace('_', " "),
     }
 }
 
 /// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 16] = [
+    const KNOWN: [&str; 20] = [
         "iwae",
         "reconstruction",
         "kl",
@@ -102,6 +103,10 @@ pub fn part_name(name: &str) -> &'static str {
         "diagonal",
         "mmd",
         "discriminator",
+        "features",
+        "generator",
+        "exp_elbo",
+        "kl_fake",
     ];
     // A learner outside this crate may have other names. Leaking a few short strings is harmless.
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())
@@ -116,6 +121,8 @@ pub fn part_unit(name: &str) -> &'static str {
         "sigma" => "of pixels as the model sees them",
         "off_diagonal" | "diagonal" => "squared covariances",
         "mmd" => "squared distance of kernel means",
+        "features" => "half the squared distance of features",
+        "exp_elbo" => "exponential of a bound, 0 to 1",
         _ => "nats per image",
     }
 }

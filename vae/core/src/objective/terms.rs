@@ -52,10 +52,13 @@ impl Terms {
         self
     }
 
-    /// Adds the loss of another player to the gradient, so that one backward pass serves both. It must share no parameter that is
+    /// Adds the loss of another player with a weight to the gradient, so that one backward pass serves both. It must share no parameter that is
     /// not a constant in one of the two. For readers it is a metric and no part of the total.
-    pub fn with_opponent(mut self, name: &'static str, loss: Var) -> Terms {
-        self.total = self.total + &loss;
+    pub fn with_opponent(mut self, name: &'static str, weight: f64, loss: Var) -> Terms {
+        self.total = match weight as f32 {
+            1.0 => self.total + &loss,
+            weight => self.total + loss.mul_scalar(weight),
+        };
         self.with_metric(name, loss)
     }
 

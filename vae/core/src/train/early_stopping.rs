@@ -48,6 +48,13 @@ impl EarlyStopping {
         if self.is_over(epoch) { Verdict::Stop } else { Verdict::Continue }
     }
 
+    /// Records an epoch as the best so far, for losses that cannot be compared with those of other epochs. Returns whether it is one:
+    /// NaN is not.
+    pub fn keep(&mut self, epoch: usize, loss: f64) -> bool {
+        self.best = Some((epoch, loss)).filter(|_| !loss.is_nan()).or(self.best);
+        !loss.is_nan()
+    }
+
     /// Returns the best epoch and its loss, or `None` if every loss so far was NaN.
     pub fn best(&self) -> Option<(usize, f64)> {
         self.best
@@ -78,6 +85,15 @@ mod tests {
         assert_eq!(stops(2, &[f64::NAN, f64::NAN]), (Some(2), None));
         assert_eq!(stops(2, &[f64::NAN, 7.0, f64::NAN, f64::NAN]), (Some(4), Some(2)));
         assert_eq!(stops(3, &[f64::NAN, 7.0, f64::NAN, 6.0]), (None, Some(4)));
+    }
+
+    #[test]
+    fn losses_that_cannot_be_compared_make_the_last_epoch_the_best() {
+        let mut early = EarlyStopping::new(0);
+        assert!(early.keep(1, 3.0) && early.keep(2, 5.0));
+        assert_eq!(early.best(), Some((2, 5.0)));
+        assert!(!early.keep(3, f64::NAN));
+        assert_eq!(early.best(), Some((2, 5.0)));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use nn::optim::{Ema, Group, Optimizer, Plateau, Schedule, SwappedIn};
 use nn::{ForwardContext, Module, Trace};
 use tensor::{Device, GradientMonitor, Rule, Tensor};
 
-use crate::config::{Config, LossKind, ScheduleKind};
+use crate::config::{Config, ScheduleKind};
 use crate::data::{Dataset, Prepared, batches, order};
 use crate::distributed::{Communicator, threads};
 use crate::error::{Error, Result};
@@ -97,9 +97,9 @@ impl Trainer {
         let train = &config.train;
         let adam = Rule::Adam { beta1: train.beta1, beta2: train.beta2, eps: 1e-8, decoupled: false };
         let adam = Optimizer::new(adam, train.weight_decay);
-        let adam = match config.loss.kind {
-            LossKind::Factor => adam.group(discriminator(config.loss.discriminator_rate / train.learning_rate)),
-            _ => adam,
+        let adam = match config.loss.kind.has_discriminator() {
+            true => adam.group(discriminator(config.loss.discriminator_rate / train.learning_rate)),
+            false => adam,
         };
         let schedule = match train.schedule {
             ScheduleKind::Constant => Schedule::Constant,
@@ -378,7 +378,7 @@ impl Pass<'_> {
     }
 }
 
-/// The discriminator of a FactorVAE with Adam's settings of the paper. `rate` is the multiple of the VAE's learning rate.
+/// The discriminator with Adam's settings of the FactorVAE's paper. `rate` is the multiple of the VAE's learning rate.
 fn discriminator(rate: f64) -> Group {
     let rule = Rule::Adam { beta1: 0.5, beta2: 0.9, eps: 1e-8, decoupled: false };
     Group { contains: |name| name.starts_with("discriminator."), rate, weight_decay: 0.0, rule: Some(rule) }

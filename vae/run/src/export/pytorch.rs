@@ -19,6 +19,7 @@ const DENSE: &str = include_str!("pytorch/dense.py");
 const CONVOLUTIONAL: &str = include_str!("pytorch/convolutional.py");
 const RESNET_ENCODER: &str = include_str!("pytorch/resnet_encoder.py");
 const RESNET_DECODER: &str = include_str!("pytorch/resnet_decoder.py");
+const VGG_ENCODER: &str = include_str!("pytorch/vgg_encoder.py");
 const SKIP: &str = include_str!("pytorch/skip.py");
 
 /// Returns the Python code for models of this kind.
@@ -32,6 +33,7 @@ pub fn module(config: &Config) -> String {
     let layers: &[&str] = match config.model.body() {
         _ if config.model.kind == ModelKind::Classifier => &[RESNET_ENCODER],
         ModelKind::Resnet18 | ModelKind::Resnet50 => &[RESNET_ENCODER, RESNET_DECODER],
+        ModelKind::Vgg11 | ModelKind::Vgg16 | ModelKind::Alexnet => &[RESNET_ENCODER, RESNET_DECODER, VGG_ENCODER],
         ModelKind::Basic | ModelKind::Conv3 => &[CONVOLUTIONAL],
         ModelKind::Skip => &[SKIP],
         ModelKind::Dense => &[DENSE],
@@ -53,11 +55,13 @@ mod tests {
 
     #[test]
     fn a_module_consists_of_what_its_kind_needs() {
-        let files = [VAE, VQ, CLASSIFIER, LADDER, DENSE, CONVOLUTIONAL, RESNET_ENCODER, RESNET_DECODER, SKIP];
+        let files =
+            [VAE, VQ, CLASSIFIER, LADDER, DENSE, CONVOLUTIONAL, RESNET_ENCODER, RESNET_DECODER, VGG_ENCODER, SKIP];
         let exported = |file: &str| file.split_once(START).unwrap().1.to_owned();
         for (kind, encoder, expected) in [
             (ModelKind::Resnet18, ModelKind::Basic, &[VAE, RESNET_ENCODER, RESNET_DECODER][..]),
             (ModelKind::Resnet50, ModelKind::Basic, &[VAE, RESNET_ENCODER, RESNET_DECODER]),
+            (ModelKind::Vgg16, ModelKind::Basic, &[VAE, RESNET_ENCODER, RESNET_DECODER, VGG_ENCODER]),
             (ModelKind::Basic, ModelKind::Basic, &[VAE, CONVOLUTIONAL]),
             (ModelKind::Conv3, ModelKind::Basic, &[VAE, CONVOLUTIONAL]),
             (ModelKind::Skip, ModelKind::Basic, &[VAE, SKIP]),

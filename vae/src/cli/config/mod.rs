@@ -184,7 +184,7 @@ mod tests {
             explain(key.unwrap()).unwrap()
         };
         let kind = explained("loss.kind");
-        assert!(kind.contains("\n  tc        The β-TC-VAE, which") && kind.contains("\n  \"tc\"   "), "{kind}");
+        assert!(kind.contains("\n  tc          The β-TC-VAE, which") && kind.contains("\n  \"tc\"   "), "{kind}");
         let beta = explained("loss.beta");
         for words in
             ["loss.beta  float: at least 0.0; default 1.0\n", "quickstart", "train --set loss.beta=", "VAE_LOSS_BETA="]

@@ -159,6 +159,9 @@ fn settings_that_a_kind_does_not_support_are_refused() {
 fn each_kind_names_the_image_sizes_that_it_supports() {
     for (kind, size, says_so) in [
         ("resnet50", 28, "resnet50 with model.stem = \"3x3\" needs a multiple of 16; the next one is 32"),
+        ("vgg16", 48, "vgg16 needs a multiple of 32; the next one is 64"),
+        ("alexnet", 48, "data.image_size = 48: alexnet reduces an image below one pixel"),
+        ("alexnet", 64, "fine"),
         ("skip", 40, "skip needs a multiple of 16; the next one is 48"),
         ("basic", 30, "basic with 2 convolutions needs a multiple of 4; the next one is 32"),
         ("conv3", 28, "conv3 with 3 convolutions needs a multiple of 8; the next one is 32"),

@@ -65,4 +65,4 @@ class Vae(Model):
         return F.one_hot(torch.as_tensor(labels, dtype=torch.int64, device=like.device), self.classes).to(like)
 
 
-MODELS.update(dict.fromkeys(["resnet18", "resnet50", "basic", "conv3", "skip", "dense"], Vae))
+MODELS.update(dict.fromkeys(["resnet18", "resnet50", "vgg11", "vgg16", "alexnet", "basic", "conv3", "skip", "dense"], Vae))
