@@ -14,7 +14,7 @@
 
 use autograd::{Act, Pool, Var};
 use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Visitor};
-use tensor::Generator;
+use tensor::{Generator, Tensor};
 
 use crate::config::{Config, ModelKind};
 use crate::model::Vae;
@@ -30,7 +30,7 @@ pub struct Vgg {
 }
 
 impl Vgg {
-    /// Creates the model with PyTorch's default initialisation.
+    /// Creates the model with torchvision's initialisation.
     pub fn new(rng: &mut Generator, config: &Config) -> Vgg {
         let trunk = Trunk::new(rng, config, config.encoder_channels());
         let gaussian = Gaussian::new(rng, trunk.features, config.model.z_dim);
@@ -97,6 +97,9 @@ impl Trunk {
             let output = channels * width;
             let conv =
                 Conv2d::new(rng, std::mem::replace(&mut input, output), output, kernel).stride(stride).padding(padding);
+            if !is_alexnet {
+                initialise(rng, &conv);
+            }
             let norm = normed.then(|| BatchNorm2d::new(output));
             let step = Step { conv, norm, pool: pooled.then_some(pool), number };
             number += 2 + usize::from(normed) + usize::from(pooled);
@@ -104,6 +107,18 @@ impl Trunk {
         });
         let steps = steps.collect();
         Trunk { steps, features: input }
+    }
+}
+
+/// Draws the weight of a convolution of a VGG from N(0, 2/fan_out), fan_out = outputs·k², with a bias of 0, as torchvision does. With
+/// PyTorch's default, so many convolutions without norms lose the image behind their biases.
+fn initialise(rng: &mut Generator, conv: &Conv2d) {
+    for (name, param) in nn::parameters(conv) {
+        let shape = param.shape();
+        param.set(match name.as_str() {
+            "weight" => rng.normal_tensor(shape).mul_scalar((2.0 / (shape[0] * shape[2] * shape[3]) as f32).sqrt()),
+            _ => Tensor::zeros(shape),
+        });
     }
 }
 
@@ -220,6 +235,22 @@ mod tests {
         }
         let last = |kind: &str| plan_numbers(&config(&[kind, "model.width=2", "model.batch_norm=false"]));
         assert_eq!(last("model.kind=vgg16"), [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]);
+    }
+
+    /// A darker image has smaller features, also behind 13 convolutions without norms.
+    #[test]
+    fn an_untrained_vgg_does_not_lose_the_image() {
+        for kind in ["vgg11", "vgg16"] {
+            let config = config(&[&format!("model.kind={kind}"), "model.batch_norm=false", "model.width=8"]);
+            let rng = &mut Generator::new(1);
+            let trunk = Trunk::new(rng, &config, 3);
+            let x = rng.uniform_tensor([1, 3, 64, 64], 0.0, 1.0);
+            let features = |x: Tensor| trunk.forward(&Var::constant(x), &ForwardContext::eval()).value().clone();
+            let (bright, dark) = (features(x.clone()), features(x.mul_scalar(0.1)));
+            let length = |x: &Tensor| x.square().sum_all().item().sqrt();
+            let apart = length(&bright.sub(&dark)) / length(&bright);
+            assert!(apart > 0.5, "{kind}: {apart}");
+        }
     }
 
     fn plan_numbers(config: &Config) -> Vec<usize> {
