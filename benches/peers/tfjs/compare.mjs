@@ -1,4 +1,4 @@
-// Times the page's engine and TensorFlow.js in turn in one browser: node compare.mjs BROWSER WEB_DIST ROUNDS SECONDS
+// Times the page's engine and TensorFlow.js in turn in one browser: [MODEL=basic] node compare.mjs BROWSER WEB_DIST ROUNDS SECONDS
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -29,6 +29,7 @@ const base = `http://127.0.0.1:${server.address().port}`;
 const SETTINGS = {
   basic: ["model.kind=basic", "model.widths=8,16"],
   dense: ["model.kind=dense", "model.hidden=128"],
+  quickstart: ["model.kind=resnet18", "model.width=16", "model.z_dim=16", "data.image_size=32", "train.learning_rate=0.001"], // our recipe
 };
 const COMMON = ["model.z_dim=2", "data.image_size=28", "loss.reconstruction=bce", "model.output=sigmoid", "train.learning_rate=0.002"];
 
@@ -58,7 +59,7 @@ async function ours(page, device, model) {
     const { steps_per_second: stepsPerSecond } = frame;
     worker.terminate();
     return { parameters, stepsPerSecond };
-  }, [[...SETTINGS[model], ...COMMON], device, Number(seconds)]);
+  }, [[...COMMON, ...SETTINGS[model]], device, Number(seconds)]);
 }
 
 async function theirs(page, backend, model) {
@@ -68,13 +69,16 @@ async function theirs(page, backend, model) {
 
 const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader"];
 const browser = await chromium.launch({ executablePath, args });
+const none = async () => { throw new Error("no such model there"); };
 const CASES = [
   ["basic", "CPU", (page) => ours(page, "cpu", "basic"), (page) => theirs(page, "wasm", "basic")],
   ["dense", "CPU", (page) => ours(page, "cpu", "dense"), (page) => theirs(page, "wasm", "dense")],
   ["dense", "CPU (their JavaScript backend)", (page) => ours(page, "cpu", "dense"), (page) => theirs(page, "cpu", "dense")],
   ["basic", "WebGPU", (page) => ours(page, "webgpu", "basic"), (page) => theirs(page, "webgpu", "basic")],
   ["dense", "WebGPU", (page) => ours(page, "webgpu", "dense"), (page) => theirs(page, "webgpu", "dense")],
-];
+  ["quickstart", "CPU", (page) => ours(page, "cpu", "quickstart"), none],
+  ["quickstart", "WebGPU", (page) => ours(page, "webgpu", "quickstart"), none],
+].filter(([model]) => !process.env.MODEL || model === process.env.MODEL);
 const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
 console.log("| model | device | parameters | here, steps/s | TensorFlow.js, steps/s | ratio of times |\n|---|---|---|---|---|---|");
 for (const [model, device, here, there] of CASES) {
