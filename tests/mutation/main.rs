@@ -36,7 +36,7 @@ use serde_json::Value;
 
 /// The tests of a crate: those beside its code, and those of other packages. Arguments of `cargo test`.
 #[rustfmt::skip]
-const SUITES: [(&str, &str, &[&str], &[&str]); 8] = [
+const SUITES: [(&str, &str, &[&str], &[&str]); 9] = [
     ("nn/", "nn", &["-p", "tests", "--no-default-features", "--features=gpu", "--test", "layers", "--test", "engine"], &["-p", "tests", "--test", "oracle"]),
     ("gpu/", "gpu", &["-p", "gpu", "-p", "tests", "--no-default-features", "--features=gpu", "--test", "device", "--test", "process", "--lib"], &["-p", "tests", "--no-default-features", "--features=gpu", "--test", "ops", "--test", "shaders"]),
     ("vae/core/", "vae/core", &["-p", "vae-core", "--lib"], &["-p", "vae-data", "-p", "vae-run", "-p", "vae-scores", "-p", "vae-figures", "-p", "tests", "--lib", "--test", "oracle", "--test", "hostile", "--test", "runs"]),
@@ -44,6 +44,7 @@ const SUITES: [(&str, &str, &[&str], &[&str]); 8] = [
     ("vae/run/", "vae/run", &["-p", "vae-run", "--lib"], &["-p", "vae-scores", "-p", "vae-figures", "-p", "tests", "--lib", "--test", "oracle", "--test", "runs"]),
     ("vae/figures/", "vae/figures", &["-p", "vae-figures", "--lib"], &["-p", "vae", "--test", "cli"]),
     ("vae/scores/", "vae/scores", &["-p", "vae-scores", "--lib"], &["-p", "tests", "--test", "oracle"]),
+    ("vae/explore/", "vae/explore", &["-p", "vae-explore", "--lib"], &["-p", "vae", "--test", "cli"]),
     ("vae/", "vae", &["-p", "vae", "--lib"], &["-p", "vae", "--test", "cli"]),
 ];
 

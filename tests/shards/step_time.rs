@@ -101,14 +101,3 @@ fn delayed_messages_take_the_time_of_the_model() {
     }
     assert!(hidden >= 3, "the steps do not show that messages travel during the backward pass");
 }
-
-#[test]
-fn the_model_has_its_limits() {
-    let step = StepTime { buckets: vec![(1e6, 1.0), (3e6, 2.0)], backward: 2.0, optimiser: 0.5 };
-    let network = Network { bandwidth: 1e6, latency: 0.0 };
-    assert_eq!(step.of(1, network), 2.5);
-    assert_eq!(step.of(2, network), 2.0 + 3.0 + 0.5); // the first bucket is hidden
-    assert_eq!(step.of(4, network), 1.0 + 1.5 + 4.5 + 0.5);
-    assert_eq!(step.of(2, Network { bandwidth: 1e12, latency: 0.1 }).round(), 3.0);
-    assert_eq!(step.scaled(0.5).of(1, network), 1.5);
-}

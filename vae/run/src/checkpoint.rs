@@ -110,7 +110,7 @@ pub async fn best(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping
 
 async fn bytes(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping, module: &dyn Module) -> Result<Vec<u8>> {
     let TrainerState { epoch, step, sums, adam, plateau } = trainer.state();
-    let total = std::iter::once(("total", sums.total)).filter(|_| step > 0);
+    let total = std::iter::once(("total", sums.total));
     let meta = Meta {
         sha256: "0".repeat(DIGITS),
         format: FORMAT,
@@ -141,7 +141,7 @@ fn checksum_offset(bytes: &[u8]) -> Option<usize> {
     let header = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     let header = bytes.get(..usize::try_from(header).ok()?.checked_add(8)?)?;
     let at = header.windows(BEFORE_SUM.len()).position(|window| window == BEFORE_SUM)? + BEFORE_SUM.len();
-    (at + DIGITS <= header.len()).then_some(at)
+    header.get(at..at + DIGITS).map(|_| at)
 }
 
 /// Computes the checksum of a file that has its checksum at offset `at`.
@@ -323,12 +323,18 @@ pub(crate) fn check(old: &Config, new: &Config) -> Result<()> {
                  a different run from the first step on; start a new run with --out"
             )));
         }
-        None if after > before => old.train.epochs = after,
-        _ => {}
+        None => old.train.epochs = after.max(before),
+        Some(_) => {}
     }
     let (old, new) = (settings(&old), settings(&new));
     let Some(key) = old.keys().chain(new.keys()).find(|key| old.get(*key) != new.get(*key)) else { return Ok(()) };
     let value = |all: &BTreeMap<String, Value>| all.get(key).map_or("not set".into(), Value::to_string);
+    if key == "train.epochs" {
+        return Err(Error::config(format!(
+            "train.epochs = {after}: a resumed run may have more epochs than the {before} of its configuration, not fewer; \
+             start a new run with --out"
+        )));
+    }
     Err(Error::config(format!(
         "{key} = {}: a resumed run keeps its configuration, in which it is {}; leave it unchanged, or start a new run with --out",
         value(&new),

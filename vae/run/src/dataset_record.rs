@@ -133,7 +133,7 @@ impl DatasetRecord {
                 }),
             }
         };
-        let trained_on = recorded.map_or_else(Default::default, |recorded| {
+        let trained_on: [Vec<usize>; 2] = recorded.map_or_else(Default::default, |recorded| {
             let trained: HashSet<u64> = recorded.0[0].iter().copied().collect();
             let places = |split: usize| {
                 let places = (0..).zip(&hashes.0[split]).filter(|(_, hash)| trained.contains(hash));
@@ -143,7 +143,12 @@ impl DatasetRecord {
             };
             [places(1), places(2)]
         });
-        Some(DatasetChanges { splits: [0, 1, 2].map(change), trained_on })
+        let held_out = [&dataset.validation, &dataset.test];
+        let files = [0, 1].map(|split| {
+            let places = trained_on[split].iter().take(NAMED);
+            places.filter_map(|&place| held_out[split].file_name(place).map(str::to_owned)).collect()
+        });
+        Some(DatasetChanges { splits: [0, 1, 2].map(change), trained_on, files })
     }
 }
 
@@ -227,6 +232,8 @@ pub struct DatasetChanges {
     splits: [SplitChange; 3],
     /// The positions of validation and test images that are new in their split, and that the model was trained on.
     trained_on: [Vec<usize>; 2],
+    /// The files of the first of these images, if images have files.
+    files: [Vec<String>; 2],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,18 +261,20 @@ impl Display for DatasetChanges {
                 None if before == now => write!(f, " (not the same ones)")?,
                 None => {}
             }
-            let places = split.checked_sub(1).map_or(&[][..], |held_out| &self.trained_on[held_out]);
-            if !places.is_empty() {
-                let named: Vec<String> = places.iter().take(NAMED).map(usize::to_string).collect();
-                let more = if places.len() > NAMED { ", …" } else { "" };
-                let count = places.len();
-                write!(
-                    f,
-                    ", of which {count} {} the model was trained on (position{} {}{more}, counted from 0)",
-                    if count == 1 { "is an image that" } else { "are images that" },
-                    if count == 1 { "" } else { "s" },
-                    named.join(", ")
-                )?;
+            let Some(held_out) = split.checked_sub(1) else { continue };
+            let (places, files) = (&self.trained_on[held_out], &self.files[held_out]);
+            let count = places.len();
+            if count > 0 {
+                let are = if count == 1 { "is an image that" } else { "are images that" };
+                let more = if count > NAMED { ", …" } else { "" };
+                write!(f, ", of which {count} {are} the model was trained on ")?;
+                if files.is_empty() {
+                    let s = if count == 1 { "" } else { "s" };
+                    let named: Vec<String> = places.iter().take(NAMED).map(usize::to_string).collect();
+                    write!(f, "(position{s} {}{more}, counted from 0)", named.join(", "))?;
+                } else {
+                    write!(f, "({}{more})", files.join(", "))?;
+                }
             }
         }
         Ok(())
@@ -334,6 +343,23 @@ mod tests {
         assert_eq!(words(&one, false).unwrap(), "validation: 2 images, now 2 (not the same ones)");
         let twice = dataset([&[1, 2, 3, 4, 4], &[5, 6], &[7, 8, 4]], None);
         assert_eq!(words(&twice, true).unwrap(), "train: 4 images, now 5 (0 new, 0 missing)");
+    }
+
+    #[test]
+    fn images_of_files_are_named_by_their_files() {
+        let before = dataset([&[1, 2, 3], &[5], &[7]], None);
+        let (recorded, hashes) = record(&before);
+        let words = |moved: &[u8]| {
+            let mut now = dataset([&[1, 4], &[5], &[7]], None);
+            let files = moved.iter().map(|value| format!("cats/{value}.png")).collect();
+            let images = Images::new(moved.to_vec(), vec![0; moved.len()], 1, [1, 1]).with_classes(2);
+            now.test = Split::all(images.with_file_names(files));
+            recorded.changes(Some(&hashes), &now, &ImageHashes::of(&now).unwrap()).unwrap().to_string()
+        };
+        let two = "of which 2 are images that the model was trained on (cats/2.png, cats/3.png)";
+        assert!(words(&[2, 7, 3]).ends_with(two), "{}", words(&[2, 7, 3]));
+        let one = "of which 1 is an image that the model was trained on (cats/3.png)";
+        assert!(words(&[3, 7]).ends_with(one), "{}", words(&[3, 7]));
     }
 
     #[test]

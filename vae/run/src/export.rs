@@ -78,7 +78,7 @@ pub fn contents(file: &Path) -> Result<(Config, Option<DatasetRecord>)> {
     // The metadata are not trusted: a damaged configuration must not build a huge model. The estimate is rough, so a
     // model of three times the size of the file is still accepted.
     let ([claimed, _], held) = (config.weight_and_image_bytes(), bytes.len() as f64);
-    if claimed > 3.0 * held + 1e7 {
+    if is_too_large(claimed, held, 1e7) {
         let megabytes = |bytes: f64| (bytes / 1e6).ceil();
         return Err(Error::file(
             file,
@@ -90,6 +90,11 @@ pub fn contents(file: &Path) -> Result<(Config, Option<DatasetRecord>)> {
         ));
     }
     Ok((config, meta.data().cloned()))
+}
+
+/// Returns whether the size of a model that metadata describe is implausible for a file of `held` bytes.
+pub(crate) fn is_too_large(claimed: f64, held: f64, slack: f64) -> bool {
+    claimed > 3.0 * held + slack
 }
 
 /// Returns a part of the model in a checkpoint as the bytes of a safetensors file. `config` and `data` are those of

@@ -301,11 +301,18 @@ pub fn checkpoint_of(place: &Path) -> Result<PathBuf> {
     }
     let files = ["best", "last"].map(|name| place.join(format!("checkpoints/{name}.safetensors")));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        Error::file(
-            place,
-            "contains neither checkpoints/best.safetensors nor last.safetensors; name a run's folder or a checkpoint",
-        )
+        let what =
+            "contains neither checkpoints/best.safetensors nor last.safetensors; name a run's folder or a checkpoint";
+        contains_runs(place).unwrap_or_else(|| Error::file(place, what))
     })
+}
+
+/// The error about a folder that contains runs where a run is expected; `None` if it contains none.
+pub(crate) fn contains_runs(folder: &Path) -> Option<Error> {
+    let paths = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let run = paths.filter(|path| path.join("config.toml").is_file()).min()?;
+    let (folder, run) = (folder.display(), run.display());
+    Some(Error::config(format!("{folder}: contains runs, but is not a run itself; name one of them, such as {run}")))
 }
 
 /// Writes a new file atomically.

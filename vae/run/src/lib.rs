@@ -30,5 +30,6 @@ pub use ranks::{RankSpeed, check_equal_runs};
 pub use resume::{ResumedRun, history};
 pub use timings::{EpochTiming, Timings};
 pub use training::{
-    Event, Outcome, RunFigures, RunFile, describe, hint_against_collapse, loss_unit, run, with_absolute_paths,
+    Event, Outcome, RunFigures, RunFile, collapsed_kl, describe, hint_against_collapse, loss_unit, run,
+    with_absolute_paths,
 };

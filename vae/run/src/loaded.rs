@@ -17,7 +17,7 @@ use vae_core::{Error, Result};
 
 use crate::checkpoint::{self, Meta};
 use crate::dataset_record::{DatasetChanges, DatasetRecord, ImageHashes};
-use crate::folder::{BEST, checkpoint_of};
+use crate::folder::{BEST, checkpoint_of, contains_runs};
 use crate::resume::history;
 
 /// A run with its model.
@@ -49,11 +49,9 @@ pub struct LoadedRun {
 /// Returns an error if the folder contains no run, or if its configuration is invalid.
 pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Result<Config> {
     let path = folder.join("config.toml");
-    let text = std::fs::read_to_string(&path).map_err(|error| match first_run_in(folder) {
-        Some(run) => Error::config(format!(
-            "{}: contains runs, but is not a run itself; name one of them, such as {run}",
-            folder.display()
-        )),
+    let text = std::fs::read_to_string(&path).map_err(|error| match contains_runs(folder) {
+        Some(contains_runs) => contains_runs,
+        None if folder.is_file() => Error::config(format!("{}: is a file; name the folder of a run", folder.display())),
         None => Error::file(&path, format!("cannot be read: {error}; name the folder of a run")),
     })?;
     let mut settings = Settings::default();
@@ -64,12 +62,6 @@ pub fn configuration(folder: &Path, flags: &[(&str, Option<&str>, &str)]) -> Res
     let config = settings.resolve()?;
     config.check()?;
     Ok(config)
-}
-
-/// Returns the path of the first run in a folder of runs.
-fn first_run_in(folder: &Path) -> Option<String> {
-    let runs = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    Some(runs.filter(|path| path.join("config.toml").is_file()).min()?.display().to_string())
 }
 
 /// What the folder of a run says besides its configuration.
@@ -404,5 +396,10 @@ mod tests {
         }
         let error = error_of(dir.path());
         assert!(error.contains("contains runs, but is not a run itself") && error.ends_with("seed=1"), "{error}");
+        let checkpoint = checkpoint_of(dir.path()).unwrap_err().to_string();
+        let resumed = crate::resume::ResumedRun::read(dir.path()).err().unwrap().to_string();
+        assert_eq!([checkpoint, resumed], [error.clone(), error]);
+        let file = dir.path().join("seed=1/config.toml");
+        assert!(error_of(&file).ends_with("config.toml: is a file; name the folder of a run"), "{}", error_of(&file));
     }
 }

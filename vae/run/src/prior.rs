@@ -22,6 +22,7 @@ use vae_core::train::ModelAndOptimiser;
 use vae_core::{Error, Result};
 
 use crate::checkpoint::load_bytes;
+use crate::export::is_too_large;
 use crate::folder::{Folder, checkpoint_of};
 use crate::loaded::LoadedRun;
 
@@ -111,7 +112,7 @@ fn read(run: &Path, kind: PriorKind) -> Result<Option<(PathBuf, Vec<u8>, Meta)>>
 /// Checks that a file is as large as the prior that it describes. The metadata are not trusted, and must not build a huge prior.
 fn check_size(config: &Config, path: &Path, bytes: &[u8], meta: &Meta) -> Result<()> {
     let claimed = 4.0 * prior::weights(meta.kind, config, &meta.settings);
-    if claimed > 3.0 * bytes.len() as f64 + 1e6 {
+    if is_too_large(claimed, bytes.len() as f64, 1e6) {
         return Err(Error::file(
             path,
             "describes a larger prior than it contains; fit it again with vae fit-prior --again",

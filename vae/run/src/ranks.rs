@@ -156,7 +156,88 @@ pub(crate) fn speeds(trainer: &mut Trainer, timing: &Timing, seconds: f64) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
+    use vae_core::config::Config;
+    use vae_core::distributed::threads::{ThreadRank, group};
+
     use super::*;
+    use crate::tests::{config, trainer};
+
+    /// A rank of two, which share two shards.
+    fn joined(config: &Config, rank: ThreadRank) -> Trainer {
+        let mut trainer = trainer(config);
+        trainer.join(Rc::new(rank)).unwrap();
+        trainer
+    }
+
+    /// What each of some ranks gets from `work`.
+    fn on_ranks<R: Send>(size: usize, work: impl Fn(ThreadRank) -> R + Sync) -> Vec<R> {
+        std::thread::scope(|scope| {
+            let work = &work;
+            let threads: Vec<_> = group(size).into_iter().map(|rank| scope.spawn(move || work(rank))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn ranks_that_would_compute_other_bits_are_refused_on_every_rank() {
+        let check = |different: &'static str, size: usize| {
+            on_ranks(size, |rank| {
+                let change = if rank.rank() == 1 { different } else { "" };
+                let setting = if change.contains('=') { change } else { "seed=1" };
+                let config = config(&["train.shards=2", setting]);
+                let trainer = joined(&config, rank);
+                let hashes = ImageHashes::of(&trainer.dataset).unwrap();
+                let data = DatasetRecord::new(&config, &trainer.dataset, &hashes);
+                let checkpoint: &[u8] = if change == "checkpoint" { b"b" } else { b"a" };
+                check_equal(&trainer, &data, Some(checkpoint)).map_err(|error| error.to_string())
+            })
+        };
+        assert_eq!(check("seed=1", 2), [Ok(()), Ok(())]);
+        assert_eq!(check("seed=2", 1), [Ok(())]);
+        for (different, words) in [
+            ("seed=2", "has another configuration than rank 0: seed = 2 instead of seed = 1;"),
+            ("checkpoint", "has another checkpoint than rank 0"),
+            ("data.limit=32", "has another configuration than rank 0: limit = 32 instead of limit = 64;"),
+        ] {
+            let told = check(different, 2);
+            let error = told[0].clone().unwrap_err();
+            assert!(error.contains("rank 1 on ") && error.contains(words), "{error}");
+            assert_eq!(told[0], told[1], "every rank says the same");
+        }
+    }
+
+    #[test]
+    fn the_first_rank_knows_how_fast_each_is() {
+        let config = config(&["train.shards=2", "train.batch_size=8"]);
+        let timing = |rank: usize| Timing { communication: 0.5 + rank as f64, ..Timing::default() };
+        let told = on_ranks(2, |rank| {
+            let number = rank.rank();
+            let mut trainer = joined(&config, rank);
+            pollster::block_on(trainer.epoch(1, &mut |_| true)).unwrap().unwrap();
+            let (images, traffic) = (trainer.take_trained(), trainer.take_traffic());
+            pollster::block_on(trainer.epoch(2, &mut |_| true)).unwrap().unwrap();
+            let speeds = speeds(&mut trainer, &timing(number), 3.0 + number as f64).unwrap();
+            (images, traffic, speeds)
+        });
+        assert!(told[1].2.is_empty(), "only the first rank knows");
+        assert_eq!(told[0].2.len(), 2);
+        for (rank, speed) in told[0].2.iter().enumerate() {
+            let (images, Traffic { steps, bytes, overlapped }, _) = told[rank];
+            assert!((steps, images) == (8, 32) && 0 < overlapped && overlapped < bytes, "{:?}", told[rank].1);
+            let expected = RankSpeed {
+                images: images as f64,
+                seconds: 3.0 + rank as f64,
+                communication: 0.5 + rank as f64,
+                sent: bytes as f64 / 8.0,
+                overlapped: overlapped as f64 / bytes as f64,
+            };
+            assert_eq!(*speed, expected);
+        }
+        let alone = speeds(&mut trainer(&config), &timing(0), 1.0).unwrap();
+        assert!(alone.is_empty(), "one rank is not compared");
+    }
 
     #[test]
     fn the_first_rank_that_differs_is_named_with_what_differs() {

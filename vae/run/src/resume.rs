@@ -10,7 +10,7 @@ use vae_core::{Error, Result};
 
 use crate::checkpoint::{self, Meta};
 use crate::dataset_record::ImageHashes;
-use crate::folder::{BEST, LAST, METRICS, STEPS};
+use crate::folder::{BEST, LAST, METRICS, STEPS, contains_runs};
 
 /// An interrupted run that can be resumed.
 pub struct ResumedRun {
@@ -37,10 +37,11 @@ impl ResumedRun {
     pub fn read(run: &Path) -> Result<ResumedRun> {
         let path = run.join(LAST);
         if !path.exists() {
-            return Err(Error::config(format!(
+            let nothing = format!(
                 "{}: contains no checkpoint ({LAST}), so there is no run to continue; start one with --out",
                 run.display()
-            )));
+            );
+            return Err(contains_runs(run).unwrap_or_else(|| Error::config(nothing)));
         }
         let (bytes, meta) = checkpoint::read_with_meta(&path)?;
         let meta = meta.ok_or_else(|| {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use pollster::block_on;
 use vae_core::config::{Config, DataKind, KlScheduleKind, Loss, LossKind, Reduction};
 use vae_core::data::Dataset;
+use vae_core::objective::Losses;
 use vae_core::predict::{IN_USE, Predictor};
 use vae_core::train::{EarlyStopping, Epoch, Progress, Trainer, Verdict};
 use vae_core::{Error, Result};
@@ -187,7 +188,7 @@ impl Run<'_> {
             let Run { trainer, writer, on_event, saved, .. } = self;
             let train = block_on(trainer.epoch(number, &mut |progress| {
                 images += progress.images;
-                if log > 0 && progress.number().is_multiple_of(log) {
+                if progress.number().is_multiple_of(log) {
                     writer.line(STEPS, &progress.json().to_string());
                 }
                 stop |= !on_event(Event::Step(progress));
@@ -227,9 +228,8 @@ impl Run<'_> {
         let number = epoch.epoch;
         self.writer.line(METRICS, &epoch.json().to_string());
         self.writer.file(TIMING, self.timings.json());
-        let collapsed = |epoch: &Epoch| epoch.train.part("kl").filter(|&kl| kl < IN_USE);
-        if let Some(kl) = collapsed(&epoch)
-            && self.history.iter().all(|before| collapsed(before).is_none())
+        if let Some(kl) = collapsed_kl(&epoch.train)
+            && self.history.iter().all(|before| collapsed_kl(&before.train).is_none())
         {
             (self.on_event)(Event::Warning(format!(
                 "the KL of epoch {number} is {kl:.3} nats: the posterior has collapsed onto the prior, so the latents \
@@ -244,7 +244,7 @@ impl Run<'_> {
         };
         if is_best && !self.writer.is_followed() {
             let best = block_on(checkpoint::best(self.trainer, &self.data, &self.early))?;
-            self.best = (self.trainer.config().train.early_stopping > 0).then(|| best.clone());
+            self.best = self.ends_with_best().then(|| best.clone());
             self.writer.file(BEST, best);
         }
         self.history.push(epoch);
@@ -252,6 +252,11 @@ impl Run<'_> {
         self.draw_weights(number)?;
         self.save()?;
         Ok((self.on_event)(Event::Epoch(&self.history[number - 1], self.trainer)))
+    }
+
+    /// Returns whether the run ends with the weights of its best epoch.
+    fn ends_with_best(&self) -> bool {
+        self.trainer.config().train.early_stopping > 0
     }
 
     /// Writes the figures of the epochs so far.
@@ -299,7 +304,7 @@ impl Run<'_> {
         }
         let mut weights = describe_weights(self.history.len(), self.trainer.state().step);
         if outcome != Outcome::Interrupted {
-            if let Some(best) = self.best.take().filter(|_| self.trainer.config().train.early_stopping > 0) {
+            if let Some(best) = self.best.take().filter(|_| self.ends_with_best()) {
                 self.trainer.load_final_weights(|model| checkpoint::load_bytes(model, &best, Path::new(BEST)))?;
                 weights = self.early.best().map_or(weights, |(best, _)| describe_weights(best, 0));
             }
@@ -316,6 +321,11 @@ impl Run<'_> {
         self.warn();
         Ok(())
     }
+}
+
+/// Returns the KL if the posterior has collapsed, so that all latents together have less than a single one in use.
+pub fn collapsed_kl(losses: &Losses) -> Option<f64> {
+    losses.part("kl").filter(|&kl| kl < IN_USE)
 }
 
 /// Returns what to try after a posterior collapse, that is, when the KL is close to 0.

@@ -39,8 +39,7 @@ pub fn load_encoder(model: &dyn Module, path: &Path, whole: bool) -> Result<Load
     let bytes = read(path)?;
     let place = |name: &str| match name.split('.').next() {
         Some("encoder") => Some(name.to_owned()),
-        Some("decoder") => None,
-        _ => Some(format!("encoder.{name}")),
+        _ => Some(format!("encoder.{name}")), // such as a classifier's; a decoder's tensors are then none of an encoder
     };
     let filled = block_on(nn::state::load_partial(model, &bytes, is_trunk, place)).map_err(|error| match error {
         StateError::Device(error) => Error::Device(error),

@@ -274,17 +274,14 @@ impl Preprocess {
     fn apply(&self, pixels: &[f32], [channels, height, width]: [usize; 3]) -> Tensor {
         let images = pixels.len() / (channels * height * width);
         let x = Tensor::new(pixels, [images, channels, height, width]);
-        let x = match (channels, self.channels) {
-            (from, to) if from == to => x,
-            (1, to) => x.expand([images, to, height, width]),
-            _ => x.mul(&Tensor::new(&LUMA.map(|weight| weight as f32), [1, 3, 1, 1])).sum(&[1], true),
+        let x = match [channels, self.channels] {
+            [3, 1] => x.mul(&Tensor::new(&LUMA.map(|weight| weight as f32), [1, 3, 1, 1])).sum(&[1], true),
+            _ => x, // the means below repeat a grey image in every channel
         };
         let x = match self.size {
             Some(size @ 28..=32) if [height, width] == [28; 2] => pad_to(&x, size),
-            Some(size) if [height, width] != [size; 2] => {
-                x.interpolate([size; 2], Interpolation::Bilinear { align_corners: false })
-            }
-            _ => x,
+            Some(size) => x.interpolate([size; 2], Interpolation::Bilinear { align_corners: false }),
+            None => x,
         };
         let each = |numbers: &[f64]| {
             let numbers: Vec<f32> = numbers.iter().map(|&x| x as f32).collect();

@@ -54,7 +54,7 @@ pub fn frechet_distance(a: &Features, b: &Features) -> f64 {
     let (Some((mean_a, root_a)), Some((mean_b, root_b))) = (gaussian(a), gaussian(b)) else { return f64::NAN };
     let between = root_a.matmul_nt(&root_b);
     // XᵀX and XXᵀ have the same eigenvalues, apart from zeros. The smaller one is used.
-    let smaller = if between.rows() < between.columns { between } else { between.transpose() };
+    let smaller = [between.transpose(), between].into_iter().min_by_key(Matrix::rows).expect("two matrices");
     let eigenvalues = smaller.matmul_nt(&smaller).symmetric_eigenvalues();
     let overlap: f64 = eigenvalues.iter().map(|lambda| lambda.max(0.0).sqrt()).sum();
     let apart: f64 = mean_a.iter().zip(&mean_b).map(|(a, b)| (a - b).powi(2)).sum();
@@ -133,6 +133,16 @@ mod tests {
                 .sum();
             let norm: f64 = mean.iter().map(|m| m * m).sum();
             near(frechet_distance(&a, &with(&|x| 3.0 * x)), 4.0 * (norm + trace));
+        }
+    }
+
+    /// A matrix A has as few rows as possible. Without more images than features it is the centred features themselves.
+    #[test]
+    fn only_more_images_than_features_are_decomposed() {
+        for (images, width, rows) in [(3, 5, 3), (4, 4, 4), (6, 4, 4)] {
+            let (_, root) = gaussian(&draws(1, images, width)).unwrap();
+            let is_triangular = (0..root.rows()).all(|i| root.row(i)[..i].iter().all(|x| *x == 0.0));
+            assert_eq!((root.rows(), is_triangular), (rows, images > width), "{images} images");
         }
     }
 

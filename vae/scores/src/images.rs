@@ -60,8 +60,13 @@ const DISTANCES: [[&str; 2]; 2] =
 const RECOGNISED: &str = "two_stage_recognised";
 const TAUGHT: &str = "two_stage_taught";
 
-/// With an R² below this the reconstructions are no better than the mean training image.
-pub const LEAST_R2: f64 = 0.01;
+/// An R² below this is no better than the mean training image.
+const LEAST_R2: f64 = 0.01;
+
+/// Returns whether reconstructions with this R² are no better than the mean training image.
+pub fn is_no_better_than_mean(r2: f64) -> bool {
+    r2 < LEAST_R2
+}
 
 /// The images that are compared, with pixels in [0, 1].
 struct Pictures {
@@ -143,9 +148,9 @@ fn similarities(run: &LoadedRun, pictures: &Pictures, eval: &EvalImages, scores:
     scores.add("mse_mean_image", baseline, "per pixel", format!("{eval} and the mean training image"));
     let r2 = 1.0 - error / baseline;
     scores.add("r2", r2, "", "1 − mse / mse_mean_image: 1 is perfect, 0 is no better than the mean training image");
-    if r2 < LEAST_R2 {
+    if is_no_better_than_mean(r2) {
         scores.warnings.push(format!(
-            "the reconstructions are no better than the mean training image: their MSE is {error:.4}, that of the mean image {baseline:.4}"
+            "the reconstructions of test images are no better than the mean training image: their MSE is {error:.4}, that of the mean image {baseline:.4}"
         ));
     }
     scores.add("psnr", mean(errors().map(similarity::psnr)), "dB", format!("{of}; the mean over pairs"));

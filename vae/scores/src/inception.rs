@@ -214,10 +214,11 @@ impl Unit {
     }
 
     fn forward(&self, x: &Var) -> Var {
-        let (weight, [rows, columns]) = (self.weight.var(), self.padding);
-        let y = match rows == columns {
-            true => x.conv2d(&weight, None, Conv { stride: self.stride, padding: rows }),
-            false => pad(x, self.padding).conv2d(&weight, None, Conv { stride: self.stride, padding: 0 }),
+        let (weight, stride) = (self.weight.var(), self.stride);
+        let y = match self.padding {
+            [rows, columns] if rows == columns => x.conv2d(&weight, None, Conv { stride, padding: rows }),
+            [0, columns] => pad(x, 3, columns).conv2d(&weight, None, Conv { stride, padding: 0 }),
+            [rows, _] => pad(x, 2, rows).conv2d(&weight, None, Conv { stride, padding: 0 }),
         };
         let ([weight, bias], [mean, var]) =
             (self.norm.each_ref().map(Param::var), self.running.each_ref().map(Buffer::value));
@@ -235,17 +236,13 @@ impl Module for Unit {
     }
 }
 
-/// Pads the rows and the columns of images with zeros. The convolution of the tensor library pads both by the same
-/// amount, so a kernel of 1×7 needs this.
-fn pad(x: &Var, padding: [usize; 2]) -> Var {
-    let mut x = x.clone();
-    for (dim, width) in [2, 3].into_iter().zip(padding).filter(|&(_, width)| width > 0) {
-        let mut shape = [0, 1, 2, 3].map(|dim| x.shape()[dim]);
-        shape[dim] = width;
-        let zeros = Var::constant(Tensor::zeros(shape).upload(&x.value().device()));
-        x = Var::concat(&[&zeros, &x, &zeros], dim);
-    }
-    x
+/// Pads images with zeros at both ends of one dimension. The convolution of the tensor library pads rows and columns by the
+/// same amount, so a kernel of 1×7 needs this.
+fn pad(x: &Var, dim: usize, width: usize) -> Var {
+    let mut shape = [0, 1, 2, 3].map(|dim| x.shape()[dim]);
+    shape[dim] = width;
+    let zeros = Var::constant(Tensor::zeros(shape).upload(&x.value().device()));
+    Var::concat(&[&zeros, x, &zeros], dim)
 }
 
 /// Applies the average pool of 3 × 3 pixels that does not count the padding.
@@ -318,8 +315,8 @@ mod tests {
     #[test]
     fn rows_and_columns_are_padded_separately() {
         let x = Var::constant(Tensor::ones([1, 1, 2, 2]));
-        let padded = pad(&x, [0, 3]);
+        let padded = pad(&x, 3, 3);
         assert_eq!(padded.value().data(), [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0].repeat(2));
-        assert_eq!(**pad(&x, [3, 0]).shape(), [1, 1, 8, 2]);
+        assert_eq!(**pad(&x, 2, 3).shape(), [1, 1, 8, 2]);
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn score(run: &LoadedRun, options: &Options, scores: &mut Scores) -> 
     let of = format!("{} test images", places.len());
 
     let spread: Vec<f64> = latents.iter().map(|codes| variance(codes)).collect();
-    let active = spread.iter().filter(|&&variance| variance > ACTIVE).count();
+    let active = spread.iter().filter(|&&variance| is_active(variance)).count();
     let words = format!("{of}; latents (of {}) with Var(mu) > {ACTIVE}; parts: Var(mu)", latents.len());
     scores.add_list("active_units", active as f64, "latents", words, spread);
     scores.add_caveat(format!(
@@ -247,6 +247,11 @@ fn columns(matrix: &Tensor) -> Vec<Vec<f64>> {
     (0..width).map(column).collect()
 }
 
+/// Returns whether a latent is active, by the variance of its mean.
+fn is_active(variance: f64) -> bool {
+    variance > ACTIVE
+}
+
 fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
 }
@@ -260,8 +265,7 @@ fn variance(x: &[f64]) -> f64 {
 /// Returns the difference between the largest and the second largest of some scores ≥ 0. A single score is compared
 /// with 0.
 fn lead(scores: impl Iterator<Item = f64>) -> f64 {
-    let [best, second] =
-        scores.fold([0.0, 0.0], |[best, second], x| if x > best { [x, best] } else { [best, f64::max(second, x)] });
+    let [best, second] = scores.fold([0.0_f64; 2], |[best, second], x| [best.max(x), second.max(best.min(x))]);
     best - second
 }
 

@@ -22,7 +22,7 @@ mod negation;
 mod prior;
 pub mod two_stage;
 
-pub use images::LEAST_R2;
+pub use images::is_no_better_than_mean;
 pub use names::names;
 
 use std::fmt;

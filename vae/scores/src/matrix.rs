@@ -122,7 +122,7 @@ impl Matrix {
             // The reflection maps the column below the diagonal to (e_k, 0, …). The sign avoids cancellation.
             let mut v: Vec<f64> = self.row(k)[k + 1..].to_vec();
             let norm = dot(&v, &v).sqrt();
-            e[k] = if v[0] > 0.0 { -norm } else { norm };
+            e[k] = -norm.copysign(v[0]);
             v[0] -= e[k];
             let square = dot(&v, &v);
             if square == 0.0 {
@@ -154,7 +154,7 @@ fn diagonalise(d: &mut [f64], e: &mut [f64], steps: usize) {
     for low in 0..d.len() {
         for _ in 0..steps {
             // The block from `low` to the first off-diagonal element that is 0 up to rounding.
-            let small = |i: usize| e[i].abs() <= f64::EPSILON * (d[i].abs() + d[i + 1].abs());
+            let small = |i: usize| e[i].abs() <= f64::EPSILON * d[i].abs().max(d[i + 1].abs());
             let high = (low..d.len() - 1).find(|&i| small(i)).unwrap_or(d.len() - 1);
             if high == low {
                 break;
@@ -263,6 +263,19 @@ mod tests {
             assert!((5..n).all(|i| l.row(i)[i] == 0.0), "columns that depend on others are 0");
         }
         assert_eq!(Matrix { columns: 1, numbers: vec![f64::NAN] }.cholesky(), None);
+        let limit = 2.0 * f64::EPSILON; // of two rows, the larger with a square of 1
+        let last =
+            |square: f64| Matrix { columns: 2, numbers: vec![1.0, 0.0, 0.0, square] }.cholesky().unwrap().row(1)[1];
+        assert_eq!([last(limit), last(limit.next_up())], [0.0, limit.next_up().sqrt()]);
+    }
+
+    /// A product of the smallest numbers is 0, which splits the matrix. The eigenvalues still add up to the trace.
+    #[test]
+    fn the_smallest_numbers_have_eigenvalues() {
+        let least = f64::from_bits(1);
+        let (mut d, mut e) = ([4.0, 0.0, 3.0].map(|x| x * least), [3.0, 1.0, 0.0].map(|x| x * least));
+        diagonalise(&mut d, &mut e, STEPS);
+        assert_eq!(d.iter().sum::<f64>(), 7.0 * least, "{d:?}");
     }
 
     /// The eigenvalues of Clement's matrix are −(n − 1), −(n − 3), …, n − 1. A diagonal matrix keeps its eigenvalues,

@@ -13,6 +13,7 @@ use vae_figures::image_folder::ImageFolder;
 use vae_run::write_new;
 
 use super::load::LoadOptions;
+use super::output::images;
 use super::png_names::png_names;
 use crate::say;
 
@@ -98,10 +99,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     if let Some(out) = args.out {
         let [channels, height, width] = shape;
         write_new(&out, &npy::encode_f32(&[count, channels, height, width], &all))?;
-        say!("{count} images: {}", out.display());
+        say!("{}: {}", images(count), out.display());
     }
     if let (Some(image_folder), Some(place)) = (image_folder, args.png) {
-        say!("{} images: {}", image_folder.finish()?, place.display());
+        say!("{}: {}", images(image_folder.finish()?), place.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ use vae_run::write_new;
 
 use super::input::{self, Source};
 use super::load::LoadOptions;
+use super::output::images;
 use crate::say;
 
 /// A test runs every line that starts with `  vae encode`.
@@ -64,7 +65,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     arrays.push(("names", npy::encode_texts(&names)));
     write_new(&args.out, &npy::encode_npz(&arrays))?;
     given.print_notes();
-    say!("{} images, {what}: {}", labels.len(), args.out.display());
+    say!("{}, {what}: {}", images(labels.len()), args.out.display());
     Ok(ExitCode::SUCCESS)
 }
 

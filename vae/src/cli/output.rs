@@ -1,10 +1,15 @@
-//! Files that `--out` names.
+//! Files that `--out` names, and words about what was written.
 
 use std::fs;
 use std::path::Path;
 
 use vae_core::{Error, Result};
 use vae_run::Folder;
+
+/// `1 image`, `2 images`.
+pub(super) fn images(count: usize) -> String {
+    format!("{count} image{}", if count == 1 { "" } else { "s" })
+}
 
 /// Creates the folder that `--out` names, unless it exists.
 ///

@@ -10,6 +10,7 @@ use vae_figures::image_folder::ImageFolder;
 
 use super::input;
 use super::load::LoadOptions;
+use super::output::images;
 use super::png_names::png_names;
 use crate::say;
 
@@ -70,6 +71,6 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let count = folder.finish()?;
     given.print_notes();
-    say!("{count} images: {}", args.png.display());
+    say!("{}: {}", images(count), args.png.display());
     Ok(ExitCode::SUCCESS)
 }

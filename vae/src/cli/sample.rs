@@ -9,6 +9,7 @@ use vae_core::Error;
 use vae_figures::image_folder::ImageFolder;
 
 use super::load::{LoadOptions, PriorOption, RunOrDemo};
+use super::output::images;
 use crate::console::eprint_line;
 use crate::say;
 
@@ -111,6 +112,6 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
             run.path.display()
         ));
     }
-    say!("{} images: {}", image_folder.finish()?, args.png.display());
+    say!("{}: {}", images(image_folder.finish()?), args.png.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -7,10 +7,9 @@
 
 use serde::Serialize;
 use vae_core::config::{Config, LossKind, ModelKind};
-use vae_core::predict::IN_USE;
 use vae_core::train::{EarlyStopping, Epoch, Verdict as Step};
-use vae_run::hint_against_collapse;
-use vae_scores::LEAST_R2;
+use vae_run::{collapsed_kl, hint_against_collapse};
+use vae_scores::is_no_better_than_mean;
 
 /// The patience of early stopping that is suggested.
 const PATIENCE: usize = 5;
@@ -102,34 +101,34 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, measured
 
 /// The KL of the epoch if the posterior has collapsed.
 fn collapse(epoch: &Epoch) -> Option<f64> {
-    epoch.validation.losses.part("kl").filter(|&kl| kl < IN_USE)
+    collapsed_kl(&epoch.validation.losses)
 }
 
 fn first_half(config: &Config, epoch: &Epoch, measured: Measured) -> String {
     let (losses, mean) = (&epoch.validation.losses, measured.mean_image);
     let r2 = |mse: f64| 1.0 - mse / mean;
-    let no_better = |mse: f64| r2(mse) < LEAST_R2;
+    let no_better = |mse: f64| is_no_better_than_mean(r2(mse));
     let error = epoch.validation.mse.map(|mse| match no_better(mse) {
         true => format!(
-            "reconstructs with {} MSE, which is no better than the mean training image with {}",
+            "reconstructs validation images with {} MSE, which is no better than the mean training image with {}",
             short(mse),
             short(mean)
         ),
         false if mean.is_finite() => {
             format!(
-                "reconstructs with {} MSE (R² {:.2}: the mean training image has {})",
+                "reconstructs validation images with {} MSE (R² {:.2}: the mean training image has {})",
                 short(mse),
                 r2(mse),
                 short(mean)
             )
         }
-        false => format!("reconstructs with {} MSE", short(mse)),
+        false => format!("reconstructs validation images with {} MSE", short(mse)),
     });
     let error = error.unwrap_or_else(|| format!("reaches a validation loss of {}", short(losses.total)));
     if let Some(kl) = collapse(epoch) {
         let pictures = match epoch.validation.mse.filter(|&mse| no_better(mse)) {
             Some(mse) => format!(
-                ", and the reconstructions are no better than the mean training image ({} against {} MSE)",
+                ", and the reconstructions of validation images are no better than the mean training image ({} against {} MSE)",
                 short(mse),
                 short(mean)
             ),
@@ -246,6 +245,8 @@ mod tests {
     use vae_core::objective::Losses;
     use vae_core::predict::Validation;
 
+    use vae_core::predict::IN_USE;
+
     use super::*;
 
     fn config(settings: &[&str]) -> Config {
@@ -284,7 +285,7 @@ mod tests {
         let verdict = told(&config(&[]), &history(&[150.0, 120.0, 114.0], 12.0), 11, 16);
         assert_eq!(
             verdict.sentence,
-            "The model uses 11 of 16 latents (KL above 0.1 nat) and reconstructs with 0.0123 MSE (R² 0.75: the mean training image has \
+            "The model uses 11 of 16 latents (KL above 0.1 nat) and reconstructs validation images with 0.0123 MSE (R² 0.75: the mean training image has \
              0.0492); the validation loss still improves, by 5.00 % in the last epoch, so train longer."
         );
         assert_eq!(verdict.advice, ["More epochs: train --resume runs/a --set train.epochs=10"]);
@@ -305,13 +306,14 @@ mod tests {
     #[test]
     fn reconstructions_no_better_than_the_mean_image_are_named() {
         let of = |mean, kl| measured(&config(&[]), &history(&[150.0, 150.0], kl), 0, 16, mean).sentence;
-        let words = "reconstructs with 0.0123 MSE, which is no better than the mean training image with";
+        let words =
+            "reconstructs validation images with 0.0123 MSE, which is no better than the mean training image with";
         assert!(of(0.0124, 5.0).contains(&format!("{words} 0.0124;")), "{}", of(0.0124, 5.0));
         assert!(of(0.0100, 5.0).contains(&format!("{words} 0.0100;")), "{}", of(0.0100, 5.0));
         assert!(of(0.0125, 5.0).contains("(R² 0.02: the mean training image has 0.0125);"), "{}", of(0.0125, 5.0));
-        assert!(of(f64::NAN, 5.0).contains("reconstructs with 0.0123 MSE;"), "{}", of(f64::NAN, 5.0));
+        assert!(of(f64::NAN, 5.0).contains("reconstructs validation images with 0.0123 MSE;"), "{}", of(f64::NAN, 5.0));
         let collapsed = of(0.0123, 0.04);
-        let words = ", and the reconstructions are no better than the mean training image (0.0123 against 0.0123 MSE).";
+        let words = ", and the reconstructions of validation images are no better than the mean training image (0.0123 against 0.0123 MSE).";
         assert!(collapsed.ends_with(words), "{collapsed}");
     }
 
@@ -380,7 +382,7 @@ mod tests {
         );
         assert_eq!(
             one(&["model.kind=vq"], ("perplexity", 100.0), Some(0.02)),
-            "The model uses its 512 codes about as evenly as 100 equally frequent ones, and reconstructs with 0.0200 MSE; one epoch is too few \
+            "The model uses its 512 codes about as evenly as 100 equally frequent ones, and reconstructs validation images with 0.0200 MSE; one epoch is too few \
              to show a trend."
         );
     }

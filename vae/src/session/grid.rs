@@ -163,13 +163,18 @@ impl Point {
     }
 }
 
+/// Whether this is the folder of a grid of which a run has ended.
+pub fn is_grid(folder: &Path) -> bool {
+    !folder.join("config.toml").exists() && folder.join("results.jsonl").exists()
+}
+
 /// The folders of the runs of a grid that have ended, in the order of their names' first appearance in `results.jsonl`. `None` if the
 /// folder is not that of a grid.
 ///
 /// # Errors
 /// If `results.jsonl` cannot be read, or all of its runs diverged.
 pub fn run_folders(grid: &Path) -> Result<Option<Vec<PathBuf>>> {
-    if grid.join("config.toml").exists() || !grid.join("results.jsonl").exists() {
+    if !is_grid(grid) {
         return Ok(None);
     }
     let lines = results(grid)?;

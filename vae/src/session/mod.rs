@@ -225,7 +225,7 @@ fn train_with_page(
             Err(error) => eprint_line(&format!("warning: no report: {error}")),
         }
     }
-    say!("\n{}/", folder.path().display());
+    say!("\n{}", folder.path().join("").display()); // ends with one slash
     let files = folder.files();
     let width = files.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     files.iter().for_each(|(name, size)| say!("  {name:width$}  {:>8.1} kB", *size as f64 / 1e3));

@@ -211,16 +211,16 @@ fn several_sources_are_encoded_together_with_their_names() {
     }
     fs::create_dir(dir.join("test")).unwrap();
     fs::copy(dir.join("a.bmp"), dir.join("test/b.bmp")).unwrap();
-    assert_eq!(done(&run("encode", dir, &["run", "./test", "--out", "b.npz"])), "1 images, z = 3: b.npz\n");
+    assert_eq!(done(&run("encode", dir, &["run", "./test", "--out", "b.npz"])), "1 image, z = 3: b.npz\n");
     // A damaged one stops, and names the flag that leaves it out.
     fs::write(dir.join("set/blob/2.webp"), b"RIFF").unwrap();
     for command in [&["encode", "--out"], &["reconstruct", "--png"]] {
         let words = ["run", "set", command[1], "x"];
         refused(&run(command[0], dir, &words), 1, &["2.webp: ", "; --skip-damaged leaves out"]);
         let output = run(command[0], dir, &[&words[..], &["--skip-damaged"]].concat());
-        assert!(done(&output).starts_with("1 images"));
+        assert!(done(&output).starts_with("1 image"));
         let told = String::from_utf8(output.stderr).unwrap();
-        assert!(told.contains("1 of the 2 pictures are damaged and were left out, such as blob/2.webp"), "{told}");
+        assert!(told.contains("1 of the 2 pictures is damaged and was left out: blob/2.webp"), "{told}");
         let _ = fs::remove_file(dir.join("x"));
     }
     let output = run("encode", dir, &["run", "set/blob/2.webp", "--skip-damaged", "--out", "y"]);

@@ -51,7 +51,7 @@ fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
     let (code, told, errors) =
         train(dir.path(), &[SMALL, &kind, &["--set", "data.skip_damaged=true", "--out", "fewer"]].concat());
     assert!(
-        code == 0 && told.contains("\n             1 of the 36 pictures are damaged and were left out"),
+        code == 0 && told.contains("\n             1 of the 36 pictures is damaged and was left out: light/7.png\n"),
         "{told}{errors}"
     );
 }

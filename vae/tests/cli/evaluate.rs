@@ -81,7 +81,9 @@ fn digits_are_scored_the_same_twice_and_by_the_cache() {
     done(&output);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        errors.contains("warning: the reconstructions are no better than the mean training image: their MSE is 0."),
+        errors.contains(
+            "warning: the reconstructions of test images are no better than the mean training image: their MSE is 0."
+        ),
         "{errors}"
     );
     assert!(score(&read(dir.path(), "poor"), "r2").0 < 0.0);

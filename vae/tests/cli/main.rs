@@ -78,7 +78,8 @@ fn planned(output: &Output) -> String {
 /// moment are not.
 fn without_warnings(mut output: Output) -> Output {
     let errors = String::from_utf8(output.stderr).unwrap();
-    let is_other = |line: &&str| !line.starts_with("warning: the reconstructions are no better than the mean");
+    let is_other =
+        |line: &&str| !line.starts_with("warning: the reconstructions of test images are no better than the mean");
     output.stderr = errors.split_inclusive('\n').filter(is_other).collect::<String>().into_bytes();
     output
 }

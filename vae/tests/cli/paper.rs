@@ -88,6 +88,19 @@ fn what_is_missing_is_left_out_with_its_reason() {
     assert!(page.contains("## Skipped runs\n\n- `pegasus,seed=1`: the images of cifar10"), "{page}");
 }
 
+#[test]
+fn a_reason_that_many_runs_share_is_printed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let again = "skipped for the same reason as pegasus,seed=1";
+    let listed = done(&paper(dir.path(), &[&["pegasus", "--seeds", "1,2,3", "--dry-run"], TINY]));
+    let counts = |text: &str| [text.matches("the images of cifar10 are missing").count(), text.matches(again).count()];
+    assert_eq!(counts(&listed), [1, 2], "{listed}");
+    let output = paper(dir.path(), &[&["pegasus", "--seeds", "1,2,3"], TINY]);
+    done(&output);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(counts(&errors), [1, 2], "{errors}");
+}
+
 /// A run that diverges decides nothing, and the others go on.
 #[test]
 fn what_diverges_is_told() {

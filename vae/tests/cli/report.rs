@@ -142,7 +142,9 @@ fn train_leaves_a_report_and_report_writes_it_again() {
     let validation = &told["metrics"][told["epoch"].as_u64().unwrap() as usize - 1]["validation"];
     let used = validation["kl_per_dim"].as_array().unwrap().iter().filter(|kl| kl.as_f64().unwrap() > 0.1).count();
     assert!(
-        sentence.starts_with(&format!("The model uses {used} of 3 latents (KL above 0.1 nat) and reconstructs with ")),
+        sentence.starts_with(&format!(
+            "The model uses {used} of 3 latents (KL above 0.1 nat) and reconstructs validation images with "
+        )),
         "{sentence}"
     );
     assert!(sentence.contains("the mean training image"), "{sentence}");

@@ -206,7 +206,8 @@ fn what_cannot_go_on_is_refused_in_a_line() {
 
     // Finished; and longer.
     let before = files(&dir.path().join("run"));
-    assert!(done(&output(dir.path(), &["--resume", "run", "--threads", "1"])).contains("run: this run is finished"));
+    let said = done(&output(dir.path(), &["--resume", "run/", "--threads", "1"]));
+    assert!(said.contains("run/: this run is finished") && said.contains("\n\nrun/\n  checkpoints/"), "{said}");
     same(&dir.path().join("run"), &before);
     let longer = output(dir.path(), &["--resume", "run", "--set", "train.epochs=2", "--data-dir", "elsewhere"]);
     assert!(done(&longer).contains("epoch 2/2") && !done(&longer).contains("epoch 1/2"));

@@ -93,6 +93,11 @@ fn a_grid_goes_on_where_it_stopped_and_grows() {
     let other = [TINY, &["--set", "seed=2", "--sweep", "loss.beta=0,2,4", "--out", "grid"]];
     refused(dir.path(), &other, &["grid/beta=0", "another configuration", "--out"]);
     assert_eq!(results(dir.path()), after);
+    // A sweep is not resumed as a run is.
+    let resumed = train(dir.path(), &[&["--resume", "grid"]]);
+    let words = ["grid: this is the folder of a sweep, which goes on when its command is given again with --out grid"];
+    crate::refused(&resumed, 2, &words);
+    crate::refused(&crate::vae(dir.path(), &["info", "grid"]), 2, &["grid: contains runs", "such as grid/beta=0"]);
 }
 
 /// Asserts exit code 2 and one line on stderr that holds all of `words`.

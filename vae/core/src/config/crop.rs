@@ -45,7 +45,7 @@ impl TryFrom<String> for Crop {
             "centre" => Ok(Crop::Centre),
             number => match number.parse() {
                 Ok(side) if side > 0 => Ok(Crop::Pixels(side)),
-                _ => Err(format!("{text:?} is not `none`, `centre` or a number of pixels such as `148`")),
+                _ => Err("expected `none`, `centre` or a number of pixels such as `148`".into()),
             },
         }
     }

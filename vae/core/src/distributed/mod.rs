@@ -119,3 +119,77 @@ pub trait Communicator {
         self.any(false).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// The first of several ranks, which notes what it is asked to do. Its messages go nowhere.
+    struct Noting {
+        size: usize,
+        notes: RefCell<Vec<String>>,
+    }
+
+    impl Noting {
+        fn new(size: usize) -> Noting {
+            Noting { size, notes: RefCell::default() }
+        }
+    }
+
+    impl Communicator for Noting {
+        fn rank(&self) -> usize {
+            0
+        }
+
+        fn size(&self) -> usize {
+            self.size
+        }
+
+        fn send(&self, to: usize, bytes: &[u8]) -> Result<()> {
+            self.notes.borrow_mut().push(format!("{bytes:?} to {to}"));
+            Ok(())
+        }
+
+        fn receive(&self, from: usize, _: &mut [u8]) -> Result<()> {
+            self.notes.borrow_mut().push(format!("from {from}"));
+            Ok(())
+        }
+
+        fn start(&self, job: Job) {
+            job(self);
+        }
+
+        fn alive(&self, pause: Duration) {
+            self.notes.borrow_mut().push(format!("alive for {pause:?}"));
+        }
+    }
+
+    #[test]
+    fn a_broadcast_sends_a_message_to_a_rank_in_each_round() {
+        for (size, receivers) in [(1, &[][..]), (2, &[1]), (3, &[2, 1]), (4, &[2, 1]), (5, &[4, 2, 1])] {
+            let ranks = Noting::new(size);
+            ranks.broadcast(0, &mut [7]).unwrap();
+            let expected: Vec<String> = receivers.iter().map(|to| format!("[7] to {to}")).collect();
+            assert_eq!(*ranks.notes.borrow(), expected, "{size} ranks");
+        }
+    }
+
+    #[test]
+    fn a_sign_of_life_is_passed_on() {
+        let (handle, jobs) = background::background(0, 2);
+        handle.alive(Duration::from_secs(3));
+        drop(handle);
+        let ranks = Noting::new(2);
+        jobs.run(&ranks);
+        assert_eq!(*ranks.notes.borrow(), ["alive for 3s"]);
+    }
+
+    #[test]
+    fn a_thread_runs_a_job_at_once() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        threads::alone().start(Box::new(move |ranks| sender.send(ranks.size()).unwrap()));
+        assert_eq!(receiver.try_recv(), Ok(1));
+    }
+}

@@ -52,3 +52,24 @@ impl StepTime {
         StepTime { buckets, backward: self.backward * factor, optimiser: self.optimiser }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_has_its_limits() {
+        let step = StepTime { buckets: vec![(1e6, 1.0), (3e6, 2.0)], backward: 2.0, optimiser: 0.5 };
+        let network = Network { bandwidth: 1e6, latency: 0.0 };
+        assert_eq!(step.of(1, network), 2.5);
+        assert_eq!(step.of(2, network), 2.0 + 3.0 + 0.5); // the first bucket is hidden
+        assert_eq!(step.of(4, network), 1.0 + 1.5 + 4.5 + 0.5);
+        let late = StepTime { backward: 1.0, ..step.clone() };
+        assert_eq!(late.of(1, network), 1.5, "one rank waits for no sum");
+        // Five messages of four ranks, of half a second each.
+        let slow = Network { bandwidth: f64::INFINITY, latency: 0.5 };
+        assert_eq!(step.of(4, slow), 1.0 + 2.5 + 2.5 + 0.5);
+        let half = step.scaled(0.5);
+        assert_eq!((half.of(1, network), half.of(2, network)), (1.5, 0.5 + 1.0 + 3.0 + 0.5));
+    }
+}

@@ -169,3 +169,56 @@ pub(super) fn joined<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Tensor {
     let numbers: Vec<f32> = tensors.flat_map(|tensor| tensor.data().iter().copied()).collect();
     Tensor::new(&numbers, [numbers.len()])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distributed::threads::{ThreadRank, group};
+
+    fn params(shapes: &[&[usize]]) -> Vec<(String, Param)> {
+        let param = |shape: &&[usize]| (String::new(), Param::new(Tensor::zeros(*shape)));
+        shapes.iter().map(param).collect()
+    }
+
+    #[test]
+    fn small_gradients_in_a_row_share_a_bucket() {
+        let some = params(&[&[2, SMALL / 2], &[10], &[5], &[SMALL - 1], &[1]]);
+        some[2].1.freeze(true);
+        assert_eq!(buckets(&some), [vec![4, 3], vec![0], vec![1]]);
+        assert_eq!(buckets(&params(&[&[SMALL]])), [[0]]);
+    }
+
+    /// Each rank gives the number of its rank, plus one, as every gradient.
+    fn summed(rank: ThreadRank) -> (Vec<Option<Tensor>>, Traffic) {
+        let params = params(&[&[2, SMALL / 2], &[2, 5], &[5], &[3]]);
+        params[2].1.freeze(true);
+        let (number, mut traffic) = (rank.rank() as f32 + 1.0, Traffic::default());
+        let range = rank.rank()..rank.rank() + 1;
+        let mut reduction = Reduction::new(Rc::new(rank), 2, vec![range], &params);
+        for place in [3, 1, 0] {
+            assert!(!reduction.has(place));
+            reduction.give(place, vec![Tensor::full(params[place].1.shape(), number)]);
+            assert!(reduction.has(place));
+        }
+        let last = Tensor::new(&[number, 10.0 * number], [2]);
+        let (gradients, last) = reduction.finish(&params, vec![last], &mut traffic).unwrap();
+        assert_eq!(last.data(), [3.0, 30.0]);
+        (gradients, traffic)
+    }
+
+    #[test]
+    fn gradients_are_added_up_over_ranks_and_counted() {
+        let ranks: Vec<_> = group(2).into_iter().map(|rank| std::thread::spawn(move || summed(rank))).collect();
+        for (gradients, traffic) in ranks.into_iter().map(|rank| rank.join().unwrap()) {
+            let expected = [Some([2, SMALL / 2].to_vec()), Some(vec![2, 5]), None, Some(vec![3])];
+            let shapes = gradients.iter().map(|sum| sum.as_ref().map(|sum| sum.shape().to_vec()));
+            assert_eq!(shapes.collect::<Vec<_>>(), expected);
+            assert!(gradients.iter().flatten().all(|sum| sum.data().iter().all(|x| *x == 3.0)));
+            // Half of the numbers, and half of the sums. A thread adds up while it waits, so only the last bucket is not hidden.
+            let numbers = SMALL + 10 + 3;
+            let bytes = |numbers: usize| 4 * numbers as u64;
+            assert_eq!((traffic.steps, traffic.bytes - traffic.overlapped), (1, bytes(2)));
+            assert!(traffic.overlapped.abs_diff(bytes(numbers)) <= 8, "{traffic:?}, {numbers} numbers");
+        }
+    }
+}

@@ -13,6 +13,7 @@ use crate::objective::END;
 
 mod laws;
 mod memory;
+mod ranks;
 mod shards;
 
 /// Creates a trainer for 64 digits of 16 × 16 pixels with these settings.

@@ -149,7 +149,10 @@ impl Tally {
         let Tally { all, cropped, stretched, damaged, .. } = *self;
         let mut notes = Vec::new();
         if let Some(first) = &self.first_damaged {
-            notes.push(format!("{damaged} of the {all} pictures are damaged and were left out, such as {first}"));
+            notes.push(match damaged {
+                1 => format!("1 of the {all} pictures is damaged and was left out: {first}"),
+                _ => format!("{damaged} of the {all} pictures are damaged and were left out, such as {first}"),
+            });
         }
         let whole = all - damaged;
         if cropped > 0 && crop == Crop::Centre {

@@ -50,6 +50,18 @@ pub(crate) fn parts(dir: &Path, split: &SplitBy, seed: u64) -> Result<Parts> {
         },
         SplitBy::Auto => match part_folders(dir)? {
             [Some(train), validation, Some(test)] => by_folders(dir, [Some(train), validation, Some(test)], seed),
+            // One such name alone may be a label.
+            [train, Some(validation), test] if train.is_some() || test.is_some() => {
+                let (there, missing) = match (train, test) {
+                    (Some(train), _) => (train, "test"),
+                    (None, test) => (test.unwrap_or_default(), "train"),
+                };
+                let what = format!(
+                    "has sub-folders {there} and {validation}, but none named {missing}; add it, or set \
+                     data.split = \"10:1:1\" to divide all pictures at random, with sub-folders as labels"
+                );
+                Err(Error::file(dir, what))
+            }
             _ => in_ratio(dir, Ratio::DEFAULT, seed),
         },
     }
@@ -132,7 +144,7 @@ fn by_folders(dir: &Path, found: [Option<String>; 3], seed: u64) -> Result<Parts
         let count = all / 11; // ten to one, as without sub-folders
         if count == 0 {
             let what = format!(
-                "has no sub-folder validation, and train has only {all} pictures; at least 11 are needed to take one from them"
+                "has no sub-folder validation, and train has only {all} of the 11 pictures that are needed to take one from them"
             );
             return Err(Error::file(dir, what));
         }
@@ -173,7 +185,9 @@ fn by_list(dir: &Path, list: &Path, seed: u64) -> Result<Parts> {
     let parsed = parse(&text, &mut unlisted).map_err(|what| Error::file(list, what))?;
     let mut notes: Vec<String> = others.sentence().into_iter().collect();
     if !unlisted.is_empty() {
-        notes.push(format!("{} of the {all} pictures are not in {} and are left out", unlisted.len(), list.display()));
+        let (count, list) = (unlisted.len(), list.display());
+        let are = if count == 1 { "is" } else { "are" };
+        notes.push(format!("{count} of the {all} pictures {are} not in {list} and {are} left out"));
     }
     let mut part = 0..;
     let pictures = parsed.map(|pictures| shuffled(pictures, seed, part.next().expect("endless")));
@@ -194,7 +208,8 @@ fn parse(text: &str, unlisted: &mut HashMap<PathBuf, Labelled>) -> std::result::
         };
         let (path, part) = (unquoted(path.trim()), unquoted(part.trim()));
         let Some(part) = part_named(&part) else {
-            return Err(format!("line {line} names the part {part:?}, expected train, validation or test"));
+            let header = if line == 1 { ", or the header path,part" } else { "" };
+            return Err(format!("line {line} names the part {part:?}, expected train, validation or test{header}"));
         };
         let plain = plain(Path::new(&path));
         if let Some(first) = lines.insert(plain.clone(), line) {
@@ -322,7 +337,25 @@ mod tests {
         assert!(notes[0].contains("no sub-folder validation: 2 of the 22 pictures in train"), "{notes:?}");
         assert_ne!(told(dir.path(), "auto", 2).unwrap().0[1], pictures[1]);
         let few = folder(&["train/1.png", "test/2.png"]);
-        assert!(refused(few.path(), "auto").contains("train has only 1 pictures; at least 11"));
+        assert!(refused(few.path(), "auto").contains("train has only 1 of the 11 pictures that are needed"));
+    }
+
+    /// Such folders are no labels.
+    #[test]
+    fn two_parts_without_the_third_are_refused() {
+        let names: Vec<String> = (0..24).map(|i| format!("train/{i}.png")).chain(["Val/0.png".into()]).collect();
+        let dir = folder(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let error = refused(dir.path(), "auto");
+        assert!(error.contains("has sub-folders train and Val, but none named test; add it"), "{error}");
+        assert_eq!(told(dir.path(), "10:1:1", 1).unwrap().0.map(|part| part.len()), [21, 2, 2]);
+        let renamed = dir.path().join("test");
+        std::fs::rename(dir.path().join("train"), &renamed).unwrap();
+        let error = refused(dir.path(), "auto");
+        assert!(error.contains("has sub-folders test and Val, but none named train; add it"), "{error}");
+        // One alone is a label.
+        std::fs::rename(dir.path().join("Val"), dir.path().join("cats")).unwrap();
+        let labels = told(dir.path(), "auto", 1).unwrap().0.concat();
+        assert!(labels.contains(&"cats: cats/0.png".to_owned()) && labels.len() == 25, "{labels:?}");
     }
 
     #[test]
@@ -332,7 +365,7 @@ mod tests {
         list("\u{feff}path,part\r\na/1.png,train\r\n\"a/2,b.png\",val\r\n\r\n./b/3.png,Test\r\n");
         let (pictures, notes) = told(dir.path(), "parts.csv", 1).unwrap();
         assert_eq!(pictures.concat(), ["a: a/1.png", "a: a/2,b.png", "b: b/3.png"]);
-        assert!(notes.len() == 1 && notes[0].starts_with("1 of the 4 pictures are not in "), "{notes:?}");
+        assert!(notes.len() == 1 && notes[0].starts_with("1 of the 4 pictures is not in "), "{notes:?}");
         let whole = "a/1.png,train\nb/4.png,validation\nb/3.png,test\n";
         for (text, says) in [
             (whole.replace("1.png", "9.png"), "parts.csv: line 1 names a/9.png, which is not a picture in data.dir"),

@@ -106,7 +106,10 @@ fn only_keys_that_do_not_change_results_and_more_epochs_may_change() {
         super::check(&config(&[unchanged]), &config(&[unchanged])).unwrap();
     }
     for (other, says) in [
-        ("train.epochs=2", "train.epochs = 2"),
+        (
+            "train.epochs=2",
+            "train.epochs = 2: a resumed run may have more epochs than the 3 of its configuration, not fewer",
+        ),
         ("seed=2", "seed = 2"),
         ("train.ema=0.5", "train.ema = 0.5"),
         ("data.classes=3", "data.classes = 3"),

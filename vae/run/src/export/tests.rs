@@ -219,3 +219,9 @@ fn a_configuration_that_does_not_fit_its_file_is_refused() {
     fs::write(&path, bytes).unwrap();
     assert!(contents(&path).unwrap_err().to_string().contains("the configuration in its metadata cannot be read"));
 }
+
+#[test]
+fn a_model_of_three_times_its_file_is_plausible() {
+    let claimed = [3e7 + 100.0, (3e7_f64 + 100.0).next_up()];
+    assert_eq!(claimed.map(|claimed| is_too_large(claimed, 1e7, 100.0)), [false, true]);
+}

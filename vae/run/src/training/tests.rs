@@ -45,6 +45,13 @@ fn figures_of_an_interrupted_run_name_the_steps_of_their_weights() {
     }
 }
 
+#[test]
+fn a_collapse_is_a_kl_below_that_of_one_latent_in_use() {
+    let of = |kl| collapsed_kl(&Losses { total: 1.0, parts: vec![("kl", kl)] });
+    let below = IN_USE.next_down();
+    assert_eq!([of(below), of(IN_USE), collapsed_kl(&Losses::default())], [Some(below), None, None]);
+}
+
 /// Early stopping never fires, but the weights at the end are those of the best epoch.
 #[test]
 fn the_final_figures_name_the_epoch_of_their_weights() {

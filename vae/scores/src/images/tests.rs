@@ -21,6 +21,11 @@ fn close(got: f64, expected: f64) {
     assert!((got - expected).abs() <= 1e-6 * expected.abs(), "{got}, expected {expected}");
 }
 
+#[test]
+fn an_r2_of_a_hundredth_is_better_than_the_mean_image() {
+    assert_eq!([LEAST_R2.next_down(), LEAST_R2, f64::NAN].map(is_no_better_than_mean), [true, false, false]);
+}
+
 /// 50 of 120 test images of 8 × 8 pixels, for which there is no classifier.
 #[test]
 fn scores_of_pictures_are_their_definitions() {

@@ -14,7 +14,7 @@
 use tensor::Generator;
 
 use super::logistic::Classifier;
-use super::{ACTIVE, variance};
+use super::{is_active, mean, variance};
 
 /// The number of draws that train a classifier, and the number of draws that test it.
 const TRAIN_DRAWS: usize = 2_000;
@@ -58,20 +58,18 @@ impl<'a> FactorGroups<'a> {
     /// Returns the β-VAE score.
     pub(super) fn beta_vae(&self, rng: &mut Generator) -> f64 {
         let mut points = |count: usize| -> (Vec<f64>, Vec<usize>) {
-            let mut numbers = Vec::with_capacity(count * self.latents.len());
-            let mut fixed = Vec::with_capacity(count);
+            let (mut numbers, mut fixed) = (Vec::new(), Vec::new());
             for _ in 0..count {
                 let factor = rng.below(self.factors.len());
-                let mut sums = vec![0.0; self.latents.len()];
-                for _ in 0..SIZE {
+                let mut pair = || {
                     let (one, alike) = self.draw(factor, rng);
                     let (last, others) = alike.split_last().expect("itself at least");
                     let other = Some(others[rng.below(others.len())]).filter(|other| *other != one).unwrap_or(*last);
-                    sums.iter_mut()
-                        .zip(self.latents)
-                        .for_each(|(sum, codes)| *sum += (codes[one] - codes[other]).abs());
-                }
-                numbers.extend(sums.iter().map(|sum| sum / SIZE as f64));
+                    [one, other]
+                };
+                let pairs: [[usize; 2]; SIZE] = std::array::from_fn(|_| pair());
+                let distances = |codes: &Vec<f64>| pairs.map(|[one, other]| (codes[one] - codes[other]).abs());
+                numbers.extend(self.latents.iter().map(|codes| mean(&distances(codes))));
                 fixed.push(factor);
             }
             (numbers, fixed)
@@ -86,7 +84,7 @@ impl<'a> FactorGroups<'a> {
     /// Returns the FactorVAE score, or `None` if no latent is active.
     pub(super) fn factor_vae(&self, rng: &mut Generator) -> Option<f64> {
         let all = self.latents.iter().map(|codes| (codes, variance(codes)));
-        let active: Vec<(&Vec<f64>, f64)> = all.filter(|(_, variance)| *variance > ACTIVE).collect();
+        let active: Vec<(&Vec<f64>, f64)> = all.filter(|(_, variance)| is_active(*variance)).collect();
         if active.is_empty() {
             return None;
         }

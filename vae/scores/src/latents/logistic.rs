@@ -12,6 +12,8 @@ const PAIRS: usize = 10;
 /// component).
 const STEPS: usize = 1_000;
 const FLAT: f64 = 1e-6;
+/// The maximum number of lengths that a line search tries.
+const HALVINGS: i32 = 40;
 
 /// A linear classifier.
 pub(super) struct Classifier {
@@ -77,17 +79,15 @@ fn minimise(mut f: impl FnMut(&[f64], &mut [f64]) -> f64, mut x: Vec<f64>) -> Ve
         let step = newton_step(&g, &pairs);
         let descent = dot(&step, &g);
         // Backtracking line search: halve the step until the function decreases sufficiently (Armijo's condition).
-        let (mut length, mut next_g) = (1.0, vec![0.0; x.len()]);
-        let (next, next_y) = loop {
+        let attempt = |length: f64| {
             let next: Vec<f64> = x.iter().zip(&step).map(|(x, step)| x + length * step).collect();
+            let mut next_g = vec![0.0; x.len()];
             let next_y = f(&next, &mut next_g);
-            if next_y <= y + 1e-4 * length * descent {
-                break (next, next_y);
-            }
-            length *= 0.5;
-            if length < 1e-12 {
-                return x; // rounding prevents any further decrease
-            }
+            (next_y <= y + 1e-4 * length * descent).then_some((next, next_g, next_y))
+        };
+        let lengths = (0..HALVINGS).map(|halvings| 0.5_f64.powi(halvings));
+        let Some((next, next_g, next_y)) = lengths.into_iter().find_map(attempt) else {
+            return x; // rounding prevents any further decrease
         };
         let difference = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
         let pair = [difference(&next, &x), difference(&next_g, &g)];
@@ -170,6 +170,18 @@ mod tests {
         assert_eq!(from_zero(&[(1.0, 5e-5, 0.0)]), [0.5], "it increased");
         assert_eq!(from_zero(&[(1.0, 5e-5, 0.0), (0.5, -1e-4, 0.0)]), [0.5]);
         assert_eq!(from_zero(&[(1.0, -1.0, -1.0)]), [2.0], "a constant slope says nothing about the curvature");
+    }
+
+    /// A slope of 1e-6 is not flat yet.
+    #[test]
+    fn a_slope_is_flat_below_its_limit() {
+        let parabola = |x: &[f64], g: &mut [f64]| {
+            g[0] = x[0] + FLAT;
+            x[0] * x[0] / 2.0 + FLAT * x[0]
+        };
+        assert_eq!(minimise(parabola, vec![0.0]), [-FLAT]);
+        let start = FLAT.next_down() - FLAT;
+        assert_eq!(minimise(parabola, vec![start]), [start], "flat from the beginning");
     }
 
     /// Without pairs a step goes down the gradient, at most by 1. A pair (s, t) is the change of the gradient by a step: the

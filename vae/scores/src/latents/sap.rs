@@ -40,6 +40,7 @@ mod tests {
         let scaled = |by: f64| [0.0, by, 0.0, by];
         let values = [0.0, 1.0, 0.0, 1.0];
         assert_eq!(squared_correlation(&scaled(1.5e-6), &values), 0.0);
+        assert_eq!(squared_correlation(&[-1e-6, 0.0, 1e-6], &[-1.0, 0.0, 1.0]), 0.0, "a variance of 1e-12 exactly");
         assert!((squared_correlation(&scaled(2e-6), &values) - 1.0).abs() < 1e-9);
         assert_eq!(squared_correlation(&scaled(1.0), &[0.0, 0.0, 1.0, 1.0]), 0.0);
     }

@@ -182,6 +182,7 @@ fn columns_and_variances_are_those_of_the_latents() {
     let columns = columns(&Tensor::new(&[1.0, 5.0, 3.0, 5.0], [2, 2]));
     assert_eq!(columns, [[1.0, 3.0], [5.0, 5.0]]);
     assert_eq!([variance(&columns[0]), variance(&columns[1])], [1.0, 0.0]);
+    assert_eq!([ACTIVE, ACTIVE.next_up()].map(is_active), [false, true]);
 }
 
 /// Returns an untrained model, with 120 test images of 8×8 pixels whose factors are known.
@@ -327,6 +328,7 @@ fn biased_and_saturated_estimates_have_a_caveat() {
     }
     assert!(has("batch", "mi", 4.1).unwrap().contains("ln 64 = 4.16 nats"));
     assert!(caveat("batch", "mi", 1.0, 20).unwrap().contains("ln 20 = 3.00 nats"), "the only batch is smaller");
+    assert_eq!(has("exact", "mi", SATURATED * 833_f64.ln()), None, "the limit itself");
     assert!(has("exact", "mi", 6.65).unwrap().contains("ln 833 = 6.73 nats"));
     assert_eq!([has("exact", "mi", 5.9), has("exact", "tc", 91.0), has("exact", "dw_kl", 6.7)], [None, None, None]);
 }

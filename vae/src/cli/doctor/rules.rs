@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use vae_core::predict::IN_USE;
+use vae_scores::is_no_better_than_mean;
+
 /// What the rules look at.
 pub(super) struct Facts {
     /// Whether the model has a KL at all.
@@ -40,10 +43,6 @@ pub(super) struct Finding {
     pub(super) cure: String,
 }
 
-/// A KL below this many nats is a collapse.
-const COLLAPSED: f64 = 0.1;
-/// An R² below this is no better than the mean image, but for noise.
-const NO_BETTER: f64 = 0.01;
 /// Reconstructions with less than this share of the originals' sharpness are blurry.
 const BLURRY: f64 = 0.5;
 /// Samples whose Fréchet distance is this many times that of the reconstructions have another cause than the decoder.
@@ -77,7 +76,7 @@ fn diverged(facts: &Facts) -> Option<Finding> {
 }
 
 fn collapsed(facts: &Facts) -> Option<Finding> {
-    let kl = facts.kl.filter(|kl| facts.is_vae && *kl < COLLAPSED)?;
+    let kl = facts.kl.filter(|kl| facts.is_vae && *kl < IN_USE)?;
     let mean = if facts.takes_means { "; loss.reduction = \"mean\" is a part of it" } else { "" };
     Some(Finding {
         symptom: "all reconstructions are alike: the posterior has collapsed",
@@ -91,7 +90,7 @@ fn collapsed(facts: &Facts) -> Option<Finding> {
 }
 
 fn no_better_than_the_mean(facts: &Facts) -> Option<Finding> {
-    let r2 = *facts.scores.get("r2").filter(|r2| **r2 < NO_BETTER)?;
+    let r2 = *facts.scores.get("r2").filter(|r2| is_no_better_than_mean(**r2))?;
     let epochs = facts.losses.len();
     Some(Finding {
         symptom: "everything is black, grey, or the same smear",

@@ -213,10 +213,17 @@ fn show(paper: &Paper, asked: &PaperOptions, plan: &[PlannedRun], here: &[usize]
     }
     let runs: Vec<&PlannedRun> = here.iter().map(|&i| &plan[i]).collect();
     let width = runs.iter().map(|run| run.point.name.len()).max().unwrap_or(0);
+    let mut skipped = BTreeMap::new();
     for run in &runs {
         let told = match (grid.result(&run.point), run.missing_images()) {
             (Some(_), _) => "already done".into(),
-            (None, Some(why)) => why,
+            (None, Some(why)) => match skipped.get(&why) {
+                Some(first) => format!("skipped for the same reason as {first}"),
+                None => {
+                    skipped.insert(why.clone(), &run.point.name);
+                    format!("skipped: {why}")
+                }
+            },
             (None, None) => time(&[run]),
         };
         say!("  {:width$}  {told}", run.point.name);

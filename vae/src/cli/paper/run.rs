@@ -77,7 +77,10 @@ pub(super) fn run(work: Work, mut grid: Grid, chosen: &Chosen) -> Result<ExitCod
         if grid.result(&planned.point).is_some() {
             say!("{place}, already done");
         } else if let Some(why) = planned.missing() {
-            eprint_line(&format!("warning: {place} is skipped: {why}"));
+            match skipped.iter().find(|(_, known)| **known == why) {
+                Some((first, _)) => eprint_line(&format!("warning: {place} is skipped for the same reason as {first}")),
+                None => eprint_line(&format!("warning: {place} is skipped: {why}")),
+            }
             skipped.insert(planned.point.name.clone(), why);
             continue;
         } else {

@@ -10,6 +10,7 @@ use vae_run::ResumedRun;
 use super::args::{Args, read_text};
 use crate::console::{eprint_line, shell_quote};
 use crate::device::Chosen;
+use crate::session::grid;
 
 /// A run that goes on.
 pub(super) struct Resumed {
@@ -40,6 +41,11 @@ impl Resumed {
                 run.display()
             ))
             .into());
+        }
+        if grid::is_grid(run) {
+            let folder = shell_quote(&run.display().to_string());
+            let what = "this is the folder of a sweep, which goes on when its command is given again";
+            return Err(Error::config(format!("--resume {folder}: {what} with --out {folder}")).into());
         }
         let past = ResumedRun::read(run)?;
         let (config, device) = configuration(args, run)?;

@@ -8,7 +8,7 @@ use super::*;
 use crate::train::shards::Division;
 
 /// Every parameter and buffer.
-fn values(trainer: &Trainer) -> BTreeMap<String, Tensor> {
+pub(super) fn values(trainer: &Trainer) -> BTreeMap<String, Tensor> {
     let mut all = BTreeMap::new();
     nn::visit(trainer.model(), |path, slot| {
         let value = match slot {
