@@ -24,6 +24,8 @@ const ABOVE: f64 = 0.1;
 enum Trend {
     /// Fewer than two epochs, so there is no trend.
     Short,
+    /// The losses of different epochs cannot be compared.
+    Unknown,
     Improving(f64),
     Flat,
     /// Worse since this epoch, by this relative amount.
@@ -82,10 +84,11 @@ pub(super) fn verdict(config: &Config, history: &[Epoch], shown: usize, measured
         };
     };
     let collapsed = collapse(epoch).is_some();
-    let trend = trend(history);
+    let trend = if config.loss.kind.total_is_comparable() { trend(history) } else { Trend::Unknown };
     let mut sentence = first_half(config, epoch, measured);
     sentence += &match trend {
         _ if collapsed => String::new(),
+        Trend::Unknown => "; its loss moves with the discriminator, so it shows no trend".into(),
         Trend::Short => "; one epoch is too few to show a trend".into(),
         Trend::Improving(part) => {
             format!("; the validation loss still improves, by {} in the last epoch, so train longer", percent(part))
@@ -315,6 +318,17 @@ mod tests {
         let collapsed = of(0.0123, 0.04);
         let words = ", and the reconstructions of validation images are no better than the mean training image (0.0123 against 0.0123 MSE).";
         assert!(collapsed.ends_with(words), "{collapsed}");
+    }
+
+    #[test]
+    fn a_loss_in_features_that_change_shows_no_trend() {
+        let rising = [150.0, 120.0, 130.0, 131.0, 132.0, 133.0, 134.0, 135.0, 136.0];
+        let verdict = told(&config(&["loss.kind=vae-gan"]), &history(&rising, 12.0), 9, 16);
+        assert!(
+            verdict.sentence.ends_with("; its loss moves with the discriminator, so it shows no trend."),
+            "{verdict:?}"
+        );
+        assert!(verdict.advice.is_empty(), "{verdict:?}");
     }
 
     #[test]

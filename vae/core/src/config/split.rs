@@ -61,9 +61,11 @@ impl TryFrom<String> for SplitBy {
                 Ok(SplitBy::Ratio(Ratio([train, validation, test])))
             }
             (path, _) if path.to_ascii_lowercase().ends_with(".csv") => Ok(SplitBy::List(text)),
-            _ => Err("expected `auto`, `folders`, a ratio of three whole numbers above 0 such as `8:1:1`, or the path of a \
+            _ => Err(
+                "expected `auto`, `folders`, a ratio of three whole numbers above 0 such as `8:1:1`, or the path of a \
                  list that ends with `.csv`"
-                .into()),
+                    .into(),
+            ),
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
             first = range.end;
             range
         })
-        .chain([0..a.len()])
+        .chain(std::iter::once(0..a.len()))
         .collect();
     let z: Vec<f32> = ranges.iter().flat_map(|range| path(a, b, range.clone())).flatten().collect();
     let (pixels, shape) = (decode(run, &z, labels[from])?, predictor.transform.shape());

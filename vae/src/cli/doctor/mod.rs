@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vae_core::config::Reduction;
+use vae_core::objective::Losses;
 use vae_run::{LoadedRun, hint_against_collapse};
 use vae_scores::Options;
 
@@ -51,9 +52,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
 /// What the rules look at.
 fn facts(run: &LoadedRun, scores: std::collections::BTreeMap<String, f64>) -> Facts {
     let config = &run.predictor.config;
+    // What an epoch can be compared by with another one.
+    let loss = |losses: &Losses| match config.loss.kind.total_is_comparable() {
+        true => losses.total,
+        false => losses.part("reconstruction").unwrap_or(losses.total),
+    };
     Facts {
         is_vae: config.model.is_vae(),
-        losses: run.history.iter().map(|epoch| epoch.validation.losses.total).collect(),
+        losses: run.history.iter().map(|epoch| loss(&epoch.validation.losses)).collect(),
         epochs_wanted: config.train.epochs,
         kl: run.history.last().and_then(|epoch| epoch.validation.losses.part("kl")).or(scores.get("kl").copied()),
         takes_means: config.loss.reduction == Reduction::Mean,
