@@ -67,7 +67,7 @@ fn bash_completes_commands_flags_recipes_and_keys() {
         ("train --set model.batch_norm=f", &["false"]),
         ("train --sweep loss.schedule=linear,free", &["linear,free-bits"]),
         ("train --sweep loss.alpha+loss.ga", &["loss.alpha+loss.gamma="]),
-        ("vae config loss.be", &["loss.beta"]),
+        ("vae config loss.be", &["loss.beta", "loss.beta_neg"]),
         ("vae completions z", &["zsh"]),
         // Files are left to the shell.
         ("train --recipe my", &[]),

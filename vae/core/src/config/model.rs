@@ -25,8 +25,8 @@ keys! {
         kind: ModelKind = ModelKind::Resnet18;
         /// The number of latent dimensions.
         z_dim: usize = 128, at_least(1.0);
-        /// The number of channels of the first stage of `resnet18`, `resnet50`, `vgg11`, `vgg16`, `alexnet` and `skip`, and of the
-        /// largest maps of `ladder`. The other stages, or maps, have 2, 4 and 8 times as many, those of `alexnet` 3, 6, 4 and 4.
+        /// The number of channels of the first stage, or of the largest maps of `ladder`. `resnet18`, `resnet50`, `vgg11`, `vgg16`,
+        /// `alexnet` and `skip` have stages. The others, and smaller maps, have 2, 4 and 8 times as many, those of `alexnet` 3, 6, 4 and 4.
         width: usize = 64, at_least(1.0);
         /// The first layer of a ResNet's encoder.
         stem: Stem = Stem::Small;
