@@ -95,15 +95,7 @@ impl Loss {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Settings, describe_loss};
-
-    /// Returns the message of checking these settings, or the description of the loss.
-    fn told(settings: &[&str]) -> String {
-        let mut all = Settings::default();
-        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
-        let config = all.resolve().unwrap();
-        config.check().map_or_else(|error| error.to_string(), |()| describe_loss(&config))
-    }
+    use crate::config::tests::told;
 
     #[test]
     fn each_rule_names_its_key_and_the_remedy() {

@@ -76,13 +76,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Settings};
-
-    fn config(settings: &[&str]) -> Config {
-        let mut all = Settings::default();
-        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
-        all.resolve().unwrap()
-    }
+    use crate::config::tests::config;
 
     #[test]
     fn groups_have_the_shapes_of_their_maps() {

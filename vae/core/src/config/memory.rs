@@ -191,14 +191,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, Settings};
+    use crate::config::tests::config;
     use crate::learn::build;
-
-    fn config(settings: &[&str]) -> Config {
-        let mut all = Settings::default();
-        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
-        all.resolve().unwrap()
-    }
 
     #[test]
     fn a_run_that_does_not_fit_is_refused() {

@@ -1,6 +1,19 @@
 //! Tests that the descriptions of the keys (names, defaults and ranges) match the behaviour.
 
-use super::{Bound, Config, Crop, Key, Kind, Range, Settings};
+use super::{Bound, Config, Crop, Key, Kind, Range, Settings, describe_loss};
+
+/// The default configuration with these settings.
+pub(super) fn config(settings: &[&str]) -> Config {
+    let mut all = Settings::default();
+    settings.iter().for_each(|setting| all.assignment(setting).unwrap());
+    all.resolve().unwrap()
+}
+
+/// Returns the message of checking these settings, or the description of the loss.
+pub(super) fn told(settings: &[&str]) -> String {
+    let config = config(settings);
+    config.check().map_or_else(|error| error.to_string(), |()| describe_loss(&config))
+}
 
 fn all() -> Vec<Key> {
     Config::sections().into_iter().flat_map(|section| section.keys).collect()

@@ -75,12 +75,10 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Settings;
+    use crate::config::tests::config;
 
     fn hint(settings: &[&str]) -> String {
-        let mut all = Settings::default();
-        settings.iter().for_each(|setting| all.assignment(setting).unwrap());
-        all.resolve().unwrap().kl_weight_hint().unwrap_or_default()
+        config(settings).kl_weight_hint().unwrap_or_default()
     }
 
     /// β·KL + Σ(x − x̂)² is the ELBO of σ² = β/2.

@@ -9,10 +9,11 @@ use autograd::Var;
 use nn::{ForwardContext, Module, Visitor};
 use tensor::{Device, Tensor};
 
+use super::forward_pass::ForwardPass;
 use crate::config::Config;
 use crate::learn::{Batch, Evaluation, Forward, Learner};
 use crate::model::Vae;
-use crate::objective::{Objective, Terms};
+use crate::objective::Objective;
 
 /// A VAE and its objective.
 pub struct Autoencoder {
@@ -21,16 +22,8 @@ pub struct Autoencoder {
     pub(super) z_dim: usize,
     /// The number of labels of a conditional VAE; 0 if it is not conditional.
     classes: usize,
-}
-
-/// The results of a forward pass.
-struct ForwardPass {
-    x: Var,
-    mu: Var,
-    logvar: Var,
-    z: Var,
-    logits: Var,
-    terms: Terms,
+    /// Whether the posterior of some latents depends on draws of others.
+    hierarchical: bool,
 }
 
 impl Autoencoder {
@@ -38,7 +31,7 @@ impl Autoencoder {
     /// encoder must take `config.encoder_channels()` channels and the decoder `config.decoder_inputs()` inputs.
     pub fn new(config: &Config, model: Box<dyn Vae>) -> Autoencoder {
         let (z_dim, classes) = (config.model.z_dim, config.condition_classes());
-        Autoencoder { model, objective: Objective::new(config), z_dim, classes }
+        Autoencoder { model, objective: Objective::new(config), z_dim, classes, hierarchical: config.is_hierarchical() }
     }
 
     fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
@@ -55,7 +48,7 @@ impl Autoencoder {
         draws.permutation = self.objective.permutes().then(|| batch.permutation(self.z_dim));
         let logits = logits.unwrap_or_else(|| self.decode(&draws.z, &repeated(&batch.labels, count), ctx));
         let terms = self.objective.loss(&logits, &batch.target, &draws, [&mu, &logvar], batch.schedule, ctx);
-        ForwardPass { x, mu, logvar, z: draws.z, logits, terms }
+        ForwardPass { x, posterior: [mu, logvar], z: draws.z, logits, terms }
     }
 
     pub(super) fn posterior(&self, x: &Var, labels: &[usize], ctx: &ForwardContext) -> [Var; 2] {
@@ -101,28 +94,14 @@ fn repeated(labels: &[usize], draws: usize) -> Vec<usize> {
 
 impl Learner for Autoencoder {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
-        let ForwardPass { x, mu, logvar, z, logits, terms } = self.forward_pass(batch, ctx);
-        let intermediates = [
-            ("the images", x),
-            ("encoder.mu", mu),
-            ("encoder.logvar", logvar),
-            ("the latents", z),
-            ("the decoder's output", logits),
-        ];
-        Forward { terms, intermediates: intermediates.into() }
+        self.forward_pass(batch, ctx).into_forward()
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
-        let ForwardPass { x, mu, logvar, terms, .. } = self.forward_pass(batch, ctx);
-        let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
+        let pass = self.forward_pass(batch, ctx);
         // In a hierarchical model mu depends on the draws. The reconstruction is of the means all the way.
-        let without_noise = Tensor::full_on([batch.labels.len(), self.z_dim], 0.0, &batch.device());
-        let reconstruction = match self.model.encode_drawing(&x, &without_noise, ctx) {
-            Some([.., logits]) => logits,
-            None => self.decode(&mu, &batch.labels, ctx),
-        };
-        let reconstruction = Some(reconstruction);
-        Evaluation { terms, kl_per_dim, reconstruction, predicted: None }
+        let means = self.hierarchical.then(|| self.posterior(&pass.x, &batch.labels, ctx));
+        pass.into_evaluation(|mu| self.decode(means.as_ref().map_or(mu, |[mu, _]| mu), &batch.labels, ctx))
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {

@@ -4,6 +4,7 @@
 mod autoencoder;
 mod batch;
 mod classifier;
+mod forward_pass;
 mod soft_intro;
 mod stages;
 mod summary;

@@ -18,6 +18,7 @@
 use autograd::{Param, Var};
 use nn::{ForwardContext, Module, Visitor};
 
+use super::forward_pass::ForwardPass;
 use crate::config::{Config, Output};
 use crate::learn::{Autoencoder, Batch, Evaluation, Forward, Learner};
 use crate::objective::Terms;
@@ -32,15 +33,6 @@ pub struct SoftIntro {
     /// s, the factor in the exponential.
     scale: f64,
     output: Output,
-}
-
-/// The results of a forward pass.
-struct ForwardPass {
-    x: Var,
-    posterior: [Var; 2],
-    z: Var,
-    logits: Var,
-    terms: Terms,
 }
 
 impl SoftIntro {
@@ -86,22 +78,11 @@ impl SoftIntro {
 
 impl Learner for SoftIntro {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
-        let ForwardPass { x, posterior: [mu, logvar], z, logits, terms } = self.forward_pass(batch, ctx);
-        let intermediates = [
-            ("the images", x),
-            ("encoder.mu", mu),
-            ("encoder.logvar", logvar),
-            ("the latents", z),
-            ("the decoder's output", logits),
-        ];
-        Forward { terms, intermediates: intermediates.into() }
+        self.forward_pass(batch, ctx).into_forward()
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
-        let ForwardPass { posterior: [mu, logvar], terms, .. } = self.forward_pass(batch, ctx);
-        let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
-        let reconstruction = Some(self.vae.decode(&mu, &batch.labels, ctx));
-        Evaluation { terms, kl_per_dim, reconstruction, predicted: None }
+        self.forward_pass(batch, ctx).into_evaluation(|mu| self.vae.decode(mu, &batch.labels, ctx))
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {

@@ -19,6 +19,7 @@ use autograd::Var;
 use nn::{ForwardContext, Module, Visitor};
 use tensor::Generator;
 
+use super::forward_pass::ForwardPass;
 use crate::config::{Config, Output};
 use crate::learn::{Autoencoder, Batch, Evaluation, Forward, Learner};
 use crate::model::Discriminator;
@@ -31,15 +32,6 @@ pub struct VaeGan {
     discriminator: Discriminator,
     adversarial: f64,
     output: Output,
-}
-
-/// The results of a forward pass.
-struct ForwardPass {
-    x: Var,
-    posterior: [Var; 2],
-    z: Var,
-    logits: Var,
-    terms: Terms,
 }
 
 impl VaeGan {
@@ -90,22 +82,11 @@ fn twice(labels: &[usize]) -> Vec<usize> {
 
 impl Learner for VaeGan {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
-        let ForwardPass { x, posterior: [mu, logvar], z, logits, terms } = self.forward_pass(batch, ctx);
-        let intermediates = [
-            ("the images", x),
-            ("encoder.mu", mu),
-            ("encoder.logvar", logvar),
-            ("the latents", z),
-            ("the decoder's output", logits),
-        ];
-        Forward { terms, intermediates: intermediates.into() }
+        self.forward_pass(batch, ctx).into_forward()
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
-        let ForwardPass { posterior: [mu, logvar], terms, .. } = self.forward_pass(batch, ctx);
-        let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
-        let reconstruction = Some(self.vae.decode(&mu, &batch.labels, ctx));
-        Evaluation { terms, kl_per_dim, reconstruction, predicted: None }
+        self.forward_pass(batch, ctx).into_evaluation(|mu| self.vae.decode(mu, &batch.labels, ctx))
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {

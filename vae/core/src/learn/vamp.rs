@@ -11,6 +11,7 @@ use autograd::{Param, Var, no_grad};
 use nn::{ForwardContext, Module, Visitor};
 use tensor::{Device, Generator, Tensor};
 
+use super::forward_pass::ForwardPass;
 use crate::config::{Config, Normalise};
 use crate::learn::{Batch, Evaluation, Forward, Learner};
 use crate::model::Vae;
@@ -24,15 +25,6 @@ pub struct Vamp {
     pseudo_inputs: Param, // w: [K, C, S, S]
     normalise: Normalise,
     z_dim: usize,
-}
-
-/// The results of a forward pass.
-struct ForwardPass {
-    x: Var,
-    posterior: [Var; 2],
-    z: Var,
-    logits: Var,
-    terms: Terms,
 }
 
 impl Vamp {
@@ -77,21 +69,11 @@ impl Vamp {
 
 impl Learner for Vamp {
     fn forward(&self, batch: &Batch, ctx: &ForwardContext) -> Forward {
-        let ForwardPass { x, posterior: [mu, logvar], z, logits, terms } = self.forward_pass(batch, ctx);
-        let intermediates = [
-            ("the images", x),
-            ("encoder.mu", mu),
-            ("encoder.logvar", logvar),
-            ("the latents", z),
-            ("the decoder's output", logits),
-        ];
-        Forward { terms, intermediates: intermediates.into() }
+        self.forward_pass(batch, ctx).into_forward()
     }
 
     fn evaluate(&self, batch: &Batch, ctx: &ForwardContext) -> Evaluation {
-        let ForwardPass { posterior: [mu, logvar], terms, .. } = self.forward_pass(batch, ctx);
-        let kl_per_dim = Some(nn::loss::gaussian_kl_per_dim(&mu, &logvar));
-        Evaluation { terms, kl_per_dim, reconstruction: Some(self.model.decode(&mu, ctx)), predicted: None }
+        self.forward_pass(batch, ctx).into_evaluation(|mu| self.model.decode(mu, ctx))
     }
 
     fn encode(&self, batch: &Batch) -> Option<[Var; 2]> {
