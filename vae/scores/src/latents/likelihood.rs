@@ -221,8 +221,11 @@ mod tests {
     }
 
     fn bound(x: [f64; 2], gaussian: [&[f32]; 2], draws: usize, rng: &mut Generator) -> f64 {
-        let noise = rng.normal_tensor([draws, 2]);
-        let bound = log_likelihood(2, gaussian, noise.data(), |z| -> std::result::Result<_, Infallible> {
+        bound_of_noise(x, gaussian, rng.normal_tensor([draws, 2]).data())
+    }
+
+    fn bound_of_noise(x: [f64; 2], gaussian: [&[f32]; 2], noise: &[f32]) -> f64 {
+        let bound = log_likelihood(2, gaussian, noise, |z| -> std::result::Result<_, Infallible> {
             let decoded = |z: &[f32]| [0, 1].map(|i| W[i][0] * f64::from(z[0]) + W[i][1] * f64::from(z[1]) + B[i]);
             Ok(z.chunks_exact(2).map(|z| log_joint(decoded(z), x, z)).collect())
         });
@@ -248,6 +251,18 @@ mod tests {
             let Ok(bound) = bound;
             assert!((bound - truth).abs() < 1e-5, "{draws}: {bound}, exactly {truth}");
         }
+    }
+
+    /// The weight of a draw with a posterior of its own is the bound of that draw alone.
+    #[test]
+    fn each_draw_is_weighed_by_its_own_posterior() {
+        let (mu, logvar) = ([0.4_f32, -0.9, 1.3, 0.2], [-0.5_f32, 0.3, 0.1, -1.2]);
+        let noise = Generator::new(3).normal_tensor([2, 2]);
+        let of = |rows: std::ops::Range<usize>| {
+            bound_of_noise([0.7, -0.3], [&mu[rows.clone()], &logvar[rows.clone()]], &noise.data()[rows])
+        };
+        let expected = logsumexp(&[of(0..2), of(2..4)]) - 2_f64.ln();
+        assert!((of(0..4) - expected).abs() < 1e-9, "{}, expected {expected}", of(0..4));
     }
 
     #[test]
