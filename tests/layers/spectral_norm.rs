@@ -4,8 +4,8 @@
 use autograd::check::{self, Array};
 use autograd::{Buffer, Var};
 use nn::{Conv2d, ForwardContext, Layer, Linear, Module, Slot, SpectralNorm, Weighted};
-use pollster::block_on;
 use reference::place::everywhere;
+use reference::wait::block_on;
 use reference::{Array as Reference, compare};
 use tensor::{Device, Generator, Tensor};
 
