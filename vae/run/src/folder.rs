@@ -205,25 +205,44 @@ impl Folder {
             return Ok(());
         }
         self.created.clear();
-        let path = self.path.join(name);
-        let part = self.path.join(format!("{name}{PART}"));
-        let parent = path.parent().unwrap_or(&self.path);
+        let (path, part) = (self.path.join(name), self.part(name));
         let written = || -> std::io::Result<()> {
-            if parent != self.path && !parent.exists() {
-                fs::create_dir(parent)?;
-            }
-            let mut file = File::create(&part)?;
+            let mut file = self.create_part(name)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&part, &path)?;
             #[cfg(unix)]
-            File::open(parent)?.sync_all()?; // so that the new name survives a power cut
+            File::open(path.parent().unwrap_or(&self.path))?.sync_all()?; // so that the new name survives a power cut
             Ok(())
         };
         written().map_err(|error| {
             let _ = fs::remove_file(&part); // the disk may be full
             Error::file(&path, format!("cannot be written: {error}"))
         })
+    }
+
+    /// Checks that a file of this name can be written, without writing it, before work whose result it will hold.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be written.
+    pub fn check_writable(&self, name: &str) -> Result<()> {
+        let created = self.create_part(name).and_then(|_| fs::remove_file(self.part(name)));
+        created.map_err(|error| Error::file(&self.path.join(name), format!("cannot be written: {error}")))
+    }
+
+    /// The path of a file while it is incomplete.
+    fn part(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}{PART}"))
+    }
+
+    /// Creates that file, and the folder in this one that it belongs to.
+    fn create_part(&self, name: &str) -> std::io::Result<File> {
+        let part = self.part(name);
+        match part.parent() {
+            Some(parent) if parent != self.path && !parent.exists() => fs::create_dir(parent)?,
+            _ => {}
+        }
+        File::create(part)
     }
 
     /// Returns the names of the files in the folder, sorted, and their sizes in bytes.

@@ -389,7 +389,8 @@ mod tests {
     fn a_folder_of_runs_is_not_a_run() {
         let dir = tempfile::tempdir().unwrap();
         let error_of = |folder: &Path| configuration(folder, &[]).unwrap_err().to_string();
-        assert!(error_of(dir.path()).contains("name the folder of a run"));
+        let error = error_of(dir.path());
+        assert!(error.contains("cannot be read") && error.ends_with("name the folder of a run"), "{error}");
         for name in ["seed=2", "seed=1"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
             std::fs::write(dir.path().join(name).join("config.toml"), "").unwrap();

@@ -156,6 +156,7 @@ pub(crate) fn speeds(trainer: &mut Trainer, timing: &Timing, seconds: f64) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::rc::Rc;
 
     use vae_core::config::Config;
@@ -256,8 +257,45 @@ mod tests {
                 "{told}"
             );
         }
-        let long = "x".repeat(64);
+        let long = "x".repeat(60);
         let told = difference(&[of("a", None), of("b", Some((0, &long)))]).unwrap();
         assert!(told.starts_with("rank 1 on b runs another build of the program than rank 0;"), "{told}");
+    }
+
+    #[test]
+    fn runs_that_would_score_otherwise_are_refused_on_every_rank() {
+        // The seeds of the configuration and of the weights of rank 1, and its options.
+        let check = |size: usize, [configured, trained]: [&str; 2], options: &str| {
+            on_ranks(size, |rank| {
+                let first = rank.rank() == 0;
+                let [configured, trained, options] =
+                    if first { ["seed=1", "seed=1", ""] } else { [configured, trained, options] };
+                let (_, dataset) = trainer(&config(&[configured])).into_parts();
+                let (mut predictor, _) = trainer(&config(&[trained])).into_parts();
+                predictor.config = config(&[configured]);
+                predictor.ranks = Rc::new(rank);
+                let run = LoadedRun::of_parts(Path::new("run"), predictor, dataset, Vec::new());
+                check_equal_runs(&run, options).map_err(|error| error.to_string())
+            })
+        };
+        assert_eq!(check(2, ["seed=1"; 2], ""), [Ok(()), Ok(())]);
+        assert_eq!(check(1, ["seed=1"; 2], ""), [Ok(())]);
+        for (seeds, options, words) in [
+            (["seed=2"; 2], "", "has another configuration than rank 0: seed = 2 instead of seed = 1;"),
+            (["seed=1"; 2], "images = 9", "has another configuration than rank 0"),
+            (["seed=1", "seed=2"], "", "has another checkpoint than rank 0"),
+        ] {
+            let told = check(2, seeds, options);
+            let error = told[0].clone().unwrap_err();
+            assert!(error.contains("rank 1 on ") && error.contains(words), "{error}");
+            assert_eq!(told[0], told[1], "every rank says the same");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_machine_has_its_own_name() {
+        let named = std::process::Command::new("uname").arg("-n").output().unwrap();
+        assert_eq!(host(), String::from_utf8(named.stdout).unwrap().trim());
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     }
     let settings = settings(&config, &args.set)?.of_kind(kind);
     settings.check()?;
+    Folder::open_unlocked(&run.path).check_writable(&file_name(kind))?;
     let latents = latents(&run)?;
     warn_of_changes(&run);
     let seed = args.seed.unwrap_or(config.seed);

@@ -194,6 +194,25 @@ fn the_examples_of_the_help_are_fits() {
     }
 }
 
+/// A folder in the place of the file, which not even root can write.
+#[test]
+fn a_prior_that_could_not_be_kept_is_not_fitted() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    trained(dir, "run", &["model.kind=dense", "model.hidden=8", "model.z_dim=3"]);
+    for prior in ["gmm", "flow"] {
+        let file = format!("run/checkpoints/prior-{prior}.safetensors");
+        let part = dir.join(format!("{file}.part"));
+        fs::create_dir(&part).unwrap();
+        let output = fit(dir, &["run", "--prior", prior]);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!errors.contains("iteration 1") && !errors.contains("epoch 1"), "fitted in vain: {errors}");
+        refused(&output, 1, &[&format!("{file}: cannot be written")]);
+        fs::remove_dir(&part).unwrap();
+        done(&fit(dir, &["run", "--prior", prior]));
+    }
+}
+
 #[test]
 fn a_vampprior_is_trained_drawn_from_and_resumed() {
     let dir = tempfile::tempdir().unwrap();
