@@ -1,4 +1,4 @@
-// Times the page's engine and TensorFlow.js in turn in one browser: [MODEL=basic] node compare.mjs BROWSER WEB_DIST ROUNDS SECONDS
+// Times the page's engine and TensorFlow.js in turn in one browser: [MODEL=basic] [DEVICE=CPU] node compare.mjs BROWSER WEB_DIST ROUNDS SECONDS
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -78,7 +78,7 @@ const CASES = [
   ["quickstart", "CPU", (page) => ours(page, "cpu", "quickstart"), (page) => theirs(page, "wasm", "quickstart")],
   ["quickstart", "CPU (their JavaScript backend)", (page) => ours(page, "cpu", "quickstart"), (page) => theirs(page, "cpu", "quickstart")],
   ["quickstart", "WebGPU", (page) => ours(page, "webgpu", "quickstart"), (page) => theirs(page, "webgpu", "quickstart")],
-].filter(([model]) => !process.env.MODEL || model === process.env.MODEL);
+].filter(([model, device]) => model.startsWith(process.env.MODEL ?? "") && device.startsWith(process.env.DEVICE ?? ""));
 const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
 console.log("| model | device | parameters | here, steps/s | TensorFlow.js, steps/s | ratio of times |\n|---|---|---|---|---|---|");
 for (const [model, device, here, there] of CASES) {
