@@ -76,6 +76,8 @@ fn large() -> Vec<Case> {
         case([70, 50, 5, 6], [33, 50, 3, 3], 2, 1), // several tasks of images, and of channels of a weight gradient
         case([70, 2, 17, 18], [16, 2, 2, 3], 1, 0), // more images than tasks of a weight gradient
         case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),   // rows longer than two vectors, more images than parts of a sum
+        case([70, 20, 15, 18], [33, 20, 4, 4], 2, 1), // several images at once, and a last task of fewer
+        case([11, 48, 16, 13], [64, 48, 4, 4], 2, 1), // so many weights that some images go from step to step, then the others
     ]
 }
 
@@ -96,6 +98,26 @@ fn small_kernels() -> Vec<Case> {
             cases.push(Case { image, weight: [few, cin, 3, 3], conv, biased: padding == 1 });
             let image = [2, few, size[0], size[1]];
             cases.push(Case { image, weight: [cout, few, 3, 3], conv, biased: true });
+        }
+    }
+    cases
+}
+
+/// Kernels of stride 2 for which there are several algorithms: maps from one pixel up, odd and even, whole and partial tiles, every
+/// padding, and channels below, at and above a vector of 16.
+fn kernels_of_stride_2() -> Vec<Case> {
+    let channels = [[1, 1], [3, 5], [17, 9], [16, 33]];
+    let sizes = [[1, 2], [2, 2], [4, 3], [7, 8], [9, 16], [19, 17]];
+    let mut cases = Vec::new();
+    for (i, size) in sizes.into_iter().enumerate() {
+        for (j, [kh, kw]) in [[3, 3], [4, 4], [3, 4], [4, 3]].into_iter().enumerate() {
+            let padding = (i + j) % 4;
+            if size[0] + 2 * padding >= kh && size[1] + 2 * padding >= kw {
+                let [cin, cout] = channels[(i + 3 * j) % channels.len()];
+                let image = [1 + (i + j) % 3, cin, size[0], size[1]];
+                let conv = Conv { stride: 2, padding };
+                cases.push(Case { image, weight: [cout, cin, kh, kw], conv, biased: j % 2 == 0 });
+            }
         }
     }
     cases
@@ -145,10 +167,16 @@ fn values_match_the_reference() {
 
 #[test]
 fn values_by_every_algorithm_match_the_reference() {
-    let large = large().into_iter().filter(|case| case.weight[2..] == [3, 3] && case.conv.stride == 1);
-    for (mut rng, case) in draws(100).zip(small_kernels().into_iter().chain(large)) {
+    let several = |case: &Case| match case.conv.stride {
+        1 => case.weight[2..] == [3, 3],
+        2 => case.weight[2..] == [3, 3] || case.weight[2..] == [4, 4],
+        _ => false,
+    };
+    let cases = small_kernels().into_iter().chain(kernels_of_stride_2()).chain(large().into_iter().filter(several));
+    for (mut rng, case) in draws(100).zip(cases) {
         let inputs = case.inputs(&mut rng);
-        let within = Within::By(1e-5 * ((case.weight[1] * 9 + 1) as f64).sqrt()); // transforms add some rounding
+        let [_, cin, kh, kw] = case.weight;
+        let within = Within::By(1e-5 * ((cin * kh * kw + 1) as f64).sqrt()); // transforms add some rounding
         let op = |x: &[Tensor]| x[0].conv2d(&x[1], x.get(2), case.conv);
         let reference = |x: &[Array]| conv2d(&x[0], &x[1], x.get(2), case.conv);
         let exact = Exact::new(&inputs, &reference);
@@ -156,23 +184,28 @@ fn values_by_every_algorithm_match_the_reference() {
     }
 }
 
-/// Finite differences of so many elements would take long. With stride 1 the gradient of the image is a transposed convolution.
+/// Finite differences of so many elements would take long. The gradient of the image is a transposed convolution, whose size is that of
+/// the image if no row or column is left over.
 #[test]
 fn gradients_by_every_algorithm_match_the_reference() {
-    for (mut rng, case) in draws(100).zip(small_kernels()) {
-        let [batch, _, height, width] = case.image;
-        let [oh, ow] = case.conv.output([height, width], [3, 3]).expect("the kernel fits");
-        let cout = case.weight[0];
-        let inputs = [case.image.into(), case.weight.into(), tensor::Shape::new(&[batch, cout, oh, ow])];
+    for (mut rng, case) in draws(100).zip(small_kernels().into_iter().chain(kernels_of_stride_2())) {
+        let ([batch, _, mut height, mut width], [cout, cin, kh, kw]) = (case.image, case.weight);
+        let Conv { stride, padding } = case.conv;
+        (height, width) = (height - (height + 2 * padding - kh) % stride, width - (width + 2 * padding - kw) % stride);
+        if height * width == 0 {
+            continue;
+        }
+        let [oh, ow] = case.conv.output([height, width], [kh, kw]).expect("the kernel fits");
+        let inputs = [[batch, cin, height, width], case.weight, [batch, cout, oh, ow]];
         let inputs = inputs.map(|shape| rng.normal_tensor(shape));
-        let adjoint = ConvTranspose { stride: 1, padding: case.conv.padding, output_padding: 0 };
+        let adjoint = ConvTranspose { stride, padding, output_padding: 0 };
         let exact_dx = |x: &[Array]| conv_transpose2d(&x[2], &x[1], None, adjoint);
-        let exact_dw = |x: &[Array]| weight_gradient(&x[0], &x[2], [3, 3], case.conv);
+        let exact_dw = |x: &[Array]| weight_gradient(&x[0], &x[2], [kh, kw], case.conv);
         let [exact_dx, exact_dw] = [Exact::new(&inputs, &exact_dx), Exact::new(&inputs, &exact_dw)];
         on_every_algorithm(&case, |what| {
             let dx = |x: &[Tensor]| x[2].conv2d_input_gradient(&x[1], case.conv, [height, width]);
-            exact_dx.forward(&format!("{what}, dx"), dx, Within::By(1e-5 * ((cout * 9) as f64).sqrt()));
-            let dw = |x: &[Tensor]| x[0].conv2d_weight_gradient(&x[2], case.conv, [3, 3]);
+            exact_dx.forward(&format!("{what}, dx"), dx, Within::By(1e-5 * ((cout * kh * kw) as f64).sqrt()));
+            let dw = |x: &[Tensor]| x[0].conv2d_weight_gradient(&x[2], case.conv, [kh, kw]);
             exact_dw.forward(&format!("{what}, dw"), dw, Within::By(1e-5 * ((batch * oh * ow) as f64).sqrt()));
         });
     }

@@ -106,22 +106,24 @@ fn gradients_match_the_reference() {
     }
 }
 
-/// With a 3×3 kernel and stride 1 it is a convolution, for which there are several algorithms.
+/// With a 3×3 kernel and stride 1 it is a convolution, for which there are several algorithms, and so it is with 3×3 and 4×4 kernels and
+/// stride 2. The sizes are of the input.
 #[test]
 fn every_algorithm_matches_the_reference() {
     let sizes = [[1, 1], [2, 2], [3, 1], [4, 4], [5, 7], [9, 8]];
-    for (mut rng, ([height, width], padding)) in
-        draws(100).zip(sizes.into_iter().flat_map(|size| [(size, 0), (size, 1), (size, 2)]))
-    {
-        if height.min(width) + 2 <= 2 * padding {
+    let kernels = [(3, 1), (3, 2), (4, 2)].into_iter();
+    let kernels = kernels.flat_map(|(k, stride)| [0, 1, 2].map(|padding| (k, stride, padding, (padding + 1) % stride)));
+    let cases = kernels.flat_map(|kernel| sizes.map(|size| (size, kernel)));
+    for (mut rng, ([height, width], (k, stride, padding, output_padding))) in draws(100).zip(cases) {
+        if (height.min(width) - 1) * stride + k + output_padding <= 2 * padding {
             continue; // the output would be empty
         }
-        let conv = ConvTranspose { stride: 1, padding, output_padding: 0 };
+        let conv = ConvTranspose { stride, padding, output_padding };
         let (cin, cout) = (between(&mut rng, 1, 18), between(&mut rng, 1, 9));
-        let case = Case { image: [2, cin, height, width], weight: [cin, cout, 3, 3], conv, biased: padding != 1 };
+        let case = Case { image: [2, cin, height, width], weight: [cin, cout, k, k], conv, biased: padding != 1 };
         let inputs = case.inputs(&mut rng);
         let expected = |x: &[reference::Array]| conv_transpose2d(&x[0], &x[1], x.get(2), conv);
-        let within = Within::By(1e-5 * ((cin * 9 + 1) as f64).sqrt()); // transforms add some rounding
+        let within = Within::By(1e-5 * ((cin * k * k + 1) as f64).sqrt()); // transforms add some rounding
         let exact = Exact::new(&inputs, &expected);
         for algorithm in ConvAlgorithm::ALL {
             let what = format!("{} by {algorithm:?}", case.name());

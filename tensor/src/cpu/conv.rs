@@ -22,8 +22,8 @@ use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
 use super::window::{Channels, TapOffsets, Window};
-use super::winograd;
-use super::winograd_tile::{Four, Two};
+use super::winograd::{self, Direction};
+use super::winograd_tile::{Four, FourByTwo, Two};
 use super::{conv_2x2, conv_few, conv_indirect};
 
 /// The algorithms for a convolution. All give the same result up to rounding. Which one is fastest depends on the shape.
@@ -42,6 +42,8 @@ pub enum ConvAlgorithm {
     Winograd2,
     /// Winograd's algorithm with tiles of 4 × 4 outputs: kernels of 3 × 3 at stride 1.
     Winograd4,
+    /// Winograd's algorithm with tiles of 4 × 4 outputs, for each phase: kernels of 3 × 3 and 4 × 4 at stride 2.
+    WinogradStride2,
 }
 
 thread_local! {
@@ -50,13 +52,14 @@ thread_local! {
 
 impl ConvAlgorithm {
     /// All algorithms.
-    pub const ALL: [ConvAlgorithm; 6] = [
+    pub const ALL: [ConvAlgorithm; 7] = [
         ConvAlgorithm::Direct,
         ConvAlgorithm::Indirect,
         ConvAlgorithm::Square,
         ConvAlgorithm::Few,
         ConvAlgorithm::Winograd2,
         ConvAlgorithm::Winograd4,
+        ConvAlgorithm::WinogradStride2,
     ];
 
     /// Runs `body` while this algorithm is used, wherever it fits, for every convolution that the calling thread starts.
@@ -92,8 +95,12 @@ impl ConvAlgorithm {
         }
         let [height, width] = window.output;
         let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
+        // A Winograd tile of stride 2 is 100 products and its transforms, instead of 256 products.
+        let is_four = fits(WinogradStride2) && window.kernel == [4, 4] && tiles(4) * 10 < height * width;
         if fits(Few) {
             Few
+        } else if is_four && from.min(to) >= 16 && window.batch * height * width >= 1024 {
+            WinogradStride2
         } else if !fits(Winograd4) || from.min(to) < 16 || window.batch * height * width < 256 {
             ConvAlgorithm::of_any_kernel(window, product, [cin, cout])
         } else if fits(Square) {
@@ -137,6 +144,9 @@ impl ConvAlgorithm {
                 fits && to <= conv_few::FEW && from > 0
             }
             ConvAlgorithm::Winograd2 | ConvAlgorithm::Winograd4 => three,
+            ConvAlgorithm::WinogradStride2 => {
+                window.kernel.into_iter().all(|k| k == 3 || k == 4) && window.stride == 2 && window.dilation == 1
+            }
         }
     }
 }
@@ -163,8 +173,11 @@ pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32],
             let (from, to) = ((x, channels[0], window.input), (y, channels[1], window.output));
             conv_few::convolve(from, &weight, bias, to, &[window.output_tap_offsets()], 1);
         }
-        ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, false, bias, y, channels, window),
-        ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, false, bias, y, channels, window),
+        ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, bias, y, Direction::Forward, channels, window),
+        ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(x, w, bias, y, Direction::Forward, channels, window),
+        ConvAlgorithm::WinogradStride2 => {
+            winograd::convolve::<FourByTwo>(x, w, bias, y, Direction::Forward, channels, window);
+        }
     }
 }
 
@@ -199,9 +212,6 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
         return;
     }
     let [cin, cout] = channels;
-    // At stride 1 it is itself a convolution, with rotated kernels, exchanged channels, and the complementary padding.
-    let turned =
-        Window { input: window.output, output: window.input, padding: 2usize.saturating_sub(window.padding), ..window };
     match ConvAlgorithm::choose(&window, Product::Adjoint, channels) {
         ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, Channels::whole(channels), window),
         ConvAlgorithm::Indirect => conv_indirect::adjoint(y, w, bias, x, Channels::whole(channels), window),
@@ -212,8 +222,11 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
             let (from, to) = ((y, cout, window.output), (x, cin, window.input));
             conv_few::convolve(from, &weight, bias, to, &phases, window.stride);
         }
-        ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(y, w, true, bias, x, [cout, cin], turned),
-        ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(y, w, true, bias, x, [cout, cin], turned),
+        ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(y, w, bias, x, Direction::Adjoint, channels, window),
+        ConvAlgorithm::Winograd4 => winograd::convolve::<Four>(y, w, bias, x, Direction::Adjoint, channels, window),
+        ConvAlgorithm::WinogradStride2 => {
+            winograd::convolve::<FourByTwo>(y, w, bias, x, Direction::Adjoint, channels, window);
+        }
     }
 }
 
@@ -290,6 +303,7 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
         ConvAlgorithm::Square => conv_2x2::weight_gradient(x, y, w, channels, window.batch),
         ConvAlgorithm::Winograd2 => winograd::weight_gradient::<Two>(x, y, w, channels, window),
         ConvAlgorithm::Winograd4 => winograd::weight_gradient::<Four>(x, y, w, channels, window),
+        ConvAlgorithm::WinogradStride2 => winograd::weight_gradient::<FourByTwo>(x, y, w, channels, window),
     }
 }
 

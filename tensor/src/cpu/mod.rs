@@ -10,7 +10,8 @@
 //! - [`conv`]: convolutions and their gradients, by the algorithm that is fastest for their shape: as matrix products whose right operand
 //!   [`implicit_im2col`] reads from an image, or one of the following;
 //! - [`conv_indirect`]: products with pixels that stay in their places in images of [`bordered`]; [`panels`] has the packed operand;
-//! - [`winograd`]: 3 × 3 convolutions with fewer multiplications, from the transforms of [`winograd_points`] and [`winograd_tile`];
+//! - [`winograd`]: 3 × 3 convolutions of stride 1, and up to 4 × 4 of stride 2, with fewer multiplications, by [`winograd_tile`]'s
+//!   transforms of images ([`winograd_points`]) and weights ([`winograd_weights`]), for each of the phases of [`winograd_phases`];
 //! - [`conv_2x2`], [`conv_few`]: 3 × 3 convolutions of 2 × 2 images, and convolutions to at most three channels;
 //! - [`conv_grouped`]: convolutions in groups of channels, with gaps between taps;
 //! - [`channels`]: statistics and normalisation of each channel;
@@ -54,5 +55,7 @@ pub(crate) mod transpose;
 pub(crate) mod vector;
 pub(crate) mod window;
 pub(crate) mod winograd;
+pub(crate) mod winograd_phases;
 pub(crate) mod winograd_points;
 pub(crate) mod winograd_tile;
+pub(crate) mod winograd_weights;

@@ -1,4 +1,4 @@
-//! Winograd's transforms of whole images and weights, from pixels to values at points and back.
+//! Winograd's transforms of whole images, from pixels to values at points and back.
 //!
 //! ```text
 //!   image ──gather──► [pixel][16 channels] ──tile by tile, Bᵀ·d·B──► planes, one per point
@@ -6,7 +6,7 @@
 //! ```
 //! Vectors run along 16 channels, so a pixel is one register, and the transforms of `winograd_tile.rs` are additions of registers.
 //! Every plane holds the same rows (one for each tile of an image, or for each channel) of channels, in the order in which a product
-//! reads them: see [`Order`].
+//! reads them: see [`Order`]. The planes of a phase (`winograd_phases.rs`) follow those of the phase before it.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -15,6 +15,7 @@ use super::parallel::DisjointSliceMut;
 use super::pool::scratch;
 use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
+use super::winograd_phases::Phase;
 use super::winograd_tile::{Tile, Transform};
 
 /// Channels of one vector.
@@ -23,13 +24,12 @@ pub(super) const LANES: usize = 16;
 /// The tiles that cover an image.
 #[derive(Clone, Copy)]
 pub(super) struct Tiling {
-    pub(super) size: [usize; 2],
     tiles: [usize; 2],
 }
 
 impl Tiling {
     pub(super) fn of<T: Tile>(size: [usize; 2]) -> Tiling {
-        Tiling { size, tiles: size.map(|s| s.div_ceil(T::OUT)) }
+        Tiling { tiles: size.map(|s| s.div_ceil(T::OUT)) }
     }
 
     /// The number of tiles.
@@ -55,19 +55,20 @@ pub(super) enum Order {
     Panels,
 }
 
-/// The layout of planes of one size, one for each point.
+/// The layout of planes of one size, one for each point of each phase.
 #[derive(Clone, Copy)]
 pub(super) struct Planes {
     order: Order,
+    planes: usize,
     rows: usize,
-    vectors: usize,
+    pub(super) vectors: usize,
 }
 
 impl Planes {
-    /// Planes of `rows` rows of `channels`.
-    pub(super) fn new(order: Order, rows: usize, channels: usize) -> Planes {
+    /// So many planes of `rows` rows of `channels`.
+    pub(super) fn new(order: Order, planes: usize, rows: usize, channels: usize) -> Planes {
         let rows = if order == Order::Rows { rows.next_multiple_of(8) } else { rows }; // a product writes 8 rows at a time
-        Planes { order, rows, vectors: channels.div_ceil(LANES) }
+        Planes { order, planes, rows, vectors: channels.div_ceil(LANES) }
     }
 
     /// The length of a row of [`Order::Rows`]. It is not a multiple of 512 bytes, since such rows would share cache sets.
@@ -82,9 +83,9 @@ impl Planes {
         self.rows * vectors
     }
 
-    /// The plane of a point.
-    pub(super) fn of(self, point: usize, data: &[f32]) -> (&[f32], Planes) {
-        (&data[point * self.plane()..][..self.plane()], self)
+    /// One of the planes.
+    pub(super) fn of(self, plane: usize, data: &[f32]) -> (&[f32], Planes) {
+        (&data[plane * self.plane()..][..self.plane()], self)
     }
 
     /// The strides of the rows and columns of a left operand.
@@ -111,8 +112,8 @@ impl Planes {
     }
 
     /// The length of all planes together.
-    pub(super) fn count<T: Tile>(self) -> usize {
-        T::IN * T::IN * self.plane()
+    pub(super) fn count(self) -> usize {
+        self.planes * self.plane()
     }
 
     /// The vectors of each panel: three at a time, and at the end twice two rather than three and one.
@@ -152,30 +153,34 @@ pub(super) struct Tiles<'a> {
     channels: usize,
     size: [usize; 2],
     tiling: Tiling,
-    /// For each (row, column) of the padded image, the index of the pixel in a gathered image. For the border this is past the end of
-    /// the image, where there are zeros.
-    places: Vec<usize>,
+    /// For each phase and (row, column) of its padded image, the index of the pixel in a gathered image. For the border this is past
+    /// the end of the image, where there are zeros.
+    places: Vec<Vec<usize>>,
     columns: usize,
 }
 
 impl<'a> Tiles<'a> {
-    /// Tiles with T::IN pixels per side of images with a border of `padding`, or, for gradients, with T::OUT pixels.
+    /// Tiles with T::IN pixels per side, or, for gradients, with T::OUT pixels.
     pub(super) fn new<T: Tile, const GRADIENT: bool>(
         images: &'a [f32],
         channels: usize,
         size: [usize; 2],
         tiling: Tiling,
-        padding: usize,
+        phases: &[Phase],
     ) -> Tiles<'a> {
         let beyond = if GRADIENT { 0 } else { T::IN - T::OUT };
         let [rows, columns] = tiling.tiles.map(|tiles| tiles * T::OUT + beyond);
-        let inside = |at: usize, size: usize| at.checked_sub(padding).filter(|&at| at < size);
-        let place = |row, column| match (inside(row, size[0]), inside(column, size[1])) {
-            (Some(y), Some(x)) => (y * size[1] + x) * LANES,
-            _ => size[0] * size[1] * LANES,
+        let of_phase = |phase: &Phase| {
+            let inside = |d: usize, at: usize| {
+                usize::try_from(phase.first[d] + (at * phase.step) as isize).ok().filter(|&at| at < size[d])
+            };
+            let place = |row, column| match (inside(0, row), inside(1, column)) {
+                (Some(y), Some(x)) => (y * size[1] + x) * LANES,
+                _ => size[0] * size[1] * LANES,
+            };
+            (0..rows).flat_map(|row| (0..columns).map(move |column| [row, column])).map(|[y, x]| place(y, x)).collect()
         };
-        let places = (0..rows).flat_map(|row| (0..columns).map(move |column| place(row, column))).collect();
-        Tiles { images, channels, size, tiling, places, columns }
+        Tiles { images, channels, size, tiling, places: phases.iter().map(of_phase).collect(), columns }
     }
 
     /// Bᵀ·d·B, or A·dy·Aᵀ, of an image's tiles, to the rows from `row`.
@@ -198,8 +203,20 @@ impl<'a> Tiles<'a> {
                 let from = &self.images[(image * self.channels + first) * pixels..];
                 transpose(isa, from, pixels, some, pixels, flat, LANES);
                 let [start, step] = planes.vector(v);
-                let (at, plane, tile) = (start + row * step, planes.plane(), PhantomData);
-                isa.dispatch(ToPoints::<T, GRADIENT> { tiles: self, flat, to, at, step, plane, tile });
+                for (phase, places) in self.places.iter().enumerate() {
+                    let plane = planes.plane();
+                    let at = phase * T::POINTS * plane + start + row * step;
+                    isa.dispatch(ToPoints::<T, GRADIENT> {
+                        tiles: self,
+                        places,
+                        flat,
+                        to,
+                        at,
+                        step,
+                        plane,
+                        tile: PhantomData,
+                    });
+                }
             }
         });
     }
@@ -207,6 +224,7 @@ impl<'a> Tiles<'a> {
 
 struct ToPoints<'a, T, const GRADIENT: bool> {
     tiles: &'a Tiles<'a>,
+    places: &'a [usize],
     flat: &'a [f32],
     to: &'a DisjointSliceMut<'a>,
     at: usize,
@@ -218,12 +236,12 @@ struct ToPoints<'a, T, const GRADIENT: bool> {
 impl<T: Tile, const GRADIENT: bool> SimdKernel for ToPoints<'_, T, GRADIENT> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Tiles { tiling, places, columns, .. } = self.tiles;
+        let Tiles { tiling, columns, .. } = self.tiles;
         let transform = if GRADIENT { Transform::OutputAdjoint } else { Transform::Input };
         for tile in 0..tiling.count() {
             let [y, x] = tiling.corner::<T>(tile);
             for lane in (0..LANES).step_by(V::LANES) {
-                let read = |i: usize, j: usize| V::read(&self.flat[places[(y + i) * columns + x + j] + lane..]);
+                let read = |i: usize, j: usize| V::read(&self.flat[self.places[(y + i) * columns + x + j] + lane..]);
                 let at = self.at + tile * self.step + lane;
                 transform.square::<V, T>(read, |i, j, x| {
                     let at = (i * T::IN + j) * self.plane + at;
@@ -235,15 +253,26 @@ impl<T: Tile, const GRADIENT: bool> SimdKernel for ToPoints<'_, T, GRADIENT> {
     }
 }
 
-/// Aᵀ·ŷ·A of the rows from `row`, plus a bias, into the tiles of an image.
+/// The images that [`from_points`] writes.
+pub(super) struct Results<'a> {
+    pub(super) images: &'a DisjointSliceMut<'a>,
+    pub(super) channels: usize,
+    pub(super) size: [usize; 2],
+    pub(super) tiling: Tiling,
+    pub(super) phases: &'a [Phase],
+    pub(super) bias: Option<&'a [f32]>,
+}
+
+/// Aᵀ·ŷ·A of the rows from `row`, plus a bias, into the tiles of an image. If there are planes of one phase only, its results are those
+/// of all phases together.
 pub(super) fn from_points<T: Tile>(
     isa: Isa,
     (points, planes): (&[f32], Planes),
     [image, row]: [usize; 2],
-    bias: Option<&[f32]>,
-    (y, channels, tiling): (&DisjointSliceMut, usize, Tiling),
+    results: &Results,
 ) {
-    let pixels = tiling.size[0] * tiling.size[1];
+    let Results { images, channels, size, phases, bias, .. } = *results;
+    let pixels = size[0] * size[1];
     scratch(pixels * LANES, |flat| {
         for v in 0..planes.vectors {
             let first = v * LANES;
@@ -253,11 +282,13 @@ pub(super) fn from_points<T: Tile>(
                 start[..some].copy_from_slice(&bias[first..first + some]);
             }
             let [at, step] = planes.vector(v);
-            let (at, plane, tile) = (at + row * step, planes.plane(), PhantomData);
-            isa.dispatch(FromPoints::<T> { points, at, step, plane, tiling, bias: &start, flat, tile });
+            for (phase, points) in phases.iter().zip(points.chunks_exact(T::POINTS * planes.plane())) {
+                let (at, plane, tile) = (at + row * step, planes.plane(), PhantomData);
+                isa.dispatch(FromPoints::<T> { points, at, step, plane, results, phase, bias: &start, flat, tile });
+            }
             let start = (image * channels + first) * pixels;
             // SAFETY: no two tasks have the same image.
-            let y = unsafe { y.part(start..start + some * pixels) };
+            let y = unsafe { images.part(start..start + some * pixels) };
             transpose(isa, flat, LANES, pixels, some, y, pixels);
         }
     });
@@ -268,7 +299,8 @@ struct FromPoints<'a, T> {
     at: usize,
     step: usize,
     plane: usize,
-    tiling: Tiling,
+    results: &'a Results<'a>,
+    phase: &'a Phase,
     bias: &'a [f32; LANES],
     flat: &'a mut [f32],
     tile: PhantomData<T>,
@@ -277,109 +309,21 @@ struct FromPoints<'a, T> {
 impl<T: Tile> SimdKernel for FromPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let [height, width] = self.tiling.size;
-        for tile in 0..self.tiling.count() {
-            let [y, x] = self.tiling.corner::<T>(tile);
+        let Results { size: [height, width], tiling, .. } = *self.results;
+        let Phase { to: [first_y, first_x], to_step, .. } = *self.phase;
+        for tile in 0..tiling.count() {
+            let [y, x] = tiling.corner::<T>(tile);
             for lane in (0..LANES).step_by(V::LANES) {
                 let bias = V::read(&self.bias[lane..]);
                 let at = self.at + tile * self.step + lane;
                 let read = |i: usize, j: usize| V::read(&self.points[(i * T::IN + j) * self.plane + at..]);
                 Transform::Output.square::<V, T>(read, |i, j, value| {
-                    if y + i < height && x + j < width {
-                        value.add(bias).write(&mut self.flat[((y + i) * width + x + j) * LANES + lane..]);
+                    let (y, x) = ((y + i) * to_step + first_y, (x + j) * to_step + first_x);
+                    if y < height && x < width {
+                        value.add(bias).write(&mut self.flat[(y * width + x) * LANES + lane..]);
                     }
                 });
             }
-        }
-    }
-}
-
-/// G·w·Gᵀ of the kernels between one input and the outputs of vector `v`, to row `input` of `planes`. `w` is
-/// `[out, in, 3, 3]`, or, for the adjoint, `[in, out, 3, 3]` with rotated kernels. `flat` is temporary memory.
-pub(super) fn weight_to_points<T: Tile>(
-    isa: Isa,
-    (w, adjoint): (&[f32], bool),
-    [cin, cout]: [usize; 2],
-    [input, v]: [usize; 2],
-    to: &DisjointSliceMut,
-    planes: Planes,
-    flat: &mut [f32; 9 * LANES],
-) {
-    let first = v * LANES;
-    // The kernels of sixteen outputs and one input, which are `stride` apart.
-    let (start, stride) = if adjoint { ((input * cout + first) * 9, 9) } else { ((first * cin + input) * 9, cin * 9) };
-    transpose(isa, &w[start..], stride, LANES.min(cout - first), 9, flat, LANES);
-    let [at, step] = planes.vector(v);
-    let (at, plane, tile) = (at + input * step, planes.plane(), PhantomData);
-    isa.dispatch(WeightToPoints::<T> { flat, adjoint, to, at, plane, tile });
-}
-
-struct WeightToPoints<'a, T> {
-    flat: &'a [f32; 9 * LANES],
-    adjoint: bool,
-    to: &'a DisjointSliceMut<'a>,
-    at: usize,
-    plane: usize,
-    tile: PhantomData<T>,
-}
-
-impl<T: Tile> SimdKernel for WeightToPoints<'_, T> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        for lane in (0..LANES).step_by(V::LANES) {
-            let read = |i: usize, j: usize| {
-                let t = i * 3 + j;
-                V::read(&self.flat[if self.adjoint { 8 - t } else { t } * LANES + lane..])
-            };
-            Transform::Weight.square::<V, T>(read, |i, j, x| {
-                let at = (i * T::IN + j) * self.plane + self.at + lane;
-                // SAFETY: no two tasks have the same channels.
-                x.write(unsafe { self.to.part(at..at + V::LANES) });
-            });
-        }
-    }
-}
-
-/// Gᵀ·m·G of the kernels between one output, a row of `planes`, and all inputs, into `dw[out, in, 3, 3]`.
-pub(super) fn weight_from_points<T: Tile>(
-    isa: Isa,
-    (points, planes): (&[f32], Planes),
-    output: usize,
-    dw: &DisjointSliceMut,
-    cin: usize,
-) {
-    let mut flat = [0.0; 9 * LANES];
-    for v in 0..planes.vectors {
-        let [at, step] = planes.vector(v);
-        let (at, flat, tile) = (at + output * step, &mut flat, PhantomData);
-        isa.dispatch(WeightFromPoints::<T> { points, planes, at, flat, tile });
-        let (start, some) = ((output * cin + v * LANES) * 9, LANES.min(cin - v * LANES));
-        // SAFETY: no two tasks have the same output.
-        let dw = unsafe { dw.part(start..start + some * 9) };
-        transpose(isa, flat, LANES, 9, some, dw, 9);
-    }
-}
-
-struct WeightFromPoints<'a, T> {
-    points: &'a [f32],
-    planes: Planes,
-    at: usize,
-    flat: &'a mut [f32; 9 * LANES],
-    tile: PhantomData<T>,
-}
-
-impl<T: Tile> SimdKernel for WeightFromPoints<'_, T> {
-    #[inline(always)]
-    fn run<V: Vector>(self) {
-        let plane = self.planes.plane();
-        for lane in (0..LANES).step_by(V::LANES) {
-            let read = |i: usize, j: usize| {
-                let at = (i * T::IN + j) * plane + self.at + lane;
-                V::read(&self.points[at..])
-            };
-            Transform::WeightAdjoint.square::<V, T>(read, |i, j, x| {
-                x.write(&mut self.flat[(i * 3 + j) * LANES + lane..]);
-            });
         }
     }
 }

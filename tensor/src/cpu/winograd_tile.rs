@@ -1,14 +1,15 @@
 //! The transforms of Winograd's tiles, one line of a tile at a time, for any vector registers.
 //!
 //! ```text
-//!   Bᵀ·d   a line of m + 2 pixels   → values at m + 2 points        G·w   three weights → values at m + 2 points
-//!   Aᵀ·m   values at m + 2 points   → a line of m results           and the adjoints A and Gᵀ of the last two
+//!   Bᵀ·d   a line of n pixels   → values at n points        G·w   r weights → values at n points        n = m + r − 1
+//!   Aᵀ·m   values at n points   → a line of m results       and the adjoints A and Gᵀ of the last two
 //! ```
-//! There is no explicit matrix product. For the points 0, ±a, ±b, ∞ the rows of a point and its negative share an even and an odd part:
-//! one row is their sum, the other their difference. a = ¾ and b = 3/2 give a rounding error three times smaller than the usual 1 and 2.
+//! There is no explicit matrix product. For points ±a, ±b the rows of a point and its negative share an even and an odd part: one row is
+//! their sum, the other their difference. The points 0, ±¾, ±3/2, ∞ give a rounding error three times smaller than the usual 0, ±1, ±2, ∞,
+//! and ±½, ±5/4, ∞ one that is half of that of 0, ±1, 2, ∞.
 //!
 //! Row j of Bᵀ holds the coefficients of Π_(l≠j) (x − p_l), and the row of ∞ those of Π_l (x − p_l). Row j of G is
-//! (1, p_j, p_j²) / Π_(l≠j) (p_j − p_l). Column j of Aᵀ is (1, p_j, …, p_j^(m−1)). In G and Aᵀ, ∞ has a single 1, for the highest power.
+//! (1, …, p_j^(r−1)) / Π_(l≠j) (p_j − p_l). Column j of Aᵀ is (1, p_j, …, p_j^(m−1)). In G and Aᵀ, ∞ has a single 1, for the highest power.
 
 use std::mem::MaybeUninit;
 
@@ -18,15 +19,19 @@ use super::simd::Vector;
 pub(crate) trait Tile: Sync {
     /// Outputs per side, m.
     const OUT: usize;
-    /// Inputs per side, m + 2.
-    const IN: usize;
+    /// Weights per side, r.
+    const TAPS: usize;
+    /// Inputs per side, and points, n.
+    const IN: usize = Self::OUT + Self::TAPS - 1;
+    /// Points of a square.
+    const POINTS: usize = Self::IN * Self::IN;
     /// Bᵀ·d: a line of IN pixels to values at IN points.
     fn input<V: Vector>(d: &mut [V; 6]);
     /// Aᵀ·m: values at IN points to a line of OUT pixels.
     fn output<V: Vector>(m: &mut [V; 6]);
     /// A·y, the adjoint of `output`.
     fn output_adjoint<V: Vector>(y: &mut [V; 6]);
-    /// G·w: three weights to values at IN points.
+    /// G·w: TAPS weights to values at IN points.
     fn weight<V: Vector>(w: &mut [V; 6]);
     /// Gᵀ·m, the adjoint of `weight`.
     fn weight_adjoint<V: Vector>(m: &mut [V; 6]);
@@ -49,7 +54,7 @@ pub(crate) struct Two;
 
 impl Tile for Two {
     const OUT: usize = 2;
-    const IN: usize = 4;
+    const TAPS: usize = 3;
 
     #[inline(always)]
     fn input<V: Vector>(d: &mut [V; 6]) {
@@ -98,7 +103,7 @@ const NB: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
 
 impl Tile for Four {
     const OUT: usize = 4;
-    const IN: usize = 6;
+    const TAPS: usize = 3;
 
     #[inline(always)]
     fn input<V: Vector>(d: &mut [V; 6]) {
@@ -154,6 +159,69 @@ impl Tile for Four {
     }
 }
 
+/// F(4 × 4, 2 × 2): points ±c, ±d, ∞.
+pub(crate) struct FourByTwo;
+
+const C: f32 = 0.5;
+const D: f32 = 1.25;
+const C2: f32 = C * C;
+const D2: f32 = D * D;
+const NC: f32 = 1.0 / (2.0 * C * (C2 - D2));
+const ND: f32 = 1.0 / (2.0 * D * (D2 - C2));
+
+impl Tile for FourByTwo {
+    const OUT: usize = 4;
+    const TAPS: usize = 2;
+
+    #[inline(always)]
+    fn input<V: Vector>(d: &mut [V; 6]) {
+        let [d0, d1, d2, d3, d4, _] = *d;
+        let (odd_c, even_c) = (plus(d3, -D2, d1), times(C, plus(d2, -D2, d0)));
+        let (odd_d, even_d) = (plus(d3, -C2, d1), times(D, plus(d2, -C2, d0)));
+        (d[0], d[1]) = (odd_c.add(even_c), odd_c.sub(even_c));
+        (d[2], d[3]) = (odd_d.add(even_d), odd_d.sub(even_d));
+        d[4] = plus(plus(d4, C2 * D2, d0), -(C2 + D2), d2);
+    }
+
+    #[inline(always)]
+    fn output<V: Vector>(m: &mut [V; 6]) {
+        let [m0, m1, m2, m3, m4, _] = *m;
+        let (even_c, odd_c) = (m0.add(m1), m0.sub(m1));
+        let (even_d, odd_d) = (m2.add(m3), m2.sub(m3));
+        m[0] = even_c.add(even_d);
+        m[1] = plus(times(C, odd_c), D, odd_d);
+        m[2] = plus(times(C2, even_c), D2, even_d);
+        m[3] = plus(plus(m4, C * C2, odd_c), D * D2, odd_d);
+    }
+
+    #[inline(always)]
+    fn output_adjoint<V: Vector>(y: &mut [V; 6]) {
+        let [y0, y1, y2, y3, ..] = *y;
+        let (even_c, odd_c) = (plus(y0, C2, y2), times(C, plus(y1, C2, y3)));
+        let (even_d, odd_d) = (plus(y0, D2, y2), times(D, plus(y1, D2, y3)));
+        (y[0], y[1]) = (even_c.add(odd_c), even_c.sub(odd_c));
+        (y[2], y[3]) = (even_d.add(odd_d), even_d.sub(odd_d));
+        y[4] = y3;
+    }
+
+    #[inline(always)]
+    fn weight<V: Vector>(w: &mut [V; 6]) {
+        let [w0, w1, ..] = *w;
+        let (even_c, odd_c) = (times(NC, w0), times(NC * C, w1));
+        let (even_d, odd_d) = (times(ND, w0), times(ND * D, w1));
+        (w[0], w[1]) = (odd_c.add(even_c), odd_c.sub(even_c));
+        (w[2], w[3]) = (odd_d.add(even_d), odd_d.sub(even_d));
+        w[4] = w1;
+    }
+
+    #[inline(always)]
+    fn weight_adjoint<V: Vector>(m: &mut [V; 6]) {
+        let [m0, m1, m2, m3, m4, _] = *m;
+        m[0] = plus(times(NC, m0.sub(m1)), ND, m2.sub(m3));
+        m[1] = plus(plus(m4, NC * C, m0.add(m1)), ND * D, m2.add(m3));
+    }
+}
+
 /// The transforms by name. (A function passed as an argument would not be compiled for the instruction set in use.)
 #[derive(Clone, Copy)]
 pub(super) enum Transform {
@@ -188,8 +256,8 @@ impl Transform {
             Transform::Input => (T::IN, T::IN),
             Transform::Output => (T::IN, T::OUT),
             Transform::OutputAdjoint => (T::OUT, T::IN),
-            Transform::Weight => (3, T::IN),
-            Transform::WeightAdjoint => (T::IN, 3),
+            Transform::Weight => (T::TAPS, T::IN),
+            Transform::WeightAdjoint => (T::IN, T::TAPS),
         };
         let nothing = V::splat(0.0);
         let mut half = [[MaybeUninit::<V>::uninit(); 6]; 6];
