@@ -98,17 +98,82 @@ fn any_number_of_ranks_takes_the_same_steps() {
     }
 }
 
+/// Also in the rounding of the running statistics, which the second step shows: those of the first step begin with round numbers.
 #[test]
 fn one_shard_is_a_batch() {
     for settings in [&[][..], &["train.sync_batch_norm=true"]] {
         let (mut trainer, other) = (trainer(settings), trainer(settings));
-        let batch = |trainer: &Trainer| trainer.dataset.training_batch(0, &[0, 1, 2, 3, 4]);
-        let mut batches = std::iter::once(batch(&trainer));
-        pollster::block_on(trainer.sum_of_shards(&mut batches, 5)).unwrap();
-        other.forward(0, 0, &batch(&other).unwrap(), None);
+        let batch = |trainer: &Trainer, first: usize| {
+            trainer.dataset.training_batch(0, &(first..first + 5).collect::<Vec<_>>())
+        };
+        for first in [0, 5] {
+            let mut batches = std::iter::once(batch(&trainer, first));
+            pollster::block_on(trainer.sum_of_shards(&mut batches, 5)).unwrap();
+            other.forward(0, 0, &batch(&other, first).unwrap(), None);
+        }
         let [found, expected] = [&trainer, &other].map(|trainer| bits_of(values(trainer).into_iter()));
         assert!(found == expected, "{settings:?}");
     }
+}
+
+/// A parameter without a gradient gets none from the sum over ranks, not even one of zeros, which weight decay would act on.
+#[test]
+fn a_parameter_that_no_rank_uses_has_no_gradient() {
+    let ends = |rank: ThreadRank| {
+        let mut trainer = trainer(&SHARDS);
+        trainer.join(Rc::new(rank)).unwrap();
+        let idle = Param::new(Tensor::ones([3]));
+        trainer.params.push(("idle".to_owned(), idle.clone()));
+        let dataset = trainer.dataset.clone();
+        let places: Vec<usize> = (0..24).collect();
+        let mut batches = trainer.own_parts(&places).into_iter().map(|part| dataset.training_batch(0, &part));
+        let (sum, _) = pollster::block_on(trainer.sum_of_shards(&mut batches, 24)).unwrap();
+        assert!(sum.gradients.get(&trainer.params[0].1).is_some() && sum.gradients.get(&idle).is_none());
+    };
+    std::thread::scope(|scope| group(2).into_iter().for_each(|rank| drop(scope.spawn(move || ends(rank)))));
+}
+
+/// Ranks on a GPU send their gradients as those on a CPU do, and have the sum on the GPU.
+#[test]
+fn ranks_on_a_gpu_take_the_steps_of_ranks_on_a_cpu() {
+    let settings = ["train.shards=2", "train.batch_size=4", "model.kind=dense", "model.batch_norm=false"];
+    let step = |rank: ThreadRank, device: Device| {
+        let mut trainer = trainer_on(device.clone(), &settings);
+        trainer.join(Rc::new(rank)).unwrap();
+        let dataset = trainer.dataset.clone();
+        let mut batches = trainer.own_parts(&[0, 1, 2, 3]).into_iter().map(|part| dataset.training_batch(0, &part));
+        let (sum, _) = pollster::block_on(trainer.sum_of_shards(&mut batches, 4)).unwrap();
+        let gradient = |(name, param): &(String, Param)| {
+            let gradient = sum.gradients.get(param).unwrap();
+            assert_eq!(gradient.device(), device, "{name}");
+            pollster::block_on(gradient.read()).unwrap()
+        };
+        trainer.params.iter().map(gradient).collect::<Vec<_>>()
+    };
+    let [on_gpu, on_cpu] = [gpu(), Device::Cpu].map(|device| {
+        std::thread::scope(|scope| {
+            let spawn = |rank| {
+                let device = device.clone();
+                scope.spawn(move || step(rank, device))
+            };
+            let ranks: Vec<_> = group(2).into_iter().map(spawn).collect();
+            let [first, second] = <[_; 2]>::try_from(ranks).unwrap().map(|rank| rank.join().unwrap());
+            assert!(first == second && first.len() > 5, "on {device}");
+            first
+        })
+    });
+    for (found, expected) in on_gpu.iter().zip(&on_cpu) {
+        let largest = expected.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off <= 1e-4 * largest, "{off} of {largest}");
+    }
+}
+
+#[test]
+fn batch_norm_over_all_shards_is_refused_on_a_gpu() {
+    let mut trainer = trainer_on(gpu(), &["train.shards=2", "train.sync_batch_norm=true"]);
+    let error = trainer.join(Rc::new(group(1).remove(0))).unwrap_err().to_string();
+    assert!(error.contains("train.sync_batch_norm = true: a GPU cannot do that"), "{error}");
 }
 
 #[test]
