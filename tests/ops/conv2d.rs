@@ -77,7 +77,7 @@ fn large() -> Vec<Case> {
         case([70, 2, 17, 18], [16, 2, 2, 3], 1, 0), // more images than tasks of a weight gradient
         case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),   // rows longer than two vectors, more images than parts of a sum
         case([70, 20, 15, 18], [33, 20, 4, 4], 2, 1), // several images at once, and a last task of fewer
-        case([11, 48, 16, 13], [64, 48, 4, 4], 2, 1), // so many weights that some images go from step to step, then the others
+        case([11, 48, 16, 13], [80, 48, 4, 4], 2, 1), // so many weights that the whole batch goes from step to step
     ]
 }
 
@@ -241,6 +241,22 @@ fn both_gradients_are_adjoints_on_large_images() {
                 adjoint(&format!("{what} in its weight"), &w, &ax, &y, &dw);
             });
         });
+    }
+}
+
+/// Layers with so many weights and pixels that Winograd's algorithm takes eight images through all steps before the ninth.
+#[test]
+fn layers_of_which_some_images_go_first_equal_matrix_products() {
+    let cases = [([96, 96], 3, 1, ConvAlgorithm::Winograd4), ([48, 80], 4, 2, ConvAlgorithm::WinogradStride2)];
+    for (([cin, cout], k, stride, algorithm), mut rng) in cases.into_iter().zip(draws(10)) {
+        let (size, conv) = ([36 * stride, 38 * stride], Conv { stride, padding: 1 });
+        let [x, w] = [[9, cin, size[0], size[1]], [cout, cin, k, k]].map(|shape| rng.normal_tensor(shape));
+        let dy = rng.normal_tensor([9, cout, 36, 38]);
+        let results = || [x.conv2d(&w, None, conv), dy.conv2d_input_gradient(&w, conv, size)];
+        let (found, expected) = (algorithm.force(results), ConvAlgorithm::Direct.force(results));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_close(&format!("{algorithm:?}"), found, &Array::of(expected), 1e-5);
+        }
     }
 }
 
