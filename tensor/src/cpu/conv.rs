@@ -22,7 +22,8 @@ use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
 use super::window::{Channels, TapOffsets, Window};
-use super::winograd::{self, Direction};
+use super::winograd;
+use super::winograd_phases::Direction;
 use super::winograd_tile::{Four, FourByTwo, Two};
 use super::{conv_2x2, conv_few, conv_indirect};
 
@@ -95,11 +96,12 @@ impl ConvAlgorithm {
         }
         let [height, width] = window.output;
         let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
-        // A Winograd tile of stride 2 is 100 products and its transforms, instead of 256 products.
-        let is_four = fits(WinogradStride2) && window.kernel == [4, 4] && tiles(4) * 10 < height * width;
+        // At stride 2 a Winograd tile is 100 products instead of 16 for each of its pixels. Its transforms take more than half as long as
+        // the products. For 3 × 3 they take more than is saved.
+        let four = fits(WinogradStride2) && window.kernel == [4, 4] && tiles(4) * 160 < height * width * 16;
         if fits(Few) {
             Few
-        } else if is_four && from.min(to) >= 16 && window.batch * height * width >= 1024 {
+        } else if four && from.min(to) >= 16 && window.batch * height * width >= 1024 {
             WinogradStride2
         } else if !fits(Winograd4) || from.min(to) < 16 || window.batch * height * width < 256 {
             ConvAlgorithm::of_any_kernel(window, product, [cin, cout])

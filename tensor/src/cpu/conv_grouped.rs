@@ -14,7 +14,7 @@
 
 use super::conv::{self, ConvAlgorithm, Product};
 use super::conv_indirect;
-use super::parallel::{dispatch_rows, map};
+use super::parallel::{ENOUGH_TASKS, dispatch_rows, map};
 use super::pool::scratch;
 use super::simd::{Isa, SimdKernel, Vector};
 use super::window::{Channels, TapOffsets, Window};
@@ -24,9 +24,6 @@ const MANY: usize = 16;
 
 /// Places of a plane are a multiple of this many: pairs of vectors on any instruction set.
 const PAIR: usize = 32;
-
-/// Tasks that a sum over the batch is cut into, together with the groups: enough for 64 cores.
-const ENOUGH_TASKS: usize = 64;
 
 /// The sizes of a convolution in groups.
 #[derive(Clone, Copy)]

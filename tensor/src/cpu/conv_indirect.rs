@@ -21,7 +21,7 @@ use super::bordered::{Bordered, channel_steps};
 use super::implicit_im2col::{copy, interleave, runs_by_image};
 use super::microkernel::{Accumulate, Gather};
 use super::panels::{Layout, Panels, Part};
-use super::parallel::{DisjointSliceMut, for_each_index, for_each_item, map};
+use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, for_each_index, for_each_item, map};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
@@ -37,8 +37,6 @@ const ROWS: usize = 384;
 const FEWEST_ROWS: usize = 48;
 /// Steps that a weight gradient sums up before it adds to the result.
 const STEPS: usize = 256;
-/// Enough tasks for 64 cores.
-const ENOUGH_TASKS: usize = 64;
 
 /// See `conv::forward`.
 pub(super) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: Channels, window: Window) {

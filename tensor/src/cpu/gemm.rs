@@ -16,7 +16,7 @@
 use std::ops::Range;
 
 use super::microkernel::{Accumulate, Strides, multiply_tile};
-use super::parallel::{DisjointSliceMut, for_each_index, for_each_item, map};
+use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, for_each_index, for_each_item, map};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::transpose::transpose;
@@ -33,8 +33,6 @@ const LINE: usize = 16;
 const BLOCK_ROWS: usize = 512;
 /// A task with fewer rows than these would spend too much of its time packing B.
 const FEW_ROWS: usize = 256;
-/// Enough tasks for 64 cores. With fewer, a task gets fewer rows, then fewer columns, and at last `k` is cut too.
-const ENOUGH_TASKS: usize = 64;
 
 /// Packs lines of an operand (rows of A, columns of B) at the steps `ks` into `panel[k][width]`. Lines past the range become 0.
 pub(crate) type Pack<'a> = &'a (dyn Fn(Range<usize>, Range<usize>, usize, &mut [f32]) + Sync);

@@ -4,14 +4,11 @@
 //! once; a second read comes from the cache.
 
 use super::channels::sums_of;
-use super::parallel::{DisjointSliceMut, dispatch_rows, map};
+use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, dispatch_rows, map};
 use super::simd::{Isa, SimdKernel, Vector};
 
 /// Numbers that are added in f32. Longer sums add these in f64.
 const PIECE: usize = 4096;
-
-/// Tasks of the gradient: enough for 64 cores.
-const ENOUGH_TASKS: usize = 64;
 
 /// How `[batch, channels, …]` is divided into groups.
 #[derive(Clone, Copy)]

@@ -42,6 +42,9 @@ pub fn start_own_threads() -> Result<OwnThreads> {
 /// The least number of elements of a task.
 pub(crate) const GRAIN: usize = 16 * 1024;
 
+/// Tasks of a kernel that cuts its work by shape, where there is as much to do: enough for 64 cores.
+pub(crate) const ENOUGH_TASKS: usize = 64;
+
 /// Calls `task(i)` in parallel for every i in `0..count`.
 ///
 /// This and [`for_each_part`] are not generic: rayon's loops take long to compile, and a call through a pointer costs nothing beside

@@ -17,23 +17,24 @@
 //! kernel of 4 × 4, or 9 for 3 × 3.
 //!
 //! The work is cut in one of two ways. If all of Ŵ and a few images fit a core's cache, a task takes those images through all three
-//! steps. If Ŵ is larger, it must be read as rarely as possible: each step is done for the whole batch, and each task of the second
-//! step computes one point, or some rows of it. The gradient of the weight is computed in the second way, a few images at a time
-//! where Ŵ′ is small. More sums than one would be more tasks too, but each has the size of Ŵ′.
+//! steps. If Ŵ is larger, it must be read as rarely as possible: each step is done for as many images as leave X̂ and Ŷ in a cache that
+//! the cores share, and each task of the second step computes one point, or some rows of it. The gradient of the weight is computed in
+//! the second way, for fewer images at a time where Ŵ′ is small. More sums than one would be more tasks too, but each has the size of
+//! Ŵ′.
 //!
 //! `winograd_points.rs` has the transforms of images, `winograd_weights.rs` those of weights, and `winograd_tile.rs` those of a tile.
 
 use std::ops::Range;
 
 use super::microkernel::{Accumulate, Strides, multiply_tile};
-use super::parallel::{DisjointSliceMut, for_each_index};
+use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, for_each_index};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
 use super::window::Window;
-use super::winograd_phases as phases;
+use super::winograd_phases::{self as phases, Direction};
 use super::winograd_points::{LANES, Order, Planes, Results, Tiles, Tiling, from_points};
 use super::winograd_tile::Tile;
-use super::winograd_weights::{self as weights, ENOUGH_TASKS, Kernels};
+use super::winograd_weights::{self as weights, Kernels};
 
 /// A Ŵ of this size leaves space for images in a core's cache.
 const SMALL: usize = 320 * 1024;
@@ -42,15 +43,6 @@ const SMALL: usize = 320 * 1024;
 const NUMBERS: usize = 9 << 18;
 /// The images that these are, the least and the most.
 const IMAGES: [usize; 2] = [8, 64];
-
-/// Which image a convolution computes from which.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// `y[batch, out, output]` from `x[batch, in, input]`.
-    Forward,
-    /// `x` from `y`.
-    Adjoint,
-}
 
 /// `y = bias + conv(x, w)`, or the adjoint, for `w[out, in, kernel]`, `[in, out]` channels, and the window of the forward pass.
 pub(crate) fn convolve<T: Tile>(
@@ -64,7 +56,7 @@ pub(crate) fn convolve<T: Tile>(
 ) {
     /// Numbers of X̂ and Ŷ that a task should have in the first way.
     const TASK: usize = 64 * 1024;
-    let (isa, is_adjoint) = (Isa::current(), direction == Direction::Adjoint);
+    let isa = Isa::current();
     let (phases, [cin, cout], [from_size, to_size], grid) = match direction {
         Direction::Forward => {
             (phases::forward::<T>(&window), [cin, cout], [window.input, window.output], window.output)
@@ -75,10 +67,10 @@ pub(crate) fn convolve<T: Tile>(
         }
     };
     // A forward pass adds up its phases, while each phase of an adjoint has results of its own.
-    let (all, sums) = (phases.len() * T::POINTS, if is_adjoint { phases.len() } else { 1 });
+    let (all, sums) = (phases.len() * T::POINTS, if direction == Direction::Adjoint { phases.len() } else { 1 });
     let tiling = Tiling::of::<T>(grid);
     let weight = Planes::new(Order::Panels, all, cin, cout);
-    let kernels = Kernels { weight: w, is_adjoint, channels: [cin, cout], taps: window.taps() };
+    let kernels = Kernels { weight: w, direction, channels: [cin, cout], taps: window.taps() };
     let w = weights::to_points::<T>(isa, &kernels, &phases, weight);
     let tiles = Tiles::new::<T, false>(from, cin, from_size, tiling, &phases);
     let to = &DisjointSliceMut::new(to);
@@ -89,8 +81,8 @@ pub(crate) fn convolve<T: Tile>(
     };
     let terms = |plane: usize| (plane..all).step_by(sums * T::POINTS).map(|plane| [plane, plane]);
 
+    let image: usize = planes(1).iter().map(|p| p.count()).sum();
     if weight.count() <= SMALL {
-        let image: usize = planes(1).iter().map(|p| p.count()).sum();
         let some = (TASK / image).clamp(1, window.batch);
         for_each_index(window.batch.div_ceil(some), &|task| {
             let images = task * some..((task + 1) * some).min(window.batch);
@@ -113,7 +105,6 @@ pub(crate) fn convolve<T: Tile>(
         });
         return;
     }
-    let image: usize = planes(1).iter().map(|p| p.count()).sum();
     let together = (NUMBERS / image).clamp(IMAGES[0], IMAGES[1]).min(window.batch);
     let [mut xs, mut ys] = planes(together).map(|planes| CpuBuffer::take(planes.count()));
     for first in (0..window.batch).step_by(together) {

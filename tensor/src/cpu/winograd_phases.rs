@@ -12,6 +12,15 @@
 use super::window::Window;
 use super::winograd_tile::Tile;
 
+/// Which image a convolution computes from which.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// `y[batch, out, output]` from `x[batch, in, input]`.
+    Forward,
+    /// `x` from `y`.
+    Adjoint,
+}
+
 /// A convolution of stride 1 within another one.
 pub(super) struct Phase {
     /// The pixel of the first place and tap: row and column, which may be outside of the image.

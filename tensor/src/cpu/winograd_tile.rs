@@ -49,6 +49,20 @@ fn plus<V: Vector>(x: V, c: f32, y: V) -> V {
     x.add_product(V::splat(c), y)
 }
 
+/// The rows of Bᵀ for ±p, if the other points are ±q and ∞: x₃ − q²·x₁ ± p·(x₂ − q²·x₀). A point 0 moves x on by one pixel.
+#[inline(always)]
+fn input_at<V: Vector>(p: f32, q: f32, [x0, x1, x2, x3]: [V; 4]) -> [V; 2] {
+    let (same, other) = (plus(x3, -q * q, x1), times(p, plus(x2, -q * q, x0)));
+    [same.add(other), same.sub(other)]
+}
+
+/// The values of y₀ + y₁·x + y₂·x² + y₃·x³ at ±p, which are rows of A.
+#[inline(always)]
+fn values_at<V: Vector>(p: f32, [y0, y1, y2, y3]: [V; 4]) -> [V; 2] {
+    let (even, odd) = (plus(y0, p * p, y2), times(p, plus(y1, p * p, y3)));
+    [even.add(odd), even.sub(odd)]
+}
+
 /// F(2 × 2, 3 × 3): points 0, ±1, ∞.
 pub(crate) struct Two;
 
@@ -108,11 +122,9 @@ impl Tile for Four {
     #[inline(always)]
     fn input<V: Vector>(d: &mut [V; 6]) {
         let [d0, d1, d2, d3, d4, d5] = *d;
-        let (even_a, odd_a) = (plus(d4, -B2, d2), times(A, plus(d3, -B2, d1)));
-        let (even_b, odd_b) = (plus(d4, -A2, d2), times(B, plus(d3, -A2, d1)));
         d[0] = plus(plus(d4, A2 * B2, d0), -(A2 + B2), d2);
-        (d[1], d[2]) = (even_a.add(odd_a), even_a.sub(odd_a));
-        (d[3], d[4]) = (even_b.add(odd_b), even_b.sub(odd_b));
+        [d[1], d[2]] = input_at(A, B, [d1, d2, d3, d4]);
+        [d[3], d[4]] = input_at(B, A, [d1, d2, d3, d4]);
         d[5] = plus(plus(d5, A2 * B2, d1), -(A2 + B2), d3);
     }
 
@@ -130,10 +142,8 @@ impl Tile for Four {
     #[inline(always)]
     fn output_adjoint<V: Vector>(y: &mut [V; 6]) {
         let [y0, y1, y2, y3, ..] = *y;
-        let (even_a, odd_a) = (plus(y0, A2, y2), times(A, plus(y1, A2, y3)));
-        let (even_b, odd_b) = (plus(y0, B2, y2), times(B, plus(y1, B2, y3)));
-        (y[1], y[2]) = (even_a.add(odd_a), even_a.sub(odd_a));
-        (y[3], y[4]) = (even_b.add(odd_b), even_b.sub(odd_b));
+        [y[1], y[2]] = values_at(A, [y0, y1, y2, y3]);
+        [y[3], y[4]] = values_at(B, [y0, y1, y2, y3]);
         y[5] = y3;
     }
 
@@ -162,6 +172,7 @@ impl Tile for Four {
 /// F(4 × 4, 2 × 2): points ±c, ±d, ∞.
 pub(crate) struct FourByTwo;
 
+// One over the product of each point's distances to the others is NC and ND, or the negative of it for −c and −d.
 const C: f32 = 0.5;
 const D: f32 = 1.25;
 const C2: f32 = C * C;
@@ -176,10 +187,8 @@ impl Tile for FourByTwo {
     #[inline(always)]
     fn input<V: Vector>(d: &mut [V; 6]) {
         let [d0, d1, d2, d3, d4, _] = *d;
-        let (odd_c, even_c) = (plus(d3, -D2, d1), times(C, plus(d2, -D2, d0)));
-        let (odd_d, even_d) = (plus(d3, -C2, d1), times(D, plus(d2, -C2, d0)));
-        (d[0], d[1]) = (odd_c.add(even_c), odd_c.sub(even_c));
-        (d[2], d[3]) = (odd_d.add(even_d), odd_d.sub(even_d));
+        [d[0], d[1]] = input_at(C, D, [d0, d1, d2, d3]);
+        [d[2], d[3]] = input_at(D, C, [d0, d1, d2, d3]);
         d[4] = plus(plus(d4, C2 * D2, d0), -(C2 + D2), d2);
     }
 
@@ -197,10 +206,8 @@ impl Tile for FourByTwo {
     #[inline(always)]
     fn output_adjoint<V: Vector>(y: &mut [V; 6]) {
         let [y0, y1, y2, y3, ..] = *y;
-        let (even_c, odd_c) = (plus(y0, C2, y2), times(C, plus(y1, C2, y3)));
-        let (even_d, odd_d) = (plus(y0, D2, y2), times(D, plus(y1, D2, y3)));
-        (y[0], y[1]) = (even_c.add(odd_c), even_c.sub(odd_c));
-        (y[2], y[3]) = (even_d.add(odd_d), even_d.sub(odd_d));
+        [y[0], y[1]] = values_at(C, [y0, y1, y2, y3]);
+        [y[2], y[3]] = values_at(D, [y0, y1, y2, y3]);
         y[4] = y3;
     }
 

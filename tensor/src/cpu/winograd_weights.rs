@@ -7,21 +7,18 @@
 
 use std::marker::PhantomData;
 
-use super::parallel::{DisjointSliceMut, for_each_index};
+use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, for_each_index};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, SimdKernel, Vector};
 use super::transpose::transpose;
-use super::winograd_phases::Phase;
+use super::winograd_phases::{Direction, Phase};
 use super::winograd_points::{LANES, Planes};
 use super::winograd_tile::{Tile, Transform};
-
-/// Enough tasks for 64 cores, where there is as much to do.
-pub(super) const ENOUGH_TASKS: usize = 64;
 
 /// A weight of a convolution, `[out, in, kernel]`, or that of an adjoint, `[in, out, kernel]`, with `[in, out]` channels.
 pub(super) struct Kernels<'a> {
     pub(super) weight: &'a [f32],
-    pub(super) is_adjoint: bool,
+    pub(super) direction: Direction,
     pub(super) channels: [usize; 2],
     /// The number of taps of a kernel.
     pub(super) taps: usize,
@@ -31,7 +28,7 @@ pub(super) struct Kernels<'a> {
 pub(super) fn to_points<T: Tile>(isa: Isa, kernels: &Kernels, phases: &[Phase], planes: Planes) -> CpuBuffer {
     /// Input channels of one task, the least and the most.
     const SOME: [usize; 2] = [4, 32];
-    let Kernels { weight, is_adjoint, channels: [cin, cout], taps } = *kernels;
+    let Kernels { weight, direction, channels: [cin, cout], taps } = *kernels;
     let mut points = CpuBuffer::take(planes.count());
     let (to, panels) = (DisjointSliceMut::new(&mut points), planes.panels().collect::<Vec<_>>());
     let some = (panels.len() * cin / ENOUGH_TASKS).clamp(SOME[0], SOME[1]);
@@ -44,9 +41,9 @@ pub(super) fn to_points<T: Tile>(isa: Isa, kernels: &Kernels, phases: &[Phase], 
                 for v in panel.clone() {
                     let out = v * LANES;
                     // The kernels of sixteen outputs and one input, which are `stride` apart.
-                    let (start, stride) = match is_adjoint {
-                        true => ((input * cout + out) * taps, taps),
-                        false => ((out * cin + input) * taps, cin * taps),
+                    let (start, stride) = match direction {
+                        Direction::Adjoint => ((input * cout + out) * taps, taps),
+                        Direction::Forward => ((out * cin + input) * taps, cin * taps),
                     };
                     transpose(isa, &weight[start..], stride, LANES.min(cout - out), taps, flat, LANES);
                     let [at, step] = planes.vector(v);
