@@ -27,8 +27,8 @@ pub(super) struct Phase {
     pub(super) first: [isize; 2],
     /// The distance between the pixels of neighbouring places.
     pub(super) step: usize,
-    /// The tap of the kernel at each place of T's kernel. A place without a tap counts as 0.
-    pub(super) taps: Vec<Option<usize>>,
+    /// The tap of the kernel at each place of T's kernel. A place without a tap has the one after the last, whose weight is 0.
+    pub(super) taps: Vec<usize>,
     /// The pixel of the first result.
     pub(super) to: [usize; 2],
     /// The distance between the pixels of neighbouring results.
@@ -36,10 +36,12 @@ pub(super) struct Phase {
 }
 
 /// The tap at each place of T's kernel, from the tap of each row or column of that kernel.
-fn taps<T: Tile>(window: &Window, tap: impl Fn(usize, usize) -> usize) -> Vec<Option<usize>> {
-    let within = |d: usize, i: usize| Some(tap(d, i)).filter(|&t| t < window.kernel[d]);
-    let at = |i: usize, j: usize| Some(within(0, i)? * window.kernel[1] + within(1, j)?);
-    (0..T::TAPS).flat_map(|i| (0..T::TAPS).map(move |j| [i, j])).map(|[i, j]| at(i, j)).collect()
+fn taps<T: Tile>(window: &Window, tap: impl Fn(usize, usize) -> usize) -> Vec<usize> {
+    let at = |[i, j]: [usize; 2]| match [tap(0, i), tap(1, j)] {
+        [row, column] if row < window.kernel[0] && column < window.kernel[1] => row * window.kernel[1] + column,
+        _ => window.taps(),
+    };
+    (0..T::TAPS).flat_map(|i| (0..T::TAPS).map(move |j| [i, j])).map(at).collect()
 }
 
 /// The phases of a forward pass.

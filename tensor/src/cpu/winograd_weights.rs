@@ -35,8 +35,8 @@ pub(super) fn to_points<T: Tile>(isa: Isa, kernels: &Kernels, phases: &[Phase], 
     let blocks = cin.div_ceil(some);
     for_each_index(panels.len() * blocks, &|task| {
         let (panel, first) = (panels[task / blocks].clone(), task % blocks * some);
-        scratch(taps * LANES, |flat| {
-            flat.fill(0.0); // for the channels that are missing
+        scratch((taps + 1) * LANES, |flat| {
+            flat.fill(0.0); // for the channels and the taps that are missing
             for input in first..(first + some).min(cin) {
                 for v in panel.clone() {
                     let out = v * LANES;
@@ -72,10 +72,7 @@ impl<T: Tile> SimdKernel for ToPoints<'_, T> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for lane in (0..LANES).step_by(V::LANES) {
-            let read = |i: usize, j: usize| match self.phase.taps[i * T::TAPS + j] {
-                Some(tap) => V::read(&self.flat[tap * LANES + lane..]),
-                None => V::splat(0.0),
-            };
+            let read = |i: usize, j: usize| V::read(&self.flat[self.phase.taps[i * T::TAPS + j] * LANES + lane..]);
             Transform::Weight.square::<V, T>(read, |i, j, x| {
                 let at = (i * T::IN + j) * self.plane + self.at + lane;
                 // SAFETY: no two tasks have the same channels.
@@ -94,7 +91,7 @@ pub(super) fn from_points<T: Tile>(
     dw: &DisjointSliceMut,
     [cin, taps]: [usize; 2],
 ) {
-    scratch(taps * LANES, |flat| {
+    scratch((taps + 1) * LANES, |flat| {
         for v in 0..planes.vectors {
             let [at, step] = planes.vector(v);
             for (phase, points) in phases.iter().zip(points.chunks_exact(T::POINTS * planes.plane())) {
@@ -124,9 +121,7 @@ impl<T: Tile> SimdKernel for FromPoints<'_, T> {
         for lane in (0..LANES).step_by(V::LANES) {
             let read = |i: usize, j: usize| V::read(&self.points[(i * T::IN + j) * self.plane + self.at + lane..]);
             Transform::WeightAdjoint.square::<V, T>(read, |i, j, x| {
-                if let Some(tap) = self.phase.taps[i * T::TAPS + j] {
-                    x.write(&mut self.flat[tap * LANES + lane..]);
-                }
+                x.write(&mut self.flat[self.phase.taps[i * T::TAPS + j] * LANES + lane..]);
             });
         }
     }
