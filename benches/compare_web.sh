@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The page's engine and TensorFlow.js in one browser, in turn: training steps a second of the page's two models and of
 # `quickstart`, on the CPU and on WebGPU.
-#   [MODEL=dense] [DEVICE=CPU] benches/compare_web.sh [ROUNDS] [SECONDS]
-# (3 rounds of 5 seconds each; some minutes on CPU, and on WebGPU without a GPU up to five for a round)
+#   [MODEL=dense] [DEVICE=CPU] [MINUTES=5] benches/compare_web.sh [ROUNDS] [SECONDS]
+# (3 rounds of 5 seconds each; some minutes on CPU, and on WebGPU without a GPU up to MINUTES for each program in a round)
 # It needs chromium, Node with npm, and what web/build needs. Without a GPU, WebGPU is SwiftShader, a program on the CPU: such numbers say
 # nothing about GPUs. Prints a table in Markdown, medians over the rounds. The last column is their speed divided by ours.
 set -euo pipefail

@@ -13,6 +13,10 @@ use tensor::{Act, BatchNorm, Device, Generator, RunningStats, Tensor};
 const EPS: f32 = 1e-5;
 const ACTS: [Act; 3] = [Act::Identity, Act::Relu, Act::LeakyRelu(0.2)];
 
+/// A plane that is added up in several parts, more images than are added in f32, and channels of several tasks, of which the last has
+/// fewer.
+const LARGE: [[usize; 4]; 3] = [[3, 2, 70, 61], [130, 2, 3, 3], [2, 150, 2, 3]];
+
 /// x, weight, bias, residual. Channels differ in mean and variance, so that exchanged channels are detected.
 fn inputs(rng: &mut Generator, shape: [usize; 4]) -> Vec<Tensor> {
     let c = shape[1];
@@ -29,8 +33,8 @@ fn shape(rng: &mut Generator) -> [usize; 4] {
 
 #[test]
 fn statistics_match_the_reference() {
-    let large = [[3, 2, 70, 61], [64, 3, 2, 2], [2, 5, 1, 1]];
-    for (shape, mut rng) in draws(30).map(|mut rng| (shape(&mut rng), rng)).chain(large.into_iter().zip(draws(3))) {
+    let large = [[64, 3, 2, 2], [2, 5, 1, 1]].into_iter().chain(LARGE);
+    for (shape, mut rng) in draws(30).map(|mut rng| (shape(&mut rng), rng)).chain(large.zip(draws(5))) {
         let x = [inputs(&mut rng, shape).swap_remove(0)];
         let within = Within::Each(1e-5);
         law::forward(
@@ -120,9 +124,15 @@ fn epsilon_matters_for_small_variances() {
 
 #[test]
 fn the_fused_form_equals_the_separate_operations() {
+    for shape in [[5, 4, 7, 6]].into_iter().chain(LARGE) {
+        fused_equals_separate(shape);
+    }
+}
+
+fn fused_equals_separate(shape: [usize; 4]) {
     let mut rng = Generator::new(7);
-    let inputs = inputs(&mut rng, [5, 4, 7, 6]);
-    let dy = rng.normal_tensor([5, 4, 7, 6]);
+    let inputs = inputs(&mut rng, shape);
+    let dy = rng.normal_tensor(shape);
     let run = |device: &Device, f: &dyn Fn(&[Var]) -> Var| {
         let leaves: Vec<Var> = inputs.iter().map(|x| Var::leaf(x.upload(device))).collect();
         let y = f(&leaves);
@@ -134,7 +144,7 @@ fn the_fused_form_equals_the_separate_operations() {
         |device: &Device| run(device, &|x| x[0].batch_norm(&x[1], &x[2], Some(&x[3]), Act::LeakyRelu(0.1), EPS, None));
     // On the CPU, because a GPU uses other kernels for the separate operations.
     let composed = run(&Device::Cpu, &|x| {
-        let column = |v: &Var| v.reshape([4, 1, 1]);
+        let column = |v: &Var| v.reshape([shape[1], 1, 1]);
         let centred = &x[0] - x[0].mean(&[0, 2, 3], true);
         let var = centred.square().mean(&[0, 2, 3], true);
         let normal = centred / var.add_scalar(EPS).sqrt();
@@ -142,9 +152,9 @@ fn the_fused_form_equals_the_separate_operations() {
     });
     everywhere(|device| {
         let fused = fused(device);
-        compare::assert_close("value", &fused.0, &Array::of(&composed.0), 2e-6);
+        compare::assert_close(&format!("value of {shape:?}"), &fused.0, &Array::of(&composed.0), 2e-6);
         for (i, (fused, composed)) in fused.1.iter().zip(&composed.1).enumerate() {
-            compare::assert_close(&format!("gradient {i}"), fused, &Array::of(composed), 5e-6);
+            compare::assert_close(&format!("gradient {i} of {shape:?}"), fused, &Array::of(composed), 5e-6);
         }
     });
 }

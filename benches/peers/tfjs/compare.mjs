@@ -1,4 +1,5 @@
-// Times the page's engine and TensorFlow.js in turn in one browser: [MODEL=basic] [DEVICE=CPU] node compare.mjs BROWSER WEB_DIST ROUNDS SECONDS
+// Times the page's engine and TensorFlow.js in turn in one browser: [MODEL=basic] [DEVICE=CPU] [MINUTES=5] node compare.mjs BROWSER WEB_DIST ROUNDS SECONDS
+// Each of the two may take MINUTES for a round, warm-up and compilation of shaders included.
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -8,6 +9,7 @@ import { fileURLToPath } from "node:url";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const { chromium } = createRequire(join(here, "../../../tests/pages/check.mjs"))("playwright-core");
 const [executablePath, dist, rounds, seconds] = process.argv.slice(2);
+const minutes = Number(process.env.MINUTES ?? 5);
 const packages = join(here, "node_modules/@tensorflow");
 const FILES = {
   "/tf.js": `${packages}/tfjs/dist/tf.min.js`,
@@ -88,7 +90,7 @@ for (const [model, device, here, there] of CASES) {
     for (const [side, run] of [here, there].entries()) {
       const page = await browser.newPage();
       try {
-        const result = await Promise.race([run(page), new Promise((_, refuse) => setTimeout(() => refuse(new Error("takes longer than 5 minutes")), 300_000))]);
+        const result = await Promise.race([run(page), new Promise((_, refuse) => setTimeout(() => refuse(new Error(`takes longer than ${minutes} minutes`)), 60_000 * minutes))]);
         parameters[side] = result.parameters;
         found[side].push(result.stepsPerSecond);
       } catch (error) {
@@ -98,7 +100,7 @@ for (const [model, device, here, there] of CASES) {
     }
   }
   const [a, b] = found.map((numbers) => (numbers.length ? median(numbers) : NaN));
-  const number = (x) => (Number.isNaN(x) ? "–" : x.toFixed(1));
+  const number = (x) => (Number.isNaN(x) ? "–" : x < 1 ? x.toPrecision(2) : x.toFixed(1));
   if (parameters[0] !== parameters[1] && found[1].length) said += ` other parameters: ${parameters[1]}`;
   console.log(`| ${model} | ${device} | ${parameters[0]} | ${number(a)} | ${number(b)} | ${number(a && b ? b / a : NaN)} | ${said}`);
 }

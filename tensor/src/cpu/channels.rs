@@ -1,13 +1,29 @@
-//! Batch normalisation of one channel; `ops/batch_norm.rs` begins with the formulas.
+//! Batch normalisation of neighbouring channels; `ops/batch_norm.rs` begins with the formulas.
 //!
-//! The numbers of a channel are one contiguous plane per image. A task processes one channel. It reads the planes from memory once;
-//! a second read comes from the cache.
+//! The numbers of a channel are one contiguous plane per image, and neighbouring channels have neighbouring planes. A task has all
+//! numbers of some neighbouring channels, its block. It reads them from memory once; a second read comes from a cache.
+//!
+//! The numbers at one place of all images are added up first, all places of a plane side by side, and the places of a channel at the
+//! end. So additions do not wait for each other, however small a plane is, and a channel's sums do not depend on its block.
 
 use std::ops::Range;
 
 use super::parallel::DisjointSliceMut;
 use super::simd::{SimdKernel, Vector};
+use super::sums::{at, sums_of};
 use crate::act::Act;
+
+/// The most places that are added up side by side. Their sums and constants stay in the first-level cache.
+const PLACES: usize = 1024;
+
+/// The least places of a task, so that a vector is full where planes are small.
+const FEW_PLACES: usize = 64;
+
+/// Images whose numbers are added in f32. Longer sums add these in f64.
+const IMAGES: usize = 64;
+
+/// Tasks of a layer with enough channels.
+const TASKS: usize = 32;
 
 /// Finds the numbers of a channel in `[batch, channels, height, width]`: one plane per image.
 #[derive(Clone, Copy)]
@@ -23,10 +39,111 @@ impl Channels {
         self.batch * self.plane
     }
 
+    /// The number of channels in a block.
+    pub(crate) fn of_block(self) -> usize {
+        let (least, most) = (FEW_PLACES.div_ceil(self.plane.max(1)), (PLACES / self.plane.max(1)).max(1));
+        (self.channels / TASKS).clamp(least, most)
+    }
+
+    /// The i-th block. The last one may have fewer channels.
+    pub(crate) fn block(self, i: usize) -> Block {
+        let first = i * self.of_block();
+        Block { all: self, first, count: self.of_block().min(self.channels - first) }
+    }
+}
+
+/// Neighbouring channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    all: Channels,
+    first: usize,
+    count: usize,
+}
+
+impl Block {
+    /// Its channels.
+    pub(crate) fn channels(self) -> Range<usize> {
+        self.first..self.first + self.count
+    }
+
+    /// The block's numbers of one image in parts of at most [`PLACES`]. There is one part, or all parts are of one channel.
     #[inline(always)]
-    pub(crate) fn plane(self, image: usize, channel: usize) -> Range<usize> {
-        let start = (image * self.channels + channel) * self.plane;
-        start..start + self.plane
+    fn parts(self) -> usize {
+        (self.count * self.all.plane).div_ceil(PLACES)
+    }
+
+    /// The number of places in a part.
+    #[inline(always)]
+    fn places(self, part: usize) -> usize {
+        PLACES.min(self.count * self.all.plane - part * PLACES)
+    }
+
+    /// A part's numbers of one image.
+    #[inline(always)]
+    fn range(self, image: usize, part: usize) -> Range<usize> {
+        let start = (image * self.all.channels + self.first) * self.all.plane + part * PLACES;
+        start..start + self.places(part)
+    }
+
+    /// Writes a number of each channel to each place of its plane, and returns the places of the part.
+    #[inline(always)]
+    fn spread(self, part: usize, of_channel: impl Fn(usize) -> f32, to: &mut [f32; PLACES]) -> &[f32] {
+        let to = &mut to[..self.places(part)];
+        for (c, places) in to.chunks_mut(self.all.plane).enumerate() {
+            places.fill(of_channel(c));
+        }
+        to
+    }
+
+    /// The two sums Σ f(aᵢ, bᵢ, …, center) over all numbers of each channel, where `center` is a number of the channel.
+    #[inline(always)]
+    fn sums<const K: usize>(
+        self,
+        tensors: [&[f32]; K],
+        center: impl Fn(usize) -> f32,
+        f: impl Fn([f32; K], f32) -> [f32; 2],
+    ) -> Vec<[f64; 2]> {
+        let mut totals = vec![[0.0; 2]; self.count];
+        let [mut centers, mut first, mut second] = [[0.0; PLACES]; 3];
+        for part in 0..self.parts() {
+            let centers = self.spread(part, &center, &mut centers);
+            for start in (0..self.all.batch).step_by(IMAGES) {
+                let (first, second) = (&mut first[..centers.len()], &mut second[..centers.len()]);
+                first.fill(0.0);
+                second.fill(0.0);
+                for image in start..self.all.batch.min(start + IMAGES) {
+                    let tensors = tensors.map(|tensor| &tensor[self.range(image, part)]);
+                    add_terms(tensors, centers, first, second, &f);
+                }
+                let planes = first.chunks(self.all.plane).zip(second.chunks(self.all.plane));
+                for (total, (first, second)) in totals.iter_mut().zip(planes) {
+                    let [a] = sums_of([first], |[x]| [x]);
+                    let [b] = sums_of([second], |[x]| [x]);
+                    *total = [total[0] + a, total[1] + b];
+                }
+            }
+        }
+        totals
+    }
+}
+
+/// Adds the two numbers of f(aᵢ, bᵢ, …, centerᵢ) to the i-th of two sums. The sums are two parameters, because then the compiler knows
+/// that writing one of them changes nothing else.
+#[inline(always)]
+fn add_terms<const K: usize>(
+    tensors: [&[f32]; K],
+    centers: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    f: impl Fn([f32; K], f32) -> [f32; 2],
+) {
+    let places = centers.len();
+    let (tensors, first, second) =
+        (tensors.map(|tensor| &tensor[..places]), &mut first[..places], &mut second[..places]);
+    for i in 0..places {
+        let [a, b] = f(at(&tensors, i), centers[i]);
+        first[i] += a;
+        second[i] += b;
     }
 }
 
@@ -38,12 +155,11 @@ pub(crate) struct Numbers {
     pub(crate) weight: f32,
 }
 
-/// Mean and variance of a channel.
+/// Mean and variance of each channel of a block.
 pub(crate) struct Moments<'a> {
     pub(crate) x: &'a [f32],
-    pub(crate) channels: Channels,
-    pub(crate) c: usize,
-    pub(crate) out: &'a mut [f32; 2],
+    pub(crate) block: Block,
+    pub(crate) out: &'a mut [[f32; 2]],
 }
 
 impl SimdKernel for Moments<'_> {
@@ -51,54 +167,71 @@ impl SimdKernel for Moments<'_> {
     /// μ = k + Σ (x − k)/M,   σ² = (Σ (x − k)² − (Σ (x − k))²/M)/M. There is little cancellation, since k is near μ.
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Channels { batch, plane, .. } = self.channels;
-        let first = &self.x[self.channels.plane(0, self.c)];
-        let [sum] = sums_of([first], |[x]| [x]);
-        let near = (sum / plane as f64) as f32;
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for n in 0..batch {
-            let x = &self.x[self.channels.plane(n, self.c)];
-            let [s, q] = sums_of([x], |[x]| [x - near, (x - near) * (x - near)]);
-            (sum, squares) = (sum + s, squares + q);
+        let Moments { x, block, out } = self;
+        let plane = block.all.plane;
+        for (c, out) in out.iter_mut().enumerate() {
+            let [sum] = sums_of([&x[(block.first + c) * plane..][..plane]], |[x]| [x]);
+            out[0] = (sum / plane as f64) as f32;
         }
-        let count = self.channels.count() as f64;
-        let var = ((squares - sum * sum / count) / count).max(0.0);
-        *self.out = [(f64::from(near) + sum / count) as f32, var as f32];
+        let sums = block.sums([x], |c| out[c][0], |[x], near| [x - near, (x - near) * (x - near)]);
+        let count = block.all.count() as f64;
+        for (out, [sum, squares]) in out.iter_mut().zip(sums) {
+            let var = ((squares - sum * sum / count) / count).max(0.0);
+            *out = [(f64::from(out[0]) + sum / count) as f32, var as f32];
+        }
     }
 }
 
-/// y of a channel.
+/// y of a block.
 pub(crate) struct Normalise<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) residual: Option<&'a [f32]>,
     pub(crate) y: &'a DisjointSliceMut<'a>,
-    pub(crate) channels: Channels,
-    pub(crate) c: usize,
-    pub(crate) numbers: Numbers,
-    pub(crate) bias: f32,
+    pub(crate) block: Block,
+    /// Of each channel of the block.
+    pub(crate) numbers: &'a [Numbers],
+    /// The same.
+    pub(crate) bias: &'a [f32],
     pub(crate) act: Act,
 }
 
 impl SimdKernel for Normalise<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Numbers { mean, invstd, weight } = self.numbers;
-        let (scale, bias, act) = (weight * invstd, self.bias, self.act);
-        for n in 0..self.channels.batch {
-            let at = self.channels.plane(n, self.c);
-            // SAFETY: no two tasks have the same channel.
-            let y = unsafe { self.y.part(at.clone()) };
-            let x = &self.x[at.clone()];
-            match self.residual {
-                None => {
-                    for i in 0..y.len() {
-                        y[i] = act.apply((x[i] - mean) * scale + bias);
+        match self.act {
+            Act::Identity => self.activated(|x| x),
+            Act::Relu => self.activated(|x| Act::Relu.apply(x)),
+            Act::LeakyRelu(slope) => self.activated(|x| Act::LeakyRelu(slope).apply(x)),
+        }
+    }
+}
+
+impl Normalise<'_> {
+    #[inline(always)]
+    fn activated(self, act: impl Fn(f32) -> f32) {
+        let Normalise { block, numbers, .. } = self;
+        let [mut mean, mut scale, mut bias] = [[0.0; PLACES]; 3];
+        for part in 0..block.parts() {
+            let mean = block.spread(part, |c| numbers[c].mean, &mut mean);
+            let scale = block.spread(part, |c| numbers[c].weight * numbers[c].invstd, &mut scale);
+            let bias = block.spread(part, |c| self.bias[c], &mut bias);
+            for image in 0..block.all.batch {
+                let range = block.range(image, part);
+                // SAFETY: no two tasks have the same channel.
+                let y = unsafe { self.y.part(range.clone()) };
+                let x = &self.x[range.clone()];
+                let (mean, scale, bias) = (&mean[..y.len()], &scale[..y.len()], &bias[..y.len()]);
+                match self.residual {
+                    None => {
+                        for i in 0..y.len() {
+                            y[i] = act((x[i] - mean[i]) * scale[i] + bias[i]);
+                        }
                     }
-                }
-                Some(residual) => {
-                    let r = &residual[at];
-                    for i in 0..y.len() {
-                        y[i] = act.apply((x[i] - mean) * scale + bias + r[i]);
+                    Some(residual) => {
+                        let r = &residual[range];
+                        for i in 0..y.len() {
+                            y[i] = act((x[i] - mean[i]) * scale[i] + bias[i] + r[i]);
+                        }
                     }
                 }
             }
@@ -106,146 +239,71 @@ impl SimdKernel for Normalise<'_> {
     }
 }
 
-/// dx, dw and db of a channel, and g = dy·act′ if the residual needs it.
+/// dx, dw and db of a block, and g = dy·act′ if the residual needs it.
 pub(crate) struct Gradient<'a> {
     pub(crate) x: &'a [f32],
     pub(crate) y: &'a [f32],
     pub(crate) dy: &'a [f32],
     pub(crate) dx: &'a DisjointSliceMut<'a>,
     pub(crate) g: Option<&'a DisjointSliceMut<'a>>,
-    pub(crate) channels: Channels,
-    pub(crate) c: usize,
-    pub(crate) numbers: Numbers,
+    pub(crate) block: Block,
+    /// Of each channel of the block.
+    pub(crate) numbers: &'a [Numbers],
     /// act′ where y ≤ 0. It is 1 elsewhere.
     pub(crate) slope: f32,
     pub(crate) of_batch: bool,
-    pub(crate) sums: &'a mut [f32; 2],
+    /// dw and db of each channel of the block.
+    pub(crate) sums: &'a mut [[f32; 2]],
 }
 
 impl SimdKernel for Gradient<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Numbers { mean, invstd, weight } = self.numbers;
+        let Gradient { block, numbers, .. } = self;
         let below = self.slope;
         let g_of = |dy: f32, y: f32| dy * if y > 0.0 { 1.0 } else { below };
-        let (mut db, mut dw) = (0.0, 0.0);
-        for n in 0..self.channels.batch {
-            let at = self.channels.plane(n, self.c);
-            let (dy, y, x) = (&self.dy[at.clone()], &self.y[at.clone()], &self.x[at.clone()]);
-            let [b, w] = sums_of([dy, y, x], |[dy, y, x]| {
+        let mut sums = block.sums(
+            [self.dy, self.y, self.x],
+            |c| numbers[c].mean,
+            |[dy, y, x], mean| {
                 let g = g_of(dy, y);
                 [g, g * (x - mean)]
-            });
-            (db, dw) = (db + b, dw + w);
-            if let Some(kept) = self.g {
-                // SAFETY: no two tasks have the same channel.
-                let kept = unsafe { kept.part(at) };
-                for i in 0..kept.len() {
-                    kept[i] = g_of(dy[i], y[i]);
+            },
+        );
+        for (c, [db, dw]) in sums.iter_mut().enumerate() {
+            *dw *= f64::from(numbers[c].invstd);
+            self.sums[c] = [*dw as f32, *db as f32];
+        }
+        let count = block.all.count() as f64;
+        // The shares of μ and σ² in dx: a number for each channel, and one that multiplies its deviations.
+        let share = |c: usize| match (self.of_batch, sums[c]) {
+            (true, [db, dw]) => [(db / count) as f32, (dw / count) as f32 * numbers[c].invstd],
+            (false, _) => [0.0, 0.0],
+        };
+        let [mut mean, mut scale, mut mean_g, mut slope] = [[0.0; PLACES]; 4];
+        for part in 0..block.parts() {
+            let mean = block.spread(part, |c| numbers[c].mean, &mut mean);
+            let scale = block.spread(part, |c| numbers[c].weight * numbers[c].invstd, &mut scale);
+            let mean_g = block.spread(part, |c| share(c)[0], &mut mean_g);
+            let slope = block.spread(part, |c| share(c)[1], &mut slope);
+            for image in 0..block.all.batch {
+                let range = block.range(image, part);
+                let (dy, y, x) = (&self.dy[range.clone()], &self.y[range.clone()], &self.x[range.clone()]);
+                if let Some(kept) = self.g {
+                    // SAFETY: no two tasks have the same channel.
+                    let kept = unsafe { kept.part(range.clone()) };
+                    for i in 0..kept.len() {
+                        kept[i] = g_of(dy[i], y[i]);
+                    }
+                }
+                // SAFETY: as above.
+                let dx = unsafe { self.dx.part(range) };
+                let (mean, scale) = (&mean[..dx.len()], &scale[..dx.len()]);
+                let (mean_g, slope) = (&mean_g[..dx.len()], &slope[..dx.len()]);
+                for i in 0..dx.len() {
+                    dx[i] = scale[i] * (g_of(dy[i], y[i]) - mean_g[i] - (x[i] - mean[i]) * slope[i]);
                 }
             }
         }
-        dw *= f64::from(invstd);
-        *self.sums = [dw as f32, db as f32];
-        let count = self.channels.count() as f64;
-        let (mean_g, slope) = match self.of_batch {
-            true => ((db / count) as f32, (dw / count) as f32 * invstd),
-            false => (0.0, 0.0),
-        };
-        let scale = weight * invstd;
-        for n in 0..self.channels.batch {
-            let at = self.channels.plane(n, self.c);
-            // SAFETY: as above.
-            let dx = unsafe { self.dx.part(at.clone()) };
-            let (dy, y, x) = (&self.dy[at.clone()], &self.y[at.clone()], &self.x[at]);
-            for i in 0..dx.len() {
-                dx[i] = scale * (g_of(dy[i], y[i]) - mean_g - (x[i] - mean) * slope);
-            }
-        }
     }
-}
-
-/// N sums Σ f(aᵢ, bᵢ, …) over planes. Each is accumulated in several independent f32 sums, more of them for longer planes.
-#[inline(always)]
-pub(super) fn sums_of<const K: usize, const N: usize>(
-    planes: [&[f32]; K],
-    f: impl Fn([f32; K]) -> [f32; N],
-) -> [f64; N] {
-    match planes[0].len() {
-        32.. => side_by_side::<32, K, N>(planes, f),
-        16.. => side_by_side::<16, K, N>(planes, f),
-        _ => side_by_side::<1, K, N>(planes, f),
-    }
-}
-
-#[inline(always)]
-fn side_by_side<const SIDE: usize, const K: usize, const N: usize>(
-    mut planes: [&[f32]; K],
-    f: impl Fn([f32; K]) -> [f32; N],
-) -> [f64; N] {
-    let mut sums = [[0.0f32; SIDE]; N];
-    let len = planes[0].len();
-    for k in 1..K {
-        planes[k] = &planes[k][..len];
-    }
-    let whole = len / SIDE * SIDE;
-    for start in (0..whole).step_by(SIDE) {
-        for i in 0..SIDE {
-            let terms = f(at(&planes, start + i));
-            for n in 0..N {
-                sums[n][i] += terms[n];
-            }
-        }
-    }
-    for i in whole..len {
-        let terms = f(at(&planes, i));
-        for n in 0..N {
-            sums[n][0] += terms[n];
-        }
-    }
-    let mut half = SIDE / 2;
-    while half > 0 {
-        for n in 0..N {
-            for i in 0..half {
-                sums[n][i] += sums[n][i + half];
-            }
-        }
-        half /= 2;
-    }
-    let mut results = [0.0; N];
-    for n in 0..N {
-        results[n] = f64::from(sums[n][0]);
-    }
-    results
-}
-
-/// The i-th number of each plane. (With `map` instead of loops, these sums took a seventh of the crate's time to compile.)
-#[inline(always)]
-fn at<const K: usize>(planes: &[&[f32]; K], i: usize) -> [f32; K] {
-    let mut numbers = [0.0; K];
-    for k in 0..K {
-        numbers[k] = planes[k][i];
-    }
-    numbers
-}
-
-/// Σ f(aᵢ, bᵢ), accumulated in eight independent f64 sums, so that additions do not wait for each other.
-#[inline(always)]
-pub(crate) fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
-    let mut sums = [0.0f64; 8];
-    let whole = a.len() / 8 * 8;
-    let b = &b[..a.len()];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for i in 0..8 {
-            sums[i] += f64::from(f(a[i], b[i]));
-        }
-    }
-    let mut sum = 0.0;
-    for part in sums {
-        sum += part;
-    }
-    for i in whole..a.len() {
-        sum += f64::from(f(a[i], b[i]));
-    }
-    sum
 }

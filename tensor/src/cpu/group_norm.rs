@@ -3,9 +3,9 @@
 //! The numbers of a group are contiguous: a plane for each channel, or a single number in a layer norm. A task reads them from memory
 //! once; a second read comes from the cache.
 
-use super::channels::sums_of;
 use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, dispatch_rows, map};
 use super::simd::{Isa, SimdKernel, Vector};
+use super::sums::sums_of;
 
 /// Numbers that are added in f32. Longer sums add these in f64.
 const PIECE: usize = 4096;

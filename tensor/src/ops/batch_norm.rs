@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use crate::act::Act;
-use crate::cpu::channels::{Channels, Gradient, Moments, Normalise, Numbers};
+use crate::cpu::channels::{Block, Channels, Gradient, Moments, Normalise, Numbers};
 use crate::cpu::parallel::{DisjointSliceMut, for_each_index, for_each_item};
 use crate::cpu::simd::Isa;
 use crate::device::{Accelerator, Device};
@@ -109,14 +109,14 @@ impl Tensor {
         }
         let (x, isa, begun) = (self.data(), Isa::current(), trace::begin());
         let mut moments = vec![[0.0; 2]; c];
-        for_each_item(&mut moments, |c, out| isa.dispatch(Moments { x, channels, c, out }));
+        for_each_block(channels, &mut moments, |block, out| isa.dispatch(Moments { x, block, out }));
         let stats = BatchStats::of_moments(&moments, count, running);
         begun.end("channel_stats", [self.shape()], stats.mean.shape());
         stats
     }
 
     /// Batch normalisation in training: [`channel_stats`](Tensor::channel_stats), and with these statistics
-    /// [`batch_norm`](Tensor::batch_norm). On the CPU a task does both for one channel, while the channel's numbers are in the cache. On
+    /// [`batch_norm`](Tensor::batch_norm). On the CPU a task does both for a few channels, while their numbers are in a cache. On
     /// a GPU both are one launch if the channels are small enough.
     ///
     /// # Panics
@@ -179,9 +179,10 @@ impl Tensor {
         let (x, residual, bias, isa) = (self.data(), residual.map(Tensor::data), bias.data(), Isa::current());
         Tensor::build("batch_norm", &inputs, *self.shape(), |y| {
             let y = &DisjointSliceMut::new(y);
-            for_each_index(channels.channels, &|c| {
-                let numbers = norm.of(c);
-                isa.dispatch(Normalise { x, residual, y, channels, c, numbers, bias: bias[c], act: norm.act });
+            for_each_index(channels.channels.div_ceil(channels.of_block()), &|i| {
+                let block = channels.block(i);
+                let (numbers, bias) = (&norm.of(block), &bias[block.channels()]);
+                isa.dispatch(Normalise { x, residual, y, block, numbers, bias, act: norm.act });
             });
         })
     }
@@ -245,8 +246,8 @@ impl Tensor {
         let mut gradient = |g: Option<&DisjointSliceMut>| {
             Tensor::filled_by(*self.shape(), |dx| {
                 let dx = &DisjointSliceMut::new(dx);
-                for_each_item(&mut sums, |c, sums| {
-                    isa.dispatch(Gradient { x, y, dy, dx, g, channels, c, numbers: norm.of(c), slope, of_batch, sums });
+                for_each_block(channels, &mut sums, |block, sums| {
+                    isa.dispatch(Gradient { x, y, dy, dx, g, block, numbers: &norm.of(block), slope, of_batch, sums });
                 });
             })
         };
@@ -283,13 +284,21 @@ fn train_on_the_cpu(
     let y = Tensor::build("batch_norm", &inputs, *x.shape(), |y| {
         let (y, isa) = (&DisjointSliceMut::new(y), Isa::current());
         let (x, residual, weight, bias) = (x.data(), residual.map(Tensor::data), weight.data(), bias.data());
-        for_each_item(&mut moments, |c, moments| {
-            isa.dispatch(Moments { x, channels, c, out: &mut *moments });
-            let numbers = Numbers { mean: moments[0], invstd: invstd(moments[1], eps), weight: weight[c] };
-            isa.dispatch(Normalise { x, residual, y, channels, c, numbers, bias: bias[c], act });
+        for_each_block(channels, &mut moments, |block, moments| {
+            isa.dispatch(Moments { x, block, out: &mut *moments });
+            let of_channel =
+                |(&[mean, var], &weight): (&[f32; 2], &f32)| Numbers { mean, invstd: invstd(var, eps), weight };
+            let numbers: &Vec<Numbers> = &moments.iter().zip(&weight[block.channels()]).map(of_channel).collect();
+            isa.dispatch(Normalise { x, residual, y, block, numbers, bias: &bias[block.channels()], act });
         });
     });
     (BatchStats::of_moments(&moments, channels.count(), running), y)
+}
+
+/// Calls `task` in parallel for every block of channels, with the block's items.
+fn for_each_block(channels: Channels, of_channels: &mut [[f32; 2]], task: impl Fn(Block, &mut [[f32; 2]]) + Sync) {
+    let mut blocks: Vec<_> = of_channels.chunks_mut(channels.of_block()).collect();
+    for_each_item(&mut blocks, |i, of_block| task(channels.block(i), of_block));
 }
 
 fn invstd(var: f32, eps: f32) -> f32 {
@@ -376,9 +385,10 @@ impl BatchNorm<'_> {
         run.floats([self.eps, self.act.slope().unwrap_or(1.0)])
     }
 
-    fn of(&self, channel: usize) -> Numbers {
-        let invstd = invstd(self.var.data()[channel], self.eps);
-        Numbers { mean: self.mean.data()[channel], invstd, weight: self.weight.data()[channel] }
+    fn of(&self, block: Block) -> Vec<Numbers> {
+        let [mean, var, weight] = [self.mean, self.var, self.weight].map(Tensor::data);
+        let of_channel = |c: usize| Numbers { mean: mean[c], invstd: invstd(var[c], self.eps), weight: weight[c] };
+        block.channels().map(of_channel).collect()
     }
 
     #[track_caller]

@@ -3,10 +3,10 @@
 //!   log_softmax: y = x − logsumexp(x)         dx = dy − e^y · Σ dy
 //!   softmax: y = e^(x − m) / Σ e^(x − m)      dx = y · (dy − Σ dy·y)
 
-use crate::cpu::channels::sum_of;
 use crate::cpu::elementary::{exp, ln};
 use crate::cpu::parallel;
 use crate::cpu::simd::{Isa, SimdKernel, Vector};
+use crate::cpu::sums::sum_of;
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
