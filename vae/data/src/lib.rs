@@ -18,6 +18,7 @@ pub mod dsprites;
 mod exif;
 mod file;
 pub mod folder;
+mod image_hash;
 mod jpeg;
 pub mod latents;
 pub mod mat;
@@ -30,6 +31,7 @@ pub mod stl10;
 mod tests;
 mod webp;
 
+pub use image_hash::image_hash;
 use vae_core::Result;
 use vae_core::config::{Config, DataKind};
 use vae_core::data::{Dataset, Split};

@@ -26,10 +26,13 @@ pub struct Decoded {
     pub pixels: Vec<u8>,
     /// The positions of the damaged pictures in the list, which are not in `pixels`.
     pub damaged: Vec<usize>,
-    /// How many of the decoded pictures lost a part to `data.crop`.
-    pub cropped: usize,
-    /// How many of the decoded pictures were stretched to a square.
-    pub stretched: usize,
+    /// What was done to each of the decoded pictures.
+    pub fits: Vec<Fit>,
+}
+
+/// Returns the positions in a list of `count` pictures of those that are not damaged.
+pub(crate) fn kept(count: usize, damaged: &[usize]) -> Vec<usize> {
+    (0..count).filter(|index| damaged.binary_search(index).is_err()).collect()
 }
 
 /// Reads pictures on all threads.
@@ -55,20 +58,17 @@ pub fn read_all(pictures: &[Picture], channels: usize, side: usize, damaged: Dam
     };
     let each = pictures.par_iter().zip(decoded.pixels.par_chunks_exact_mut(len)).enumerate();
     let fits: Vec<Option<Result<Fit>>> = each.map(read_one).collect();
-    let mut kept = 0;
     for (index, fit) in fits.into_iter().enumerate() {
         match (fit, damaged) {
             (Some(Ok(fit)), _) => {
-                decoded.pixels.copy_within(index * len..(index + 1) * len, kept * len);
-                kept += 1;
-                decoded.cropped += usize::from(fit.is_cropped);
-                decoded.stretched += usize::from(fit.is_stretched);
+                decoded.pixels.copy_within(index * len..(index + 1) * len, decoded.fits.len() * len);
+                decoded.fits.push(fit);
             }
             (Some(Err(error)), Damaged::Stop(advice)) => return Err(error.with_advice(advice)),
             (Some(Err(_)) | None, _) => decoded.damaged.push(index),
         }
     }
-    decoded.pixels.truncate(kept * len);
+    decoded.pixels.truncate(decoded.fits.len() * len);
     Ok(decoded)
 }
 
@@ -119,7 +119,10 @@ mod tests {
             .collect();
         let decoded = read_all(&pictures, 1, 1, Damaged::Skip).unwrap();
         assert_eq!(decoded.pixels, (0..30).filter(|i| i % 10 != 9).collect::<Vec<u8>>());
-        assert_eq!((decoded.damaged, decoded.cropped, decoded.stretched), (vec![9, 19, 29], 2, 1));
+        assert_eq!(kept(30, &decoded.damaged), (0..30).filter(|i| i % 10 != 9).collect::<Vec<_>>());
+        assert_eq!(decoded.fits[..3].iter().map(|fit| fit.is_cropped).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(decoded.fits.iter().filter(|fit| fit.is_stretched).count(), 1);
+        assert_eq!(decoded.damaged, [9, 19, 29]);
         let error = read_all(&pictures, 1, 1, Damaged::Stop("buy a new one")).unwrap_err().to_string();
         assert!(error.contains("/9.png: is damaged") && error.ends_with("; buy a new one"), "{error}");
     }

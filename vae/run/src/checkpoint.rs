@@ -296,7 +296,7 @@ impl Meta {
 pub(crate) fn portable(config: &Config) -> Config {
     let mut config = config.clone();
     config.device = DeviceChoice::Auto;
-    config.data.dir = Config::default().data.dir;
+    (config.data.dir, config.data.cache) = (Config::default().data.dir, String::new());
     (config.model.init, config.model.init_encoder) = (String::new(), String::new());
     config.train.checkpoint_minutes = Train::default().checkpoint_minutes;
     config.prior = Prior::default(); // of a second stage

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use vae_core::config::{Config, Crop, Output};
 use vae_core::data::{Dataset, Split, Transform};
 use vae_core::{Error, Result};
+use vae_data::image_hash;
 
 /// The file in a run's folder that holds the hash of each image.
 pub(crate) const HASHES: &str = "image_hashes.safetensors";
@@ -186,10 +187,7 @@ impl ImageHashes {
             let mut bytes = vec![0; images.bytes()];
             split.read(place, &mut bytes)?;
             let [height, width] = images.size();
-            let mut sum = Sha256::new();
-            [height, width, images.channels()].iter().for_each(|&size| sum.update((size as u64).to_le_bytes()));
-            sum.update(&bytes);
-            Ok(u64::from_le_bytes(*sum.finalize().first_chunk().expect("32 bytes")))
+            Ok(image_hash(&bytes, [height, width, images.channels()]))
         };
         let [train, validation, test] = splits(dataset).map(|split| {
             (0..split.count()).into_par_iter().map(|place| hash(split, place)).collect::<Result<Vec<_>>>()

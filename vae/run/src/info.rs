@@ -28,8 +28,14 @@ const SHOWN: usize = 100;
 /// The name of the counters that are stored for PyTorch; see `nn::state`.
 const COUNTER: &str = "num_batches_tracked";
 /// Keys that a checkpoint does not store. Reading one gives their default values.
-const NOT_STORED: [(&str, &str); 5] =
-    [("", "device"), ("data", "dir"), ("model", "init"), ("model", "init_encoder"), ("train", "checkpoint_minutes")];
+const NOT_STORED: [(&str, &str); 6] = [
+    ("", "device"),
+    ("data", "dir"),
+    ("data", "cache"),
+    ("model", "init"),
+    ("model", "init_encoder"),
+    ("train", "checkpoint_minutes"),
+];
 
 /// The description of a file.
 #[derive(Clone, Debug, Serialize)]

@@ -42,6 +42,16 @@ pub struct LoadedRun {
     images: OnceCell<(Dataset, Option<DatasetChanges>)>,
 }
 
+/// Loads the images of a run. `data.cache` may name a folder of another machine. A folder that does not exist is not made, and pictures
+/// are decoded into memory.
+fn load_images(config: &Config) -> Result<Dataset> {
+    let mut config = config.clone();
+    if !Path::new(&config.data.cache).is_dir() {
+        config.data.cache.clear();
+    }
+    vae_data::load(&config)
+}
+
 /// Returns the configuration of a run, with the keys that command-line flags override. Each entry of `flags` is a key,
 /// its value if the flag is given, and the name of the flag.
 ///
@@ -143,7 +153,7 @@ impl LoadedRun {
         let (transform, images) = match recorded.or_else(|| Transform::without_images(&config)) {
             Some(transform) => (transform, OnceCell::new()),
             None => {
-                let dataset = vae_data::load(&config)?;
+                let dataset = load_images(&config)?;
                 (dataset.transform.clone(), OnceCell::from((dataset, None)))
             }
         };
@@ -225,7 +235,7 @@ impl LoadedRun {
     /// Returns an error if the images are missing or cannot be read.
     pub fn dataset(&self) -> Result<&Dataset> {
         if self.images.get().is_none() {
-            let mut dataset = vae_data::load(&self.predictor.config).map_err(where_to_name_images)?;
+            let mut dataset = load_images(&self.predictor.config).map_err(where_to_name_images)?;
             dataset.transform = self.predictor.transform.clone();
             let compare = |record: &DatasetRecord| -> Result<_> {
                 Ok(record.changes(ImageHashes::read(&self.path).as_ref(), &dataset, &ImageHashes::of(&dataset)?))

@@ -368,13 +368,16 @@ fn config_file(trainer: &Trainer) -> String {
     )
 }
 
-/// Returns a configuration whose `data.dir` does not depend on the working directory. A data set without files keeps it.
+/// Returns a configuration whose `data.dir` and `data.cache` do not depend on the working directory. A data set without files keeps
+/// them.
 pub fn with_absolute_paths(config: &Config) -> Config {
     let mut config = config.clone();
     let has_files = !matches!(config.data.kind, DataKind::Digits | DataKind::Shapes);
-    let absolute = std::path::absolute(&config.data.dir).ok().and_then(|dir| Some(dir.to_str()?.to_owned()));
-    if let Some(dir) = absolute.filter(|_| has_files) {
-        config.data.dir = dir;
+    for path in [&mut config.data.dir, &mut config.data.cache] {
+        let absolute = std::path::absolute(&*path).ok().and_then(|path| Some(path.to_str()?.to_owned()));
+        if let Some(absolute) = absolute.filter(|_| has_files && !path.is_empty()) {
+            *path = absolute;
+        }
     }
     config
 }

@@ -7,7 +7,7 @@ use vae_core::recipe::Recipe;
 use crate::console::shell_quote;
 
 /// Keys that do not change the results of a run, except for rounding: the device, and the places of files.
-const PLACES: [&str; 3] = ["device", "data.dir", "train.checkpoint_minutes"];
+const PLACES: [&str; 4] = ["device", "data.dir", "data.cache", "train.checkpoint_minutes"];
 
 /// A key of the configuration and its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -56,6 +56,30 @@ fn a_folder_of_pictures_trains_and_a_damaged_one_is_named() {
     );
 }
 
+/// With a cache, a run has the images that it has without, and a later run decodes nothing. Scores do not need the cache.
+#[test]
+fn pictures_of_a_cache_are_decoded_once_and_train_the_same_model() {
+    let dir = pictures();
+    let run = |out: &str, more: &[&str]| {
+        let (code, told, errors) = train(dir.path(), &[SMALL, FOLDER, more, &["--out", out]].concat());
+        assert_eq!(code, 0, "{errors}");
+        (told, fs::read(dir.path().join(out).join("checkpoints/last.safetensors")).unwrap())
+    };
+    let cache = ["--set", "data.cache=decoded"];
+    let (memory, (told, first), (again, second)) = (run("memory", &[]).1, run("first", &cache), run("second", &cache));
+    assert!(
+        told.contains("             36 pictures were decoded into ") && !again.contains("decoded"),
+        "{told}{again}"
+    );
+    assert!(memory == first && first == second, "other weights");
+    let config = fs::read_to_string(dir.path().join("first/config.toml")).unwrap();
+    let whole = dir.path().canonicalize().unwrap().join("decoded");
+    assert!(config.contains(&format!("cache = {:?}", whole.display().to_string())), "{config}");
+    fs::remove_dir_all(&whole).unwrap();
+    let scores = crate::vae(dir.path(), &["evaluate", "first", "--device", "cpu"]);
+    assert!(scores.status.success() && !whole.exists(), "{}", String::from_utf8_lossy(&scores.stderr));
+}
+
 /// The first lines of a run say what was not used of the user's pictures.
 #[test]
 fn a_run_says_what_it_leaves_out_of_a_folder() {

@@ -242,7 +242,11 @@ impl Config {
                 )
             })?;
         }
-        for (key, is_set) in [("split", data.split != SplitBy::Auto), ("skip_damaged", data.skip_damaged)] {
+        for (key, is_set) in [
+            ("split", data.split != SplitBy::Auto),
+            ("skip_damaged", data.skip_damaged),
+            ("cache", !data.cache.is_empty()),
+        ] {
             rule(kind == DataKind::Folder || !is_set, || {
                 format!("data.{key} is for the pictures of data.kind = \"folder\", not for \"{kind}\"; leave it out")
             })?;

@@ -85,6 +85,9 @@ keys! {
         split: SplitBy = SplitBy::Auto;
         /// Leave out the pictures of `folder` that are damaged, and count them. Otherwise a damaged picture is an error.
         skip_damaged: bool = false;
+        /// A folder in which the decoded pictures of `folder` are kept in a file, and read from it while training. Then pictures need not
+        /// fit into memory, and each is decoded only once, also by later runs. The default, an empty text, keeps them in memory.
+        cache: String = String::new();
         /// The number of labels, for classifiers and conditional models. The default is that of `data.kind`. It must be set for
         /// `stanford-dogs`, `chairs` and `folder`, where it depends on the files.
         classes: Option<usize> = None, at_least(1.0).at_most(65536.0);

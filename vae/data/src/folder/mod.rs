@@ -6,23 +6,25 @@
 //! FOLDER/1.jpg, FOLDER/2.png                                       no labels: all pictures are in one class
 //! ```
 //!
-//! Other files are skipped and counted. Files and folders whose names start with a dot are ignored. `data.crop` selects
+//! Pictures are decoded into memory, or into the file of a cache (`cache.rs`). Other files are skipped and counted. Files and folders whose names start with a dot are ignored. `data.crop` selects
 //! the part of a picture that the model sees.
 
+mod cache;
 mod listing;
 mod parts;
 
 use std::path::{Path, PathBuf};
 
+use cache::{Cache, Cached};
 use listing::{Labelled, labelled};
 pub(crate) use listing::{folders, pictures};
 use parts::{Parts, parts};
 use vae_core::config::{Config, Crop};
-use vae_core::data::{Images, Split};
+use vae_core::data::{Images, Source, Split};
 use vae_core::{Error, Result};
 
-use crate::picture::{KINDS, Picture, Region};
-use crate::pictures::{Damaged, Decoded, read_all};
+use crate::picture::{Fit, KINDS, Picture, Region};
+use crate::pictures::{Damaged, Decoded, kept, read_all};
 
 /// What to do about a damaged picture of a data set.
 const ADVICE: &str = "remove it, or set data.skip_damaged = true to leave out damaged pictures";
@@ -49,16 +51,28 @@ pub fn splits(config: &Config) -> Result<Own> {
     }
     let damaged = if config.data.skip_damaged { Damaged::Skip } else { Damaged::Stop(ADVICE) };
     let mut tally = Tally::default();
+    let mut cache = match config.data.cache.as_str() {
+        "" => None,
+        folder => Some(Cache::open(folder.as_ref(), dir, config.crop(), [config.channels(), config.image_size()])?),
+    };
     let mut splits = Vec::new();
     for (part, name) in pictures.into_iter().zip(["training", "validation", "test"]) {
         let own: Vec<OwnPicture> = part.into_iter().map(|picture| OwnPicture::new(dir, picture)).collect();
-        let (images, kept) = decode(&own, config.crop(), config, damaged, &mut tally)?;
+        let (images, kept) = match &mut cache {
+            None => decode(&own, config.crop(), config, damaged, &mut tally)?,
+            Some(cache) => {
+                let Cached { source, damaged, fits } = cache.read_all(&own, damaged)?;
+                tally.add(&own, &damaged, &fits);
+                described(source, &own, &damaged, config)
+            }
+        };
         if kept.is_empty() {
             return Err(Error::file(dir, format!("contains no {name} picture that is not damaged")));
         }
         splits.push(Split::all(images.with_class_names(&names)));
     }
     notes.extend(tally.notes(config.crop()));
+    notes.extend(cache.and_then(|cache| cache.note()));
     Ok(Own { splits: splits.try_into().expect("three parts"), notes })
 }
 
@@ -145,6 +159,15 @@ struct Tally {
 }
 
 impl Tally {
+    /// Counts the pictures of a list. `damaged` are the positions of the damaged ones, and `fits` is of the others.
+    fn add(&mut self, pictures: &[OwnPicture], damaged: &[usize], fits: &[Fit]) {
+        self.all += pictures.len();
+        self.cropped += fits.iter().filter(|fit| fit.is_cropped).count();
+        self.stretched += fits.iter().filter(|fit| fit.is_stretched).count();
+        self.damaged += damaged.len();
+        self.first_damaged = self.first_damaged.take().or(damaged.first().map(|&index| pictures[index].name.clone()));
+    }
+
     fn notes(&self, crop: Crop) -> Vec<String> {
         let Tally { all, cropped, stretched, damaged, .. } = *self;
         let mut notes = Vec::new();
@@ -182,16 +205,23 @@ fn decode(
     let [channels, side] = [config.channels(), config.image_size()];
     let region = Region::Crop(crop);
     let files: Vec<Picture> = pictures.iter().map(|own| Picture { path: own.path.clone(), region }).collect();
-    let Decoded { pixels, damaged, cropped, stretched } = read_all(&files, channels, side, damaged)?;
-    tally.all += pictures.len();
-    tally.cropped += cropped;
-    tally.stretched += stretched;
-    tally.damaged += damaged.len();
-    tally.first_damaged = tally.first_damaged.take().or(damaged.first().map(|&index| pictures[index].name.clone()));
-    let kept: Vec<usize> = (0..pictures.len()).filter(|index| damaged.binary_search(index).is_err()).collect();
+    let Decoded { pixels, damaged, fits } = read_all(&files, channels, side, damaged)?;
+    tally.add(pictures, &damaged, &fits);
+    Ok(described(pixels, pictures, &damaged, config))
+}
+
+/// Adds the labels and names of the pictures that are not damaged to their pixels. Returns their positions too.
+fn described(
+    source: impl Source + 'static,
+    pictures: &[OwnPicture],
+    damaged: &[usize],
+    config: &Config,
+) -> (Images, Vec<usize>) {
+    let kept = kept(pictures.len(), damaged);
     let labels = kept.iter().map(|&index| pictures[index].label).collect();
     let names = kept.iter().map(|&index| pictures[index].name.clone()).collect();
-    Ok((Images::new(pixels, labels, channels, [side, side]).with_file_names(names), kept))
+    let [channels, side] = [config.channels(), config.image_size()];
+    (Images::new(source, labels, channels, [side, side]).with_file_names(names), kept)
 }
 
 /// Returns whether there are pictures.

@@ -102,6 +102,8 @@ fn only_keys_that_do_not_change_results_and_more_epochs_may_change() {
     for fine in [&[][..], &["device=gpu", "data.dir=x", "train.checkpoint_minutes=0"], &["train.epochs=4"]] {
         check(fine).unwrap();
     }
+    let folder = ["data.kind=folder", "data.cache=x"];
+    super::check(&config(&folder[..1]), &config(&folder)).unwrap();
     for unchanged in ["train.schedule=cosine", "train.schedule=linear", "loss.schedule=cyclical"] {
         super::check(&config(&[unchanged]), &config(&[unchanged])).unwrap();
     }

@@ -101,7 +101,7 @@ fn a_run_and_its_checkpoints_are_described() {
 
     // A checkpoint does not store the keys that a run's own configuration has.
     let named = |info: &Info, line: &str| info.to_string().lines().any(|l| l.trim_start().starts_with(line));
-    for key in ["device", "dir", "init", "init_encoder", "checkpoint_minutes"] {
+    for key in ["device", "dir", "cache", "init", "init_encoder", "checkpoint_minutes"] {
         let line = format!("{key} = ");
         assert!(named(&run, &line) && !named(&checkpoint, &line), "{key}");
     }

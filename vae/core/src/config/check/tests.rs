@@ -76,6 +76,7 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("data.rotations=4", "only data.kind = \"shapes\""),
         ("data.split=8:1:1", "data.split is for the pictures of data.kind = \"folder\", not for \"digits\""),
         ("data.skip_damaged=true", "data.skip_damaged is for the pictures of data.kind = \"folder\""),
+        ("data.cache=decoded", "data.cache is for the pictures of data.kind = \"folder\""),
     ] {
         let message = says(&[setting]);
         assert!(message.contains(says_so), "{setting}: {message}");
