@@ -176,6 +176,21 @@ mod tests {
 
     use super::*;
 
+    /// A run that is resumed cuts off the lines after its checkpoint. Of several processes, only the one that writes does.
+    #[test]
+    fn a_log_is_cut_off_by_the_process_that_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let resume = |mut folder: Folder| {
+            let mut writer = RunWriter::new(&mut folder);
+            writer.resume_log("metrics.jsonl", 4).unwrap();
+            (writer.is_followed(), fs::read_to_string(&path).unwrap())
+        };
+        assert_eq!(resume(Folder::follow(dir.path())), (true, "one\ntwo\n".to_owned()));
+        assert_eq!(resume(Folder::open_unlocked(dir.path())), (false, "one\n".to_owned()));
+    }
+
     /// The folder is renamed for a while. Nothing is lost, and there is one warning each time.
     #[test]
     fn unwritable_files_wait_and_are_saved_later() {

@@ -233,3 +233,26 @@ fn a_new_file_is_whole_and_replaces_nothing() {
     assert_eq!(fs::read(&path).unwrap(), b"first");
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
 }
+
+/// Of the processes that train together one writes, and the others follow.
+#[test]
+fn a_folder_that_is_followed_is_never_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = Folder::follow(dir.path());
+    folder.write(LAST, b"1").unwrap();
+    assert!(folder.is_followed() && !dir.path().join(LAST).exists());
+    let mut folder = Folder::open_unlocked(dir.path());
+    folder.write(LAST, b"1").unwrap();
+    assert!(!folder.is_followed() && dir.path().join(LAST).exists());
+}
+
+#[test]
+fn whether_a_file_can_be_written_is_known_without_writing_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::open_unlocked(dir.path());
+    folder.check_writable("prior.safetensors").unwrap();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    let gone = Folder::open_unlocked(&dir.path().join("gone"));
+    let error = gone.check_writable("prior.safetensors").unwrap_err().to_string();
+    assert!(error.contains("gone/prior.safetensors: cannot be written"), "{error}");
+}
