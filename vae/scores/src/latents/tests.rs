@@ -300,6 +300,13 @@ fn every_score_of_latents_is_computed() {
 }
 
 #[test]
+fn a_factor_that_does_not_vary_is_left_out() {
+    let all = scores(&untrained(&["data.rotations=1"]), MIN_IMAGES);
+    let mig = all.get("mig").unwrap();
+    assert!(mig.of.ends_with("parts: shape, scale, x, y"), "{}", mig.of);
+}
+
+#[test]
 fn the_same_images_have_the_same_scores_and_the_least_number_is_enough() {
     let some = scores(&active(), MIN_IMAGES);
     assert_eq!((some.scores.len(), some.missing.len()), (1 + 12 + 2 + 7, 1), "{:?}", some.missing);
