@@ -114,7 +114,7 @@ fn what_a_stopped_run_left_is_removed_and_a_damaged_index_is_made_again() {
         fs::write(&index, damaged).unwrap();
         assert_eq!(decoded(&config).as_deref(), Some("26 pictures were decoded"));
     }
-    assert_eq!(fs::read(&pixels).unwrap()[..whole.len()], whole, "a run that began before reads what it did");
+    assert_eq!(fs::read(&pixels).unwrap().len(), 5 * whole.len(), "a run that began before reads what it did");
     fs::write(&pixels, &whole[..whole.len() - 1]).unwrap();
     assert_eq!(decoded(&config).as_deref(), Some("26 pictures were decoded"), "pixels are missing");
 }
