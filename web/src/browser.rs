@@ -156,8 +156,10 @@ impl Engine {
         let (begun, before) = (Date::now(), self.laboratory.position());
         let trained = self.laboratory.train(&mut || Date::now() - begun >= milliseconds).await;
         let after = self.laboratory.position();
-        self.milliseconds += Date::now() - begun;
-        self.since[0] += (after.steps - before.steps) as f64;
+        let (steps, milliseconds) = (after.steps - before.steps, Date::now() - begun);
+        self.laboratory.adapt_reading(steps, milliseconds);
+        self.milliseconds += milliseconds;
+        self.since[0] += steps as f64;
         self.since[1] += (after.images - before.images) as f64;
         Ok(trained?)
     }

@@ -15,8 +15,11 @@ use vae_run::dataset_record::{DatasetRecord, ImageHashes};
 
 use crate::exploration::named;
 
-/// The steps whose losses stay on a GPU before they are read.
-const READ_TOGETHER: usize = 16;
+/// The most steps whose losses stay on a GPU before they are read.
+const MOST_TOGETHER: usize = 16;
+
+/// How long these steps may take, in milliseconds. The page shows nothing new and answers no request before they are read.
+const TOGETHER: f64 = 100.0;
 
 /// Grey pictures of the visitor's own, all of one size.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +55,8 @@ pub struct Laboratory {
     images: usize,
     /// Step, total loss, reconstruction and KL of each step since [`Laboratory::take_losses`].
     losses: Vec<[f32; 4]>,
+    /// The steps whose losses a GPU keeps before they are read.
+    together: usize,
 }
 
 /// What a page says about a model.
@@ -130,8 +135,9 @@ impl Laboratory {
                 Device::Gpu(gpu.clone())
             }
         };
-        let trainer = trainer(config, dataset, learner, device);
-        Ok(Laboratory { trainer, gpu, epoch: 1, images: 0, losses: Vec::new() })
+        let together = 1; // until it is known how long a step takes
+        let trainer = trainer(config, dataset, learner, device, together);
+        Ok(Laboratory { trainer, gpu, epoch: 1, images: 0, losses: Vec::new(), together })
     }
 
     /// Trains until `enough` returns true, which is called after each step, or on a GPU after each group of steps.
@@ -164,8 +170,17 @@ impl Laboratory {
     pub async fn train_one_step(&mut self) -> Result<()> {
         self.trainer.read_every(1);
         let trained = self.train(&mut || true).await;
-        self.trainer.read_every(READ_TOGETHER);
+        self.trainer.read_every(self.together);
         trained
+    }
+
+    /// Chooses how many steps are read together from the time that the last ones took.
+    pub fn adapt_reading(&mut self, steps: u64, milliseconds: f64) {
+        let together = steps_together(steps, milliseconds);
+        if together != self.together {
+            self.together = together;
+            self.trainer.read_every(together);
+        }
     }
 
     /// Changes keys of `loss` and `train`, and keeps weights, optimiser and position. β may be negative: that is the KL with the
@@ -177,7 +192,7 @@ impl Laboratory {
         let config = configure(self.trainer.config().clone(), settings)?;
         let learner = learn::build(&config);
         let device = self.trainer.device().clone();
-        let mut trainer = trainer(config, self.trainer.dataset.clone(), learner, device);
+        let mut trainer = trainer(config, self.trainer.dataset.clone(), learner, device, self.together);
         copy_tensors(self.trainer.model(), trainer.model())?;
         trainer.restore_state(self.trainer.state(), &self.trainer.optimiser_tensors());
         self.trainer = trainer;
@@ -238,10 +253,16 @@ impl Laboratory {
     }
 }
 
-/// A trainer that reads losses rarely.
-fn trainer(config: Config, dataset: Dataset, learner: Box<dyn Learner>, device: Device) -> Trainer {
+/// How many steps take about [`TOGETHER`], if this many took so long. A power of two, so that it rarely changes.
+fn steps_together(steps: u64, milliseconds: f64) -> usize {
+    let fit = (TOGETHER * steps as f64 / milliseconds.max(1.0)).clamp(1.0, MOST_TOGETHER as f64);
+    1 << (fit as usize).ilog2()
+}
+
+/// A trainer that reads the losses of this many steps together.
+fn trainer(config: Config, dataset: Dataset, learner: Box<dyn Learner>, device: Device, together: usize) -> Trainer {
     let mut trainer = Trainer::from_learner(config, dataset, learner, device);
-    trainer.read_every(READ_TOGETHER);
+    trainer.read_every(together);
     trainer
 }
 
@@ -368,4 +389,16 @@ async fn compile(config: &Config, dataset: &Dataset, gpu: &gpu::Context, watch: 
     let _ = trainer.predictor().encode(&dataset.test, &test).await;
     let _ = trainer.predictor().decode(&Tensor::zeros([test.len(), config.model.z_dim]), &vec![0; test.len()]).await;
     gpu.compile(&recorder.take(), watch);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_steps_are_read_together_as_a_visitor_can_wait_for() {
+        let together = [(1, 60_000.0), (1, 99.0), (10, 200.0), (10, 130.0), (40, 60.0), (1, 0.0), (0, 60.0)];
+        let together = together.map(|(steps, milliseconds)| steps_together(steps, milliseconds));
+        assert_eq!(together, [1, 1, 4, 4, 16, 16, 1]);
+    }
 }
