@@ -314,5 +314,11 @@ fn read_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Result<()> 
     Ok(())
 }
 
+/// A browser has no files.
+#[cfg(not(any(unix, windows)))]
+fn read_at(_: &File, _: u64, _: &mut [u8]) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(test)]
 mod tests;
