@@ -8,7 +8,7 @@ let engine = null; // the model
 let device = null; // which device computes, and why
 let running = false;
 let every = 250; // milliseconds between two frames
-let framed = 0; // when the last frame was sent
+let next = 0; // when the next frame is due
 let panic = ""; // the message of a panic, which ends the module
 const waiting = []; // messages that are not answered yet
 const ready = init({ module_or_path: new URL("./engine/web_bg.wasm", import.meta.url) });
@@ -66,9 +66,11 @@ async function start(request) {
   return about();
 }
 
+/** Sends a frame. On a slow GPU a frame costs more than a step: frames take at most a third of the time, so that training goes on. */
 async function frame() {
-  framed = performance.now();
+  const begun = performance.now();
   postMessage({ event: "frame", ...(await engine.frame()) });
+  next = begun + Math.max(every, 3 * (performance.now() - begun));
 }
 
 const answers = {
@@ -113,8 +115,8 @@ function fail(error) {
 
 async function work() {
   try {
-    await engine.train(Math.min(SLICE, Math.max(1, framed + every - performance.now())));
-    if (performance.now() - framed >= every) await frame();
+    await engine.train(Math.min(SLICE, Math.max(1, next - performance.now())));
+    if (performance.now() >= next) await frame();
   } catch (error) {
     fail(error);
   }

@@ -43,6 +43,7 @@ async function ours(page, device, model) {
     let last = 0, frame;
     worker.onmessage = ({ data }) => {
       if (data.event === "frame") frame = data;
+      if (data.event === "compiling") globalThis.progress = `${data.done} of ${data.total} kernels are compiled`;
       if (data.event === "failed") for (const [, refuse] of waiting.values()) refuse(new Error(data.error));
       const [done, refuse] = waiting.get(data.id) ?? [];
       if (data.error !== undefined && refuse) refuse(new Error(data.error));
@@ -53,6 +54,7 @@ async function ours(page, device, model) {
       worker.postMessage({ id: last, ask: name, ...more });
     });
     const { parameters } = await ask("start", { settings, device });
+    globalThis.progress = "no step is done";
     await ask("run", { on: true });
     await new Promise((done) => setTimeout(done, 1000)); // warm-up
     await ask("watch", { every: 1e6 });
@@ -94,7 +96,8 @@ for (const [model, device, here, there] of CASES) {
         parameters[side] = result.parameters;
         found[side].push(result.stepsPerSecond);
       } catch (error) {
-        said = error.message.split("\n")[0];
+        const reached = await page.evaluate(() => globalThis.progress).catch(() => undefined);
+        said = [error.message.split("\n")[0], reached].filter(Boolean).join(": ");
       }
       await page.close();
     }
