@@ -12,7 +12,7 @@ use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Limits, Pending, Resu
 use crate::adapter::{Adapter, Options, choose};
 use crate::fault::{Fault, lock};
 use crate::params::WORDS;
-use crate::pipelines::{Pipelines, Source};
+use crate::pipelines::{Pipelines, compile_all};
 use crate::pool::{INVALID, Pool};
 use crate::profile::KernelTime;
 use crate::queue::Batch;
@@ -117,44 +117,15 @@ impl Context {
     /// cores. After each, `watch` is called with the number of kernels that are compiled and of all that are to be.
     ///
     /// A kernel that cannot be compiled is a failure of the device, as if it had been launched.
-    pub fn compile(&self, launches: &[Recorded], watch: &(dyn Fn(usize, usize) + Sync)) {
-        let State { pipelines, batch, .. } = &mut *lock(&self.state);
-        let sources = pipelines.missing(&self.device, &self.fault, batch.params.layout(), launches);
-        let compiled = self.compile_all(&sources, watch);
+    pub async fn compile(&self, launches: &[Recorded], watch: &(dyn Fn(usize, usize) + Sync)) {
+        let sources = {
+            let State { pipelines, batch, .. } = &mut *lock(&self.state);
+            pipelines.missing(&self.device, &self.fault, batch.params.layout(), launches)
+        };
+        let compiled = compile_all(&sources, &self.device, &self.fault, watch).await;
+        let State { pipelines, .. } = &mut *lock(&self.state);
         sources.into_iter().zip(compiled).for_each(|(source, pipeline)| pipelines.insert(source, pipeline));
         pipelines.save();
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn compile_all(&self, sources: &[Source], watch: &(dyn Fn(usize, usize) + Sync)) -> Vec<wgpu::ComputePipeline> {
-        use std::sync::OnceLock;
-        use std::sync::atomic::{AtomicUsize, Ordering};
-
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let compiled: Vec<OnceLock<_>> = sources.iter().map(|_| OnceLock::new()).collect();
-        let work = || {
-            while let Some((source, slot)) = sources.iter().zip(&compiled).nth(next.fetch_add(1, Ordering::Relaxed)) {
-                slot.get_or_init(|| source.compile(&self.device));
-                watch(done.fetch_add(1, Ordering::Relaxed) + 1, sources.len());
-            }
-        };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(sources.len());
-        std::thread::scope(|scope| {
-            (1..threads).for_each(|_| drop(scope.spawn(work)));
-            work();
-        });
-        compiled.into_iter().map(|slot| slot.into_inner().expect("every one was compiled")).collect()
-    }
-
-    /// A browser compiles in the background anyway, and has one thread.
-    #[cfg(target_arch = "wasm32")]
-    fn compile_all(&self, sources: &[Source], watch: &(dyn Fn(usize, usize) + Sync)) -> Vec<wgpu::ComputePipeline> {
-        let compile = |(i, source): (usize, &Source)| {
-            let pipeline = source.compile(&self.device);
-            watch(i + 1, sources.len());
-            pipeline
-        };
-        sources.iter().enumerate().map(compile).collect()
     }
 
     /// The adapter that was opened.

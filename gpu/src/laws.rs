@@ -224,7 +224,7 @@ fn every_kernel_is_compiled_once() {
     record(&ADD, &scaled, &[x, x]);
     record(&ADD, &scaled, &[x, x]);
     let told = Mutex::new(Vec::new());
-    gpu.compile(&recorder.take(), &|_, all| told.lock().unwrap().push(all));
+    block_on(gpu.compile(&recorder.take(), &|_, all| told.lock().unwrap().push(all)));
     assert_eq!((told.into_inner().unwrap(), gpu.counters().pipelines), (vec![3; 3], 3));
 }
 
@@ -251,9 +251,9 @@ fn recorded_kernels_are_compiled_ahead() {
     assert_eq!((launches.len(), launches[0].buffers, launches[0].written), (3, [0, 1], 32));
     assert!(recorder.take().is_empty());
     let told = Mutex::new(Vec::new());
-    gpu.compile(&launches, &|done, all| told.lock().unwrap().push((done, all)));
+    block_on(gpu.compile(&launches, &|done, all| told.lock().unwrap().push((done, all))));
     assert_eq!(*told.lock().unwrap(), [(1, 1)], "one kernel with equal constants");
-    gpu.compile(&launches, &|_, _| panic!("it is compiled"));
+    block_on(gpu.compile(&launches, &|_, _| panic!("it is compiled")));
     let x = upload(&gpu, &[1.0; 4]);
     let made = counted(&gpu, || chain(&gpu, x, 2.0, 1.0));
     assert_eq!((made.pipelines, made.launches), (0, 1));
@@ -268,7 +268,7 @@ fn recorded_kernels_are_compiled_ahead() {
         std::fs::write(&file, b"damaged").unwrap();
         let gpu = open(Options::default());
         gpu.cache_in(&folder);
-        gpu.compile(&launches, &|_, _| ());
+        block_on(gpu.compile(&launches, &|_, _| ()));
         let x = upload(&gpu, &[1.0; 4]);
         chain(&gpu, x, 2.0, 1.0);
         assert_eq!(read(&gpu, x)[0], 3.0);

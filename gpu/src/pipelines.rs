@@ -242,6 +242,55 @@ impl Source {
     }
 }
 
+/// Compiles on all cores. After each, `watch` is called with the number of kernels that are compiled and of all.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) async fn compile_all(
+    sources: &[Source],
+    device: &wgpu::Device,
+    _: &Fault, // knows of a refusal when it happens
+    watch: &(dyn Fn(usize, usize) + Sync),
+) -> Vec<wgpu::ComputePipeline> {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let compiled: Vec<OnceLock<_>> = sources.iter().map(|_| OnceLock::new()).collect();
+    let work = || {
+        while let Some((source, slot)) = sources.iter().zip(&compiled).nth(next.fetch_add(1, Ordering::Relaxed)) {
+            slot.get_or_init(|| source.compile(device));
+            watch(done.fetch_add(1, Ordering::Relaxed) + 1, sources.len());
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(sources.len());
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    compiled.into_iter().map(|slot| slot.into_inner().expect("every one was compiled")).collect()
+}
+
+/// A browser compiles in another process, one kernel after the other. Its answer about errors comes when a kernel is compiled.
+#[cfg(target_arch = "wasm32")]
+pub(crate) async fn compile_all(
+    sources: &[Source],
+    device: &wgpu::Device,
+    fault: &Fault,
+    watch: &(dyn Fn(usize, usize) + Sync),
+) -> Vec<wgpu::ComputePipeline> {
+    let begin = |source: &Source| {
+        let errors = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        (source.compile(device), errors.pop())
+    };
+    let begun: Vec<_> = sources.iter().map(begin).collect();
+    let mut compiled = Vec::with_capacity(sources.len());
+    for (pipeline, error) in begun {
+        error.await.into_iter().for_each(|error| fault.report(error));
+        compiled.push(pipeline);
+        watch(compiled.len(), sources.len());
+    }
+    compiled
+}
+
 /// A kernel is a static, so its address identifies it.
 fn address(kernel: &'static Kernel) -> usize {
     std::ptr::from_ref(kernel) as usize

@@ -147,7 +147,7 @@ await visit("cpu", cpu, {}, async (tab) => {
   await audit(tab.page, tab.expect);
 });
 await visit("webgpu", "device=webgpu", {}, async (tab) => {
-  await trains(tab, "webgpu", 40, 330); // a GPU that is a program takes seconds for a step
+  await trains(tab, "webgpu", 14, 430); // a GPU that is a program takes three seconds for a step, after half a minute of compiling
 });
 await visit("slow polling", "device=webgpu", { prepare: slow.prepare }, slow.visit);
 for (const [name, act] of Object.entries({ moves, map, draws, follows, compares, shares, saves, loads })) await visit(name, cpu, { acceptDownloads: true }, act);

@@ -388,7 +388,7 @@ async fn compile(config: &Config, dataset: &Dataset, gpu: &gpu::Context, watch: 
     let test = dataset.test.first(config.train.batch_size);
     let _ = trainer.predictor().encode(&dataset.test, &test).await;
     let _ = trainer.predictor().decode(&Tensor::zeros([test.len(), config.model.z_dim]), &vec![0; test.len()]).await;
-    gpu.compile(&recorder.take(), watch);
+    gpu.compile(&recorder.take(), watch).await;
 }
 
 #[cfg(test)]

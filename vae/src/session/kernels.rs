@@ -28,12 +28,12 @@ pub(super) fn compile(config: &Config, dataset: &Dataset, gpu: &Context) {
         ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style.progress_chars("━╸─"))
     });
     let before = gpu.counters().pipelines;
-    gpu.compile(&recorder.take(), &|done, all| {
+    block_on(gpu.compile(&recorder.take(), &|done, all| {
         bar.iter().for_each(|bar| {
             bar.set_length(all as u64);
             bar.set_position(done as u64);
         });
-    });
+    }));
     bar.iter().for_each(ProgressBar::finish_and_clear);
     let compiled = gpu.counters().pipelines - before;
     say!("  kernels    {compiled} compiled in {:.1} s", start.elapsed().as_secs_f64());
