@@ -21,10 +21,11 @@ fn configuration(settings: &[&str]) -> Config {
 
 #[test]
 fn a_step_of_any_kind_reads_nothing() {
-    let kinds: [&[&str]; 14] = [
+    let kinds: [&[&str]; 15] = [
         &["model.kind=dense", "loss.kind=dip"],
         &["model.kind=dense", "loss.kind=mmd"],
         &["model.kind=dense", "loss.kind=factor", "loss.discriminator_width=8"],
+        &["model.kind=dense", "loss.kind=csvae", "model.conditional=true", "loss.discriminator_width=8"],
         &["model.kind=dense", "loss.kind=vae-gan", "loss.discriminator_channels=3,4"],
         &["model.kind=resnet18", "model.width=2", "loss.kind=soft-intro"],
         &["model.kind=classifier", "model.width=2"],
@@ -83,6 +84,7 @@ fn first_losses_of_every_model_agree_between_gpu_and_cpu() {
         of_a_loss("loss.kind=dip", "loss.dip=i"),
         of_a_loss("loss.kind=mmd", "loss.alpha=0.5"),
         of_a_loss("loss.kind=factor", "loss.discriminator_width=16"),
+        of_a_loss("loss.kind=csvae", "model.conditional=true"),
         of_a_loss("loss.kind=vae-gan", "loss.discriminator_channels=4,6"),
         of_a_loss("loss.kind=vae-gan", "loss.spectral_norm=false"),
         of_a_loss("loss.kind=soft-intro", "loss.beta_neg=3"),

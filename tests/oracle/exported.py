@@ -55,6 +55,7 @@ model.kind=dense model.hidden=9 model.layers=2 model.activation=tanh loss.kind=i
 model.kind=dense model.hidden=9 loss.reconstruction=gaussian
 model.kind=dense model.hidden=9 loss.reconstruction=gaussian loss.variance=learned
 model.kind=dense model.hidden=9 model.layers=3 COLOUR LINEAR data.normalise=standard model.conditional=true
+model.kind=dense model.hidden=8 loss.kind=csvae model.conditional=true
 model.kind=dense model.hidden=9 model.prior=vamp model.pseudo_inputs=5 data.normalise=symmetric LINEAR
 model.kind=ladder model.groups=2,1 model.z_dim=96 data.image_size=16
 model.kind=ladder model.groups=1,1,1 model.z_dim=84 COLOUR LINEAR data.normalise=standard data.image_size=16 loss.reconstruction=gaussian

@@ -143,6 +143,7 @@ fn every_number_of_ranks_writes_the_same_bytes() {
         &["model.kind=fsq", "model.encoder=basic", "model.widths=4,6"],
         &["model.kind=classifier", "data.normalise=standard", "model.freeze_encoder=false"],
         &["model.kind=dense", "loss.kind=factor"],
+        &["model.kind=dense", "loss.kind=csvae", "model.conditional=true"],
         &["model.kind=dense", "loss.reconstruction=gaussian", "loss.variance=optimal"],
         &["model.freeze_encoder=true"],
         &["train.sync_batch_norm=true"],

@@ -81,7 +81,7 @@ impl Planes {
     /// if planes were a multiple of 4 KB apart, these lines would share one set of a first-level cache.
     pub(super) fn plane(self) -> usize {
         let vectors = if self.order == Order::Rows { self.width() / LANES } else { self.vectors };
-        (self.rows * vectors | 1) * LANES
+        ((self.rows * vectors) | 1) * LANES
     }
 
     /// One of the planes.

@@ -35,6 +35,7 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { name: "dip-vae", toml: include_str!("../recipes/dip-vae.toml") },
     Recipe { name: "wae-mmd", toml: include_str!("../recipes/wae-mmd.toml") },
     Recipe { name: "factor-vae", toml: include_str!("../recipes/factor-vae.toml") },
+    Recipe { name: "csvae", toml: include_str!("../recipes/csvae.toml") },
     Recipe { name: "vae-gan", toml: include_str!("../recipes/vae-gan.toml") },
     Recipe { name: "soft-intro-vae", toml: include_str!("../recipes/soft-intro-vae.toml") },
     Recipe { name: "vamp", toml: include_str!("../recipes/vamp.toml") },

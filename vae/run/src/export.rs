@@ -240,6 +240,8 @@ impl ModelPart<'_> {
             // Only training needs it.
             (_, Some(("discriminator", _))) => None,
             (Part::Model, _) => Some(path),
+            // The latents of both are counted from the centre of a label.
+            (_, Some(("subspace", _))) => Some(path),
             (Part::Encoder, Some(("encoder", rest))) | (Part::Decoder, Some(("decoder", rest))) => Some(rest),
             (Part::Encoder, Some(("decoder" | "codebook" | "prior" | "fc", _))) | (Part::Decoder, _) => None,
             (Part::Encoder, _) => Some(path), // a classifier has no prefix

@@ -336,9 +336,8 @@ pub fn hint_against_collapse(loss: &Loss) -> String {
         (LossKind::Iwae, _) => "a larger loss.samples",
         (LossKind::Mmd, _) => "a larger loss.alpha",
         (LossKind::Beta, KlScheduleKind::Capacity) => "a larger loss.capacity",
-        (LossKind::Beta | LossKind::Dip | LossKind::Factor | LossKind::VaeGan | LossKind::SoftIntro, _) => {
-            "a smaller loss.beta"
-        }
+        (LossKind::Beta | LossKind::Dip | LossKind::Factor | LossKind::Csvae, _) => "a smaller loss.beta",
+        (LossKind::VaeGan | LossKind::SoftIntro, _) => "a smaller loss.beta",
     };
     let sums = if loss.reduction == Reduction::Mean { "loss.reduction = \"sum\", " } else { "" };
     let slowly = if loss.schedule == KlScheduleKind::Constant { "loss.schedule = \"linear\", " } else { "" };

@@ -31,6 +31,7 @@ fn parts(config: &Config) -> &'static [&'static str] {
         (_, LossKind::Dip, _) => &["reconstruction", "kl", "off_diagonal", "diagonal"],
         (_, LossKind::Mmd, _) => &["reconstruction", "kl", "mmd"],
         (_, LossKind::Factor, _) => &["reconstruction", "kl", "tc", "discriminator"],
+        (_, LossKind::Csvae, _) => &["reconstruction", "kl", "label_information", "discriminator"],
         (_, LossKind::VaeGan, _) => &["features", "kl", "generator", "discriminator", "reconstruction"],
         (_, LossKind::SoftIntro, _) => &["reconstruction", "kl", "exp_elbo", "kl_fake"],
         (_, _, KlScheduleKind::FreeBits | KlScheduleKind::Capacity) => &["reconstruction", "kl_penalty", "kl"],
@@ -57,10 +58,11 @@ mod tests {
         let gaussian = "loss.reconstruction=gaussian";
         let iwae = ["loss.kind=iwae", "loss.samples=3", "loss.gradient=dreg"];
         let ladder = ["model.kind=ladder", "model.groups=2,1", "model.z_dim=96", "data.image_size=16", "model.width=2"];
-        let cases: [&[&str]; 22] = [
+        let cases: [&[&str]; 23] = [
             &["loss.kind=vae-gan"],
             &["loss.kind=soft-intro"],
             &["loss.kind=factor", gaussian],
+            &["loss.kind=csvae", "model.conditional=true", "loss.subspace=1"],
             &["loss.kind=dip"],
             &["loss.kind=dip", "loss.dip=i", gaussian],
             &["loss.kind=mmd"],

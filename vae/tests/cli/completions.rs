@@ -61,7 +61,7 @@ fn bash_completes_commands_flags_recipes_and_keys() {
         // Only what follows = is replaced.
         (
             "train --set loss.kind=",
-            &["beta", "weighted", "tc", "iwae", "dip", "mmd", "factor", "vae-gan", "soft-intro"],
+            &["beta", "weighted", "tc", "iwae", "dip", "mmd", "factor", "csvae", "vae-gan", "soft-intro"],
         ),
         ("train --limit 9 --set loss.kind=t", &["tc"]),
         ("train --set model.batch_norm=f", &["false"]),

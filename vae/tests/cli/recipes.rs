@@ -61,6 +61,8 @@ fn a_dry_run_counts_each_recipe_s_model_and_tells_its_effective_beta() {
         ("wae-mmd", &[], 201_493, json!(0.0)),
         ("wae-mmd", &["loss.alpha=0.9"], 201_493, json!(0.1)),
         ("factor-vae", &[], 533_526, json!(1.0)),
+        ("csvae", &[], 364_731, json!(1.0)),
+        ("csvae", &["loss.subspace=2"], 366_207, json!(1.0)),
         ("vae-gan", &[], 441_858, json!(0.1)),
         ("vae-gan", &["loss.discriminator_channels=32"], 283_970, json!(0.1)),
         ("soft-intro-vae", &["loss.beta=0.5"], 275_233, json!(0.5)),

@@ -23,7 +23,7 @@ impl Config {
         }
         rule(kind.has_discriminator() || rate == default.discriminator_rate, || {
             format!(
-                "loss.discriminator_rate = {rate}: only loss.kind = \"factor\" and \"vae-gan\" use it, not \"{kind}\"; leave it out"
+                "loss.discriminator_rate = {rate}: only loss.kind = \"factor\", \"csvae\" and \"vae-gan\" use it, not \"{kind}\"; leave it out"
             )
         })?;
         let (gan, intro) = (LossKind::VaeGan, LossKind::SoftIntro);
@@ -111,7 +111,7 @@ impl Config {
 impl LossKind {
     /// Returns whether a discriminator is trained with the model.
     pub fn has_discriminator(self) -> bool {
-        matches!(self, LossKind::Factor | LossKind::VaeGan)
+        matches!(self, LossKind::Factor | LossKind::Csvae | LossKind::VaeGan)
     }
 
     /// Returns whether totals of different epochs measure the same thing. Those of a `vae-gan` are in features that change, so that no
@@ -143,7 +143,10 @@ mod tests {
     fn each_rule_names_its_key_and_the_remedy() {
         let (gan, intro, factor) = ("loss.kind=vae-gan", "loss.kind=soft-intro", "loss.kind=factor");
         for (settings, says) in [
-            (&["loss.discriminator_rate=0.1"][..], "only loss.kind = \"factor\" and \"vae-gan\" use it, not \"beta\""),
+            (
+                &["loss.discriminator_rate=0.1"][..],
+                "only loss.kind = \"factor\", \"csvae\" and \"vae-gan\" use it, not \"beta\"",
+            ),
             (&[factor, "loss.discriminator_rate=0"], "loss.discriminator_rate = 0: it must be a number above 0"),
             (&[gan, "loss.adversarial=-1"], "loss.adversarial = -1: the weight of the decoder's loss against"),
             (

@@ -1,4 +1,5 @@
-//! The losses that look at q(z), the latents of all images together: the keys of `dip`, `mmd` and `factor`, their rules and their words.
+//! The losses that look at q(z), the latents of all images together: the keys of `dip`, `mmd`, `factor` and `csvae`, their rules and
+//! their words.
 
 use super::check::rule;
 use super::{Config, Dip, KlScheduleKind, Loss, LossKind, Reduction};
@@ -7,7 +8,7 @@ use crate::error::Result;
 impl Config {
     /// Checks the keys of the losses on q(z).
     pub(super) fn check_aggregate(&self) -> Result<()> {
-        let Loss { kind, dip, lambda_od, lambda_d, lambda, alpha, beta, .. } = self.loss;
+        let Loss { kind, dip, lambda_od, lambda_d, lambda, .. } = self.loss;
         let Loss { discriminator_width: width, discriminator_layers: layers, .. } = self.loss;
         for (key, weight, term) in [
             ("lambda_od", lambda_od, "covariances"),
@@ -22,20 +23,30 @@ impl Config {
             rule((1..=most).contains(&size), || format!("loss.{key} = {size}: it must be 1 to {most}"))?;
         }
         let default = Loss::default();
+        let subspace = self.loss.subspace;
         let own = [
             ("dip", format!("\"{dip}\""), dip != default.dip, LossKind::Dip),
             ("lambda_od", lambda_od.to_string(), lambda_od != default.lambda_od, LossKind::Dip),
             ("lambda_d", lambda_d.to_string(), lambda_d != default.lambda_d, LossKind::Dip),
             ("lambda", lambda.to_string(), lambda != default.lambda, LossKind::Mmd),
-            ("discriminator_width", width.to_string(), width != default.discriminator_width, LossKind::Factor),
-            ("discriminator_layers", layers.to_string(), layers != default.discriminator_layers, LossKind::Factor),
+            ("subspace", subspace.to_string(), subspace != default.subspace, LossKind::Csvae),
         ];
         own.into_iter().try_for_each(|(key, value, is_set, owner)| {
             rule(!is_set || kind == owner, || {
                 format!("loss.{key} = {value}: only loss.kind = \"{owner}\" uses it, not \"{kind}\"; leave it out")
             })
         })?;
-        if !matches!(kind, LossKind::Dip | LossKind::Mmd | LossKind::Factor) {
+        for (key, size, usual) in [
+            ("discriminator_width", width, default.discriminator_width),
+            ("discriminator_layers", layers, default.discriminator_layers),
+        ] {
+            rule(size == usual || matches!(kind, LossKind::Factor | LossKind::Csvae), || {
+                format!(
+                    "loss.{key} = {size}: only loss.kind = \"factor\" and \"csvae\" use it, not \"{kind}\"; leave it out"
+                )
+            })?;
+        }
+        if !matches!(kind, LossKind::Dip | LossKind::Mmd | LossKind::Factor | LossKind::Csvae) {
             return Ok(());
         }
         rule(self.loss.reduction == Reduction::Sum, || {
@@ -44,9 +55,28 @@ impl Config {
                  set \"sum\""
             )
         })?;
-        if kind != LossKind::Mmd {
-            return Ok(());
+        match kind {
+            LossKind::Csvae => self.check_csvae(),
+            LossKind::Mmd => self.check_mmd(),
+            _ => Ok(()),
         }
+    }
+
+    fn check_csvae(&self) -> Result<()> {
+        let (subspace, z) = (self.loss.subspace, self.model.z_dim);
+        rule(self.model.conditional, || {
+            "loss.kind = \"csvae\": its latents depend on labels; set model.conditional = true".into()
+        })?;
+        rule((1..z).contains(&subspace), || {
+            format!(
+                "loss.subspace = {subspace}: some of the model.z_dim = {z} latents must be left for what the label does not say; \
+                 set a smaller loss.subspace or a larger model.z_dim"
+            )
+        })
+    }
+
+    fn check_mmd(&self) -> Result<()> {
+        let Loss { alpha, beta, lambda, .. } = self.loss;
         rule(beta == 1.0, || {
             format!(
                 "loss.beta = {beta}: the KL of loss.kind = \"mmd\" has the weight 1 - loss.alpha; leave loss.beta at 1"
@@ -85,6 +115,10 @@ impl Loss {
                 "{reconstruction} + {beta} × KL + {gamma} × TC, a FactorVAE whose discriminator has {} layers of {}",
                 self.discriminator_layers, self.discriminator_width
             ),
+            (LossKind::Csvae, _) => format!(
+                "{reconstruction} + {beta} × KL + {gamma} × I(label; other latents), a CSVAE of {} latents for the label",
+                self.subspace
+            ),
             (_, dip) => format!(
                 "{reconstruction} + {beta} × KL + {lambda_od} × Σ C_ij² + {lambda_d} × Σ (C_ii - 1)², C = {}",
                 if dip == Dip::I { "Cov[mu], a DIP-VAE-I" } else { "Cov[mu] + E[σ²], a DIP-VAE-II" }
@@ -100,6 +134,7 @@ mod tests {
     #[test]
     fn each_rule_names_its_key_and_the_remedy() {
         let (dip, mmd, factor) = ("loss.kind=dip", "loss.kind=mmd", "loss.kind=factor");
+        let (csvae, labels) = ("loss.kind=csvae", "model.conditional=true");
         for (settings, says) in [
             (&["loss.dip=i"][..], "loss.dip = \"i\": only loss.kind = \"dip\" uses it, not \"beta\"; leave it out"),
             (&[mmd, "loss.lambda_od=2"], "loss.lambda_od = 2: only loss.kind = \"dip\" uses it, not \"mmd\""),
@@ -108,8 +143,11 @@ mod tests {
             (&[dip, "loss.lambda_od=-1"], "loss.lambda_od = -1: the weight of the covariances must be 0 or more"),
             (&[dip, "loss.lambda_d=nan"], "loss.lambda_d = NaN"),
             (&[mmd, "loss.lambda=inf"], "loss.lambda = inf"),
-            (&["loss.discriminator_width=64"], "loss.discriminator_width = 64: only loss.kind = \"factor\" uses it"),
-            (&[dip, "loss.discriminator_layers=2"], "only loss.kind = \"factor\" uses it, not \"dip\""),
+            (
+                &["loss.discriminator_width=64"],
+                "loss.discriminator_width = 64: only loss.kind = \"factor\" and \"csvae\" use it",
+            ),
+            (&[dip, "loss.discriminator_layers=2"], "only loss.kind = \"factor\" and \"csvae\" use it, not \"dip\""),
             (&[factor, "loss.discriminator_width=0"], "loss.discriminator_width = 0: it must be 1 to 4096"),
             (&[factor, "loss.discriminator_layers=33"], "loss.discriminator_layers = 33: it must be 1 to 32"),
             (&[factor, "loss.reduction=mean"], "the penalty of loss.kind = \"factor\" is not a sum over latents"),
@@ -128,6 +166,12 @@ mod tests {
                 &[dip, "model.prior=vamp", "model.kind=dense"],
                 "works with loss.kind = \"beta\" or \"weighted\", not \"dip\"",
             ),
+            (&["loss.subspace=3"], "loss.subspace = 3: only loss.kind = \"csvae\" uses it, not \"beta\"; leave it out"),
+            (&[csvae], "loss.kind = \"csvae\": its latents depend on labels; set model.conditional = true"),
+            (&[csvae, labels, "model.z_dim=2"], "loss.subspace = 2: some of the model.z_dim = 2 latents must be left"),
+            (&[csvae, labels, "loss.subspace=0"], "loss.subspace = 0: "),
+            (&[csvae, labels, "loss.reduction=mean"], "the penalty of loss.kind = \"csvae\" is not a sum over latents"),
+            (&[csvae, labels, "model.z_dim=3"], "a CSVAE of 2 latents for the label, sum over"),
             (&[mmd, "model.kind=vq"], "loss.kind = \"mmd\" is for models with a posterior"),
         ] {
             let told = told(settings);
@@ -155,6 +199,10 @@ mod tests {
                 "sse + 1 × KL + 35 × TC, a FactorVAE whose discriminator has 4 layers of 256, sum over",
             ),
             (&["loss.kind=dip", "loss.dip=i"], "C = Cov[mu], a DIP-VAE-I, sum over"),
+            (
+                &["loss.kind=csvae", "model.conditional=true", "loss.gamma=20", "loss.subspace=3"],
+                "sse + 1 × KL + 20 × I(label; other latents), a CSVAE of 3 latents for the label, sum over",
+            ),
         ] {
             let told = told(settings);
             assert!(told.contains(words), "{settings:?}: {told}");

@@ -387,7 +387,7 @@ impl Loss {
                 "{reconstruction} + {} × MI + {} × TC + {} × DW-KL, estimator {}",
                 self.alpha, self.beta, self.gamma, self.estimator
             ),
-            LossKind::Dip | LossKind::Mmd | LossKind::Factor => self.aggregate_words(&reconstruction),
+            LossKind::Dip | LossKind::Mmd | LossKind::Factor | LossKind::Csvae => self.aggregate_words(&reconstruction),
             LossKind::VaeGan | LossKind::SoftIntro => self.adversarial_words(&reconstruction),
             LossKind::Iwae => {
                 let mean = if self.bounds > 1 { format!(", mean of {} bounds", self.bounds) } else { String::new() };

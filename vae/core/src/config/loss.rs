@@ -9,6 +9,7 @@
 //! dip        beta dip lambda_od lambda_d
 //! mmd        alpha lambda
 //! factor     beta gamma discriminator_width discriminator_layers discriminator_rate
+//! csvae      beta gamma subspace discriminator_width discriminator_layers discriminator_rate
 //! vae-gan    beta adversarial discriminator_channels feature_layer spectral_norm discriminator_rate
 //! soft-intro beta beta_neg
 //!
@@ -39,7 +40,7 @@ keys! {
         sigma: f64 = 1.0, at_least(0.0025);
         /// Whether the terms are summed or averaged over pixels and over latents. Over images there is always a mean.
         reduction: Reduction = Reduction::Sum;
-        /// The weight β of the KL term of `beta`, `dip`, `factor`, `vae-gan` and `soft-intro`, and of the total correlation of `tc`.
+        /// The weight β of the KL term, and of the total correlation in `tc`. `weighted`, `iwae` and `mmd` do not use it.
         /// With 0 the model is an autoencoder; with 1 the loss of `beta` is the negative evidence lower bound (ELBO).
         beta: f64 = 1.0, at_least(0.0);
         /// The weight of the reconstruction term of `weighted`.
@@ -51,7 +52,7 @@ keys! {
         /// The weight α of the mutual information between image and latents in `tc`. In `mmd`, the KL has the weight 1 − α: 1 gives
         /// the Wasserstein autoencoder, 0 the ELBO with a further penalty.
         alpha: f64 = 1.0, at_least(0.0);
-        /// The weight γ of the dimension-wise KL in `tc`, of TC in `factor`, and of |KL − C| with the schedule `capacity`.
+        /// The weight γ of the dimension-wise KL in `tc`, of TC in `factor`, of I in `csvae`, and of |KL − C| in `capacity`.
         gamma: f64 = 1.0, at_least(0.0);
         /// The covariance that `dip` penalises.
         dip: Dip = Dip::II;
@@ -62,11 +63,13 @@ keys! {
         lambda_d: f64 = 10.0, at_least(0.0);
         /// The weight λ of the distance between q(z) and the prior, in `mmd`. The MMD has the weight α + λ − 1.
         lambda: f64 = 10.0, at_least(0.0);
-        /// The number of features of each hidden layer of the discriminator of `factor`. The paper has 1000.
+        /// The number of latents of `csvae`, the last of `model.z_dim`, whose prior depends on the label.
+        subspace: usize = 2, at_least(1.0);
+        /// The number of features of each hidden layer of the discriminator of `factor` and `csvae`. The paper of the first has 1000.
         discriminator_width: usize = 256, at_least(1.0).at_most(4096.0);
-        /// The number of hidden layers of the discriminator of `factor`.
+        /// The number of hidden layers of the discriminator of `factor` and `csvae`.
         discriminator_layers: usize = 6, at_least(1.0).at_most(32.0);
-        /// Adam's learning rate for the discriminator of `factor` and `vae-gan`, which follows `train.schedule`. Its decay rates are
+        /// Adam's learning rate for the discriminator of `factor`, `csvae` and `vae-gan`, which follows `train.schedule`. Its decay rates are
         /// 0.5 and 0.9.
         discriminator_rate: f64 = 1e-4, above(0.0);
         /// The weight of the decoder's loss against the discriminator of `vae-gan`. The paper weighs the features by γ instead, which
@@ -127,6 +130,9 @@ named! {
         /// The FactorVAE: reconstruction + β·KL + γ·TC. A discriminator, which is trained at the same time, estimates the total
         /// correlation TC of the latents.
         Factor = "factor",
+        /// The conditional subspace VAE: reconstruction + β·KL + γ·I. The last `subspace` latents have a Gaussian prior for each label. I is
+        /// what a discriminator, which is trained at the same time, reads about the label in the other latents.
+        Csvae = "csvae",
         /// The VAE-GAN: squared differences of the features of a discriminator instead of pixels, β·KL, and for the decoder the loss
         /// of a generator of images that the discriminator takes for real.
         VaeGan = "vae-gan",

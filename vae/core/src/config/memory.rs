@@ -119,11 +119,11 @@ impl Config {
         }
     }
 
-    /// Returns the same for the discriminator. That of `factor` sees the latents three times, that of `vae-gan` six images for each one.
+    /// Returns the same for the discriminator. That of `factor` and of `csvae` sees the latents up to three times, that of `vae-gan` six images for each one.
     fn discriminator_weights_and_maps(&self) -> (f64, f64) {
         let loss = &self.loss;
         match loss.kind {
-            LossKind::Factor => {
+            LossKind::Factor | LossKind::Csvae => {
                 let (width, layers) = (loss.discriminator_width as f64, loss.discriminator_layers as f64);
                 (width * (self.model.z_dim as f64 + (layers - 1.0) * width), 6.0 * width * layers)
             }

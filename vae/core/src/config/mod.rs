@@ -286,12 +286,18 @@ impl Config {
     /// Returns the number of input channels of a VAE's encoder: the channels of the images, and one per label in a
     /// conditional model.
     pub fn encoder_channels(&self) -> usize {
-        self.channels() + self.condition_classes()
+        self.channels() + self.label_inputs()
     }
 
     /// Returns the number of inputs of a VAE's decoder: the latents, and one per label in a conditional model.
     pub fn decoder_inputs(&self) -> usize {
-        self.model.z_dim + self.condition_classes()
+        self.model.z_dim + self.label_inputs()
+    }
+
+    /// Returns how many numbers say the label to encoder and decoder: one per label in a conditional model, but none with
+    /// `loss.kind = "csvae"`, where the label only moves latents.
+    pub fn label_inputs(&self) -> usize {
+        if self.loss.kind == LossKind::Csvae { 0 } else { self.condition_classes() }
     }
 
     /// Returns the number of labels of a conditional model, or 0 if the model is not conditional.

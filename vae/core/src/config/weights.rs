@@ -1,7 +1,7 @@
 //! The weights of the loss, and the effective β. D is the number of pixel values and z the number of latents:
 //!
 //! ```text
-//! loss = k1·reconstruction + k2·KL        k1 = 1 and k2 = β for `beta`, `tc`, `iwae`, `dip`, `factor`, `vae-gan` (of features)
+//! loss = k1·reconstruction + k2·KL        k1 = 1 and k2 = β for `beta`, `tc`, `iwae`, `dip`, `factor`, `csvae`, `vae-gan` (of features)
 //!                                       and `soft-intro`, 1 − α for `mmd`;
 //!                                       k2 = γ with the schedule `capacity`
 //! effective β = k2/k1                     with loss.reduction = "sum"
@@ -22,7 +22,7 @@ impl Config {
             LossKind::Beta if loss.schedule == KlScheduleKind::Capacity => [1.0, loss.gamma],
             LossKind::Weighted => [loss.k1, loss.k2],
             LossKind::Beta | LossKind::Tc | LossKind::Iwae | LossKind::Dip | LossKind::Factor => [1.0, loss.beta],
-            LossKind::VaeGan | LossKind::SoftIntro => [1.0, loss.beta],
+            LossKind::Csvae | LossKind::VaeGan | LossKind::SoftIntro => [1.0, loss.beta],
             // Without the last digits, so that 1 − 0.9 is 0.1 where it is printed.
             LossKind::Mmd => [1.0, ((1.0 - loss.alpha) * 1e12).round() / 1e12],
         }

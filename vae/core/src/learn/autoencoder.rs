@@ -3,7 +3,8 @@
 //!
 //! In a conditional VAE, encoder and decoder receive the label as a one-hot vector. The encoder's input has one
 //! additional plane per label, and the decoder's input one additional number per label: 1 for the label of the image
-//! and 0 for the others.
+//! and 0 for the others. With `loss.kind = "csvae"` they see no label. Instead, the latents that they exchange are counted from the centre
+//! of the label's prior (`objective::subspace`).
 
 use autograd::Var;
 use nn::{ForwardContext, Module, Visitor};
@@ -22,6 +23,8 @@ pub struct Autoencoder {
     pub(super) z_dim: usize,
     /// The number of labels of a conditional VAE; 0 if it is not conditional.
     classes: usize,
+    /// Whether encoder and decoder see the label.
+    sees_labels: bool,
     /// Whether the posterior of some latents depends on draws of others.
     hierarchical: bool,
 }
@@ -31,7 +34,8 @@ impl Autoencoder {
     /// encoder must take `config.encoder_channels()` channels and the decoder `config.decoder_inputs()` inputs.
     pub fn new(config: &Config, model: Box<dyn Vae>) -> Autoencoder {
         let (z_dim, classes) = (config.model.z_dim, config.condition_classes());
-        Autoencoder { model, objective: Objective::new(config), z_dim, classes, hierarchical: config.is_hierarchical() }
+        let (sees_labels, hierarchical) = (config.label_inputs() > 0, config.is_hierarchical());
+        Autoencoder { model, objective: Objective::new(config), z_dim, classes, sees_labels, hierarchical }
     }
 
     fn forward_pass(&self, batch: &Batch, ctx: &ForwardContext) -> ForwardPass {
@@ -46,23 +50,36 @@ impl Autoencoder {
         };
         let mut draws = self.objective.draw(&mu, &logvar, &noise);
         draws.permutation = self.objective.permutes().then(|| batch.permutation(self.z_dim));
+        draws.labels = (self.classes > 0).then(|| self.one_hot(&batch.labels, &batch.device()));
         let logits = logits.unwrap_or_else(|| self.decode(&draws.z, &repeated(&batch.labels, count), ctx));
         let terms = self.objective.loss(&logits, &batch.target, &draws, [&mu, &logvar], batch.schedule, ctx);
         ForwardPass { x, posterior: [mu, logvar], z: draws.z, logits, terms }
     }
 
     pub(super) fn posterior(&self, x: &Var, labels: &[usize], ctx: &ForwardContext) -> [Var; 2] {
-        self.model.encode(&self.with_planes(x, labels), ctx).into()
+        let (mu, logvar) = self.model.encode(&self.with_planes(x, labels), ctx);
+        match self.centre(labels, &x.value().device()) {
+            Some(centre) => [mu - centre, logvar],
+            None => [mu, logvar],
+        }
     }
 
     /// Decodes latents, with the label of each in a conditional VAE, to images before the output activation.
     pub(super) fn decode(&self, z: &Var, labels: &[usize], ctx: &ForwardContext) -> Var {
-        self.model.decode(&self.with_columns(z, labels), ctx)
+        match self.centre(labels, &z.value().device()) {
+            Some(centre) => self.model.decode(&(z + centre), ctx),
+            None => self.model.decode(&self.with_columns(z, labels), ctx),
+        }
     }
 
-    /// Returns the images, in a conditional VAE concatenated with the planes of their labels.
+    /// Returns the centre of the prior of each label, `[batch, z]`, if the prior depends on the label.
+    fn centre(&self, labels: &[usize], device: &Device) -> Option<Var> {
+        (self.classes > 0).then(|| self.objective.centre(&self.one_hot(labels, device))).flatten()
+    }
+
+    /// Returns the images, where the encoder sees labels concatenated with the planes of their labels.
     fn with_planes(&self, x: &Var, labels: &[usize]) -> Var {
-        if self.classes == 0 {
+        if !self.sees_labels {
             return x.clone();
         }
         let [n, _, height, width] = x.shape().nchw("labels");
@@ -70,9 +87,9 @@ impl Autoencoder {
         Var::concat(&[x, &Var::constant(ones.expand([n, self.classes, height, width]))], 1)
     }
 
-    /// Returns the latents, in a conditional VAE concatenated with the one-hot vectors of their labels.
+    /// Returns the latents, where the decoder sees labels concatenated with the one-hot vectors of their labels.
     fn with_columns(&self, z: &Var, labels: &[usize]) -> Var {
-        if self.classes == 0 {
+        if !self.sees_labels {
             return z.clone();
         }
         Var::concat(&[z, &Var::constant(self.one_hot(labels, &z.value().device()))], 1)

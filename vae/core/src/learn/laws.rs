@@ -225,6 +225,39 @@ fn a_discriminator_is_counted_on_its_own() {
     assert_eq!(summary.encoder_parameters, 256 * 8 + 8 + 2 * (8 * 3 + 3));
 }
 
+/// In a CSVAE the label moves the last latents by the centre of its prior, and encoder and decoder do not see it.
+#[test]
+fn a_label_moves_the_latents_of_a_csvae() {
+    let settings = ["model.kind=dense", "model.hidden=8", "loss.kind=csvae", "model.conditional=true"];
+    let config = config(&settings);
+    let learner = build(&config);
+    let centres = nn::parameters(&*learner).into_iter().find(|(name, _)| name == "subspace.centres");
+    let centres = centres.expect("centres").1.value();
+    let image = batch(1, 1).images;
+    let of = |label: usize| {
+        let schedule = ScheduleContext { epochs: END, images: 1 };
+        let batch = Batch::of_images(image.clone(), vec![label], schedule, 1, vec![0]);
+        let [mu, logvar] = learner.encode(&batch).expect("a posterior");
+        (mu.value().data().to_vec(), logvar.value().data().to_vec(), learner.evaluate(&batch, &ForwardContext::eval()))
+    };
+    let [(mu, logvar, first), (other, same, second)] = [2, 7].map(of);
+    assert_eq!(logvar, same);
+    let z = mu.len();
+    let moved: Vec<f32> =
+        centres.data()[14..16].iter().zip(&centres.data()[4..6]).map(|(to, from)| to - from).collect();
+    let expected: Vec<f32> = vec![0.0; z - 2].into_iter().chain(moved).collect();
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    let found: Vec<f32> = mu.iter().zip(&other).map(|(from, to)| from - to).collect();
+    assert!(near(&found, &expected), "{found:?}, expected {expected:?}");
+    // The latents from a label's centre are decoded from there: the reconstruction does not depend on the label.
+    let [first, second] = [first, second].map(|evaluation| evaluation.reconstruction.expect("images"));
+    assert!(near(first.value().data(), second.value().data()));
+    // With another label, the same latents are the counterpart.
+    let codes = Var::constant(Tensor::new(&mu, [1, z]));
+    let decoded = |label: usize| learner.sample(&codes, &[label]).expect("a decoder").value().data().to_vec();
+    assert!(near(&decoded(2), first.value().data()) && !near(&decoded(7), &decoded(2)));
+}
+
 #[test]
 fn the_discriminator_of_a_vae_gan_is_counted_too() {
     let settings = ["model.kind=dense", "model.hidden=8", "loss.kind=vae-gan", "loss.discriminator_channels=4,5"];

@@ -20,7 +20,7 @@ pub struct Summary {
     pub encoder_parameters: usize,
     /// The number of values in the decoder's parameters.
     pub decoder_parameters: usize,
-    /// The number of values in the parameters of the discriminator of `factor` and `vae-gan`; 0 without one.
+    /// The number of values in the parameters of the discriminator of `factor`, `csvae` and `vae-gan`; 0 without one.
     pub discriminator_parameters: usize,
     /// The shape of the model input: channels, rows, columns.
     pub input_shape: [usize; 3],

@@ -46,7 +46,7 @@ impl Factor {
             return None;
         }
         let mut rng = Purpose::Weights.stream(config.seed, 1); // the model's are those of stream 0
-        let sizes = [config.model.z_dim, loss.discriminator_width, loss.discriminator_layers];
+        let sizes = [config.model.z_dim, loss.discriminator_width, loss.discriminator_layers, 1];
         Some(Factor { gamma: loss.gamma, discriminator: Rc::new(Discriminator::new(&mut rng, sizes)) })
     }
 
@@ -71,22 +71,22 @@ impl Module for Factor {
     }
 }
 
-/// Hidden layers, and a layer of one output.
+/// Hidden layers, and a layer of outputs.
 #[derive(Debug)]
-struct Discriminator {
+pub(super) struct Discriminator {
     hidden: Vec<Linear>,
     output: Linear,
 }
 
 impl Discriminator {
-    fn new(rng: &mut Generator, [latents, width, layers]: [usize; 3]) -> Discriminator {
+    pub(super) fn new(rng: &mut Generator, [latents, width, layers, outputs]: [usize; 4]) -> Discriminator {
         let inputs = std::iter::once(latents).chain(std::iter::repeat(width));
         let hidden = inputs.take(layers).map(|input| Linear::new(rng, input, width)).collect();
-        Discriminator { hidden, output: Linear::new(rng, width, 1) }
+        Discriminator { hidden, output: Linear::new(rng, width, outputs) }
     }
 
-    /// Returns f(z), `[B, 1]`.
-    fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
+    /// Returns f(z), `[B, outputs]`.
+    pub(super) fn forward(&self, z: &Var, ctx: &ForwardContext) -> Var {
         let features = self.hidden.iter().fold(z.clone(), |x, layer| layer.forward(&x, ctx).leaky_relu(SLOPE));
         self.output.forward(&features, ctx)
     }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     fn factor(latents: usize) -> Factor {
-        let discriminator = Discriminator::new(&mut Generator::new(3), [latents, 8, 2]);
+        let discriminator = Discriminator::new(&mut Generator::new(3), [latents, 8, 2, 1]);
         Factor { gamma: 3.0, discriminator: Rc::new(discriminator) }
     }
 

@@ -45,6 +45,8 @@ pub struct Draws {
     pub(super) prior: Option<Tensor>,
     /// With `factor` the places of the permuted draws, `[B·z]`; see `learn::Batch`.
     pub permutation: Option<Tensor>,
+    /// With `csvae` the one-hot vectors of the labels, `[B, labels]`.
+    pub labels: Option<Tensor>,
     /// With `dreg` the weights w̃ of the draws, `[B·S, 1]`, once they are known.
     weights: Option<Rc<RefCell<Option<Tensor>>>>,
 }
@@ -52,7 +54,7 @@ pub struct Draws {
 impl Draws {
     /// One draw for each image.
     pub(super) fn single(z: Var) -> Draws {
-        Draws { z, prior: None, permutation: None, weights: None }
+        Draws { z, prior: None, permutation: None, labels: None, weights: None }
     }
 }
 

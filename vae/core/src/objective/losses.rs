@@ -62,8 +62,8 @@ impl std::fmt::Display for Losses {
             write!(f, "{} {} ", if i == 0 { " =" } else { "," }, part_label(name))?;
             match name {
                 "reconstruction" => write!(f, "{part:8.2}")?,
-                "cross_entropy" | "sigma" | "discriminator" | "generator" | "exp_elbo" | "mmd" | "off_diagonal"
-                | "diagonal" => write!(f, "{part:8.4}")?,
+                "cross_entropy" | "sigma" | "discriminator" | "label_information" | "generator" | "exp_elbo"
+                | "mmd" | "off_diagonal" | "diagonal" => write!(f, "{part:8.4}")?,
                 "accuracy" => write!(f, "{:6.2} %", 100.0 * part)?,
                 _ => write!(f, "{part:6.2}")?,
             }
@@ -86,7 +86,7 @@ pub fn part_label(name: &str) -> String {
 
 /// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 20] = [
+    const KNOWN: [&str; 21] = [
         "iwae",
         "reconstruction",
         "kl",
@@ -107,6 +107,7 @@ pub fn part_name(name: &str) -> &'static str {
         "generator",
         "exp_elbo",
         "kl_fake",
+        "label_information",
     ];
     // A learner outside this crate may have other names. Leaking a few short strings is harmless.
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or_else(|| name.to_owned().leak())

@@ -8,6 +8,7 @@
 //! dip:      reconstruction + β·KL + λ_od·Σ_{i≠j} C_ij² + λ_d·Σ_i (C_ii − 1)²     C = Cov[z], see `dip`
 //! mmd:      reconstruction + (1 − α)·KL + (α + λ − 1)·MMD(q(z), p(z))            InfoVAE and WAE, see `mmd`
 //! factor:   reconstruction + β·KL + γ·TC                                         TC by a discriminator, see `factor`
+//! csvae:    reconstruction + β·KL + γ·I(label; other latents)                     priors by label, see `subspace`
 //! vae-gan, soft-intro: two players, see `adversarial`
 //! ```
 //!
@@ -15,8 +16,8 @@
 //! latents, so the weights are k1/D and k2/z.
 //!
 //! The *effective* β is the weight of the summed KL divided by the weight of the summed reconstruction: k2/k1 for sums
-//! and k2/k1·D/z for means. There k1 = 1, except for `weighted`, and k2 = β for `beta`, `tc`, `dip`, `factor`, `vae-gan`
-//! and `soft-intro`, 1 − α for `mmd`.
+//! and k2/k1·D/z for means. There k1 = 1, except for `weighted`, and k2 = β for `beta`, `tc`, `dip`, `factor`, `csvae`,
+//! `vae-gan` and `soft-intro`, 1 − α for `mmd`.
 //! It is comparable between both reductions. It is infinite if k1 = 0.
 //!
 //! A [`KlSchedule`] may change the weight of the KL during training. The effective β uses the weight at the end.
@@ -31,6 +32,7 @@ mod likelihood;
 mod losses;
 mod mmd;
 mod schedule;
+mod subspace;
 mod terms;
 mod vamp;
 
@@ -43,6 +45,7 @@ use dip::DipPenalty;
 use factor::Factor;
 use likelihood::Likelihood;
 use mmd::Mmd;
+use subspace::Subspace;
 
 pub use exact::exact_latent_terms;
 use importance::Importance;
@@ -69,6 +72,7 @@ pub struct Objective {
     dip: Option<DipPenalty>,
     mmd: Option<Mmd>,
     factor: Option<Factor>,
+    subspace: Option<Subspace>,
     schedule: KlSchedule,
 }
 
@@ -100,6 +104,7 @@ impl Objective {
             dip: DipPenalty::new(config),
             mmd: Mmd::new(config),
             factor: Factor::new(config),
+            subspace: Subspace::new(config),
             schedule: KlSchedule::new(config),
         }
     }
@@ -119,6 +124,11 @@ impl Objective {
         self.factor.is_some()
     }
 
+    /// Returns the centre of the prior of images, `[B, z]`, for one-hot vectors of their labels `[B, labels]`, if it depends on the label.
+    pub fn centre(&self, labels: &Tensor) -> Option<Var> {
+        self.subspace.as_ref().map(|subspace| subspace.centre(labels))
+    }
+
     /// Draws latents from the posteriors of B images. `mu` and `logvar` are `[B, z]`. `eps`, `[B, N·z]`, has the N standard normal
     /// vectors of each image.
     ///
@@ -135,7 +145,7 @@ impl Objective {
 
     /// Returns the loss of a batch, for what [`Objective::draw`] returned and what the decoder made of it. With `iwae`, the part
     /// of this name is the loss. The reconstruction, with all constants, and the KL are further metrics. For the other losses
-    /// see [`Objective::terms`], to which `dip`, `mmd` and `factor` add their penalties.
+    /// see [`Objective::terms`], to which `dip`, `mmd`, `factor` and `csvae` add their penalties.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -160,6 +170,9 @@ impl Objective {
             }
             if let (Some(factor), Some(permutation)) = (&self.factor, &draws.permutation) {
                 terms = factor.add_to(terms, &draws.z, permutation, ctx);
+            }
+            if let (Some(subspace), Some(labels)) = (&self.subspace, &draws.labels) {
+                terms = subspace.add_to(terms, &draws.z, labels, ctx);
             }
             return terms;
         };
@@ -245,6 +258,7 @@ impl Module for Objective {
     fn visit(&self, v: &mut Visitor) {
         self.likelihood.visit(v);
         self.factor.visit(v);
+        self.subspace.visit(v);
     }
 }
 

@@ -6,6 +6,7 @@ pub mod features;
 pub mod groups;
 pub mod interpolation;
 pub mod kl;
+pub mod labels;
 pub mod laplacian;
 pub mod latent_grid;
 mod latents;
@@ -88,7 +89,7 @@ impl Drawing {
 /// # Errors
 /// If the device fails, or an image cannot be read.
 pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
-    let figures: [&dyn Fn() -> Result<Drawing>; 14] = [
+    let figures: [&dyn Fn() -> Result<Drawing>; 15] = [
         &|| curves::of_run(run),
         &|| {
             reconstructions::draw(&run.title(), &run.predictor, &run.dataset()?.validation, &[], reconstructions::COUNT)
@@ -99,6 +100,7 @@ pub fn standard(run: &LoadedRun) -> Result<Vec<Drawing>> {
         &|| latent_grid::draw(run, None),
         &|| interpolation::draw(run, &[], &[]),
         &|| groups::draw(run),
+        &|| labels::draw(run),
         &|| scatter::draw(run, None),
         &|| tsne::draw(run),
         &|| kl::draw(run),

@@ -74,7 +74,12 @@ fn figures_that_do_not_apply_are_left_out_and_explained_on_request() {
     let (_dir, many) = trained(&["model.z_dim=5", "model.conditional=true"]);
     assert!(!names(&many).contains(&"latent-grid".into()) && names(&many).contains(&"scatter".into()));
     assert!(latent_grid::draw(&many, Some([0, 4])).unwrap().title.contains("told square"));
+    let counterparts = labels::draw(&many).unwrap();
+    let says = "3 test images in a column of their own, and beside each its latents decoded with 3 labels; ";
+    assert!(counterparts.alt.starts_with(says) && names(&many).contains(&"labels".into()), "{}", counterparts.alt);
+    assert!(!counterparts.alt.contains("by 0 in"), "the label changes nothing: {}", counterparts.alt);
     let (_dir, one) = trained(&["model.z_dim=1"]);
+    assert!(!names(&one).contains(&"labels".into()));
     assert!(names(&one).contains(&"traversal".into()) && !names(&one).contains(&"scatter".into()));
     let (_dir, ladder) = trained(&["model.kind=ladder", "model.groups=1,1", "model.z_dim=80", "model.width=2"]);
     let of_a_ladder = standard(&ladder).unwrap();
@@ -98,6 +103,7 @@ fn figures_that_do_not_apply_are_left_out_and_explained_on_request() {
         (traversal::draw(&many, Some(20)), ["--image 20", "0 to 19", ""]),
         (interpolation::draw(&many, &[1, 2], &[3]), ["--a names 2", "--b 1", ""]),
         (interpolation::draw(&many, &[1], &[20]), ["--b 20", "0 to 19", ""]),
+        (labels::draw(&one), ["labels", "\"dense\"", "model.conditional = false"]),
         (groups::draw(&many), ["groups", "\"dense\"", "has no groups of latents"]),
         (tsne::draw(&many), ["tsne", "there are 20", "180"]),
         (features::draw(&many, 0), ["features", "\"dense\"", "has no feature maps to show"]),

@@ -66,6 +66,8 @@ enum Figure {
     Interpolation(Interpolation),
     /// Each group of latents of a hierarchical model, on the way from one test image to another
     Groups,
+    /// Test images of a conditional model, and their latents decoded with each label
+    Labels,
     /// Means of test images in the plane of two latents, coloured by label
     Scatter(Plane),
     /// Means of test images in a plane that keeps neighbours, coloured by label
@@ -196,6 +198,7 @@ fn drawing(runs: &[LoadedRun], figure: &Figure) -> vae_core::Result<Drawing> {
         Figure::LatentGrid(options) => gallery::latent_grid::draw(run, options.dims),
         Figure::Interpolation(options) => gallery::interpolation::draw(run, &options.a, &options.b),
         Figure::Groups => gallery::groups::draw(run),
+        Figure::Labels => gallery::labels::draw(run),
         Figure::Scatter(options) => gallery::scatter::draw(run, options.dims),
         Figure::Tsne => gallery::tsne::draw(run),
         Figure::Kl => gallery::kl::draw(run),
