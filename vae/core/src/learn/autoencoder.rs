@@ -50,7 +50,7 @@ impl Autoencoder {
         };
         let mut draws = self.objective.draw(&mu, &logvar, &noise);
         draws.permutation = self.objective.permutes().then(|| batch.permutation(self.z_dim));
-        draws.labels = (self.classes > 0).then(|| self.one_hot(&batch.labels, &batch.device()));
+        draws.labels = self.objective.has_centres().then(|| self.one_hot(&batch.labels, &batch.device()));
         let logits = logits.unwrap_or_else(|| self.decode(&draws.z, &repeated(&batch.labels, count), ctx));
         let terms = self.objective.loss(&logits, &batch.target, &draws, [&mu, &logvar], batch.schedule, ctx);
         ForwardPass { x, posterior: [mu, logvar], z: draws.z, logits, terms }
@@ -74,7 +74,7 @@ impl Autoencoder {
 
     /// Returns the centre of the prior of each label, `[batch, z]`, if the prior depends on the label.
     fn centre(&self, labels: &[usize], device: &Device) -> Option<Var> {
-        (self.classes > 0).then(|| self.objective.centre(&self.one_hot(labels, device))).flatten()
+        self.objective.has_centres().then(|| self.objective.centre(&self.one_hot(labels, device))).flatten()
     }
 
     /// Returns the images, where the encoder sees labels concatenated with the planes of their labels.

@@ -120,16 +120,7 @@ impl Module for Vamp {
     fn visit(&self, v: &mut Visitor) {
         self.model.visit(v);
         self.objective.visit(v);
-        v.child("prior", &PseudoInputs(&self.pseudo_inputs));
-    }
-}
-
-/// The parameter with its name.
-struct PseudoInputs<'a>(&'a Param);
-
-impl Module for PseudoInputs<'_> {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("pseudo_inputs", self.0);
+        v.child("prior.pseudo_inputs", &self.pseudo_inputs);
     }
 }
 

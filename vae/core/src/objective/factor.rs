@@ -94,6 +94,43 @@ impl Discriminator {
 
 nn::module!(Discriminator { hidden, output });
 
+/// What tests compare a discriminator with.
+#[cfg(test)]
+pub(super) mod reference {
+    use autograd::check::Array;
+    use autograd::{Param, Var};
+
+    /// Returns the outputs for a row of latents, in f64. The parameters are those of the layers in order, each a weight and a bias.
+    pub(crate) fn outputs(parameters: &[Array], z: &[f64]) -> Vec<f64> {
+        let layers = parameters.len() / 2;
+        parameters.chunks(2).enumerate().fold(z.to_vec(), |x, (layer, pair)| {
+            let outputs = pair[1].data.iter().enumerate().map(|(o, bias)| {
+                let y = bias + x.iter().zip(&pair[0].data[o * x.len()..]).map(|(x, w)| x * w).sum::<f64>();
+                if y < 0.0 && layer + 1 < layers { 0.2 * y } else { y }
+            });
+            outputs.collect()
+        })
+    }
+
+    /// Checks that the gradient of `total` for these parameters is that of `loss`, by differences.
+    pub(crate) fn check_gradients(params: &[(String, Param)], total: Var, loss: impl Fn(&[Array]) -> f64) {
+        let values: Vec<Array> = params.iter().map(|(_, param)| Array::of(&param.value())).collect();
+        let gradients = total.backward();
+        for (i, (name, param)) in params.iter().enumerate() {
+            let gradient = gradients.get(param).expect("the discriminator learns");
+            for (element, &found) in gradient.data().iter().enumerate() {
+                let at = |h: f64| {
+                    let mut values = values.clone();
+                    values[i].data[element] += h;
+                    loss(&values)
+                };
+                let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
+                assert!((f64::from(found) - expected).abs() < 1e-5, "{name}[{element}]: {found}, expected {expected}");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use autograd::check::{self, Array};
@@ -113,17 +150,9 @@ mod tests {
         Tensor::new(&places.collect::<Vec<_>>(), [images * latents])
     }
 
-    /// Returns f of each row, in f64. The parameters are those of the layers in order, each a weight and a bias.
+    /// Returns f of a row, in f64.
     fn f(parameters: &[Array], z: &[f64]) -> f64 {
-        let layers = parameters.len() / 2;
-        let x = parameters.chunks(2).enumerate().fold(z.to_vec(), |x, (layer, pair)| {
-            let outputs = pair[1].data.iter().enumerate().map(|(o, bias)| {
-                let y = bias + x.iter().zip(&pair[0].data[o * x.len()..]).map(|(x, w)| x * w).sum::<f64>();
-                if y < 0.0 && layer + 1 < layers { 0.2 * y } else { y }
-            });
-            outputs.collect()
-        });
-        x[0]
+        reference::outputs(parameters, z)[0]
     }
 
     /// Returns TC and the discriminator's loss by their definition: cross-entropies of D = 1/(1 + e^−f).
@@ -161,22 +190,11 @@ mod tests {
         let leaf = Var::leaf(z.clone());
         let found = terms(&factor, &leaf, &places);
         let losses = pollster::block_on(found.read()).unwrap();
-        let gradients = found.total.backward();
         let [tc, loss] = by_definition(&values, &Array::of(&z), places.data());
         assert!((losses.part("tc").unwrap() - tc).abs() < 1e-5 && (losses.total - 3.0 * tc).abs() < 1e-5, "{losses}");
         assert!((losses.part("discriminator").unwrap() - loss).abs() < 1e-5, "{losses}, expected {loss}");
-        for (i, (name, param)) in params.iter().enumerate() {
-            let gradient = gradients.get(param).expect("the discriminator learns");
-            for (element, &found) in gradient.data().iter().enumerate() {
-                let at = |h: f64| {
-                    let mut values = values.clone();
-                    values[i].data[element] += h;
-                    by_definition(&values, &Array::of(&z), places.data())[1]
-                };
-                let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
-                assert!((f64::from(found) - expected).abs() < 1e-5, "{name}[{element}]: {found}, expected {expected}");
-            }
-        }
+        let loss = |values: &[Array]| by_definition(values, &Array::of(&z), places.data())[1];
+        reference::check_gradients(&params, found.total, loss);
     }
 
     /// The discriminator alone learns the total correlation of two equal latents, −½·ln(1 − ρ²) nats for a correlation of ρ.

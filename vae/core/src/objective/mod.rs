@@ -124,6 +124,11 @@ impl Objective {
         self.factor.is_some()
     }
 
+    /// Returns whether the prior depends on the label, so that `loss` needs the one-hot vectors of labels.
+    pub fn has_centres(&self) -> bool {
+        self.subspace.is_some()
+    }
+
     /// Returns the centre of the prior of images, `[B, z]`, for one-hot vectors of their labels `[B, labels]`, if it depends on the label.
     pub fn centre(&self, labels: &Tensor) -> Option<Var> {
         self.subspace.as_ref().map(|subspace| subspace.centre(labels))

@@ -82,17 +82,8 @@ impl Subspace {
 
 impl Module for Subspace {
     fn visit(&self, v: &mut Visitor) {
-        v.child("subspace", &Centres(&self.centres));
+        v.child("subspace.centres", &self.centres);
         v.child("discriminator", &*self.discriminator);
-    }
-}
-
-/// The parameter with its name.
-struct Centres<'a>(&'a Param);
-
-impl Module for Centres<'_> {
-    fn visit(&self, v: &mut Visitor) {
-        v.child("centres", self.0);
     }
 }
 
@@ -102,6 +93,7 @@ mod tests {
     use tensor::{Device, Generator};
 
     use super::*;
+    use crate::objective::factor::reference;
 
     const LABELS: [usize; 5] = [0, 2, 1, 2, 2];
 
@@ -117,16 +109,9 @@ mod tests {
         Tensor::new(&rows.collect::<Vec<_>>(), [labels.len(), 3])
     }
 
-    /// q(y | z) of a row of latents, in f64. The parameters are those of the layers in order, each a weight and a bias.
+    /// q(y | z) of a row of latents, in f64.
     fn q(parameters: &[Array], z: &[f64]) -> Vec<f64> {
-        let layers = parameters.len() / 2;
-        let logits = parameters.chunks(2).enumerate().fold(z[..3].to_vec(), |x, (layer, pair)| {
-            let outputs = pair[1].data.iter().enumerate().map(|(o, bias)| {
-                let y = bias + x.iter().zip(&pair[0].data[o * x.len()..]).map(|(x, w)| x * w).sum::<f64>();
-                if y < 0.0 && layer + 1 < layers { 0.2 * y } else { y }
-            });
-            outputs.collect()
-        });
+        let logits = reference::outputs(parameters, &z[..3]);
         let sum: f64 = logits.iter().map(|x| x.exp()).sum();
         logits.iter().map(|x| x.exp() / sum).collect()
     }
@@ -166,19 +151,7 @@ mod tests {
         );
         assert!((losses.part("discriminator").unwrap() - loss).abs() < 1e-5, "{losses}, expected {loss}");
         assert!((losses.total - 2.0 * information).abs() < 1e-5, "{losses}");
-        let gradients = found.total.backward();
-        for (i, (name, param)) in params.iter().enumerate() {
-            let gradient = gradients.get(param).expect("the discriminator learns");
-            for (element, &found) in gradient.data().iter().enumerate() {
-                let at = |h: f64| {
-                    let mut values = values.clone();
-                    values[i].data[element] += h;
-                    by_definition(&values, &Array::of(&z))[1]
-                };
-                let expected = (at(1e-6) - at(-1e-6)) / 2e-6;
-                assert!((f64::from(found) - expected).abs() < 1e-5, "{name}[{element}]: {found}, expected {expected}");
-            }
-        }
+        reference::check_gradients(&params, found.total, |values| by_definition(values, &Array::of(&z))[1]);
     }
 
     #[test]
