@@ -92,7 +92,7 @@ for (const [model, device, here, there] of CASES) {
     for (const [side, run] of [here, there].entries()) {
       const page = await browser.newPage();
       try {
-        const result = await Promise.race([run(page), new Promise((_, refuse) => setTimeout(() => refuse(new Error(`takes longer than ${minutes} minutes`)), 60_000 * minutes))]);
+        const result = await Promise.race([run(page), new Promise((_, refuse) => setTimeout(() => refuse(new Error(`takes longer than ${minutes} minutes`)), 60_000 * minutes).unref())]);
         parameters[side] = result.parameters;
         found[side].push(result.stepsPerSecond);
       } catch (error) {
