@@ -1,7 +1,7 @@
 //! This library's part of `benches/compare_gpu.sh`: a training step of the first paper's model, and each of its kernels, on a
 //! GPU.
 //!
-//!     cargo run --release -p benches --bin compare_gpu [BATCH] [--profile | --kernels | --two] [--small]
+//!     cargo run --release -p benches --bin compare_gpu [BATCH] [--profile | --kernels | --two] [--small] [--f16]
 //!
 //! Prints one line of JSON: the seconds of the first step (with compilation) and of a step in a steady loop, the launches per
 //! step, and the objects that the loop creates (none after a few steps). `--profile` times every launch instead and prints a
@@ -15,7 +15,8 @@ use std::time::Instant;
 use benches::Step;
 use gpu::{Context, Options};
 use pollster::block_on;
-use tensor::{Accelerator, Conv, Device, Generator, Kernel, Launch, Span, Tensor};
+use tensor::{Accelerator, Conv, Device, Dtype, Generator, Kernel, Launch, Span, Tensor};
+use vae::config::Precision;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +35,11 @@ fn main() {
     if has("--two") {
         return two(&device);
     }
-    let config = benches::config(if has("--small") { "quickstart" } else { "beta-resnet18" }).expect("a known name");
+    let mut config =
+        benches::config(if has("--small") { "quickstart" } else { "beta-resnet18" }).expect("a known name");
+    if has("--f16") {
+        config.train.precision = Precision::F16;
+    }
     let mut step = Step::new(&config, batch, &device);
     let start = Instant::now();
     step.train();
@@ -95,6 +100,7 @@ fn peak(@builtin(global_invocation_id) id: vec3<u32>) {
 }"],
     entry: "peak",
     unchecked: true,
+    any_dtype: false,
 };
 
 /// Returns the FLOP per second of [`PEAK`], the best of five runs.
@@ -102,7 +108,8 @@ fn peak(context: &Context) -> f64 {
     const GROUPS: u32 = 1024;
     let invocations = 256 * GROUPS as usize;
     let shape = [4 * invocations].into();
-    let span = Span { buffer: context.alloc(&shape), start: 0, len: shape.count() };
+    let buffer = context.alloc(&shape, Dtype::F32);
+    let span = Span { buffer, start: 0, len: shape.count(), dtype: Dtype::F32 };
     let params = [0.5f32, 0.25, 0.0, 0.0].map(f32::to_bits);
     let seconds = (0..6).map(|_| {
         let start = Instant::now();

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use autograd::{Param, Var, no_grad};
+use autograd::{Param, Var, autocast, no_grad};
 use nn::ForwardContext;
 use nn::optim::Optimizer;
 use pollster::block_on;
-use tensor::{Device, Generator, GradientMonitor, Shape, Tensor};
-use vae::config::{Config, ModelKind};
+use tensor::{Device, Dtype, Generator, GradientMonitor, LossScale, Shape, Tensor};
+use vae::config::{Config, ModelKind, Precision};
 use vae::distributed::StepTime;
 use vae::learn;
 use vae::model::{self, Vae};
@@ -42,6 +42,7 @@ pub struct Step {
     adam: Optimizer,
     monitor: GradientMonitor,
     device: Device,
+    dtype: Dtype, // of feature maps
     x: Tensor,
     eps: Tensor,
     steps: u64,
@@ -58,11 +59,17 @@ impl Step {
         let params = nn::parameters(&*model);
         let mut rng = Generator::new(1);
         let (channels, size) = (config.channels(), config.image_size());
+        let dtype = if config.train.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
+        let monitor = match dtype {
+            Dtype::F16 => GradientMonitor::with_loss_scale(1, device, LossScale::default()),
+            Dtype::F32 => GradientMonitor::new(1, device),
+        };
         Step {
             objective: Objective::new(config),
             params,
             adam: Optimizer::adam(),
-            monitor: GradientMonitor::new(1, device),
+            monitor,
+            dtype,
             device: device.clone(),
             x: rng.uniform_tensor([batch, channels, size, size], 0.0, 1.0).upload(device),
             eps: rng.normal_tensor([batch, config.model.z_dim]).upload(device),
@@ -73,8 +80,11 @@ impl Step {
 
     /// Runs one step: forward, backward, Adam. Does not wait for a GPU.
     pub fn train(&mut self) {
-        let terms = self.loss(&ForwardContext::train(1, self.steps));
-        let mut gradients = terms.total.backward();
+        let terms = autocast(self.dtype, || self.loss(&ForwardContext::train(1, self.steps)));
+        let mut gradients = match self.dtype {
+            Dtype::F16 => (&terms.total * Var::constant(self.monitor.loss_scale())).backward(),
+            Dtype::F32 => terms.total.backward(),
+        };
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         self.monitor.observe(0, &all, &terms.watched(), None);
         self.adam.step_with(&self.params, &mut gradients, 1e-3, &self.monitor);

@@ -37,7 +37,7 @@ override RUNNING: bool = false; // running averages are updated
 
 override QUADS: u32 = 0u; // quads of numbers that an invocation holds
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<T0>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // batch_norm_stats
@@ -52,28 +52,28 @@ override QUADS: u32 = 0u; // quads of numbers that an invocation holds
 @group(0) @binding(2) var<storage, read> variance: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read> residual: array<f32>; // any buffer if there is none
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(5) var<storage, read> residual: array<T5>; // any buffer if there is none
+@group(0) @binding(6) var<storage, read_write> y: array<T6>;
 
 // batch_norm_sums, the first half of the gradient: g = dy·act′, db = Σ g, dw = Σ g·x̂
-@group(0) @binding(3) var<storage, read> result: array<f32>;
-@group(0) @binding(4) var<storage, read> dresult: array<f32>;
-@group(0) @binding(5) var<storage, read_write> g_out: array<f32>;
+@group(0) @binding(3) var<storage, read> result: array<T3>;
+@group(0) @binding(4) var<storage, read> dresult: array<T4>;
+@group(0) @binding(5) var<storage, read_write> g_out: array<T5>;
 @group(0) @binding(6) var<storage, read_write> dweight_out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dbias_out: array<f32>;
 
 // batch_norm_gradient, the second half: dx
-@group(0) @binding(4) var<storage, read> g: array<f32>;
+@group(0) @binding(4) var<storage, read> g: array<T4>;
 @group(0) @binding(5) var<storage, read> dweight: array<f32>;
 @group(0) @binding(6) var<storage, read> dbias: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<T7>;
 
 // batch_norm_train
-@group(0) @binding(0) var<storage, read> x4: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x4: array<vec4<T0>>;
 @group(0) @binding(1) var<storage, read> weight_in: array<f32>;
 @group(0) @binding(2) var<storage, read> bias_in: array<f32>;
-@group(0) @binding(3) var<storage, read> residual4: array<vec4<f32>>; // any buffer if there is none
-@group(0) @binding(4) var<storage, read_write> y4: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual4: array<vec4<T3>>; // any buffer if there is none
+@group(0) @binding(4) var<storage, read_write> y4: array<vec4<T4>>;
 @group(0) @binding(5) var<storage, read_write> train_mean: array<f32>;
 @group(0) @binding(6) var<storage, read_write> train_var: array<f32>;
 @group(0) @binding(7) var<storage, read_write> train_running_mean: array<f32>; // any buffers if they are not updated
@@ -82,10 +82,10 @@ override QUADS: u32 = 0u; // quads of numbers that an invocation holds
 
 // batch_norm_gradient_train
 @group(0) @binding(3) var<storage, read> weight_too: array<f32>;
-@group(0) @binding(4) var<storage, read> result4: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> dresult4: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> dx4: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> g4: array<vec4<f32>>; // dresidual; any buffer unless RESIDUAL
+@group(0) @binding(4) var<storage, read> result4: array<vec4<T4>>;
+@group(0) @binding(5) var<storage, read> dresult4: array<vec4<T5>>;
+@group(0) @binding(6) var<storage, read_write> dx4: array<vec4<T6>>;
+@group(0) @binding(7) var<storage, read_write> g4: array<vec4<T7>>; // dresidual; any buffer unless RESIDUAL
 @group(0) @binding(8) var<storage, read_write> dweight_too: array<f32>;
 @group(0) @binding(9) var<storage, read_write> dbias_too: array<f32>;
 
@@ -104,15 +104,15 @@ fn batch_norm_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
     let channel = min(group_number(group, groups), stats.channels - 1u);
     let count = stats.batch * stats.plane;
     // Sums of differences, first from one of the numbers and then from the mean, so that a large common offset does not cause rounding.
-    let pivot = x[place(0u, channel, stats.channels, stats.plane)];
+    let pivot = f32(x[place(0u, channel, stats.channels, stats.plane)]);
     var sum = 0.0;
     for (var i = local; i < count; i += GROUP) {
-        sum += x[place(i, channel, stats.channels, stats.plane)] - pivot;
+        sum += f32(x[place(i, channel, stats.channels, stats.plane)]) - pivot;
     }
     let centre = pivot + summed(vec2(sum, 0.0), local).x / f32(count);
     var moments = vec2(0.0);
     for (var i = local; i < count; i += GROUP) {
-        let d = x[place(i, channel, stats.channels, stats.plane)] - centre;
+        let d = f32(x[place(i, channel, stats.channels, stats.plane)]) - centre;
         moments += vec2(d, d * d);
     }
     moments = summed(moments, local) / f32(count);
@@ -138,16 +138,16 @@ fn batch_norm(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
     }
     let c = channel_of(item);
     let invstd = 1.0 / sqrt(variance[c] + p.eps);
-    var sum = weight[c] * ((x[item] - mean[c]) * invstd) + bias[c];
+    var sum = weight[c] * ((f32(x[item]) - mean[c]) * invstd) + bias[c];
     if RESIDUAL {
-        sum += residual[item];
+        sum += f32(residual[item]);
     }
     if ACTIVE {
         // The product is NaN for −∞ with slope 0, where the result is 0. NaN itself stays.
         let below = select(p.slope * sum, 0.0, p.slope == 0.0);
         sum = select(sum, below, sum < 0.0);
     }
-    y[item] = sum;
+    y[item] = T6(sum);
 }
 
 @compute @workgroup_size(256)
@@ -159,12 +159,12 @@ fn batch_norm_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgro
     var sums = vec2(0.0);
     for (var i = local; i < count; i += GROUP) {
         let at = place(i, channel, p.channels, p.plane);
-        var g = dresult[at];
+        var g = f32(dresult[at]);
         if ACTIVE {
-            g *= select(p.slope, 1.0, result[at] > 0.0);
-            g_out[at] = g;
+            g *= select(p.slope, 1.0, f32(result[at]) > 0.0);
+            g_out[at] = T5(g);
         }
-        sums += g * vec2((x[at] - mean[channel]) * invstd, 1.0);
+        sums += g * vec2((f32(x[at]) - mean[channel]) * invstd, 1.0);
     }
     sums = summed(sums, local);
     if local == 0u {
@@ -182,12 +182,12 @@ fn batch_norm_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wor
     }
     let c = channel_of(item);
     let invstd = 1.0 / sqrt(variance[c] + p.eps);
-    var inner = g[item];
+    var inner = f32(g[item]);
     if OF_BATCH {
-        let normal = (x[item] - mean[c]) * invstd;
+        let normal = (f32(x[item]) - mean[c]) * invstd;
         inner -= (dbias[c] + normal * dweight[c]) / f32(p.batch * p.plane);
     }
-    dx[item] = weight[c] * invstd * inner;
+    dx[item] = T7(weight[c] * invstd * inner);
 }
 
 const HELD: u32 = 16u; // the most quads of numbers that an invocation holds
@@ -208,14 +208,14 @@ fn batch_norm_train(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
     let quarter = train.plane / 4u;
     let quads = train.batch * quarter;
     let count = f32(4u * quads);
-    let pivot = x4[channel * quarter].x;
+    let pivot = f32(x4[channel * quarter].x);
     var held: array<vec4<f32>, HELD>; // differences from the pivot; 0 past the end
     var sum = 0.0;
     for (var i = 0u; i < QUADS; i++) {
         let at = i * GROUP + local;
         held[i] = vec4(0.0);
         if at < quads {
-            held[i] = x4[quad_place(at, channel, train.channels, quarter)] - pivot;
+            held[i] = vec4<f32>(x4[quad_place(at, channel, train.channels, quarter)]) - pivot;
         }
         sum += total(held[i]);
     }
@@ -241,14 +241,14 @@ fn batch_norm_train(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
             let to = quad_place(at, channel, train.channels, quarter);
             var y = scale * (held[i] - mean) + bias;
             if RESIDUAL {
-                y += residual4[to];
+                y += vec4<f32>(residual4[to]);
             }
             if ACTIVE {
                 // As in batch_norm: not NaN for −∞ with slope 0.
                 let below = select(train.slope * y, vec4(0.0), train.slope == 0.0);
                 y = select(y, below, y < vec4(0.0));
             }
-            y4[to] = y;
+            y4[to] = vec4<T4>(y);
         }
     }
     if local == 0u {
@@ -276,11 +276,11 @@ fn batch_norm_gradient_train(@builtin(workgroup_id) group: vec3<u32>, @builtin(n
         let n = i * GROUP + local;
         if n < quads {
             let at = quad_place(n, channel, p.channels, quarter);
-            held[i] = dresult4[at];
+            held[i] = vec4<f32>(dresult4[at]);
             if ACTIVE {
-                held[i] *= select(vec4(p.slope), vec4(1.0), result4[at] > vec4(0.0));
+                held[i] *= select(vec4(p.slope), vec4(1.0), vec4<f32>(result4[at]) > vec4(0.0));
             }
-            sums += vec2(total(held[i] * ((x4[at] - mean[channel]) * invstd)), total(held[i]));
+            sums += vec2(total(held[i] * ((vec4<f32>(x4[at]) - mean[channel]) * invstd)), total(held[i]));
         }
     }
     sums = summed(sums, local);
@@ -294,10 +294,10 @@ fn batch_norm_gradient_train(@builtin(workgroup_id) group: vec3<u32>, @builtin(n
         if n < quads && used {
             let at = quad_place(n, channel, p.channels, quarter);
             if RESIDUAL {
-                g4[at] = held[i];
+                g4[at] = vec4<T7>(held[i]);
             }
-            let normal = (x4[at] - mean[channel]) * invstd;
-            dx4[at] = weight_too[channel] * invstd * (held[i] - (part.y + normal * part.x));
+            let normal = (vec4<f32>(x4[at]) - mean[channel]) * invstd;
+            dx4[at] = vec4<T6>(weight_too[channel] * invstd * (held[i] - (part.y + normal * part.x)));
         }
     }
 }

@@ -20,18 +20,18 @@ struct Blend {
 
 override FUNCTION: u32 = 0u;
 
-@group(0) @binding(0) var<storage, read> a4: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> b4: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> c4: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> a4: array<vec4<T0>>;
+@group(0) @binding(1) var<storage, read> b4: array<vec4<T1>>;
+@group(0) @binding(2) var<storage, read_write> c4: array<vec4<T2>>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+@group(0) @binding(0) var<storage, read> a: array<T0>;
+@group(0) @binding(1) var<storage, read> b: array<T1>;
+@group(0) @binding(2) var<storage, read_write> c: array<T2>;
 @group(1) @binding(0) var<uniform> wide: Broadcast;
 
-@group(0) @binding(0) var<storage, read> added: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> sum: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> added: array<vec4<T0>>;
+@group(0) @binding(1) var<storage, read_write> sum: array<vec4<T1>>;
 @group(1) @binding(0) var<uniform> blend: Blend;
 
 fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
@@ -54,7 +54,7 @@ fn binary(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
           @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
     if i < p.count {
-        c4[i] = f(a4[i], b4[i]);
+        c4[i] = vec4<T2>(f(vec4<f32>(a4[i]), vec4<f32>(b4[i])));
     }
 }
 
@@ -75,7 +75,7 @@ fn binary_broadcast(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
         at_a += index * wide.a_steps[(d - 1u) / 4u][(d - 1u) % 4u];
         at_b += index * wide.b_steps[(d - 1u) / 4u][(d - 1u) % 4u];
     }
-    c[i] = f(vec4(a[at_a]), vec4(b[at_b])).x;
+    c[i] = T2(f(vec4(f32(a[at_a])), vec4(f32(b[at_b]))).x);
 }
 
 // sum = kept·sum + gain·added
@@ -84,6 +84,6 @@ fn blend_assign(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
                 @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
     if i < blend.count {
-        sum[i] = blend.kept * sum[i] + blend.gain * added[i];
+        sum[i] = vec4<T1>(blend.kept * vec4<f32>(sum[i]) + blend.gain * vec4<f32>(added[i]));
     }
 }

@@ -25,10 +25,10 @@ override WEIGHT_GRADIENT: bool = false;
 override BIASED: bool = false;
 override ACCUMULATE: bool = false; // add to what y has
 
-@group(0) @binding(0) var<storage, read> a: array<f32>; // w, or dy
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer if there is none
-@group(0) @binding(3) var<storage, read_write> c: array<f32>; // y, or dw
+@group(0) @binding(0) var<storage, read> a: array<T0>; // w, or dy
+@group(0) @binding(1) var<storage, read> x: array<T1>;
+@group(0) @binding(2) var<storage, read> bias: array<T2>; // any buffer if there is none
+@group(0) @binding(3) var<storage, read_write> c: array<T3>; // y, or dw
 @group(1) @binding(0) var<uniform> p: Params;
 
 fn kernel_height() -> u32 {
@@ -58,7 +58,7 @@ fn pixel(at: vec3<u32>, tap: vec3<u32>) -> f32 {
     let row = at.y * stride() + tap.y - p.padding;
     let column = at.z * stride() + tap.z - p.padding;
     if at.x < p.batch && tap.x < p.cin && row < p.height && column < p.width {
-        return x[((at.x * p.cin + tap.x) * p.height + row) * p.width + column];
+        return f32(x[((at.x * p.cin + tap.x) * p.height + row) * p.width + column]);
     }
     return 0.0;
 }
@@ -82,7 +82,7 @@ fn a_step(k: u32) -> vec4<u32> {
 
 fn a_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
     let i = place + step;
-    return vec4(a[i.x], a[i.y], a[i.z], a[i.w]);
+    return vec4(f32(a[i.x]), f32(a[i.y]), f32(a[i.z]), f32(a[i.w]));
 }
 
 // Columns are pixels of the output and steps are taps; for the gradient of the weight it is the other way round.
@@ -128,7 +128,7 @@ fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {
     let pixels = p.to_height * p.to_width;
     var base = 0.0;
     if BIASED && layer == 0u {
-        base = bias[row];
+        base = f32(bias[row]);
     }
     for (var i = 0u; i < 4u; i++) {
         let here = col + i;
@@ -137,9 +137,9 @@ fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {
             let in_image = (here / pixels * p.cout + row) * pixels + here % pixels;
             let to = layer * p.cout * cols + select(in_image, in_weight, WEIGHT_GRADIENT);
             if ACCUMULATE {
-                base = c[to];
+                base = f32(c[to]);
             }
-            c[to] = base + sums[i];
+            c[to] = T3(base + sums[i]);
         }
     }
 }

@@ -25,10 +25,10 @@ override STRIDE: u32 = 0u;
 override BIASED: bool = false;
 override ACCUMULATE: bool = false; // add to what x has
 
-@group(0) @binding(0) var<storage, read> w: array<f32>;
-@group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer if there is none
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+@group(0) @binding(0) var<storage, read> w: array<T0>;
+@group(0) @binding(1) var<storage, read> y: array<T1>;
+@group(0) @binding(2) var<storage, read> bias: array<T2>; // any buffer if there is none
+@group(0) @binding(3) var<storage, read_write> x: array<T3>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // One dimension of a phase.
@@ -78,12 +78,24 @@ fn a_step(k: u32) -> vec4<u32> {
 
 fn a_quad(place: vec4<u32>, step: vec4<u32>) -> vec4<f32> {
     let i = place + step;
-    return vec4(w[i.x], w[i.y], w[i.z], w[i.w]);
+    return vec4(f32(w[i.x]), f32(w[i.y]), f32(w[i.z]), f32(w[i.w]));
+}
+
+// n divided by the number of a phase's taps along a dimension. For a constant kernel there are only two such numbers, both constant.
+fn by_taps(n: u32, taps: u32) -> u32 {
+    if KERNEL == 0u || STRIDE == 0u {
+        return n / taps;
+    }
+    let fewer = max(KERNEL / max(STRIDE, 1u), 1u);
+    let more = (KERNEL + STRIDE - 1u) / max(STRIDE, 1u);
+    return select(n / more, n / fewer, taps == fewer);
 }
 
 // A step of the sum: channel of y, and tap of the phase.
 fn tap_place(k: u32) -> vec3<u32> {
-    return unravel(k, rows.taps, columns.taps);
+    let line = by_taps(k, columns.taps);
+    let channel = by_taps(line, rows.taps);
+    return vec3(channel, line - channel * rows.taps, k - line * columns.taps);
 }
 
 // A place of the phase: image, row and column.
@@ -96,7 +108,7 @@ fn sample(at: vec3<u32>, tap: vec3<u32>) -> f32 {
     let i = at.y + rows.shift - tap.y;
     let j = at.z + columns.shift - tap.z;
     if at.x < p.batch && i < p.to_height && j < p.to_width {
-        return y[((at.x * p.cout + tap.x) * p.to_height + i) * p.to_width + j];
+        return f32(y[((at.x * p.cout + tap.x) * p.to_height + i) * p.to_width + j]);
     }
     return 0.0;
 }
@@ -123,7 +135,7 @@ fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {
     }
     var base = 0.0;
     if BIASED && layer == 0u {
-        base = bias[row];
+        base = f32(bias[row]);
     }
     let s = stride();
     for (var lane = 0u; lane < 4u; lane++) {
@@ -132,9 +144,9 @@ fn c_quad(row: u32, col: u32, sums: vec4<f32>, layer: u32) {
             let image = layer * p.batch + at.x;
             let to = ((image * p.cin + row) * p.height + at.y * s + rows.phase) * p.width + at.z * s + columns.phase;
             if ACCUMULATE {
-                base = x[to];
+                base = f32(x[to]);
             }
-            x[to] = base + sums[lane];
+            x[to] = T3(base + sums[lane]);
         }
     }
 }

@@ -1,4 +1,5 @@
 // Checks before a step whether all gradients are finite, and computes their scale:  norm = √Σ g²,  factor = min(1, limit/(norm + 1e-6)).
+// If the loss was scaled, both are divided by its scale; tensor/src/ops/gradient_monitor.rs says how the scale changes.
 // Grid: 32 workgroups for each of up to seven gradients in `gradient_squares`, or up to 24 in `gradient_squares_many` where a kernel may
 // use 25 buffers; one workgroup in `gradient_monitor`.
 
@@ -23,6 +24,12 @@ struct Params {
 const WORKGROUPS_PER_GRADIENT: u32 = 32u; // workgroups per gradient
 const MAX_WATCHED: u32 = 6u; // watched numbers
 const ROW_LEN: u32 = 12u; // numbers per row
+
+// What happened.
+const TAKEN: f32 = 0.0;
+const NON_FINITE: f32 = 1.0;
+const SKIPPED: f32 = 2.0;
+const GROWTH_INTERVAL: f32 = 2000.0; // steps until the loss scale doubles
 
 @group(0) @binding(0) var<storage, read> g0: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> g1: array<vec4<f32>>;
@@ -68,7 +75,7 @@ const ROW_LEN: u32 = 12u; // numbers per row
 @group(0) @binding(4) var<storage, read> watched3: array<f32>;
 @group(0) @binding(5) var<storage, read> watched4: array<f32>;
 @group(0) @binding(6) var<storage, read> watched5: array<f32>;
-@group(0) @binding(7) var<storage, read_write> state: array<f32>; // rows: norm, factor, non_finite, 0, six watched numbers, 0, 0
+@group(0) @binding(7) var<storage, read_write> state: array<f32>; // rows: norm, factor, what happened, loss scale, six watched numbers, steps since it changed, 0
 @group(1) @binding(0) var<uniform> p: Params;
 
 fn quad(which: u32, i: u32) -> vec4<f32> {
@@ -165,24 +172,46 @@ fn gradient_monitor(@builtin(local_invocation_index) local: u32) {
     if local > 0u {
         return;
     }
-    let norm = sqrt(sum);
+    var scale = state[p.last_row * ROW_LEN + 3u]; // 0: the loss is not scaled
+    var steps = state[p.last_row * ROW_LEN + 10u];
+    let unscale = select(1.0, scale, scale > 0.0);
+    let norm = sqrt(sum) / unscale;
     var watched = array<f32, MAX_WATCHED>(watched0[0], watched1[0], watched2[0], watched3[0], watched4[0], watched5[0]);
     var factor = 1.0;
     if norm > p.limit {
         factor = p.limit / (norm + 1e-6);
     }
-    var fine = finite(sum);
+    factor /= unscale;
+    var losses_fine = true;
     for (var i = 0u; i < p.known; i++) {
-        fine = fine && finite(watched[i]);
+        losses_fine = losses_fine && finite(watched[i]);
     }
-    let bad = select(1.0, state[p.last_row * ROW_LEN + 2u], fine);
+    var happened = NON_FINITE;
+    if state[p.last_row * ROW_LEN + 2u] != NON_FINITE && losses_fine {
+        if finite(sum) {
+            happened = TAKEN;
+        } else if scale > 1.0 {
+            happened = SKIPPED;
+        }
+    }
+    if happened == SKIPPED {
+        scale *= 0.5;
+        steps = 0.0;
+    } else if scale > 0.0 {
+        steps += 1.0;
+        if steps == GROWTH_INTERVAL {
+            scale *= 2.0;
+            steps = 0.0;
+        }
+    }
     var rows = array<u32, 2>(p.row, p.last_row);
     for (var i = 0u; i < 2u; i++) {
         let at = rows[i] * ROW_LEN;
         state[at] = norm;
         state[at + 1u] = factor;
-        state[at + 2u] = bad;
-        state[at + 3u] = 0.0;
+        state[at + 2u] = happened;
+        state[at + 3u] = scale;
+        state[at + 10u] = steps;
         for (var j = 0u; j < MAX_WATCHED; j++) {
             state[at + 4u + j] = select(0.0, watched[j], j < p.known);
         }

@@ -16,8 +16,8 @@ const NEAREST: u32 = 0u;
 const BILINEAR: u32 = 1u; // 2: with aligned corners
 override HOW: u32 = 1u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // the image, or the gradient of the result
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<T0>; // the image, or the gradient of the result
+@group(0) @binding(1) var<storage, read_write> y: array<T1>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 // The two pixels of the image around one of the result, and the weight of the second.
@@ -76,9 +76,9 @@ fn interpolate(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     let h = between(item % p.to_width, p.width, p.to_width);
     let above = plane + v.first * p.width;
     let below = plane + v.second * p.width;
-    let left = (1.0 - v.share) * x[above + h.first] + v.share * x[below + h.first];
-    let right = (1.0 - v.share) * x[above + h.second] + v.share * x[below + h.second];
-    y[item] = (1.0 - h.share) * left + h.share * right;
+    let left = (1.0 - v.share) * f32(x[above + h.first]) + v.share * f32(x[below + h.first]);
+    let right = (1.0 - v.share) * f32(x[above + h.second]) + v.share * f32(x[below + h.second]);
+    y[item] = T1((1.0 - h.share) * left + h.share * right);
 }
 
 @compute @workgroup_size(256)
@@ -98,9 +98,9 @@ fn interpolate_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wo
     for (var i = rows.x; i < rows.y; i++) {
         var line = 0.0;
         for (var j = columns.x; j < columns.y; j++) {
-            line += share_of(j, column, p.width, p.to_width) * x[plane + i * p.to_width + j];
+            line += share_of(j, column, p.width, p.to_width) * f32(x[plane + i * p.to_width + j]);
         }
         sum += share_of(i, row, p.height, p.to_height) * line;
     }
-    y[item] = sum;
+    y[item] = T1(sum);
 }

@@ -14,16 +14,16 @@ struct Params {
     padding: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<T0>;
+@group(0) @binding(1) var<storage, read_write> y: array<T1>;
 @group(1) @binding(0) var<uniform> p: Params;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<T0>;
+@group(0) @binding(1) var<storage, read_write> dx: array<T1>;
 
-@group(0) @binding(0) var<storage, read> image: array<f32>;
-@group(0) @binding(1) var<storage, read> from_above: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dimage: array<f32>;
+@group(0) @binding(0) var<storage, read> image: array<T0>;
+@group(0) @binding(1) var<storage, read> from_above: array<T1>;
+@group(0) @binding(2) var<storage, read_write> dimage: array<T2>;
 
 // The pixels of a window along one dimension: from x up to, but not including, y.
 fn window(place: u32, size: u32) -> vec2<u32> {
@@ -56,7 +56,7 @@ fn max_pool2d(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
             largest = select(largest, here, here > largest);
         }
     }
-    y[item] = largest;
+    y[item] = T1(largest);
 }
 
 @compute @workgroup_size(256)
@@ -82,10 +82,10 @@ fn max_pool2d_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wor
                     best = select(best, here, image[here] > image[best]);
                 }
             }
-            sum += select(0.0, from_above[(plane * p.to_height + i) * p.to_width + j], best == item);
+            sum += select(0.0, f32(from_above[(plane * p.to_height + i) * p.to_width + j]), best == item);
         }
     }
-    dimage[item] = sum;
+    dimage[item] = T2(sum);
 }
 
 @compute @workgroup_size(256)
@@ -102,10 +102,10 @@ fn avg_pool2d(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
     var sum = 0.0;
     for (var i = rows.x; i < rows.y; i++) {
         for (var j = columns.x; j < columns.y; j++) {
-            sum += x[plane + i * p.width + j];
+            sum += f32(x[plane + i * p.width + j]);
         }
     }
-    y[item] = sum / f32(p.kernel * p.kernel);
+    y[item] = T1(sum / f32(p.kernel * p.kernel));
 }
 
 @compute @workgroup_size(256)
@@ -122,8 +122,8 @@ fn avg_pool2d_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wor
     var sum = 0.0;
     for (var i = vertical.x; i < vertical.y; i++) {
         for (var j = horizontal.x; j < horizontal.y; j++) {
-            sum += dy[(plane * p.to_height + i) * p.to_width + j];
+            sum += f32(dy[(plane * p.to_height + i) * p.to_width + j]);
         }
     }
-    dx[item] = sum / f32(p.kernel * p.kernel);
+    dx[item] = T1(sum / f32(p.kernel * p.kernel));
 }

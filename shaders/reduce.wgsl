@@ -15,8 +15,8 @@ struct Params {
 override MAXIMUM: bool = false;
 override ACCUMULATE: bool = false; // add to what y has: `reduce_columns`
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<T0>;
+@group(0) @binding(1) var<storage, read_write> y: array<T1>;
 @group(1) @binding(0) var<uniform> p: Params;
 
 var<workgroup> lanes: array<f32, GROUP>;
@@ -41,7 +41,7 @@ fn reduce_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     let end = select(0u, min(first + p.part, p.size), row < p.outer);
     var joined = start();
     for (var s = first + local; s < end; s += GROUP) {
-        joined = join(joined, x[(s / p.plane * p.outer + row) * p.plane + s % p.plane]);
+        joined = join(joined, f32(x[(s / p.plane * p.outer + row) * p.plane + s % p.plane]));
     }
     lanes[local] = joined;
     workgroupBarrier();
@@ -52,8 +52,12 @@ fn reduce_rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
         workgroupBarrier();
     }
     if local == 0u && row < p.outer {
-        y[number] = lanes[0];
+        y[number] = T1(lanes[0]);
     }
+}
+
+fn number(i: u32) -> f32 {
+    return f32(x[i]);
 }
 
 @compute @workgroup_size(256)
@@ -73,14 +77,14 @@ fn reduce_columns(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
     var s = first;
     for (; s + 4u <= end; s += 4u) {
         let at = (o * p.size + s) * p.inner + i;
-        let next = vec4(x[at], x[at + p.inner], x[at + 2u * p.inner], x[at + 3u * p.inner]);
+        let next = vec4(number(at), number(at + p.inner), number(at + 2u * p.inner), number(at + 3u * p.inner));
         joined = join(join(join(join(joined, next.x), next.y), next.z), next.w);
     }
     for (; s < end; s++) {
-        joined = join(joined, x[(o * p.size + s) * p.inner + i]);
+        joined = join(joined, number((o * p.size + s) * p.inner + i));
     }
     if ACCUMULATE {
-        joined += y[item];
+        joined += f32(y[item]);
     }
-    y[item] = joined;
+    y[item] = T1(joined);
 }

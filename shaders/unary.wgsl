@@ -9,12 +9,12 @@ struct Params {
 
 override FUNCTION: u32 = 0u;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: array<vec4<T0>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<T1>>;
 
-@group(0) @binding(0) var<storage, read> kept: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> kept: array<vec4<T0>>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<T1>>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4<T2>>;
 
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -87,7 +87,7 @@ fn unary(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
          @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
     if i < p.quads {
-        y[i] = f(x[i]);
+        y[i] = vec4<T1>(f(vec4<f32>(x[i])));
     }
 }
 
@@ -96,6 +96,6 @@ fn unary_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
                   @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
     if i < p.quads {
-        dx[i] = dy[i] * df(kept[i]);
+        dx[i] = vec4<T2>(vec4<f32>(dy[i]) * df(vec4<f32>(kept[i])));
     }
 }

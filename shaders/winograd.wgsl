@@ -32,10 +32,10 @@ override ACCUMULATE: bool = false; // add to what y has
 override TILES_DOWN: u32 = 0u;
 override TILES_ACROSS: u32 = 0u;
 
-@group(0) @binding(0) var<storage, read> a: array<f32>; // w, or dy
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>; // any buffer if there is none
-@group(0) @binding(3) var<storage, read_write> c: array<f32>; // y, or dw
+@group(0) @binding(0) var<storage, read> a: array<T0>; // w, or dy
+@group(0) @binding(1) var<storage, read> x: array<T1>;
+@group(0) @binding(2) var<storage, read> bias: array<T2>; // any buffer if there is none
+@group(0) @binding(3) var<storage, read_write> c: array<T3>; // y, or dw
 @group(1) @binding(0) var<uniform> p: Params;
 
 const BLOCK: u32 = 32u; // rows and columns of a workgroup
@@ -94,7 +94,7 @@ struct Patch {
 // Four pixels of a row of x, which begins at `start`, from a column on. They are 0 outside the image.
 fn pixels(start: u32, columns: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
     let i = vec4(start) + columns;
-    return select(vec4(0.0), vec4(x[i.x], x[i.y], x[i.z], x[i.w]), inside);
+    return select(vec4(0.0), vec4(f32(x[i.x]), f32(x[i.y]), f32(x[i.z]), f32(x[i.w])), inside);
 }
 
 // The 4 × 4 pixels that a tile reads of a channel, counted through the images. An index below 0 wraps to a large number.
@@ -120,11 +120,16 @@ fn put_pixels(at: u32, t: Patch) {
     put(at + 12u * POSITION, pixels_row(t.r1 - t.r3));
 }
 
+// Three weights.
+fn weight_row(i: u32) -> vec4<f32> {
+    return vec4(f32(a[i]), f32(a[i + 1u]), f32(a[i + 2u]), 0.0);
+}
+
 // The 3 × 3 weights that begin at `start`.
 fn read_weights(start: u32, used: bool) -> Patch {
-    let w0 = vec4(a[start], a[start + 1u], a[start + 2u], 0.0);
-    let w1 = vec4(a[start + 3u], a[start + 4u], a[start + 5u], 0.0);
-    let w2 = vec4(a[start + 6u], a[start + 7u], a[start + 8u], 0.0);
+    let w0 = weight_row(start);
+    let w1 = weight_row(start + 3u);
+    let w2 = weight_row(start + 6u);
     let none = vec4(0.0);
     let inside = vec4(used);
     if INPUT_GRADIENT {
@@ -152,8 +157,8 @@ fn read_gradients(channel: u32, tile: vec3<u32>, used: bool) -> Patch {
     let lower = (start + below) * p.to_width;
     let inside = vec4(used, used && column + 1u < p.to_width, false, false);
     let none = vec4(0.0);
-    let g0 = select(none, vec4(a[upper + column], a[upper + beside], 0.0, 0.0), inside);
-    let g1 = select(none, vec4(a[lower + column], a[lower + beside], 0.0, 0.0), inside & vec4(row + 1u < p.to_height));
+    let g0 = select(none, vec4(f32(a[upper + column]), f32(a[upper + beside]), 0.0, 0.0), inside);
+    let g1 = select(none, vec4(f32(a[lower + column]), f32(a[lower + beside]), 0.0, 0.0), inside & vec4(row + 1u < p.to_height));
     return Patch(g0, g1, none, none);
 }
 
@@ -228,7 +233,7 @@ fn store(row: u32, col: u32, m: array<vec4<f32>, 4>, layer: u32) {
     let to = (image * p.to_height + 2u * tile.y) * p.to_width + 2u * tile.z;
     var base = 0.0;
     if BIASED && layer == 0u {
-        base = bias[row];
+        base = f32(bias[row]);
     }
     let beside = 2u * tile.z + 1u < p.to_width;
     store_pixels(to, m[0] + m[1] + m[2], base, beside);
@@ -239,23 +244,23 @@ fn store(row: u32, col: u32, m: array<vec4<f32>, 4>, layer: u32) {
 
 fn store_pixels(to: u32, t: vec4<f32>, base: f32, beside: bool) {
     if ACCUMULATE {
-        c[to] += t.x + t.y + t.z;
+        c[to] = T3(f32(c[to]) + (t.x + t.y + t.z));
         if beside {
-            c[to + 1u] += t.y - t.z - t.w;
+            c[to + 1u] = T3(f32(c[to + 1u]) + (t.y - t.z - t.w));
         }
         return;
     }
-    c[to] = base + (t.x + t.y + t.z);
+    c[to] = T3(base + (t.x + t.y + t.z));
     if beside {
-        c[to + 1u] = base + (t.y - t.z - t.w);
+        c[to + 1u] = T3(base + (t.y - t.z - t.w));
     }
 }
 
 fn store_taps(to: u32, t: vec4<f32>) {
     let inner = 0.5 * (t.y + t.z);
-    c[to] = t.x + inner;
-    c[to + 1u] = 0.5 * (t.y - t.z);
-    c[to + 2u] = inner + t.w;
+    c[to] = T3(t.x + inner);
+    c[to + 1u] = T3(0.5 * (t.y - t.z));
+    c[to + 2u] = T3(inner + t.w);
 }
 
 // Exchanges a quarter of the sums, so that an invocation has all 16 positions of one row and column, and stores the results. An

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use crate::autocast::{self, autocast};
 use crate::grad_mode::{self, no_grad};
 use crate::var::Var;
 
@@ -28,7 +29,7 @@ thread_local! {
 /// ```
 pub fn checkpoint(f: impl Fn(&Var) -> Var + 'static, x: &Var) -> Var {
     let y = no_grad(|| f(&x.detach())).value().clone();
-    let x = x.clone();
+    let (x, dtype) = (x.clone(), autocast::dtype());
     Var::record("checkpoint", y, |edges| {
         edges.recompute(move || {
             struct End;
@@ -39,7 +40,8 @@ pub fn checkpoint(f: impl Fn(&Var) -> Var + 'static, x: &Var) -> Var {
             }
             RECOMPUTING.set(true);
             let _end = End;
-            grad_mode::with(true, || f(&x)) // also if the backward pass runs inside `no_grad`
+            // Also if the backward pass runs inside `no_grad`, and with the types of the first time.
+            autocast(dtype, || grad_mode::with(true, || f(&x)))
         });
     })
 }

@@ -5,7 +5,8 @@
 //! # Source
 //!
 //! Read in this order. [`Var`] is a tensor with a history. `backward` follows the history from the newest operation to the oldest.
-//! [`Param`] is a leaf that lasts from step to step. [`no_grad`] switches the history off, and [`checkpoint`] computes a part of it twice instead of keeping it. `graph` draws it. `ops/` holds the gradient of each operation,
+//! [`Param`] is a leaf that lasts from step to step. [`no_grad`] switches the history off, [`checkpoint`] computes a part of it twice instead of keeping it, and [`autocast`] stores feature
+//! maps as f16. `graph` draws it. `ops/` holds the gradient of each operation,
 //! in a file named as the operation's own in `tensor`. [`check`] compares any gradient, on any device, with finite differences of
 //! an f64 reference.
 #![forbid(unsafe_code)]
@@ -22,6 +23,9 @@ pub use param::{Buffer, Param};
 
 mod grad_mode;
 pub use grad_mode::no_grad;
+
+mod autocast;
+pub use autocast::autocast;
 
 mod checkpoint;
 pub use checkpoint::{checkpoint, is_recomputing};

@@ -1,7 +1,7 @@
 //! What a real GPU compiler makes of every kernel of a training step, and how long the step would take, without a GPU.
 //!
 //! ```text
-//! cargo run --release -p benches --bin shader_stats [-- --model NAME] [--batch N] [--family NAME]
+//! cargo run --release -p benches --bin shader_stats [-- --model NAME] [--batch N] [--family NAME] [--f16]
 //!                                                            [--launches | --kernels | --check]
 //! ```
 //!
@@ -9,7 +9,7 @@
 //! each kernel for a family of GPUs (`vulkan.rs`). The assembly says how many instructions a wave executes (`assembly.rs`), and
 //! from that and the sizes of the tensors follows the time on a described card (`model.rs`).
 //!
-//! The models are `beta-resnet18`, `basic`, `conv3`, `skip` and `quickstart`. `--family` is one of RADV's names, such as navi21,
+//! `--f16` stores feature maps as f16. The models are `beta-resnet18`, `basic`, `conv3`, `skip` and `quickstart`. `--family` is one of RADV's names, such as navi21,
 //! gfx1100 or vega10; times are printed for navi21 only. `--launches` lists the launches in order, and `--kernels` all variants of
 //! the kernels with their registers. `--check` fails if a kernel keeps registers in memory on one of the three families, if a
 //! smaller share of a matrix product's instructions are multiply-adds than should be, or if a step has too many launches.
@@ -32,6 +32,7 @@ use benches::Step;
 use gpu::{Recorded, Recorder};
 use model::{Estimate, LAUNCH, NAVI21, estimate};
 use tensor::{Device, Limits};
+use vae::config::Precision;
 use vulkan::{Compiled, Driver};
 
 /// WebGPU's guaranteed limits, except that hardware takes more buffers (Metal 31, others more), and the hints of a hardware GPU.
@@ -41,8 +42,10 @@ const LIMITS: Limits = Limits {
     groups: 65_535,
     buffers: 30,
     registers: 64,
+    winograd: true,
     target_workgroups: 256,
     software: false,
+    f16: true,
 };
 
 const FAMILIES: [&str; 3] = ["navi21", "gfx1100", "vega10"];
@@ -77,7 +80,8 @@ fn run() -> Result<ExitCode> {
         None => 64,
         Some(given) => given.parse().ok().filter(|n| *n > 0).context("--batch is a whole number above 0")?,
     };
-    let launches = record(model, batch)?;
+    let precision = if has("--f16") { Precision::F16 } else { Precision::F32 };
+    let launches = record(model, batch, precision)?;
     let rows = compile(&driver, launches)?;
     if has("--launches") {
         in_order(&rows);
@@ -111,10 +115,11 @@ fn again(family: &str, arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// The launches of the second step of a model; the first also creates Adam's moments.
-fn record(model: &str, batch: usize) -> Result<Vec<Recorded>> {
+fn record(model: &str, batch: usize, precision: Precision) -> Result<Vec<Recorded>> {
     let config = benches::config(model);
-    let config =
+    let mut config =
         config.with_context(|| format!("no model {model}: beta-resnet18, basic, conv3, skip or quickstart"))?;
+    config.train.precision = precision;
     let recorder = Arc::new(Recorder::new(LIMITS));
     let mut step = Step::new(&config, batch, &Device::Gpu(recorder.clone()));
     step.train();
@@ -134,9 +139,10 @@ fn compile(driver: &Driver, launches: Vec<Recorded>) -> Result<Vec<Row>> {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
     for (number, launch) in launches.into_iter().enumerate() {
         let constants = launch.constants.iter().map(|(name, value)| format!(" {name}={value}"));
-        let name = std::iter::once(launch.kernel.entry.to_owned()).chain(constants).collect::<String>();
+        let f16 = if launch.f16 == 0 { String::new() } else { format!(" f16={:b}", launch.f16) };
+        let name = [launch.kernel.entry.to_owned(), f16].into_iter().chain(constants).collect::<String>();
         if !rows.contains_key(&name) {
-            let compiled = driver.compile(launch.kernel, &launch.constants, launch.buffers.iter().sum())?;
+            let compiled = driver.compile(launch.kernel, &launch.constants, launch.f16, launch.buffers.iter().sum())?;
             rows.insert(name.clone(), Row { name: name.clone(), compiled, launches: Vec::new() });
         }
         rows.get_mut(&name).expect("just inserted").launches.push((number, launch));
@@ -259,11 +265,13 @@ fn check(family: &str, driver: &Driver) -> Result<ExitCode> {
     let mut launches = Vec::new();
     let mut wrong = Vec::new();
     for (model, most) in MOST_LAUNCHES {
-        let step = record(model, 64)?;
-        if step.len() > most {
-            wrong.push(format!("a step of {model} has {} launches, more than {most}", step.len()));
+        for precision in [Precision::F32, Precision::F16] {
+            let step = record(model, 64, precision)?;
+            if precision == Precision::F32 && step.len() > most {
+                wrong.push(format!("a step of {model} has {} launches, more than {most}", step.len()));
+            }
+            launches.extend(step);
         }
-        launches.extend(step);
     }
     let rows = compile(driver, launches)?;
     ensure!(!rows.is_empty(), "the models launch nothing");

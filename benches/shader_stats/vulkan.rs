@@ -63,8 +63,14 @@ impl Driver {
     }
 
     /// Compiles a kernel with these constants, which binds this many buffers.
-    pub(crate) fn compile(&self, kernel: &Kernel, constants: &[(&str, f64)], buffers: usize) -> Result<Compiled> {
-        let words = spirv(kernel, constants)?;
+    pub(crate) fn compile(
+        &self,
+        kernel: &Kernel,
+        constants: &[(&str, f64)],
+        f16: u32,
+        buffers: usize,
+    ) -> Result<Compiled> {
+        let words = spirv(kernel, constants, f16)?;
         let entry = std::ffi::CString::new(kernel.entry)?;
         let device = &self.device;
         let bindings: Vec<_> = (0..buffers as u32)
@@ -158,10 +164,10 @@ impl Drop for Driver {
 }
 
 /// The SPIR-V that wgpu would pass to a driver with robust buffer access.
-fn spirv(kernel: &Kernel, constants: &[(&str, f64)]) -> Result<Vec<u32>> {
-    let source = kernel.wgsl.concat();
+fn spirv(kernel: &Kernel, constants: &[(&str, f64)], f16: u32) -> Result<Vec<u32>> {
+    let source = kernel.source(f16);
     let module = naga::front::wgsl::parse_str(&source).map_err(|error| anyhow!(error.emit_to_string(&source)))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module)?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16).validate(&module)?;
     let constants: PipelineConstants = constants.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let entry = (naga::ShaderStage::Compute, kernel.entry);
     let (module, info) = pipeline_constants::process_overrides(&module, &info, Some(entry), &constants)?;

@@ -20,13 +20,34 @@ pub struct Options {
     /// How long a submission may take before the device counts as hanging. By default two minutes, and without a limit for a
     /// software adapter.
     pub time_limit: Option<Duration>,
+    /// How to cut matrix products, instead of by what the adapter reports.
+    pub tuning: Option<Tuning>,
     /// Which of the hardware adapters to open, counted from 0, where several processes of one machine take one each.
     pub place: usize,
 }
 
+/// How matrix products and convolutions are cut into the work of invocations. What is fastest depends on the GPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tuning {
+    /// The number of sums that an invocation keeps in registers: 32, 64 or 128 ([`Limits::registers`](tensor::Limits::registers)).
+    pub registers: u32,
+    /// Workgroups that a launch should have, at least 1.
+    pub target_workgroups: u32,
+    /// Whether convolutions of 3 × 3 with stride 1 use Winograd's algorithm.
+    pub winograd: bool,
+}
+
 impl Default for Options {
     fn default() -> Options {
-        Options { software: true, default_limits: false, profile: false, checked: false, time_limit: None, place: 0 }
+        Options {
+            software: true,
+            default_limits: false,
+            profile: false,
+            checked: false,
+            time_limit: None,
+            tuning: None,
+            place: 0,
+        }
     }
 }
 
@@ -45,6 +66,10 @@ pub struct Adapter {
     pub buffer_bytes: u64,
     /// The most buffers in a kernel.
     pub buffers: u32,
+    /// The fewest invocations of a subgroup; 0 if it is not known.
+    pub least_subgroup: u32,
+    /// Whether it can store f16.
+    pub f16: bool,
     /// What it lacks to run the kernels, if anything.
     pub lacks: Option<String>,
 }
@@ -60,6 +85,8 @@ impl Adapter {
             driver: driver.trim().to_owned(),
             buffer_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             buffers: limits.max_storage_buffers_per_shader_stage,
+            least_subgroup: info.subgroup_min_size,
+            f16: adapter.features().contains(wgpu::Features::SHADER_F16),
             lacks: lacks(&limits),
         }
     }

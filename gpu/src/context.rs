@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Limits, Pending, Result, Shape, Span};
+use tensor::{Accelerator, BufferId, Dtype, Error, Kernel, Launch, Limits, Pending, Result, Shape, Span};
 
-use crate::adapter::{Adapter, Options, choose};
+use crate::adapter::{Adapter, Options, Tuning, choose};
 use crate::fault::{Fault, lock};
 use crate::params::WORDS;
 use crate::pipelines::{Pipelines, compile_all};
@@ -93,7 +93,8 @@ impl Context {
         device.on_uncaptured_error(Arc::new(move |error| on_error.report(error)));
         device.set_device_lost_callback(move |_, why| on_loss.lost(&why));
 
-        let limits = limits(&device.limits(), &adapter, options);
+        let f16 = required_features.contains(wgpu::Features::SHADER_F16);
+        let limits = Limits { f16, ..limits(&device.limits(), &adapter, options) };
         let state = State {
             pool: Pool::new(4 * limits.buffer_len as u64),
             pipelines: Pipelines::new(options.checked),
@@ -131,6 +132,12 @@ impl Context {
     /// The adapter that was opened.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
+    }
+
+    /// How it cuts matrix products.
+    pub fn tuning(&self) -> Tuning {
+        let Limits { registers, target_workgroups, winograd, .. } = self.limits;
+        Tuning { registers, target_workgroups, winograd }
     }
 
     /// What the context has done and created so far.
@@ -200,10 +207,10 @@ impl Accelerator for Context {
         self.limits
     }
 
-    fn alloc(&self, shape: &Shape) -> BufferId {
+    fn alloc(&self, shape: &Shape, dtype: Dtype) -> BufferId {
         match self.fault.failed() {
             true => INVALID,
-            false => lock(&self.state).pool.alloc(&self.device, &self.fault, shape),
+            false => lock(&self.state).pool.alloc(&self.device, &self.fault, shape, dtype),
         }
     }
 
@@ -250,12 +257,13 @@ impl Accelerator for Context {
     fn read(&self, span: Span) -> Pending<Vec<f32>> {
         let State { pool, batch, reads, .. } = &mut *lock(&self.state);
         *reads += 1;
-        let bytes = 4 * span.len as u64;
+        let place = span.bytes();
+        let bytes = place.end - place.start;
         if self.fault.failed() || bytes == 0 {
             return Box::pin(ready(self.fault.check().map(|()| Vec::new())));
         }
         let host = self.staging.take(&self.device, &self.fault, bytes);
-        let submission = batch.copy(pool.get(span.buffer), 4 * span.start as u64, &host, bytes);
+        let submission = batch.copy(pool.get(span.buffer), place.start, &host, bytes);
         let (submitted, completion) = SubmissionFuture::new(self.fault.clone(), self.device.clone(), submission);
         host.map_async(wgpu::MapMode::Read, ..bytes, move |mapped| {
             completion.complete(mapped.map_err(|e| e.to_string()))
@@ -308,11 +316,12 @@ fn too_far_behind<T>(steps: &mut VecDeque<T>) -> Option<T> {
 
 /// What the device is opened with, of what its adapter offers.
 fn features(options: Options, offered: wgpu::Features) -> std::result::Result<wgpu::Features, &'static str> {
-    let (timestamps, cache) = (wgpu::Features::TIMESTAMP_QUERY, wgpu::Features::PIPELINE_CACHE);
+    let timestamps = wgpu::Features::TIMESTAMP_QUERY;
+    let used = wgpu::Features::PIPELINE_CACHE | wgpu::Features::SHADER_F16;
     match (options.profile, offered.contains(timestamps)) {
         (true, false) => Err("it has no timestamps (TIMESTAMP_QUERY): run without profiling"),
-        (true, true) => Ok(offered & (timestamps | cache)),
-        (false, _) => Ok(offered & cache),
+        (true, true) => Ok(offered & (used | timestamps)),
+        (false, _) => Ok(offered & used),
     }
 }
 
@@ -321,14 +330,24 @@ fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
     let bytes = all.max_storage_buffer_binding_size.min(all.max_buffer_size) / 256 * 256;
     // With default limits even a software adapter stands for a small hardware one.
     let software = adapter.software && !options.default_limits;
+    // A CPU that acts as a GPU reads workgroup memory slowly. A GPU whose subgroups may have 8 invocations (Intel's) has few registers.
+    let registers = match (software, adapter.software, adapter.least_subgroup) {
+        (true, ..) => 128,
+        (_, false, 8) => 32,
+        _ => 64,
+    };
+    let tuning = Tuning { registers, target_workgroups: if software { 16 } else { 256 }, winograd: true };
+    let Tuning { registers, target_workgroups, winograd } = options.tuning.unwrap_or(tuning);
     Limits {
         buffer_len: (bytes / 4) as usize,
         alignment: all.min_storage_buffer_offset_alignment.max(16) as usize / 4,
         groups: all.max_compute_workgroups_per_dimension,
         buffers: all.max_storage_buffers_per_shader_stage,
-        registers: if software { 128 } else { 64 },
-        target_workgroups: if software { 16 } else { 256 },
+        registers,
+        target_workgroups,
+        winograd,
         software,
+        f16: false, // the limits do not say
     }
 }
 
@@ -338,12 +357,13 @@ mod tests {
 
     #[test]
     fn only_what_is_used_and_offered_is_asked_for() {
-        let (timestamps, cache) = (wgpu::Features::TIMESTAMP_QUERY, wgpu::Features::PIPELINE_CACHE);
+        let timestamps = wgpu::Features::TIMESTAMP_QUERY;
+        let used = wgpu::Features::PIPELINE_CACHE | wgpu::Features::SHADER_F16;
         let (plain, profile) = (Options::default(), Options { profile: true, ..Options::default() });
         let (all, none) = (wgpu::Features::all(), wgpu::Features::empty());
-        assert_eq!((features(plain, all), features(plain, none)), (Ok(cache), Ok(none)));
-        assert_eq!((features(profile, all), features(profile, timestamps)), (Ok(timestamps | cache), Ok(timestamps)));
-        assert!(features(profile, cache).is_err_and(|error| error.contains("TIMESTAMP_QUERY")));
+        assert_eq!((features(plain, all), features(plain, none)), (Ok(used), Ok(none)));
+        assert_eq!((features(profile, all), features(profile, timestamps)), (Ok(timestamps | used), Ok(timestamps)));
+        assert!(features(profile, used).is_err_and(|error| error.contains("TIMESTAMP_QUERY")));
     }
 
     #[test]
@@ -385,6 +405,15 @@ mod tests {
         let software = limits(&all, &adapter(true), Options::default());
         assert!(software.software && software.registers > hardware.registers);
         assert!(software.target_workgroups < hardware.target_workgroups);
+        let narrow = |software| Adapter { least_subgroup: 8, ..adapter(software) };
+        let few = |adapter: &Adapter, options| limits(&all, adapter, options).registers;
+        assert_eq!(
+            (few(&narrow(false), Options::default()), few(&narrow(true), small), hardware.registers),
+            (32, 64, 64)
+        );
+        let tuning = Some(Tuning { registers: 128, target_workgroups: 5, winograd: false });
+        let tuned = limits(&all, &narrow(false), Options { tuning, ..small });
+        assert_eq!((tuned.registers, tuned.target_workgroups, tuned.winograd), (128, 5, false));
         let tight = wgpu::Limits { max_buffer_size: 2048, min_storage_buffer_offset_alignment: 4, ..all };
         let tight = limits(&tight, &adapter(false), Options::default());
         assert_eq!((tight.buffer_len, tight.alignment), (512, 4), "an offset is a whole vec4");

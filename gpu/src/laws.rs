@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
 
 use pollster::block_on;
-use tensor::{Accelerator, BufferId, Kernel, Launch, Shape, Span};
+use tensor::{Accelerator, BufferId, Dtype, Kernel, Launch, Shape, Span};
 
 use crate::tests::{ADD, CHAIN, accumulate, add, alloc, chain, open, read, shared, upload};
 use crate::{Context, Counters, Options, Recorder};
@@ -97,10 +97,10 @@ fn many_uploads_are_submitted_without_launches() {
 fn a_tensor_as_large_as_the_device_allows_is_allowed() {
     let gpu = open(Options { default_limits: true, ..Options::default() });
     let most = gpu.limits().buffer_len;
-    let largest = Span { buffer: gpu.alloc(&Shape::new(&[most])), start: most - 1, len: 1 };
+    let largest = Span { start: most - 1, len: 1, ..alloc(&gpu, most) };
     assert!(read(&gpu, largest).len() == 1);
     assert_eq!(gpu.counters().bytes, 4 * most as u64);
-    gpu.alloc(&Shape::new(&[most + 1]));
+    alloc(&gpu, most + 1);
     assert!(block_on(gpu.read(largest)).is_err());
 }
 
@@ -111,7 +111,7 @@ fn of_buffers(count: usize) -> &'static Kernel {
     let sum: String = (0..count).map(|i| format!("b{i}[0] = {i}.0;\n")).collect();
     let text = format!("{bindings} @compute @workgroup_size(1) fn many() {{ {sum} }}");
     let sources: &'static [&'static str] = Vec::leak(vec![String::leak(text) as &'static str]);
-    Box::leak(Box::new(Kernel { wgsl: sources, entry: "many", unchecked: false }))
+    Box::leak(Box::new(Kernel { wgsl: sources, entry: "many", unchecked: false, any_dtype: false }))
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn constants_are_told_apart_by_bits() {
 #[test]
 fn a_recorder_tells_its_tensors_apart() {
     let recorder = Recorder::new(shared().limits());
-    let [a, b, c] = [1, 2, 2].map(|len| recorder.alloc(&Shape::new(&[len])));
+    let [a, b, c] = [1, 2, 2].map(|len| recorder.alloc(&Shape::new(&[len]), Dtype::F32));
     assert!(a != b && b != c && a != c && [a, b, c].iter().all(|id| id.0 < 100), "{a:?} {b:?} {c:?}");
     assert_eq!(recorder.name(), "recorder");
 }
@@ -213,7 +213,7 @@ fn a_recorder_tells_its_tensors_apart() {
 fn every_kernel_is_compiled_once() {
     let gpu = open(Options::default());
     let recorder = Recorder::new(gpu.limits());
-    let x = Span { buffer: BufferId(1), start: 0, len: 4 };
+    let x = Span { buffer: BufferId(1), start: 0, len: 4, dtype: Dtype::F32 };
     let [plain, scaled] = [vec![], vec![("scale", 2.0)]];
     let record = |kernel, constants: &[_], reads: &[Span]| {
         let out = Span { buffer: BufferId(2), ..x };
@@ -235,7 +235,7 @@ fn recorded_kernels_are_compiled_ahead() {
     let folder = std::env::temp_dir().join(format!("gpu-cache-{}", std::process::id()));
     gpu.cache_in(&folder);
     let recorder = Recorder::new(gpu.limits());
-    let spans = [1, 2].map(|id| Span { buffer: BufferId(id), start: 0, len: 8 });
+    let spans = [1, 2].map(|id| Span { buffer: BufferId(id), start: 0, len: 8, dtype: Dtype::F32 });
     for factor in [2.0_f32, 3.0, 2.0] {
         let (kernel, params) = (&CHAIN, [factor.to_bits(), 0]);
         recorder.launch(Launch {

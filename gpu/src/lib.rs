@@ -34,7 +34,7 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 
-pub use adapter::{Adapter, Options, adapters};
+pub use adapter::{Adapter, Options, Tuning, adapters};
 pub use context::{Context, Counters};
 pub use process::{prepare_process, stdout_was_closed};
 pub use profile::KernelTime;

@@ -17,8 +17,8 @@ use crate::recorder::Recorded;
 /// The caches. Every launch looks something up here, so a hit neither allocates nor formats.
 #[derive(Default)]
 pub(crate) struct Pipelines {
-    modules: HashMap<(usize, usize), wgpu::ShaderModule>, // by address and length of the kernel's sources
-    kernels: HashMap<usize, Vec<Variant>>,                // by the kernel's address
+    modules: HashMap<(usize, usize, u32), wgpu::ShaderModule>, // by address and length of the kernel's sources, and its buffers of f16
+    kernels: HashMap<usize, Vec<Variant>>,                     // by the kernel's address
     layouts: Vec<Layout>,
     spans: Vec<Span>, // of the current launch: reads, then writes
     checked: bool,    // compile every kernel with checks
@@ -32,15 +32,17 @@ pub(crate) struct Pipelines {
 pub(crate) struct Source {
     kernel: &'static Kernel,
     constants: Box<[(&'static str, f64)]>,
+    f16: u32,
     module: wgpu::ShaderModule,
     layout: usize,
     pipeline_layout: wgpu::PipelineLayout,
     cache: Option<wgpu::PipelineCache>,
 }
 
-/// A kernel compiled with certain constants.
+/// A kernel compiled with certain constants, for buffers of certain types.
 struct Variant {
     constants: Box<[(&'static str, f64)]>,
+    f16: u32, // the buffers that hold f16, as bits
     pipeline: wgpu::ComputePipeline,
     layout: usize,
     name: Arc<str>,
@@ -89,12 +91,12 @@ impl Pipelines {
         launches: &[Recorded],
     ) -> Vec<Source> {
         let mut missing: Vec<Source> = Vec::new();
-        for Recorded { kernel, constants, buffers, .. } in launches {
-            let known = |of: &'static Kernel, with: &[_]| std::ptr::eq(of, *kernel) && same(with, constants);
+        for Recorded { kernel, constants, f16, buffers, .. } in launches {
             let compiled =
-                self.kernels.get(&address(kernel)).is_some_and(|all| all.iter().any(|v| same(&v.constants, constants)));
-            if !compiled && !missing.iter().any(|source| known(source.kernel, &source.constants)) {
-                missing.push(self.source(device, fault, params, kernel, constants, *buffers));
+                self.kernels.get(&address(kernel)).is_some_and(|all| all.iter().any(|v| v.is(constants, *f16)));
+            let found = |s: &Source| std::ptr::eq(s.kernel, *kernel) && s.f16 == *f16 && same(&s.constants, constants);
+            if !compiled && !missing.iter().any(found) {
+                missing.push(self.source(device, fault, params, kernel, constants, *f16, *buffers));
             }
         }
         missing
@@ -102,10 +104,11 @@ impl Pipelines {
 
     /// Stores a pipeline that was compiled from a source.
     pub(crate) fn insert(&mut self, source: Source, pipeline: wgpu::ComputePipeline) {
-        let Source { kernel, constants, layout, .. } = source;
+        let Source { kernel, constants, f16, layout, .. } = source;
         let words = constants.iter().map(|(name, value)| format!(" {name}={value}"));
-        let name = std::iter::once(String::from(kernel.entry)).chain(words).collect::<String>().into();
-        self.kernels.entry(address(kernel)).or_default().push(Variant { constants, pipeline, layout, name });
+        let name = if f16 == 0 { String::from(kernel.entry) } else { format!("{} f16={f16:b}", kernel.entry) };
+        let name = std::iter::once(name).chain(words).collect::<String>().into();
+        self.kernels.entry(address(kernel)).or_default().push(Variant { constants, f16, pipeline, layout, name });
         self.pipelines += 1;
     }
 
@@ -117,14 +120,13 @@ impl Pipelines {
         pool: &Pool,
         launch: &Launch<'_>,
     ) -> PreparedLaunch {
-        let address = address(launch.kernel);
-        let found =
-            self.kernels.get(&address).and_then(|all| all.iter().position(|v| same(&v.constants, launch.constants)));
+        let (address, f16) = (address(launch.kernel), launch.f16());
+        let found = self.kernels.get(&address).and_then(|all| all.iter().position(|v| v.is(launch.constants, f16)));
         let at = match found {
             Some(at) => at,
             None => {
                 let buffers = [launch.reads.len(), launch.writes.len()];
-                let source = self.source(device, fault, params, launch.kernel, launch.constants, buffers);
+                let source = self.source(device, fault, params, launch.kernel, launch.constants, f16, buffers);
                 let pipeline = fault.while_doing(format!("kernel {}", launch.kernel.entry), || source.compile(device));
                 self.insert(source, pipeline);
                 self.kernels[&address].len() - 1
@@ -169,13 +171,14 @@ impl Pipelines {
         params: &wgpu::BindGroupLayout,
         kernel: &'static Kernel,
         constants: &[(&'static str, f64)],
+        f16: u32,
         [reads, writes]: [usize; 2],
     ) -> Source {
-        let Kernel { wgsl, entry, unchecked } = kernel;
+        let Kernel { wgsl, entry, unchecked, .. } = kernel;
         let layout = self.layout(device, params, reads, writes);
-        let module = self.modules.entry((wgsl.as_ptr() as usize, wgsl.len())).or_insert_with(|| {
+        let module = self.modules.entry((wgsl.as_ptr() as usize, wgsl.len(), f16)).or_insert_with(|| {
             fault.while_doing(format!("kernel {entry}"), || {
-                let source = wgpu::ShaderSource::Wgsl(wgsl.concat().into());
+                let source = wgpu::ShaderSource::Wgsl(kernel.source(f16).into());
                 let module = wgpu::ShaderModuleDescriptor { label: Some(entry), source };
                 match (unchecked, self.checked) {
                     (false, _) | (_, true) => device.create_shader_module(module),
@@ -190,6 +193,7 @@ impl Pipelines {
         Source {
             kernel,
             constants: constants.into(),
+            f16,
             module: module.clone(),
             layout,
             pipeline_layout: self.layouts[layout].pipeline.clone(),
@@ -222,6 +226,12 @@ impl Pipelines {
         });
         self.layouts.push(Layout { reads, writes, bindings, pipeline, groups: HashMap::new() });
         self.layouts.len() - 1
+    }
+}
+
+impl Variant {
+    fn is(&self, constants: &[(&str, f64)], f16: u32) -> bool {
+        self.f16 == f16 && same(&self.constants, constants)
     }
 }
 
@@ -311,14 +321,12 @@ fn bind(
     let entries: Vec<_> = spans
         .iter()
         .enumerate()
-        .map(|(i, span)| wgpu::BindGroupEntry {
-            binding: i as u32,
-            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer: pool.get(span.buffer),
-                offset: 4 * span.start as u64,
-                // Rounded up to a whole vec4, since some shaders read vec4s. Buffers are multiples of 256 bytes.
-                size: wgpu::BufferSize::new((4 * span.len as u64).next_multiple_of(16).max(16)),
-            }),
+        .map(|(i, span)| {
+            let place = span.bytes();
+            // Rounded up to a whole vec4 of f32, since some shaders read vec4s. Buffers are multiples of 256 bytes.
+            let size = wgpu::BufferSize::new((place.end - place.start).next_multiple_of(16).max(16));
+            let buffer = wgpu::BufferBinding { buffer: pool.get(span.buffer), offset: place.start, size };
+            wgpu::BindGroupEntry { binding: i as u32, resource: wgpu::BindingResource::Buffer(buffer) }
         })
         .collect();
     device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(entry), layout, entries: &entries })

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tensor::{BufferId, Shape};
+use tensor::{BufferId, Dtype, Shape};
 use wgpu::BufferUsages;
 
 use crate::fault::{Fault, mebibytes};
@@ -40,8 +40,8 @@ impl Pool {
         Pool { slots: Vec::new(), free: HashMap::new(), largest, created: 0, bytes: 0, peak: 0 }
     }
 
-    pub(crate) fn alloc(&mut self, device: &wgpu::Device, fault: &Fault, shape: &Shape) -> BufferId {
-        let needed = 4 * shape.count() as u64;
+    pub(crate) fn alloc(&mut self, device: &wgpu::Device, fault: &Fault, shape: &Shape, dtype: Dtype) -> BufferId {
+        let needed = (dtype.bytes() * shape.count()) as u64;
         if needed > self.largest {
             fault.record(format!(
                 "tensor {shape} takes {}, and a buffer of this device at most {}: lower train.batch_size, \

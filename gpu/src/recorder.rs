@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use tensor::{Accelerator, BufferId, Kernel, Launch, Limits, Pending, Result, Shape, Span};
+use tensor::{Accelerator, BufferId, Dtype, Kernel, Launch, Limits, Pending, Result, Shape, Span};
 
 use crate::fault::lock;
 
@@ -19,6 +19,8 @@ pub struct Recorded {
     pub groups: [u32; 3],
     /// The numbers of buffers that it reads and writes.
     pub buffers: [usize; 2],
+    /// The buffers that hold f16, as [`Launch::f16`] counts them.
+    pub f16: u32,
     /// The bytes of the tensors that it reads, each counted once.
     pub read: usize,
     /// The bytes of the tensors that it writes or updates.
@@ -53,7 +55,7 @@ impl Recorder {
 /// The bytes of all these spans. A span that is bound more than once, in place of one that is not used, counts once.
 fn bytes(spans: &[Span]) -> usize {
     let first = |i: &usize| !spans[..*i].contains(&spans[*i]);
-    (0..spans.len()).filter(first).map(|i| 4 * spans[i].len).sum()
+    (0..spans.len()).filter(first).map(|i| spans[i].dtype.bytes() * spans[i].len).sum()
 }
 
 impl Accelerator for Recorder {
@@ -65,7 +67,7 @@ impl Accelerator for Recorder {
         self.limits
     }
 
-    fn alloc(&self, _: &Shape) -> BufferId {
+    fn alloc(&self, _: &Shape, _: Dtype) -> BufferId {
         let mut state = lock(&self.state);
         state.buffers += 1;
         BufferId(state.buffers)
@@ -76,10 +78,11 @@ impl Accelerator for Recorder {
     fn write(&self, _: BufferId, _: &[f32]) {}
 
     fn launch(&self, launch: Launch<'_>) {
+        let f16 = launch.f16();
         let Launch { kernel, constants, reads, writes, params, groups } = launch;
         let (read, written, buffers) = (bytes(reads), bytes(writes), [reads.len(), writes.len()]);
         let (constants, params) = (constants.to_vec(), params.to_vec());
-        lock(&self.state).launches.push(Recorded { kernel, constants, params, groups, buffers, read, written });
+        lock(&self.state).launches.push(Recorded { kernel, constants, params, groups, buffers, f16, read, written });
     }
 
     fn read(&self, span: Span) -> Pending<Vec<f32>> {

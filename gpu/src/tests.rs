@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pollster::block_on;
-use tensor::{Accelerator, BufferId, Error, Kernel, Launch, Shape, Span};
+use tensor::{Accelerator, BufferId, Dtype, Error, Kernel, Launch, Shape, Span};
 
 use crate::{Context, Options};
 
@@ -24,6 +24,7 @@ pub(crate) static ADD: Kernel = Kernel {
     ],
     entry: "add",
     unchecked: false,
+    any_dtype: false,
 };
 
 /// sum += x
@@ -38,6 +39,7 @@ static ACCUMULATE: Kernel = Kernel {
          }"],
     entry: "accumulate",
     unchecked: false,
+    any_dtype: false,
 };
 
 /// last[0] = last[0]·factor + value: wrong in any other order, or with another launch's numbers
@@ -49,6 +51,7 @@ pub(crate) static CHAIN: Kernel = Kernel {
          fn chain() { last[0] = last[0] * p.factor + p.value; }"],
     entry: "chain",
     unchecked: false,
+    any_dtype: false,
 };
 
 static BROKEN: Kernel = Kernel {
@@ -56,6 +59,7 @@ static BROKEN: Kernel = Kernel {
          @compute @workgroup_size(1) fn broken() { x[0] = missing; }"],
     entry: "broken",
     unchecked: false,
+    any_dtype: false,
 };
 
 pub(crate) fn open(options: Options) -> Arc<Context> {
@@ -69,7 +73,7 @@ pub(crate) fn shared() -> &'static Arc<Context> {
 }
 
 pub(crate) fn alloc(gpu: &Context, len: usize) -> Span {
-    Span { buffer: gpu.alloc(&Shape::new(&[len])), start: 0, len }
+    Span { buffer: gpu.alloc(&Shape::new(&[len]), Dtype::F32), start: 0, len, dtype: Dtype::F32 }
 }
 
 pub(crate) fn upload(gpu: &Context, data: &[f32]) -> Span {
@@ -214,7 +218,7 @@ fn a_tensor_too_large_is_named_and_everything_after_is_void() {
     let small = upload(&gpu, &[1.0; 8]);
     let shape = Shape::new(&[4096, 64, 32, 32]);
     assert!(shape.count() > gpu.limits().buffer_len);
-    let large = Span { buffer: gpu.alloc(&shape), start: 0, len: shape.count() };
+    let large = Span { buffer: gpu.alloc(&shape, Dtype::F32), ..alloc(&gpu, 4) };
     let expected = format!(
         "{}: tensor [4096, 64, 32, 32] takes 1024.0 MiB, and a buffer of this device at most 128.0 MiB: \
          lower train.batch_size, or use --device cpu",
@@ -255,6 +259,7 @@ static LONG: Kernel = Kernel {
          }"],
     entry: "long",
     unchecked: false,
+    any_dtype: false,
 };
 
 /// A submission that takes longer than allowed is a failure. It is seen by a read and by the end of a step, and dropping the

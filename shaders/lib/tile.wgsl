@@ -1,6 +1,7 @@
 // A matrix product c = a·b, [rows, cols] summed over `inner`, in tiles. Each of a workgroup's ACROSS × DOWN invocations computes
 // 8 × 8 numbers of c in registers. Per step of the sum it reads 16 numbers from workgroup memory for 64 multiply-adds. WIDE makes
-// this 8 × 16. That is faster on a CPU that acts as a GPU, where there are enough registers and reads are the bottleneck.
+// this 8 × 16. That is faster on a CPU that acts as a GPU, where there are enough registers and reads are the bottleneck. SHORT makes it
+// 4 × 8, for GPUs with few registers.
 // Functions read the operands, so that an unrolled image, a matrix and a transposed matrix all use the same loop. A file that
 // uses this one defines the functions below. It decides what the vectors `place` and `step` contain:
 //   fn a_place(row) -> vec4<u32>: the place of rows `row` to `row + 3`       fn b_place(col) -> vec4<u32>: that of four columns
@@ -12,11 +13,12 @@
 // grid mean.
 
 override WIDE: bool = false;
+override SHORT: bool = false;
 override ACROSS: u32 = 16u; // invocations along the columns of a tile, which has 8·ACROSS columns, or 16·ACROSS if WIDE
-override DOWN: u32 = 8u; // invocations along the rows of a tile, which has 8·DOWN rows
+override DOWN: u32 = 8u; // invocations along the rows of a tile, which has 8·DOWN rows, or 4·DOWN if SHORT
 // These follow from the two above. They are constants of their own because naga 30 accepts no expressions in their places.
 override INVOCATIONS: u32 = 128u; // ACROSS · DOWN, a multiple of DEPTH
-override A_LENGTH: u32 = 136u; // DEPTH · (2·DOWN + 1)
+override A_LENGTH: u32 = 136u; // DEPTH · (2·DOWN + 1), SHORT DEPTH · (DOWN + 1)
 override B_LENGTH: u32 = 264u; // DEPTH · (2·ACROSS + 1), WIDE DEPTH · (4·ACROSS + 1)
 // Whether neighbours along the sum are contiguous in memory, so that neighbouring invocations should read them.
 override A_ALONG_K: bool = true;
@@ -28,6 +30,11 @@ const DEPTH: u32 = 8u; // steps of the sum between two barriers
 var<workgroup> a_tile: array<vec4<f32>, A_LENGTH>;
 var<workgroup> b_tile: array<vec4<f32>, B_LENGTH>;
 
+// Quads of a in a step of the sum.
+fn a_row() -> u32 {
+    return select(2u, 1u, SHORT) * DOWN;
+}
+
 // The e-th quad that a workgroup reads of an operand: (step of the sum, quad).
 fn fetched(e: u32, quads: u32, along_k: bool) -> vec2<u32> {
     return select(vec2(e / quads, e % quads), vec2(e % DEPTH, e / DEPTH), along_k);
@@ -37,16 +44,16 @@ fn fetched(e: u32, quads: u32, along_k: bool) -> vec2<u32> {
 fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u32) {
     let quads = select(2u, 4u, WIDE) * ACROSS; // of a tile's row
     let tiles = (cols + 4u * quads - 1u) / (4u * quads);
-    let row0 = tile / tiles * 8u * DOWN;
+    let row0 = tile / tiles * 4u * a_row();
     let col0 = tile % tiles * 4u * quads;
 
     // An invocation reads the same quads in every step: at most two of a and eight of b.
-    let a_quads = max(DEPTH * 2u * DOWN / INVOCATIONS, 1u);
-    let b_quads = DEPTH * quads / INVOCATIONS;
+    let a_quads = max(DEPTH * a_row() / INVOCATIONS, 1u);
+    let b_quads = max(DEPTH * quads / INVOCATIONS, 1u);
     var a_places: array<vec4<u32>, 2>;
     var b_places: array<vec4<u32>, 8>;
     for (var i = 0u; i < a_quads; i++) {
-        a_places[i] = a_place(row0 + 4u * fetched(i * INVOCATIONS + local, 2u * DOWN, A_ALONG_K).y);
+        a_places[i] = a_place(row0 + 4u * fetched(i * INVOCATIONS + local, a_row(), A_ALONG_K).y);
     }
     for (var i = 0u; i < b_quads; i++) {
         b_places[i] = b_place(col0 + 4u * fetched(i * INVOCATIONS + local, quads, B_ALONG_K).y);
@@ -59,18 +66,19 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
     for (var k0 = first; k0 < end; k0 += DEPTH) {
         for (var i = 0u; i < a_quads; i++) {
             let e = i * INVOCATIONS + local;
-            let at = fetched(e, 2u * DOWN, A_ALONG_K);
-            if e < DEPTH * 2u * DOWN {
+            let at = fetched(e, a_row(), A_ALONG_K);
+            if e < DEPTH * a_row() {
                 var quad = vec4(0.0);
                 if k0 + at.x < end {
                     quad = a_quad(a_places[i], a_step(k0 + at.x));
                 }
-                a_tile[at.x * (2u * DOWN + 1u) + at.y] = quad;
+                a_tile[at.x * (a_row() + 1u) + at.y] = quad;
             }
         }
         let along = b_step(k0 + local % DEPTH);
         for (var i = 0u; i < b_quads; i++) {
-            let at = fetched(i * INVOCATIONS + local, quads, B_ALONG_K);
+            let e = i * INVOCATIONS + local;
+            let at = fetched(e, quads, B_ALONG_K);
             var quad = vec4(0.0);
             if k0 + at.x < end {
                 if B_ALONG_K {
@@ -79,12 +87,13 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
                     quad = b_quad(b_places[i], b_step(k0 + at.x));
                 }
             }
-            b_tile[at.x * (quads + 1u) + at.y] = quad;
+            if !SHORT || e < DEPTH * quads {
+                b_tile[at.x * (quads + 1u) + at.y] = quad;
+            }
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
-            let a0 = a_tile[k * (2u * DOWN + 1u) + ty];
-            let a1 = a_tile[k * (2u * DOWN + 1u) + DOWN + ty];
+            let a0 = a_tile[k * (a_row() + 1u) + ty];
             let b0 = b_tile[k * (quads + 1u) + tx];
             let b1 = b_tile[k * (quads + 1u) + ACROSS + tx];
             c[0] += a0.x * b0;
@@ -95,14 +104,17 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
             c[5] += a0.z * b1;
             c[6] += a0.w * b0;
             c[7] += a0.w * b1;
-            c[8] += a1.x * b0;
-            c[9] += a1.x * b1;
-            c[10] += a1.y * b0;
-            c[11] += a1.y * b1;
-            c[12] += a1.z * b0;
-            c[13] += a1.z * b1;
-            c[14] += a1.w * b0;
-            c[15] += a1.w * b1;
+            if !SHORT {
+                let a1 = a_tile[k * (a_row() + 1u) + DOWN + ty];
+                c[8] += a1.x * b0;
+                c[9] += a1.x * b1;
+                c[10] += a1.y * b0;
+                c[11] += a1.y * b1;
+                c[12] += a1.z * b0;
+                c[13] += a1.z * b1;
+                c[14] += a1.w * b0;
+                c[15] += a1.w * b1;
+            }
             if WIDE {
                 let b2 = b_tile[k * (quads + 1u) + 2u * ACROSS + tx];
                 let b3 = b_tile[k * (quads + 1u) + 3u * ACROSS + tx];
@@ -114,6 +126,7 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
                 d[5] += a0.z * b3;
                 d[6] += a0.w * b2;
                 d[7] += a0.w * b3;
+                let a1 = a_tile[k * (a_row() + 1u) + DOWN + ty];
                 d[8] += a1.x * b2;
                 d[9] += a1.x * b3;
                 d[10] += a1.y * b2;
@@ -139,14 +152,16 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
     c_quad(above + 2u, right, c[5], layer);
     c_quad(above + 3u, left, c[6], layer);
     c_quad(above + 3u, right, c[7], layer);
-    c_quad(below, left, c[8], layer);
-    c_quad(below, right, c[9], layer);
-    c_quad(below + 1u, left, c[10], layer);
-    c_quad(below + 1u, right, c[11], layer);
-    c_quad(below + 2u, left, c[12], layer);
-    c_quad(below + 2u, right, c[13], layer);
-    c_quad(below + 3u, left, c[14], layer);
-    c_quad(below + 3u, right, c[15], layer);
+    if !SHORT {
+        c_quad(below, left, c[8], layer);
+        c_quad(below, right, c[9], layer);
+        c_quad(below + 1u, left, c[10], layer);
+        c_quad(below + 1u, right, c[11], layer);
+        c_quad(below + 2u, left, c[12], layer);
+        c_quad(below + 2u, right, c[13], layer);
+        c_quad(below + 3u, left, c[14], layer);
+        c_quad(below + 3u, right, c[15], layer);
+    }
     if WIDE {
         let far = right + 4u * ACROSS;
         let farthest = far + 4u * ACROSS;

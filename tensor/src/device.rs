@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::kernel::{BufferId, Launch, Span};
+use crate::kernel::{BufferId, Dtype, Launch, Span};
 use crate::shape::Shape;
 
 /// The device that stores a tensor's elements and runs operations on it.
@@ -35,12 +35,16 @@ pub struct Limits {
     pub groups: u32,
     /// The most buffers that one kernel may use.
     pub buffers: u32,
-    /// The number of sums that one invocation of a matrix product should keep in registers: 64 on a GPU, 128 on a CPU that acts as one.
+    /// The number of sums that one invocation of a matrix product should keep in registers: 32, 64 or 128.
     pub registers: u32,
+    /// Whether convolutions of 3 × 3 with stride 1 should use Winograd's algorithm.
+    pub winograd: bool,
     /// Workgroups that a launch should have so that every core of the machine has work.
     pub target_workgroups: u32,
     /// Whether the machine is a program on the CPU that acts as a GPU.
     pub software: bool,
+    /// Whether buffers may hold f16 ([`Dtype::F16`]).
+    pub f16: bool,
 }
 
 /// A device that runs kernels.
@@ -49,16 +53,16 @@ pub trait Accelerator: Debug + Send + Sync {
     fn name(&self) -> &str;
     /// Its limits.
     fn limits(&self) -> Limits;
-    /// A buffer for a tensor of this shape, with arbitrary contents. If the device cannot hold it, that is a failure: every later
+    /// A buffer for a tensor of this shape and type, with arbitrary contents. If the device cannot hold it, that is a failure: every later
     /// `read` and `end_step` returns it.
-    fn alloc(&self, shape: &Shape) -> BufferId;
+    fn alloc(&self, shape: &Shape, dtype: Dtype) -> BufferId;
     /// Returns a buffer. Launches that were recorded before may still use it.
     fn free(&self, id: BufferId);
-    /// Writes to a buffer from its start, after everything that was recorded before.
+    /// Writes f32 to a buffer from its start, after everything that was recorded before.
     fn write(&self, id: BufferId, data: &[f32]);
     /// Records a launch and returns at once. If it fails, every later `read` and `end_step` returns the error.
     fn launch(&self, launch: Launch<'_>);
-    /// The elements of a span, once everything that was recorded before has run.
+    /// The elements of a span of f32, once everything that was recorded before has run.
     fn read(&self, span: Span) -> Pending<Vec<f32>>;
     /// Submits what was recorded. The future is ready at once unless the device is two steps behind.
     fn end_step(&self) -> Pending<()>;
@@ -95,6 +99,7 @@ impl fmt::Display for Device {
 pub(crate) struct DeviceBuffer {
     pub(crate) machine: Arc<dyn Accelerator>,
     pub(crate) id: BufferId,
+    pub(crate) dtype: Dtype,
 }
 
 impl Drop for DeviceBuffer {

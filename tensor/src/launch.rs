@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::device::{Accelerator, Device};
-use crate::kernel::{Kernel, Launch};
+use crate::kernel::{Dtype, Kernel, Launch};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::trace;
@@ -15,9 +15,11 @@ const GROUP: usize = 256;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::LAYOUT];
 /// Moves elements from one place to another. Permutations and slices use it, and so does the copy of a shared tensor.
-pub(crate) static LAYOUT_MOVE: Kernel = Kernel::checked(&WGSL, "layout_move");
+pub(crate) static LAYOUT_MOVE: Kernel = Kernel::checked(&WGSL, "layout_move").of_any_dtype();
+/// Converts elements between f32 and f16.
+pub(crate) static LAYOUT_CONVERT: Kernel = Kernel::checked(&WGSL, "layout_convert").of_any_dtype();
 /// Writes one value everywhere.
-pub(crate) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill");
+pub(crate) static LAYOUT_FILL: Kernel = Kernel::checked(&WGSL, "layout_fill").of_any_dtype();
 
 /// Collects the constants, inputs and parameters of one launch.
 pub(crate) struct LaunchBuilder {
@@ -25,6 +27,7 @@ pub(crate) struct LaunchBuilder {
     operation: &'static str,
     groups: usize,
     layers: usize,
+    dtype: Dtype, // of the results
     constants: Vec<(&'static str, f64)>,
     reads: Vec<Tensor>,
     params: Vec<u32>,
@@ -39,7 +42,8 @@ impl Kernel {
     /// A launch of this many workgroups.
     pub(crate) fn groups(&'static self, groups: usize) -> LaunchBuilder {
         let (constants, reads, params) = (Vec::new(), Vec::with_capacity(8), Vec::with_capacity(16));
-        LaunchBuilder { kernel: self, operation: self.entry, groups, layers: 1, constants, reads, params }
+        let (operation, layers, dtype) = (self.entry, 1, Dtype::F32);
+        LaunchBuilder { kernel: self, operation, groups, layers, dtype, constants, reads, params }
     }
 }
 
@@ -62,13 +66,25 @@ impl LaunchBuilder {
         self
     }
 
-    /// Binds a tensor that the kernel reads.
+    /// Gives the results this type; otherwise they are f32.
+    pub(crate) fn dtype(mut self, dtype: Dtype) -> LaunchBuilder {
+        debug_assert!(dtype == Dtype::F32 || self.kernel.any_dtype, "{}: its buffers hold f32", self.kernel.entry);
+        self.dtype = dtype;
+        self
+    }
+
+    /// The type of the results.
+    pub(crate) fn result_dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Binds a tensor that the kernel reads. For a kernel that has only f32, one of f16 is converted first.
     #[track_caller]
     pub(crate) fn read(mut self, x: &Tensor) -> LaunchBuilder {
         if let Some(first) = self.reads.first() {
             check_device(self.kernel, first, x);
         }
-        self.reads.push(x.clone());
+        self.reads.push(if self.kernel.any_dtype { x.clone() } else { x.to_dtype(Dtype::F32) });
         self
     }
 
@@ -102,12 +118,13 @@ impl LaunchBuilder {
     #[track_caller]
     pub(crate) fn write_all<const N: usize>(self, shapes: [Shape; N]) -> [Tensor; N] {
         let machine = self.machine();
-        let results = shapes.map(|shape| Tensor::on_device(&machine, shape));
+        let results = shapes.map(|shape| Tensor::on_device_as(&machine, shape, self.dtype));
         self.launch(&machine, &results.each_ref());
         results
     }
 
-    /// Launches the kernel on tensors that it changes in place. Tensors that share their elements are copied first.
+    /// Launches the kernel on tensors that it changes in place. Tensors that share their elements are copied first. For a kernel that has
+    /// only f32, tensors of f16 become f32.
     #[track_caller]
     pub(crate) fn update<const N: usize>(self, tensors: [&mut Tensor; N]) {
         // A buffer's number means another buffer on another machine.
@@ -115,6 +132,9 @@ impl LaunchBuilder {
         tensors.iter().for_each(|tensor| check_device(self.kernel, first, tensor));
         let Device::Gpu(machine) = tensors[0].device() else { panic!("{}: a tensor on the CPU", self.kernel.entry) };
         let tensors = tensors.map(|tensor| {
+            if tensor.dtype() == Dtype::F16 && !self.kernel.any_dtype {
+                *tensor = tensor.to_dtype(Dtype::F32);
+            }
             if tensor.is_shared() {
                 *tensor = copied(tensor);
             }
@@ -163,7 +183,7 @@ fn check_device(kernel: &Kernel, a: &Tensor, b: &Tensor) {
 /// A launch that copies elements of `x`, one for each place of `sizes`. `from` and `to` are the strides in `x` and in the result,
 /// `starts` the first elements in both.
 pub(crate) fn moved(x: &Tensor, sizes: &Shape, [from, to]: [&Shape; 2], starts: [usize; 2]) -> LaunchBuilder {
-    let run = LAYOUT_MOVE.over(sizes.count()).read(x).sizes(sizes, 1).sizes(from, 0).sizes(to, 0);
+    let run = LAYOUT_MOVE.over(sizes.count()).read(x).dtype(x.dtype()).sizes(sizes, 1).sizes(from, 0).sizes(to, 0);
     run.params(starts).params([sizes.count()])
 }
 

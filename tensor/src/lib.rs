@@ -17,7 +17,7 @@ mod device;
 mod kernel;
 mod launch;
 pub use device::{Accelerator, Device, Limits, Pending};
-pub use kernel::{BufferId, Kernel, Launch, Span};
+pub use kernel::{BufferId, Dtype, Kernel, Launch, Span};
 
 mod act;
 pub use act::Act;
@@ -43,7 +43,7 @@ pub use ops::KERNELS;
 pub use ops::batch_norm::{BatchNorm, BatchNormGradients, BatchStats, RunningStats};
 pub use ops::conv_transpose2d::ConvTranspose;
 pub use ops::conv2d::Conv;
-pub use ops::gradient_monitor::{GradientMonitor, GradientStatus};
+pub use ops::gradient_monitor::{GradientMonitor, GradientStatus, LossScale};
 pub use ops::group_norm::GroupNormGradients;
 pub use ops::grouped_conv2d::GroupedConv;
 pub use ops::interpolate::Interpolation;

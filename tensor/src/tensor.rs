@@ -1,4 +1,4 @@
-//! The tensor: f32, contiguous, row-major. Images are [batch, channels, height, width].
+//! The tensor: f32, contiguous, row-major. Images are [batch, channels, height, width]. On a GPU some tensors may hold f16.
 //!
 //! Tensors are values. A clone and a reshaped tensor share the elements; every other operation copies. Only methods on
 //! `&mut Tensor` write. They write in place if no other tensor shares the elements, and otherwise copy first.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cpu::pool::CpuBuffer;
 use crate::device::{Accelerator, Device, DeviceBuffer, Pending};
 use crate::error::Result;
-use crate::kernel::Span;
+use crate::kernel::{Dtype, Span};
 use crate::shape::Shape;
 use crate::trace;
 
@@ -110,6 +110,14 @@ impl Tensor {
         }
     }
 
+    /// The type of the elements. On the CPU it is f32.
+    pub fn dtype(&self) -> Dtype {
+        match &self.storage {
+            Storage::Cpu(_) => Dtype::F32,
+            Storage::Gpu(buffer) => buffer.dtype,
+        }
+    }
+
     /// The elements of a tensor on the CPU, in row-major order.
     ///
     /// # Panics
@@ -146,6 +154,7 @@ impl Tensor {
                 let data = buffer.to_vec();
                 Box::pin(async move { Ok(data) })
             }
+            Storage::Gpu(buffer) if buffer.dtype != Dtype::F32 => self.to_dtype(Dtype::F32).read(),
             Storage::Gpu(buffer) => {
                 trace::copy("read", &self.shape, buffer.machine.name());
                 buffer.machine.read(self.span())
@@ -217,9 +226,14 @@ impl Tensor {
         }
     }
 
-    /// A tensor on an accelerator. Its elements are arbitrary.
+    /// A tensor of f32 on an accelerator. Its elements are arbitrary.
     pub(crate) fn on_device(machine: &Arc<dyn Accelerator>, shape: Shape) -> Tensor {
-        let buffer = DeviceBuffer { machine: machine.clone(), id: machine.alloc(&shape) };
+        Tensor::on_device_as(machine, shape, Dtype::F32)
+    }
+
+    /// A tensor of this type on an accelerator. Its elements are arbitrary.
+    pub(crate) fn on_device_as(machine: &Arc<dyn Accelerator>, shape: Shape, dtype: Dtype) -> Tensor {
+        let buffer = DeviceBuffer { machine: machine.clone(), id: machine.alloc(&shape, dtype), dtype };
         Tensor { storage: Storage::Gpu(Arc::new(buffer)), shape }
     }
 
@@ -230,7 +244,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn span(&self) -> Span {
         match &self.storage {
-            Storage::Gpu(buffer) => Span { buffer: buffer.id, start: 0, len: self.count() },
+            Storage::Gpu(buffer) => Span { buffer: buffer.id, start: 0, len: self.count(), dtype: buffer.dtype },
             Storage::Cpu(_) => panic!("the tensor {} is on the CPU, not on a GPU", self.shape),
         }
     }

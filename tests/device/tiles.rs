@@ -1,7 +1,7 @@
 //! Matrix products with wide tiles, for devices with more registers (a software GPU), and without naga's bounds checks. They
 //! must give the same results as narrow tiles with all checks.
 
-use gpu::{Context, Options};
+use gpu::{Context, Options, Tuning};
 use pollster::block_on;
 use reference::Array;
 use reference::compare::assert_close;
@@ -49,6 +49,19 @@ fn wide_and_unchecked_tiles_equal_narrow_and_checked_ones() {
         if context.adapter().software {
             assert_eq!(context.limits().registers, 128);
         }
+        holds(&Device::Gpu(context));
+    }
+}
+
+/// Tiles of every shape, with many parts of sums and with few, with and without Winograd's algorithm.
+#[test]
+fn every_tuning_gives_the_same_results() {
+    for (registers, target_workgroups, winograd) in [(32, 16, false), (32, 300, true), (64, 1, false), (128, 64, false)]
+    {
+        let tuning = Tuning { registers, target_workgroups, winograd };
+        let options = Options { checked: true, tuning: Some(tuning), ..Options::default() };
+        let context = block_on(Context::open(options)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(context.tuning(), tuning);
         holds(&Device::Gpu(context));
     }
 }

@@ -4,7 +4,9 @@ use approx::assert_relative_eq;
 use reference::law::{between, dot, draws};
 use reference::place::{Place, everywhere, fetch, on_gpus};
 use reference::wait::block_on;
-use tensor::{Device, Generator, GradientMonitor, GradientStatus, OptimizerPart, OptimizerStep, Rule, Tensor};
+use tensor::{
+    Device, Generator, GradientMonitor, GradientStatus, LossScale, OptimizerPart, OptimizerStep, Rule, Tensor,
+};
 
 const RULE: Rule = Rule::Adam { beta1: 0.0, beta2: 0.0, eps: 1.0, decoupled: false };
 const STEP: OptimizerStep = OptimizerStep { rule: RULE, learning_rate: 0.1, weight_decay: 0.0, step: 1 };
@@ -135,4 +137,64 @@ fn more_than_six_values_are_refused() {
 fn a_row_beyond_the_history_is_refused() {
     let w = watched(&Device::Cpu);
     GradientMonitor::new(2, &Device::Cpu).observe(2, &[&Tensor::ones([1])], &w.each_ref(), None);
+}
+
+/// Norm and factor are those of the gradients without the scale.
+#[test]
+fn a_loss_scale_is_taken_out_of_the_gradients_again() {
+    everywhere(|device| {
+        let scale = LossScale { scale: 1024.0, steps: 0.0 };
+        let mut monitor = GradientMonitor::with_loss_scale(2, device, scale);
+        assert_eq!(fetch(&monitor.loss_scale()).data(), [1024.0]);
+        let gradients = [[3.0, 4.0], [0.0, 12.0]].map(|g| Tensor::new(&g.map(|g| 1024.0 * g), [2]).upload(device));
+        monitor.observe(1, &gradients.each_ref(), &watched(device).each_ref(), Some(6.5));
+        let status = noted(&monitor, 2)[1];
+        assert_relative_eq!(status.norm, 13.0, max_relative = 1e-6);
+        assert_eq!((status.non_finite, status.skipped), (false, false));
+        assert_eq!(status.loss_scale, Some(LossScale { scale: 1024.0, steps: 1.0 }));
+        assert_relative_eq!(moved(&monitor, 2.0 * 1024.0, device), 0.1 * 0.5, max_relative = 1e-5); // of 0.5·2 = 1
+    });
+}
+
+/// Gradients that are not finite halve the scale and change nothing; a loss that is not finite, or a scale of 1, ends the training.
+#[test]
+fn a_loss_scale_that_is_too_large_is_halved_and_the_step_skipped() {
+    everywhere(|device| {
+        let fine = Tensor::ones([5]).upload(device);
+        let bad = Tensor::full([5], f32::INFINITY).upload(device);
+        let lost = Tensor::scalar(f32::NAN).upload(device);
+        let known = Tensor::scalar(1.0).upload(device);
+        let mut monitor = GradientMonitor::with_loss_scale(5, device, LossScale { scale: 4.0, steps: 7.0 });
+        for (row, (gradient, loss)) in
+            [(&bad, &known), (&fine, &known), (&bad, &known), (&bad, &known), (&fine, &known)].into_iter().enumerate()
+        {
+            monitor.observe(row, &[gradient], &[loss], None);
+            let moves = moved(&monitor, 1.0, device) != 0.0;
+            assert_eq!(moves, row == 1, "row {row}");
+        }
+        let rows = noted(&monitor, 5);
+        let of = |status: &GradientStatus| (status.skipped, status.non_finite, status.loss_scale.map(|s| s.scale));
+        let expected = [
+            (true, false, Some(2.0)),
+            (false, false, Some(2.0)),
+            (true, false, Some(1.0)),
+            (false, true, Some(1.0)),
+            (false, true, Some(1.0)),
+        ];
+        assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), expected);
+        let mut monitor = GradientMonitor::with_loss_scale(1, device, LossScale::default());
+        monitor.observe(0, &[&fine], &[&lost], None);
+        assert_eq!(of(&noted(&monitor, 1)[0]), (false, true, Some(256.0)));
+    });
+}
+
+#[test]
+fn a_loss_scale_doubles_after_two_thousand_steps() {
+    everywhere(|device| {
+        let fine = Tensor::ones([1]).upload(device);
+        let mut monitor = GradientMonitor::with_loss_scale(2, device, LossScale { scale: 8.0, steps: 1998.0 });
+        (0..2).for_each(|row| monitor.observe(row, &[&fine], &watched(device).each_ref(), None));
+        let scales: Vec<_> = noted(&monitor, 2).iter().map(|status| status.loss_scale.expect("a scale")).collect();
+        assert_eq!(scales, [LossScale { scale: 8.0, steps: 1999.0 }, LossScale { scale: 16.0, steps: 0.0 }]);
+    });
 }

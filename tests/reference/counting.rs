@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use tensor::{Accelerator, BufferId, Error, Launch, Limits, Pending, Result, Shape, Span};
+use tensor::{Accelerator, BufferId, Dtype, Error, Launch, Limits, Pending, Result, Shape, Span};
 
 /// WebGPU's guaranteed limits: 128 MiB per binding, offsets in multiples of 256 bytes.
 const LIMITS: Limits = Limits {
@@ -13,8 +13,10 @@ const LIMITS: Limits = Limits {
     groups: 65_535,
     buffers: 8,
     registers: 64,
+    winograd: true,
     target_workgroups: 256,
     software: false,
+    f16: false,
 };
 /// The largest number of words in the parameters of a launch.
 const WORDS: usize = 64;
@@ -97,7 +99,7 @@ impl Accelerator for Counting {
         LIMITS
     }
 
-    fn alloc(&self, shape: &Shape) -> BufferId {
+    fn alloc(&self, shape: &Shape, _: Dtype) -> BufferId {
         let len = shape.count();
         assert!(len <= LIMITS.buffer_len, "a tensor {shape} is more than a buffer holds");
         self.with(|state| {
@@ -143,7 +145,7 @@ impl Accelerator for Counting {
         }
         assert!(params.len() <= WORDS, "{who} takes {} words", params.len());
         assert!(groups.iter().all(|&n| n <= LIMITS.groups), "{who} is launched over {groups:?} workgroups");
-        let source = kernel.wgsl.concat();
+        let source = kernel.source(0);
         assert!(source.contains(&format!("fn {who}(")), "{who} is not in its source");
         for (i, &(name, value)) in constants.iter().enumerate() {
             assert!(value.is_finite(), "{who}: {name} is {value}");

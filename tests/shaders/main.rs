@@ -10,20 +10,26 @@ use naga::back::{PipelineConstants, hlsl, msl, pipeline_constants, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use tensor::{KERNELS, Kernel};
 
-/// The parsed module of a kernel. Panics with the position of an error.
-fn parse(kernel: &Kernel) -> (naga::Module, ModuleInfo) {
-    let source = kernel.wgsl.concat();
+/// Every kernel with f32 in all its buffers, and those that may have f16 also with f16 in all.
+fn variants() -> impl Iterator<Item = (&'static Kernel, u32)> {
+    KERNELS.iter().flat_map(|&kernel| [Some((kernel, 0)), kernel.any_dtype.then_some((kernel, u32::MAX))]).flatten()
+}
+
+/// The parsed module of a kernel whose buffers `f16` hold f16. Panics with the position of an error.
+fn parse((kernel, f16): (&Kernel, u32)) -> (naga::Module, ModuleInfo) {
+    let source = kernel.source(f16);
     let explain = |what: String| -> ! { panic!("{} is not valid: {what}", kernel.entry) };
     let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| explain(e.emit_to_string(&source)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
+    let extensions = if f16 == 0 { Capabilities::empty() } else { Capabilities::SHADER_FLOAT16 };
+    let info = Validator::new(ValidationFlags::all(), extensions).validate(&module);
     let info = info.unwrap_or_else(|e| explain(e.emit_to_string(&source)));
     (module, info)
 }
 
 #[test]
-fn every_kernel_is_valid_without_any_extension() {
-    for kernel in KERNELS {
-        let (module, _) = parse(kernel);
+fn every_kernel_is_valid_without_any_extension_but_f16() {
+    for (kernel, f16) in variants() {
+        let (module, _) = parse((kernel, f16));
         let entry = module.entry_points.iter().find(|entry| entry.name == kernel.entry);
         let entry = entry.unwrap_or_else(|| panic!("no entry point {}", kernel.entry));
         let invocations: u32 = entry.workgroup_size.iter().product();
@@ -33,8 +39,8 @@ fn every_kernel_is_valid_without_any_extension() {
 
 #[test]
 fn every_kernel_translates_to_spirv_metal_and_hlsl() {
-    for kernel in KERNELS {
-        let (module, info) = parse(kernel);
+    for (kernel, f16) in variants() {
+        let (module, info) = parse((kernel, f16));
         let stage = naga::ShaderStage::Compute;
         let constants = PipelineConstants::default();
         let (module, info) =
@@ -69,9 +75,9 @@ fn every_kernel_translates_to_spirv_metal_and_hlsl() {
 fn every_kernel_is_valid_for_tint_if_it_is_installed() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut sources = BTreeSet::new();
-    for kernel in KERNELS.iter().filter(|kernel| sources.insert(kernel.wgsl.concat())) {
+    for (kernel, f16) in variants().filter(|(kernel, f16)| sources.insert(kernel.source(*f16))) {
         let path = folder.path().join(format!("{}.wgsl", kernel.entry));
-        fs::write(&path, kernel.wgsl.concat()).expect("a file");
+        fs::write(&path, kernel.source(f16)).expect("a file");
         match Command::new("tint").args(["--format", "wgsl", "--output-name", "/dev/null"]).arg(&path).output() {
             Err(_) => return eprintln!("tint is not installed: its opinion is not known"),
             Ok(output) => {

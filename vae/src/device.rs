@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use gpu::{Context, Options};
 use pollster::block_on;
-use tensor::{Device, Isa};
+use tensor::{Accelerator, Device, Isa};
 use vae_core::config::DeviceChoice;
 use vae_core::{Error, Result};
 
 use crate::console::warn;
 use crate::gpu_check;
+use crate::gpu_tune;
 
 /// An open device.
 pub struct Chosen {
@@ -64,16 +65,17 @@ pub fn choose_at(choice: DeviceChoice, threads: usize, place: usize) -> Result<C
     let isa = tensor::trace_level().and_then(|_| Isa::preferred()).map_err(|error| Error::config(error.to_string()))?;
     let cpu = format!("cpu, {threads} thread{}, {isa}", if threads == 1 { "" } else { "s" });
     let on_cpu = |words| Ok(Chosen { device: Device::Cpu, gpu: None, words, threads });
-    let on_gpu = |context: Arc<Context>, why| {
-        let words = format!("gpu: {}{why}", context.adapter());
+    let on_gpu = |context: Arc<Context>, tuned, why| {
+        let tuned = if tuned { ", tuned" } else { "" };
+        let words = format!("gpu: {}{tuned}{why}", context.adapter());
         Ok(Chosen { device: Device::Gpu(context.clone()), gpu: Some(context), words, threads })
     };
     match choice {
         DeviceChoice::Cpu => on_cpu(cpu),
         DeviceChoice::Gpu => {
-            let context = block_on(Context::open(Options { place, ..Options::default() })).map_err(Error::Device)?;
+            let (context, tuned) = open(Options { place, ..Options::default() }).map_err(Error::Device)?;
             match faults(&context)? {
-                None => on_gpu(context, ""),
+                None => on_gpu(context, tuned, ""),
                 Some(what) => Err(Error::Device(tensor::Error::Device {
                     device: context.adapter().name.clone(),
                     what: format!("{what}; update its driver, or use --device cpu"),
@@ -81,15 +83,25 @@ pub fn choose_at(choice: DeviceChoice, threads: usize, place: usize) -> Result<C
             }
         }
         // A software GPU is slower than the CPU kernels of this library, so `auto` accepts hardware only.
-        DeviceChoice::Auto => match block_on(Context::open(Options { software: false, place, ..Options::default() })) {
-            Ok(context) => match faults(&context) {
-                Ok(None) => on_gpu(context, " (auto)"),
+        DeviceChoice::Auto => match open(Options { software: false, place, ..Options::default() }) {
+            Ok((context, tuned)) => match faults(&context) {
+                Ok(None) => on_gpu(context, tuned, " (auto)"),
                 Ok(Some(what)) => on_cpu(format!("{cpu} (auto: the GPU cannot be trusted, {what})")),
                 Err(error) => on_cpu(format!("{cpu} (auto: {error})")),
             },
             Err(tensor::Error::Device { what, .. }) => on_cpu(format!("{cpu} (auto: {})", reason(&what))),
             Err(error) => on_cpu(format!("{cpu} (auto: {error})")),
         },
+    }
+}
+
+/// Opens a GPU, with the choice of `train --tune` if there is one for it. Returns also whether there is.
+fn open(options: Options) -> tensor::Result<(Arc<Context>, bool)> {
+    let context = block_on(Context::open(options))?;
+    let tuning = gpu_tune::record().and_then(|record| gpu_tune::remembered(context.adapter(), &record));
+    match tuning {
+        Some(tuning) => Ok((block_on(Context::open(Options { tuning: Some(tuning), ..options }))?, true)),
+        None => Ok((context, false)),
     }
 }
 
@@ -117,6 +129,11 @@ impl Chosen {
     /// Returns whether tensors are in main memory: on the CPU, or on a software GPU.
     pub fn computes_in_memory(&self) -> bool {
         self.gpu.as_ref().is_none_or(|gpu| gpu.adapter().software)
+    }
+
+    /// Returns whether tensors may be stored as f16.
+    pub fn stores_f16(&self) -> bool {
+        self.gpu.as_ref().is_some_and(|gpu| gpu.limits().f16)
     }
 
     /// Returns the device as the configuration names it.

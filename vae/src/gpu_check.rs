@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use gpu::{Adapter, Context};
 use pollster::block_on;
 use tensor::{
-    Act, BatchNorm, Conv, ConvTranspose, Device, Generator, GradientMonitor, GroupedConv, Interpolation, OptimizerPart,
-    OptimizerStep, Pool, Result, Rule, RunningStats, Tensor, Unary,
+    Act, BatchNorm, Conv, ConvTranspose, Device, Dtype, Generator, GradientMonitor, GroupedConv, Interpolation,
+    OptimizerPart, OptimizerStep, Pool, Result, Rule, RunningStats, Tensor, Unary,
 };
 
 /// The largest difference that counts as equal, relative to the largest number of the result.
 const TOLERANCE: f32 = 1e-4;
+/// The same where a GPU has f16 and the CPU f32.
+const TOLERANCE_F16: f32 = 4e-3;
 
 /// What the test found.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub struct Checked {
 struct Case {
     name: &'static str,
     inputs: Vec<Tensor>,
+    tolerance: f32,
     run: fn(&[Tensor]) -> Vec<Tensor>,
 }
 
@@ -48,7 +51,7 @@ pub fn check(device: &Device) -> Result<Checked> {
             worst = larger(worst, difference(&block_on(found.read())?, expected.data()));
         }
         // A difference that is not a number is wrong too.
-        if worst.is_nan() || worst > TOLERANCE {
+        if worst.is_nan() || worst > case.tolerance {
             wrong.push((case.name, worst));
         }
     }
@@ -102,11 +105,14 @@ fn larger(a: f32, b: f32) -> f32 {
     if a.is_nan() || a > b { a } else { b }
 }
 
+const F16: &str = "storage as f16";
+
 fn cases() -> Vec<Case> {
     let rng = &mut Generator::new(1);
     let mut all = Vec::new();
     let mut case = |name, inputs: &[&Tensor], run: fn(&[Tensor]) -> Vec<Tensor>| {
-        all.push(Case { name, inputs: inputs.iter().map(|&x| x.clone()).collect(), run });
+        let tolerance = if name == F16 { TOLERANCE_F16 } else { TOLERANCE };
+        all.push(Case { name, inputs: inputs.iter().map(|&x| x.clone()).collect(), tolerance, run });
     };
     let x = &rng.normal_tensor([4, 20, 8, 8]);
     let positive = &rng.uniform_tensor([4, 20, 8, 8], 0.5, 2.0);
@@ -194,6 +200,16 @@ fn cases() -> Vec<Case> {
         let chosen = x[0].lt(&x[1]).where_cond(&x[0], &x[1]);
         products.into_iter().chain([x[0].cumsum(1), x[0].cumsum_gradient(3), chosen]).collect()
     });
+    case(F16, &[x, w3, w4, channels], |x| {
+        let [image, y] = [&x[0], &x[0].conv2d(&x[1], None, SAME)].map(|x| x.to_dtype(Dtype::F16));
+        let half = image.conv2d(&x[2].transpose(0, 1), None, HALF);
+        let (_, normal) = image.batch_norm_train([&x[3], &x[3]], Some(&image), Act::Relu, 1e-5, None);
+        let convolved = [image.conv2d(&x[1], None, SAME), y.conv2d_input_gradient(&x[1], SAME, [8, 8])];
+        let dw = [image.conv2d_weight_gradient(&y, SAME, [3, 3]), image.conv2d_weight_gradient(&half, HALF, [4, 4])];
+        let adjoint = half.conv2d_input_gradient(&x[2].transpose(0, 1), HALF, [8, 8]);
+        let others = [image.add(&image).silu(), image.sum(&[0, 2, 3], false), image.max_pool2d(POOL), adjoint, half];
+        convolved.into_iter().chain(dw).chain(others).chain([normal]).collect()
+    });
     case("convolution in groups", &[x, w3], |x| {
         let (weight, conv) = (x[1].slice(0, 0, 20).slice(1, 0, 2), GROUPED);
         let y = x[0].grouped_conv2d(&weight, None, conv);
@@ -244,7 +260,7 @@ mod tests {
     use std::sync::Mutex;
 
     use gpu::Options;
-    use tensor::{Accelerator, BufferId, KERNELS, Launch, Limits, Pending, Shape, Span};
+    use tensor::{Accelerator, BufferId, Dtype, KERNELS, Launch, Limits, Pending, Shape, Span};
 
     use super::*;
 
@@ -263,8 +279,8 @@ mod tests {
         fn limits(&self) -> Limits {
             self.gpu.limits()
         }
-        fn alloc(&self, shape: &Shape) -> BufferId {
-            self.gpu.alloc(shape)
+        fn alloc(&self, shape: &Shape, dtype: Dtype) -> BufferId {
+            self.gpu.alloc(shape, dtype)
         }
         fn free(&self, id: BufferId) {
             self.gpu.free(id);
@@ -308,7 +324,7 @@ mod tests {
     #[test]
     fn a_kernel_that_computes_half_of_its_result_is_found() {
         let (checked, _) = observed(false, Some("winograd"));
-        assert_eq!(checked.wrong.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["convolution of stride 1"]);
+        assert_eq!(checked.wrong.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["convolution of stride 1", F16]);
     }
 
     #[test]

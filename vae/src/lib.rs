@@ -35,6 +35,7 @@ pub mod demo;
 pub mod device;
 pub mod explore;
 pub mod gpu_check;
+pub mod gpu_tune;
 pub mod live;
 pub mod paper;
 pub mod report;

@@ -2,6 +2,7 @@
 
 use tensor::Conv;
 
+use crate::autocast;
 use crate::var::Var;
 
 impl Var {
@@ -12,7 +13,7 @@ impl Var {
     /// If channels differ, or the padded image is smaller than the kernel.
     #[track_caller]
     pub fn conv2d(&self, weight: &Var, bias: Option<&Var>, conv: Conv) -> Var {
-        let (x, w) = (self.value().clone(), weight.value().clone());
+        let (x, w) = (autocast::image(self.value()), weight.value().clone());
         let [_, _, height, width] = x.shape().nchw("conv2d");
         let [_, _, kh, kw] = w.shape().nchw("conv2d's weight");
         let y = x.conv2d(&w, bias.map(Var::value), conv);

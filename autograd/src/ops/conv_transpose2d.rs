@@ -3,6 +3,7 @@
 
 use tensor::ConvTranspose;
 
+use crate::autocast;
 use crate::var::Var;
 
 impl Var {
@@ -13,7 +14,7 @@ impl Var {
     /// If channels differ, nothing is left of the output, or the output padding is not less than the stride.
     #[track_caller]
     pub fn conv_transpose2d(&self, weight: &Var, bias: Option<&Var>, conv: ConvTranspose) -> Var {
-        let (x, w) = (self.value().clone(), weight.value().clone());
+        let (x, w) = (autocast::image(self.value()), weight.value().clone());
         let [_, _, kh, kw] = w.shape().nchw("conv_transpose2d's weight");
         let y = x.conv_transpose2d(&w, bias.map(Var::value), conv);
         Var::record("conv_transpose2d", y, |edge| {

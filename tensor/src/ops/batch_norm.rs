@@ -14,18 +14,19 @@ use crate::cpu::channels::{Block, Channels, Gradient, Moments, Normalise, Number
 use crate::cpu::parallel::{DisjointSliceMut, for_each_index, for_each_item};
 use crate::cpu::simd::Isa;
 use crate::device::{Accelerator, Device};
-use crate::kernel::Kernel;
+use crate::kernel::{Dtype, Kernel};
 use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 use crate::trace;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::SUM, shaders::BATCH_NORM];
-pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm");
-pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats");
-pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums");
-pub(super) static BATCH_NORM_GRADIENT: Kernel = Kernel::checked(&WGSL, "batch_norm_gradient");
-pub(super) static BATCH_NORM_TRAIN: Kernel = Kernel::unchecked(&WGSL, "batch_norm_train");
-pub(super) static BATCH_NORM_GRADIENT_TRAIN: Kernel = Kernel::unchecked(&WGSL, "batch_norm_gradient_train");
+pub(super) static BATCH_NORM: Kernel = Kernel::checked(&WGSL, "batch_norm").of_any_dtype();
+pub(super) static BATCH_NORM_STATS: Kernel = Kernel::checked(&WGSL, "batch_norm_stats").of_any_dtype();
+pub(super) static BATCH_NORM_SUMS: Kernel = Kernel::checked(&WGSL, "batch_norm_sums").of_any_dtype();
+pub(super) static BATCH_NORM_GRADIENT: Kernel = Kernel::checked(&WGSL, "batch_norm_gradient").of_any_dtype();
+pub(super) static BATCH_NORM_TRAIN: Kernel = Kernel::unchecked(&WGSL, "batch_norm_train").of_any_dtype();
+pub(super) static BATCH_NORM_GRADIENT_TRAIN: Kernel =
+    Kernel::unchecked(&WGSL, "batch_norm_gradient_train").of_any_dtype();
 
 /// The most numbers of a channel that a workgroup of `batch_norm_train` holds: 256 invocations with 16 quads each.
 const HELD: usize = 256 * 16 * 4;
@@ -144,7 +145,7 @@ impl Tensor {
         let count = channels.count();
         let (c, momentum) = ([channels.channels], running.as_ref().map_or(0.0, |running| running.momentum));
         let [mut mean, mut var, mut none, mut nor] = [c, c, [0], [0]].map(|c| Tensor::on_device(&machine, c.into()));
-        let mut y = Tensor::on_device(&machine, *self.shape());
+        let mut y = Tensor::on_device_as(&machine, *self.shape(), self.dtype());
         BatchNorm { mean: &mean, var: &var, weight, eps, act }.check(self, bias);
         let run = with_sizes(BATCH_NORM_TRAIN.groups(c[0]), channels).set("RUNNING", usize::from(running.is_some()));
         let run =
@@ -173,7 +174,7 @@ impl Tensor {
             let run =
                 norm.run(BATCH_NORM.over(self.count()), channels).set("RESIDUAL", usize::from(residual.is_some()));
             let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight).read(bias);
-            return run.read(residual.unwrap_or(bias)).write(self.shape());
+            return run.read(residual.unwrap_or(bias)).dtype(self.dtype()).write(self.shape());
         }
         let inputs: Vec<&Tensor> = [self, norm.mean, norm.var, norm.weight, bias].into_iter().chain(residual).collect();
         let (x, residual, bias, isa) = (self.data(), residual.map(Tensor::data), bias.data(), Isa::current());
@@ -217,25 +218,29 @@ impl Tensor {
             let run = run.read(norm.weight).read(y).read(dy);
             let g_shape = if residual && active { *self.shape() } else { [0].into() };
             let c = [channels.channels].into();
-            let mut all = [*self.shape(), g_shape, c, c].map(|shape| Tensor::on_device(&machine, shape));
+            let all = [(*self.shape(), self.dtype()), (g_shape, dy.dtype()), (c, Dtype::F32), (c, Dtype::F32)];
+            let mut all = all.map(|(shape, dtype)| Tensor::on_device_as(&machine, shape, dtype));
             run.update(all.each_mut());
             let [dx, g, dweight, dbias] = all;
             let dresidual = residual.then(|| if active { g } else { dy.clone() });
             return BatchNormGradients { dx, dweight, dbias, dresidual };
         }
-        if let Device::Gpu(_) = self.device() {
+        if let Device::Gpu(machine) = self.device() {
             let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels).named(what);
             let run = run.read(self).read(norm.mean).read(norm.var).read(y).read(dy);
             let of_channels = [channels.channels].into();
             let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // not used, since g is dy
-            let [g, dweight, dbias] = run.write_all([g_shape, of_channels, of_channels]);
+            let all = [(g_shape, dy.dtype()), (of_channels, Dtype::F32), (of_channels, Dtype::F32)];
+            let mut all = all.map(|(shape, dtype)| Tensor::on_device_as(&machine, shape, dtype));
+            run.update(all.each_mut());
+            let [g, dweight, dbias] = all;
             let g = if norm.act == Act::Identity { dy.clone() } else { g };
             let run = norm
                 .run(BATCH_NORM_GRADIENT.over(self.count()), channels)
                 .named(what)
                 .set("OF_BATCH", usize::from(of_batch));
             let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight);
-            let dx = run.read(&g).read(&dweight).read(&dbias).write(self.shape());
+            let dx = run.read(&g).read(&dweight).read(&dbias).dtype(self.dtype()).write(self.shape());
             return BatchNormGradients { dx, dweight, dbias, dresidual: residual.then_some(g) };
         }
         let begun = trace::begin();

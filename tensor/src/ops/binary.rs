@@ -4,15 +4,15 @@
 use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::device::Device;
-use crate::kernel::Kernel;
+use crate::kernel::{Dtype, Kernel};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use crate::trace;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::BINARY];
-pub(super) static BINARY: Kernel = Kernel::checked(&WGSL, "binary");
-pub(super) static BINARY_BROADCAST: Kernel = Kernel::checked(&WGSL, "binary_broadcast");
-pub(super) static BLEND_ASSIGN: Kernel = Kernel::checked(&WGSL, "blend_assign");
+pub(super) static BINARY: Kernel = Kernel::checked(&WGSL, "binary").of_any_dtype();
+pub(super) static BINARY_BROADCAST: Kernel = Kernel::checked(&WGSL, "binary_broadcast").of_any_dtype();
+pub(super) static BLEND_ASSIGN: Kernel = Kernel::checked(&WGSL, "blend_assign").of_any_dtype();
 
 macro_rules! tensor_functions {
     ($($(#[$doc:meta])* $name:ident: $f:expr;)*) => {
@@ -123,13 +123,16 @@ fn broadcast(what: &'static str, row: usize, a: &Tensor, b: &Tensor, rows: Loop)
         panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape());
     };
     if let Device::Gpu(_) = a.device() {
+        let f16 = row <= Row::div as usize && [a, b].iter().all(|x| x.dtype() == Dtype::F16);
+        let dtype = if f16 { Dtype::F16 } else { Dtype::F32 };
         if a.shape() == b.shape() {
             let quads = shape.count().div_ceil(4);
-            return BINARY.over(quads).set("FUNCTION", row).read(a).read(b).params([quads]).named(what).write(shape);
+            let run = BINARY.over(quads).set("FUNCTION", row).read(a).read(b).params([quads]).named(what);
+            return run.dtype(dtype).write(shape);
         }
         let run = BINARY_BROADCAST.over(shape.count()).set("FUNCTION", row).read(a).read(b).sizes(&shape, 1);
         let run = run.sizes(&a.shape().broadcast_strides(&shape), 0).sizes(&b.shape().broadcast_strides(&shape), 0);
-        return run.params([shape.count()]).named(what).write(shape);
+        return run.params([shape.count()]).named(what).dtype(dtype).write(shape);
     }
     let isa = Isa::current();
     if a.shape() == b.shape() {

@@ -15,7 +15,7 @@ use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::CONV2D];
-pub(super) static CONV2D: Kernel = Kernel::unchecked(&WGSL, "conv2d");
+pub(super) static CONV2D: Kernel = Kernel::unchecked(&WGSL, "conv2d").of_any_dtype();
 
 /// The stride and padding of a convolution, the same along height and width: those of PyTorch's `Conv2d`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +98,7 @@ impl Tensor {
         let shape = [cout, cin, kernel[0], kernel[1]];
         if let Device::Gpu(machine) = self.device() {
             let channels = [cin, cout];
-            if winograd::applies(&window, channels) {
+            if winograd::applies(&machine, &window, channels) {
                 let (split, run) = winograd::product(&machine, Use::WeightGradient, [dy, self], None, channels, window);
                 return split.sum(run.named(what), shape.into());
             }
@@ -133,13 +133,13 @@ fn product(
     [cin, cout]: [usize; 2],
     window: Window,
 ) -> (Split, LaunchBuilder) {
-    if winograd::applies(&window, [cin, cout]) {
+    if winograd::applies(machine, &window, [cin, cout]) {
         return winograd::product(machine, Use::Forward, [weight, image], bias, [cin, cout], window);
     }
     let Window { batch, output, kernel, .. } = window;
     let tiles = Tiles::of(machine, [cout, batch * output[0] * output[1]], 1, cin * kernel[0] * kernel[1]);
     let run = specialised(tiles.run(&CONV2D), window).set("BIASED", usize::from(bias.is_some()));
-    let run = run.read(weight).read(image).read(bias.unwrap_or(weight));
+    let run = run.read(weight).read(image).read(bias.unwrap_or(weight)).dtype(image.dtype());
     (tiles.split, with_sizes(run, [cin, cout], window).params([tiles.split.part]))
 }
 

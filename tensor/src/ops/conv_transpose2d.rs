@@ -18,7 +18,7 @@ use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 3] = [shaders::GRID, shaders::TILE, shaders::CONV_TRANSPOSE2D];
-pub(super) static CONV_TRANSPOSE2D: Kernel = Kernel::unchecked(&WGSL, "conv_transpose2d");
+pub(super) static CONV_TRANSPOSE2D: Kernel = Kernel::unchecked(&WGSL, "conv_transpose2d").of_any_dtype();
 
 /// The stride and paddings of a transposed convolution, the same along height and width: `stride`, `padding` and `output_padding`
 /// of PyTorch's `ConvTranspose2d`.
@@ -143,7 +143,7 @@ fn product(
     [cin, cout]: [usize; 2],
     window: Window,
 ) -> (Split, LaunchBuilder) {
-    if winograd::applies(&window, [cin, cout]) {
+    if winograd::applies(machine, &window, [cin, cout]) {
         return winograd::product(machine, Use::InputGradient, [weight, y], bias, [cin, cout], window);
     }
     // A layer of the grid is one phase, or one part of its sum. The largest phase with the longest sum determines the grid.
@@ -152,6 +152,6 @@ fn product(
     let taps = kernel[0].div_ceil(stride) * kernel[1].div_ceil(stride);
     let tiles = Tiles::of(machine, [cin, batch * along(0) * along(1)], stride * stride, cout * taps);
     let run = specialised(tiles.run(&CONV_TRANSPOSE2D), window).set("BIASED", usize::from(bias.is_some()));
-    let run = run.read(weight).read(y).read(bias.unwrap_or(weight));
+    let run = run.read(weight).read(y).read(bias.unwrap_or(weight)).dtype(y.dtype());
     (tiles.split, with_sizes(run, [cin, cout], window).params([tiles.split.parts]))
 }

@@ -1,6 +1,9 @@
 //! Checks all gradients together before a step: whether they are finite, and by what factor they are scaled.
 //!   norm = √Σ g²,   factor = min(1, limit/(norm + 1e-6)),
 //!   non_finite: the norm or a watched number is not finite, in this step or in an earlier one
+//! With a loss scale s (Micikevicius et al., 1710.03740, section 3.2) the gradients are those of s·loss:
+//!   norm = √Σ g²/s,   factor = min(1, limit/(norm + 1e-6))/s
+//!   If the gradients are not finite and the losses are, the step is skipped and s ← s/2. After 2,000 steps without that, s ← 2·s.
 //! The result stays on the device. An optimiser reads the factor there and changes nothing if `non_finite` is set. The host reads the
 //! results of many steps at once. Squares are f32, so a gradient beyond 1e19 counts as not finite.
 
@@ -24,8 +27,14 @@ const MANY: usize = 24;
 const WORKGROUPS_PER_GRADIENT: usize = 32;
 /// The most numbers that may be watched. With the sums and the rows, these are eight buffers again.
 const MAX_WATCHED: usize = 6;
-/// Numbers per row: norm, factor, non_finite, 0, the watched numbers, 0, 0.
+/// Numbers per row: norm, factor, what happened, loss scale, the watched numbers, steps since the loss scale changed, 0.
 const ROW_LEN: usize = 12;
+/// What happened, as a row has it: the step was taken, a number was not finite, or the step was skipped for the sake of the loss scale.
+const TAKEN: f32 = 0.0;
+const NON_FINITE: f32 = 1.0;
+const SKIPPED: f32 = 2.0;
+/// After this many steps in a row without a skipped one, the loss scale doubles, as PyTorch's `GradScaler` does.
+const GROWTH_INTERVAL: f32 = 2000.0;
 
 /// Records on the device, for the latest steps, whether all gradients were finite and by what factor they are scaled.
 ///
@@ -48,8 +57,29 @@ pub struct GradientStatus {
     pub norm: f32,
     /// Whether any number was not finite in this step or in an earlier one. Parameters then stay as they are.
     pub non_finite: bool,
+    /// Whether this step alone changed nothing, because the loss scale was too large.
+    pub skipped: bool,
+    /// The loss scale for the next step, if there is one.
+    pub loss_scale: Option<LossScale>,
     /// The watched numbers, followed by zeros if fewer were watched.
     pub watched: [f32; MAX_WATCHED],
+}
+
+/// The factor of a loss whose gradients may vanish in f16.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct LossScale {
+    /// The factor, a power of two.
+    pub scale: f32,
+    /// The number of steps since it changed.
+    pub steps: f32,
+}
+
+impl Default for LossScale {
+    /// A scale of 256 for losses that are sums over pixels. PyTorch's 65,536 suits means. If the scale is too large, the first steps
+    /// are skipped.
+    fn default() -> LossScale {
+        LossScale { scale: 256.0, steps: 0.0 }
+    }
 }
 
 impl GradientMonitor {
@@ -58,6 +88,22 @@ impl GradientMonitor {
         let mut rows = Tensor::zeros([history + 1, ROW_LEN]);
         rows.data_mut()[history * ROW_LEN + 1] = 1.0; // before the first step nothing is scaled
         GradientMonitor { rows: rows.upload(device) }
+    }
+
+    /// A monitor that keeps the results of this many steps, in which the gradients are those of the loss times
+    /// [`loss_scale`](GradientMonitor::loss_scale). A step whose gradients are not finite although its losses are changes nothing and
+    /// halves the scale. After 2,000 steps without such a one the scale doubles. At a scale of 1 such a step counts as not finite.
+    pub fn with_loss_scale(history: usize, device: &Device, loss_scale: LossScale) -> GradientMonitor {
+        let mut rows = Tensor::zeros([history + 1, ROW_LEN]);
+        let last = &mut rows.data_mut()[history * ROW_LEN..];
+        (last[1], last[3], last[10]) = (1.0, loss_scale.scale, loss_scale.steps);
+        GradientMonitor { rows: rows.upload(device) }
+    }
+
+    /// The factor of the next step's loss, one number on the device. 0 for a monitor without a loss scale.
+    pub fn loss_scale(&self) -> Tensor {
+        let all = self.rows.count();
+        self.rows.reshape([all]).slice(0, all - ROW_LEN + 3, 1).reshape([])
     }
 
     /// The device of its results.
@@ -107,16 +153,33 @@ impl GradientMonitor {
         }
         let begun = trace::begin();
         let sum: f64 = gradients.iter().map(|g| sum_of_squares(g)).sum();
-        let norm = sum.sqrt() as f32;
-        let factor = if norm > limit { limit / (norm + 1e-6) } else { 1.0 };
         let rows = self.rows.data_mut();
-        let fine = norm.is_finite() && watched.iter().all(|w| w.data()[0].is_finite());
-        let bad = if fine { rows[last_row * ROW_LEN + 2] } else { 1.0 };
+        let [.., before, mut scale] = *rows[last_row * ROW_LEN..].first_chunk::<4>().expect("a row");
+        let mut steps = rows[last_row * ROW_LEN + 10];
+        let unscale = if scale > 0.0 { scale } else { 1.0 };
+        let norm = sum.sqrt() as f32 / unscale;
+        let factor = if norm > limit { limit / (norm + 1e-6) } else { 1.0 } / unscale;
+        let losses_fine = watched.iter().all(|w| w.data()[0].is_finite());
+        let happened = match (norm.is_finite(), losses_fine) {
+            _ if before == NON_FINITE => NON_FINITE,
+            (true, true) => TAKEN,
+            (false, true) if scale > 1.0 => SKIPPED,
+            _ => NON_FINITE,
+        };
+        if happened == SKIPPED {
+            (scale, steps) = (0.5 * scale, 0.0);
+        } else if scale > 0.0 {
+            steps += 1.0;
+            if steps == GROWTH_INTERVAL {
+                (scale, steps) = (2.0 * scale, 0.0);
+            }
+        }
         for row in [row, last_row] {
             let row = &mut rows[row * ROW_LEN..][..ROW_LEN];
             row.fill(0.0);
-            row[..3].copy_from_slice(&[norm, factor, bad]);
+            row[..4].copy_from_slice(&[norm, factor, happened, scale]);
             row[4..].iter_mut().zip(watched).for_each(|(number, w)| *number = w.data()[0]);
+            row[10] = steps;
         }
         let inputs = gradients.iter().chain(watched).map(|x| x.shape());
         begun.end("gradient_monitor", inputs, self.rows.shape());
@@ -129,14 +192,21 @@ impl GradientMonitor {
     pub async fn read(&self, count: usize) -> crate::Result<Vec<GradientStatus>> {
         let rows = self.rows.read().await?;
         let watched = |row: &[f32]| std::array::from_fn(|i| row[4 + i]);
-        let status = |row: &[f32]| GradientStatus { norm: row[0], non_finite: row[2] != 0.0, watched: watched(row) };
+        let loss_scale = |row: &[f32]| (row[3] > 0.0).then_some(LossScale { scale: row[3], steps: row[10] });
+        let status = |row: &[f32]| GradientStatus {
+            norm: row[0],
+            non_finite: row[2] == NON_FINITE,
+            skipped: row[2] == SKIPPED,
+            loss_scale: loss_scale(row),
+            watched: watched(row),
+        };
         Ok(rows.chunks_exact(ROW_LEN).take(count).map(status).collect())
     }
 
     /// The factor that scales the gradients, on the CPU. `None` if parameters must not change.
     pub(crate) fn factor(&self) -> Option<f32> {
         let now = &self.rows.data()[self.history() * ROW_LEN..];
-        (now[2] == 0.0).then_some(now[1])
+        (now[2] == TAKEN).then_some(now[1])
     }
 
     /// For a kernel: the index of the first element of the latest result, and all rows.

@@ -13,8 +13,8 @@ use crate::kernel::Kernel;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::INTERPOLATE];
-pub(super) static INTERPOLATE: Kernel = Kernel::checked(&WGSL, "interpolate");
-pub(super) static INTERPOLATE_GRADIENT: Kernel = Kernel::checked(&WGSL, "interpolate_gradient");
+pub(super) static INTERPOLATE: Kernel = Kernel::checked(&WGSL, "interpolate").of_any_dtype();
+pub(super) static INTERPOLATE_GRADIENT: Kernel = Kernel::checked(&WGSL, "interpolate_gradient").of_any_dtype();
 
 /// How a pixel of the resized image is computed from the original: the modes of PyTorch's `interpolate`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,7 +89,7 @@ impl Tensor {
         assert!(height * width * size[0] * size[1] > 0, "interpolate: {} to {size:?}", self.shape());
         let to = [batch, channels, size[0], size[1]];
         if let Device::Gpu(_) = self.device() {
-            let run = INTERPOLATE.over(to.iter().product()).set("HOW", how.row()).read(self);
+            let run = INTERPOLATE.over(to.iter().product()).set("HOW", how.row()).read(self).dtype(self.dtype());
             return run.params([batch * channels, height, width, size[0], size[1]]).write(to);
         }
         let (x, from) = (self.data(), [height, width]);
@@ -117,7 +117,8 @@ impl Tensor {
         assert!(height * width * size[0] * size[1] > 0, "interpolate_gradient: {} from {size:?}", self.shape());
         let image = [batch, channels, size[0], size[1]];
         if let Device::Gpu(_) = self.device() {
-            let run = INTERPOLATE_GRADIENT.over(image.iter().product()).set("HOW", how.row()).read(self);
+            let run =
+                INTERPOLATE_GRADIENT.over(image.iter().product()).set("HOW", how.row()).read(self).dtype(self.dtype());
             return run.params([batch * channels, size[0], size[1], height, width]).write(image);
         }
         let (dy, from) = (self.data(), [height, width]);

@@ -1,4 +1,4 @@
-//! Operations that move numbers without changing them: permute, concat and slice; and filling a tensor with one value.
+//! Operations that move numbers without changing them: permute, concat and slice; filling a tensor with one value; and conversion.
 //!   permute: y[i_order(0), i_order(1), …] = x[i_0, i_1, …]; backward permutes back.
 //!   concat:  joins tensors along a dimension; backward slices.
 //!   slice:   `length` elements from `start` along a dimension; backward writes them among zeros.
@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::cpu::parallel;
 use crate::device::{Accelerator, Device};
-use crate::launch::{LAYOUT_FILL, moved};
+use crate::kernel::Dtype;
+use crate::launch::{LAYOUT_CONVERT, LAYOUT_FILL, moved};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -87,7 +88,9 @@ impl Tensor {
         let size: usize = parts.iter().map(|part| part.shape()[dim]).sum();
         let whole = first.with(dim, size);
         if let Device::Gpu(machine) = parts[0].device() {
-            let mut result = Tensor::on_device(&machine, whole);
+            let all_f16 = parts.iter().all(|part| part.dtype() == Dtype::F16);
+            let dtype = if all_f16 { Dtype::F16 } else { Dtype::F32 };
+            let mut result = Tensor::on_device_as(&machine, whole, dtype);
             let mut at = 0;
             for part in parts {
                 let steps = [&part.shape().strides(), &whole.strides()];
@@ -154,6 +157,22 @@ impl Tensor {
                 to.copy_from_slice(&dy[row * length * inner..][..length * inner]);
             }
         })
+    }
+
+    /// The same elements, rounded to this type. The CPU and a GPU without f16 ([`Limits::f16`](crate::Limits::f16)) keep f32.
+    ///
+    /// Operations take f16 wherever they take f32. Convolutions, batch normalisation, pooling, resizing, activations between layers, and
+    /// sums and products of two f16 tensors give f16 again; all other results are f32. Every sum is f32 until it is stored. A number
+    /// beyond 65,504 becomes infinite.
+    pub fn to_dtype(&self, dtype: Dtype) -> Tensor {
+        match self.device() {
+            Device::Gpu(machine) if self.dtype() != dtype && (dtype == Dtype::F32 || machine.limits().f16) => {
+                let quads = self.count().div_ceil(4);
+                let run = LAYOUT_CONVERT.over(quads).named("to_dtype").read(self).params([quads]);
+                run.dtype(dtype).write(self.shape())
+            }
+            _ => self.clone(),
+        }
     }
 }
 

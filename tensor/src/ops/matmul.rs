@@ -7,7 +7,7 @@ use super::reduce;
 use crate::cpu::gemm::{Matrix, multiply_matrices};
 use crate::cpu::simd::Isa;
 use crate::device::{Accelerator, Device};
-use crate::kernel::Kernel;
+use crate::kernel::{Dtype, Kernel};
 use crate::launch::LaunchBuilder;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -103,14 +103,17 @@ impl Split {
         if self.parts == 1 {
             return run.write(shape);
         }
-        run.write([self.parts, shape.count()]).sum(&[0], false).reshape(shape)
+        match run.result_dtype() {
+            Dtype::F32 => run.write([self.parts, shape.count()]).sum(&[0], false).reshape(shape),
+            dtype => reduce::sum_of_parts(&run.dtype(Dtype::F32).write([self.parts, shape.count()]), shape, dtype),
+        }
     }
 
     /// Launches such a product, and adds its result to `sum`. The kernel has a constant `ACCUMULATE` for it.
     pub(super) fn add_to(self, run: LaunchBuilder, sum: &mut Tensor) {
         match self.parts {
             1 => run.set("ACCUMULATE", 1).update([sum]),
-            parts => reduce::add_parts(sum, &run.write([parts, sum.count()])),
+            parts => reduce::add_parts(sum, &run.dtype(Dtype::F32).write([parts, sum.count()])),
         }
     }
 }
@@ -119,11 +122,12 @@ impl Split {
 pub(super) struct Tiles {
     /// The number of tiles.
     count: usize,
-    /// Invocations of a workgroup along columns and along rows. Each computes 8 × 8 numbers.
+    /// Invocations of a workgroup along columns and along rows. Each computes 8 × 8 numbers unless one of the next two is set.
     across: usize,
     down: usize,
-    /// Whether each invocation computes 8 × 16 numbers.
+    /// Whether each invocation computes 8 × 16 numbers, or 4 × 8.
     wide: bool,
+    short: bool,
     /// The number of products of this size in one launch.
     products: usize,
     /// The parts of each sum.
@@ -133,7 +137,8 @@ pub(super) struct Tiles {
 impl Tiles {
     /// For `products` products of `rows` by `cols`, summed over `inner` steps.
     pub(super) fn of(machine: &Arc<dyn Accelerator>, [rows, cols]: [usize; 2], products: usize, inner: usize) -> Tiles {
-        let wide = machine.limits().registers >= 128 && rows > 16 && cols > 128;
+        let registers = machine.limits().registers;
+        let (wide, short) = (registers >= 128 && rows > 16 && cols > 128, registers < 64);
         // With few rows (images of few channels) a wide tile is used rather than a half empty one, and likewise for columns.
         let (across, down) = match (rows, cols) {
             (..=16, _) => (32, 2),
@@ -142,17 +147,19 @@ impl Tiles {
             (_, ..=64) => (8, 16),
             _ => (16, 8),
         };
-        let count = rows.div_ceil(8 * down) * cols.div_ceil(across * if wide { 16 } else { 8 });
+        // A tile of short invocations has as many rows, and twice the invocations.
+        let down = if short { 2 * down } else { down };
+        let count = rows.div_ceil(if short { 4 } else { 8 } * down) * cols.div_ceil(across * if wide { 16 } else { 8 });
         let split = Split::of(machine.limits().target_workgroups as usize, count * products, inner, [128, DEPTH]);
-        Tiles { count, across, down, wide, products, split }
+        Tiles { count, across, down, wide, short, products, split }
     }
 
     /// A launch of a kernel over these tiles.
     pub(super) fn run(&self, kernel: &'static Kernel) -> LaunchBuilder {
         let run = kernel.groups(self.count).layers(self.products * self.split.parts).set("ACROSS", self.across);
         let run = run.set("DOWN", self.down).set("INVOCATIONS", self.across * self.down);
-        let quads = if self.wide { 4 } else { 2 };
-        let run = run.set("WIDE", usize::from(self.wide));
-        run.set("A_LENGTH", DEPTH * (2 * self.down + 1)).set("B_LENGTH", DEPTH * (quads * self.across + 1))
+        let (a_quads, quads) = (if self.short { 1 } else { 2 }, if self.wide { 4 } else { 2 });
+        let run = run.set("WIDE", usize::from(self.wide)).set("SHORT", usize::from(self.short));
+        run.set("A_LENGTH", DEPTH * (a_quads * self.down + 1)).set("B_LENGTH", DEPTH * (quads * self.across + 1))
     }
 }

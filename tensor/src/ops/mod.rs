@@ -28,7 +28,7 @@ pub(crate) mod winograd;
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 50] = [
+pub static KERNELS: [&Kernel; 51] = [
     &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
@@ -62,6 +62,7 @@ pub static KERNELS: [&Kernel; 50] = [
     &grouped_conv2d::WEIGHT_GRADIENT,
     &interpolate::INTERPOLATE,
     &interpolate::INTERPOLATE_GRADIENT,
+    &crate::launch::LAYOUT_CONVERT,
     &crate::launch::LAYOUT_FILL,
     &crate::launch::LAYOUT_MOVE,
     &matmul::MATMUL,

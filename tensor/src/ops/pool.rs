@@ -11,10 +11,10 @@ use crate::ops::conv2d::Conv;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::POOL];
-pub(super) static MAX_POOL2D: Kernel = Kernel::checked(&WGSL, "max_pool2d");
-pub(super) static MAX_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "max_pool2d_gradient");
-pub(super) static AVG_POOL2D: Kernel = Kernel::checked(&WGSL, "avg_pool2d");
-pub(super) static AVG_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "avg_pool2d_gradient");
+pub(super) static MAX_POOL2D: Kernel = Kernel::checked(&WGSL, "max_pool2d").of_any_dtype();
+pub(super) static MAX_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "max_pool2d_gradient").of_any_dtype();
+pub(super) static AVG_POOL2D: Kernel = Kernel::checked(&WGSL, "avg_pool2d").of_any_dtype();
+pub(super) static AVG_POOL2D_GRADIENT: Kernel = Kernel::checked(&WGSL, "avg_pool2d_gradient").of_any_dtype();
 
 /// The size, stride and padding of a square pooling window, PyTorch's `kernel_size`, `stride` and `padding`:
 /// `[batch, channels, height, width]` → `[batch, channels, (height + 2p − k)/s + 1, …]`.
@@ -71,7 +71,11 @@ impl Tensor {
     pub fn max_pool2d(&self, pool: Pool) -> Tensor {
         let size = pool.output("max_pool2d", self);
         if let Device::Gpu(_) = self.device() {
-            return pool.run(&MAX_POOL2D, size, self.shape().nchw("max_pool2d"), size).read(self).write(size);
+            return pool
+                .run(&MAX_POOL2D, size, self.shape().nchw("max_pool2d"), size)
+                .read(self)
+                .dtype(self.dtype())
+                .write(size);
         }
         self.pooled("max_pool2d", size, |image, at, size| image[pool.largest(image, at, size)])
     }
@@ -87,7 +91,12 @@ impl Tensor {
         let image = self.shape().nchw("max_pool2d_gradient");
         check(dy, out);
         if let Device::Gpu(_) = self.device() {
-            return pool.run(&MAX_POOL2D_GRADIENT, image, image, out).read(self).read(dy).write(image);
+            return pool
+                .run(&MAX_POOL2D_GRADIENT, image, image, out)
+                .read(self)
+                .read(dy)
+                .dtype(self.dtype())
+                .write(image);
         }
         let x = self.data();
         dealt("max_pool2d_gradient", dy, out, image, |plane, at, size, dy, dx| {
@@ -103,7 +112,11 @@ impl Tensor {
     pub fn avg_pool2d(&self, pool: Pool) -> Tensor {
         let size = pool.output("avg_pool2d", self);
         if let Device::Gpu(_) = self.device() {
-            return pool.run(&AVG_POOL2D, size, self.shape().nchw("avg_pool2d"), size).read(self).write(size);
+            return pool
+                .run(&AVG_POOL2D, size, self.shape().nchw("avg_pool2d"), size)
+                .read(self)
+                .dtype(self.dtype())
+                .write(size);
         }
         let share = 1.0 / (pool.kernel * pool.kernel) as f32;
         self.pooled("avg_pool2d", size, |image, at, size| share * pool.pixels(at, size).map(|p| image[p]).sum::<f32>())
@@ -119,7 +132,7 @@ impl Tensor {
         let share = 1.0 / (pool.kernel * pool.kernel) as f32;
         let (image, out) = ([batch, channels, size[0], size[1]], [batch, channels, oh, ow]);
         if let Device::Gpu(_) = self.device() {
-            return pool.run(&AVG_POOL2D_GRADIENT, image, image, out).read(self).write(image);
+            return pool.run(&AVG_POOL2D_GRADIENT, image, image, out).read(self).dtype(self.dtype()).write(image);
         }
         dealt("avg_pool2d_gradient", self, out, image, |_, at, size, dy, dx| {
             pool.pixels(at, size).for_each(|p| dx[p] += share * dy);

@@ -6,13 +6,13 @@ use crate::cpu::parallel;
 use crate::cpu::simd::Isa;
 use crate::cpu::sums::{Columns, Largest, Row, TILE, sum_columns};
 use crate::device::Device;
-use crate::kernel::Kernel;
+use crate::kernel::{Dtype, Kernel};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::REDUCE];
-pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows");
-pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns");
+pub(super) static REDUCE_ROWS: Kernel = Kernel::checked(&WGSL, "reduce_rows").of_any_dtype();
+pub(super) static REDUCE_COLUMNS: Kernel = Kernel::checked(&WGSL, "reduce_columns").of_any_dtype();
 
 /// Reduces the middle one of `[outer, size, inner]`, for the operation of this name, to a result of this shape.
 type Runs = fn(&'static str, &Tensor, [usize; 3], Shape) -> Tensor;
@@ -196,6 +196,13 @@ fn channels_on_device(what: &'static str, x: &Tensor, [images, channels, plane]:
     let part = if channels >= 64 { size } else { TILE };
     let (x, parts) = launch(what, &REDUCE_ROWS, x, [channels, size, 1], part, plane);
     if parts == 1 { x } else { runs_on_device(what, &x, [channels, parts, 1]) }
+}
+
+/// The sum of parts on an accelerator, `[parts, n]`, as a tensor of this shape and type.
+pub(super) fn sum_of_parts(parts: &Tensor, shape: Shape, dtype: Dtype) -> Tensor {
+    let [size, inner] = [parts.shape()[0], shape.count()];
+    let run = REDUCE_COLUMNS.over(inner).named("sum").read(parts).dtype(dtype);
+    run.params([1, size, inner, size, 1, 1]).write(shape)
 }
 
 /// Adds the parts of a sum on an accelerator, `[parts, n]`, to a tensor of n elements, in place.

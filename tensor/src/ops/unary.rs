@@ -6,12 +6,12 @@ use crate::cpu::parallel;
 use crate::cpu::simd::{Isa, SimdKernel, Vector};
 use crate::cpu::special::{cos, normal_cdf, normal_density, pow, round, sin};
 use crate::device::Device;
-use crate::kernel::Kernel;
+use crate::kernel::{Dtype, Kernel};
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 4] = [shaders::GRID, shaders::MATH, shaders::SPECIAL, shaders::UNARY];
-pub(super) static UNARY: Kernel = Kernel::checked(&WGSL, "unary");
-pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradient");
+pub(super) static UNARY: Kernel = Kernel::checked(&WGSL, "unary").of_any_dtype();
+pub(super) static UNARY_GRADIENT: Kernel = Kernel::checked(&WGSL, "unary_gradient").of_any_dtype();
 
 /// The tensor that is saved to compute the derivative of a [`Unary`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,8 +124,18 @@ impl Unary {
             Device::Gpu(_) => {
                 let quads = x.count().div_ceil(4);
                 let run = UNARY.over(quads).set("FUNCTION", self.row).read(x);
-                run.floats(self.parameters).params([quads]).named(self.name).write(x.shape())
+                let run = run.floats(self.parameters).params([quads]).named(self.name);
+                run.dtype(self.result_dtype(x)).write(x.shape())
             }
+        }
+    }
+
+    /// The type of the result for this operand. The activations between layers keep f16. The other functions belong to losses and
+    /// statistics, or may leave the range of f16, and give f32.
+    fn result_dtype(&self, x: &Tensor) -> Dtype {
+        match self.name {
+            "relu" | "leaky_relu" | "silu" | "gelu" | "gelu_tanh" | "mul_scalar" => x.dtype(),
+            _ => Dtype::F32,
         }
     }
 
@@ -144,7 +154,8 @@ impl Unary {
             Device::Gpu(_) => {
                 let quads = dy.count().div_ceil(4);
                 let run = UNARY_GRADIENT.over(quads).set("FUNCTION", self.row).read(kept).read(dy);
-                run.floats(self.parameters).params([quads]).named(self.gradient_name).write(dy.shape())
+                let run = run.floats(self.parameters).params([quads]).named(self.gradient_name);
+                run.dtype(self.result_dtype(kept)).write(dy.shape())
             }
         }
     }

@@ -10,12 +10,12 @@ use super::matmul::Split;
 use crate::cpu::conv::ConvAlgorithm;
 use crate::cpu::window::Window;
 use crate::device::Accelerator;
-use crate::kernel::Kernel;
+use crate::kernel::{Dtype, Kernel};
 use crate::launch::LaunchBuilder;
 use crate::tensor::Tensor;
 
 static WGSL: [&str; 2] = [shaders::GRID, shaders::WINOGRAD];
-pub(super) static WINOGRAD: Kernel = Kernel::unchecked(&WGSL, "winograd");
+pub(super) static WINOGRAD: Kernel = Kernel::unchecked(&WGSL, "winograd").of_any_dtype();
 
 /// Rows and columns of a workgroup's block, and steps of the sum between two barriers, as the shader has them.
 const BLOCK: usize = 32;
@@ -36,14 +36,17 @@ pub(super) enum Use {
 /// column would use half of a tile. With few pixels some taps of the weight have a gradient of exactly 0, because they meet no
 /// pixel that an activation let through. A transform turns these zeros into rounding errors, and Adam turns the errors into steps of
 /// full size. The CPU has the same limits.
-pub(super) fn applies(window: &Window, channels: [usize; 2]) -> bool {
+pub(super) fn applies(machine: &Arc<dyn Accelerator>, window: &Window, channels: [usize; 2]) -> bool {
     let fits = window.kernel == [3, 3] && window.stride == 1 && window.padding <= 2;
     let [height, width] = window.output;
     match ConvAlgorithm::forced() {
         Some(forced) => fits && matches!(forced, ConvAlgorithm::Winograd2 | ConvAlgorithm::Winograd4),
         None => {
             let pixels = window.batch * height * width;
-            fits && channels.into_iter().min() >= Some(16) && height.min(width) >= 2 && pixels >= 256
+            fits && machine.limits().winograd
+                && channels.into_iter().min() >= Some(16)
+                && height.min(width) >= 2
+                && pixels >= 256
         }
     }
 }
@@ -81,7 +84,8 @@ pub(super) fn product(
     let common = tiles[0] == tiles[1] && tiles[0].is_power_of_two() && tiles[0] <= 32;
     let run = if common { run.set("TILES_DOWN", tiles[0]).set("TILES_ACROSS", tiles[1]) } else { run };
     let run = run.set("BIASED", usize::from(bias.is_some()));
-    let run = run.read(operands[0]).read(operands[1]).read(bias.unwrap_or(operands[0]));
+    let dtype = if of == Use::WeightGradient { Dtype::F32 } else { operands[1].dtype() };
+    let run = run.read(operands[0]).read(operands[1]).read(bias.unwrap_or(operands[0])).dtype(dtype);
     let run = run.params([rows, cols, inner, split.part]).params(image).params(output).params(tiles);
     (split, run.params([padding, window.batch]))
 }

@@ -5,7 +5,7 @@
 //! train.adam.m.NAME        Adam's first and second moments of each parameter that ever had a gradient,
 //! train.adam.v.NAME          in the shape of the parameter
 //! train.ema.NAME           the moving average of a parameter or running statistic, with train.ema
-//! __metadata__.checkpoint  JSON: {sha256, format, config, data, epoch, step, sums, adam, plateau, best}
+//! __metadata__.checkpoint  JSON: {sha256, format, config, data, epoch, step, sums, adam, plateau, loss_scale, best}
 //! ```
 //!
 //! `last.safetensors` has all of these. `best.safetensors` has only the tensors of the model that were validated, which
@@ -18,7 +18,8 @@
 //! - `epoch` and `step`: the position of the next step,
 //! - `sums`: the losses, summed over the images of this epoch's steps so far,
 //! - `adam`: the number of optimiser steps, Adam's t,
-//! - `plateau` and `best`: the states of the learning-rate schedule and of early stopping.
+//! - `plateau` and `best`: the states of the learning-rate schedule and of early stopping,
+//! - `loss_scale`: with `train.precision = "f16"` on a GPU, the factor of the loss and the steps since it changed.
 //!
 //! Each f64 is written as its bits in hexadecimal, so that it is read back exactly. There is no state of a random
 //! generator, because every draw is a function of the seed and of the step, epoch or image. A checkpoint contains no
@@ -35,6 +36,7 @@ use pollster::block_on;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tensor::LossScale;
 use vae_core::config::{Config, DeviceChoice, KlScheduleKind, Prior, ScheduleKind, Settings, Train};
 use vae_core::objective::{Losses, part_name};
 use vae_core::train::{EarlyStopping, ModelAndOptimiser, Trainer, TrainerState};
@@ -66,6 +68,8 @@ pub struct Meta {
     sums: Vec<(String, Bits)>,
     adam: u64,
     plateau: Option<(Bits, usize, Bits)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<[f32; 2]>,
     best: Option<(usize, Bits)>,
 }
 
@@ -109,7 +113,7 @@ pub async fn best(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping
 }
 
 async fn bytes(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping, module: &dyn Module) -> Result<Vec<u8>> {
-    let TrainerState { epoch, step, sums, adam, plateau } = trainer.state();
+    let TrainerState { epoch, step, sums, adam, plateau, loss_scale } = trainer.state();
     let total = std::iter::once(("total", sums.total));
     let meta = Meta {
         sha256: "0".repeat(DIGITS),
@@ -121,6 +125,7 @@ async fn bytes(trainer: &Trainer, data: &DatasetRecord, early: &EarlyStopping, m
         sums: total.chain(sums.parts).map(|(name, sum)| (name.to_owned(), Bits(sum))).collect(),
         adam,
         plateau: plateau.map(|(best, waited, scale)| (Bits(best), waited, Bits(scale))),
+        loss_scale: loss_scale.map(|LossScale { scale, steps }| [scale, steps]),
         best: early.best().map(|(epoch, loss)| (epoch, Bits(loss))),
     };
     let json = serde_json::to_string(&meta).expect("numbers and words");
@@ -264,7 +269,8 @@ impl Meta {
             }
         }
         let plateau = self.plateau.map(|(best, waited, scale)| (best.0, waited, scale.0));
-        TrainerState { epoch: self.epoch, step: self.step, sums, adam: self.adam, plateau }
+        let loss_scale = self.loss_scale.map(|[scale, steps]| LossScale { scale, steps });
+        TrainerState { epoch: self.epoch, step: self.step, sums, adam: self.adam, plateau, loss_scale }
     }
 
     /// Returns the best epoch and its validation loss.

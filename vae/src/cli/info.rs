@@ -84,6 +84,9 @@ fn gpus(args: &Args) -> Result<ExitCode> {
                 say!("  driver: {}", gpu.driver);
             }
             say!("  buffers of up to {} MiB, {} in a kernel", gpu.buffer_bytes >> 20, gpu.buffers);
+            if gpu.f16 {
+                say!("  stores f16, for train.precision = \"f16\"");
+            }
             match &gpu.lacks {
                 Some(lacks) => say!("  cannot be used: {lacks}"),
                 None if gpu.software => {
@@ -117,6 +120,6 @@ fn check() -> Result<(String, Checked)> {
 fn described(gpu: &gpu::Adapter) -> Value {
     json!({
         "name": gpu.name, "backend": gpu.backend, "driver": gpu.driver, "software": gpu.software,
-        "buffer_bytes": gpu.buffer_bytes, "buffers": gpu.buffers, "usable": gpu.lacks.is_none(), "reason": gpu.lacks,
+        "buffer_bytes": gpu.buffer_bytes, "buffers": gpu.buffers, "f16": gpu.f16, "usable": gpu.lacks.is_none(), "reason": gpu.lacks,
     })
 }

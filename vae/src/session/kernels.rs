@@ -61,12 +61,17 @@ mod tests {
     /// After the kernels were compiled, steps and a validation compile no other.
     #[test]
     fn a_step_finds_its_kernels_compiled() {
-        let mut settings = Settings::default();
-        for setting in
-            ["data.image_size=16", "data.limit=20", "train.batch_size=8", "model.kind=basic", "model.widths=4,6"]
-        {
-            settings.assignment(setting).unwrap();
+        let mut all =
+            vec!["data.image_size=16", "data.limit=20", "train.batch_size=8", "model.kind=basic", "model.widths=4,6"];
+        for precision in ["train.precision=f32", "train.precision=f16"] {
+            all.push(precision);
+            compiled_before(&all);
         }
+    }
+
+    fn compiled_before(assignments: &[&str]) {
+        let mut settings = Settings::default();
+        assignments.iter().for_each(|setting| settings.assignment(setting).unwrap());
         let config = settings.resolve().unwrap();
         let dataset = Dataset::built_in(&config).unwrap();
         let gpu = block_on(Context::open(Options::default())).unwrap();

@@ -26,7 +26,7 @@ use plan::{Plan, with_thousands};
 use progress::Progress;
 pub use ranks::Ranks;
 use run_reporter::{RunReporter, tensorboard_log};
-use vae_core::config::Config;
+use vae_core::config::{Config, Precision};
 use vae_core::learn::Summary;
 use vae_core::learn::{self, Learner};
 use vae_core::train::{Fault, Trainer};
@@ -161,6 +161,9 @@ fn train_with_page(
         folder.write("encoder.txt", encoder.list().as_bytes())?;
     }
     config.device = chosen.choice(); // the run's configuration contains the device that `auto` resolved to
+    if config.train.precision == Precision::F16 && !chosen.stores_f16() {
+        warn(&format!("train.precision = \"f16\": {} has only f32, so the run computes in f32", chosen.device));
+    }
     if let Some(gpu) = &chosen.gpu {
         kernels::compile(&config, &dataset, gpu);
     }

@@ -115,3 +115,64 @@ fn divergence_on_a_gpu_is_named() {
         assert_eq!(steps.len(), 1, "the steps before are told");
     }
 }
+
+/// Feature maps of f16 change losses by their rounding. A run that was stopped goes on with its loss scale, bit for bit.
+#[test]
+fn a_run_in_f16_learns_as_one_in_f32_and_resumes_exactly() {
+    let dir = tempfile::tempdir().unwrap();
+    // Without batch norm, which magnifies the rounding of the four images of a batch.
+    let basic: &[&str] = &["--set", "model.kind=basic", "--set", "model.widths=4,6"];
+    let run = |out: &str, more: &[&str]| {
+        let output = train(dir.path(), &[], &[RUN, basic, &["--no-report", "--out", out], more].concat());
+        done(&output);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let f16: &[&str] = &["--device", "gpu", "--set", "train.precision=f16"];
+    run("f32", &["--device", "gpu"]);
+    run("f16", f16);
+    run("parts", &[f16, &["--set", "train.epochs=1"]].concat());
+    done(&train(dir.path(), &[], &["--resume", "parts", "--set", "train.epochs=2"]));
+
+    let [f32_steps, f16_steps, parts] =
+        ["f32", "f16", "parts"].map(|out| lines(&dir.path().join(out).join("steps.jsonl")));
+    assert_ne!(f16_steps, f32_steps, "f16 was not used");
+    close(&f16_steps[0]["total"], &f32_steps[0]["total"], 1e-3);
+    close(&f16_steps[35]["total"], &f32_steps[35]["total"], 3e-2);
+    assert_eq!(f16_steps, parts);
+    let [whole, parts] =
+        ["f16", "parts"].map(|out| fs::read(dir.path().join(out).join("checkpoints/last.safetensors")));
+    let (whole, parts) = (whole.unwrap(), parts.unwrap());
+    assert!(whole == parts, "the resumed run has other weights");
+    assert!(String::from_utf8_lossy(&whole).contains(r#"\"loss_scale\":["#), "the checkpoint has no loss scale");
+
+    // The CPU computes the run in f32 and says so.
+    let warning = run("cpu", &["--device", "cpu", "--set", "train.precision=f16", "--set", "train.epochs=1"]);
+    assert!(warning.contains("train.precision = \"f16\": cpu has only f32"), "{warning}");
+    let on_cpu = lines(&dir.path().join("cpu").join("steps.jsonl"));
+    close(&on_cpu[0]["total"], &f32_steps[0]["total"], 1e-4);
+}
+
+/// The fastest choice is kept, and later runs on the same GPU use it.
+#[test]
+fn tuning_is_kept_for_later_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = [("XDG_CACHE_HOME", "cache")];
+    let small: &[&str] = &["--device", "gpu", "--limit", "8", "--set", "train.batch_size=8", "--set", "train.epochs=1"];
+    let run = |more: &[&str]| train(dir.path(), &cache, &[RUN, small, &["--no-report"], more].concat());
+    let said = done(&run(&["--tune", "--out", "first"]));
+    let choices = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("the fastest: ").or(line.strip_prefix("  "))?.split_once(" ms  "));
+    let choices: Vec<(f64, &str)> = choices.map(|(ms, choice)| (ms.trim().parse().unwrap(), choice)).collect();
+    let (fastest, timed) = choices.split_last().unwrap();
+    assert!(timed.len() == 6 && timed.iter().all(|(ms, _)| *ms >= fastest.0), "{said}");
+    assert!((0..6).all(|i| timed[..i].iter().all(|(_, earlier)| *earlier != timed[i].1)), "timed twice: {said}");
+    let kept = fs::read_to_string(dir.path().join("cache/vae/tuned-gpus.txt")).unwrap();
+    assert!(kept.lines().count() == 1 && kept.contains("; registers="), "{kept}");
+    for said in [said, done(&run(&["--out", "second"]))] {
+        let device = said.lines().find(|line| line.starts_with("  device  ")).unwrap();
+        assert!(device.contains(", tuned"), "{device}");
+    }
+    let refused_for = |args: &[&str], words: &[&str]| refused(&train(dir.path(), &cache, args), 2, words);
+    refused_for(&["--device", "cpu", "--tune"], &["--tune is for a GPU"]);
+}

@@ -26,7 +26,7 @@ fn the_examples_of_the_help_work() {
     let help = done(&output(dir.path(), &["--help"]));
     done(&output(dir.path(), &[TINY, &["--out", "runs/quickstart-20261121-120000"]].concat()));
     let examples: Vec<&str> = help.lines().filter(|line| line.starts_with("  train")).collect();
-    assert_eq!(examples.len(), 12, "{help}");
+    assert_eq!(examples.len(), 13, "{help}");
     for example in examples {
         // An explanation stands behind two spaces, or on the next line.
         let words = example.trim().split("  ").next().unwrap().split(' ').skip(1).filter(|word| *word != "--dry-run");

@@ -3,7 +3,7 @@
 
 use super::{
     Augment, Binarise, Config, DataKind, DeviceChoice, KlScheduleKind, Loss, LossKind, ModelKind, NoiseTarget,
-    Normalise, Output, PADDING, Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, SplitBy,
+    Normalise, Output, PADDING, Precision, Reconstruction, SHAPES_IMAGES, SHAPES_MAX, SHAPES_ROTATIONS, SplitBy,
 };
 use crate::error::{Error, Result};
 
@@ -296,6 +296,9 @@ impl Config {
             format!(
                 "train.activation_checkpointing = true: only resnet18, resnet50 and skip have blocks to compute again, not {body}; leave it out, and lower train.batch_size with train.accumulate to save memory"
             )
+        })?;
+        rule(train.precision == Precision::F32 || body != ModelKind::Dense, || {
+            "train.precision = \"f16\": it stores feature maps of convolutions, and model.kind = \"dense\" has none; leave it out".into()
         })?;
         let rate = train.learning_rate;
         rule(rate.is_finite() && rate > 0.0, || {

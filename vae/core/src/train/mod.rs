@@ -14,6 +14,7 @@ mod buckets;
 mod early_stopping;
 mod fault;
 mod metrics;
+mod precision;
 mod shards;
 mod timing;
 mod together;
@@ -22,10 +23,10 @@ mod trainer_state;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use autograd::Param;
+use autograd::{Param, autocast};
 use nn::optim::{Ema, Group, Optimizer, Plateau, Schedule, SwappedIn};
 use nn::{ForwardContext, Module, Trace};
-use tensor::{Device, GradientMonitor, Rule, Tensor};
+use tensor::{Device, Dtype, GradientMonitor, LossScale, Rule, Tensor};
 
 use crate::config::{Config, ScheduleKind};
 use crate::data::{Dataset, Prepared, batches, order};
@@ -41,6 +42,7 @@ pub use buckets::{Traffic, buckets};
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use fault::Fault;
 pub use metrics::{Epoch, Progress};
+use precision::{dtype, monitor};
 use shards::{Division, StepSum};
 use timing::Clock;
 pub use timing::Timing;
@@ -59,6 +61,8 @@ pub struct Trainer {
     adam: Optimizer,
     ema: Option<Ema>,
     monitor: GradientMonitor,
+    /// The loss scale after the last step whose losses were read, if the run has one.
+    loss_scale: Option<LossScale>,
     schedule: Schedule,
     steps: u64,
     /// The current epoch, counted from 1. The augmentation depends on it.
@@ -115,7 +119,8 @@ impl Trainer {
             Device::Gpu(machine) if !machine.limits().software => WAITING,
             _ => 1,
         };
-        let monitor = GradientMonitor::new(waiting, &device);
+        let loss_scale = (dtype(&config, &device) == Dtype::F16).then(LossScale::default);
+        let monitor = monitor(waiting, &device, loss_scale);
         let ema_decay = Some(train.ema).filter(|&decay| decay > 0.0);
         let predictor = Predictor::new(config, model, dataset.transform.clone(), device); // moves the model to the device
         let params = nn::parameters(&*predictor.model);
@@ -128,6 +133,7 @@ impl Trainer {
             adam,
             ema,
             monitor,
+            loss_scale,
             schedule,
             steps: 0,
             epoch: 0,
@@ -148,7 +154,7 @@ impl Trainer {
     /// default it is 16, and 1 on a software adapter. Not to be called within an epoch's steps.
     pub fn read_every(&mut self, steps: usize) {
         if matches!(self.device(), Device::Gpu(_)) {
-            self.monitor = GradientMonitor::new(steps, &self.device().clone());
+            self.monitor = monitor(steps, self.device(), self.loss_scale);
         }
     }
 
@@ -208,10 +214,11 @@ impl Trainer {
 
     /// Reads the losses of the last steps, up to the first step that was not finite. Returns these losses, and the
     /// error for that step.
-    async fn collect_losses(&self, waiting: &[Waiting<'_>]) -> Result<(Vec<Losses>, Option<Error>)> {
+    async fn collect_losses(&mut self, waiting: &[Waiting<'_>]) -> Result<(Vec<Losses>, Option<Error>)> {
         let mut losses = Vec::with_capacity(waiting.len());
         for (i, status) in self.monitor.read(waiting.len()).await?.iter().enumerate() {
             let (places, term_weights) = &waiting[i];
+            self.loss_scale = status.loss_scale;
             if status.non_finite {
                 let step = self.steps - (waiting.len() - i) as u64;
                 let bad = self.first_bad(step, places).await?;
@@ -370,7 +377,8 @@ impl Pass<'_> {
         let mut batch = Batch::of_step(x, images.labels.clone(), schedule, seed, pass);
         batch.target = target;
         let seed = Purpose::Dropout.seed(seed);
-        let forward = model.forward(&batch, &ForwardContext { train: true, seed, step: pass, ..context });
+        let context = ForwardContext { train: true, seed, step: pass, ..context };
+        let forward = autocast(dtype(self.config, self.device), || model.forward(&batch, &context));
         match self.fault {
             Some(fault) => fault.spoil(step + 1, forward, params),
             None => forward,

@@ -151,7 +151,7 @@ impl Trainer {
                 let is_last = shard + 1 == shards.end && parts.peek().is_none();
                 match is_last && self.communicator.size() > 1 && *self.device() == Device::Cpu {
                     true => reduction = Some(self.backward_and_reduce(&terms.total, shard, &mut sum, &mut sums)),
-                    false => sum.gradients.add(terms.total.backward()),
+                    false => sum.gradients.add(self.backward(&terms.total)),
                 }
                 terms.add_to(&mut sum.watched);
                 term_weights = terms.term_weights();

@@ -5,7 +5,7 @@
 use autograd::{Buffer, Param};
 use nn::optim::Schedule;
 use nn::{Module, Visitor};
-use tensor::Tensor;
+use tensor::{LossScale, Tensor};
 
 use super::Trainer;
 use crate::objective::Losses;
@@ -24,6 +24,8 @@ pub struct TrainerState {
     /// With the schedule `plateau`: the best validation loss, the number of epochs since, and the factor of the
     /// learning rate.
     pub plateau: Option<(f64, usize, f64)>,
+    /// The loss scale, if the run has one.
+    pub loss_scale: Option<LossScale>,
 }
 
 /// A model and the optimiser's tensors as one module. The names of the latter begin with `train.`.
@@ -54,7 +56,8 @@ impl Trainer {
             _ => None,
         };
         let (epoch, step) = if self.done == 0 { (self.epoch + 1, 0) } else { (self.epoch, self.done) };
-        TrainerState { epoch, step, sums: self.sums.clone(), adam: self.adam.steps(), plateau }
+        let (sums, adam, loss_scale) = (self.sums.clone(), self.adam.steps(), self.loss_scale);
+        TrainerState { epoch, step, sums, adam, plateau, loss_scale }
     }
 
     /// Returns the optimiser's tensors with their names: Adam's moments, and the averages of the weights and running
@@ -113,6 +116,10 @@ impl Trainer {
         }
         if let (Schedule::Plateau(plateau), Some(known)) = (&mut self.schedule, state.plateau) {
             (plateau.best, plateau.waited, plateau.scale) = known;
+        }
+        if self.loss_scale.is_some() && state.loss_scale.is_some() {
+            self.loss_scale = state.loss_scale;
+            self.read_every(self.monitor.history());
         }
         self.steps = ((state.epoch - 1) * self.steps_per_epoch() + state.step) as u64;
         self.epoch = if state.step == 0 { state.epoch - 1 } else { state.epoch };

@@ -30,6 +30,7 @@ Examples:
   vae train --recipe runs/quickstart-20261121-120000/config.toml
                                                          repeat a run, number for number
   vae train --resume runs/quickstart-20261121-120000     go on with a run that was interrupted, bit for bit
+  vae train --device gpu --tune                          find the fastest kernels for this GPU first; later runs use them too
   vae train --live                                       watch it in a browser: curves, pictures, log; --port names the port
   vae train --tensorboard --profile                      curves for tensorboard --logdir runs; at the end, where the time went
   run=$(vae train --quiet)                               the folder's name is all that is said
@@ -86,6 +87,9 @@ pub(in crate::cli) struct Args {
     /// Where to compute: auto, cpu or gpu
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// With --device gpu: first time several ways to cut matrix products on the GPU, and remember the fastest for later runs
+    #[arg(long, conflicts_with = "sweep")]
+    pub(super) tune: bool,
     /// Train on the first N images only
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit: Option<u64>,

@@ -1,6 +1,7 @@
 //! `vae train`: from a recipe to a trained model and its pictures.
 //!
-//! `args` are the options; `download` fetches data, `resume` continues a run, `sweep` trains a grid of runs; `folder` names
+//! `args` are the options; `download` fetches data, `resume` continues a run, `sweep` trains a grid of runs, `tune` times ways to
+//! use the GPU; `folder` names
 //! the folder of a new run. `crate::session` trains one run; `vae paper` uses it too.
 
 mod args;
@@ -8,6 +9,7 @@ mod download;
 mod folder;
 mod resume;
 mod sweep;
+mod tune;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,7 +59,11 @@ pub(super) fn run(args: Args, ranks: &Ranks) -> Result<ExitCode> {
     }
     let config = resumed.as_ref().map_or_else(|| args.config(), |resumed| Ok(resumed.config.clone()))?;
     config.check()?;
-    let chosen = device::choose_at(config.device, device::start_threads(args.threads.or(ranks.threads))?, ranks.place)?;
+    let threads = device::start_threads(args.threads.or(ranks.threads))?;
+    if args.tune && !args.dry_run {
+        tune::run(config.device, ranks.place)?;
+    }
+    let chosen = device::choose_at(config.device, threads, ranks.place)?;
     resumed.iter().for_each(|resumed| resumed.compare(&chosen));
     if chosen.computes_in_memory() {
         config.check_memory(memory::available())?;
