@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use autograd::{BatchGroup, Var, check, checkpoint, no_grad};
+use autograd::{BatchGroup, Var, autocast, check, checkpoint, no_grad};
 use nn::optim::{Optimizer, Plateau, Schedule, clip_values};
 use nn::{
     BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, Dropout, Embedding, ForwardContext, GroupNorm, InstanceNorm2d,
@@ -11,7 +11,7 @@ use nn::{
     state,
 };
 use reference::wait::block_on;
-use tensor::{Device, Generator, GradientMonitor, Tensor};
+use tensor::{Device, Dtype, Generator, GradientMonitor, LossScale, Tensor};
 
 const PAGE: &str = include_str!("../../nn/from-pytorch.md");
 
@@ -91,6 +91,9 @@ fn names_of_gradients() {
     let gradients = (&square(&x) + Var::constant(Tensor::scalar(1.0))).backward();
     assert_eq!(gradients.of(&x).unwrap().item(), 6.0);
     assert!(!x.detach().has_gradient() && !no_grad(|| square(&x)).has_gradient());
+    let monitor = GradientMonitor::with_loss_scale(1, &Device::Cpu, LossScale { scale: 8.0, steps: 0.0 });
+    let scaled = autocast(Dtype::F16, || square(&x)) * Var::constant(monitor.loss_scale());
+    assert_eq!(scaled.value().item(), 8.0 * square(&x).value().item());
     let y = checkpoint(square, &x).backward();
     assert_eq!(y.of(&x).unwrap().item(), 6.0);
     let own = Var::record("own", x.value().clone(), |edge| edge.to(&x, |dy| dy.mul_scalar(5.0)));
