@@ -3,7 +3,10 @@
 
 use reference::law::draws;
 use reference::place::{everywhere, fetch, gpu, large_gpu};
-use tensor::{Act, BatchNorm, Conv, ConvTranspose, Device, Dtype, Interpolation, Pool, RunningStats, Tensor, Unary};
+use tensor::{
+    Act, BatchNorm, Conv, ConvTranspose, Device, Dtype, GradientMonitor, Interpolation, OptimizerPart, OptimizerStep,
+    Pool, Rule, RunningStats, Tensor, Unary,
+};
 
 /// Half of the largest relative error of f16, and the smallest number above 0.
 const EPSILON: f64 = 1.0 / 2048.0;
@@ -203,4 +206,17 @@ fn updates_copy_shared_elements_of_f16() {
     let mut y = x.clone();
     y.add_assign(&x);
     assert_eq!((fetch(&x).data(), fetch(&y).data()), (&[1.0, 2.0, 3.0][..], &[2.0, 4.0, 6.0][..]));
+}
+
+/// A kernel that has only f32 and changes a tensor in place makes it f32 first.
+#[test]
+fn an_optimiser_s_parameters_become_f32() {
+    let rule = Rule::Sgd { momentum: 0.0, nesterov: false };
+    let [parameter, gradient] = [[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]].map(|x| Tensor::new(&x, [3]).upload(&gpu()));
+    let state = OptimizerPart::state(&gradient, rule);
+    let mut parts = [OptimizerPart { parameter: parameter.to_dtype(Dtype::F16), gradient, state }];
+    let step = OptimizerStep { rule, learning_rate: 0.5, weight_decay: 0.0, step: 1 };
+    step.apply(&mut parts, &GradientMonitor::new(1, &gpu()));
+    let moved = &parts[0].parameter;
+    assert_eq!((moved.dtype(), fetch(moved).data()), (Dtype::F32, &[-4.0, -8.0, -12.0][..]));
 }
