@@ -85,7 +85,7 @@ pub(crate) fn launch<'a>(
         return;
     }
     if level > 1 && PRINTED.lock().unwrap_or_else(PoisonError::into_inner).insert(kernel.entry) {
-        eprintln!("// kernel {}\n{}", kernel.entry, kernel.wgsl.join("\n"));
+        eprintln!("// kernel {}\n{}", kernel.entry, kernel.source(0));
     }
     let [inputs, results]: [Vec<&Shape>; 2] = [inputs.into_iter().collect(), results.into_iter().collect()];
     print(operation, &inputs, &results, &format!("{device}, kernel {}, grid {x} × {y} × {z}", kernel.entry));

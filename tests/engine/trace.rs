@@ -131,6 +131,7 @@ fn each_operation_is_a_line_on_every_device() {
 fn the_second_level_prints_each_kernel_once() {
     let text = printed("2");
     assert_eq!(text.matches("// kernel unary\n").count(), 1);
+    assert!(text.contains("// kernel unary\nalias T0 = f32;\n"), "the source is not whole: {text}");
     assert!(text.contains("conv2d [4, 4, 3, 3], [2, 4, 6, 6]"), "the lines of the first level are there too");
 }
 
