@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use autograd::{Param, Var, autocast, no_grad};
 use nn::ForwardContext;
-use nn::optim::Optimizer;
+use nn::optim::{Optimizer, scaled_loss};
 use pollster::block_on;
 use tensor::{Device, Dtype, Generator, GradientMonitor, LossScale, Shape, Tensor};
 use vae::config::{Config, ModelKind, Precision};
@@ -60,15 +60,12 @@ impl Step {
         let mut rng = Generator::new(1);
         let (channels, size) = (config.channels(), config.image_size());
         let dtype = if config.train.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
-        let monitor = match dtype {
-            Dtype::F16 => GradientMonitor::with_loss_scale(1, device, LossScale::default()),
-            Dtype::F32 => GradientMonitor::new(1, device),
-        };
+        let loss_scale = (dtype == Dtype::F16).then(LossScale::default);
         Step {
             objective: Objective::new(config),
             params,
             adam: Optimizer::adam(),
-            monitor,
+            monitor: GradientMonitor::with_loss_scale(1, device, loss_scale),
             dtype,
             device: device.clone(),
             x: rng.uniform_tensor([batch, channels, size, size], 0.0, 1.0).upload(device),
@@ -81,10 +78,7 @@ impl Step {
     /// Runs one step: forward, backward, Adam. Does not wait for a GPU.
     pub fn train(&mut self) {
         let terms = autocast(self.dtype, || self.loss(&ForwardContext::train(1, self.steps)));
-        let mut gradients = match self.dtype {
-            Dtype::F16 => (&terms.total * Var::constant(self.monitor.loss_scale())).backward(),
-            Dtype::F32 => terms.total.backward(),
-        };
+        let mut gradients = scaled_loss(&terms.total, &self.monitor).backward();
         let all: Vec<&Tensor> = self.params.iter().filter_map(|(_, param)| gradients.get(param)).collect();
         self.monitor.observe(0, &all, &terms.watched(), None);
         self.adam.step_with(&self.params, &mut gradients, 1e-3, &self.monitor);

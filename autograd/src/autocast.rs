@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use tensor::{Dtype, Tensor};
 
+use crate::scoped;
+
 thread_local! {
     static DTYPE: Cell<Dtype> = const { Cell::new(Dtype::F32) };
 }
@@ -12,7 +14,7 @@ thread_local! {
 /// gradients stay f32. The backward pass needs no such call: its gradients have the types of the values that they belong to.
 ///
 /// Small gradients vanish in f16, so the loss should be scaled before the backward pass: see
-/// [`GradientMonitor::with_loss_scale`](tensor::GradientMonitor::with_loss_scale). On a device without f16 this has no effect.
+/// [`GradientMonitor::with_loss_scale`](tensor::GradientMonitor::with_loss_scale) and `nn::optim::scaled_loss`. On a device without f16 this has no effect.
 ///
 /// ```
 /// # use {autograd::{Conv, Var, autocast}, tensor::{Dtype, Tensor}};
@@ -22,14 +24,7 @@ thread_local! {
 /// assert_eq!(y.value().cpu().data(), [9.0; 4]); // f16 on a GPU that has it, else f32
 /// ```
 pub fn autocast<R>(dtype: Dtype, body: impl FnOnce() -> R) -> R {
-    struct Restore(Dtype);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            DTYPE.set(self.0);
-        }
-    }
-    let _restore = Restore(DTYPE.replace(dtype));
-    body()
+    scoped::with(&DTYPE, dtype, body)
 }
 
 /// The type of the images of convolutions on this thread.

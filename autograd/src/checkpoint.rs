@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use crate::autocast::{self, autocast};
 use crate::grad_mode::{self, no_grad};
+use crate::scoped;
 use crate::var::Var;
 
 thread_local! {
@@ -31,18 +32,9 @@ pub fn checkpoint(f: impl Fn(&Var) -> Var + 'static, x: &Var) -> Var {
     let y = no_grad(|| f(&x.detach())).value().clone();
     let (x, dtype) = (x.clone(), autocast::dtype());
     Var::record("checkpoint", y, |edges| {
-        edges.recompute(move || {
-            struct End;
-            impl Drop for End {
-                fn drop(&mut self) {
-                    RECOMPUTING.set(false);
-                }
-            }
-            RECOMPUTING.set(true);
-            let _end = End;
-            // Also if the backward pass runs inside `no_grad`, and with the types of the first time.
-            autocast(dtype, || grad_mode::with(true, || f(&x)))
-        });
+        // Also if the backward pass runs inside `no_grad`, and with the types of the first time.
+        let again = move || autocast(dtype, || grad_mode::with(true, || f(&x)));
+        edges.recompute(move || scoped::with(&RECOMPUTING, true, &again));
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::scoped;
+
 thread_local! {
     static ENABLED: Cell<bool> = const { Cell::new(true) };
 }
@@ -13,14 +15,7 @@ pub fn no_grad<R>(body: impl FnOnce() -> R) -> R {
 
 /// Runs `body` with a history that is recorded, or not, on this thread.
 pub(crate) fn with<R>(recorded: bool, body: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            ENABLED.set(self.0);
-        }
-    }
-    let _restore = Restore(ENABLED.replace(recorded));
-    body()
+    scoped::with(&ENABLED, recorded, body)
 }
 
 pub(crate) fn enabled() -> bool {

@@ -5,8 +5,8 @@
 //! # Source
 //!
 //! Read in this order. [`Var`] is a tensor with a history. `backward` follows the history from the newest operation to the oldest.
-//! [`Param`] is a leaf that lasts from step to step. [`no_grad`] switches the history off, [`checkpoint`] computes a part of it twice instead of keeping it, and [`autocast`] stores feature
-//! maps as f16. `graph` draws it. `ops/` holds the gradient of each operation,
+//! [`Param`] is a leaf that lasts from step to step. [`no_grad`] switches the history off, [`checkpoint`] computes a part of it twice
+//! instead of keeping it, and [`autocast`] stores feature maps as f16. `graph` draws it. `ops/` holds the gradient of each operation,
 //! in a file named as the operation's own in `tensor`. [`check`] compares any gradient, on any device, with finite differences of
 //! an f64 reference.
 #![forbid(unsafe_code)]
@@ -20,6 +20,8 @@ pub use backward::Gradients;
 
 mod param;
 pub use param::{Buffer, Param};
+
+mod scoped;
 
 mod grad_mode;
 pub use grad_mode::no_grad;

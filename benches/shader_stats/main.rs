@@ -9,8 +9,8 @@
 //! each kernel for a family of GPUs (`vulkan.rs`). The assembly says how many instructions a wave executes (`assembly.rs`), and
 //! from that and the sizes of the tensors follows the time on a described card (`model.rs`).
 //!
-//! `--f16` stores feature maps as f16. The models are `beta-resnet18`, `basic`, `conv3`, `skip` and `quickstart`. `--family` is one of RADV's names, such as navi21,
-//! gfx1100 or vega10; times are printed for navi21 only. `--launches` lists the launches in order, and `--kernels` all variants of
+//! The models are `beta-resnet18`, `basic`, `conv3`, `skip` and `quickstart`. `--f16` stores their feature maps as f16. `--family` is one
+//! of RADV's names, such as navi21, gfx1100 or vega10; times are printed for navi21 only. `--launches` lists the launches in order, and `--kernels` all variants of
 //! the kernels with their registers. `--check` fails if a kernel keeps registers in memory on one of the three families, if a
 //! smaller share of a matrix product's instructions are multiply-adds than should be, or if a step has too many launches.
 //!

@@ -67,7 +67,7 @@ pub struct Adapter {
     /// The most buffers in a kernel.
     pub buffers: u32,
     /// The fewest invocations of a subgroup; 0 if it is not known.
-    pub least_subgroup: u32,
+    pub subgroup_min_size: u32,
     /// Whether it can store f16.
     pub f16: bool,
     /// What it lacks to run the kernels, if anything.
@@ -85,7 +85,7 @@ impl Adapter {
             driver: driver.trim().to_owned(),
             buffer_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             buffers: limits.max_storage_buffers_per_shader_stage,
-            least_subgroup: info.subgroup_min_size,
+            subgroup_min_size: info.subgroup_min_size,
             f16: adapter.features().contains(wgpu::Features::SHADER_F16),
             lacks: lacks(&limits),
         }

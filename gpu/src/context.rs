@@ -257,13 +257,12 @@ impl Accelerator for Context {
     fn read(&self, span: Span) -> Pending<Vec<f32>> {
         let State { pool, batch, reads, .. } = &mut *lock(&self.state);
         *reads += 1;
-        let place = span.bytes();
-        let bytes = place.end - place.start;
+        let bytes = span.bytes();
         if self.fault.failed() || bytes == 0 {
             return Box::pin(ready(self.fault.check().map(|()| Vec::new())));
         }
         let host = self.staging.take(&self.device, &self.fault, bytes);
-        let submission = batch.copy(pool.get(span.buffer), place.start, &host, bytes);
+        let submission = batch.copy(pool.get(span.buffer), span.offset(), &host, bytes);
         let (submitted, completion) = SubmissionFuture::new(self.fault.clone(), self.device.clone(), submission);
         host.map_async(wgpu::MapMode::Read, ..bytes, move |mapped| {
             completion.complete(mapped.map_err(|e| e.to_string()))
@@ -331,7 +330,7 @@ fn limits(all: &wgpu::Limits, adapter: &Adapter, options: Options) -> Limits {
     // With default limits even a software adapter stands for a small hardware one.
     let software = adapter.software && !options.default_limits;
     // A CPU that acts as a GPU reads workgroup memory slowly. A GPU whose subgroups may have 8 invocations (Intel's) has few registers.
-    let registers = match (software, adapter.software, adapter.least_subgroup) {
+    let registers = match (software, adapter.software, adapter.subgroup_min_size) {
         (true, ..) => 128,
         (_, false, 8) => 32,
         _ => 64,
@@ -405,7 +404,7 @@ mod tests {
         let software = limits(&all, &adapter(true), Options::default());
         assert!(software.software && software.registers > hardware.registers);
         assert!(software.target_workgroups < hardware.target_workgroups);
-        let narrow = |software| Adapter { least_subgroup: 8, ..adapter(software) };
+        let narrow = |software| Adapter { subgroup_min_size: 8, ..adapter(software) };
         let few = |adapter: &Adapter, options| limits(&all, adapter, options).registers;
         assert_eq!(
             (few(&narrow(false), Options::default()), few(&narrow(true), small), hardware.registers),

@@ -322,10 +322,9 @@ fn bind(
         .iter()
         .enumerate()
         .map(|(i, span)| {
-            let place = span.bytes();
             // Rounded up to a whole vec4 of f32, since some shaders read vec4s. Buffers are multiples of 256 bytes.
-            let size = wgpu::BufferSize::new((place.end - place.start).next_multiple_of(16).max(16));
-            let buffer = wgpu::BufferBinding { buffer: pool.get(span.buffer), offset: place.start, size };
+            let size = wgpu::BufferSize::new(span.bytes().next_multiple_of(16).max(16));
+            let buffer = wgpu::BufferBinding { buffer: pool.get(span.buffer), offset: span.offset(), size };
             wgpu::BindGroupEntry { binding: i as u32, resource: wgpu::BindingResource::Buffer(buffer) }
         })
         .collect();

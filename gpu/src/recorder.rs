@@ -55,7 +55,7 @@ impl Recorder {
 /// The bytes of all these spans. A span that is bound more than once, in place of one that is not used, counts once.
 fn bytes(spans: &[Span]) -> usize {
     let first = |i: &usize| !spans[..*i].contains(&spans[*i]);
-    (0..spans.len()).filter(first).map(|i| spans[i].dtype.bytes() * spans[i].len).sum()
+    (0..spans.len()).filter(first).map(|i| spans[i].bytes() as usize).sum()
 }
 
 impl Accelerator for Recorder {

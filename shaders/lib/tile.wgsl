@@ -94,6 +94,10 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
             let a0 = a_tile[k * (a_row() + 1u) + ty];
+            var a1 = vec4(0.0);
+            if !SHORT {
+                a1 = a_tile[k * (a_row() + 1u) + DOWN + ty];
+            }
             let b0 = b_tile[k * (quads + 1u) + tx];
             let b1 = b_tile[k * (quads + 1u) + ACROSS + tx];
             c[0] += a0.x * b0;
@@ -105,7 +109,6 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
             c[6] += a0.w * b0;
             c[7] += a0.w * b1;
             if !SHORT {
-                let a1 = a_tile[k * (a_row() + 1u) + DOWN + ty];
                 c[8] += a1.x * b0;
                 c[9] += a1.x * b1;
                 c[10] += a1.y * b0;
@@ -126,7 +129,6 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
                 d[5] += a0.z * b3;
                 d[6] += a0.w * b2;
                 d[7] += a0.w * b3;
-                let a1 = a_tile[k * (a_row() + 1u) + DOWN + ty];
                 d[8] += a1.x * b2;
                 d[9] += a1.x * b3;
                 d[10] += a1.y * b2;

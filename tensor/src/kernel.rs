@@ -38,10 +38,14 @@ pub struct Span {
 }
 
 impl Span {
-    /// The bytes of its elements, counted from the start of the buffer.
-    pub fn bytes(&self) -> std::ops::Range<u64> {
-        let size = self.dtype.bytes() as u64;
-        size * self.start as u64..size * (self.start + self.len) as u64
+    /// The bytes from the start of the buffer to its first element.
+    pub fn offset(&self) -> u64 {
+        (self.dtype.bytes() * self.start) as u64
+    }
+
+    /// The bytes of its elements.
+    pub fn bytes(&self) -> u64 {
+        (self.dtype.bytes() * self.len) as u64
     }
 }
 

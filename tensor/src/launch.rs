@@ -117,8 +117,15 @@ impl LaunchBuilder {
     /// Launches the kernel and returns all its results.
     #[track_caller]
     pub(crate) fn write_all<const N: usize>(self, shapes: [Shape; N]) -> [Tensor; N] {
+        let dtype = self.dtype;
+        self.write_as(shapes.map(|shape| (shape, dtype)))
+    }
+
+    /// Launches the kernel and returns all its results, each with a type of its own.
+    #[track_caller]
+    pub(crate) fn write_as<const N: usize>(self, results: [(Shape, Dtype); N]) -> [Tensor; N] {
         let machine = self.machine();
-        let results = shapes.map(|shape| Tensor::on_device_as(&machine, shape, self.dtype));
+        let results = results.map(|(shape, dtype)| Tensor::on_device_as(&machine, shape, dtype));
         self.launch(&machine, &results.each_ref());
         results
     }

@@ -118,6 +118,12 @@ impl Tensor {
         }
     }
 
+    /// The type of a result that keeps f16: f16 if all of these are, else f32.
+    pub(crate) fn common_dtype(tensors: &[&Tensor]) -> Dtype {
+        let all_f16 = tensors.iter().all(|tensor| tensor.dtype() == Dtype::F16);
+        if all_f16 { Dtype::F16 } else { Dtype::F32 }
+    }
+
     /// The elements of a tensor on the CPU, in row-major order.
     ///
     /// # Panics

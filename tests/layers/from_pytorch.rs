@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use autograd::{BatchGroup, Var, autocast, check, checkpoint, no_grad};
-use nn::optim::{Optimizer, Plateau, Schedule, clip_values};
+use nn::optim::{Optimizer, Plateau, Schedule, clip_values, scaled_loss};
 use nn::{
     BatchNorm2d, Checkpointed, Conv2d, ConvTranspose2d, Dropout, Embedding, ForwardContext, GroupNorm, InstanceNorm2d,
     Layer, LayerNorm, Linear, MultiheadAttention, Sequential, SpectralNorm, Trace, TransformerEncoderLayer, loss,
@@ -91,8 +91,8 @@ fn names_of_gradients() {
     let gradients = (&square(&x) + Var::constant(Tensor::scalar(1.0))).backward();
     assert_eq!(gradients.of(&x).unwrap().item(), 6.0);
     assert!(!x.detach().has_gradient() && !no_grad(|| square(&x)).has_gradient());
-    let monitor = GradientMonitor::with_loss_scale(1, &Device::Cpu, LossScale { scale: 8.0, steps: 0.0 });
-    let scaled = autocast(Dtype::F16, || square(&x)) * Var::constant(monitor.loss_scale());
+    let monitor = GradientMonitor::with_loss_scale(1, &Device::Cpu, Some(LossScale { scale: 8.0, steps: 0.0 }));
+    let scaled = scaled_loss(&autocast(Dtype::F16, || square(&x)), &monitor);
     assert_eq!(scaled.value().item(), 8.0 * square(&x).value().item());
     let y = checkpoint(square, &x).backward();
     assert_eq!(y.of(&x).unwrap().item(), 6.0);

@@ -144,8 +144,9 @@ fn a_row_beyond_the_history_is_refused() {
 fn a_loss_scale_is_taken_out_of_the_gradients_again() {
     everywhere(|device| {
         let scale = LossScale { scale: 1024.0, steps: 0.0 };
-        let mut monitor = GradientMonitor::with_loss_scale(2, device, scale);
-        assert_eq!(fetch(&monitor.loss_scale()).data(), [1024.0]);
+        let mut monitor = GradientMonitor::with_loss_scale(2, device, Some(scale));
+        assert_eq!(fetch(&monitor.loss_scale().expect("one")).data(), [1024.0]);
+        assert!(GradientMonitor::new(2, device).loss_scale().is_none());
         let gradients = [[3.0, 4.0], [0.0, 12.0]].map(|g| Tensor::new(&g.map(|g| 1024.0 * g), [2]).upload(device));
         monitor.observe(1, &gradients.each_ref(), &watched(device).each_ref(), Some(6.5));
         let status = noted(&monitor, 2)[1];
@@ -164,7 +165,7 @@ fn a_loss_scale_that_is_too_large_is_halved_and_the_step_skipped() {
         let bad = Tensor::full([5], f32::INFINITY).upload(device);
         let lost = Tensor::scalar(f32::NAN).upload(device);
         let known = Tensor::scalar(1.0).upload(device);
-        let mut monitor = GradientMonitor::with_loss_scale(5, device, LossScale { scale: 4.0, steps: 7.0 });
+        let mut monitor = GradientMonitor::with_loss_scale(5, device, Some(LossScale { scale: 4.0, steps: 7.0 }));
         for (row, (gradient, loss)) in
             [(&bad, &known), (&fine, &known), (&bad, &known), (&bad, &known), (&fine, &known)].into_iter().enumerate()
         {
@@ -182,7 +183,7 @@ fn a_loss_scale_that_is_too_large_is_halved_and_the_step_skipped() {
             (false, true, Some(1.0)),
         ];
         assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), expected);
-        let mut monitor = GradientMonitor::with_loss_scale(1, device, LossScale::default());
+        let mut monitor = GradientMonitor::with_loss_scale(1, device, Some(LossScale::default()));
         monitor.observe(0, &[&fine], &[&lost], None);
         assert_eq!(of(&noted(&monitor, 1)[0]), (false, true, Some(256.0)));
     });
@@ -192,7 +193,7 @@ fn a_loss_scale_that_is_too_large_is_halved_and_the_step_skipped() {
 fn a_loss_scale_doubles_after_two_thousand_steps() {
     everywhere(|device| {
         let fine = Tensor::ones([1]).upload(device);
-        let mut monitor = GradientMonitor::with_loss_scale(2, device, LossScale { scale: 8.0, steps: 1998.0 });
+        let mut monitor = GradientMonitor::with_loss_scale(2, device, Some(LossScale { scale: 8.0, steps: 1998.0 }));
         (0..2).for_each(|row| monitor.observe(row, &[&fine], &watched(device).each_ref(), None));
         let scales: Vec<_> = noted(&monitor, 2).iter().map(|status| status.loss_scale.expect("a scale")).collect();
         assert_eq!(scales, [LossScale { scale: 8.0, steps: 1999.0 }, LossScale { scale: 16.0, steps: 0.0 }]);

@@ -153,6 +153,8 @@ fn the_same_on_a_gpu() {
     for more in [&[][..], &["loss.reconstruction=gaussian"], iwae] {
         interrupted_is_uninterrupted(&config(&[SMALL, dense, more]), &reference::place::gpu(), 2);
     }
+    let f16 = &["model.kind=basic", "model.widths=3,4", "train.precision=f16", "train.epochs=2"];
+    interrupted_is_uninterrupted(&config(&[SMALL, f16]), &reference::place::gpu(), 2);
 }
 
 /// A GPU that is lost in the second epoch ends the run with one line, which says how to go on. The weights of the first epoch are

@@ -9,7 +9,7 @@ use gpu::{Adapter, Context, Options, Tuning};
 use pollster::block_on;
 use tensor::{Conv, Device, Generator, Result};
 
-use crate::gpu_check::cache_folder;
+use crate::gpu_check::{cache_folder, identity};
 
 /// A choice and the seconds that the work takes with it.
 #[derive(Clone, Copy, Debug)]
@@ -20,22 +20,13 @@ pub struct Timed {
     pub seconds: f64,
 }
 
-/// The GPU that these options open.
-///
-/// # Errors
-/// If there is none.
-pub fn adapter(options: Options) -> Result<Adapter> {
-    Ok(block_on(Context::open(options))?.adapter().clone())
-}
-
-/// Times choices on the GPU that these options open, and returns all of them, the fastest first. It changes one thing after the
-/// other, each from the best so far: the shape of tiles, the algorithm of 3 × 3 convolutions, and the number of workgroups.
+/// Times choices on the GPU that these options open, and returns all of them, the fastest first. From `start` it changes one thing
+/// after the other, each from the best so far: the shape of tiles, the algorithm of 3 × 3 convolutions, and the number of workgroups.
 /// `watch` is called after each.
 ///
 /// # Errors
 /// If there is no GPU, or it fails.
-pub fn tune(options: Options, watch: &mut dyn FnMut(&Timed)) -> Result<Vec<Timed>> {
-    let start = block_on(Context::open(Options { tuning: None, ..options }))?.tuning();
+pub fn tune(options: Options, start: Tuning, watch: &mut dyn FnMut(&Timed)) -> Result<Vec<Timed>> {
     let mut timed: Vec<Timed> = Vec::new();
     let tiles = [32, 64, 128].map(|registers| Tuning { registers, ..start }).to_vec();
     let steps: [&dyn Fn(Tuning) -> Vec<Tuning>; 3] =
@@ -94,8 +85,8 @@ pub fn record() -> Option<PathBuf> {
 }
 
 /// The line of the file that holds a GPU's choice begins with this.
-fn name(Adapter { name, backend, driver, .. }: &Adapter) -> String {
-    format!("{name}; {backend}; {driver}; vae {}; ", env!("CARGO_PKG_VERSION"))
+fn name(adapter: &Adapter) -> String {
+    format!("{}; ", identity(adapter))
 }
 
 /// Remembers the choice for a GPU in the file `record`, which is created if need be.

@@ -211,7 +211,7 @@ impl Tensor {
         assert!(same, "{what}: {}, {} and {}", self.shape(), y.shape(), dy.shape());
 
         let active = norm.act != Act::Identity;
-        if let (Some((machine, quads)), true) = (fits_a_workgroup(self, channels), of_batch) {
+        if let (Some((_, quads)), true) = (fits_a_workgroup(self, channels), of_batch) {
             let run = norm.run(BATCH_NORM_GRADIENT_TRAIN.groups(channels.channels), channels).named(what);
             let run = run.set("QUADS", quads);
             let run = run.set("RESIDUAL", usize::from(residual && active)).read(self).read(norm.mean).read(norm.var);
@@ -219,21 +219,17 @@ impl Tensor {
             let g_shape = if residual && active { *self.shape() } else { [0].into() };
             let c = [channels.channels].into();
             let all = [(*self.shape(), self.dtype()), (g_shape, dy.dtype()), (c, Dtype::F32), (c, Dtype::F32)];
-            let mut all = all.map(|(shape, dtype)| Tensor::on_device_as(&machine, shape, dtype));
-            run.update(all.each_mut());
-            let [dx, g, dweight, dbias] = all;
+            let [dx, g, dweight, dbias] = run.write_as(all);
             let dresidual = residual.then(|| if active { g } else { dy.clone() });
             return BatchNormGradients { dx, dweight, dbias, dresidual };
         }
-        if let Device::Gpu(machine) = self.device() {
+        if let Device::Gpu(_) = self.device() {
             let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels).named(what);
             let run = run.read(self).read(norm.mean).read(norm.var).read(y).read(dy);
             let of_channels = [channels.channels].into();
             let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // not used, since g is dy
             let all = [(g_shape, dy.dtype()), (of_channels, Dtype::F32), (of_channels, Dtype::F32)];
-            let mut all = all.map(|(shape, dtype)| Tensor::on_device_as(&machine, shape, dtype));
-            run.update(all.each_mut());
-            let [g, dweight, dbias] = all;
+            let [g, dweight, dbias] = run.write_as(all);
             let g = if norm.act == Act::Identity { dy.clone() } else { g };
             let run = norm
                 .run(BATCH_NORM_GRADIENT.over(self.count()), channels)

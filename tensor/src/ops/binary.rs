@@ -123,8 +123,8 @@ fn broadcast(what: &'static str, row: usize, a: &Tensor, b: &Tensor, rows: Loop)
         panic!("{what}: shapes {} and {} do not broadcast", a.shape(), b.shape());
     };
     if let Device::Gpu(_) = a.device() {
-        let f16 = row <= Row::div as usize && [a, b].iter().all(|x| x.dtype() == Dtype::F16);
-        let dtype = if f16 { Dtype::F16 } else { Dtype::F32 };
+        // Comparisons are f32, which losses and masks take.
+        let dtype = if row <= Row::div as usize { Tensor::common_dtype(&[a, b]) } else { Dtype::F32 };
         if a.shape() == b.shape() {
             let quads = shape.count().div_ceil(4);
             let run = BINARY.over(quads).set("FUNCTION", row).read(a).read(b).params([quads]).named(what);

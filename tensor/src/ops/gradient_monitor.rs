@@ -48,6 +48,7 @@ const GROWTH_INTERVAL: f32 = 2000.0;
 #[derive(Clone, Debug)]
 pub struct GradientMonitor {
     rows: Tensor, // [history + 1, ROW_LEN]; the last row is the latest result
+    has_loss_scale: bool,
 }
 
 /// The result of one step.
@@ -85,25 +86,25 @@ impl Default for LossScale {
 impl GradientMonitor {
     /// A monitor that keeps the results of this many steps.
     pub fn new(history: usize, device: &Device) -> GradientMonitor {
-        let mut rows = Tensor::zeros([history + 1, ROW_LEN]);
-        rows.data_mut()[history * ROW_LEN + 1] = 1.0; // before the first step nothing is scaled
-        GradientMonitor { rows: rows.upload(device) }
+        GradientMonitor::with_loss_scale(history, device, None)
     }
 
-    /// A monitor that keeps the results of this many steps, in which the gradients are those of the loss times
-    /// [`loss_scale`](GradientMonitor::loss_scale). A step whose gradients are not finite although its losses are changes nothing and
+    /// The same, and with a loss scale the gradients are those of the loss times [`loss_scale`](GradientMonitor::loss_scale). A step whose gradients are not finite although its losses are changes nothing and
     /// halves the scale. After 2,000 steps without such a one the scale doubles. At a scale of 1 such a step counts as not finite.
-    pub fn with_loss_scale(history: usize, device: &Device, loss_scale: LossScale) -> GradientMonitor {
+    pub fn with_loss_scale(history: usize, device: &Device, loss_scale: Option<LossScale>) -> GradientMonitor {
         let mut rows = Tensor::zeros([history + 1, ROW_LEN]);
         let last = &mut rows.data_mut()[history * ROW_LEN..];
-        (last[1], last[3], last[10]) = (1.0, loss_scale.scale, loss_scale.steps);
-        GradientMonitor { rows: rows.upload(device) }
+        last[1] = 1.0; // before the first step nothing is scaled
+        if let Some(LossScale { scale, steps }) = loss_scale {
+            (last[3], last[10]) = (scale, steps);
+        }
+        GradientMonitor { rows: rows.upload(device), has_loss_scale: loss_scale.is_some() }
     }
 
-    /// The factor of the next step's loss, one number on the device. 0 for a monitor without a loss scale.
-    pub fn loss_scale(&self) -> Tensor {
+    /// The factor of the next step's loss, one number on the device. `None` for a monitor without a loss scale.
+    pub fn loss_scale(&self) -> Option<Tensor> {
         let all = self.rows.count();
-        self.rows.reshape([all]).slice(0, all - ROW_LEN + 3, 1).reshape([])
+        self.has_loss_scale.then(|| self.rows.reshape([all]).slice(0, all - ROW_LEN + 3, 1).reshape([]))
     }
 
     /// The device of its results.

@@ -88,9 +88,7 @@ impl Tensor {
         let size: usize = parts.iter().map(|part| part.shape()[dim]).sum();
         let whole = first.with(dim, size);
         if let Device::Gpu(machine) = parts[0].device() {
-            let all_f16 = parts.iter().all(|part| part.dtype() == Dtype::F16);
-            let dtype = if all_f16 { Dtype::F16 } else { Dtype::F32 };
-            let mut result = Tensor::on_device_as(&machine, whole, dtype);
+            let mut result = Tensor::on_device_as(&machine, whole, Tensor::common_dtype(parts));
             let mut at = 0;
             for part in parts {
                 let steps = [&part.shape().strides(), &whole.strides()];

@@ -42,7 +42,7 @@ pub use buckets::{Traffic, buckets};
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use fault::Fault;
 pub use metrics::{Epoch, Progress};
-use precision::{dtype, monitor};
+use precision::dtype;
 use shards::{Division, StepSum};
 use timing::Clock;
 pub use timing::Timing;
@@ -120,7 +120,7 @@ impl Trainer {
             _ => 1,
         };
         let loss_scale = (dtype(&config, &device) == Dtype::F16).then(LossScale::default);
-        let monitor = monitor(waiting, &device, loss_scale);
+        let monitor = GradientMonitor::with_loss_scale(waiting, &device, loss_scale);
         let ema_decay = Some(train.ema).filter(|&decay| decay > 0.0);
         let predictor = Predictor::new(config, model, dataset.transform.clone(), device); // moves the model to the device
         let params = nn::parameters(&*predictor.model);
@@ -154,7 +154,7 @@ impl Trainer {
     /// default it is 16, and 1 on a software adapter. Not to be called within an epoch's steps.
     pub fn read_every(&mut self, steps: usize) {
         if matches!(self.device(), Device::Gpu(_)) {
-            self.monitor = monitor(steps, self.device(), self.loss_scale);
+            self.monitor = GradientMonitor::with_loss_scale(steps, self.device(), self.loss_scale);
         }
     }
 

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use autograd::{Buffer, Gradients, Param, Var};
 use nn::Slot;
+use nn::optim::scaled_loss;
 use tensor::{Device, Shape, Tensor};
 
 use super::Trainer;
@@ -151,7 +152,7 @@ impl Trainer {
                 let is_last = shard + 1 == shards.end && parts.peek().is_none();
                 match is_last && self.communicator.size() > 1 && *self.device() == Device::Cpu {
                     true => reduction = Some(self.backward_and_reduce(&terms.total, shard, &mut sum, &mut sums)),
-                    false => sum.gradients.add(self.backward(&terms.total)),
+                    false => sum.gradients.add(scaled_loss(&terms.total, &self.monitor).backward()),
                 }
                 terms.add_to(&mut sum.watched);
                 term_weights = terms.term_weights();

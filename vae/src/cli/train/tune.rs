@@ -1,6 +1,7 @@
 //! `vae train --tune`: prints the times of the choices of [`gpu_tune`] and remembers the fastest.
 
-use gpu::{Options, Tuning};
+use gpu::{Context, Options, Tuning};
+use pollster::block_on;
 use vae_core::config::DeviceChoice;
 use vae_core::{Error, Result};
 
@@ -14,12 +15,13 @@ pub(super) fn run(device: DeviceChoice, place: usize) -> Result<()> {
         return Err(Error::config("--tune is for a GPU; add --device gpu or leave it out"));
     }
     let options = Options { software: device == DeviceChoice::Gpu, place, ..Options::default() };
-    let adapter = gpu_tune::adapter(options).map_err(Error::Device)?;
-    say!("tuning {adapter}: layers of a ResNet-18, forward and backward");
-    let timed = gpu_tune::tune(options, &mut |timed| say!("  {}", words(timed))).map_err(Error::Device)?;
+    let gpu = block_on(Context::open(options)).map_err(Error::Device)?;
+    say!("tuning {}: layers of a ResNet-18, forward and backward", gpu.adapter());
+    let timed =
+        gpu_tune::tune(options, gpu.tuning(), &mut |timed| say!("  {}", words(timed))).map_err(Error::Device)?;
     let fastest = timed[0];
     say!("the fastest: {}\n", words(&fastest));
-    let kept = gpu_tune::record().map(|record| gpu_tune::remember(&adapter, fastest.tuning, &record));
+    let kept = gpu_tune::record().map(|record| gpu_tune::remember(gpu.adapter(), fastest.tuning, &record));
     match kept {
         Some(Ok(())) => {}
         Some(Err(error)) => warn(&format!("the choice cannot be kept for later runs: {error}")),
