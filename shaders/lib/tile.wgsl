@@ -94,10 +94,7 @@ fn tile_product(tile: u32, cols: u32, first: u32, end: u32, local: u32, layer: u
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
             let a0 = a_tile[k * (a_row() + 1u) + ty];
-            var a1 = vec4(0.0);
-            if !SHORT {
-                a1 = a_tile[k * (a_row() + 1u) + DOWN + ty];
-            }
+            let a1 = a_tile[k * (a_row() + 1u) + select(DOWN, 0u, SHORT) + ty]; // not used if SHORT
             let b0 = b_tile[k * (quads + 1u) + tx];
             let b1 = b_tile[k * (quads + 1u) + ACROSS + tx];
             c[0] += a0.x * b0;

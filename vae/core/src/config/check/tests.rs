@@ -125,6 +125,7 @@ fn settings_that_a_kind_does_not_support_are_refused() {
     for (settings, says_so) in [
         (&["model.kind=classifier", "model.conditional=true"][..], "model.kind = \"classifier\" is not a VAE"),
         (&["model.kind=dense", "train.activation_checkpointing=true"], "to compute again, not dense; leave it out"),
+        (&["model.kind=dense", "train.precision=f16"], "model.kind = \"dense\" has none; leave it out"),
         (&["model.kind=vq", "model.conditional=true"], "model.kind = \"vq\" is not a VAE"),
         (&["model.kind=vq", "loss.kind=weighted"], "leave it at \"beta\""),
         (&["model.kind=classifier", "loss.schedule=linear"], "leave it at \"constant\""),
