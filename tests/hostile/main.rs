@@ -132,7 +132,7 @@ fn time_is_that_of_the_processor() {
     std::thread::sleep(Duration::from_millis(300));
     let waited = processor_time() - before;
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(5) && processor_time() - before < Duration::from_millis(300) {}
+    while start.elapsed() < Duration::from_secs(120) && processor_time() - before < Duration::from_millis(300) {}
     let computed = processor_time() - before;
     assert!(waited < Duration::from_millis(100) && computed >= Duration::from_millis(300), "{waited:?}, {computed:?}");
 }
