@@ -1,4 +1,4 @@
-//! The runs, tables and figures of the five papers, one TOML file each in `vae/papers/`, and of two comparisons of our own. The `--quick`
+//! The runs, tables and figures of the five papers, one TOML file each in `vae/papers/`, and of three comparisons of our own. The `--quick`
 //! variants take minutes instead of days.
 //!
 //! ```text
@@ -60,9 +60,10 @@ pub const PAPERS: [(&str, &str); 5] = [
 ];
 
 /// Comparisons that no paper prints. They have tables and no claims.
-pub const COMPARISONS: [(&str, &str); 2] = [
+pub const COMPARISONS: [(&str, &str); 3] = [
     ("models", include_str!("../../papers/models.toml")),
     ("disentanglement", include_str!("../../papers/disentanglement.toml")),
+    ("recipes", include_str!("../../papers/recipes.toml")),
 ];
 
 /// All that [`Paper::named`] knows: the papers, then the comparisons.
@@ -235,7 +236,7 @@ impl Paper {
     pub fn named(name: &str) -> Result<Paper> {
         let Some((name, text)) = known().find(|(known, _)| *known == name) else {
             let names = PAPERS.map(|(name, _)| name).join(", ");
-            let others = COMPARISONS.map(|(name, _)| name).join(" and ");
+            let others = COMPARISONS.map(|(name, _)| name).join(", ");
             let words = format!("{name}: there is no such paper; the papers are {names}, and the comparisons {others}");
             return Err(Error::config(words));
         };

@@ -240,7 +240,9 @@ impl View<'_> {
                 "(The number in brackets is the paper's; the number after an arrow is the corrected one.)\n\n",
             );
         }
-        text.push_str("## Figures\n\n");
+        if !pictures.is_empty() {
+            text.push_str("## Figures\n\n");
+        }
         for (figure, picture) in paper.figures.iter().zip(pictures) {
             let _ = writeln!(text, "### {}\n\n{picture}", figure.of);
         }

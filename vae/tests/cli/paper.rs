@@ -243,7 +243,7 @@ fn what_cannot_be_is_refused_in_a_line() {
             &["vae"][..],
             &[
                 "vae: there is no such paper",
-                "transfer, tc, mnist, residual, pegasus, and the comparisons models and disentanglement",
+                "transfer, tc, mnist, residual, pegasus, and the comparisons models, disentanglement, recipes",
             ][..],
         ),
         (&[], &["--help"]),

@@ -44,7 +44,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted: the
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The paper: transfer, tc, mnist, residual or pegasus; or a comparison: models or disentanglement
+    /// The paper: transfer, tc, mnist, residual or pegasus; or a comparison: models, disentanglement or recipes
     #[arg(required_unless_present = "list")]
     name: Option<String>,
     /// Show the papers: what they cost, and what is settled
