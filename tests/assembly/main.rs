@@ -5,11 +5,14 @@
 //! with at least eight multiply-adds of vectors and a number that is broadcast to a vector. None may read or write a vector on the stack.
 //! Where an emulator runs this test, there is no compiler: `TENSOR_ASSEMBLY` names the assembly (`tests/cross/arm`). WebAssembly has no
 //! registers, and its engine decides what stays in those of the processor, so there only the instructions of the tile are counted.
+//!
+//! A second test looks for vector instructions that were not inlined.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// A loop, from the label at its head to the jump back.
 struct Loop<'a> {
@@ -93,24 +96,30 @@ fn innermost_loops<'a>(lines: &'a [&'a str]) -> Vec<Loop<'a>> {
     loops
 }
 
-/// The assembly of `tensor` in a release build.
-fn assembly() -> String {
-    if let Some(made) = std::env::var_os("TENSOR_ASSEMBLY") {
-        return std::fs::read_to_string(&made).unwrap_or_else(|error| panic!("{}: {error}", made.display()));
-    }
+/// Compiles `tensor` as a release build does, with some options more, and returns the folder of the results.
+fn compile(options: &[&str]) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(()); // they have one folder
+    let _one = ONE_AT_A_TIME.lock();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned();
     let target = root.join("target/assembly");
-    let out: PathBuf = target.join("tensor.s");
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["rustc", "--release", "--locked", "--quiet", "-p", "tensor", "--lib", "--"])
-        .args(["-C", "codegen-units=1", "-C", "debuginfo=0"])
-        .arg(format!("--emit=asm={}", out.display()))
+        .args(["rustc", "--release", "--locked", "--quiet", "-p", "tensor", "--lib", "--", "-C", "debuginfo=0"])
+        .args(options)
         .current_dir(root)
-        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_TARGET_DIR", &target)
         .status()
         .expect("cargo starts");
     assert!(status.success(), "tensor does not compile");
-    std::fs::read_to_string(&out).unwrap_or_else(|error| panic!("{}: {error}", out.display()))
+    target
+}
+
+/// The assembly of `tensor` in a release build.
+fn assembly() -> String {
+    let file = match std::env::var_os("TENSOR_ASSEMBLY") {
+        Some(made) => made.into(),
+        None => compile(&["-C", "codegen-units=1", "--emit=asm=target/assembly/tensor.s"]).join("tensor.s"),
+    };
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 #[test]
@@ -162,6 +171,25 @@ fn no_loop_that_multiplies_keeps_a_vector_on_the_stack() {
         multiplies.len(),
         spilled.join("\n")
     );
+}
+
+/// An instruction of `std::arch` is a function that the compiler inlines into functions with the same instruction set. In another function,
+/// such as a closure that was not inlined into its kernel, it stays a call, and takes ten times as long. So no such function may be left.
+/// A program that uses the crate has the default of 16 parts, in which the compiler inlines less than in the one part of this workspace.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn no_vector_instruction_is_a_call() {
+    let library = compile(&["-C", "codegen-units=16"]).join("release/libtensor.rlib");
+    let bytes = std::fs::read(&library).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
+    let names: Vec<String> = bytes
+        .split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
+        .map(String::from_utf8_lossy)
+        .filter(|name| name.contains("core_arch3x86"))
+        .map(|name| name.rsplit("__mm").next().unwrap_or_default().to_owned())
+        .collect();
+    assert!(names.is_empty(), "functions of one instruction each: {names:?}");
+    let kernels = bytes.windows(13).filter(|name| name == b"avx512_kernel").count();
+    assert!(kernels > 0, "no kernel has its name in {}", library.display());
 }
 
 #[test]

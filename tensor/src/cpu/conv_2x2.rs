@@ -131,7 +131,10 @@ impl<const ADJOINT: bool> Rows<'_, ADJOINT> {
     #[inline(always)]
     fn tile<V: Vector, const CHANNELS: usize>(&mut self, channel: usize, image: usize) {
         let kernels: [usize; CHANNELS] = std::array::from_fn(|i| (channel + i).min(self.some - 1) * self.row);
-        let mut out: [[[V; 2]; 4]; CHANNELS] = std::array::from_fn(|i| [[V::splat(self.bias[channel + i]); 2]; 4]);
+        let mut out = [[[V::splat(0.0); 2]; 4]; CHANNELS];
+        for i in 0..CHANNELS {
+            out[i] = [[V::splat(self.bias[channel + i]); 2]; 4];
+        }
         assert!(self.x.len() >= self.sums * 4 * self.width && image + 2 * V::LANES <= self.width);
         assert!(self.w.len() >= kernels[CHANNELS - 1] + (self.sums - 1) * self.sum + 9);
         for k in 0..self.sums {
@@ -234,7 +237,9 @@ impl SimdKernel for AddTaps<'_> {
                         sums[tap(p, q)] = sums[tap(p, q)].add(product);
                     }
                 }
-                (0..9).for_each(|t| sums[t].write(&mut taps[t * LANES + lane..]));
+                for t in 0..9 {
+                    sums[t].write(&mut taps[t * LANES + lane..]);
+                }
             }
             let some = LANES.min(self.cin - first);
             transpose(self.isa, &taps, LANES, 9, some, &mut self.dw[first * 9..], 9);

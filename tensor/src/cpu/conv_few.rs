@@ -233,7 +233,9 @@ impl SimdKernel for AddTaps<'_> {
         if V::ROWS == 8 && self.few == 3 {
             return self.add::<V, 3>(0);
         }
-        (0..self.few).for_each(|o| self.add::<V, 1>(o));
+        for o in 0..self.few {
+            self.add::<V, 1>(o);
+        }
     }
 }
 

@@ -293,8 +293,12 @@ impl SimdKernel for AddTaps<'_> {
     #[inline(always)]
     fn run<V: Vector>(mut self) {
         let fours = self.few / 4 * 4;
-        (0..fours).step_by(4).for_each(|o| self.add::<V, 4>(o));
-        (fours..self.few).for_each(|o| self.add::<V, 1>(o));
+        for o in (0..fours).step_by(4) {
+            self.add::<V, 4>(o);
+        }
+        for o in fours..self.few {
+            self.add::<V, 1>(o);
+        }
     }
 }
 

@@ -142,22 +142,26 @@ pub(super) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
                         rest = after;
                         phase.sum(isa, planes, count, bias, cin, to);
                     }
-                    for image in 0..count {
-                        let at = (images.start + image) * channels.image[0] * pixels;
-                        // SAFETY: each image is in one task.
-                        let to = unsafe { x.part(at..at + cin * pixels) };
-                        let from = &*turned;
-                        isa.dispatch(Merge {
-                            phases,
-                            from,
-                            image,
-                            images: count,
-                            row,
-                            channels: cin,
-                            size: window.input,
-                            to,
-                        });
-                    }
+                    let from = &*turned;
+                    let lines = phases.iter().map(Phase::places).sum();
+                    scratch(lines, |lines| {
+                        for image in 0..count {
+                            let at = (images.start + image) * channels.image[0] * pixels;
+                            // SAFETY: each image is in one task.
+                            let to = unsafe { x.part(at..at + cin * pixels) };
+                            isa.dispatch(Merge {
+                                phases,
+                                from,
+                                image,
+                                images: count,
+                                row,
+                                channels: cin,
+                                size: window.input,
+                                lines,
+                                to,
+                            });
+                        }
+                    });
                 });
             }
         });
@@ -202,42 +206,41 @@ struct Merge<'a> {
     row: usize,
     channels: usize,
     size: [usize; 2],
+    /// Space for these rows of a channel.
+    lines: &'a mut [f32],
     to: &'a mut [f32],
 }
 
 impl SimdKernel for Merge<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Merge { phases, from, image, images, row, channels, size: [height, width], to } = self;
+        let Merge { phases, from, image, images, row, channels, size: [height, width], lines, to } = self;
         let step = phases.len();
-        let places: usize = phases.iter().map(Phase::places).sum();
-        scratch(places, |lines| {
-            for channel in 0..channels {
-                let mut start = 0;
-                let mut plane = |phase: &Phase| {
-                    let size = phase.places();
-                    let at = start + (image * channels + channel) * size;
-                    start += images * channels * size;
-                    &from[at..at + size]
-                };
-                match phases {
-                    // Rows follow one another, so short ones share a vector.
-                    [even, odd] if even.grid == odd.grid => interleave::<V>(plane(even), plane(odd), 0.0, lines),
-                    _ => {
-                        for (p, phase) in phases.iter().enumerate() {
-                            for (g, line) in plane(phase).chunks_exact(phase.grid[1].max(1)).enumerate() {
-                                let to = lines[g * width + p..].iter_mut().step_by(step);
-                                to.zip(line).for_each(|(to, x)| *to = *x);
-                            }
+        for channel in 0..channels {
+            let mut start = 0;
+            let mut plane = |phase: &Phase| {
+                let size = phase.places();
+                let at = start + (image * channels + channel) * size;
+                start += images * channels * size;
+                &from[at..at + size]
+            };
+            match phases {
+                // Rows follow one another, so short ones share a vector.
+                [even, odd] if even.grid == odd.grid => interleave::<V>(plane(even), plane(odd), 0.0, lines),
+                _ => {
+                    for (p, phase) in phases.iter().enumerate() {
+                        for (g, line) in plane(phase).chunks_exact(phase.grid[1].max(1)).enumerate() {
+                            let to = lines[g * width + p..].iter_mut().step_by(step);
+                            to.zip(line).for_each(|(to, x)| *to = *x);
                         }
                     }
                 }
-                let rows = to[channel * height * width..][..height * width].chunks_exact_mut(width);
-                for (to, line) in rows.skip(row).step_by(step).zip(lines.chunks_exact(width)) {
-                    copy::<V>(line, to);
-                }
             }
-        });
+            let rows = to[channel * height * width..][..height * width].chunks_exact_mut(width);
+            for (to, line) in rows.skip(row).step_by(step).zip(lines.chunks_exact(width)) {
+                copy::<V>(line, to);
+            }
+        }
     }
 }
 
@@ -265,7 +268,7 @@ pub(super) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Cha
     let all = 0..window.batch;
     let shared = (blocks > 4).then(|| layout(&all).pack_in_parallel(|part, to| pack(&all, part, to)));
     let rows = channel_steps(&planes, each, &offsets);
-    let room = rows.len().next_multiple_of(isa.tile().rows);
+    let room = rows.len().next_multiple_of(isa.gathered_tile().rows);
     let stride = Layout::new(isa, cout, 0).stride();
     let mut partial: Vec<CpuBuffer> = map(blocks * parts, |task| {
         let (block, part) = (task / parts, task % parts);

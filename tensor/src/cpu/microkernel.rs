@@ -21,8 +21,9 @@
 //! of 6.
 //!
 //! `a` and `b` are usually packed in the order in which they are read, `a[k][ROWS]` and `b[k][columns]`. [`Strides`] describes other
-//! layouts. A [`Gather`] is an `a` that nobody has packed: each number is read from its place in an image. At the edges of a matrix
-//! a tile has fewer rows or vectors.
+//! layouts. The tile below the present one follows it in a packed `a`, so it is prefetched. A [`Gather`] is an `a` that nobody has packed:
+//! each number is read from its place in an image. Its columns are channels, of which there are often 64 or 128, so AVX-512 has tiles of
+//! 6 × 4 there, which leave no narrow rest. At the edges of a matrix a tile has fewer rows or vectors.
 
 use std::ops::Range;
 
@@ -39,16 +40,26 @@ pub(crate) struct TileSize {
 impl Isa {
     /// The tile that fits the registers of this instruction set.
     pub(crate) fn tile(self) -> TileSize {
-        struct Size<'a>(&'a mut TileSize);
-        impl SimdKernel for Size<'_> {
+        self.tiles()[0]
+    }
+
+    /// The tile of a product whose left operand is gathered.
+    pub(crate) fn gathered_tile(self) -> TileSize {
+        self.tiles()[1]
+    }
+
+    fn tiles(self) -> [TileSize; 2] {
+        struct Sizes<'a>(&'a mut [TileSize; 2]);
+        impl SimdKernel for Sizes<'_> {
             #[inline(always)]
             fn run<V: Vector>(self) {
-                *self.0 = TileSize { rows: V::ROWS, cols: V::VECTORS * V::LANES, lanes: V::LANES };
+                let size = |[rows, vectors]: [usize; 2]| TileSize { rows, cols: vectors * V::LANES, lanes: V::LANES };
+                *self.0 = [size([V::ROWS, V::VECTORS]), size(V::GATHERED)];
             }
         }
-        let mut size = TileSize { rows: 0, cols: 0, lanes: 0 };
-        self.dispatch(Size(&mut size));
-        size
+        let mut sizes = [TileSize { rows: 0, cols: 0, lanes: 0 }; 2];
+        self.dispatch(Sizes(&mut sizes));
+        sizes
     }
 }
 
@@ -131,7 +142,7 @@ pub(crate) fn multiply_gathered_tile(
     (c, c_row): (&mut [f32], usize),
     accumulate: Accumulate,
 ) {
-    let (tile, k) = (isa.tile(), a.steps.len());
+    let (tile, k) = (isa.gathered_tile(), a.steps.len());
     assert!(k > 0, "for an empty sum the caller clears c");
     let (rows, columns) = (a.rows.len().next_multiple_of(2), tile.lanes * vectors);
     assert!((1..=tile.rows).contains(&rows) && (1..=tile.cols).contains(&columns));
@@ -150,11 +161,18 @@ const MOST_ROWS: usize = 8;
 
 /// The left operand of a tile in memory.
 trait Left: Copy {
+    /// Whether its tiles have the size of gathered ones.
+    const GATHERED: bool = false;
+
     /// The number of row `r` at step `k`, in every lane.
     ///
     /// # Safety
     /// The operand has the row and the step.
     unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V;
+
+    /// Prefetches the numbers of step `k` of the operand that begins where this one ends, after `steps` steps.
+    #[inline(always)]
+    fn prefetch_next(self, _k: usize, _steps: usize) {}
 
     /// Whether whole registers hold the numbers of neighbouring rows at one step.
     #[inline(always)]
@@ -188,6 +206,16 @@ impl Left for Strided {
     }
 
     #[inline(always)]
+    fn prefetch_next(self, k: usize, steps: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let from = self.a.wrapping_add((steps + k) * self.k).cast();
+            // SAFETY: a prefetch reads nothing, wherever it points.
+            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(from) };
+        }
+    }
+
+    #[inline(always)]
     fn packed(self) -> bool {
         self.row == 1
     }
@@ -207,6 +235,8 @@ struct Gathered {
 }
 
 impl Left for Gathered {
+    const GATHERED: bool = true;
+
     #[inline(always)]
     unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V {
         // SAFETY: the caller's promise.
@@ -232,7 +262,11 @@ impl<L: Left> SimdKernel for Tile<L> {
     fn run<V: Vector>(self) {
         // SAFETY: the lengths were checked.
         unsafe {
+            let four = L::GATHERED && V::GATHERED[1] == 4;
             match (self.rows, self.vectors) {
+                (6, 4) if four => self.rows::<V, 6, 4>(),
+                (4, 4) if four => self.rows::<V, 4, 4>(),
+                (2, 4) if four => self.rows::<V, 2, 4>(),
                 (8, 3) if V::ROWS == 8 => self.rows::<V, 8, 3>(),
                 (8, 2) if V::ROWS == 8 => self.rows::<V, 8, 2>(),
                 (8, _) => self.rows::<V, 8, 1>(),
@@ -276,6 +310,7 @@ impl<L: Left> Tile<L> {
             let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
             for k in 0..self.k {
                 let line = self.b.add(k * self.b_k);
+                self.left.prefetch_next(k, self.k);
                 let mut row = [V::splat(0.0); VECTORS];
                 for v in 0..VECTORS {
                     row[v] = V::load(line.add(v * V::LANES));

@@ -117,9 +117,10 @@ pub(crate) fn double_adjoint(dy: &[f32], size: [usize; 2], dx: &mut [f32]) {
     });
 }
 
-/// The length of a line with its ends repeated, and space for vectors that begin in it.
+/// The length of a line that begins at place [`LANES`], where a vector is aligned, with space for its ends repeated and for vectors that
+/// begin in it.
 fn padded(width: usize) -> usize {
-    width + 2 + 2 * LANES
+    LANES + width.next_multiple_of(LANES) + 2 * LANES
 }
 
 /// All lines of a plane are computed before the first is used, since a load that overlaps two recent stores waits for both.
@@ -140,14 +141,14 @@ impl SimdKernel for Double<'_> {
             for (row, line) in lines.chunks_exact_mut(padded(width)).enumerate() {
                 let far = if row % 2 == 0 { (row / 2).saturating_sub(1) } else { (row / 2 + 1).min(height - 1) };
                 let (near, far) = (&x[row / 2 * width..][..width], &x[far * width..][..width]);
-                for (line, (near, far)) in line[1..].iter_mut().zip(near.iter().zip(far)) {
+                for (line, (near, far)) in line[LANES..].iter_mut().zip(near.iter().zip(far)) {
                     *line = 0.75 * near + 0.25 * far;
                 }
-                (line[0], line[width + 1]) = (line[1], line[width]);
+                (line[LANES - 1], line[LANES + width]) = (line[LANES], line[LANES + width - 1]);
             }
             for (line, out) in lines.chunks_exact(padded(width)).zip(out.chunks_exact_mut(2 * width)) {
                 for (at, out) in out.chunks_mut(2 * V::LANES).enumerate() {
-                    let line = &line[at * V::LANES..];
+                    let line = &line[LANES - 1 + at * V::LANES..];
                     let here = V::read(&line[1..]).mul(most);
                     let even = here.add_product(quarter, V::read(line));
                     let odd = here.add_product(quarter, V::read(&line[2..]));
@@ -179,15 +180,15 @@ impl SimdKernel for DoubleAdjoint<'_> {
             for (row, line) in lines.chunks_exact_mut(padded(2 * width)).enumerate() {
                 let rows = [(2 * row).saturating_sub(1), 2 * row, 2 * row + 1, (2 * row + 2).min(2 * height - 1)];
                 let [a, b, c, d] = rows.map(|row| &dy[row * 2 * width..][..2 * width]);
-                let inner = &mut line[1..][..2 * width];
+                let inner = &mut line[LANES..][..2 * width];
                 for j in 0..inner.len() {
                     inner[j] = 0.25 * (a[j] + d[j]) + 0.75 * (b[j] + c[j]);
                 }
-                (line[0], line[2 * width + 1]) = (line[1], line[2 * width]);
+                (line[LANES - 1], line[LANES + 2 * width]) = (line[LANES], line[LANES + 2 * width - 1]);
             }
             for (line, dx) in lines.chunks_exact(padded(2 * width)).zip(dx.chunks_exact_mut(width)) {
                 for (at, dx) in dx.chunks_mut(V::LANES).enumerate() {
-                    let line = &line[2 * at * V::LANES..];
+                    let line = &line[LANES - 1 + 2 * at * V::LANES..];
                     let pairs = |line: &[f32]| V::read(line).deinterleave(V::read(&line[V::LANES..]));
                     let ([before, first], [second, after]) = (pairs(line), pairs(&line[2..]));
                     write_some(first.add(second).mul(most).add_product(quarter, before.add(after)), dx);

@@ -60,11 +60,18 @@ impl SimdKernel for Turn4<'_> {
         let Turn4 { from, stride, rows, len, to, width } = self;
         each_block::<4>(rows, len, |r, i, [rows, len]| {
             if V::LANES == 4 && [rows, len] == [4, 4] {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|k| V::read(&from[(r + k) * stride + i..]));
+                let mut block = [V::splat(0.0); 4];
+                for k in 0..4 {
+                    block[k] = V::read(&from[(r + k) * stride + i..]);
+                }
+                let [a, b, c, d] = block;
                 // Two perfect shuffles of four rows exchange rows and columns.
                 let ([a, b], [c, d]) = (a.interleave(c), b.interleave(d));
                 let ([a, b], [c, d]) = (a.interleave(c), b.interleave(d));
-                [a, b, c, d].into_iter().enumerate().for_each(|(k, row)| row.write(&mut to[(i + k) * width + r..]));
+                let block = [a, b, c, d];
+                for k in 0..4 {
+                    block[k].write(&mut to[(i + k) * width + r..]);
+                }
                 return;
             }
             for k in 0..rows {
