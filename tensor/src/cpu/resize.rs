@@ -11,7 +11,7 @@
 
 use super::parallel::{GRAIN, for_each_part};
 use super::pool::scratch;
-use super::simd::{Isa, SimdKernel, Vector};
+use super::simd::{Isa, SimdKernel, Vector, prefetch};
 
 /// Numbers of the widest vector.
 const LANES: usize = 16;
@@ -146,7 +146,10 @@ impl SimdKernel for Double<'_> {
                 }
                 (line[LANES - 1], line[LANES + width]) = (line[LANES], line[LANES + width - 1]);
             }
+            let next = out.len();
             for (line, out) in lines.chunks_exact(padded(width)).zip(out.chunks_exact_mut(2 * width)) {
+                // A plane is often a page of memory, and the processor itself prefetches within a page only.
+                prefetch(out, next, 2 * width);
                 for (at, out) in out.chunks_mut(2 * V::LANES).enumerate() {
                     let line = &line[LANES - 1 + at * V::LANES..];
                     let here = V::read(&line[1..]).mul(most);
