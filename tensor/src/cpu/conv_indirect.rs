@@ -268,7 +268,7 @@ pub(super) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Cha
     let all = 0..window.batch;
     let shared = (blocks > 4).then(|| layout(&all).pack_in_parallel(|part, to| pack(&all, part, to)));
     let rows = channel_steps(&planes, each, &offsets);
-    let room = rows.len().next_multiple_of(isa.gathered_tile().rows);
+    let room = rows.len().next_multiple_of(isa.tile().rows);
     let stride = Layout::new(isa, cout, 0).stride();
     let mut partial: Vec<CpuBuffer> = map(blocks * parts, |task| {
         let (block, part) = (task / parts, task % parts);

@@ -22,8 +22,7 @@
 //!
 //! `a` and `b` are usually packed in the order in which they are read, `a[k][ROWS]` and `b[k][columns]`. [`Strides`] describes other
 //! layouts. The tile below the present one follows it in a packed `a`, so it is prefetched. A [`Gather`] is an `a` that nobody has packed:
-//! each number is read from its place in an image. Its columns are channels, of which there are often 64 or 128, so AVX-512 has tiles of
-//! 6 × 4 there, which leave no narrow rest. At the edges of a matrix a tile has fewer rows or vectors.
+//! each number is read from its place in an image. At the edges of a matrix a tile has fewer rows or vectors.
 
 use std::ops::Range;
 
@@ -40,26 +39,16 @@ pub(crate) struct TileSize {
 impl Isa {
     /// The tile that fits the registers of this instruction set.
     pub(crate) fn tile(self) -> TileSize {
-        self.tiles()[0]
-    }
-
-    /// The tile of a product whose left operand is gathered.
-    pub(crate) fn gathered_tile(self) -> TileSize {
-        self.tiles()[1]
-    }
-
-    fn tiles(self) -> [TileSize; 2] {
-        struct Sizes<'a>(&'a mut [TileSize; 2]);
-        impl SimdKernel for Sizes<'_> {
+        struct Size<'a>(&'a mut TileSize);
+        impl SimdKernel for Size<'_> {
             #[inline(always)]
             fn run<V: Vector>(self) {
-                let size = |[rows, vectors]: [usize; 2]| TileSize { rows, cols: vectors * V::LANES, lanes: V::LANES };
-                *self.0 = [size([V::ROWS, V::VECTORS]), size(V::GATHERED)];
+                *self.0 = TileSize { rows: V::ROWS, cols: V::VECTORS * V::LANES, lanes: V::LANES };
             }
         }
-        let mut sizes = [TileSize { rows: 0, cols: 0, lanes: 0 }; 2];
-        self.dispatch(Sizes(&mut sizes));
-        sizes
+        let mut size = TileSize { rows: 0, cols: 0, lanes: 0 };
+        self.dispatch(Size(&mut size));
+        size
     }
 }
 
@@ -142,7 +131,7 @@ pub(crate) fn multiply_gathered_tile(
     (c, c_row): (&mut [f32], usize),
     accumulate: Accumulate,
 ) {
-    let (tile, k) = (isa.gathered_tile(), a.steps.len());
+    let (tile, k) = (isa.tile(), a.steps.len());
     assert!(k > 0, "for an empty sum the caller clears c");
     let (rows, columns) = (a.rows.len().next_multiple_of(2), tile.lanes * vectors);
     assert!((1..=tile.rows).contains(&rows) && (1..=tile.cols).contains(&columns));
@@ -161,9 +150,6 @@ const MOST_ROWS: usize = 8;
 
 /// The left operand of a tile in memory.
 trait Left: Copy {
-    /// Whether its tiles have the size of gathered ones.
-    const GATHERED: bool = false;
-
     /// The number of row `r` at step `k`, in every lane.
     ///
     /// # Safety
@@ -213,6 +199,8 @@ impl Left for Strided {
             // SAFETY: a prefetch reads nothing, wherever it points.
             unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(from) };
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (k, steps);
     }
 
     #[inline(always)]
@@ -235,8 +223,6 @@ struct Gathered {
 }
 
 impl Left for Gathered {
-    const GATHERED: bool = true;
-
     #[inline(always)]
     unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V {
         // SAFETY: the caller's promise.
@@ -262,11 +248,7 @@ impl<L: Left> SimdKernel for Tile<L> {
     fn run<V: Vector>(self) {
         // SAFETY: the lengths were checked.
         unsafe {
-            let four = L::GATHERED && V::GATHERED[1] == 4;
             match (self.rows, self.vectors) {
-                (6, 4) if four => self.rows::<V, 6, 4>(),
-                (4, 4) if four => self.rows::<V, 4, 4>(),
-                (2, 4) if four => self.rows::<V, 2, 4>(),
                 (8, 3) if V::ROWS == 8 => self.rows::<V, 8, 3>(),
                 (8, 2) if V::ROWS == 8 => self.rows::<V, 8, 2>(),
                 (8, _) => self.rows::<V, 8, 1>(),

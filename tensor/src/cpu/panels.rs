@@ -30,14 +30,14 @@ pub(super) struct Part {
 
 impl Layout {
     pub(super) fn new(isa: Isa, columns: usize, k: usize) -> Layout {
-        let tile = isa.gathered_tile();
+        let tile = isa.tile();
         let vectors = columns.div_ceil(tile.lanes);
         Layout { isa, columns, vectors, count: vectors.div_ceil(tile.cols / tile.lanes), k }
     }
 
     /// The columns of all panels, which is the distance between two rows of sums.
     pub(super) fn stride(&self) -> usize {
-        self.vectors * self.isa.gathered_tile().lanes
+        self.vectors * self.isa.tile().lanes
     }
 
     /// The parts of all panels, each of which is a chunk of steps.
@@ -47,7 +47,7 @@ impl Layout {
 
     /// The columns of a panel, which are whole vectors. The widths of two panels differ by a vector at most.
     fn columns(&self, panel: usize) -> Range<usize> {
-        let (lanes, vector) = (self.isa.gathered_tile().lanes, |panel: usize| panel * self.vectors / self.count);
+        let (lanes, vector) = (self.isa.tile().lanes, |panel: usize| panel * self.vectors / self.count);
         vector(panel) * lanes..vector(panel + 1) * lanes
     }
 
@@ -108,7 +108,7 @@ impl Panels {
         accumulate: Accumulate,
     ) {
         let (isa, stride) = (self.layout.isa, self.layout.stride());
-        let tile = isa.gathered_tile();
+        let tile = isa.tile();
         for start in ks.clone().step_by(CHUNK) {
             let end = (start + CHUNK).min(ks.end);
             let accumulate = if start == ks.start { accumulate } else { Accumulate::Add };

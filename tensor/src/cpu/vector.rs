@@ -11,8 +11,6 @@ pub(crate) trait Vector: Copy {
     const ROWS: usize;
     /// The vectors in a row of a matrix tile, each of which takes a register for its sums.
     const VECTORS: usize;
-    /// The same two numbers for a tile whose left operand is gathered.
-    const GATHERED: [usize; 2] = [Self::ROWS, Self::VECTORS];
     fn splat(x: f32) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
@@ -109,14 +107,12 @@ impl Vector for [f32; 4] {
 #[allow(unused_macros)] // not every target has register types
 macro_rules! register {
     ($type:ty, $lanes:literal lanes, $rows:literal rows of $vectors:literal, $splat:ident, $add:ident, $sub:ident, $mul:ident,
-     |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $deinterleave:ident, $load:ident, $store:ident $(, $lane:ident)?
-     $(; gathered $gathered:expr)?) => {
+     |$c:ident, $a:ident, $b:ident| $fused:expr, $interleave:ident, $deinterleave:ident, $load:ident, $store:ident $(, $lane:ident)?) => {
         #[allow(unused_unsafe)] // the instructions of WebAssembly are safe functions
         impl Vector for $type {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
             const VECTORS: usize = $vectors;
-            $(const GATHERED: [usize; 2] = $gathered;)?
             #[inline(always)]
             fn splat(x: f32) -> Self {
                 // SAFETY: a SimdKernel runs only on a processor that has these instructions. The same holds below.
@@ -181,7 +177,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     register!(__m512, 16 lanes, 8 rows of 3, _mm512_set1_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps,
-        |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, deinterleave16, _mm512_loadu_ps, _mm512_storeu_ps; gathered [6, 4]);
+        |c, a, b| _mm512_fmadd_ps(a, b, c), interleave16, deinterleave16, _mm512_loadu_ps, _mm512_storeu_ps);
     register!(__m256, 8 lanes, 6 rows of 2, _mm256_set1_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps,
         |c, a, b| _mm256_fmadd_ps(a, b, c), interleave8, deinterleave8, _mm256_loadu_ps, _mm256_storeu_ps);
 
