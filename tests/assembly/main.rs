@@ -6,7 +6,7 @@
 //! Where an emulator runs this test, there is no compiler: `TENSOR_ASSEMBLY` names the assembly (`tests/cross/arm`). WebAssembly has no
 //! registers, and its engine decides what stays in those of the processor, so there only the instructions of the tile are counted.
 //!
-//! A second test looks for vector instructions that were not inlined.
+//! A second test looks for vector instructions that the compiler left as function calls.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
 #![forbid(unsafe_code)]
 
@@ -174,7 +174,7 @@ fn no_loop_that_multiplies_keeps_a_vector_on_the_stack() {
 }
 
 /// An instruction of `std::arch` is a function that the compiler inlines into functions with the same instruction set. In another function,
-/// such as a closure that was not inlined into its kernel, it stays a call, and takes ten times as long. So no such function may be left.
+/// such as a closure that was not inlined into its kernel, it stays a call, which made a convolution three times as slow. None may be left.
 /// A program that uses the crate has the default of 16 parts, in which the compiler inlines less than in the one part of this workspace.
 #[test]
 #[cfg(target_arch = "x86_64")]

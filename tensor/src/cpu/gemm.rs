@@ -31,7 +31,7 @@ const WIDE: usize = 48;
 const LINE: usize = 16;
 /// Most rows of one task.
 const BLOCK_ROWS: usize = 512;
-/// Rows are cut into more blocks, for more tasks, while a block keeps this many. With fewer, a task would mostly pack B.
+/// Fewest rows of a block that is cut off for the sake of more tasks. A task with fewer would spend too much of its time packing B.
 const FEW_ROWS: usize = 256;
 
 /// Packs lines of an operand (rows of A, columns of B) at the steps `ks` into `panel[k][width]`. Lines past the range become 0.
@@ -59,9 +59,8 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
         let row_blocks = ENOUGH_TASKS.div_ceil(col_blocks).min(m / FEW_ROWS).max(fewest);
         (cols, col_blocks, row_blocks)
     };
-    let [wide, narrow] = BLOCK_COLS.map(blocks_of);
-    let enough = [wide, narrow].into_iter().find(|(_, col_blocks, row_blocks)| col_blocks * row_blocks >= ENOUGH_TASKS);
-    let (block_cols, col_blocks, row_blocks) = enough.unwrap_or(blocks_of(tile.cols));
+    let enough = BLOCK_COLS.map(blocks_of).into_iter().find(|(_, cols, rows)| cols * rows >= ENOUGH_TASKS);
+    let (block_cols, col_blocks, row_blocks) = enough.unwrap_or_else(|| blocks_of(tile.cols));
     let block_rows = m.div_ceil(row_blocks).next_multiple_of(tile.rows);
     let blocks = row_blocks * col_blocks;
     let chunks = k.div_ceil(CHUNK);

@@ -26,7 +26,7 @@
 
 use std::ops::Range;
 
-use super::simd::{Isa, SimdKernel, Vector};
+use super::simd::{Isa, SimdKernel, Vector, prefetch_line};
 
 /// The rows of a tile, its columns, and the columns of one vector.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +156,7 @@ trait Left: Copy {
     /// The operand has the row and the step.
     unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V;
 
-    /// Prefetches the numbers of step `k` of the operand that begins where this one ends, after `steps` steps.
+    /// Prefetches the numbers of step `k` of the next operand in memory, which begins after the `steps` steps of this one.
     #[inline(always)]
     fn prefetch_next(self, _k: usize, _steps: usize) {}
 
@@ -193,14 +193,7 @@ impl Left for Strided {
 
     #[inline(always)]
     fn prefetch_next(self, k: usize, steps: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let from = self.a.wrapping_add((steps + k) * self.k).cast();
-            // SAFETY: a prefetch reads nothing, wherever it points.
-            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(from) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (k, steps);
+        prefetch_line(self.a.wrapping_add((steps + k) * self.k));
     }
 
     #[inline(always)]

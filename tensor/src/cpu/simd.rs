@@ -170,14 +170,21 @@ pub(crate) trait SimdKernel {
 /// Prefetches `len` numbers from `first` on into the cache. Places outside the slice are allowed and have no effect.
 #[inline(always)]
 pub(crate) fn prefetch(numbers: &[f32], first: usize, len: usize) {
-    #[cfg(target_arch = "x86_64")]
     for at in (first..first + len).step_by(16) {
-        let from = numbers.as_ptr().wrapping_add(at).cast();
-        // SAFETY: a prefetch reads nothing, wherever it points.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(from) };
+        prefetch_line(numbers.as_ptr().wrapping_add(at));
+    }
+}
+
+/// Prefetches the cache line of an address, which may be any. Other processors than x86-64 do nothing.
+#[inline(always)]
+pub(crate) fn prefetch_line(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing, wherever it points.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (numbers, first, len);
+    let _ = at;
 }
 
 /// The functions that a whole instruction set is enabled for: what they inline is compiled with it.
