@@ -77,6 +77,7 @@ fn large() -> Vec<Case> {
         case([70, 2, 17, 18], [16, 2, 2, 3], 1, 0), // more images than tasks of a weight gradient
         case([18, 5, 9, 40], [3, 5, 3, 3], 1, 1),   // rows longer than two vectors, more images than parts of a sum
         case([70, 20, 15, 18], [33, 20, 4, 4], 2, 1), // several images at once, and a last task of fewer
+        case([17, 20, 6, 32], [18, 20, 3, 3], 2, 1), // rows of whole vectors, which an adjoint merges from two phases
         case([11, 48, 16, 13], [80, 48, 4, 4], 2, 1), // so many weights that the whole batch goes from step to step
     ]
 }

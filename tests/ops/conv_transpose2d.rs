@@ -68,6 +68,7 @@ fn large() -> Vec<Case> {
         case([2, 130, 5, 4], [130, 13, 3, 3], 1, 1, 0),
         case([2, 3, 4, 4], [3, 520, 4, 4], 2, 1, 0),
         case([4, 6, 23, 19], [6, 5, 3, 3], 2, 1, 1),
+        case([3, 6, 3, 16], [6, 5, 4, 4], 2, 1, 0), // rows of whole vectors, merged from two phases
         case([1, 150, 5, 4], [150, 3, 4, 4], 2, 1, 0), // sums so long that a GPU splits them
         case([6, 24, 13, 14], [24, 20, 3, 3], 1, 1, 0),
     ]

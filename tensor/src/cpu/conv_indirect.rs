@@ -24,6 +24,7 @@ use super::panels::{Layout, Panels, Part};
 use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, for_each_index, for_each_item, map};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::{Isa, SimdKernel, Vector};
+use super::sums::add_parts;
 use super::transpose::transpose;
 use super::window::{Channels, Window};
 
@@ -224,7 +225,12 @@ impl SimdKernel for Merge<'_> {
                 start += images * channels * size;
                 &from[at..at + size]
             };
+            let to = &mut to[channel * height * width..][..height * width];
             match phases {
+                [even, odd] if even.grid == odd.grid && [width, even.places()].iter().all(|n| n % V::LANES == 0) => {
+                    merge_rows::<V>(plane(even), plane(odd), row, width, to);
+                    continue;
+                }
                 // Rows follow one another, so short ones share a vector.
                 [even, odd] if even.grid == odd.grid => interleave::<V>(plane(even), plane(odd), 0.0, lines),
                 _ => {
@@ -236,9 +242,25 @@ impl SimdKernel for Merge<'_> {
                     }
                 }
             }
-            let rows = to[channel * height * width..][..height * width].chunks_exact_mut(width);
-            for (to, line) in rows.skip(row).step_by(step).zip(lines.chunks_exact(width)) {
-                copy::<V>(line, to);
+            let mut line = 0;
+            for y in (row..height).step_by(step) {
+                copy::<V>(&lines[line..], &mut to[y * width..][..width]);
+                line += width;
+            }
+        }
+    }
+}
+
+/// Writes every second row of a plane, from `row` on, from its even and its odd pixels. Vectors end where rows end.
+#[inline(always)]
+fn merge_rows<V: Vector>(even: &[f32], odd: &[f32], row: usize, width: usize, to: &mut [f32]) {
+    let (mut at, mut column) = (row * width, 0);
+    for i in (0..even.len()).step_by(V::LANES) {
+        for pixels in V::read(&even[i..]).interleave(V::read(&odd[i..])) {
+            pixels.write(&mut to[at..]);
+            (at, column) = (at + V::LANES, column + V::LANES);
+            if column == width {
+                (at, column) = (at + width, 0);
             }
         }
     }
@@ -270,11 +292,13 @@ pub(super) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Cha
     let rows = channel_steps(&planes, each, &offsets);
     let room = rows.len().next_multiple_of(isa.tile().rows);
     let stride = Layout::new(isa, cout, 0).stride();
+    let steps =
+        |channels| planes.starts(window.output, window.stride, several, planes.distance(in_image * pixels, channels));
+    let (of_most, of_last) = (steps(each), steps(cin - (blocks - 1) * each));
     let mut partial: Vec<CpuBuffer> = map(blocks * parts, |task| {
         let (block, part) = (task / parts, task % parts);
         let some = block * each..((block + 1) * each).min(cin);
-        let distance = planes.distance(in_image * pixels, some.len());
-        let steps = planes.starts(window.output, window.stride, several, distance);
+        let steps = if some.len() == each { &of_most } else { &of_last };
         let mut sums = CpuBuffer::take(room * stride);
         let mut accumulate = Accumulate::Overwrite;
         for group in part * groups / parts..(part + 1) * groups / parts {
@@ -296,10 +320,7 @@ pub(super) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Cha
     let w = DisjointSliceMut::new(w);
     let mut of_blocks: Vec<&mut [CpuBuffer]> = partial.chunks_mut(parts).collect();
     for_each_item(&mut of_blocks, |block, parts| {
-        let (total, rest) = parts.split_first_mut().expect("at least one part");
-        for part in rest {
-            total.iter_mut().zip(part.iter()).for_each(|(t, &p)| *t += p);
-        }
+        let total = add_parts(isa, parts);
         let (start, end) = (block * each, ((block + 1) * each).min(cin));
         let count = (end - start) * taps;
         scratch(cout * count, |turned| {

@@ -19,6 +19,7 @@ use super::microkernel::{Accumulate, Strides, multiply_tile};
 use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, for_each_index, for_each_item, map};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
+use super::sums::add_parts;
 use super::transpose::transpose;
 
 /// Steps of `k` in one chunk.
@@ -127,10 +128,7 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
     });
     let mut of_blocks: Vec<&mut [CpuBuffer]> = partial.chunks_mut(parts).collect();
     for_each_item(&mut of_blocks, |block, parts| {
-        let (total, rest) = parts.split_first_mut().expect("at least one part");
-        for part in rest {
-            total.iter_mut().zip(part.iter()).for_each(|(t, &p)| *t += p);
-        }
+        let total = add_parts(isa, parts);
         let (rows, cols) = area(block);
         store(rows, cols, total, stride);
     });

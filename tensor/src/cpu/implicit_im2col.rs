@@ -258,12 +258,9 @@ impl ImplicitIm2col {
 pub(super) fn copy<V: Vector>(from: &[f32], to: &mut [f32]) {
     #[inline(always)]
     fn ends<const N: usize>(from: &[f32], to: &mut [f32]) {
-        let (first, last) = (from.first_chunk::<N>().copied(), from.last_chunk::<N>().copied());
-        if let (Some(first), Some(last)) = (first, last) {
-            to[..N].copy_from_slice(&first);
-            let start = to.len() - N;
-            to[start..].copy_from_slice(&last);
-        }
+        let last = to.len() - N;
+        to[..N].copy_from_slice(&from[..N]);
+        to[last..].copy_from_slice(&from[last..]);
     }
     let len = to.len();
     let from = &from[..len];

@@ -141,7 +141,7 @@ pub(crate) fn multiply_gathered_tile(
         // A row that rounds the number up is the last one once more.
         *start = a.data[a.rows[r.min(a.rows.len() - 1)]..].as_ptr();
     }
-    let left = Gathered { starts, steps: a.steps.as_ptr() };
+    let left = Gathered { starts: &starts, steps: a.steps.as_ptr() };
     isa.dispatch(Tile { rows, vectors, k, left, b: b.as_ptr(), b_k, c: c.as_mut_ptr(), c_row, accumulate });
 }
 
@@ -208,14 +208,15 @@ impl Left for Strided {
     }
 }
 
-/// The first number of each row, and the steps of the sum.
+/// The first number of each row, and the steps of the sum. The rows are borrowed: a copy of what was just written number by number would
+/// be read as vectors, and such a read waits for all writes before it.
 #[derive(Clone, Copy)]
-struct Gathered {
-    starts: [*const f32; MOST_ROWS],
+struct Gathered<'a> {
+    starts: &'a [*const f32; MOST_ROWS],
     steps: *const usize,
 }
 
-impl Left for Gathered {
+impl Left for Gathered<'_> {
     #[inline(always)]
     unsafe fn broadcast<V: Vector>(self, k: usize, r: usize) -> V {
         // SAFETY: the caller's promise.

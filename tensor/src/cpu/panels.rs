@@ -7,8 +7,9 @@ use super::parallel::{DisjointSliceMut, for_each_index};
 use super::pool::CpuBuffer;
 use super::simd::Isa;
 
-/// Steps of a sum at a time: this part of a panel stays in the first-level cache while many places read it.
-const CHUNK: usize = 256;
+/// Most steps of a sum at a time. Many places read this part of a panel, which is in the second-level cache. Of shorter parts, each tile's
+/// sums would be loaded and stored more often; of longer ones, rounding errors would grow.
+const CHUNK: usize = 512;
 
 /// How the right operand, `b[k][column]`, is cut into panels of as many columns as a tile has: `[panel][k][column of the panel]`.
 #[derive(Clone, Copy)]
@@ -108,9 +109,9 @@ impl Panels {
         accumulate: Accumulate,
     ) {
         let (isa, stride) = (self.layout.isa, self.layout.stride());
-        let tile = isa.tile();
-        for start in ks.clone().step_by(CHUNK) {
-            let end = (start + CHUNK).min(ks.end);
+        let (tile, chunks) = (isa.tile(), ks.len().div_ceil(CHUNK));
+        for chunk in 0..chunks {
+            let [start, end] = [chunk, chunk + 1].map(|chunk| ks.start + chunk * ks.len() / chunks);
             let accumulate = if start == ks.start { accumulate } else { Accumulate::Add };
             for panel in 0..self.layout.count {
                 let columns = self.layout.columns(panel);

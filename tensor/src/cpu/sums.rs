@@ -4,16 +4,33 @@
 //! alone, and the sums of the parts are added in order.
 
 use super::parallel::{self, GRAIN};
+use super::pool::CpuBuffer;
 use super::simd::{Isa, SimdKernel, Vector};
 
 /// Elements of a tile, the part of a long row that one task adds up.
 pub(crate) const TILE: usize = 8 * 1024;
+
+/// Elements of a piece of partial sums.
+const PIECE: usize = 2 * 1024;
 
 /// The most columns of a task. Their sums stay in the first-level cache.
 const COLUMNS: usize = 512;
 
 /// The least number of rows of a part, so that there are few partial sums beside what is added.
 const ROWS: usize = 256;
+
+/// Adds all other parts to the first, in order, and returns it. A piece stays in the first-level cache meanwhile.
+pub(super) fn add_parts(isa: Isa, parts: &mut [CpuBuffer]) -> &mut CpuBuffer {
+    let (total, rest) = parts.split_first_mut().expect("at least one part");
+    isa.run(|| {
+        for (piece, total) in total.chunks_mut(PIECE).enumerate() {
+            for part in &*rest {
+                total.iter_mut().zip(&part[piece * PIECE..]).for_each(|(t, x)| *t += x);
+            }
+        }
+    });
+    total
+}
 
 /// The sum of a row, tile by tile.
 pub(crate) struct Row<'a> {
