@@ -1,10 +1,12 @@
 //! A pool of buffers. Every training step needs the same lengths again, and a new large allocation costs a page fault every 4 KiB.
-//! A dropped buffer is therefore kept under its exact length for the next tensor of that length.
+//! A dropped buffer is therefore kept for the next tensor of its length, or of at least half of it: a forward pass and a backward pass
+//! need other lengths, and there is no room for both.
 //!
-//! Buffers in use and kept ones together hold at most the peak of what was in use, plus an eighth. The oldest kept buffer goes first.
+//! Buffers in use and kept ones together hold at most the most numbers that tensors needed at once, plus an eighth. The oldest kept buffer
+//! goes first.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +18,7 @@ const LINE: usize = 16;
 
 /// The elements of one tensor. A dropped buffer returns to the pool.
 pub(crate) struct CpuBuffer {
-    data: Vec<f32>, // LINE longer than requested
+    data: Vec<f32>, // LINE longer than its room, which is at least `len`
     start: usize,
     len: usize,
 }
@@ -86,13 +88,16 @@ impl DerefMut for CpuBuffer {
     }
 }
 
+/// Buffers, each with the time of its return, oldest first.
+type Kept = Vec<(u64, Vec<f32>)>;
+
 #[derive(Default)]
 struct Pool {
-    waiting: HashMap<usize, Vec<(u64, Vec<f32>)>>, // by length, each with the time of its return
+    waiting: BTreeMap<usize, Kept>, // by room; no list is empty
     clock: u64,
-    held: usize, // elements in kept buffers
-    used: usize, // elements in use
-    peak: usize, // the most elements in use at once
+    needed: usize, // elements of tensors
+    peak: usize,   // the most elements of tensors at once
+    rooms: usize,  // elements in the buffers of tensors and in kept buffers
 }
 
 static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
@@ -104,43 +109,67 @@ fn lock() -> MutexGuard<'static, Pool> {
 
 impl Pool {
     fn take(&mut self, len: usize) -> Option<Vec<f32>> {
-        self.used += len;
-        self.peak = self.peak.max(self.used);
-        let (_, data) = self.waiting.get_mut(&len)?.pop()?;
-        self.held -= len;
+        self.needed += len;
+        self.peak = self.peak.max(self.needed);
+        let Some((&room, _)) = self.waiting.range(len..=2 * len).next() else {
+            self.rooms += len;
+            return None;
+        };
+        self.remove(room, Vec::pop)
+    }
+
+    /// Takes one of the kept buffers with this room.
+    fn remove(&mut self, room: usize, one: fn(&mut Kept) -> Option<(u64, Vec<f32>)>) -> Option<Vec<f32>> {
+        let list = self.waiting.get_mut(&room)?;
+        let (_, data) = one(list)?;
+        if list.is_empty() {
+            self.waiting.remove(&room);
+        }
         Some(data)
     }
 
-    /// Keeps `data`, and returns the buffers that must be freed for it.
+    /// Keeps `data`, which held a tensor of `len` elements, and returns the buffers that must be freed for it.
     fn put(&mut self, len: usize, data: Vec<f32>) -> Vec<Vec<f32>> {
         self.clock += 1;
-        self.used -= len;
-        self.held += len;
-        self.waiting.entry(len).or_default().push((self.clock, data));
+        self.needed -= len;
+        self.waiting.entry(room(&data)).or_default().push((self.clock, data));
         let mut evicted = Vec::new();
-        while self.used + self.held > self.peak + self.peak / 8 {
-            let oldest = self.waiting.iter().filter_map(|(&len, list)| Some((list.first()?.0, len))).min();
-            let Some((_, len)) = oldest else { break };
-            self.held -= len;
-            evicted.extend(self.waiting.get_mut(&len).map(|list| list.remove(0).1));
+        while self.rooms > self.peak + self.peak / 8 {
+            let oldest = self.waiting.iter().filter_map(|(&room, list)| Some((list.first()?.0, room))).min();
+            let Some((_, room)) = oldest else { break };
+            self.rooms -= room;
+            evicted.extend(self.remove(room, |list| (!list.is_empty()).then(|| list.remove(0))));
         }
         evicted
     }
+}
+
+/// The longest tensor that fits into `data`, wherever its first cache line begins.
+fn room(data: &[f32]) -> usize {
+    data.len() - LINE
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn buffer(room: usize) -> Vec<f32> {
+        vec![0.0; room + LINE]
+    }
+
     #[test]
-    fn a_buffer_of_the_same_length_comes_back() {
+    fn a_buffer_comes_back_to_a_tensor_of_its_length_or_half_of_it() {
         let mut pool = Pool::default();
-        assert!(pool.take(5_000).is_none());
-        let data = vec![0.0; 5_000];
-        let address = data.as_ptr();
-        pool.put(5_000, data);
-        assert!(pool.take(4_999).is_none());
-        assert_eq!(pool.take(5_000).map(|data| data.as_ptr()), Some(address));
+        for len in [5_000, 6_000] {
+            assert!(pool.take(len).is_none());
+        }
+        let [small, large] = [buffer(5_000), buffer(6_000)];
+        let addresses = [small.as_ptr(), large.as_ptr()];
+        pool.put(6_000, large);
+        pool.put(5_000, small);
+        assert!(pool.take(6_001).is_none() && pool.take(2_499).is_none());
+        let taken = [2_500, 5_000].map(|len| pool.take(len).map(|data| data.as_ptr()));
+        assert_eq!(taken, addresses.map(Some), "the smallest that is long enough goes first");
     }
 
     #[test]
@@ -153,8 +182,10 @@ mod tests {
         let mut pool = Pool::default();
         for len in 5_000..5_100 {
             assert!(pool.take(len).is_none());
-            pool.put(len, vec![0.0; len]);
-            assert!(pool.held <= pool.peak + pool.peak / 8, "holds {} after a peak of {}", pool.held, pool.peak);
+            pool.put(len, buffer(len));
+            let kept: usize = pool.waiting.iter().map(|(room, list)| room * list.len()).sum();
+            assert_eq!(kept, pool.rooms);
+            assert!(kept <= pool.peak + pool.peak / 8, "holds {kept} after a peak of {}", pool.peak);
         }
     }
 }
