@@ -13,11 +13,14 @@
 
 use std::fmt::Write;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use autograd::{Conv, ConvTranspose, GroupedConv, Interpolation, Var};
 use benches::Step;
 use tensor::{Act, Device, Generator, Isa, Tensor};
+
+/// The least time that an operation is repeated before it is timed.
+const WARM_UP: Duration = Duration::from_millis(200);
 
 fn main() {
     tensor::start_threads(0).expect("the first to start threads");
@@ -62,7 +65,13 @@ fn main() {
 }
 
 fn median<R>(runs: usize, mut body: impl FnMut() -> R) -> f64 {
-    (0..3).for_each(|_| drop(black_box(body())));
+    // A processor that was idle takes longer at first.
+    let start = Instant::now();
+    let mut warm = 0;
+    while warm < 3 || start.elapsed() < WARM_UP {
+        black_box(body());
+        warm += 1;
+    }
     let time = |_| {
         let start = Instant::now();
         black_box(body());

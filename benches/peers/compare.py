@@ -22,8 +22,10 @@ order = torch.channels_last if last else torch.contiguous_format
 
 
 def median(runs, body):
-    for _ in range(3):
+    warm, began = 0, time.perf_counter()
+    while warm < 3 or time.perf_counter() - began < 0.2:  # a processor that was idle takes longer at first
         body()
+        warm += 1
     times = []
     for _ in range(runs):
         start = time.perf_counter()
