@@ -2,7 +2,7 @@
 //! A dropped buffer is therefore kept for the next tensor of its length, or of at least half of it: a forward pass and a backward pass
 //! need other lengths, and there is no room for both.
 //!
-//! Buffers in use and kept ones together hold at most the most numbers that tensors needed at once, plus an eighth. The oldest kept buffer
+//! Buffers in use and kept ones together hold at most the most numbers that tensors needed at once, plus a quarter. The oldest kept buffer
 //! goes first.
 
 use std::cell::RefCell;
@@ -88,12 +88,12 @@ impl DerefMut for CpuBuffer {
     }
 }
 
-/// Buffers, each with the time of its return, oldest first.
-type Kept = Vec<(u64, Vec<f32>)>;
+/// A buffer with the time of its return.
+type Kept = (u64, Vec<f32>);
 
 #[derive(Default)]
 struct Pool {
-    waiting: BTreeMap<usize, Kept>, // by room; no list is empty
+    waiting: BTreeMap<usize, Vec<Kept>>, // by room, the oldest first; no list is empty
     clock: u64,
     needed: usize, // elements of tensors
     peak: usize,   // the most elements of tensors at once
@@ -119,7 +119,7 @@ impl Pool {
     }
 
     /// Takes one of the kept buffers with this room.
-    fn remove(&mut self, room: usize, one: fn(&mut Kept) -> Option<(u64, Vec<f32>)>) -> Option<Vec<f32>> {
+    fn remove(&mut self, room: usize, one: fn(&mut Vec<Kept>) -> Option<Kept>) -> Option<Vec<f32>> {
         let list = self.waiting.get_mut(&room)?;
         let (_, data) = one(list)?;
         if list.is_empty() {
@@ -134,7 +134,7 @@ impl Pool {
         self.needed -= len;
         self.waiting.entry(room(&data)).or_default().push((self.clock, data));
         let mut evicted = Vec::new();
-        while self.rooms > self.peak + self.peak / 8 {
+        while self.rooms > self.peak + self.peak / 4 {
             let oldest = self.waiting.iter().filter_map(|(&room, list)| Some((list.first()?.0, room))).min();
             let Some((_, room)) = oldest else { break };
             self.rooms -= room;
@@ -185,7 +185,7 @@ mod tests {
             pool.put(len, buffer(len));
             let kept: usize = pool.waiting.iter().map(|(room, list)| room * list.len()).sum();
             assert_eq!(kept, pool.rooms);
-            assert!(kept <= pool.peak + pool.peak / 8, "holds {kept} after a peak of {}", pool.peak);
+            assert!(kept <= pool.peak + pool.peak / 4, "holds {kept} after a peak of {}", pool.peak);
         }
     }
 }
