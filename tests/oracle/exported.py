@@ -36,7 +36,7 @@ model.kind=resnet50 data.image_size=16
 model.kind=resnet50 model.batch_norm=false model.width=8 model.upsample=nearest data.image_size=16 train.learning_rate=0.01
 model.kind=resnet50 model.decoder_conv=plain COLOUR LINEAR data.normalise=standard
 model.kind=vgg11
-model.kind=vgg11 model.batch_norm=false model.width=8 COLOUR LINEAR data.normalise=standard
+model.kind=vgg11 model.batch_norm=false model.width=8 COLOUR LINEAR data.normalise=standard SLOW
 model.kind=vgg16 model.conditional=true model.upsample=nearest
 model.kind=alexnet model.width=8 data.image_size=64
 model.kind=basic
@@ -66,7 +66,7 @@ model.kind=classifier model.stem=7x7-pool model.batch_norm=false COLOUR data.nor
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW loss.reconstruction=gaussian
 model.kind=vq model.encoder=conv3 model.widths=8,10,12 model.codes=16 model.code_width=8 model.down=pool SLOW COLOUR LINEAR data.normalise=standard
-model.kind=vq model.encoder=resnet18 model.codes=8 model.code_width=4
+model.kind=vq model.encoder=resnet18 model.codes=8 model.code_width=4 SLOW
 model.kind=fsq model.widths=8,10 model.levels=8,5,3 SLOW
 model.kind=fsq model.encoder=resnet18 model.levels=16,15,16 COLOUR LINEAR
 model.kind=vq model.encoder=resnet50 model.codes=64 model.code_width=4 model.upsample=nearest SLOW train.batch_size=4 train.epochs=4
