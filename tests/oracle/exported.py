@@ -66,7 +66,7 @@ model.kind=classifier model.stem=7x7-pool model.batch_norm=false COLOUR data.nor
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW
 model.kind=vq model.widths=8,10 model.codes=16 model.code_width=4 SLOW loss.reconstruction=gaussian
 model.kind=vq model.encoder=conv3 model.widths=8,10,12 model.codes=16 model.code_width=8 model.down=pool SLOW COLOUR LINEAR data.normalise=standard
-model.kind=vq model.encoder=resnet18 model.codes=8 model.code_width=4 SLOW
+model.kind=vq model.encoder=resnet18 model.codes=64 model.code_width=4 SLOW train.batch_size=4 train.epochs=4
 model.kind=fsq model.widths=8,10 model.levels=8,5,3 SLOW
 model.kind=fsq model.encoder=resnet18 model.levels=16,15,16 COLOUR LINEAR
 model.kind=vq model.encoder=resnet50 model.codes=64 model.code_width=4 model.upsample=nearest SLOW train.batch_size=4 train.epochs=4
