@@ -25,7 +25,7 @@ except ImportError:
 
 # Each of these is a model. All are small, have three latents, and are trained on 32 images.
 COLOUR = "data.kind=shapes data.images=48 data.channels=3 data.image_size=32"
-SLOW = "train.learning_rate=0.0001"  # A larger one moves all maps to one code.
+SLOW = "train.learning_rate=0.0001"  # A larger one moves all maps to one code, or turns off all units of a network without batch norm.
 LINEAR = "model.output=linear loss.reconstruction=sse"
 MODELS = """
 model.kind=resnet18

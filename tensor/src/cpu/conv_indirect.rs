@@ -242,16 +242,14 @@ impl SimdKernel for Merge<'_> {
                     }
                 }
             }
-            let mut line = 0;
-            for y in (row..height).step_by(step) {
-                copy::<V>(&lines[line..], &mut to[y * width..][..width]);
-                line += width;
+            for (i, line) in lines.chunks_exact(width).enumerate() {
+                copy::<V>(line, &mut to[(row + i * step) * width..][..width]);
             }
         }
     }
 }
 
-/// Writes every second row of a plane, from `row` on, from its even and its odd pixels. Vectors end where rows end.
+/// Writes every second row of a plane, from `row` on, from its even and its odd pixels. A row is whole vectors long.
 #[inline(always)]
 fn merge_rows<V: Vector>(even: &[f32], odd: &[f32], row: usize, width: usize, to: &mut [f32]) {
     let (mut at, mut column) = (row * width, 0);

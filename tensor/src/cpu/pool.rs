@@ -2,11 +2,11 @@
 //! A dropped buffer is therefore kept for the next tensor of its length, or of at least half of it: a forward pass and a backward pass
 //! need other lengths, and there is no room for both.
 //!
-//! Buffers in use and kept ones together hold at most the most numbers that tensors needed at once, plus a quarter. The oldest kept buffer
-//! goes first.
+//! When a buffer returns and all buffers together hold a quarter more than tensors ever needed at once, kept ones are freed, the oldest
+//! first.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -93,7 +93,7 @@ type Kept = (u64, Vec<f32>);
 
 #[derive(Default)]
 struct Pool {
-    waiting: BTreeMap<usize, Vec<Kept>>, // by room, the oldest first; no list is empty
+    waiting: BTreeMap<usize, VecDeque<Kept>>, // by room, the oldest first; no list is empty
     clock: u64,
     needed: usize, // elements of tensors
     peak: usize,   // the most elements of tensors at once
@@ -115,11 +115,11 @@ impl Pool {
             self.rooms += len;
             return None;
         };
-        self.remove(room, Vec::pop)
+        self.remove(room, VecDeque::pop_back)
     }
 
     /// Takes one of the kept buffers with this room.
-    fn remove(&mut self, room: usize, one: fn(&mut Vec<Kept>) -> Option<Kept>) -> Option<Vec<f32>> {
+    fn remove(&mut self, room: usize, one: fn(&mut VecDeque<Kept>) -> Option<Kept>) -> Option<Vec<f32>> {
         let list = self.waiting.get_mut(&room)?;
         let (_, data) = one(list)?;
         if list.is_empty() {
@@ -132,13 +132,13 @@ impl Pool {
     fn put(&mut self, len: usize, data: Vec<f32>) -> Vec<Vec<f32>> {
         self.clock += 1;
         self.needed -= len;
-        self.waiting.entry(room(&data)).or_default().push((self.clock, data));
+        self.waiting.entry(room(&data)).or_default().push_back((self.clock, data));
         let mut evicted = Vec::new();
         while self.rooms > self.peak + self.peak / 4 {
-            let oldest = self.waiting.iter().filter_map(|(&room, list)| Some((list.first()?.0, room))).min();
+            let oldest = self.waiting.iter().filter_map(|(&room, list)| Some((list.front()?.0, room))).min();
             let Some((_, room)) = oldest else { break };
             self.rooms -= room;
-            evicted.extend(self.remove(room, |list| (!list.is_empty()).then(|| list.remove(0))));
+            evicted.extend(self.remove(room, VecDeque::pop_front));
         }
         evicted
     }
