@@ -157,6 +157,11 @@ pub fn is_known(quantity: &str) -> bool {
     [&OF_RUNS[..], &OF_VALIDATION, &OF_SCORES].iter().any(|names| names.contains(&quantity))
 }
 
+/// Returns whether the quantity is a score.
+pub(crate) fn is_score(quantity: &str) -> bool {
+    OF_SCORES.contains(&quantity)
+}
+
 /// Returns whether the quantity is an integer.
 pub(crate) fn is_count(quantity: &str) -> bool {
     ["best_epoch", "parameters", "trainable_parameters"].contains(&quantity)

@@ -246,6 +246,17 @@ impl Paper {
         Ok(paper)
     }
 
+    /// Returns whether a table or a claim has a score.
+    ///
+    /// # Errors
+    /// As [`of_paper`](claims::of_paper).
+    pub fn needs_scores(&self) -> Result<bool> {
+        let claims = claims::of_paper(&self.name)?;
+        let of_claims = claims.iter().flat_map(|claim| [Some(&claim.quantity), claim.minus.as_ref()]).flatten();
+        let mut quantities = self.tables.iter().flat_map(|table| &table.columns).chain(of_claims);
+        Ok(quantities.any(|quantity| claims::is_score(quantity)))
+    }
+
     /// The command that trains a run by itself with the first seed; `None` if it is one of a sweep.
     pub fn command(&self, run: &str) -> Option<String> {
         let block = self.runs.iter().find(|block| block.name == run && block.sweep.is_empty())?;

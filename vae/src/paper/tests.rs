@@ -37,6 +37,14 @@ fn runs_have_unique_names_and_tables_and_figures_use_them() {
     }
 }
 
+#[test]
+fn only_the_recipes_have_no_scores() {
+    for (name, _) in known() {
+        let paper = Paper::named(name).expect("a paper of the program");
+        assert_eq!(paper.needs_scores().expect("valid claims"), *name != "recipes", "{name}");
+    }
+}
+
 /// With one seed on two cores. The time of every run is known.
 #[test]
 fn quick_takes_minutes() {

@@ -117,7 +117,7 @@ pub(super) fn tell(judged: &[ClaimResult], grid: &Grid) {
     say!("\n{0}/results.md, {0}/claims.json", grid.folder.path().display());
 }
 
-/// Scores a run and draws the figures that the paper has of it, unless both are there.
+/// Scores a run, if the paper has a score, and draws the figures that the paper has of it, unless both are there.
 fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Grid, chosen: &Chosen) -> Result<()> {
     let (path, config) = (grid.path(&planned.point), &planned.point.config);
     let failed = grid.result(&planned.point).is_none_or(|line| line.contains_key("failed"));
@@ -129,7 +129,8 @@ fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Gri
     let extractor = extractor.filter(|run| run.join("checkpoints").exists());
     // Scores from before there was an extractor lack what it is for.
     let whole = |scores: &Scores| extractor.is_none() || scores.get("frechet_distance").is_some();
-    let scored = Scores::read(&path)?.is_some_and(|scores| scores.images == images && whole(&scores));
+    let scored =
+        !paper.needs_scores()? || Scores::read(&path)?.is_some_and(|scores| scores.images == images && whole(&scores));
     let wanted = |name: &str| {
         let mut figures = paper.figures.iter().filter(|figure| !figure.together && figure.runs.contains(&planned.run));
         figures.any(|figure| figure.draw == name) && !path.join(format!("{name}.png")).exists()
