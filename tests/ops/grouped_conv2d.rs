@@ -74,6 +74,30 @@ fn one_group_without_gaps_is_a_convolution() {
     reference::compare::assert_close("one group", &grouped, &Array::of(&plain), 1e-5);
 }
 
+/// With so many channels and pixels that a CPU uses Winograd's algorithm for each group.
+#[test]
+fn groups_are_convolutions_of_their_own() {
+    let mut rng = Generator::new(9);
+    let (conv, alone) = (GroupedConv { stride: 1, padding: 1, dilation: 1, groups: 3 }, Conv { stride: 1, padding: 1 });
+    let x = rng.normal_tensor([3, 3 * 16, 12, 12]);
+    let (w, bias) = (rng.normal_tensor([3 * 17, 16, 3, 3]), rng.normal_tensor([3 * 17]));
+    let y = x.grouped_conv2d(&w, Some(&bias), conv);
+    let dy = rng.normal_tensor(y.shape());
+    let dx = dy.grouped_conv2d_input_gradient(&w, conv, [12, 12]);
+    let dw = x.grouped_conv2d_weight_gradient(&dy, conv, [3, 3]);
+    for g in 0..3 {
+        let [x, dx] = [&x, &dx].map(|x| x.slice(1, g * 16, 16));
+        let [y, dy] = [&y, &dy].map(|y| y.slice(1, g * 17, 17));
+        let [w, dw, bias] = [&w, &dw, &bias].map(|w| w.slice(0, g * 17, 17));
+        let same = |what: &str, ours: &Tensor, whole: &Tensor| {
+            reference::compare::assert_close(&format!("{what} of group {g}"), ours, &Array::of(whole), 1e-5);
+        };
+        same("y", &y, &x.conv2d(&w, Some(&bias), alone));
+        same("dx", &dx, &dy.conv2d_input_gradient(&w, alone, [12, 12]));
+        same("dw", &dw, &x.conv2d_weight_gradient(&dy, alone, [3, 3]));
+    }
+}
+
 #[test]
 #[should_panic(expected = "grouped_conv2d: 4 and 6 channels in 3 groups")]
 fn channels_that_groups_do_not_divide_are_refused() {

@@ -8,10 +8,11 @@ use tensor::{Generator, Tensor};
 /// Numbers of rows, columns and inner elements: below, at and above tiles of 4, 8, 12, 24 and 48.
 const SIZES: [usize; 15] = [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 25, 31, 48, 49, 97];
 
-/// Sizes that split the work: more rows than a block, many blocks of columns, several chunks of a sum, and a sum so long that
-/// it is split, too. For a GPU: tiles of every form, several of them, with sums in parts and whole.
-const LARGE: [[usize; 3]; 8] = [
+/// Sizes that split the work: more rows than a block, many blocks of columns, several chunks of a sum, also in whole
+/// tiles, and a sum so long that it is split, too. For a GPU: tiles of every form, several of them, with sums in parts and whole.
+const LARGE: [[usize; 3]; 9] = [
     [520, 5, 9],
+    [18, 48, 600],
     [3, 1700, 11],
     [17, 50, 600],
     [4, 6, 2100],

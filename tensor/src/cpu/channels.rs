@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::parallel::DisjointSliceMut;
 use super::simd::{SimdKernel, Vector};
-use super::sums::{at, sums_of};
+use super::sums::{at, sum};
 use crate::act::Act;
 
 /// The most places that are added up side by side. Their sums and constants stay in the first-level cache.
@@ -97,7 +97,7 @@ impl Block {
 
     /// The two sums Σ f(aᵢ, bᵢ, …, center) over all numbers of each channel, where `center` is a number of the channel.
     #[inline(always)]
-    fn sums<const K: usize>(
+    fn sums<V: Vector, const K: usize>(
         self,
         tensors: [&[f32]; K],
         center: impl Fn(usize) -> f32,
@@ -117,8 +117,8 @@ impl Block {
                 }
                 let planes = first.chunks(self.all.plane).zip(second.chunks(self.all.plane));
                 for (total, (first, second)) in totals.iter_mut().zip(planes) {
-                    let [a] = sums_of([first], |[x]| [x]);
-                    let [b] = sums_of([second], |[x]| [x]);
+                    let a = sum::<V>(first);
+                    let b = sum::<V>(second);
                     *total = [total[0] + a, total[1] + b];
                 }
             }
@@ -170,10 +170,10 @@ impl SimdKernel for Moments<'_> {
         let Moments { x, block, out } = self;
         let plane = block.all.plane;
         for (c, out) in out.iter_mut().enumerate() {
-            let [sum] = sums_of([&x[(block.first + c) * plane..][..plane]], |[x]| [x]);
+            let sum = sum::<V>(&x[(block.first + c) * plane..][..plane]);
             out[0] = (sum / plane as f64) as f32;
         }
-        let sums = block.sums([x], |c| out[c][0], |[x], near| [x - near, (x - near) * (x - near)]);
+        let sums = block.sums::<V, _>([x], |c| out[c][0], |[x], near| [x - near, (x - near) * (x - near)]);
         let count = block.all.count() as f64;
         for (out, [sum, squares]) in out.iter_mut().zip(sums) {
             let var = ((squares - sum * sum / count) / count).max(0.0);
@@ -262,7 +262,7 @@ impl SimdKernel for Gradient<'_> {
         let Gradient { block, numbers, .. } = self;
         let below = self.slope;
         let g_of = |dy: f32, y: f32| dy * if y > 0.0 { 1.0 } else { below };
-        let mut sums = block.sums(
+        let mut sums = block.sums::<V, _>(
             [self.dy, self.y, self.x],
             |c| numbers[c].mean,
             |[dy, y, x], mean| {

@@ -83,14 +83,18 @@ impl ConvAlgorithm {
     /// The algorithm for one of a convolution's three products, with `[in, out]` channels: the forced one if it fits, or else the one
     /// with the least work. Winograd's needs enough channels to fill vectors, and enough pixels to make up for the transform of the
     /// weights.
-    fn choose(window: &Window, product: Product, [cin, cout]: [usize; 2]) -> ConvAlgorithm {
+    fn choose(window: &Window, product: Product, channels: Channels) -> ConvAlgorithm {
         use ConvAlgorithm::*;
+        let [cin, cout] = channels.group;
         let (from, to) = match product {
             Product::Forward => (cin, cout),
             Product::Adjoint => (cout, cin),
             Product::WeightGradient => (cin.max(cout), cin.min(cout)),
         };
-        let fits = |algorithm: ConvAlgorithm| algorithm.fits(window, product, from, to);
+        let whole = channels.group == channels.image;
+        let fits = |algorithm: ConvAlgorithm| {
+            (whole || !matches!(algorithm, Few | Square)) && algorithm.fits(window, product, from, to)
+        };
         if let Some(forced) = ConvAlgorithm::forced() {
             return if fits(forced) { forced } else { Direct };
         }
@@ -104,7 +108,7 @@ impl ConvAlgorithm {
         } else if four && from.min(to) >= 16 && window.batch * height * width >= 1024 {
             WinogradStride2
         } else if !fits(Winograd4) || from.min(to) < 16 || window.batch * height * width < 256 {
-            ConvAlgorithm::of_any_kernel(window, product, [cin, cout])
+            ConvAlgorithm::of_any_kernel(window, product, channels.group)
         } else if fits(Square) {
             Square
         } else if tiles(4) * 36 < tiles(2) * 16 {
@@ -116,7 +120,7 @@ impl ConvAlgorithm {
 
     /// The faster one of the two algorithms for any kernel and any group of channels. Indirect products need the channels of a vector,
     /// pixels that are read more than once, and enough images, of which each is computed by one core.
-    pub(super) fn of_any_kernel(window: &Window, product: Product, [cin, cout]: [usize; 2]) -> ConvAlgorithm {
+    fn of_any_kernel(window: &Window, product: Product, [cin, cout]: [usize; 2]) -> ConvAlgorithm {
         /// The channels of the longest vector.
         const VECTOR: usize = 16;
         const IMAGES: usize = 16;
@@ -155,24 +159,25 @@ impl ConvAlgorithm {
 
 /// The products of a convolution.
 #[derive(Clone, Copy)]
-pub(super) enum Product {
+enum Product {
     Forward,
     Adjoint,
     WeightGradient,
 }
 
 /// `y[batch, out_channels, output]` from `x[batch, in_channels, input]` and `w[out_channels, in_channels, kernel]`.
-pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: [usize; 2], window: Window) {
+pub(crate) fn forward(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: Channels, window: Window) {
     if y.is_empty() {
         return; // no algorithm needs to know of 0 channels or images
     }
     match ConvAlgorithm::choose(&window, Product::Forward, channels) {
-        ConvAlgorithm::Direct => direct(x, w, bias, y, Channels::whole(channels), window),
-        ConvAlgorithm::Indirect => conv_indirect::forward(x, w, bias, y, Channels::whole(channels), window),
-        ConvAlgorithm::Square => conv_2x2::convolve(x, w, false, bias, y, channels, window.batch),
+        ConvAlgorithm::Direct => direct(x, w, bias, y, channels, window),
+        ConvAlgorithm::Indirect => conv_indirect::forward(x, w, bias, y, channels, window),
+        ConvAlgorithm::Square => conv_2x2::convolve(x, w, false, bias, y, channels.group, window.batch),
         ConvAlgorithm::Few => {
-            let weight = |c: usize, o: usize, t: usize| w[(o * channels[0] + c) * window.taps() + t];
-            let (from, to) = ((x, channels[0], window.input), (y, channels[1], window.output));
+            let [cin, cout] = channels.group;
+            let weight = |c: usize, o: usize, t: usize| w[(o * cin + c) * window.taps() + t];
+            let (from, to) = ((x, cin, window.input), (y, cout, window.output));
             conv_few::convolve(from, &weight, bias, to, &[window.output_tap_offsets()], 1);
         }
         ConvAlgorithm::Winograd2 => winograd::convolve::<Two>(x, w, bias, y, Direction::Forward, channels, window),
@@ -189,7 +194,7 @@ fn output_taps(window: &Window) -> ImplicitIm2col {
     ImplicitIm2col::new(window.input, window.output, window.stride, &offsets)
 }
 
-pub(super) fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: Channels, window: Window) {
+fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], channels: Channels, window: Window) {
     let [cin, cout] = channels.group;
     let (taps, k, isa) = (output_taps(&window), cin * window.taps(), Isa::current());
     let places = window.batch * taps.places();
@@ -209,14 +214,14 @@ pub(super) fn direct(x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32], 
 }
 
 /// `x[batch, in_channels, input]` from `y[batch, out_channels, output]`: the adjoint of [`forward`], plus a bias.
-pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: [usize; 2], window: Window) {
+pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: Channels, window: Window) {
     if x.is_empty() {
         return;
     }
-    let [cin, cout] = channels;
+    let [cin, cout] = channels.group;
     match ConvAlgorithm::choose(&window, Product::Adjoint, channels) {
-        ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, Channels::whole(channels), window),
-        ConvAlgorithm::Indirect => conv_indirect::adjoint(y, w, bias, x, Channels::whole(channels), window),
+        ConvAlgorithm::Direct => direct_adjoint(y, w, bias, x, channels, window),
+        ConvAlgorithm::Indirect => conv_indirect::adjoint(y, w, bias, x, channels, window),
         ConvAlgorithm::Square => conv_2x2::convolve(y, w, true, bias, x, [cout, cin], window.batch),
         ConvAlgorithm::Few => {
             let weight = |o: usize, c: usize, t: usize| w[(o * cin + c) * window.taps() + t];
@@ -232,14 +237,7 @@ pub(crate) fn adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32],
     }
 }
 
-pub(super) fn direct_adjoint(
-    y: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-    x: &mut [f32],
-    channels: Channels,
-    window: Window,
-) {
+fn direct_adjoint(y: &[f32], w: &[f32], bias: Option<&[f32]>, x: &mut [f32], channels: Channels, window: Window) {
     let ([cin, cout], [all, from], isa) = (channels.group, channels.image, Isa::current());
     let x = DisjointSliceMut::new(x);
     // At stride 2 two phases share every row. The first is kept in a buffer until the second is stored together with it.
@@ -279,16 +277,16 @@ pub(super) fn direct_adjoint(
 }
 
 /// `w[out_channels, in_channels, kernel]`: the gradient of [`forward`]'s weight, from its input and its output's gradient.
-pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [usize; 2], window: Window) {
+pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Channels, window: Window) {
     if w.is_empty() {
         return;
     }
-    let [cin, cout] = channels;
+    let [cin, cout] = channels.group;
     // SAFETY: each element is stored once.
     let put = |w: &DisjointSliceMut, at: usize, sum| unsafe { w.part(at..at + 1)[0] = sum };
     match ConvAlgorithm::choose(&window, Product::WeightGradient, channels) {
-        ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, Channels::whole(channels), window),
-        ConvAlgorithm::Indirect => conv_indirect::weight_gradient(x, y, w, Channels::whole(channels), window),
+        ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),
+        ConvAlgorithm::Indirect => conv_indirect::weight_gradient(x, y, w, channels, window),
         ConvAlgorithm::Few if cout <= conv_few::FEW => {
             let (many, few) = ((x, cin, window.input), (y, cout, window.output));
             let w = DisjointSliceMut::new(w);
@@ -302,14 +300,14 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: [us
             let store = |c: usize, o: usize, t: usize, sum| put(&w, (o * cin + c) * 9 + 8 - t, sum);
             conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, &store);
         }
-        ConvAlgorithm::Square => conv_2x2::weight_gradient(x, y, w, channels, window.batch),
+        ConvAlgorithm::Square => conv_2x2::weight_gradient(x, y, w, channels.group, window.batch),
         ConvAlgorithm::Winograd2 => winograd::weight_gradient::<Two>(x, y, w, channels, window),
         ConvAlgorithm::Winograd4 => winograd::weight_gradient::<Four>(x, y, w, channels, window),
         ConvAlgorithm::WinogradStride2 => winograd::weight_gradient::<FourByTwo>(x, y, w, channels, window),
     }
 }
 
-pub(super) fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Channels, window: Window) {
+fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Channels, window: Window) {
     /// Places and rows whose pixels are gathered before they are transposed. They fit the first-level cache.
     const STRIP: usize = 64;
     const ROWS: usize = 48;

@@ -28,6 +28,8 @@ const CHUNK: usize = 256;
 const BLOCK_COLS: [usize; 2] = [96, 48];
 /// Columns of a tile from which on it has panels of its own.
 const WIDE: usize = 48;
+/// The most multiply-adds of a product that is not worth packing both operands, or another thread.
+const SMALL: usize = 2 * 1024 * 1024;
 /// Numbers of a cache line.
 const LINE: usize = 16;
 /// Most rows of one task.
@@ -99,7 +101,8 @@ pub(crate) fn multiply([m, n, k]: [usize; 3], pack_a: Pack, pack_b: Pack, store:
                         for row in block_rows.clone().step_by(tile.rows) {
                             let a = &a[row * ks.len()..][..tile.rows * ks.len()];
                             let at = (row - block_rows.start) * stride + col - block_cols.start;
-                            let size = [(block_rows.end - row).min(tile.rows), tile.cols / tile.lanes];
+                            let columns = (end - col).min(tile.cols);
+                            let size = [(block_rows.end - row).min(tile.rows), columns.div_ceil(tile.lanes)];
                             let b = &panel[col - start..];
                             multiply_tile(isa, size, ks.len(), a, b, &mut sums[at..], strides, accumulate);
                         }
@@ -182,6 +185,9 @@ impl Matrix<'_> {
 /// c = a·b of stored matrices; c is `[m, n]`, row-major. The instruction set is that of the operation, whose calling thread may be
 /// another one than this.
 pub(crate) fn multiply_matrices(isa: Isa, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, c: &mut [f32]) {
+    if m.is_multiple_of(2) && n.is_multiple_of(isa.tile().lanes) && m * n * k <= SMALL {
+        return multiply_small(isa, [m, n, k], a, b.transposed(), c);
+    }
     let (b, c) = (b.transposed(), DisjointSliceMut::new(c));
     isa.force(|| {
         multiply(
@@ -190,6 +196,31 @@ pub(crate) fn multiply_matrices(isa: Isa, [m, n, k]: [usize; 3], a: Matrix, b: M
             &|cols, ks, width, panel| b.pack(isa, cols, ks, width, panel),
             &|rows, cols, sums, stride| store_rows(&c, n, rows, cols, sums, stride),
         );
+    });
+}
+
+/// [`multiply_matrices`] in one task, for operands that fit the second-level cache. Only the transpose of b is packed: a tile reads A in
+/// its place, and writes to the result. Tiles must cover it: m is a multiple of two, and n of a vector.
+fn multiply_small(isa: Isa, [m, n, k]: [usize; 3], a: Matrix, b: Matrix, c: &mut [f32]) {
+    if k == 0 {
+        return c.fill(0.0);
+    }
+    let tile = isa.tile();
+    let b_k = if n.is_multiple_of(2 * LINE) { n + LINE } else { n };
+    let strides = Strides { a_row: a.row, a_k: a.col, b_k, c_row: n };
+    scratch(CHUNK.min(k) * b_k, |panel| {
+        for start in (0..k).step_by(CHUNK) {
+            let accumulate = if start == 0 { Accumulate::Overwrite } else { Accumulate::Add };
+            let steps = (k - start).min(CHUNK);
+            b.pack(isa, 0..n, start..start + steps, b_k, &mut panel[..steps * b_k]);
+            for col in (0..n).step_by(tile.cols) {
+                for row in (0..m).step_by(tile.rows) {
+                    let size = [tile.rows.min(m - row), tile.cols.min(n - col) / tile.lanes];
+                    let a = &a.data[row * a.row + start * a.col..];
+                    multiply_tile(isa, size, steps, a, &panel[col..], &mut c[row * n + col..], strides, accumulate);
+                }
+            }
+        }
     });
 }
 

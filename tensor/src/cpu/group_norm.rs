@@ -5,7 +5,7 @@
 
 use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, dispatch_rows, map};
 use super::simd::{Isa, SimdKernel, Vector};
-use super::sums::sums_of;
+use super::sums::{Terms, sum, sums_of};
 
 /// Numbers that are added in f32. Longer sums add these in f64.
 const PIECE: usize = 4096;
@@ -94,11 +94,11 @@ impl SimdKernel for NormaliseGroup<'_> {
     fn run<V: Vector>(self) {
         let NormaliseGroup { x, weight, bias, eps, y, stats } = self;
         let first = &x[..x.len().min(PIECE)];
-        let [sum] = sums_of([first], |[x]| [x]);
+        let sum = sum::<V>(first);
         let near = (sum / first.len() as f64) as f32;
         let [mut sum, mut squares] = [0.0; 2];
         for x in x.chunks(PIECE) {
-            let [s, q] = sums_of([x], |[x]| [x - near, (x - near) * (x - near)]);
+            let [s, q] = sums_of::<V, 1, 2>([x], Deviations { near });
             (sum, squares) = (sum + s, squares + q);
         }
         let count = x.len() as f64;
@@ -109,7 +109,7 @@ impl SimdKernel for NormaliseGroup<'_> {
 
         let plane = x.len() / weight.len();
         if plane == 1 {
-            let (weight, bias) = (&weight[..y.len()], &bias[..y.len()]);
+            let [x, weight, bias] = [x, weight, bias].map(|numbers| &numbers[..y.len()]);
             for i in 0..y.len() {
                 y[i] = (x[i] - mean) * invstd * weight[i] + bias[i];
             }
@@ -120,6 +120,38 @@ impl SimdKernel for NormaliseGroup<'_> {
             let scale = weight * invstd;
             y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale + bias);
         }
+    }
+}
+
+/// Σ (x − near) and Σ (x − near)².
+struct Deviations {
+    near: f32,
+}
+
+impl Terms<1, 2> for Deviations {
+    #[inline(always)]
+    fn add<V: Vector>(&self, [sum, squares]: [V; 2], [x]: [V; 1]) -> [V; 2] {
+        let d = x.sub(V::splat(self.near));
+        [sum.add(d), squares.add_product(d, d)]
+    }
+}
+
+/// Σ g and Σ g·(x − mean), for g = dy or g = w·dy.
+struct Products {
+    mean: f32,
+}
+
+impl Terms<2, 2> for Products {
+    #[inline(always)]
+    fn add<V: Vector>(&self, [sum, products]: [V; 2], [x, g]: [V; 2]) -> [V; 2] {
+        [sum.add(g), products.add_product(g, x.sub(V::splat(self.mean)))]
+    }
+}
+
+impl Terms<3, 2> for Products {
+    #[inline(always)]
+    fn add<V: Vector>(&self, sums: [V; 2], [x, dy, w]: [V; 3]) -> [V; 2] {
+        self.add(sums, [x, w.mul(dy)])
     }
 }
 
@@ -142,7 +174,7 @@ impl SimdKernel for GroupGradient<'_> {
         if plane == 1 {
             let pieces = x.chunks(PIECE).zip(dy.chunks(PIECE)).zip(weight.chunks(PIECE));
             for ((x, dy), weight) in pieces {
-                let [g, gx] = sums_of([x, dy, weight], |[x, dy, w]| [w * dy, w * dy * (x - mean)]);
+                let [g, gx] = sums_of::<V, 3, 2>([x, dy, weight], Products { mean });
                 (of_g, of_gx) = (of_g + g, of_gx + gx);
             }
             for (((x, dy), dweight), dbias) in x.iter().zip(dy).zip(dweight).zip(dbias) {
@@ -154,7 +186,7 @@ impl SimdKernel for GroupGradient<'_> {
             for (((x, dy), &weight), (dweight, dbias)) in planes.zip(weight).zip(dweight.iter_mut().zip(dbias)) {
                 let [mut b, mut w] = [0.0; 2];
                 for (x, dy) in x.chunks(PIECE).zip(dy.chunks(PIECE)) {
-                    let [of_dy, of_dyx] = sums_of([x, dy], |[x, dy]| [dy, dy * (x - mean)]);
+                    let [of_dy, of_dyx] = sums_of::<V, 2, 2>([x, dy], Products { mean });
                     (b, w) = (b + of_dy, w + of_dyx);
                 }
                 *dbias += b;

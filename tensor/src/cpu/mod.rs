@@ -35,6 +35,7 @@ pub(crate) mod conv_2x2;
 pub(crate) mod conv_few;
 pub(crate) mod conv_grouped;
 pub(crate) mod conv_indirect;
+pub(crate) mod conv_planes;
 pub(crate) mod elementary;
 pub(crate) mod gemm;
 pub(crate) mod group_norm;

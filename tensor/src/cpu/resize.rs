@@ -11,7 +11,7 @@
 
 use super::parallel::{GRAIN, for_each_part};
 use super::pool::scratch;
-use super::simd::{Isa, SimdKernel, Vector, prefetch};
+use super::simd::{Isa, SimdKernel, Vector};
 
 /// Numbers of the widest vector.
 const LANES: usize = 16;
@@ -136,26 +136,31 @@ impl SimdKernel for Double<'_> {
     fn run<V: Vector>(self) {
         let ([height, width], lines) = (self.size, self.lines);
         let (quarter, most) = (V::splat(0.25), V::splat(0.75));
+        let whole = width / V::LANES * V::LANES;
         lines.fill(0.0);
         for (x, out) in self.x.chunks_exact(height * width).zip(self.out.chunks_exact_mut(4 * height * width)) {
             for (row, line) in lines.chunks_exact_mut(padded(width)).enumerate() {
                 let far = if row % 2 == 0 { (row / 2).saturating_sub(1) } else { (row / 2 + 1).min(height - 1) };
                 let (near, far) = (&x[row / 2 * width..][..width], &x[far * width..][..width]);
-                for (line, (near, far)) in line[LANES..].iter_mut().zip(near.iter().zip(far)) {
-                    *line = 0.75 * near + 0.25 * far;
+                let inner = &mut line[LANES..][..width];
+                for j in (0..whole).step_by(V::LANES) {
+                    V::read(&near[j..]).mul(most).add_product(quarter, V::read(&far[j..])).write(&mut inner[j..]);
+                }
+                for j in whole..width {
+                    inner[j] = 0.75 * near[j] + 0.25 * far[j];
                 }
                 (line[LANES - 1], line[LANES + width]) = (line[LANES], line[LANES + width - 1]);
             }
-            let next = out.len();
             for (line, out) in lines.chunks_exact(padded(width)).zip(out.chunks_exact_mut(2 * width)) {
-                // A plane is often a page of memory, and the processor itself prefetches within a page only.
-                prefetch(out, next, 2 * width);
-                for (at, out) in out.chunks_mut(2 * V::LANES).enumerate() {
-                    let line = &line[LANES - 1 + at * V::LANES..];
-                    let here = V::read(&line[1..]).mul(most);
-                    let even = here.add_product(quarter, V::read(line));
-                    let odd = here.add_product(quarter, V::read(&line[2..]));
-                    let [first, second] = even.interleave(odd);
+                let line = &line[LANES - 1..];
+                for at in (0..whole).step_by(V::LANES) {
+                    let [first, second] = doubled::<V>(&line[at..]);
+                    let out = &mut out[2 * at..][..2 * V::LANES];
+                    first.write(out);
+                    second.write(&mut out[V::LANES..]);
+                }
+                if whole < width {
+                    let ([first, second], out) = (doubled::<V>(&line[whole..]), &mut out[2 * whole..]);
                     write_some(first, out);
                     if out.len() > V::LANES {
                         write_some(second, &mut out[V::LANES..]);
@@ -164,6 +169,14 @@ impl SimdKernel for Double<'_> {
             }
         }
     }
+}
+
+/// Two vectors of results from a line, of which the first number is the left neighbour of the first pixel.
+#[inline(always)]
+fn doubled<V: Vector>(line: &[f32]) -> [V; 2] {
+    let (line, quarter) = (&line[..V::LANES + 2], V::splat(0.25));
+    let here = V::read(&line[1..]).mul(V::splat(0.75));
+    here.add_product(quarter, V::read(line)).interleave(here.add_product(quarter, V::read(&line[2..])))
 }
 
 struct DoubleAdjoint<'a> {
@@ -178,13 +191,19 @@ impl SimdKernel for DoubleAdjoint<'_> {
     fn run<V: Vector>(self) {
         let ([height, width], lines) = (self.size, self.lines);
         let (quarter, most) = (V::splat(0.25), V::splat(0.75));
+        let whole = 2 * width / V::LANES * V::LANES;
         lines.fill(0.0);
         for (dy, dx) in self.dy.chunks_exact(4 * height * width).zip(self.dx.chunks_exact_mut(height * width)) {
             for (row, line) in lines.chunks_exact_mut(padded(2 * width)).enumerate() {
                 let rows = [(2 * row).saturating_sub(1), 2 * row, 2 * row + 1, (2 * row + 2).min(2 * height - 1)];
                 let [a, b, c, d] = rows.map(|row| &dy[row * 2 * width..][..2 * width]);
                 let inner = &mut line[LANES..][..2 * width];
-                for j in 0..inner.len() {
+                for j in (0..whole).step_by(V::LANES) {
+                    let far = V::read(&a[j..]).add(V::read(&d[j..]));
+                    let near = V::read(&b[j..]).add(V::read(&c[j..]));
+                    near.mul(most).add_product(quarter, far).write(&mut inner[j..]);
+                }
+                for j in whole..2 * width {
                     inner[j] = 0.25 * (a[j] + d[j]) + 0.75 * (b[j] + c[j]);
                 }
                 (line[LANES - 1], line[LANES + 2 * width]) = (line[LANES], line[LANES + 2 * width - 1]);

@@ -19,6 +19,13 @@ const COLUMNS: usize = 512;
 /// The least number of rows of a part, so that there are few partial sums beside what is added.
 const ROWS: usize = 256;
 
+/// The most vectors of sums beside each other, and the most numbers in them.
+const SIDE: usize = 4;
+const MOST: usize = 32;
+
+/// The numbers of the longest vector.
+const LANES: usize = 16;
+
 /// Adds all other parts to the first, in order, and returns it. A piece stays in the first-level cache meanwhile.
 pub(super) fn add_parts(isa: Isa, parts: &mut [CpuBuffer]) -> &mut CpuBuffer {
     let (total, rest) = parts.split_first_mut().expect("at least one part");
@@ -143,7 +150,7 @@ fn larger(a: f32, b: f32) -> f32 {
 
 /// The largest number of a row, at least `f32::MIN`. Sixteen maxima at a time do not wait for each other.
 #[inline(always)]
-fn largest(row: &[f32]) -> f32 {
+pub(crate) fn largest(row: &[f32]) -> f32 {
     let mut most = [f32::MIN; 16];
     let blocks = row.chunks_exact(16);
     let rest = blocks.remainder();
@@ -155,58 +162,97 @@ fn largest(row: &[f32]) -> f32 {
     most.iter().chain(rest).fold(f32::MIN, |most, &x| larger(most, x))
 }
 
-/// N sums Σ f(aᵢ, bᵢ, …) over slices of one length. Each is accumulated in several independent f32 sums, more of them for longer slices.
-#[inline(always)]
-pub(super) fn sums_of<const K: usize, const N: usize>(
-    slices: [&[f32]; K],
-    f: impl Fn([f32; K]) -> [f32; N],
-) -> [f64; N] {
-    match slices[0].len() {
-        32.. => side_by_side::<32, K, N>(slices, f),
-        16.. => side_by_side::<16, K, N>(slices, f),
-        _ => side_by_side::<1, K, N>(slices, f),
-    }
+/// The terms of N sums over K slices. It is not a closure, because the compiler does not always inline one.
+pub(super) trait Terms<const K: usize, const N: usize> {
+    /// The sums with the terms of a vector from each slice. It is `#[inline(always)]`, as all of a kernel.
+    fn add<V: Vector>(&self, sums: [V; N], x: [V; K]) -> [V; N];
 }
 
+/// N sums over slices of one length. Several vectors of sums do not wait for each other.
 #[inline(always)]
-fn side_by_side<const SIDE: usize, const K: usize, const N: usize>(
+pub(super) fn sums_of<V: Vector, const K: usize, const N: usize>(
     mut slices: [&[f32]; K],
-    f: impl Fn([f32; K]) -> [f32; N],
+    terms: impl Terms<K, N>,
 ) -> [f64; N] {
-    let mut sums = [[0.0f32; SIDE]; N];
     let len = slices[0].len();
     for k in 1..K {
         slices[k] = &slices[k][..len];
     }
-    let whole = len / SIDE * SIDE;
-    for start in (0..whole).step_by(SIDE) {
-        for i in 0..SIDE {
-            let terms = f(at(&slices, start + i));
-            for n in 0..N {
-                sums[n][i] += terms[n];
-            }
+    let side = (MOST / V::LANES).min(SIDE);
+    let zeros = [V::splat(0.0); N];
+    let mut sums = [zeros; SIDE];
+    let mut at = 0;
+    while at + side * V::LANES <= len {
+        for sums in &mut sums[..side] {
+            *sums = terms.add(*sums, read_each(&slices, at));
+            at += V::LANES;
         }
     }
-    for i in whole..len {
-        let terms = f(at(&slices, i));
-        for n in 0..N {
-            sums[n][0] += terms[n];
-        }
-    }
-    let mut half = SIDE / 2;
-    while half > 0 {
-        for n in 0..N {
-            for i in 0..half {
-                sums[n][i] += sums[n][i + half];
-            }
-        }
-        half /= 2;
+    while at + V::LANES <= len {
+        sums[0] = terms.add(sums[0], read_each(&slices, at));
+        at += V::LANES;
     }
     let mut results = [0.0; N];
     for n in 0..N {
-        results[n] = f64::from(sums[n][0]);
+        let mut sum = sums[0][n];
+        for more in &sums[1..side] {
+            sum = sum.add(more[n]);
+        }
+        results[n] = f64::from(sum_lanes(sum));
+    }
+    if at < len {
+        let mut rest = [[0.0; LANES]; K];
+        for k in 0..K {
+            rest[k][..len - at].copy_from_slice(&slices[k][at..]);
+        }
+        let last = terms.add(zeros, read_each(&rest.each_ref().map(|rest| &rest[..]), 0));
+        for n in 0..N {
+            let mut lanes = [0.0; LANES];
+            last[n].write(&mut lanes);
+            results[n] += lanes[..len - at].iter().map(|&x| f64::from(x)).sum::<f64>();
+        }
     }
     results
+}
+
+/// The sum of a slice.
+#[inline(always)]
+pub(crate) fn sum<V: Vector>(x: &[f32]) -> f64 {
+    sums_of::<V, 1, 1>([x], Plain)[0]
+}
+
+struct Plain;
+
+impl Terms<1, 1> for Plain {
+    #[inline(always)]
+    fn add<V: Vector>(&self, [sum]: [V; 1], [x]: [V; 1]) -> [V; 1] {
+        [sum.add(x)]
+    }
+}
+
+/// A vector of each slice.
+#[inline(always)]
+fn read_each<V: Vector, const K: usize>(slices: &[&[f32]; K], at: usize) -> [V; K] {
+    let mut vectors = [V::splat(0.0); K];
+    for k in 0..K {
+        vectors[k] = V::read(&slices[k][at..]);
+    }
+    vectors
+}
+
+/// The sum of the numbers of a vector.
+#[inline(always)]
+pub(super) fn sum_lanes<V: Vector>(vector: V) -> f32 {
+    let mut lanes = [0.0; LANES];
+    vector.write(&mut lanes);
+    let mut half = V::LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// The i-th number of each slice. (With `map` instead of loops, these sums took a seventh of the crate's time to compile.)

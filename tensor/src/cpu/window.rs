@@ -45,13 +45,13 @@ impl Window {
 /// The input and the output channels of a product. Those of an image may be more: then a slice of the image begins at the first
 /// channel of the product, and the products of the other channels are others.
 #[derive(Clone, Copy)]
-pub(super) struct Channels {
+pub(crate) struct Channels {
     pub(super) group: [usize; 2],
     pub(super) image: [usize; 2],
 }
 
 impl Channels {
-    pub(super) fn whole(channels: [usize; 2]) -> Channels {
+    pub(crate) fn whole(channels: [usize; 2]) -> Channels {
         Channels { group: channels, image: channels }
     }
 }

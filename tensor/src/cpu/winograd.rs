@@ -30,7 +30,7 @@ use super::microkernel::{Accumulate, Strides, multiply_tile};
 use super::parallel::{DisjointSliceMut, ENOUGH_TASKS, for_each_index};
 use super::pool::{CpuBuffer, scratch};
 use super::simd::Isa;
-use super::window::Window;
+use super::window::{Channels, Window};
 use super::winograd_phases::{self as phases, Direction};
 use super::winograd_points::{LANES, Order, Planes, Results, Tiles, Tiling, from_points};
 use super::winograd_tile::Tile;
@@ -51,30 +51,39 @@ pub(crate) fn convolve<T: Tile>(
     bias: Option<&[f32]>,
     to: &mut [f32],
     direction: Direction,
-    [cin, cout]: [usize; 2],
+    channels: Channels,
     window: Window,
 ) {
     /// Numbers of X̂ and Ŷ that a task should have in the first way.
     const TASK: usize = 64 * 1024;
     let isa = Isa::current();
-    let (phases, [cin, cout], [from_size, to_size], grid) = match direction {
-        Direction::Forward => {
-            (phases::forward::<T>(&window), [cin, cout], [window.input, window.output], window.output)
-        }
+    let reversed = |[a, b]: [usize; 2]| [b, a];
+    let (phases, channels, [from_size, to_size], grid) = match direction {
+        Direction::Forward => (phases::forward::<T>(&window), channels, [window.input, window.output], window.output),
         Direction::Adjoint => {
             let grid = window.input.map(|side| side.div_ceil(window.stride));
-            (phases::adjoint::<T>(&window), [cout, cin], [window.output, window.input], grid)
+            let channels = Channels { group: reversed(channels.group), image: reversed(channels.image) };
+            (phases::adjoint::<T>(&window), channels, [window.output, window.input], grid)
         }
     };
+    let ([cin, cout], [in_image, in_result]) = (channels.group, channels.image);
     // A forward pass adds up its phases, while each phase of an adjoint has results of its own.
     let (all, sums) = (phases.len() * T::POINTS, if direction == Direction::Adjoint { phases.len() } else { 1 });
     let tiling = Tiling::of::<T>(grid);
     let weight = Planes::new(Order::Panels, all, cin, cout);
     let kernels = Kernels { weight: w, direction, channels: [cin, cout], taps: window.taps() };
     let w = weights::to_points::<T>(isa, &kernels, &phases, weight);
-    let tiles = Tiles::new::<T, false>(from, cin, from_size, tiling, &phases);
+    let tiles = Tiles::new::<T, false>(from, [cin, in_image], from_size, tiling, &phases);
     let to = &DisjointSliceMut::new(to);
-    let results = Results { images: to, channels: cout, size: to_size, tiling, phases: &phases[..sums], bias };
+    let results = Results {
+        images: to,
+        channels: cout,
+        image_channels: in_result,
+        size: to_size,
+        tiling,
+        phases: &phases[..sums],
+        bias,
+    };
     let planes = |images: usize| {
         let rows = images * tiling.count();
         [Planes::new(Order::Rows, all, rows, cin), Planes::new(Order::Rows, sums * T::POINTS, rows, cout)]
@@ -119,11 +128,12 @@ pub(crate) fn convolve<T: Tile>(
 }
 
 /// `dw[out, in, kernel]` from `x[batch, in, input]` and `dy[batch, out, output]`.
-pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], [cin, cout]: [usize; 2], window: Window) {
+pub(crate) fn weight_gradient<T: Tile>(x: &[f32], dy: &[f32], dw: &mut [f32], channels: Channels, window: Window) {
+    let ([cin, cout], [in_image, in_result]) = (channels.group, channels.image);
     let (isa, tiling, phases) = (Isa::current(), Tiling::of::<T>(window.output), phases::forward::<T>(&window));
     let all = phases.len() * T::POINTS;
-    let x = Tiles::new::<T, false>(x, cin, window.input, tiling, &phases);
-    let dy = Tiles::new::<T, true>(dy, cout, window.output, tiling, &[phases::gradient()]);
+    let x = Tiles::new::<T, false>(x, [cin, in_image], window.input, tiling, &phases);
+    let dy = Tiles::new::<T, true>(dy, [cout, in_result], window.output, tiling, &[phases::gradient()]);
     let product = Planes::new(Order::Rows, all, cout, cin);
     let planes =
         |rows: usize| [Planes::new(Order::Columns, T::POINTS, rows, cout), Planes::new(Order::Panels, all, rows, cin)];

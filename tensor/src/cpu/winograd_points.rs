@@ -152,6 +152,8 @@ impl Planes {
 pub(super) struct Tiles<'a> {
     images: &'a [f32],
     channels: usize,
+    /// Those of a whole image, from one to the next.
+    image_channels: usize,
     size: [usize; 2],
     tiling: Tiling,
     /// For each phase and (row, column) of its padded image, the index of the pixel in a gathered image. For the border this is past
@@ -164,7 +166,7 @@ impl<'a> Tiles<'a> {
     /// Tiles with T::IN pixels per side, or, for gradients, with T::OUT pixels.
     pub(super) fn new<T: Tile, const GRADIENT: bool>(
         images: &'a [f32],
-        channels: usize,
+        [channels, image_channels]: [usize; 2],
         size: [usize; 2],
         tiling: Tiling,
         phases: &[Phase],
@@ -181,7 +183,8 @@ impl<'a> Tiles<'a> {
             };
             (0..rows).flat_map(|row| (0..columns).map(move |column| [row, column])).map(|[y, x]| place(y, x)).collect()
         };
-        Tiles { images, channels, size, tiling, places: phases.iter().map(of_phase).collect(), columns }
+        let places = phases.iter().map(of_phase).collect();
+        Tiles { images, channels, image_channels, size, tiling, places, columns }
     }
 
     /// Bᵀ·d·B, or A·dy·Aᵀ, of an image's tiles, to the rows from `row`.
@@ -201,7 +204,7 @@ impl<'a> Tiles<'a> {
                 if some < LANES {
                     flat.fill(0.0); // for the channels that are missing
                 }
-                let from = &self.images[(image * self.channels + first) * pixels..];
+                let from = &self.images[(image * self.image_channels + first) * pixels..];
                 transpose(isa, from, pixels, some, pixels, flat, LANES);
                 let [start, step] = planes.vector(v);
                 for (phase, places) in self.places.iter().enumerate() {
@@ -258,6 +261,8 @@ impl<T: Tile, const GRADIENT: bool> SimdKernel for ToPoints<'_, T, GRADIENT> {
 pub(super) struct Results<'a> {
     pub(super) images: &'a DisjointSliceMut<'a>,
     pub(super) channels: usize,
+    /// Those of a whole image, from one to the next.
+    pub(super) image_channels: usize,
     pub(super) size: [usize; 2],
     pub(super) tiling: Tiling,
     pub(super) phases: &'a [Phase],
@@ -272,7 +277,7 @@ pub(super) fn from_points<T: Tile>(
     [image, row]: [usize; 2],
     results: &Results,
 ) {
-    let Results { images, channels, size, phases, bias, .. } = *results;
+    let Results { images, channels, image_channels, size, phases, bias, .. } = *results;
     let pixels = size[0] * size[1];
     scratch(pixels * LANES, |flat| {
         for v in 0..planes.vectors {
@@ -287,7 +292,7 @@ pub(super) fn from_points<T: Tile>(
                 let (at, plane, tile) = (at + row * step, planes.plane(), PhantomData);
                 isa.dispatch(FromPoints::<T> { points, at, step, plane, results, phase, bias: &start, flat, tile });
             }
-            let start = (image * channels + first) * pixels;
+            let start = (image * image_channels + first) * pixels;
             // SAFETY: no two tasks have the same image.
             let y = unsafe { images.part(start..start + some * pixels) };
             transpose(isa, flat, LANES, pixels, some, y, pixels);

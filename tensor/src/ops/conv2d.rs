@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::matmul::{Split, Tiles};
 use super::winograd::{self, Use};
 use crate::cpu::conv;
-use crate::cpu::window::Window;
+use crate::cpu::window::{Channels, Window};
 use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
 use crate::launch::LaunchBuilder;
@@ -60,7 +60,7 @@ impl Tensor {
         }
         let inputs: Vec<&Tensor> = [self, weight].into_iter().chain(bias).collect();
         Tensor::build("conv2d", &inputs, shape.into(), |y| {
-            conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, channels, window);
+            conv::forward(self.data(), weight.data(), bias.map(Tensor::data), y, Channels::whole(channels), window);
         })
     }
 
@@ -108,7 +108,7 @@ impl Tensor {
             return tiles.split.sum(with_sizes(run, channels, window).params([tiles.split.part]), shape.into());
         }
         Tensor::build(what, &[self, dy], shape.into(), |dw| {
-            conv::weight_gradient(self.data(), dy.data(), dw, [cin, cout], window);
+            conv::weight_gradient(self.data(), dy.data(), dw, Channels::whole([cin, cout]), window);
         })
     }
 }

@@ -11,7 +11,7 @@ use super::conv2d::{Conv, check_bias, specialised, with_sizes};
 use super::matmul::{Split, Tiles};
 use super::winograd::{self, Use};
 use crate::cpu::conv;
-use crate::cpu::window::Window;
+use crate::cpu::window::{Channels, Window};
 use crate::device::{Accelerator, Device};
 use crate::kernel::Kernel;
 use crate::launch::LaunchBuilder;
@@ -121,7 +121,7 @@ fn adjoint(
     }
     let inputs: Vec<&Tensor> = [y, weight].into_iter().chain(bias).collect();
     Tensor::build(what, &inputs, shape.into(), |x| {
-        conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, channels, window);
+        conv::adjoint(y.data(), weight.data(), bias.map(Tensor::data), x, Channels::whole(channels), window);
     })
 }
 

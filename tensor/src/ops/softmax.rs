@@ -6,7 +6,7 @@
 use crate::cpu::elementary::{exp, ln};
 use crate::cpu::parallel;
 use crate::cpu::simd::{Isa, SimdKernel, Vector};
-use crate::cpu::sums::sum_of;
+use crate::cpu::sums::{largest, sum, sum_of};
 use crate::device::Device;
 use crate::kernel::Kernel;
 use crate::tensor::Tensor;
@@ -46,10 +46,10 @@ impl Tensor {
         let [_, size, inner] = self.shape().outer_size_inner(dim, "softmax");
         assert!(size > 0, "softmax: {} has nothing along dimension {dim}", self.shape());
         if let (Device::Cpu, 1) = (self.device(), inner) {
-            let (x, max, isa) = (self.data(), self.max(&[dim], false), Isa::current());
+            let (x, isa) = (self.data(), Isa::current());
             return Tensor::build("softmax", &[self], *self.shape(), |out| {
                 parallel::dispatch_rows(out, size, size, &|row, out| {
-                    isa.dispatch(SoftmaxRow { x: &x[row * size..][..size], m: max.data()[row], out });
+                    isa.dispatch(SoftmaxRow { x: &x[row * size..][..size], out });
                 });
             });
         }
@@ -118,23 +118,17 @@ impl SimdKernel for LogSumExp<'_> {
 /// e^(x − m) / Σ e^(x − m) of a contiguous row.
 struct SoftmaxRow<'a> {
     x: &'a [f32],
-    m: f32,
     out: &'a mut [f32],
 }
 
 impl SimdKernel for SoftmaxRow<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let SoftmaxRow { x, m, out } = self;
-        let mut sums = [0.0; 16];
-        for (out, x) in out.chunks_mut(16).zip(x.chunks(16)) {
-            for ((out, &x), sum) in out.iter_mut().zip(x).zip(&mut sums) {
-                *out = exp(x - m);
-                *sum += *out;
-            }
-        }
-        let sum: f32 = sums.iter().sum();
-        out.iter_mut().for_each(|out| *out /= sum);
+        let SoftmaxRow { x, out } = self;
+        let m = largest(x);
+        out.iter_mut().zip(x).for_each(|(out, &x)| *out = exp(x - m));
+        let scale = 1.0 / sum::<V>(out) as f32;
+        out.iter_mut().for_each(|out| *out *= scale);
     }
 }
 
@@ -157,9 +151,11 @@ impl SimdKernel for SoftmaxRowGradient<'_> {
 /// Σ e^(x − m) of one contiguous column, in sixteen sums.
 #[inline(always)]
 fn sum_of_exponentials(x: &[f32], m: f32) -> f32 {
+    let (blocks, rest) = x.as_chunks::<16>();
     let mut sums = [0.0; 16];
-    for block in x.chunks(16) {
+    for block in blocks {
         sums.iter_mut().zip(block).for_each(|(sum, &x)| *sum += exp(x - m));
     }
+    sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += exp(x - m));
     sums.iter().sum()
 }
