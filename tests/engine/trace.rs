@@ -61,7 +61,7 @@ fn operations(device: &Device) -> Vec<Operation> {
             sum.add_assign(&a);
             sum
         };
-        "max": |a| a.softmax(1);
+        "max": |a| a.softmax(0);
         "batch_norm": |image, weight| {
             let w = weight.at((.., 0, 0, 0));
             let y = Var::leaf(image.clone()).batch_norm(&Var::constant(w.clone()), &Var::constant(w), None, Act::Relu, 1e-5, None);
