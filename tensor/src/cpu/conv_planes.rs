@@ -9,7 +9,7 @@
 //! With stride s, the image is split into s² planes first, by row and column modulo s, so that neighbouring places read neighbouring
 //! numbers. In the adjoint, the result is split likewise.
 
-use super::implicit_im2col::{copy, interleave};
+use super::implicit_im2col::{copy, deinterleave, interleave};
 use super::parallel::{ENOUGH_TASKS, dispatch_rows, map};
 use super::pool::scratch;
 use super::simd::{Isa, SimdKernel, Vector};
@@ -57,7 +57,7 @@ impl Planes {
         channels * self.len() + self.width + PAIR
     }
 
-    /// The numbers of a channel's even and odd columns, for which [`fill`](Planes::fill) needs room.
+    /// The numbers of a channel. [`fill`](Planes::fill) needs room for as many.
     fn pixels(&self) -> usize {
         self.image[0] * self.image[1]
     }
@@ -91,8 +91,10 @@ impl Planes {
         }
         for (channel, to) in channels.chunks_exact(height * width).zip(to.chunks_exact_mut(self.len())) {
             let whole = step == 2 && width.is_multiple_of(2);
-            let [even, odd] =
-                if whole { deinterleave::<V>(channel, &mut halves[..channel.len()]) } else { [channel; 2] };
+            let (even, odd) = halves.split_at_mut(channel.len() / 2);
+            if whole {
+                deinterleave::<V>(channel, even, odd);
+            }
             for (phase, to) in to.chunks_exact_mut(self.rows * self.width).enumerate() {
                 let (py, px) = (phase / step, phase % step);
                 let [rows, columns] =
@@ -118,22 +120,6 @@ impl Planes {
             }
         }
     }
-}
-
-/// Splits numbers into those at even and those at odd places.
-#[inline(always)]
-fn deinterleave<'a, V: Vector>(from: &[f32], to: &'a mut [f32]) -> [&'a [f32]; 2] {
-    let (even, odd) = to.split_at_mut(from.len() / 2);
-    let whole = even.len() / V::LANES * V::LANES;
-    for i in (0..whole).step_by(V::LANES) {
-        let [a, b] = V::read(&from[2 * i..]).deinterleave(V::read(&from[2 * i + V::LANES..]));
-        a.write(&mut even[i..]);
-        b.write(&mut odd[i..]);
-    }
-    for i in whole..even.len() {
-        (even[i], odd[i]) = (from[2 * i], from[2 * i + 1]);
-    }
-    [even, odd]
 }
 
 /// `y[batch, groups·few, output] = bias + Σ weight(g, c, o, tap)·x[batch, groups·many, image]`, where the sum runs over the `many`

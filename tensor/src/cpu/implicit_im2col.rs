@@ -238,17 +238,10 @@ impl ImplicitIm2col {
         }
         let (even, odd) = to.split_at_mut(each);
         let pairs = row.len().div_ceil(2).min(each - first);
-        let mut done = 0;
-        while done + V::LANES <= pairs && 2 * (done + V::LANES) <= row.len() {
-            let from = &row[2 * done..];
-            let [a, b] = V::read(from).deinterleave(V::read(&from[V::LANES..]));
-            a.write(&mut even[first + done..]);
-            b.write(&mut odd[first + done..]);
-            done += V::LANES;
-        }
-        for i in done..pairs {
-            even[first + i] = row[2 * i];
-            odd[first + i] = row.get(2 * i + 1).copied().unwrap_or(0.0);
+        let whole = pairs.min(row.len() / 2);
+        deinterleave::<V>(row, &mut even[first..first + whole], &mut odd[first..first + whole]);
+        if whole < pairs {
+            (even[first + whole], odd[first + whole]) = (row[2 * whole], 0.0);
         }
     }
 }
@@ -375,6 +368,22 @@ impl SimdKernel for Store<'_> {
                 }
             }
         }
+    }
+}
+
+/// The numbers at even and at odd places, as many of each as there is room for.
+#[inline(always)]
+pub(super) fn deinterleave<V: Vector>(from: &[f32], even: &mut [f32], odd: &mut [f32]) {
+    let len = even.len();
+    let (from, odd) = (&from[..2 * len], &mut odd[..len]);
+    let whole = len / V::LANES * V::LANES;
+    for i in (0..whole).step_by(V::LANES) {
+        let [a, b] = V::read(&from[2 * i..]).deinterleave(V::read(&from[2 * i + V::LANES..]));
+        a.write(&mut even[i..]);
+        b.write(&mut odd[i..]);
+    }
+    for i in whole..len {
+        (even[i], odd[i]) = (from[2 * i], from[2 * i + 1]);
     }
 }
 

@@ -12,9 +12,7 @@
 use super::parallel::{GRAIN, for_each_part};
 use super::pool::scratch;
 use super::simd::{Isa, SimdKernel, Vector};
-
-/// Numbers of the widest vector.
-const LANES: usize = 16;
+use super::vector::MOST_LANES;
 
 /// Calls `map(planes of x, planes of out)` in parallel for parts of a batch of planes.
 fn over_planes(x: &[f32], from: usize, out: &mut [f32], to: usize, map: &(dyn Fn(&[f32], &mut [f32]) + Sync)) {
@@ -40,7 +38,7 @@ impl Table {
 
     /// The map that adds `share` times a pixel to a result, for each (pixel, result, share).
     pub(crate) fn new(from: usize, to: usize, shares: impl Iterator<Item = (usize, usize, f32)>) -> Table {
-        let width = to.next_multiple_of(LANES);
+        let width = to.next_multiple_of(MOST_LANES);
         let mut table = Table { shares: vec![0.0; from * width], from, to };
         shares.for_each(|(pixel, result, share)| table.shares[pixel * width + result] += share);
         table
@@ -63,7 +61,7 @@ impl SimdKernel for Map<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let Table { ref shares, from, to } = *self.table;
-        let width = to.next_multiple_of(LANES);
+        let width = to.next_multiple_of(MOST_LANES);
         for (x, out) in self.x.chunks_exact(from).zip(self.out.chunks_exact_mut(to)) {
             for at in (0..to).step_by(V::LANES) {
                 let row = |pixel: usize| V::read(&shares[pixel * width + at..]);
@@ -90,7 +88,7 @@ fn write_some<V: Vector>(x: V, to: &mut [f32]) {
     if to.len() >= V::LANES {
         return x.write(to);
     }
-    let mut rest = [0.0; LANES];
+    let mut rest = [0.0; MOST_LANES];
     x.write(&mut rest);
     match to.len() {
         8 => to.copy_from_slice(&rest[..8]), // a copy of a constant length needs no call
@@ -117,10 +115,10 @@ pub(crate) fn double_adjoint(dy: &[f32], size: [usize; 2], dx: &mut [f32]) {
     });
 }
 
-/// The length of a line that begins at place [`LANES`], where a vector is aligned, with space for its ends repeated and for vectors that
+/// The length of a line that begins at place [`MOST_LANES`], where a vector is aligned, with space for its ends repeated and for vectors that
 /// begin in it.
 fn padded(width: usize) -> usize {
-    LANES + width.next_multiple_of(LANES) + 2 * LANES
+    MOST_LANES + width.next_multiple_of(MOST_LANES) + 2 * MOST_LANES
 }
 
 /// All lines of a plane are computed before the first is used, since a load that overlaps two recent stores waits for both.
@@ -142,17 +140,17 @@ impl SimdKernel for Double<'_> {
             for (row, line) in lines.chunks_exact_mut(padded(width)).enumerate() {
                 let far = if row % 2 == 0 { (row / 2).saturating_sub(1) } else { (row / 2 + 1).min(height - 1) };
                 let (near, far) = (&x[row / 2 * width..][..width], &x[far * width..][..width]);
-                let inner = &mut line[LANES..][..width];
+                let inner = &mut line[MOST_LANES..][..width];
                 for j in (0..whole).step_by(V::LANES) {
                     V::read(&near[j..]).mul(most).add_product(quarter, V::read(&far[j..])).write(&mut inner[j..]);
                 }
                 for j in whole..width {
                     inner[j] = 0.75 * near[j] + 0.25 * far[j];
                 }
-                (line[LANES - 1], line[LANES + width]) = (line[LANES], line[LANES + width - 1]);
+                (line[MOST_LANES - 1], line[MOST_LANES + width]) = (line[MOST_LANES], line[MOST_LANES + width - 1]);
             }
             for (line, out) in lines.chunks_exact(padded(width)).zip(out.chunks_exact_mut(2 * width)) {
-                let line = &line[LANES - 1..];
+                let line = &line[MOST_LANES - 1..];
                 for at in (0..whole).step_by(V::LANES) {
                     let [first, second] = doubled::<V>(&line[at..]);
                     let out = &mut out[2 * at..][..2 * V::LANES];
@@ -197,7 +195,7 @@ impl SimdKernel for DoubleAdjoint<'_> {
             for (row, line) in lines.chunks_exact_mut(padded(2 * width)).enumerate() {
                 let rows = [(2 * row).saturating_sub(1), 2 * row, 2 * row + 1, (2 * row + 2).min(2 * height - 1)];
                 let [a, b, c, d] = rows.map(|row| &dy[row * 2 * width..][..2 * width]);
-                let inner = &mut line[LANES..][..2 * width];
+                let inner = &mut line[MOST_LANES..][..2 * width];
                 for j in (0..whole).step_by(V::LANES) {
                     let far = V::read(&a[j..]).add(V::read(&d[j..]));
                     let near = V::read(&b[j..]).add(V::read(&c[j..]));
@@ -206,11 +204,12 @@ impl SimdKernel for DoubleAdjoint<'_> {
                 for j in whole..2 * width {
                     inner[j] = 0.25 * (a[j] + d[j]) + 0.75 * (b[j] + c[j]);
                 }
-                (line[LANES - 1], line[LANES + 2 * width]) = (line[LANES], line[LANES + 2 * width - 1]);
+                (line[MOST_LANES - 1], line[MOST_LANES + 2 * width]) =
+                    (line[MOST_LANES], line[MOST_LANES + 2 * width - 1]);
             }
             for (line, dx) in lines.chunks_exact(padded(2 * width)).zip(dx.chunks_exact_mut(width)) {
                 for (at, dx) in dx.chunks_mut(V::LANES).enumerate() {
-                    let line = &line[LANES - 1 + 2 * at * V::LANES..];
+                    let line = &line[MOST_LANES - 1 + 2 * at * V::LANES..];
                     let pairs = |line: &[f32]| V::read(line).deinterleave(V::read(&line[V::LANES..]));
                     let ([before, first], [second, after]) = (pairs(line), pairs(&line[2..]));
                     write_some(first.add(second).mul(most).add_product(quarter, before.add(after)), dx);

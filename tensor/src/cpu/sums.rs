@@ -6,6 +6,7 @@
 use super::parallel::{self, GRAIN};
 use super::pool::CpuBuffer;
 use super::simd::{Isa, SimdKernel, Vector};
+use super::vector::MOST_LANES;
 
 /// Elements of a tile, the part of a long row that one task adds up.
 pub(crate) const TILE: usize = 8 * 1024;
@@ -22,9 +23,6 @@ const ROWS: usize = 256;
 /// The most vectors of sums beside each other, and the most numbers in them.
 const SIDE: usize = 4;
 const MOST: usize = 32;
-
-/// The numbers of the longest vector.
-const LANES: usize = 16;
 
 /// Adds all other parts to the first, in order, and returns it. A piece stays in the first-level cache meanwhile.
 pub(super) fn add_parts(isa: Isa, parts: &mut [CpuBuffer]) -> &mut CpuBuffer {
@@ -201,13 +199,13 @@ pub(super) fn sums_of<V: Vector, const K: usize, const N: usize>(
         results[n] = f64::from(sum_lanes(sum));
     }
     if at < len {
-        let mut rest = [[0.0; LANES]; K];
+        let mut rest = [[0.0; MOST_LANES]; K];
         for k in 0..K {
             rest[k][..len - at].copy_from_slice(&slices[k][at..]);
         }
         let last = terms.add(zeros, read_each(&rest.each_ref().map(|rest| &rest[..]), 0));
         for n in 0..N {
-            let mut lanes = [0.0; LANES];
+            let mut lanes = [0.0; MOST_LANES];
             last[n].write(&mut lanes);
             results[n] += lanes[..len - at].iter().map(|&x| f64::from(x)).sum::<f64>();
         }
@@ -243,7 +241,7 @@ fn read_each<V: Vector, const K: usize>(slices: &[&[f32]; K], at: usize) -> [V; 
 /// The sum of the numbers of a vector.
 #[inline(always)]
 pub(super) fn sum_lanes<V: Vector>(vector: V) -> f32 {
-    let mut lanes = [0.0; LANES];
+    let mut lanes = [0.0; MOST_LANES];
     vector.write(&mut lanes);
     let mut half = V::LANES / 2;
     while half > 0 {

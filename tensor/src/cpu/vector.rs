@@ -3,6 +3,9 @@
 //! Each instruction set implements [`Vector`] for its register type of `std::arch`; `[f32; 4]` stands for a processor without any. The
 //! size of a matrix tile (`microkernel.rs`) depends on the number of registers, so it is written here too.
 
+/// The numbers of the widest register.
+pub(crate) const MOST_LANES: usize = 16;
+
 /// A vector register. Only a kernel uses one, so the processor has its instructions.
 pub(crate) trait Vector: Copy {
     /// The numbers in a register.

@@ -54,6 +54,12 @@ impl Channels {
     pub(crate) fn whole(channels: [usize; 2]) -> Channels {
         Channels { group: channels, image: channels }
     }
+
+    /// Those of the adjoint, which reads the output channels.
+    pub(super) fn reversed(self) -> Channels {
+        let [group, image] = [self.group, self.image].map(|[inputs, outputs]| [outputs, inputs]);
+        Channels { group, image }
+    }
 }
 
 /// The pixels that each place of a grid reads: an offset from the place, and the tap of the kernel for it.

@@ -57,13 +57,11 @@ pub(crate) fn convolve<T: Tile>(
     /// Numbers of X̂ and Ŷ that a task should have in the first way.
     const TASK: usize = 64 * 1024;
     let isa = Isa::current();
-    let reversed = |[a, b]: [usize; 2]| [b, a];
     let (phases, channels, [from_size, to_size], grid) = match direction {
         Direction::Forward => (phases::forward::<T>(&window), channels, [window.input, window.output], window.output),
         Direction::Adjoint => {
             let grid = window.input.map(|side| side.div_ceil(window.stride));
-            let channels = Channels { group: reversed(channels.group), image: reversed(channels.image) };
-            (phases::adjoint::<T>(&window), channels, [window.output, window.input], grid)
+            (phases::adjoint::<T>(&window), channels.reversed(), [window.output, window.input], grid)
         }
     };
     let ([cin, cout], [in_image, in_result]) = (channels.group, channels.image);
