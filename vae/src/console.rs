@@ -1,5 +1,6 @@
 //! What programs write to the terminal. Results go to stdout, everything else to stderr.
 
+use std::cell::RefCell;
 use std::io::{Error, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,11 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Set in a process that follows another one.
 static MUTE: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The name of the run that this thread trains beside other runs.
+    static LABEL: RefCell<Option<String>> = const { RefCell::new(None) };
+}
 
 /// The first failure to write to stdout.
 static FAILURE: OnceLock<Error> = OnceLock::new();
@@ -29,9 +35,32 @@ pub fn is_mute() -> bool {
     MUTE.load(Ordering::Relaxed)
 }
 
-/// Whether [`set_quiet`] was called.
+/// Whether [`set_quiet`] was called, or this thread is in [`labelled`].
 pub fn is_quiet() -> bool {
-    QUIET.load(Ordering::Relaxed)
+    QUIET.load(Ordering::Relaxed) || LABEL.with_borrow(Option::is_some)
+}
+
+/// Does `work`, one of several things that are done at the same time. In it [`say!`](crate::say) prints nothing and no progress is shown;
+/// what [`announce`] and [`eprint_line`] print begins with the label.
+pub fn labelled<R>(label: &str, work: impl FnOnce() -> R) -> R {
+    LABEL.set(Some(label.to_owned()));
+    let result = work();
+    LABEL.set(None);
+    result
+}
+
+/// Prints a line, unless the program is quiet. Within [`labelled`] it is printed with the label.
+pub fn announce(words: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        print_line(&with_label(words));
+    }
+}
+
+fn with_label(words: &str) -> String {
+    LABEL.with_borrow(|label| match label {
+        Some(label) if !words.contains(label) => format!("{label}: {}", words.trim_start_matches('\n')),
+        _ => words.to_owned(),
+    })
 }
 
 /// Formats a line and writes it to stdout, unless the program is quiet.
@@ -84,7 +113,7 @@ pub fn eprint_line(line: &str) {
     if is_mute() {
         return;
     }
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", with_label(line));
 }
 
 /// Writes a warning to stderr.

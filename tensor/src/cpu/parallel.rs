@@ -28,13 +28,14 @@ pub fn start_threads(count: usize) -> Result<usize> {
 /// Threads that one thread has for itself.
 pub struct OwnThreads(#[expect(dead_code, reason = "the threads end when it is dropped")] rayon::ThreadPool);
 
-/// Starts threads for the calling thread alone, as many as the program has, and makes it one of them. For a thread that calls operations
-/// beside the one that started the program's threads, which may be waiting for it. A thread calls this once, and keeps the result.
+/// Starts threads for the calling thread alone, and makes it one of them. `count` is their number; 0 means as many as the program has.
+/// For a thread that calls operations beside the one that started the program's threads, which may be waiting for it. A thread calls
+/// this once, and keeps the result.
 ///
 /// # Errors
 /// If the system does not start that many.
-pub fn start_own_threads() -> Result<OwnThreads> {
-    let count = rayon::current_num_threads();
+pub fn start_own_threads(count: usize) -> Result<OwnThreads> {
+    let count = if count == 0 { rayon::current_num_threads() } else { count };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(count).use_current_thread().build();
     pool.map(OwnThreads).map_err(|error| Error::Threads { count, what: error.to_string() })
 }

@@ -1,8 +1,8 @@
-//! Trains many runs in one folder, one after the other.
+//! Many runs in one folder.
 //!
 //! ```text
 //! DIR/beta=1,z_dim=10/   a run, named by its values
-//! DIR/results.jsonl      a line a run that has ended: its settings, and its best epoch
+//! DIR/results.jsonl      a line a run that has ended: its settings, and its best epoch; in the order of the grid
 //! ```
 //!
 //! Interrupted grids continue: a run with a line in `results.jsonl` is not repeated. Any other run continues from its last
@@ -18,7 +18,7 @@ use vae_run::{Folder, LAST, Outcome, ResumedRun, with_absolute_paths};
 
 use super::points::Point;
 use super::{Ranks, RunOptions, train_run};
-use crate::console::eprint_line;
+use crate::console::{eprint_line, warn};
 use crate::device::Chosen;
 
 /// A line of `results.jsonl`: `point`, `settings`, and `best_epoch`, `epochs`, `seconds`, `validation`, or `failed`.
@@ -29,6 +29,8 @@ pub struct Grid {
     /// The folder.
     pub folder: Folder,
     results: Vec<ResultLine>,
+    /// The names of its runs.
+    names: Vec<String>,
 }
 
 impl Grid {
@@ -37,9 +39,12 @@ impl Grid {
     /// # Errors
     /// If the folder contains a run with another configuration, or its results cannot be read.
     pub fn open<'a>(folder: Folder, points: impl IntoIterator<Item = &'a Point>) -> Result<Grid> {
-        let results = results(folder.path())?;
-        points.into_iter().try_for_each(|point| point.check_folder(folder.path()))?;
-        Ok(Grid { folder, results })
+        let (results, mut names) = (results(folder.path())?, Vec::new());
+        for point in points {
+            point.check_folder(folder.path())?;
+            names.push(point.name.clone());
+        }
+        Ok(Grid { folder, results, names })
     }
 
     /// The folder of a run.
@@ -57,33 +62,44 @@ impl Grid {
         points.into_iter().filter(|point| self.result(point).is_some()).count()
     }
 
-    /// Trains a run to its end. Returns `false` if it was interrupted. A run that diverges counts as ended, too.
+    /// Keeps the result of a run.
     ///
     /// # Errors
-    /// If the run fails for any other reason.
-    pub fn run(&mut self, point: &Point, chosen: &Chosen, options: RunOptions) -> Result<bool> {
-        let path = self.path(point);
-        let resumed = point.resume(&path)?;
-        let folder = if resumed.is_some() { Folder::open(&path)? } else { Folder::prepare(&path)? };
-        let line = match train_run(point.config.clone(), chosen, folder, resumed, options, &Ranks::alone()) {
-            Ok(Outcome::Interrupted) => return Ok(false),
-            Ok(Outcome::Finished | Outcome::Stopped { .. }) => point.result(&epochs(&path)?),
-            // A repetition would diverge again, so the run counts as ended, and the grid continues.
-            Err(Error::Diverged(why)) => {
-                eprint_line(&format!("warning: {}: {why}", point.name));
-                point.failure(&why)
-            }
-            Err(error) => return Err(error),
-        };
+    /// If the file cannot be written.
+    pub fn add(&mut self, line: ResultLine) -> Result<()> {
         self.results.push(line);
+        let place = |line: &ResultLine| {
+            self.names.iter().position(|name| line.get("point").is_some_and(|point| *point == *name))
+        };
+        self.results.sort_by_key(|line| place(line).unwrap_or(usize::MAX));
         let text: String = self.results.iter().map(|line| format!("{}\n", json!(line))).collect();
-        self.folder.write("results.jsonl", text.as_bytes())?;
-        chosen.gpu.iter().for_each(|gpu| gpu.trim());
-        Ok(true)
+        self.folder.write("results.jsonl", text.as_bytes())
     }
 }
 
 impl Point {
+    /// Trains the run in this folder to its end, and returns its result. `None` if it was interrupted. A run that diverges counts as ended,
+    /// too.
+    ///
+    /// # Errors
+    /// If the run fails for any other reason.
+    pub fn train(&self, path: &Path, chosen: &Chosen, options: RunOptions) -> Result<Option<ResultLine>> {
+        let resumed = self.resume(path)?;
+        let folder = if resumed.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
+        let line = match train_run(self.config.clone(), chosen, folder, resumed, options, &Ranks::alone()) {
+            Ok(Outcome::Interrupted) => return Ok(None),
+            Ok(Outcome::Finished | Outcome::Stopped { .. }) => self.result(&epochs(path)?),
+            // A repetition would diverge again, so the run counts as ended, and the others continue.
+            Err(Error::Diverged(why)) => {
+                warn(&format!("{}: {why}", self.name));
+                self.failure(&why)
+            }
+            Err(error) => return Err(error),
+        };
+        chosen.gpu.iter().for_each(|gpu| gpu.trim());
+        Ok(Some(line))
+    }
+
     /// Returns an error if the folder contains a run with another configuration.
     fn check_folder(&self, grid: &Path) -> Result<()> {
         let path = grid.join(&self.name).join("config.toml");

@@ -1,12 +1,13 @@
 //! Trains runs for the command line: prints what happens, stops after Ctrl-C, and writes the files of each run.
 //!
-//! [`train_run`] trains one run. `points` are the runs of a grid, `grid` is the folder that holds them, `sweep_table` compares
-//! them. `plan` describes a run
+//! [`train_run`] trains one run. `points` are the runs of a grid, `grid` is the folder that holds them, `jobs` are those that are trained at
+//! the same time, `sweep_table` compares them. `plan` describes a run
 //! before it starts, `ranks` are the processes that train it, `kernels` compiles the kernels of a GPU, `run_reporter` reports its events, `progress` shows a bar, `profile` a table of times; `memory` asks the
 //! system how much memory is free.
 
 pub mod duration;
 pub mod grid;
+pub mod jobs;
 mod kernels;
 pub mod memory;
 pub mod plan;
@@ -77,6 +78,11 @@ pub fn catch_signals() -> Result<()> {
         eprint_line("\nstopping after this step; press Ctrl-C again to stop at once");
     });
     set.map_err(|error| Error::Thread(format!("Ctrl-C cannot be caught: {error}")))
+}
+
+/// Asks all runs of this process to stop after their present step, as a signal does.
+fn stop() {
+    INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
 /// Returns whether a signal has asked the run to stop.

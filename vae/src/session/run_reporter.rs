@@ -8,7 +8,7 @@ use vae_figures::preview::Preview;
 use vae_run::{Event, RankSpeed};
 
 use super::progress::Progress;
-use crate::console::eprint_line;
+use crate::console::{announce, eprint_line};
 use crate::live::Live;
 use crate::say;
 use crate::tensorboard::{self, Log};
@@ -44,7 +44,7 @@ impl RunReporter<'_> {
             }
             Event::Epoch(epoch, trainer) => {
                 let words = epoch_line(epoch, self.epochs);
-                self.progress.suspend(|| say!("{words}"));
+                self.progress.suspend(|| announce(&words));
                 if self.live.is_some() || self.tensorboard.is_some() {
                     let shown = Preview::at(trainer);
                     self.log_scalars(|log| log.epoch(epoch, &shown));

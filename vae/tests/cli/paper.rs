@@ -111,14 +111,58 @@ fn what_diverges_is_told() {
     assert!(told == "undecided" && why.contains("dense,z_dim=16 diverged with seed 1"), "{told}: {why}");
 }
 
+/// The files of runs that are trained at the same time are those of runs one after the other, and so is the order of the results, though
+/// the first run ends last.
+#[test]
+fn runs_at_the_same_time_have_the_same_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = ["mnist", "--only", "cnn,z_dim=16", "--only", "dense-512", "--only", "noisy", "--threads", "2"];
+    let said = done(&paper(dir.path(), &[&runs, &["--jobs", "2"], TINY]));
+    assert!(said.contains("2 runs are trained at the same time, with 1 thread each"), "{said}");
+    let lines = |start: &str| said.lines().filter(|line| line.starts_with(start)).count();
+    for name in ["cnn,z_dim=16,seed=1", "dense-512,seed=1", "noisy,seed=1"] {
+        assert_eq!([": epoch ", ": ended"].map(|event| lines(&format!("{name}{event}"))), [2, 1], "{said}");
+    }
+    fs::rename(dir.path().join("p"), dir.path().join("together")).unwrap();
+    let said = done(&paper(dir.path(), &[&runs, &["--jobs", "1"], TINY]));
+    assert!(said.contains("  device     cpu, 2 threads"), "{said}");
+    let read = |out: &str, file: &str| fs::read(dir.path().join(out).join(file)).unwrap();
+    for file in ["noisy,seed=1/checkpoints/last.safetensors", "dense-512,seed=1/scores.json", "claims.json"] {
+        assert!(read("p", file) == read("together", file), "{file}");
+    }
+    let names = |out: &str| {
+        let name = |line: &str| serde_json::from_str::<Value>(line).unwrap()["point"].to_string();
+        String::from_utf8(read(out, "results.jsonl")).unwrap().lines().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names("p"), names("together"));
+}
+
+/// The error of one run stops the others, which keep what they have trained.
+#[test]
+fn an_error_stops_the_runs_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("p")).unwrap();
+    fs::write(dir.path().join("p/noisy,seed=1"), "a file where the folder of a run belongs").unwrap();
+    let long = ["mnist", "--only", "dense-512", "--only", "noisy", "--quick", "--device", "cpu", "--out", "p"];
+    let long = [&long[..], &["--set", "train.epochs=100000", "--threads", "2", "--jobs", "2"]].concat();
+    refused(&vae(dir.path(), &[&["paper"], &long[..]].concat()), 1, &["noisy,seed=1"]);
+    refused(&vae(dir.path(), &["paper", "mnist", "--jobs", "0"]), 2, &["--jobs"]);
+}
+
 /// Stopped by Ctrl-C in its first run, it goes on there.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_paper_goes_on() {
+    interrupted_with_jobs("1");
+    interrupted_with_jobs("2");
+}
+
+#[cfg(unix)]
+fn interrupted_with_jobs(jobs: &str) {
     let dir = tempfile::tempdir().unwrap();
     let long =
         ["mnist", "--only", "size,limit=1000", "--only", "dense-512", "--quick", "--device", "cpu", "--out", "p"];
-    let long = [&long[..], &["--set", "train.epochs=12", "--set", "data.limit=1000"]].concat();
+    let long = [&long[..], &["--set", "train.epochs=12", "--set", "data.limit=1000", "--jobs", jobs]].concat();
     let mut child = process("vae", dir.path())
         .arg("paper")
         .args(&long)
@@ -139,7 +183,7 @@ fn an_interrupted_paper_goes_on() {
     assert!(errors.contains("runs are done; run the same command again to continue"), "{errors}");
     assert!(!dir.path().join("p/claims.json").exists());
     let said = done(&process("vae", dir.path()).arg("paper").args(&long).output().unwrap());
-    assert!(said.contains("  resumed    after step "), "{said}");
+    assert!(jobs != "1" || said.contains("  resumed    after step "), "{said}");
     let lines =
         |run: &str| fs::read_to_string(dir.path().join("p").join(run).join("metrics.jsonl")).unwrap().lines().count();
     assert_eq!([lines("dense-512,seed=1"), lines("size,limit=1000,seed=1")], [12, 12]);

@@ -230,6 +230,26 @@ fn a_sweep_over_missing_images_cannot_start() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
+/// With several jobs, a grid and its table are the same.
+#[test]
+fn points_at_the_same_time_have_the_same_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let without_seconds = |dir: &Path| {
+        let mut lines = results(dir);
+        lines.iter_mut().for_each(|line| {
+            line.as_object_mut().unwrap().remove("seconds");
+        });
+        lines
+    };
+    done(dir.path(), &[TINY, GRID, &["--threads", "2"]]);
+    let one_after_the_other = without_seconds(dir.path());
+    fs::remove_dir_all(dir.path().join("grid")).unwrap();
+    let said = done(dir.path(), &[TINY, GRID, &["--threads", "2", "--jobs", "2", "--score", "mse"]]);
+    assert!(said.contains("2 runs are trained at the same time, with 1 thread each"), "{said}");
+    assert!(said.contains("beta=2,z_dim=3: epoch 2/2") && said.contains("beta=2,z_dim=3: ended"), "{said}");
+    assert_eq!(without_seconds(dir.path()), one_after_the_other);
+}
+
 #[test]
 fn a_point_that_diverges_does_not_keep_the_others() {
     let dir = tempfile::tempdir().unwrap();

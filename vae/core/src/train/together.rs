@@ -214,7 +214,7 @@ impl Worker {
         let (ready, answer) = channel();
         let work = move || {
             let model = learn::build(&config);
-            let threads = match tensor::start_own_threads() {
+            let threads = match tensor::start_own_threads(0) {
                 Ok(threads) if describe(&*model) == tensors => threads,
                 Ok(_) => {
                     return drop(ready.send(Err(Error::config(

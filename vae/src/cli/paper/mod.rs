@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use vae_core::Error;
+use vae_core::config::Config;
 use vae_run::Folder;
 
 use super::load::LoadOptions;
@@ -22,6 +23,7 @@ use crate::paper::{Paper, PaperOptions, PlannedRun};
 use crate::say;
 use crate::session::duration;
 use crate::session::grid::Grid;
+use crate::session::jobs::Jobs;
 use crate::session::memory;
 use crate::session::points::Point;
 
@@ -76,6 +78,9 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     load: LoadOptions,
+    /// Train so many runs at the same time, each with its share of the threads [default: as many as threads and memory allow; 1 on a GPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    jobs: Option<u64>,
     /// Seeds, every run with each [default: 1; with --budget as many of 1, 2 and 3 as fit]
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     seeds: Vec<u64>,
@@ -136,7 +141,15 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     grid.folder.write(PLAN, State::of(name, &asked).text().as_bytes())?;
-    run::run(run::Work { paper: &paper, asked: &asked, plan: &plan, here: &here, budget: args.budget }, grid, &chosen)
+    let left: Vec<&Config> = here
+        .iter()
+        .map(|&at| &plan[at].point)
+        .filter(|point| grid.result(point).is_none())
+        .map(|point| &point.config)
+        .collect();
+    let jobs = Jobs::new(args.jobs, &left, &chosen)?;
+    let work = run::Work { paper: &paper, asked: &asked, plan: &plan, here: &here, budget: args.budget, jobs };
+    run::run(work, grid, &chosen)
 }
 
 /// Writes the page of the runs in a folder.

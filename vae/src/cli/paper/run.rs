@@ -1,7 +1,9 @@
 //! Every run to its end, with its scores and figures; then the page.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -19,6 +21,7 @@ use crate::paper::{Paper, PaperOptions, PlannedRun, folder};
 use crate::say;
 use crate::session::duration;
 use crate::session::grid::Grid;
+use crate::session::jobs::Jobs;
 use crate::session::{RunOptions, catch_signals, interrupted};
 
 /// Samples and test images that are scored.
@@ -35,6 +38,15 @@ pub(super) struct Work<'a> {
     pub(super) here: &'a [usize],
     /// No run is started that would end after so many seconds.
     pub(super) budget: Option<f64>,
+    /// The runs that are trained at the same time.
+    pub(super) jobs: Jobs,
+}
+
+/// What the runs that are trained at the same time share.
+struct Shared {
+    grid: Grid,
+    skipped: BTreeMap<String, String>,
+    clock: Clock,
 }
 
 /// The time that runs take here: the estimate for two cores, corrected by the runs that have ended.
@@ -64,49 +76,79 @@ impl Clock {
 }
 
 /// Does what is left to do of the runs in these places of the plan.
-pub(super) fn run(work: Work, mut grid: Grid, chosen: &Chosen) -> Result<ExitCode> {
-    let Work { paper, asked, plan, here, budget } = work;
+pub(super) fn run(work: Work, grid: Grid, chosen: &Chosen) -> Result<ExitCode> {
+    let Work { paper, asked, plan, here, jobs, .. } = work;
     catch_signals()?;
-    let (mut skipped, mut clock) = (BTreeMap::new(), Clock::start());
-    for (i, &at) in here.iter().enumerate() {
-        let planned = &plan[at];
-        let place = format!("run {} of {}: {}", i + 1, here.len(), planned.point.name);
-        if interrupted() {
-            return Ok(stopped(plan, &grid));
-        }
-        if grid.result(&planned.point).is_some() {
-            say!("{place}, already done");
-        } else if let Some(why) = planned.missing() {
-            match skipped.iter().find(|(_, known)| **known == why) {
-                Some((first, _)) => eprint_line(&format!("warning: {place} is skipped for the same reason as {first}")),
-                None => eprint_line(&format!("warning: {place} is skipped: {why}")),
-            }
-            skipped.insert(planned.point.name.clone(), why);
-            continue;
-        } else {
-            let left = here[i..].iter().map(|&at| &plan[at]).filter(|later| grid.result(&later.point).is_none());
-            let left = clock.corrected(left.filter_map(|later| later.seconds).sum());
-            let next = clock.corrected(planned.seconds.unwrap_or(0.0));
-            if budget.is_some_and(|budget| clock.start.elapsed().as_secs_f64() + next > budget) {
-                eprint_line(&format!(
-                    "the budget is used up; {} are left, and --resume goes on",
-                    duration::words(left)
-                ));
-                break;
-            }
-            say!("{place}, {} left\n", duration::words(left));
-            let before = Instant::now();
-            if !grid.run(&planned.point, chosen, RunOptions::default())? {
-                return Ok(stopped(plan, &grid));
-            }
-            clock.add(planned.seconds, before.elapsed().as_secs_f64());
-            say!("");
-        }
-        measure(paper, asked, planned, &grid, chosen)?;
+    jobs.words().iter().for_each(|words| say!("{words}"));
+    // Other runs start from the encoders of classifiers, or are scored with them.
+    let classifies = |at: &usize| plan[*at].point.config.model.kind == ModelKind::Classifier;
+    let (first, rest): (Vec<usize>, Vec<usize>) = here.iter().copied().partition(classifies);
+    let order: Vec<usize> = first.iter().chain(&rest).copied().collect();
+    let numbers: Vec<usize> = (0..order.len()).collect();
+    let (first, rest) = numbers.split_at(first.len());
+    let shared = Mutex::new(Shared { grid, skipped: BTreeMap::new(), clock: Clock::start() });
+    let each = |&i: &usize| one(&work, &order, i, &shared, chosen);
+    let ended = jobs.for_each(first, each)? && jobs.for_each(rest, each)?;
+    let Shared { mut grid, skipped, .. } = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if !ended && interrupted() {
+        return Ok(stopped(plan, &grid));
     }
     let judged = Results { paper, asked, plan, skipped: &skipped }.write(&mut grid)?;
     tell(&judged, &grid);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does what is left to do of one run. Returns whether others are to follow.
+fn one(work: &Work, order: &[usize], i: usize, shared: &Mutex<Shared>, chosen: &Chosen) -> Result<bool> {
+    let Work { paper, asked, plan, jobs, budget, .. } = *work;
+    let planned = &plan[order[i]];
+    let name = &planned.point.name;
+    let place = format!("run {} of {}: {name}", i + 1, order.len());
+    if interrupted() {
+        return Ok(false);
+    }
+    let mut now = lock(shared);
+    let path = now.grid.path(&planned.point);
+    if now.grid.result(&planned.point).is_some() {
+        say!("{place}, already done");
+    } else if let Some(why) = planned.missing() {
+        match now.skipped.iter().find(|(_, known)| **known == why) {
+            Some((first, _)) => eprint_line(&format!("warning: {place} is skipped for the same reason as {first}")),
+            None => eprint_line(&format!("warning: {place} is skipped: {why}")),
+        }
+        now.skipped.insert(name.clone(), why);
+        return Ok(true);
+    } else {
+        let Shared { grid, clock, .. } = &*now;
+        let left = order[i..].iter().map(|&at| &plan[at]).filter(|later| grid.result(&later.point).is_none());
+        let left = clock.corrected(left.filter_map(|later| later.seconds).sum());
+        let next = clock.corrected(planned.seconds.unwrap_or(0.0)) * jobs.count() as f64;
+        if budget.is_some_and(|budget| clock.start.elapsed().as_secs_f64() + next > budget) {
+            eprint_line(&format!("the budget is used up; {} are left, and --resume goes on", duration::words(left)));
+            return Ok(false);
+        }
+        say!("{place}, {} left{}", duration::words(left), if jobs.count() == 1 { "\n" } else { "" });
+        drop(now);
+        let before = Instant::now();
+        let Some(line) = jobs.label(name, || planned.point.train(&path, chosen, RunOptions::default()))? else {
+            return Ok(false);
+        };
+        now = lock(shared);
+        now.grid.add(line)?;
+        now.clock.add(planned.seconds, before.elapsed().as_secs_f64() / jobs.count() as f64);
+        say!("{}", if jobs.count() == 1 { String::new() } else { format!("{name}: ended") });
+    }
+    let failed = now.grid.result(&planned.point).is_none_or(|line| line.contains_key("failed"));
+    let extractor = paper.extractor.as_ref().map(|run| now.grid.folder.path().join(folder(run, planned.seed)));
+    drop(now);
+    if !failed {
+        jobs.label(name, || measure(paper, asked, planned, &path, extractor, chosen))?;
+    }
+    Ok(true)
+}
+
+fn lock<'a>(shared: &'a Mutex<Shared>) -> MutexGuard<'a, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prints the verdicts.
@@ -117,20 +159,26 @@ pub(super) fn tell(judged: &[ClaimResult], grid: &Grid) {
     say!("\n{0}/results.md, {0}/claims.json", grid.folder.path().display());
 }
 
-/// Scores a run, if the paper has a score, and draws the figures that the paper has of it, unless both are there.
-fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Grid, chosen: &Chosen) -> Result<()> {
-    let (path, config) = (grid.path(&planned.point), &planned.point.config);
-    let failed = grid.result(&planned.point).is_none_or(|line| line.contains_key("failed"));
-    if failed || config.model.kind == ModelKind::Classifier {
+/// Scores a run that did not diverge, if the paper has a score, and draws the figures that the paper has of it, unless both are there. The
+/// classifier in the folder `extractor` extracts features for some of the scores.
+fn measure(
+    paper: &Paper,
+    asked: &PaperOptions,
+    planned: &PlannedRun,
+    path: &Path,
+    extractor: Option<PathBuf>,
+    chosen: &Chosen,
+) -> Result<()> {
+    let config = &planned.point.config;
+    if config.model.kind == ModelKind::Classifier {
         return Ok(());
     }
     let images = if asked.quick { QUICK_IMAGES } else { IMAGES };
-    let extractor = paper.extractor.as_ref().map(|run| grid.folder.path().join(folder(run, planned.seed)));
     let extractor = extractor.filter(|run| run.join("checkpoints").exists());
     // Scores from before there was an extractor lack what it is for.
     let whole = |scores: &Scores| extractor.is_none() || scores.get("frechet_distance").is_some();
     let scored =
-        !paper.needs_scores()? || Scores::read(&path)?.is_some_and(|scores| scores.images == images && whole(&scores));
+        !paper.needs_scores()? || Scores::read(path)?.is_some_and(|scores| scores.images == images && whole(&scores));
     let wanted = |name: &str| {
         let mut figures = paper.figures.iter().filter(|figure| !figure.together && figure.runs.contains(&planned.run));
         figures.any(|figure| figure.draw == name) && !path.join(format!("{name}.png")).exists()
@@ -139,8 +187,8 @@ fn measure(paper: &Paper, asked: &PaperOptions, planned: &PlannedRun, grid: &Gri
     if !path.join("checkpoints").exists() || scored && !paper.figures.iter().any(|figure| wanted(&figure.draw)) {
         return Ok(());
     }
-    let run = load::open(&path, config.clone(), chosen)?;
-    let mut files = Folder::open_unlocked(&path);
+    let run = load::open(path, config.clone(), chosen)?;
+    let mut files = Folder::open_unlocked(path);
     if !scored {
         let scores = vae_scores::evaluate(&run, &Options { images, extractor, inception: None, ..Options::default() })?;
         scores.warnings.iter().for_each(|words| warn(words));

@@ -69,6 +69,9 @@ pub(in crate::cli) struct Args {
     /// joined by + change together
     #[arg(long, value_name = "KEY=A,B,C")]
     pub(super) sweep: Vec<String>,
+    /// With --sweep: train so many runs at the same time, each with its share of the threads [default: 1]
+    #[arg(long, value_name = "N", requires = "sweep", conflicts_with_all = ["live", "profile"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) jobs: Option<u64>,
     /// With --sweep: test scores that get a column of the table, for example mse,frechet_distance; docs/scores.md has their names
     #[arg(long, value_name = "NAME,NAME", requires = "sweep", value_delimiter = ',')]
     pub(super) score: Vec<String>,

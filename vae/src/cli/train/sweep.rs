@@ -7,11 +7,14 @@
 //!
 //! Nothing runs before every point was checked.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use vae_core::Error;
+use vae_core::config::Config;
 use vae_core::objective::number;
 use vae_figures::figure::{Curve, overlay};
 use vae_run::{Folder, LoadedRun};
@@ -24,6 +27,7 @@ use crate::device::{self, Chosen};
 use crate::report::IMAGES;
 use crate::say;
 use crate::session::grid::{Grid, epochs};
+use crate::session::jobs::Jobs;
 use crate::session::points::{Point, points};
 use crate::session::sweep_table::{Row, SweepTable};
 use crate::session::{catch_signals, interrupted, memory};
@@ -41,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         points.iter().try_for_each(|point| point.config.check_memory(available).map_err(|error| at(point, &error)))?;
     }
     let name = format!("{}-sweep", points[0].config.name);
-    let mut grid = Grid::open(folder::prepare(args.out.as_deref(), &name)?, &points)?;
+    let grid = Grid::open(folder::prepare(args.out.as_deref(), &name)?, &points)?;
     if args.download {
         points.iter().try_for_each(|point| download::fetch(&point.config))?;
     }
@@ -49,41 +53,60 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         return dry_run(args, &points, &grid);
     }
     catch_signals()?;
-    for (i, point) in points.iter().enumerate() {
-        let place = format!("point {} of {}: {}", i + 1, points.len(), point.name);
-        if grid.result(point).is_some() {
-            say!("{place}, already done");
-        } else if interrupted() {
-            return Ok(stopped(&points, &grid));
-        } else {
-            say!("{place}\n");
-            if !grid.run(point, &chosen, args.run_options())? {
-                return Ok(stopped(&points, &grid));
-            }
-            say!("");
-        }
-        scores(args, point, &grid, &chosen)?;
+    let left: Vec<&Config> =
+        points.iter().filter(|point| grid.result(point).is_none()).map(|point| &point.config).collect();
+    let jobs = Jobs::new(Some(args.jobs.unwrap_or(1)), &left, &chosen)?;
+    jobs.words().iter().for_each(|words| say!("{words}"));
+    let shared = Mutex::new(grid);
+    let numbers: Vec<usize> = (0..points.len()).collect();
+    let ended = jobs.for_each(&numbers, |&i| one(args, &points, i, &shared, jobs, &chosen))?;
+    let mut grid = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match ended {
+        true => conclude(args, &points, &mut grid, &chosen),
+        false => Ok(stopped(&points, &grid)),
     }
-    conclude(args, &points, &mut grid, &chosen)
 }
 
-/// The test scores of a run, if --score asks for some and the run did not diverge. They are computed unless its folder has them.
-fn scores(args: &Args, point: &Point, grid: &Grid, chosen: &Chosen) -> Result<Option<Scores>> {
-    let ended = grid.result(point).is_some_and(|line| line.contains_key("validation"));
-    if args.score.is_empty() || !ended {
+/// Trains and scores a point, unless that is done. Returns `false` if it was interrupted.
+fn one(args: &Args, points: &[Point], i: usize, shared: &Mutex<Grid>, jobs: Jobs, chosen: &Chosen) -> Result<bool> {
+    let grid = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let point = &points[i];
+    let place = format!("point {} of {}: {}", i + 1, points.len(), point.name);
+    let path = grid().path(point);
+    if grid().result(point).is_some() {
+        say!("{place}, already done");
+    } else if interrupted() {
+        return Ok(false);
+    } else {
+        say!("{place}{}", if jobs.count() == 1 { "\n" } else { "" });
+        let Some(line) = jobs.label(&point.name, || point.train(&path, chosen, args.run_options()))? else {
+            return Ok(false);
+        };
+        grid().add(line)?;
+        say!("{}", if jobs.count() == 1 { String::new() } else { format!("{}: ended", point.name) });
+    }
+    let trained = grid().result(point).is_some_and(|line| line.contains_key("validation"));
+    if trained {
+        jobs.label(&point.name, || scores(args, point, &path, chosen))?;
+    }
+    Ok(true)
+}
+
+/// The test scores of a run that did not diverge, if --score asks for some. They are computed unless its folder has them.
+fn scores(args: &Args, point: &Point, path: &Path, chosen: &Chosen) -> Result<Option<Scores>> {
+    if args.score.is_empty() {
         return Ok(None);
     }
-    let path = grid.path(point);
-    let scores = match Scores::read(&path)? {
+    let scores = match Scores::read(path)? {
         Some(scores) => scores,
         None => {
-            let run = LoadedRun::open(&path, point.config.clone(), chosen.device.clone())?;
+            let run = LoadedRun::open(path, point.config.clone(), chosen.device.clone())?;
             let scores = vae_scores::evaluate(
                 &run,
                 &Options { images: IMAGES, extractor: None, inception: None, ..Options::default() },
             )?;
             scores.warnings.iter().for_each(|words| warn(words));
-            scores.write(&mut Folder::open_unlocked(&path))?;
+            scores.write(&mut Folder::open_unlocked(path))?;
             scores
         }
     };
@@ -150,10 +173,12 @@ fn conclude(args: &Args, points: &[Point], grid: &mut Grid, chosen: &Chosen) -> 
     let mut curves = Vec::new();
     for point in points {
         let Some(line) = grid.result(point) else { continue };
+        let (path, mut found) = (grid.path(point), None);
         if line.contains_key("validation") {
-            curves.push(Curve::of_validation(&point.name, &epochs(&grid.path(point))?));
+            curves.push(Curve::of_validation(&point.name, &epochs(&path)?));
+            found = scores(args, point, &path, chosen)?;
         }
-        rows.push(Row { line, scores: scores(args, point, grid, chosen)? });
+        rows.push(Row { line, scores: found });
     }
     let table = SweepTable::new(&rows, &args.score);
     let (table, csv) = (table.markdown(), table.csv());
