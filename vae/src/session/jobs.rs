@@ -5,6 +5,8 @@
 //! of the same runs one after the other for `mnist-cnn` at half its width, 0.77 for `quickstart`, and 0.92 for `beta-resnet18`. The
 //! results are equal to the bit, because those of a run do not depend on its threads. On a GPU, runs follow each other.
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,9 +14,12 @@ use anyhow::Result;
 use vae_core::config::Config;
 use vae_core::{Error, Result as VaeResult};
 
-use super::{memory, stop};
+use super::grid::ResultLine;
+use super::points::Point;
+use super::{RunOptions, memory, stop};
 use crate::console::labelled;
 use crate::device::Chosen;
+use crate::say;
 
 /// How many runs are trained at the same time, and the threads of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +63,12 @@ impl Jobs {
         Ok(Jobs { count, threads: threads / count })
     }
 
+    /// The same threads for at most so many runs.
+    pub fn at_most(self, runs: usize) -> Jobs {
+        let count = self.count.min(runs).max(1);
+        Jobs { count, threads: self.count * self.threads / count }
+    }
+
     /// How many runs are trained at the same time.
     pub fn count(self) -> usize {
         self.count
@@ -69,21 +80,16 @@ impl Jobs {
         (self.count > 1).then(|| format!("{} runs are trained at the same time, with {threads} each", self.count))
     }
 
-    /// Calls `work` for each item in order, for several at once if there are several jobs, until it returns `false` or an error. What it has
-    /// begun for others ends then, after an error at once. Returns whether it returned only `true`.
+    /// Calls `work` for each number in order, for as many at once as there are jobs, until it returns `false` or an error. Calls that have
+    /// begun go on to their end; after an error, the runs in them stop after their present step. Returns whether all calls returned `true`.
     ///
     /// # Errors
     /// The first error of `work`, or if the system does not start the threads.
-    pub fn for_each<T: Sync>(self, items: &[T], work: impl Fn(&T) -> Result<bool> + Sync) -> Result<bool> {
+    pub fn for_each(self, mut numbers: Range<usize>, work: impl Fn(usize) -> Result<bool> + Sync) -> Result<bool> {
         if self.count == 1 {
-            for item in items {
-                if !work(item)? {
-                    return Ok(false);
-                }
-            }
-            return Ok(true);
+            return numbers.try_fold(true, |go_on, i| Ok(go_on && work(i)?));
         }
-        let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (next, stopped) = (AtomicUsize::new(numbers.start), AtomicBool::new(false));
         let failure = Mutex::new(None);
         let fail = |error: anyhow::Error| {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -95,10 +101,12 @@ impl Jobs {
                 Ok(threads) => threads,
                 Err(error) => return fail(Error::Thread(error.to_string()).into()),
             };
-            while !stopped.load(Ordering::Relaxed)
-                && let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed))
-            {
-                match work(item) {
+            while !stopped.load(Ordering::Relaxed) {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= numbers.end {
+                    break;
+                }
+                match work(i) {
                     Ok(true) => {}
                     Ok(false) => stopped.store(true, Ordering::Relaxed),
                     Err(error) => fail(error),
@@ -115,6 +123,27 @@ impl Jobs {
             Some(error) => Err(error),
             None => Ok(!stopped.into_inner()),
         }
+    }
+
+    /// Trains the run of a point in this folder, as [`Point::train`] does. Prints `start` before it, and after it that it has ended.
+    ///
+    /// # Errors
+    /// As `Point::train`.
+    pub fn train(
+        self,
+        start: &str,
+        point: &Point,
+        path: &Path,
+        chosen: &Chosen,
+        options: RunOptions,
+    ) -> VaeResult<Option<ResultLine>> {
+        let alone = self.count == 1;
+        say!("{start}{}", if alone { "\n" } else { "" });
+        let line = self.label(&point.name, || point.train(path, chosen, options))?;
+        if line.is_some() {
+            say!("{}", if alone { String::new() } else { format!("{}: ended", point.name) });
+        }
+        Ok(line)
     }
 
     /// Does `work` for the run with this name. Beside others, its lines begin with the name.
@@ -139,6 +168,8 @@ mod tests {
         assert_eq!(jobs(None, 0, 0.0, 2).unwrap(), (1, 2));
         assert_eq!(jobs(Some(4), 56, 1.0, 16).unwrap(), (4, 4));
         assert_eq!(jobs(Some(9), 56, 1.0, 2).unwrap(), (2, 1)); // no more runs than threads
+        let of = |count, threads| Jobs { count, threads };
+        assert_eq!([1, 2, 9].map(|runs| of(4, 2).at_most(runs)), [of(1, 8), of(2, 4), of(4, 2)]);
         let refused = jobs(Some(4), 56, 4.0, 16).unwrap_err().to_string();
         assert!(refused.contains("--jobs 4") && refused.contains("ask for fewer"), "{refused}");
     }
@@ -147,16 +178,16 @@ mod tests {
     fn each_item_is_worked_on_once_until_one_stops() {
         for jobs in [Jobs::ONE, Jobs { count: 3, threads: 1 }] {
             let seen = Mutex::new(Vec::new());
-            let all = |item: &usize| {
-                seen.lock().unwrap().push(*item);
-                Ok(*item != 40)
+            let all = |i: usize| {
+                seen.lock().unwrap().push(i);
+                Ok(i != 40)
             };
-            let items: Vec<usize> = (0..40).collect();
-            assert!(jobs.for_each(&items, all).unwrap());
+            assert!(jobs.for_each(3..40, all).unwrap());
             seen.lock().unwrap().sort_unstable();
-            assert_eq!(*seen.lock().unwrap(), items);
-            assert!(!jobs.for_each(&[1, 40, 2, 3, 4, 5, 6, 7, 8, 9], all).unwrap());
-            assert!(seen.lock().unwrap().len() < 50);
+            assert_eq!(*seen.lock().unwrap(), (3..40).collect::<Vec<_>>());
+            seen.lock().unwrap().clear();
+            assert!(!jobs.for_each(40..1000, all).unwrap());
+            assert!(seen.lock().unwrap().len() < 960);
         }
     }
 }

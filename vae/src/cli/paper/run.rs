@@ -1,6 +1,7 @@
 //! Every run to its end, with its scores and figures; then the page.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -84,11 +85,12 @@ pub(super) fn run(work: Work, grid: Grid, chosen: &Chosen) -> Result<ExitCode> {
     let classifies = |at: &usize| plan[*at].point.config.model.kind == ModelKind::Classifier;
     let (first, rest): (Vec<usize>, Vec<usize>) = here.iter().copied().partition(classifies);
     let order: Vec<usize> = first.iter().chain(&rest).copied().collect();
-    let numbers: Vec<usize> = (0..order.len()).collect();
-    let (first, rest) = numbers.split_at(first.len());
     let shared = Mutex::new(Shared { grid, skipped: BTreeMap::new(), clock: Clock::start() });
-    let each = |&i: &usize| one(&work, &order, i, &shared, chosen);
-    let ended = jobs.for_each(first, each)? && jobs.for_each(rest, each)?;
+    let phase = |numbers: Range<usize>| {
+        let jobs = jobs.at_most(numbers.len());
+        jobs.for_each(numbers, |i| one(&Work { jobs, ..work }, &order, i, &shared, chosen))
+    };
+    let ended = phase(0..first.len())? && phase(first.len()..order.len())?;
     let Shared { mut grid, skipped, .. } = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !ended && interrupted() {
         return Ok(stopped(plan, &grid));
@@ -127,16 +129,15 @@ fn one(work: &Work, order: &[usize], i: usize, shared: &Mutex<Shared>, chosen: &
             eprint_line(&format!("the budget is used up; {} are left, and --resume goes on", duration::words(left)));
             return Ok(false);
         }
-        say!("{place}, {} left{}", duration::words(left), if jobs.count() == 1 { "\n" } else { "" });
         drop(now);
+        let start = format!("{place}, {} left", duration::words(left));
         let before = Instant::now();
-        let Some(line) = jobs.label(name, || planned.point.train(&path, chosen, RunOptions::default()))? else {
+        let Some(line) = jobs.train(&start, &planned.point, &path, chosen, RunOptions::default())? else {
             return Ok(false);
         };
         now = lock(shared);
         now.grid.add(line)?;
         now.clock.add(planned.seconds, before.elapsed().as_secs_f64() / jobs.count() as f64);
-        say!("{}", if jobs.count() == 1 { String::new() } else { format!("{name}: ended") });
     }
     let failed = now.grid.result(&planned.point).is_none_or(|line| line.contains_key("failed"));
     let extractor = paper.extractor.as_ref().map(|run| now.grid.folder.path().join(folder(run, planned.seed)));

@@ -58,8 +58,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let jobs = Jobs::new(Some(args.jobs.unwrap_or(1)), &left, &chosen)?;
     jobs.words().iter().for_each(|words| say!("{words}"));
     let shared = Mutex::new(grid);
-    let numbers: Vec<usize> = (0..points.len()).collect();
-    let ended = jobs.for_each(&numbers, |&i| one(args, &points, i, &shared, jobs, &chosen))?;
+    let ended = jobs.for_each(0..points.len(), |i| one(args, &points, i, &shared, jobs, &chosen))?;
     let mut grid = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     match ended {
         true => conclude(args, &points, &mut grid, &chosen),
@@ -78,12 +77,8 @@ fn one(args: &Args, points: &[Point], i: usize, shared: &Mutex<Grid>, jobs: Jobs
     } else if interrupted() {
         return Ok(false);
     } else {
-        say!("{place}{}", if jobs.count() == 1 { "\n" } else { "" });
-        let Some(line) = jobs.label(&point.name, || point.train(&path, chosen, args.run_options()))? else {
-            return Ok(false);
-        };
+        let Some(line) = jobs.train(&place, point, &path, chosen, args.run_options())? else { return Ok(false) };
         grid().add(line)?;
-        say!("{}", if jobs.count() == 1 { String::new() } else { format!("{}: ended", point.name) });
     }
     let trained = grid().result(point).is_some_and(|line| line.contains_key("validation"));
     if trained {
