@@ -94,7 +94,7 @@ fn small_kernels() -> Vec<Case> {
             let image = [1 + (i + padding) % 3, cin, size[0], size[1]];
             let conv = Conv { stride: 1, padding };
             cases.push(Case { image, weight: [cout, cin, 3, 3], conv, biased: padding != 1 });
-            // Few channels in or out; the latter is the other case of the weight gradient.
+            // Few channels in or out.
             let few = 1 + (i + padding) % 3;
             cases.push(Case { image, weight: [few, cin, 3, 3], conv, biased: padding == 1 });
             let image = [2, few, size[0], size[1]];

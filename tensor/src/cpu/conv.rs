@@ -81,15 +81,14 @@ impl ConvAlgorithm {
     }
 
     /// The algorithm for one of a convolution's three products, with `[in, out]` channels: the forced one if it fits, or else the one
-    /// with the least work. Winograd's needs enough channels to fill vectors, and enough pixels to make up for the transform of the
-    /// weights.
+    /// that took the least time on processors with AVX2 and AVX-512. Winograd's needs enough channels to make up for the transforms of
+    /// their images, and enough pixels to make up for the transform of the weights.
     fn choose(window: &Window, product: Product, channels: Channels) -> ConvAlgorithm {
         use ConvAlgorithm::*;
         let [cin, cout] = channels.group;
         let (from, to) = match product {
-            Product::Forward => (cin, cout),
+            Product::Forward | Product::WeightGradient => (cin, cout),
             Product::Adjoint => (cout, cin),
-            Product::WeightGradient => (cin.max(cout), cin.min(cout)),
         };
         let whole = channels.group == channels.image;
         let fits = |algorithm: ConvAlgorithm| {
@@ -99,40 +98,35 @@ impl ConvAlgorithm {
             return if fits(forced) { forced } else { Direct };
         }
         let [height, width] = window.output;
+        let (pixels, least) = (window.batch * height * width, from.min(to));
         let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
+        let weights = matches!(product, Product::WeightGradient);
+        // Vectors run along rows, which must be long. The weight gradient of most layers takes less time by other algorithms.
+        let rows = if weights { width >= 64 || (width >= 28 && (cout == 1 || cin < 12)) } else { width >= 12 };
+        let many = if weights { cin >= 12 } else { from >= 16 || (from >= 8 && from + to >= 24) };
         // At stride 2 a Winograd tile is 100 products instead of 16 for each of its pixels. Its transforms take more than half as long as
         // the products. For 3 × 3 they take more than is saved.
-        let four = fits(WinogradStride2) && window.kernel == [4, 4] && tiles(4) * 160 < height * width * 16;
-        if fits(Few) {
+        let enough = if weights { cin >= 16 } else { least >= 64 || (least >= 16 && height * width > 16) };
+        let four = window.kernel == [4, 4] && tiles(4) * 160 < height * width * 16 && enough;
+        // Each image is computed by one core, and its pixels are to be read more than once. An adjoint of one to three channels reads few.
+        let read_again = match product {
+            Product::WeightGradient => true,
+            Product::Forward => window.taps() > 1 || window.stride > 1,
+            Product::Adjoint => (window.taps() > 1 || window.stride > 1) && (cout > 3 || cin <= 16),
+        };
+        if fits(Few) && rows && window.taps() > 1 {
             Few
-        } else if four && from.min(to) >= 16 && window.batch * height * width >= 1024 {
-            WinogradStride2
-        } else if !fits(Winograd4) || from.min(to) < 16 || window.batch * height * width < 256 {
-            ConvAlgorithm::of_any_kernel(window, product, channels.group)
-        } else if fits(Square) {
+        } else if fits(Square) && pixels >= 256 {
             Square
-        } else if tiles(4) * 36 < tiles(2) * 16 {
-            Winograd4
+        } else if fits(WinogradStride2) && four && pixels >= 1024 {
+            WinogradStride2
+        } else if fits(Winograd4) && many && pixels >= 256 {
+            if tiles(4) * 36 < tiles(2) * 16 { Winograd4 } else { Winograd2 }
+        } else if fits(Indirect) && read_again && window.batch >= 16 {
+            Indirect
         } else {
-            Winograd2
+            Direct
         }
-    }
-
-    /// The faster one of the two algorithms for any kernel and any group of channels. Indirect products need the channels of a vector,
-    /// pixels that are read more than once, and enough images, of which each is computed by one core.
-    fn of_any_kernel(window: &Window, product: Product, [cin, cout]: [usize; 2]) -> ConvAlgorithm {
-        /// The channels of the longest vector.
-        const VECTOR: usize = 16;
-        const IMAGES: usize = 16;
-        let narrow = match product {
-            Product::Forward | Product::Adjoint => cin.min(cout) < VECTOR || (window.taps() == 1 && window.stride == 1),
-            Product::WeightGradient => cout < VECTOR,
-        };
-        let indirect = match ConvAlgorithm::forced() {
-            Some(forced) => forced == ConvAlgorithm::Indirect && forced.fits(window, product, cin, cout),
-            None => !narrow && window.batch >= IMAGES,
-        };
-        if indirect { ConvAlgorithm::Indirect } else { ConvAlgorithm::Direct }
     }
 
     fn fits(self, window: &Window, product: Product, from: usize, to: usize) -> bool {
@@ -282,23 +276,12 @@ pub(crate) fn weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Cha
         return;
     }
     let [cin, cout] = channels.group;
-    // SAFETY: each element is stored once.
-    let put = |w: &DisjointSliceMut, at: usize, sum| unsafe { w.part(at..at + 1)[0] = sum };
     match ConvAlgorithm::choose(&window, Product::WeightGradient, channels) {
         ConvAlgorithm::Direct => direct_weight_gradient(x, y, w, channels, window),
         ConvAlgorithm::Indirect => conv_indirect::weight_gradient(x, y, w, channels, window),
-        ConvAlgorithm::Few if cout <= conv_few::FEW => {
-            let (many, few) = ((x, cin, window.input), (y, cout, window.output));
-            let w = DisjointSliceMut::new(w);
-            let store = |o: usize, c: usize, t: usize, sum| put(&w, (o * cin + c) * 9 + t, sum);
-            conv_few::weight_gradient(many, few, window.padding, window.batch, &store);
-        }
         ConvAlgorithm::Few => {
-            // The same sum with the roles exchanged: the input moves over the output, with a rotated kernel.
-            let (many, few) = ((y, cout, window.output), (x, cin, window.input));
-            let w = DisjointSliceMut::new(w);
-            let store = |c: usize, o: usize, t: usize, sum| put(&w, (o * cin + c) * 9 + 8 - t, sum);
-            conv_few::weight_gradient(many, few, 2 - window.padding, window.batch, &store);
+            let (many, few) = ((x, cin, window.input), (y, cout, window.output));
+            conv_few::weight_gradient(many, few, window.padding, window.batch, w);
         }
         ConvAlgorithm::Square => conv_2x2::weight_gradient(x, y, w, channels.group, window.batch),
         ConvAlgorithm::Winograd2 => winograd::weight_gradient::<Two>(x, y, w, channels, window),

@@ -162,14 +162,13 @@ impl AddImage<'_> {
     }
 }
 
-/// `sum(few, many, tap) = Σ_p few[·, p]·many[·, p + tap − padding]` over a batch of images, for a 3 × 3 kernel at stride 1. Each sum is
-/// passed to `store`.
+/// `w[few, many, tap] = Σ_p few[·, p]·many[·, p + tap − padding]` over a batch of images, for a 3 × 3 kernel at stride 1.
 pub(super) fn weight_gradient(
     many: (&[f32], usize, [usize; 2]),
     few: (&[f32], usize, [usize; 2]),
     padding: usize,
     batch: usize,
-    store: &(dyn Fn(usize, usize, usize, f32) + Sync),
+    w: &mut [f32],
 ) {
     /// Parts of the batch. Each is summed on its own, and the sums are added in order.
     const PARTS: usize = 16;
@@ -207,11 +206,14 @@ pub(super) fn weight_gradient(
             }
         });
     });
+    let w = DisjointSliceMut::new(w);
     for_each_index(channels, &|channel| {
         for (o, t) in (0..few).flat_map(|o| (0..9).map(move |t| (o, t))) {
             let at = ((channel * few + o) * 9 + t) * LANES;
             let all = (0..parts).flat_map(|part| &sums[part * count + at..][..LANES]);
-            store(o, channel, t, all.map(|&x| f64::from(x)).sum::<f64>() as f32);
+            let place = (o * channels + channel) * 9 + t;
+            // SAFETY: each element is stored once.
+            unsafe { w.part(place..place + 1)[0] = all.map(|&x| f64::from(x)).sum::<f64>() as f32 };
         }
     });
 }
