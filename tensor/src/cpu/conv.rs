@@ -329,3 +329,41 @@ fn direct_weight_gradient(x: &[f32], y: &[f32], w: &mut [f32], channels: Channel
         &|rows, cols, sums, stride| store_rows(&w, n, rows, cols, sums, stride),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ConvAlgorithm::*;
+    use super::*;
+
+    /// The algorithms for the forward pass, the input gradient and the weight gradient of 64 square images.
+    fn chosen(channels: [usize; 2], size: usize, [kernel, stride]: [usize; 2]) -> [ConvAlgorithm; 3] {
+        let padding = (kernel - 1) / 2;
+        let (input, output) = ([size; 2], [(size + 2 * padding - kernel) / stride + 1; 2]);
+        let window = Window { batch: 64, input, output, kernel: [kernel; 2], stride, padding, dilation: 1 };
+        [Product::Forward, Product::Adjoint, Product::WeightGradient]
+            .map(|product| ConvAlgorithm::choose(&window, product, Channels::whole(channels)))
+    }
+
+    /// The fastest ones, or those within a few percent of them, as measured with AVX2 and AVX-512 (benches/RESULTS.md).
+    #[test]
+    fn each_layer_has_the_algorithm_that_was_fastest() {
+        for (channels, size, kernel, fastest) in [
+            ([8, 8], 32, [3, 1], [Indirect; 3]),
+            ([8, 16], 32, [3, 1], [Winograd4, Winograd4, Indirect]),
+            ([12, 12], 32, [3, 1], [Winograd4; 3]),
+            ([3, 64], 32, [3, 1], [Indirect, Few, Indirect]),
+            ([64, 3], 32, [3, 1], [Few, Direct, Winograd4]),
+            ([32, 1], 28, [3, 1], [Few, Direct, Few]),
+            ([64, 3], 8, [3, 1], [Winograd4, Direct, Winograd4]),
+            ([64, 64], 8, [3, 1], [Winograd4; 3]),
+            ([4, 4], 2, [3, 1], [Square; 3]),
+            ([8, 16], 32, [3, 2], [Indirect; 3]),
+            ([32, 64], 16, [4, 2], [WinogradStride2; 3]),
+            ([32, 32], 8, [4, 2], [Indirect, Indirect, WinogradStride2]),
+            ([64, 128], 16, [1, 2], [Indirect; 3]),
+            ([64, 64], 16, [1, 1], [Direct, Direct, Indirect]),
+        ] {
+            assert_eq!(chosen(channels, size, kernel), fastest, "{channels:?} at {size}, kernel and stride {kernel:?}");
+        }
+    }
+}
