@@ -98,32 +98,32 @@ impl ConvAlgorithm {
             return if fits(forced) { forced } else { Direct };
         }
         let [height, width] = window.output;
-        let (pixels, least) = (window.batch * height * width, from.min(to));
+        let (results, least) = (window.batch * height * width, from.min(to));
         let tiles = |m: usize| height.div_ceil(m) * width.div_ceil(m);
         let weights = matches!(product, Product::WeightGradient);
         // Vectors run along rows, which must be long. The weight gradient of most layers takes less time by other algorithms.
-        let rows = if weights { width >= 64 || (width >= 28 && (cout == 1 || cin < 12)) } else { width >= 12 };
-        let many = if weights { cin >= 12 } else { from >= 16 || (from >= 8 && from + to >= 24) };
+        let long_rows = if weights { width >= 64 || (width >= 28 && (cout == 1 || cin < 12)) } else { width >= 12 };
+        let channels_for_winograd = if weights { cin >= 12 } else { from >= 16 || (from >= 8 && from + to >= 24) };
         // At stride 2 a Winograd tile is 100 products instead of 16 for each of its pixels. Its transforms take more than half as long as
         // the products. For 3 × 3 they take more than is saved.
         let enough = if weights { cin >= 16 } else { least >= 64 || (least >= 16 && height * width > 16) };
-        let four = window.kernel == [4, 4] && tiles(4) * 160 < height * width * 16 && enough;
-        // Each image is computed by one core, and its pixels are to be read more than once. An adjoint of one to three channels reads few.
+        let four_by_four = window.kernel == [4, 4] && tiles(4) * 160 < height * width * 16 && enough;
+        // Pixels in place pay if they are read more than once. An adjoint from at most three channels to many reads too few.
         let read_again = match product {
             Product::WeightGradient => true,
             Product::Forward => window.taps() > 1 || window.stride > 1,
             Product::Adjoint => (window.taps() > 1 || window.stride > 1) && (cout > 3 || cin <= 16),
         };
-        if fits(Few) && rows && window.taps() > 1 {
+        if fits(Few) && long_rows && window.taps() > 1 {
             Few
-        } else if fits(Square) && pixels >= 256 {
+        } else if fits(Square) && results >= 256 {
             Square
-        } else if fits(WinogradStride2) && four && pixels >= 1024 {
+        } else if fits(WinogradStride2) && four_by_four && results >= 1024 {
             WinogradStride2
-        } else if fits(Winograd4) && many && pixels >= 256 {
+        } else if fits(Winograd4) && channels_for_winograd && results >= 256 {
             if tiles(4) * 36 < tiles(2) * 16 { Winograd4 } else { Winograd2 }
         } else if fits(Indirect) && read_again && window.batch >= 16 {
-            Indirect
+            Indirect // one core for each image
         } else {
             Direct
         }
@@ -344,7 +344,7 @@ mod tests {
             .map(|product| ConvAlgorithm::choose(&window, product, Channels::whole(channels)))
     }
 
-    /// The fastest ones, or those within a few percent of them, as measured with AVX2 and AVX-512 (benches/RESULTS.md).
+    /// As measured on 27 November 2026 (benches/RESULTS.md). Where AVX2 and AVX-512 differ, the one that loses least on both.
     #[test]
     fn each_layer_has_the_algorithm_that_was_fastest() {
         for (channels, size, kernel, fastest) in [
