@@ -1,6 +1,6 @@
 //! A change of variables.
 //!
-//! A flow maps x to u = (x − shift)·e^(−log_scale), and u is N(0, 1). Where the map stretches, the density is thinner:
+//! A flow maps x to u = (x − shift)·e^(−log_scale), and u is N(0, 1). Where the map stretches, the density of x is higher:
 //!   ln p(x) = ln N(u; 0, 1) + ln |du/dx|
 //! Return ln p(x). The check measures the area under p.
 

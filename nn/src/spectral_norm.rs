@@ -1,6 +1,7 @@
 //! Spectral normalisation (Miyato et al., 1802.05957): a layer computes with W/σ(W), where σ(W) is the largest singular value of its
-//! weight W as a matrix `[out, all other sizes]`. The layer then stretches no vector by more than 1, so a network of such layers
-//! with activations of slope at most 1 is Lipschitz continuous.
+//! weight W as a matrix `[out, all other sizes]`. A linear layer then makes no vector longer. For a convolution this bounds the norm
+//! only up to a factor, because its windows overlap. So a network of such layers with activations of slope at most 1 is Lipschitz
+//! continuous.
 //!
 //! A step of the power iteration follows the weight, which moves little from step to step:
 //!

@@ -74,7 +74,8 @@ fn values(key: &Key) -> String {
         let each = if key.kind == Kind::Integers { "each " } else { "" };
         parts.push(format!("{each}{}", key.range));
     }
-    let default = key.default.as_deref().unwrap_or("depends on data.kind");
+    let depends = if key.name.starts_with("prior.") { "depends on the kind of prior" } else { "depends on data.kind" };
+    let default = key.default.as_deref().unwrap_or(depends);
     format!("{}; default {default}", parts.join(": "))
 }
 

@@ -149,7 +149,7 @@ fn holes(facts: &Facts) -> Option<Finding> {
         symptom: "reconstructions are fine, samples are not",
         evidence: format!("the Fréchet distance of samples is {samples:.1}, that of reconstructions {reconstructions:.1}: draws from the prior miss the codes of real images"),
         look: "vae draw RUN samples",
-        cure: "vae fit-prior RUN, then vae sample RUN --prior flow; or a larger loss.beta".to_owned(),
+        cure: "vae fit-prior RUN, then vae sample RUN --prior gmm; or a larger loss.beta".to_owned(),
     })
 }
 
