@@ -25,6 +25,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read> from_above: array<T1>;
 @group(0) @binding(2) var<storage, read_write> dimage: array<T2>;
 
+// By its bits, because a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
 // The pixels of a window along one dimension: from x up to, but not including, y.
 fn window(place: u32, size: u32) -> vec2<u32> {
     let start = place * p.stride;
@@ -53,7 +58,7 @@ fn max_pool2d(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
     for (var i = rows.x; i < rows.y; i++) {
         for (var j = columns.x; j < columns.y; j++) {
             let here = x[plane + i * p.width + j];
-            largest = select(largest, here, here > largest);
+            largest = select(largest, here, here > largest || is_nan(f32(here)));
         }
     }
     y[item] = T1(largest);
@@ -79,7 +84,7 @@ fn max_pool2d_gradient(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_wor
             for (var row = rows.x; row < rows.y; row++) {
                 for (var column = columns.x; column < columns.y; column++) {
                     let here = plane * pixels + row * p.width + column;
-                    best = select(best, here, image[here] > image[best]);
+                    best = select(best, here, image[here] > image[best] || is_nan(f32(image[here])));
                 }
             }
             sum += select(0.0, f32(from_above[(plane * p.to_height + i) * p.to_width + j]), best == item);

@@ -67,7 +67,7 @@ fn df(k: vec4<f32>) -> vec4<f32> {
         case 10u: { return select(one, zero, (k < vec4(p.a)) | (k > vec4(p.b))); } // clamp
         case 12u: { return vec4(p.a); } // mul_scalar
         case 13u: { return vec4(1.0 / p.a); } // div_scalar
-        case 14u: { return p.a * pow_(k, p.a - 1.0); } // pow
+        case 14u: { return select(p.a * pow_(k, p.a - 1.0), zero, vec4(p.a == 0.0)); } // pow
         case 15u: { return sine(k, 1u); } // sin
         case 16u: { return -sine(k, 0u); } // cos
         case 17u: { return zero; } // round

@@ -304,6 +304,15 @@ fn channels_that_differ_are_refused_with_both_shapes() {
     Tensor::zeros([1, 3, 4, 4]).conv2d(&Tensor::zeros([2, 5, 3, 3]), None, Conv { stride: 1, padding: 1 });
 }
 
+/// Sizes that wrap around would pass the check of the shapes.
+#[test]
+fn sizes_beyond_the_largest_number_are_refused() {
+    let half = 1 << (usize::BITS - 1);
+    assert_eq!(Conv { stride: 1, padding: half }.output([4, 4], [3, 3]), None);
+    assert_eq!(ConvTranspose { stride: half, padding: 0, output_padding: 0 }.output([4, 4], [3, 3]), None);
+    assert_eq!(ConvTranspose { stride: 1, padding: half, output_padding: 0 }.output([4, 4], [3, 3]), None);
+}
+
 /// Without output channels, input channels or images, the result is empty or what is left of the sum: the bias, or 0.
 #[test]
 fn sums_over_no_channels_or_images_are_the_bias_or_nothing() {

@@ -111,3 +111,10 @@ fn an_image_smaller_than_the_spread_kernel_is_refused() {
     let conv = GroupedConv { stride: 1, padding: 0, dilation: 2, groups: 1 };
     Tensor::ones([1, 1, 4, 4]).grouped_conv2d(&Tensor::ones([1, 1, 3, 3]), None, conv);
 }
+
+#[test]
+#[should_panic(expected = "grouped_conv2d: image [4, 4] too small for kernel [3, 3]")]
+fn a_spread_that_would_wrap_around_is_refused() {
+    let conv = GroupedConv { stride: 1, padding: 0, dilation: 1 << (usize::BITS - 1), groups: 1 };
+    Tensor::ones([1, 1, 4, 4]).grouped_conv2d(&Tensor::ones([1, 1, 3, 3]), None, conv);
+}

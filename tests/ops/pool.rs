@@ -67,6 +67,20 @@ fn the_first_of_equal_pixels_gets_the_gradient() {
     });
 }
 
+/// As in PyTorch, so that a network that diverges is noticed.
+#[test]
+fn nan_is_the_largest_pixel() {
+    let pool = Pool { kernel: 2, stride: 2, padding: 0 };
+    let x = Tensor::new(&[1.0, f32::NAN, 2.0, 3.0, f32::NAN, 1.0, 2.0, 3.0], [2, 1, 2, 2]);
+    let dy = Tensor::new(&[5.0, 7.0], [2, 1, 1, 1]);
+    everywhere(|device| {
+        let x = x.upload(device);
+        assert!(fetch(&x.max_pool2d(pool)).data().iter().all(|y| y.is_nan()));
+        let dx = fetch(&x.max_pool2d_gradient(&dy.upload(device), pool));
+        assert_eq!(dx.data(), [0.0, 5.0, 0.0, 0.0, 7.0, 0.0, 0.0, 0.0]);
+    });
+}
+
 #[test]
 fn gradients_of_overlapping_windows_add_up() {
     let pool = Pool { kernel: 2, stride: 1, padding: 0 };

@@ -205,6 +205,7 @@ fn corners_have_the_derivative_of_their_left_side_or_none() {
         let zero = Var::leaf(Tensor::zeros([1]).upload(device));
         let slope = |y: Var| fetch(y.backward().of(&zero).expect("a gradient")).data()[0];
         assert_eq!(slope(zero.relu()), 0.0);
+        assert_eq!(slope(zero.pow(0.0)), 0.0); // that of the constant 1
         assert_eq!(slope(zero.abs()), 0.0);
         assert_relative_eq!(slope(zero.leaky_relu(0.2)), 0.2);
     });

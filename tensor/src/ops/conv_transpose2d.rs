@@ -41,8 +41,9 @@ impl ConvTranspose {
     /// The output's `[height, width]`, or `None` if nothing is left of it.
     pub fn output(self, image: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
         let along = |d: usize| {
-            let whole = image[d].checked_sub(1)? * self.stride + kernel[d] + self.output_padding;
-            whole.checked_sub(2 * self.padding).filter(|&size| size > 0)
+            let spread = image[d].checked_sub(1)?.checked_mul(self.stride)?;
+            let whole = spread.checked_add(kernel[d])?.checked_add(self.output_padding)?;
+            whole.checked_sub(self.padding.checked_mul(2)?).filter(|&size| size > 0)
         };
         Some([along(0)?, along(1)?])
     }

@@ -136,7 +136,7 @@ impl Sizes {
         assert!(stride > 0 && dilation > 0 && groups > 0, "{what}: {conv:?}");
         let divided = channels.iter().all(|channels| channels.is_multiple_of(groups));
         assert!(divided, "{what}: {} and {} channels in {groups} groups", channels[0], channels[1]);
-        let spread = kernel.map(|size| dilation * size.saturating_sub(1) + 1);
+        let spread = kernel.map(|size| dilation.saturating_mul(size.saturating_sub(1)).saturating_add(1));
         let Some(output) = Conv { stride, padding }.output(input, spread) else {
             panic!("{what}: image {input:?} too small for kernel {kernel:?} with {conv:?}");
         };

@@ -1,5 +1,5 @@
 //! Pooling over square windows, [batch, channels, height, width] → [batch, channels, (height + 2p − k)/s + 1, …]:
-//!   max: the largest pixel of the window inside the image; backward finds the first such pixel again and adds dy to it;
+//!   max: the largest pixel of the window inside the image, NaN if one is; backward finds the first such pixel again and adds dy to it;
 //!   avg: Σ / k², where pixels outside the image count as zeros; backward adds dy/k² to every pixel of the window.
 //! The global average is the mean over height and width: → [batch, channels].
 
@@ -32,7 +32,7 @@ impl Pool {
     #[track_caller]
     fn output(self, what: &str, x: &Tensor) -> [usize; 4] {
         let [batch, channels, height, width] = x.shape().nchw(what);
-        assert!(self.stride > 0 && self.kernel > 0 && 2 * self.padding <= self.kernel, "{what}: {self:?}");
+        assert!(self.stride > 0 && self.kernel > 0 && self.padding <= self.kernel / 2, "{what}: {self:?}");
         let conv = Conv { stride: self.stride, padding: self.padding };
         let Some([oh, ow]) = conv.output([height, width], [self.kernel; 2]) else {
             panic!("{what}: image {} too small for {self:?}", x.shape());
@@ -58,7 +58,8 @@ impl Pool {
 
     fn largest(self, image: &[f32], at: [usize; 2], size: [usize; 2]) -> usize {
         let pixels = self.pixels(at, size);
-        pixels.reduce(|best, p| if image[p] > image[best] { p } else { best }).expect("a window overlaps the image")
+        let larger = |p: usize, best: usize| image[p] > image[best] || image[p].is_nan();
+        pixels.reduce(|best, p| if larger(p, best) { p } else { best }).expect("a window overlaps the image")
     }
 }
 

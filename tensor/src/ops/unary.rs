@@ -60,7 +60,7 @@ macro_rules! unary_table {
             div_scalar(c): f = |x| x / c, df = |_y| 1.0 / c, saved Output;
             /// xᵉ: NaN for a negative x unless e is whole, 1 for e = 0. The error is about |e·ln x| units in the last place; `square`
             /// and `sqrt` are exact to one.
-            pow(e): f = |x| pow(x, e), df = |x| e * pow(x, e - 1.0), saved Input;
+            pow(e): f = |x| pow(x, e), df = |x| if e == 0.0 { 0.0 } else { e * pow(x, e - 1.0) }, saved Input;
             /// The sine, within 1e-6 for |x| ≤ 8192. Beyond, the error grows with |x|.
             sin(): f = |x| sin(x), df = |x| cos(x), saved Input;
             /// The cosine, within 1e-6 for |x| ≤ 8192. Beyond, the error grows with |x|.

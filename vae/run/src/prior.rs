@@ -121,13 +121,15 @@ fn check_size(config: &Config, path: &Path, bytes: &[u8], meta: &Meta) -> Result
     Ok(())
 }
 
-/// Restores the state of an earlier fit of the same weights, images, seed and settings as `wanted`, if there is one.
+/// Restores the state of an earlier fit of the same weights, seed and settings as `wanted`, if there is one and the images of the run are
+/// those that it was trained on.
 ///
 /// # Errors
 /// If the file is damaged.
 pub fn resume(run: &LoadedRun, wanted: &Meta, fitting: &mut Fitting) -> Result<()> {
     let Some((path, bytes, meta)) = read(&run.path, wanted.kind)? else { return Ok(()) };
-    if (Meta { epoch: 0, ..meta.clone() }) != *wanted {
+    // If the images have changed since training, the earlier fit may be of others than the present ones.
+    if run.changes().is_some() || (Meta { epoch: 0, ..meta.clone() }) != *wanted {
         return Ok(());
     }
     check_size(&run.predictor.config, &path, &bytes, &meta)?;

@@ -10,7 +10,7 @@ use vae_core::{Error, Result};
 
 use crate::checkpoint::{self, Meta};
 use crate::dataset_record::ImageHashes;
-use crate::folder::{BEST, LAST, METRICS, STEPS, contains_runs};
+use crate::folder::{BEST, Folder, LAST, METRICS, STEPS, contains_runs};
 
 /// An interrupted run that can be resumed.
 pub struct ResumedRun {
@@ -75,6 +75,24 @@ impl ResumedRun {
         Ok(ResumedRun { path, bytes, meta, config, history, metrics, steps, best, hashes: None })
     }
 
+    /// Locks the folder of the run.
+    ///
+    /// # Errors
+    /// If another process uses the folder, or has trained the run further since it was read.
+    pub fn open_folder(&self) -> Result<Folder> {
+        let folder = Folder::open(self.folder())?;
+        if fs::read(&self.path).is_ok_and(|now| now == self.bytes) {
+            return Ok(folder);
+        }
+        let why = "another process has trained this run further in the meantime; give the command again";
+        Err(Error::file(self.folder(), why))
+    }
+
+    /// Returns the folder of the run. The checkpoint is `checkpoints/last.safetensors` in it.
+    fn folder(&self) -> &Path {
+        self.path.ancestors().nth(2).unwrap_or(&self.path)
+    }
+
     /// Checks that the run can be resumed with this configuration.
     ///
     /// # Errors
@@ -90,7 +108,7 @@ impl ResumedRun {
     /// # Errors
     /// Returns an error that names what changed, or if an image cannot be read.
     pub fn check_images(&mut self, dataset: &mut Dataset, allow_changed: bool) -> Result<Option<String>> {
-        let run = self.path.ancestors().nth(2).unwrap_or(&self.path).to_owned(); // RUN/checkpoints/last.safetensors
+        let run = self.folder().to_owned();
         let mut hashes = ImageHashes::of(dataset)?;
         let Some(record) = self.meta.data() else {
             self.hashes = Some(hashes);

@@ -118,7 +118,9 @@ impl<'a> RunWriter<'a> {
         }
         let mut complete = logs.iter().all(|log| log.waiting.is_empty());
         self.logs = logs;
-        for (name, bytes) in std::mem::take(&mut self.files) {
+        let mut files = std::mem::take(&mut self.files);
+        files.sort_by_key(|(name, _)| name == LAST); // after the files that it refers to; the sort is stable
+        for (name, bytes) in files {
             let written = if name == LAST && !complete { None } else { Some(self.folder.write(&name, &bytes)) };
             if let Some(Ok(())) = written {
                 continue;
@@ -241,9 +243,12 @@ mod tests {
         assert_eq!([read(LAST), read("curves.png")], [b"first".to_vec(), b"curves".to_vec()]);
         let error = writer.finish().unwrap_err().to_string();
         assert!(error.contains("the last saved checkpoint is"), "{error}");
+        // A better epoch comes while both wait. Its weights are written first, and before that nothing refers to them.
+        writer.file(BEST, b"better".to_vec());
+        assert_eq!(read(LAST), b"first");
         fs::remove_dir(dir.path().join(BEST)).unwrap();
         writer.finish().unwrap();
-        assert_eq!([read(LAST), read(BEST)], [b"second".to_vec(), b"best".to_vec()]);
+        assert_eq!([read(LAST), read(BEST)], [b"second".to_vec(), b"better".to_vec()]);
     }
 
     #[test]

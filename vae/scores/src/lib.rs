@@ -70,7 +70,7 @@ pub struct Score {
     /// The images that were used and how, in one line.
     pub of: String,
     /// The parts of the score, such as one number per latent; empty if it has none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "finite_or_words")]
     pub parts: Vec<f64>,
     /// Why the value misleads, such as a bias or a limit of the estimate, in one line; empty if it does not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -222,7 +222,7 @@ impl Scores {
 /// Serialises a number that JSON cannot represent (NaN, infinity) as a string.
 mod finite_or_word {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use vae_core::objective::number;
+    use vae_core::objective::{number, parse_number};
 
     pub(super) fn serialize<S: Serializer>(x: &f64, to: S) -> Result<S::Ok, S::Error> {
         number(*x).serialize(to)
@@ -230,10 +230,23 @@ mod finite_or_word {
 
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<f64, D::Error> {
         let value = serde_json::Value::deserialize(from)?;
-        value
-            .as_f64()
-            .or_else(|| value.as_str()?.parse().ok())
-            .ok_or_else(|| serde::de::Error::custom("a number, or NaN or inf as a word, was expected"))
+        parse_number(&value).ok_or_else(|| serde::de::Error::custom("a number, or NaN or inf as a word, was expected"))
+    }
+}
+
+/// The same for a list of numbers.
+mod finite_or_words {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Number(#[serde(with = "super::finite_or_word")] f64);
+
+    pub(super) fn serialize<S: Serializer>(all: &[f64], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all.iter().map(|&x| Number(x)))
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<f64>, D::Error> {
+        Ok(Vec::<Number>::deserialize(from)?.into_iter().map(|Number(x)| x).collect())
     }
 }
 
@@ -255,7 +268,7 @@ mod tests {
             run: "a".into(),
             epoch: 2,
             images: 3,
-            scores: vec![score("kl", 1.0 / 3.0, &[0.1, 0.2]), score("odd", f64::INFINITY, &[])],
+            scores: vec![score("kl", 1.0 / 3.0, &[0.1, 0.2]), score("odd", f64::INFINITY, &[f64::NEG_INFINITY, 1.0])],
             missing: vec![Missing { name: "mig".into(), why: "no factors".into() }],
             warnings: Vec::new(),
         };

@@ -85,7 +85,7 @@ impl Point {
     /// If the run fails for any other reason.
     pub fn train(&self, path: &Path, chosen: &Chosen, options: RunOptions) -> Result<Option<ResultLine>> {
         let resumed = self.resume(path)?;
-        let folder = if resumed.is_some() { Folder::open(path)? } else { Folder::prepare(path)? };
+        let folder = resumed.as_ref().map_or_else(|| Folder::prepare(path), ResumedRun::open_folder)?;
         let line = match train_run(self.config.clone(), chosen, folder, resumed, options, &Ranks::alone()) {
             Ok(Outcome::Interrupted) => return Ok(None),
             Ok(Outcome::Finished | Outcome::Stopped { .. }) => self.result(&epochs(path)?),
@@ -135,19 +135,27 @@ impl Point {
         }
     }
 
-    /// Returns the state of an interrupted run with this configuration. A run that cannot be resumed is deleted.
+    /// Returns the state of an interrupted run with this configuration. The folder of a run that cannot be resumed gets another name.
+    /// One without a checkpoint is deleted.
     fn resume(&self, run: &Path) -> Result<Option<ResumedRun>> {
         if !run.join("config.toml").exists() {
             return Ok(None);
         }
-        match ResumedRun::read(run).and_then(|resumed| resumed.check(&self.config).map(|()| resumed)) {
+        let error = match ResumedRun::read(run).and_then(|resumed| resumed.check(&self.config).map(|()| resumed)) {
             Ok(resumed) => return Ok(Some(resumed)),
-            Err(error) if run.join(LAST).exists() => {
-                eprint_line(&format!("warning: {error}; the run is started again"))
-            }
-            Err(_) => {} // the run had not trained a step
+            Err(error) => error,
+        };
+        let failed = |error| Error::file(run, format!("cannot be started again: {error}"));
+        if !run.join(LAST).exists() {
+            fs::remove_dir_all(run).map_err(failed)?; // the run had not trained a step
+            return Ok(None);
         }
-        fs::remove_dir_all(run).map_err(|error| Error::file(run, format!("cannot be started again: {error}")))?;
+        // The reason may be gone tomorrow, such as an error of the disk, and then the run can be continued.
+        let aside = |n: u32| run.with_file_name(format!("{}.unreadable-{n}", self.name));
+        let aside = (1..).map(aside).find(|path| !path.exists()).expect("one of them is free");
+        fs::rename(run, &aside).map_err(failed)?;
+        let kept = aside.display();
+        eprint_line(&format!("warning: {error}; the run is started again, and what it had trained is kept in {kept}"));
         Ok(None)
     }
 

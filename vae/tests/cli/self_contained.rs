@@ -97,6 +97,25 @@ fn a_model_is_used_without_its_images_and_answers_as_before_when_they_change() {
     assert_eq!(errors(vae(elsewhere, &["evaluate", "run", "--data-dir", "pictures"])), "");
 }
 
+/// An earlier fit is of the latents of other images, although they are as many.
+#[test]
+fn a_prior_is_fitted_again_if_the_images_have_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    add_pictures(dir, 0..60);
+    done(&run(dir, &["--set", "train.epochs=1", "--out", "run"]));
+    let fit = || {
+        let flow = ["--prior", "flow", "--set", "prior.epochs=1", "--set", "prior.width=8"];
+        let fitted = vae(dir, &[&["fit-prior", "run"], &flow[..]].concat());
+        done(&fitted);
+        String::from_utf8(fitted.stderr).unwrap().contains("epoch 1/1")
+    };
+    assert!(fit() && !fit(), "the second time there is nothing left to do");
+    fs::remove_dir_all(dir.join("pictures")).unwrap();
+    add_pictures(dir, 60..120);
+    assert!(fit(), "the fit of the old images was taken for one of the new");
+}
+
 #[test]
 fn a_resumed_run_refuses_changed_images_unless_they_are_allowed() {
     let dir = tempfile::tempdir().unwrap();

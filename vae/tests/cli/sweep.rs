@@ -100,6 +100,28 @@ fn a_grid_goes_on_where_it_stopped_and_grows() {
     crate::refused(&crate::vae(dir.path(), &["info", "grid"]), 2, &["grid: contains runs", "such as grid/beta=0"]);
 }
 
+/// What cannot be read today is not thrown away.
+#[test]
+fn a_run_that_cannot_be_read_is_kept_beside_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let grid = [TINY, &["--sweep", "loss.beta=0,2", "--out", "grid"]];
+    done(dir.path(), &grid);
+    let before = results(dir.path());
+    fs::write(dir.path().join("grid/results.jsonl"), format!("{}\n", before[0])).unwrap();
+    for n in 1..=2 {
+        fs::write(dir.path().join("grid/beta=2/checkpoints/last.safetensors"), "damaged").unwrap();
+        fs::write(dir.path().join("grid/results.jsonl"), format!("{}\n", before[0])).unwrap();
+        let again = train(dir.path(), &grid);
+        let warned = String::from_utf8_lossy(&again.stderr).into_owned();
+        crate::done(&again);
+        let kept = format!("grid/beta=2.unreadable-{n}");
+        assert!(warned.contains("the run is started again, and what it had trained is kept in"), "{warned}");
+        assert!(warned.contains(&kept), "{warned}");
+        assert!(dir.path().join(kept).join("checkpoints/best.safetensors").exists());
+        assert_eq!(results(dir.path())[1]["validation"], before[1]["validation"]);
+    }
+}
+
 /// Asserts exit code 2 and one line on stderr that holds all of `words`.
 #[track_caller]
 fn refused(dir: &Path, args: &[&[&str]], words: &[&str]) {

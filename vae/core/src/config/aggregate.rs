@@ -58,8 +58,22 @@ impl Config {
         match kind {
             LossKind::Csvae => self.check_csvae(),
             LossKind::Mmd => self.check_mmd(),
+            LossKind::Factor => self.check_factor(),
             _ => Ok(()),
         }
+    }
+
+    /// The permuted draws are named by their places in the batch, which are whole numbers in f32.
+    fn check_factor(&self) -> Result<()> {
+        const MOST: usize = 1 << 24;
+        let (batch, z) = (self.train.batch_size, self.model.z_dim);
+        let images = batch.min(self.train_images().unwrap_or(usize::MAX));
+        rule(images.saturating_mul(z) <= MOST, || {
+            format!(
+                "train.batch_size = {batch}: loss.kind = \"factor\" permutes at most {MOST} numbers, and {images} images with model.z_dim = {z} \
+                 have more; lower one of the two"
+            )
+        })
     }
 
     fn check_csvae(&self) -> Result<()> {
@@ -150,6 +164,10 @@ mod tests {
             (&[dip, "loss.discriminator_layers=2"], "only loss.kind = \"factor\" and \"csvae\" use it, not \"dip\""),
             (&[factor, "loss.discriminator_width=0"], "loss.discriminator_width = 0: it must be 1 to 4096"),
             (&[factor, "loss.discriminator_layers=33"], "loss.discriminator_layers = 33: it must be 1 to 32"),
+            (
+                &[factor, "model.kind=dense", "model.z_dim=4096", "train.batch_size=8334"],
+                "permutes at most 16777216 numbers, and 8334 images with model.z_dim = 4096 have more; lower one of the two",
+            ),
             (&[factor, "loss.reduction=mean"], "the penalty of loss.kind = \"factor\" is not a sum over latents"),
             (&[dip, "loss.reduction=mean"], "the penalty of loss.kind = \"dip\" is not a sum over latents"),
             (&[mmd, "loss.reduction=mean"], "set \"sum\""),

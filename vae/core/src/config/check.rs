@@ -270,7 +270,9 @@ impl Config {
         let train = &self.train;
         rule(train.epochs >= 1, || "train.epochs = 0: it must be at least 1".into())?;
         rule(train.batch_size >= 1, || "train.batch_size = 0: a step needs at least one image".into())?;
-        rule(train.accumulate >= 1, || "train.accumulate = 0: a step needs at least one batch".into())?;
+        rule((1..=1_000_000).contains(&train.accumulate), || {
+            format!("train.accumulate = {}: a step needs 1 to 1000000 batches", train.accumulate)
+        })?;
         let (shards, batch) = (train.shards, train.batch_size);
         rule(shards >= 1 && batch.is_multiple_of(shards.max(1)), || {
             let fits = (1..=batch.min(shards)).rev().find(|shards| batch.is_multiple_of(*shards)).unwrap_or(1);

@@ -36,14 +36,16 @@ impl Config {
 
     /// The number of positions that the maps of all groups have together.
     fn ladder_places(&self) -> usize {
-        self.ladder_sides().map(|(side, count)| count * side * side).sum()
+        let places = |(side, count): (usize, usize)| count.saturating_mul(side).saturating_mul(side);
+        self.ladder_sides().map(places).fold(0, usize::saturating_add)
     }
 
     /// Checks the keys of `ladder`.
     pub(super) fn check_ladder(&self) -> Result<()> {
         let (model, loss) = (&self.model, &self.loss);
         let groups = &model.groups;
-        rule((1..=MOST).contains(&groups.iter().sum()) && groups.iter().all(|&count| count >= 1), || {
+        let all = groups.iter().fold(0, |all: usize, &count| all.saturating_add(count));
+        rule((1..=MOST).contains(&all) && groups.iter().all(|&count| count >= 1), || {
             format!(
                 "model.groups = {groups:?}: give each size at least one group, and all sizes together at most {MOST}"
             )
@@ -98,6 +100,7 @@ mod tests {
                 &["model.groups=7,6"],
                 "model.groups = [7, 6]: give each size at least one group, and all sizes together at most 12",
             ),
+            (&["data.image_size=1099511627776"], "places; set a multiple"),
             (&["data.image_size=18"], "ladder with 2 sizes of maps needs a multiple of 4; the next one is 20"),
             (&["loss.kind=iwae"], "works with loss.kind = \"beta\" or \"weighted\", not \"iwae\""),
             (&["loss.kind=tc"], "not \"tc\""),
@@ -107,7 +110,10 @@ mod tests {
             let message = config(&[&ladder[..], settings].concat()).check().unwrap_err().to_string();
             assert!(message.contains(says), "{settings:?}: {message}");
         }
-        let message = config(&["model.groups=7,6"]).check().unwrap_err().to_string();
-        assert!(message.contains("model.groups"), "{message}");
+        let many = format!("model.groups={}", ["1"; 64].join(","));
+        for settings in [&["model.groups=7,6"][..], &["model.kind=ladder", &many, "data.image_size=4096"]] {
+            let message = config(settings).check().unwrap_err().to_string();
+            assert!(message.contains("model.groups"), "{message}");
+        }
     }
 }

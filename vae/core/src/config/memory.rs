@@ -33,9 +33,13 @@ impl Config {
             ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
             _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
         };
+        let classes = match self.label_inputs() {
+            0 => String::new(),
+            classes => format!(", data.classes ({classes})"),
+        };
         Err(Error::config(format!(
             "this run needs about {:.1} GiB of memory, but only {:.1} GiB are free; \
-             lower train.batch_size ({}), data.image_size ({}), {sizes} or model.z_dim ({})",
+             lower train.batch_size ({}), data.image_size ({}), {sizes}{classes} or model.z_dim ({})",
             need / GIB,
             available as f64 / GIB,
             self.train.batch_size,
@@ -72,7 +76,9 @@ impl Config {
             LossKind::SoftIntro => 3.0, // encoder and decoder see three each
             _ => 0.5 * (1.0 + self.draws() as f64),
         };
-        4.0 * (copies * weights + batch * decoded * (maps + 8.0 * pixels + latents)) + self.images()
+        // A conditional encoder sees a plane for each label: a copy that is expanded, one that is filled, and one beside the image.
+        let planes = 3.0 * self.label_inputs() as f64 * (self.image_size() as f64).powi(2);
+        4.0 * (copies * weights + batch * (planes + decoded * (maps + 8.0 * pixels + latents))) + self.images()
     }
 
     /// Returns estimates of the size of the weights, and of all feature maps and pixels of one image, in bytes.
@@ -233,10 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn images_that_are_kept_in_memory_are_counted() {
+    fn images_in_memory_and_planes_of_labels_are_counted() {
         let need = |settings: &[&str]| config(settings).memory();
         let (few, all) = (need(&["data.kind=celeba", "data.limit=1000"]), need(&["data.kind=celeba"]));
         assert_eq!(all - few, 161_770.0 * 3.0 * 64.0 * 64.0);
+        let labelled = ["model.conditional=true", "data.classes=1000"];
+        let more = need(&labelled) - need(&["model.conditional=true", "data.classes=1"]);
+        assert!(more > 64.0 * 999.0 * 4.0 * 3.0 * 32.0 * 32.0, "three planes for each label and image: {more}");
+        let refused = config(&["model.conditional=true", "data.classes=65536"]).check_memory(32 << 30).unwrap_err();
+        assert!(refused.to_string().contains("data.classes (65536)"), "{refused}");
         let refused = config(&["data.kind=celeba", "data.image_size=512"]).check_memory(64 << 30).unwrap_err();
         assert!(refused.to_string().contains("data.image_size (512)"), "{refused}");
     }

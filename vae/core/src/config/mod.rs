@@ -125,7 +125,7 @@ keys! {
         /// The number of batches whose gradients are averaged for one step of the optimiser. A step then sees
         /// `batch_size·accumulate` images in the memory of `batch_size`. Batch norm, and losses that compare the images of
         /// a batch, see one batch at a time.
-        accumulate: usize = 1, at_least(1.0);
+        accumulate: usize = 1, at_least(1.0).at_most(1000000.0);
         /// The number of shards of a batch. Each shard has `batch_size/shards` images and goes forward and backward on its own, and
         /// their gradients are added in a fixed order. Several processes (docs/cluster.md) divide the shards among them, and
         /// their number does not change the results. Batch norm, and losses that compare the images of a batch, see one shard at a

@@ -225,7 +225,7 @@ impl Model {
             ModelKind::Vgg11 | ModelKind::Vgg16 => 32,
             ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip | ModelKind::Alexnet => 16,
             ModelKind::Basic | ModelKind::Conv3 => 1 << self.conv_widths().len(),
-            ModelKind::Ladder => 1 << self.groups.len(),
+            ModelKind::Ladder => 1 << self.groups.len().min(12), // more are refused
             _ => 1,
         }
     }

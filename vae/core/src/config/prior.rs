@@ -22,7 +22,7 @@ keys! {
     Prior {
         /// The number of passes over the latents of the training images, for the kinds that are fitted by gradients. The default is
         /// 20 for `transformer`, 100 for `flow`, 30 for `maf` and 40 for `vae`.
-        epochs: Option<usize> = None, at_least(1.0);
+        epochs: Option<usize> = None, at_least(1.0).at_most(1000000.0);
         /// The number of images in a batch.
         batch_size: usize = 64, at_least(1.0);
         /// The learning rate of Adam. It rises over the first 5 % of the steps, then falls along a cosine.
@@ -113,7 +113,7 @@ impl Prior {
     /// If a rule is violated. The message names the key and a valid value.
     pub fn check(&self) -> Result<()> {
         for (key, value, least, most) in [
-            ("epochs", self.epochs.unwrap_or(1), 1, usize::MAX),
+            ("epochs", self.epochs.unwrap_or(1), 1, 1_000_000),
             ("batch_size", self.batch_size, 1, usize::MAX),
             ("width", self.width.unwrap_or(4), 4, 4096),
             ("blocks", self.blocks(), 1, 64),

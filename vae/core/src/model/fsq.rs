@@ -59,7 +59,9 @@ impl Fsq {
         }));
         let d = self.levels.len();
         let factors = Tensor::new(&factors[..d], [1, d, 1, 1]).upload(&rounded.device());
-        rounded.add(&self.each(rounded, |levels| (levels / 2) as f64)).mul(&factors).sum(&[1], false)
+        let indices = rounded.add(&self.each(rounded, |levels| (levels / 2) as f64)).mul(&factors).sum(&[1], false);
+        // NaN has no index. It stays in the codes, so the loss is NaN, and the run ends as one that diverged.
+        indices.eq(&indices).where_cond(&indices, &indices.zeros_like())
     }
 
     /// Returns the implied codebook, `[K, D]`.
@@ -179,6 +181,17 @@ mod tests {
         let half = fsq.each(&codes, |levels| (levels / 2) as f64);
         assert_eq!(fsq.indices_of(&codes.mul(&half)).data(), all);
         assert!(codes.data().iter().all(|x| (-1.0..=1.0).contains(x)));
+    }
+
+    /// A run whose weights are no numbers any more ends by its loss, not in the search for an index.
+    #[test]
+    fn nan_stays_in_the_codes() {
+        let fsq = fsq("8,5,2,3");
+        let z = maps(&[[0.0, f32::NAN, 0.0, 0.0], [9.0; 4]]);
+        let codes = fsq.quantise(&z, &ForwardContext::train(1, 1)).codes;
+        let nan: Vec<bool> = codes.value().data().iter().map(|x| x.is_nan()).collect();
+        assert_eq!(nan, [false, true, false, false, false, false, false, false]);
+        assert_eq!(fsq.indices(z.value()).data(), [0.0, 239.0]);
     }
 
     /// The gradient of q is that of b / ⌊L/2⌋, as if nothing had been rounded.

@@ -95,16 +95,17 @@ impl Predictor {
         self.evaluate_together(split, places, &*self.ranks).await
     }
 
-    /// Returns the confusion table of a classifier on a split, or `None` for any other model.
+    /// Returns the confusion table of a classifier on a split, or `None` for any other model and for an empty split.
     pub async fn confusion(&self, split: &Split) -> Result<Option<Confusion>> {
-        let mut table = Confusion::new(self.config.classes());
+        let mut table = None;
         for batch in split.first(usize::MAX).chunks(self.config.train.batch_size) {
             let x = self.batch(split, batch)?;
             let Some(predicted) = self.forward(split, batch, &x).predicted else { return Ok(None) };
             let pairs = batch.iter().zip(predicted.read().await?);
+            let table = table.get_or_insert_with(|| Confusion::new(self.config.classes()));
             pairs.for_each(|(&place, predicted)| table.add(split.label(place), predicted as usize));
         }
-        Ok(Some(table))
+        Ok(table)
     }
 
     /// Returns images of a split and their reconstructions with z = mu, as pixels in [0, 1], image after image, or

@@ -48,6 +48,17 @@ fn an_interrupted_run_is_read() {
 }
 
 #[test]
+fn a_run_that_another_process_has_trained_further_is_left_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = interrupted(dir.path());
+    let run = ResumedRun::read(dir.path()).unwrap();
+    drop(run.open_folder().unwrap());
+    train_steps(&config, dir.path(), usize::MAX);
+    let why = run.open_folder().unwrap_err().to_string();
+    assert!(why.contains("another process has trained this run further in the meantime; give the command"), "{why}");
+}
+
+#[test]
 fn a_run_is_finished_after_its_epochs_or_by_early_stopping() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = interrupted(dir.path());

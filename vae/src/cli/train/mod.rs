@@ -120,8 +120,8 @@ fn train(args: &Args, config: Config, chosen: &Chosen, past: Option<ResumedRun>,
     catch_signals()?;
     let mut own = None;
     let path = ranks.from_first(|| {
-        let folder = match &args.resume {
-            Some(run) => Folder::open(run)?,
+        let folder = match &past {
+            Some(past) => past.open_folder()?,
             None => folder::prepare(args.out.as_deref(), &config.name)?,
         };
         Ok(own.insert(folder).path().display().to_string())

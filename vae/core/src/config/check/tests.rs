@@ -57,6 +57,13 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("train.beta2=0.99999999", "train.beta2 = 0.99999999"), // 1 in the f32 that Adam computes with
         ("train.batch_size=0", "train.batch_size = 0"),
         ("train.epochs=0", "train.epochs = 0"),
+        ("train.accumulate=0", "train.accumulate = 0: a step needs 1 to 1000000 batches"),
+        ("train.accumulate=9223372036854775807", "a step needs 1 to 1000000 batches"),
+        ("prior.epochs=9223372036854775807", "it must be 1 to 1000000"),
+        (
+            "model.groups=9223372036854775807,9223372036854775807,3",
+            "give each size at least one group, and all sizes together at most 12",
+        ),
         ("train.clip=-1", "train.clip = -1"),
         ("data.image_size=28", "multiple of 16; the next one is 32"),
         ("data.crop=64", "data.crop = 64: digits cannot be cropped"),
