@@ -1,7 +1,7 @@
 //! Reading the folder of a run in order to resume it: the last checkpoint, and the part of the logs that belongs to it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use vae_core::config::Config;
 use vae_core::data::Dataset;
@@ -14,7 +14,9 @@ use crate::folder::{BEST, Folder, LAST, METRICS, STEPS, contains_runs};
 
 /// An interrupted run that can be resumed.
 pub struct ResumedRun {
-    pub(crate) path: std::path::PathBuf,
+    /// The folder, and the last checkpoint in it.
+    run: PathBuf,
+    pub(crate) path: PathBuf,
     bytes: Vec<u8>,
     meta: Meta,
     /// The configuration of the run, without paths, the device, and other keys that do not change the results.
@@ -72,7 +74,7 @@ impl ResumedRun {
                 Some(bytes)
             }
         };
-        Ok(ResumedRun { path, bytes, meta, config, history, metrics, steps, best, hashes: None })
+        Ok(ResumedRun { run: run.to_owned(), path, bytes, meta, config, history, metrics, steps, best, hashes: None })
     }
 
     /// Locks the folder of the run.
@@ -80,17 +82,12 @@ impl ResumedRun {
     /// # Errors
     /// If another process uses the folder, or has trained the run further since it was read.
     pub fn open_folder(&self) -> Result<Folder> {
-        let folder = Folder::open(self.folder())?;
+        let folder = Folder::open(&self.run)?;
         if fs::read(&self.path).is_ok_and(|now| now == self.bytes) {
             return Ok(folder);
         }
         let why = "another process has trained this run further in the meantime; give the command again";
-        Err(Error::file(self.folder(), why))
-    }
-
-    /// Returns the folder of the run. The checkpoint is `checkpoints/last.safetensors` in it.
-    fn folder(&self) -> &Path {
-        self.path.ancestors().nth(2).unwrap_or(&self.path)
+        Err(Error::file(&self.run, why))
     }
 
     /// Checks that the run can be resumed with this configuration.
@@ -108,7 +105,6 @@ impl ResumedRun {
     /// # Errors
     /// Returns an error that names what changed, or if an image cannot be read.
     pub fn check_images(&mut self, dataset: &mut Dataset, allow_changed: bool) -> Result<Option<String>> {
-        let run = self.folder().to_owned();
         let mut hashes = ImageHashes::of(dataset)?;
         let Some(record) = self.meta.data() else {
             self.hashes = Some(hashes);
@@ -117,10 +113,10 @@ impl ResumedRun {
                 self.path.display()
             )));
         };
-        let before = ImageHashes::read(&run);
+        let before = ImageHashes::read(&self.run);
         let changes = record.changes(before.as_ref(), dataset, &hashes);
         if let Some(changes) = changes.as_ref().filter(|_| !allow_changed) {
-            return Err(changes.refusal(&run));
+            return Err(changes.refusal(&self.run));
         }
         dataset.transform = record.transform(&self.config).map_err(|what| Error::file(&self.path, what))?;
         if let Some(before) = &before {
