@@ -150,7 +150,7 @@ impl Point {
             fs::remove_dir_all(run).map_err(failed)?; // the run had not trained a step
             return Ok(None);
         }
-        // The reason may be gone tomorrow, such as an error of the disk, and then the run can be continued.
+        // The error may be temporary, such as one of the disk, so the folder is kept.
         let aside = |n: u32| run.with_file_name(format!("{}.unreadable-{n}", self.name));
         let aside = (1..).map(aside).find(|path| !path.exists()).expect("one of them is free");
         fs::rename(run, &aside).map_err(failed)?;

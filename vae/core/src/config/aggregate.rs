@@ -63,7 +63,7 @@ impl Config {
         }
     }
 
-    /// The permuted draws are named by their places in the batch, which are whole numbers in f32.
+    /// The permutation has a place for each number of a batch, stored as f32, which is exact up to 2²⁴.
     fn check_factor(&self) -> Result<()> {
         const MOST: usize = 1 << 24;
         let (batch, z) = (self.train.batch_size, self.model.z_dim);

@@ -6,11 +6,9 @@
 //! ```
 
 use super::check::rule;
+use super::model::MOST_GROUPS;
 use super::{Config, LossKind, ModelKind, ModelPrior};
 use crate::error::Result;
-
-/// The largest number of groups, and of sizes.
-const MOST: usize = 12;
 
 impl Config {
     /// Returns the shape of each group of a VAE's latents, channels × rows × columns, in the order in which they are drawn. Only
@@ -45,9 +43,9 @@ impl Config {
         let (model, loss) = (&self.model, &self.loss);
         let groups = &model.groups;
         let all = groups.iter().fold(0, |all: usize, &count| all.saturating_add(count));
-        rule((1..=MOST).contains(&all) && groups.iter().all(|&count| count >= 1), || {
+        rule((1..=MOST_GROUPS).contains(&all) && groups.iter().all(|&count| count >= 1), || {
             format!(
-                "model.groups = {groups:?}: give each size at least one group, and all sizes together at most {MOST}"
+                "model.groups = {groups:?}: give each size at least one group, and all sizes together at most {MOST_GROUPS}"
             )
         })?;
         if model.kind != ModelKind::Ladder {

@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use super::keys::keys;
 use super::named;
 
+/// The largest number of groups of `ladder`, and of the sizes of their maps.
+pub(super) const MOST_GROUPS: usize = 12;
+
 keys! {
     /// The network.
     Model {
@@ -225,7 +228,7 @@ impl Model {
             ModelKind::Vgg11 | ModelKind::Vgg16 => 32,
             ModelKind::Resnet18 | ModelKind::Resnet50 | ModelKind::Skip | ModelKind::Alexnet => 16,
             ModelKind::Basic | ModelKind::Conv3 => 1 << self.conv_widths().len(),
-            ModelKind::Ladder => 1 << self.groups.len().min(12), // more are refused
+            ModelKind::Ladder => 1 << self.groups.len().min(MOST_GROUPS), // more are refused
             _ => 1,
         }
     }

@@ -183,7 +183,7 @@ mod tests {
         assert!(codes.data().iter().all(|x| (-1.0..=1.0).contains(x)));
     }
 
-    /// A run whose weights are no numbers any more ends by its loss, not in the search for an index.
+    /// A run that diverges is noticed by its loss. The search for an index must not panic before that.
     #[test]
     fn nan_stays_in_the_codes() {
         let fsq = fsq("8,5,2,3");
