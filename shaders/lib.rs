@@ -23,6 +23,8 @@ pub const TILE: &str = include_str!("lib/tile.wgsl");
 pub const ARGMAX: &str = include_str!("argmax.wgsl");
 /// Batch normalisation and its gradients.
 pub const BATCH_NORM: &str = include_str!("batch_norm.wgsl");
+/// Binary cross-entropy of logits, summed over rows, and its gradient.
+pub const BCE: &str = include_str!("bce.wgsl");
 /// Sums, differences, products, quotients and comparisons, with broadcasting.
 pub const BINARY: &str = include_str!("binary.wgsl");
 /// Batched matrix products with broadcasting.

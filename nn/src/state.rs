@@ -193,7 +193,10 @@ pub async fn load_partial(
 const MAX_NAME_LENGTH: usize = 256;
 
 /// The tensors of a file. Their names are checked, so that they can be printed.
-fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
+///
+/// # Errors
+/// If the bytes are not those of a safetensors file.
+pub fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
     if has_overflowing_offset(bytes) {
         return Err(StateError::Damaged("a tensor ends where no file reaches".into()));
     }
@@ -210,13 +213,20 @@ fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, StateError> {
 }
 
 /// Whether an offset in the header has twenty digits, as 2⁶⁴ has. `safetensors` 0.8 adds the length of the header to the last offset
-/// without a check for overflow. (Numbers in the metadata do not follow a bracket or a comma.)
+/// without a check for overflow. Names and metadata are JSON strings, whose digits do not count.
 fn has_overflowing_offset(bytes: &[u8]) -> bool {
     let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len)).min(bytes.len() as u64) as usize;
     let header = bytes.get(8..len.saturating_add(8).min(bytes.len())).unwrap_or_default();
-    header
-        .split(|byte| b"[,".contains(byte))
-        .any(|rest| rest.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit()).count() >= 20)
+    let (mut in_string, mut is_escaped, mut digits) = (false, false, 0);
+    header.iter().any(|byte| {
+        if in_string {
+            (in_string, is_escaped) = (*byte != b'"' || is_escaped, *byte == b'\\' && !is_escaped);
+        } else {
+            in_string = *byte == b'"';
+            digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        }
+        digits >= 20
+    })
 }
 
 fn read(view: &TensorView) -> Result<Tensor, String> {

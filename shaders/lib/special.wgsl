@@ -1,5 +1,5 @@
 // Sine, cosine, powers, rounding and the normal distribution, as in tensor/src/cpu/special.rs. It needs lib/math.wgsl. The polynomials
-// are those of Cephes (sinf, erff, erfcf).
+// of the sine are those of Cephes (sinf).
 
 /// sin(x + quarters·π/2): n = round(2x/π), r = x − n·π/2. π/2 is subtracted in three parts, the first two exact in few bits.
 fn sine(x: vec4<f32>, quarters: u32) -> vec4<f32> {
@@ -43,38 +43,19 @@ fn normal_density(x: vec4<f32>) -> vec4<f32> {
     return 0.398942280 * exp_(-0.5 * x * x);
 }
 
-/// Φ(x) = ½·erfc(−x/√2).
+/// Φ(x) = e^(−x²/2)·s·P(s) for x < 0, s = 1/(1 + 0.32·|x|), and 1 − Φ(−x) beyond.
 fn normal_cdf(x: vec4<f32>) -> vec4<f32> {
-    let u = abs(x) * 0.707106781;
-    let z = 0.5 * x * x;
-    var p = vec4(7.853861353153693e-5);
-    p = p * z - 8.010193625184903e-4;
-    p = p * z + 5.188327685732524e-3;
-    p = p * z - 2.685381193529856e-2;
-    p = p * z + 1.128358514861418e-1;
-    p = p * z - 3.761262582423300e-1;
-    p = p * z + 1.128379165726710;
-    let near = 1.0 - u * p;
-    let q = 1.0 / max(u, vec4(0.5)); // only used from 1 on
-    let y = q * q;
-    p = vec4(2.326819970068386e-2);
-    p = p * y - 1.387039388740657e-1;
-    p = p * y + 3.687424674597105e-1;
-    p = p * y - 5.824733027278666e-1;
-    p = p * y + 6.210004621745983e-1;
-    p = p * y - 4.944515323274145e-1;
-    p = p * y + 3.404879937665872e-1;
-    p = p * y - 2.741127028184656e-1;
-    p = p * y + 5.638259427386472e-1;
-    var far = vec4(-10.47766399936249);
-    far = far * y + 12.97719955372516;
-    far = far * y - 7.495518717768503;
-    far = far * y + 2.921019019210786;
-    far = far * y - 1.015265279202700;
-    far = far * y + 4.218463358204948e-1;
-    far = far * y - 2.820767439740514e-1;
-    far = far * y + 5.641895067754075e-1;
-    let beyond = exp_(-z) * q * select(far, p, u < vec4(2.0));
-    let above = 0.5 * select(beyond, near, u < vec4(1.0));
+    let s = 1.0 / (1.0 + 0.32 * abs(x));
+    var p = vec4(-2.1078287e-2);
+    p = p * s + 9.54078e-2;
+    p = p * s - 1.4670847e-1;
+    p = p * s + 6.532906e-2;
+    p = p * s - 9.378186e-3;
+    p = p * s + 5.8654178e-2;
+    p = p * s + 8.782906e-2;
+    p = p * s + 1.1462236e-1;
+    p = p * s + 1.2766095e-1;
+    p = p * s + 1.2766153e-1;
+    let above = exp_(-0.5 * x * x) * (p * s);
     return keep_nan(x, select(1.0 - above, above, x < vec4(0.0)));
 }

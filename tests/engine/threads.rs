@@ -113,6 +113,8 @@ fn functions_of_one_number() {
     agree("exp, tanh, sigmoid, softplus and log", || {
         value_and_gradients(&[&[7, 9001]], |x| x[0].tanh().exp().softplus().sigmoid().log())
     });
+    let targets = Generator::new(6).uniform_tensor([30, 1001], 0.0, 1.0);
+    agree("binary cross-entropy of rows", || value_and_gradients(&[&[90, 1001]], |x| x[0].bce_with_logits(&targets)));
 }
 
 /// Parts of a tensor are drawn by different threads, each from its place in the stream.

@@ -55,6 +55,7 @@ fn operations(device: &Device) -> Vec<Operation> {
         "conv2d_input_gradient": |image, weight| image.conv2d_input_gradient(&weight, conv, [12, 12]);
         "grouped_conv2d": |image, weight| image.grouped_conv2d(&weight.at((.., 0..1)), None, grouped);
         "gaussian_kl": |a| a.gaussian_kl(&a);
+        "bce_with_logits [2, 3], [2, 3] → [2]": |a| a.bce_with_logits(&a);
         "channel_stats": |image| image.channel_stats(None).mean;
         "add_assign": |a| {
             let mut sum = a.mul_scalar(2.0);

@@ -160,7 +160,7 @@ fn config(bytes: &[u8], _: &Path) -> Vec<Error> {
     };
     let checked = read(text).and_then(|config| {
         let named = |error| Error::config(format!("file.toml: {error}")); // the check names keys, not files
-        config.check().and_then(|()| config.check_memory(u64::MAX)).map_err(named)?;
+        config.check().and_then(|()| config.check_memory(u64::MAX, 1)).map_err(named)?;
         let again = read(&config.to_toml())?;
         assert_eq!(again.to_toml(), config.to_toml(), "a configuration that is written and read");
         Ok(())

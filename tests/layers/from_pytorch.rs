@@ -69,6 +69,9 @@ fn names_of_tensors() {
     assert!((x.softmax(1).sum_all().item() - 2.0).abs() < 1e-6);
     assert!((x.logsumexp(1).data()[0] - 2.407_606).abs() < 1e-5);
     same(&x.cumsum(1), &[0.0, 1.0, 3.0, 3.0, 7.0, 12.0]);
+    let black = Tensor::zeros([1, 3]);
+    assert!((x.bce_with_logits(&black).data()[0] - 4.133_337).abs() < 1e-5);
+    assert!((loss::bce(&Var::constant(x.slice(0, 0, 1)), &black).value().item() - 4.133_337).abs() < 1e-5);
     let c = x.lt(&Tensor::scalar(2.0));
     same(&c.where_cond(&x, &-&y), &[0.0, 1.0, -2.0, -3.0, -4.0, -5.0]);
     assert!(x.gt(&y).sum_all().item() == 0.0 && x.eq(&y).sum_all().item() == 6.0);

@@ -106,6 +106,15 @@ fn every_missing_extra_and_misshapen_tensor_is_named_and_nothing_changes() {
     assert_eq!(tensors(&to), before, "a state that does not fit changes nothing");
 }
 
+/// Names of classes come from the folders of a user, and may be anything.
+#[test]
+fn long_numbers_in_the_metadata_are_no_sizes() {
+    for text in ["[plate,01234567890123456789", r#"a \" [ 01234567890123456789 \\"#] {
+        let bytes = block_on(state::save(&model(1), &[("names", text)])).expect("a CPU tensor can be read");
+        block_on(state::load(&model(2), &bytes)).expect("a whole file");
+    }
+}
+
 #[test]
 fn bytes_that_are_cut_short_or_foreign_are_refused() {
     let bytes = block_on(state::save(&model(1), &[])).expect("a CPU tensor can be read");

@@ -313,6 +313,16 @@ fn sizes_beyond_the_largest_number_are_refused() {
     assert_eq!(ConvTranspose { stride: 1, padding: half, output_padding: 0 }.output([4, 4], [3, 3]), None);
 }
 
+#[test]
+fn images_of_two_by_two_without_channels_have_the_bias() {
+    everywhere(|device| {
+        let [x, w, bias] = [(&[64, 0, 2, 2][..], 1.0), (&[3, 0, 3, 3], 1.0), (&[3], 2.0)]
+            .map(|(shape, value)| Tensor::full(shape, value).upload(device));
+        let y = fetch(&x.conv2d(&w, Some(&bias), Conv { stride: 1, padding: 1 }));
+        assert!(y.count() == 768 && y.data().iter().all(|&y| y == 2.0), "{y:?}");
+    });
+}
+
 /// Without output channels, input channels or images, the result is empty or what is left of the sum: the bias, or 0.
 #[test]
 fn sums_over_no_channels_or_images_are_the_bias_or_nothing() {

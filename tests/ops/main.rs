@@ -7,6 +7,7 @@ mod argmax;
 mod at;
 mod attention;
 mod batch_norm;
+mod bce;
 mod binary;
 mod bmm;
 mod conv2d;

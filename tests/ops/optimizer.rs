@@ -92,6 +92,25 @@ fn the_sign_of_zero_is_zero() {
     });
 }
 
+/// 0.9 times the smallest number of a float is rounded to that number again.
+#[test]
+fn a_state_without_gradients_becomes_zero() {
+    let rules = [
+        ADAM,
+        Rule::Sgd { momentum: 0.9, nesterov: false },
+        Rule::RmsProp { alpha: 0.9, eps: 0.1 },
+        Rule::Lion { beta1: 0.9, beta2: 0.9 },
+    ];
+    for rule in rules {
+        let mut parts = [part(rule, &Tensor::ones([8]), &Tensor::zeros([8]), &Device::Cpu)];
+        parts[0].state = parts[0].state.full_like(1e-30);
+        for _ in 0..20_000 {
+            OptimizerStep { rule, ..STEP }.apply(&mut parts, &GradientMonitor::new(1, &Device::Cpu));
+        }
+        assert!(parts[0].state.data().iter().all(|&x| x == 0.0), "{rule:?}: {:?}", parts[0].state);
+    }
+}
+
 #[test]
 fn after_many_steps_the_bias_corrections_vanish() {
     everywhere(|device| {

@@ -85,6 +85,29 @@ fn large_inputs_stay_finite() {
     law::forward("log_softmax", &x, |x| x[0].log_softmax(1), |x| log_softmax(&x[0], 1), Within::Largest(1e-6));
 }
 
+/// On some processors, products with numbers below 10⁻³⁸ take a hundred times as long.
+#[test]
+fn the_gradient_of_a_logsumexp_has_no_numbers_that_are_slow() {
+    let x: Vec<f32> = (0..1200).map(|i| -0.1 * i as f32).collect();
+    let exact = logsumexp_gradient(&x);
+    everywhere(|device| {
+        let leaf = autograd::Var::leaf(Tensor::new(&x, [1, x.len()]).upload(device));
+        let gradients = leaf.logsumexp(1).sum_all().backward();
+        let gradient = fetch(gradients.of(&leaf).expect("a gradient"));
+        for (i, (g, exact)) in gradient.data().iter().zip(&exact).enumerate() {
+            let g = f64::from(*g);
+            let close = (g - exact).abs() < 1e-5 * exact + 1.1e-26;
+            assert!(close && (g == 0.0 || g > 1e-37), "{device}: gradient {g:e} for {exact:e} at {i}");
+        }
+    });
+}
+
+/// e^(x − logsumexp(x)) in f64.
+fn logsumexp_gradient(x: &[f32]) -> Vec<f64> {
+    let sum: f64 = x.iter().map(|&x| f64::from(x).exp()).sum();
+    x.iter().map(|&x| f64::from(x).exp() / sum).collect()
+}
+
 /// A common offset of the logits must not cost precision: an f32 near 10⁴ is precise to a thousandth, but the differences are
 /// exact.
 #[test]

@@ -7,6 +7,7 @@
 
 pub mod argmax;
 pub mod batch_norm;
+pub mod bce;
 pub mod binary;
 pub mod bmm;
 pub mod compare;

@@ -4,10 +4,11 @@
 
 mod step_time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use nn::ForwardContext;
 use nn::optim::Optimizer;
@@ -270,6 +271,35 @@ fn a_pause_for_a_checkpoint_changes_nothing() {
         files.remove("config.toml"); // it has the minutes
     }
     assert_equal(&often, &never, "pauses");
+}
+
+/// The processes that do not write have no reason to pause.
+#[test]
+fn one_pause_writes_one_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let steps = 16;
+    let settings = ["data.limit=384", "train.epochs=1", "train.checkpoint_minutes=0.05"]; // 3 s
+    let config = config(&[SMALL, &settings]);
+    let seen = on_ranks(2, dir.path(), |rank| {
+        let (mut trainer, mut seen, mut slept) = (rank.trainer(&config), BTreeSet::new(), SystemTime::now());
+        let last = dir.path().join("checkpoints/last.safetensors");
+        let outcome = rank.train(&mut trainer, &mut |event| {
+            if let Event::Step(progress) = event {
+                assert_eq!(progress.steps, steps);
+                if progress.step == 1 {
+                    std::thread::sleep(Duration::from_secs(4));
+                    slept = SystemTime::now();
+                }
+                std::thread::sleep(Duration::from_millis(20)); // for the thread that writes
+                let written = last.metadata().and_then(|file| file.modified()).ok();
+                seen.extend(written.filter(|&written| written > slept)); // the first checkpoint is that of the start
+            }
+            true
+        });
+        assert_eq!(outcome.unwrap(), Outcome::Finished);
+        seen.len()
+    });
+    assert_eq!(seen[0], 1, "checkpoints before the end of the epoch");
 }
 
 #[test]

@@ -221,6 +221,12 @@ fn cases() -> Vec<Case> {
         let drawn = [mu.reparameterise(logvar, eps), mu.reparameterise_gradient(logvar, eps)];
         drawn.into_iter().chain([mu.gaussian_kl(logvar), dmu, dlogvar]).collect()
     });
+    case("binary cross-entropy", &[x, positive], |x| {
+        let size = x[0].count() / 4;
+        let (logits, targets) = (x[0].reshape([4, size]), x[1].reshape([4, size]).slice(0, 0, 2));
+        let y = logits.bce_with_logits(&targets);
+        vec![y.bce_with_logits_gradient(&logits, &targets), y]
+    });
     case("dropout's mask", &[x], |x| vec![Generator::new(3).mask([1000], 0.3, &x[0].device())]);
     case("optimisers and the gradient's norm", &[x, positive, a, b], |x| {
         let device = x[0].device();

@@ -107,7 +107,7 @@ impl<W: Write> Log<W> {
     /// # Errors
     /// If the file cannot be written.
     pub fn step(&mut self, step: &Progress) -> io::Result<()> {
-        self.step = step.number();
+        self.step = step.number;
         if !self.step.is_multiple_of((step.steps / POINTS).max(1)) {
             return Ok(());
         }
@@ -269,8 +269,8 @@ mod tests {
         let losses = Losses { total: 3.0, parts: vec![("kl", 1.0)] };
         for step in 1..=10 {
             let losses = losses.clone();
-            let (epoch, steps, images, learning_rate) = (2, 100, 64, 1e-3);
-            log.step(&Progress { epoch, step, steps, images, losses, learning_rate }).unwrap();
+            let (epoch, number, steps, images, learning_rate) = (2, 100 + step, 100, 64, 1e-3);
+            log.step(&Progress { epoch, step, number, steps, images, losses, learning_rate }).unwrap();
         }
         drop(log);
         let file = fs::read_dir(dir.path().join(FOLDER)).unwrap().next().unwrap().unwrap().path();

@@ -1,6 +1,7 @@
 //! The gradient of each operation, in a file of the same name as in `tensor/src/ops`.
 
 mod batch_norm;
+mod bce;
 mod binary;
 mod bmm;
 mod conv2d;

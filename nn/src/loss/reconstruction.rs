@@ -44,7 +44,8 @@ pub fn mse(reconstruction: &Var, x: &Tensor) -> Var {
 #[track_caller]
 pub fn bce(logits: &Var, x: &Tensor) -> Var {
     assert_eq!(logits.shape(), x.shape(), "bce: logits {} for images {}", logits.shape(), x.shape());
-    per_image(logits.softplus() - logits * Var::constant(x.clone()))
+    let rows = [x.shape()[0], x.count() / x.shape()[0].max(1)];
+    logits.reshape(rows).bce_with_logits(&x.reshape(rows)).mean_all()
 }
 
 #[track_caller]

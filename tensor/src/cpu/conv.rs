@@ -134,7 +134,7 @@ impl ConvAlgorithm {
         match self {
             ConvAlgorithm::Direct => true,
             ConvAlgorithm::Indirect => window.batch.min(from).min(to) > 0,
-            ConvAlgorithm::Square => three && window.input == [2, 2] && window.output == [2, 2],
+            ConvAlgorithm::Square => three && from > 0 && window.input == [2, 2] && window.output == [2, 2],
             ConvAlgorithm::Few => {
                 let fits = match product {
                     Product::Forward => window.stride == 1,

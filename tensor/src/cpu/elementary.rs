@@ -85,7 +85,7 @@ fn ln_near_one(x: f32, n: f32) -> f32 {
 
 /// ln(1 + x) for x from 0 to 1.
 #[inline(always)]
-fn ln_1p(x: f32) -> f32 {
+pub(crate) fn ln_1p(x: f32) -> f32 {
     // By arithmetic: after a condition, the compiler would compute the polynomial for both cases.
     let n = f32::from(u8::from(x > std::f32::consts::SQRT_2 - 1.0));
     let half = 0.5 * n;
@@ -115,6 +115,17 @@ pub(crate) fn logistic(x: f32) -> f32 {
     let lost = (1.0 - sum) + e; // in the rounding of the sum
     let y = (if x < 0.0 { e } else { 1.0 }) / sum;
     y - y * lost * (1.5 - 0.5 * sum) // 1/sum within an eighth
+}
+
+/// s = 1 / (1 + e⁻ˣ) and its derivative s·(1 − s), from one exponential.
+#[inline(always)]
+pub(crate) fn logistic_and_derivative(x: f32) -> (f32, f32) {
+    let e = exp(-x.abs());
+    let sum = 1.0 + e;
+    let lost = (1.0 - sum) + e; // in the rounding of the sum
+    let rounded = 1.0 / sum;
+    let r = rounded - rounded * (lost * (1.5 - 0.5 * sum));
+    (if x < 0.0 { e * r } else { r }, e * r * r)
 }
 
 /// ln(1 + eˣ), finite for every finite x.

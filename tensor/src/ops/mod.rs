@@ -3,6 +3,7 @@
 
 pub(crate) mod argmax;
 pub(crate) mod batch_norm;
+pub(crate) mod bce;
 pub(crate) mod binary;
 pub(crate) mod bmm;
 pub(crate) mod conv2d;
@@ -28,7 +29,7 @@ pub(crate) mod winograd;
 use crate::kernel::Kernel;
 
 /// All kernels that operations launch.
-pub static KERNELS: [&Kernel; 51] = [
+pub static KERNELS: [&Kernel; 53] = [
     &argmax::ARGMAX,
     &batch_norm::BATCH_NORM,
     &batch_norm::BATCH_NORM_GRADIENT,
@@ -36,6 +37,8 @@ pub static KERNELS: [&Kernel; 51] = [
     &batch_norm::BATCH_NORM_STATS,
     &batch_norm::BATCH_NORM_SUMS,
     &batch_norm::BATCH_NORM_TRAIN,
+    &bce::BCE_WITH_LOGITS,
+    &bce::BCE_WITH_LOGITS_GRADIENT,
     &binary::BLEND_ASSIGN,
     &binary::BINARY,
     &binary::BINARY_BROADCAST,

@@ -1,7 +1,7 @@
 //! Functions of one number, element by element:  y = f(x),  dx = dy · f′.
 //! Each row of the table says whether the derivative is computed from the input x or from the output y. Only that one is saved.
 
-use crate::cpu::elementary::{exp, ln, logistic, softplus, tanh};
+use crate::cpu::elementary::{exp, ln, logistic, logistic_and_derivative, softplus, tanh};
 use crate::cpu::parallel;
 use crate::cpu::simd::{Isa, SimdKernel, Vector};
 use crate::cpu::special::{cos, normal_cdf, normal_density, pow, round, sin};
@@ -68,13 +68,20 @@ macro_rules! unary_table {
             /// The nearest whole number, the even one of two. Its derivative is 0.
             round(): f = |x| round(x), df = |_y| 0.0, saved Output;
             /// x / (1 + e⁻ˣ), the sigmoid linear unit.
-            silu(): f = |x| x * logistic(x), df = |x| logistic(x) + x * (logistic(x) * logistic(-x)), saved Input;
+            silu(): f = |x| x * logistic(x), df = |x| silu_slope(x), saved Input;
             /// x·Φ(x), the Gaussian error linear unit, where Φ is the cumulative distribution of normal numbers.
             gelu(): f = |x| x * normal_cdf(x), df = |x| normal_cdf(x) + x * normal_density(x), saved Input;
             /// ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), an approximation of `gelu`.
             gelu_tanh(): f = |x| x * logistic(gelu_slope(x)), df = |x| gelu_tanh_slope(x), saved Input;
         }
     };
+}
+
+/// The derivative of `silu`.
+#[inline(always)]
+fn silu_slope(x: f32) -> f32 {
+    let (s, ds) = logistic_and_derivative(x);
+    s + x * ds
 }
 
 /// 2·√(2/π)·(x + 0.044715·x³). The logistic function of it is ½·(1 + tanh(…)) of `gelu_tanh`.
@@ -88,7 +95,8 @@ fn gelu_slope(x: f32) -> f32 {
 fn gelu_tanh_slope(x: f32) -> f32 {
     let v = gelu_slope(x);
     let slope = 1.595_769 * (1.0 + 0.134_145 * x * x);
-    logistic(v) + x * (logistic(v) * logistic(-v)) * slope
+    let (s, ds) = logistic_and_derivative(v);
+    s + x * ds * slope
 }
 
 /// One of the functions, with its parameters.

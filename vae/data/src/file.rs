@@ -15,16 +15,22 @@ pub(crate) const LIST: u64 = 64 << 20;
 /// Returns an error if the file has more than `most` bytes or cannot be read. Folders and pipes are refused without
 /// opening them, because reading a pipe would wait for its writer.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    read_up_to(path, most)?
+        .ok_or_else(|| Error::file(path, format!("has more than {most} bytes, so it is not such a file")))
+}
+
+/// Returns the bytes of a file, or `None` if it has more than `most` bytes.
+///
+/// # Errors
+/// Returns an error if the file cannot be read.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let read = fs::metadata(path).and_then(|data| match data.is_file() {
         true => fs::File::open(path)?.take(most + 1).read_to_end(&mut bytes),
         false => Err(IoError::other("it is not a file")),
     });
     match read {
-        Ok(n) if n as u64 > most => {
-            Err(Error::file(path, format!("has more than {most} bytes, so it is not such a file")))
-        }
-        Ok(_) => Ok(bytes),
+        Ok(n) => Ok((n as u64 <= most).then_some(bytes)),
         Err(error) => Err(Error::file(path, format!("cannot be read: {error}"))),
     }
 }

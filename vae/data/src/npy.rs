@@ -134,7 +134,7 @@ impl Array {
     /// Returns the texts of an array of the type `<U…`, or `None` if it has another type. A character that is not valid
     /// becomes U+FFFD.
     pub(crate) fn texts(&self) -> Option<Vec<String>> {
-        let width = text_width(&self.header.descr)?.max(1);
+        let width = text_width(&self.header.descr)?;
         let character = |x: &[u8]| u32::from_le_bytes(x.try_into().expect("four bytes"));
         let text = |bytes: &[u8]| -> String {
             let characters = bytes.chunks_exact(4).map(character).map(|c| char::from_u32(c).unwrap_or('\u{fffd}'));
@@ -156,7 +156,7 @@ fn width(descr: &str) -> Option<usize> {
         "<i2" | "<u2" => Some(2),
         "<f4" | "<i4" | "<u4" => Some(4),
         "<f8" | "<i8" | "<u8" => Some(8),
-        _ => text_width(descr)?.checked_mul(4),
+        _ => text_width(descr)?.checked_mul(4).filter(|&bytes| bytes > 0),
     }
 }
 
@@ -294,6 +294,9 @@ mod tests {
         std::fs::write(file.path(), bytes).unwrap();
         let read = read_arrays(file.path(), |_| true).unwrap();
         assert_eq!((read[0].texts().unwrap(), read[0].floats()), (texts.to_vec(), None));
+        let empty = encode("<U0", &[3], std::iter::empty());
+        std::fs::write(file.path(), empty).unwrap();
+        assert!(read_arrays(file.path(), |_| true).is_err(), "three texts without a character");
     }
 
     #[test]

@@ -72,8 +72,19 @@ pub struct Fit {
 /// # Errors
 /// Returns an error if the file is missing, is not a picture, is damaged, or is larger than the limits of this module.
 pub fn read(picture: &Picture, channels: usize, side: usize, out: &mut [u8]) -> Result<Fit> {
-    let bytes = file::read(&picture.path, LARGEST_PICTURE)?;
-    from_bytes(&bytes, picture.region, channels, side, out).map_err(|what| Error::file(&picture.path, what))
+    decode_file(picture, channels, side, out)?
+}
+
+/// Decodes a picture file, as [`read`] does. Returns damage of the file as the inner error.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, for example because of its permissions or of a fault of the disk.
+pub(crate) fn decode_file(picture: &Picture, channels: usize, side: usize, out: &mut [u8]) -> Result<Result<Fit>> {
+    let fit = match file::read_up_to(&picture.path, LARGEST_PICTURE)? {
+        Some(bytes) => from_bytes(&bytes, picture.region, channels, side, out),
+        None => Err(format!("has more than {LARGEST_PICTURE} bytes, so it is not such a file")),
+    };
+    Ok(fit.map_err(|what| Error::file(&picture.path, what)))
 }
 
 /// Decodes the bytes of a picture file into `out`, `[channels, side, side]`. `channels` is 1 (grey) or 3 (RGB).

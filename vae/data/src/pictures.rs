@@ -8,7 +8,7 @@ use vae_core::config::Config;
 use vae_core::data::Images;
 
 use crate::file;
-use crate::picture::{Fit, Picture, read};
+use crate::picture::{Fit, Picture, decode_file};
 
 /// What happens if a picture is damaged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,16 +50,16 @@ pub fn read_all(pictures: &[Picture], channels: usize, side: usize, damaged: Dam
         if damaged != Damaged::Skip && index > first_damaged.load(Ordering::Relaxed) {
             return None; // an error is already known
         }
-        let fit = read(picture, channels, side, out);
-        if fit.is_err() {
+        let fit = decode_file(picture, channels, side, out);
+        if !matches!(fit, Ok(Ok(_))) {
             first_damaged.fetch_min(index, Ordering::Relaxed);
         }
         Some(fit)
     };
     let each = pictures.par_iter().zip(decoded.pixels.par_chunks_exact_mut(len)).enumerate();
-    let fits: Vec<Option<Result<Fit>>> = each.map(read_one).collect();
+    let fits: Vec<Option<Result<Result<Fit>>>> = each.map(read_one).collect();
     for (index, fit) in fits.into_iter().enumerate() {
-        match (fit, damaged) {
+        match (fit.transpose()?, damaged) {
             (Some(Ok(fit)), _) => {
                 decoded.pixels.copy_within(index * len..(index + 1) * len, decoded.fits.len() * len);
                 decoded.fits.push(fit);
@@ -125,6 +125,14 @@ mod tests {
         assert_eq!(decoded.damaged, [9, 19, 29]);
         let error = read_all(&pictures, 1, 1, Damaged::Stop("buy a new one")).unwrap_err().to_string();
         assert!(error.contains("/9.png: is damaged") && error.ends_with("; buy a new one"), "{error}");
+        // A file that cannot be read now may be whole.
+        #[cfg(target_os = "linux")]
+        {
+            std::fs::remove_file(&pictures[5].path).unwrap();
+            std::os::unix::fs::symlink("/proc/self/mem", &pictures[5].path).unwrap(); // address 0 cannot be read
+            let error = read_all(&pictures, 1, 1, Damaged::Skip).unwrap_err().to_string();
+            assert!(error.contains("/5.png: cannot be read"), "{error}");
+        }
     }
 
     #[test]

@@ -17,7 +17,6 @@ use std::fmt::{Display, Formatter};
 use std::path::Path;
 
 use rayon::prelude::*;
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -214,7 +213,7 @@ impl ImageHashes {
     /// warnings only.
     pub(crate) fn read(run: &Path) -> Option<ImageHashes> {
         let bytes = std::fs::read(run.join(HASHES)).ok()?;
-        let file = SafeTensors::deserialize(&bytes).ok()?;
+        let file = nn::state::open(&bytes).ok()?;
         let [train, validation, test] = SPLITS.map(|name| {
             let view = file.tensor(name).ok().filter(|view| view.dtype() == Dtype::U64)?;
             let hashes = view.data().chunks_exact(8);
@@ -395,6 +394,11 @@ mod tests {
         let bytes = hashes.to_bytes();
         std::fs::write(dir.path().join(HASHES), &bytes).unwrap();
         assert_eq!(ImageHashes::read(dir.path()), Some(hashes));
+        let header =
+            r#"{"train":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,18446744073709551615]}}"#;
+        std::fs::write(dir.path().join(HASHES), [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
+            .unwrap();
+        assert_eq!(ImageHashes::read(dir.path()), None);
         std::fs::write(dir.path().join(HASHES), &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(ImageHashes::read(dir.path()), None);
     }

@@ -17,6 +17,7 @@ use vae_core::{Error, Result};
 
 use crate::checkpoint::{self, Meta};
 use crate::dataset_record::{DatasetChanges, DatasetRecord, ImageHashes};
+use crate::export::is_too_large;
 use crate::folder::{BEST, checkpoint_of, contains_runs};
 use crate::resume::history;
 
@@ -187,6 +188,10 @@ impl LoadedRun {
         let transform = record.transform(&config).map_err(refuse)?;
         images(&mut config);
         config.check()?;
+        let [claimed, _] = config.weight_and_image_bytes();
+        if is_too_large(claimed, bytes.len() as f64, 1e7) {
+            return Err(refuse("describes a larger model than it contains, so it is damaged".into()));
+        }
         let model = learn::build(&config);
         checkpoint::load_bytes(&*model, bytes, &file)?;
         let epoch = meta.best().map_or(0, |(epoch, _)| epoch);

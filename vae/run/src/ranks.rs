@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use nn::Module;
 use sha2::{Digest, Sha256};
 use tensor::{Device, Isa};
 use vae_core::distributed::Communicator;
@@ -20,7 +21,7 @@ const FACTS: [&str; 6] = [
     "has another device",
     "has another configuration",
     "has other images or labels",
-    "has another checkpoint",
+    "has other weights, from --init or from a checkpoint,",
 ];
 
 /// The speed of a rank in an epoch.
@@ -38,13 +39,21 @@ pub struct RankSpeed {
     pub overlapped: f64,
 }
 
-/// Checks that all ranks would compute the same bits. `checkpoint` is the one that they resume.
+/// Checks that all ranks would compute the same bits. `checkpoint` is the one that they resume. Without one, their initial weights are compared,
+/// which may come from files.
 ///
 /// # Errors
 /// Returns the same error on every rank if one differs from rank 0, which names the rank and what differs; or if one has ended.
 pub(crate) fn check_equal(trainer: &Trainer, data: &DatasetRecord, checkpoint: Option<&[u8]>) -> Result<()> {
+    if trainer.communicator().size() == 1 {
+        return Ok(());
+    }
     let config = portable(trainer.config()).to_toml();
-    compare(trainer.communicator(), trainer.device(), config, data, || checkpoint.map_or_else(String::new, digest))
+    let weights = match checkpoint {
+        Some(bytes) => digest(bytes),
+        None => digest(&weights(trainer.model())?),
+    };
+    compare(trainer.communicator(), trainer.device(), config, data, weights)
 }
 
 /// Checks that all ranks would compute the same bits of a trained model, with these options.
@@ -57,10 +66,15 @@ pub fn check_equal_runs(run: &LoadedRun, options: &str) -> Result<()> {
         return Ok(());
     }
     let data = DatasetRecord::new(&predictor.config, dataset, &ImageHashes::of(dataset)?);
-    let weights = pollster::block_on(nn::state::save(&*predictor.model, &[]));
-    let weights = weights.map_err(|error| Error::Rank(format!("the weights cannot be compared: {error}")))?;
     let config = format!("{}{options}", portable(&predictor.config).to_toml());
-    compare(&*predictor.ranks, predictor.device(), config, &data, || digest(&weights))
+    let weights = digest(&weights(&*predictor.model)?);
+    compare(&*predictor.ranks, predictor.device(), config, &data, weights)
+}
+
+/// The bytes of a model's tensors.
+fn weights(model: &dyn Module) -> Result<Vec<u8>> {
+    let bytes = pollster::block_on(nn::state::save(model, &[]));
+    bytes.map_err(|error| Error::Rank(format!("the weights cannot be compared: {error}")))
 }
 
 /// Compares what must be equal on all ranks.
@@ -69,11 +83,8 @@ fn compare(
     device: &Device,
     config: String,
     data: &DatasetRecord,
-    checkpoint: impl FnOnce() -> String,
+    weights: String,
 ) -> Result<()> {
-    if communicator.size() == 1 {
-        return Ok(());
-    }
     let program = std::env::current_exe().and_then(fs::read).unwrap_or_default();
     let values = [
         digest(&program),
@@ -81,7 +92,7 @@ fn compare(
         device.name().to_owned(),
         config,
         format!("{:?}", [&data.train, &data.validation, &data.test]),
-        checkpoint(),
+        weights,
     ];
     let mut own = vec![host()];
     own.extend(values.map(|value| value.replace('\0', " ")));
@@ -192,14 +203,23 @@ mod tests {
                 let hashes = ImageHashes::of(&trainer.dataset).unwrap();
                 let data = DatasetRecord::new(&config, &trainer.dataset, &hashes);
                 let checkpoint: &[u8] = if change == "checkpoint" { b"b" } else { b"a" };
-                check_equal(&trainer, &data, Some(checkpoint)).map_err(|error| error.to_string())
+                if change == "weights" {
+                    nn::visit(trainer.model(), |_, slot| {
+                        if let nn::Slot::Param(param) = slot {
+                            param.set(param.value().mul_scalar(2.0));
+                        }
+                    });
+                }
+                let resumed = (different != "weights").then_some(checkpoint);
+                check_equal(&trainer, &data, resumed).map_err(|error| error.to_string())
             })
         };
         assert_eq!(check("seed=1", 2), [Ok(()), Ok(())]);
         assert_eq!(check("seed=2", 1), [Ok(())]);
         for (different, words) in [
             ("seed=2", "has another configuration than rank 0: seed = 2 instead of seed = 1;"),
-            ("checkpoint", "has another checkpoint than rank 0"),
+            ("weights", "has other weights, from --init or from a checkpoint, than rank 0"),
+            ("checkpoint", "has other weights, from --init or from a checkpoint, than rank 0"),
             ("data.limit=32", "has another configuration than rank 0: limit = 32 instead of limit = 64;"),
         ] {
             let told = check(different, 2);
@@ -283,7 +303,7 @@ mod tests {
         for (seeds, options, words) in [
             (["seed=2"; 2], "", "has another configuration than rank 0: seed = 2 instead of seed = 1;"),
             (["seed=1"; 2], "images = 9", "has another configuration than rank 0"),
-            (["seed=1", "seed=2"], "", "has another checkpoint than rank 0"),
+            (["seed=1", "seed=2"], "", "has other weights, from --init or from a checkpoint, than rank 0"),
         ] {
             let told = check(2, seeds, options);
             let error = told[0].clone().unwrap_err();

@@ -178,7 +178,8 @@ impl Run<'_> {
     fn epoch(&mut self, number: usize) -> Result<Option<Epoch>> {
         let train = &self.trainer.config().train;
         let (log, minutes) = (train.log_steps, train.checkpoint_minutes);
-        let pause = Some(minutes).filter(|&minutes| minutes > 0.0);
+        // The first process decides for all, because the others do not write checkpoints.
+        let pause = Some(minutes).filter(|&minutes| minutes > 0.0 && !self.writer.is_followed());
         let pause = pause.and_then(|minutes| Duration::try_from_secs_f64(60.0 * minutes).ok());
         let learning_rate = self.trainer.learning_rate(number); // read before validation, which may lower it for the next epoch
         let (start, mut images) = (Instant::now(), 0);
@@ -188,7 +189,7 @@ impl Run<'_> {
             let Run { trainer, writer, on_event, saved, .. } = self;
             let train = block_on(trainer.epoch(number, &mut |progress| {
                 images += progress.images;
-                if progress.number().is_multiple_of(log) {
+                if progress.number.is_multiple_of(log) {
                     writer.line(STEPS, &progress.json().to_string());
                 }
                 stop |= !on_event(Event::Step(progress));

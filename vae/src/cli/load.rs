@@ -42,6 +42,7 @@ impl LoadOptions {
     /// As [`LoadOptions::load`].
     pub(super) fn load_on(&self, run: &Path, ranks: &Ranks) -> Result<LoadedRun> {
         let (chosen, mut configs) = self.configs_on(&[run], ranks)?;
+        ranks.reads_images();
         let mut opened = open(run, configs.remove(0), &chosen)?;
         opened.name = loaded::distinct_names(&[run]).remove(0);
         opened.predictor.ranks = ranks.communicator.clone();

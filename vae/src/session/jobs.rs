@@ -37,7 +37,7 @@ impl Jobs {
     /// # Errors
     /// If so many runs need more memory than is free, or compute on a GPU.
     pub fn new(asked: Option<u64>, runs: &[&Config], chosen: &Chosen) -> VaeResult<Jobs> {
-        let largest = runs.iter().map(|config| config.memory()).fold(0.0, f64::max);
+        let largest = runs.iter().map(|config| config.memory(1)).fold(0.0, f64::max);
         if chosen.gpu.is_some() {
             return match asked {
                 None | Some(1) => Ok(Jobs::ONE),

@@ -124,6 +124,7 @@ fn train_with_page(
     live: &mut Option<Live>,
 ) -> Result<Outcome> {
     let start = Instant::now();
+    ranks.reads_images();
     let mut dataset = vae_data::load(&config)?;
     if let Some(resumed) = &mut resumed {
         let warning = resumed.check_images(&mut dataset, options.allow_changed_data)?;

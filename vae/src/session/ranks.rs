@@ -1,9 +1,14 @@
 //! The processes that train one run together, as the command line sees them.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use vae_core::Result;
 use vae_core::distributed::{Communicator, shards_of, threads};
+
+/// How long a process may be silent while it reads images, and while it downloads them.
+const READING: Duration = Duration::from_secs(3600);
+const DOWNLOADING: Duration = Duration::from_secs(24 * 3600);
 
 /// This process among those that train together.
 pub struct Ranks {
@@ -24,6 +29,16 @@ impl Ranks {
     /// Returns whether this process prints and writes the files.
     pub fn is_first(&self) -> bool {
         self.communicator.rank() == 0
+    }
+
+    /// Tells the others that this process reads images now, and may be silent for up to an hour.
+    pub fn reads_images(&self) {
+        self.communicator.alive(READING);
+    }
+
+    /// Tells the others that this process downloads images now, and may be silent for up to a day.
+    pub fn downloads_images(&self) {
+        self.communicator.alive(DOWNLOADING);
     }
 
     /// Returns whether there are others.

@@ -12,12 +12,12 @@ use crate::error::{Error, Result};
 const GIB: f64 = (1_u64 << 30) as f64;
 
 impl Config {
-    /// Checks that training fits into `available` bytes of memory.
+    /// Checks that training by so many processes fits into `available` bytes of memory of each.
     ///
     /// # Errors
     /// If [`Config::memory`] is larger. The message names the keys to lower.
-    pub fn check_memory(&self, available: u64) -> Result<()> {
-        let need = self.memory();
+    pub fn check_memory(&self, available: u64, processes: usize) -> Result<()> {
+        let need = self.memory(processes);
         if need <= available as f64 {
             return Ok(());
         }
@@ -48,10 +48,12 @@ impl Config {
         )))
     }
 
-    /// Returns an estimate of the memory that training needs, in bytes.
-    pub fn memory(&self) -> f64 {
+    /// Returns an estimate of the memory that training by so many processes needs in each of them, in bytes.
+    pub fn memory(&self, processes: usize) -> f64 {
         let shards = self.train.shards.max(1);
-        let batch = (self.train.batch_size / shards).min(self.train_images().unwrap_or(usize::MAX)) as f64;
+        // A process computes its shards in turn, or all together if batch norm has the statistics of the whole batch.
+        let together = if self.train.sync_batch_norm { shards.div_ceil(processes.max(1)) } else { 1 };
+        let batch = (self.train.batch_size / shards * together).min(self.train_images().unwrap_or(usize::MAX)) as f64;
         let (weights, maps) = self.weights_and_maps();
         let pixels = (self.channels() as f64) * (self.image_size() as f64).powi(2);
         let pairs = match self.loss.kind {
@@ -202,16 +204,16 @@ mod tests {
 
     #[test]
     fn a_run_that_does_not_fit_is_refused() {
-        config(&["model.width=64"]).check_memory(8 << 30).unwrap();
+        config(&["model.width=64"]).check_memory(8 << 30, 1).unwrap();
         for absurd in
             ["model.width=1000000000", "model.z_dim=4000000000000", "data.image_size=160000000", "model.width=4096"]
         {
-            config(&[absurd]).check_memory(64 << 30).unwrap_err();
+            config(&[absurd]).check_memory(64 << 30, 1).unwrap_err();
         }
-        config(&["train.batch_size=9000000000000000000"]).check_memory(16 << 30).unwrap_err(); // all 8,334 images at once
+        config(&["train.batch_size=9000000000000000000"]).check_memory(16 << 30, 1).unwrap_err(); // all 8,334 images at once
         let large = ["model.kind=dense", "train.batch_size=8192", "loss.kind=tc"];
-        config(&large[..2]).check_memory(16 << 30).unwrap();
-        config(&large).check_memory(16 << 30).unwrap_err(); // 8192² pairs of 128 latents
+        config(&large[..2]).check_memory(16 << 30, 1).unwrap();
+        config(&large).check_memory(16 << 30, 1).unwrap_err(); // 8192² pairs of 128 latents
         for (kind, absurd) in [
             ("resnet50", "model.width=2048"),
             ("skip", "model.width=8192"),
@@ -220,7 +222,7 @@ mod tests {
             ("dense", "model.hidden=10000000"),
             ("dense", "model.layers=9000000000000"),
         ] {
-            let refused = config(&[&format!("model.kind={kind}"), absurd]).check_memory(64 << 30).unwrap_err();
+            let refused = config(&[&format!("model.kind={kind}"), absurd]).check_memory(64 << 30, 1).unwrap_err();
             let key = absurd.split('=').next().unwrap();
             assert!(refused.to_string().contains(key), "{refused}");
         }
@@ -228,11 +230,14 @@ mod tests {
 
     #[test]
     fn accumulated_batches_need_the_memory_of_one_and_checkpoints_that_of_half() {
-        let need = |settings: &[&str]| config(settings).memory();
+        let need = |settings: &[&str]| config(settings).memory(1);
         let (one, whole) = ("train.batch_size=64", "train.batch_size=256");
         assert_eq!(need(&[one, "train.accumulate=4"]), need(&[one]));
         let [shards, weights] = [need(&[whole, "train.shards=4"]), 4.0 * config(&[one]).weights_and_maps().0];
         assert_eq!(shards, need(&[one]) + 2.0 * weights);
+        let together = config(&[whole, "train.shards=4", "train.sync_batch_norm=true"]);
+        let of = |processes| together.memory(processes) - 2.0 * weights;
+        assert_eq!([of(1), of(4)], [need(&[whole]), need(&[one])]);
         let (kept, again) = (need(&[whole]), need(&[whole, "train.activation_checkpointing=true"]));
         let maps = 4.0 * 256.0 * config(&[whole]).weights_and_maps().1;
         assert_eq!(kept - again, 0.5 * maps);
@@ -240,15 +245,15 @@ mod tests {
 
     #[test]
     fn images_in_memory_and_planes_of_labels_are_counted() {
-        let need = |settings: &[&str]| config(settings).memory();
+        let need = |settings: &[&str]| config(settings).memory(1);
         let (few, all) = (need(&["data.kind=celeba", "data.limit=1000"]), need(&["data.kind=celeba"]));
         assert_eq!(all - few, 161_770.0 * 3.0 * 64.0 * 64.0);
         let labelled = ["model.conditional=true", "data.classes=1000"];
         let more = need(&labelled) - need(&["model.conditional=true", "data.classes=1"]);
         assert!(more > 64.0 * 999.0 * 4.0 * 3.0 * 32.0 * 32.0, "three planes for each label and image: {more}");
-        let refused = config(&["model.conditional=true", "data.classes=65536"]).check_memory(32 << 30).unwrap_err();
+        let refused = config(&["model.conditional=true", "data.classes=65536"]).check_memory(32 << 30, 1).unwrap_err();
         assert!(refused.to_string().contains("data.classes (65536)"), "{refused}");
-        let refused = config(&["data.kind=celeba", "data.image_size=512"]).check_memory(64 << 30).unwrap_err();
+        let refused = config(&["data.kind=celeba", "data.image_size=512"]).check_memory(64 << 30, 1).unwrap_err();
         assert!(refused.to_string().contains("data.image_size (512)"), "{refused}");
     }
 

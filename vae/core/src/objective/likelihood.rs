@@ -122,11 +122,16 @@ impl Likelihood {
     pub(super) fn errors(&self, logits: &Var, x: &Tensor) -> Var {
         let (images, size) = (x.shape()[0], numbers_per_image(x));
         let draws = logits.shape()[0] / images;
-        let logits = logits.reshape([images, draws, size]);
-        let x = Var::constant(x.reshape([images, 1, size]));
-        let squares = || (self.output.apply(&logits) - &x).square().sum(&[2], false);
+        let squares = || {
+            let x = Var::constant(x.reshape([images, 1, size]));
+            let decoded = self.output.apply(&logits.reshape([images, draws, size]));
+            (decoded - x).square().sum(&[2], false)
+        };
         match self.kind {
-            Reconstruction::Bce => (logits.softplus() - &logits * &x).sum(&[2], false),
+            Reconstruction::Bce => {
+                let rows = logits.reshape([images * draws, size]);
+                rows.bce_with_logits(&x.reshape([images, size])).reshape([images, draws])
+            }
             Reconstruction::Sse | Reconstruction::Gaussian => squares(),
             Reconstruction::HalfSse => squares().mul_scalar(0.5),
         }

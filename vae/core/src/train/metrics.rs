@@ -12,6 +12,8 @@ pub struct Progress {
     pub epoch: usize,
     /// The number of steps in this epoch so far.
     pub step: usize,
+    /// The number of the step, counted from 1 over the whole run. Epochs have different numbers of steps if the images have changed.
+    pub number: usize,
     /// The number of steps per epoch.
     pub steps: usize,
     /// The number of images in this step.
@@ -23,16 +25,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Returns the number of the step, counted from 1 over the whole run.
-    pub fn number(&self) -> usize {
-        (self.epoch - 1) * self.steps + self.step
-    }
-
     /// Returns the step's line of `steps.jsonl`.
     pub fn json(&self) -> Value {
         let mut line = Map::new();
         line.insert("epoch".into(), json!(self.epoch));
-        line.insert("step".into(), json!(self.number()));
+        line.insert("step".into(), json!(self.number));
         line.extend(self.losses.json());
         line.insert("learning_rate".into(), number(self.learning_rate));
         Value::Object(line)
@@ -125,8 +122,7 @@ mod tests {
     #[test]
     fn a_step_is_numbered_over_the_whole_run() {
         let losses = Losses { total: 2.5, parts: vec![("kl", 0.5)] };
-        let progress = Progress { epoch: 3, step: 2, steps: 10, images: 4, losses, learning_rate: 0.25 };
-        assert_eq!(progress.number(), 22);
+        let progress = Progress { epoch: 3, step: 2, number: 22, steps: 10, images: 4, losses, learning_rate: 0.25 };
         let line = r#"{"epoch":3,"step":22,"total":2.5,"kl":0.5,"learning_rate":0.25}"#;
         assert_eq!(progress.json().to_string(), line);
     }

@@ -261,11 +261,12 @@ impl Trainer {
             let (losses, error) = self.collect_losses(&waiting).await?;
             self.clock.lap(|timing| &mut timing.reading);
             let mut go_on = true;
-            for (losses, places) in losses.into_iter().zip(together) {
+            let before = self.adam.steps() as usize - together.len();
+            for (i, (losses, places)) in losses.into_iter().zip(together).enumerate() {
                 self.done += 1;
                 self.sums.add(&losses, places.len());
-                let (step, images) = (self.done, places.len());
-                go_on &= watch(&Progress { epoch, step, steps, images, losses, learning_rate });
+                let (step, number, images) = (self.done, before + i + 1, places.len());
+                go_on &= watch(&Progress { epoch, step, number, steps, images, losses, learning_rate });
             }
             if self.communicator.size() > 1 {
                 self.wants_stop |= !go_on;

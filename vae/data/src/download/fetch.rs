@@ -27,9 +27,10 @@ const CURL: &str = "curl";
 /// The arguments of every transfer. `--disable` must be the first one. It ignores a `.curlrc`, which could change the
 /// others.
 #[rustfmt::skip]
-const ARGUMENTS: [&str; 14] = [
+const ARGUMENTS: [&str; 15] = [
     "--disable", "--silent", "--show-error", "--globoff",
     "--include", // the head of the response comes before its body
+    "--suppress-connect-headers", // but not that of a proxy's answer, which would be taken for it
     "--location", "--max-redirs", "10",
     "--connect-timeout", "60",
     "--speed-limit", "1", "--speed-time", "60", // give up on a server that sends nothing for a minute

@@ -47,6 +47,19 @@ fn an_interrupted_run_is_read() {
     assert_eq!((run.metrics, run.steps, run.history().len()), (metrics, steps, 1));
 }
 
+/// Epochs of other images have another number of steps. The steps of the whole run are counted.
+#[test]
+fn the_log_of_steps_goes_on_with_other_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |images: &str| config(&["train.log_steps=5", images]);
+    // An epoch of four steps, and one of one step.
+    train(&of("data.limit=128"), dir.path(), &mut |event| !matches!(event, Event::Epoch(..)));
+    train(&of("data.limit=32"), dir.path(), &mut |_| true);
+    ResumedRun::read(dir.path()).unwrap();
+    let steps = fs::read_to_string(dir.path().join(STEPS)).unwrap();
+    assert!(steps.lines().count() == 1 && steps.starts_with(r#"{"epoch":2,"step":5,"#), "{steps}");
+}
+
 #[test]
 fn a_run_that_another_process_has_trained_further_is_left_to_it() {
     let dir = tempfile::tempdir().unwrap();

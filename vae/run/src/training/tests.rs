@@ -167,7 +167,7 @@ fn times_add_up_to_the_duration_of_an_epoch() {
         let pause = matches!(event, Event::Step(_) | Event::Validating);
         std::thread::sleep(Duration::from_millis(if pause { 100 } else { 0 }));
         match event {
-            Event::Step(progress) => events.push(format!("step {}", progress.number())),
+            Event::Step(progress) => events.push(format!("step {}", progress.number)),
             Event::Validating => events.push("validating".into()),
             Event::Epoch(epoch, _) => events.push(format!("epoch {}", epoch.epoch)),
             Event::Warning(words) | Event::Tested(words) => events.push(words),

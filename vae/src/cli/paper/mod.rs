@@ -130,7 +130,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
     if chosen.computes_in_memory() {
         let available = memory::available();
         for planned in here.iter().map(|&i| &plan[i]) {
-            let checked = planned.point.config.check_memory(available);
+            let checked = planned.point.config.check_memory(available, 1);
             checked.map_err(|error| Error::config(format!("{}: {error}", planned.run)))?;
         }
     }

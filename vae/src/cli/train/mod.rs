@@ -66,10 +66,11 @@ pub(super) fn run(args: Args, ranks: &Ranks) -> Result<ExitCode> {
     let chosen = device::choose_at(config.device, threads, ranks.place)?;
     resumed.iter().for_each(|resumed| resumed.compare(&chosen));
     if chosen.computes_in_memory() {
-        config.check_memory(memory::available())?;
+        config.check_memory(memory::available(), ranks.communicator.size())?;
     }
     if args.download {
         if ranks.is_first() {
+            ranks.downloads_images();
             download::fetch(&config)?;
         }
         ranks.communicator.barrier()?;

@@ -42,7 +42,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let chosen = device::choose(points[0].config.device, device::start_threads(args.threads)?)?;
     if chosen.computes_in_memory() {
         let available = memory::available();
-        points.iter().try_for_each(|point| point.config.check_memory(available).map_err(|error| at(point, &error)))?;
+        points
+            .iter()
+            .try_for_each(|point| point.config.check_memory(available, 1).map_err(|error| at(point, &error)))?;
     }
     let name = format!("{}-sweep", points[0].config.name);
     let grid = Grid::open(folder::prepare(args.out.as_deref(), &name)?, &points)?;

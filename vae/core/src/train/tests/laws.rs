@@ -56,7 +56,7 @@ fn an_epoch_goes_on_in_the_middle() {
     assert_eq!(other.steps(), 5);
     let mut seen = Vec::new();
     let mean = pollster::block_on(other.epoch(2, &mut |progress| {
-        seen.push((progress.number(), progress.images));
+        seen.push((progress.number, progress.images));
         true
     }));
     assert_eq!((mean.unwrap().unwrap(), seen), (expected[1].clone(), vec![(6, 16)]));
