@@ -4,9 +4,9 @@
 
 use crate::var::Var;
 
-/// Weights e^(x − y) below this one are 0 in the gradient of a logsumexp. They add up to 1, so it would not change a sum of products
-/// with them. But products with numbers below 10⁻³⁸, which a float holds only in a special form, take a hundred times as long on some
-/// processors, and such weights reach every gradient of an importance weighted bound.
+/// Weights e^(x − y) below this one are 0 in the gradient of a logsumexp. All weights together are 1, so f32 sums do not change without
+/// these. They would make subnormal numbers (below 10⁻³⁸) in all gradients of an importance weighted bound, and some processors multiply
+/// these a hundred times more slowly.
 const LEAST_WEIGHT: f32 = 1e-26;
 
 impl Var {

@@ -207,14 +207,14 @@ impl OptimizerPart {
     }
 }
 
-/// Smaller numbers of the state become 0. Otherwise those of a parameter whose gradient stays 0, such as a weight of a unit that a ReLU has
-/// switched off, would end among the numbers below 10⁻³⁸, which a multiplication rounds back to themselves. Some processors are a hundred
-/// times slower with them. (GPUs are not.)
+/// Smaller numbers of the state become 0. If the gradient of a parameter stays 0, for example behind a ReLU that is always off, its state
+/// shrinks until it is a subnormal number (below 10⁻³⁸). Rounding then keeps it from becoming 0, and some processors multiply such numbers
+/// a hundred times more slowly. (GPUs do not.)
 const LEAST: f32 = 1e-36;
 
 /// A number of the state, or 0 if it is too small to matter.
 #[inline(always)]
-fn settled(x: f32) -> f32 {
+fn flush_to_zero(x: f32) -> f32 {
     if x.abs() < LEAST { 0.0 } else { x }
 }
 
@@ -231,22 +231,22 @@ fn update(rule: Rule, step: Factors, factor: f32, p: &mut [f32], g: &[f32], m: &
             let v = &mut v.expect("Adam keeps two tensors")[..count];
             for i in 0..count {
                 let (g, kept) = decayed(g[i], p[i]);
-                m[i] = settled(beta1 * m[i] + gain1 * g);
-                v[i] = settled(beta2 * v[i] + gain2 * g * g);
+                m[i] = flush_to_zero(beta1 * m[i] + gain1 * g);
+                v[i] = flush_to_zero(beta2 * v[i] + gain2 * g * g);
                 p[i] = kept - rate * m[i] / (v[i].sqrt() * correction + eps);
             }
         }
         Rule::Sgd { .. } => {
             for i in 0..count {
                 let (g, kept) = decayed(g[i], p[i]);
-                m[i] = settled(beta1 * m[i] + g);
+                m[i] = flush_to_zero(beta1 * m[i] + g);
                 p[i] = kept - rate * (gain1 * g + gain2 * m[i]);
             }
         }
         Rule::RmsProp { .. } => {
             for i in 0..count {
                 let (g, kept) = decayed(g[i], p[i]);
-                m[i] = settled(beta1 * m[i] + gain1 * g * g);
+                m[i] = flush_to_zero(beta1 * m[i] + gain1 * g * g);
                 p[i] = kept - rate * g / (m[i].sqrt() + eps);
             }
         }
@@ -254,7 +254,7 @@ fn update(rule: Rule, step: Factors, factor: f32, p: &mut [f32], g: &[f32], m: &
             for i in 0..count {
                 let (g, kept) = decayed(g[i], p[i]);
                 let along = beta1 * m[i] + gain1 * g;
-                m[i] = settled(beta2 * m[i] + gain2 * g);
+                m[i] = flush_to_zero(beta2 * m[i] + gain2 * g);
                 let sign = f32::from(i8::from(along > 0.0) - i8::from(along < 0.0));
                 p[i] = kept - rate * sign;
             }
