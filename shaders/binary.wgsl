@@ -40,7 +40,7 @@ fn f(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
         case 1u: { return a - b; } // sub
         case 2u: { return a * b; } // mul
         case 4u: { return select(vec4(0.0), vec4(1.0), a == b); } // eq
-        case 5u: { return select(vec4(0.0), vec4(1.0), a != b); } // ne
+        case 5u: { return select(vec4(1.0), vec4(0.0), a == b); } // ne: a driver's a != b may be false for NaN
         case 6u: { return select(vec4(0.0), vec4(1.0), a < b); } // lt
         case 7u: { return select(vec4(0.0), vec4(1.0), a <= b); } // le
         case 8u: { return select(vec4(0.0), vec4(1.0), a > b); } // gt

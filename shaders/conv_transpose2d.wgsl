@@ -100,7 +100,8 @@ fn tap_place(k: u32) -> vec3<u32> {
 
 // A place of the phase: image, row and column.
 fn place_of(number: u32) -> vec3<u32> {
-    return unravel(number, rows.places, columns.places);
+    // An image that is smaller than the stride has phases without places. Nothing of them is stored.
+    return unravel(number, max(rows.places, 1u), max(columns.places, 1u));
 }
 
 // The number of y that a place reads through a tap. It is 0 outside y; an index below 0 wraps to a large number.

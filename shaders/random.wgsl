@@ -65,7 +65,7 @@ fn dropout_mask(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
         for (var i = 0u; i < 4u; i++) {
             let place = item * 16u + r * 4u + i;
             if place >= p.skipped && place - p.skipped < p.count {
-                let u = f32(words[i] >> 8u) / 16777216.0;
+                let u = f32(words[i] >> 8u) * 5.9604644775390625e-8; // 2⁻²⁴, exact
                 mask[place - p.skipped] = select(p.keep, 0.0, u < p.probability);
             }
         }

@@ -24,6 +24,7 @@ fn logsumexp(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) g
         let here = x[first + s * p.inner];
         m = select(m, here, here > m);
     }
+    m = min(m, 3.4028234e38); // ∞ − ∞ is NaN, where the result is ∞
     var sum = 0.0;
     for (var s = 0u; s < p.size; s++) {
         sum += exp_(vec4(x[first + s * p.inner] - m)).x;

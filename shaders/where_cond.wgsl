@@ -16,6 +16,6 @@ fn where_cond(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
               @builtin(local_invocation_index) local: u32) {
     let i = item_number(group, groups, local);
     if i < p.quads {
-        y[i] = select(b[i], a[i], c[i] != vec4(0.0));
+        y[i] = select(a[i], b[i], c[i] == vec4(0.0)); // a driver's c != 0 may be false for NaN
     }
 }

@@ -64,12 +64,12 @@ fn main() -> ExitCode {
         before(panic);
         eprintln!("{panics}");
     }));
-    let [threads, place] = rank.share_of_machine();
+    let [threads, place, on_machine] = rank.share_of_machine();
     // This thread exchanges messages, and another one trains meanwhile. A panic of that one becomes an error here, because the end of
     // the process would not tell the others.
     let (handle, jobs) = background(rank.rank(), rank.size());
     let train = move || {
-        let ranks = Ranks { communicator: Rc::new(handle), threads: Some(threads as u64), place };
+        let ranks = Ranks { communicator: Rc::new(handle), threads: Some(threads as u64), place, on_machine };
         vae::cli::run_on_ranks(is_train, words, &ranks)
     };
     let trainer = match std::thread::Builder::new().name("train".into()).stack_size(STACK).spawn(train) {

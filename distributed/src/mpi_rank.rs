@@ -85,9 +85,9 @@ impl MpiRank {
         format!("error: rank {} on {} has failed (see above)", self.rank, self.host())
     }
 
-    /// Returns the threads that this rank should use, so that all ranks of a machine together use every processor once; and the number
-    /// of this rank on its machine. If MPI has bound a rank to processors of its own, it has all of these.
-    pub(crate) fn share_of_machine(&self) -> [usize; 2] {
+    /// Returns the threads that this rank should use, so that all ranks of a machine together use every processor once; the number of
+    /// this rank on its machine; and the number of ranks there. If MPI has bound a rank to processors of its own, it has all of these.
+    pub(crate) fn share_of_machine(&self) -> [usize; 3] {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         let own = format!("{}\n{}", self.host(), allowed.unwrap_or_default().trim());
@@ -98,8 +98,9 @@ impl MpiRank {
         *self.hosts.borrow_mut() = all.iter().map(|text| host(text)).collect();
         let sharing = all.iter().filter(|text| **text == own).count().max(1);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let place = all.iter().take(self.rank).filter(|text| host(text) == host(&own)).count();
-        [(cores / sharing).max(1), place]
+        let on_this_host = |texts: &[&str]| texts.iter().filter(|text| host(text) == host(&own)).count();
+        let place = on_this_host(all.get(..self.rank).unwrap_or_default());
+        [(cores / sharing).max(1), place, on_this_host(&all).max(1)]
     }
 
     /// Prints a line and ends all processes. Of several ranks with something to say, the rank `first` speaks at once. The others wait

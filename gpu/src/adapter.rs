@@ -70,6 +70,8 @@ pub struct Adapter {
     pub subgroup_min_size: u32,
     /// Whether it can store f16.
     pub f16: bool,
+    /// Its address on the PCI bus; empty if that is not known. A GPU with several drivers is listed once for each.
+    pub pci_bus: String,
     /// What it lacks to run the kernels, if anything.
     pub lacks: Option<String>,
 }
@@ -87,6 +89,7 @@ impl Adapter {
             buffers: limits.max_storage_buffers_per_shader_stage,
             subgroup_min_size: info.subgroup_min_size,
             f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+            pci_bus: info.device_pci_bus_id,
             lacks: lacks(&limits),
         }
     }
@@ -120,30 +123,39 @@ pub(crate) async fn choose(options: Options) -> Result<(wgpu::Adapter, Adapter)>
     let part = std::env::var("VAE_GPU").unwrap_or_default();
     let found: Vec<_> = enumerate().await.into_iter().map(|a| (Adapter::of(&a), a)).collect();
     let names = found.iter().map(|(a, _)| a.to_string()).collect::<Vec<_>>().join("; ");
+    let lacking =
+        found.iter().filter(|(a, _)| !a.software).find_map(|(a, _)| Some(format!("{a}: {}", a.lacks.as_ref()?)));
     let mut serving: Vec<_> = found.into_iter().filter(|(a, _)| serves(a, options, &part)).collect();
-    let place = place_of(&serving.iter().map(|(a, _)| a.software).collect::<Vec<_>>(), options.place);
+    let hardware = distinct_hardware(&serving.iter().map(|(a, _)| a).collect::<Vec<_>>());
+    let place = place_of(&hardware, serving.len(), options.place);
     match place {
         Some(place) => {
             let (adapter, raw) = serving.swap_remove(place);
             Ok((raw, adapter))
         }
         None if !serving.is_empty() => {
-            let (count, wanted) = (serving.iter().filter(|(a, _)| !a.software).count(), options.place + 1);
+            let (count, wanted) = (hardware.len(), options.place + 1);
             let what = format!(
                 "process {wanted} of this machine finds only {count} GPUs ({names}), one for each; start fewer processes or use --device cpu"
             );
             Err(Error::Device { device: "gpu".into(), what })
         }
-        None => Err(Error::Device { device: "gpu".into(), what: nothing_serves(&names, &part) }),
+        None => Err(Error::Device { device: "gpu".into(), what: nothing_serves(&names, &part, lacking.as_deref()) }),
     }
 }
 
-/// Where in a list of adapters, of which these are programs, the one is that the process with this place takes. Programs serve every
-/// process, but only if there is no hardware.
-fn place_of(software: &[bool], place: usize) -> Option<usize> {
-    let hardware: Vec<usize> = (0..software.len()).filter(|&i| !software[i]).collect();
+/// Where in a list of adapters the GPUs are, each once.
+fn distinct_hardware(adapters: &[&Adapter]) -> Vec<usize> {
+    let known = |i: usize| !adapters[i].pci_bus.is_empty();
+    let is_again = |i: usize| known(i) && adapters[..i].iter().any(|other| other.pci_bus == adapters[i].pci_bus);
+    (0..adapters.len()).filter(|&i| !adapters[i].software && !is_again(i)).collect()
+}
+
+/// Which of `count` adapters, of which these are hardware, the process with this place takes. Programs serve every process, but only if
+/// there is no hardware.
+fn place_of(hardware: &[usize], count: usize, place: usize) -> Option<usize> {
     match hardware.is_empty() {
-        true => (!software.is_empty()).then_some(0),
+        true => (count > 0).then_some(0),
         false => hardware.get(place).copied(),
     }
 }
@@ -154,12 +166,16 @@ fn serves(adapter: &Adapter, options: Options, part: &str) -> bool {
         && adapter.name.to_lowercase().contains(&part.to_lowercase())
 }
 
-fn nothing_serves(names: &str, part: &str) -> String {
-    match (names, part) {
-        ("", _) => "no GPU adapter found; install a Vulkan driver (Debian: mesa-vulkan-drivers, a software one) \
+/// `lacking` names hardware that lacks something, and what.
+fn nothing_serves(names: &str, part: &str, lacking: Option<&str>) -> String {
+    match (names, part, lacking) {
+        (_, "", Some(lacking)) => format!("no GPU adapter can be used ({lacking}); use --device cpu"),
+        ("", ..) => "no GPU adapter found; install a Vulkan driver (Debian: mesa-vulkan-drivers, a software one) \
                     or use --device cpu"
             .into(),
-        (_, "") => format!("no hardware GPU adapter found, only {names}; allow a software one or use --device cpu"),
+        (_, "", None) => {
+            format!("no hardware GPU adapter found, only {names}; allow a software one or use --device cpu")
+        }
         _ => format!("no GPU adapter that may serve has VAE_GPU={part} in its name; there are: {names}"),
     }
 }
@@ -216,19 +232,28 @@ mod tests {
 
     #[test]
     fn each_process_takes_hardware_of_its_own_and_all_share_a_program() {
-        assert_eq!([0, 1, 2].map(|place| place_of(&[false, true, false], place)), [Some(0), Some(2), None]);
-        assert_eq!([0, 1].map(|place| place_of(&[true, true], place)), [Some(0), Some(0)]);
-        assert_eq!(place_of(&[], 0), None);
+        assert_eq!([0, 1, 2].map(|place| place_of(&[0, 2], 3, place)), [Some(0), Some(2), None]);
+        assert_eq!([0, 1].map(|place| place_of(&[], 2, place)), [Some(0), Some(0)]);
+        assert_eq!(place_of(&[], 0, 0), None);
+    }
+
+    #[test]
+    fn a_gpu_with_two_drivers_is_one_gpu() {
+        let at = |pci_bus: &str, software| Adapter { pci_bus: pci_bus.into(), ..adapter("Quick 9000", software) };
+        let all = [at("0:1", false), at("0:2", false), at("0:1", false), at("", true), at("", false), at("", false)];
+        assert_eq!(distinct_hardware(&all.iter().collect::<Vec<_>>()), [0, 1, 4, 5]);
     }
 
     #[test]
     fn a_message_says_what_is_missing() {
-        assert!(nothing_serves("", "").starts_with("no GPU adapter found; install"));
-        assert!(nothing_serves("", "quick").starts_with("no GPU adapter found; install"));
+        assert!(nothing_serves("", "", None).starts_with("no GPU adapter found; install"));
+        assert!(nothing_serves("", "quick", None).starts_with("no GPU adapter found; install"));
         let only = "no hardware GPU adapter found, only llvmpipe; allow a software one or use --device cpu";
-        assert_eq!(nothing_serves("llvmpipe", ""), only);
+        assert_eq!(nothing_serves("llvmpipe", "", None), only);
         let none = "no GPU adapter that may serve has VAE_GPU=quick in its name; there are: llvmpipe";
-        assert_eq!(nothing_serves("llvmpipe", "quick"), none);
+        assert_eq!(nothing_serves("llvmpipe", "quick", None), none);
+        let lacking = nothing_serves("old, Vulkan", "", Some("old, Vulkan: it offers 4 buffers"));
+        assert_eq!(lacking, "no GPU adapter can be used (old, Vulkan: it offers 4 buffers); use --device cpu");
     }
 
     #[test]

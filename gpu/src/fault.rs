@@ -65,12 +65,14 @@ impl Fault {
     pub(crate) fn report(&self, error: wgpu::Error) {
         let doing = lock(&self.doing).take().map(|what| what + ": ").unwrap_or_default();
         if let wgpu::Error::OutOfMemory { .. } = error {
-            return self.record(format!("{doing}out of memory: lower train.batch_size, or use --device cpu"));
+            let advice = on_a_command_line(": lower train.batch_size, or use --device cpu");
+            return self.record(format!("{doing}out of memory{advice}"));
         }
         let lines = error.to_string();
         let error = lines.lines().map(|line| line.trim().trim_end_matches(':')).filter(|line| !line.is_empty());
         let error = error.collect::<Vec<_>>().join(": ");
-        let what = format!("{doing}{error}; this is a bug of this program or of the driver: try --device cpu");
+        let advice = on_a_command_line(": try --device cpu");
+        let what = format!("{doing}{error}; this is a bug of this program or of the driver{advice}");
         lock(&self.first).get_or_insert_with(|| First { error: self.error(what), refused: true });
         self.failed.store(true, Ordering::Release);
     }
@@ -78,6 +80,9 @@ impl Fault {
     /// Waits until a device has done a submission and those before it. If the device is lost meanwhile, wgpu calls the callback and
     /// then panics. Here that is a failure like any other, and so is a wait beyond the time limit.
     pub(crate) fn wait(&self, device: &wgpu::Device, submission_index: Option<wgpu::SubmissionIndex>) {
+        if self.hangs() {
+            return; // a second wait would take as long
+        }
         let wait = wgpu::PollType::Wait { submission_index, timeout: self.time_limit };
         let polled = catch_panic(|| device.poll(wait));
         match polled {
@@ -99,7 +104,8 @@ impl Fault {
     pub(crate) fn lost(&self, why: &str) {
         lock(&self.first).take_if(|first| first.refused);
         let why = why.trim_end_matches('.');
-        self.record(format!("the device was lost ({why}): its driver may have been reset, see the system's log"));
+        let advice = on_a_command_line(", see the system's log");
+        self.record(format!("the device was lost ({why}): its driver may have been reset{advice}"));
     }
 
     /// Whether the device did not finish its work in time.
@@ -131,6 +137,11 @@ pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     Some(run())
+}
+
+/// Advice about options of a command. A page in a browser has none, and offers buttons.
+pub(crate) fn on_a_command_line(advice: &'static str) -> &'static str {
+    if cfg!(target_arch = "wasm32") { "" } else { advice }
 }
 
 /// Takes a lock even if it is poisoned, so that a panic elsewhere does not cause a second one while tensors are dropped.

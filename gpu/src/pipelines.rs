@@ -17,8 +17,8 @@ use crate::recorder::Recorded;
 /// The caches. Every launch looks something up here, so a hit neither allocates nor formats.
 #[derive(Default)]
 pub(crate) struct Pipelines {
-    modules: HashMap<(usize, usize, u32), wgpu::ShaderModule>, // by address and length of the kernel's sources, and its buffers of f16
-    kernels: HashMap<usize, Vec<Variant>>,                     // by the kernel's address
+    modules: HashMap<ModuleKey, wgpu::ShaderModule>,
+    kernels: HashMap<usize, Vec<Variant>>, // by the kernel's address
     layouts: Vec<Layout>,
     spans: Vec<Span>, // of the current launch: reads, then writes
     checked: bool,    // compile every kernel with checks
@@ -26,6 +26,24 @@ pub(crate) struct Pipelines {
     saved: u64, // pipelines in the file of the cache
     pub(crate) pipelines: u64,
     pub(crate) bind_groups: u64,
+}
+
+/// The most bind groups of a layout. Sizes that vary without end would otherwise make ever more of them.
+const MOST_GROUPS: usize = 1 << 14;
+
+/// What a module is compiled from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct ModuleKey {
+    sources: (usize, usize), // address and length of the kernel's sources
+    f16: u32,                // the buffers that hold f16, as bits
+    unchecked: bool,
+}
+
+impl ModuleKey {
+    fn of(kernel: &Kernel, f16: u32, all_checked: bool) -> ModuleKey {
+        let sources = (kernel.wgsl.as_ptr() as usize, kernel.wgsl.len());
+        ModuleKey { sources, f16, unchecked: kernel.unchecked && !all_checked }
+    }
 }
 
 /// What a pipeline is made of.
@@ -147,6 +165,9 @@ impl Pipelines {
         let group = match layout.groups.get(self.spans.as_slice()) {
             Some(group) => group.clone(),
             None => {
+                if layout.groups.len() >= MOST_GROUPS {
+                    layout.groups.clear(); // recorded launches have their own references
+                }
                 self.bind_groups += 1;
                 let group = bind(device, &layout.bindings, pool, entry, &self.spans);
                 layout.groups.insert(self.spans.as_slice().into(), group.clone());
@@ -174,17 +195,18 @@ impl Pipelines {
         f16: u32,
         [reads, writes]: [usize; 2],
     ) -> Source {
-        let Kernel { wgsl, entry, unchecked, .. } = kernel;
+        let entry = kernel.entry;
         let layout = self.layout(device, params, reads, writes);
-        let module = self.modules.entry((wgsl.as_ptr() as usize, wgsl.len(), f16)).or_insert_with(|| {
+        let key = ModuleKey::of(kernel, f16, self.checked);
+        let module = self.modules.entry(key).or_insert_with(|| {
             fault.while_doing(format!("kernel {entry}"), || {
                 let source = wgpu::ShaderSource::Wgsl(kernel.source(f16).into());
                 let module = wgpu::ShaderModuleDescriptor { label: Some(entry), source };
-                match (unchecked, self.checked) {
-                    (false, _) | (_, true) => device.create_shader_module(module),
-                    // SAFETY: a kernel is marked `unchecked` only if it stays inside its spans and its loops end. The tests run all
-                    // of them with checks and compare their results with a reference.
-                    (true, false) => unsafe {
+                match key.unchecked {
+                    false => device.create_shader_module(module),
+                    // SAFETY: a kernel is marked `unchecked` only if it stays inside its spans, its loops end, and no divisor is 0. The
+                    // tests run all of them with checks and compare their results with a reference.
+                    true => unsafe {
                         device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked())
                     },
                 }
@@ -338,5 +360,17 @@ mod tests {
     #[test]
     fn kernels_are_checked_if_that_was_asked_for() {
         assert_eq!([false, true].map(|checked| Pipelines::new(checked).checked), [false, true]);
+    }
+
+    /// Kernels of one file share a module only if they have the same checks.
+    #[test]
+    fn a_checked_kernel_never_runs_in_the_module_of_an_unchecked_one() {
+        static WGSL: [&str; 1] = [""];
+        let kernel = |unchecked| Kernel { wgsl: &WGSL, entry: "a", unchecked, any_dtype: false };
+        let kernels = [false, true].map(kernel);
+        let keys = |all_checked| kernels.each_ref().map(|kernel| ModuleKey::of(kernel, 0, all_checked));
+        assert_eq!(keys(false).map(|key| key.unchecked), [false, true]);
+        let [one, other] = keys(true);
+        assert!(one == other && !one.unchecked);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use tensor::{BufferId, Dtype, Shape};
 use wgpu::BufferUsages;
 
-use crate::fault::{Fault, mebibytes};
+use crate::fault::{Fault, mebibytes, on_a_command_line};
 
 /// The unit of sizes. Every storage or uniform alignment divides it.
 const GRAIN: u64 = 256;
@@ -41,11 +41,11 @@ impl Pool {
     }
 
     pub(crate) fn alloc(&mut self, device: &wgpu::Device, fault: &Fault, shape: &Shape, dtype: Dtype) -> BufferId {
-        let needed = (dtype.bytes() * shape.count()) as u64;
+        let needed = dtype.bytes() as u64 * shape.count() as u64; // more than usize holds in a browser
         if needed > self.largest {
+            let advice = on_a_command_line(": lower train.batch_size, or use --device cpu");
             fault.record(format!(
-                "tensor {shape} takes {}, and a buffer of this device at most {}: lower train.batch_size, \
-                 or use --device cpu",
+                "tensor {shape} takes {}, and a buffer of this device at most {}{advice}",
                 mebibytes(needed),
                 mebibytes(self.largest)
             ));

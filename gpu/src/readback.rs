@@ -89,7 +89,8 @@ pub(crate) struct Staging(Mutex<Vec<wgpu::Buffer>>);
 
 impl Staging {
     pub(crate) fn take(&self, device: &wgpu::Device, fault: &Fault, bytes: u64) -> wgpu::Buffer {
-        let size = size_class(bytes);
+        let largest = device.limits().max_buffer_size / 256 * 256;
+        let size = size_class(bytes).min(largest).max(bytes);
         let mut free = lock(&self.0);
         match free.iter().position(|buffer| buffer.size() == size) {
             Some(at) => free.swap_remove(at),

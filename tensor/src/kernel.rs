@@ -40,12 +40,12 @@ pub struct Span {
 impl Span {
     /// The bytes from the start of the buffer to its first element.
     pub fn offset(&self) -> u64 {
-        (self.dtype.bytes() * self.start) as u64
+        self.dtype.bytes() as u64 * self.start as u64
     }
 
     /// The bytes of its elements.
     pub fn bytes(&self) -> u64 {
-        (self.dtype.bytes() * self.len) as u64
+        self.dtype.bytes() as u64 * self.len as u64
     }
 }
 

@@ -80,6 +80,14 @@ fn normalisations(Operands { x, r, channel, .. }: &Operands) -> Results {
     let of_batch = x.batch_norm_gradient(norm, &evaluated, r, true, true);
     let constant = x.batch_norm_gradient(norm, &evaluated, r, false, true);
     let plain = x.batch_norm_gradient(BatchNorm { act: Act::Identity, ..norm }, &evaluated, r, true, false);
+    // Vectors of channels may be f16, too. Here they are numbers that f16 has.
+    let [ones, half] = [1.0, 0.5].map(|number| channel.full_like(number).to_dtype(x.dtype()));
+    let [mut mean16, mut var16] = [ones.clone(), half.clone()];
+    let running = RunningStats { mean: &mut mean16, var: &mut var16, momentum: 0.1 };
+    let (_, narrow) = x.batch_norm_train([&half, &ones], None, act, 1e-5, Some(running));
+    let norm16 = BatchNorm { mean: &half, var: &ones, weight: &half, eps: 1e-5, act };
+    let narrow_evaluated = x.batch_norm(norm16, &ones, None);
+    let narrow_gradient = x.batch_norm_gradient(norm16, &narrow_evaluated, r, true, true);
     vec![
         ("batch_norm_train", Dtype::F16, y),
         ("its mean", Dtype::F32, stats.mean.clone()),
@@ -92,6 +100,10 @@ fn normalisations(Operands { x, r, channel, .. }: &Operands) -> Results {
         ("batch_norm, dresidual", Dtype::F16, of_batch.dresidual.expect("it was asked for")),
         ("batch_norm of constants, dx", Dtype::F16, constant.dx),
         ("batch_norm without activation, dx", Dtype::F16, plain.dx),
+        ("batch_norm_train of f16 vectors", Dtype::F16, narrow),
+        ("its running mean in f16", Dtype::F32, mean16),
+        ("batch_norm of f16 vectors", Dtype::F16, narrow_evaluated),
+        ("batch_norm of f16 vectors, dx", Dtype::F16, narrow_gradient.dx),
     ]
 }
 

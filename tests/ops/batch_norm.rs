@@ -309,3 +309,19 @@ fn parts_of_a_batch_are_normalised_as_one() {
         }
     }
 }
+
+#[test]
+fn running_averages_are_as_many_as_channels() {
+    everywhere(|device| {
+        for (batch, side) in [(8, 4), (8, 3), (700, 8)] {
+            let x = Tensor::ones([batch, 8, side, side]).upload(device);
+            let vector = Tensor::ones([8]).upload(device);
+            let [mut few, mut enough] = [Tensor::ones([4]).upload(device), vector.clone()];
+            let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let running = RunningStats { mean: &mut few, var: &mut enough, momentum: 0.1 };
+                x.batch_norm_train([&vector, &vector], None, Act::Identity, 1e-5, Some(running));
+            }));
+            assert!(refused.is_err(), "{device}: 4 averages of 8 channels");
+        }
+    });
+}

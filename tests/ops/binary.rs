@@ -102,6 +102,22 @@ fn comparisons_match_the_reference() {
     }
 }
 
+/// NaN is unequal to every number, itself included.
+#[test]
+fn nan_is_unequal_to_itself() {
+    let nan = f32::NAN;
+    let [a, b] = [[nan, nan, 1.0, 1.0, 0.0], [nan, 1.0, nan, 1.0, -0.0]].map(|x| Tensor::new(&x, [5]));
+    everywhere(|device| {
+        let (a, b) = (a.upload(device), b.upload(device));
+        for (name, compare, expected) in [
+            ("eq", Tensor::eq as fn(&Tensor, &Tensor) -> Tensor, [0.0, 0.0, 0.0, 1.0, 1.0]),
+            ("ne", Tensor::ne, [1.0, 1.0, 1.0, 0.0, 0.0]),
+        ] {
+            assert_eq!(fetch(&compare(&a, &b)).data(), expected, "{name} on {device}");
+        }
+    });
+}
+
 #[test]
 fn adding_in_place_is_adding() {
     for mut rng in draws(3) {

@@ -91,3 +91,15 @@ fn gradients_of_overlapping_windows_add_up() {
         assert_eq!(fetch(&dx).data()[4], 4321.0);
     });
 }
+
+#[test]
+#[should_panic(expected = "avg_pool2d_gradient: [1, 1, 3, 3] of [4, 4]")]
+fn the_gradient_of_another_size_is_refused() {
+    Tensor::ones([1, 1, 3, 3]).avg_pool2d_gradient(Pool { kernel: 2, stride: 2, padding: 0 }, [4, 4]);
+}
+
+#[test]
+#[should_panic(expected = "max_pool2d: image [1, 1, 0, 4] too small")]
+fn an_image_without_pixels_has_no_largest() {
+    Tensor::ones([1, 1, 0, 4]).max_pool2d(Pool { kernel: 2, stride: 1, padding: 1 });
+}

@@ -85,6 +85,22 @@ fn large_inputs_stay_finite() {
     law::forward("log_softmax", &x, |x| x[0].log_softmax(1), |x| log_softmax(&x[0], 1), Within::Largest(1e-6));
 }
 
+#[test]
+fn a_logsumexp_of_infinities_is_infinite() {
+    let (inf, most) = (f32::INFINITY, f32::MAX);
+    let x = Tensor::new(&[inf, 0.0, inf, -inf, -inf, -inf, -inf, inf, -inf, most, -inf, 1.0], [4, 3]);
+    let columns = x.transpose(0, 1);
+    everywhere(|device| {
+        for (x, dim) in [(&x, 1), (&columns, 0)] {
+            let y = fetch(&x.upload(device).logsumexp(dim));
+            assert_eq!(y.data(), [inf, -inf, inf, most], "{device} along {dim}");
+        }
+    });
+    for (shape, dim) in [([2, 1], 0), ([1, 2], 1)] {
+        assert!(Tensor::new(&[f32::NAN, inf], shape).logsumexp(dim).data()[0].is_nan());
+    }
+}
+
 /// On some processors, products with numbers below 10⁻³⁸ take a hundred times as long.
 #[test]
 fn the_gradient_of_a_logsumexp_has_no_numbers_that_are_slow() {

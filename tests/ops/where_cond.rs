@@ -50,6 +50,16 @@ fn numbers_that_are_not_chosen_may_be_anything() {
     });
 }
 
+/// NaN is not 0, as in PyTorch.
+#[test]
+fn nan_chooses_the_first() {
+    everywhere(|device| {
+        let c = Tensor::new(&[f32::NAN, 0.0, -0.0], [3]).upload(device);
+        let [a, b] = [1.0, 2.0].map(|x| c.full_like(x));
+        assert_eq!(fetch(&c.where_cond(&a, &b)).data(), [1.0, 2.0, 2.0], "{device}");
+    });
+}
+
 #[test]
 #[should_panic(expected = "where_cond: [2], [3] and [3] do not broadcast")]
 fn shapes_that_do_not_broadcast_are_refused() {

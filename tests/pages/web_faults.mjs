@@ -75,6 +75,8 @@ export function breaks() {
       await tab.lab((lab) => { lab.client.ask("lose").catch(() => {}); });
       await stops(tab, /GPU|device|lost/i);
       tab.expect(await tab.page.getByRole("button", { name: "Begin anew", exact: true }).isVisible(), "offers no new start");
+      await tab.page.getByRole("button", { name: /Download/ }).click();
+      tab.expect(/no model is running/.test(await line(tab).textContent()), `saving says ${await line(tab).textContent()}`);
       await tab.page.getByRole("button", { name: "Begin anew on the CPU" }).click();
       await tab.until((lab) => lab.about?.device.kind === "cpu" && lab.last?.steps > 3, "training on the CPU after the loss");
       tab.expect(!(await line(tab).isVisible()), "the line stays after the restart");
@@ -91,6 +93,24 @@ export function breaks() {
       await stops(tab, /image_size|multiple/);
       await tab.page.getByRole("button", { name: "Begin anew with the page's own settings" }).click();
       await tab.until((lab) => lab.last?.steps > 3, "training with the page's own settings");
+    }],
+    ["bad settings, then others", { hash: "device=cpu&data.image_size=27" }, async (tab) => {
+      await stops(tab, /image_size|multiple/);
+      await tab.lab((lab) => { lab.set({ "loss.beta": "4" }); });
+      await stops(tab, /image_size|multiple/);
+      tab.expect(await tab.page.getByRole("button", { name: "Begin anew with the page's own settings" }).isVisible(), "offers no new start");
+    }],
+    ["ended while it starts", { hash: "device=cpu&compare" }, async (tab) => {
+      await tab.page.waitForFunction(() => document.querySelector("[data-lab=b]")?.lab.last, null, { timeout: 60_000 });
+      const alive = await tab.page.evaluate(async () => {
+        const { lab } = document.querySelector("[data-lab=b]");
+        lab.set({ "model.z_dim": "4" });
+        lab.set({ "model.z_dim": "8" });
+        lab.end();
+        await new Promise((done) => setTimeout(done, 3000));
+        return Boolean(lab.client);
+      });
+      tab.expect(!alive, "a model that was ended trains on");
     }],
     ["bad address", { hash: "device=cpu&nonsense=%&loss.beta=%3Cb%3E&b.x=1&model.kind" }, async (tab) => {
       await tab.until((lab) => lab.last?.steps > 3, "training with a damaged address");

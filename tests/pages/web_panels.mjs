@@ -64,7 +64,7 @@ export async function moves(tab) {
   await more(tab, 2);
   expect(!page.url().includes("own"), "the address claims to hold own pictures");
   await chosen("data.kind", "digits", (lab) => lab.about.classes.length === 10);
-  await page.getByRole("button", { name: "Begin anew with new weights" }).click();
+  await page.getByRole("button", { name: "Begin anew from the first weights" }).click();
   await until((lab) => !lab.starting && lab.last?.steps < 60, "a new model");
   const hows = page.locator("button.how");
   for (let k = 0; k < await hows.count(); k++) {
@@ -288,6 +288,8 @@ export async function saves(tab) {
   await explorer.waitForSelector("body[data-ready] #legend li", { timeout: 60_000 });
   const sliders = await explorer.getByRole("slider", { name: /^z\[/ }).count(), marks = await explorer.locator("#legend li").count();
   expect(sliders === 3 && marks === 10, `the explorer shows ${sliders} latents and ${marks} labels`);
+  const title = await explorer.title();
+  expect(/^model A, (after \d+ steps? of )?epoch [1-9]/.test(title), `the explorer calls itself ${title}`);
   await explorer.close();
   await page.locator('select[data-key="model.z_dim"]').selectOption("2");
   await until((lab) => !lab.starting && lab.about.latents === 2, "another model");

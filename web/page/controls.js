@@ -8,8 +8,8 @@ export function controls(lab) {
   const id = (key) => `${lab.name}-${key.replace(".", "-")}`;
   const run = make("button", { type: "button", className: "run", on: { click: () => lab.setRunning(!lab.running) } });
   const step = make("button", { type: "button", className: "round", title: "Train one batch, and follow it step by step", "aria-label": "Single step: follow one batch", on: { click: () => lab.step() } }, icon("step"));
-  const restart = make("button", { type: "button", className: "round", title: "Begin anew with new weights", "aria-label": "Begin anew with new weights", on: { click: () => { lab.run = null; lab.start(); } } }, icon("restart"));
-  const epoch = make("output", { className: "epoch", "aria-label": "Epoch" }, "0.0");
+  const restart = make("button", { type: "button", className: "round", title: "Begin anew from the first weights", "aria-label": "Begin anew from the first weights", on: { click: () => { lab.run = null; lab.start(); } } }, icon("restart"));
+  const epoch = make("span", { className: "epoch", role: "group", "aria-label": "Epoch" }, "0.0");
 
   const beta = make("input", { type: "range", id: id("beta"), className: "beta", ...BETA_SLIDER });
   const shown = make("output", { htmlFor: id("beta"), className: "value" });

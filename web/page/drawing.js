@@ -11,7 +11,7 @@ export function drawing(lab) {
   const pad = make("canvas", { className: "pad", width: SIDE, height: SIDE, tabIndex: 0, role: "application", "aria-label": "Pad to draw on. Arrow keys move the pen, Space lowers or raises it, Delete clears the pad." });
   const seen = make("canvas", { className: "picture", role: "img", "aria-label": "The drawing as the model sees it" });
   const rebuilt = make("canvas", { className: "picture", role: "img", "aria-label": "The reconstruction of the drawing" });
-  const words = make("p", { className: "hint", role: "status" }, "Draw with the mouse, a finger, or the arrow keys.");
+  const words = make("p", { className: "hint" }, "Draw with the mouse, a finger, or the arrow keys.");
   const clear = make("button", { type: "button", className: "small", on: { click: () => wipe(true) } }, "Clear");
   const element = make("section", { className: "panel draw", "aria-label": "Draw a digit" },
     make("header", {}, make("h2", {}, "Draw a digit"), clear, how("drawing")),

@@ -5,7 +5,7 @@ export function fault(lab) {
   const line = make("p", { className: "line" }), ways = make("div", { className: "ways" });
   const element = make("div", { className: "fault", role: "alert", hidden: true }, line, ways);
   const button = (name, act) => make("button", { type: "button", on: { click: act } }, name);
-  let fades;
+  let fades, waysOn = null; // the buttons that begin anew, as long as training has stopped
   function say(text, kind, ...buttons) {
     clearTimeout(fades);
     line.textContent = text;
@@ -15,6 +15,7 @@ export function fault(lab) {
   }
   const clear = () => {
     clearTimeout(fades);
+    waysOn = null;
     element.hidden = true;
     lab.element.classList.remove("stopped");
   };
@@ -26,11 +27,13 @@ export function fault(lab) {
       const again = button("Begin anew", () => lab.restart(lab.settings.device));
       const onCpu = button("Begin anew on the CPU", () => lab.restart("cpu"));
       const defaults = button("Begin anew with the page's own settings", () => lab.resetSettings());
-      say(text, "stopped", again, ...(device === "cpu" ? [] : [onCpu]), defaults);
+      waysOn = [again, ...(device === "cpu" ? [] : [onCpu]), defaults];
+      say(text, "stopped", ...waysOn);
       lab.element.classList.add("stopped");
     },
     /** Something was refused, and training goes on; or, if `good`, something was done. */
     note(text, good = false) {
+      if (waysOn) return say(text, "stopped", ...waysOn);
       say(text, good ? "done" : "refused", button("Close", clear));
       if (good) fades = setTimeout(clear, 12_000);
     },

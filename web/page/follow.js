@@ -30,11 +30,11 @@ const table = (caption, heads, rows) => make("div", { className: "scroll", tabIn
   make("tbody", {}, ...rows.map(([head, ...cells]) => make("tr", {}, make("th", { scope: "row" }, head), ...cells.map((cell) => make("td", {}, cell)))))));
 
 function chapters(lab, report) {
-  const { shape, beta, classes } = lab.about, { mu, logvar, sigma, eps, z, kl_per_latent: kl, losses, after, image_losses: own } = report;
+  const { shape, beta, classes, is_beta_loss: isBeta } = lab.about, { mu, logvar, sigma, eps, z, kl_per_latent: kl, losses, after, image_losses: own } = report;
   const dims = [...mu.keys()].slice(0, SHOWN), left = mu.length - dims.length, more = left > 0 ? ` The first ${dims.length} of ${mu.length} latents are written out.` : "";
   const encoder = report.stages?.filter(({ name }) => name.startsWith("encoder")) ?? [], decoder = report.stages?.filter(({ name }) => name.startsWith("decoder")) ?? [];
   const sign = beta < 0 ? "−" : "+", weight = digits(Math.abs(beta), 2);
-  const equation = ({ total, reconstruction, kl: nats }) => `${fixed(total, 2)} = ${fixed(reconstruction, 2)} ${sign} ${weight} × ${fixed(nats, 2)}`;
+  const equation = ({ total, reconstruction, kl: nats }) => !isBeta ? `total = ${fixed(total, 2)}, with reconstruction = ${fixed(reconstruction, 2)} and KL = ${fixed(nats, 2)}` : `${fixed(total, 2)} = ${fixed(reconstruction, 2)} ${sign} ${weight} × ${fixed(nats, 2)}`;
   const moved = [...report.gradients].sort((a, b) => b.norm - a.norm);
   const highest = Math.max(...moved.map(({ norm }) => norm), 1e-30);
   return [
@@ -53,7 +53,8 @@ function chapters(lab, report) {
     part(5, "The loss", "vae/core/src/objective/mod.rs",
       make("p", {}, `For this image the reconstruction costs ${fixed(own.reconstruction, 2)} nats and the KL ${fixed(own.kl, 2)} nats. The KL of a latent is ½ (μ² + σ² − ln σ² − 1): how far its Gaussian is from N(0, 1).`),
       ...dims.map((k) => make("p", { className: "equation" }, `KL of z${k + 1} = ½ (${fixed(mu[k] ** 2, 3)} + ${fixed(sigma[k] ** 2, 3)} − ${factor(logvar[k])} − 1) = ${fixed(kl[k], 3)}`)),
-      make("p", {}, "The loss of the batch is the mean over its images, total = reconstruction + β · KL:"),
+      make("p", {}, isBeta ? "The loss of the batch is the mean over its images, total = reconstruction + β · KL:"
+        : "The loss of the batch is the mean over its images. This run weighs its terms in another way, which its configuration says:"),
       make("p", { className: "equation strong" }, equation(losses))),
     part(6, "Gradients, and Adam's step", "tensor/src/ops/optimizer.rs",
       make("p", {}, `The backward pass gives each weight its share in the loss. Adam then moves each by about the learning rate, ${digits(report.learning_rate, 2)}, against its gradient. The columns are lengths: the root of the sum of squares.`),

@@ -63,7 +63,7 @@ export function gaussians() {
     context.fillStyle = shade("--ink");
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "center";
-    context.fillText(`z${"₁₂₃₄₅₆₇₈"[k]}  ${fixed(mu)} ± ${fixed(sigma)}`, x(0), base + 13);
+    context.fillText(`z${[...String(k + 1)].map((digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]).join("")}  ${fixed(mu)} ± ${fixed(sigma)}`, x(0), base + 13);
   }
 
   function interval(context, x, y, mu, sigma, each) {

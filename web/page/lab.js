@@ -41,10 +41,11 @@ export class Lab {
 
   /** Starts a model with the present settings. What was asked for while another model started is done afterwards, once. */
   async start(words = "Starting …") {
+    if (this.ended) return;
     this.again = words;
     if (this.starting) return;
     this.starting = true;
-    while (this.again) {
+    while (this.again && !this.ended) {
       const now = this.again;
       this.again = null;
       await this.#startOnce(now);
@@ -68,12 +69,12 @@ export class Lab {
       this.accepted = asked;
       this.#take(about, true);
       await this.watch();
-      await this.client.ask("run", { on: this.running });
+      await this.#run();
       this.status.ready();
       if (this.notice) this.fault.note(this.notice);
       this.notice = null;
     } catch (error) {
-      if (this.again) return;
+      if (this.again || this.ended) return;
       if (this.failed) return; // the worker has said why
       await this.#refused(error, before);
     }
@@ -94,12 +95,21 @@ export class Lab {
     Object.assign(this.settings, settings);
     this.#tell();
     try {
-      await this.client.ask("run", { on: this.running });
+      await this.#run();
       this.status.ready();
       this.fault.note(error.message);
     } catch {
+      if (this.ended) return;
       this.notice = error.message;
       this.again = "Starting again …";
+    }
+  }
+
+  /** Tells the worker to run or to pause, as the visitor wants, who may change that before the worker answers. */
+  async #run() {
+    for (let told = null; told !== this.running && this.client;) {
+      told = this.running;
+      await this.client.ask("run", { on: told });
     }
   }
 
@@ -109,7 +119,8 @@ export class Lab {
     if (isNew && this.run) this.#adopt(readToml(about.toml));
     if (isNew) {
       const last = about.latents - 1;
-      this.watching.dims = this.watching.dims.map((dim, k) => (dim > last || last < 1 ? Math.min(k, last) : dim));
+      const { dims } = this.watching, known = dims.every((dim) => dim <= last);
+      if (last < 2 || !known || dims[0] === dims[1]) this.watching.dims = [0, Math.min(1, last)]; // below three latents there is no choice
       this.watching.z = new Array(about.latents).fill(0);
       this.last = null;
       this.panels.forEach((panel) => panel.reset?.());
@@ -155,7 +166,7 @@ export class Lab {
     if (!changes.length) return;
     Object.assign(this.settings, settings);
     this.#tell();
-    if (!this.client || this.failed || changes.some(([key]) => !CHANGEABLE.includes(key))) {
+    if (!this.client || this.failed || !this.accepted || changes.some(([key]) => !CHANGEABLE.includes(key))) {
       if (changes.some(([key]) => key !== "device" && !CHANGEABLE.includes(key))) this.run = null; // a loaded run has its own shape
       return this.start();
     }
@@ -203,9 +214,15 @@ export class Lab {
     }
   }
 
+  /** The checkpoint of the model as it is now. */
+  async #checkpoint() {
+    if (!this.client || this.failed || !this.about) throw new Error("no model is running, so there is nothing to save");
+    return this.client.ask("save");
+  }
+
   async save() {
     try {
-      const { bytes, name } = await this.client.ask("save");
+      const { bytes, name } = await this.#checkpoint();
       download(bytes, name);
       this.fault.note(`${name} is saved, ${digits(bytes.length / 1e6, 2)} MB. “Load a run” reads it, \`vae info\` describes it, and \`train --set model.init=${name}\` begins with its weights.`, true);
     } catch (error) {
@@ -217,9 +234,9 @@ export class Lab {
   async explore() {
     const tab = open("about:blank", "_blank"); // at once: browsers open no window later than the click
     try {
-      const { bytes } = await this.client.ask("save");
-      await handOver("this page's model", bytes);
-      if (tab) tab.location = new URL("explore/", location.href);
+      const { bytes } = await this.#checkpoint();
+      const key = await handOver(`model ${this.name.toUpperCase()}`, bytes);
+      if (tab) tab.location = new URL(`explore/#${key}`, location.href);
       else this.fault.note("The browser opened no new tab for the explorer: allow this page to open one.");
     } catch (error) {
       tab?.close();
@@ -261,6 +278,8 @@ export class Lab {
   }
 
   end() {
+    this.ended = true;
+    this.again = null;
     this.client?.end();
     this.client = null;
     this.panels.forEach((panel) => panel.end?.());

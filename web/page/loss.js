@@ -8,7 +8,7 @@ const SMOOTH = 12; // points over which the thick line averages
 export function loss(lab) {
   const parts = { reconstruction: "Reconstruction", kl: "KL" };
   const values = {}, plots = {};
-  const sum = make("output", { className: "sum", "aria-label": "The loss of the last step" });
+  const sum = make("span", { className: "sum", role: "group", "aria-label": "The loss of the last step" });
   const rows = Object.entries(parts).map(([part, name]) => {
     values[part] = make("span", { className: "number" }, "–");
     plots[part] = make("canvas", { className: "curve", role: "img", "aria-label": `${name} over the steps` });
@@ -123,7 +123,7 @@ export function loss(lab) {
         const [, total, reconstruction, kl] = losses.subarray(losses.length - 4);
         values.reconstruction.textContent = fixed(reconstruction, 1);
         values.kl.textContent = fixed(kl, kl < 10 ? 2 : 1);
-        sum.textContent = `${fixed(total, 1)} = ${fixed(reconstruction, 1)} ${lab.about.beta < 0 ? "−" : "+"} ${digits(Math.abs(lab.about.beta), 2)} × ${fixed(kl, kl < 10 ? 2 : 1)}`;
+        sum.textContent = !lab.about.is_beta_loss ? `total ${fixed(total, 1)}` : `${fixed(total, 1)} = ${fixed(reconstruction, 1)} ${lab.about.beta < 0 ? "−" : "+"} ${digits(Math.abs(lab.about.beta), 2)} × ${fixed(kl, kl < 10 ? 2 : 1)}`;
         plots.reconstruction.setAttribute("aria-label", `Reconstruction over the steps, now ${fixed(reconstruction, 1)} nats`);
         plots.kl.setAttribute("aria-label", `KL over the steps, now ${fixed(kl, 2)} nats`);
       }

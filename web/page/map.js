@@ -241,6 +241,7 @@ export function map(lab) {
     reset() {
       [from, to, drawn, hasTiles, mine, alone] = [null, null, null, false, null, null];
       narrow = 0;
+      for (const button of legend.children) button.setAttribute("aria-pressed", "false");
       paint();
     },
     about({ latents, classes }) {
@@ -263,16 +264,16 @@ export function map(lab) {
       }));
     },
     frame({ map: marks, mosaic }) {
+      if (mosaic?.tiles) {
+        showMosaic(tiles, mosaic.pixels, mosaic.tiles, lab.about.shape);
+        [hasTiles, tileReach] = [true, lab.watching.range[0][1]]; // before the marks change it
+      }
       if (marks?.points.length) {
         from = drawn && drawn.length === marks.points.length ? drawn : null;
         [to, labels, since] = [marks.points, marks.labels, performance.now()];
         if (document.hidden) from = null;
         scale(marks.points);
         canvas.dataset.spread = Math.sqrt(marks.points.reduce((sum, z) => sum + z * z, 0) / marks.labels.length).toFixed(3); // in σ of the prior
-      }
-      if (mosaic?.tiles) {
-        showMosaic(tiles, mosaic.pixels, mosaic.tiles, lab.about.shape);
-        [hasTiles, tileReach] = [true, lab.watching.range[0][1]];
       }
       paint();
     },

@@ -29,7 +29,7 @@ self.addEventListener("fetch", (event) => {
   event.respondWith((async () => {
     try {
       const answer = await fetch(request);
-      if (answer.ok) (await caches.open(KEPT)).put(request, answer.clone());
+      if (answer.ok) (await caches.open(KEPT)).put(request.url.split("?")[0], answer.clone());
       return answer;
     } catch (error) {
       const kept = await caches.match(request, { ignoreSearch: true });

@@ -22,13 +22,21 @@ export function choosePictures(lab, dropped = []) {
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());
 
+  let turn = 0; // a later choice, and closing the dialog, end the reading of an earlier one
+  dialog.addEventListener("close", () => { turn += 1; });
   async function take(entries) {
+    const mine = (turn += 1);
     try {
-      const pictures = await decodeAll(entries, (done) => { line.textContent = `${count(done)} of ${count(entries.length)} files are read.`; });
+      const some = evenly(entries, MOST), of = some.length < entries.length ? `${count(some.length)}, evenly chosen from ${count(entries.length)}` : count(some.length);
+      const pictures = await decodeAll(some, (done) => {
+        if (mine === turn) line.textContent = `${count(done)} of ${of} files are read.`;
+        return mine === turn;
+      });
+      if (mine !== turn) return;
       dialog.close();
       await lab.setPictures(pictures);
     } catch (error) {
-      line.textContent = error.message;
+      if (mine === turn) line.textContent = error.message;
     }
   }
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
@@ -63,13 +71,16 @@ export async function entriesOf(transfer) {
   return found;
 }
 
-/** Decodes pictures to what `start` takes. Files that are no pictures are left out. */
+/** At most `most` of these, from all of the list. */
+const evenly = (all, most) => (all.length <= most ? all : Array.from({ length: most }, (_, k) => all[Math.floor((k * all.length) / most)]));
+
+/** Decodes pictures to what `start` takes. Files that are no pictures are left out. `progress` returns whether to go on. */
 async function decodeAll(entries, progress) {
   const canvas = make("canvas", { width: SIDE, height: SIDE }), context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   const pixels = [], folders = [];
-  for (const [k, { file, folder }] of entries.slice(0, MOST).entries()) {
-    if (k % 20 === 0) progress(k);
+  for (const [k, { file, folder }] of entries.entries()) {
+    if (k % 20 === 0 && !progress(k)) return null;
     let bitmap;
     try {
       bitmap = await createImageBitmap(file);

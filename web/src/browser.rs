@@ -120,6 +120,7 @@ impl Engine {
             ("steps_per_epoch", (steps_per_epoch as f64).into()),
             ("batch_size", (about.batch_size as f64).into()),
             ("beta", about.beta.into()),
+            ("is_beta_loss", about.is_beta_loss.into()),
             ("learning_rate", about.learning_rate.into()),
         ])
     }

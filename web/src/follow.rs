@@ -6,10 +6,13 @@
 //! loss = reconstruction + β·KL,   KL = Σ_d ½·(mu_d² + σ_d² − ln σ_d² − 1)
 //! ```
 
+use std::f64::consts::{PI, TAU};
+
 use autograd::no_grad;
 use nn::{ForwardContext, Slot};
 use tensor::Tensor;
 use vae_core::Result;
+use vae_core::config::Reconstruction;
 use vae_core::data::order;
 use vae_core::learn::{Batch, Forward, stages};
 use vae_core::objective::ScheduleContext;
@@ -145,7 +148,7 @@ impl Laboratory {
         Ok(numbers)
     }
 
-    /// The reconstruction term of the first image alone: −ln p(x|z), or the sum of squares.
+    /// The reconstruction term of the first image alone: −ln p(x|z), without the constant that the term of the loss leaves out.
     async fn reconstruction_of_first(
         &self,
         z: &[f32],
@@ -158,7 +161,13 @@ impl Laboratory {
         batch.target = target.slice(0, 0, 1);
         let z = autograd::Var::constant(Tensor::new(z, [1, z.len()]).upload(self.trainer.device()));
         let density = no_grad(|| self.trainer.model().log_density(&z, &batch)).expect("a VAE decodes");
-        Ok(-density.value().read().await?[0])
+        let half_size = 0.5 * batch.target.count() as f64;
+        let constant = match self.trainer.config().loss.reconstruction {
+            Reconstruction::Sse => half_size * PI.ln(),
+            Reconstruction::HalfSse => half_size * TAU.ln(),
+            Reconstruction::Bce | Reconstruction::Gaussian => 0.0,
+        };
+        Ok((-f64::from(density.value().read().await?[0]) - constant) as f32)
     }
 
     /// Every tensor of the model with its name. A clone shares its memory until one of both changes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nn::{Module, Slot};
 use tensor::{Device, Tensor};
-use vae_core::config::{Config, DataKind, Settings, split_sizes};
+use vae_core::config::{Config, DataKind, KlScheduleKind, LossKind, Reduction, Settings, split_sizes};
 use vae_core::data::{Dataset, Images, Split, random_split};
 use vae_core::learn::{self, LayerRow, Learner, Summary};
 use vae_core::random::Purpose;
@@ -84,6 +84,8 @@ pub struct About {
     pub batch_size: usize,
     /// The weight of the KL.
     pub beta: f64,
+    /// Whether the loss is reconstruction + β·KL, with the same β in every step. A loaded run may have another one.
+    pub is_beta_loss: bool,
     /// Adam's learning rate.
     pub learning_rate: f64,
 }
@@ -219,6 +221,9 @@ impl Laboratory {
             steps_per_epoch: self.trainer.steps_per_epoch(),
             batch_size: config.images_per_step(),
             beta: config.loss_weights()[1],
+            is_beta_loss: config.loss.kind == LossKind::Beta
+                && config.loss.schedule == KlScheduleKind::Constant
+                && config.loss.reduction == Reduction::Sum,
             learning_rate: config.train.learning_rate,
         }
     }
@@ -240,8 +245,14 @@ impl Laboratory {
     /// Returns a checkpoint, which `vae` reads.
     ///
     /// # Errors
-    /// If a weight is not finite, or the device fails.
+    /// If a weight is not finite, if β is negative, which no configuration may have, or if the device fails.
     pub async fn save(&self) -> Result<Vec<u8>> {
+        let beta = self.trainer.config().loss.beta;
+        if beta < 0.0 {
+            let what =
+                format!("β = {beta} is an experiment of this page, and no file can have it; set β to 0 or more first");
+            return Err(Error::config(what));
+        }
         let dataset = &self.trainer.dataset;
         let record = DatasetRecord::new(self.trainer.config(), dataset, &ImageHashes::of(dataset)?);
         checkpoint::last(&self.trainer, &record, &EarlyStopping::new(0)).await

@@ -94,10 +94,16 @@ fn following_a_step_is_that_step() {
 /// The losses of the first image are those of a batch of one.
 #[test]
 fn the_followed_image_has_its_own_losses() {
-    let mut laboratory = start(&["train.batch_size=1", "data.limit=3"]);
-    let follow = block_on(laboratory.follow()).unwrap();
-    for (image, batch) in follow.image_losses.iter().zip(&follow.losses[1..]) {
-        assert!((image - batch).abs() < 1e-3 * batch.abs(), "{image} {batch}");
+    for reconstruction in ["bce", "sse", "half-sse", "gaussian"] {
+        let kind = format!("loss.reconstruction={reconstruction}");
+        let mut laboratory = start(
+            &["train.batch_size=1", "data.limit=3", &kind, "loss.variance=learned"]
+                [..3 + usize::from(reconstruction == "gaussian")],
+        );
+        let follow = block_on(laboratory.follow()).unwrap();
+        for (image, batch) in follow.image_losses.iter().zip(&follow.losses[1..]) {
+            assert!((image - batch).abs() < 1e-3 * batch.abs(), "{reconstruction}: {image} {batch}");
+        }
     }
 }
 
@@ -127,6 +133,8 @@ fn the_wrong_sign_can_be_tried() {
     train(&mut laboratory, 20);
     let after = *laboratory.take_losses(100).last().unwrap();
     assert!(after > 3.0 * before, "{before} {after}");
+    let refused = block_on(laboratory.save()).unwrap_err().to_string();
+    assert!(refused.contains("β = -2 is an experiment of this page"), "{refused}");
 }
 
 #[test]

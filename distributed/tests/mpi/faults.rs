@@ -147,6 +147,25 @@ fn divergence_is_told_once_and_names_the_process() {
     assert!(lines[0].contains("the last good weights are in "), "{text}");
 }
 
+/// Returns how many GiB each of `size` processes may use, from the line that refuses a run that needs too much.
+fn free_memory(out: &Path, size: usize) -> f64 {
+    let settings = ["train.shards=4", "model.width=4096"];
+    let job = Job::start(out, &[part(size, &new_run(out.to_str().unwrap(), &settings))]);
+    let start = job.start;
+    let (code, text, _) = job.end(start);
+    let number = text.split("but only ").nth(1).and_then(|rest| rest.split(' ').next());
+    assert!(code == 2 && errors(&text).len() == 1, "{code}: {text}");
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+}
+
+#[test]
+fn processes_of_one_machine_share_its_memory() {
+    let _turn = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let [one, four] = [1, 4].map(|size| free_memory(&dir.path().join("run"), size));
+    assert!((0.15..0.35).contains(&(four / one)), "one process may use {one} GiB, each of four {four} GiB");
+}
+
 #[test]
 fn mistakes_of_the_command_line_are_told_once() {
     let _turn = alone();

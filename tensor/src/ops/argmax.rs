@@ -12,7 +12,7 @@ pub(super) static ARGMAX: Kernel = Kernel::checked(&WGSL, "argmax");
 
 impl Tensor {
     /// The index of the largest number along `dim`, which is removed from the shape. The index is a whole number stored as f32, counted
-    /// from 0. Of several equal numbers the first one counts.
+    /// from 0. Of several equal numbers the first one counts. If one of the numbers is NaN, it may be any index.
     ///
     /// # Panics
     /// If the dimension does not exist, or its size is 0 or more than 2²⁴, up to which f32 holds whole numbers exactly.

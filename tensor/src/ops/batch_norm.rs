@@ -86,12 +86,16 @@ impl Tensor {
     /// `running ← (1 − momentum)·running + momentum·new`, with the unbiased variance, as in PyTorch.
     ///
     /// # Panics
-    /// Unless there are four dimensions and at least one element per channel, or two with running averages.
+    /// Unless there are four dimensions and at least one element per channel, or two with running averages, which have one number for
+    /// each channel.
     #[track_caller]
     pub fn channel_stats(&self, mut running: Option<RunningStats>) -> BatchStats {
         let channels = channels(self);
         let (c, count) = (channels.channels, channels.count());
         check_count(self, count, running.is_some());
+        if let Some(running) = &mut running {
+            running.check(self);
+        }
         if let Device::Gpu(machine) = self.device() {
             let [mut mean, mut var] = [(); 2].map(|()| Tensor::on_device(&machine, [c].into()));
             let run = with_sizes(BATCH_NORM_STATS.groups(c), channels)
@@ -129,9 +133,12 @@ impl Tensor {
         residual: Option<&Tensor>,
         act: Act,
         eps: f32,
-        running: Option<RunningStats>,
+        mut running: Option<RunningStats>,
     ) -> (BatchStats, Tensor) {
         let channels = channels(self);
+        if let Some(running) = &mut running {
+            running.check(self);
+        }
         if let Device::Cpu = self.device() {
             return train_on_the_cpu(self, channels, [weight, bias], residual, act, eps, running);
         }
@@ -142,6 +149,7 @@ impl Tensor {
             return (stats, y);
         };
         check_residual(self, residual);
+        let [weight, bias] = &[weight, bias].map(single);
         let count = channels.count();
         let (c, momentum) = ([channels.channels], running.as_ref().map_or(0.0, |running| running.momentum));
         let [mut mean, mut var, mut none, mut nor] = [c, c, [0], [0]].map(|c| Tensor::on_device(&machine, c.into()));
@@ -171,9 +179,10 @@ impl Tensor {
         norm.check(self, bias);
         check_residual(self, residual);
         if let Device::Gpu(_) = self.device() {
+            let [mean, var, weight, bias] = &[norm.mean, norm.var, norm.weight, bias].map(single);
             let run =
                 norm.run(BATCH_NORM.over(self.count()), channels).set("RESIDUAL", usize::from(residual.is_some()));
-            let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight).read(bias);
+            let run = run.read(self).read(mean).read(var).read(weight).read(bias);
             return run.read(residual.unwrap_or(bias)).dtype(self.dtype()).write(self.shape());
         }
         let inputs: Vec<&Tensor> = [self, norm.mean, norm.var, norm.weight, bias].into_iter().chain(residual).collect();
@@ -211,11 +220,13 @@ impl Tensor {
         assert!(same, "{what}: {}, {} and {}", self.shape(), y.shape(), dy.shape());
 
         let active = norm.act != Act::Identity;
+        let vectors = [norm.mean, norm.var, norm.weight].map(single);
+        let [mean, var, weight] = vectors.each_ref();
         if let (Some((_, quads)), true) = (fits_a_workgroup(self, channels), of_batch) {
             let run = norm.run(BATCH_NORM_GRADIENT_TRAIN.groups(channels.channels), channels).named(what);
             let run = run.set("QUADS", quads);
-            let run = run.set("RESIDUAL", usize::from(residual && active)).read(self).read(norm.mean).read(norm.var);
-            let run = run.read(norm.weight).read(y).read(dy);
+            let run = run.set("RESIDUAL", usize::from(residual && active)).read(self).read(mean).read(var);
+            let run = run.read(weight).read(y).read(dy);
             let g_shape = if residual && active { *self.shape() } else { [0].into() };
             let c = [channels.channels].into();
             let all = [(*self.shape(), self.dtype()), (g_shape, dy.dtype()), (c, Dtype::F32), (c, Dtype::F32)];
@@ -225,7 +236,7 @@ impl Tensor {
         }
         if let Device::Gpu(_) = self.device() {
             let run = norm.run(BATCH_NORM_SUMS.groups(channels.channels), channels).named(what);
-            let run = run.read(self).read(norm.mean).read(norm.var).read(y).read(dy);
+            let run = run.read(self).read(mean).read(var).read(y).read(dy);
             let of_channels = [channels.channels].into();
             let g_shape = if norm.act == Act::Identity { of_channels } else { *self.shape() }; // not used, since g is dy
             let all = [(g_shape, dy.dtype()), (of_channels, Dtype::F32), (of_channels, Dtype::F32)];
@@ -235,7 +246,7 @@ impl Tensor {
                 .run(BATCH_NORM_GRADIENT.over(self.count()), channels)
                 .named(what)
                 .set("OF_BATCH", usize::from(of_batch));
-            let run = run.read(self).read(norm.mean).read(norm.var).read(norm.weight);
+            let run = run.read(self).read(mean).read(var).read(weight);
             let dx = run.read(&g).read(&dweight).read(&dbias).dtype(self.dtype()).write(self.shape());
             return BatchNormGradients { dx, dweight, dbias, dresidual: residual.then_some(g) };
         }
@@ -350,6 +361,24 @@ fn fits_a_workgroup(x: &Tensor, channels: Channels) -> Option<(Arc<dyn Accelerat
     let count = channels.count();
     let fits = channels.plane.is_multiple_of(4) && (2..=HELD).contains(&count) && machine.limits().buffers >= 10;
     fits.then(|| (machine, count.div_ceil(4 * 256)))
+}
+
+/// The numbers of channels in f32, as the shaders read them.
+fn single(vector: &Tensor) -> Tensor {
+    vector.to_dtype(Dtype::F32)
+}
+
+impl RunningStats<'_> {
+    /// Checks that each channel of x has running averages, and stores them in f32.
+    #[track_caller]
+    fn check(&mut self, x: &Tensor) {
+        check_vectors(x, [self.mean, self.var]);
+        for average in [&mut self.mean, &mut self.var] {
+            if average.dtype() != Dtype::F32 {
+                **average = single(average);
+            }
+        }
+    }
 }
 
 /// Each channel has a number in each of these.

@@ -149,6 +149,7 @@ fn product(
     }
     // A layer of the grid is one phase, or one part of its sum. The largest phase with the longest sum determines the grid.
     let Window { batch, input, kernel, stride, .. } = window;
+    assert!(stride < 256, "conv_transpose2d: a GPU takes strides up to 255, not {stride}"); // a grid has at most 65,535 layers
     let along = |d: usize| input[d].div_ceil(stride);
     let taps = kernel[0].div_ceil(stride) * kernel[1].div_ceil(stride);
     let tiles = Tiles::of(machine, [cin, batch * along(0) * along(1)], stride * stride, cout * taps);

@@ -76,19 +76,32 @@ impl Interpolation {
     }
 }
 
+/// The shader computes positions as fractions of u32.
+#[track_caller]
+fn check_fractions(what: &str, from: [usize; 2], to: [usize; 2]) {
+    for (from, to) in from.into_iter().zip(to) {
+        assert!(
+            (from + 1).saturating_mul(to + 1) < 1 << 30,
+            "{what}: a side of {from} and {to} pixels is too long for a GPU"
+        );
+    }
+}
+
 impl Tensor {
     /// The images `[batch, channels, height, width]` resized to `size`, `[height, width]`. Row i of the result corresponds to the
     /// fractional row r of the image: nearest `r = ⌊i·h/h′⌋`, bilinear `r = max((i + ½)·h/h′ − ½, 0)`, with corners aligned
     /// `r = i·(h − 1)/(h′ − 1)`. The same holds for columns. There is no antialiasing.
     ///
     /// # Panics
-    /// Unless there are four dimensions and both images have pixels.
+    /// Unless there are four dimensions and both images have pixels; on a GPU, if a side of one image times that of the other is 2³⁰ or
+    /// more.
     #[track_caller]
     pub fn interpolate(&self, size: [usize; 2], how: Interpolation) -> Tensor {
         let [batch, channels, height, width] = self.shape().nchw("interpolate");
         assert!(height * width * size[0] * size[1] > 0, "interpolate: {} to {size:?}", self.shape());
         let to = [batch, channels, size[0], size[1]];
         if let Device::Gpu(_) = self.device() {
+            check_fractions("interpolate", [height, width], size);
             let run = INTERPOLATE.over(to.iter().product()).set("HOW", how.row()).read(self).dtype(self.dtype());
             return run.params([batch * channels, height, width, size[0], size[1]]).write(to);
         }
@@ -110,13 +123,15 @@ impl Tensor {
     /// The adjoint of [`interpolate`](Tensor::interpolate) from images of `size`: the gradient of its input.
     ///
     /// # Panics
-    /// Unless there are four dimensions and both images have pixels.
+    /// Unless there are four dimensions and both images have pixels; on a GPU, if a side of one image times that of the other is 2³⁰ or
+    /// more.
     #[track_caller]
     pub fn interpolate_gradient(&self, size: [usize; 2], how: Interpolation) -> Tensor {
         let [batch, channels, height, width] = self.shape().nchw("interpolate_gradient");
         assert!(height * width * size[0] * size[1] > 0, "interpolate_gradient: {} from {size:?}", self.shape());
         let image = [batch, channels, size[0], size[1]];
         if let Device::Gpu(_) = self.device() {
+            check_fractions("interpolate_gradient", size, [height, width]);
             let run =
                 INTERPOLATE_GRADIENT.over(image.iter().product()).set("HOW", how.row()).read(self).dtype(self.dtype());
             return run.params([batch * channels, size[0], size[1], height, width]).write(image);

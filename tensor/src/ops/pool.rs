@@ -31,11 +31,17 @@ pub struct Pool {
 impl Pool {
     #[track_caller]
     fn output(self, what: &str, x: &Tensor) -> [usize; 4] {
-        let [batch, channels, height, width] = x.shape().nchw(what);
+        self.output_of(what, x.shape().nchw(what))
+    }
+
+    /// The shape of the result for images of this shape.
+    #[track_caller]
+    fn output_of(self, what: &str, [batch, channels, height, width]: [usize; 4]) -> [usize; 4] {
         assert!(self.stride > 0 && self.kernel > 0 && self.padding <= self.kernel / 2, "{what}: {self:?}");
         let conv = Conv { stride: self.stride, padding: self.padding };
-        let Some([oh, ow]) = conv.output([height, width], [self.kernel; 2]) else {
-            panic!("{what}: image {} too small for {self:?}", x.shape());
+        let places = conv.output([height, width], [self.kernel; 2]).filter(|_| height > 0 && width > 0);
+        let Some([oh, ow]) = places else {
+            panic!("{what}: image [{batch}, {channels}, {height}, {width}] too small for {self:?}");
         };
         [batch, channels, oh, ow]
     }
@@ -132,6 +138,12 @@ impl Tensor {
         let [batch, channels, oh, ow] = self.shape().nchw("avg_pool2d_gradient");
         let share = 1.0 / (pool.kernel * pool.kernel) as f32;
         let (image, out) = ([batch, channels, size[0], size[1]], [batch, channels, oh, ow]);
+        assert_eq!(
+            pool.output_of("avg_pool2d_gradient", image),
+            out,
+            "avg_pool2d_gradient: {} of {size:?}",
+            self.shape()
+        );
         if let Device::Gpu(_) = self.device() {
             return pool.run(&AVG_POOL2D_GRADIENT, image, image, out).read(self).dtype(self.dtype()).write(image);
         }

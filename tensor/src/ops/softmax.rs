@@ -15,7 +15,7 @@ static WGSL: [&str; 3] = [shaders::GRID, shaders::MATH, shaders::SOFTMAX];
 pub(super) static LOGSUMEXP: Kernel = Kernel::checked(&WGSL, "logsumexp");
 
 impl Tensor {
-    /// ln Σ eˣ along `dim`, which is removed from the shape.
+    /// ln Σ eˣ along `dim`, which is removed from the shape. It is ∞ if one of the numbers is, and −∞ if all are.
     ///
     /// # Panics
     /// If the dimension does not exist, or has size 0.
@@ -102,12 +102,13 @@ impl SimdKernel for LogSumExp<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         let LogSumExp { x, m, out } = self;
+        let finite = |m: f32| m.min(f32::MAX); // ∞ − ∞ is NaN, where the result is ∞
         match (m, &mut *out) {
-            ([m], [sum]) => *sum = sum_of_exponentials(x, *m),
+            ([m], [sum]) => *sum = sum_of_exponentials(x, finite(*m)),
             _ => {
                 out.fill(0.0);
                 for line in x.chunks(m.len()) {
-                    out.iter_mut().zip(line.iter().zip(m)).for_each(|(sum, (&x, &m))| *sum += exp(x - m));
+                    out.iter_mut().zip(line.iter().zip(m)).for_each(|(sum, (&x, &m))| *sum += exp(x - finite(m)));
                 }
             }
         }

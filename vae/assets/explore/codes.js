@@ -69,14 +69,20 @@ async function encodeTest(place) {
 async function encodeFiles(files) {
   offered = [];
   offer();
+  const wrong = [];
   for (const file of files) {
-    if (file.size > 10e6) throw new Error(`${file.name} is larger than 10 MB`);
-    const code = await encode(file), one = keep(code.z, file.name.slice(0, 40), code.picture);
-    if (code.other_ground) offered.push({ file, one });
-    set(code.z);
-    $("status").textContent = `${file.name} is encoded and kept.`;
-    offer();
+    try {
+      if (file.size > 10e6) throw new Error("it is larger than 10 MB");
+      const code = await encode(file), one = keep(code.z, file.name.slice(0, 40), code.picture);
+      if (code.other_ground) offered.push({ file, one });
+      set(code.z);
+      $("status").textContent = `${file.name} is encoded and kept.`;
+      offer();
+    } catch (error) {
+      wrong.push(`${file.name}: ${error.message}`);
+    }
   }
+  if (wrong.length) throw new Error(wrong.join("; "));
 }
 
 /** Tells which pictures have another ground than the run's images, and shows the button that inverts them. */
@@ -117,8 +123,9 @@ $("test").addEventListener("submit", (event) => {
 });
 $("any").addEventListener("click", () => act(() => encodeTest(Math.floor(Math.random() * about.images))));
 $("file").addEventListener("change", () => act(async () => {
-  await encodeFiles([...$("file").files]);
-  $("file").value = "";
+  const files = [...$("file").files];
+  $("file").value = ""; // so that the same file, once it is mended, is a change again
+  await encodeFiles(files);
 }));
 $("invert").addEventListener("click", () => act(invert));
 for (const [name, over] of [["dragover", true], ["dragleave", false], ["drop", false]]) {

@@ -16,7 +16,9 @@ const sliders = new Map();
 
 /** Asks the server, or in a static page the worker that answers in its place (server.js). */
 async function ask(path, options) {
-  const answer = await (globalThis.askWorker ?? fetch)(path, options);
+  const answer = await (globalThis.askWorker ?? fetch)(path, options).catch((error) => {
+    throw error instanceof TypeError ? new Error("The explorer does not answer. Is it still running?") : error;
+  });
   if (!answer.ok) throw new Error((await answer.text()) || `${path}: ${answer.status}`);
   return answer;
 }
@@ -28,7 +30,7 @@ async function act(work) {
     $("wrong").textContent = "";
     await work();
   } catch (error) {
-    $("wrong").textContent = error instanceof TypeError ? "The explorer does not answer. Is it still running?" : error.message;
+    $("wrong").textContent = error.message;
   }
 }
 
@@ -114,7 +116,10 @@ $("draw").addEventListener("click", () => {
 });
 $("told").addEventListener("change", show);
 $("copy").addEventListener("click", () => act(async () => {
-  await navigator.clipboard.writeText(JSON.stringify(z));
+  const text = JSON.stringify(z);
+  // Browsers have no clipboard for pages that come over http from another computer.
+  if (!navigator.clipboard) return prompt("This browser copies nothing for this page. Copy the text here:", text);
+  await navigator.clipboard.writeText(text);
   $("status").textContent = `${z.length} numbers are copied.`;
 }));
 $("save").addEventListener("click", () => {

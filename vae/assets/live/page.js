@@ -119,7 +119,7 @@ function charts() {
   for (const name of names) {
     const line = (of, words) => ({ name: words, style: of === "train" ? 0 : 1, marks: true, points: S.history.map((one) => [one.epoch, Number(one[of][name] ?? NaN)]) });
     const lines = [line("train", "training"), line("validation", "validation")].filter((one) => one.points.some(([, v]) => Number.isFinite(v)));
-    all.push(chart(words(name), name === "mse" ? "" : S.unit, lines, last, "epoch"));
+    all.push(chart(words(name), name === "mse" ? "" : name === "total" ? S.unit : S.units[name] ?? "nats per image", lines, last, "epoch"));
   }
   $("charts").replaceChildren(...all);
   const kl = S.history.at(-1)?.validation.kl_per_dim;
@@ -140,6 +140,7 @@ function draw() {
   document.title = `${S.name || "Training"}${now ? `: epoch ${now.epoch}` : ""}`;
   $("title").textContent = S.name || "Training";
   $("words").textContent = S.words;
+  if (S.prior) $("prior").textContent = S.prior;
   const done = now ? now.epoch - 1 + now.step / now.steps : history.length;
   $("bar").value = S.ended === "finished" ? 1 : done / Math.max(S.epochs, 1);
   $("state").textContent = S.ended ? `The run has ended: ${S.ended}.` : now ? (now.step === now.steps ? "Validating." : "Training.") : S.name ? "The first steps are running." : "Waiting for the run to start.";

@@ -17,7 +17,7 @@ use vae_core::random::Purpose;
 use vae_core::{Error, Result};
 
 use crate::picture::{Picture, Region};
-use crate::pictures;
+use crate::pictures::{self, shuffled};
 use crate::{archives, folder};
 
 /// Returns the training, validation and test images.
@@ -41,17 +41,18 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
     for (part, count) in split_sizes(models.len()).into_iter().enumerate() {
         let (members, others) = rest.split_at(count);
         rest = others;
-        let (mut pictures, mut labels) = (Vec::new(), Vec::new());
+        let mut renders = Vec::new();
         for &model in members {
             let region = Region::Crop(config.crop());
-            let renders = folder::pictures(&folder.join(&models[model]).join("renders"))?;
-            labels.extend(renders.iter().map(|_| model as u16));
-            pictures.extend(renders.into_iter().map(|path| Picture { path, region }));
+            let paths = folder::pictures(&folder.join(&models[model]).join("renders"))?;
+            renders.extend(paths.into_iter().map(|path| (Picture { path, region }, model as u16)));
         }
+        // Scores and `data.limit` take the first pictures, and a chair has 62 renders.
+        let mut renders = shuffled(renders, config.seed, 1 + part as u64);
         if part == 0 && config.data.limit > 0 {
-            pictures.truncate(config.data.limit);
-            labels.truncate(config.data.limit);
+            renders.truncate(config.data.limit);
         }
+        let (pictures, labels): (Vec<Picture>, Vec<u16>) = renders.into_iter().unzip();
         splits.push(Split::all(pictures::images(&pictures, labels, config)?.with_class_names(&models)));
     }
     Ok(splits.try_into().expect("three parts"))
@@ -130,7 +131,9 @@ mod tests {
         config.seed += 1;
         assert_ne!(splits(&config).unwrap().each_ref().map(chairs), parts);
         config.data.limit = 7;
-        assert_eq!(splits(&config).unwrap().each_ref().map(Split::count), [7, 6, 6]);
+        let parts = splits(&config).unwrap();
+        assert_eq!(parts.each_ref().map(Split::count), [7, 6, 6]);
+        assert!(chairs(&parts[0]).len() > 3, "the first seven renders are of three chairs");
     }
 
     #[test]

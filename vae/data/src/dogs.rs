@@ -24,7 +24,7 @@ use vae_core::{Error, Result};
 
 use crate::file;
 use crate::picture::{Picture, Region};
-use crate::pictures;
+use crate::pictures::{self, shuffled};
 use crate::{archives, mat};
 
 /// The maximum size in bytes of an annotation. The published ones have 3 KB. XML parsers compare all attributes and
@@ -42,7 +42,9 @@ pub fn splits(config: &Config) -> Result<[Split; 3]> {
         let layout = "stanford-dogs/ with Images/, Annotation/, train_list.mat and test_list.mat";
         return Err(archives::missing(DataKind::StanfordDogs, dir, layout));
     };
-    let (mut train, test) = (list(&folder, "train_list")?, list(&folder, "test_list")?);
+    // The lists are sorted by breed, and scores and `data.limit` take the first pictures.
+    let names = |name: &str, stream| Ok::<_, Error>(shuffled(list(&folder, name)?, config.seed, stream));
+    let (mut train, test) = (names("train_list", 0)?, names("test_list", 1)?);
     let breeds: BTreeSet<&str> = train.iter().chain(&test).map(|name| breed(name)).collect();
     let breeds: Vec<String> = breeds.into_iter().map(str::to_owned).collect();
     if breeds.len() > usize::from(u16::MAX) {
@@ -198,7 +200,9 @@ mod tests {
         fake(dir.path());
         let [train, validation, test] = splits(&config(dir.path())).unwrap();
         assert_eq!([train.count(), validation.count(), test.count()], [2, 1, 1]);
-        assert_eq!([train.label(0), train.label(1), validation.label(0)], [1, 0, 2]);
+        let mut labels = [train.label(0), train.label(1)];
+        labels.sort_unstable();
+        assert_eq!((labels, validation.label(0)), ([0, 1], 2));
         assert_eq!(train.images().class_names(), ["a-chow", "b-pug", "c-corgi"]);
         assert_eq!(train.images().size(), [64, 64]);
         let mut image = vec![0; 3 * 64 * 64];
@@ -224,7 +228,24 @@ mod tests {
         }
         put(folder, "n02116738-African_hunting_dog/n02116738_9818.jpg", [0, 0, 5, 5], &[[0, 0, 5, 5]]);
         let [train, ..] = splits(&config(folder)).unwrap();
-        assert_eq!([0, 1, 2].map(|place| train.label(place)), [0, 0, 1]);
+        let mut labels = [0, 1, 2].map(|place| train.label(place));
+        labels.sort_unstable();
+        assert_eq!(labels, [0, 0, 1]);
+    }
+
+    /// The published lists are sorted by breed.
+    #[test]
+    fn the_first_dogs_are_of_many_breeds() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("stanford-dogs");
+        let names: Vec<String> = (0..20).map(|i| format!("{}/{i}.jpg", ["a", "b", "c", "d"][i / 5])).collect();
+        names.iter().for_each(|name| put(&folder, name, [0, 0, 5, 5], &[[0, 0, 5, 5]]));
+        ["train_list.txt", "test_list.txt"]
+            .iter()
+            .for_each(|list| std::fs::write(folder.join(list), names.join("\n")).unwrap());
+        let [train, _, test] = splits(&config(dir.path())).unwrap();
+        let first = |split: &Split| (0..5).map(|place| split.label(place)).collect::<BTreeSet<_>>();
+        assert!(first(&train).len() > 1 && first(&test).len() > 1, "{:?}, {:?}", first(&train), first(&test));
     }
 
     #[test]
@@ -241,7 +262,7 @@ mod tests {
             ("train_list.txt", "one.jpg\n", "expected breed/picture.jpg"),
             ("train_list.txt", "b-pug/one.jpg\na-chow/two.jpg\nb-pug/one.jpg\n", "lists b-pug/one.jpg twice"),
             ("train_list.txt", &many, "lists 65537 breeds, but at most 65535"),
-            ("train_list.txt", many.split_once("65534/").unwrap().0, "Annotation/0/one: cannot be read"), // 65535 breeds
+            ("train_list.txt", many.split_once("65534/").unwrap().0, "/one: cannot be read"), // 65535 breeds
             ("train_list.txt", "\n", "lists no pictures"),
             ("test_list.txt", "<html>", "web page"),
             ("Annotation/b-pug/one", "<annotation></annotation>", "has no <object>"),

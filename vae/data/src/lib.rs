@@ -22,6 +22,7 @@ mod image_hash;
 mod jpeg;
 pub mod latents;
 pub mod mat;
+pub mod memory;
 pub mod mnist;
 pub mod npy;
 pub mod picture;

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use vae_core::Result;
 use vae_core::config::Config;
 use vae_core::data::Images;
+use vae_core::random::Purpose;
 
 use crate::file;
 use crate::picture::{Fit, Picture, decode_file};
@@ -33,6 +34,13 @@ pub struct Decoded {
 /// Returns the positions in a list of `count` pictures of those that are not damaged.
 pub(crate) fn kept(count: usize, damaged: &[usize]) -> Vec<usize> {
     (0..count).filter(|index| damaged.binary_search(index).is_err()).collect()
+}
+
+/// Returns pictures in an order that depends on the seed, so that the first ones are of all labels. `stream` is a number for each
+/// list of a data set.
+pub(crate) fn shuffled<T: Clone>(pictures: Vec<T>, seed: u64, stream: u64) -> Vec<T> {
+    let order = Purpose::Split.stream(seed, stream).permutation(pictures.len());
+    order.into_iter().map(|index| pictures[index].clone()).collect()
 }
 
 /// Reads pictures on all threads.

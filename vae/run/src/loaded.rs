@@ -194,9 +194,11 @@ impl LoadedRun {
         }
         let model = learn::build(&config);
         checkpoint::load_bytes(&*model, bytes, &file)?;
-        let epoch = meta.best().map_or(0, |(epoch, _)| epoch);
+        let state = meta.state();
+        // Epochs are counted from 1, and the state is that of the next step.
+        let (epoch, steps) = meta.best().map_or((state.epoch.saturating_sub(1), state.step), |(epoch, _)| (epoch, 0));
         // Without the record, images that the user has are not compared with those of the training.
-        let contents = Contents { history: Vec::new(), epoch, steps: 0, record: None, file };
+        let contents = Contents { history: Vec::new(), epoch, steps, record: None, file };
         let predictor = Predictor::new(config, model, transform, device);
         Ok(LoadedRun::new(Path::new(name), predictor, OnceCell::new(), contents))
     }

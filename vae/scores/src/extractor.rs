@@ -1,10 +1,7 @@
 //! An extractor: a network that computes features of images for the scores, and the preprocessing of its images.
 //!
 //! ```text
-//! pixels in [0, 1] → the network's channels: grey is repeated, colour becomes luma, 0.299 R + 0.587 G + 0.114 B
-//!                  → the network's size: 28 becomes at most 32 by a black border, otherwise bilinear as in `data::Transform`
-//!                  → the network's range: (x − mean)/std for each channel
-//!                  → features, [images, width]
+//! pixels in [0, 1] → the network's channels, size and range (`preprocess`) → features, [images, width]
 //! ```
 //!
 //! The features of a classifier of this program are those after its global average pooling. The classifier is that of a
@@ -20,10 +17,9 @@ use autograd::{Buffer, Var, no_grad};
 use nn::{ForwardContext, Module, Visitor};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
-use tensor::{Device, Generator, Interpolation, Tensor};
-use vae_core::config::{Config, DataKind, ModelKind, Normalise};
+use tensor::{Device, Generator, Tensor};
+use vae_core::config::{Config, DataKind, ModelKind};
 use vae_core::distributed::{Communicator, shared_batches};
-use vae_core::luma::LUMA;
 use vae_core::model::Classifier;
 use vae_core::{Error, Result};
 use vae_run::{Folder, LoadedRun, checkpoint, checkpoint_of, export};
@@ -31,6 +27,7 @@ use vae_run::{Folder, LoadedRun, checkpoint, checkpoint_of, export};
 use super::Options;
 use super::frechet::Features;
 use super::inception::{self, Inception};
+use super::preprocess::Preprocess;
 
 /// The built-in classifier of digits. `DIGITS_MOMENTS` are the mean and the standard deviation of the pixels that it
 /// was trained on, MNIST's first 50,000 images at 32 × 32.
@@ -58,16 +55,6 @@ enum Net {
     Inception(Inception),
 }
 
-/// The preprocessing of images for a network.
-#[derive(Clone, Debug, PartialEq)]
-struct Preprocess {
-    channels: usize,
-    /// The side of the images, or `None` if the network accepts any size.
-    size: Option<usize>,
-    mean: Vec<f64>,
-    std: Vec<f64>,
-}
-
 impl Extractor {
     /// Returns the classifier in the options, or the built-in one if the images are digits, or `None`.
     ///
@@ -78,7 +65,7 @@ impl Extractor {
         let (config, device) = (&run.predictor.config, run.predictor.device());
         if let Some(place) = &options.extractor {
             let file = checkpoint_of(place)?;
-            let (theirs, _) = export::contents(&file)?;
+            let (theirs, record) = export::contents(&file)?;
             if theirs.model.kind != ModelKind::Classifier {
                 let what = format!(
                     "is a model of kind \"{}\": --extractor needs a classifier's run or checkpoint, such as the one that \
@@ -90,7 +77,13 @@ impl Extractor {
             let bytes = checkpoint::read_with_meta(&file)?.0;
             let name =
                 place.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-            let preprocess = Preprocess::of(&theirs, &config.data.dir)?;
+            let preprocess = match record {
+                Some(record) => {
+                    let transform = record.transform(&theirs).map_err(|what| Error::file(&file, what))?;
+                    Preprocess::with_moments(&theirs, transform.mean, transform.std)
+                }
+                None => Preprocess::of(&theirs, &config.data.dir)?, // a checkpoint without a record of its images
+            };
             let name = name.unwrap_or_else(|| place.display().to_string());
             return Extractor::of_classifier(name, &bytes, &file, theirs, preprocess, device).map(Some);
         }
@@ -251,59 +244,6 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl Preprocess {
-    /// Returns the preprocessing of a classifier with this configuration. With `data.normalise = "standard"`, the mean
-    /// and standard deviation are computed from its training images, which are read from `data_dir`.
-    fn of(config: &Config, data_dir: &str) -> Result<Preprocess> {
-        let (channels, size) = (config.channels(), Some(config.image_size()));
-        let (mean, std) = match config.data.normalise {
-            Normalise::Unit => (vec![0.0; channels], vec![1.0; channels]),
-            Normalise::Symmetric => (vec![0.5; channels], vec![0.5; channels]),
-            Normalise::Standard => {
-                let mut config = config.clone();
-                config.data.dir = data_dir.to_owned();
-                let transform = vae_data::load(&config)?.transform;
-                (transform.mean, transform.std)
-            }
-        };
-        Ok(Preprocess { channels, size, mean, std })
-    }
-
-    /// Preprocesses images with this shape (channels, height, width) and pixels in [0, 1]. Returns
-    /// `[images, channels, size, size]`.
-    fn apply(&self, pixels: &[f32], [channels, height, width]: [usize; 3]) -> Tensor {
-        let images = pixels.len() / (channels * height * width);
-        let x = Tensor::new(pixels, [images, channels, height, width]);
-        let x = match [channels, self.channels] {
-            [3, 1] => x.mul(&Tensor::new(&LUMA.map(|weight| weight as f32), [1, 3, 1, 1])).sum(&[1], true),
-            _ => x, // the means below repeat a grey image in every channel
-        };
-        let x = match self.size {
-            Some(size @ 28..=32) if [height, width] == [28; 2] => pad_to(&x, size),
-            Some(size) => x.interpolate([size; 2], Interpolation::Bilinear { align_corners: false }),
-            None => x,
-        };
-        let each = |numbers: &[f64]| {
-            let numbers: Vec<f32> = numbers.iter().map(|&x| x as f32).collect();
-            Tensor::new(&numbers, [1, self.channels, 1, 1])
-        };
-        x.sub(&each(&self.mean)).div(&each(&self.std))
-    }
-}
-
-/// Pads square images with a black border to this side.
-fn pad_to(x: &Tensor, size: usize) -> Tensor {
-    let [images, channels, side, _] = x.shape().nchw("images");
-    let border = (size - side) / 2;
-    let mut out = Tensor::zeros([images, channels, size, size]);
-    for (plane, out) in x.data().chunks_exact(side * side).zip(out.data_mut().chunks_exact_mut(size * size)) {
-        for (row, line) in plane.chunks_exact(side).enumerate() {
-            out[(row + border) * size + border..][..side].copy_from_slice(line);
-        }
-    }
-    out
-}
-
 /// Features as a module, to save and load them.
 struct CachedFeatures(Buffer);
 
@@ -402,26 +342,5 @@ mod tests {
         assert_eq!((key(0.5, [1, 8, 8]).len(), key(0.5, [1, 8, 8])), (64, key(0.5, [1, 8, 8])));
         assert!(key(0.5, [1, 8, 8]) != key(0.25, [1, 8, 8]) && key(0.5, [1, 8, 8]) != key(0.5, [1, 4, 16]));
         assert_eq!(hexadecimal(&[0, 255, 16]), "00ff10");
-    }
-
-    #[test]
-    fn preprocessing_gives_channels_size_and_range() {
-        let preprocess =
-            |channels, size| Preprocess { channels, size, mean: vec![0.5; channels], std: vec![0.25; channels] };
-        let grey = preprocess(1, Some(32)).apply(&[1.0; 784], [1, 28, 28]);
-        assert_eq!((**grey.shape() == [1, 1, 32, 32], grey.data()[65], grey.data()[66]), (true, -2.0, 2.0));
-        let colour = preprocess(3, Some(16)).apply(&[0.75; 64], [1, 8, 8]);
-        assert_eq!((&colour.shape()[..], colour.data()), (&[1, 3, 16, 16][..], &[1.0; 768][..]));
-        let grey = preprocess(1, Some(32)).apply(&[0.75; 64], [1, 8, 8]);
-        assert_eq!(
-            (&grey.shape()[..], grey.data()),
-            (&[1, 1, 32, 32][..], &[1.0; 1024][..]),
-            "only digits get a border"
-        );
-        let same = preprocess(3, None).apply(&[0.0, 0.5, 1.0], [3, 1, 1]);
-        assert_eq!(same.data(), [-2.0, 0.0, 2.0]);
-        let red = [[1.0; 4], [0.0; 4], [0.0; 4]].concat();
-        let luma = preprocess(1, None).apply(&red, [3, 2, 2]);
-        assert!(luma.data().iter().all(|x| (x - 4.0 * (0.299 - 0.5)).abs() < 1e-6), "{:?}", luma.data());
     }
 }

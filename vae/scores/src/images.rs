@@ -213,12 +213,13 @@ fn distances(
         let Some(pixels) = pixels else { continue };
         let seen = extractor.features(&*run.predictor.ranks, pixels, pictures.shape)?;
         let of = format!("{} {what}, {eval}; {}", seen.images(), extractor.words());
-        let too_few = seen.images().min(real.images()) < extractor.width;
+        // The covariance of n images has at most the rank n − 1.
+        let too_few = seen.images().min(real.images()) <= extractor.width;
         few |= too_few;
         scores.add(frechet, frechet_distance(&seen, &real), "", &of);
         if too_few {
             scores.add_caveat(format!(
-                "There are fewer images than the {} features, so the distance is too large.",
+                "There are no more images than the {} features, so the distance is too large.",
                 extractor.width
             ));
         }
@@ -226,7 +227,7 @@ fn distances(
     }
     if few {
         scores.warnings.push(format!(
-            "the Fréchet distance is unreliable with fewer images than the {} features of {}; use more with --images",
+            "the Fréchet distance is unreliable unless there are more images than the {} features of {}; use more with --images",
             extractor.width, extractor.name
         ));
     }
@@ -297,13 +298,13 @@ fn shares(labels: &[usize], classes: usize) -> Vec<f64> {
 /// Adds the scores that show whether samples are copies of training images.
 fn neighbours(run: &LoadedRun, pictures: &Pictures, eval: &EvalImages, scores: &mut Scores) -> Result<()> {
     let Some(samples) = &pictures.samples else { return Ok(()) };
-    let error = |pixels: &[f32]| {
-        let nearest = nearest_neighbours(&run.predictor.transform, &run.dataset()?.train, pixels)?;
-        Ok::<_, vae_core::Error>(mean(nearest.iter().map(|(_, error)| *error)))
-    };
-    let (of_samples, of_test) = (error(samples)?, error(&pictures.originals)?);
+    // Together, because each call reads all training images.
+    let both = [&samples[..], &pictures.originals].concat();
+    let nearest = nearest_neighbours(&run.predictor.transform, &run.dataset()?.train, &both)?;
     let count = run.dataset()?.train.count();
     let drawn = samples.len() / pictures.shape.iter().product::<usize>();
+    let (of_samples, of_test) = nearest.split_at(drawn);
+    let [of_samples, of_test] = [of_samples, of_test].map(|nearest| mean(nearest.iter().map(|(_, error)| *error)));
     let of = |what: &str| format!("{what}, each compared with the nearest of {count} training images");
     scores.add("nearest_training_mse", of_samples, "per pixel", of(&format!("{drawn} samples")));
     scores.add("nearest_training_mse_test", of_test, "per pixel", of(&eval.to_string()));

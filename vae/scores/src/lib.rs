@@ -19,6 +19,7 @@ mod latents;
 mod matrix;
 mod names;
 mod negation;
+mod preprocess;
 mod prior;
 pub mod two_stage;
 
@@ -47,6 +48,9 @@ pub struct Scores {
     pub epoch: usize,
     /// The number of samples that were drawn, and the maximum number of test images that were used.
     pub images: usize,
+    /// The prior that was fitted after training and from which samples were drawn; empty for that of the model.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fitted_prior: String,
     /// The scores, in the order of a table.
     pub scores: Vec<Score>,
     /// The scores that could not be computed.
@@ -148,6 +152,7 @@ pub fn evaluate(run: &LoadedRun, options: &Options) -> Result<Scores> {
         run: run.name.clone(),
         epoch: run.epoch,
         images: options.images,
+        fitted_prior: fitted_prior(run),
         scores: Vec::new(),
         missing: Vec::new(),
         warnings: Vec::new(),
@@ -163,6 +168,11 @@ pub fn evaluate(run: &LoadedRun, options: &Options) -> Result<Scores> {
         ));
     }
     Ok(scores)
+}
+
+/// Describes the prior that was fitted after training and from which samples of this run are drawn; empty if there is none.
+pub fn fitted_prior(run: &LoadedRun) -> String {
+    run.predictor.prior.as_ref().map_or_else(String::new, |prior| prior.words())
 }
 
 impl Scores {
@@ -268,6 +278,7 @@ mod tests {
             run: "a".into(),
             epoch: 2,
             images: 3,
+            fitted_prior: String::new(),
             scores: vec![score("kl", 1.0 / 3.0, &[0.1, 0.2]), score("odd", f64::INFINITY, &[f64::NEG_INFINITY, 1.0])],
             missing: vec![Missing { name: "mig".into(), why: "no factors".into() }],
             warnings: Vec::new(),

@@ -77,7 +77,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode> {
         ));
     }
     let settings = settings(&config, &args.set)?.of_kind(kind);
-    settings.check()?;
+    settings.check_for(kind)?;
     Folder::open_unlocked(&run.path).check_writable(&file_name(kind))?;
     let latents = latents(&run)?;
     warn_of_changes(&run);

@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Score on so many samples, and test images at most, whatever was scored before [default: what was, else 1024]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50_000))]
     images: Option<u32>,
     /// A classifier whose features the Fréchet distance compares: a run's folder or a checkpoint [default: the one inside
     /// the program, for digits]

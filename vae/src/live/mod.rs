@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use state::{Begin, Message, Step};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use vae_core::Result;
-use vae_core::config::Config;
+use vae_core::config::{Config, ModelPrior};
+use vae_core::objective::PART_UNITS;
 use vae_core::train::{Epoch, Progress};
 use vae_figures::map;
 use vae_figures::preview::Preview;
@@ -57,6 +58,11 @@ impl Live {
             name: config.name.clone(),
             words: vae_run::describe(config),
             unit: vae_run::loss_unit(config),
+            units: PART_UNITS.into(),
+            prior: match config.model.prior {
+                ModelPrior::Standard => "N(0, I)",
+                ModelPrior::Vamp => "the VampPrior",
+            },
             epochs: config.train.epochs,
             images,
             map: map::fits(config),

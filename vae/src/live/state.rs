@@ -2,14 +2,15 @@
 //! that was open from the beginning.
 //!
 //! ```text
-//! {"name", "words", "unit", "epochs", "images", "map",      what runs; whether the model has a map of two latents
+//! {"name", "words", "epochs", "images", "map", "prior",      what runs; whether the model has a map of two latents
+//!  "unit", "units": {part: unit},                             of the total, and of the parts that are not nats per image
 //!  "progress": {"epoch", "step", "steps", "images_per_second"},
 //!  "steps": [[epochs, total], …],                             the training loss since the last point, along the run
 //!  "history": [a line of metrics.jsonl, …],  "pictures": [the epochs that have some, …],
 //!  "log": [words, …],  "ended": null or words}
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -38,6 +39,10 @@ pub(super) struct Begin {
     pub(super) name: String,
     pub(super) words: String,
     pub(super) unit: &'static str,
+    /// The units of the parts of the loss that are not nats per image.
+    pub(super) units: BTreeMap<&'static str, &'static str>,
+    /// The prior of the samples.
+    pub(super) prior: &'static str,
     pub(super) epochs: usize,
     /// The number of training images.
     pub(super) images: usize,
@@ -168,7 +173,7 @@ mod tests {
         state.apply(Message::Line("a".into()));
         state.apply(Message::End("finished".into()));
         let all = json!({
-            "name": "r", "words": "", "unit": "", "epochs": 3, "images": 0, "map": false, "history": [{"epoch": 2}],
+            "name": "r", "words": "", "unit": "", "units": {}, "prior": "", "epochs": 3, "images": 0, "map": false, "history": [{"epoch": 2}],
             "progress": progress, "steps": [[1.5, 1.5]], "pictures": [], "log": ["a"], "ended": "finished",
         });
         assert_eq!(state.json(), all);

@@ -332,7 +332,12 @@ impl View<'_> {
         if table.mean {
             return self.means(table);
         }
-        let head = ["run", "seed"].into_iter().chain(table.columns.iter().map(String::as_str)).map(str::to_owned);
+        // A run at a smaller width has fewer parameters, which the paper does not print.
+        let title = |quantity: &String| match quantity.as_str() {
+            "parameters" | "trainable_parameters" => format!("{quantity} of the paper's model"),
+            other => other.to_owned(),
+        };
+        let head = ["run", "seed"].map(str::to_owned).into_iter().chain(table.columns.iter().map(title));
         let mut cells = vec![head.collect::<Vec<_>>()];
         for row in &table.rows {
             for &seed in &self.results.asked.seeds {

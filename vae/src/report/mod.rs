@@ -83,8 +83,8 @@ pub struct RunReport {
     map: Vec<(usize, Vec<u8>)>,
 }
 
-/// Collects the contents of a report. Scores in the run's folder are used if they are of the same weights and, if `options` is
-/// given, of the same number of images; otherwise the run is scored now and the scores are saved, if its folder can be written. With `alone`, all figures are
+/// Collects the contents of a report. Scores in the run's folder are used if they are of the same weights and prior and, if `options`
+/// is given, of the same number of images; otherwise the run is scored now and the scores are saved, if its folder can be written. With `alone`, all figures are
 /// drawn, otherwise the few that a comparison shows.
 ///
 /// # Errors
@@ -97,6 +97,7 @@ pub fn collect(run: &LoadedRun, options: Option<&score::Options>, alone: bool) -
         let current = scores.get("mse").is_none() || scores.get("r2").is_some();
         current
             && scores.epoch == run.epoch
+            && scores.fitted_prior == score::fitted_prior(run)
             && options.is_none_or(|options| scores.images == options.images && options.extractor.is_none())
     };
     let scores = match known.filter(fits) {

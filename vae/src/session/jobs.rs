@@ -13,10 +13,11 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Result;
 use vae_core::config::Config;
 use vae_core::{Error, Result as VaeResult};
+use vae_data::memory;
 
 use super::grid::ResultLine;
 use super::points::Point;
-use super::{RunOptions, memory, stop};
+use super::{RunOptions, stop};
 use crate::console::labelled;
 use crate::device::Chosen;
 use crate::say;

@@ -9,7 +9,6 @@ pub mod duration;
 pub mod grid;
 pub mod jobs;
 mod kernels;
-pub mod memory;
 pub mod plan;
 pub mod points;
 mod profile;
@@ -183,13 +182,13 @@ fn train_with_page(
     trainer.join(ranks.communicator.clone())?;
     injected_fault()?.into_iter().for_each(|fault| trainer.inject(fault));
     let outcome = vae_run::run(&mut trainer, &mut folder, resumed, TRAINING_FIGURES, &mut |event| {
-        let is_epoch = matches!(event, Event::Epoch(..));
+        let has_other_shapes = matches!(event, Event::Validating | Event::Epoch(..));
         if ranks.is_first() {
             reporter.report(event);
         }
-        if is_epoch {
-            // Frees the buffers of validation and of the last, smaller batch. They would otherwise stay allocated during the
-            // next epoch.
+        if has_other_shapes {
+            // Frees the buffers of what has ended, training or validation. They would otherwise stay allocated during the other, whose
+            // tensors have other sizes.
             chosen.gpu.iter().for_each(|gpu| gpu.trim());
         }
         !interrupted()

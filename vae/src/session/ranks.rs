@@ -18,12 +18,14 @@ pub struct Ranks {
     pub threads: Option<u64>,
     /// The number of this process on its machine, counted from 0. It chooses the GPU.
     pub place: usize,
+    /// The number of processes on this machine, which share its memory.
+    pub on_machine: usize,
 }
 
 impl Ranks {
     /// A process that trains alone.
     pub fn alone() -> Ranks {
-        Ranks { communicator: Rc::new(threads::alone()), threads: None, place: 0 }
+        Ranks { communicator: Rc::new(threads::alone()), threads: None, place: 0, on_machine: 1 }
     }
 
     /// Returns whether this process prints and writes the files.

@@ -208,7 +208,7 @@ mod tests {
             caveat: String::new(),
         };
         let (run, missing, warnings) = (String::new(), Vec::new(), Vec::new());
-        Scores { run, epoch: 1, images: 2, scores: vec![score], missing, warnings }
+        Scores { run, epoch: 1, images: 2, fitted_prior: String::new(), scores: vec![score], missing, warnings }
     }
 
     /// Two values with two seeds each. One run diverged.

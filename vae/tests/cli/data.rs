@@ -185,6 +185,23 @@ fn labels_of_a_folder_are_counted_before_a_model_is_told_them() {
     assert!(code == 2 && errors.contains("have 2 labels; set data.classes = 2"), "{errors}");
 }
 
+/// The mean and the standard deviation of its pictures are in its checkpoint.
+#[test]
+fn a_classifier_that_extracts_features_needs_no_pictures() {
+    let dir = pictures();
+    let standard = ["data.normalise=standard", "loss.reconstruction=sse", "model.output=linear", "data.classes=2"];
+    let standard = standard.iter().flat_map(|setting| ["--set", *setting]).collect::<Vec<_>>();
+    let classifier = ["--set", "model.kind=classifier", "--out", "classifier"];
+    let shapes =
+        ["--set", "data.kind=shapes", "--set", "data.images=240", "--set", "data.image_size=32", "--out", "shapes"];
+    for args in [[SMALL, FOLDER, &standard, &classifier].concat(), [SMALL, &shapes].concat()] {
+        let (code, _, errors) = train(dir.path(), &args);
+        assert_eq!(code, 0, "{errors}");
+    }
+    fs::remove_dir_all(dir.path().join("pictures")).unwrap();
+    crate::done(&crate::vae(dir.path(), &["evaluate", "shapes", "--images", "20", "--extractor", "classifier"]));
+}
+
 /// A grid over kinds of images: drawn ones, and a folder's.
 #[test]
 fn a_grid_takes_any_kind_of_images() {

@@ -30,8 +30,8 @@ fn a_full_standard_output_is_an_error_of_every_command() {
     let dir = dir.path();
     trained(dir, "run");
     for (i, command) in [
-        "evaluate run --images 64",
-        "evaluate run --images 64 --json",
+        "evaluate run --images 65",
+        "evaluate run --images 65 --json",
         "info run",
         "info run --json",
         "sample run -n 2 --png samples",
@@ -90,7 +90,7 @@ fn a_closed_standard_output_is_an_error_unless_there_is_nothing_to_print() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let loud = [&["train"], &tiny("train.epochs=1", &["--out", "run"])[..]].concat();
-    let commands = ["info run", "evaluate run --images 64 --json", "train --dry-run --json", "--help"];
+    let commands = ["info run", "evaluate run --images 65 --json", "train --dry-run --json", "--help"];
     for words in [loud].into_iter().chain(commands.map(|words| words.split(' ').collect())) {
         println!("{words:?}"); // shown if it fails
         let mut command = process("vae", dir);
@@ -190,17 +190,17 @@ fn what_cannot_be_kept_in_a_run_is_printed_nevertheless() {
     trained(dir, "run");
     fs::write(dir.join("run/cache"), "").unwrap();
     fs::create_dir_all(dir.join("run/scores.json/in-the-way")).unwrap();
-    let output = vae(dir, &["evaluate", "run", "--images", "64"]);
+    let output = vae(dir, &["evaluate", "run", "--images", "65"]);
     assert!(done(&output).contains("\nmse "), "{output:?}");
     let errors = String::from_utf8(output.stderr).unwrap();
     let warnings: Vec<&str> = errors.lines().collect();
     assert!(warnings.iter().all(|line| line.starts_with("warning: ")), "{errors}");
     assert_eq!(warnings.iter().filter(|line| line.contains("run/cache/features-")).count(), 1, "{errors}");
     assert_eq!(warnings.iter().filter(|line| line.contains("scores.json: cannot be written")).count(), 1, "{errors}");
-    let told = done(&vae(dir, &["evaluate", "run", "--images", "64", "--out", "elsewhere/a.json"]));
+    let told = done(&vae(dir, &["evaluate", "run", "--images", "65", "--out", "elsewhere/a.json"]));
     assert!(told.ends_with("\nelsewhere/a.json\n"), "{told}");
     let scores: Value = serde_json::from_slice(&fs::read(dir.join("elsewhere/a.json")).unwrap()).unwrap();
-    assert_eq!(scores["images"], 64);
+    assert_eq!(scores["images"], 65);
 
     let before = fs::read_dir(dir.join("run")).unwrap().count();
     let told = done(&vae(dir, &["draw", "run", "kl", "--out", "figures/of/run"]));

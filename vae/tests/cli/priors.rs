@@ -159,13 +159,14 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
     assert!(drawn.iter().all(|image| *image != plain) && (0..4).all(|i| drawn[i] != drawn[(i + 1) % 4]));
     let told = done(&vae(dir, &["draw", run, "priors"]));
     assert!(told.contains("as many samples of each prior in a row: N(0, I), gmm, flow, maf, vae."), "{told}");
-    let score = |words: &[&str]| {
-        done(&vae(dir, &[&["evaluate", run, "--images", "20"], words].concat()));
+    let score_by = |command: &str, words: &[&str]| {
+        done(&vae(dir, &[&[command, run, "--images", "20"], words].concat()));
         let scores: Value = serde_json::from_slice(&fs::read(dir.join(run).join("scores.json")).unwrap()).unwrap();
         let all =
             [scores["scores"].as_array().unwrap(), scores["missing"].as_array().unwrap()].map(Clone::clone).concat();
         all.into_iter().find(|score| score["name"] == "latent_nll").unwrap()
     };
+    let score = |words: &[&str]| score_by("evaluate", words);
     let [before, after] = [score(&[]), score(&["--prior", "gmm"])];
     let [flow, maf, second] = ["flow", "maf", "vae"].map(|prior| score(&["--prior", prior]));
     assert!(before["of"].as_str().unwrap().ends_with("N(0, I)") && after["of"].as_str().unwrap().contains("mixture"));
@@ -174,6 +175,9 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
     assert!(maf["value"].as_f64().unwrap() < before["value"].as_f64().unwrap());
     assert!(second["of"].as_str().unwrap().ends_with("second-stage VAE of 3 latents, an upper bound"), "{second}");
     assert!(flow["of"].as_str().unwrap().ends_with("flow of 32 steps") && flow["value"].is_f64(), "{flow}");
+    // A report does not show the scores of another prior.
+    assert_eq!(score_by("report", &["--prior", "gmm"]), after);
+    assert_eq!(score_by("report", &[]), before);
     refused(&vae(dir, &["sample", run, "--prior", "transformer", "--png", "x"]), 2, &["\"dense\" has no codes"]);
     refused(&vae(dir, &["sample", run, "--prior", "gmm", "--temperature", "0.5", "--png", "x"]), 2, &["mixture"]);
     refused(&fit(&["--set", "prior.components=201"]), 2, &["prior.components = 201", "200 training images"]);

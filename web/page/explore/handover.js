@@ -19,12 +19,19 @@ async function transaction(mode, work) {
   });
 }
 
-/** Keeps a checkpoint for the explorer. */
-export const handOver = (name, bytes) => transaction("readwrite", (store) => store.put({ name, bytes }, "model"));
+const KEPT = 8; // models; the oldest make room
 
-/** The checkpoint that was handed over last. */
-export async function handedOver() {
-  const model = await transaction("readonly", (store) => store.get("model"));
-  if (!model) throw new Error("no model was handed over: train one on the page before, and choose Explore there");
+/** Keeps a checkpoint for the explorer, and returns the key under which it finds it. */
+export async function handOver(name, bytes) {
+  const key = String(Date.now()), keys = await transaction("readonly", (store) => store.getAllKeys());
+  for (const old of keys.sort().slice(0, Math.max(0, keys.length + 1 - KEPT))) await transaction("readwrite", (store) => store.delete(old));
+  await transaction("readwrite", (store) => store.put({ name, bytes }, key));
+  return key;
+}
+
+/** The checkpoint that was handed over under this key. */
+export async function handedOver(key) {
+  const model = key && (await transaction("readonly", (store) => store.get(key)));
+  if (!model) throw new Error("this model is not kept any more: train one on the page, and choose Explore there");
   return model;
 }

@@ -2,7 +2,8 @@
 // A static page has no server. A worker with the model answers what page.js asks, in the place of `fetch`.
 {
   const { engine = "engine/", run = "" } = document.documentElement.dataset;
-  const worker = new Worker(`worker.js?engine=${encodeURIComponent(engine)}&run=${encodeURIComponent(run)}`, { type: "module" });
+  const model = location.hash.slice(1); // of those that the training page has handed over
+  const worker = new Worker(`worker.js?${new URLSearchParams({ engine, run, model })}`, { type: "module" });
   const waiting = new Map();
   let last = 0, failed = "";
   const end = (error) => {

@@ -18,7 +18,7 @@ async function open() {
   await init({ module_or_path: new URL("web_bg.wasm", engine) });
   const run = query.get("run");
   if (!run) {
-    const { name, bytes } = await handedOver();
+    const { name, bytes } = await handedOver(query.get("model"));
     return LatentExplorer.open(name, bytes, null);
   }
   const about = await (await file(`${run}run.json`)).json();

@@ -2,13 +2,14 @@
 //! their words.
 
 use super::check::rule;
+use super::weights::complement;
 use super::{Config, Dip, KlScheduleKind, Loss, LossKind, Reduction};
 use crate::error::Result;
 
 impl Config {
     /// Checks the keys of the losses on q(z).
     pub(super) fn check_aggregate(&self) -> Result<()> {
-        let Loss { kind, dip, lambda_od, lambda_d, lambda, .. } = self.loss;
+        let Loss { kind, dip, lambda_od, lambda_d, lambda, k1, k2, estimator, .. } = self.loss;
         let Loss { discriminator_width: width, discriminator_layers: layers, .. } = self.loss;
         for (key, weight, term) in [
             ("lambda_od", lambda_od, "covariances"),
@@ -29,6 +30,9 @@ impl Config {
             ("lambda_od", lambda_od.to_string(), lambda_od != default.lambda_od, LossKind::Dip),
             ("lambda_d", lambda_d.to_string(), lambda_d != default.lambda_d, LossKind::Dip),
             ("lambda", lambda.to_string(), lambda != default.lambda, LossKind::Mmd),
+            ("k1", k1.to_string(), k1 != default.k1, LossKind::Weighted),
+            ("k2", k2.to_string(), k2 != default.k2, LossKind::Weighted),
+            ("estimator", format!("\"{estimator}\""), estimator != default.estimator, LossKind::Tc),
             ("subspace", subspace.to_string(), subspace != default.subspace, LossKind::Csvae),
         ];
         own.into_iter().try_for_each(|(key, value, is_set, owner)| {
@@ -103,7 +107,7 @@ impl Config {
             format!(
                 "loss.lambda = {lambda}: the MMD has the weight alpha + lambda - 1, which must not be negative; with loss.alpha = {alpha} \
                  set {} or more",
-                1.0 - alpha
+                complement(alpha)
             )
         })?;
         let schedule = self.loss.schedule;
@@ -177,6 +181,7 @@ mod tests {
                 "loss.alpha = 1.5: the KL of loss.kind = \"mmd\" has the weight 1 - loss.alpha; set 0 to 1",
             ),
             (&[mmd, "loss.alpha=0.25", "loss.lambda=0.5"], "with loss.alpha = 0.25 set 0.75 or more"),
+            (&[mmd, "loss.alpha=0.9", "loss.lambda=0.05"], "with loss.alpha = 0.9 set 0.1 or more"),
             (&[mmd, "loss.schedule=linear"], "which is 0 with loss.kind = \"mmd\" and loss.alpha = 1"),
             (&[mmd, "loss.alpha=0", "loss.schedule=capacity"], "works with loss.kind = \"beta\", not \"mmd\""),
             (&[dip, "loss.schedule=free-bits"], "works with loss.kind = \"beta\" or \"weighted\", not \"dip\""),

@@ -176,6 +176,11 @@ impl Config {
         }
         let weighted = self.loss.kind == LossKind::Weighted;
         rule(!weighted || k1 > 0.0 || k2 > 0.0, || "loss.k1 = 0 and loss.k2 = 0: one of them must be above 0".into())?;
+        rule(!weighted || beta == 1.0, || {
+            format!(
+                "loss.beta = {beta}: the KL of loss.kind = \"weighted\" has the weight loss.k2; leave loss.beta at 1"
+            )
+        })?;
         self.check_kl_schedule()?;
         self.check_variance()?;
         self.check_bounds()?;

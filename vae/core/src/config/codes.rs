@@ -1,7 +1,7 @@
 //! The keys of models whose latents are codes, `vq` and `fsq`: what follows from them, and their rules.
 
 use super::check::rule;
-use super::{Config, Model, ModelKind};
+use super::{Config, Model, ModelKind, PriorKind};
 use crate::error::Result;
 
 /// The largest number of codes. Indices are stored as f32, which has all whole numbers up to 2²⁴.
@@ -55,6 +55,7 @@ impl Config {
         rule((1..=MOST_CODES).contains(&model.codes), || {
             format!("model.codes = {}: a codebook has 1 to {MOST_CODES} vectors", model.codes)
         })?;
+        self.prior.check_for(PriorKind::Transformer)?;
         rule(model.code_width >= 1, || "model.code_width = 0: a code has at least one number".into())?;
         rule((1e-3..1.0).contains(&(model.decay as f32)), || {
             format!("model.decay = {}: it must be from 0.001 to below 1, such as 0.99", model.decay)

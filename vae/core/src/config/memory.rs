@@ -33,18 +33,32 @@ impl Config {
             ModelKind::Basic | ModelKind::Conv3 => format!("model.widths ({:?})", model.conv_widths()),
             _ => format!("model.hidden ({}), model.layers ({})", model.hidden, model.layers),
         };
-        let classes = match self.label_inputs() {
-            0 => String::new(),
-            classes => format!(", data.classes ({classes})"),
+        let sizes = match self.loss.kind {
+            LossKind::VaeGan => {
+                format!("{sizes}, loss.discriminator_channels ({:?})", self.loss.discriminator_channels)
+            }
+            _ => sizes,
         };
+        let loss = &self.loss;
+        let others: String = [
+            ("data.classes", self.label_inputs()),
+            ("loss.samples", if loss.kind == LossKind::Iwae { loss.samples } else { 0 }),
+            ("loss.bounds", if loss.kind == LossKind::Iwae { loss.bounds } else { 0 }),
+            ("model.pseudo_inputs", if model.prior == ModelPrior::Vamp { model.pseudo_inputs } else { 0 }),
+            ("model.codes", if model.kind == ModelKind::Vq { model.codes } else { 0 }),
+            ("model.z_dim", if model.is_vae() { model.z_dim } else { 0 }),
+        ]
+        .into_iter()
+        .filter(|&(_, value)| value > 0)
+        .map(|(key, value)| format!(", {key} ({value})"))
+        .collect();
         Err(Error::config(format!(
             "this run needs about {:.1} GiB of memory, but only {:.1} GiB are free; \
-             lower train.batch_size ({}), data.image_size ({}), {sizes}{classes} or model.z_dim ({})",
+             lower some of train.batch_size ({}), data.image_size ({}), {sizes}{others}",
             need / GIB,
             available as f64 / GIB,
             self.train.batch_size,
-            self.image_size(),
-            model.z_dim
+            self.image_size()
         )))
     }
 
@@ -90,7 +104,7 @@ impl Config {
     }
 
     /// Returns the size in bytes of images that are kept in memory, scaled to the model's size or with one bit per
-    /// pixel. The other data sets are small.
+    /// pixel. Pictures of `folder` are counted when they are listed. The other data sets are small.
     fn images(&self) -> f64 {
         let (train, others) = match self.data.kind {
             DataKind::Stl10 => (105_000, 8_000),
@@ -226,6 +240,12 @@ mod tests {
             let key = absurd.split('=').next().unwrap();
             assert!(refused.to_string().contains(key), "{refused}");
         }
+        // Keys of one kind of model or loss are named where they are used.
+        let says = |settings: &[&str]| config(settings).check_memory(1 << 20, 1).unwrap_err().to_string();
+        assert!(says(&[]).contains("model.z_dim (") && !says(&[]).contains("loss.samples"));
+        assert!(says(&["loss.kind=iwae", "loss.samples=50"]).contains("loss.samples (50), loss.bounds (1)"));
+        let vq = says(&["model.kind=vq"]);
+        assert!(vq.contains("model.codes (") && !vq.contains("model.z_dim"), "{vq}");
     }
 
     #[test]

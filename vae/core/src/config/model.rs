@@ -235,7 +235,8 @@ impl Model {
 
     /// Returns whether the model has batch norms.
     pub fn has_batch_norm(&self) -> bool {
-        self.batch_norm && !matches!(self.body(), ModelKind::Basic | ModelKind::Conv3 | ModelKind::Dense)
+        let without = [ModelKind::Basic, ModelKind::Conv3, ModelKind::Dense, ModelKind::Ladder]; // a ladder has group norms
+        self.batch_norm && !without.contains(&self.body())
     }
 
     /// Returns what a VAE is besides its layers, with a leading comma.

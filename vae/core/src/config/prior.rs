@@ -34,7 +34,7 @@ keys! {
         /// and hidden layers of both the encoder and the decoder of `vae`. The default is 2, for `maf` 5 and for `vae` 3.
         blocks: Option<usize> = None, at_least(1.0).at_most(64.0);
         /// The number of heads of each attention of `transformer`. It divides `width`.
-        heads: usize = 4, at_least(1.0);
+        heads: usize = 4, at_least(1.0).at_most(4096.0);
         /// The number of steps of Heun's method with which `flow` draws.
         steps: usize = 32, at_least(1.0).at_most(10000.0);
         /// The number of Gaussians of `gmm`.
@@ -107,7 +107,19 @@ impl Prior {
         self.blocks.unwrap_or(BLOCKS)
     }
 
-    /// Checks the keys of the second stage.
+    /// Checks the keys of the second stage for a prior of this kind.
+    ///
+    /// # Errors
+    /// If a rule is violated. The message names the key and a valid value.
+    pub fn check_for(&self, kind: PriorKind) -> Result<()> {
+        self.check()?;
+        let (width, heads) = (self.width(), self.heads);
+        rule(kind != PriorKind::Transformer || width.is_multiple_of(heads), || {
+            format!("prior.heads = {heads}: it must divide prior.width = {width}; change one of them")
+        })
+    }
+
+    /// Checks the rules that all kinds share.
     ///
     /// # Errors
     /// If a rule is violated. The message names the key and a valid value.
@@ -118,6 +130,7 @@ impl Prior {
             ("width", self.width.unwrap_or(4), 4, 4096),
             ("blocks", self.blocks(), 1, 64),
             ("steps", self.steps, 1, 10_000),
+            ("heads", self.heads, 1, 4096),
             ("components", self.components, 1, 10_000),
             ("iterations", self.iterations, 1, usize::MAX),
         ] {
@@ -126,10 +139,6 @@ impl Prior {
                 _ => format!("prior.{key} = {value}: it must be {least} to {most}"),
             })?;
         }
-        let (width, heads) = (self.width.unwrap_or(WIDTH), self.heads);
-        rule(heads >= 1 && width.is_multiple_of(heads), || {
-            format!("prior.heads = {heads}: it must divide prior.width = {width}; change one of them")
-        })?;
         let rate = self.learning_rate;
         rule(rate.is_finite() && rate > 0.0, || {
             format!("prior.learning_rate = {rate}: it must be a number above 0, such as 0.001")

@@ -66,7 +66,7 @@ impl Config {
 
     /// Returns the number of images of `shapes`: `data.images`, or all combinations of the factors.
     pub fn shapes_images(&self) -> usize {
-        let combinations = self.shapes_factors().iter().product();
+        let combinations = self.shapes_factors().into_iter().fold(1, usize::saturating_mul);
         if self.data.images == 0 { combinations } else { self.data.images.min(combinations) }
     }
 

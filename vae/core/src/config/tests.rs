@@ -80,6 +80,7 @@ fn refusal(key: &Key, value: f64) -> Option<String> {
         "loss.samples" | "loss.bounds" => "loss.kind=iwae",
         "loss.lambda_od" | "loss.lambda_d" => "loss.kind=dip",
         "loss.lambda" => "loss.kind=mmd",
+        "loss.k1" | "loss.k2" => "loss.kind=weighted",
         "loss.subspace" => "loss.kind=csvae model.conditional=true",
         "loss.adversarial" | "loss.feature_layer" => "loss.kind=vae-gan",
         "loss.discriminator_channels" => "loss.kind=vae-gan",

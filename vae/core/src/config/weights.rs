@@ -13,6 +13,11 @@
 
 use super::{Config, KlScheduleKind, LossKind, Normalise, Reconstruction, Reduction, Variance};
 
+/// Returns 1 − x without the last digits, so that 1 − 0.9 is printed as 0.1.
+pub(super) fn complement(x: f64) -> f64 {
+    ((1.0 - x) * 1e12).round() / 1e12
+}
+
 impl Config {
     /// Returns the weights `[k1, k2]` of reconstruction and KL, before `loss.reduction = "mean"` divides them by D and
     /// z.
@@ -23,8 +28,7 @@ impl Config {
             LossKind::Weighted => [loss.k1, loss.k2],
             LossKind::Beta | LossKind::Tc | LossKind::Iwae | LossKind::Dip | LossKind::Factor => [1.0, loss.beta],
             LossKind::Csvae | LossKind::VaeGan | LossKind::SoftIntro => [1.0, loss.beta],
-            // Without the last digits, so that 1 − 0.9 is 0.1 where it is printed.
-            LossKind::Mmd => [1.0, ((1.0 - loss.alpha) * 1e12).round() / 1e12],
+            LossKind::Mmd => [1.0, complement(loss.alpha)],
         }
     }
 

@@ -115,18 +115,22 @@ pub fn part_name(name: &str) -> &'static str {
 
 /// Returns the unit of a part.
 pub fn part_unit(name: &str) -> &'static str {
-    match name {
-        "accuracy" => "share of the images",
-        "perplexity" | "codes_used" => "codes",
-        "commitment" => "squared distance per image",
-        "sigma" => "of pixels as the model sees them",
-        "off_diagonal" | "diagonal" => "squared covariances",
-        "mmd" => "squared distance of kernel means",
-        "features" => "half the squared distance of features",
-        "exp_elbo" => "exponential of a bound, 0 to 1",
-        _ => "nats per image",
-    }
+    PART_UNITS.iter().find(|(part, _)| *part == name).map_or("nats per image", |(_, unit)| unit)
 }
+
+/// The units of the parts that are not nats per image.
+pub const PART_UNITS: [(&str, &str); 10] = [
+    ("accuracy", "share of the images"),
+    ("perplexity", "codes"),
+    ("codes_used", "codes"),
+    ("commitment", "squared distance per image"),
+    ("sigma", "of pixels as the model sees them"),
+    ("off_diagonal", "squared covariances"),
+    ("diagonal", "squared covariances"),
+    ("mmd", "squared distance of kernel means"),
+    ("features", "half the squared distance of features"),
+    ("exp_elbo", "exponential of a bound, 0 to 1"),
+];
 
 /// Returns a number as JSON. NaN and infinities, which JSON does not have, become strings.
 pub fn number(x: f64) -> Value {

@@ -51,7 +51,7 @@ pub use exact::exact_latent_terms;
 use importance::Importance;
 pub use importance::{Draws, log_prior_ratio};
 pub use latent_terms::{LatentTerms, latent_terms, log_weights};
-pub use losses::{Losses, number, parse_number, part_label, part_name, part_unit};
+pub use losses::{Losses, PART_UNITS, number, parse_number, part_label, part_name, part_unit};
 pub use mmd::mmd;
 pub use schedule::{END, KlSchedule};
 pub use terms::{Part, TermWeights, Terms};

@@ -23,6 +23,7 @@ use vae_core::config::{Config, Crop};
 use vae_core::data::{Images, Source, Split};
 use vae_core::{Error, Result};
 
+use crate::memory;
 use crate::picture::{Fit, KINDS, Picture, Region};
 use crate::pictures::{Damaged, Decoded, kept, read_all};
 
@@ -52,7 +53,10 @@ pub fn splits(config: &Config) -> Result<Own> {
     let damaged = if config.data.skip_damaged { Damaged::Skip } else { Damaged::Stop(ADVICE) };
     let mut tally = Tally::default();
     let mut cache = match config.data.cache.as_str() {
-        "" => None,
+        "" => {
+            check_memory(pictures.iter().map(Vec::len).sum(), config, memory::available())?;
+            None
+        }
         folder => Some(Cache::open(folder.as_ref(), dir, config.crop(), [config.channels(), config.image_size()])?),
     };
     let mut splits = Vec::new();
@@ -74,6 +78,22 @@ pub fn splits(config: &Config) -> Result<Own> {
     notes.extend(tally.notes(config.crop()));
     notes.extend(cache.and_then(|cache| cache.note()));
     Ok(Own { splits: splits.try_into().expect("three parts"), notes })
+}
+
+/// Checks that the pixels of so many pictures fit into `available` bytes of memory.
+fn check_memory(pictures: usize, config: &Config, available: u64) -> Result<()> {
+    const GIB: f64 = (1_u64 << 30) as f64;
+    let side = config.image_size();
+    let need = pictures as f64 * config.channels() as f64 * (side as f64).powi(2);
+    if need <= available as f64 {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "data.kind = \"folder\": {pictures} pictures of {side} × {side} pixels take {:.1} GiB of memory, but only {:.1} GiB are free; \
+         set data.cache to a folder on a disk, or a smaller data.image_size or data.limit",
+        need / GIB,
+        available as f64 / GIB
+    )))
 }
 
 /// A picture of the user's.
@@ -320,6 +340,16 @@ mod tests {
         assert_eq!(notes[0], "2 of the 10 pictures are damaged and were left out, such as 7.png");
         assert!(notes.len() == 3 && notes[1].starts_with("3 of 8 ") && notes[2].starts_with("1 of 8 "), "{notes:?}");
         assert_eq!(tally.notes(Crop::Pixels(4)).len(), 2, "such a crop was asked for");
+    }
+
+    #[test]
+    fn pictures_that_do_not_fit_into_memory_are_refused() {
+        let mut config = config(Path::new("x"));
+        config.data.image_size = Some(256);
+        let bytes = 1000 * 256 * 256;
+        check_memory(1000, &config, bytes).unwrap();
+        let error = check_memory(1000, &config, bytes - 1).unwrap_err().to_string();
+        assert!(error.contains("1000 pictures of 256 × 256 pixels") && error.contains("set data.cache"), "{error}");
     }
 
     #[test]

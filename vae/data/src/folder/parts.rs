@@ -12,12 +12,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use vae_core::config::{Ratio, SplitBy, sizes_in_ratio};
-use vae_core::random::Purpose;
 use vae_core::{Error, Result};
 
 use super::listing::{Labelled, Listing, Others, folders, labelled, outside};
 use crate::file;
 use crate::picture::KINDS;
+use crate::pictures::shuffled;
 
 /// The names of the parts. The first is the one that messages use.
 const PARTS: [&[&str]; 3] = [&["train"], &["validation", "valid", "val"], &["test"]];
@@ -241,12 +241,6 @@ fn plain(path: &Path) -> PathBuf {
 
 fn relative(dir: &Path, path: &Path) -> PathBuf {
     plain(path.strip_prefix(dir).unwrap_or(path))
-}
-
-/// Returns the pictures in an order that depends on the seed, so that the first ones are of all labels.
-fn shuffled(pictures: Vec<Labelled>, seed: u64, part: u64) -> Vec<Labelled> {
-    let order = Purpose::Split.stream(seed, part).permutation(pictures.len());
-    order.into_iter().map(|index| pictures[index].clone()).collect()
 }
 
 #[cfg(test)]

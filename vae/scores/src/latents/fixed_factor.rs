@@ -8,8 +8,8 @@
 //!   Var(mu_d)/Var_all(mu_d), among the active latents, votes for v. The classifier predicts the factor with the most
 //!   votes for d*.
 //!
-//! Both follow disentanglement_lib, with one exception: images are drawn from the test images, not generated for each
-//! draw, so that each image is encoded once.
+//! Both follow disentanglement_lib, except that images are drawn from the test images, not generated for each draw, so that each
+//! image is encoded once; that there are fewer draws; and that a latent is active if its variance is above 0.01 (`is_active`).
 
 use tensor::Generator;
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use vae_core::Error;
 use vae_core::config::Config;
+use vae_data::memory;
 use vae_run::Folder;
 
 use super::load::LoadOptions;
@@ -24,7 +25,6 @@ use crate::say;
 use crate::session::duration;
 use crate::session::grid::Grid;
 use crate::session::jobs::Jobs;
-use crate::session::memory;
 use crate::session::points::Point;
 
 /// A test runs every line that starts with `  vae paper`, with --dry-run.

@@ -22,6 +22,7 @@ use vae_core::config::Config;
 use vae_core::learn;
 use vae_core::learn::Summary;
 use vae_core::recipe::RECIPES;
+use vae_data::memory;
 use vae_run::transfer::Frozen;
 use vae_run::{Folder, LAST, Outcome, ResumedRun};
 
@@ -30,7 +31,7 @@ use crate::device::{self, Chosen};
 use crate::say;
 use crate::serve::Place;
 use crate::session::plan::Plan;
-use crate::session::{Ranks, catch_signals, initial_model, memory, train_run};
+use crate::session::{Ranks, catch_signals, initial_model, train_run};
 
 pub(super) use args::{Args, short_name};
 
@@ -66,7 +67,7 @@ pub(super) fn run(args: Args, ranks: &Ranks) -> Result<ExitCode> {
     let chosen = device::choose_at(config.device, threads, ranks.place)?;
     resumed.iter().for_each(|resumed| resumed.compare(&chosen));
     if chosen.computes_in_memory() {
-        config.check_memory(memory::available(), ranks.communicator.size())?;
+        config.check_memory(memory::available() / ranks.on_machine as u64, ranks.communicator.size())?;
     }
     if args.download {
         if ranks.is_first() {

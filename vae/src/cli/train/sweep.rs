@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use vae_core::Error;
 use vae_core::config::Config;
 use vae_core::objective::number;
+use vae_data::memory;
 use vae_figures::figure::{Curve, overlay};
 use vae_run::{Folder, LoadedRun};
 use vae_scores::{Options, Scores};
@@ -30,7 +31,7 @@ use crate::session::grid::{Grid, epochs};
 use crate::session::jobs::Jobs;
 use crate::session::points::{Point, points};
 use crate::session::sweep_table::{Row, SweepTable};
-use crate::session::{catch_signals, interrupted, memory};
+use crate::session::{catch_signals, interrupted};
 
 /// Runs the grid, or shows it.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
@@ -89,12 +90,15 @@ fn one(args: &Args, points: &[Point], i: usize, shared: &Mutex<Grid>, jobs: Jobs
     Ok(true)
 }
 
-/// The test scores of a run that did not diverge, if --score asks for some. They are computed unless its folder has them.
+/// The test scores of a run that did not diverge, if --score asks for some. They are computed unless its folder has those that are
+/// wanted.
 fn scores(args: &Args, point: &Point, path: &Path, chosen: &Chosen) -> Result<Option<Scores>> {
     if args.score.is_empty() {
         return Ok(None);
     }
-    let scores = match Scores::read(path)? {
+    // Those of another number of images, or of samples of a fitted prior, cannot be compared with the other runs.
+    let comparable = |scores: &Scores| scores.images == IMAGES && scores.fitted_prior.is_empty();
+    let scores = match Scores::read(path)?.filter(comparable) {
         Some(scores) => scores,
         None => {
             let run = LoadedRun::open(path, point.config.clone(), chosen.device.clone())?;

@@ -47,6 +47,9 @@ fn each_rule_names_its_key_and_the_remedy() {
         ("loss.samples=5", "loss.samples = 5: only loss.kind = \"iwae\" uses it, not \"beta\""),
         ("loss.bounds=2", "loss.bounds = 2: only loss.kind = \"iwae\" uses it"),
         ("loss.gradient=dreg", "loss.gradient = \"dreg\": only loss.kind = \"iwae\" uses it"),
+        ("loss.k1=0.3", "loss.k1 = 0.3: only loss.kind = \"weighted\" uses it, not \"beta\"; leave it out"),
+        ("loss.k2=1", "loss.k2 = 1: only loss.kind = \"weighted\" uses it"),
+        ("loss.estimator=mss", "loss.estimator = \"mss\": only loss.kind = \"tc\" uses it"),
         ("loss.samples=0", "loss.samples = 0: it must be 1 to 10000"),
         ("loss.bounds=10001", "loss.bounds = 10001: it must be 1 to 10000"),
         ("loss.sigma=0.5", "loss.sigma = 0.5: only loss.reconstruction = \"gaussian\" with loss.variance"),
@@ -265,4 +268,29 @@ fn a_batch_norm_never_trains_on_one_value() {
     assert_eq!(says(&["data.limit=1", "data.image_size=16", "model.kind=conv3"]), "fine", "it has no batch norm");
     assert!(says(&["data.limit=1", "data.image_size=16"]).contains("1 of 1 images"));
     assert_eq!(says(&["data.limit=64", "data.image_size=16"]), "fine");
+    let ladder = ["model.kind=ladder", "model.groups=1,1,1,1,1", "model.z_dim=341", "data.limit=65"]; // down to 1×1 maps
+    assert_eq!(says(&ladder), "fine", "it has group norms");
+    assert!(says(&[&ladder[..], &["train.sync_batch_norm=true", "train.shards=2"]].concat()).contains("batch norm"));
+}
+
+#[test]
+fn a_weighted_loss_has_no_beta() {
+    let weighted = "loss.kind=weighted";
+    assert_eq!(says(&[weighted, "loss.k2=0.1"]), "fine");
+    assert!(says(&[weighted, "loss.beta=4"]).contains("has the weight loss.k2; leave loss.beta at 1"));
+}
+
+/// The prior of a VAE is never a transformer.
+#[test]
+fn heads_divide_the_width_where_there_is_a_transformer() {
+    let odd = "prior.width=130";
+    assert_eq!(says(&[odd]), "fine");
+    assert!(says(&[odd, "model.kind=fsq"]).contains("prior.heads = 4: it must divide prior.width = 130"));
+    assert!(says(&["prior.heads=0"]).contains("prior.heads = 0: it must be 1 to 4096"));
+}
+
+#[test]
+fn numbers_are_checked_before_they_overflow() {
+    let many = ["data.kind=shapes", "loss.kind=factor", "data.rotations=9223372036854775807"];
+    assert!(says(&many).contains("data.rotations"));
 }
