@@ -146,14 +146,14 @@ fn mean_bound(run: &LoadedRun, gaussian: [&Tensor; 2], count: usize, draws: usiz
             None => gaussian.map(|x| &x.data()[place * z_dim..(place + 1) * z_dim]),
         };
         let bound = log_likelihood(z_dim, rows, noise.data(), |z| -> Result<_> {
-            // A VampPrior encodes its pseudo-inputs at each call.
-            let mut all = block_on(predictor.log_prior(&Tensor::new(z, [draws, z_dim])))?;
             let at_once = AT_ONCE.min(config.train.batch_size.saturating_mul(BATCHES));
-            for (all, z) in all.chunks_mut(at_once).zip(z.chunks(at_once * z_dim)) {
+            let mut all = Vec::with_capacity(draws);
+            for z in z.chunks(at_once * z_dim) {
                 let z = Tensor::new(z, [z.len() / z_dim, z_dim]);
                 let densities = block_on(predictor.log_density(test, place, &y, &z))?;
                 let densities = densities.expect("what has a posterior decodes its latents");
-                all.iter_mut().zip(densities).for_each(|(all, density)| *all += f64::from(density));
+                let priors = block_on(predictor.log_prior(&z))?;
+                all.extend(densities.into_iter().zip(priors).map(|(density, prior)| f64::from(density) + prior));
             }
             Ok(all)
         })? - scale;
