@@ -39,7 +39,7 @@ use vae_run::LoadedRun;
 pub const FILE: &str = "scores.json";
 
 /// All scores of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
     /// The name of the run.
@@ -153,9 +153,7 @@ pub fn evaluate(run: &LoadedRun, options: &Options) -> Result<Scores> {
         epoch: run.epoch,
         images: options.images,
         fitted_prior: fitted_prior(run),
-        scores: Vec::new(),
-        missing: Vec::new(),
-        warnings: Vec::new(),
+        ..Scores::default()
     };
     images::score(run, options, &mut scores)?;
     latents::score(run, options, &mut scores)?;

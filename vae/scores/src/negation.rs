@@ -79,9 +79,7 @@ mod tests {
     #[test]
     fn the_score_is_the_correlation_of_decoded_opposites() {
         let scores = |run: &LoadedRun| {
-            let (scores, missing, warnings) = (Vec::new(), Vec::new(), Vec::new());
-            let mut scores =
-                Scores { run: "a".into(), epoch: 1, images: 9, fitted_prior: String::new(), scores, missing, warnings };
+            let mut scores = Scores { images: 9, ..Scores::default() };
             score(run, &Options { images: 9, extractor: None, inception: None, ..Options::default() }, &mut scores)
                 .unwrap();
             scores

@@ -207,8 +207,7 @@ mod tests {
             parts: Vec::new(),
             caveat: String::new(),
         };
-        let (run, missing, warnings) = (String::new(), Vec::new(), Vec::new());
-        Scores { run, epoch: 1, images: 2, fitted_prior: String::new(), scores: vec![score], missing, warnings }
+        Scores { epoch: 1, images: 2, scores: vec![score], ..Scores::default() }
     }
 
     /// Two values with two seeds each. One run diverged.

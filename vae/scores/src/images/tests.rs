@@ -6,15 +6,7 @@ use super::*;
 use crate::latents::tests::untrained;
 
 fn scores(run: &LoadedRun, images: usize) -> Scores {
-    let mut scores = Scores {
-        run: "run".into(),
-        epoch: 0,
-        images,
-        fitted_prior: String::new(),
-        scores: Vec::new(),
-        missing: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut scores = Scores { images, ..Scores::default() };
     score(run, &Options { images, extractor: None, inception: None, ..Options::default() }, &mut scores).unwrap();
     scores
 }

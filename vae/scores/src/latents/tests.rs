@@ -39,15 +39,7 @@ fn noise(count: usize) -> Vec<Vec<f64>> {
 
 /// Returns the scores of codes, in the order of `FACTOR_SCORES`.
 fn factor_scores(latents: &[Vec<f64>], factors: &[Vec<usize>]) -> [f64; 7] {
-    let mut scores = Scores {
-        run: "a".into(),
-        epoch: 1,
-        images: 1,
-        fitted_prior: String::new(),
-        scores: Vec::new(),
-        missing: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut scores = Scores::default();
     add_factor_scores(latents, &["a", "b", "c", "d"], factors, &mut Generator::new(5), "images", &mut scores);
     FACTOR_SCORES.map(|name| scores.get(name).expect(name).value)
 }
@@ -205,15 +197,7 @@ pub(crate) fn untrained(settings: &[&str]) -> LoadedRun {
 }
 
 fn scores(run: &LoadedRun, images: usize) -> Scores {
-    let mut scores = Scores {
-        run: "run".into(),
-        epoch: 0,
-        images,
-        fitted_prior: String::new(),
-        scores: Vec::new(),
-        missing: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut scores = Scores { images, ..Scores::default() };
     score(run, &Options { images, extractor: None, inception: None, ..Options::default() }, &mut scores).unwrap();
     scores
 }
