@@ -1,4 +1,4 @@
-//! Chapter 4: a network with one hidden layer separates points inside a ring from points on it. A linear model cannot.
+//! Chapter 4: a network with one hidden layer separates points inside a circle from points outside it. A linear model cannot.
 //!
 //!     cargo run -p exercises --example network
 #![forbid(unsafe_code)]

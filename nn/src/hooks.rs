@@ -42,7 +42,8 @@ pub fn backward_with_hook(
 }
 
 impl Trace {
-    /// A trace that also calls a function with the dotted name and the result of each layer of `module`, as soon as it is computed.
+    /// A trace that also calls a function with the dotted name and the result of each layer of `module` that has a
+    /// parameter of its own, as soon as it is computed. Layers without one, such as activations, pooling and dropout, have no result here.
     ///
     /// ```
     /// # use {autograd::Var, nn::{ForwardContext, Layer, Linear, Sequential, Trace}, tensor::{Generator, Tensor}};

@@ -56,7 +56,7 @@ impl Weighted for Linear {
             None => y,
         };
         let y = match x.shape().split_last() {
-            Some((_, front)) if front.len() > 1 => y.reshape(&[front, &y.shape()[1..]].concat()[..]),
+            Some((_, front)) if front.len() != 1 => y.reshape(&[front, &y.shape()[1..]].concat()[..]),
             _ => y,
         };
         ctx.record_output(&self.weight, &y);
@@ -64,10 +64,10 @@ impl Weighted for Linear {
     }
 }
 
-/// `[…, features]` as a matrix. What has fewer than two dimensions stays, and the product refuses it.
+/// `[…, features]` as a matrix. A scalar stays, and the product refuses it.
 fn rows(x: &Var) -> Var {
-    match x.shape()[..] {
-        [.., features] if x.shape().len() > 2 => x.reshape([x.shape().count() / features.max(1), features]),
+    match x.shape().split_last() {
+        Some((features, front)) if front.len() != 1 => x.reshape([front.iter().product(), *features]),
         _ => x.clone(),
     }
 }

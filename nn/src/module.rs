@@ -3,6 +3,7 @@
 //! The state dict, the optimiser, freezing and counting all use the one method `visit`. It visits tensors in the order of declaration.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt::{self, Display};
 use std::rc::Rc;
 
@@ -172,9 +173,11 @@ pub fn parameters(module: &dyn Module) -> Vec<(String, Param)> {
     all
 }
 
-/// The number of elements of all parameters of a module. Running statistics are not counted.
+/// The number of elements of all parameters of a module. A parameter that has two names counts once, and running statistics do not count.
 pub fn count(module: &dyn Module) -> usize {
-    parameters(module).iter().map(|(_, param)| param.shape().count()).sum()
+    let mut seen = HashSet::new();
+    let all = parameters(module);
+    all.iter().filter(|(_, param)| seen.insert(param.id())).map(|(_, param)| param.shape().count()).sum()
 }
 
 /// Freezes or unfreezes every parameter and running statistic of a module. A frozen parameter is a constant in computations. A batch
@@ -188,22 +191,34 @@ pub fn freeze(module: &dyn Module, frozen: bool) {
 
 /// The result of `compute`, in which these parameters are constants. So a loss can train one of two players and not the other. What was
 /// frozen before stays so.
+///
+/// This holds for the forward pass. What a [`checkpoint`](autograd::checkpoint) computes again in the backward pass is computed after it,
+/// so these parameters do get gradients from there.
 pub fn with_constants<'a, T>(parameters: impl IntoIterator<Item = &'a Param>, compute: impl FnOnce() -> T) -> T {
     let free: Vec<&Param> = parameters.into_iter().filter(|parameter| !parameter.is_frozen()).collect();
     free.iter().for_each(|parameter| parameter.freeze(true));
-    let result = compute();
-    free.iter().for_each(|parameter| parameter.freeze(false));
-    result
+    let _free_again = FreeAgain(free); // also if `compute` panics
+    compute()
+}
+
+struct FreeAgain<'a>(Vec<&'a Param>);
+
+impl Drop for FreeAgain<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|parameter| parameter.freeze(false));
+    }
 }
 
 /// Moves every parameter and running statistic of a module from the CPU to a device.
 ///
 /// # Panics
-/// If one of them is not on the CPU.
+/// If one of them is on another device.
 pub fn upload(module: &dyn Module, device: &Device) {
+    // A parameter that has two names is there already at the second.
+    let moved = |value: Tensor| if value.device() == *device { value } else { value.upload(device) };
     visit(module, |_, slot| match slot {
-        Slot::Param(param) => param.set(param.value().upload(device)),
-        Slot::Buffer(buffer) => buffer.set(buffer.value().upload(device)),
+        Slot::Param(param) => param.set(moved(param.value())),
+        Slot::Buffer(buffer) => buffer.set(moved(buffer.value())),
     });
 }
 

@@ -34,7 +34,8 @@ pub trait Weighted: Layer {
 }
 
 /// A layer whose weight is divided by its largest singular value, PyTorch's `torch.nn.utils.spectral_norm`. Its tensors are those of the
-/// layer, and the singular vectors `weight_u` `[out]` and `weight_v`.
+/// layer, and the singular vectors `weight_u` `[out]` and `weight_v`. The weight keeps its name, `weight`, where PyTorch's files have
+/// `weight_orig`.
 ///
 /// Each forward pass in training takes a step of the power iteration, unless the vectors are frozen or
 /// [`ForwardContext::keep_buffers`] is set.

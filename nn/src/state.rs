@@ -159,7 +159,10 @@ pub async fn load_partial(
     for (name, view) in file.tensors() {
         match place(&name).filter(|path| part(path)) {
             _ if name.ends_with(COUNTER) || name.starts_with(OPTIMISER_PREFIX) => {}
-            Some(path) => drop(found.insert(path, (name, read(&view)))),
+            Some(path) => {
+                let twice = found.insert(path, (name, read(&view)));
+                filled.skipped.extend(twice.map(|(name, _)| name)); // the last of several names wins
+            }
             None => filled.skipped.push(name),
         }
     }

@@ -24,9 +24,9 @@ impl Tensor {
     /// If `step` is 0 or leads away from `end`, or a number is not finite.
     #[track_caller]
     pub fn arange(start: f32, end: f32, step: f32) -> Tensor {
-        let steps = ((f64::from(end) - f64::from(start)) / f64::from(step)).ceil();
+        let steps = (f64::from(end) - f64::from(start)) / f64::from(step);
         assert!(steps >= 0.0 && steps.is_finite(), "arange: from {start} to {end} in steps of {step}");
-        Tensor::numbers("arange", steps as usize, |i| f64::from(start) + i as f64 * f64::from(step))
+        Tensor::numbers("arange", steps.ceil() as usize, |i| f64::from(start) + i as f64 * f64::from(step))
     }
 
     /// `[steps]`: equally spaced numbers from `start` to `end`, both included. A single one is `start`.

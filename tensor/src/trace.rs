@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A line is one loop on the CPU or one launch on a GPU, under the name of the public function that runs it. An operation that is
-//! composed of others prints its parts: `softmax` prints max, sub, exp, sum and div. What shares the elements, such as `reshape`,
+//! composed of others prints its parts: `log_softmax` prints max, sub, logsumexp and sub. What shares the elements, such as `reshape`,
 //! prints nothing. The time on the CPU is that of the loop. A launch has none, since it only records work for the GPU; its inputs and
 //! results are the kernel's bindings in their order, where a missing input, such as a bias, is filled by another tensor.
 //!

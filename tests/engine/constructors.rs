@@ -20,6 +20,12 @@ fn a_range_that_leads_away_is_refused() {
 }
 
 #[test]
+#[should_panic(expected = "arange: from 0 to 0.5 in steps of -1")]
+fn a_range_that_leads_away_by_less_than_a_step_is_refused() {
+    Tensor::arange(0.0, 0.5, -1.0);
+}
+
+#[test]
 #[should_panic(expected = "arange: from 0 to 1 in steps of 0")]
 fn a_range_without_steps_is_refused() {
     Tensor::arange(0.0, 1.0, 0.0);

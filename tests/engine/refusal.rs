@@ -94,6 +94,16 @@ fn a_wrong_value_is_refused_before_any_gradient() {
     });
 }
 
+/// Tolerances are relative to the largest finite value, so an infinite one excuses no other element.
+#[test]
+fn a_wrong_value_beside_an_infinite_one_is_refused() {
+    let x = [Tensor::new(&[0.0, 1.0, 2.0], [3])];
+    let op = |x: &[Var]| Var::constant(Tensor::full([3], 1.01)) / &x[0];
+    let exact = |x: &[Array]| reference::map(&x[0], |x| 1.0 / x);
+    let mismatch = block_on(check::gradients(&Device::Cpu, op, exact, &x, 1)).expect_err("it is 1 % too large");
+    assert_eq!((mismatch.what.as_str(), mismatch.index), ("value", 1));
+}
+
 /// The gradient of softmax without its second term. With a cotangent of ones it would pass.
 #[test]
 fn a_softmax_without_its_normalisation_is_refused() {

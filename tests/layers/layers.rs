@@ -52,6 +52,17 @@ fn a_linear_layer_is_x_times_the_transpose_of_its_weight_plus_its_bias() {
 }
 
 #[test]
+fn a_linear_layer_keeps_the_dimensions_in_front() {
+    let layer = Linear::new(&mut Generator::new(1), 7, 5);
+    let y = |shape: &[usize]| *layer.forward(&Var::constant(Tensor::ones(shape)), &ForwardContext::eval()).shape();
+    for (input, output) in [(&[7][..], &[5][..]), (&[2, 3, 7], &[2, 3, 5]), (&[2, 0, 7], &[2, 0, 5])] {
+        assert_eq!(y(input)[..], *output);
+    }
+    let none = Linear::new(&mut Generator::new(1), 0, 5);
+    assert_eq!(none.forward(&Var::constant(Tensor::ones([2, 3, 0])), &ForwardContext::eval()).shape()[..], [2, 3, 5]);
+}
+
+#[test]
 fn convolutions_with_and_without_bias() {
     let mut rng = Generator::new(2);
     for bias in [true, false] {

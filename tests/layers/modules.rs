@@ -1,7 +1,9 @@
 //! Visiting a module names all its tensors, for counting, freezing, and the table of a dry run.
 
 use autograd::{Buffer, Param, Var};
-use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Sequential, Slot, Trace};
+use nn::optim::Ema;
+use nn::{BatchNorm2d, Conv2d, ForwardContext, Layer, Module, Sequential, Slot, Trace, Visitor};
+use reference::place::devices;
 use tensor::{Generator, Tensor};
 
 struct Block {
@@ -81,6 +83,50 @@ fn names_follow_the_fields() {
 #[test]
 fn running_statistics_are_not_counted() {
     assert_eq!(nn::count(&Block::new()), 3 * 4 * 9 + 8 + (4 * 2 + 2) + 4);
+}
+
+/// One parameter under two names.
+struct Tied(Param, Param);
+
+impl Module for Tied {
+    fn visit(&self, v: &mut Visitor) {
+        v.child("encoder", &self.0);
+        v.child("decoder", &self.1);
+    }
+}
+
+#[test]
+fn a_parameter_with_two_names_counts_and_moves_once() {
+    let param = Param::new(Tensor::ones([3]));
+    let tied = Tied(param.clone(), param.clone());
+    assert_eq!(nn::count(&tied), 3);
+    for device in devices() {
+        param.set(Tensor::ones([3]));
+        nn::upload(&tied, &device);
+        assert_eq!(param.value().device(), device);
+    }
+}
+
+#[test]
+fn averages_of_a_parameter_with_two_names_leave_its_weights_as_they_were() {
+    let param = Param::new(Tensor::ones([1]));
+    let tied = Tied(param.clone(), param.clone());
+    let ema = Ema::new(0.9, &tied);
+    param.set(Tensor::full([1], 5.0));
+    for _ in 0..2 {
+        let averaged = ema.swap_in();
+        assert_eq!(param.value().data(), [1.0]);
+        drop(averaged);
+        assert_eq!(param.value().data(), [5.0]);
+    }
+}
+
+#[test]
+fn constants_are_free_again_also_after_a_panic() {
+    let param = Param::new(Tensor::ones([1]));
+    let compute = || nn::with_constants([&param], || assert!(!param.is_frozen(), "frozen inside"));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(compute)).expect_err("it is frozen inside");
+    assert!(!param.is_frozen());
 }
 
 #[test]

@@ -61,6 +61,17 @@ fn a_part_is_loaded_under_other_names_and_the_rest_is_named() {
 }
 
 #[test]
+fn of_two_tensors_for_one_place_the_other_is_named() {
+    let to = flat(&[("encoder.a", 1.0)]);
+    let from = file(&[("a", &[2], 2.0), ("net.a", &[2], 3.0)]);
+    let place = |name: &str| Some(format!("encoder.{}", name.trim_start_matches("net.")));
+    let report = block_on(state::load_partial(&to, &from, |path| path == "encoder.a", place)).expect("a file");
+    assert_eq!((report.loaded.len(), report.skipped.len()), (1, 1), "{report:?}");
+    let kept = if report.skipped[0] == "a" { 3.0 } else { 2.0 };
+    assert_eq!(value(&to, "encoder.a"), kept);
+}
+
+#[test]
 fn a_tensor_of_another_type_is_a_misfit_of_a_part() {
     let data = 1.0f64.to_le_bytes();
     let view = TensorView::new(Dtype::F64, vec![1], &data).expect("eight bytes");

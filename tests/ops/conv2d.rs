@@ -299,6 +299,13 @@ fn a_sum_of_another_shape_is_refused() {
 }
 
 #[test]
+#[should_panic(expected = "a convolution's stride is at least 1")]
+fn a_stride_of_zero_is_refused() {
+    let conv = Conv { stride: 0, padding: 0 };
+    Tensor::zeros([1, 3, 4, 4]).conv2d(&Tensor::zeros([2, 3, 3, 3]), None, conv);
+}
+
+#[test]
 #[should_panic(expected = "conv2d: image [1, 3, 4, 4] with weight [2, 5, 3, 3]")]
 fn channels_that_differ_are_refused_with_both_shapes() {
     Tensor::zeros([1, 3, 4, 4]).conv2d(&Tensor::zeros([2, 5, 3, 3]), None, Conv { stride: 1, padding: 1 });

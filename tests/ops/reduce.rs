@@ -134,6 +134,16 @@ fn equal_extrema_share_the_gradient_equally() {
     });
 }
 
+/// The largest of them is `f32::MIN`, which none of them equals.
+#[test]
+fn the_maximum_of_infinities_below_zero_has_no_gradient() {
+    everywhere(|device| {
+        let x = Var::leaf(Tensor::new(&[f32::NEG_INFINITY, f32::NEG_INFINITY, 1.0, 0.0], [2, 2]).upload(device));
+        let gradients = x.max(&[1], false).sum_all().backward();
+        assert_eq!(fetch(gradients.of(&x).expect("a gradient")).data(), [0.0, 0.0, 1.0, 0.0], "{device}");
+    });
+}
+
 #[test]
 fn a_sum_over_nothing_is_zero() {
     everywhere(|device| {

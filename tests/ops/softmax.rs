@@ -101,6 +101,24 @@ fn a_logsumexp_of_infinities_is_infinite() {
     }
 }
 
+#[test]
+fn of_no_rows_there_is_nothing() {
+    everywhere(|device| {
+        let x = Tensor::zeros([0, 3, 2]).upload(device);
+        for (dim, without) in [(1, [0, 2]), (2, [0, 3])] {
+            assert_eq!(fetch(&x.logsumexp(dim)).shape()[..], without);
+            assert_eq!(*fetch(&x.softmax(dim)).shape(), *x.shape());
+            assert_eq!(*fetch(&x.log_softmax(dim)).shape(), *x.shape());
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "log_softmax: [3, 0] has nothing along dimension 1")]
+fn a_log_softmax_over_nothing_is_refused() {
+    Tensor::zeros([3, 0]).log_softmax(1);
+}
+
 /// On some processors, products with numbers below 10⁻³⁸ take a hundred times as long.
 #[test]
 fn the_gradient_of_a_logsumexp_has_no_numbers_that_are_slow() {

@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { WEBGPU, serve } from "./static.mjs";
 import { audit, check, deadline, end, launch, words } from "./visit.mjs";
 import { claims } from "./web_claims.mjs";
-import { breaks, lacks, offline, slow } from "./web_faults.mjs";
+import { breaks, lacks, loses, offline, slow } from "./web_faults.mjs";
 import { compares, draws, follows, loads, map, moves, narrow, saves, shares } from "./web_panels.mjs";
 import { quick, small } from "./web_start.mjs";
 
@@ -18,6 +18,7 @@ const SECONDS = Number(process.env.WEB_SECONDS ?? 20);
 const PATIENCE = 90_000; // milliseconds until something must have happened; machines of tests are busy
 const ONLY = new RegExp(process.env.WEB_ONLY ?? ""); // the names of the visits
 const run = promisify(execFile);
+const times = []; // of the visits, in seconds, with their names
 
 const { shots, words: [executable, folder] } = words();
 deadline(1_200_000 + 2000 * SECONDS);
@@ -67,6 +68,7 @@ async function open(name, hash, options = {}) {
 async function visit(name, hash, options, act) {
   if (!ONLY.test(name)) return;
   let tab;
+  const begun = Date.now();
   try {
     tab = await open(name, hash, options);
     const excused = await act(tab);
@@ -75,6 +77,7 @@ async function visit(name, hash, options, act) {
     check(false, `${name}: ${error.message.split("\n")[0]} ${error.stack.split("\n").find((line) => line.includes("web")) ?? ""}`);
     await tab?.context.close().catch(() => {});
   }
+  times.push([Math.round((Date.now() - begun) / 1000), name]);
 }
 
 /** Trains to a stated loss. */
@@ -166,9 +169,15 @@ await visit("dark", cpu, { colorScheme: "dark", reducedMotion: "reduce" }, async
   await audit(tab.page, tab.expect);
   await tab.shot("dark");
 });
-for (const device of ["cpu", "webgpu"]) await visit(`memory, ${device}`, `device=${device}`, {}, memory);
+await visit("memory, cpu", "device=cpu", {}, memory);
+await visit("memory, webgpu", "device=webgpu", {}, async (tab) => {
+  await memory(tab);
+  await loses(tab);
+});
 for (const [name, options, act] of [...lacks(), ...breaks()]) await visit(name, options.hash ?? cpu, options, act);
 await visit("offline", cpu, {}, (tab) => offline(tab, server, folder));
 await browser.close();
 server.close();
+times.sort(([a], [b]) => b - a);
+console.log(`the longest visits: ${times.slice(0, 8).map(([seconds, name]) => `${name} ${seconds} s`).join(", ")}`);
 end("the page that trains");

@@ -62,25 +62,28 @@ export const slow = {
   },
 };
 
+/** Checks the line that says what broke. */
+async function stops(tab, pattern) {
+  await line(tab).waitFor({ state: "visible", timeout: 60_000 });
+  const text = await line(tab).textContent();
+  tab.expect(pattern.test(text) && !text.includes("\n"), `says ${text}`);
+}
+
+/** A page that trains on WebGPU loses the GPU. */
+export async function loses(tab) {
+  await tab.lab((lab) => { lab.client.ask("lose").catch(() => {}); });
+  await stops(tab, /GPU|device|lost/i);
+  tab.expect(await tab.page.getByRole("button", { name: "Begin anew", exact: true }).isVisible(), "offers no new start");
+  await tab.page.getByRole("button", { name: /Download/ }).click();
+  tab.expect(/no model is running/.test(await line(tab).textContent()), `saving says ${await line(tab).textContent()}`);
+  await tab.page.getByRole("button", { name: "Begin anew on the CPU" }).click();
+  await tab.until((lab) => lab.about?.device.kind === "cpu" && lab.last?.steps > 3, "training on the CPU after the loss");
+  tab.expect(!(await line(tab).isVisible()), "the line stays after the restart");
+}
+
 /** Things that break: name, options, visit. */
 export function breaks() {
-  const stops = async (tab, pattern) => {
-    await line(tab).waitFor({ state: "visible", timeout: 60_000 });
-    const text = await line(tab).textContent();
-    tab.expect(pattern.test(text) && !text.includes("\n"), `says ${text}`);
-  };
   return [
-    ["lost GPU", { hash: "device=webgpu" }, async (tab) => {
-      await tab.until((lab) => lab.last, "a frame on WebGPU", 240_000);
-      await tab.lab((lab) => { lab.client.ask("lose").catch(() => {}); });
-      await stops(tab, /GPU|device|lost/i);
-      tab.expect(await tab.page.getByRole("button", { name: "Begin anew", exact: true }).isVisible(), "offers no new start");
-      await tab.page.getByRole("button", { name: /Download/ }).click();
-      tab.expect(/no model is running/.test(await line(tab).textContent()), `saving says ${await line(tab).textContent()}`);
-      await tab.page.getByRole("button", { name: "Begin anew on the CPU" }).click();
-      await tab.until((lab) => lab.about?.device.kind === "cpu" && lab.last?.steps > 3, "training on the CPU after the loss");
-      tab.expect(!(await line(tab).isVisible()), "the line stays after the restart");
-    }],
     ["no worker", { prepare: (page) => page.route("**/worker.js", (route) => route.abort()) }, async (tab) => {
       await stops(tab, /worker did not start/);
       return /Failed to load resource|ERR_FAILED/;

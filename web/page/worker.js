@@ -61,6 +61,7 @@ async function start(request) {
     note = `WebGPU failed (${words(error)}), so the CPU computes.`;
     started = await Engine.start(request, false, () => {});
   }
+  engine?.destroy_device(); // otherwise its buffers stay in the GPU's memory until the browser collects garbage
   engine?.free();
   [engine, device] = [started, note];
   return about();
@@ -94,7 +95,7 @@ const answers = {
   picture: ({ place }) => engine.picture(place),
   validate: () => engine.validate(),
   save: async () => ({ bytes: await engine.save(), name: "vae.safetensors" }),
-  lose: () => { engine.destroy_device(); return {}; }, // for tests
+  lose: () => { engine.destroy_device(); return {}; }, // as if the GPU had failed: for tests
 };
 
 async function answer({ id, ask, ...request }) {

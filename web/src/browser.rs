@@ -262,7 +262,7 @@ impl Engine {
         Ok(Uint8Array::from(&self.laboratory.save().await?[..]))
     }
 
-    /// Gives the GPU up, as if it had been lost: for tests.
+    /// Gives the GPU and its memory up. Later calls of this engine fail as if the GPU had been lost.
     pub fn destroy_device(&self) {
         self.laboratory.gpu().iter().for_each(|gpu| gpu.destroy());
     }

@@ -65,7 +65,9 @@ impl Var {
         Var::record(name, y, |edge| {
             edge.to(self, move |dy| {
                 let ties = x.eq(&kept);
-                let shares = dy.reshape(kept.shape()).div(&ties.sum(&dims, true));
+                // No element equals the result if all are −∞ or NaN.
+                let count = ties.sum(&dims, true).clamp(1.0, f32::MAX);
+                let shares = dy.reshape(kept.shape()).div(&count);
                 ties.mul(&shares)
             });
         })

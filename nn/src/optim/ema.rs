@@ -49,6 +49,11 @@ impl Averaged {
             Averaged::Buffer(buffer) => buffer.set(value),
         }
     }
+
+    fn swap(&self, average: &RefCell<Tensor>) {
+        let current = average.replace(self.value());
+        self.set(current);
+    }
 }
 
 impl Ema {
@@ -80,7 +85,7 @@ impl Ema {
     /// Replaces the weights and running statistics by their averages until the returned value is dropped.
     #[must_use]
     pub fn swap_in(&self) -> SwappedIn<'_> {
-        self.swap();
+        self.averages.iter().for_each(|(_, averaged, average)| averaged.swap(average));
         SwappedIn(self)
     }
 
@@ -112,13 +117,6 @@ impl Ema {
             *average.get_mut() = averaged.value();
         }
     }
-
-    fn swap(&self) {
-        for (_, averaged, average) in &self.averages {
-            let current = average.replace(averaged.value());
-            averaged.set(current);
-        }
-    }
 }
 
 /// While this value exists, the module computes with the averages of its weights and running statistics.
@@ -127,6 +125,7 @@ pub struct SwappedIn<'a>(&'a Ema);
 
 impl Drop for SwappedIn<'_> {
     fn drop(&mut self) {
-        self.0.swap();
+        // In reverse order, because a module may have one parameter under two names.
+        self.0.averages.iter().rev().for_each(|(_, averaged, average)| averaged.swap(average));
     }
 }

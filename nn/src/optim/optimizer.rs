@@ -90,7 +90,8 @@ impl Optimizer {
         self.state.contains_key(&param.id())
     }
 
-    /// The number of steps taken, t.
+    /// The number of steps taken, t. It is one number for all parameters, and counts steps in which nothing changed because a gradient was
+    /// not finite. PyTorch counts for each parameter: one that gets its first gradient late starts with t = 1 there, and here with this t.
     pub fn steps(&self) -> u64 {
         self.step
     }
@@ -106,11 +107,12 @@ impl Optimizer {
     /// CPU. For other parameters nothing is kept.
     ///
     /// # Panics
-    /// If there are more tensors for a parameter than the rule keeps.
+    /// If there are more or fewer tensors for a parameter than the rule keeps.
     pub fn restore<'a>(&mut self, steps: u64, state: impl IntoIterator<Item = (&'a Param, Vec<Tensor>)>) {
         self.step = steps;
         self.state.clear();
         for (param, slots) in state {
+            assert_eq!(slots.len(), self.rule.slots(), "restore: the tensors that the rule keeps for a parameter");
             let mut all = OptimizerPart::state(&slots[0], self.rule);
             let padded = all.shape()[1];
             for (i, slot) in slots.iter().enumerate() {

@@ -28,7 +28,12 @@ pub struct Conv {
 
 impl Conv {
     /// The output's `[height, width]`, or `None` if the padded image is smaller than the kernel, or its size overflows.
+    ///
+    /// # Panics
+    /// If the stride is 0.
+    #[track_caller]
     pub fn output(self, image: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
+        assert!(self.stride > 0, "a convolution's stride is at least 1");
         let padded = |d: usize| image[d].checked_add(self.padding.checked_mul(2)?);
         let along = |d: usize| Some(padded(d)?.checked_sub(kernel[d])? / self.stride + 1);
         Some([along(0)?, along(1)?])

@@ -27,6 +27,9 @@ impl Tensor {
             let kept = self.shape().without(dim);
             return LOGSUMEXP.over(outer * inner).read(self).params([outer, size, inner]).write(kept);
         }
+        if self.count() == 0 {
+            return Tensor::zeros(self.shape().without(dim));
+        }
         let max = self.max(&[dim], false);
         let (x, m, isa) = (self.data(), max.data(), Isa::current());
         Tensor::build("logsumexp", &[self], *max.shape(), |out| {
@@ -45,6 +48,9 @@ impl Tensor {
     pub fn softmax(&self, dim: usize) -> Tensor {
         let [_, size, inner] = self.shape().outer_size_inner(dim, "softmax");
         assert!(size > 0, "softmax: {} has nothing along dimension {dim}", self.shape());
+        if self.count() == 0 {
+            return self.clone();
+        }
         if let (Device::Cpu, 1) = (self.device(), inner) {
             let (x, isa) = (self.data(), Isa::current());
             return Tensor::build("softmax", &[self], *self.shape(), |out| {
@@ -84,6 +90,11 @@ impl Tensor {
     /// If the dimension does not exist, or has size 0.
     #[track_caller]
     pub fn log_softmax(&self, dim: usize) -> Tensor {
+        let [_, size, _] = self.shape().outer_size_inner(dim, "log_softmax");
+        assert!(size > 0, "log_softmax: {} has nothing along dimension {dim}", self.shape());
+        if self.count() == 0 {
+            return self.clone();
+        }
         // The maximum is subtracted first, so that a large common offset does not round the result.
         let x = self.sub(&self.max(&[dim], true));
         let kept = x.shape().with(dim, 1);

@@ -84,8 +84,11 @@ impl Pick {
         match self {
             Pick::Places(places) => {
                 if let Some(place) = places.iter().find(|&&place| place >= split.count()) {
-                    let last = split.count() - 1;
-                    return Err(Error::config(format!("there is no image {place}; the split has images 0 to {last}")));
+                    let has = match split.count() {
+                        0 => "no images".to_owned(),
+                        count => format!("images 0 to {}", count - 1),
+                    };
+                    return Err(Error::config(format!("there is no image {place}; the split has {has}")));
                 }
                 Picked::new(predictor, split, places[..count.min(places.len())].to_vec())
             }
@@ -188,7 +191,7 @@ pub fn blend(
 
 /// The whiteness of the middle of an image, in [0, 1]: the mean over its pixels of the smallest channel.
 pub fn whiteness(pixels: &[f32], shape: [usize; 3]) -> f64 {
-    let [_, area] = [shape[0], shape[1] * shape[2]];
+    let area = shape[1] * shape[2];
     let least = |i: usize| pixels.iter().skip(i).step_by(area).copied().fold(f32::INFINITY, f32::min);
     mean((0..area).filter(|&i| is_inside(i, shape)).map(least))
 }

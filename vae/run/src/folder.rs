@@ -204,7 +204,6 @@ impl Folder {
         if self.followed {
             return Ok(());
         }
-        self.created.clear();
         let (path, part) = (self.path.join(name), self.part(name));
         let written = || -> std::io::Result<()> {
             let mut file = self.create_part(name)?;
@@ -218,7 +217,9 @@ impl Folder {
         written().map_err(|error| {
             let _ = fs::remove_file(&part); // the disk may be full
             Error::file(&path, format!("cannot be written: {error}"))
-        })
+        })?;
+        self.created.clear();
+        Ok(())
     }
 
     /// Checks that a file of this name can be written, without writing it, before work whose result it will hold.

@@ -98,9 +98,17 @@ fn load_best(folder: &Path, model: &dyn Module) -> Result<Contents> {
 fn epoch_and_steps(history: &[Epoch], meta: Option<Meta>, file: &Path) -> (usize, usize) {
     match meta {
         Some(meta) if file.ends_with(BEST) => (meta.best().map_or(history.len(), |(epoch, _)| epoch), 0),
-        Some(meta) => (history.len(), meta.state().step),
+        // The lines of the history may be ahead of this file, if the disk was full or the run was ended between the two.
+        Some(meta) => after_training(&meta),
         None => (history.len(), 0),
     }
+}
+
+/// Returns how many epochs a checkpoint has behind it, and how many steps of the next. Epochs are counted from 1, and its state is that of
+/// the next step.
+fn after_training(meta: &Meta) -> (usize, usize) {
+    let state = meta.state();
+    (state.epoch.saturating_sub(1), state.step)
 }
 
 /// Describes the weights after some epochs and some steps of the next: `epoch 3`, or `after 2 steps of epoch 4`.
@@ -194,9 +202,7 @@ impl LoadedRun {
         }
         let model = learn::build(&config);
         checkpoint::load_bytes(&*model, bytes, &file)?;
-        let state = meta.state();
-        // Epochs are counted from 1, and the state is that of the next step.
-        let (epoch, steps) = meta.best().map_or((state.epoch.saturating_sub(1), state.step), |(epoch, _)| (epoch, 0));
+        let (epoch, steps) = meta.best().map_or_else(|| after_training(&meta), |(epoch, _)| (epoch, 0));
         // Without the record, images that the user has are not compared with those of the training.
         let contents = Contents { history: Vec::new(), epoch, steps, record: None, file };
         let predictor = Predictor::new(config, model, transform, device);

@@ -103,7 +103,7 @@ fn read(run: &Path, kind: PriorKind) -> Result<Option<(PathBuf, Vec<u8>, Meta)>>
     let advice = "fit the prior again with vae fit-prior --again";
     let (_, json) = nn::state::contents(&bytes, KEY).map_err(|error| Error::file(&path, error).with_advice(advice))?;
     let meta = json.and_then(|json| serde_json::from_str::<Meta>(&json).ok());
-    let meta = meta.filter(|meta| meta.format == FORMAT && meta.kind == kind && meta.settings.check().is_ok());
+    let meta = meta.filter(|meta| meta.format == FORMAT && meta.kind == kind && meta.settings.check_for(kind).is_ok());
     let meta =
         meta.ok_or_else(|| Error::file(&path, format!("is no {kind} prior that this program wrote; {advice}")))?;
     Ok(Some((path, bytes, meta)))

@@ -109,11 +109,15 @@ pub fn run(
     let timings = Timings::new(trainer.device().name());
     trainer.communicator().alive(Duration::ZERO);
     let mut run = Run { trainer, data, writer, early, history, timings, best, figures, on_event, saved };
-    run.begin(resumed)?;
-    let outcome = run.train().map_err(|error| with_last_checkpoint(error, &path))?;
-    run.end(outcome)?;
-    run.writer.finish()?;
-    Ok(outcome)
+    let trained = run.begin(resumed).and_then(|()| run.train());
+    let ended = trained.and_then(|outcome| run.end(outcome).map(|()| outcome));
+    // Also after an error, what could not be written before is written now, if the disk has room again.
+    let finished = run.writer.finish();
+    if let (Err(_), Err(unsaved)) = (&ended, &finished) {
+        (run.on_event)(Event::Warning(unsaved.to_string()));
+    }
+    let outcome = ended.map_err(|error| with_last_checkpoint(error, &path))?;
+    finished.map(|()| outcome)
 }
 
 /// The state of a run while it trains.
@@ -335,13 +339,18 @@ pub fn hint_against_collapse(loss: &Loss) -> String {
         (LossKind::Weighted, _) => "a smaller loss.k2",
         (LossKind::Tc, _) => "smaller loss.alpha, loss.beta and loss.gamma",
         (LossKind::Iwae, _) => "a larger loss.samples",
-        (LossKind::Mmd, _) => "a larger loss.alpha",
+        (LossKind::Mmd, _) if loss.alpha < 1.0 => "a larger loss.alpha",
+        (LossKind::Mmd, _) => "a larger loss.lambda",
         (LossKind::Beta, KlScheduleKind::Capacity) => "a larger loss.capacity",
         (LossKind::Beta | LossKind::Dip | LossKind::Factor | LossKind::Csvae, _) => "a smaller loss.beta",
         (LossKind::VaeGan | LossKind::SoftIntro, _) => "a smaller loss.beta",
     };
     let sums = if loss.reduction == Reduction::Mean { "loss.reduction = \"sum\", " } else { "" };
-    let slowly = if loss.schedule == KlScheduleKind::Constant { "loss.schedule = \"linear\", " } else { "" };
+    let has_warmup = !matches!(loss.kind, LossKind::Iwae | LossKind::Mmd);
+    let slowly = match loss.schedule {
+        KlScheduleKind::Constant if has_warmup => "loss.schedule = \"linear\", ",
+        _ => "",
+    };
     format!("{sums}{weights}, {slowly}or another seed")
 }
 

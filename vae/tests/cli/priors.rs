@@ -158,7 +158,7 @@ fn priors_of_a_vae_are_fitted_drawn_from_and_compared() {
     let drawn = ["gmm", "flow", "maf", "vae"].map(|prior| sample(&["--prior", prior], prior));
     assert!(drawn.iter().all(|image| *image != plain) && (0..4).all(|i| drawn[i] != drawn[(i + 1) % 4]));
     let told = done(&vae(dir, &["draw", run, "priors"]));
-    assert!(told.contains("as many samples of each prior in a row: N(0, I), gmm, flow, maf, vae."), "{told}");
+    assert!(told.contains("12 samples of each prior in a row: N(0, I), gmm, flow, maf, vae."), "{told}");
     let score_by = |command: &str, words: &[&str]| {
         done(&vae(dir, &[&[command, run, "--images", "20"], words].concat()));
         let scores: Value = serde_json::from_slice(&fs::read(dir.join(run).join("scores.json")).unwrap()).unwrap();

@@ -257,6 +257,24 @@ fn a_full_disk_does_not_end_training_and_is_told_at_the_end() {
     assert_eq!(fs::read_dir(dir.path().join("run/checkpoints")).unwrap().count(), 0, "no half a file is left");
 }
 
+/// What could not be written is named also if training ends with an error.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_told_beside_another_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = assert_cmd::cargo::cargo_bin!("train");
+    let quick = settings(&[SMALL, &["model.hidden=400", "data.limit=320"]]).join(" ");
+    let script = format!("trap '' XFSZ; ulimit -f 640; exec '{}' {quick} --out run", program.display());
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(dir.path()).env("VAE_FAULT", "loss@6");
+    let output = command.output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    for words in ["warning: run: not saved: ", "no checkpoint was saved", "is not finite at step 6"] {
+        assert!(errors.contains(words), "{words}: {errors}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_folder_that_vanishes_does_not_end_training() {

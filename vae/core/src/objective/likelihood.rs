@@ -18,7 +18,7 @@
 //!
 //! At the optimum the loss is D/2·(ln MSE + 1 + ln 2π). A constant σ² and one that follows the MSE give the same gradient
 //! there, because the derivative by σ² is 0. Images that are not trained on need one σ² for all of them. It is a running
-//! mean of the batches' σ², with the weights d_t = min(0.99, (1 + t)/(10 + t)) after step t: v ← d_t·v + (1 − d_t)·σ².
+//! mean of the batches' σ², with the weights d_t = min(0.99, (1 + t)/(10 + t)) after pass t: v ← d_t·v + (1 − d_t)·σ².
 
 use std::f64::consts::PI;
 

@@ -77,6 +77,7 @@ pub fn part_label(name: &str) -> String {
     match name {
         "kl" | "mi" | "tc" | "iwae" | "mmd" => name.to_uppercase(),
         "dw_kl" => "DW-KL".into(),
+        "kl_penalty" => "KL penalty".into(),
         "off_diagonal" => "off-diagonal".into(),
         "exp_elbo" => "exp ELBO of fakes".into(),
         "kl_fake" => "KL of fakes".into(),
@@ -86,10 +87,11 @@ pub fn part_label(name: &str) -> String {
 
 /// Returns the name of a part as a static string.
 pub fn part_name(name: &str) -> &'static str {
-    const KNOWN: [&str; 21] = [
+    const KNOWN: [&str; 22] = [
         "iwae",
         "reconstruction",
         "kl",
+        "kl_penalty",
         "mi",
         "tc",
         "dw_kl",

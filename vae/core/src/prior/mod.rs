@@ -64,7 +64,7 @@ pub trait Trainable: Prior {
 /// If the kind does not fit the model, or is not trained by gradients.
 pub fn trainable(kind: PriorKind, config: &Config, settings: &config::Prior, seed: u64) -> Result<Box<dyn Trainable>> {
     check(kind, config)?;
-    settings.check()?;
+    settings.check_for(kind)?;
     let rng = &mut Purpose::Prior.stream(seed, 0);
     match kind {
         PriorKind::Transformer => {

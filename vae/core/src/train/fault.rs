@@ -6,6 +6,7 @@ use nn::Trace;
 
 use super::Trainer;
 use super::shards::Division;
+use crate::config::{KlScheduleKind, Loss, LossKind};
 use crate::error::{Error, Result};
 use crate::learn::Forward;
 use crate::objective::part_label;
@@ -131,16 +132,27 @@ impl Trainer {
 
     /// Returns the error for `what` not being finite at this step.
     pub fn diverged(&self, what: String, steps: u64) -> Error {
-        let logvar = if self.config().model.is_vae() {
-            "; if the KL grew large first, logvar is the cause; a larger loss.beta or loss.schedule = \"linear\" limits it"
-        } else {
-            ""
-        };
+        let config = self.config();
+        let clip = if config.train.clip == 0.0 { " or set train.clip = 1" } else { "" };
+        let weight = heavier_kl(&config.loss).filter(|_| config.model.is_vae());
+        let logvar = weight.map_or_else(String::new, |weight| {
+            format!("; if the KL grew large first, logvar is the cause; {weight} limits it")
+        });
         Error::Diverged(format!(
-            "{what} is not finite at step {steps}, so the run has diverged; lower train.learning_rate ({}) or set \
-             train.clip = 1{logvar}",
-            self.config().train.learning_rate
+            "{what} is not finite at step {steps}, so the run has diverged; lower train.learning_rate ({}){clip}{logvar}",
+            config.train.learning_rate
         ))
+    }
+}
+
+/// Returns which keys give the KL more weight, or `None` for a loss in which its weight is fixed.
+fn heavier_kl(loss: &Loss) -> Option<&'static str> {
+    match loss.kind {
+        LossKind::Iwae => None,
+        LossKind::Weighted => Some("a larger loss.k2"),
+        LossKind::Mmd => Some("a smaller loss.alpha"),
+        LossKind::Beta if loss.schedule == KlScheduleKind::Capacity => Some("a larger loss.gamma"),
+        _ => Some("a larger loss.beta"),
     }
 }
 

@@ -77,6 +77,26 @@ fn an_epoch_ends_after_the_step_at_which_watch_returns_false() {
 }
 
 #[test]
+fn the_advice_after_a_divergence_fits_the_loss() {
+    let advice = |settings: &[&str]| trainer(settings).diverged("the loss".into(), 3).to_string();
+    for (settings, words) in [
+        (
+            &[][..],
+            "or set train.clip = 1; if the KL grew large first, logvar is the cause; a larger loss.beta limits it",
+        ),
+        (&["train.clip=1"], "lower train.learning_rate (0.001); if the KL grew"),
+        (&["loss.kind=weighted"], "; a larger loss.k2 limits it"),
+        (&["loss.kind=mmd"], "; a smaller loss.alpha limits it"),
+        (&["loss.schedule=capacity"], "; a larger loss.gamma limits it"),
+    ] {
+        let advice = advice(settings);
+        assert!(advice.contains(words), "{settings:?}: {advice}");
+    }
+    let iwae = advice(&["loss.kind=iwae"]);
+    assert!(iwae.ends_with("or set train.clip = 1"), "{iwae}");
+}
+
+#[test]
 fn divergence_is_named() {
     let mut trainer = trainer(&[]);
     let (_, bias) = trainer.params.iter().find(|(name, _)| name == "encoder.mu.bias").unwrap();

@@ -1,4 +1,4 @@
-//! `laplacian`: the sharpness of images (`score::laplacian`), for test images, their reconstructions from z = μ, and samples.
+//! `laplacian`: the sharpness of images (`vae_core::image_quality::laplacian`), for test images, their reconstructions from z = μ, and samples.
 //! The figure shows the mean over five images of each, as in the first paper, and over a thousand, which is precise enough to
 //! compare models.
 

@@ -22,7 +22,7 @@ fn each_prior_has_a_row_of_samples() {
         let meta = file::Meta::new(&run.path, PriorKind::Flow, 1, 0, config.prior.clone()).unwrap();
         file::save(&mut Folder::open_unlocked(&dir.path().join("run")), &meta, &*flow).unwrap();
         let drawing = priors::draw(&run).unwrap();
-        says(&drawing, "12 test images, and as many samples of each prior in a row: N(0, I), flow.");
+        says(&drawing, "12 test images, and 12 samples of each prior in a row: N(0, I), flow.");
         let shown = images(&drawing);
         assert_eq!(shown.iter().map(Vec::len).collect::<Vec<_>>(), [12; 3]);
         for (row, kind) in [PriorKind::Standard, PriorKind::Flow].into_iter().enumerate() {
@@ -32,4 +32,19 @@ fn each_prior_has_a_row_of_samples() {
             shown[row + 1].iter().zip(pixels.chunks_exact(PIXELS)).for_each(|(image, pixels)| shows(image, pixels));
         }
     }
+}
+
+#[test]
+fn of_many_labels_the_first_have_samples() {
+    let (_dir, run) = trained(&["model.conditional=true", "data.classes=25"]);
+    let drawing = samples::draw("t", &run.predictor, &[]).unwrap();
+    assert_eq!(images(&drawing).iter().map(Vec::len).collect::<Vec<_>>(), vec![12; 20]);
+    says(&drawing, "240 images decoded from random draws of the prior, 12 of each of the first 20 labels of 25;");
+}
+
+#[test]
+fn bars_of_the_kl_of_a_vamp_prior_have_no_sum() {
+    let (_dir, run) = trained(&["model.prior=vamp", "model.pseudo_inputs=4"]);
+    let drawing = kl::draw(&run).unwrap();
+    assert!(drawing.title.ends_with("KL of each latent, highest first; from N(0, 1)"), "{}", drawing.title);
 }

@@ -32,7 +32,7 @@ pub fn draw(run: &LoadedRun) -> Result<Drawing> {
     }
     let title = format!("{}: samples by prior", run.title());
     let names = rows[1..].iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    let alt = format!("{COLUMNS} test images, and as many samples of each prior in a row: {names}.");
+    let alt = format!("{} test images, and {COLUMNS} samples of each prior in a row: {names}.", places.len());
     let rows: Vec<Row> = rows.iter().map(|(name, pixels)| Row { name, pixels }).collect();
     let tiles = grid(&title, &rows, predictor.transform.shape(), rows.len());
     Ok(Drawing::picture("priors", title, alt, tiles))

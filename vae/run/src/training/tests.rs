@@ -45,6 +45,21 @@ fn figures_of_an_interrupted_run_name_the_steps_of_their_weights() {
     }
 }
 
+/// So it is if the run was killed, or the disk was full, after the line of an epoch and before its checkpoint.
+#[test]
+fn weights_have_the_epoch_of_their_checkpoint_also_if_the_log_is_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&[]);
+    train_steps(&config, dir.path(), 3);
+    let log = dir.path().join("metrics.jsonl");
+    let line = fs::read_to_string(&log).unwrap();
+    assert_eq!(line.lines().count(), 1);
+    fs::write(&log, format!("{line}{}", line.replace("\"epoch\":1,", "\"epoch\":2,"))).unwrap();
+    fs::remove_file(dir.path().join(BEST)).unwrap();
+    let loaded = LoadedRun::from_trainer(dir.path(), trainer(&config)).unwrap();
+    assert_eq!((loaded.history.len(), loaded.epoch, loaded.steps), (2, 1, 1), "{}", loaded.title());
+}
+
 #[test]
 fn a_collapse_is_a_kl_below_that_of_one_latent_in_use() {
     let of = |kl| collapsed_kl(&Losses { total: 1.0, parts: vec![("kl", kl)] });
@@ -226,6 +241,9 @@ fn hints_name_the_keys_of_the_loss() {
     assert_eq!(hint(&["loss.schedule=capacity"]), "a larger loss.capacity, or another seed");
     let slowly = "loss.schedule = \"linear\", or another seed";
     assert_eq!(hint(&["loss.kind=weighted"]), format!("a smaller loss.k2, {slowly}"));
+    assert_eq!(hint(&["loss.kind=iwae"]), "a larger loss.samples, or another seed");
+    assert_eq!(hint(&["loss.kind=mmd", "loss.alpha=0.5"]), "a larger loss.alpha, or another seed");
+    assert_eq!(hint(&["loss.kind=mmd", "loss.alpha=1"]), "a larger loss.lambda, or another seed");
     assert_eq!(hint(&["loss.kind=tc"]), format!("smaller loss.alpha, loss.beta and loss.gamma, {slowly}"));
     let means = hint(&["loss.reduction=mean"]);
     assert_eq!(means, format!("loss.reduction = \"sum\", a smaller loss.beta, {slowly}"));
