@@ -237,17 +237,25 @@ fn what_cannot_go_on_is_refused_in_a_line() {
     refused(&output(dir.path(), &["--resume", "run"]), 1, &["best.safetensors", "cannot be read"]);
 }
 
-/// A limit on the size of files is a full disk to whoever writes: the checkpoints do not fit, all else does.
+/// Trains on a full disk, and returns the error output of the run. A limit on the size of files is a full disk to whoever writes: the
+/// checkpoints do not fit, all else does.
+#[cfg(unix)]
+fn errors_on_a_full_disk(dir: &Path, environment: &[(&str, &str)]) -> String {
+    let program = assert_cmd::cargo::cargo_bin!("train");
+    let quick = settings(&[SMALL, &["model.hidden=400", "data.limit=320"]]).join(" ");
+    let script = format!("trap '' XFSZ; ulimit -f 640; exec '{}' {quick} --out run", program.display());
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", &script]).current_dir(dir).envs(environment.iter().copied()).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    errors
+}
+
 #[cfg(unix)]
 #[test]
 fn a_full_disk_does_not_end_training_and_is_told_at_the_end() {
     let dir = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin!("train");
-    let quick = settings(&[SMALL, &["model.hidden=400", "data.limit=320"]]).join(" ");
-    let script = format!("trap '' XFSZ; ulimit -f 640; exec '{}' {quick} --out run", program.display());
-    let output = Command::new("sh").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let errors = errors_on_a_full_disk(dir.path(), &[]);
     assert_eq!(errors.matches("training continues in memory").count(), 1, "{errors}");
     for words in ["cannot be written: ", "error: run: not saved: ", "best.safetensors"] {
         assert!(errors.contains(words), "{words}: {errors}");
@@ -262,14 +270,7 @@ fn a_full_disk_does_not_end_training_and_is_told_at_the_end() {
 #[test]
 fn a_full_disk_is_told_beside_another_error() {
     let dir = tempfile::tempdir().unwrap();
-    let program = assert_cmd::cargo::cargo_bin!("train");
-    let quick = settings(&[SMALL, &["model.hidden=400", "data.limit=320"]]).join(" ");
-    let script = format!("trap '' XFSZ; ulimit -f 640; exec '{}' {quick} --out run", program.display());
-    let mut command = Command::new("sh");
-    command.args(["-c", &script]).current_dir(dir.path()).env("VAE_FAULT", "loss@6");
-    let output = command.output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let errors = errors_on_a_full_disk(dir.path(), &[("VAE_FAULT", "loss@6")]);
     for words in ["warning: run: not saved: ", "no checkpoint was saved", "is not finite at step 6"] {
         assert!(errors.contains(words), "{words}: {errors}");
     }
