@@ -43,6 +43,7 @@ export async function watch(page, expect) {
     expect(later[key] > after[key], `loaded again, it has ${later[key]} ${key} after two more epochs, and had ${after[key]}`);
   }
   await hasTicks(page, expect);
+  await survivesRounding(page, expect);
   await smooths(page, expect);
   await looksBack(page, expect);
 }
@@ -57,6 +58,16 @@ async function hasTicks(page, expect) {
   for (const { heading, across, up } of charts) for (const [axis, words] of Object.entries({ across, up })) {
     expect(words.length >= 3 && words.length <= 9 && new Set(words).size === words.length, `${heading}: the ticks ${axis} are ${words}`);
   }
+}
+
+/** A value and its smoothed value differ by rounding. Ticks between these two could not be counted, and the page stopped. */
+async function survivesRounding(page, expect) {
+  const words = await page.evaluate(() => {
+    const y = [...Array(1000).keys()].map((i) => 179 + i / 1000).find((y) => smoothed([[0, y]], 0.6)[0][1] !== y);
+    const lines = [[0, y], ...smoothed([[0, y]], 0.6)].map((point, style) => ({ name: "", style, points: [point] }));
+    return [...chart("", "", lines, 1, "").querySelectorAll("text.up")].map((tick) => tick.textContent);
+  });
+  expect(words.length >= 3 && words.length <= 9 && new Set(words).size === words.length, `two values that differ by rounding have the ticks ${words}`);
 }
 
 /** Smoothing adds a smoother curve and tells its factor. */

@@ -55,13 +55,17 @@ export async function browse(executablePath, shots) {
   const browser = await launch(executablePath);
   return async (name, url, act) => {
     for (const [place, [width, colorScheme]] of LOOKS.entries()) {
-      const expect = (good, what) => check(good, `${name}, ${width} px, ${colorScheme}: ${what}`);
+      let checked = "", stage = "opens";
+      const expect = (good, what) => {
+        checked = what;
+        check(good, `${name}, ${width} px, ${colorScheme}: ${what}`);
+      };
       const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
       const shot = shots && join(shots, `${name}-${width}-${colorScheme}.png`);
       let timer;
-      const late = new Promise((_, refuse) => (timer = setTimeout(() => refuse(new Error(`hangs: ${LONGEST / 1000} s`)), LONGEST)));
+      const late = new Promise((_, refuse) => (timer = setTimeout(() => refuse(new Error(`hangs: ${LONGEST / 1000} s; it ${stage}, and the last check was "${checked}"`)), LONGEST)));
       try {
-        await Promise.race([visit(context, url, act, place === LOOKS.length - 1, shot, expect), late]);
+        await Promise.race([visit(context, url, act, place === LOOKS.length - 1, shot, expect, (now) => (stage = now)), late]);
       } catch (error) {
         expect(false, error.message);
       }
@@ -71,7 +75,7 @@ export async function browse(executablePath, shots) {
   };
 }
 
-async function visit(context, url, act, isLast, shot, expect) {
+async function visit(context, url, act, isLast, shot, expect, enters) {
   const page = await context.newPage(), said = [], fetched = [];
   page.on("console", (message) => said.push(message.text()));
   page.on("pageerror", (error) => said.push(error.message));
@@ -80,8 +84,10 @@ async function visit(context, url, act, isLast, shot, expect) {
     if (![ours, "data:", "blob:"].some((start) => request.url().startsWith(start))) fetched.push(request.url());
   });
   await page.goto(url);
+  enters("is used");
   // `act` returns a pattern of the console messages that it has provoked.
   const excused = await act(page, expect, isLast);
+  enters("is looked at");
   await page.evaluate(() => scrollTo(0, 0));
   await page.mouse.move(0, 0);
   if (shot) await page.screenshot({ path: shot, fullPage: true });

@@ -19,7 +19,8 @@ const svg = (name, attributes, ...children) => {
   return element;
 };
 
-/** Multiples of 1, 2 or 5 times a power of ten, three to eight of them, in a range; the step is `whole` or more. */
+/** Multiples of 1, 2 or 5 times a power of ten, three to eight of them, in a range; the step is `whole` or more. The range must be wide
+ * enough that rounding does not matter: see `chart`. */
 function ticks(low, high, whole = 0) {
   const range = high - low || 1;
   for (let power = 10 ** Math.ceil(Math.log10(range)); power > range / 1e9; power /= 10) for (const k of [5, 2, 1]) {
@@ -49,7 +50,8 @@ function chart(heading, unit, lines, last, along, bars = false) {
   let [low, high] = [bars ? 0 : Infinity, bars ? 0.1 : -Infinity];
   for (const [, y] of points) [low, high] = [Math.min(low, y), Math.max(high, y)];
   if (!points.length) [low, high] = [0, 1];
-  const room = low === high ? Math.abs(low) / 10 || 1 : (high - low) / 20;
+  // A smoothed value may differ from the only value that it averages, by rounding. Such a range has no ticks.
+  const size = Math.max(Math.abs(low), Math.abs(high)), room = high - low > 1e-9 * size ? (high - low) / 20 : size / 10 || 1;
   [low, high] = [bars ? 0 : low - room, high + room];
   const x = (v) => (left + (v / last) * (right - left)).toFixed(1);
   const y = (v) => (bottom - ((v - low) / (high - low)) * (bottom - top)).toFixed(1);
