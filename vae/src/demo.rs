@@ -84,8 +84,7 @@ mod tests {
         let records = records().unwrap();
         assert_eq!(records.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), NAMES);
         for (record, (name, bytes)) in records.iter().zip(MODELS) {
-            let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(sum, record.sha256, "{name}");
+            assert_eq!(vae_core::hex(Sha256::digest(bytes)), record.sha256, "{name}");
             assert!(bytes.len() <= MOST, "{name}: {} bytes", bytes.len());
             assert!(record.command.starts_with("train --recipe ") && !record.shows.is_empty(), "{name}");
             assert!(record.scores.contains_key("mse"), "{name}");

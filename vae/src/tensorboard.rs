@@ -183,6 +183,8 @@ fn now() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use vae_core::hex;
+
     use super::*;
 
     /// A field's number and value: an integer, the bits of a float or double, or bytes.
@@ -237,10 +239,6 @@ mod tests {
             bytes = &bytes[16 + length..];
         }
         events
-    }
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The bytes that `tensorboard.summary.writer.record_writer.RecordWriter` of TensorBoard 2.20 writes for the same events.

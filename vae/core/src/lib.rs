@@ -36,6 +36,7 @@ pub mod config;
 pub mod data;
 pub mod distributed;
 pub mod error;
+mod hex;
 pub mod image_quality;
 pub mod learn;
 pub mod luma;
@@ -48,3 +49,4 @@ pub mod recipe;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use hex::hex;

@@ -204,7 +204,7 @@ mod tests {
         ];
         for (file, archive) in files.iter().zip(&MNIST[2..]) {
             let Sha256(wanted) = archive.checksum else { panic!("MNIST has SHA-256") };
-            let found: String = sha2::Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+            let found = vae_core::hex(sha2::Sha256::digest(file));
             assert_eq!((found.as_str(), file.len() as u64), (wanted, archive.size));
         }
     }

@@ -40,7 +40,7 @@ use tensor::LossScale;
 use vae_core::config::{Config, DeviceChoice, KlScheduleKind, Prior, ScheduleKind, Settings, Train};
 use vae_core::objective::{Losses, part_name};
 use vae_core::train::{EarlyStopping, ModelAndOptimiser, Trainer, TrainerState};
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 
 use crate::dataset_record::DatasetRecord;
 
@@ -155,7 +155,7 @@ fn checksum(bytes: &[u8], at: usize) -> String {
     hash.update(&bytes[..at]);
     hash.update([b'0'; DIGITS]);
     hash.update(&bytes[at + DIGITS..]);
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.finalize())
 }
 
 /// Returns the metadata of a checkpoint, or `None` if the bytes are not a checkpoint that this program wrote.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use vae_core::config::{Config, Crop, Output};
 use vae_core::data::{Dataset, Split, Transform};
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 use vae_data::image_hash;
 
 /// The file in a run's folder that holds the hash of each image.
@@ -160,7 +160,7 @@ impl SplitRecord {
             sum.update(hash.to_le_bytes());
             sum.update((split.label(place) as u64).to_le_bytes());
         }
-        SplitRecord { count: split.count(), sha256: sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect() }
+        SplitRecord { count: split.count(), sha256: hex(sum.finalize()) }
     }
 }
 

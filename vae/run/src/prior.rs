@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use vae_core::config::{self, Config, PriorKind};
 use vae_core::prior::{self, Fitting, Prior};
 use vae_core::train::ModelAndOptimiser;
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 
 use crate::checkpoint::load_bytes;
 use crate::export::is_too_large;
@@ -67,7 +67,7 @@ pub fn file_name(kind: PriorKind) -> String {
 fn weights_of(run: &Path) -> Result<String> {
     let path = checkpoint_of(run)?;
     let bytes = fs::read(&path).map_err(|error| Error::file(&path, format!("cannot be read: {error}")))?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(Sha256::digest(bytes)))
 }
 
 /// Writes a prior and the state of its fit.

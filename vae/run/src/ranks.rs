@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tensor::{Device, Isa};
 use vae_core::distributed::Communicator;
 use vae_core::train::{Timing, Traffic, Trainer};
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 
 use crate::checkpoint::portable;
 use crate::dataset_record::{DatasetRecord, ImageHashes};
@@ -134,8 +134,7 @@ fn first_difference(here: &str, there: &str) -> String {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(bytes))
 }
 
 /// The name of this machine, if the system tells it.

@@ -16,7 +16,7 @@ use nn::{Module, Slot};
 use pollster::block_on;
 use sha2::{Digest, Sha256};
 use vae_core::learn::is_trunk;
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 
 use crate::checkpoint::read;
 
@@ -109,7 +109,7 @@ impl Frozen {
         for tensor in &held {
             block_on(tensor.read())?.iter().for_each(|x| digest.update(x.to_le_bytes()));
         }
-        let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(digest.finalize());
         Ok(Some(Frozen { tensors: held.len(), sha256 }).filter(|frozen| frozen.tensors > 0))
     }
 }

@@ -21,7 +21,7 @@ use tensor::{Device, Generator, Tensor};
 use vae_core::config::{Config, DataKind, ModelKind};
 use vae_core::distributed::{Communicator, shared_batches};
 use vae_core::model::Classifier;
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 use vae_run::{Folder, LoadedRun, checkpoint, checkpoint_of, export};
 
 use super::Options;
@@ -115,7 +115,7 @@ impl Extractor {
         checkpoint::load_bytes(&net, bytes, path)?;
         nn::upload(&net, device);
         let net = Net::Classifier(Box::new(net), Box::new(config.clone()));
-        let (width, digest) = (8 * config.model.width, hexadecimal(&Sha256::digest(bytes)));
+        let (width, digest) = (8 * config.model.width, hex(Sha256::digest(bytes)));
         Ok(Extractor { name, width, net, preprocess, digest, device: device.clone() })
     }
 
@@ -142,14 +142,7 @@ impl Extractor {
         nn::upload(&net, device);
         let preprocess = Preprocess { channels: 3, size: None, mean: vec![0.0; 3], std: vec![1.0; 3] };
         let (name, width, net) = ("Inception-v3".into(), inception::FEATURES, Net::Inception(net));
-        Ok(Extractor {
-            name,
-            width,
-            net,
-            preprocess,
-            digest: hexadecimal(&Sha256::digest(&bytes)),
-            device: device.clone(),
-        })
+        Ok(Extractor { name, width, net, preprocess, digest: hex(Sha256::digest(&bytes)), device: device.clone() })
     }
 
     /// Describes the features in words.
@@ -210,7 +203,7 @@ impl Extractor {
         let mut hash = Sha256::new();
         hash.update(format!("{} {} {:?} {shape:?} ", self.name, self.digest, self.preprocess));
         pixels.iter().for_each(|x| hash.update(x.to_le_bytes()));
-        hexadecimal(&hash.finalize())
+        hex(hash.finalize())
     }
 
     /// Returns the labels that a classifier predicts from features. The list is empty for Inception-v3.
@@ -238,10 +231,6 @@ impl Extractor {
 
 fn is_digits(kind: DataKind) -> bool {
     matches!(kind, DataKind::Digits | DataKind::Mnist)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Features as a module, to save and load them.
@@ -341,6 +330,5 @@ mod tests {
         let key = |pixel: f32, shape| extractor.key(&[pixel; 64], shape);
         assert_eq!((key(0.5, [1, 8, 8]).len(), key(0.5, [1, 8, 8])), (64, key(0.5, [1, 8, 8])));
         assert!(key(0.5, [1, 8, 8]) != key(0.25, [1, 8, 8]) && key(0.5, [1, 8, 8]) != key(0.5, [1, 4, 16]));
-        assert_eq!(hexadecimal(&[0, 255, 16]), "00ff10");
     }
 }

@@ -200,6 +200,24 @@ pub struct PaperOptions {
     pub stand_in: bool,
 }
 
+impl PaperOptions {
+    /// The command with these options.
+    pub fn command(&self, paper: &str) -> String {
+        let quick = if self.quick { " --quick" } else { "" };
+        let stand_in = if self.stand_in { " --stand-in" } else { "" };
+        let scale = match self.scale == Scale::default() {
+            true => String::new(),
+            false => format!(" --epochs {} --width {}", self.scale.epochs, self.scale.width),
+        };
+        let seeds = self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let given = |flag: &str, values: &[String]| -> String {
+            values.iter().map(|value| format!(" {flag} {}", shell_quote(value))).collect()
+        };
+        let (only, set) = (given("--only", &self.only), given("--set", &self.set));
+        format!("vae paper {paper}{quick}{stand_in}{scale} --seeds {seeds}{only}{set}")
+    }
+}
+
 /// A run of a paper with one seed.
 pub struct PlannedRun {
     /// The name, without the seed.

@@ -15,10 +15,8 @@ use vae_figures::figure::{Curve, overlay};
 use vae_scores::Scores;
 
 use super::printed::{Printed, Size, scale_words};
-use super::scale::Scale;
 use super::settle::{Progress, settle};
 use super::{Figure, Paper, PaperOptions, PlannedRun, Row, Table, folder};
-use crate::console::shell_quote;
 use crate::paper::claims::convergence::unsettled;
 use crate::paper::claims::verdict::{ClaimResult, Lack, Measured, VERDICTS, evaluate, format_values};
 use crate::paper::claims::{self, Claim};
@@ -165,7 +163,9 @@ impl View<'_> {
     }
 
     fn judged(&self) -> Result<Vec<ClaimResult>> {
-        let (asked, plan) = (self.results.asked, self.results.plan);
+        let (asked, plan, name) = (self.results.asked, self.results.plan, &self.results.paper.name);
+        // Small runs leave claims open that runs of the paper's size would settle.
+        let whole = PaperOptions { seeds: asked.seeds.clone(), ..PaperOptions::default() };
         let progress = |run: &str, seed: u64| match self.planned(run, seed) {
             Some(planned) if self.grid.result(&planned.point).is_none() => Progress::NotRun,
             Some(_) if self.unsettled(run, seed).is_some() => Progress::Falling,
@@ -174,7 +174,10 @@ impl View<'_> {
         };
         let evaluate = |claim: Claim| {
             let mut judged = evaluate(&self.of_this_size(claim), &asked.seeds, asked.quick, self);
-            judged.settle = settle(&judged, &self.results.paper.name, &asked.seeds, plan, &progress);
+            judged.settle = match asked.quick {
+                false => settle(&judged, name, asked, plan, &progress),
+                true => settle(&judged, name, &whole, &self.full, &|_, _| Progress::NotRun),
+            };
             judged
         };
         Ok(claims::of_paper(&self.results.paper.name)?.into_iter().map(evaluate).collect())
@@ -204,18 +207,7 @@ impl View<'_> {
     fn page(&self, judged: &[ClaimResult], pictures: &[String]) -> String {
         let Results { paper, asked, skipped, .. } = self.results;
         let mut text = format!("# {}\n\n", paper.title);
-        let quick = if asked.quick { " --quick" } else { "" };
-        let seeds = asked.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-        let given = |flag: &str, values: &[String]| -> String {
-            values.iter().map(|value| format!(" {flag} {}", shell_quote(value))).collect()
-        };
-        let (only, set) = (given("--only", &asked.only), given("--set", &asked.set));
-        let scale = match asked.scale == Scale::default() {
-            true => String::new(),
-            false => format!(" --epochs {} --width {}", asked.scale.epochs, asked.scale.width),
-        };
-        let stand_in = if asked.stand_in { " --stand-in" } else { "" };
-        let _ = writeln!(text, "`vae paper {}{quick}{stand_in}{scale} --seeds {seeds}{only}{set}`\n", paper.name);
+        let _ = writeln!(text, "`{}`\n", asked.command(&paper.name));
         if asked.quick {
             let whole = if paper.text.is_some() { "the comparison" } else { "the paper" };
             let _ = write!(

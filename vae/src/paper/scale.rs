@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use vae_core::config::{Config, ModelKind};
 
 /// The power of the width in the time of a step.
-const POWER: f64 = 1.3;
+pub const POWER: f64 = 1.3;
 /// The fewest channels of a layer, and the fewest epochs, that a scale leaves.
 const FEWEST_CHANNELS: usize = 8;
 const FEWEST_EPOCHS: usize = 4;

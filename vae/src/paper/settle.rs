@@ -1,8 +1,9 @@
 //! What would settle a claim that the runs leave undecided, and what it costs.
 
-use super::PlannedRun;
 use super::claims::Claim;
 use super::claims::verdict::{ClaimResult, Verdict};
+use super::scale::{POWER, Scale, channels};
+use super::{PaperOptions, PlannedRun};
 use crate::session::duration::words;
 
 /// The fewest seeds that decide a claim without a mark.
@@ -20,11 +21,11 @@ pub enum Progress {
 }
 
 /// Returns what would settle the claim: the command, and the time on two cores. `None` for a claim that is decided, or that no run
-/// decides.
+/// decides. More seeds than `SEEDS` settle nothing, because a rule must hold with each.
 pub fn settle(
     judged: &ClaimResult,
     paper: &str,
-    seeds: &[u64],
+    asked: &PaperOptions,
     plan: &[PlannedRun],
     progress: &dyn Fn(&str, u64) -> Progress,
 ) -> Option<String> {
@@ -33,36 +34,53 @@ pub fn settle(
         return None;
     }
     let runs = distinct(claim);
-    let wanted = wanted(seeds, claim.seeds.max(SEEDS));
-    let seconds = |run: &str| plan.iter().find(|planned| planned.run == run).and_then(|planned| planned.seconds);
-    let all: Vec<(&str, Progress)> = wanted
-        .iter()
-        .flat_map(|&seed| runs.iter().map(move |&run| (run, seed)))
-        .map(|(run, seed)| (run, progress(run, seed)))
-        .collect();
-    let cost = |which: Progress| -> f64 {
-        all.iter().filter(|(_, is)| *is == which).filter_map(|(run, _)| seconds(run)).sum()
+    let seeds = wanted(&asked.seeds, claim.seeds.max(SEEDS));
+    let planned = |run: &str| plan.iter().find(|planned| planned.run == run);
+    let seconds = |run: &str| planned(run).and_then(|planned| planned.seconds).unwrap_or(0.0);
+    let all: Vec<(&str, Progress)> =
+        seeds.iter().flat_map(|&seed| runs.iter().map(move |&run| (run, progress(run, seed)))).collect();
+    let is = |which: Progress| move |(_, progress): &&(&str, Progress)| *progress == which;
+    let cost = |times: f64| match times * all.iter().map(|(run, _)| seconds(run)).sum::<f64>() {
+        seconds if seconds > 0.0 => format!("{} on two cores", words(seconds)),
+        _ => "an unknown time".into(),
     };
-    let (left, falling) = (cost(Progress::NotRun), all.iter().any(|(_, is)| *is == Progress::Falling));
-    let missing = all.iter().any(|(_, is)| *is == Progress::NotRun);
-    let command = |seeds: &[u64]| {
-        let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
-        format!("`vae paper {paper}{} --seeds {}`", only(&runs, plan), seeds.join(","))
+    let command = |scale: Scale, set: &[String]| {
+        let set = [&asked.set, set].concat();
+        let changed = PaperOptions { only: only(&runs, plan), seeds: seeds.clone(), scale, set, ..asked.clone() };
+        changed.command(paper)
     };
-    let timed = |seconds: f64| if seconds > 0.0 { words(seconds) } else { "an unknown time".into() };
-    Some(match (missing, falling) {
-        (true, false) => format!("{}, {} on two cores", command(&wanted), timed(left)),
-        (true, true) | (false, true) => {
-            let longer = left + 2.0 * cost(Progress::Falling) + 2.0 * cost(Progress::Done);
-            format!("{} with twice the epochs, in another --out: {} on two cores", command(&wanted), timed(longer))
-        }
-        (false, false) => {
-            let next = wanted.iter().max().map_or(1, |last| last + 1);
-            let more: Vec<u64> = wanted.iter().copied().chain([next, next + 1]).collect();
-            let each: f64 = runs.iter().filter_map(|run| seconds(run)).sum();
-            format!("{}: two more seeds are {} on two cores", command(&more), timed(2.0 * each))
-        }
-    })
+    let (scale, falling) = (asked.scale, all.iter().any(|run| is(Progress::Falling)(&run)));
+    if falling && scale.epochs < 1.0 {
+        let epochs = (2.0 * scale.epochs).min(1.0);
+        let command = command(Scale { epochs, ..scale }, &[]);
+        return Some(format!("`{command}`, in another --out, {}", cost(epochs / scale.epochs)));
+    }
+    if falling {
+        let epochs =
+            runs.iter().filter_map(|run| planned(run)).map(|planned| planned.point.config.train.epochs).max()?;
+        let command = command(scale, &[format!("train.epochs={}", 2 * epochs)]);
+        return Some(format!("`{command}`, in another --out, {}", cost(2.0)));
+    }
+    let left: f64 = all.iter().filter(is(Progress::NotRun)).map(|(run, _)| seconds(run)).sum();
+    if all.iter().any(|run| is(Progress::NotRun)(&run)) {
+        let time = if left > 0.0 { format!("{} on two cores", words(left)) } else { "an unknown time".into() };
+        return Some(format!("`{}`, {time}", command(scale, &[])));
+    }
+    if claim.quantity == "seconds" {
+        return Some(format!(
+            "`{} --jobs 1`, in another --out, on a machine without other work, {}",
+            command(scale, &[]),
+            cost(1.0)
+        ));
+    }
+    let scalable = runs.iter().filter_map(|run| planned(run)).any(|run| !channels(&run.point.config).is_empty());
+    if scale.width < 1.0 && scalable {
+        let width = (2.0 * scale.width).min(1.0);
+        let command = command(Scale { width, ..scale }, &[]);
+        let time = cost((width / scale.width).powf(POWER));
+        return Some(format!("`{command}`, in another --out, {time}; more seeds of this size would not"));
+    }
+    Some("nothing of this size: the runs have converged, and a rule must hold with every seed".into())
 }
 
 /// The runs of a claim, each once.
@@ -84,8 +102,8 @@ fn wanted(seeds: &[u64], count: usize) -> Vec<u64> {
     all
 }
 
-/// `--only` for a few runs, or for the names before their commas if there are many; and for the runs whose encoders they start from.
-fn only(runs: &[&str], plan: &[PlannedRun]) -> String {
+/// The names of a few runs, or the names before their commas if there are many; and those of the runs whose encoders they start from.
+fn only(runs: &[&str], plan: &[PlannedRun]) -> Vec<String> {
     let mine = plan.iter().filter(|planned| runs.contains(&planned.run.as_str()));
     let encoders = mine.filter_map(|planned| planned.encoder.as_deref());
     let whole = |run: &'_ str| run.split(',').next().unwrap_or(run).to_owned();
@@ -97,5 +115,57 @@ fn only(runs: &[&str], plan: &[PlannedRun]) -> String {
             names.push(name);
         }
     }
-    names.iter().map(|name| format!(" --only {name}")).collect()
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::paper::{Paper, claims};
+
+    /// What would settle a claim of transfer with seeds 1 and 2, if all runs are this far.
+    fn told(id: &str, scale: Scale, progress: Progress) -> String {
+        let asked = PaperOptions { seeds: vec![1, 2], scale, ..PaperOptions::default() };
+        let plan = Paper::named("transfer").unwrap().plan(&asked, Path::new("runs")).unwrap();
+        let claim = claims::of_paper("transfer").unwrap().into_iter().find(|claim| claim.id == id).unwrap();
+        let (verdict, why) = (Verdict::Undecided, String::new());
+        let judged = ClaimResult { claim, verdict, why, seeds: vec![], settle: None, values: vec![] };
+        settle(&judged, "transfer", &asked, &plan, &|_, _| progress).unwrap()
+    }
+
+    #[test]
+    fn the_command_is_of_the_size_that_helps() {
+        let eighth = Scale { epochs: 0.25, width: 0.125 };
+        let takes_longer = |scale, progress| told("large-z-takes-longer", scale, progress);
+        for (scale, progress, says) in [
+            (
+                eighth,
+                Progress::NotRun,
+                "`vae paper transfer --epochs 0.25 --width 0.125 --seeds 1,2 --only random,beta=1,z_dim=10 --only random,beta=1,z_dim=128`, about ",
+            ),
+            (eighth, Progress::Falling, "`vae paper transfer --epochs 0.5 --width 0.125 --seeds 1,2 --only"),
+            (Scale { epochs: 0.7, ..eighth }, Progress::Falling, "--epochs 1 --width 0.125 --seeds"),
+            (
+                Scale::default(),
+                Progress::Falling,
+                "`vae paper transfer --seeds 1,2 --only random,beta=1,z_dim=10 --only random,beta=1,z_dim=128 --set train.epochs=100`, in another --out, about",
+            ),
+            (eighth, Progress::Done, "--epochs 0.25 --width 0.25 --seeds 1,2"),
+            (Scale { width: 1.0, ..eighth }, Progress::Done, "nothing of this size: the runs have converged"),
+        ] {
+            let told = takes_longer(scale, progress);
+            assert!(told.contains(says), "{told}");
+        }
+        let seconds = told("pretraining-takes-no-time", eighth, Progress::Done);
+        let runs = "--only classifier --only random,beta=1,z_dim=128 --only pretrained,beta=1,z_dim=128 --jobs 1`";
+        assert!(seconds.contains(runs) && seconds.contains("without other work"), "{seconds}");
+        // Twice the epochs take twice as long.
+        let minutes =
+            |told: &str| told.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap();
+        let [once, twice] =
+            [Progress::NotRun, Progress::Falling].map(|progress| minutes(&takes_longer(eighth, progress)));
+        assert!((twice / once - 2.0).abs() < 0.1, "{once} and {twice} minutes");
+    }
 }

@@ -194,7 +194,7 @@ fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
     let before = r#"\"sha256\":\""#;
     let at = place(&bytes, before) + before.len();
     bytes[at..at + 64].fill(b'0');
-    let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = vae_core::hex(Sha256::digest(&bytes));
     bytes[at..at + 64].copy_from_slice(sum.as_bytes());
     bytes
 }

@@ -51,7 +51,7 @@ fn a_paper_is_run_and_told_and_its_runs_are_not_repeated() {
         "> We found that this didn't help the model getting better results by a noticable improvement.",
         "](<dense,z_dim=16,seed=1/samples.png>)",
         "Undecided: dense,z_dim=16 with seed 1: it has not converged",
-        "What would settle it: `vae paper mnist --only dense,z_dim=16 --only noisy --seeds 1,2` with twice the epochs",
+        "What would settle it: `vae paper mnist --seeds 1,2 --only dense,z_dim=16 --only noisy`, about ",
         "64 of 50,000 images, 2 of 30 epochs, 1 seed",
     ] {
         assert!(page.contains(words), "{words:?} is not in {page}");

@@ -206,8 +206,15 @@ fn a_schedule_is_told_and_moves_the_training_loss_but_not_the_validation_s() {
     let dir = tempfile::tempdir().unwrap();
     for schedule in ["constant", "linear", "cyclical", "free-bits", "capacity"] {
         let scheduled = format!("loss.schedule={schedule}");
-        let settings = [&scheduled, "loss.warmup=2", "train.epochs=2", "model.kind=dense", "train.learning_rate=1e-9"];
-        let settings = [&settings[..], &["train.log_steps=1", "loss.beta=2", "loss.gamma=2", "loss.cycles=1"]].concat();
+        let own: &[&str] = match schedule {
+            "linear" => &["loss.beta=2", "loss.warmup=2"],
+            "cyclical" => &["loss.beta=2", "loss.cycles=1"],
+            "capacity" => &["loss.gamma=2", "loss.warmup=2"],
+            _ => &["loss.beta=2"],
+        };
+        let settings =
+            [&scheduled, "train.epochs=2", "model.kind=dense", "train.learning_rate=1e-9", "train.log_steps=1"];
+        let settings = [&settings[..], own].concat();
         let more = ["--limit", "64", "--set", "train.batch_size=16", "--device", "cpu", "--out", schedule];
         let said = train(dir.path(), "quickstart", &settings, &more);
         let words = match schedule {

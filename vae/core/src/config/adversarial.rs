@@ -7,9 +7,7 @@ use crate::error::Result;
 impl Config {
     /// Checks the keys of the losses with a second player.
     pub(super) fn check_adversarial(&self) -> Result<()> {
-        let Loss { kind, discriminator_rate: rate, adversarial, beta_neg, feature_layer, spectral_norm, .. } =
-            self.loss;
-        let (channels, default) = (&self.loss.discriminator_channels, Loss::default());
+        let Loss { kind, discriminator_rate: rate, adversarial, beta_neg, .. } = self.loss;
         rule(rate.is_finite() && rate > 0.0, || {
             format!("loss.discriminator_rate = {rate}: it must be a number above 0, such as 0.0001")
         })?;
@@ -21,24 +19,6 @@ impl Config {
                 format!("loss.{key} = {weight}: the weight of the {term} must be 0 or more")
             })?;
         }
-        rule(kind.has_discriminator() || rate == default.discriminator_rate, || {
-            format!(
-                "loss.discriminator_rate = {rate}: only loss.kind = \"factor\", \"csvae\" and \"vae-gan\" use it, not \"{kind}\"; leave it out"
-            )
-        })?;
-        let (gan, intro) = (LossKind::VaeGan, LossKind::SoftIntro);
-        let own = [
-            ("adversarial", adversarial.to_string(), adversarial != default.adversarial, gan),
-            ("discriminator_channels", format!("{channels:?}"), *channels != default.discriminator_channels, gan),
-            ("feature_layer", feature_layer.to_string(), feature_layer != default.feature_layer, gan),
-            ("spectral_norm", spectral_norm.to_string(), spectral_norm != default.spectral_norm, gan),
-            ("beta_neg", beta_neg.to_string(), beta_neg != default.beta_neg, intro),
-        ];
-        own.into_iter().try_for_each(|(key, value, is_set, owner)| {
-            rule(!is_set || kind == owner, || {
-                format!("loss.{key} = {value}: only loss.kind = \"{owner}\" uses it, not \"{kind}\"; leave it out")
-            })
-        })?;
         match kind {
             LossKind::VaeGan => self.check_vae_gan(),
             LossKind::SoftIntro => self.check_soft_intro(),
@@ -145,7 +125,7 @@ mod tests {
         for (settings, says) in [
             (
                 &["loss.discriminator_rate=0.1"][..],
-                "only loss.kind = \"factor\", \"csvae\" and \"vae-gan\" use it, not \"beta\"",
+                "only loss.kind = \"factor\", \"csvae\", \"vae-gan\" use it, not \"beta\"",
             ),
             (&[factor, "loss.discriminator_rate=0"], "loss.discriminator_rate = 0: it must be a number above 0"),
             (&[gan, "loss.adversarial=-1"], "loss.adversarial = -1: the weight of the decoder's loss against"),

@@ -186,6 +186,7 @@ impl Config {
         self.check_bounds()?;
         self.check_aggregate()?;
         self.check_adversarial()?;
+        self.check_unused()?;
         if self.loss.reconstruction == Reconstruction::Bce {
             rule(self.data.normalise == Normalise::Unit, || {
                 format!(

@@ -17,6 +17,7 @@ mod named;
 mod prior;
 mod sizes;
 mod split;
+mod unused;
 mod weights;
 
 use serde::{Deserialize, Serialize};

@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use vae_core::data::unpack::refuse_web_page;
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 
 use super::Progress;
 use crate::archives::{Archive, Checksum};
@@ -253,7 +253,7 @@ fn hash<D: Digest>(path: &Path) -> std::io::Result<String> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(hex(digest.finalize())),
             count => digest.update(&buffer[..count]),
         }
     }

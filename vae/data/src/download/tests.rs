@@ -101,7 +101,7 @@ fn body() -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    vae_core::hex(Sha256::digest(bytes))
 }
 
 /// Downloads into a folder, and returns the last progress in bytes.

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use vae_core::config::Crop;
 use vae_core::data::Source;
-use vae_core::{Error, Result};
+use vae_core::{Error, Result, hex};
 
 use super::OwnPicture;
 use crate::image_hash::image_hash;
@@ -98,10 +98,7 @@ impl Cache {
     /// Returns an error if a file cannot be made, read or locked.
     pub(super) fn open(folder: &Path, dir: &Path, crop: Crop, size: [usize; 2]) -> Result<Cache> {
         let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        let digest: String = Sha256::digest(whole.as_os_str().as_encoded_bytes())[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hex(&Sha256::digest(whole.as_os_str().as_encoded_bytes())[..4]);
         let path = |kind: &str| folder.join(format!("{digest}-{}x{}-{crop}.{kind}", size[0], size[1]));
         let (pixels, index) = (path("pixels"), path("index"));
         fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;

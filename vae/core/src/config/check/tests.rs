@@ -248,7 +248,7 @@ fn a_schedule_must_fit_its_loss_and_the_length_of_the_run() {
     assert!(says(&["loss.schedule=free-bits", "loss.kind=tc"]).contains("not \"tc\""));
     assert!(says(&["loss.schedule=capacity", "loss.kind=weighted"]).contains("not \"weighted\""));
     let long = ["loss.warmup=5.5", "train.epochs=5"];
-    assert_eq!(says(&long), "fine", "nothing rises");
+    assert!(says(&long).contains("leave it out"), "nothing rises");
     for schedule in ["linear", "capacity"] {
         let message = says(&[long[0], long[1], &format!("loss.schedule={schedule}")]);
         assert!(message.contains("loss.warmup = 5.5") && message.contains("5 epochs"), "{message}");
