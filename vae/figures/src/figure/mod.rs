@@ -34,7 +34,7 @@ fn png(canvas: &Canvas) -> Vec<u8> {
 /// Encodes an image as a PNG. Figures have large areas of one colour, so no PNG filter is needed.
 pub(crate) fn encoded<P: Pixel<Subpixel = u8> + PixelWithColorType>(image: &ImageBuffer<P, Vec<u8>>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::NoFilter);
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::NoFilter);
     image.write_with_encoder(encoder).expect("writing to memory does not fail");
     bytes
 }

@@ -28,7 +28,7 @@ const STEPS: usize = 750;
 const EARLY: usize = 250;
 const EXAGGERATION: f64 = 12.0;
 const LEARNING_RATE: f64 = 50.0;
-/// Independent partial sums, so that the compiler vectorises the loop.
+/// Independent partial sums, in chunks of a fixed length, so that the compiler vectorises the loop.
 const LANES: usize = 8;
 
 /// Draws the figure.
@@ -119,15 +119,18 @@ fn gradient(p: &[Vec<(usize, f64)>], y: &[[f64; 2]], exaggeration: f64) -> Vec<[
 /// Σ_j w_ij and Σ_j w_ij²·(y_i − y_j).
 fn repulsion(y: [f64; 2], y0: &[f64], y1: &[f64]) -> [f64; 3] {
     let mut sums = [[0.0; LANES]; 3];
-    for (y0, y1) in y0.chunks(LANES).zip(y1.chunks(LANES)) {
-        for (lane, (y0, y1)) in y0.iter().zip(y1).enumerate() {
-            let d = [y[0] - y0, y[1] - y1];
-            let w = 1.0 / (1.0 + d[0] * d[0] + d[1] * d[1]);
-            sums[0][lane] += w;
-            sums[1][lane] += w * w * d[0];
-            sums[2][lane] += w * w * d[1];
-        }
+    let mut add = |lane: usize, y0: f64, y1: f64| {
+        let d = [y[0] - y0, y[1] - y1];
+        let w = 1.0 / (1.0 + d[0] * d[0] + d[1] * d[1]);
+        sums[0][lane] += w;
+        sums[1][lane] += w * w * d[0];
+        sums[2][lane] += w * w * d[1];
+    };
+    let ((whole0, rest0), (whole1, rest1)) = (y0.as_chunks::<LANES>(), y1.as_chunks::<LANES>());
+    for (y0, y1) in whole0.iter().zip(whole1) {
+        (0..LANES).for_each(|lane| add(lane, y0[lane], y1[lane]));
     }
+    rest0.iter().zip(rest1).enumerate().for_each(|(lane, (&y0, &y1))| add(lane, y0, y1));
     sums.map(|lanes| lanes.iter().sum())
 }
 
