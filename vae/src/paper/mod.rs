@@ -20,7 +20,8 @@
 //!                                    ours, a table of ours, or none, the reason why there is nothing to compare
 //! [[tables]]                         title, columns (quantities), rows = [{ run, printed, corrected }]; with mean = true one row for
 //!                                    all seeds, its command, and further columns in heads and the rows' words
-//! [[figures]]                        of, draw (a figure's name), runs, together = true for one figure of all runs
+//! [[figures]]                        of, draw (a figure's name), runs, together = true for one figure of all runs: `curves`, or
+//!                                    `trade-off`, whose `against` names the quantities across and up
 //! ```
 //!
 //! A run's name is the block's name and the values of its sweep, `random,beta=0,z_dim=128`. The name of its folder ends with
@@ -33,6 +34,7 @@ pub mod results;
 pub mod scale;
 pub mod settle;
 pub mod state;
+pub mod tradeoff;
 
 #[cfg(test)]
 mod tests;
@@ -176,10 +178,16 @@ pub struct Figure {
     pub draw: String,
     /// The runs in the figure.
     pub runs: Vec<String>,
-    /// Whether one figure shows all runs together.
+    /// Whether one figure shows all runs together: the curves of their losses, or a trade-off.
     #[serde(default)]
     pub together: bool,
+    /// The quantities of a trade-off: that across, and those up.
+    #[serde(default)]
+    pub against: Vec<String>,
 }
+
+/// `draw` of a figure that compares quantities of runs.
+const TRADE_OFF: &str = "trade-off";
 
 /// The options of the command line.
 #[derive(Clone, Debug, Default)]

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use vae_core::Result;
 use vae_core::learn;
 use vae_core::learn::Summary;
-use vae_figures::figure::{Curve, overlay};
+use vae_figures::figure::{Curve, Plot, overlay};
 use vae_scores::Scores;
 
 use super::printed::{Printed, Size, scale_words};
 use super::settle::{Progress, settle};
-use super::{Figure, Paper, PaperOptions, PlannedRun, Row, Table, folder};
+use super::tradeoff::trade_off;
+use super::{Figure, Paper, PaperOptions, PlannedRun, Row, TRADE_OFF, Table, folder};
 use crate::paper::claims::convergence::unsettled;
 use crate::paper::claims::verdict::{ClaimResult, Lack, Measured, VERDICTS, evaluate, format_values};
 use crate::paper::claims::{self, Claim};
@@ -69,17 +70,30 @@ impl Results<'_> {
 
     /// One figure with the curves of several runs.
     fn together(&self, figure: &Figure, file: &str, grid: &mut Grid) -> Result<String> {
+        let plot = match figure.draw == TRADE_OFF {
+            true => {
+                let view = View { results: self, grid, full: Vec::new() };
+                let value = |run: &str, seed: u64, quantity: &str| view.value(run, seed, quantity).ok();
+                trade_off(&figure.of, &figure.runs, &self.asked.seeds, &figure.against, &value)
+            }
+            false => self.curves(figure, grid)?,
+        };
+        let Some(plot) = plot else {
+            return Ok("There is nothing to draw, because none of its runs exists.\n".into());
+        };
+        grid.folder.write(file, &plot.png())?;
+        Ok(format!("![{}]({file})\n", figure.of))
+    }
+
+    /// The validation losses over the epochs.
+    fn curves(&self, figure: &Figure, grid: &Grid) -> Result<Option<Plot>> {
         let mut curves = Vec::new();
         for planned in self.plan.iter().filter(|planned| figure.runs.contains(&planned.run)) {
             if grid.result(&planned.point).is_some_and(|line| line.contains_key("validation")) {
                 curves.push(Curve::of_validation(&planned.point.name, &epochs(&grid.path(&planned.point))?));
             }
         }
-        if curves.is_empty() {
-            return Ok("There is nothing to draw, because none of its runs exists.\n".into());
-        }
-        grid.folder.write(file, &overlay(&figure.of, &curves).png())?;
-        Ok(format!("![{}]({file})\n", figure.of))
+        Ok((!curves.is_empty()).then(|| overlay(&figure.of, &curves)))
     }
 
     /// One figure per run, of the first seed that has one.

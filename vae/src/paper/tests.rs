@@ -31,7 +31,12 @@ fn runs_have_unique_names_and_tables_and_figures_use_them() {
                 assert!(printed.into_iter().all(|quantity| table.columns.contains(quantity)), "{}", row.run);
             }
         }
-        let drawn = |figure: &Figure| !figure.together || figure.draw == "curves";
+        let drawn = |figure: &Figure| match figure.draw == TRADE_OFF {
+            true => {
+                figure.together && figure.against.len() >= 2 && figure.against.iter().all(|name| claims::is_known(name))
+            }
+            false => figure.against.is_empty() && (!figure.together || figure.draw == "curves"),
+        };
         assert!(paper.figures.iter().all(|figure| drawn(figure) && figure.runs.iter().all(known)), "{name}");
         assert!(paper.extractor.iter().all(known) && !paper.figures.is_empty() && !paper.tables.is_empty());
     }
