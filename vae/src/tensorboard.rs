@@ -248,7 +248,7 @@ mod tests {
         let start = event(2.25, 7, SESSION_LOG, &session_log().0);
         let samples = Message::default().bytes(1, b"samples").bytes(4, &image(2, 3, b"png").0);
         let values = event(3.0, 300, SUMMARY, &summary(vec![scalar("train/kl", 12.5), samples]).0);
-        let written = [version, start, values].map(|event| hex(&record(&event.0)));
+        let written = [version, start, values].map(|event| hex(record(&event.0)));
         assert_eq!(
             written,
             [

@@ -63,13 +63,13 @@ mod tests {
             _ => Some(10.0 * seed as f64),
         };
         let plot = trade_off("t", &runs, &[1, 2], &against, &value).unwrap();
-        let found: Vec<Vec<(&str, &[[f64; 2]])>> = plot
-            .panels
-            .iter()
-            .map(|panel| panel.series.iter().map(|series| (&*series.name, &series.points[..])).collect())
-            .collect();
-        let a = [[1.5, 15.0], [1.0, 10.0]];
-        assert_eq!(found, [vec![("a", &a[..]), ("b", &[[1.5, 15.0]])], vec![("a", &a[..])]]);
+        let series = |panel: usize| {
+            let all = plot.panels[panel].series.iter();
+            all.map(|series| (series.name.as_str(), series.points.clone())).collect::<Vec<_>>()
+        };
+        let a = ("a", vec![[1.5, 15.0], [1.0, 10.0]]);
+        assert_eq!(series(0), [a.clone(), ("b", vec![[1.5, 15.0]])]);
+        assert_eq!(series(1), [a]);
         assert_eq!((plot.columns, trade_off("t", &runs[3..], &[1], &against, &value)), (2, None));
     }
 }
