@@ -95,7 +95,8 @@ async function smooths(page, expect) {
 async function looksBack(page, expect) {
   const slider = page.getByRole("slider", { name: "Epoch of the pictures" }), drawn = () => page.locator("#drawn").textContent();
   const bytes = () => page.evaluate(() => Promise.all([...document.querySelectorAll("#pictures figure:not([hidden]) img")].map(async (image) => {
-    await image.decode();
+    // The next epoch's picture may take the place of one that is being decoded.
+    for (let tries = 0; !(await image.decode().then(() => true, () => false)); tries++) if (tries === 20) throw new Error(`${image.src} cannot be decoded`);
     const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), context = canvas.getContext("2d");
     context.drawImage(image, 0, 0);
     return context.getImageData(0, 0, canvas.width, canvas.height).data.join();
