@@ -40,10 +40,11 @@ pub fn settle(
     let all: Vec<(&str, Progress)> =
         seeds.iter().flat_map(|&seed| runs.iter().map(move |&run| (run, progress(run, seed)))).collect();
     let is = |which: Progress| move |(_, progress): &&(&str, Progress)| *progress == which;
-    let cost = |times: f64| match times * all.iter().map(|(run, _)| seconds(run)).sum::<f64>() {
-        seconds if seconds > 0.0 => format!("{} on two cores", words(seconds)),
-        _ => "an unknown time".into(),
+    let timed = |seconds: f64| match seconds > 0.0 {
+        true => format!("{} on two cores", words(seconds)),
+        false => "an unknown time".into(),
     };
+    let cost = |times: f64| timed(times * all.iter().map(|(run, _)| seconds(run)).sum::<f64>());
     let command = |scale: Scale, set: &[String]| {
         let set = [&asked.set, set].concat();
         let changed = PaperOptions { only: only(&runs, plan), seeds: seeds.clone(), scale, set, ..asked.clone() };
@@ -63,8 +64,7 @@ pub fn settle(
     }
     let left: f64 = all.iter().filter(is(Progress::NotRun)).map(|(run, _)| seconds(run)).sum();
     if all.iter().any(|run| is(Progress::NotRun)(&run)) {
-        let time = if left > 0.0 { format!("{} on two cores", words(left)) } else { "an unknown time".into() };
-        return Some(format!("`{}`, {time}", command(scale, &[])));
+        return Some(format!("`{}`, {}", command(scale, &[]), timed(left)));
     }
     if claim.quantity == "seconds" {
         return Some(format!(
